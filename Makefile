@@ -1,0 +1,53 @@
+# Every target sets itself up: it makes a virtual environment and installs what it needs, once.
+#   make test VENV=/some/folder     use another environment
+#   make test PYTHON=python3.12     make it with another Python
+#   make test ARGS="-k simulator"   hand arguments on (test, demo, bench)
+# On Linux the default package index serves torch with its CUDA packages, some gigabytes. A CPU-only torch that is
+# already in VENV, or that pip's own settings (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL) offer, is taken instead.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+BIN = $(VENV)/bin
+
+.PHONY: help demo test lint bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    train the quantum classifier and its classical twins on real digits; report in runs/demo"
+	@echo "make test    run the tests"
+	@echo "make lint    check style, types, imports, dependencies and spelling"
+	@echo "make bench   time the simulator beside the other libraries"
+	@echo "make clean   remove the environment, caches and builds (not runs/)"
+
+demo: $(VENV)/.installed-data
+	$(BIN)/qml compare digits --preset demo --out runs/demo $(ARGS)
+
+test: $(VENV)/.installed-data,dev
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(VENV)/.installed-data,dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(BIN)/deptry circuits qml
+	$(BIN)/codespell
+
+bench: $(VENV)/.installed-peers
+	$(BIN)/qml bench simulator $(ARGS)
+
+# The stamp is touched last, so an interrupted install leaves none and the next call goes on where this one stopped.
+$(VENV)/.installed-%: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "qml-circuits needs Python 3.11 or newer, but $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
+		echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; } >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV) || { \
+		echo "No virtual environment could be made (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@echo "Installing qml-circuits[$*] into $(VENV): some minutes the first time."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch '$@'
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find circuits qml tests -name __pycache__ -type d -prune -exec rm -rf {} +

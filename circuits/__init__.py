@@ -1,0 +1,14 @@
+"""Descriptions of quantum circuits: what runs, not how."""
+
+from circuits import channels as channels
+from circuits.circuit import Circuit as Circuit
+from circuits.observables import Observable as Observable
+from circuits.observables import X as X
+from circuits.observables import Y as Y
+from circuits.observables import Z as Z
+from circuits.observables import observable as observable
+from circuits.observables import pauli_string as pauli_string
+from circuits.operation import Operation as Operation
+from circuits.slots import Slot as Slot
+from circuits.slots import data as data
+from circuits.slots import weight as weight

@@ -1,0 +1,131 @@
+"""Argument checks of this package, made once at the public border."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from circuits.slots import Angle, Slot
+
+UNITARITY_TOLERANCE = 1e-6  # admits matrices that were computed in float32
+PAULI_LETTERS = frozenset("IXYZ")
+
+
+def as_int(value: Any, name: str, *, minimum: int) -> int:
+    """`value` as an int of at least `minimum`; booleans and floats are refused."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"Argument `{name}` must be an int, but is {type(value).__name__}.")
+    if value < minimum:
+        raise ValueError(f"Argument `{name}` must be at least {minimum}, but is {value}.")
+    return int(value)
+
+
+def as_qubits(qubits: Any, n_qubits: int, name: str = "qubits") -> tuple[int, ...]:
+    """`qubits` (one or several) as a tuple of distinct indices below `n_qubits`."""
+    items = (qubits,) if isinstance(qubits, (int, np.integer)) else tuple(qubits)
+    for item in items:
+        if isinstance(item, (bool, np.bool_)) or not isinstance(item, (int, np.integer)):
+            raise TypeError(f"Argument `{name}` must hold ints, but holds {item!r}.")
+        if not 0 <= item < n_qubits:
+            raise ValueError(
+                f"Argument `{name}` must lie in 0..{n_qubits - 1} for a circuit of {n_qubits} qubits, "
+                f"but holds {item}. Build a wider circuit or choose another qubit."
+            )
+    result = tuple(int(item) for item in items)
+    if len(set(result)) != len(result):
+        raise ValueError(
+            f"Argument `{name}` must not repeat a qubit, but is {result}. Give each qubit (controls included) once."
+        )
+    return result
+
+
+def as_angle(angle: Any, name: str = "angle") -> Angle:
+    """`angle` as a finite float, or the slot that it is."""
+    if isinstance(angle, Slot):
+        return angle
+    if isinstance(angle, complex) or not hasattr(angle, "__float__"):
+        raise TypeError(
+            f"Argument `{name}` must be a real number, data(i) or weight(i), but is {type(angle).__name__}."
+        )
+    value = float(angle)
+    if not math.isfinite(value):
+        raise ValueError(f"Argument `{name}` must be finite, but is {value}. Check where the angle comes from.")
+    return value
+
+
+def as_pauli(pauli: Any, name: str = "pauli") -> str:
+    """`pauli` as a non-empty string over I, X, Y, Z."""
+    if not isinstance(pauli, str):
+        raise TypeError(f"Argument `{name}` must be a str, but is {type(pauli).__name__}.")
+    if not pauli or not set(pauli) <= PAULI_LETTERS:
+        raise ValueError(f"Argument `{name}` must be a non-empty string over I, X, Y, Z, but is {pauli!r}.")
+    return pauli
+
+
+def as_unitary(matrix: Any, n_qubits: int, name: str = "matrix") -> np.ndarray:
+    """`matrix` as a complex unitary of side `2**n_qubits`."""
+    result = as_finite_matrix(matrix, n_qubits, name)
+    error = float(np.abs(result @ result.conj().T - np.eye(len(result))).max())
+    if error > UNITARITY_TOLERANCE:
+        raise ValueError(
+            f"Argument `{name}` must be unitary, but U U^dagger differs from 1 by {error:.2g}. "
+            "Take the unitary factor of its polar decomposition, or use Circuit.kraus for a noisy operation."
+        )
+    return result
+
+
+def as_finite_matrix(matrix: Any, n_qubits: int, name: str) -> np.ndarray:
+    """`matrix` as a finite complex array of side `2**n_qubits`."""
+    result = np.array(matrix, dtype=np.complex128)
+    side = 2**n_qubits
+    if result.shape != (side, side):
+        raise ValueError(
+            f"Argument `{name}` must have shape ({side}, {side}) on {n_qubits} qubits, but has shape {result.shape}."
+        )
+    if not np.isfinite(result).all():
+        raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity.")
+    return result
+
+
+def as_probability(value: Any, name: str) -> float:
+    """`value` as a float in [0, 1]."""
+    result = as_angle(value, name)
+    if isinstance(result, Slot) or not 0.0 <= result <= 1.0:
+        raise ValueError(f"Argument `{name}` must be a number in [0, 1], but is {result!r}.")
+    return result
+
+
+def as_amplitudes(amplitudes: Any, n_qubits: int, name: str = "amplitudes") -> np.ndarray:
+    """`amplitudes` as a normalised complex vector of length `2**n_qubits`."""
+    result = np.array(amplitudes, dtype=np.complex128)
+    if result.shape != (2**n_qubits,):
+        raise ValueError(
+            f"Argument `{name}` must have shape ({2**n_qubits},) on {n_qubits} qubits, but has shape {result.shape}. "
+            "Pad with zeros or choose as many qubits as the vector needs."
+        )
+    norm = float(np.linalg.norm(result))
+    if not math.isfinite(norm):
+        raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity.")
+    if abs(norm - 1.0) > UNITARITY_TOLERANCE:
+        raise ValueError(f"Argument `{name}` must have norm 1, but has norm {norm:.6g}. Divide it by its norm.")
+    return result / norm
+
+
+def require_no_gaps(kind: str, indices: Iterable[int]) -> int:
+    """The number of slots of one kind, where every index from 0 up is used."""
+    used = set(indices)
+    missing = sorted(set(range(max(used, default=-1) + 1)) - used)
+    if missing:
+        shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        raise ValueError(
+            f"{kind.capitalize()} slots must be numbered 0..{max(used)} without gaps, but {kind}({shown}) is used "
+            f"nowhere. Renumber the slots, or use the missing ones."
+        )
+    return len(used)
+
+
+def require_length(values: Sequence[Any], length: int, name: str, meaning: str) -> None:
+    """Refuse a sequence of another length than `length`."""
+    if len(values) != length:
+        raise ValueError(f"Argument `{name}` must hold {length} {meaning}, but holds {len(values)}.")

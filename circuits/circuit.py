@@ -1,0 +1,375 @@
+"""The circuit: a list of operations whose angles are constants, data slots or weight slots.
+
+Conventions, for the whole package: qubit 0 is the most significant bit of a basis index, RX(t) = exp(-i t X / 2),
+angles are in radians, Pauli strings read qubit 0 first. Every circuit starts in |0...0>.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from circuits import _checks, channels
+from circuits.gates import (
+    FIXED_INVERSES,
+    U3,
+    Array,
+    Channel,
+    Fixed,
+    Gate,
+    Measure,
+    PauliRotation,
+    Phase,
+    PostSelect,
+    Reset,
+    StatePreparation,
+    Unitary,
+)
+from circuits.operation import Operation
+from circuits.slots import Angle, Slot
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Qubits = int | Iterable[int]
+
+
+class Circuit:
+    """A quantum circuit on `n_qubits`, built by appending operations.
+
+    Every gate method returns the circuit, so that calls can be chained, and every unitary gate takes `controls=`.
+
+    Args:
+        n_qubits: number of qubits, at least 1.
+
+    Attributes:
+        operations: the operations so far, in order.
+
+    Raises:
+        ValueError: a qubit out of range or named twice, an angle that is not finite, a matrix that is not unitary.
+
+    Example:
+        >>> from circuits import Circuit, data, weight
+        >>> circuit = Circuit(2).ry(data(0), 0).cx(0, 1).rz(weight(0), 1)
+        >>> circuit.n_data, circuit.n_weights
+        (1, 1)
+    """
+
+    def __init__(self, n_qubits: int) -> None:
+        self._n_qubits = _checks.as_int(n_qubits, "n_qubits", minimum=1)
+        self._operations: list[Operation] = []
+
+    # --- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def n_qubits(self) -> int:
+        """Number of qubits."""
+        return self._n_qubits
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The operations in order."""
+        return tuple(self._operations)
+
+    @property
+    def n_data(self) -> int:
+        """Number of data slots; raises ValueError where their numbers have gaps."""
+        return self._n_slots("data")
+
+    @property
+    def n_weights(self) -> int:
+        """Number of weight slots; raises ValueError where their numbers have gaps."""
+        return self._n_slots("weight")
+
+    @property
+    def n_bits(self) -> int:
+        """Number of classical bits that mid-circuit measurements write."""
+        return max((op.gate.bit + 1 for op in self._operations if isinstance(op.gate, Measure)), default=0)
+
+    @property
+    def is_unitary(self) -> bool:
+        """Whether only unitary gates (and state preparations) occur."""
+        return all(op.is_unitary or op.is_preparation for op in self._operations)
+
+    def _n_slots(self, kind: Literal["data", "weight"]) -> int:
+        return _checks.require_no_gaps(
+            kind, (slot.index for op in self._operations for slot in op.slots if slot.kind == kind)
+        )
+
+    def __len__(self) -> int:
+        return len(self._operations)
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self.operations)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Circuit):
+            return NotImplemented
+        return self._n_qubits == other._n_qubits and self._operations == other._operations
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # it can still grow
+
+    def __repr__(self) -> str:
+        return f"Circuit(n_qubits={self._n_qubits}, operations={len(self._operations)})"
+
+    # --- building ---------------------------------------------------------------------------------------------------
+
+    def append(self, gate: Gate, qubits: Qubits, *, controls: Qubits = (), angles: Sequence[Any] = ()) -> "Circuit":
+        """Append any entry of the gate table; the named methods below are shorthands for it."""
+        targets = _checks.as_qubits(qubits, self._n_qubits)
+        control_qubits = _checks.as_qubits(controls, self._n_qubits, "controls")
+        _checks.as_qubits(control_qubits + targets, self._n_qubits)
+        _checks.require_length(targets, gate.n_qubits, "qubits", f"qubits for gate {gate.name}")
+        _checks.require_length(angles, gate.n_angles, "angles", f"angles for gate {gate.name}")
+        operation = Operation(gate, targets, control_qubits, tuple(_checks.as_angle(angle) for angle in angles))
+        if control_qubits and not operation.is_unitary:
+            raise ValueError(f"Argument `controls` must be empty for `{gate.name}`, but is {control_qubits}.")
+        if operation.is_preparation:
+            self._require_fresh(targets)
+        self._operations.append(operation)
+        return self
+
+    def _require_fresh(self, qubits: tuple[int, ...]) -> None:
+        used = sorted({qubit for op in self._operations for qubit in op.all_qubits} & set(qubits))
+        if used:
+            raise ValueError(
+                f"Amplitudes must be prepared on qubits that are still |0>, but qubits {used} already have operations. "
+                "Prepare them first."
+            )
+
+    def _fixed(self, name: str, qubits: Qubits, controls: Qubits) -> "Circuit":
+        return self.append(Fixed(name), qubits, controls=controls)
+
+    def x(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """Pauli X."""
+        return self._fixed("x", qubit, controls)
+
+    def y(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """Pauli Y."""
+        return self._fixed("y", qubit, controls)
+
+    def z(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """Pauli Z."""
+        return self._fixed("z", qubit, controls)
+
+    def h(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """Hadamard."""
+        return self._fixed("h", qubit, controls)
+
+    def s(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """diag(1, i)."""
+        return self._fixed("s", qubit, controls)
+
+    def sdg(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """diag(1, -i)."""
+        return self._fixed("sdg", qubit, controls)
+
+    def t(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """diag(1, exp(i pi/4))."""
+        return self._fixed("t", qubit, controls)
+
+    def tdg(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """diag(1, exp(-i pi/4))."""
+        return self._fixed("tdg", qubit, controls)
+
+    def swap(self, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
+        """Exchange two qubits."""
+        return self._fixed("swap", (first, second), controls)
+
+    def cx(self, control: int, target: int) -> "Circuit":
+        """X on `target` where `control` reads 1."""
+        return self.x(target, controls=control)
+
+    def cy(self, control: int, target: int) -> "Circuit":
+        """Y on `target` where `control` reads 1."""
+        return self.y(target, controls=control)
+
+    def cz(self, control: int, target: int) -> "Circuit":
+        """Z on `target` where `control` reads 1."""
+        return self.z(target, controls=control)
+
+    def rx(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """exp(-i angle X / 2)."""
+        return self.pauli_rotation(angle, "X", qubit, controls=controls)
+
+    def ry(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """exp(-i angle Y / 2)."""
+        return self.pauli_rotation(angle, "Y", qubit, controls=controls)
+
+    def rz(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """exp(-i angle Z / 2)."""
+        return self.pauli_rotation(angle, "Z", qubit, controls=controls)
+
+    def p(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """diag(1, exp(i angle))."""
+        return self.append(Phase(), qubit, controls=controls, angles=(angle,))
+
+    def u3(self, theta: Angle, phi: Angle, lam: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
+        """P(phi) RY(theta) P(lam), the general one-qubit gate."""
+        return self.append(U3(), qubit, controls=controls, angles=(theta, phi, lam))
+
+    def rxx(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
+        """exp(-i angle X X / 2)."""
+        return self.pauli_rotation(angle, "XX", (first, second), controls=controls)
+
+    def ryy(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
+        """exp(-i angle Y Y / 2)."""
+        return self.pauli_rotation(angle, "YY", (first, second), controls=controls)
+
+    def rzz(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
+        """exp(-i angle Z Z / 2)."""
+        return self.pauli_rotation(angle, "ZZ", (first, second), controls=controls)
+
+    def rzx(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
+        """exp(-i angle Z X / 2), Z on `first`."""
+        return self.pauli_rotation(angle, "ZX", (first, second), controls=controls)
+
+    def pauli_rotation(self, angle: Angle, pauli: str, qubits: Qubits, *, controls: Qubits = ()) -> "Circuit":
+        """exp(-i angle P / 2): the usual sign and factor. `pauli` reads `qubits` in order."""
+        return self.append(PauliRotation(_checks.as_pauli(pauli)), qubits, controls=controls, angles=(angle,))
+
+    def exp_pauli(self, angle: Angle, pauli: str, qubits: Qubits, *, controls: Qubits = ()) -> "Circuit":
+        """exp(+i angle P): the sign and factor of Farhi and Neven (arXiv:1802.06002). A rotation by -2 angle."""
+        gate = PauliRotation(_checks.as_pauli(pauli), factor=1.0)
+        return self.append(gate, qubits, controls=controls, angles=(angle,))
+
+    def unitary(self, matrix: Any, qubits: Qubits, *, controls: Qubits = (), label: str = "U") -> "Circuit":
+        """An arbitrary constant unitary, shape (2**k, 2**k) on k qubits, the first the most significant."""
+        targets = _checks.as_qubits(qubits, self._n_qubits)
+        gate = Unitary(Array.of(_checks.as_unitary(matrix, len(targets))), label)
+        return self.append(gate, targets, controls=controls)
+
+    def prepare(self, amplitudes: Any, qubits: Qubits | None = None) -> "Circuit":
+        """Prepare constant amplitudes, shape (2**k,) and norm 1, on k qubits that are still |0> (default: all)."""
+        targets = _checks.as_qubits(range(self._n_qubits) if qubits is None else qubits, self._n_qubits)
+        values = _checks.as_amplitudes(amplitudes, len(targets))
+        return self.append(StatePreparation(len(targets), Array.of(values)), targets)
+
+    def prepare_slots(self, slots: Sequence[Slot], qubits: Qubits | None = None) -> "Circuit":
+        """Prepare amplitudes that come in with each sample, on qubits that are still |0> (default: all).
+
+        Args:
+            slots: `2**k` slots for real amplitudes; or `2 * 2**k`, all real parts and then all imaginary parts.
+            qubits: k qubits.
+        """
+        targets = _checks.as_qubits(range(self._n_qubits) if qubits is None else qubits, self._n_qubits)
+        side = 2 ** len(targets)
+        if len(slots) not in (side, 2 * side):
+            raise ValueError(
+                f"Argument `slots` must hold {side} (real) or {2 * side} (complex) slots for {len(targets)} qubits, "
+                f"but holds {len(slots)}."
+            )
+        gate = StatePreparation(len(targets), is_complex=len(slots) == 2 * side)
+        return self.append(gate, targets, angles=slots)
+
+    def reset(self, qubit: int) -> "Circuit":
+        """Put the qubit back to |0>, whatever its state."""
+        return self.append(Reset(), qubit)
+
+    def measure(self, qubit: int, *, bit: int | None = None) -> "Circuit":
+        """Measure in the Z basis and go on; the outcome is classical bit `bit` (default: the next free one)."""
+        place = self.n_bits if bit is None else _checks.as_int(bit, "bit", minimum=0)
+        return self.append(Measure(place), qubit)
+
+    def post_select(self, qubit: int, value: int) -> "Circuit":
+        """Keep only the runs in which the qubit reads `value`, 0 or 1, and renormalise."""
+        if value not in (0, 1):
+            raise ValueError(f"Argument `value` must be 0 or 1, but is {value!r}.")
+        return self.append(PostSelect(int(value)), qubit)
+
+    def noise(self, channel: Channel, qubits: Qubits) -> "Circuit":
+        """A noise channel from `circuits.channels`."""
+        if not isinstance(channel, Channel):
+            raise TypeError(f"Argument `channel` must come from circuits.channels, but is {type(channel).__name__}.")
+        return self.append(channel, qubits)
+
+    def kraus(self, operators: Any, qubits: Qubits) -> "Circuit":
+        """A noise channel by its Kraus operators, shape (operators, 2**k, 2**k)."""
+        return self.noise(channels.kraus(operators), qubits)
+
+    # --- making others ----------------------------------------------------------------------------------------------
+
+    def copy(self) -> "Circuit":
+        """A circuit with the same operations that grows on its own."""
+        result = Circuit(self._n_qubits)
+        result._operations = list(self._operations)
+        return result
+
+    def compose(self, other: "Circuit", qubits: Iterable[int] | None = None) -> "Circuit":
+        """Append `other` here, its qubit k on `qubits[k]` (default: the same numbers); slots keep their numbers."""
+        places = tuple(range(other.n_qubits)) if qubits is None else tuple(qubits)
+        places = _checks.as_qubits(places, self._n_qubits)
+        _checks.require_length(places, other.n_qubits, "qubits", "qubits, one for each of the other circuit")
+        for op in other.operations:
+            targets, controls = ([places[q] for q in group] for group in (op.qubits, op.controls))
+            self.append(op.gate, targets, controls=controls, angles=op.angles)
+        return self
+
+    def bind(self, data: Any = (), weights: Any = ()) -> "Circuit":
+        """A new circuit with every slot filled: data shape (n_data,), weights shape (n_weights,).
+
+        Raises:
+            ValueError: a wrong number of values, or a value that is not finite.
+        """
+        values = {"data": np.asarray(data, dtype=float), "weight": np.asarray(weights, dtype=float)}
+        for kind, count in (("data", self.n_data), ("weight", self.n_weights)):
+            if values[kind].shape != (count,):
+                name = "data" if kind == "data" else "weights"
+                raise ValueError(
+                    f"Argument `{name}` must have shape ({count},), but has shape {values[kind].shape}."
+                )
+        result = Circuit(self._n_qubits)
+        for op in self._operations:
+            angles = tuple(
+                _checks.as_angle(values[angle.kind][angle.index]) if isinstance(angle, Slot) else angle
+                for angle in op.angles
+            )
+            result._operations.append(_bound(op, angles))
+        return result
+
+    def inverse(self) -> "Circuit":
+        """The inverse circuit; only circuits of constant gates and rotations have one.
+
+        A slot's angle cannot change sign inside a circuit, so a rotation about P by a slot turns into a rotation with
+        the opposite factor.
+        """
+        result = Circuit(self._n_qubits)
+        for op in reversed(self._operations):
+            for part in reversed(op.elementary()):
+                result._operations.append(_inverse(part))
+        return result
+
+    def draw(self, output: Literal["text", "mpl"] = "text", **options: Any) -> "str | Figure":
+        """Draw the circuit as text or as a matplotlib figure; see `circuits.drawing`."""
+        from circuits import drawing
+
+        return drawing.draw(self, output, **options)
+
+
+def _bound(operation: Operation, angles: tuple[Any, ...]) -> Operation:
+    gate = operation.gate
+    if not isinstance(gate, StatePreparation) or gate.amplitudes is not None:
+        return replace(operation, angles=angles)
+    values = np.array(angles)
+    if gate.is_complex:
+        values = values[: len(values) // 2] + 1j * values[len(values) // 2 :]
+    values = _checks.as_amplitudes(values, gate.n_qubits)
+    return replace(operation, gate=StatePreparation(gate.n_qubits, Array.of(values)), angles=())
+
+
+def _inverse(operation: Operation) -> Operation:
+    gate = operation.gate
+    if isinstance(gate, Fixed):
+        return replace(operation, gate=Fixed(FIXED_INVERSES.get(gate.name, gate.name)))
+    if isinstance(gate, Unitary):
+        return replace(operation, gate=replace(gate, matrix=Array.of(gate.matrix.values.conj().T)))
+    angle = operation.angles[0] if operation.angles else None
+    if isinstance(gate, (PauliRotation, Phase)) and isinstance(angle, float):
+        return replace(operation, angles=(-angle,))
+    if isinstance(gate, PauliRotation):
+        return replace(operation, gate=replace(gate, factor=-gate.factor))
+    raise ValueError(
+        f"Circuit.inverse must find only unitary gates, and no slot on P or U3, but found {operation.name} with "
+        f"angles {operation.angles}. Bind the circuit first, or use rotations."
+    )

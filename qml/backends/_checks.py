@@ -1,0 +1,83 @@
+"""Checks at the border of every backend."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from circuits import Circuit, Observable
+
+AMPLITUDE_NORM_TOLERANCE = 1e-4  # features normalised in float32
+
+
+def require_choice(value: Any, name: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is not among `choices`."""
+    if value not in choices:
+        raise ValueError(f"Argument `{name}` must be one of {', '.join(map(repr, choices))}, but is {value!r}.")
+
+
+def as_observables(observables: Any, n_qubits: int) -> tuple[Observable, ...]:
+    """`observables` as a tuple, all on existing qubits."""
+    if isinstance(observables, Observable):
+        raise TypeError("Argument `observables` must be a sequence, but is one Observable. Pass [observable].")
+    result = tuple(observables)
+    for item in result:
+        if not isinstance(item, Observable):
+            raise TypeError(f"Argument `observables` must hold Observables, but holds {type(item).__name__}.")
+        if item.qubits and item.qubits[-1] >= n_qubits:
+            raise ValueError(
+                f"Argument `observables` must act on qubits 0..{n_qubits - 1}, but {item} acts on {item.qubits[-1]}."
+            )
+    return result
+
+
+def as_qubits(qubits: Sequence[int] | None, n_qubits: int) -> tuple[int, ...]:
+    """`qubits` as distinct existing qubits; None for all."""
+    if qubits is None:
+        return tuple(range(n_qubits))
+    result = tuple(qubits)
+    if not result or len(set(result)) != len(result) or not all(0 <= qubit < n_qubits for qubit in result):
+        raise ValueError(
+            f"Argument `qubits` must be distinct and lie in 0..{n_qubits - 1}, at least one, but is {result}."
+        )
+    return result
+
+
+def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
+    """Refuse data and weights of a wrong shape, dtype, device, or with NaN."""
+    n_data, n_weights = circuit.n_data, circuit.n_weights
+    if data.ndim != 2 or data.shape[1] != n_data:
+        fix = f" Pass data[..., :{n_data}] or rebuild the circuit." if data.ndim == 2 else ""
+        raise ValueError(f"Argument `data` must have shape (batch, {n_data}), but has shape {tuple(data.shape)}.{fix}")
+    if weights.shape != (n_weights,):
+        raise ValueError(f"Argument `weights` must have shape ({n_weights},), but has shape {tuple(weights.shape)}.")
+    if data.dtype not in (torch.float32, torch.float64) or weights.dtype != data.dtype:
+        raise TypeError(
+            "Arguments `data` and `weights` must both be float32 or both float64, but are "
+            f"{data.dtype} and {weights.dtype}. Convert them with .to(torch.float32)."
+        )
+    if data.device != weights.device:
+        raise ValueError(
+            f"Arguments `data` and `weights` must be on one device, but are on {data.device} and {weights.device}."
+        )
+    if in_transform():
+        return
+    for name, values in (("data", data), ("weights", weights)):
+        if not torch.isfinite(values).all():
+            raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity. Check where it comes from.")
+    for operation in circuit.operations:
+        if operation.is_preparation and operation.slots:
+            columns = data.detach()[:, [slot.index for slot in operation.slots]]
+            error = (torch.linalg.vector_norm(columns, dim=1) - 1).abs().max() if len(columns) else 0.0
+            if error > AMPLITUDE_NORM_TOLERANCE:
+                raise ValueError(
+                    f"Amplitudes in `data` must have norm 1 in each sample, but a norm differs from 1 by {error:.2g}. "
+                    "Normalise them with circuits.feature_maps, or torch.nn.functional.normalize."
+                )
+
+
+def in_transform() -> bool:
+    """Whether values cannot be looked at: inside torch.func transforms or torch.compile."""
+    stack = torch._C._functorch.peek_interpreter_stack()  # pyright: ignore[reportAttributeAccessIssue]
+    return stack is not None or torch.compiler.is_compiling()

@@ -1,0 +1,144 @@
+"""The classical twins of the QNN classifier: logistic regression and small multi-layer perceptrons."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class LogisticRegression(nn.Module):
+    """One affine map: `n_inputs + 1` parameters for two classes.
+
+    Args:
+        n_inputs: Features a sample.
+        n_classes: Two give one logit, more give one a class.
+        device: Where the parameters live.
+        dtype: Their type.
+        generator: Source of the initial weights; None takes torch's own.
+
+    Shape:
+        (..., n_inputs) to (...) for two classes, (..., n_classes) for more.
+
+    Attributes:
+        linear: The map, weights and bias from U(-k, k) with k = 1/sqrt(n_inputs).
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        *,
+        n_classes: int = 2,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.n_classes = _require_classes(n_classes)
+        self.linear = _linear(n_inputs, _n_outputs(n_classes), device, dtype)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the initial weights anew."""
+        _reset(self.linear, generator)
+
+    def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
+        """Logits of `inputs`."""
+        return _squeeze(self.linear(inputs), self.n_classes)
+
+
+class MLPClassifier(nn.Module):
+    """Layers of tanh units and an affine read-out.
+
+    Args:
+        n_inputs: Features a sample.
+        hidden_sizes: Units of each hidden layer, at least one layer.
+        n_classes: Two give one logit, more give one a class.
+        device: Where the parameters live.
+        dtype: Their type.
+        generator: Source of the initial weights; None takes torch's own.
+
+    Shape:
+        (..., n_inputs) to (...) for two classes, (..., n_classes) for more.
+
+    Attributes:
+        layers: The affine maps, initialised as in `LogisticRegression`.
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        hidden_sizes: tuple[int, ...],
+        *,
+        n_classes: int = 2,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if not hidden_sizes or min(hidden_sizes) < 1:
+            raise ValueError(
+                f"Argument `hidden_sizes` must hold at least one size of at least 1, but is {hidden_sizes}. "
+                "Use LogisticRegression for a model without hidden units."
+            )
+        self.n_classes = _require_classes(n_classes)
+        sizes = (n_inputs, *hidden_sizes, _n_outputs(n_classes))
+        self.layers = nn.ModuleList(
+            _linear(size, next_size, device, dtype) for size, next_size in zip(sizes, sizes[1:], strict=False)
+        )
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the initial weights anew."""
+        for layer in self.layers:
+            _reset(layer, generator)
+
+    def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
+        """Logits of `inputs`."""
+        hidden = inputs
+        for layer in self.layers[:-1]:
+            hidden = torch.tanh(layer(hidden))
+        return _squeeze(self.layers[-1](hidden), self.n_classes)
+
+
+def hidden_size_for(n_parameters: int, n_inputs: int) -> int:
+    """Units of the one hidden layer that brings a two-class MLP nearest to `n_parameters`.
+
+    Such a network has `h (n_inputs + 2) + 1` parameters, so 16 inputs and 2 units make 37.
+    """
+    return max(1, round((n_parameters - 1) / (n_inputs + 2)))
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable numbers in `module`."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def _linear(
+    n_inputs: int, n_outputs: int, device: torch.device | str | None, dtype: torch.dtype | None
+) -> nn.Linear:
+    """An affine map without initial values: nn.Linear alone would draw from torch's global generator."""
+    return nn.utils.skip_init(nn.Linear, n_inputs, n_outputs, device=device or "cpu", dtype=dtype)
+
+
+def _reset(layer: nn.Module, generator: torch.Generator | None) -> None:
+    """U(-k, k) with k = 1/sqrt(n_inputs), as nn.Linear does."""
+    if not isinstance(layer, nn.Linear):
+        raise TypeError(f"Argument `layer` must be an nn.Linear, but is {type(layer).__name__}.")
+    bound = 1.0 / math.sqrt(layer.in_features)
+    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+def _n_outputs(n_classes: int) -> int:
+    return 1 if n_classes == 2 else n_classes
+
+
+def _squeeze(logits: Float[Tensor, "*batch outputs"], n_classes: int) -> Float[Tensor, "..."]:
+    return logits.squeeze(-1) if n_classes == 2 else logits
+
+
+def _require_classes(n_classes: int) -> int:
+    if n_classes < 2:
+        raise ValueError(f"Argument `n_classes` must be at least 2, but is {n_classes}. Pass 2 for yes and no.")
+    return n_classes

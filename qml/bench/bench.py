@@ -1,0 +1,66 @@
+"""What a bench is: one piece of work, done by this package and by its peers."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+Array = np.ndarray | torch.Tensor
+Step = Callable[[], Mapping[str, Array]]
+"""One timed step; returns what it computed by name (a loss, a gradient), so that ours and a peer's can be compared."""
+
+Prepare = Callable[[str], Step]
+"""Builds the step of a case from the case's name."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another library that does the same work.
+
+    Args:
+        prepare: builds the step of a case. Imports of the library belong inside it.
+        modules: the modules it needs, imported before its first call is timed.
+        install: what `pip install` calls them.
+        torch_facing: whether a torch user can train through it; the summary compares with the fastest of these.
+    """
+
+    prepare: Prepare
+    modules: tuple[str, ...]
+    install: str
+    torch_facing: bool = True
+
+    def missing(self) -> tuple[str, ...]:
+        """The modules that are not installed."""
+        return tuple(module for module in self.modules if importlib.util.find_spec(module) is None)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One size of the work.
+
+    Args:
+        peers: the peers timed at this size; none where ours stands alone.
+        left_out: peer to the reason why it is not timed at this size.
+    """
+
+    peers: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The same work in ours and in every peer.
+
+    Args:
+        title: one line that says what a step does.
+        ours: builds our step of a case.
+        peers: name to peer.
+        cases: name (such as `"8,64"`) to case.
+    """
+
+    title: str
+    ours: Prepare
+    peers: Mapping[str, Peer]
+    cases: Mapping[str, Case]

@@ -1,0 +1,25 @@
+"""The table of benches. A new bench is one file with a `BENCH` in it, and one line here."""
+
+import importlib
+
+from qml.bench.bench import Bench
+
+BENCHES = {
+    "simulator": "qml.bench.simulator",
+    "qnn": "qml.bench.qnn",
+}
+
+
+def load(module: str) -> Bench:
+    """The `BENCH` of a module; workers use it too, so that only a name crosses to them."""
+    return importlib.import_module(module).BENCH
+
+
+def choose(kind: str, chosen: list[str] | None, names: list[str]) -> list[str]:
+    """The chosen names in their own order, or all; one that does not exist is refused."""
+    if chosen is None:
+        return names
+    for name in chosen:
+        if name not in names:
+            raise ValueError(f"Argument `{kind}` must be one of {', '.join(names)}, but is {name!r}.")
+    return [name for name in names if name in chosen]

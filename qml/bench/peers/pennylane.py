@@ -1,0 +1,86 @@
+"""PennyLane: default.qubit under torch and under jax, lightning.qubit with adjoint gradients."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from qml.bench.bench import Step
+from qml.bench.work import CircuitWork, Gate, training_step
+
+BACKPROP_LIMIT = 2 * 2**30  # bytes of states that backpropagation may keep, so that a 16 GB machine does not swap
+
+
+def backprop(work: CircuitWork) -> Step:
+    """default.qubit with torch backpropagation, the batch broadcast.
+
+    Where the states of a whole batch would not fit into memory, it runs in micro-batches.
+    """
+    node = _qnode(work, "default.qubit", interface="torch", diff_method="backprop")
+    return training_step(node, work, micro_batch=work.micro_batch(_bytes_an_amplitude(work), BACKPROP_LIMIT))
+
+
+def lightning(work: CircuitWork) -> Step:
+    """lightning.qubit in complex64 with adjoint gradients: compiled code, one tape a sample."""
+    return training_step(
+        _qnode(work, "lightning.qubit", interface="torch", diff_method="adjoint", c_dtype=np.complex64), work
+    )
+
+
+def jax_jit(work: CircuitWork) -> Step:
+    """default.qubit under jax.vmap, jax.value_and_grad and jax.jit, the weights as argument."""
+    import jax
+
+    node = jax.vmap(_qnode(work, "default.qubit", interface="jax", diff_method="backprop"), (0, None))
+    size = work.micro_batch(_bytes_an_amplitude(work), BACKPROP_LIMIT)
+    weights = jax.numpy.asarray(work.weights)
+    starts = range(0, len(work.inputs), size)
+    parts = [tuple(jax.numpy.asarray(a[i : i + size]) for a in (work.inputs, work.targets)) for i in starts]
+
+    def loss(weights: Any, inputs: Any, targets: Any) -> Any:
+        return ((node(inputs, weights) - targets) ** 2).sum() / len(work.inputs)
+
+    value_and_grad = jax.jit(jax.value_and_grad(loss))
+
+    def step() -> dict[str, Any]:
+        results = [value_and_grad(weights, inputs, targets) for inputs, targets in parts]
+        total, gradient = (sum(values[1:], values[0]) for values in zip(*results, strict=True))
+        jax.block_until_ready((total, gradient))
+        return {"loss": total, "gradient": gradient}
+
+    return step
+
+
+def _bytes_an_amplitude(work: CircuitWork) -> int:
+    """What backpropagation keeps: about two complex128 states a gate."""
+    return 2 * 16 * len(work.gates)
+
+
+def _qnode(work: CircuitWork, device: str, *, interface: str, diff_method: str, **options: Any) -> Callable:
+    import pennylane as pl
+
+    def circuit(inputs: Any, weights: Any) -> Any:
+        for gate in work.gates:
+            _apply(gate, inputs, weights)
+        return pl.expval(getattr(pl, work.pauli)(work.readout))
+
+    node = pl.QNode(circuit, pl.device(device, wires=work.n_qubits, **options), interface, diff_method)
+    if interface == "jax":
+        return node
+    return lambda inputs, weights: node(inputs, weights).to(torch.float32)
+
+
+def _apply(gate: Gate, inputs: Any, weights: Any) -> None:
+    import pennylane as pl
+
+    if gate.slot is None:
+        pl.CNOT(wires=gate.qubits)
+        return
+    angle = inputs[..., gate.slot.index] if gate.slot.kind == "data" else weights[gate.slot.index]
+    if gate.name in ("rx", "ry", "rz"):
+        getattr(pl, gate.name.upper())(angle, wires=gate.qubits)
+    elif gate.name in ("xx", "yy", "zz"):  # exp(-i a P / 2)
+        getattr(pl, f"Ising{gate.name.upper()}")(-2 * angle, wires=gate.qubits)
+    else:
+        pl.PauliRot(-2 * angle, gate.name.upper(), wires=gate.qubits)

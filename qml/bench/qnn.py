@@ -1,0 +1,33 @@
+"""`qml bench qnn`: the Farhi-Neven classifier, which the planner factorises and every other library simulates."""
+
+import numpy as np
+import torch
+
+from circuits import data, weight
+from qml.bench.bench import Bench, Case, Step
+from qml.bench.peers import circuit_peers
+from qml.bench.work import CircuitWork, Gate, parse_case, training_step
+from qml.nn import QNNClassifier
+
+PATTERN = ("zx", "xx") * 3
+SEED = 0
+
+
+def make_work(case: str) -> CircuitWork:
+    """Bits on the data qubits, then exp(i angle P_j X_r) for each data qubit j, a layer a pattern; <Y_r>."""
+    n_qubits, batch = parse_case(case)
+    readout = n_qubits - 1
+    gates = [Gate("rx", (qubit,), data(qubit)) for qubit in range(readout)]
+    for layer, name in enumerate(PATTERN):
+        gates += [Gate(name, (qubit, readout), weight(layer * readout + qubit)) for qubit in range(readout)]
+    generator = np.random.default_rng(SEED)
+    return CircuitWork(
+        n_qubits=n_qubits,
+        gates=tuple(gates),
+        pauli="Y",
+        readout=readout,
+        inputs=(np.pi * generator.integers(0, 2, (batch, readout))).astype(np.float32),
+        # The product of all qubits' factors must not vanish, see papers of the QNN.
+        weights=generator.uniform(-0.5, 0.5, len(PATTERN) * readout).astype(np.float32) / np.sqrt(readout),
+        targets=(2 * generator.integers(0, 2, batch) - 1).astype(np.float32),
+    )

@@ -1,0 +1,69 @@
+"""`qml bench simulator`: a re-uploading-free layer, the circuit that every library was made for."""
+
+import numpy as np
+import torch
+
+from circuits import Circuit, Z, data, weight
+from qml.backends import Native
+from qml.bench.bench import Bench, Case, Step
+from qml.bench.peers import circuit_peers
+from qml.bench.work import CircuitWork, Gate, parse_case, training_step
+
+N_LAYERS = 4
+SEED = 0
+
+
+def make_work(case: str) -> CircuitWork:
+    """RY of the data on each qubit, then layers of RY RZ on each qubit and a ring of CX; <Z_0>."""
+    n_qubits, batch = parse_case(case)
+    gates = [Gate("ry", (qubit,), data(qubit)) for qubit in range(n_qubits)]
+    for layer in range(N_LAYERS):
+        for qubit in range(n_qubits):
+            first = 2 * (layer * n_qubits + qubit)
+            gates += [Gate("ry", (qubit,), weight(first)), Gate("rz", (qubit,), weight(first + 1))]
+        gates += [Gate("cx", (qubit, (qubit + 1) % n_qubits)) for qubit in range(n_qubits)]
+    generator = np.random.default_rng(SEED)
+    return CircuitWork(
+        n_qubits=n_qubits,
+        gates=tuple(gates),
+        pauli="Z",
+        readout=0,
+        inputs=generator.uniform(-np.pi, np.pi, (batch, n_qubits)).astype(np.float32),
+        # Angles this small keep the gradient of deep and wide circuits large enough to be compared.
+        weights=generator.uniform(-0.5, 0.5, 2 * N_LAYERS * n_qubits).astype(np.float32),
+        targets=generator.uniform(-1, 1, batch).astype(np.float32),
+    )
+
+
+def ours(case: str) -> Step:
+    """The circuit on the native simulator."""
+    work = make_work(case)
+    circuit = Circuit(work.n_qubits)
+    for gate in work.gates:
+        angles = () if gate.slot is None else (gate.slot,)
+        getattr(circuit, gate.name)(*angles, *gate.qubits)
+    backend, observables = Native(), [Z(work.readout)]
+
+    def model(inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        return backend.expectation(circuit, inputs, weights, observables)[:, 0]
+
+    return training_step(model, work)
+
+
+EVERY_PEER = ("default.qubit", "lightning.qubit", "jax.jit", "pyqtorch", "qiskit")
+BENCH = Bench(
+    title="RY(x), 4 layers of (RY RZ, CX ring), <Z_0>, squared error, forward and backward, float32; case is "
+    "qubits,batch",
+    ours=ours,
+    peers=circuit_peers(make_work),
+    cases={
+        "4,64": Case(EVERY_PEER),
+        "8,64": Case(EVERY_PEER),
+        "8,512": Case(EVERY_PEER),
+        "10,64": Case(EVERY_PEER),
+        "12,32": Case(EVERY_PEER),
+        "16,1": Case(("lightning.qubit",)),
+        "18,1": Case(("lightning.qubit",)),
+        "20,1": Case(("lightning.qubit",)),
+    },
+)

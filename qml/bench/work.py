@@ -1,0 +1,83 @@
+"""The work of the circuit benches, in a form that belongs to no library: gates, angles, targets, a training step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn.functional import mse_loss
+
+from circuits import Slot
+from qml.bench.bench import Step
+
+Model = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Inputs (batch, n_inputs) and weights (n_weights,) to predictions (batch,)."""
+
+
+class Gate(NamedTuple):
+    """A gate of a bench: `rx`, `ry`, `rz`, `cx`, or a pair of Paulis such as `zx`, which is exp(i angle Z X)."""
+
+    name: str
+    qubits: tuple[int, ...]
+    slot: Slot | None = None
+
+
+@dataclass(frozen=True)
+class CircuitWork:
+    """A circuit, the data it is trained on and where it starts.
+
+    Args:
+        n_qubits: number of qubits.
+        gates: gates in order.
+        pauli: the Pauli that is read out, `X`, `Y` or `Z`.
+        readout: the qubit that is read out.
+        inputs: angles of the data slots, float32, (batch, n_inputs).
+        weights: angles of the weight slots, float32, (n_weights,).
+        targets: what the read-out should be, float32, (batch,).
+    """
+
+    n_qubits: int
+    gates: tuple[Gate, ...]
+    pauli: str
+    readout: int
+    inputs: np.ndarray
+    weights: np.ndarray
+    targets: np.ndarray
+
+    def micro_batch(self, bytes_an_amplitude: int, limit: int) -> int:
+        """The largest part of the batch whose states, at so many bytes an amplitude, fit into `limit` bytes."""
+        fitting = limit // (bytes_an_amplitude * 2**self.n_qubits)
+        return int(min(len(self.inputs), max(1, fitting)))
+
+
+def parse_case(case: str) -> tuple[int, int]:
+    """Qubits and batch of a case such as `"8,64"`."""
+    n_qubits, batch = case.split(",")
+    return int(n_qubits), int(batch)
+
+
+def training_step(model: Model, work: CircuitWork, *, micro_batch: int | None = None) -> Step:
+    """Mean squared error and its gradient in the weights, as a torch user writes it.
+
+    Args:
+        model: inputs and weights to predictions.
+        work: the data and the weights.
+        micro_batch: samples at a time, gradients accumulated; `None` is the whole batch at once.
+    """
+    inputs, targets = torch.from_numpy(work.inputs), torch.from_numpy(work.targets)
+    weights = torch.from_numpy(work.weights.copy()).requires_grad_()
+    size = micro_batch or len(inputs)
+    parts = list(zip(inputs.split(size), targets.split(size), strict=True))
+
+    def step() -> dict[str, torch.Tensor]:
+        weights.grad = None
+        total = torch.zeros(())
+        for some_inputs, some_targets in parts:
+            predictions = model(some_inputs, weights)
+            loss = mse_loss(predictions, some_targets, reduction="sum") / len(inputs)
+            loss.backward()
+            total += loss.detach()
+        return {"loss": total, "gradient": weights.grad}
+
+    return step

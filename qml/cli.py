@@ -1,0 +1,110 @@
+"""The command line: `qml compare TASK` and `qml bench NAME`. Everything heavy is imported inside the commands."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+REFUSED = 2
+
+app = typer.Typer(
+    name="qml",
+    help="Quantum machine learning layers, compared and timed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.", is_eager=True)] = False,
+) -> None:
+    """Quantum machine learning layers, compared and timed."""
+    if version:
+        from importlib.metadata import version as installed_version
+
+        typer.echo(f"qml-circuits {installed_version('qml-circuits')}")
+        raise typer.Exit
+
+
+@app.command()
+def compare(
+    task: Annotated[str, typer.Argument(help="digits, parity, majority or states.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
+    models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
+    resolution: Annotated[int | None, typer.Option(help="Pixels a side (digits): 4 or 28.")] = None,
+    preset: Annotated[str | None, typer.Option(help="full, or demo for a short run.")] = None,
+) -> None:
+    """Train a quantum model and its classical twins; a table here, a report in a folder.
+
+    Ctrl-C stops it, and the same command goes on where it stopped.
+    """
+    console = Console()
+    with _one_line_errors():
+        from qml.compare import LiveProgress, find_task, make_plan, result_table, run_plan, verdict, write_report
+
+        options = {} if resolution is None else {"resolution": resolution}
+        folder = out or Path("runs", "-".join(str(part) for part in (task, resolution, preset) if part is not None))
+        plan = make_plan(
+            find_task(task),
+            n_seeds=seeds,
+            models=None if models is None else [name.strip() for name in models.split(",") if name.strip()],
+            preset=preset,
+            options=options,
+            folder=folder,
+        )
+        progress = LiveProgress(console)
+        try:
+            with progress:
+                records = run_plan(plan, progress)
+            with console.status("Writing the report"):
+                path = write_report(plan, records, folder)
+        except KeyboardInterrupt:
+            typer.echo(
+                f"Stopped with {progress.n_finished} of {len(plan.cells)} runs finished and kept in {folder}. "
+                "The same command goes on from here.",
+                err=True,
+            )
+            raise typer.Exit(INTERRUPTED) from None
+    console.print()
+    console.print(result_table(records, plan.models, plan.task.metric))
+    console.print()
+    for sentence in verdict(records, plan.models, plan.task.metric):
+        console.print(sentence, highlight=False)
+    console.print(f"\nReport: [bold]{escape(str(path))}[/]", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="What to time, for example simulator.")],
+    case: Annotated[list[str] | None, typer.Option(help="Time this case only; may be repeated.")] = None,
+    peer: Annotated[list[str] | None, typer.Option(help="Time beside this peer only; may be repeated.")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the rows to this file too.")] = None,
+) -> None:
+    """Time this package beside the other libraries that are installed."""
+    with _one_line_errors():
+        from qml.bench import run
+
+        run(name, cases=case or None, peers=peer or None, json_path=json_path)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Show what was refused as one line, without the traceback that is only of use to us."""
+    try:
+        yield
+    except (ImportError, ValueError) as error:
+        typer.echo(f"qml: {error}", err=True)
+        raise typer.Exit(REFUSED) from error

@@ -1,0 +1,31 @@
+"""Quantum models beside classical ones: the same data, parameter and tuning budget, whoever wins."""
+
+from qml.compare.engine import Listener, Plan, make_plan, run_plan
+from qml.compare.progress import LiveProgress
+from qml.compare.registry import TASKS, find_task
+from qml.compare.report import write_report
+from qml.compare.statistics import estimate_mean, summarise
+from qml.compare.table import result_table, verdict
+from qml.compare.task import Metric, Model, Outcome, Preset, Record, Section, Task
+
+__all__ = [
+    "TASKS",
+    "Listener",
+    "LiveProgress",
+    "Metric",
+    "Model",
+    "Outcome",
+    "Plan",
+    "Preset",
+    "Record",
+    "Section",
+    "Task",
+    "estimate_mean",
+    "find_task",
+    "make_plan",
+    "result_table",
+    "run_plan",
+    "summarise",
+    "verdict",
+    "write_report",
+]

@@ -1,0 +1,173 @@
+"""Tasks x models x seeds: what is not in the folder yet is run, and every finished cell is kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from qml.compare.store import append_record, open_folder
+from qml.compare.task import Model, Option, Options, Preset, Record, Task
+
+FORMAT = 1  # of the folder; another number makes old folders unreadable to this version
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be run, with every argument checked.
+
+    Attributes:
+        task: The task.
+        options: A value for each of its options.
+        preset_name: Name of `preset`.
+        preset: Amount of work.
+        models: The chosen models, in the task's order.
+        seeds: 0..n-1.
+        folder: Where results go; None keeps none.
+    """
+
+    task: Task
+    options: Options
+    preset_name: str
+    preset: Preset
+    models: Mapping[str, Model]
+    seeds: tuple[int, ...]
+    folder: Path | None = None
+
+    @property
+    def cells(self) -> list[tuple[str, int]]:
+        """Every (model, seed), seed by seed, so that an interrupted run still compares models."""
+        return [(model, seed) for seed in self.seeds for model in self.models]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Whatever a cell's result depends on, as JSON values; other models or seeds may join later."""
+        models = {
+            name: {"recipe": model.recipe, "settings": [_plain(setting) for setting in model.settings]}
+            for name, model in self.task.models(self.options).items()
+        }
+        work = {"n_settings": self.preset.n_settings, "n_epochs": self.preset.n_epochs}
+        return {"format": FORMAT, "task": self.task.name, **self.options, "preset": self.preset_name} | {
+            "work": work,
+            "models": models,
+        }
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """Hears what a running comparison does."""
+
+    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
+        """The folder was read: so many cells are there already."""
+        ...
+
+    def cell_started(self, model: str, seed: int) -> None:
+        """A cell begins."""
+        ...
+
+    def step(self, share: float, text: str) -> None:
+        """The cell has come this far."""
+        ...
+
+    def cell_finished(self, record: Record) -> None:
+        """A cell is finished and stored."""
+        ...
+
+
+class Silence:
+    """A listener that says nothing."""
+
+    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
+        """Say nothing."""
+
+    def cell_started(self, model: str, seed: int) -> None:
+        """Say nothing."""
+
+    def step(self, share: float, text: str) -> None:
+        """Say nothing."""
+
+    def cell_finished(self, record: Record) -> None:
+        """Say nothing."""
+
+
+def make_plan(
+    task: Task,
+    *,
+    n_seeds: int | None = None,
+    models: Sequence[str] | None = None,
+    preset: str | None = None,
+    options: Mapping[str, Option] | None = None,
+    folder: Path | None = None,
+) -> Plan:
+    """Check what is asked for, and fill in the rest.
+
+    Args:
+        task: The task.
+        n_seeds: How many seeds; None takes the preset's.
+        models: Names of models; None takes all.
+        preset: Name of an amount of work; None takes the task's first.
+        options: Values of the task's options; those not given take their first allowed value.
+        folder: Where results go.
+
+    Raises:
+        ValueError: If something is not offered; the message lists what is.
+    """
+    preset = next(iter(task.presets)) if preset is None else preset
+    _require_one_of(preset, tuple(task.presets), "preset")
+    chosen = {name: allowed[0] for name, allowed in task.options.items()}
+    for name, value in (options or {}).items():
+        if name not in task.options:
+            known = ", ".join(f"`{option}`" for option in task.options) or "no options"
+            raise ValueError(
+                f"Argument `{name}` must be left out for task {task.name!r}, which has {known}, but is {value!r}."
+            )
+        _require_one_of(value, task.options[name], name)
+        chosen[name] = value
+    offered = task.models(chosen)
+    names = tuple(offered) if models is None else tuple(models)
+    if not names:
+        raise ValueError(f"Argument `models` must name at least one of {', '.join(offered)}, but is empty. Name one.")
+    for name in names:
+        _require_one_of(name, tuple(offered), "models")
+    n_seeds = task.presets[preset].n_seeds if n_seeds is None else n_seeds
+    if n_seeds < 1:
+        raise ValueError(f"Argument `seeds` must be at least 1, but is {n_seeds}. Pass 5 for intervals.")
+    ordered = {name: model for name, model in offered.items() if name in names}
+    return Plan(task, chosen, preset, task.presets[preset], ordered, tuple(range(n_seeds)), folder)
+
+
+def run_plan(plan: Plan, listener: Listener | None = None) -> list[Record]:
+    """Run the cells that are not stored yet, and return all records of the plan in its order.
+
+    A `KeyboardInterrupt` passes through: finished cells stay, and the same plan goes on after them.
+
+    Raises:
+        ValueError: If the folder holds results of other settings.
+    """
+    listener = listener or Silence()
+    stored, warnings = open_folder(plan.folder, plan.settings) if plan.folder else ([], [])
+    finished = {(record.model, record.seed): record for record in stored}
+    missing = [cell for cell in plan.cells if cell not in finished]
+    listener.started(plan, len(plan.cells) - len(missing), warnings)
+    data = plan.task.prepare(plan.options) if missing else None
+    splits: dict[int, Any] = {}
+    for name, seed in missing:
+        if seed not in splits:
+            splits = {seed: plan.task.split(data, seed)}
+        listener.cell_started(name, seed)
+        outcome = plan.models[name].train(splits[seed], seed, plan.preset, listener.step)
+        record = Record(plan.task.name, name, seed, plan.task.metric.name, outcome)
+        if plan.folder:
+            append_record(plan.folder, record, plan.settings)
+        finished[name, seed] = record
+        listener.cell_finished(record)
+    return [finished[cell] for cell in plan.cells]
+
+
+def _plain(setting: Any) -> Any:
+    return asdict(setting) if is_dataclass(setting) and not isinstance(setting, type) else setting
+
+
+def _require_one_of(value: Option, allowed: tuple[Option, ...], name: str) -> None:
+    if value not in allowed:
+        listed = ", ".join(map(str, allowed))
+        raise ValueError(f"Argument `{name}` must be one of {listed}, but is {value!r}. Choose one of these.")

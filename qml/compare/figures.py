@@ -1,0 +1,172 @@
+"""The figures that every comparison has: the metric by model, learning curves, confusion matrices."""
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from circuits import Circuit
+from qml.compare.statistics import summarise
+from qml.compare.task import Metric, Model, Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, FAINT = "#1d1b2e", "#d9d7e4"
+QUANTUM = ("#5b3fd6", "#b04bd0")
+CLASSICAL = ("#0f8f83", "#e08214", "#6b7686", "#c8503c", "#3b7cc4")
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "svg.hashsalt": "qml",  # else the ids inside differ from run to run
+}
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """The package's look, for what is drawn inside."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        yield
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure in inches that no window system knows of."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def model_colours(models: Mapping[str, Model]) -> dict[str, str]:
+    """A colour a model: violet for quantum, others for classical ones."""
+    colours = {}
+    for kind, palette in (("quantum", QUANTUM), ("classical", CLASSICAL)):
+        names = [name for name, model in models.items() if model.kind == kind]
+        colours |= {name: palette[index % len(palette)] for index, name in enumerate(names)}
+    return colours
+
+
+def metric_figure(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> "Figure":
+    """A point a seed, the mean over them and its 95 % interval, a row a model."""
+    with figure_style():
+        rows = summarise(records, metric)
+        colours = model_colours(models)
+        figure = new_figure(8.0, 0.9 + 0.55 * len(rows))
+        axes = figure.subplots()
+        unit = 100 if metric.percent else 1
+        for height, row in enumerate(reversed(rows)):
+            values = [unit * record.outcome.value for record in records if record.model == row.model]
+            spread = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
+            axes.scatter(values, height + 0.2 + np.array(spread) / 2, s=14, color=colours[row.model], alpha=0.45, lw=0)
+            low, high = unit * row.estimate.low, unit * row.estimate.high
+            axes.plot([low, high], [height - 0.08] * 2, color=colours[row.model], lw=4, solid_capstyle="round", alpha=0.4)
+            axes.plot(unit * row.estimate.mean, height - 0.08, "o", ms=9, color=colours[row.model], mec="white", mew=1.5)
+            axes.annotate(
+                metric.show(row.estimate.mean), (1.01, height - 0.08), xycoords=("axes fraction", "data"), va="center",
+                weight="bold", color=colours[row.model],
+            )
+        axes.set_yticks(range(len(rows)), [f"{models[row.model].title}\n{row.n_parameters} parameters" for row in reversed(rows)])
+        axes.set_ylim(-0.5, len(rows) - 0.4)
+        axes.margins(x=0.08)
+        axes.set_xlabel(f"{metric.title}{' (%)' if metric.percent else ''}: seeds, mean and 95 % interval")
+        axes.tick_params(length=0)
+        axes.grid(axis="x", color=FAINT, lw=0.7)
+        axes.set_axisbelow(True)
+    return figure
+
+
+def curves_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Figure | None":
+    """Each curve of the models that keep some: the mean over seeds, and the range as a band."""
+    kept = [record for record in records if record.outcome.details.get("curves")]
+    if not kept:
+        return None
+    names = list(kept[0].outcome.details["curves"])
+    with figure_style():
+        figure = new_figure(9.6, 3.0)
+        panels = figure.subplots(1, len(names), squeeze=False)[0]
+        colours = model_colours(models)
+        for axes, name in zip(panels, names, strict=True):
+            share = name.endswith("accuracy")
+            for model in dict.fromkeys(record.model for record in kept):
+                curves = [record.outcome.details["curves"][name] for record in kept if record.model == model]
+                _band(axes, curves, 100 if share else 1, colours[model], models[model].title)
+            axes.set_title(name.replace("_", " ").capitalize() + (" (%)" if share else ""))
+            axes.set_xlabel("epoch")
+            axes.grid(color=FAINT, lw=0.7)
+            axes.tick_params(length=0)
+        panels[-1].legend(frameon=False, fontsize=9)
+    return figure
+
+
+def confusion_figure(
+    records: Sequence[Record], models: Mapping[str, Model], labels: tuple[str, str]
+) -> "Figure | None":
+    """The test counts of all seeds together, a matrix a model."""
+    kept = [record for record in records if record.outcome.details.get("confusion")]
+    names = list(dict.fromkeys(record.model for record in kept))
+    if not names:
+        return None
+    with figure_style():
+        figure = new_figure(max(2.3 * len(names), 4.0), 2.6)
+        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+            counts = sum(np.array(record.outcome.details["confusion"]) for record in kept if record.model == name)
+            _matrix(axes, np.array(counts), model_colours(models)[name])
+            axes.set_title(models[name].title, fontsize=9)
+            axes.set_xticks([0, 1], labels)
+            axes.set_yticks([0, 1], labels if name == names[0] else ["", ""])
+            axes.set_xlabel("predicted")
+        figure.axes[0].set_ylabel("true")
+    return figure
+
+
+def circuit_figure(circuit: Circuit) -> "Figure":
+    """`circuit` drawn in the package's look."""
+    with figure_style():
+        return circuit.draw("mpl")
+
+
+def to_data_uri(figure: "Figure") -> str:
+    """`figure` as an SVG inside a data URI, for an HTML file that needs no other."""
+    buffer = io.BytesIO()
+    with figure_style():
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _band(axes: "Axes", curves: list[list[float]], unit: float, colour: str, title: str) -> None:
+    length = min(len(curve) for curve in curves)
+    values = unit * np.array([curve[:length] for curve in curves])
+    epochs = np.arange(1, length + 1)
+    axes.fill_between(epochs, values.min(0), values.max(0), color=colour, alpha=0.12, lw=0)
+    axes.plot(epochs, values.mean(0), color=colour, lw=1.8, label=title)
+
+
+def _matrix(axes: "Axes", counts: np.ndarray, colour: str) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap=LinearSegmentedColormap.from_list("", ["#ffffff", colour]), vmin=0, vmax=1)
+    for row, column in np.ndindex(2, 2):
+        dark = shares[row, column] > 0.5
+        axes.text(
+            column, row, f"{counts[row, column]}\n{100 * shares[row, column]:.1f} %", ha="center", va="center",
+            fontsize=9, color="white" if dark else INK,
+        )
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,74 @@
+"""Live progress in a terminal: a bar for the comparison and one for the cell that is training."""
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from qml.compare.engine import Plan
+from qml.compare.task import Record
+
+SCALE = 1000  # steps of the cell's bar
+
+
+class LiveProgress:
+    """A listener that draws bars; where the console is no terminal it writes a line a finished cell.
+
+    Args:
+        console: Where to draw.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.n_finished = 0
+        self._plan: Plan | None = None
+        self._progress = Progress(
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", style="dim"),
+            console=console,
+            transient=True,
+        )
+
+    def __enter__(self) -> "LiveProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
+        """Say what was found, and show the bars."""
+        self._plan, self.n_finished = plan, n_finished
+        for warning in warnings:
+            self.console.print(f"[yellow]Warning:[/] {warning}", highlight=False, soft_wrap=True)
+        if n_finished:
+            self.console.print(f"{n_finished} of {len(plan.cells)} runs are in {plan.folder} already.", soft_wrap=True)
+        self._all = self._progress.add_task(plan.task.name, total=len(plan.cells), completed=n_finished, note="")
+        self._cell = self._progress.add_task("", total=SCALE, note="loading the data", visible=False)
+
+    def cell_started(self, model: str, seed: int) -> None:
+        """Start the lower bar anew."""
+        self._progress.reset(self._cell, total=SCALE, description=f"{model}, seed {seed}", note="", visible=True)
+
+    def step(self, share: float, text: str) -> None:
+        """Move the lower bar."""
+        self._progress.update(self._cell, completed=SCALE * share, note=text)
+
+    def cell_finished(self, record: Record) -> None:
+        """Move the upper bar, and write the result above both."""
+        self.n_finished += 1
+        self._progress.update(self._all, completed=self.n_finished)
+        if self._plan is None:
+            return
+        metric = self._plan.task.metric
+        self.console.print(
+            f"  {record.model:<10} seed {record.seed}   {metric.title.lower()} "
+            f"{metric.show(record.outcome.value):>7}   {record.outcome.seconds:6.1f} s",
+            highlight=False,
+        )

@@ -1,0 +1,19 @@
+"""Every task that `qml compare` knows."""
+
+from qml.compare.task import Task
+from qml.compare.tasks.boolean import MAJORITY, PARITY
+from qml.compare.tasks.digits import DIGITS
+from qml.compare.tasks.states import STATES
+
+TASKS: dict[str, Task] = {task.name: task for task in (DIGITS, PARITY, MAJORITY, STATES)}
+
+
+def find_task(name: str) -> Task:
+    """The task called `name`.
+
+    Raises:
+        ValueError: If there is none; the message lists those there are.
+    """
+    if name not in TASKS:
+        raise ValueError(f"Argument `task` must be one of {', '.join(TASKS)}, but is {name!r}. Choose one of these.")
+    return TASKS[name]

@@ -1,0 +1,135 @@
+"""One self-contained HTML file of a comparison."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qml.compare.engine import Plan
+from qml.compare.figures import confusion_figure, curves_figure, metric_figure, to_data_uri
+from qml.compare.statistics import Row, summarise
+from qml.compare.store import write_atomically
+from qml.compare.table import best_mean, show_interval, verdict
+from qml.compare.task import Record, Section
+
+REPORT = "report.html"
+PACKAGES = ("qml-circuits", "torch", "numpy", "scipy", "matplotlib", "mlxtend")
+
+
+def write_report(plan: Plan, records: Sequence[Record], folder: Path) -> Path:
+    """Write `report.html` into `folder`, with every figure inside, and return its path.
+
+    Args:
+        plan: What was run.
+        records: Its results.
+        folder: Where the file goes.
+    """
+    from jinja2 import Environment
+
+    source = files("qml.compare").joinpath("report.html.j2").read_text(encoding="utf-8")
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
+    metric = plan.task.metric
+    rows = summarise(records, metric)
+    own = plan.task.sections(plan.task.prepare(plan.options), list(records), plan.options)
+    html = template.render(
+        task=plan.task,
+        plan=plan,
+        verdict=verdict(records, plan.models, metric),
+        rows=[_row(row, plan, best_mean(rows, metric)) for row in rows],
+        sections=[_shown(section) for section in (*_common_sections(plan, records), *own)],
+        runs=[_run(record, plan) for record in records],
+        machine=describe_machine(),
+    )
+    path = folder / REPORT
+    write_atomically(path, html)
+    return path
+
+
+def describe_machine() -> dict[str, str]:
+    """What the numbers depend on: versions, processor, threads, the day."""
+    return {
+        "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "Machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}",
+        "Python": platform.python_version(),
+        "Threads of torch": str(torch.get_num_threads()),
+    } | {package: _version(package) for package in PACKAGES}
+
+
+def _common_sections(plan: Plan, records: Sequence[Record]) -> list[Section]:
+    metric, models = plan.task.metric, plan.models
+    sections = [
+        Section(
+            metric.title,
+            f"Each small point is one seed: its own split and its own initial weights, the same split for every "
+            f"model. The large point is the mean over {len(plan.seeds)} seeds, the bar its 95 % interval by "
+            "Student's t. The test part was looked at once, when settings and stopping epoch were chosen.",
+            metric_figure(records, models, metric),
+        ),
+        Section(
+            "Learning curves",
+            "Mean over seeds, and the range as a band, of the setting that the validation part chose. Models may "
+            "be trained on different losses, whose values do not compare.",
+            curves_figure(records, models),
+        ),
+        Section(
+            "Confusion matrices",
+            "Test samples of all seeds together, by true label (rows) and prediction (columns).",
+            confusion_figure(records, models, plan.task.labels),
+        ),
+    ]
+    return [section for section in sections if section.figure is not None]
+
+
+def _row(row: Row, plan: Plan, best: float) -> dict[str, Any]:
+    model, metric = plan.models[row.model], plan.task.metric
+    return {
+        "name": row.model,
+        "title": model.title,
+        "kind": model.kind,
+        "recipe": model.recipe,
+        "n_parameters": f"{row.n_parameters:,}",
+        "mean": metric.show(row.estimate.mean),
+        "interval": show_interval(row.estimate, metric),
+        "seconds": f"{row.seconds:.2f} s",
+        "best": row.estimate.mean == best,
+    }
+
+
+def _run(record: Record, plan: Plan) -> dict[str, Any]:
+    outcome = record.outcome
+    return {
+        "title": plan.models[record.model].title,
+        "seed": record.seed,
+        "value": plan.task.metric.show(outcome.value),
+        "setting": outcome.extras.get("setting", "nothing to choose"),
+        "epoch": outcome.extras.get("epoch", "-"),
+        "seconds": f"{outcome.seconds:.2f} s",
+    }
+
+
+def _shown(section: Section) -> dict[str, str]:
+    image = to_data_uri(section.figure) if section.figure else ""
+    return {"title": section.title, "text": section.text, "image": image}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    """The processor's name where Linux tells it, else what Python knows."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"

@@ -1,0 +1,154 @@
+"""The folder of a comparison: results that survive a crash, bound to the settings they were made with."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from qml.compare.task import Outcome, Record
+
+RESULTS = "results.jsonl"
+SETTINGS = "settings.json"
+KEYS = ("task", "model", "seed", "metric", "value", "n_parameters", "seconds")
+
+
+def open_folder(folder: Path, settings: Mapping[str, Any]) -> tuple[list[Record], list[str]]:
+    """The records of an earlier run with the same settings, and warnings about what was repaired.
+
+    Args:
+        folder: Made if it is not there.
+        settings: Whatever the results depend on, as JSON values.
+
+    Raises:
+        ValueError: If the folder is a file, or holds results of other settings.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"Argument `out` must be a folder, but {folder} is a file. Name another one.")
+    folder.mkdir(parents=True, exist_ok=True)
+    warnings: list[str] = []
+    stored = _read_settings(folder / SETTINGS, warnings)
+    lines = _read_lines(folder / RESULTS, warnings)
+    fingerprint = settings_hash(settings)
+    if stored is not None and stored != json.loads(_canonical(settings)):
+        raise ValueError(_refusal(folder, _difference(stored, settings)))
+    if any(line["settings"] != fingerprint for line in lines):
+        raise ValueError(_refusal(folder, "other settings"))
+    if stored is None:
+        write_atomically(folder / SETTINGS, json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    first = {(line["model"], line["seed"]): line for line in reversed(lines)}
+    return [_to_record(line) for line in reversed(first.values())], warnings
+
+
+def append_record(folder: Path, record: Record, settings: Mapping[str, Any]) -> None:
+    """Add one finished cell, and return when it is on the disk."""
+    outcome = asdict(record.outcome)
+    values = (record.task, record.model, record.seed, record.metric, *(outcome[key] for key in KEYS[4:]))
+    line = dict(zip(KEYS, values, strict=True)) | outcome["extras"]
+    line |= {"settings": settings_hash(settings), "details": outcome["details"]}
+    with (folder / RESULTS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write `text` so that a crash leaves the old file or the new one, never half of either."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
+    ) as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            Path(file.name).chmod(0o644)
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """A short fingerprint of `settings`, the same for the same values in any order."""
+    return hashlib.sha256(_canonical(settings).encode()).hexdigest()[:12]
+
+
+def _canonical(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, sort_keys=True)
+
+
+def _read_settings(path: Path, warnings: list[str]) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        stored = None
+    if isinstance(stored, dict):
+        return stored
+    warnings.append(f"{path} could not be read; it is kept as {_keep_aside(path, 'corrupt').name}.")
+    return None
+
+
+def _read_lines(path: Path, warnings: list[str]) -> list[dict[str, Any]]:
+    """The readable lines; where some are not, the file is kept aside as it was and goes on without them."""
+    if not path.exists():
+        return []
+    *lines, tail = path.read_bytes().split(b"\n")
+    parsed = [_parse(line) for line in lines]
+    last = _parse(tail)
+    good = [line for line in (*parsed, last) if line is not None]
+    if tail or len(good) < len(parsed):
+        n_bad = len(parsed) + bool(tail) - len(good)
+        if n_bad:
+            torn = n_bad == 1 and bool(tail)
+            kept = _keep_aside(path, "torn" if torn else "corrupt")
+            what = "Its last line was cut short" if torn else f"{n_bad} of its lines could not be read"
+            warnings.append(f"{path}: {what}; the file is kept as {kept.name}, and those cells run again.")
+        write_atomically(path, "".join(json.dumps(line) + "\n" for line in good))
+    return good
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:  # json's and Unicode's errors both
+        return None
+    complete = isinstance(record, dict) and record.keys() >= {*KEYS, "settings", "details"}
+    return record if complete else None
+
+
+def _keep_aside(path: Path, reason: str) -> Path:
+    number = 1
+    while (kept := path.with_name(f"{path.name}.{reason}-{number}")).exists():
+        number += 1
+    shutil.copy2(path, kept)
+    return kept
+
+
+def _to_record(line: dict[str, Any]) -> Record:
+    extras = {key: value for key, value in line.items() if key not in {*KEYS, "settings", "details"}}
+    outcome = Outcome(line["value"], line["n_parameters"], line["seconds"], extras, line["details"])
+    return Record(line["task"], line["model"], line["seed"], line["metric"], outcome)
+
+
+def _difference(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """The settings that differ, the stored value first."""
+    now = json.loads(_canonical(settings))
+    keys = [key for key in sorted({*stored, *now}) if stored.get(key) != now.get(key)]
+    short = [key for key in keys if not isinstance(now.get(key), dict | list)]
+    if short:
+        return ", ".join(f"{key} {stored.get(key)!r} (now {now.get(key)!r})" for key in short)
+    return f"other {', '.join(keys)}"
+
+
+def _refusal(folder: Path, what: str) -> str:
+    return (
+        f"Argument `out` must be a new folder or one of this very comparison, but {folder} holds results of {what}. "
+        "Name another folder with --out, or repeat the settings of that one."
+    )

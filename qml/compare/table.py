@@ -1,0 +1,88 @@
+"""The result as a table and in plain words."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from qml.compare.statistics import Estimate, Row, paired_difference, summarise
+from qml.compare.task import Metric, Model, Record
+
+
+def result_table(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> Table:
+    """One row a model, the best mean in bold."""
+    rows = summarise(records, metric)
+    best = best_mean(rows, metric)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    table.add_column("model")
+    table.add_column("kind")
+    for column in ("parameters", metric.title.lower(), "95 % interval", "seeds", "training"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.model,
+            models[row.model].kind,
+            f"{row.n_parameters}",
+            metric.show(row.estimate.mean),
+            show_interval(row.estimate, metric),
+            f"{row.estimate.n_values}",
+            f"{row.seconds:.2f} s",
+            style="bold" if row.estimate.mean == best else "",
+        )
+    return table
+
+
+def show_interval(estimate: Estimate, metric: Metric) -> str:
+    """The interval as text, a dash where one seed gives none."""
+    if math.isnan(estimate.low):
+        return "-"
+    if metric.percent:
+        return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
+    return f"{metric.show(estimate.low)} to {metric.show(estimate.high)}"
+
+
+def best_mean(rows: Sequence[Row], metric: Metric) -> float:
+    """The best mean among `rows`."""
+    means = [row.estimate.mean for row in rows]
+    return max(means) if metric.larger_is_better else min(means)
+
+
+def verdict(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> list[str]:
+    """Who wins, in sentences: first the best, then each classical model against the first quantum one."""
+    rows = {row.model: row for row in summarise(records, metric)}
+    best = best_mean(list(rows.values()), metric)
+    winners = [models[name].title for name, row in rows.items() if row.estimate.mean == best]
+    verb = "has" if len(winners) == 1 else "share"
+    sentences = [f"{_join(winners)} {verb} the best mean: {metric.show(best)}."]
+    quantum = next((name for name in rows if models[name].kind == "quantum" and models[name].settings), None)
+    if quantum is None:
+        return sentences
+    classical = [name for name in rows if models[name].kind == "classical"]
+    return sentences + [
+        _against(models[quantum], models[name], rows[quantum], rows[name], records, metric) for name in classical
+    ]
+
+
+def _against(
+    quantum: Model, twin: Model, quantum_row: Row, twin_row: Row, records: Sequence[Record], metric: Metric
+) -> str:
+    """One sentence on `twin` beside `quantum`, judged by the interval of their paired difference."""
+    lead = paired_difference(records, twin_row.model, quantum_row.model)
+    if not metric.larger_is_better:
+        lead = Estimate(-lead.mean, -lead.high, -lead.low, lead.n_values)
+    named = [f"{model.title} ({row.n_parameters} parameters)" for model, row in ((twin, twin_row), (quantum, quantum_row))]
+    if lead.mean == 0.0 and (math.isnan(lead.low) or lead.low == lead.high):
+        return f"{named[0]} and {named[1]} reach the same on every seed."
+    ahead, behind = named if lead.mean > 0 else reversed(named)
+    amount = f"{100 * abs(lead.mean):.1f} points" if metric.percent else f"{abs(lead.mean):.3g}"
+    if math.isnan(lead.low):
+        certainty = "one seed says nothing about chance"
+    elif lead.low <= 0.0 <= lead.high:
+        certainty = f"no more than chance explains over {lead.n_values} seeds, so neither wins"
+    else:
+        certainty = f"more than chance explains over {lead.n_values} seeds"
+    return f"{ahead} is {amount} ahead of {behind}: {certainty}."
+
+
+def _join(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

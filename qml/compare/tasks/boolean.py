@@ -1,0 +1,194 @@
+"""Subset parity and subset majority of 8 bits: the exact circuits, and what training finds."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from circuits import Circuit
+from circuits.classifier import majority_circuit, parity_circuit
+from qml.baselines import LogisticRegression, MLPClassifier, hidden_size_for
+from qml.compare.figures import circuit_figure
+from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
+from qml.compare.tasks.boolean_figures import angles_figure
+from qml.compare.training import Setting, accuracy, classifier, confusion
+from qml.data import Dataset, Split, all_strings, random_subset, split_dataset, subset_majority, subset_parity
+from qml.nn import QNNClassifier
+
+N_BITS = 8
+SUBSET_SIZE = {"parity": 4, "majority": 5}  # a majority needs an odd number
+LABELS: dict[str, Callable[[Tensor, tuple[int, ...]], Tensor]] = {
+    "parity": subset_parity,
+    "majority": subset_majority,
+}
+CIRCUITS: dict[str, Callable[[int, tuple[int, ...]], Circuit]] = {
+    "parity": parity_circuit,
+    "majority": majority_circuit,
+}
+# Majority is learnt from small angles. Parity's gradient vanishes there (it is of the order of angle**3), so those are
+# spread over the whole period of the prediction.
+SPREAD = {"parity": math.pi / 4, "majority": 0.1}
+SETTINGS = (
+    Setting(0.03, "Farhi-Neven"),
+    Setting(0.1, "Farhi-Neven"),
+    Setting(0.03, "scaled logistic"),
+    Setting(0.01, "Farhi-Neven"),
+)
+CLASSICAL_SETTINGS = (Setting(0.03), Setting(0.1), Setting(0.03, weight_decay=0.1), Setting(0.01))
+
+
+@dataclass(frozen=True)
+class Strings:
+    """All strings of 8 bits, and the name of their label function."""
+
+    bits: Float[Tensor, "batch inputs"]
+    function: str
+
+
+@dataclass(frozen=True)
+class BooleanSplit(Split):
+    """A split of all strings under the label function of one hidden subset.
+
+    Attributes:
+        subset: The bits that the label depends on.
+        function: A name in `LABELS`.
+    """
+
+    subset: tuple[int, ...]
+    function: str
+
+
+class PhaseClassifier(nn.Module):
+    """The QNN of one layer of ZX gates with a constant bit: <Y_r> = sin(2 theta_c + 2 sum_j theta_j z_j).
+
+    The constant bit stands for the gate exp(i theta X_r) of the parity circuit.
+
+    Args:
+        n_bits: Bits a string.
+        spread: Initial angles are uniform in [-spread, spread].
+        generator: Source of the initial angles.
+    """
+
+    def __init__(self, n_bits: int, *, spread: float, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.qnn = QNNClassifier(n_bits + 1, "z", generator=generator)
+        nn.init.uniform_(self.qnn.weights, -spread, spread, generator=generator)
+
+    def forward(self, bits: Float[Tensor, "batch inputs"]) -> Float[Tensor, " batch"]:
+        """<Y_r> of strings of bits."""
+        return self.qnn(torch.cat([bits, bits.new_zeros(len(bits), 1)], dim=-1))
+
+
+def prepare(function: str, options: Options) -> Strings:
+    """All strings of 8 bits."""
+    return Strings(all_strings(N_BITS), function)
+
+
+def split(strings: Strings, seed: int) -> BooleanSplit:
+    """Half of the strings to train and choose on, half to test on, under a subset drawn by `seed`."""
+    subset = random_subset(N_BITS, SUBSET_SIZE[strings.function], seed=seed)
+    data = Dataset(strings.bits, LABELS[strings.function](strings.bits, subset))
+    parts = split_dataset(data, seed=seed, test=0.5)
+    return BooleanSplit(parts.train, parts.validation, parts.test, subset, strings.function)
+
+
+def models(function: str, options: Options) -> dict[str, Model]:
+    """The exact circuit, the trained QNN, and three classical models."""
+    hidden = hidden_size_for(N_BITS + 1, N_BITS)
+    classical = partial(classifier, kind="classical", settings=CLASSICAL_SETTINGS)
+    return {
+        "exact": Model(
+            "Exact circuit", "quantum", f"The circuit that computes the {function} of the known subset.", _exact
+        ),
+        "qnn": classifier(
+            "QNN",
+            "quantum",
+            f"One ZX gate a bit and one for a constant bit, {N_BITS + 1} angles.",
+            partial(_qnn, SPREAD[function]),
+            settings=SETTINGS,
+            inspect=_angles,
+        ),
+        "logistic": classical("Logistic regression", recipe="A weight a bit and a bias.", build=_logistic),
+        "mlp": classical(
+            "MLP", recipe=f"{N_BITS}-{hidden}-1, tanh: as near to the QNN's size as there is.", build=partial(_mlp, hidden)
+        ),
+        "mlp16": classical(
+            "MLP 16", recipe=f"{N_BITS}-16-1, tanh: many more parameters than the QNN.", build=partial(_mlp, 16)
+        ),
+    }
+
+
+def sections(strings: Strings, records: list[Record], options: Options) -> list[Section]:
+    """The learnt angles beside the hidden subset, and the exact circuit."""
+    subset = tuple(range(SUBSET_SIZE[strings.function]))
+    shown = [
+        Section(
+            "The exact circuit",
+            f"The {strings.function} of bits {', '.join(map(str, subset))} of {N_BITS}; nothing in it is trained.",
+            circuit_figure(CIRCUITS[strings.function](N_BITS, subset)),
+        )
+    ]
+    learnt = angles_figure(records)
+    if learnt is None:
+        return shown
+    text = "Each bit's trained angle, by seed. Filled: the bit is in the hidden subset; hollow: it is not."
+    return [Section("What the QNN has learnt", text, learnt), *shown]
+
+
+def _exact(split: BooleanSplit, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """Nothing to train: the circuit is made from the subset itself."""
+    started = time.perf_counter()
+    module = QNNClassifier(N_BITS, circuit=CIRCUITS[split.function](N_BITS, split.subset))
+    value = accuracy(module, split.test)
+    details = {"confusion": confusion(module, split.test)}
+    return Outcome(value, 0, time.perf_counter() - started, {"n_test": len(split.test)}, details)
+
+
+def _angles(module: nn.Module, split: Split) -> dict[str, Any]:
+    """The learnt angles, and the subset they should show."""
+    if not (isinstance(module, PhaseClassifier) and isinstance(split, BooleanSplit)):
+        raise TypeError("Argument `module` must be a PhaseClassifier on a BooleanSplit.")
+    return {"angles": module.qnn.weights.detach()[:N_BITS].tolist(), "subset": list(split.subset)}
+
+
+def _qnn(spread: float, split: Split, generator: torch.Generator) -> nn.Module:
+    return PhaseClassifier(N_BITS, spread=spread, generator=generator)
+
+
+def _logistic(split: Split, generator: torch.Generator) -> nn.Module:
+    return LogisticRegression(N_BITS, generator=generator)
+
+
+def _mlp(hidden_size: int, split: Split, generator: torch.Generator) -> nn.Module:
+    return MLPClassifier(N_BITS, (hidden_size,), generator=generator)
+
+
+def _task(function: str, question: str) -> Task:
+    return Task(
+        name=function,
+        title=f"Subset {function} of {N_BITS} bits",
+        question=question,
+        prepare=partial(prepare, function),
+        split=split,
+        models=partial(models, function),
+        presets={"full": Preset(10, 4, 100), "demo": Preset(5, 2, 60)},
+        sections=sections,
+    )
+
+
+PARITY = _task(
+    "parity",
+    f"Is the number of ones among {SUBSET_SIZE['parity']} hidden bits even? Half of all 256 strings are given. A circuit "
+    "computes it exactly; whether a circuit learns it is another matter (Farhi and Neven, arXiv 1802.06002).",
+)
+MAJORITY = _task(
+    "majority",
+    f"Are most of {SUBSET_SIZE['majority']} hidden bits 0? Half of all 256 strings are given. One layer of gates "
+    "computes it without error, and learns it (Farhi and Neven, arXiv 1802.06002).",
+)

@@ -1,0 +1,195 @@
+"""Quantum data: the sign of a hidden observable, from the amplitudes of random states of 4 qubits."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+
+from qml.baselines import LogisticRegression, MLPClassifier
+from qml.compare.figures import circuit_figure
+from qml.compare.task import Model, Options, Preset, Record, Section, Task
+from qml.compare.tasks.states_figures import readout_figure
+from qml.compare.training import Setting, classifier
+from qml.data import Dataset, Split, hidden_axes, random_states, spin_projection, split_dataset
+from qml.nn import QNNClassifier
+
+N_QUBITS = 4
+N_STATES = 1000
+PATTERN = "xyz"
+MARGIN = 0.1  # states whose observable is smaller are left out: their label is a coin toss for any finite sample
+HIDDEN = 8
+SETTINGS = (
+    Setting(0.01, "scaled logistic"),
+    Setting(0.003, "scaled logistic"),
+    Setting(0.01, "Farhi-Neven"),
+    Setting(0.03, "scaled logistic"),
+)
+CLASSICAL_SETTINGS = (Setting(0.01), Setting(0.03), Setting(0.01, weight_decay=0.1), Setting(0.003))
+
+
+@dataclass(frozen=True)
+class StateSplit(Split):
+    """A split of random states under a hidden observable.
+
+    Attributes:
+        axes: The direction of each qubit's spin in the observable.
+    """
+
+    axes: Float[Tensor, "qubits 3"]
+
+
+class StateClassifier(nn.Module):
+    """The QNN on states: their amplitudes enter in place of encoded features.
+
+    Args:
+        n_qubits: Qubits of the states.
+        generator: Source of the initial angles.
+    """
+
+    def __init__(self, n_qubits: int, *, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.qnn = QNNClassifier(n_qubits, PATTERN, generator=generator)
+
+    def forward(self, states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, " batch"]:
+        """<Y_r> of each state."""
+        return self.qnn.expectation_of_states(states)
+
+
+class OnAmplitudes(nn.Module):
+    """A classical model on the real and imaginary parts of amplitudes.
+
+    Args:
+        model: Takes `2 * 2**n_qubits` features.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, " batch"]:
+        """Logits of each state."""
+        return self.model(torch.cat([states.real, states.imag], dim=-1))
+
+
+class OnDensityMatrix(nn.Module):
+    """A classical model on the entries of the density matrix, scaled to order one.
+
+    Args:
+        model: Takes `4**n_qubits` features.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, " batch"]:
+        """Logits of each state."""
+        side = states.shape[-1]
+        density = states[:, :, None] * states[:, None, :].conj()
+        upper = torch.ones(side, side, dtype=torch.bool, device=states.device).triu()
+        features = torch.where(upper, density.real, density.imag).flatten(1)
+        return self.model(side * features)
+
+
+def prepare(options: Options) -> None:
+    """Nothing: every seed draws its own states."""
+
+
+def split(data: None, seed: int) -> StateSplit:
+    """States and an observable drawn by `seed`: 40 % to train, 10 % to choose on, 50 % to test on."""
+    generator = torch.Generator().manual_seed(seed)
+    axes = hidden_axes(N_QUBITS, generator=generator)
+    states = random_states(2 * N_STATES, N_QUBITS, generator=generator)
+    spin = spin_projection(states, axes)
+    clear = torch.nonzero(spin.abs() > MARGIN).flatten()[:N_STATES]
+    parts = split_dataset(Dataset(states[clear], torch.sign(spin[clear])), seed=seed, test=0.5)
+    return StateSplit(parts.train, parts.validation, parts.test, axes)
+
+
+def models(options: Options) -> dict[str, Model]:
+    """The QNN on states; logistic regression and an MLP on amplitudes; logistic regression on density matrices."""
+    n_amplitudes = 2**N_QUBITS
+    classical = partial(classifier, kind="classical", settings=CLASSICAL_SETTINGS)
+    return {
+        "qnn": classifier(
+            "QNN",
+            "quantum",
+            f"{PATTERN.upper()} gates from each of {N_QUBITS} qubits onto the read-out, {len(PATTERN) * N_QUBITS} angles; "
+            "the state itself is the input.",
+            _qnn,
+            settings=SETTINGS,
+            inspect=_readout,
+        ),
+        "logistic": classical(
+            "Logistic regression", recipe=f"On {2 * n_amplitudes} real and imaginary parts of amplitudes.", build=_logistic
+        ),
+        "mlp": classical(
+            "MLP", recipe=f"{2 * n_amplitudes}-{HIDDEN}-1, tanh, on the same parts: far more parameters than the QNN.",
+            build=_mlp,
+        ),
+        "density": classical(
+            "Logistic, density matrix",
+            recipe=f"On the {4**N_QUBITS} real numbers of the density matrix, in which any observable is linear.",
+            build=_density,
+        ),
+    }
+
+
+def sections(data: None, records: list[Record], options: Options) -> list[Section]:
+    """The read-out against the observable, and the circuit."""
+    shown = [
+        Section(
+            "The circuit",
+            f"The state is loaded on {N_QUBITS} qubits; gates exp(i theta P X) with P = X, Y, Z join each of them to the "
+            "read-out qubit, whose Y is measured. Small angles make it a weighted sum of all 12 single-qubit spins.",
+            circuit_figure(QNNClassifier(N_QUBITS, PATTERN).circuit),
+        )
+    ]
+    readout = readout_figure(records)
+    if readout is None:
+        return shown
+    text = "Test states of the first seed: the hidden observable, and what the trained QNN reads out."
+    return [Section("What the QNN has learnt", text, readout), *shown]
+
+
+def _readout(module: nn.Module, split: Split) -> dict[str, Any]:
+    """The observable and the read-out of some test states."""
+    if not isinstance(split, StateSplit):
+        raise TypeError(f"Argument `split` must be a StateSplit, but is {type(split).__name__}.")
+    states = split.test.inputs[:200]
+    with torch.no_grad():
+        readout = module(states)
+    return {"observable": spin_projection(states, split.axes).tolist(), "readout": readout.tolist()}
+
+
+def _qnn(split: Split, generator: torch.Generator) -> nn.Module:
+    return StateClassifier(N_QUBITS, generator=generator)
+
+
+def _logistic(split: Split, generator: torch.Generator) -> nn.Module:
+    return OnAmplitudes(LogisticRegression(2 * 2**N_QUBITS, generator=generator))
+
+
+def _mlp(split: Split, generator: torch.Generator) -> nn.Module:
+    return OnAmplitudes(MLPClassifier(2 * 2**N_QUBITS, (HIDDEN,), generator=generator))
+
+
+def _density(split: Split, generator: torch.Generator) -> nn.Module:
+    return OnDensityMatrix(LogisticRegression(4**N_QUBITS, generator=generator))
+
+
+STATES = Task(
+    name="states",
+    title="A label of quantum states",
+    question=f"Random states of {N_QUBITS} qubits carry the sign of a hidden observable: the sum of their spins, each "
+    "along an axis of its own. The QNN is given the states; the classical models are given all amplitudes, which a "
+    "laboratory would have to measure by tomography first.",
+    prepare=prepare,
+    split=split,
+    models=models,
+    presets={"full": Preset(10, 4, 60), "demo": Preset(5, 2, 30)},
+    sections=sections,
+)

@@ -1,0 +1,202 @@
+"""Training a two-class model: the same loop and the same tuning budget for quantum and classical ones."""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qml.baselines import count_parameters
+from qml.compare.task import Model, OnStep, Outcome, Preset
+from qml.data import Dataset, Split
+from qml.nn.losses import farhi_neven_loss, logistic_loss
+
+BATCH_SIZE = 32
+QNN_LOGIT_SCALE = 4.0  # a read-out in [-1, 1] becomes a logit in [-4, 4], so confident samples weigh little
+Build = Callable[[Split, torch.Generator], nn.Module]
+Inspect = Callable[[nn.Module, Split], dict[str, Any]]
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "Farhi-Neven": farhi_neven_loss,
+    "logistic": logistic_loss,
+    "scaled logistic": lambda scores, labels: logistic_loss(QNN_LOGIT_SCALE * scores, labels),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the validation part chooses among.
+
+    Attributes:
+        learning_rate: Adam's step.
+        loss: A name in `LOSSES`.
+        weight_decay: Decoupled decay (AdamW).
+    """
+
+    learning_rate: float
+    loss: str = "logistic"
+    weight_decay: float = 0.0
+
+    def __str__(self) -> str:
+        decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
+        return f"{self.loss} loss, learning rate {self.learning_rate:g}{decay}"
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One training run, with the weights of its best epoch."""
+
+    module: nn.Module
+    setting: Setting
+    curves: dict[str, list[float]]
+    best_epoch: int
+    seconds: float
+
+    @property
+    def validation_accuracy(self) -> float:
+        """At the best epoch."""
+        return self.curves["validation_accuracy"][self.best_epoch]
+
+
+def classifier(
+    title: str,
+    kind: str,
+    recipe: str,
+    build: Build,
+    *,
+    settings: tuple[Setting, ...],
+    inspect: Inspect | None = None,
+) -> Model:
+    """A competitor that `fit_classifier` trains.
+
+    Args:
+        title: Its name in figures.
+        kind: "quantum" or "classical".
+        recipe: What it is, in words.
+        build: Makes an untrained module for a split; its scores are positive for label +1.
+        settings: What the validation part chooses among.
+        inspect: What else to keep of the chosen module, as JSON values for the figures.
+    """
+    return Model(title, kind, recipe, partial(fit_classifier, build, settings, inspect), settings)
+
+
+def fit_classifier(
+    build: Build,
+    settings: tuple[Setting, ...],
+    inspect: Inspect | None,
+    split: Split,
+    seed: int,
+    preset: Preset,
+    on_step: OnStep,
+) -> Outcome:
+    """Train once a setting, keep the best on the validation part, and test that one.
+
+    Within a run the epoch with the highest validation accuracy is kept (ties: the lower validation loss); between
+    runs the highest accuracy of that epoch (ties: the higher mean over all epochs, then the setting listed first).
+    """
+    started = time.perf_counter()
+    tried = settings[: preset.n_settings]
+    runs: list[TrainingRun] = []
+    for index, setting in enumerate(tried):
+        generator = torch.Generator().manual_seed(1000 * seed + index)  # every setting has its own start
+
+        def step(share: float, text: str, done: int = index) -> None:
+            on_step((done + share) / len(tried), f"setting {done + 1}/{len(tried)}, {text}")
+
+        module = build(split, generator)
+        runs.append(train_run(module, setting, split, preset.n_epochs, generator=generator, on_step=step))
+    best = max(runs, key=_rank)
+    return Outcome(
+        value=accuracy(best.module, split.test),
+        n_parameters=count_parameters(best.module),
+        seconds=best.seconds,
+        extras={
+            "train_accuracy": accuracy(best.module, split.train),
+            "validation_accuracy": best.validation_accuracy,
+            "setting": str(best.setting),
+            "n_settings": len(runs),
+            "epoch": best.best_epoch + 1,
+            "tuning_seconds": time.perf_counter() - started,
+            "n_train": len(split.train),
+            "n_test": len(split.test),
+        },
+        details={"curves": best.curves, "confusion": confusion(best.module, split.test)}
+        | (inspect(best.module, split) if inspect else {}),
+    )
+
+
+def train_run(
+    module: nn.Module,
+    setting: Setting,
+    split: Split,
+    n_epochs: int,
+    *,
+    generator: torch.Generator,
+    on_step: OnStep,
+) -> TrainingRun:
+    """Train `module` by AdamW on batches of 32, and put the weights of the best epoch back."""
+    loss_function = LOSSES[setting.loss]
+    optimizer = torch.optim.AdamW(module.parameters(), setting.learning_rate, weight_decay=setting.weight_decay)
+    curves: dict[str, list[float]] = {"train_loss": [], "train_accuracy": [], "validation_accuracy": []}
+    best: tuple[float, float] = (-1.0, 0.0)
+    best_epoch, best_state = 0, module.state_dict()
+    started = time.perf_counter()
+    for epoch in range(n_epochs):
+        loss, hits = _train_epoch(module, optimizer, loss_function, split.train, generator)
+        with torch.no_grad():
+            scores = module(split.validation.inputs)
+            validation_loss = float(loss_function(scores, split.validation.labels))
+        validation = _accuracy(scores, split.validation.labels)
+        for name, value in zip(curves, (loss, hits, validation), strict=True):
+            curves[name].append(round(value, 6))
+        if (validation, -validation_loss) > best:
+            best, best_epoch, best_state = (validation, -validation_loss), epoch, copy.deepcopy(module.state_dict())
+        on_step((epoch + 1) / n_epochs, f"validation {100 * validation:.1f} %")
+    module.load_state_dict(best_state)
+    return TrainingRun(module, setting, curves, best_epoch, time.perf_counter() - started)
+
+
+def accuracy(module: nn.Module, data: Dataset) -> float:
+    """Share of samples whose score has the sign of their label."""
+    with torch.no_grad():
+        return _accuracy(module(data.inputs), data.labels)
+
+
+def confusion(module: nn.Module, data: Dataset) -> list[list[int]]:
+    """Counts by label (rows: -1, +1) and prediction (columns: -1, +1)."""
+    with torch.no_grad():
+        positive = module(data.inputs) > 0
+    return [
+        [int(((data.labels > 0) == label)[positive == predicted].sum()) for predicted in (False, True)]
+        for label in (False, True)
+    ]
+
+
+def _train_epoch(
+    module: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Any, data: Dataset, generator: torch.Generator
+) -> tuple[float, float]:
+    """One pass; the mean loss and accuracy of its batches as they were met."""
+    total, hits = 0.0, 0.0
+    for batch in torch.randperm(len(data), generator=generator).split(BATCH_SIZE):
+        labels = data.labels[batch]
+        scores = module(data.inputs[batch])
+        loss = loss_function(scores, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += float(loss.detach()) * len(batch)
+        hits += _accuracy(scores.detach(), labels) * len(batch)
+    return total / len(data), hits / len(data)
+
+
+def _rank(run: TrainingRun) -> tuple[float, float]:
+    history = run.curves["validation_accuracy"]
+    return run.validation_accuracy, sum(history) / len(history)
+
+
+def _accuracy(scores: Float[Tensor, " batch"], labels: Float[Tensor, " batch"]) -> float:
+    return float(((scores > 0) == (labels > 0)).float().mean())

@@ -1,0 +1,23 @@
+"""Data sets and their preparation: nothing is downloaded at run time."""
+
+from qml.data.boolean import all_strings, random_subset, subset_majority, subset_parity
+from qml.data.dataset import Dataset, Split, split_dataset
+from qml.data.digits import binarise, downsample, load_digits, unambiguous
+from qml.data.states import hidden_axes, random_states, spin_projection
+
+__all__ = [
+    "Dataset",
+    "Split",
+    "all_strings",
+    "binarise",
+    "downsample",
+    "hidden_axes",
+    "load_digits",
+    "random_states",
+    "random_subset",
+    "spin_projection",
+    "split_dataset",
+    "subset_majority",
+    "subset_parity",
+    "unambiguous",
+]

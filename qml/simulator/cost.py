@@ -1,0 +1,36 @@
+"""What a plan costs: floating-point operations and bytes, turned into nanoseconds by rates of an ordinary core pair.
+
+Only ratios matter: the planner takes the cheapest variant. The rates were measured with float32 matrix products of the
+shapes that occur (a small square matrix times a long state); half the rate holds for float64 in every row alike.
+"""
+
+from qml.simulator.fuse import FusedBlock
+
+# GFLOP/s of a (side x side) @ (side x long) product, and GB/s of a pass over the state that stays near the caches
+RATES = {2: 14.0, 4: 30.0, 8: 50.0, 16: 75.0, 32: 90.0, 64: 95.0}
+TOP_RATE = 95.0
+BANDWIDTH = 25.0
+GATHER_NS = 6.0  # one row of an index table
+CALL_NS = 4000.0  # one tensor operation
+BYTES = {True: 4, False: 8}
+
+
+def blocks_cost(blocks: list[FusedBlock], *, n_sites: int, levels: int, batch: int, real: bool) -> float:
+    """Estimated nanoseconds of one forward pass through the blocks and of building their matrices."""
+    size = float(levels) ** n_sites * batch
+    return sum(_block_cost(block, size, levels, batch, real) for block in blocks)
+
+
+def _block_cost(block: FusedBlock, size: float, levels: int, batch: int, real: bool) -> float:
+    pass_ns = 2 * size * BYTES[real] / BANDWIDTH
+    if block.kind == "permutation":
+        return CALL_NS + max(pass_ns, size / batch * GATHER_NS)
+    if block.kind in ("data", "controlled"):
+        return 6 * CALL_NS + 6 * pass_ns
+    side = levels ** len(block.sites)
+    per_product = 2.0 if real else 8.0
+    apply = max(per_product * side * size / RATES.get(side, TOP_RATE), pass_ns)
+    n_products = sum(1 for linear in block.maps if len(linear.sites) > 1 and linear.table is None)
+    n_layers = sum(1 for linear in block.maps if len(linear.sites) > 1) / max(1, len(block.sites) - 1)
+    build = (n_products + n_layers) * per_product * side**3 / RATES.get(side, TOP_RATE)
+    return CALL_NS + apply + build + 0.1 * CALL_NS * len(block.maps)

@@ -1,0 +1,116 @@
+"""Expectations, probabilities and states of a circuit for a batch of data: the entry of the simulator."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from circuits import Circuit, Observable
+from qml.simulator.compiled import Compiled, compile_plan, readout_for
+from qml.simulator.evolve import Evolve, evolve_plain, run_plain
+from qml.simulator.initial import initial_state
+from qml.simulator.memory import choose_memory, require_fits
+from qml.simulator.plan import Plan, PlanCache, Request, batch_step, make_plan
+from qml.simulator.readout import Terms
+
+Method = Literal["auto", "autograd", "adjoint"]
+
+_CACHE = PlanCache()
+
+
+def expectation(
+    circuit: Circuit,
+    data: Tensor,
+    weights: Tensor,
+    observables: tuple[Observable, ...],
+    *,
+    levels: int,
+    method: Method,
+) -> Tensor:
+    """Expectation values; data (batch, inputs), weights (weights,) to (batch, observables)."""
+    terms: Terms = tuple(observable.terms for observable in observables)
+    values, plan = _values(circuit, data, weights, terms, None, levels=levels, method=method)
+    return values[:, :-1] / values[:, -1:] if plan.has_projection else values
+
+
+def probabilities(
+    circuit: Circuit, data: Tensor, weights: Tensor, qubits: tuple[int, ...], *, levels: int, method: Method
+) -> Tensor:
+    """Probabilities of the outcomes of `qubits`, the first the most significant; (batch, 2**k)."""
+    values, plan = _values(circuit, data, weights, None, qubits, levels=levels, method=method)
+    rows = values[:, :-1]
+    return rows / values[:, -1:] if plan.has_projection else rows
+
+
+def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, levels: int, method: Method) -> Tensor:
+    """The probability that every post-selection succeeds; (batch,)."""
+    terms: Terms = (((1.0, ()),),)
+    values, _ = _values(circuit, data, weights, terms, None, levels=levels, method=method)
+    return values[:, 0]
+
+
+def final_state(circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:
+    """The normalised state vector; (batch, 2**n)."""
+    compiled = _compiled(circuit, data, None, levels=2)
+    state, arguments = _start(compiled, data, weights)
+    state = evolve_plain(compiled, state, arguments)
+    layout, n = compiled.plan.layout, compiled.plan.n_sites
+    order = [layout.index(site) for site in range(n)]
+    state = state.reshape(*(2,) * n, -1).permute(n, *order).reshape(-1, 2**n)
+    state = state.expand(data.shape[0], -1)
+    if compiled.plan.has_projection:
+        state = state / torch.linalg.vector_norm(state, dim=1, keepdim=True)
+    return state.to(data.dtype.to_complex())
+
+
+def _values(
+    circuit: Circuit,
+    data: Tensor,
+    weights: Tensor,
+    terms: Terms | None,
+    qubits: tuple[int, ...] | None,
+    *,
+    levels: int,
+    method: Method,
+) -> tuple[Tensor, Plan]:
+    """The readout's rows for every sample, the norm last where it is read."""
+    compiled = _compiled(circuit, data, terms, levels=levels)
+    plan, batch = compiled.plan, data.shape[0]
+    readout = readout_for(compiled, qubits, with_norm=plan.has_projection)
+    state, arguments = _start(compiled, data, weights)
+    if method == "autograd" or in_functorch():
+        values = run_plain(compiled, readout, state, arguments)
+    else:
+        memory = "adjoint only" if method == "adjoint" else choose_memory(compiled, batch, reversible=_reversible(plan))
+        values = Evolve.apply(compiled, readout, memory, state, *arguments)
+    return values.mT.expand(batch, -1), plan  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _compiled(circuit: Circuit, data: Tensor, terms: Terms | None, *, levels: int) -> Compiled:
+    batch = data.shape[0]
+    request = Request(levels, terms, shared_data=batch == 1, batch=batch_step(batch))
+    plan = _CACHE.get(circuit, request, lambda: make_plan(circuit, request))
+    compiled = compile_plan(plan, dtype=data.dtype, device=data.device)  # pyright: ignore[reportArgumentType]
+    require_fits(circuit.n_qubits, levels, batch, compiled.dtype, data.device)
+    return compiled
+
+
+def _start(compiled: Compiled, data: Tensor, weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The initial state and what the steps refer to: block matrices, then data coefficients."""
+    shared = compiled.plan.request.shared_data
+    angles = torch.cat([weights, data[0]]) if shared and data.shape[1] else weights
+    values = compiled.program(angles)
+    state = initial_state(compiled, data, values)
+    tables = [table.coefficients(data) for table in compiled.data_tables]
+    if tables and state.shape[-1] != data.shape[0]:
+        state = state.expand(-1, data.shape[0])
+    return state, (*(values[group] for group in compiled.matrix_groups), *tables)
+
+
+def _reversible(plan: Plan) -> bool:
+    return plan.request.levels == 2 and not plan.has_projection
+
+
+def in_functorch() -> bool:
+    """Whether torch.func transforms are active, which need plain tensor operations."""
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]

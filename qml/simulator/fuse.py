@@ -1,0 +1,197 @@
+"""From linear maps to fused blocks: which gates become one matrix, one index table or one data-dependent step.
+
+A map may move back past blocks that share no site with it and join the last block that has room. Two knobs span the
+variants among which the cost model chooses: how many sites a block may have, and whether permutations (CX, SWAP, X) are
+absorbed into blocks or collected into index tables of the whole register.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from qml.simulator.expressions import Expressions
+from qml.simulator.linear import Linear
+
+BlockKind = Literal["shared", "permutation", "data", "controlled"]
+
+
+@dataclass(eq=False)
+class FusedBlock:
+    """Maps that are applied together.
+
+    Attributes:
+        kind: a matrix shared by the batch, an index table, a map with one angle a sample, or a map under wide controls.
+        sites: where it acts, in the order of first use.
+        maps: in order of application.
+    """
+
+    kind: BlockKind
+    sites: list[int]
+    maps: list[Linear] = field(default_factory=list)
+
+    def add(self, linear: Linear) -> None:
+        """Append a map and its sites."""
+        self.maps.append(linear)
+        self.sites.extend(site for site in linear.all_sites if site not in self.sites)
+
+
+def split_prefix(maps: list[Linear], taken: set[int]) -> tuple[dict[int, list[Linear]], list[Linear]]:
+    """The one-site maps that come before any wider map on their site, and the rest; `taken` sites have no prefix."""
+    chains: dict[int, list[Linear]] = {}
+    closed, rest = set(taken), []
+    for linear in maps:
+        sites = linear.all_sites
+        if len(sites) == 1 and sites[0] not in closed:
+            chains.setdefault(sites[0], []).append(linear)
+        else:
+            closed.update(sites)
+            rest.append(linear)
+    return chains, rest
+
+
+def fuse(maps: list[Linear], *, max_sites: int, absorb_permutations: bool) -> list[FusedBlock]:
+    """Group maps into blocks of at most `max_sites` sites."""
+    blocks: list[FusedBlock] = []
+    for linear in maps:
+        kind = _kind(linear, absorb_permutations)
+        block = _room(blocks, linear, kind, max_sites)
+        if block is None:
+            block = FusedBlock(kind, [])
+            blocks.append(block)
+        block.add(linear)
+    return blocks
+
+
+def _kind(linear: Linear, absorb_permutations: bool) -> BlockKind:
+    if linear.controls:
+        return "controlled"
+    if linear.slot is not None and linear.slot.kind == "data":
+        return "data"
+    if not absorb_permutations and linear.table is not None:
+        return "permutation"
+    return "shared"
+
+
+def _room(blocks: list[FusedBlock], linear: Linear, kind: BlockKind, max_sites: int) -> FusedBlock | None:
+    if kind in ("data", "controlled"):
+        return None
+    sites, found = set(linear.all_sites), None
+    for block in reversed(blocks):
+        overlap = not sites.isdisjoint(block.sites)
+        if block.kind == kind:
+            fits = kind == "permutation" or len(sites.union(block.sites)) <= max_sites
+            if fits and (overlap or found is None):
+                found = block
+        if overlap:
+            break
+    return found
+
+
+# --- the matrix of a block --------------------------------------------------------------------------------------------
+
+
+def block_expression(expressions: Expressions, maps: list[Linear], order: tuple[int, ...], levels: int) -> int:
+    """The node of the product of `maps` on sites in the given order, first the most significant.
+
+    One-site maps wait until a wider map needs them, so that a layer of rotations is one Kronecker product.
+    """
+    return _BlockBuilder(expressions, order, levels).build(maps)
+
+
+class _BlockBuilder:
+    def __init__(self, expressions: Expressions, order: tuple[int, ...], levels: int) -> None:
+        self.expressions, self.order, self.levels = expressions, order, levels
+        self.factors: list[tuple[tuple[int, ...], int]] = []
+        self.waiting: dict[int, int] = {}
+
+    def build(self, maps: list[Linear]) -> int:
+        for linear in maps:
+            if len(linear.sites) == 1:
+                self._wait(linear)
+            else:
+                self._apply(linear)
+        node = self._gather(self.order)
+        return self._identity(self.order) if node is None else node
+
+    def _wait(self, linear: Linear) -> None:
+        (site,) = linear.sites
+        node = self.expressions.leaf(linear)
+        if site in self.waiting:
+            table = linear.table
+            earlier = self.waiting[site]
+            node = (
+                self.expressions.product(node, earlier) if table is None else self.expressions.rows(earlier, table)
+            )
+        self.waiting[site] = node
+
+    def _apply(self, linear: Linear) -> None:
+        touched = {site for sites, _ in self.factors if not set(sites).isdisjoint(linear.sites) for site in sites}
+        sites = tuple(site for site in self.order if site in touched or site in linear.sites)
+        base, table = self._gather(sites), linear.table
+        rest = tuple(site for site in sites if site not in linear.sites)
+        lifted_order = reorder_table(linear.sites + rest, sites, self.levels)
+        if table is not None:
+            lifted = np.kron(linear.constant, np.eye(self.levels ** len(rest)))[np.ix_(lifted_order, lifted_order)]
+            base = self._identity(sites) if base is None else base
+            node = self.expressions.rows(base, np.argmax(np.abs(lifted), axis=1))
+        else:
+            lifted = self.expressions.leaf(linear)
+            if rest:
+                lifted = self.expressions.kron(lifted, self._identity(rest))
+            lifted = self.expressions.reorder(lifted, lifted_order)
+            node = lifted if base is None else self.expressions.product(lifted, base)
+        self.factors.append((sites, node))
+
+    def _gather(self, sites: tuple[int, ...]) -> int | None:
+        """All that has happened on `sites`, as one matrix in that order; None for nothing."""
+        touched = [factor for factor in self.factors if not set(factor[0]).isdisjoint(sites)]
+        self.factors = [factor for factor in self.factors if factor not in touched]
+        base = None
+        if touched:
+            covered = tuple(site for group, _ in touched for site in group)
+            missing = tuple(site for site in sites if site not in covered)
+            parts = [node for _, node in touched] + ([self._identity(missing)] if missing else [])
+            table = reorder_table(covered + missing, sites, self.levels)
+            base = self.expressions.reorder(self._kron_all(parts), table)
+        waiting = [self.waiting.pop(site, None) for site in sites]
+        if all(node is None for node in waiting):
+            return base
+        single = self._identity(sites[:1])
+        late = self._kron_all([single if node is None else node for node in waiting])
+        return late if base is None else self.expressions.product(late, base)
+
+    def _kron_all(self, nodes: list[int]) -> int:
+        while len(nodes) > 1:
+            pairs = [self.expressions.kron(a, b) for a, b in zip(nodes[::2], nodes[1::2], strict=False)]
+            nodes = pairs + ([nodes[-1]] if len(nodes) % 2 else [])
+        return nodes[0]
+
+    def _identity(self, sites: tuple[int, ...]) -> int:
+        return self.expressions.constant(np.eye(self.levels ** len(sites)))
+
+
+def reorder_table(old: tuple[int, ...], new: tuple[int, ...], levels: int) -> np.ndarray:
+    """For each basis state with sites in the order `new`, its index where they stand in the order `old`."""
+    index = np.arange(levels ** len(old)).reshape((levels,) * len(old))
+    return index.transpose([old.index(site) for site in new]).reshape(-1)
+
+
+def register_table(linear: Linear, layout: tuple[int, ...], levels: int) -> np.ndarray:
+    """The rows to gather in the whole register, its sites in the order `layout`, for a map that permutes."""
+    table = linear.table
+    if table is None:
+        raise ValueError("Only a permutation has an index table.")
+    n_sites = len(layout)
+    places = [n_sites - 1 - layout.index(site) for site in linear.sites]  # exponent of each site's digit
+    index = np.arange(levels**n_sites)
+    digits = [(index // levels**place) % levels for place in places]
+    local = np.zeros_like(index)
+    for digit in digits:
+        local = local * levels + digit
+    source = table[local]
+    result = index.copy()
+    for k, (place, digit) in enumerate(zip(places, digits, strict=True)):
+        new_digit = (source // levels ** (len(places) - 1 - k)) % levels
+        result += (new_digit - digit) * levels**place
+    return result

@@ -1,0 +1,219 @@
+"""A circuit as linear maps on sites: what the planner fuses and the engine applies.
+
+A state vector is a register of sites with two levels; a density matrix is one with four, its components along I, X, Y, Z
+on every qubit (the Pauli transfer picture: real numbers only, channels and resets are matrices like any gate).
+Every map has the form
+
+    M(t) = constant + sum_f [cos(f t) C_f + sin(f t) S_f]
+
+with constant matrices and a few frequencies f.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from circuits import Circuit, Operation, Slot
+from circuits.gates import (
+    PAULIS,
+    Channel,
+    Fixed,
+    Gate,
+    Measure,
+    PauliRotation,
+    Phase,
+    PostSelect,
+    Reset,
+    StatePreparation,
+    gate_matrix,
+    trigonometric_form,
+)
+
+MAX_DENSE_QUBITS = {2: 4, 4: 3}  # wider gates become Controlled maps (two levels) or are refused (four levels)
+NEGLIGIBLE = 1e-14
+PROJECTORS = (np.diag([1.0, 0.0]), np.diag([0.0, 1.0]))
+RESET_KRAUS = np.array([[[1, 0], [0, 0]], [[0, 1], [0, 0]]], dtype=complex)
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """One linear map.
+
+    Attributes:
+        sites: where it acts, the first the most significant.
+        constant: shape (levels**k, levels**k).
+        terms: (frequency, cosine matrix, sine matrix) of every frequency; empty for a constant map.
+        slot: where the angle comes from; None for a constant map.
+        controls: further two-level sites that must read 1 (only for gates too wide to be held as a matrix).
+    """
+
+    sites: tuple[int, ...]
+    constant: np.ndarray
+    terms: tuple[tuple[float, np.ndarray, np.ndarray], ...] = ()
+    slot: Slot | None = None
+    controls: tuple[int, ...] = ()
+
+    @property
+    def all_sites(self) -> tuple[int, ...]:
+        return self.controls + self.sites
+
+    @property
+    def is_real(self) -> bool:
+        parts = [self.constant, *(part for _, *pair in self.terms for part in pair)]
+        return all(np.abs(part.imag).max() < NEGLIGIBLE for part in parts)
+
+    @property
+    def table(self) -> np.ndarray | None:
+        """Rows to gather, if the map only permutes basis states: out[i] = in[table[i]]."""
+        return None if self.slot is not None else _permutation(self.constant)
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """Amplitudes that some sites start with: constants, or the numbers of the data slots that hold them."""
+
+    sites: tuple[int, ...]
+    amplitudes: np.ndarray | None
+    slots: tuple[Slot, ...]
+    is_complex: bool
+
+
+def linear_maps(circuit: Circuit, levels: int) -> tuple[list[Preparation], list[Linear]]:
+    """All preparations of a circuit, and its other operations as linear maps on two-level or four-level sites."""
+    preparations: list[Preparation] = []
+    maps: list[Linear] = []
+    for operation in circuit.operations:
+        if isinstance(operation.gate, StatePreparation):
+            preparations.append(_preparation(operation))
+        else:
+            for part in operation.elementary():
+                maps.extend(_two_level(part) if levels == 2 else _four_level(part))
+    return preparations, maps
+
+
+def _preparation(operation: Operation) -> Preparation:
+    gate = operation.gate
+    assert_preparation = isinstance(gate, StatePreparation)
+    amplitudes = gate.amplitudes.values if assert_preparation and gate.amplitudes is not None else None
+    is_complex = gate.is_complex if assert_preparation else False
+    if amplitudes is None and len(operation.slots) != len(operation.angles):
+        raise ValueError("Amplitudes must be all constants or all slots, but are mixed. Bind the circuit first.")
+    return Preparation(operation.qubits, amplitudes, operation.slots, is_complex)
+
+
+def _two_level(operation: Operation) -> list[Linear]:
+    gate = operation.gate
+    if isinstance(gate, PostSelect):
+        return [Linear(operation.qubits, PROJECTORS[gate.value].astype(complex))]
+    if isinstance(gate, PauliRotation) and gate.n_qubits > MAX_DENSE_QUBITS[2] - 1:
+        return [linear for part in _ladder(operation) for linear in _two_level(part)]
+    n_dense_controls = MAX_DENSE_QUBITS[2] - gate.n_qubits
+    if len(operation.controls) <= n_dense_controls:
+        return [_unitary_map(gate, operation.all_qubits, operation.angles, len(operation.controls))]
+    return [replace(_unitary_map(gate, operation.qubits, operation.angles, 0), controls=operation.controls)]
+
+
+def _unitary_map(gate: Gate, sites: tuple[int, ...], angles: tuple, n_controls: int) -> Linear:
+    if not angles:
+        return Linear(sites, gate_matrix(gate, (), n_controls))  # pyright: ignore[reportArgumentType]
+    form = trigonometric_form(gate, n_controls)  # pyright: ignore[reportArgumentType]
+    if not isinstance(angles[0], Slot):
+        return Linear(sites, form.matrix(angles[0]))
+    return Linear(sites, form.constant, ((form.frequency, form.cosine, form.sine),), angles[0])
+
+
+def _ladder(operation: Operation) -> list[Operation]:
+    """A long Pauli rotation as basis changes, a chain of CX and one RZ (Nielsen and Chuang, section 4.7.3)."""
+    gate = operation.gate
+    pauli = gate.pauli if isinstance(gate, PauliRotation) else ""
+    active = [(qubit, letter) for qubit, letter in zip(operation.qubits, pauli, strict=True) if letter != "I"]
+    if not active:
+        return [replace(operation, gate=replace(gate, pauli="I"), qubits=operation.qubits[:1])]
+    to_z: list[Operation] = []
+    for qubit, letter in active:
+        if letter == "Y":
+            to_z.append(Operation(Fixed("sdg"), (qubit,)))
+        if letter in "XY":
+            to_z.append(Operation(Fixed("h"), (qubit,)))
+    chain = [
+        Operation(Fixed("x"), (second,), (first,))
+        for (first, _), (second, _) in zip(active[:-1], active[1:], strict=True)
+    ]
+    middle = replace(operation, gate=replace(gate, pauli="Z"), qubits=(active[-1][0],))
+    undo = [replace(op, gate=Fixed("s")) if op.gate.name == "sdg" else op for op in reversed(to_z)]
+    return [*to_z, *chain, middle, *reversed(chain), *undo]
+
+
+# --- four levels: the Pauli transfer picture --------------------------------------------------------------------------
+
+
+def _four_level(operation: Operation) -> list[Linear]:
+    gate, sites = operation.gate, operation.all_qubits
+    if isinstance(gate, Channel):
+        return [Linear(sites, transfer_matrix(gate.kraus.values))]
+    if isinstance(gate, Reset):
+        return [Linear(sites, transfer_matrix(RESET_KRAUS))]
+    if isinstance(gate, Measure):
+        return [Linear(sites, transfer_matrix(np.stack(PROJECTORS)))]
+    if isinstance(gate, PostSelect):
+        return [Linear(sites, transfer_matrix(PROJECTORS[gate.value][None]))]
+    limit = MAX_DENSE_QUBITS[4]
+    if isinstance(gate, PauliRotation) and gate.n_qubits + len(operation.controls) > limit:
+        parts = _ladder(operation)
+        if len(parts) > 1:
+            return [linear for part in parts for linear in _four_level(part)]
+    if len(sites) > limit + 2:
+        raise ValueError(
+            f"Density-matrix simulation must have gates on at most {limit + 2} qubits, but {operation.name} acts on "
+            f"{len(sites)}. Break the gate into smaller ones."
+        )
+    linear = _unitary_map(gate, sites, operation.angles, len(operation.controls))
+    return [transfer_map(linear)]
+
+
+def transfer_map(linear: Linear) -> Linear:
+    """The Pauli transfer form of a two-level map: U . U^dagger, its angle dependence expanded in frequencies."""
+    if linear.slot is None:
+        return Linear(linear.sites, transfer_matrix(linear.constant[None]))
+    ((frequency, cosine, sine),) = linear.terms
+    parts = {0.0: linear.constant, frequency: (cosine - 1j * sine) / 2, -frequency: (cosine + 1j * sine) / 2}
+    sums: dict[float, np.ndarray] = {}
+    for left, a in parts.items():
+        for right, b in parts.items():
+            if np.abs(a).max() > NEGLIGIBLE and np.abs(b).max() > NEGLIGIBLE:
+                sums[left - right] = sums.get(left - right, 0.0) + _transfer(a, b)
+    terms = []
+    for step, matrix in sums.items():
+        if step > 0:
+            terms.append((step, 2.0 * matrix.real + 0j, -2.0 * matrix.imag + 0j))
+    return Linear(linear.sites, sums[0.0].real + 0j, tuple(terms), linear.slot)
+
+
+def transfer_matrix(kraus: np.ndarray) -> np.ndarray:
+    """The Pauli transfer matrix of rho -> sum_k K rho K^dagger; shape (operators, 2**k, 2**k) to (4**k, 4**k)."""
+    return sum(_transfer(operator, operator).real for operator in kraus) + 0j
+
+
+def _transfer(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """tr(P_a L P_b R^dagger) / 2**k for all pairs of Pauli strings."""
+    paulis = _pauli_stack(left.shape[0].bit_length() - 1)
+    moved = np.einsum("ij,bjk,lk->bil", left, paulis, right.conj(), optimize=True)
+    flat = paulis.transpose(0, 2, 1).reshape(len(paulis), -1)
+    return flat @ moved.reshape(len(paulis), -1).T / left.shape[0]
+
+
+@lru_cache(maxsize=8)
+def _pauli_stack(n_qubits: int) -> np.ndarray:
+    stack = np.ones((1, 1, 1), dtype=complex)
+    single = np.stack([PAULIS[letter] for letter in "IXYZ"])
+    for _ in range(n_qubits):
+        stack = np.einsum("aij,bkl->abikjl", stack, single).reshape(len(stack) * 4, stack.shape[1] * 2, -1)
+    return stack
+
+
+def _permutation(matrix: np.ndarray) -> np.ndarray | None:
+    table = np.argmax(np.abs(matrix), axis=1)
+    exact = np.zeros_like(matrix)
+    exact[np.arange(len(table)), table] = 1.0
+    return table if np.array_equal(exact, matrix) else None

@@ -1,0 +1,49 @@
+"""How much memory a run takes, and the refusal of what will not fit."""
+
+import os
+
+import torch
+
+from qml.simulator.compiled import Compiled
+from qml.simulator.evolve import Memory
+
+STORE_SHARE = 0.5  # of the free memory that stored states may take before the adjoint method is chosen
+
+
+def state_bytes(n_sites: int, levels: int, batch: int, dtype: torch.dtype) -> int:
+    """Bytes of one batch of states."""
+    return levels**n_sites * max(batch, 1) * dtype.itemsize
+
+
+def available_bytes(device: torch.device) -> int:
+    """Free memory of a device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def require_fits(n_sites: int, levels: int, batch: int, dtype: torch.dtype, device: torch.device) -> None:
+    """Refuse a register of which even three copies (before, after, readout) do not fit.
+
+    Raises:
+        ValueError: with the number of bytes.
+    """
+    needed = 3 * state_bytes(n_sites, levels, batch, dtype)
+    free = available_bytes(device)
+    if needed > free:
+        kind = "state vectors" if levels == 2 else "density matrices"
+        raise ValueError(
+            f"The simulator must fit into memory, but {kind} of {n_sites} qubits for a batch of {batch} need {needed} "
+            f"bytes and {free} are free. Use fewer qubits, a smaller batch, float32 or a device with more memory."
+        )
+
+
+def choose_memory(compiled: Compiled, batch: int, *, reversible: bool) -> Memory:
+    """Store the states between steps where they fit, else recompute them backwards."""
+    if not reversible:
+        return "store"
+    n_stored = sum(step.needs_input for step in compiled.steps)
+    plan = compiled.plan
+    size = state_bytes(plan.n_sites, plan.request.levels, batch, compiled.dtype)
+    fits = size * n_stored < STORE_SHARE * available_bytes(compiled.device)
+    return "store" if fits else "adjoint"

@@ -1,0 +1,217 @@
+"""The plan of a circuit: what is prepared, fused, moved and read, decided once and cached.
+
+A plan depends on the circuit, on what is read, on the number of levels and on whether the batch shares its data (one
+sample), never on angles. Planning takes milliseconds; it is pure Python and NumPy.
+"""
+
+import weakref
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from circuits import Circuit, Slot
+from qml.simulator.cost import blocks_cost
+from qml.simulator.expressions import Expressions
+from qml.simulator.fuse import FusedBlock, block_expression, fuse, split_prefix
+from qml.simulator.heisenberg import absorb_tail
+from qml.simulator.linear import Linear, Preparation, linear_maps
+from qml.simulator.readout import Terms
+
+MAX_BLOCK_SITES = {2: 8, 4: 4}
+MAX_TABLE_SITES = {2: 22, 4: 11}  # an index table of the whole register is not worth its memory above
+BATCH_STEPS = (1, 2, 8, 32, 128, 512, 2048)  # plans are shared between batches of similar size
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a plan is made for; `terms` is None where probabilities or states are read."""
+
+    levels: int
+    terms: Terms | None
+    shared_data: bool
+    batch: int
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedStep:
+    """One step: the fused block, the layout it finds, and the node of its matrix if it is shared."""
+
+    block: FusedBlock
+    layout: tuple[int, ...]
+    position: int
+    node: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedMove:
+    """A new order of the register's sites."""
+
+    old: tuple[int, ...]
+    new: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Plan:
+    """Everything that does not depend on angles, dtype or device.
+
+    Attributes:
+        n_sites: sites of the register.
+        n_weights: weight slots; with shared data the data slots follow them.
+        is_real: whether all amplitudes are real.
+        preparations: given amplitudes.
+        chains: for every other site its one-site maps before anything else, consecutive shared maps as one node.
+        steps: blocks and moves in order.
+        layout: the order of sites at the end.
+        terms: the observables after the end of the circuit was moved into them.
+        expressions: all matrices that depend on weights.
+        has_projection: whether the norm can differ from 1.
+    """
+
+    request: Request
+    n_sites: int
+    n_weights: int
+    is_real: bool
+    preparations: list[Preparation]
+    chains: list[tuple[int, list[int | Linear]]]
+    steps: list[PlannedStep | PlannedMove]
+    layout: tuple[int, ...]
+    terms: Terms | None
+    expressions: Expressions
+    has_projection: bool
+    compiled: dict = field(default_factory=dict)
+
+
+class PlanCache:
+    """Plans by circuit and request; a circuit that has grown is planned again, a dead one is forgotten."""
+
+    def __init__(self) -> None:
+        self._plans: dict[int, tuple[int, dict[object, object]]] = {}
+
+    def get(self, circuit: Circuit, key: object, make: object) -> object:
+        """The plan under `key`, made by calling `make` at the first use."""
+        identity = id(circuit)
+        entry = self._plans.get(identity)
+        if entry is None or entry[0] != len(circuit):
+            if entry is None:
+                weakref.finalize(circuit, self._plans.pop, identity, None)
+            entry = (len(circuit), {})
+            self._plans[identity] = entry
+        plans = entry[1]
+        if key not in plans:
+            plans[key] = make()  # pyright: ignore[reportCallIssue]
+        return plans[key]
+
+
+def batch_step(batch: int) -> int:
+    """The representative batch size for which a plan is made."""
+    return max((step for step in BATCH_STEPS if step <= batch), default=1)
+
+
+def make_plan(circuit: Circuit, request: Request) -> Plan:
+    """Plan a circuit; the cheapest of all variants by the cost model."""
+    levels, n_weights = request.levels, circuit.n_weights
+    preparations, maps = linear_maps(circuit, levels)
+    if request.shared_data:
+        maps = [_with_shared_slot(linear, n_weights) for linear in maps]
+    has_projection = any(operation.gate.name == "post_select" for operation in circuit.operations)
+    terms = request.terms
+    if terms is not None:
+        maps, terms = absorb_tail(maps, terms, levels)
+    is_real = all(linear.is_real for linear in maps) and not any(_is_complex(p) for p in preparations)
+    taken = {site for preparation in preparations for site in preparation.sites}
+    chains, rest = split_prefix(maps, taken)
+    expressions = Expressions()
+    singles = [site for site in range(circuit.n_qubits) if site not in taken]
+    layout = tuple(singles) + tuple(site for preparation in preparations for site in preparation.sites)
+    blocks = _best_blocks(rest, circuit.n_qubits, request, is_real=is_real or levels == 4)
+    steps, final_layout = _place(blocks, layout, expressions, levels)
+    return Plan(
+        request=request,
+        n_sites=circuit.n_qubits,
+        n_weights=n_weights,
+        is_real=is_real or levels == 4,
+        preparations=preparations,
+        chains=[(site, _chain(expressions, site, chains.get(site, []), levels)) for site in singles],
+        steps=steps,
+        layout=final_layout,
+        terms=terms,
+        expressions=expressions,
+        has_projection=has_projection,
+    )
+
+
+def _with_shared_slot(linear: Linear, n_weights: int) -> Linear:
+    slot = linear.slot
+    if slot is None or slot.kind == "weight":
+        return linear
+    return Linear(linear.sites, linear.constant, linear.terms, Slot("weight", n_weights + slot.index), linear.controls)
+
+
+def _is_complex(preparation: Preparation) -> bool:
+    if preparation.amplitudes is None:
+        return preparation.is_complex
+    return bool(np.abs(preparation.amplitudes.imag).max() > 0)
+
+
+def _chain(expressions: Expressions, site: int, maps: list[Linear], levels: int) -> list[int | Linear]:
+    """Alternating nodes (consecutive shared maps) and data maps."""
+    result: list[int | Linear] = []
+    shared: list[Linear] = []
+    for linear in maps:
+        if linear.slot is None or linear.slot.kind == "weight":
+            shared.append(linear)
+            continue
+        if shared:
+            result.append(block_expression(expressions, shared, (site,), levels))
+            shared = []
+        result.append(linear)
+    if shared:
+        result.append(block_expression(expressions, shared, (site,), levels))
+    return result
+
+
+def _best_blocks(maps: list[Linear], n_sites: int, request: Request, *, is_real: bool) -> list[FusedBlock]:
+    best, best_cost = [], float("inf")
+    limit = min(MAX_BLOCK_SITES[request.levels], max(n_sites, 1))
+    for absorb in (True, False):
+        if not absorb and n_sites > MAX_TABLE_SITES[request.levels]:
+            continue
+        for max_sites in range(1 if request.levels == 4 else 2, max(limit, 2) + 1):
+            blocks = fuse(maps, max_sites=max_sites, absorb_permutations=absorb)
+            cost = blocks_cost(
+                blocks, n_sites=n_sites, levels=request.levels, batch=request.batch, real=is_real
+            )
+            if cost < best_cost:
+                best, best_cost = blocks, cost
+    return best
+
+
+def _place(
+    blocks: list[FusedBlock], layout: tuple[int, ...], expressions: Expressions, levels: int
+) -> tuple[list[PlannedStep | PlannedMove], tuple[int, ...]]:
+    """Give every block its place in the register, moving sites together where they are not neighbours."""
+    steps: list[PlannedStep | PlannedMove] = []
+    for block in blocks:
+        if block.kind in ("permutation", "controlled"):
+            node = None
+            if block.kind == "controlled" and not _has_data(block):
+                node = block_expression(expressions, block.maps, block.maps[0].sites, levels)
+            steps.append(PlannedStep(block, layout, 0, node))
+            continue
+        places = sorted(layout.index(site) for site in block.sites)
+        if places[-1] - places[0] != len(places) - 1:
+            chosen = tuple(layout[place] for place in places)
+            new = chosen + tuple(site for site in layout if site not in chosen)
+            steps.append(PlannedMove(layout, new))
+            layout, places = new, list(range(len(places)))
+        node = None
+        if block.kind == "shared":
+            order = layout[places[0] : places[-1] + 1]
+            node = block_expression(expressions, block.maps, order, levels)
+        steps.append(PlannedStep(block, layout, places[0], node))
+    return steps, layout
+
+
+def _has_data(block: FusedBlock) -> bool:
+    slot = block.maps[0].slot
+    return slot is not None and slot.kind == "data"

@@ -1,0 +1,233 @@
+"""The steps of a plan as tensor operations on a state of shape (levels**sites, batch).
+
+Each step has a plain forward, which autograd can follow, and a pullback. The pullback carries mu, the complex conjugate
+of the gradient with respect to the state, because then no large tensor is ever conjugated: for y = M x,
+
+    mu_x = M^T mu_y,        conj(grad_M) = mu_y x^T.
+
+`inverse` recovers x from y for the adjoint mode; only unitary steps have one.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Reference = tuple[int, int]  # which of the argument tensors, and which entry of it
+
+
+class Step(Protocol):
+    """One step of a plan."""
+
+    reference: Reference | None
+    needs_input: bool
+
+    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
+        """The state after the step."""
+        ...
+
+    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """mu before the step, and the gradient with respect to `matrix`."""
+        ...
+
+    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+        """The state before the step."""
+        ...
+
+
+def multiply(matrix: Tensor, x: Tensor, left: int, side: int) -> Tensor:
+    """Apply a (side, side) matrix to the middle digit of a state of shape (left * side * right, batch)."""
+    shape = x.shape
+    real_matrix = x.is_complex() and not matrix.is_complex()
+    if real_matrix:
+        x = torch.view_as_real(x)
+    right = x.numel() // (left * side)
+    if left == 1:
+        y = matrix @ x.reshape(side, right)
+    elif right == 1:
+        y = x.reshape(left, side) @ matrix.mT
+    else:
+        y = torch.matmul(matrix, x.reshape(left, side, right))
+    if real_matrix:
+        return torch.view_as_complex(y.reshape(*shape, 2))
+    return y.reshape(shape)
+
+
+def outer(mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
+    """sum over all other digits of mu x^T: the conjugate gradient of a matrix of shape (side, side)."""
+    right = x.numel() // (left * side)
+    if left == 1:
+        return mu.reshape(side, right) @ x.reshape(side, right).mT
+    if right == 1:
+        return mu.reshape(left, side).mT @ x.reshape(left, side)
+    if right >= side:
+        return torch.bmm(mu.reshape(left, side, right), x.reshape(left, side, right).mT).sum(0)
+    mu_flat, x_flat = (t.reshape(left, side, right).transpose(0, 1).reshape(side, -1) for t in (mu, x))
+    return mu_flat @ x_flat.mT
+
+
+def outer_for(matrix: Tensor, mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
+    """The gradient of `matrix`, real where the matrix is real."""
+    if matrix.is_complex() or not x.is_complex():
+        return outer(mu, x, left, side).conj()
+    # Re(mu x^T) with the real and the imaginary part as one more, innermost digit; conj(x) has -imag
+    signs = torch.tensor([1.0, -1.0], dtype=matrix.dtype, device=matrix.device)
+    return outer(torch.view_as_real(mu), torch.view_as_real(x) * signs, left, side)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A matrix shared by the batch, on neighbouring sites."""
+
+    left: int
+    side: int
+    reference: Reference | None
+    constant: Tensor | None = None
+
+    @property
+    def needs_input(self) -> bool:
+        return self.reference is not None
+
+    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
+        return multiply(self._matrix(matrix), x, self.left, self.side)
+
+    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        used = self._matrix(matrix)
+        grad = None
+        if x is not None and self.reference is not None:
+            grad = outer_for(used, mu, x.expand_as(mu), self.left, self.side)
+        return multiply(used.mT, mu, self.left, self.side), grad
+
+    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+        return multiply(self._matrix(matrix).mH.contiguous(), y, self.left, self.side)
+
+    def _matrix(self, matrix: Tensor | None) -> Tensor:
+        result = self.constant if matrix is None else matrix
+        if result is None:
+            raise ValueError("A block must have a constant or a computed matrix, but has neither.")
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Permutation:
+    """y[i] = x[table[i]]."""
+
+    table: Tensor
+    inverse_table: Tensor
+    reference = None
+    needs_input = False
+
+    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
+        return x.index_select(0, self.table)
+
+    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, None]:
+        return mu.index_select(0, self.inverse_table), None
+
+    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+        return y.index_select(0, self.inverse_table)
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """Sites in a new order: digit groups of sizes `sizes` are transposed by `order`."""
+
+    sizes: tuple[int, ...]
+    order: tuple[int, ...]
+    reference = None
+    needs_input = False
+
+    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
+        return self._transpose(x, self.sizes, self.order)
+
+    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, None]:
+        return self.inverse(mu, None), None
+
+    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+        back = tuple(self.order.index(k) for k in range(len(self.order)))
+        return self._transpose(y, tuple(self.sizes[k] for k in self.order), back)
+
+    @staticmethod
+    def _transpose(x: Tensor, sizes: tuple[int, ...], order: tuple[int, ...]) -> Tensor:
+        return x.reshape(*sizes, x.shape[-1]).permute(*order, len(order)).reshape(x.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class DataStep:
+    """sum_j coefficient[j, sample] A_j on neighbouring sites, with constant matrices A_j.
+
+    `table` has shape (terms, side, side); the coefficients (1, cos, ..., sin, ...) are this step's "matrix".
+    """
+
+    left: int
+    side: int
+    table: Tensor
+    reference: Reference | None
+    needs_input = True
+
+    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
+        return _combine(self._parts(x), matrix, x.dtype)
+
+    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        before = sum(
+            multiply(part.mT, mu * coefficient, self.left, self.side)
+            for part, coefficient in zip(self.table, _rows(matrix), strict=True)
+        )
+        grad = None
+        if x is not None:
+            grad = torch.stack([(mu * part).sum(0).real for part in self._parts(x)])
+        return before, grad  # pyright: ignore[reportReturnType]
+
+    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+        return sum(  # pyright: ignore[reportReturnType]
+            multiply(part.mH, y * coefficient, self.left, self.side)
+            for part, coefficient in zip(self.table, _rows(matrix), strict=True)
+        )
+
+    def _parts(self, x: Tensor) -> list[Tensor]:
+        return [multiply(part, x, self.left, self.side) for part in self.table]
+
+
+@dataclass(frozen=True, eq=False)
+class ControlledStep:
+    """A shared matrix, or a data step, on the rows of the register where all controls read 1.
+
+    `rows` lists those rows, the gate's own sites as the most significant digits.
+    """
+
+    rows: Tensor
+    inner: Block | DataStep
+
+    @property
+    def reference(self) -> Reference | None:
+        return self.inner.reference
+
+    @property
+    def needs_input(self) -> bool:
+        return self.inner.needs_input
+
+    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
+        selected = self.inner.forward(x.index_select(0, self.rows), matrix)
+        return x.expand(-1, selected.shape[-1]).index_copy(0, self.rows, selected)
+
+    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        chosen = None if x is None else x.index_select(0, self.rows)
+        selected, grad = self.inner.pullback(mu.index_select(0, self.rows), chosen, matrix)
+        return mu.index_copy(0, self.rows, selected), grad
+
+    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+        return y.index_copy(0, self.rows, self.inner.inverse(y.index_select(0, self.rows), matrix))
+
+
+def _rows(coefficients: Tensor | None) -> list[Tensor]:
+    if coefficients is None:
+        raise ValueError("A data step must have coefficients, but has none.")
+    return list(coefficients)
+
+
+def _combine(parts: list[Tensor], coefficients: Tensor | None, dtype: torch.dtype) -> Tensor:
+    terms = [part * row for part, row in zip(parts, _rows(coefficients), strict=True)]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total.to(dtype)

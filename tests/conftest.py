@@ -1,0 +1,20 @@
+"""Settings of every test: hypothesis draws the same examples each time, and torch uses one thread a process."""
+
+import hypothesis
+import pytest
+import torch
+
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=True,  # a failure in continuous integration is a failure on every machine
+    deadline=None,  # a first call plans the circuit and takes longer than the next
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
+)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tests run in two processes on two cores; more threads than cores would only wait for each other."""
+    torch.set_num_threads(1)

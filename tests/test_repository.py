@@ -1,0 +1,106 @@
+"""What holds for the whole repository: what an import loads, what files may say, what the oracle may use."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Beside torch and NumPy themselves, all that `import qml` may load.
+LIGHT = {"circuits", "jaxtyping", "qml", "wadler_lindig"}
+# Parts of torch that `import torch` leaves alone and that take seconds.
+HEAVY_TORCH = {"torch._dynamo", "torch._inductor", "torch.onnx", "torch.utils.tensorboard"}
+# A folder of somebody's machine: the first part of an absolute path, not the middle of an address.
+MACHINE_PATH = re.compile(r"(?<![\w.:/~$}-])/(?:home|root|work|Users|opt)/\w")
+
+
+def modules_added_by(statement: str) -> set[str]:
+    """Full names of the modules that a statement loads in a process that has torch and NumPy already."""
+    before, after = "import sys, numpy, torch\nold = set(sys.modules)", "print(*(set(sys.modules) - old))"
+    command = [sys.executable, "-c", f"{before}\n{statement}\n{after}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, f"`{statement}` failed:\n{done.stderr}"
+    return set(done.stdout.split())
+
+
+def assert_light(modules: Iterable[str]) -> None:
+    """Fail where a module is neither of the standard library, nor torch or NumPy, nor on the list."""
+    names = set(modules)
+    allowed = LIGHT | {"numpy", "torch"} | sys.stdlib_module_names
+    heavy = {name.partition(".")[0] for name in names} - allowed
+    heavy |= names & HEAVY_TORCH
+    listed = ", ".join(sorted(heavy))
+    assert not heavy, f"An import loads more than it may: {listed}. Import these at first use."
+
+
+def imported_packages(source: str) -> set[str]:
+    """Top-level packages that a source file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(source)))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    absolute = (node for node in nodes if isinstance(node, ast.ImportFrom) and not node.level)
+    names |= {str(node.module) for node in absolute}
+    return {name.partition(".")[0] for name in names}
+
+
+def lines_with_machine_paths(text: str) -> list[str]:
+    """Lines of a text that name a folder of one machine."""
+    return [line for line in text.splitlines() if MACHINE_PATH.search(line)]
+
+
+def repository_files() -> list[Path]:
+    """Files that are tracked, or that would be by `git add`."""
+    # In continuous integration the clone may belong to another user, which git refuses by default.
+    git = ["git", "-c", "safe.directory=*"]
+    listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    done = subprocess.run([*git, *listing], capture_output=True, text=True, cwd=ROOT, check=True)
+    return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_import_qml_loads_nothing_heavy() -> None:
+    assert_light(modules_added_by("import qml"))
+
+
+def test_import_circuits_loads_nothing_heavy() -> None:
+    assert_light(modules_added_by("import circuits"))
+
+
+def test_the_import_check_can_fail() -> None:
+    with pytest.raises(AssertionError, match="loads more than it may: pygments, rich"):
+        assert_light({"json", "qml.nn", "rich.table", "pygments"})
+    with pytest.raises(AssertionError, match=r"torch\._dynamo"):
+        assert_light({"torch._dynamo"})
+
+
+def test_no_file_names_a_folder_of_one_machine() -> None:
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in repository_files()
+        if (lines := lines_with_machine_paths(path.read_text(encoding="utf-8", errors="replace")))
+    }
+    assert not found, f"Files name folders of one machine: {found}"
+
+
+@pytest.mark.parametrize("folder", ["home", "root", "work"])
+def test_the_path_check_can_fail(folder: str) -> None:
+    line = f'DATA = "/{folder}/someone/data"'
+    assert lines_with_machine_paths(f"import os\n{line}\n") == [line]
+    assert not lines_with_machine_paths(f"https://example.org/{folder}/page and build/{folder}/x")
+
+
+def test_the_oracle_shares_no_code_with_what_it_judges() -> None:
+    oracle = ROOT / "tests" / "oracle.py"
+    assert oracle.exists(), "tests/oracle.py is missing: the plain NumPy oracle that judges every backend."
+    shared = imported_packages(oracle.read_text(encoding="utf-8")) & {"qml", "torch"}
+    assert not shared, f"tests/oracle.py must be plain NumPy, but imports {sorted(shared)}."
+
+
+def test_imported_packages_sees_every_form_of_import() -> None:
+    source = "import a.b as c\nfrom d.e import f\nfrom . import g\ndef h():\n    import i\n"
+    assert imported_packages(source) == {"a", "d", "i"}
