@@ -13,7 +13,7 @@ from circuits import _checks
 from circuits.gates import PAULIS, Array, Channel, pauli_matrix
 
 
-def depolarizing(probability: float, *, n_qubits: int = 1) -> Channel:
+def depolarizing(probability: float | int, *, n_qubits: int = 1) -> Channel:
     """rho -> (1 - p) rho + p 1/2**n, with p in [0, 1]."""
     probability = _checks.as_probability(probability, "probability")
     strings = list(product("IXYZ", repeat=n_qubits))
@@ -25,7 +25,7 @@ def depolarizing(probability: float, *, n_qubits: int = 1) -> Channel:
     return Channel(Array.of(np.stack(operators)), "depolarizing", probability)
 
 
-def amplitude_damping(gamma: float) -> Channel:
+def amplitude_damping(gamma: float | int) -> Channel:
     """Energy relaxation |1> -> |0> with probability gamma in [0, 1]."""
     gamma = _checks.as_probability(gamma, "gamma")
     keep = np.diag([1.0, np.sqrt(1.0 - gamma)])
@@ -33,14 +33,14 @@ def amplitude_damping(gamma: float) -> Channel:
     return Channel(Array.of(np.stack([keep, decay])), "amplitude_damping", gamma)
 
 
-def phase_damping(gamma: float) -> Channel:
+def phase_damping(gamma: float | int) -> Channel:
     """Loss of coherence: the off-diagonal elements shrink by sqrt(1 - gamma), gamma in [0, 1]."""
     gamma = _checks.as_probability(gamma, "gamma")
     keep = np.diag([1.0, np.sqrt(1.0 - gamma)])
     return Channel(Array.of(np.stack([keep, np.diag([0.0, np.sqrt(gamma)])])), "phase_damping", gamma)
 
 
-def bit_flip(probability: float) -> Channel:
+def bit_flip(probability: float | int) -> Channel:
     """X with the given probability in [0, 1]."""
     probability = _checks.as_probability(probability, "probability")
     operators = [np.sqrt(1.0 - probability) * PAULIS["I"], np.sqrt(probability) * PAULIS["X"]]

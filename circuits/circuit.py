@@ -4,9 +4,9 @@ Conventions, for the whole package: qubit 0 is the most significant bit of a bas
 angles are in radians, Pauli strings read qubit 0 first. Every circuit starts in |0...0>.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from circuits.slots import Angle, Slot
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+T = TypeVar("T")
 Qubits = int | Iterable[int]
 
 
@@ -59,6 +60,7 @@ class Circuit:
     def __init__(self, n_qubits: int) -> None:
         self._n_qubits = _checks.as_int(n_qubits, "n_qubits", minimum=1)
         self._operations: list[Operation] = []
+        self._derived: dict[str, tuple[int, Any]] = {}
 
     # --- what it is -------------------------------------------------------------------------------------------------
 
@@ -70,7 +72,7 @@ class Circuit:
     @property
     def operations(self) -> tuple[Operation, ...]:
         """The operations in order."""
-        return tuple(self._operations)
+        return self.derived("operations", lambda: tuple(self._operations))
 
     @property
     def n_data(self) -> int:
@@ -93,9 +95,20 @@ class Circuit:
         return all(op.is_unitary or op.is_preparation for op in self._operations)
 
     def _n_slots(self, kind: Literal["data", "weight"]) -> int:
-        return _checks.require_no_gaps(
-            kind, (slot.index for op in self._operations for slot in op.slots if slot.kind == kind)
+        return self.derived(
+            kind,
+            lambda: _checks.require_no_gaps(
+                kind, (slot.index for op in self._operations for slot in op.slots if slot.kind == kind)
+            ),
         )
+
+    def derived(self, key: str, make: Callable[[], T]) -> T:
+        """`make()`, computed once and kept under `key` until the circuit grows."""
+        entry = self._derived.get(key)
+        if entry is None or entry[0] != len(self._operations):
+            entry = (len(self._operations), make())
+            self._derived[key] = entry
+        return entry[1]
 
     def __len__(self) -> int:
         return len(self._operations)

@@ -1,7 +1,7 @@
 """The quantum neural network classifier of Farhi and Neven, and circuits that compute a label exactly.
 
-The data qubits are 0..n-1, the read-out qubits follow. The prediction is <Y_r>: +1 and -1 are the two labels. Bits are 0 and
-1, z = 1 - 2 bit is +1 and -1, and a data slot holds pi * bit.
+The data qubits are 0..n-1, the read-out qubits follow. The prediction is <Y_r>: +1 and -1 are the two labels.
+Bits are 0 and 1, z = 1 - 2 bit is +1 and -1, and a data slot holds pi * bit.
 
 Reference:
     Farhi and Neven, "Classification with quantum neural networks on near term processors", arXiv:1802.06002.
@@ -40,7 +40,8 @@ def classifier_ansatz(n_inputs: int, pattern: str = "zxzxzx", *, n_readouts: int
         n_readouts: number of read-out qubits, one a class or one in all.
 
     Returns:
-        A circuit on n + n_readouts qubits. Weight (layer * n_readouts + readout) * n + j is the angle of data qubit j.
+        A circuit on n + n_readouts qubits. Weight (layer * n_readouts + readout) * n + j is the angle of data
+        qubit j.
 
     Raises:
         ValueError: an empty pattern, or other letters.
@@ -61,8 +62,9 @@ def classifier_ansatz(n_inputs: int, pattern: str = "zxzxzx", *, n_readouts: int
 def label_circuit(n_inputs: int, label: Any) -> Circuit:
     """The circuit with <Y_r> = label(bits), exactly, for any Boolean label.
 
-    exp(i pi/4 l(Z) X_r), where l(Z) = sum_S c_S Z_S over subsets S of the data qubits: one gate exp(i pi/4 c_S Z_S X_r) for each
-    coefficient that is not zero. They commute. A general label has 2**n of them, a parity has one.
+    exp(i pi/4 l(Z) X_r), where l(Z) = sum_S c_S Z_S over subsets S of the data qubits: one gate exp(i pi/4
+    c_S Z_S X_r) for each coefficient that is not zero. They commute. A general label has 2**n of them, a
+    parity has one.
 
     Args:
         n_inputs: number of data qubits, at most 14.
@@ -72,7 +74,8 @@ def label_circuit(n_inputs: int, label: Any) -> Circuit:
         ValueError: too many qubits, a table of another length, values other than +1 and -1.
 
     Reference:
-        Equations (12) to (16) of the paper.
+        The paper's section on representing any label function; the sum over subsets is the label's Walsh
+        transform.
     """
     _checks.as_int(n_inputs, "n_inputs", minimum=1)
     if n_inputs > MAX_LABEL_QUBITS:
@@ -106,11 +109,11 @@ def parity_circuit(n_inputs: int, subset: Iterable[int]) -> Circuit:
 def parity_ansatz(n_inputs: int) -> Circuit:
     """exp(i pi/4 X_r) prod_j exp(-i theta_j B_j X_r) with B = (1 - Z)/2: <Y_r> = cos(2 sum_j theta_j bit_j).
 
-    Weight j is theta_j, and is used by two gates, exp(-i theta_j X_r / 2) and exp(i theta_j Z_j X_r / 2). Hard to learn for many
-    qubits: the gradient is exponentially small.
+    Weight j is theta_j, and is used by two gates, exp(-i theta_j X_r / 2) and exp(i theta_j Z_j X_r / 2).
+    Hard to learn for many qubits: the gradient is exponentially small.
 
     Reference:
-        Equations (20) to (24) of the paper.
+        The paper's section on subset parity.
     """
     circuit = Circuit(n_inputs + 1).exp_pauli(math.pi / 4, "X", n_inputs)
     for qubit in range(n_inputs):
@@ -129,7 +132,7 @@ def majority_circuit(n_inputs: int, subset: Iterable[int]) -> Circuit:
         subset: the data qubits that vote, at least one.
 
     Reference:
-        Equations (25) and (26) of the paper: prod_j exp(i (beta/2) a_j Z_j X_r).
+        The paper's section on subset majority: prod_j exp(i (beta/2) a_j Z_j X_r).
     """
     members = _subset(n_inputs, subset)
     circuit = Circuit(n_inputs + 1)
@@ -157,7 +160,9 @@ def _label_table(n_inputs: int, label: Any) -> np.ndarray:
         raise ValueError(f"Argument `label` must have shape ({2**n_inputs},), but has shape {table.shape}.")
     if not np.isin(table, (-1, 1)).all():
         wrong = table[~np.isin(table, (-1, 1))][0]
-        raise ValueError(f"Argument `label` must be +1 or -1 everywhere, but is {wrong} somewhere. Use 1 - 2 * bit.")
+        raise ValueError(
+            f"Argument `label` must be +1 or -1 everywhere, but is {wrong} somewhere. Use 1 - 2 * bit."
+        )
     return table.astype(float)
 
 

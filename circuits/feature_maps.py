@@ -1,7 +1,7 @@
 """Encodings: circuits that put data into qubits.
 
-Slots hold angles or amplitudes; what computes them from features (pi * bit, a normalisation) is done outside, by torch in
-a layer, or by `amplitudes_of` here for NumPy arrays.
+Slots hold angles or amplitudes; what computes them from features (pi * bit, a normalisation) is done outside,
+by torch in a layer, or by `amplitudes_of` here for NumPy arrays.
 """
 
 import math
@@ -21,8 +21,9 @@ AXES = {"x": "X", "y": "Y", "z": "Z"}
 def basis(n_qubits: int) -> Circuit:
     """Bits as basis states: RX(data(k)) on qubit k, where the slot holds pi * bit.
 
-    A batch may mix bit strings. RX(pi)|0> is -i|1>, so that the state is |bits> times (-i)**(number of ones): a global
-    phase, which nothing measures, for each string by itself. For superpositions of strings use `label_superposition`.
+    A batch may mix bit strings. RX(pi)|0> is -i|1>, so that the state is |bits> times (-i)**(number of ones):
+    a global phase, which nothing measures, for each string by itself. For superpositions of strings use
+    `label_superposition`.
     """
     return angle(n_qubits, axis="x")
 
@@ -47,8 +48,8 @@ def angle(n_qubits: int, *, axis: str | Sequence[float] = "x") -> Circuit:
 
     Args:
         n_qubits: number of qubits and of data slots.
-        axis: `"x"`, `"y"`, `"z"`, or a direction of three numbers (its length does not matter, and |0> is taken as it
-            is): exp(-i data(k) (n_x X + n_y Y + n_z Z) / 2).
+        axis: `"x"`, `"y"`, `"z"`, or a direction of three numbers (its length does not matter, and |0> is
+            taken as it is): exp(-i data(k) (n_x X + n_y Y + n_z Z) / 2).
     """
     circuit = Circuit(n_qubits)
     if not isinstance(axis, str):
@@ -69,15 +70,17 @@ def _about_direction(circuit: Circuit, direction: Sequence[float]) -> Circuit:
     polar = math.atan2(math.hypot(vector[0], vector[1]), vector[2])
     azimuth = math.atan2(vector[1], vector[0])
     for qubit in range(circuit.n_qubits):
-        circuit.rz(-azimuth, qubit).ry(-polar, qubit).rz(data(qubit), qubit).ry(polar, qubit).rz(azimuth, qubit)
+        circuit.rz(-azimuth, qubit).ry(-polar, qubit).rz(data(qubit), qubit).ry(polar, qubit).rz(
+            azimuth, qubit
+        )
     return circuit
 
 
 def amplitude(n_qubits: int, *, is_complex: bool = False) -> Circuit:
     """Each sample as amplitudes: `2**n_qubits` data slots, or twice as many, real parts then imaginary parts.
 
-    The slots must hold a vector of norm 1: see `amplitudes_of`, and `slots_of` for complex ones. Devices that take no
-    amplitudes need `prepare_decomposed`, one sample at a time.
+    The slots must hold a vector of norm 1: see `amplitudes_of`, and `slots_of` for complex ones. Devices that
+    take no amplitudes need `prepare_decomposed`, one sample at a time.
     """
     n_slots = 2**n_qubits * (2 if is_complex else 1)
     return Circuit(n_qubits).prepare_slots([data(k) for k in range(n_slots)])
@@ -149,14 +152,16 @@ def label_superposition(strings: Any, *, phases: Any = None) -> Circuit:
     The states |+1> and |-1> of Farhi and Neven, over the strings with each label.
 
     Args:
-        strings: m different bit strings, as texts such as "0110" or as an array of bits of shape (m, n_qubits).
+        strings: m different bit strings, as texts such as "0110" or as an array of bits of shape (m,
+            n_qubits).
         phases: one phase a string in radians, shape (m,) (default: all 0).
 
     Raises:
         ValueError: no string, a repeated string, strings of different lengths, anything but 0 and 1.
 
     Reference:
-        Farhi and Neven, arXiv:1802.06002, equations (27) and (28), with the phases left free.
+        Farhi and Neven, arXiv:1802.06002, the section on superpositions of strings, with the phases left
+        free.
     """
     rows = _bit_rows(list(strings))
     angles = np.zeros(len(rows)) if phases is None else np.asarray(phases, dtype=float)
@@ -173,7 +178,8 @@ def label_superposition(strings: Any, *, phases: Any = None) -> Circuit:
 def prepare_decomposed(amplitudes: Any) -> Circuit:
     """The state of `state(amplitudes)` by RY, RZ and CX gates, for devices that take no amplitudes.
 
-    Exact, the global phase included. Costs 2**n rotations and CX gates for real amplitudes, twice that for complex ones.
+    Exact, the global phase included. Costs 2**n rotations and CX gates for real amplitudes, twice that for
+    complex ones.
 
     Args:
         amplitudes: padded with zeros and normalised, shape (features,).
@@ -196,7 +202,9 @@ def _one_state(amplitudes: Any) -> np.ndarray:
 def _bit_rows(strings: list[Any]) -> np.ndarray:
     rows = [[int(bit) if bit in ("0", "1") else bit for bit in string] for string in strings]
     if not rows or not rows[0] or len({len(row) for row in rows}) != 1:
-        raise ValueError("Argument `strings` must hold at least one bit string, all equally long and not empty.")
+        raise ValueError(
+            "Argument `strings` must hold at least one bit string, all equally long and not empty."
+        )
     array = np.array(rows)
     if not np.isin(array, (0, 1)).all():
         raise ValueError("Argument `strings` must hold only 0 and 1, but holds something else.")

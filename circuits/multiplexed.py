@@ -1,8 +1,8 @@
 """Rotations whose angle depends on the basis state of other qubits, as plain gates.
 
 Reference:
-    Mottonen, Vartiainen, Bergholm and Salomaa, "Transformation of quantum states using uniformly controlled rotations",
-    arXiv:quant-ph/0407010, figure 2 and equation (3). There k controls cost 2**k rotations and 2**k CNOT gates; here a
+    Mottonen, Vartiainen, Bergholm and Salomaa, "Transformation of quantum states using uniformly controlled
+    rotations", arXiv:quant-ph/0407010. There k controls cost 2**k rotations and 2**k CNOT gates; here a
     multiplexer whose angles are all zero costs nothing.
 """
 
@@ -45,8 +45,8 @@ def multiplexed_rotation(
 def prepare_by_rotations(circuit: Circuit, amplitudes: np.ndarray, qubits: Sequence[int]) -> Circuit:
     """Append gates that take |0...0> on `qubits` to the normalised amplitudes, their global phase included.
 
-    Real amplitudes need RY alone; complex ones RY, then RZ and one global phase. The cost is 2**n rotations and CNOT
-    gates for real amplitudes, and twice that for complex ones.
+    Real amplitudes need RY alone; complex ones RY, then RZ and one global phase. The cost is 2**n rotations
+    and CNOT gates for real amplitudes, and twice that for complex ones.
 
     Args:
         circuit: where the gates go; it is returned.
@@ -63,9 +63,19 @@ def prepare_by_rotations(circuit: Circuit, amplitudes: np.ndarray, qubits: Seque
         multiplexed_rotation(circuit, angles, axis="Y", target=qubits[level], controls=qubits[:level])
     if is_real:
         return circuit
-    phases = np.where(leaves > 0.0, np.angle(amplitudes), 0.0)
-    for level in reversed(range(n_qubits)):
+    return diagonal_by_rotations(circuit, np.where(leaves > 0.0, np.angle(amplitudes), 0.0), qubits)
+
+
+def diagonal_by_rotations(circuit: Circuit, phases: np.ndarray, qubits: Sequence[int]) -> Circuit:
+    """Append gates for diag(exp(i phases)), the global phase included: RZ and CX gates, and exp(i t I).
+
+    Args:
+        circuit: where the gates go; it is returned.
+        phases: radians, shape (2**len(qubits),).
+        qubits: the first most significant.
+    """
+    for level in reversed(range(len(qubits))):
         pairs = phases.reshape(-1, 2)
         differences, phases = pairs[:, 1] - pairs[:, 0], pairs.mean(axis=1)
         multiplexed_rotation(circuit, differences, axis="Z", target=qubits[level], controls=qubits[:level])
-    return circuit.exp_pauli(float(phases[0]), "I", qubits[0])
+    return circuit.exp_pauli(float(phases[0]), "I", qubits[0]) if phases[0] else circuit

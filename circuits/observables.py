@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from circuits import _checks
 
+Number = float | int | complex
 PauliFactors = tuple[tuple[int, str], ...]  # ((qubit, letter), ...), sorted, without identities
 
 PRODUCTS = {"XY": (1j, "Z"), "YZ": (1j, "X"), "ZX": (1j, "Y"), "YX": (-1j, "Z"), "ZY": (-1j, "X"), "XZ": (-1j, "Y")}
@@ -26,7 +27,7 @@ class Observable:
         0.5*Z0 Z1 - 1*X2
     """
 
-    terms: tuple[tuple[float, PauliFactors], ...]
+    terms: tuple[tuple[Number, PauliFactors], ...]
 
     def __post_init__(self) -> None:
         merged: dict[PauliFactors, float] = {}
@@ -45,7 +46,7 @@ class Observable:
         """Whether only I and Z occur, so that it can be read off computational-basis samples."""
         return all(letter == "Z" for _, factors in self.terms for _, letter in factors)
 
-    def __add__(self, other: "Observable | float") -> "Observable":
+    def __add__(self, other: "Observable | float | int") -> "Observable":
         other = other if isinstance(other, Observable) else Observable(((_real(other), ()),))
         return Observable(self.terms + other.terms)
 
@@ -54,13 +55,13 @@ class Observable:
     def __neg__(self) -> "Observable":
         return -1.0 * self
 
-    def __sub__(self, other: "Observable | float") -> "Observable":
+    def __sub__(self, other: "Observable | float | int") -> "Observable":
         return self + (-other)
 
-    def __rsub__(self, other: float) -> "Observable":
+    def __rsub__(self, other: float | int) -> "Observable":
         return (-self) + other
 
-    def __mul__(self, scale: float) -> "Observable":
+    def __mul__(self, scale: float | int) -> "Observable":
         return Observable(tuple((_real(scale) * value, factors) for value, factors in self.terms))
 
     __rmul__ = __mul__
@@ -112,7 +113,7 @@ def pauli_string(pauli: str, qubits: Iterable[int] | None = None) -> Observable:
     return Observable(((1.0, tuple(zip(places, pauli, strict=True))),))
 
 
-def observable(terms: Mapping[str, float]) -> Observable:
+def observable(terms: Mapping[str, float | int]) -> Observable:
     """The sum of full-length Pauli strings with their weights, as `{"ZZI": 0.5, "IIX": -1.0}`."""
     return Observable(
         tuple((weight, pauli_string(string).terms[0][1]) for string, weight in terms.items())
@@ -142,7 +143,7 @@ def _multiply(left: PauliFactors, right: PauliFactors) -> tuple[complex, PauliFa
     return phase, tuple(letters.items())
 
 
-def _real(value: complex) -> float:
+def _real(value: Number) -> float:
     if isinstance(value, complex):
         if value.imag != 0.0:
             raise ValueError(f"An observable must have real coefficients, but a coefficient is {value}.")

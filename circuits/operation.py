@@ -101,5 +101,5 @@ class Operation:
         for angle in self.angles:
             if isinstance(angle, Slot):
                 raise ValueError(f"Operation `{self.name}` has the unfilled slot {angle}. Call Circuit.bind first.")
-            values.append(angle)
+            values.append(float(angle))
         return gate_matrix(gate, tuple(values), len(self.controls))

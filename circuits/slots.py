@@ -28,7 +28,7 @@ class Slot:
         return f"{self.kind}({self.index})"
 
 
-Angle = float | Slot
+Angle = float | int | Slot
 
 
 def data(index: int) -> Slot:

@@ -1,8 +1,8 @@
 """Operations whose angles are linear in the slots: what every reader of a foreign circuit produces.
 
-Qiskit, PennyLane and OpenQASM 3 allow angles such as 2*a - b + pi/2, and gates under inverses and controls. A circuit
-has one slot or constant an angle, so a rotation by such a sum is written as one rotation for each term: they commute,
-and `PauliRotation.factor` holds each coefficient exactly.
+Qiskit, PennyLane and OpenQASM 3 allow angles such as 2*a - b + pi/2, and gates under inverses and controls. A
+circuit has one slot or constant an angle, so a rotation by such a sum is written as one rotation for each
+term: they commute, and `PauliRotation.factor` holds each coefficient exactly.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,7 +38,9 @@ class Linear:
         merged = dict(self.terms)
         for slot, coefficient in other.terms:
             merged[slot] = merged.get(slot, 0.0) + coefficient
-        return Linear(self.constant + other.constant, tuple(pair for pair in merged.items() if pair[1] != 0.0))
+        return Linear(
+            self.constant + other.constant, tuple(pair for pair in merged.items() if pair[1] != 0.0)
+        )
 
     def __sub__(self, other: "Linear") -> "Linear":
         return self + other.scaled(-1.0)
@@ -77,7 +79,9 @@ def circuit_of(n_qubits: int, steps: Iterable[Step]) -> Circuit:
     return circuit
 
 
-def controlled(steps: Iterable[Step], controls: Sequence[int], *, values: Sequence[int] | None = None) -> list[Step]:
+def controlled(
+    steps: Iterable[Step], controls: Sequence[int], *, values: Sequence[int] | None = None
+) -> list[Step]:
     """The steps where every control reads its value (default: 1), as controls on 1 between X gates."""
     values = [1] * len(controls) if values is None else values
     flips = [Step(Fixed("x"), (qubit,)) for qubit, value in zip(controls, values, strict=True) if not value]

@@ -7,7 +7,6 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from circuits import Circuit
 from tests import oracle
 from tests.strategies import Case
 
@@ -15,7 +14,7 @@ from tests.strategies import Case
 FLOAT64 = 1e-12
 # What is promised for exact backends: design.md, 1e-10 in float64 and 1e-6 in float32.
 PROMISED = {torch.float64: 1e-10, torch.float32: 1e-6}
-# Post-selection divides by the probability of what is kept, and rounding with it.
+# Post-selection divides by the probability of what is kept, and magnifies rounding by as much.
 LEAST_SUCCESS = 1e-2
 # Of all statistical tests: how often one fails though nothing is wrong.
 FALSE_ALARM_RATE = 1e-6
@@ -48,23 +47,31 @@ def assert_fits(counts: np.ndarray, probabilities: np.ndarray) -> None:
 
 
 def tolerance(case: Case, dtype: torch.dtype) -> float:
-    """The promised tolerance for an observable of norm 1, times the largest norm of the case's observables."""
+    """The promised tolerance for an observable of norm 1, times what else magnifies rounding.
+
+    That is the largest norm of the observables, and the inverse of the probability that post-selection divides by.
+    """
     norms = [sum(abs(coefficient) for coefficient, _ in observable.terms) for observable in case.observables]
-    return PROMISED[dtype] * max([1.0, *norms])
+    return PROMISED[dtype] * max([1.0, *norms]) / min([1.0, *success(case)])
+
+
+def success(case: Case) -> list[float]:
+    """For each sample, the probability of what the post-selections keep."""
+    if all(operation.gate.name != "post_select" for operation in case.circuit.operations):
+        return [1.0] * len(case.data)
+    return [oracle.success_probability(case.circuit, sample, case.weights) for sample in case.data]
+
+
+def is_likely(case: Case) -> bool:
+    """Whether post-selection keeps enough to compare what is left."""
+    return all(probability > LEAST_SUCCESS for probability in success(case))
+
+
+def rounded(case: Case, dtype: torch.dtype) -> Case:
+    """The case with the data and weights that a backend sees in `dtype`."""
+    return case._replace(**{name: np.asarray(values) for name, values in zip(("data", "weights"), tensors(case, dtype), strict=True)})
 
 
 def tensors(case: Case, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     """The case's data and weights."""
     return torch.tensor(case.data, dtype=dtype), torch.tensor(case.weights, dtype=dtype)
-
-
-def is_likely(case: Case) -> bool:
-    """Whether post-selection keeps enough of the state for the promised tolerance."""
-    return all(
-        oracle.success_probability(case.circuit, sample, case.weights) > LEAST_SUCCESS for sample in case.data
-    )
-
-
-def has_post_selection(circuit: Circuit) -> bool:
-    """Whether outcomes are selected."""
-    return any(operation.gate.name == "post_select" for operation in circuit.operations)

@@ -66,15 +66,19 @@ def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
     for name, values in (("data", data), ("weights", weights)):
         if not torch.isfinite(values).all():
             raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity. Check where it comes from.")
-    for operation in circuit.operations:
-        if operation.is_preparation and operation.slots:
-            columns = data.detach()[:, [slot.index for slot in operation.slots]]
-            error = (torch.linalg.vector_norm(columns, dim=1) - 1).abs().max() if len(columns) else 0.0
-            if error > AMPLITUDE_NORM_TOLERANCE:
-                raise ValueError(
-                    f"Amplitudes in `data` must have norm 1 in each sample, but a norm differs from 1 by {error:.2g}. "
-                    "Normalise them with circuits.feature_maps, or torch.nn.functional.normalize."
-                )
+    for columns in circuit.derived("amplitude columns", lambda: _amplitude_columns(circuit)):
+        norms = torch.linalg.vector_norm(data.detach()[:, columns], dim=1)
+        error = (norms - 1).abs().max() if len(norms) else 0.0
+        if error > AMPLITUDE_NORM_TOLERANCE:
+            raise ValueError(
+                f"Amplitudes in `data` must have norm 1 in each sample, but a norm differs from 1 by {error:.2g}. "
+                "Normalise them with circuits.feature_maps, or torch.nn.functional.normalize."
+            )
+
+
+def _amplitude_columns(circuit: Circuit) -> list[list[int]]:
+    preparations = [op for op in circuit.operations if op.is_preparation and op.slots]
+    return [[slot.index for slot in op.slots] for op in preparations]
 
 
 def in_transform() -> bool:

@@ -114,7 +114,9 @@ class Native:
     def _levels(self, circuit: Circuit) -> int:
         if self.representation == "density":
             return 4
-        mixed = any(op.is_noise or op.gate.name in ("reset", "measure") for op in circuit.operations)
+        mixed = circuit.derived(
+            "mixed", lambda: any(op.is_noise or op.gate.name in ("reset", "measure") for op in circuit.operations)
+        )
         if mixed and self.representation == "state":
             raise ValueError(
                 'A circuit with reset, measurement or noise must run with representation="auto" or "density", but '

@@ -1,7 +1,7 @@
 """Circuits to and from PennyLane.
 
-Qubit order: our qubit k is wire k, and both read the first as the most significant bit, so that nothing is reversed.
-Post-selection is `measure(..., postselect=value)`, a reset is `measure(..., reset=True)`.
+Qubit order: our qubit k is wire k, and both read the first as the most significant bit, so that nothing is
+reversed. Post-selection is `measure(..., postselect=value)`, a reset is `measure(..., reset=True)`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,7 +35,14 @@ FIXED_NAMES = {
 }  # fmt: skip
 ROTATION_STRINGS = {gate: pauli for pauli, gate in ROTATIONS.items()}
 PHASES = (pennylane.PhaseShift, pennylane.U1)
-ANGLED = {*ROTATIONS.values(), *PHASES, pennylane.PauliRot, pennylane.MultiRZ, pennylane.GlobalPhase, pennylane.U3}
+ANGLED = {
+    *ROTATIONS.values(),
+    *PHASES,
+    pennylane.PauliRot,
+    pennylane.MultiRZ,
+    pennylane.GlobalPhase,
+    pennylane.U3,
+}
 NOTHING = (pennylane.Barrier, pennylane.Identity)
 PROBES = 2  # points at which the angles of a quantum function are checked to be linear
 LINEARITY_TOLERANCE = 1e-9
@@ -46,9 +53,9 @@ QuantumFunction = Callable[..., Any]
 def to_pennylane(circuit: Circuit, *, wires: Sequence[Any] | None = None) -> QuantumFunction:
     """The circuit as a quantum function `function(data, weights)`, to be called inside a QNode.
 
-    Data have shape (..., n_data) and may be broadcast, weights have shape (n_weights,). The function returns its
-    mid-circuit measurements, one a classical bit. Amplitudes are prepared first, as devices want it; they are on fresh
-    qubits, so nothing changes.
+    Data have shape (..., n_data) and may be broadcast, weights have shape (n_weights,). The function returns
+    its mid-circuit measurements, one a classical bit. Amplitudes are prepared first, as devices want it; they
+    are on fresh qubits, so nothing changes.
 
     Args:
         circuit: any circuit.
@@ -84,12 +91,16 @@ def to_pennylane(circuit: Circuit, *, wires: Sequence[Any] | None = None) -> Qua
 def _checked(values: Any, n_slots: int, name: str) -> Any:
     values = values if hasattr(values, "shape") else np.asarray(values)
     if n_slots and values.shape[-1:] != (n_slots,):
-        raise ValueError(f"Argument `{name}` must have shape (..., {n_slots}), but has shape {tuple(values.shape)}.")
+        raise ValueError(
+            f"Argument `{name}` must have shape (..., {n_slots}), but has shape {tuple(values.shape)}."
+        )
     return values
 
 
 def _apply(op: Operation, wires: list[Any], controls: list[Any], values: dict[str, Any]) -> Any:
-    angles = [values[angle.kind][..., angle.index] if isinstance(angle, Slot) else angle for angle in op.angles]
+    angles = [
+        values[angle.kind][..., angle.index] if isinstance(angle, Slot) else angle for angle in op.angles
+    ]
     match op.gate:
         case gates.Reset():
             return pennylane.measure(wires[0], reset=True)
@@ -143,20 +154,22 @@ def from_pennylane(
 ) -> Circuit:
     """A PennyLane tape, quantum function or QNode in our form.
 
-    A tape has numbers as its angles, and they stay constants. A function is called as `function(data, weights)`, or without
-    arguments where `n_data` and `n_weights` are 0, at n_data + n_weights + 3 points: angles that are linear in its
-    arguments become slots, exactly. What it returns (and a tape's final measurements) says what is read, not what runs,
-    and is left out. Barriers and identities leave nothing.
+    A tape has numbers as its angles, and they stay constants. A function is called as `function(data,
+    weights)`, or without arguments where `n_data` and `n_weights` are 0, at n_data + n_weights + 3 points:
+    angles that are linear in its arguments become slots, exactly. What it returns (and a tape's final
+    measurements) says what is read, not what runs, and is left out. Barriers and identities leave nothing.
 
     Args:
         source: a `QuantumScript`, a quantum function or a `QNode`.
         n_data: length of the function's first argument.
         n_weights: length of its second.
-        wires: the labels that become qubits 0, 1, ... (default: 0..max for integers, else in the order of their use).
+        wires: the labels that become qubits 0, 1, ... (default: 0..max for integers, else in the order of
+            their use).
 
     Raises:
-        ValueError: an operation that our circuits do not know (a conditional, for example), an angle that is not linear
-            in the arguments, a circuit whose gates depend on the arguments' values, broadcast angles.
+        ValueError: an operation that our circuits do not know (a conditional, for example), an angle that is
+            not linear in the arguments, a circuit whose gates depend on the arguments' values, broadcast
+            angles.
     """
     tapes, slots = _tapes(source, n_data, n_weights)
     labels = list(_wires(tapes[0]) if wires is None else wires)
@@ -213,7 +226,9 @@ def _merged(column: list[Step], slots: list[Slot]) -> Step:
             "Compute the angle outside, and give the circuit one slot for it."
         )
     angles = (
-        Linear(float(offset), tuple(pair for pair in zip(slots, map(float, row), strict=True) if pair[1] != 0.0))
+        Linear(
+            float(offset), tuple(pair for pair in zip(slots, map(float, row), strict=True) if pair[1] != 0.0)
+        )
         for offset, row in zip(constant, slopes.T, strict=True)
     )
     return Step(column[0].gate, column[0].qubits, column[0].controls, tuple(angles))
@@ -247,7 +262,9 @@ class _Reader:
             )
         if isinstance(op, pennylane.ops.Controlled):
             values = [int(value) for value in op.control_values]
-            return steps.controlled(self.operation(op.base, pure=True), self.qubits(op.control_wires), values=values)
+            return steps.controlled(
+                self.operation(op.base, pure=True), self.qubits(op.control_wires), values=values
+            )
         if isinstance(op, pennylane.ops.Adjoint):
             return steps.inverted(self.operation(op.base, pure=True), refuse=_refusal)
         found = self.gate(op)
@@ -282,7 +299,9 @@ class _Reader:
         if op.name == "MidMeasureMP":
             return self.measurement(op, qubits)
         if isinstance(op, pennylane.operation.Channel):
-            return [Step(channels.kraus(np.stack([np.array(matrix) for matrix in op.kraus_matrices()])), qubits)]
+            return [
+                Step(channels.kraus(np.stack([np.array(matrix) for matrix in op.kraus_matrices()])), qubits)
+            ]
         if isinstance(op, pennylane.StatePrep) and self.used.isdisjoint(qubits):
             return [Step(gates.StatePreparation(len(qubits), gates.Array.of(np.array(op.data[0]))), qubits)]
         return None

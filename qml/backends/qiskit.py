@@ -1,13 +1,15 @@
 """Circuits to and from Qiskit.
 
-Qubit order: our qubit k is Qiskit's qubit k. The circuits look alike and device layouts read as expected; what differs is
-how results are written. Our qubit 0 is the most significant bit of a basis index (and the first letter of a bit string),
-Qiskit's is the least significant (and the last letter). `reverse_qubits` turns one into the other; whatever reads a
-state vector, a probability vector or a matrix from Qiskit goes through it.
+Qubit order: our qubit k is Qiskit's qubit k. The circuits look alike and device layouts read as expected;
+what differs is how results are written. Our qubit 0 is the most significant bit of a basis index (and the
+first letter of a bit string), Qiskit's is the least significant (and the last letter). `reverse_qubits` turns
+one into the other; whatever reads a state vector, a probability vector or a matrix from Qiskit goes through
+it.
 
 Post-selection cannot be said in a Qiskit circuit. It is written as a measurement into the classical register
-`post_select`, bit k for the k-th post-selection, and the values to keep stand in `circuit.metadata["post_select"]`;
-whoever reads the shots drops the others. A state-vector simulator does not do that by itself.
+`post_select`, bit k for the k-th post-selection, and the values to keep stand in
+`circuit.metadata["post_select"]`; whoever reads the shots drops the others. A state-vector simulator does not
+do that by itself.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,7 +38,9 @@ try:
     )
     from qiskit.quantum_info import Kraus, Pauli
 except ImportError as error:
-    raise ImportError('Circuits in Qiskit\'s form need qiskit. Install it with: pip install "qiskit>=2.1"') from error
+    raise ImportError(
+        'Circuits in Qiskit\'s form need qiskit. Install it with: pip install "qiskit>=2.1"'
+    ) from error
 
 POST_SELECT = "post_select"
 MEASURED = "measured"
@@ -75,15 +79,17 @@ def reverse_qubits(values: Any, *, axis: int = -1) -> np.ndarray:
 def to_qiskit(circuit: Circuit, *, parameters: Sequence[ParameterVector] | None = None) -> QuantumCircuit:
     """The circuit in Qiskit's form: our qubit k is Qiskit's qubit k, see the head of this module.
 
-    Data and weight slots become the parameter vectors `data` and `weight`; mid-circuit measurements write the register
-    `measured`; noise becomes Kraus instructions; exp(i t I) becomes the global phase.
+    Data and weight slots become the parameter vectors `data` and `weight`; mid-circuit measurements write the
+    register `measured`; noise becomes Kraus instructions; exp(i t I) becomes the global phase.
 
     Args:
         circuit: any circuit without amplitudes from slots.
-        parameters: the two vectors (data, weight) to use instead of new ones, at least as long as the circuit needs.
+        parameters: the two vectors (data, weight) to use instead of new ones, at least as long as the circuit
+            needs.
 
     Raises:
-        ValueError: amplitudes from slots, which Qiskit cannot prepare before they are bound; vectors that are too short.
+        ValueError: amplitudes from slots, which Qiskit cannot prepare before they are bound; vectors that are
+            too short.
     """
     return _Writer(circuit, parameters).target
 
@@ -165,21 +171,23 @@ class _Writer:
         raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {op.gate!r}.")
 
 
-def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[str | Parameter | ParameterVector] = ()) -> Circuit:
+def from_qiskit(
+    circuit: QuantumCircuit, *, data: Iterable[str | Parameter | ParameterVector] = ()
+) -> Circuit:
     """A Qiskit circuit in our form, Qiskit's qubit k as our qubit k.
 
-    Elements of parameter vectors called `data` and `weight` become the slots of their index. Other parameters become
-    weight slots in the order of `circuit.parameters`, after those of the vector `weight`. Rotations may have angles
-    linear in the parameters. Barriers and identities leave nothing; final measurements stay measurements (use
-    `circuit.remove_final_measurements(inplace=False)` for a circuit without).
+    Elements of parameter vectors called `data` and `weight` become the slots of their index. Other parameters
+    become weight slots in the order of `circuit.parameters`, after those of the vector `weight`. Rotations
+    may have angles linear in the parameters. Barriers and identities leave nothing; final measurements stay
+    measurements (use `circuit.remove_final_measurements(inplace=False)` for a circuit without).
 
     Args:
         circuit: the circuit; its global phase is kept.
         data: parameters or vectors, or their names, that become data slots, in this order.
 
     Raises:
-        ValueError: an instruction that our circuits do not know (control flow, for example), an angle that is not linear
-            in the parameters, a name in `data` that the circuit does not have.
+        ValueError: an instruction that our circuits do not know (control flow, for example), an angle that is
+            not linear in the parameters, a name in `data` that the circuit does not have.
     """
     reader = _Reader(_slots_of(circuit, list(data)), _bits_of(circuit))
     read = reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
@@ -203,7 +211,9 @@ def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Parameter, Slot]
         found = [pair for pair in others if name in (pair[0].name, pair[1])]
         if not found:
             names = sorted({vector or parameter.name for parameter, vector in others})
-            raise ValueError(f"Argument `data` must name parameters of the circuit, {names}, but names {name!r}.")
+            raise ValueError(
+                f"Argument `data` must name parameters of the circuit, {names}, but names {name!r}."
+            )
         for pair in found:
             slots[pair[0]] = Slot("data", counts["data"])
             counts["data"] += 1
@@ -230,7 +240,9 @@ class _Reader:
     bits: dict[Clbit, gates.Measure | gates.PostSelect]
     used: set[int] = field(default_factory=set)
 
-    def circuit(self, source: QuantumCircuit, qubits: Sequence[int], bits: Sequence[Clbit], *, pure: bool) -> list[Step]:
+    def circuit(
+        self, source: QuantumCircuit, qubits: Sequence[int], bits: Sequence[Clbit], *, pure: bool
+    ) -> list[Step]:
         """The steps of a circuit or a definition; `pure` where only unitary gates may occur (controls, inverses)."""
         places = dict(zip(source.qubits, qubits, strict=True))
         outcomes = dict(zip(source.clbits, bits, strict=True))
@@ -240,7 +252,9 @@ class _Reader:
             result.append(Step(steps.GLOBAL_PHASE, angles=(phase,)))
         for item in source.data:
             targets = [places[qubit] for qubit in item.qubits]
-            result += self.instruction(item.operation, targets, [outcomes[bit] for bit in item.clbits], pure=pure)
+            result += self.instruction(
+                item.operation, targets, [outcomes[bit] for bit in item.clbits], pure=pure
+            )
             if item.operation.name != "barrier":
                 self.used.update(targets)
         return result
@@ -284,7 +298,9 @@ class _Reader:
                 end = start
             else:
                 raise _refusal(f"{op.name}, a power")
-        if isinstance(op, library.CUGate):  # its base gate leaves out the fourth angle, a phase on the control
+        if isinstance(
+            op, library.CUGate
+        ):  # its base gate leaves out the fourth angle, a phase on the control
             result.append(Step(gates.Phase(), (qubits[0],), angles=(self.angle(op.params[3]),)))
         return result
 

@@ -1,4 +1,4 @@
-"""The classical twins of the QNN classifier: logistic regression and small multi-layer perceptrons."""
+"""The classical twins of the QNN classifier: logistic regression, small multi-layer perceptrons, a sine."""
 
 import math
 
@@ -99,6 +99,50 @@ class MLPClassifier(nn.Module):
         for layer in self.layers[:-1]:
             hidden = torch.tanh(layer(hidden))
         return _squeeze(self.layers[-1](hidden), self.n_classes)
+
+
+class SineClassifier(nn.Module):
+    """sin(w . x + b): what a QNN of commuting gates computes, written down without a circuit.
+
+    The read-out of one layer of ZX gates on bits is sin(2 sum_j theta_j z_j) (Farhi and Neven, arXiv 1802.06002, section 3),
+    so this model has the quantum one's whole inductive bias at none of its cost.
+
+    Args:
+        n_inputs: Features a sample.
+        spread: Initial weights and bias are uniform in [-spread, spread].
+        device: Where the parameters live.
+        dtype: Their type.
+        generator: Source of the initial weights; None takes torch's own.
+
+    Shape:
+        (..., n_inputs) to (...), in [-1, 1].
+
+    Attributes:
+        linear: The map inside the sine.
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        *,
+        spread: float,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.spread = spread
+        self.linear = _linear(n_inputs, 1, device, dtype)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the initial weights anew."""
+        nn.init.uniform_(self.linear.weight, -self.spread, self.spread, generator=generator)
+        nn.init.uniform_(self.linear.bias, -self.spread, self.spread, generator=generator)
+
+    def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch"]:
+        """Predictions for `inputs`."""
+        return torch.sin(self.linear(inputs).squeeze(-1))
 
 
 def hidden_size_for(n_parameters: int, n_inputs: int) -> int:

@@ -3,13 +3,14 @@
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
-Array = np.ndarray | torch.Tensor
+Array = np.ndarray | torch.Tensor | Any  # or what another library has, as long as NumPy can read it
 Step = Callable[[], Mapping[str, Array]]
-"""One timed step; returns what it computed by name (a loss, a gradient), so that ours and a peer's can be compared."""
+"""One timed step; returns what it computed by name (a loss, a gradient), to be compared with a peer's."""
 
 Prepare = Callable[[str], Step]
 """Builds the step of a case from the case's name."""
@@ -23,7 +24,7 @@ class Peer:
         prepare: builds the step of a case. Imports of the library belong inside it.
         modules: the modules it needs, imported before its first call is timed.
         install: what `pip install` calls them.
-        torch_facing: whether a torch user can train through it; the summary compares with the fastest of these.
+        torch_facing: whether a torch user can train through it; the summary compares with the fastest such.
     """
 
     prepare: Prepare

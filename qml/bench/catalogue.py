@@ -1,6 +1,7 @@
 """The table of benches. A new bench is one file with a `BENCH` in it, and one line here."""
 
 import importlib
+from collections.abc import Iterable, Sequence
 
 from qml.bench.bench import Bench
 
@@ -15,11 +16,13 @@ def load(module: str) -> Bench:
     return importlib.import_module(module).BENCH
 
 
-def choose(kind: str, chosen: list[str] | None, names: list[str]) -> list[str]:
+def choose(kind: str, chosen: Sequence[str] | None, names: Iterable[str]) -> list[str]:
     """The chosen names in their own order, or all; one that does not exist is refused."""
+    names = list(names)
     if chosen is None:
         return names
+    known = " | ".join(names)
     for name in chosen:
         if name not in names:
-            raise ValueError(f"Argument `{kind}` must be one of {', '.join(names)}, but is {name!r}.")
+            raise ValueError(f"Argument `{kind}` must be one of {known}, but is {name!r}.")
     return [name for name in names if name in chosen]

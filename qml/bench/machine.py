@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 MATRIX_SIDE = 2048
 COPY_BYTES = 2**28
 REPEATS = 5
-COMPLEX_FACTOR = 4  # real multiplications and additions in a complex one, pairwise: 8 operations in place of 2
+COMPLEX_FACTOR = 4  # a complex multiply-add is 8 real operations, a real one 2
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,11 @@ def _best(action: Callable[[], Any]) -> float:
 
 
 def measure_traffic(step: Callable[[], Any]) -> tuple[float, float]:
-    """Operations in matrix products and bytes read and written by the torch operators of one step.
+    """Operations in matrix products, and bytes read and written, by the torch operators of one step.
 
-    Every operator counts as reading its arguments from memory and writing its result there, so where caches hold them
-    the bytes a second may exceed the machine's copy bandwidth. Element-wise arithmetic is not counted as operations.
+    Every operator counts as reading its arguments from memory and writing its result there, so where caches
+    hold them the bytes a second may exceed the machine's copy bandwidth. Element-wise arithmetic is not counted
+    as operations.
     """
     with _Traffic() as traffic:
         step()
@@ -75,8 +76,12 @@ class _Traffic(TorchDispatchMode):
         self.moved = 0.0
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
+        self,
+        func: torch._ops.OpOverload,
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> object:
         result = func(*args, **(kwargs or {}))
         if not func.is_view:
             self.moved += _n_bytes(args) + _n_bytes(result)
@@ -93,14 +98,14 @@ MATMUL_FACTORS = {  # operator to the position of its first matrix
 }
 
 
-def _matmul_operations(func: Any, args: tuple[Any, ...], result: Any) -> float:
+def _matmul_operations(func: object, args: tuple[Any, ...], result: object) -> float:
     position = MATMUL_FACTORS.get(func)
-    if position is None:
+    if position is None or not isinstance(result, torch.Tensor):
         return 0.0
     return 2 * result.numel() * args[position].shape[-1] * (COMPLEX_FACTOR if result.is_complex() else 1)
 
 
-def _n_bytes(values: Any) -> float:
+def _n_bytes(values: object) -> float:
     if isinstance(values, torch.Tensor):
         return values.numel() * values.element_size()
     if isinstance(values, (tuple, list)):

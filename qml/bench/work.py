@@ -1,4 +1,4 @@
-"""The work of the circuit benches, in a form that belongs to no library: gates, angles, targets, a training step."""
+"""The work of the circuit benches, in a form that belongs to no library: gates, data, a training step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Model = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Gate(NamedTuple):
-    """A gate of a bench: `rx`, `ry`, `rz`, `cx`, or a pair of Paulis such as `zx`, which is exp(i angle Z X)."""
+    """A gate: `rx`, `ry`, `rz`, `cx`, or a pair of Paulis such as `zx`, which is exp(i angle Z X)."""
 
     name: str
     qubits: tuple[int, ...]
@@ -46,7 +46,7 @@ class CircuitWork:
     targets: np.ndarray
 
     def micro_batch(self, bytes_an_amplitude: int, limit: int) -> int:
-        """The largest part of the batch whose states, at so many bytes an amplitude, fit into `limit` bytes."""
+        """The largest part of the batch whose states, at so many bytes an amplitude, fit into the limit."""
         fitting = limit // (bytes_an_amplitude * 2**self.n_qubits)
         return int(min(len(self.inputs), max(1, fitting)))
 

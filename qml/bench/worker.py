@@ -4,6 +4,7 @@ The parent drives a worker step by step; while one works, the others wait for a 
 """
 
 import importlib
+import math
 import multiprocessing
 import os
 import time
@@ -18,7 +19,7 @@ import torch
 
 from qml.bench.bench import Step
 from qml.bench.catalogue import load
-from qml.bench.machine import measure_machine, measure_traffic
+from qml.bench.machine import Machine, measure_machine, measure_traffic
 
 OURS = "ours"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -26,7 +27,15 @@ STOP_SECONDS = 5.0
 
 
 class WorkerError(RuntimeError):
-    """A worker failed, ended or took too long."""
+    """A worker failed, ended or took too long.
+
+    Attributes:
+        side: `"ours"` or the name of the peer.
+    """
+
+    def __init__(self, side: str, message: str) -> None:
+        super().__init__(message)
+        self.side = side
 
 
 class Worker:
@@ -60,19 +69,20 @@ class Worker:
             self._process.kill()
         self._process.join()
 
-    def ask(self, request: str, *arguments: Any, limit: float) -> Any:
+    def ask(self, request: str, *arguments: object, limit: float) -> Any:  # noqa: ANN401 - each request has its own answer
         """The worker's answer to a request (a method of `_Servant`), within `limit` seconds."""
         try:
             self._connection.send((request, arguments))
             if not self._connection.poll(limit):
                 self._process.kill()
-                raise WorkerError(f"took longer than {limit:.0f} s")
+                raise WorkerError(self._side, f"a step took longer than {limit:.0f} s")
             answer, error = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as failure:
             self._process.join(STOP_SECONDS)
-            raise WorkerError(f"ended with exit code {self._process.exitcode}") from failure
+            message = f"its process ended with exit code {self._process.exitcode}"
+            raise WorkerError(self._side, message) from failure
         if error is not None:
-            raise WorkerError(error)
+            raise WorkerError(self._side, error)
         return answer
 
 
@@ -100,6 +110,7 @@ class _Servant:
     def __init__(self, module: str, side: str, case: str) -> None:
         self._module, self._side, self._case = module, side, case
         self._step: Step = dict
+        self._last = math.inf  # seconds of the last step
 
     def first(self) -> tuple[float, dict[str, np.ndarray]]:
         """Seconds of building the step and running it once, imports left out, and what it computed."""
@@ -114,20 +125,21 @@ class _Servant:
         seconds = time.perf_counter() - start
         return seconds, {name: np.array(value) for name, value in values.items()}
 
-    def burst(self, seconds: float, at_most: int) -> list[float]:
-        """Times of steps for about `seconds`; at least one. A step before them wakes threads and caches."""
-        if at_most > 1:
+    def burst(self, seconds: float) -> list[float]:
+        """Times of steps for about `seconds`; at least one. A short step runs once before, to wake threads."""
+        if self._last < seconds:
             self._step()
         times: list[float] = []
-        while not times or (sum(times) < seconds and len(times) < at_most):
+        while not times or sum(times) < seconds:
             times.append(_timed(self._step))
+        self._last = times[-1]
         return times
 
     def traffic(self) -> tuple[float, float]:
         """Floating-point operations in matrix products, and bytes moved, of one step."""
         return measure_traffic(self._step)
 
-    def machine(self) -> Any:
+    def machine(self) -> Machine:
         """The machine's measured peaks."""
         return measure_machine()
 
@@ -139,7 +151,7 @@ def _timed(step: Callable[[], Any]) -> float:
 
 
 def _limit_threads(threads: int) -> None:
-    """Hold every library to `threads` threads: by variable, by torch's setting and by the cores it may use."""
+    """Hold every library to so many threads: by variable, by torch's setting and by the cores it may use."""
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     torch.set_num_threads(threads)
     if hasattr(os, "sched_setaffinity"):

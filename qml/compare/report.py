@@ -9,8 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from qml.compare.engine import Plan
 from qml.compare.figures import confusion_figure, curves_figure, metric_figure, to_data_uri
 from qml.compare.statistics import Row, summarise
@@ -57,7 +55,7 @@ def describe_machine() -> dict[str, str]:
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}",
         "Python": platform.python_version(),
-        "Threads of torch": str(torch.get_num_threads()),
+        "Threads": "1 while a model trains",
     } | {package: _version(package) for package in PACKAGES}
 
 

@@ -13,10 +13,10 @@ def result_table(records: Sequence[Record], models: Mapping[str, Model], metric:
     """One row a model, the best mean in bold."""
     rows = summarise(records, metric)
     best = best_mean(rows, metric)
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    table.add_column("model")
-    table.add_column("kind")
-    for column in ("parameters", metric.title.lower(), "95 % interval", "seeds", "training"):
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("model", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    for column in ("parameters", metric.title.lower(), "95 % interval", "training"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -25,7 +25,6 @@ def result_table(records: Sequence[Record], models: Mapping[str, Model], metric:
             f"{row.n_parameters}",
             metric.show(row.estimate.mean),
             show_interval(row.estimate, metric),
-            f"{row.estimate.n_values}",
             f"{row.seconds:.2f} s",
             style="bold" if row.estimate.mean == best else "",
         )

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qml.simulator.expressions import Fetch, Program, as_tensor, compile_program, fetch_for
 from qml.simulator.fuse import register_table, reorder_table
 from qml.simulator.linear import Linear
 from qml.simulator.plan import Plan, PlannedMove, PlannedStep
+from qml.simulator.program import Fetch, Program, as_tensor, compile_program, fetch_for, matrix_stack
 from qml.simulator.readout import (
     ProbabilityReadout,
     Readout,
@@ -38,6 +38,15 @@ class DataTables:
         phases = self.frequencies[:, :, None] * angles[:, None]
         return torch.cat([torch.ones_like(phases[:, :1]), torch.cos(phases), torch.sin(phases)], 1)
 
+    def pullback(self, grad: Tensor | None, coefficients: Tensor | None, data_grad: Tensor) -> None:
+        """Add the gradient of the data, shape (batch, slots)."""
+        if grad is None or coefficients is None:
+            return
+        n = self.frequencies.shape[1]
+        cosine, sine = coefficients[:, 1 : n + 1], coefficients[:, n + 1 :]
+        phase_grad = cosine * grad[:, n + 1 :] - sine * grad[:, 1 : n + 1]
+        data_grad.index_add_(1, self.index, (phase_grad * self.frequencies[:, :, None]).sum(1).mT)
+
 
 @dataclass(frozen=True, eq=False)
 class ChainRound:
@@ -57,18 +66,18 @@ class Compiled:
         plan: where it comes from.
         dtype: of the state.
         program: all matrices that depend on weights.
-        rounds: the start of the register's own sites.
-        steps: in order; their references point into `matrix_groups`, then into `data_tables`.
-        matrix_groups: the program's groups that hold blocks.
+        start: |0> on the register's own sites, shape (sites, levels, 1).
+        rounds: what happens to those sites first, one by one.
+        steps: in order; their references point into the program's groups, then into `data_tables`.
         data_tables: coefficients of the data steps, one table for each number of frequencies.
     """
 
     plan: Plan
     dtype: torch.dtype
     program: Program
+    start: Tensor
     rounds: list[ChainRound]
     steps: list[Step]
-    matrix_groups: list[int]
     data_tables: list[DataTables]
     device: torch.device
 
@@ -85,18 +94,17 @@ def _compile(plan: Plan, dtype: torch.dtype, device: torch.device) -> Compiled:
     state_dtype = dtype if plan.is_real else dtype.to_complex()
     chain_nodes = [item for _, chain in plan.chains for item in chain if isinstance(item, int)]
     block_nodes = [step.node for step in plan.steps if isinstance(step, PlannedStep) and step.node is not None]
-    outputs = list(dict.fromkeys(chain_nodes + block_nodes))
-    program = compile_program(plan.expressions, outputs, dtype=dtype, device=device, real=plan.is_real)
-    places = dict(zip(outputs, program.outputs, strict=True))
-    maker = _StepMaker(plan, dtype, device, places)
+    outputs = list(dict.fromkeys(chain_nodes + block_nodes + plan.extra_nodes))
+    program = compile_program(plan.expressions, outputs, dtype=dtype, device=device)
+    maker = _StepMaker(plan, dtype, device, program)
     steps = [maker.make(step) for step in plan.steps]
     return Compiled(
         plan,
         state_dtype,
         program,
-        _rounds(plan, program, places, dtype=dtype, state_dtype=state_dtype, device=device),
+        _start(plan, dtype, device),
+        _rounds(plan, program, dtype=dtype, state_dtype=state_dtype, device=device),
         steps,
-        maker.matrix_groups,
         maker.data_tables(),
         device,
     )
@@ -134,15 +142,10 @@ def _readout(compiled: Compiled, qubits: tuple[int, ...] | None, with_norm: bool
 class _StepMaker:
     """Turns planned steps into tensor steps and collects what they refer to."""
 
-    def __init__(
-        self, plan: Plan, dtype: torch.dtype, device: torch.device, places: dict[int, tuple[int, int]]
-    ) -> None:
-        self.plan, self.dtype, self.device, self.places = plan, dtype, device, places
+    def __init__(self, plan: Plan, dtype: torch.dtype, device: torch.device, program: Program) -> None:
+        self.plan, self.dtype, self.device, self.program = plan, dtype, device, program
         self.levels = plan.request.levels
         planned = [step for step in plan.steps if isinstance(step, PlannedStep)]
-        nodes = plan.expressions.nodes
-        variable = [step.node for step in planned if step.node is not None and nodes[step.node].value is None]
-        self.matrix_groups = sorted({places[node][0] for node in variable})
         self.data_maps: dict[int, list[Linear]] = {}
         for step in planned:
             first = step.block.maps[0]
@@ -170,12 +173,11 @@ class _StepMaker:
         if node.value is not None:
             dtype = self.dtype if node.is_real else self.dtype.to_complex()
             return Block(left, node.side, None, as_tensor(node.value, dtype, self.device))
-        group, entry = self.places[step.node]
-        return Block(left, node.side, (self.matrix_groups.index(group), entry))
+        return Block(left, node.side, self.program.places[step.node])
 
     def _data_step(self, step: PlannedStep, left: int) -> DataStep:
         (linear,) = step.block.maps
-        parts = [linear.constant, *(t[1] for t in linear.terms), *(t[2] for t in linear.terms)]
+        parts = list(matrix_stack(linear))
         if step.block.kind == "data":
             k = len(linear.sites)
             order = step.layout[step.position : step.position + k]
@@ -185,7 +187,7 @@ class _StepMaker:
         tables = list(self.data_maps)
         number = tables.index(len(linear.terms))
         entry = next(k for k, known in enumerate(self.data_maps[len(linear.terms)]) if known is linear)
-        reference = (len(self.matrix_groups) + number, entry)
+        reference = (len(self.program.groups) + number, entry)
         return DataStep(left, len(linear.constant), as_tensor(np.stack(parts), dtype, self.device), reference)
 
     def _permutation(self, step: PlannedStep) -> Permutation:
@@ -226,10 +228,15 @@ def _data_tables(maps: list[Linear], dtype: torch.dtype, device: torch.device) -
     )
 
 
+def _start(plan: Plan, dtype: torch.dtype, device: torch.device) -> Tensor:
+    zero = [1.0, 0.0] if plan.request.levels == 2 else [1.0, 0.0, 0.0, 1.0]  # |0><0| = (1 + Z) / 2
+    vector = torch.tensor(zero, dtype=dtype, device=device)
+    return vector[None, :, None].expand(len(plan.chains), -1, -1)
+
+
 def _rounds(
     plan: Plan,
     program: Program,
-    places: dict[int, tuple[int, int]],
     *,
     dtype: torch.dtype,
     state_dtype: torch.dtype,
@@ -245,13 +252,11 @@ def _rounds(
             if not isinstance(item, int):
                 by_terms.setdefault(len(item.terms), []).append((k, item))
         if shared:
-            fetch = fetch_for([places[node] for _, node in shared], program.groups, device)
+            fetch = fetch_for([program.places[node] for _, node in shared], program.groups, device)
             rounds.append(ChainRound(_sites([k for k, _ in shared], len(chains), device), fetch, None, None))
         for group in by_terms.values():
             maps = [linear for _, linear in group]
-            constants = np.stack(
-                [np.stack([m.constant, *(t[1] for t in m.terms), *(t[2] for t in m.terms)]) for m in maps]
-            )
+            constants = np.stack([matrix_stack(linear) for linear in maps])
             sites = _sites([k for k, _ in group], len(chains), device)
             tables = _data_tables(maps, dtype, device)
             all_real = all(linear.is_real for linear in maps)

@@ -8,7 +8,8 @@ from torch import Tensor
 from circuits import Circuit, Observable
 from qml.simulator.compiled import Compiled, compile_plan, readout_for
 from qml.simulator.evolve import Evolve, evolve_plain, run_plain
-from qml.simulator.initial import initial_state
+from qml.simulator.factorised import FactorisedPlan, find_factorised
+from qml.simulator.factorised_run import factorised_expectation
 from qml.simulator.memory import choose_memory, require_fits
 from qml.simulator.plan import Plan, PlanCache, Request, batch_step, make_plan
 from qml.simulator.readout import Terms
@@ -29,6 +30,10 @@ def expectation(
 ) -> Tensor:
     """Expectation values; data (batch, inputs), weights (weights,) to (batch, observables)."""
     terms: Terms = tuple(observable.terms for observable in observables)
+    request = Request(levels, terms, shared_data=data.shape[0] == 1, batch=0)
+    factorised = _CACHE.get(circuit, ("factorised", request), lambda: find_factorised(circuit, request))
+    if isinstance(factorised, FactorisedPlan):
+        return factorised_expectation(factorised, data, weights)
     values, plan = _values(circuit, data, weights, terms, None, levels=levels, method=method)
     return values[:, :-1] / values[:, -1:] if plan.has_projection else values
 
@@ -52,8 +57,7 @@ def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, leve
 def final_state(circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:
     """The normalised state vector; (batch, 2**n)."""
     compiled = _compiled(circuit, data, None, levels=2)
-    state, arguments = _start(compiled, data, weights)
-    state = evolve_plain(compiled, state, arguments)
+    state = evolve_plain(compiled, data, weights)
     layout, n = compiled.plan.layout, compiled.plan.n_sites
     order = [layout.index(site) for site in range(n)]
     state = state.reshape(*(2,) * n, -1).permute(n, *order).reshape(-1, 2**n)
@@ -77,12 +81,11 @@ def _values(
     compiled = _compiled(circuit, data, terms, levels=levels)
     plan, batch = compiled.plan, data.shape[0]
     readout = readout_for(compiled, qubits, with_norm=plan.has_projection)
-    state, arguments = _start(compiled, data, weights)
-    if method == "autograd" or in_functorch():
-        values = run_plain(compiled, readout, state, arguments)
+    if method == "autograd" or in_functorch() or not _has_pullback(plan):
+        values = run_plain(compiled, readout, data, weights)
     else:
         memory = "adjoint only" if method == "adjoint" else choose_memory(compiled, batch, reversible=_reversible(plan))
-        values = Evolve.apply(compiled, readout, memory, state, *arguments)
+        values = Evolve.apply(compiled, readout, memory, data, weights)
     return values.mT.expand(batch, -1), plan  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -95,20 +98,13 @@ def _compiled(circuit: Circuit, data: Tensor, terms: Terms | None, *, levels: in
     return compiled
 
 
-def _start(compiled: Compiled, data: Tensor, weights: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The initial state and what the steps refer to: block matrices, then data coefficients."""
-    shared = compiled.plan.request.shared_data
-    angles = torch.cat([weights, data[0]]) if shared and data.shape[1] else weights
-    values = compiled.program(angles)
-    state = initial_state(compiled, data, values)
-    tables = [table.coefficients(data) for table in compiled.data_tables]
-    if tables and state.shape[-1] != data.shape[0]:
-        state = state.expand(-1, data.shape[0])
-    return state, (*(values[group] for group in compiled.matrix_groups), *tables)
-
-
 def _reversible(plan: Plan) -> bool:
     return plan.request.levels == 2 and not plan.has_projection
+
+
+def _has_pullback(plan: Plan) -> bool:
+    """Density matrices of amplitudes that are data are quadratic in them; autograd takes those."""
+    return plan.request.levels == 2 or all(preparation.amplitudes is not None for preparation in plan.preparations)
 
 
 def in_functorch() -> bool:

@@ -1,120 +1,164 @@
 """Running a plan: the plain path that autograd follows, and one autograd function with a pullback of its own.
 
-The function gives first derivatives from stored states (or, in the adjoint mode, from states recomputed backwards, so
-that memory does not grow with depth). Where a derivative of the derivative is asked for, it is taken through the plain
-path instead, so that any order is right.
+The function gives first derivatives from stored states or, in the adjoint mode, from states recomputed backwards, so
+that memory does not grow with depth (Jones and Gacon, arXiv:2009.02823). Where a derivative of the derivative is asked
+for, it is taken through the plain path instead, so that any order is right.
 """
 
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
+from qml.simulator import initial
 from qml.simulator.compiled import Compiled
+from qml.simulator.program import Evaluated
 from qml.simulator.readout import Readout
 from qml.simulator.steps import Step
 
 Memory = Literal["store", "adjoint", "adjoint only"]
 
 
-def run_plain(compiled: Compiled, readout: Readout, state: Tensor, arguments: tuple[Tensor, ...]) -> Tensor:
-    """All steps and the readout as ordinary tensor operations; shape (rows, batch)."""
-    for step in compiled.steps:
-        state = step.forward(state, _matrix(step, arguments))
-    return readout.forward(state)
+@dataclass(eq=False)
+class Tape:
+    """What a forward pass leaves for the pullback."""
+
+    evaluated: Evaluated
+    arguments: list[Tensor]
+    initial: initial.InitialTape
+    states: dict[int, Tensor] = field(default_factory=dict)
+    final: Tensor | None = None
+    start_batch: int = 1
 
 
-def evolve_plain(compiled: Compiled, state: Tensor, arguments: tuple[Tensor, ...]) -> Tensor:
-    """All steps as ordinary tensor operations; the final state."""
+def run_plain(compiled: Compiled, readout: Readout, data: Tensor, weights: Tensor) -> Tensor:
+    """All of a plan as ordinary tensor operations; shape (rows, batch or 1)."""
+    return readout.forward(evolve_plain(compiled, data, weights))
+
+
+def evolve_plain(compiled: Compiled, data: Tensor, weights: Tensor) -> Tensor:
+    """The final state, shape (levels**sites, batch or 1)."""
+    evaluated, arguments = _arguments(compiled, data, weights)
+    state = _expanded(compiled, initial.initial_state(compiled, data, evaluated), data)
     for step in compiled.steps:
         state = step.forward(state, _matrix(step, arguments))
     return state
 
 
 class Evolve(torch.autograd.Function):
-    """run_plain with its own first derivative."""
+    """`run_plain` with a first derivative of its own."""
 
     @staticmethod
-    def forward(
-        ctx: Any, compiled: Compiled, readout: Readout, memory: Memory, state: Tensor, *arguments: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, compiled: Compiled, readout: Readout, memory: Memory, data: Tensor, weights: Tensor) -> Tensor:
         """See `run_plain`."""
-        ctx.compiled, ctx.readout, ctx.memory = compiled, readout, memory
-        ctx.states = {}
-        initial = state
-        keep = memory == "store" and any(ctx.needs_input_grad)
+        needs_grad = any(ctx.needs_input_grad)
+        evaluated, arguments = _arguments(compiled, data, weights)
+        tape = Tape(evaluated, arguments, initial.InitialTape())
+        state = initial.initial_state(compiled, data, evaluated, tape.initial if needs_grad else None)
+        tape.start_batch = state.shape[-1]
+        state = _expanded(compiled, state, data)
         for number, step in enumerate(compiled.steps):
-            if keep and step.needs_input and _wants_grad(ctx, step):
-                ctx.states[number] = state
+            if needs_grad and memory == "store" and step.needs_input:
+                tape.states[number] = state
             state = step.forward(state, _matrix(step, arguments))
-        ctx.final = state if any(ctx.needs_input_grad) else None
-        ctx.save_for_backward(initial, *arguments)
+        if needs_grad:
+            tape.final = state
+            ctx.compiled, ctx.readout, ctx.memory, ctx.tape = compiled, readout, memory, tape
+            ctx.save_for_backward(data, weights)
         return readout.forward(state)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """The pullback, or, where its own derivative is wanted, autograd through the plain path."""
         (grad,) = grads
-        saved = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            if ctx.memory == "adjoint only":
-                raise RuntimeError(
-                    'A second derivative must not be asked of Native(method="adjoint"), which is only once '
-                    'differentiable. Use Native() or Native(method="autograd"), which have any order.'
-                )
-            return None, None, None, *_differentiable(ctx, grad, saved)
-        state, *arguments = saved
-        return None, None, None, *_pullback(ctx, grad, state, tuple(arguments))
+        data, weights = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return None, None, None, *_pullback(ctx, grad, data, weights)
+        if ctx.memory == "adjoint only":
+            raise RuntimeError(
+                'A second derivative must not be asked of Native(method="adjoint"), which is only once differentiable. '
+                'Use Native() or Native(method="autograd"), which have any order.'
+            )
+        return None, None, None, *_differentiable(ctx, grad, data, weights)
 
 
-def _wants_grad(ctx: FunctionCtx, step: Step) -> bool:
-    return step.reference is not None and ctx.needs_input_grad[4 + step.reference[0]]  # pyright: ignore[reportAttributeAccessIssue]
+def _arguments(compiled: Compiled, data: Tensor, weights: Tensor) -> tuple[Evaluated, list[Tensor]]:
+    """The matrices of all blocks, then the coefficients of the data steps: what the steps refer to."""
+    shared = compiled.plan.request.shared_data
+    angles = torch.cat([weights, data[0]]) if shared and data.shape[1] else weights
+    evaluated = compiled.program(angles)
+    return evaluated, evaluated.values + [table.coefficients(data) for table in compiled.data_tables]
 
 
-def _matrix(step: Step, arguments: tuple[Tensor, ...]) -> Tensor | None:
+def _expanded(compiled: Compiled, state: Tensor, data: Tensor) -> Tensor:
+    """A state that the samples still share, one for each where a data step follows."""
+    return state.expand(-1, len(data)) if compiled.data_tables else state
+
+
+def _matrix(step: Step, arguments: list[Tensor]) -> Tensor | None:
     return None if step.reference is None else arguments[step.reference[0]][step.reference[1]]
 
 
-def _differentiable(ctx: Any, grad: Tensor, saved: tuple[Tensor, ...]) -> list[Tensor | None]:
-    wanted = [needed for needed in ctx.needs_input_grad[3:]]
-    inputs = [tensor for tensor, needed in zip(saved, wanted, strict=True) if needed]
+def _differentiable(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tensor | None]:
+    wanted = ctx.needs_input_grad[3:]
+    inputs = [tensor for tensor, needed in zip((data, weights), wanted, strict=True) if needed]
     with torch.enable_grad():
-        value = run_plain(ctx.compiled, ctx.readout, saved[0], saved[1:])
+        value = run_plain(ctx.compiled, ctx.readout, data, weights)
     found = iter(torch.autograd.grad(value, inputs, grad, create_graph=True, allow_unused=True))
     return [next(found) if needed else None for needed in wanted]
 
 
-def _pullback(ctx: Any, grad: Tensor, initial: Tensor, arguments: tuple[Tensor, ...]) -> list[Tensor | None]:
-    steps = ctx.compiled.steps
-    gradients: list[Tensor | None] = [
-        torch.zeros_like(argument) if ctx.needs_input_grad[4 + k] else None for k, argument in enumerate(arguments)
-    ]
-    state, mu = ctx.final, ctx.readout.pullback(grad, ctx.final)
-    first = 0 if ctx.needs_input_grad[3] else _first_needed(ctx, steps)
-    for number in range(len(steps) - 1, first - 1, -1):
-        step = steps[number]
-        matrix = _matrix(step, arguments)
-        wants = _wants_grad(ctx, step)
-        if ctx.memory == "store":
-            state = ctx.states.get(number)
-        else:
-            state = step.inverse(state, matrix)
+def _pullback(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tensor | None]:
+    compiled, tape = ctx.compiled, ctx.tape
+    wants_data, wants_weights = ctx.needs_input_grad[3:]
+    shared = compiled.plan.request.shared_data
+    grads: list[Tensor | None] = [None] * len(tape.arguments)
+    mu = _pull_steps(ctx, grad, grads)
+    data_grad = torch.zeros_like(data) if wants_data else None
+    if mu is not None:
+        initial.pullback(compiled, tape.initial, mu, tape.evaluated, grads, data_grad)
+    n_groups = len(compiled.program.groups)
+    if data_grad is not None:
+        for table, coefficients, part in zip(
+            compiled.data_tables, tape.arguments[n_groups:], grads[n_groups:], strict=True
+        ):
+            table.pullback(part, coefficients, data_grad)
+    n_angles = len(weights) + (data.shape[1] if shared else 0)
+    angle_grad = compiled.program.pullback(tape.evaluated, grads[:n_groups], n_angles)
+    if angle_grad is None:
+        angle_grad = weights.new_zeros(n_angles)
+    if shared and data_grad is not None and data.shape[1]:
+        data_grad = data_grad + angle_grad[len(weights) :]
+    return [data_grad, angle_grad[: len(weights)] if wants_weights else None]
+
+
+def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None]) -> Tensor | None:
+    """mu of the initial state, or None where nothing before the first step depends on what is asked for."""
+    compiled, tape = ctx.compiled, ctx.tape
+    wants_data = ctx.needs_input_grad[3]
+    state, mu = tape.final, ctx.readout.pullback(grad, tape.final)
+    start_matters = wants_data or any(r.fetch is not None for r in compiled.rounds)
+    n_groups = len(compiled.program.groups)
+    for number in range(len(compiled.steps) - 1, -1, -1):
+        step = compiled.steps[number]
+        matrix, reference = _matrix(step, tape.arguments), step.reference
+        wants = reference is not None and (wants_data or reference[0] < n_groups)
+        state = tape.states.get(number) if ctx.memory == "store" else step.inverse(state, matrix)
         mu, gradient = step.pullback(mu, state if wants else None, matrix)
-        if wants and gradient is not None and step.reference is not None:
-            total = gradients[step.reference[0]]
-            if total is not None:
-                total[step.reference[1]] += gradient
-    state_gradient = None
-    if ctx.needs_input_grad[3]:
-        state_gradient = mu.conj_physical() if mu.is_complex() else mu
-        if state_gradient.shape[-1] != initial.shape[-1]:
-            state_gradient = state_gradient.sum(-1, keepdim=True)
-    return [state_gradient, *gradients]
+        if gradient is not None and reference is not None:
+            _add_entry(grads, tape.arguments, reference, gradient)
+    if not start_matters:
+        return None
+    return mu if mu.shape[-1] == tape.start_batch else mu.sum(-1, keepdim=True)
 
 
-def _first_needed(ctx: Any, steps: list[Step]) -> int:
-    for number, step in enumerate(steps):
-        if _wants_grad(ctx, step):
-            return number
-    return len(steps)
+def _add_entry(
+    grads: list[Tensor | None], arguments: list[Tensor], reference: tuple[int, int], gradient: Tensor
+) -> None:
+    total = grads[reference[0]]
+    if total is None:
+        total = torch.zeros_like(arguments[reference[0]])
+        grads[reference[0]] = total
+    total[reference[1]] += gradient
+

@@ -1,59 +1,108 @@
 """The state at the start of a plan: a product of one-site vectors and of prepared amplitudes, built without gates."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from qml.simulator.compiled import ChainRound, Compiled
-from qml.simulator.expressions import as_tensor
 from qml.simulator.linear import Preparation
+from qml.simulator.program import Evaluated, as_tensor
 
-NORM_TOLERANCE = 1e-3  # float32 features that were normalised by the user; the state is renormalised exactly
+
+@dataclass(eq=False)
+class InitialTape:
+    """What the pullback of the initial state needs: the vectors before each round and each Kronecker level."""
+
+    rounds: list[tuple[Tensor, Tensor | None]] = field(default_factory=list)
+    levels: list[Tensor] = field(default_factory=list)
+    factors: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    products: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
 
-def initial_state(compiled: Compiled, data: Tensor, values: list[Tensor]) -> Tensor:
+def initial_state(compiled: Compiled, data: Tensor, evaluated: Evaluated, tape: InitialTape | None = None) -> Tensor:
     """The product state, shape (levels**sites, batch or 1).
 
     Args:
         compiled: the plan.
         data: shape (batch, slots).
-        values: the results of the plan's program.
+        evaluated: the results of the plan's program.
+        tape: filled for `pullback` if given.
     """
     plan = compiled.plan
     factors = []
     if plan.chains:
-        factors.append(_kron_sites(_site_vectors(compiled, data, values)))
+        factors.append(_kron_sites(site_vectors(compiled, data, evaluated, tape), tape))
     factors.extend(_prepared(compiled, preparation, data) for preparation in plan.preparations)
     state = factors[0]
     for factor in factors[1:]:
+        if tape is not None:
+            tape.factors.append((state, factor))
         state = _kron(state, factor)
     return state.to(compiled.dtype)
 
 
-def _site_vectors(compiled: Compiled, data: Tensor, values: list[Tensor]) -> Tensor:
-    """Shape (sites, levels, batch or 1)."""
-    levels, n_sites = compiled.plan.request.levels, len(compiled.plan.chains)
-    zero = torch.zeros(levels, dtype=data.dtype, device=data.device)
-    zero[0] = 1.0
-    if levels == 4:
-        zero[3] = 1.0  # |0><0| = (1 + Z) / 2
-    vectors = zero[None, :, None].expand(n_sites, levels, 1)
-    for chain_round in compiled.rounds:
+def pullback(
+    compiled: Compiled,
+    tape: InitialTape,
+    mu: Tensor,
+    evaluated: Evaluated,
+    grads: list[Tensor | None],
+    data_grad: Tensor | None,
+) -> None:
+    """Add mu of the shared one-site matrices to `grads`, and the gradient of the data to `data_grad`.
+
+    Not for four-level plans whose amplitudes come from data: those are not linear in them.
+    """
+    mu = _pull_prepared(compiled, tape, mu, data_grad)
+    if not compiled.plan.chains:
+        return
+    mu = _pull_kron_sites(mu, tape)
+    for number in range(len(compiled.rounds) - 1, -1, -1):
+        chain_round, (before, coefficients) = compiled.rounds[number], tape.rounds[number]
+        chosen = mu if chain_round.sites is None else mu.index_select(0, chain_round.sites)
+        moved, coefficient_grad = _pull_round(chain_round, chosen, before, coefficients, evaluated, grads)
+        if data_grad is not None and chain_round.tables is not None:
+            chain_round.tables.pullback(coefficient_grad, coefficients, data_grad)
+        if moved.shape[-1] != before.shape[-1]:
+            moved = moved.sum(-1, keepdim=True)
         if chain_round.sites is None:
-            vectors = _apply_round(chain_round, vectors, data, values)
-            continue
-        changed = _apply_round(chain_round, vectors.index_select(0, chain_round.sites), data, values)
-        dtype = torch.promote_types(changed.dtype, vectors.dtype)
-        spread = vectors.to(dtype).expand(-1, -1, changed.shape[-1])
-        vectors = spread.index_copy(0, chain_round.sites, changed.to(dtype))
+            mu = moved
+        else:
+            if mu.shape[-1] != moved.shape[-1]:
+                mu = mu.sum(-1, keepdim=True)
+            mu = mu.index_copy(0, chain_round.sites, moved.to(mu.dtype))
+
+
+# --- one-site vectors -------------------------------------------------------------------------------------------------
+
+
+def site_vectors(
+    compiled: Compiled, data: Tensor, evaluated: Evaluated, tape: InitialTape | None = None
+) -> Tensor:
+    """The state of every site of its own; shape (sites, levels, batch or 1)."""
+    vectors = compiled.start
+    for chain_round in compiled.rounds:
+        chosen = vectors if chain_round.sites is None else vectors.index_select(0, chain_round.sites)
+        changed, coefficients = _apply_round(chain_round, chosen, data, evaluated)
+        if tape is not None:
+            tape.rounds.append((chosen, coefficients))
+        if chain_round.sites is None:
+            vectors = changed
+        else:
+            dtype = torch.promote_types(changed.dtype, vectors.dtype)
+            batch = max(changed.shape[-1], vectors.shape[-1])
+            spread = vectors.to(dtype).expand(-1, -1, batch)
+            vectors = spread.index_copy(0, chain_round.sites, changed.to(dtype).expand(-1, -1, batch))
     return vectors
 
 
-def _apply_round(chain_round: ChainRound, vectors: Tensor, data: Tensor, values: list[Tensor]) -> Tensor:
+def _apply_round(
+    chain_round: ChainRound, vectors: Tensor, data: Tensor, evaluated: Evaluated
+) -> tuple[Tensor, Tensor | None]:
     if chain_round.fetch is not None:
-        sources = [values[group].dtype for group in chain_round.fetch.groups]
-        dtype = max([*sources, vectors.dtype], key=lambda kind: kind.is_complex)
-        return torch.bmm(chain_round.fetch(values, dtype), vectors.to(dtype))
+        return _shared_matrices(chain_round, vectors, evaluated), None
     constants, tables = chain_round.constants, chain_round.tables
     if constants is None or tables is None:
         raise ValueError("A round of one-site maps must have shared matrices or data maps.")
@@ -61,29 +110,115 @@ def _apply_round(chain_round: ChainRound, vectors: Tensor, data: Tensor, values:
     m, terms, levels, _ = constants.shape
     parts = torch.bmm(constants.to(dtype).view(m, terms * levels, levels), vectors.to(dtype))
     coefficients = tables.coefficients(data)
-    if parts.shape[-1] == 1:  # every sample starts from the same vector: one product gives all
-        flat = parts.view(m, terms, levels).mT
-        if flat.is_complex():
-            return torch.complex(torch.bmm(flat.real, coefficients), torch.bmm(flat.imag, coefficients))
-        return torch.bmm(flat, coefficients)
-    return (parts.view(m, terms, levels, -1) * coefficients[:, :, None]).sum(1)
+    if parts.shape[-1] > 1:
+        return (parts.view(m, terms, levels, -1) * coefficients[:, :, None]).sum(1), coefficients
+    flat = parts.view(m, terms, levels).mT  # every sample starts from the same vector: one product gives all
+    if flat.is_complex():
+        return torch.complex(torch.bmm(flat.real, coefficients), torch.bmm(flat.imag, coefficients)), coefficients
+    return torch.bmm(flat, coefficients), coefficients
 
 
-def _kron_sites(vectors: Tensor) -> Tensor:
+def _shared_matrices(chain_round: ChainRound, vectors: Tensor, evaluated: Evaluated) -> Tensor:
+    matrices = _fetched(chain_round, evaluated)
+    if matrices.is_complex() and not vectors.is_complex():
+        vectors = vectors.to(matrices.dtype)
+    elif vectors.is_complex() and not matrices.is_complex():
+        matrices = matrices.to(vectors.dtype)
+    return torch.bmm(matrices, vectors)
+
+
+def _fetched(chain_round: ChainRound, evaluated: Evaluated) -> Tensor:
+    if chain_round.fetch is None:
+        raise ValueError("A round of shared matrices must say where they are.")
+    dtypes = [evaluated.values[group].dtype for group in chain_round.fetch.groups]
+    return chain_round.fetch(evaluated.values, max(dtypes, key=lambda dtype: dtype.is_complex))
+
+
+def _pull_round(
+    chain_round: ChainRound,
+    mu: Tensor,
+    before: Tensor,
+    coefficients: Tensor | None,
+    evaluated: Evaluated,
+    grads: list[Tensor | None],
+) -> tuple[Tensor, Tensor | None]:
+    """mu before the round, and the gradient of the data coefficients."""
+    if chain_round.fetch is not None:
+        matrices = _fetched(chain_round, evaluated)
+        before = before.to(mu.dtype).expand(-1, -1, mu.shape[-1])
+        chain_round.fetch.pullback(torch.bmm(mu, before.mT), evaluated.values, grads)
+        return torch.bmm(matrices.to(mu.dtype).mT, mu), None
+    constants = chain_round.constants
+    if constants is None or coefficients is None:
+        raise ValueError("A round of data maps must have constants and coefficients.")
+    m, terms, levels, _ = constants.shape
+    stacked = constants.to(mu.dtype).view(m, terms * levels, levels)
+    parts = torch.bmm(stacked, before.to(mu.dtype)).view(m, terms, levels, -1)
+    coefficient_grad = (mu[:, None] * parts).sum(2)
+    weighted = (mu[:, None] * coefficients[:, :, None]).view(m, terms * levels, -1)
+    moved = torch.bmm(stacked.mT, weighted)
+    return moved, coefficient_grad.real if coefficient_grad.is_complex() else coefficient_grad
+
+
+# --- Kronecker products -----------------------------------------------------------------------------------------------
+
+
+def _kron_sites(vectors: Tensor, tape: InitialTape | None) -> Tensor:
     """Pairs of neighbouring sites until one vector is left; (sites, levels, batch) to (levels**sites, batch)."""
     tail = None
     while len(vectors) > 1:
+        if tape is not None:
+            tape.levels.append(vectors)
         if len(vectors) % 2:
-            tail = vectors[-1] if tail is None else _kron(vectors[-1], tail)
+            tail = vectors[-1] if tail is None else _taped_kron(vectors[-1], tail, tape)
             vectors = vectors[:-1]
         n_pairs, side, batch = len(vectors) // 2, vectors.shape[1], vectors.shape[2]
         pairs = vectors[0::2, :, None, :] * vectors[1::2, None, :, :]
         vectors = pairs.reshape(n_pairs, side * side, batch)
-    return vectors[0] if tail is None else _kron(vectors[0], tail)
+    return vectors[0] if tail is None else _taped_kron(vectors[0], tail, tape)
+
+
+def _taped_kron(first: Tensor, second: Tensor, tape: InitialTape | None) -> Tensor:
+    if tape is not None:
+        tape.products.append((first, second))
+    return _kron(first, second)
 
 
 def _kron(first: Tensor, second: Tensor) -> Tensor:
     return (first[:, None] * second[None]).reshape(first.shape[0] * second.shape[0], -1)
+
+
+def _pull_kron_sites(mu: Tensor, tape: InitialTape) -> Tensor:
+    tail_mu = None
+    products = list(tape.products)
+    n_tails = sum(len(vectors) % 2 for vectors in tape.levels)
+    if len(products) == n_tails and n_tails:
+        mu, tail_mu = (part[0] for part in _pull_pair(mu[None], *(f[None] for f in products.pop())))
+    mu = mu[None]
+    for vectors in reversed(tape.levels):
+        even = vectors[: len(vectors) // 2 * 2]
+        first, second = _pull_pair(mu.reshape(len(even) // 2, -1, mu.shape[-1]), even[0::2], even[1::2])
+        pulled = torch.stack([first, second], 1).reshape(len(even), -1, mu.shape[-1])
+        if len(vectors) % 2:
+            last = tail_mu
+            if products:
+                last, tail_mu = (part[0] for part in _pull_pair(tail_mu[None], *(f[None] for f in products.pop())))  # pyright: ignore[reportOptionalSubscript]
+            pulled = torch.cat([pulled, last[None]])  # pyright: ignore[reportOptionalSubscript]
+        mu = pulled
+    return mu
+
+
+def _pull_pair(mu: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """mu of the factors of a Kronecker product; (pairs, a * b, batch) to (pairs, a, batch), (pairs, b, batch)."""
+    pairs, a, b, batch = len(mu), first.shape[1], second.shape[1], mu.shape[-1]
+    mu = mu.reshape(pairs, a, b, batch)
+    if batch == 1:
+        square = mu[..., 0]
+        return torch.bmm(square, second.to(mu.dtype)), torch.bmm(square.mT, first.to(mu.dtype))
+    return (mu * second[:, None]).sum(2), (mu * first[:, :, None]).sum(1)
+
+
+# --- given amplitudes -------------------------------------------------------------------------------------------------
 
 
 def _prepared(compiled: Compiled, preparation: Preparation, data: Tensor) -> Tensor:
@@ -91,8 +226,7 @@ def _prepared(compiled: Compiled, preparation: Preparation, data: Tensor) -> Ten
         values = preparation.amplitudes
         if compiled.plan.request.levels == 4:
             values = _bloch_of(torch.as_tensor(values)[:, None])[:, 0].numpy()
-        real_values = not np.abs(values.imag).max() > 0
-        dtype = data.dtype if real_values else data.dtype.to_complex()
+        dtype = data.dtype.to_complex() if np.abs(values.imag).max() > 0 else data.dtype
         return as_tensor(values, dtype, data.device)[:, None]
     index = torch.as_tensor([slot.index for slot in preparation.slots], device=data.device)
     amplitudes = data.mT.index_select(0, index)
@@ -100,6 +234,25 @@ def _prepared(compiled: Compiled, preparation: Preparation, data: Tensor) -> Ten
         half = len(amplitudes) // 2
         amplitudes = torch.complex(amplitudes[:half], amplitudes[half:])
     return _bloch_of(amplitudes) if compiled.plan.request.levels == 4 else amplitudes
+
+
+def _pull_prepared(compiled: Compiled, tape: InitialTape, mu: Tensor, data_grad: Tensor | None) -> Tensor:
+    """mu of the one-site vectors' product; the gradient of amplitudes that are data goes to `data_grad`."""
+    preparations = list(compiled.plan.preparations)
+    for before, factor in reversed(tape.factors):
+        mu, factor_mu = (part[0] for part in _pull_pair(mu[None], before[None], factor[None]))
+        _add_amplitude_grad(preparations.pop(), factor_mu, data_grad)
+    if preparations:
+        _add_amplitude_grad(preparations.pop(), mu, data_grad)
+    return mu
+
+
+def _add_amplitude_grad(preparation: Preparation, mu: Tensor, data_grad: Tensor | None) -> None:
+    if data_grad is None or preparation.amplitudes is not None:
+        return
+    index = torch.as_tensor([slot.index for slot in preparation.slots], device=mu.device)
+    parts = torch.cat([mu.real, -mu.imag]) if preparation.is_complex else (mu.real if mu.is_complex() else mu)
+    data_grad.index_add_(1, index, parts.mT.expand(len(data_grad), -1))
 
 
 def _bloch_of(amplitudes: Tensor) -> Tensor:

@@ -65,6 +65,7 @@ class Plan:
         terms: the observables after the end of the circuit was moved into them.
         expressions: all matrices that depend on weights.
         has_projection: whether the norm can differ from 1.
+        extra_nodes: further expressions that the program evaluates.
     """
 
     request: Request
@@ -78,6 +79,7 @@ class Plan:
     terms: Terms | None
     expressions: Expressions
     has_projection: bool
+    extra_nodes: list[int] = field(default_factory=list)
     compiled: dict = field(default_factory=dict)
 
 
@@ -112,7 +114,7 @@ def make_plan(circuit: Circuit, request: Request) -> Plan:
     levels, n_weights = request.levels, circuit.n_weights
     preparations, maps = linear_maps(circuit, levels)
     if request.shared_data:
-        maps = [_with_shared_slot(linear, n_weights) for linear in maps]
+        maps = [with_shared_slot(linear, n_weights) for linear in maps]
     has_projection = any(operation.gate.name == "post_select" for operation in circuit.operations)
     terms = request.terms
     if terms is not None:
@@ -131,7 +133,7 @@ def make_plan(circuit: Circuit, request: Request) -> Plan:
         n_weights=n_weights,
         is_real=is_real or levels == 4,
         preparations=preparations,
-        chains=[(site, _chain(expressions, site, chains.get(site, []), levels)) for site in singles],
+        chains=[(site, chain_nodes(expressions, site, chains.get(site, []), levels)) for site in singles],
         steps=steps,
         layout=final_layout,
         terms=terms,
@@ -140,7 +142,8 @@ def make_plan(circuit: Circuit, request: Request) -> Plan:
     )
 
 
-def _with_shared_slot(linear: Linear, n_weights: int) -> Linear:
+def with_shared_slot(linear: Linear, n_weights: int) -> Linear:
+    """The map with a data slot turned into one more weight, for a batch of one sample."""
     slot = linear.slot
     if slot is None or slot.kind == "weight":
         return linear
@@ -153,7 +156,7 @@ def _is_complex(preparation: Preparation) -> bool:
     return bool(np.abs(preparation.amplitudes.imag).max() > 0)
 
 
-def _chain(expressions: Expressions, site: int, maps: list[Linear], levels: int) -> list[int | Linear]:
+def chain_nodes(expressions: Expressions, site: int, maps: list[Linear], levels: int) -> list[int | Linear]:
     """Alternating nodes (consecutive shared maps) and data maps."""
     result: list[int | Linear] = []
     shared: list[Linear] = []

@@ -3,7 +3,7 @@
 Each step has a plain forward, which autograd can follow, and a pullback. The pullback carries mu, the complex conjugate
 of the gradient with respect to the state, because then no large tensor is ever conjugated: for y = M x,
 
-    mu_x = M^T mu_y,        conj(grad_M) = mu_y x^T.
+    mu_x = M^T mu_y,        mu_M = mu_y x^T.
 
 `inverse` recovers x from y for the adjoint mode; only unitary steps have one.
 """
@@ -28,7 +28,7 @@ class Step(Protocol):
         ...
 
     def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """mu before the step, and the gradient with respect to `matrix`."""
+        """mu before the step, and mu of `matrix`."""
         ...
 
     def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
@@ -68,9 +68,9 @@ def outer(mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
 
 
 def outer_for(matrix: Tensor, mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
-    """The gradient of `matrix`, real where the matrix is real."""
+    """mu of `matrix`, the conjugate of its gradient; real where the matrix is real."""
     if matrix.is_complex() or not x.is_complex():
-        return outer(mu, x, left, side).conj()
+        return outer(mu, x, left, side)
     # Re(mu x^T) with the real and the imaginary part as one more, innermost digit; conj(x) has -imag
     signs = torch.tensor([1.0, -1.0], dtype=matrix.dtype, device=matrix.device)
     return outer(torch.view_as_real(mu), torch.view_as_real(x) * signs, left, side)

@@ -19,7 +19,7 @@ def circuit_peers(make_work: Callable[[str], CircuitWork]) -> dict[str, Peer]:
 
     return {
         "default.qubit": Peer(on(pennylane.backprop), ("pennylane",), "pennylane"),
-        "lightning.qubit": Peer(on(pennylane.lightning), ("pennylane", "pennylane_lightning"), "pennylane-lightning"),
+        "lightning.qubit": Peer(on(pennylane.lightning), ("pennylane_lightning",), "pennylane-lightning"),
         "jax.jit": Peer(on(pennylane.jax_jit), ("pennylane", "jax"), "jax", torch_facing=False),
         "pyqtorch": Peer(on(pyqtorch.automatic), ("pyqtorch",), "pyqtorch"),
         "qiskit": Peer(on(qiskit.parameter_shift), ("qiskit", "qiskit_aer"), "qiskit-aer"),

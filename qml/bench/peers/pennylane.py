@@ -1,15 +1,17 @@
 """PennyLane: default.qubit under torch and under jax, lightning.qubit with adjoint gradients."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from qml.bench.bench import Step
-from qml.bench.work import CircuitWork, Gate, training_step
+from qml.bench.work import CircuitWork, Gate, Model, training_step
 
-BACKPROP_LIMIT = 2 * 2**30  # bytes of states that backpropagation may keep, so that a 16 GB machine does not swap
+BACKPROP_LIMIT = 2 * 2**30  # bytes of states that backpropagation may keep, so that no machine swaps
+
+Tensor = Any
+"""torch's or jax's."""
 
 
 def backprop(work: CircuitWork) -> Step:
@@ -38,12 +40,12 @@ def jax_jit(work: CircuitWork) -> Step:
     starts = range(0, len(work.inputs), size)
     parts = [tuple(jax.numpy.asarray(a[i : i + size]) for a in (work.inputs, work.targets)) for i in starts]
 
-    def loss(weights: Any, inputs: Any, targets: Any) -> Any:
+    def loss(weights: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
         return ((node(inputs, weights) - targets) ** 2).sum() / len(work.inputs)
 
     value_and_grad = jax.jit(jax.value_and_grad(loss))
 
-    def step() -> dict[str, Any]:
+    def step() -> dict[str, Tensor]:
         results = [value_and_grad(weights, inputs, targets) for inputs, targets in parts]
         total, gradient = (sum(values[1:], values[0]) for values in zip(*results, strict=True))
         jax.block_until_ready((total, gradient))
@@ -57,10 +59,10 @@ def _bytes_an_amplitude(work: CircuitWork) -> int:
     return 2 * 16 * len(work.gates)
 
 
-def _qnode(work: CircuitWork, device: str, *, interface: str, diff_method: str, **options: Any) -> Callable:
+def _qnode(work: CircuitWork, device: str, *, interface: str, diff_method: str, **options: object) -> Model:
     import pennylane as pl
 
-    def circuit(inputs: Any, weights: Any) -> Any:
+    def circuit(inputs: Tensor, weights: Tensor) -> object:
         for gate in work.gates:
             _apply(gate, inputs, weights)
         return pl.expval(getattr(pl, work.pauli)(work.readout))
@@ -71,7 +73,7 @@ def _qnode(work: CircuitWork, device: str, *, interface: str, diff_method: str, 
     return lambda inputs, weights: node(inputs, weights).to(torch.float32)
 
 
-def _apply(gate: Gate, inputs: Any, weights: Any) -> None:
+def _apply(gate: Gate, inputs: Tensor, weights: Tensor) -> None:
     import pennylane as pl
 
     if gate.slot is None:

@@ -1,10 +1,10 @@
 """Qiskit: Aer's estimator under a torch autograd function with the parameter-shift rule.
 
-One broadcast PUB a pass with angles bound at run time; measured ten times faster than qiskit-machine-learning's
-EstimatorQNN, which builds one circuit a shift and sample.
+One broadcast PUB a pass, its angles bound at run time: ten times faster, measured, than the EstimatorQNN of
+qiskit-machine-learning, which builds a circuit for each shift and sample.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from qml.bench.bench import Step
 from qml.bench.work import CircuitWork, training_step
+
+if TYPE_CHECKING:
+    from qiskit import QuantumCircuit
 
 QUARTER_TURN = np.pi / 2
 AER_OPTIONS = {"method": "statevector", "precision": "single", "runtime_parameter_bind_enable": True}
@@ -32,8 +35,8 @@ def parameter_shift(work: CircuitWork) -> Step:
 
         @staticmethod
         @once_differentiable
-        def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor]:
-            inputs, weights = ctx.saved_tensors
+        def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[None, torch.Tensor]:
+            inputs, weights = ctx.saved_tensors  # pyright: ignore[reportAttributeAccessIssue]
             return None, gradient @ torch.from_numpy(expectation.jacobian(inputs.numpy(), weights.numpy()))
 
     return training_step(Shift.apply, work)
@@ -69,7 +72,7 @@ class _Expectation:
         return (self._scale * (plus - minus) / 2).astype(np.float32)
 
 
-def _circuit(work: CircuitWork) -> Any:
+def _circuit(work: CircuitWork) -> "QuantumCircuit":
     from qiskit import QuantumCircuit
     from qiskit.circuit import ParameterVector
 

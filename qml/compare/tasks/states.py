@@ -74,6 +74,24 @@ class OnAmplitudes(nn.Module):
         return self.model(torch.cat([states.real, states.imag], dim=-1))
 
 
+class OnSpins(nn.Module):
+    """A classical model on <X>, <Y>, <Z> of every qubit.
+
+    Args:
+        model: Takes `3 * n_qubits` features.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, " batch"]:
+        """Logits of each state."""
+        n_qubits = states.shape[-1].bit_length() - 1
+        axes = torch.eye(3 * n_qubits).unflatten(-1, (n_qubits, 3))
+        return self.model(torch.stack([spin_projection(states, axis) for axis in axes], dim=-1))
+
+
 class OnDensityMatrix(nn.Module):
     """A classical model on the entries of the density matrix, scaled to order one.
 
@@ -130,6 +148,11 @@ def models(options: Options) -> dict[str, Model]:
             "MLP", recipe=f"{2 * n_amplitudes}-{HIDDEN}-1, tanh, on the same parts: far more parameters than the QNN.",
             build=_mlp,
         ),
+        "spins": classical(
+            "Logistic, spins",
+            recipe=f"On <X>, <Y>, <Z> of each qubit, {3 * N_QUBITS} numbers: it is told what kind of observable to look for.",
+            build=_spins,
+        ),
         "density": classical(
             "Logistic, density matrix",
             recipe=f"On the {4**N_QUBITS} real numbers of the density matrix, in which any observable is linear.",
@@ -175,6 +198,10 @@ def _logistic(split: Split, generator: torch.Generator) -> nn.Module:
 
 def _mlp(split: Split, generator: torch.Generator) -> nn.Module:
     return OnAmplitudes(MLPClassifier(2 * 2**N_QUBITS, (HIDDEN,), generator=generator))
+
+
+def _spins(split: Split, generator: torch.Generator) -> nn.Module:
+    return OnSpins(LogisticRegression(3 * N_QUBITS, generator=generator))
 
 
 def _density(split: Split, generator: torch.Generator) -> nn.Module:

@@ -1,0 +1,168 @@
+"""Ours and each peer at one case: the same results first, then times taken in turns."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from qml.bench.bench import Bench
+from qml.bench.machine import Machine
+from qml.bench.table import Row
+from qml.bench.worker import OURS, Worker, WorkerError
+
+TURNS = 7
+TURN_SECONDS = 0.3
+PAIR_SECONDS = 60.0  # no further turn once ours and a peer have taken so long
+FIRST_CALL_LIMIT = 300.0  # a just-in-time compiler may need minutes
+STEP_LIMIT = 120.0
+TOLERANCE = 1e-4
+FLOAT32_NOISE = 1e-6  # absolute; decides where the reference itself is zero
+
+Values = Mapping[str, np.ndarray]
+
+
+class ResultMismatchError(RuntimeError):
+    """A peer computed something else than ours."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `compare_case` needs to know beside the case.
+
+    Args:
+        bench: what is timed.
+        module: the module that holds it.
+        peers: the peers asked for.
+        threads: threads of each library.
+        machine: the measured peaks.
+        note: told the reason for each peer that is left out.
+    """
+
+    bench: Bench
+    module: str
+    peers: list[str]
+    threads: int
+    machine: Machine
+    note: Callable[[str], None]
+
+
+def compare_case(plan: Plan, case: str) -> Iterator[Row]:
+    """A row for each peer that is installed and bounded; one row of ours alone where the case has no peers.
+
+    Raises:
+        ResultMismatchError: a peer's loss or gradient differs from ours.
+        WorkerError: our own step failed.
+    """
+    with Worker(plan.module, OURS, case, threads=plan.threads) as ours:
+        first_seconds, reference = ours.ask("first", limit=FIRST_CALL_LIMIT)
+        traffic = ours.ask("traffic", limit=FIRST_CALL_LIMIT)
+        own = _Own(case, ours, 1e3 * first_seconds, reference, traffic)
+        if not plan.bench.cases[case].peers:
+            yield _row(own, plan.machine, _turns(ours))
+        for peer in plan.peers:
+            reason = _reason_to_skip(plan.bench, case, peer)
+            if reason is None:
+                try:
+                    yield _against(own, plan, peer)
+                except WorkerError as error:
+                    if error.side == OURS:
+                        raise
+                    reason = str(error)
+            if reason:
+                plan.note(f"{case}: {peer} is left out: {reason}.")
+
+
+@dataclass(frozen=True)
+class _Own:
+    case: str
+    worker: Worker
+    first_ms: float
+    reference: Values
+    traffic: tuple[float, float]
+
+
+def _reason_to_skip(bench: Bench, case: str, peer: str) -> str | None:
+    """Why a peer is not timed at a case; empty where it is simply none of the case's peers."""
+    missing = bench.peers[peer].missing()
+    if peer in bench.cases[case].left_out:
+        return bench.cases[case].left_out[peer]
+    if peer not in bench.cases[case].peers:
+        return ""
+    if missing:
+        return f"{', '.join(missing)} is not installed, see pip install {bench.peers[peer].install}"
+    return None
+
+
+def _against(own: _Own, plan: Plan, peer: str) -> Row:
+    with Worker(plan.module, peer, own.case, threads=plan.threads) as theirs:
+        first_seconds, values = theirs.ask("first", limit=FIRST_CALL_LIMIT)
+        error = _compare(own.reference, values, f"Peer {peer} in case {own.case}")
+        times = _turns(own.worker, theirs)
+    return _row(own, plan.machine, times, peer=peer, peer_first_ms=1e3 * first_seconds, max_error=error)
+
+
+def _turns(*workers: Worker) -> list[list[float]]:
+    """Times of each worker in seconds, in short bursts by turns, so that a drift of the machine hits all."""
+    times: list[list[float]] = [[] for _ in workers]
+    start = time.perf_counter()
+    for _ in range(TURNS):
+        for worker, so_far in zip(workers, times, strict=True):
+            so_far.extend(worker.ask("burst", TURN_SECONDS, limit=STEP_LIMIT))
+        if time.perf_counter() - start > PAIR_SECONDS:
+            break
+    return times
+
+
+def _compare(reference: Values, values: Values, who: str) -> float:
+    """The largest difference in units of the reference's largest entry; refused above the tolerance."""
+    if set(values) != set(reference):
+        raise ResultMismatchError(f"{who} must compute {sorted(reference)}, but computes {sorted(values)}.")
+    worst = 0.0
+    for name, expected in reference.items():
+        if values[name].shape != expected.shape:
+            raise ResultMismatchError(
+                f"{who} must compute `{name}` of shape {expected.shape}, but gives {values[name].shape}."
+            )
+        scale = float(np.abs(expected).max(initial=0.0))
+        difference = float(np.abs(values[name] - expected).max(initial=0.0))
+        if not difference <= TOLERANCE * scale + FLOAT32_NOISE:  # so written, NaN is refused too
+            raise ResultMismatchError(
+                f"{who} must compute the same `{name}` as ours to {TOLERANCE:g} of its largest entry "
+                f"{scale:.4g}, but differs by {difference:.4g}. One of the two is wrong: no time is shown."
+            )
+        worst = max(worst, difference / scale if scale else difference)
+    return worst
+
+
+def _row(
+    own: _Own,
+    machine: Machine,
+    times: list[list[float]],
+    *,
+    peer: str | None = None,
+    peer_first_ms: float | None = None,
+    max_error: float | None = None,
+) -> Row:
+    ours = [1e3 * seconds for seconds in times[0]]
+    theirs = [1e3 * seconds for part in times[1:] for seconds in part]
+    operations, moved = (amount / (median(ours) / 1e3) / 1e9 for amount in own.traffic)
+    return Row(
+        case=own.case,
+        ours_ms=median(ours),
+        peer=peer,
+        peer_ms=median(theirs) if theirs else None,
+        ratio=median(theirs) / median(ours) if theirs else None,
+        first_call_ms=own.first_ms,
+        peer_first_call_ms=peer_first_ms,
+        ours_min_ms=min(ours),
+        ours_max_ms=max(ours),
+        peer_min_ms=min(theirs, default=None),
+        peer_max_ms=max(theirs, default=None),
+        n_repeats=len(ours),
+        peer_n_repeats=len(theirs) if theirs else None,
+        matmul_peak_fraction=operations / machine.float32_gflops,
+        bandwidth_fraction=moved / machine.copy_gbytes,
+        max_error=max_error,
+    )

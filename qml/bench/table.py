@@ -1,0 +1,123 @@
+"""Rows of a bench: as JSON, as a table in the terminal, and summed up."""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from qml.bench.bench import Bench
+
+
+@dataclass(frozen=True)
+class Row:
+    """Ours beside one peer at one case, or alone (then what concerns the peer is `None`). Times are medians.
+
+    Args:
+        case: the size, such as `"8,64"`.
+        ours_ms: a step of ours, in milliseconds.
+        peer: name of the peer.
+        peer_ms: a step of the peer.
+        ratio: `peer_ms / ours_ms`.
+        first_call_ms: building our step and running it once, imports left out.
+        peer_first_call_ms: the same for the peer; a just-in-time compiler's work is in here.
+        ours_min_ms: our fastest step.
+        ours_max_ms: our slowest step.
+        peer_min_ms: the peer's fastest step.
+        peer_max_ms: the peer's slowest step.
+        n_repeats: steps of ours behind the median.
+        peer_n_repeats: steps of the peer behind the median.
+        matmul_peak_fraction: operations in our matrix products a second, over the machine's float32 peak.
+        bandwidth_fraction: bytes our operators read and write a second, over the machine's copy bandwidth;
+            above 1 where caches serve them.
+        max_error: largest difference between ours and the peer's, in units of the largest entry.
+    """
+
+    case: str
+    ours_ms: float
+    peer: str | None
+    peer_ms: float | None
+    ratio: float | None
+    first_call_ms: float
+    peer_first_call_ms: float | None
+    ours_min_ms: float
+    ours_max_ms: float
+    peer_min_ms: float | None
+    peer_max_ms: float | None
+    n_repeats: int
+    peer_n_repeats: int | None
+    matmul_peak_fraction: float | None
+    bandwidth_fraction: float | None
+    max_error: float | None
+
+
+def write_json(rows: Sequence[Row], path: Path) -> None:
+    """Write the rows as a JSON list; the file is replaced whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def make_table() -> Table:
+    """An empty table; fill it with `add_row`."""
+    table = Table("case", "peer")
+    for title in ("ours ms", "peer ms", "ratio", "first call ms", "peer first ms", "matmul", "bandwidth"):
+        table.add_column(title, justify="right")
+    return table
+
+
+def add_row(table: Table, row: Row) -> None:
+    """Append one row to the table."""
+    table.add_row(
+        row.case,
+        row.peer or "(ours alone)",
+        _number(row.ours_ms),
+        _number(row.peer_ms),
+        _number(row.ratio, "x"),
+        _number(row.first_call_ms),
+        _number(row.peer_first_call_ms),
+        _percent(row.matmul_peak_fraction),
+        _percent(row.bandwidth_fraction),
+    )
+
+
+def summary(bench: Bench, rows: Sequence[Row]) -> list[str]:
+    """One line for the fastest torch-facing peer of each case, and one for each peer of another framework."""
+    lines = []
+    fastest: dict[str, Row] = {}
+    others: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.peer is None or row.peer_ms is None:
+            continue
+        if not bench.peers[row.peer].torch_facing:
+            others.setdefault(row.peer, []).append(row)
+        elif row.case not in fastest or row.peer_ms < (fastest[row.case].peer_ms or math.inf):
+            fastest[row.case] = row
+    if fastest:
+        lines.append(_mean_line("the fastest torch-facing peer", list(fastest.values())))
+    lines += [_mean_line(peer, some) for peer, some in others.items()]
+    return lines
+
+
+def _mean_line(name: str, rows: Sequence[Row]) -> str:
+    ratios = {row.case: row.ratio for row in rows if row.ratio}
+    mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
+    worst = min(rows, key=lambda row: row.ratio or math.inf)
+    return (
+        f"Against {name}: {mean:.3g} times faster (geometric mean of {len(ratios)} cases), "
+        f"at least {worst.ratio:.3g} times (case {worst.case}, {worst.peer})."
+    )
+
+
+def _number(value: float | None, unit: str = "") -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}{unit}" if value >= 1000 else f"{value:.3g}{unit}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2g} %"
