@@ -1,6 +1,8 @@
 """Descriptions of quantum circuits: what runs, not how."""
 
 from circuits import channels as channels
+from circuits import classifier as classifier
+from circuits import feature_maps as feature_maps
 from circuits.circuit import Circuit as Circuit
 from circuits.observables import Observable as Observable
 from circuits.observables import X as X
@@ -8,6 +10,8 @@ from circuits.observables import Y as Y
 from circuits.observables import Z as Z
 from circuits.observables import observable as observable
 from circuits.observables import pauli_string as pauli_string
+from circuits.openqasm import from_openqasm as from_openqasm
+from circuits.openqasm import to_openqasm as to_openqasm
 from circuits.operation import Operation as Operation
 from circuits.slots import Slot as Slot
 from circuits.slots import data as data

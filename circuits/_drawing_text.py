@@ -9,7 +9,7 @@ SYMBOLS = {"control": "●", "not": "⊕", "swap": "╳"}
 
 
 def draw_text(layout: "Layout", width: int) -> str:
-    """One line a qubit and one between, wrapped so that no line is longer than `width` where a gate fits in it."""
+    """One line a qubit and one between, wrapped at `width` characters (a longer gate stands alone)."""
     names = ["⋮" if qubit is None else f"q{qubit}" for qubit in layout.rows]
     margin = max(map(len, names)) + 2
     blocks: list[list[list[str]]] = [[]]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from circuits import gates, steps
@@ -13,15 +14,16 @@ FIXED = ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "swap")
 ROTATIONS = {"rx": "X", "ry": "Y", "rz": "Z"}
 PHASES = ("p", "phase", "u1")
 CONTROLLED = {
-    "cx": "x", "CX": "x", "cy": "y", "cz": "z", "ch": "h", "cswap": "swap", "ccx": "cx", "cp": "p", "cphase": "p",
-    "crx": "rx", "cry": "ry", "crz": "rz", "cu": "U",
+    "cx": "x", "CX": "x", "cy": "y", "cz": "z", "ch": "h", "cswap": "swap", "ccx": "cx", "cp": "p",
+    "cphase": "p", "crx": "rx", "cry": "ry", "crz": "rz", "cu": "U",
 }  # fmt: skip
 N_ANGLES = {
-    **dict.fromkeys((*ROTATIONS, *PHASES, "cp", "cphase", "crx", "cry", "crz"), 1), "u2": 2, "u3": 3, "U": 3, "cu": 4,
+    **dict.fromkeys((*ROTATIONS, *PHASES, "cp", "cphase", "crx", "cry", "crz"), 1),
+    "u2": 2, "u3": 3, "U": 3, "cu": 4,
 }  # fmt: skip
 N_QUBITS = {
-    **dict.fromkeys((*FIXED, *ROTATIONS, *PHASES, "id", "sx", "u2", "u3", "U"), 1), **dict.fromkeys(CONTROLLED, 2),
-    "swap": 2, "cswap": 3, "ccx": 3,
+    **dict.fromkeys((*FIXED, *ROTATIONS, *PHASES, "id", "sx", "u2", "u3", "U"), 1),
+    **dict.fromkeys(CONTROLLED, 2), "swap": 2, "cswap": 3, "ccx": 3,
 }  # fmt: skip
 QUARTER = Linear(math.pi / 2)
 
@@ -52,7 +54,7 @@ def rotation_definition(pauli: str) -> str:
     for letter, qubit in zip(pauli, qubits, strict=True):
         before += {"X": [f"h {qubit};"], "Y": [f"rx(pi/2) {qubit};"], "Z": []}[letter]
         after += {"X": [f"h {qubit};"], "Y": [f"rx(-pi/2) {qubit};"], "Z": []}[letter]
-    ladder = [f"cx {upper}, {lower};" for upper, lower in zip(qubits, qubits[1:], strict=False)]
+    ladder = [f"cx {upper}, {lower};" for upper, lower in pairwise(qubits)]
     body = " ".join([*before, *ladder, f"rz(theta) {qubits[-1]};", *reversed(ladder), *after])
     return f"gate r{pauli.lower()}(theta) {', '.join(qubits)} {{ {body} }}"
 
@@ -192,7 +194,7 @@ def _is_our_rotation(name: str, definition: Definition) -> bool:
     )
 
 
-def _standard(
+def _standard(  # noqa: PLR0911 - one return a kind of gate
     name: str, angles: tuple[Linear, ...], qubits: tuple[int, ...], *, is_phased: bool
 ) -> list[Step]:
     if name in FIXED:
@@ -203,8 +205,8 @@ def _standard(
         return [Step(gates.Phase(), qubits, angles=angles)]
     if name in CONTROLLED:
         inner = _standard(CONTROLLED[name], angles[:3], qubits[1:], is_phased=False)
-        result = steps.controlled(inner, qubits[:1])
-        return result + [Step(gates.Phase(), qubits[:1], angles=angles[3:])] if name == "cu" else result
+        phase = [Step(gates.Phase(), qubits[:1], angles=angles[3:])] if name == "cu" else []
+        return steps.controlled(inner, qubits[:1]) + phase
     if name == "U":
         phase = [Step(steps.GLOBAL_PHASE, angles=(angles[0].scaled(0.5),))] if is_phased else []
         return [Step(gates.U3(), qubits, angles=angles), *phase]

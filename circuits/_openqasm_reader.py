@@ -16,9 +16,9 @@ SLOT_NAME = re.compile(
 )  # Qiskit writes the parameter data[0] as _data_0_
 POST_SELECT = "@qml.post_select"
 REFUSED = {
-    "if", "else", "for", "while", "switch", "def", "extern", "defcal", "defcalgrammar", "cal", "box", "delay", "let",
-    "return", "break", "continue", "end", "int", "uint", "bool", "float", "angle", "complex", "duration", "stretch",
-    "output", "array", "durationof", "nop",
+    "if", "else", "for", "while", "switch", "def", "extern", "defcal", "defcalgrammar", "cal", "box", "delay",
+    "let", "return", "break", "continue", "end", "int", "uint", "bool", "float", "angle", "complex",
+    "duration", "stretch", "output", "array", "durationof", "nop",
 }  # fmt: skip
 ADVICE = "Unroll or remove it first."
 
@@ -163,7 +163,7 @@ class Program:
         self.cursor.skip_to(";")
 
     def arrow(self, token: Token) -> None:
-        """`measure q -> c;`"""
+        """Read `measure q -> c;`."""
         start = self.cursor.place
         read_operand(self.cursor, self.scope)
         if not self.cursor.accept("->"):
@@ -177,7 +177,7 @@ class Program:
         self.cursor.expect(";")
 
     def assignment(self) -> None:
-        """`c = measure q;`"""
+        """Read `c = measure q;`."""
         token = self.cursor.here
         bits = self.bits_here()
         self.cursor.expect("=")
@@ -238,7 +238,10 @@ def _inputs(tokens: list[Token], data: tuple[str, ...]) -> dict[str, Linear]:
         if token.kind == "name" and token.text == "input":
             names += _declared(Cursor(tokens[place + 1 :]))
     found = {name: match for name in names if (match := SLOT_NAME.fullmatch(name))}
-    slots = {name: Slot(match[1], int(match[2] or match[3])) for name, match in found.items()}
+    slots = {
+        name: Slot("data" if match[1] == "data" else "weight", int(match[2] or match[3]))
+        for name, match in found.items()
+    }
     counts = {
         kind: max((slot.index + 1 for slot in slots.values() if slot.kind == kind), default=0)
         for kind in ("data", "weight")

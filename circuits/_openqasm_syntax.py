@@ -22,8 +22,8 @@ CONSTANTS = {
     "false": 0.0,
 }  # fmt: skip
 FUNCTIONS = {
-    "sin": math.sin, "cos": math.cos, "tan": math.tan, "arcsin": math.asin, "arccos": math.acos, "arctan": math.atan,
-    "exp": math.exp, "log": math.log, "sqrt": math.sqrt,
+    "sin": math.sin, "cos": math.cos, "tan": math.tan, "arcsin": math.asin, "arccos": math.acos,
+    "arctan": math.atan, "exp": math.exp, "log": math.log, "sqrt": math.sqrt,
 }  # fmt: skip
 
 
@@ -159,7 +159,7 @@ class Expression:
         return Linear(float(self.constant(base, operator) ** self.constant(self.signed(), operator)))
 
     def atom(self) -> Linear:
-        """A number, a constant, an input, an element of an input, a function's value, or a sum in parentheses."""
+        """A number, a constant, an input or its element, a function's value, or a sum in parentheses."""
         token = self.cursor.next()
         if token.text == "(" and token.kind == "symbol":
             result = self.sum()

@@ -263,7 +263,7 @@ class Circuit:
         """Prepare amplitudes that come in with each sample, on qubits that are still |0> (default: all).
 
         Args:
-            slots: `2**k` slots for real amplitudes; or `2 * 2**k`, all real parts and then all imaginary parts.
+            slots: `2**k` data slots for real amplitudes; or `2 * 2**k`, all real parts and then all imaginary parts.
             qubits: k qubits.
         """
         targets = _checks.as_qubits(range(self._n_qubits) if qubits is None else qubits, self._n_qubits)
@@ -272,6 +272,11 @@ class Circuit:
             raise ValueError(
                 f"Argument `slots` must hold {side} (real) or {2 * side} (complex) slots for {len(targets)} qubits, "
                 f"but holds {len(slots)}."
+            )
+        if not all(isinstance(slot, Slot) and slot.kind == "data" for slot in slots):
+            raise ValueError(
+                "Argument `slots` must hold data slots only, because amplitudes need norm 1 in each sample. For constant "
+                "amplitudes use Circuit.prepare; for trained states use rotations."
             )
         gate = StatePreparation(len(targets), is_complex=len(slots) == 2 * side)
         return self.append(gate, targets, angles=slots)

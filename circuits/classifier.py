@@ -30,7 +30,7 @@ def classifier_circuit(n_inputs: int, pattern: str = "zxzxzx", *, n_readouts: in
 
 
 def classifier_ansatz(n_inputs: int, pattern: str = "zxzxzx", *, n_readouts: int = 1) -> Circuit:
-    """A layer of gates exp(i theta P_j X_r) for each letter P of the pattern, from each data qubit j to each read-out r.
+    """Gates exp(i theta P_j X_r) for each letter P of the pattern, from each data qubit j to each read-out r.
 
     With one read-out every gate joins one data qubit to X_r, and the circuit factorises: see the simulator.
 
@@ -80,7 +80,8 @@ def label_circuit(n_inputs: int, label: Any) -> Circuit:
     _checks.as_int(n_inputs, "n_inputs", minimum=1)
     if n_inputs > MAX_LABEL_QUBITS:
         raise ValueError(
-            f"Argument `n_inputs` must be at most {MAX_LABEL_QUBITS} for a table of labels, but is {n_inputs}. Use "
+            f"Argument `n_inputs` must be at most {MAX_LABEL_QUBITS} for a table of labels, but is "
+            f"{n_inputs}. Use "
             "parity_circuit or majority_circuit, or write the label as few products of Z yourself."
         )
     spectrum = _walsh(_label_table(n_inputs, label), n_inputs)
@@ -93,7 +94,7 @@ def label_circuit(n_inputs: int, label: Any) -> Circuit:
 
 
 def parity_circuit(n_inputs: int, subset: Iterable[int]) -> Circuit:
-    """The circuit with <Y_r> = +1 where an even number of the subset's bits are 1, and -1 where an odd number is.
+    """The circuit with <Y_r> = +1 where an even number of the subset's bits are 1, and -1 elsewhere.
 
     `parity_ansatz` at theta_j = pi/2 on the subset and 0 elsewhere.
 
@@ -123,9 +124,10 @@ def parity_ansatz(n_inputs: int) -> Circuit:
 
 
 def majority_circuit(n_inputs: int, subset: Iterable[int]) -> Circuit:
-    """The circuit with <Y_r> = sin(beta sum_j z_j) over the subset, beta = 0.9 pi / n: its sign is the subset's majority.
+    """The circuit with <Y_r> = sin(beta sum_j z_j) over the subset: its sign is the subset's majority.
 
-    +1 stands for a majority of zeros (z = +1). A tie gives 0. To learn it, train `classifier_ansatz(n, "z")`.
+    beta = 0.9 pi / n. +1 stands for a majority of zeros (z = +1). A tie gives 0. To learn it, train
+    `classifier_ansatz(n, "z")`.
 
     Args:
         n_inputs: number of data qubits.

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from circuits import _checks, gates
 from circuits._drawing_text import draw_text
@@ -149,7 +149,7 @@ def labels(op: Operation) -> list[str]:
     return [f"{title}:{place}" for place in range(len(op.qubits))]
 
 
-def _title(op: Operation) -> str:  # noqa: C901 - one case a gate
+def _title(op: Operation) -> str:  # noqa: C901, PLR0911 - one case a gate
     match op.gate:
         case gates.Fixed(name):
             return FIXED_LABELS.get(name, name.upper())

@@ -108,7 +108,8 @@ def amplitudes_of(values: Any, *, n_qubits: int | None = None) -> np.ndarray:
     side = 2 ** _checks.as_int(places, "n_qubits", minimum=1)
     if n_features > side:
         raise ValueError(
-            f"Argument `values` must have at most {side} features for {n_qubits} qubits, but has {n_features}. Take "
+            f"Argument `values` must have at most {side} features for {n_qubits} qubits, but has "
+            f"{n_features}. Take "
             f"{(n_features - 1).bit_length()} qubits."
         )
     norms = np.linalg.norm(array, axis=-1, keepdims=True)
@@ -116,7 +117,8 @@ def amplitudes_of(values: Any, *, n_qubits: int | None = None) -> np.ndarray:
         raise ValueError("Argument `values` must be finite, but holds NaN or infinity.")
     if not norms.all():
         raise ValueError(
-            "Argument `values` must hold no zero vector, but holds one: it has no direction. Leave it out, or add a "
+            "Argument `values` must hold no zero vector, but holds one: it has no direction. Leave it "
+            "out, or add a "
             "constant feature."
         )
     padding = [(0, 0)] * (array.ndim - 1) + [(0, side - n_features)]
@@ -124,9 +126,8 @@ def amplitudes_of(values: Any, *, n_qubits: int | None = None) -> np.ndarray:
 
 
 def slots_of(amplitudes: Any) -> np.ndarray:
-    """Complex amplitudes as the values of the slots of `amplitude(n, is_complex=True)`: (..., side) -> (..., 2 side)."""
-    array = np.asarray(amplitudes)
-    return np.concatenate([array.real, array.imag], axis=-1)
+    """Complex amplitudes as data for `amplitude(n, is_complex=True)`: (..., side) -> (..., 2 side)."""
+    return np.concatenate([np.real(amplitudes), np.imag(amplitudes)], axis=-1)
 
 
 def state(amplitudes: Any) -> Circuit:

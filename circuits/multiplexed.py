@@ -17,7 +17,7 @@ from circuits.circuit import Circuit
 def multiplexed_rotation(
     circuit: Circuit, angles: np.ndarray, *, axis: Literal["Y", "Z"], target: int, controls: Sequence[int]
 ) -> Circuit:
-    """Append the rotation of `target` by `angles[k]` where the controls read k, the first control most significant.
+    """Append the rotation of `target` by `angles[k]` where the controls read k, the first most significant.
 
     Args:
         circuit: where the gates go; it is returned.
@@ -54,8 +54,8 @@ def prepare_by_rotations(circuit: Circuit, amplitudes: np.ndarray, qubits: Seque
         qubits: the first most significant.
     """
     n_qubits = len(qubits)
-    is_real = not np.any(amplitudes.imag)
-    leaves = amplitudes.real if is_real else np.abs(amplitudes)
+    is_real = not np.any(np.imag(amplitudes))
+    leaves = np.real(amplitudes) if is_real else np.abs(amplitudes)
     for level in range(n_qubits):
         branches = leaves.reshape(2**level, 2, -1)
         sizes = branches[..., 0] if branches.shape[-1] == 1 else np.linalg.norm(branches, axis=-1)

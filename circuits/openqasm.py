@@ -106,11 +106,13 @@ class _Writer:
                 return [line for part in parts for line in self.lines(part, names)]
             case gates.StatePreparation():
                 raise ValueError(
-                    "Argument `circuit` must have constant amplitudes to be written as OpenQASM, but prepares them from "
+                    "Argument `circuit` must have constant amplitudes to be written as OpenQASM, but "
+                    "prepares them from "
                     "slots. Call Circuit.bind first."
                 )
         raise ValueError(
-            f"Argument `circuit` must be free of noise to be written as OpenQASM, but has {op.name} on {op.qubits}. "
+            f"Argument `circuit` must be free of noise to be written as OpenQASM, but has {op.name} on "
+            f"{op.qubits}. "
             "Leave the noise to the backend that runs the program."
         )
 

@@ -18,7 +18,7 @@ NEGLIGIBLE = 1e-15  # rounding; smaller entries are zero already
 
 
 def unitary_by_gates(matrix: np.ndarray) -> Circuit:
-    """Controlled RZ and RY gates, X and CX with the given unitary, its global phase included: shape (2**n, 2**n)."""
+    """Controlled RZ and RY, X and CX with the given unitary, global phase included: shape (2**n, 2**n)."""
     n_qubits = len(matrix).bit_length() - 1
     work = np.array(matrix, dtype=complex)
     places = np.arange(len(matrix))

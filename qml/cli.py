@@ -28,7 +28,9 @@ def main() -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and stop.", is_eager=True)
+    ] = False,
 ) -> None:
     """Quantum machine learning layers, compared and timed."""
     if version:
@@ -41,7 +43,9 @@ def _options(
 @app.command()
 def compare(
     task: Annotated[str, typer.Argument(help="digits, parity, majority or states.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
     models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Pixels a side (digits): 4 or 28.")] = None,
@@ -53,10 +57,20 @@ def compare(
     """
     console = Console()
     with _one_line_errors():
-        from qml.compare import LiveProgress, find_task, make_plan, result_table, run_plan, verdict, write_report
+        from qml.compare import (
+            LiveProgress,
+            find_task,
+            make_plan,
+            result_table,
+            run_plan,
+            verdict,
+            write_report,
+        )
 
         options = {} if resolution is None else {"resolution": resolution}
-        folder = out or Path("runs", "-".join(str(part) for part in (task, resolution, preset) if part is not None))
+        folder = out or Path(
+            "runs", "-".join(str(part) for part in (task, resolution, preset) if part is not None)
+        )
         plan = make_plan(
             find_task(task),
             n_seeds=seeds,
@@ -90,7 +104,9 @@ def compare(
 def bench(
     name: Annotated[str, typer.Argument(help="What to time, for example simulator.")],
     case: Annotated[list[str] | None, typer.Option(help="Time this case only; may be repeated.")] = None,
-    peer: Annotated[list[str] | None, typer.Option(help="Time beside this peer only; may be repeated.")] = None,
+    peer: Annotated[
+        list[str] | None, typer.Option(help="Time beside this peer only; may be repeated.")
+    ] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the rows to this file too.")] = None,
 ) -> None:
     """Time this package beside the other libraries that are installed."""

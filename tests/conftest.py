@@ -1,8 +1,11 @@
 """Settings of every test: hypothesis draws the same examples each time, and torch uses one thread a process."""
 
+from collections.abc import Iterator
+
 import hypothesis
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 hypothesis.settings.register_profile(
     "repeatable",
@@ -15,6 +18,8 @@ hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    """Tests run in two processes on two cores; more threads than cores would only wait for each other."""
+def one_thread() -> Iterator[None]:
+    """Tests run in two processes on two cores: more threads than cores would only wait for each other."""
     torch.set_num_threads(1)
+    with threadpool_limits(1):
+        yield

@@ -204,7 +204,7 @@ def complex_amplitudes_from_data() -> Circuit:
 
 
 def amplitudes_from_weights() -> Circuit:
-    return Circuit(3).prepare_slots([weight(index) for index in range(4)], (2, 1)).ry(data(0), 0).cx(1, 0).h(2)
+    return Circuit(3).prepare_slots([data(index) for index in range(1, 5)], (2, 1)).ry(data(0), 0).cx(1, 0).h(2)
 
 
 def shuffled_slots() -> Circuit:

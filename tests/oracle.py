@@ -85,8 +85,7 @@ def success_probability(circuit: Circuit, data: ArrayLike = (), weights: ArrayLi
 
 def unnormalised_density(circuit: Circuit, data: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """The sum of K rho K^dagger over the Kraus operators of each operation in turn."""
-    state = zero_state(circuit.n_qubits)
-    density = np.outer(state, state.conj())
+    density = np.outer(zero_state(circuit.n_qubits), zero_state(circuit.n_qubits))
     for operation in circuit.operations:
         kraus = full_matrices(operation, circuit.n_qubits, data, weights)
         density = sum(matrix @ density @ matrix.conj().T for matrix in kraus)
@@ -162,8 +161,8 @@ def uncontrolled_matrix(operation: Operation, n_qubits: int, angles: list[float]
     """The matrix of a unitary gate on all qubits, its controls left out."""
     gate, qubits = operation.gate, operation.qubits
     if isinstance(gate, PauliRotation):
-        pauli = pauli_product(dict(zip(qubits, gate.pauli, strict=True)), n_qubits)
-        return expm(1j * gate.factor * angles[0] * pauli)
+        pauli = pauli_product(dict(enumerate(gate.pauli)), len(gate.pauli))
+        return on_qubits(expm(1j * gate.factor * angles[0] * pauli), qubits, n_qubits)
     if isinstance(gate, Phase):
         return on_qubits(np.array([[1, 0], [0, np.exp(1j * angles[0])]]), qubits, n_qubits)
     if isinstance(gate, U3):

@@ -15,6 +15,8 @@ from circuits.steps import Linear, Step
 
 try:
     import pennylane
+    from pennylane.ops import Adjoint, Conditional, Controlled
+    from pennylane.tape import QuantumScript, make_qscript
 except ImportError as error:
     raise ImportError(
         'Circuits in PennyLane\'s form need pennylane. Install it with: pip install "pennylane>=0.43"'
@@ -30,8 +32,8 @@ ROTATIONS = {
     "ZZ": pennylane.IsingZZ,
 }  # fmt: skip
 FIXED_NAMES = {
-    pennylane.X: "x", pennylane.Y: "y", pennylane.Z: "z", pennylane.Hadamard: "h", pennylane.S: "s", pennylane.T: "t",
-    pennylane.SWAP: "swap",
+    pennylane.X: "x", pennylane.Y: "y", pennylane.Z: "z", pennylane.Hadamard: "h", pennylane.S: "s",
+    pennylane.T: "t", pennylane.SWAP: "swap",
 }  # fmt: skip
 ROTATION_STRINGS = {gate: pauli for pauli, gate in ROTATIONS.items()}
 PHASES = (pennylane.PhaseShift, pennylane.U1)
@@ -97,7 +99,9 @@ def _checked(values: Any, n_slots: int, name: str) -> Any:
     return values
 
 
-def _apply(op: Operation, wires: list[Any], controls: list[Any], values: dict[str, Any]) -> Any:
+def _apply(  # noqa: PLR0911 - one return a kind of gate
+    op: Operation, wires: list[Any], controls: list[Any], values: dict[str, Any]
+) -> Any:
     angles = [
         values[angle.kind][..., angle.index] if isinstance(angle, Slot) else angle for angle in op.angles
     ]
@@ -122,14 +126,18 @@ def _apply(op: Operation, wires: list[Any], controls: list[Any], values: dict[st
 def _amplitudes(gate: gates.StatePreparation, angles: list[Any]) -> Any:
     if gate.amplitudes is not None:
         return gate.amplitudes.values
-    stacked = pennylane.math.stack(angles, axis=-1)
+    stacked = pennylane.math.stack(  # pyright: ignore[reportAttributeAccessIssue]
+        angles, axis=-1
+    )
     if not gate.is_complex:
         return stacked
     half = len(angles) // 2
     return stacked[..., :half] + 1j * stacked[..., half:]
 
 
-def _gate(gate: gates.Gate, angles: list[Any], wires: list[Any]) -> Any:
+def _gate(  # noqa: PLR0911 - one return a kind of gate
+    gate: gates.Gate, angles: list[Any], wires: list[Any]
+) -> Any:
     match gate:
         case gates.Fixed(name):
             return FIXED[name](wires=wires)
@@ -180,15 +188,13 @@ def from_pennylane(
 
 def _tapes(source: Any, n_data: int, n_weights: int) -> tuple[list[Any], list[Slot]]:
     """The tape at 0, at each unit vector, and at random points."""
-    if isinstance(source, pennylane.tape.QuantumScript):
+    if isinstance(source, QuantumScript):
         return [source], []
     function = source.func if isinstance(source, pennylane.QNode) else source
     slots = [Slot("data", k) for k in range(n_data)] + [Slot("weight", k) for k in range(n_weights)]
     if not slots:
-        return [pennylane.tape.make_qscript(function)()], slots
-    return [
-        pennylane.tape.make_qscript(function)(point[:n_data], point[n_data:]) for point in _points(len(slots))
-    ], slots
+        return [make_qscript(function)()], slots
+    return [make_qscript(function)(point[:n_data], point[n_data:]) for point in _points(len(slots))], slots
 
 
 def _points(n_slots: int) -> np.ndarray:
@@ -207,8 +213,10 @@ def _aligned(lowered: list[list[Step]]) -> Iterable[tuple[Step, ...]]:
     shapes = [[(step.qubits, step.controls, step.gate) for step in tape] for tape in lowered]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(
-            "Argument `source` must apply the same gates for every value of its arguments, but a gate, its wires or its "
-            "matrix depends on them. Use gates whose angles are the arguments, and Circuit.prepare_slots for amplitudes."
+            "Argument `source` must apply the same gates for every value of its arguments, but a gate, "
+            "its wires or its "
+            "matrix depends on them. Use gates whose angles are the arguments, and Circuit.prepare_slots "
+            "for amplitudes."
         )
     return zip(*lowered, strict=True)
 
@@ -222,7 +230,8 @@ def _merged(column: list[Step], slots: list[Slot]) -> Step:
     expected = constant + _points(len(slots))[-PROBES:] @ slopes
     if not np.allclose(values[-PROBES:], expected, rtol=0.0, atol=LINEARITY_TOLERANCE):
         raise ValueError(
-            f"Argument `source` must have angles linear in its arguments, but an angle of {column[0].gate.name} is not. "
+            "Argument `source` must have angles linear in its arguments, but an angle of "
+            f"{column[0].gate.name} is not. "
             "Compute the angle outside, and give the circuit one slot for it."
         )
     angles = (
@@ -257,22 +266,23 @@ class _Reader:
         """The steps of an operation; `pure` where only unitary gates may occur (controls, adjoints)."""
         if op.batch_size is not None:
             raise ValueError(
-                f"Argument `source` must have one value an angle, but {op.name} has {op.batch_size}. Give a function "
+                f"Argument `source` must have one value an angle, but {op.name} has {op.batch_size}. Give "
+                "a function "
                 "with `n_data`, whose slots are broadcast when the circuit runs."
             )
-        if isinstance(op, pennylane.ops.Controlled):
+        if isinstance(op, Controlled):
             values = [int(value) for value in op.control_values]
             return steps.controlled(
                 self.operation(op.base, pure=True), self.qubits(op.control_wires), values=values
             )
-        if isinstance(op, pennylane.ops.Adjoint):
+        if isinstance(op, Adjoint):
             return steps.inverted(self.operation(op.base, pure=True), refuse=_refusal)
         found = self.gate(op)
         if found is None and not pure:
             found = self.not_unitary(op)
         return self.inlined(op, pure=pure) if found is None else found
 
-    def gate(self, op: Any) -> list[Step] | None:
+    def gate(self, op: Any) -> list[Step] | None:  # noqa: PLR0911 - one return a kind of gate
         kind, qubits = type(op), self.qubits(op.wires)
         if kind in NOTHING:
             return []
@@ -285,14 +295,14 @@ class _Reader:
             pauli = op.hyperparameters["pauli_word"]
         elif kind is pennylane.MultiRZ:
             pauli = "Z" * len(qubits)
-        angles = tuple(Linear(float(value)) for value in op.data) if kind in ANGLED else ()
+        angles = [Linear(float(value)) for value in op.data] if kind in ANGLED else []
         if pauli is not None:
-            return [Step(gates.PauliRotation(pauli), qubits, angles=angles)]
+            return [Step(gates.PauliRotation(pauli), qubits, angles=tuple(angles))]
         if kind is pennylane.GlobalPhase:
             return [Step(steps.GLOBAL_PHASE, angles=(angles[0].scaled(-1.0),))]
         if kind is pennylane.U3:
-            return [Step(gates.U3(), qubits, angles=angles)]
-        return [Step(gates.Phase(), qubits, angles=angles)] if angles else None
+            return [Step(gates.U3(), qubits, angles=tuple(angles))]
+        return [Step(gates.Phase(), qubits, angles=tuple(angles))] if angles else None
 
     def not_unitary(self, op: Any) -> list[Step] | None:
         qubits = self.qubits(op.wires)
@@ -316,14 +326,16 @@ class _Reader:
         return result + ([Step(gates.Reset(), qubits)] if op.reset else [])
 
     def inlined(self, op: Any, *, pure: bool) -> list[Step]:
-        if isinstance(op, pennylane.ops.Conditional):
+        if isinstance(op, Conditional):
             raise _refusal(op.name)
         if op.has_decomposition:
             parts = op.decomposition()
             if parts or isinstance(op, pennylane.BasisState):
                 return [step for part in parts for step in self.operation(part, pure=pure)]
         elif getattr(op, "has_matrix", False):
-            return [steps.unitary_step(pennylane.matrix(op), self.qubits(op.wires), label=op.name)]
+            return [
+                steps.unitary_step(np.asarray(pennylane.matrix(op)), self.qubits(op.wires), label=op.name)
+            ]
         raise _refusal(op.name)
 
 

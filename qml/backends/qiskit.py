@@ -23,18 +23,18 @@ from circuits import Circuit, Operation, Slot, channels, gates, steps
 from circuits.steps import Linear, Step
 
 try:
-    import qiskit.circuit.library as library
     from qiskit import ClassicalRegister, QuantumCircuit
     from qiskit.circuit import (
         AnnotatedOperation,
         Clbit,
         ControlledGate,
         ControlModifier,
+        Instruction,
         InverseModifier,
-        Parameter,
         ParameterExpression,
         ParameterVector,
         ParameterVectorElement,
+        library,
     )
     from qiskit.quantum_info import Kraus, Pauli
 except ImportError as error:
@@ -50,15 +50,15 @@ FIXED = {
     library.SdgGate: "sdg", library.TGate: "t", library.TdgGate: "tdg", library.SwapGate: "swap",
 }  # fmt: skip
 ROTATIONS = {
-    library.RXGate: "X", library.RYGate: "Y", library.RZGate: "Z", library.RXXGate: "XX", library.RYYGate: "YY",
-    library.RZZGate: "ZZ", library.RZXGate: "ZX",
+    library.RXGate: "X", library.RYGate: "Y", library.RZGate: "Z", library.RXXGate: "XX",
+    library.RYYGate: "YY", library.RZZGate: "ZZ", library.RZXGate: "ZX",
 }  # fmt: skip
 FIXED_CLASSES = {name: gate for gate, name in FIXED.items()}
 ROTATION_CLASSES = {pauli: gate for gate, pauli in ROTATIONS.items()}
 
 
 def reverse_qubits(values: Any, *, axis: int = -1) -> np.ndarray:
-    """The same array with the bits of one index in reverse order: from Qiskit's qubit order to ours, and back.
+    """The same array with the bits of one index reversed: from Qiskit's qubit order to ours, and back.
 
     Args:
         values: an array with 2**n entries along `axis`: amplitudes, probabilities, or one side of a matrix.
@@ -101,7 +101,8 @@ class _Writer:
         lengths = tuple(len(vector) for vector in vectors)
         if len(lengths) != 2 or any(has < needs for has, needs in zip(lengths, counts, strict=True)):
             raise ValueError(
-                f"Argument `parameters` must hold two vectors of at least {counts} elements, but holds {lengths}."
+                f"Argument `parameters` must hold two vectors of at least {counts} elements, but holds "
+                f"{lengths}."
             )
         self.vectors = {"data": vectors[0], "weight": vectors[1]}
         self.target = QuantumCircuit(circuit.n_qubits)
@@ -135,12 +136,13 @@ class _Writer:
             case gates.PostSelect():
                 self.target.measure(qubits[0], next(self.free_bits))
             case gates.Channel(kraus):
-                self.target.append(Kraus(list(kraus.values)).to_instruction(), qubits[::-1])
+                self.target.append(_kraus(kraus.values), qubits[::-1])
             case gates.StatePreparation(_, gates.Array() as amplitudes):
-                self.target.append(library.StatePreparation(amplitudes.values), qubits[::-1])
+                self.target.append(library.StatePreparation(amplitudes.values.tolist()), qubits[::-1])
             case gates.StatePreparation():
                 raise ValueError(
-                    "Argument `circuit` must have constant amplitudes to be written for Qiskit, but prepares them "
+                    "Argument `circuit` must have constant amplitudes to be written for Qiskit, but "
+                    "prepares them "
                     "from slots. Call Circuit.bind first."
                 )
             case _:
@@ -171,9 +173,7 @@ class _Writer:
         raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {op.gate!r}.")
 
 
-def from_qiskit(
-    circuit: QuantumCircuit, *, data: Iterable[str | Parameter | ParameterVector] = ()
-) -> Circuit:
+def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit:
     """A Qiskit circuit in our form, Qiskit's qubit k as our qubit k.
 
     Elements of parameter vectors called `data` and `weight` become the slots of their index. Other parameters
@@ -194,8 +194,8 @@ def from_qiskit(
     return steps.circuit_of(circuit.num_qubits, read)
 
 
-def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Parameter, Slot]:
-    slots: dict[Parameter, Slot] = {}
+def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Any, Slot]:
+    slots: dict[Any, Slot] = {}
     others = []
     for parameter in circuit.parameters:
         vector = parameter.vector.name if isinstance(parameter, ParameterVectorElement) else ""
@@ -236,14 +236,14 @@ def _bits_of(circuit: QuantumCircuit) -> dict[Clbit, gates.Measure | gates.PostS
 
 @dataclass
 class _Reader:
-    slots: dict[Parameter, Slot]
+    slots: dict[Any, Slot]
     bits: dict[Clbit, gates.Measure | gates.PostSelect]
     used: set[int] = field(default_factory=set)
 
     def circuit(
         self, source: QuantumCircuit, qubits: Sequence[int], bits: Sequence[Clbit], *, pure: bool
     ) -> list[Step]:
-        """The steps of a circuit or a definition; `pure` where only unitary gates may occur (controls, inverses)."""
+        """The steps of a circuit or a definition; `pure` where only unitary gates may occur."""
         places = dict(zip(source.qubits, qubits, strict=True))
         outcomes = dict(zip(source.clbits, bits, strict=True))
         result = []
@@ -259,7 +259,9 @@ class _Reader:
                 self.used.update(targets)
         return result
 
-    def instruction(self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool) -> list[Step]:
+    def instruction(  # noqa: PLR0911 - one return a kind of gate
+        self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool
+    ) -> list[Step]:
         kind = getattr(op, "base_class", type(op))
         if kind in FIXED:
             return [Step(gates.Fixed(FIXED[kind]), tuple(qubits))]
@@ -281,27 +283,25 @@ class _Reader:
             return found
         return self.inlined(op, qubits, bits, pure=pure)
 
-    def modified(self, op: ControlledGate | AnnotatedOperation, qubits: list[int]) -> list[Step]:
+    def modified(self, op: Any, qubits: list[int]) -> list[Step]:
         if isinstance(op, AnnotatedOperation):
-            base, modifiers = op.base_op, op.modifiers
+            base, modifiers = op.base_op, list(op.modifiers)
         else:
             base, modifiers = op.base_gate, [ControlModifier(op.num_ctrl_qubits, op.ctrl_state)]
         result = self.instruction(base, qubits[len(qubits) - base.num_qubits :], [], pure=True)
+        if isinstance(op, library.CUGate):  # its base gate leaves out the fourth angle, a phase
+            result.append(Step(steps.GLOBAL_PHASE, angles=(self.angle(op.params[3]),)))
         end = len(qubits) - base.num_qubits
         for modifier in modifiers:
             if isinstance(modifier, InverseModifier):
                 result = steps.inverted(result, refuse=_refusal)
             elif isinstance(modifier, ControlModifier):
                 start = end - modifier.num_ctrl_qubits
-                values = [modifier.ctrl_state >> k & 1 for k in range(modifier.num_ctrl_qubits)]
+                values = _bits(modifier.ctrl_state, modifier.num_ctrl_qubits)
                 result = steps.controlled(result, qubits[start:end], values=values)
                 end = start
             else:
                 raise _refusal(f"{op.name}, a power")
-        if isinstance(
-            op, library.CUGate
-        ):  # its base gate leaves out the fourth angle, a phase on the control
-            result.append(Step(gates.Phase(), (qubits[0],), angles=(self.angle(op.params[3]),)))
         return result
 
     def not_unitary(self, op: Any, kind: type, qubits: list[int], bits: list[Clbit]) -> list[Step] | None:
@@ -311,11 +311,8 @@ class _Reader:
             return [Step(gates.Reset(), tuple(qubits))]
         if op.name == "kraus":
             return [Step(channels.kraus(np.array(op.params)), tuple(qubits[::-1]))]
-        fresh = self.used.isdisjoint(qubits)
-        if fresh and op.name in ("state_preparation", "initialize") and len(op.params) == 2 ** len(qubits):
-            if all(isinstance(value, (complex, float)) for value in op.params):
-                amplitudes = gates.Array.of(np.array(op.params))
-                return [Step(gates.StatePreparation(len(qubits), amplitudes), tuple(qubits[::-1]))]
+        if op.name in ("state_preparation", "initialize") and self.used.isdisjoint(qubits):
+            return _prepared(op.params, qubits[::-1])
         return None
 
     def inlined(self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool) -> list[Step]:
@@ -339,7 +336,8 @@ class _Reader:
             slope = value.gradient(parameter)
             if isinstance(slope, ParameterExpression):
                 raise ValueError(
-                    f"Argument `circuit` must have angles linear in its parameters, but has {value}. Compute the angle "
+                    f"Argument `circuit` must have angles linear in its parameters, but has {value}. "
+                    "Compute the angle "
                     "outside, and give the circuit one parameter for it."
                 )
             terms.append((self.slots[parameter], float(slope)))
@@ -347,7 +345,21 @@ class _Reader:
         return Linear(constant, tuple(sorted(terms, key=lambda term: (term[0].kind, term[0].index))))
 
 
-def _evolution(op: library.PauliEvolutionGate, qubits: list[int], time: Linear) -> list[Step]:
+def _bits(state: Any, n_bits: int) -> list[int]:
+    """The values of controls, Qiskit's first control the least significant; a whole number by now."""
+    return [int(state) >> place & 1 for place in range(n_bits)]
+
+
+def _prepared(amplitudes: list[Any], qubits: list[int]) -> list[Step] | None:
+    """Amplitudes as such; None for labels and integers, which Qiskit's own definition spells out."""
+    if len(amplitudes) != 2 ** len(qubits) or not all(
+        isinstance(value, (complex, float)) for value in amplitudes
+    ):
+        return None
+    return [Step(gates.StatePreparation(len(qubits), gates.Array.of(np.array(amplitudes))), tuple(qubits))]
+
+
+def _evolution(op: Any, qubits: list[int], time: Linear) -> list[Step]:
     operators = op.operator if isinstance(op.operator, list) else [op.operator]
     terms = [term for operator in operators for term in operator.to_sparse_list()]
     words = [dict(zip(places, letters, strict=True)) for letters, places, _ in terms]
@@ -374,8 +386,14 @@ def _commute(left: dict[int, str], right: dict[int, str]) -> bool:
     return not clashes or (len(clashes) % 2 == 0 and set("".join(map("".join, clashes))) <= set("XYZ"))
 
 
+def _kraus(operators: np.ndarray) -> Instruction:
+    matrices: Any = list(operators)  # the constructor's annotation leaves lists out
+    return Kraus(matrices).to_instruction()
+
+
 def _refusal(name: str) -> ValueError:
     return ValueError(
-        f"Argument `circuit` must hold gates, resets, measurements, Kraus instructions and amplitudes only, but holds "
+        "Argument `circuit` must hold gates, resets, measurements, Kraus instructions and amplitudes "
+        "only, but holds "
         f"{name}. Decompose it with Qiskit first, or leave it out."
     )

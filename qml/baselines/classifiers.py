@@ -184,5 +184,7 @@ def _squeeze(logits: Float[Tensor, "*batch outputs"], n_classes: int) -> Float[T
 
 def _require_classes(n_classes: int) -> int:
     if n_classes < 2:
-        raise ValueError(f"Argument `n_classes` must be at least 2, but is {n_classes}. Pass 2 for yes and no.")
+        raise ValueError(
+            f"Argument `n_classes` must be at least 2, but is {n_classes}. Pass 2 for yes and no."
+        )
     return n_classes

@@ -98,7 +98,7 @@ def _reason_to_skip(bench: Bench, case: str, peer: str) -> str | None:
 def _against(own: _Own, plan: Plan, peer: str) -> Row:
     with Worker(plan.module, peer, own.case, threads=plan.threads) as theirs:
         first_seconds, values = theirs.ask("first", limit=FIRST_CALL_LIMIT)
-        error = _compare(own.reference, values, f"Peer {peer} in case {own.case}")
+        error = compare_values(own.reference, values, f"Peer {peer} in case {own.case}")
         times = _turns(own.worker, theirs)
     return _row(own, plan.machine, times, peer=peer, peer_first_ms=1e3 * first_seconds, max_error=error)
 
@@ -115,7 +115,7 @@ def _turns(*workers: Worker) -> list[list[float]]:
     return times
 
 
-def _compare(reference: Values, values: Values, who: str) -> float:
+def compare_values(reference: Values, values: Values, who: str) -> float:
     """The largest difference in units of the reference's largest entry; refused above the tolerance."""
     if set(values) != set(reference):
         raise ResultMismatchError(f"{who} must compute {sorted(reference)}, but computes {sorted(values)}.")

@@ -1,5 +1,6 @@
 """What this machine can do at most, and what a step of ours asks of it."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,19 +23,22 @@ class Machine:
         float32_gflops: matrix product of float32, in 1e9 operations a second.
         complex64_gflops: the same for complex64, in real operations.
         copy_gbytes: copy of a large tensor, bytes read and written, in 1e9 a second.
+        load: processes that wanted a core during the last minute, 0 where the system does not tell.
     """
 
     float32_gflops: float
     complex64_gflops: float
     copy_gbytes: float
+    load: float
 
 
 def measure_machine() -> Machine:
     """Measure the peaks with the current number of threads; the best of a few repeats. Takes about 2 s."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     source = torch.ones(COPY_BYTES // 4)
     target = torch.empty_like(source)
     copy = 2 * COPY_BYTES / _best(lambda: target.copy_(source)) / 1e9
-    return Machine(_matmul_gflops(torch.float32), _matmul_gflops(torch.complex64), copy)
+    return Machine(_matmul_gflops(torch.float32), _matmul_gflops(torch.complex64), copy, load)
 
 
 def _matmul_gflops(dtype: torch.dtype) -> float:
@@ -59,8 +63,8 @@ def measure_traffic(step: Callable[[], Any]) -> tuple[float, float]:
     """Operations in matrix products, and bytes read and written, by the torch operators of one step.
 
     Every operator counts as reading its arguments from memory and writing its result there, so where caches
-    hold them the bytes a second may exceed the machine's copy bandwidth. Element-wise arithmetic is not counted
-    as operations.
+    hold them the bytes a second may exceed the machine's copy bandwidth. Element-wise arithmetic is not
+    counted as operations.
     """
     with _Traffic() as traffic:
         step()
@@ -98,7 +102,7 @@ MATMUL_FACTORS = {  # operator to the position of its first matrix
 }
 
 
-def _matmul_operations(func: object, args: tuple[Any, ...], result: object) -> float:
+def _matmul_operations(func: torch._ops.OpOverload, args: tuple[Any, ...], result: object) -> float:
     position = MATMUL_FACTORS.get(func)
     if position is None or not isinstance(result, torch.Tensor):
         return 0.0

@@ -6,16 +6,16 @@ from os import PathLike
 from pathlib import Path
 
 from rich.console import Console
-from rich.live import Live
 
 from qml.bench.catalogue import BENCHES, choose, load
 from qml.bench.compare import Plan, compare_case
 from qml.bench.machine import Machine
-from qml.bench.table import Row, add_row, make_table, summary, write_json
+from qml.bench.table import Row, header, line, summary, write_json
 from qml.bench.worker import OURS, Worker
 
 THREADS = 2
 MACHINE_LIMIT = 120.0
+BUSY = 0.7  # processes that want a core beside ours
 
 
 def run(
@@ -29,8 +29,8 @@ def run(
 ) -> list[Row]:
     """Time ours beside every installed peer, print a row for each case and peer, and write them as JSON.
 
-    Each library runs in a process of its own, held to `threads` threads. Ours and a peer take turns, and while
-    one is timed nothing else runs. A peer's loss and gradient must agree with ours before its time counts.
+    Each library runs in a process of its own, held to `threads` threads. Ours and a peer take turns, and
+    while one is timed the others wait. A peer's loss and gradient must agree with ours before it is timed.
 
     Args:
         name: the bench, a key of `BENCHES`.
@@ -47,31 +47,31 @@ def run(
     """
     module = BENCHES[choose("name", [name], BENCHES)[0]]
     bench = load(module)
-    chosen_cases, chosen_peers = choose("case", cases, bench.cases), choose("peer", peers, bench.peers)
-    console = console or Console()
-    console.print(f"{name}: {bench.title}; {threads} threads", markup=False)
+    chosen_cases, chosen_peers = choose("cases", cases, bench.cases), choose("peers", peers, bench.peers)
+    say = partial((console or Console()).print, markup=False, highlight=False, soft_wrap=True)
+    say(f"{name}: {bench.title}; {threads} threads.")
     with Worker(module, OURS, chosen_cases[0], threads=threads) as worker:
         machine = worker.ask("machine", limit=MACHINE_LIMIT)
-    console.print(_describe(machine))
+    say(_describe(machine))
+    say(header())
     rows: list[Row] = []
-    table = make_table()
-    with Live(table, console=console, auto_refresh=False) as live:
-        note = partial(console.print, markup=False)
-        plan = Plan(bench, module, chosen_peers, threads, machine, note)
-        for case in chosen_cases:
-            for row in compare_case(plan, case):
-                rows.append(row)
-                add_row(table, row)
-                live.refresh()
-                if json_path is not None:
-                    write_json(rows, Path(json_path))
-    for line in summary(bench, rows):
-        console.print(line, markup=False)
+    plan = Plan(bench, module, chosen_peers, threads, machine, note=say)
+    for case in chosen_cases:
+        for row in compare_case(plan, case):
+            rows.append(row)
+            say(line(row))
+            if json_path is not None:
+                write_json(rows, Path(json_path))
+    for text in summary(bench, rows):
+        say(text)
     return rows
 
 
 def _describe(machine: Machine) -> str:
-    return (
+    text = (
         f"This machine: matrix product {machine.float32_gflops:.0f} GFLOP/s in float32, "
         f"{machine.complex64_gflops:.0f} in complex64; copy {machine.copy_gbytes:.1f} GB/s."
     )
+    if machine.load > BUSY:
+        text += f" Its load is {machine.load:.1f}: other programs are running, and times will scatter."
+    return text

@@ -1,4 +1,4 @@
-"""Rows of a bench: as JSON, as a table in the terminal, and summed up."""
+"""Rows of a bench: as JSON, as lines of a table, and summed up."""
 
 import json
 import math
@@ -6,8 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from rich.table import Table
 
 from qml.bench.bench import Bench
 
@@ -62,19 +60,17 @@ def write_json(rows: Sequence[Row], path: Path) -> None:
     temporary.replace(path)
 
 
-def make_table() -> Table:
-    """An empty table; fill it with `add_row`."""
-    table = Table("case", "peer")
-    for title in ("ours ms", "peer ms", "ratio", "first call ms", "peer first ms", "matmul", "bandwidth"):
-        table.add_column(title, justify="right")
-    return table
+COLUMNS = {"ours ms": 9, "peer ms": 9, "ratio": 8, "first ms": 10, "peer first": 11, "matmul": 8, "memory": 8}
 
 
-def add_row(table: Table, row: Row) -> None:
-    """Append one row to the table."""
-    table.add_row(
-        row.case,
-        row.peer or "(ours alone)",
+def header() -> str:
+    """The line above the rows."""
+    return f"{'case':<8}{'peer':<16}" + "".join(f"{title:>{width}}" for title, width in COLUMNS.items())
+
+
+def line(row: Row) -> str:
+    """One row as a line, so that it can be shown as soon as it is measured."""
+    cells = (
         _number(row.ours_ms),
         _number(row.peer_ms),
         _number(row.ratio, "x"),
@@ -83,6 +79,8 @@ def add_row(table: Table, row: Row) -> None:
         _percent(row.matmul_peak_fraction),
         _percent(row.bandwidth_fraction),
     )
+    widths = zip(cells, COLUMNS.values(), strict=True)
+    return f"{row.case:<8}{row.peer or '-':<16}" + "".join(f"{cell:>{width}}" for cell, width in widths)
 
 
 def summary(bench: Bench, rows: Sequence[Row]) -> list[str]:
@@ -120,4 +118,4 @@ def _number(value: float | None, unit: str = "") -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2g} %"
+    return "-" if value is None else f"{100 * value:.3g}%"

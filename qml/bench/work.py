@@ -57,27 +57,31 @@ def parse_case(case: str) -> tuple[int, int]:
     return int(n_qubits), int(batch)
 
 
-def training_step(model: Model, work: CircuitWork, *, micro_batch: int | None = None) -> Step:
+def training_step(
+    model: Model, work: CircuitWork, *, micro_batch: int | None = None, weights: torch.Tensor | None = None
+) -> Step:
     """Mean squared error and its gradient in the weights, as a torch user writes it.
 
     Args:
         model: inputs and weights to predictions.
         work: the data and the weights.
         micro_batch: samples at a time, gradients accumulated; `None` is the whole batch at once.
+        weights: the leaf to differentiate in, where a module owns it; `None` is a copy of the work's.
     """
     inputs, targets = torch.from_numpy(work.inputs), torch.from_numpy(work.targets)
-    weights = torch.from_numpy(work.weights.copy()).requires_grad_()
+    leaf = torch.from_numpy(work.weights.copy()).requires_grad_() if weights is None else weights
     size = micro_batch or len(inputs)
     parts = list(zip(inputs.split(size), targets.split(size), strict=True))
 
     def step() -> dict[str, torch.Tensor]:
-        weights.grad = None
+        leaf.grad = None
         total = torch.zeros(())
         for some_inputs, some_targets in parts:
-            predictions = model(some_inputs, weights)
+            predictions = model(some_inputs, leaf)
             loss = mse_loss(predictions, some_targets, reduction="sum") / len(inputs)
             loss.backward()
             total += loss.detach()
-        return {"loss": total, "gradient": weights.grad}
+        gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        return {"loss": total, "gradient": gradient}
 
     return step

@@ -126,7 +126,7 @@ class _Servant:
         return seconds, {name: np.array(value) for name, value in values.items()}
 
     def burst(self, seconds: float) -> list[float]:
-        """Times of steps for about `seconds`; at least one. A short step runs once before, to wake threads."""
+        """Times of steps for about `seconds`, at least one; a short step first runs untimed."""
         if self._last < seconds:
             self._step()
         times: list[float] = []

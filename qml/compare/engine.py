@@ -125,7 +125,9 @@ def make_plan(
     offered = task.models(chosen)
     names = tuple(offered) if models is None else tuple(models)
     if not names:
-        raise ValueError(f"Argument `models` must name at least one of {', '.join(offered)}, but is empty. Name one.")
+        raise ValueError(
+            f"Argument `models` must name at least one of {', '.join(offered)}, but is empty. Name one."
+        )
     for name in names:
         _require_one_of(name, tuple(offered), "models")
     n_seeds = task.presets[preset].n_seeds if n_seeds is None else n_seeds

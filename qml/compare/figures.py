@@ -72,15 +72,39 @@ def metric_figure(records: Sequence[Record], models: Mapping[str, Model], metric
         for height, row in enumerate(reversed(rows)):
             values = [unit * record.outcome.value for record in records if record.model == row.model]
             spread = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
-            axes.scatter(values, height + 0.2 + np.array(spread) / 2, s=14, color=colours[row.model], alpha=0.45, lw=0)
-            low, high = unit * row.estimate.low, unit * row.estimate.high
-            axes.plot([low, high], [height - 0.08] * 2, color=colours[row.model], lw=4, solid_capstyle="round", alpha=0.4)
-            axes.plot(unit * row.estimate.mean, height - 0.08, "o", ms=9, color=colours[row.model], mec="white", mew=1.5)
-            axes.annotate(
-                metric.show(row.estimate.mean), (1.01, height - 0.08), xycoords=("axes fraction", "data"), va="center",
-                weight="bold", color=colours[row.model],
+            axes.scatter(
+                values, height + 0.2 + np.array(spread) / 2, s=22, color=colours[row.model], alpha=0.55, lw=0
             )
-        axes.set_yticks(range(len(rows)), [f"{models[row.model].title}\n{row.n_parameters} parameters" for row in reversed(rows)])
+            low, high = unit * row.estimate.low, unit * row.estimate.high
+            axes.plot(
+                [low, high],
+                [height - 0.08] * 2,
+                color=colours[row.model],
+                lw=4,
+                solid_capstyle="round",
+                alpha=0.4,
+            )
+            axes.plot(
+                unit * row.estimate.mean,
+                height - 0.08,
+                "o",
+                ms=9,
+                color=colours[row.model],
+                mec="white",
+                mew=1.5,
+            )
+            axes.annotate(
+                metric.show(row.estimate.mean),
+                (1.01, height - 0.08),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                weight="bold",
+                color=colours[row.model],
+            )
+        axes.set_yticks(
+            range(len(rows)),
+            [f"{models[row.model].title}\n{row.n_parameters} parameters" for row in reversed(rows)],
+        )
         axes.set_ylim(-0.5, len(rows) - 0.4)
         axes.margins(x=0.08)
         axes.set_xlabel(f"{metric.title}{' (%)' if metric.percent else ''}: seeds, mean and 95 % interval")
@@ -124,7 +148,9 @@ def confusion_figure(
     with figure_style():
         figure = new_figure(max(2.3 * len(names), 4.0), 2.6)
         for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-            counts = sum(np.array(record.outcome.details["confusion"]) for record in kept if record.model == name)
+            counts = sum(
+                np.array(record.outcome.details["confusion"]) for record in kept if record.model == name
+            )
             _matrix(axes, np.array(counts), model_colours(models)[name])
             axes.set_title(models[name].title, fontsize=9)
             axes.set_xticks([0, 1], labels)
@@ -164,8 +190,13 @@ def _matrix(axes: "Axes", counts: np.ndarray, colour: str) -> None:
     for row, column in np.ndindex(2, 2):
         dark = shares[row, column] > 0.5
         axes.text(
-            column, row, f"{counts[row, column]}\n{100 * shares[row, column]:.1f} %", ha="center", va="center",
-            fontsize=9, color="white" if dark else INK,
+            column,
+            row,
+            f"{counts[row, column]}\n{100 * shares[row, column]:.1f} %",
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if dark else INK,
         )
     axes.tick_params(length=0)
     for spine in axes.spines.values():

@@ -58,7 +58,8 @@ def verdict(records: Sequence[Record], models: Mapping[str, Model], metric: Metr
         return sentences
     classical = [name for name in rows if models[name].kind == "classical"]
     return sentences + [
-        _against(models[quantum], models[name], rows[quantum], rows[name], records, metric) for name in classical
+        _against(models[quantum], models[name], rows[quantum], rows[name], records, metric)
+        for name in classical
     ]
 
 
@@ -69,7 +70,10 @@ def _against(
     lead = paired_difference(records, twin_row.model, quantum_row.model)
     if not metric.larger_is_better:
         lead = Estimate(-lead.mean, -lead.high, -lead.low, lead.n_values)
-    named = [f"{model.title} ({row.n_parameters} parameters)" for model, row in ((twin, twin_row), (quantum, quantum_row))]
+    named = [
+        f"{model.title} ({row.n_parameters} parameters)"
+        for model, row in ((twin, twin_row), (quantum, quantum_row))
+    ]
     if lead.mean == 0.0 and (math.isnan(lead.low) or lead.low == lead.high):
         return f"{named[0]} and {named[1]} reach the same on every seed."
     ahead, behind = named if lead.mean > 0 else reversed(named)

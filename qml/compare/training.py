@@ -18,13 +18,12 @@ from qml.data import Dataset, Split
 from qml.nn.losses import farhi_neven_loss, logistic_loss
 
 BATCH_SIZE = 32
-QNN_LOGIT_SCALE = 4.0  # a read-out in [-1, 1] becomes a logit in [-4, 4], so confident samples weigh little
 Build = Callable[[Split, torch.Generator], nn.Module]
 Inspect = Callable[[nn.Module, Split], dict[str, Any]]
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "Farhi-Neven": farhi_neven_loss,
-    "logistic": logistic_loss,
-    "scaled logistic": lambda scores, labels: logistic_loss(QNN_LOGIT_SCALE * scores, labels),
+    "logistic": partial(logistic_loss, scale=1.0),  # of logits
+    "scaled logistic": partial(logistic_loss, scale=4.0),  # of predictions in [-1, 1]: logits in [-4, 4]
 }
 
 
@@ -137,7 +136,9 @@ def train_run(
 ) -> TrainingRun:
     """Train `module` by AdamW on batches of 32, and put the weights of the best epoch back."""
     loss_function = LOSSES[setting.loss]
-    optimizer = torch.optim.AdamW(module.parameters(), setting.learning_rate, weight_decay=setting.weight_decay)
+    optimizer = torch.optim.AdamW(
+        module.parameters(), setting.learning_rate, weight_decay=setting.weight_decay
+    )
     curves: dict[str, list[float]] = {"train_loss": [], "train_accuracy": [], "validation_accuracy": []}
     best = (-1.0, 0.0, 0.0)
     best_epoch, best_state = 0, module.state_dict()
@@ -186,7 +187,11 @@ def confusion(module: nn.Module, data: Dataset) -> list[list[int]]:
 
 
 def _train_epoch(
-    module: nn.Module, optimizer: torch.optim.Optimizer, loss_function: Any, data: Dataset, generator: torch.Generator
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_function: Any,
+    data: Dataset,
+    generator: torch.Generator,
 ) -> tuple[float, float]:
     """One pass; the mean loss and accuracy of its batches as they were met."""
     total, hits = 0.0, 0.0

@@ -3,7 +3,7 @@
 from qml.data.boolean import all_strings, random_subset, subset_majority, subset_parity
 from qml.data.dataset import Dataset, Split, split_dataset
 from qml.data.digits import binarise, downsample, load_digits, unambiguous
-from qml.data.states import hidden_axes, random_states, spin_projection
+from qml.data.states import hidden_axes, random_states, single_spins, spin_projection
 
 __all__ = [
     "Dataset",
@@ -15,6 +15,7 @@ __all__ = [
     "load_digits",
     "random_states",
     "random_subset",
+    "single_spins",
     "spin_projection",
     "split_dataset",
     "subset_majority",

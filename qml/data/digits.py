@@ -30,7 +30,9 @@ def load_digits(negative: int = 3, positive: int = 6) -> Dataset:
     """
     for name, digit in (("negative", negative), ("positive", positive)):
         if digit not in DIGITS:
-            raise ValueError(f"Argument `{name}` must be a digit in 0..9, but is {digit}. Pass for example 3.")
+            raise ValueError(
+                f"Argument `{name}` must be a digit in 0..9, but is {digit}. Pass for example 3."
+            )
     if negative == positive:
         raise ValueError(
             f"Argument `positive` must differ from `negative`, but both are {positive}. Pass two digits."

@@ -26,6 +26,26 @@ def hidden_axes(n_qubits: int, *, generator: torch.Generator | None = None) -> F
     return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
 
 
+def single_spins(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "batch qubits 3"]:
+    """<X>, <Y>, <Z> of every qubit.
+
+    Shape:
+        (batch, 2**n_qubits), qubit 0 the most significant bit, to (batch, n_qubits, 3), in [-1, 1].
+    """
+    batch, n_amplitudes = states.shape
+    n_qubits = n_amplitudes.bit_length() - 1
+    if n_amplitudes != 2**n_qubits:
+        raise ValueError(
+            f"Argument `states` must have shape (batch, 2**n_qubits), but has shape {(batch, n_amplitudes)}. Pad the "
+            "amplitudes with zeros up to a power of two."
+        )
+    paulis = PAULIS.to(states)
+    split = [states.reshape(batch, 2**qubit, 2, -1) for qubit in range(n_qubits)]
+    return torch.stack(
+        [torch.einsum("blir,aij,bljr->ba", part.conj(), paulis, part).real for part in split], dim=1
+    )
+
+
 def spin_projection(
     states: Complex[Tensor, "batch amplitudes"], axes: Float[Tensor, "qubits 3"]
 ) -> Float[Tensor, " batch"]:
@@ -38,15 +58,10 @@ def spin_projection(
     Shape:
         (batch, 2**n_qubits) and (n_qubits, 3) to (batch), in [-n_qubits, n_qubits].
     """
-    n_qubits = len(axes)
-    if states.shape[-1] != 2**n_qubits:
+    spins = single_spins(states)
+    if len(axes) != spins.shape[1]:
         raise ValueError(
-            f"Argument `states` must have shape (batch, {2**n_qubits}) for {n_qubits} axes, but has shape "
-            f"{tuple(states.shape)}. Pass one axis a qubit."
+            f"Argument `axes` must hold one axis for each of {spins.shape[1]} qubits, but holds {len(axes)}. Pass as "
+            "many axes as the states have qubits."
         )
-    total = states.new_zeros(len(states)).real
-    for qubit, axis in enumerate(axes):
-        spin = torch.einsum("a,aij->ij", axis.to(states.dtype), PAULIS.to(states.dtype))
-        split = states.reshape(len(states), 2**qubit, 2, -1)
-        total = total + torch.einsum("blir,ij,bljr->b", split.conj(), spin, split).real
-    return total
+    return (spins * axes).sum((-2, -1))

@@ -225,7 +225,7 @@ def _prepared(compiled: Compiled, preparation: Preparation, data: Tensor) -> Ten
     if preparation.amplitudes is not None:
         values = preparation.amplitudes
         if compiled.plan.request.levels == 4:
-            values = _bloch_of(torch.as_tensor(values)[:, None])[:, 0].numpy()
+            values = _bloch_of(torch.as_tensor(values.copy())[:, None])[:, 0].numpy()
         dtype = data.dtype.to_complex() if np.abs(values.imag).max() > 0 else data.dtype
         return as_tensor(values, dtype, data.device)[:, None]
     index = torch.as_tensor([slot.index for slot in preparation.slots], device=data.device)

@@ -94,12 +94,10 @@ def linear_maps(circuit: Circuit, levels: int) -> tuple[list[Preparation], list[
 
 def _preparation(operation: Operation) -> Preparation:
     gate = operation.gate
-    assert_preparation = isinstance(gate, StatePreparation)
-    amplitudes = gate.amplitudes.values if assert_preparation and gate.amplitudes is not None else None
-    is_complex = gate.is_complex if assert_preparation else False
-    if amplitudes is None and len(operation.slots) != len(operation.angles):
-        raise ValueError("Amplitudes must be all constants or all slots, but are mixed. Bind the circuit first.")
-    return Preparation(operation.qubits, amplitudes, operation.slots, is_complex)
+    if not isinstance(gate, StatePreparation):
+        raise TypeError(f"A preparation must prepare amplitudes, but is {operation.name}.")
+    amplitudes = None if gate.amplitudes is None else gate.amplitudes.values
+    return Preparation(operation.qubits, amplitudes, operation.slots, gate.is_complex)
 
 
 def _two_level(operation: Operation) -> list[Linear]:
@@ -187,7 +185,8 @@ def transfer_map(linear: Linear) -> Linear:
     for step, matrix in sums.items():
         if step > 0:
             terms.append((step, 2.0 * matrix.real + 0j, -2.0 * matrix.imag + 0j))
-    return Linear(linear.sites, sums[0.0].real + 0j, tuple(terms), linear.slot)
+    slot = linear.slot if terms else None  # a rotation about the identity is a phase that rho does not see
+    return Linear(linear.sites, sums[0.0].real + 0j, tuple(terms), slot)
 
 
 def transfer_matrix(kraus: np.ndarray) -> np.ndarray:

@@ -210,7 +210,9 @@ def compile_program(
     for number in sorted(_reachable(nodes, outputs)):
         node = nodes[number]
         n_terms = len(node.leaf.terms) if node.leaf is not None else 0
-        keyed.setdefault((node.level, node.kind, node.side, node.is_real, n_terms), []).append(number)
+        child_sides = tuple(nodes[child].side for child in node.children)
+        key = (node.level, node.kind, node.side, node.is_real, n_terms, child_sides)
+        keyed.setdefault(key, []).append(number)
     groups: list[Group] = []
     place: dict[int, tuple[int, int]] = {}
     leaves: dict[int, list[Linear]] = {}
@@ -248,7 +250,7 @@ def fetch_for(places: list[tuple[int, int]], groups: list[Group], device: torch.
 
 def as_tensor(values: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A NumPy array as a tensor; its imaginary part is dropped only for a real dtype, where it is zero."""
-    return torch.as_tensor(values if dtype.is_complex else values.real.copy(), device=device).to(dtype)
+    return torch.as_tensor((values if dtype.is_complex else values.real).copy(), device=device).to(dtype)
 
 
 def _reachable(nodes: list[Node], outputs: list[int]) -> set[int]:

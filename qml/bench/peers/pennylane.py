@@ -67,7 +67,7 @@ def _qnode(work: CircuitWork, device: str, *, interface: str, diff_method: str, 
             _apply(gate, inputs, weights)
         return pl.expval(getattr(pl, work.pauli)(work.readout))
 
-    node = pl.QNode(circuit, pl.device(device, wires=work.n_qubits, **options), interface, diff_method)
+    node: Any = pl.QNode(circuit, pl.device(device, wires=work.n_qubits, **options), interface, diff_method)
     if interface == "jax":
         return node
     return lambda inputs, weights: node(inputs, weights).to(torch.float32)

@@ -1,5 +1,7 @@
 """pyqtorch: torch state vectors with the batch as last axis."""
 
+from typing import Any
+
 import torch
 
 from qml.bench.bench import Step
@@ -11,19 +13,18 @@ STATE_LIMIT = 2 * 2**30  # bytes of states that backpropagation may keep
 def automatic(work: CircuitWork) -> Step:
     """complex64, differentiated by torch's autograd.
 
-    Its adjoint mode is no faster at these sizes, and in 1.7.8 its gradient is wrong where a CX points upwards.
+    Its adjoint mode is no faster here, and its gradient (1.7.8) is wrong where a CX points upwards.
     """
     import pyqtorch
 
     operations = [_operation(gate) for gate in work.gates]
-    circuit = pyqtorch.QuantumCircuit(work.n_qubits, operations).to(torch.complex64)
+    circuit: Any = pyqtorch.QuantumCircuit(work.n_qubits, operations).to(dtype=torch.complex64)
     readout = getattr(pyqtorch, work.pauli)(work.readout)
-    observable = pyqtorch.Observable([readout]).to(torch.complex64)
+    observable: Any = pyqtorch.Observable([readout]).to(dtype=torch.complex64)
 
     def model(inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         values = {f"data{i}": angle for i, angle in enumerate(inputs.unbind(1))}
         values |= {f"weight{i}": angle for i, angle in enumerate(weights.unbind())}
-        values |= {f"minus_weight{i}": angle for i, angle in enumerate((-weights).unbind())}
         return pyqtorch.expectation(circuit, circuit.init_state(len(inputs)), values, observable)
 
     return training_step(model, work, micro_batch=work.micro_batch(2 * 8 * len(work.gates), STATE_LIMIT))
@@ -31,12 +32,9 @@ def automatic(work: CircuitWork) -> Step:
 
 def _operation(gate: Gate) -> torch.nn.Module:
     import pyqtorch
-    from pyqtorch.matrices import OPERATIONS_DICT
 
-    if gate.slot is None:
-        return pyqtorch.CNOT(*gate.qubits)
-    name = f"{gate.slot.kind}{gate.slot.index}"
-    if len(gate.qubits) == 1:
-        return getattr(pyqtorch, gate.name.upper())(*gate.qubits, name)
-    generator = torch.kron(*(OPERATIONS_DICT[letter] for letter in gate.name.upper()))
-    return pyqtorch.HamiltonianEvolution(generator, f"minus_{name}", gate.qubits)  # exp(-i time generator)
+    if gate.slot is not None:
+        (qubit,) = gate.qubits
+        return getattr(pyqtorch, gate.name.upper())(qubit, f"{gate.slot.kind}{gate.slot.index}")
+    control, target = gate.qubits
+    return pyqtorch.CNOT(control, target)

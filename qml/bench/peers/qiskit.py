@@ -4,11 +4,11 @@ One broadcast PUB a pass, its angles bound at run time: ten times faster, measur
 qiskit-machine-learning, which builds a circuit for each shift and sample.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
 
 from qml.bench.bench import Step
 from qml.bench.work import CircuitWork, training_step
@@ -34,10 +34,11 @@ def parameter_shift(work: CircuitWork) -> Step:
             ctx.save_for_backward(*inputs)
 
         @staticmethod
-        @once_differentiable
-        def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[None, torch.Tensor]:
-            inputs, weights = ctx.saved_tensors  # pyright: ignore[reportAttributeAccessIssue]
-            return None, gradient @ torch.from_numpy(expectation.jacobian(inputs.numpy(), weights.numpy()))
+        def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[None, torch.Tensor]:  # noqa: ANN401
+            inputs, weights = ctx.saved_tensors
+            return None, grad_outputs[0] @ torch.from_numpy(
+                expectation.jacobian(inputs.numpy(), weights.numpy())
+            )
 
     return training_step(Shift.apply, work)
 
@@ -51,7 +52,7 @@ class _Expectation:
 
         self._circuit = _circuit(work)
         self._observable = SparsePauliOp.from_sparse_list([(work.pauli, [work.readout], 1.0)], work.n_qubits)
-        self._estimator = EstimatorV2(options={"default_precision": 0.0, "backend_options": AER_OPTIONS})
+        self._estimator: Any = EstimatorV2(options={"default_precision": 0.0, "backend_options": AER_OPTIONS})
         # exp(i angle P) turns twice as fast as exp(-i angle P / 2), and the other way round
         self._scale = -2.0 if any(gate.slot and len(gate.qubits) == 2 for gate in work.gates) else 1.0
 
@@ -80,7 +81,7 @@ def _circuit(work: CircuitWork) -> "QuantumCircuit":
     circuit = QuantumCircuit(work.n_qubits)
     for gate in work.gates:
         if gate.slot is None:
-            circuit.cx(*gate.qubits)
+            circuit.cx(gate.qubits[0], gate.qubits[1])
             continue
         offset = 0 if gate.slot.kind == "data" else work.inputs.shape[1]
         name = gate.name if len(gate.qubits) == 1 else f"r{gate.name}"

@@ -104,7 +104,10 @@ def models(function: str, options: Options) -> dict[str, Model]:
     classical = partial(classifier, kind="classical", settings=CLASSICAL_SETTINGS)
     return {
         "exact": Model(
-            "Exact circuit", "quantum", f"The circuit that computes the {function} of the known subset.", _exact
+            "Exact circuit",
+            "quantum",
+            f"The circuit that computes the {function} of the known subset.",
+            _exact,
         ),
         "qnn": classifier(
             "QNN",
@@ -123,10 +126,14 @@ def models(function: str, options: Options) -> dict[str, Model]:
         ),
         "logistic": classical("Logistic regression", recipe="A weight a bit and a bias.", build=_logistic),
         "mlp": classical(
-            "MLP", recipe=f"{N_BITS}-{hidden}-1, tanh: as near to the QNN's size as there is.", build=partial(_mlp, hidden)
+            "MLP",
+            recipe=f"{N_BITS}-{hidden}-1, tanh: as near to the QNN's size as there is.",
+            build=partial(_mlp, hidden),
         ),
         "mlp16": classical(
-            "MLP 16", recipe=f"{N_BITS}-16-1, tanh: many more parameters than the QNN.", build=partial(_mlp, 16)
+            "MLP 16",
+            recipe=f"{N_BITS}-16-1, tanh: many more parameters than the QNN.",
+            build=partial(_mlp, 16),
         ),
     }
 

@@ -1,5 +1,6 @@
 """MNIST 3 against 6: 4x4 binary images on 16 + 1 qubits, or whole images on 784 + 1."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -83,7 +84,9 @@ def models(options: Options) -> dict[str, Model]:
     n_inputs = side**2
     hidden = hidden_size_for(len(PATTERN) * n_inputs, n_inputs)
     classical = partial(
-        classifier, kind="classical", settings=WHOLE_CLASSICAL_SETTINGS if side == WHOLE else CLASSICAL_SETTINGS
+        classifier,
+        kind="classical",
+        settings=WHOLE_CLASSICAL_SETTINGS if side == WHOLE else CLASSICAL_SETTINGS,
     )
     offered = {
         "qnn": classifier(
@@ -95,7 +98,9 @@ def models(options: Options) -> dict[str, Model]:
             settings=WHOLE_QNN_SETTINGS if side == WHOLE else QNN_SETTINGS,
         ),
         "logistic": classical(
-            "Logistic regression", recipe=f"A weight a pixel and a bias, on the same {n_inputs} pixels.", build=_logistic
+            "Logistic regression",
+            recipe=f"A weight a pixel and a bias, on the same {n_inputs} pixels.",
+            build=_logistic,
         ),
         "mlp37": classical(
             "MLP 37",
@@ -124,7 +129,8 @@ def sections(digits: Digits, records: list[Record], options: Options) -> list[Se
         return [
             Section(
                 "The data",
-                about + "All 784 pixels are used as they are: a pixel p becomes the angle pi p of its own qubit.",
+                about
+                + "All 784 pixels are used as they are: a pixel p becomes the angle pi p of its own qubit.",
                 samples_figure(digits.whole, digits.seen),
             ),
             _circuit_section(digits),
@@ -133,7 +139,8 @@ def sections(digits: Digits, records: list[Record], options: Options) -> list[Se
     return [
         Section(
             "The data",
-            about + f"A pixel of 4x4 is the mean of 7x7 pixels, and 1 where that is above {THRESHOLD}. Only {n_patterns} "
+            about
+            + f"A pixel of 4x4 is the mean of 7x7 pixels, and 1 where that is above {THRESHOLD}. Only {n_patterns} "
             "patterns are left, so most test images look like one that was trained on: a small problem, in which "
             "accuracies near 100 % promise nothing for harder ones.",
             samples_figure(digits.whole, digits.seen),
@@ -159,7 +166,10 @@ def _circuit_section(digits: Digits) -> Section:
 
 
 def _qnn(split: Split, generator: torch.Generator) -> nn.Module:
-    return QNNClassifier(split.train.inputs.shape[1], PATTERN, generator=generator)
+    """Angles from N(0, 1/(4 n_weights)): the product over the data qubits starts near one at any resolution."""
+    model = QNNClassifier(split.train.inputs.shape[1], PATTERN, generator=generator)
+    nn.init.normal_(model.weights, std=0.5 / math.sqrt(len(model.weights)), generator=generator)
+    return model
 
 
 def _logistic(split: Split, generator: torch.Generator) -> nn.Module:

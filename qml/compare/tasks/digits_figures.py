@@ -22,7 +22,10 @@ def samples_figure(whole: Dataset, seen: Dataset) -> "Figure":
     stages = [("28x28 pixels", whole.inputs)]
     if binary:
         side = _side(seen)
-        stages += [(f"{side}x{side} means", downsample(whole.inputs, side)), (f"{side}x{side} bits", seen.inputs)]
+        stages += [
+            (f"{side}x{side} means", downsample(whole.inputs, side)),
+            (f"{side}x{side} bits", seen.inputs),
+        ]
     keep = unambiguous(seen)
     chosen = [torch.nonzero(keep & (whole.labels == label)).flatten()[:N_SHOWN].tolist() for label in (-1, 1)]
     columns = chosen[0] + chosen[1]
@@ -59,7 +62,9 @@ def _ambiguous_pairs(seen: Dataset) -> list[tuple[int, int]]:
     pairs = []
     for pattern in torch.argsort(counts, descending=True).tolist():
         members = inverse == pattern
-        negative, positive = (torch.nonzero(members & (seen.labels == label)).flatten().tolist() for label in (-1, 1))
+        negative, positive = (
+            torch.nonzero(members & (seen.labels == label)).flatten().tolist() for label in (-1, 1)
+        )
         if negative and positive:
             pairs.append((negative[0], positive[0]))
     return pairs[: min(3, len(patterns))]

@@ -1,5 +1,6 @@
 """Quantum data: the sign of a hidden observable, from the amplitudes of random states of 4 qubits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,13 +14,15 @@ from qml.compare.figures import circuit_figure
 from qml.compare.task import Model, Options, Preset, Record, Section, Task
 from qml.compare.tasks.states_figures import readout_figure
 from qml.compare.training import Setting, classifier
-from qml.data import Dataset, Split, hidden_axes, random_states, spin_projection, split_dataset
+from qml.data import Dataset, Split, hidden_axes, random_states, single_spins, spin_projection, split_dataset
 from qml.nn import QNNClassifier
 
 N_QUBITS = 4
 N_STATES = 1000
 PATTERN = "xyz"
-MARGIN = 0.1  # states whose observable is smaller are left out: their label is a coin toss for any finite sample
+MARGIN = (
+    0.1  # states whose observable is smaller are left out: their label is a coin toss for any finite sample
+)
 HIDDEN = 8
 SETTINGS = (
     Setting(0.01, "scaled logistic"),
@@ -58,58 +61,39 @@ class StateClassifier(nn.Module):
         return self.qnn.expectation_of_states(states)
 
 
-class OnAmplitudes(nn.Module):
-    """A classical model on the real and imaginary parts of amplitudes.
+class OnFeatures(nn.Module):
+    """A classical model on numbers taken from states.
 
     Args:
-        model: Takes `2 * 2**n_qubits` features.
+        features: (batch, 2**n_qubits) amplitudes to (batch, n_inputs) numbers.
+        model: Takes those.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, features: Callable[[Tensor], Tensor], model: nn.Module) -> None:
         super().__init__()
-        self.model = model
+        self.features, self.model = features, model
 
     def forward(self, states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, " batch"]:
         """Logits of each state."""
-        return self.model(torch.cat([states.real, states.imag], dim=-1))
+        return self.model(self.features(states))
 
 
-class OnSpins(nn.Module):
-    """A classical model on <X>, <Y>, <Z> of every qubit.
-
-    Args:
-        model: Takes `3 * n_qubits` features.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, " batch"]:
-        """Logits of each state."""
-        n_qubits = states.shape[-1].bit_length() - 1
-        axes = torch.eye(3 * n_qubits).unflatten(-1, (n_qubits, 3))
-        return self.model(torch.stack([spin_projection(states, axis) for axis in axes], dim=-1))
+def amplitude_parts(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "batch inputs"]:
+    """Real and imaginary parts, 2 * 2**n_qubits numbers."""
+    return torch.cat([states.real, states.imag], dim=-1)
 
 
-class OnDensityMatrix(nn.Module):
-    """A classical model on the entries of the density matrix, scaled to order one.
+def spins(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "batch inputs"]:
+    """<X>, <Y>, <Z> of every qubit, 3 n_qubits numbers."""
+    return single_spins(states).flatten(1)
 
-    Args:
-        model: Takes `4**n_qubits` features.
-    """
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, " batch"]:
-        """Logits of each state."""
-        side = states.shape[-1]
-        density = states[:, :, None] * states[:, None, :].conj()
-        upper = torch.ones(side, side, dtype=torch.bool, device=states.device).triu()
-        features = torch.where(upper, density.real, density.imag).flatten(1)
-        return self.model(side * features)
+def density_entries(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "batch inputs"]:
+    """The 4**n_qubits real numbers of the density matrix, scaled to order one."""
+    side = states.shape[-1]
+    density = states[:, :, None] * states[:, None, :].conj()
+    upper = torch.ones(side, side, dtype=torch.bool, device=states.device).triu()
+    return side * torch.where(upper, density.real, density.imag).flatten(1)
 
 
 def prepare(options: Options) -> None:
@@ -142,21 +126,24 @@ def models(options: Options) -> dict[str, Model]:
             inspect=_readout,
         ),
         "logistic": classical(
-            "Logistic regression", recipe=f"On {2 * n_amplitudes} real and imaginary parts of amplitudes.", build=_logistic
+            "Logistic regression",
+            recipe=f"On {2 * n_amplitudes} real and imaginary parts of amplitudes.",
+            build=partial(_logistic, amplitude_parts),
         ),
         "mlp": classical(
-            "MLP", recipe=f"{2 * n_amplitudes}-{HIDDEN}-1, tanh, on the same parts: far more parameters than the QNN.",
+            "MLP",
+            recipe=f"{2 * n_amplitudes}-{HIDDEN}-1, tanh, on the same parts: far more parameters than the QNN.",
             build=_mlp,
         ),
         "spins": classical(
             "Logistic, spins",
             recipe=f"On <X>, <Y>, <Z> of each qubit, {3 * N_QUBITS} numbers: it is told what kind of observable to look for.",
-            build=_spins,
+            build=partial(_logistic, spins),
         ),
         "density": classical(
             "Logistic, density matrix",
             recipe=f"On the {4**N_QUBITS} real numbers of the density matrix, in which any observable is linear.",
-            build=_density,
+            build=partial(_logistic, density_entries),
         ),
     }
 
@@ -192,20 +179,13 @@ def _qnn(split: Split, generator: torch.Generator) -> nn.Module:
     return StateClassifier(N_QUBITS, generator=generator)
 
 
-def _logistic(split: Split, generator: torch.Generator) -> nn.Module:
-    return OnAmplitudes(LogisticRegression(2 * 2**N_QUBITS, generator=generator))
+def _logistic(features: Callable[[Tensor], Tensor], split: Split, generator: torch.Generator) -> nn.Module:
+    n_inputs = features(split.train.inputs[:1]).shape[1]
+    return OnFeatures(features, LogisticRegression(n_inputs, generator=generator))
 
 
 def _mlp(split: Split, generator: torch.Generator) -> nn.Module:
-    return OnAmplitudes(MLPClassifier(2 * 2**N_QUBITS, (HIDDEN,), generator=generator))
-
-
-def _spins(split: Split, generator: torch.Generator) -> nn.Module:
-    return OnSpins(LogisticRegression(3 * N_QUBITS, generator=generator))
-
-
-def _density(split: Split, generator: torch.Generator) -> nn.Module:
-    return OnDensityMatrix(LogisticRegression(4**N_QUBITS, generator=generator))
+    return OnFeatures(amplitude_parts, MLPClassifier(2 * 2**N_QUBITS, (HIDDEN,), generator=generator))
 
 
 STATES = Task(

@@ -1,0 +1,7 @@
+"""Quantum layers as torch modules."""
+
+from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
+from qml.nn.losses import hinge_loss as hinge_loss
+from qml.nn.losses import logistic_loss as logistic_loss
+from qml.nn.losses import superposition_loss as superposition_loss
+from qml.nn.qnn import QNNClassifier as QNNClassifier

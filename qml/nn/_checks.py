@@ -1,0 +1,20 @@
+"""Checks at the border of every layer."""
+
+from torch import Tensor
+
+
+def require_at_least(value: int, name: str, minimum: int) -> None:
+    """Refuse a value below `minimum`, or one that is not an int."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"Argument `{name}` must be an int, but is {type(value).__name__}.")
+    if value < minimum:
+        raise ValueError(f"Argument `{name}` must be at least {minimum}, but is {value}.")
+
+
+def require_last_dimension(inputs: Tensor, size: int, name: str) -> None:
+    """Refuse a tensor whose last dimension is not `size`."""
+    if inputs.ndim < 1 or inputs.shape[-1] != size:
+        raise ValueError(
+            f"Argument `{name}` must have shape (..., {size}), but has shape {tuple(inputs.shape)}. Pass that many "
+            "features, or build the layer for as many as there are."
+        )

@@ -1,0 +1,225 @@
+"""The benches: their form, what they refuse, and that a wrong result never gets a time."""
+
+import io
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from qml.bench import BENCHES, Bench, Case, Peer, Row, compare, qnn, run, simulator
+from qml.bench.catalogue import load
+from qml.bench.machine import measure_traffic
+from qml.bench.peers import circuit_peers
+from qml.bench.table import header, line, summary, write_json
+from qml.bench.work import CircuitWork
+
+ISSUE_KEYS = ["case", "ours_ms", "peer", "peer_ms", "ratio", "first_call_ms", "peer_first_call_ms"]
+
+TINY_BENCH = """
+import os
+import numpy as np
+from qml.bench import Bench, Case, Peer
+
+def square(case):
+    return lambda: {"loss": np.float32(int(case) ** 2), "gradient": np.arange(int(case))}
+
+def wrong(case):
+    gradient = np.arange(int(case)) * 1.001
+    return lambda: {"loss": np.float32(int(case) ** 2), "gradient": gradient}
+
+def broken(case):
+    raise RuntimeError("no such gate")
+
+def dying(case):
+    os._exit(3)
+
+PEERS = {
+    "good": Peer(square, ("json",), "json"),
+    "wrong": Peer(wrong, (), "wrong"),
+    "broken": Peer(broken, (), "broken"),
+    "dying": Peer(dying, (), "dying"),
+    "absent": Peer(square, ("no_such_library",), "no-such-library"),
+    "slow": Peer(square, (), "slow"),
+}
+left_out = {"slow": "it takes an hour a step"}
+BENCH = Bench("squares", square, PEERS, {"3": Case(tuple(PEERS)[:5], left_out), "4": Case()})
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bench of a few microseconds, in a module that the workers can import."""
+    (tmp_path / "tiny_bench.py").write_text(TINY_BENCH)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(BENCHES, "tiny", "tiny_bench")
+    monkeypatch.setattr(compare, "TURN_SECONDS", 1e-3)
+    return "tiny"
+
+
+def printed_run(name: str, **choice: list[str]) -> tuple[list[Row], str]:
+    output = io.StringIO()
+    rows = run(name, **choice, console=Console(file=output, width=200), threads=1)
+    return rows, output.getvalue()
+
+
+def a_row(case: str, peer: str | None, ours: float, theirs: float | None) -> Row:
+    values = dict.fromkeys((field.name for field in fields(Row)), None)
+    ratio = None if theirs is None else theirs / ours
+    return Row(**{**values, "case": case, "peer": peer, "ours_ms": ours, "peer_ms": theirs, "ratio": ratio})
+
+
+def test_rows_are_printed_and_written_and_peers_that_cannot_run_are_named(tiny: str, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "rows.json"
+    output = io.StringIO()
+    peers = ["good", "broken", "dying", "absent", "slow"]
+    rows = run(tiny, peers=peers, json_path=path, console=Console(file=output, width=200), threads=1)
+    written = json.loads(path.read_text())
+    assert [list(row)[: len(ISSUE_KEYS)] for row in written] == [ISSUE_KEYS, ISSUE_KEYS]
+    assert [(row["case"], row["peer"]) for row in written] == [("3", "good"), ("4", None)]
+    beside, alone = written
+    assert beside["ratio"] == pytest.approx(beside["peer_ms"] / beside["ours_ms"])
+    assert beside["n_repeats"] >= compare.TURNS
+    assert alone["peer_ms"] is None
+    assert alone["ours_ms"] > 0
+    assert [row.ours_ms for row in rows] == [row["ours_ms"] for row in written]
+    text = output.getvalue()
+    assert "3: broken is left out: RuntimeError: no such gate." in text
+    assert "3: dying is left out: its process ended with exit code 3." in text
+    assert "3: absent is left out: no_such_library is not installed, see pip install no-such-library." in text
+    assert "3: slow is left out: it takes an hour a step." in text
+    assert "Against the fastest torch-facing peer" in text
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_wrong_result_of_a_peer_is_caught(tiny: str) -> None:
+    with pytest.raises(
+        compare.ResultMismatchError, match=r"Peer wrong in case 3 must compute the same `gradient`"
+    ):
+        printed_run(tiny, cases=["3"], peers=["wrong"])
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "message"),
+    [
+        ("speed", {}, r"Argument `name` must be one of simulator, qnn, .*, but is 'speed'"),
+        ("tiny", {"cases": ["5"]}, r"Argument `cases` must be one of 3 \| 4, but is '5'"),
+        ("tiny", {"peers": ["good", "cirq"]}, r"Argument `peers` must be one of good, .*slow, but is 'cirq'"),
+    ],
+)
+def test_an_unknown_choice_is_refused_with_the_names_that_exist(
+    tiny: str, name: str, choice: dict[str, list[str]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message.replace(", ", r" \| ").replace(r" \| but", ", but")):
+        printed_run(name, **choice)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"loss": np.array(1.0002)}, "must compute the same `loss`"),
+        ({"loss": np.array(np.nan)}, "must compute the same `loss`"),
+        ({"loss": np.ones(2)}, "of shape"),
+        ({"cost": np.array(1.0)}, r"must compute \['loss'\]"),
+    ],
+)
+def test_results_are_compared_by_name_shape_and_value(values: dict[str, np.ndarray], message: str) -> None:
+    reference = {"loss": np.array(1.0)}
+    assert compare.compare_values(reference, {"loss": np.array(1.00005)}, "Peer x") == pytest.approx(5e-5)
+    with pytest.raises(compare.ResultMismatchError, match=message):
+        compare.compare_values(reference, values, "Peer x")
+
+
+@pytest.mark.parametrize("name", list(BENCHES))
+def test_every_case_names_peers_that_the_bench_has(name: str) -> None:
+    bench = load(BENCHES[name])
+    for case in bench.cases.values():
+        assert set(case.peers) | set(case.left_out) <= set(bench.peers)
+        assert not set(case.peers) & set(case.left_out)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the peers, about themselves
+@pytest.mark.parametrize(
+    ("module", "peer"),
+    [
+        *((simulator, peer) for peer in ("default.qubit", "lightning.qubit", "pyqtorch", "qiskit")),
+        *((qnn, peer) for peer in ("default.qubit", "lightning.qubit", "jax.jit", "qiskit")),
+    ],
+)
+def test_a_peer_computes_what_ours_does(module: object, peer: str) -> None:
+    bench: Bench = module.BENCH
+    for needed in bench.peers[peer].modules:
+        pytest.importorskip(needed)
+    expected, values = bench.ours("3,4")(), bench.peers[peer].prepare("3,4")()
+    assert float(np.abs(expected["gradient"].numpy()).max()) > 0.01  # else the comparison says nothing
+    compare.compare_values(
+        {name: np.array(value) for name, value in expected.items()},
+        {name: np.array(value) for name, value in values.items()},
+        peer,
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_micro_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pennylane = pytest.importorskip("qml.bench.peers.pennylane")
+    whole = pennylane.backprop(qnn.make_work("3,5"))()
+    monkeypatch.setattr(CircuitWork, "micro_batch", lambda *_: 2)
+    parts = pennylane.backprop(qnn.make_work("3,5"))()
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-6)  # float32 sums in another order
+
+
+def test_a_micro_batch_fits_the_limit_and_is_never_empty() -> None:
+    work = simulator.make_work("4,64")
+    assert work.micro_batch(1, 10 * 2**4) == 10
+    assert work.micro_batch(1, 1) == 1
+    assert work.micro_batch(1, 2**40) == 64
+
+
+def test_traffic_counts_products_and_bytes() -> None:
+    left, right = torch.ones(2, 3), torch.ones(3, 5)
+    assert measure_traffic(lambda: left @ right) == (2 * 2 * 3 * 5, 4 * (6 + 15 + 10))
+    complex_left = left.to(torch.complex64)
+    assert measure_traffic(lambda: complex_left @ complex_left.T)[0] == 8 * 2 * 3 * 2
+    assert measure_traffic(lambda: left.view(6)) == (0, 0)
+
+
+def test_the_summary_compares_with_the_fastest_torch_facing_peer() -> None:
+    peers = {
+        "a": Peer(lambda case: dict, (), "a"),
+        "b": Peer(lambda case: dict, (), "b"),
+        "jit": Peer(lambda case: dict, (), "jit", torch_facing=False),
+    }
+    bench = Bench("", lambda case: dict, peers, {"1": Case(tuple(peers))})
+    rows = [
+        a_row("1", "a", 1.0, 8.0),
+        a_row("1", "b", 1.0, 2.0),
+        a_row("1", "jit", 1.0, 1.0),
+        a_row("2", "a", 1.0, 8.0),
+        a_row("3", None, 1.0, None),
+    ]
+    assert summary(bench, rows) == [
+        "Against the fastest torch-facing peer: 4 times faster (geometric mean of 2 cases), "
+        "at least 2 times (case 1, b).",
+        "Against jit: 1 times faster (geometric mean of 1 cases), at least 1 times (case 1, jit).",
+    ]
+
+
+def test_a_line_has_the_columns_of_its_header() -> None:
+    beside, alone = a_row("8,512", "lightning.qubit", 1.25, 12345.6), a_row("785,64", None, 3.0, None)
+    assert len(line(beside)) == len(line(alone)) == len(header())
+    assert line(beside).split() == ["8,512", "lightning.qubit", "1.25", "12346", "9876x", "-", "-", "-", "-"]
+
+
+def test_json_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text("old")
+    write_json([a_row("1", "a", 1.0, 2.0)], path)
+    assert json.loads(path.read_text())[0]["peer"] == "a"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_every_circuit_peer_has_an_installation_name() -> None:
+    assert all(peer.install and peer.modules for peer in circuit_peers(simulator.make_work).values())
