@@ -44,6 +44,20 @@ def as_qubits(qubits: Sequence[int] | None, n_qubits: int) -> tuple[int, ...]:
     return result
 
 
+def require_shots(shots: Any) -> None:
+    """Refuse anything but a positive number of shots."""
+    if isinstance(shots, bool) or not isinstance(shots, int):
+        raise TypeError(f"Argument `shots` must be an int, but is {type(shots).__name__}.")
+    if shots < 1:
+        raise ValueError(f"Argument `shots` must be at least 1, but is {shots}.")
+
+
+def require_probabilities(values: Any, name: str) -> None:
+    """Refuse anything but two numbers in [0, 1]."""
+    if len(values) != 2 or not all(0.0 <= value <= 1.0 for value in values):
+        raise ValueError(f"Argument `{name}` must be two probabilities in [0, 1], but is {values!r}.")
+
+
 def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
     """Refuse data and weights of a wrong shape, dtype, device, or with NaN."""
     n_data, n_weights = circuit.n_data, circuit.n_weights

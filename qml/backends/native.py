@@ -12,6 +12,8 @@ from circuits import Circuit, Observable
 from qml.backends import _checks
 from qml.backends.protocol import Capabilities, Samples
 from qml.simulator import engine
+from qml.simulator.readout_error import flip_bits, noisy_observables, noisy_probabilities
+from qml.simulator.shots import as_bits, draw, trajectories
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Native:
             memory independent of depth; only once differentiable, and a second derivative raises. With `"auto"` and
             `"autograd"` derivatives of any order are right.
         representation: `"auto"`, `"state"` or `"density"` (needs 4**n numbers a sample).
+        readout_error: the probabilities, in [0, 1], that a qubit in 0 reads 1 and that a qubit in 1 reads 0, applied to
+            every qubit that is read; None for perfect read-out.
 
     Example:
         >>> import torch
@@ -38,10 +42,13 @@ class Native:
 
     method: Literal["auto", "autograd", "adjoint"] = "auto"
     representation: Literal["auto", "state", "density"] = "auto"
+    readout_error: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         _checks.require_choice(self.method, "method", ("auto", "autograd", "adjoint"))
         _checks.require_choice(self.representation, "representation", ("auto", "state", "density"))
+        if self.readout_error is not None:
+            _checks.require_probabilities(self.readout_error, "readout_error")
 
     @property
     def name(self) -> str:
@@ -66,6 +73,8 @@ class Native:
         _checks.require_inputs(circuit, data, weights)
         if not chosen or data.shape[0] == 0:
             return data.new_zeros(data.shape[0], len(chosen))
+        if self.readout_error is not None:
+            chosen = noisy_observables(chosen, self.readout_error)
         levels = self._levels(circuit)
         return engine.expectation(circuit, data, weights, chosen, levels=levels, method=self.method)
 
@@ -82,7 +91,8 @@ class Native:
         if data.shape[0] == 0:
             return data.new_zeros(0, 2 ** len(chosen))
         levels = self._levels(circuit)
-        return engine.probabilities(circuit, data, weights, chosen, levels=levels, method=self.method)
+        exact = engine.probabilities(circuit, data, weights, chosen, levels=levels, method=self.method)
+        return exact if self.readout_error is None else noisy_probabilities(exact, self.readout_error)
 
     def state(
         self, circuit: Circuit, data: Float[Tensor, "batch inputs"], weights: Float[Tensor, " weights"]
@@ -109,7 +119,24 @@ class Native:
         generator: torch.Generator | None = None,
     ) -> Samples:
         """Outcomes of `shots` runs; see `Backend.sample`."""
-        raise NotImplementedError
+        chosen = _checks.as_qubits(qubits, circuit.n_qubits)
+        _checks.require_inputs(circuit, data, weights)
+        _checks.require_shots(shots)
+        batch = data.shape[0]
+        if batch == 0:
+            empty = torch.zeros(0, shots, len(chosen), dtype=torch.int8, device=data.device)
+            return Samples(empty, empty.new_zeros(0, shots, circuit.n_bits))
+        if circuit.n_bits == 0:
+            with torch.no_grad():
+                exact = self.probabilities(circuit, data, weights, chosen)
+            bits = as_bits(draw(exact, shots, generator), len(chosen))
+            return Samples(bits, bits.new_zeros(batch, shots, 0))
+        final, record = trajectories(circuit, data, weights, shots, generator)
+        final = final[:, :, list(chosen)]
+        if self.readout_error is not None:
+            final = flip_bits(final, self.readout_error, generator)
+            record = flip_bits(record, self.readout_error, generator)
+        return Samples(final, record)
 
     def _levels(self, circuit: Circuit) -> int:
         if self.representation == "density":

@@ -29,6 +29,7 @@ try:
         Clbit,
         ControlledGate,
         ControlModifier,
+        Delay,
         Instruction,
         InverseModifier,
         ParameterExpression,
@@ -149,7 +150,9 @@ class _Writer:
                 self.add_gate(self.standard_gate(op), qubits, op.controls)
 
     def add_gate(self, gate: Any, qubits: list[int], controls: Sequence[int]) -> None:
-        self.target.append(gate.control(len(controls)) if controls else gate, [*controls, *qubits])
+        # annotated=False: built at once, and about a third shorter once transpiled than a deferred control.
+        written = gate.control(len(controls), annotated=False) if controls else gate
+        self.target.append(written, [*controls, *qubits])
 
     def add_phase(self, op: Operation, factor: float) -> None:
         phase = self.angle(op.angles[0], factor)
@@ -270,7 +273,7 @@ class _Reader:
         if kind in (library.PhaseGate, library.U1Gate):
             return [Step(gates.Phase(), tuple(qubits), angles=self.angles(op))]
         if kind in (library.UGate, library.U3Gate):
-            return [Step(gates.U3(), tuple(qubits), angles=self.angles(op))]
+            return [Step(gates.U3(), tuple(qubits), angles=self.angles(op)[:3])]
         if kind in (library.Barrier, library.IGate):
             return []
         if kind is library.UnitaryGate:
@@ -289,7 +292,7 @@ class _Reader:
         else:
             base, modifiers = op.base_gate, [ControlModifier(op.num_ctrl_qubits, op.ctrl_state)]
         result = self.instruction(base, qubits[len(qubits) - base.num_qubits :], [], pure=True)
-        if isinstance(op, library.CUGate):  # its base gate leaves out the fourth angle, a phase
+        if isinstance(base, library.UGate) and len(op.params) == 4:  # CUGate: the last angle is a phase
             result.append(Step(steps.GLOBAL_PHASE, angles=(self.angle(op.params[3]),)))
         end = len(qubits) - base.num_qubits
         for modifier in modifiers:
@@ -321,7 +324,7 @@ class _Reader:
         definition = None if getattr(op, "blocks", None) else getattr(op, "definition", None)
         if definition is not None:
             return self.circuit(definition, qubits, bits, pure=pure)
-        if hasattr(op, "to_matrix"):
+        if hasattr(op, "to_matrix") and not isinstance(op, Delay):
             return [steps.unitary_step(op.to_matrix(), qubits[::-1], label=op.label or op.name)]
         raise _refusal(op.name)
 

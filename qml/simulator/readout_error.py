@@ -1,0 +1,50 @@
+"""Classical errors of the read-out: a qubit in 0 reads 1 with probability p, a qubit in 1 reads 0 with probability q.
+
+A Pauli operator P that is read off a qubit (in its own basis) becomes (1 - p - q) P + (q - p).
+"""
+
+from functools import lru_cache
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from circuits import Observable
+
+Errors = tuple[float, float]
+
+
+@lru_cache(maxsize=256)
+def noisy_observables(observables: tuple[Observable, ...], errors: Errors) -> tuple[Observable, ...]:
+    """The observables whose exact expectation values are those of `observables` with read-out errors."""
+    return tuple(_noisy(observable, errors) for observable in observables)
+
+
+def _noisy(observable: Observable, errors: Errors) -> Observable:
+    p, q = errors
+    terms = []
+    for coefficient, factors in observable.terms:
+        for kept in product((True, False), repeat=len(factors)):
+            scale = coefficient
+            for keep in kept:
+                scale *= (1.0 - p - q) if keep else (q - p)
+            terms.append((scale, tuple(factor for factor, keep in zip(factors, kept, strict=True) if keep)))
+    return Observable(tuple(term for term in terms if term[0] != 0.0))
+
+
+def noisy_probabilities(probabilities: Tensor, errors: Errors) -> Tensor:
+    """Probabilities of what is read; (batch, 2**k) to the same."""
+    p, q = errors
+    confusion = probabilities.new_tensor([[1.0 - p, q], [p, 1.0 - q]])
+    shape = probabilities.shape
+    for k in range(shape[1].bit_length() - 1):
+        probabilities = torch.matmul(confusion, probabilities.reshape(-1, 2, shape[1] >> (k + 1))).reshape(shape)
+    return probabilities
+
+
+def flip_bits(bits: Tensor, errors: Errors, generator: torch.Generator | None) -> Tensor:
+    """Bits as they are read."""
+    p, q = errors
+    chance = torch.where(bits == 0, p, q)
+    flips = torch.rand(bits.shape, generator=generator, device=bits.device) < chance
+    return bits ^ flips.to(bits.dtype)
