@@ -1,4 +1,4 @@
-"""The command line: `qml compare TASK` and `qml bench NAME`. Everything heavy is imported inside the commands."""
+"""The command line: `qml compare TASK` and `qml bench NAME`; what is heavy is imported inside the commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

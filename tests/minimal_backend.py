@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from circuits import Circuit, Observable, Operation, data
 from circuits.gates import PauliRotation, Phase
@@ -70,9 +69,11 @@ class ShiftRule(torch.autograd.Function):
         return torch.from_numpy(oracle.expectation(circuit, *arrays(data, weights), observables)).to(data)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor, Tensor]:
         """The vector-Jacobian product, one use of a slot at a time."""
+        # torch's once_differentiable would not do: where `grad` is constant, it lets a second derivative be zero.
+        if torch.is_grad_enabled():
+            raise RuntimeError("OracleBackend is only once differentiable. Use Native(), which has any order.")
         inputs = arrays(*ctx.saved_tensors)
         gradients = [np.zeros_like(values) for values in inputs]
         for circuit, slot, frequency, order in uses_of_slots(ctx.circuit):

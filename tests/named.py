@@ -203,10 +203,6 @@ def complex_amplitudes_from_data() -> Circuit:
     return circuit.cx(0, 1).rx(weight(0), 2).cz(2, 1)
 
 
-def amplitudes_from_weights() -> Circuit:
-    return Circuit(3).prepare_slots([data(index) for index in range(1, 5)], (2, 1)).ry(data(0), 0).cx(1, 0).h(2)
-
-
 def shuffled_slots() -> Circuit:
     return Circuit(3).ry(data(2), 0).ry(data(0), 1).rx(weight(1), 2).cx(2, 0).rx(data(1), 1).cx(0, 1).rz(weight(0), 1).h(1)
 
@@ -296,7 +292,6 @@ BUILDERS: list[Callable[[], Circuit]] = [
     preparation_of_some_qubits,
     amplitudes_from_data,
     complex_amplitudes_from_data,
-    amplitudes_from_weights,
     shuffled_slots,
     resets,
     measurements,

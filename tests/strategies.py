@@ -34,7 +34,7 @@ CHANNELS: dict[str, Callable[[float], Any]] = {
 }
 NOISE_KINDS = (*CHANNELS, "depolarizing_2", "kraus")
 
-PREPARATIONS = ("constant", "data", "data_complex", "weight", "weight_complex")
+PREPARATIONS = ("constant", "data", "data_complex")
 
 SPECIAL_ANGLES = (0.0, np.pi / 2, np.pi, -np.pi, 2 * np.pi, -np.pi / 4)
 
@@ -168,9 +168,8 @@ def fill(circuit: Circuit, batch: int, random: np.random.Generator) -> tuple[np.
     weights = random.normal(scale=2.0, size=circuit.n_weights)
     for operation in circuit.operations:
         if operation.is_preparation and operation.slots:
-            values = data if operation.slots[0].kind == "data" else weights
             places = [slot.index for slot in operation.slots]
-            values[..., places] /= np.linalg.norm(values[..., places], axis=-1, keepdims=True)
+            data[:, places] /= np.linalg.norm(data[:, places], axis=1, keepdims=True)
     return data, weights
 
 
@@ -181,9 +180,8 @@ def _prepare(circuit: Circuit, preparation: Any, labels: dict[str, list[Any]], r
         amplitudes = random.normal(size=side) + 1j * random.normal(size=side)
         circuit.prepare(amplitudes / np.linalg.norm(amplitudes), qubits)
         return
-    kind, count = source.removesuffix("_complex"), 2 * side if source.endswith("_complex") else side
-    slots = [_numbered((kind, f"amplitude {index}"), labels) for index in range(count)]
-    circuit.prepare_slots(slots, qubits)
+    count = 2 * side if source == "data_complex" else side
+    circuit.prepare_slots([_numbered(("data", f"amplitude {index}"), labels) for index in range(count)], qubits)
 
 
 def _append(  # noqa: PLR0913

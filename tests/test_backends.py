@@ -290,9 +290,8 @@ def test_layer_trained_on_native_runs_unchanged_on_the_minimal_backend(name: str
 def test_minimal_backend_refuses_a_second_derivative() -> None:
     weights = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
     values = OracleBackend().expectation(Circuit(1).ry(weight(0), 0), torch.zeros(1, 0).double(), weights, [Z(0)])
-    (gradient,) = torch.autograd.grad(values.sum(), weights, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        gradient.sum().backward()
+    with pytest.raises(RuntimeError, match=r"only once differentiable.*Use Native\(\)"):
+        torch.autograd.grad(values.sum(), weights, create_graph=True)
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
@@ -311,8 +310,8 @@ NAN, INFINITY = float("nan"), float("inf")
         ((GOOD[0], torch.zeros(0)), ValueError, r"`weights` must have shape \(1,\).*has shape \(0,\)"),
         ((torch.full((3, 2), NAN), GOOD[1]), ValueError, "`data` must be finite"),
         ((GOOD[0], torch.tensor([INFINITY])), ValueError, "`weights` must be finite"),
-        ((GOOD[0].double(), GOOD[1]), TypeError, "both float32 or both float64.*torch.float64 and torch.float32"),
-        ((GOOD[0].bfloat16(), GOOD[1].bfloat16()), TypeError, "both float32 or both float64"),
+        ((GOOD[0].double(), GOOD[1]), TypeError, "both be float32 or both float64.*torch.float64 and torch.float32"),
+        ((GOOD[0].bfloat16(), GOOD[1].bfloat16()), TypeError, "both be float32 or both float64"),
     ],
 )
 def test_bad_inputs_are_refused(bad: tuple[Tensor, Tensor], error: type[Exception], message: str) -> None:
@@ -357,13 +356,10 @@ def test_bad_qubits_of_probabilities_are_refused(qubits: list[int]) -> None:
         Native().probabilities(CIRCUIT, *GOOD, qubits)
 
 
-@pytest.mark.parametrize("source", [data, weight])
-def test_amplitudes_that_are_not_normalised_are_refused(source: Any) -> None:
-    circuit = Circuit(1).prepare_slots([source(0), source(1)])
-    amplitudes = torch.tensor([0.6, 0.7])
-    inputs = (amplitudes[None], torch.zeros(0)) if source is data else (torch.zeros(1, 0), amplitudes)
+def test_amplitudes_that_are_not_normalised_are_refused() -> None:
+    circuit = Circuit(1).prepare_slots([data(0), data(1)])
     with pytest.raises(ValueError, match=r"norm 1.*differs from 1 by 0\.078"):
-        Native().expectation(circuit, *inputs, [Z(0)])
+        Native().expectation(circuit, torch.tensor([[0.6, 0.8], [0.6, 0.7]]), torch.zeros(0), [Z(0)])
 
 
 def test_slot_gaps_are_refused() -> None:

@@ -160,6 +160,7 @@ BAD_VALUES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Circuit(1).prepare_slots([data(0), data(1), data(2)]),
         r"`slots` must hold 2 \(real\) or 4 \(complex\) slots for 1 qubits, but holds 3",
     ),
+    "amplitudes from weights": (lambda: Circuit(1).prepare_slots([weight(0), data(0)]), "must hold data slots only"),
     "preparation of used qubits": (
         lambda: Circuit(2).h(1).prepare([1.0, 0.0], 1),
         r"still \|0>, but qubits \[1\] already have operations",

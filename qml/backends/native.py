@@ -61,6 +61,7 @@ class Native:
         order = 1 if self.method == "adjoint" else None
         return Capabilities(exact=True, shots=True, noise=True, mid_circuit=True, derivative_order=order)
 
+    @torch.compiler.disable  # the planner is Python: a compiled model runs it as it is, between its own graphs
     def expectation(
         self,
         circuit: Circuit,
@@ -78,6 +79,7 @@ class Native:
         levels = self._levels(circuit)
         return engine.expectation(circuit, data, weights, chosen, levels=levels, method=self.method)
 
+    @torch.compiler.disable
     def probabilities(
         self,
         circuit: Circuit,
@@ -108,6 +110,7 @@ class Native:
             return data.new_zeros(0, 2**circuit.n_qubits, dtype=data.dtype.to_complex())
         return engine.final_state(circuit, data, weights)
 
+    @torch.compiler.disable
     def sample(
         self,
         circuit: Circuit,

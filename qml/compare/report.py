@@ -13,7 +13,7 @@ from qml.compare.engine import Plan
 from qml.compare.figures import confusion_figure, curves_figure, metric_figure, to_data_uri
 from qml.compare.statistics import Row, summarise
 from qml.compare.store import write_atomically
-from qml.compare.table import best_mean, show_interval, verdict
+from qml.compare.table import EQUAL, best_mean, show_interval, verdict
 from qml.compare.task import Record, Section
 
 REPORT = "report.html"
@@ -95,7 +95,7 @@ def _row(row: Row, plan: Plan, best: float) -> dict[str, Any]:
         "mean": metric.show(row.estimate.mean),
         "interval": show_interval(row.estimate, metric),
         "seconds": f"{row.seconds:.2f} s",
-        "best": row.estimate.mean == best,
+        "best": abs(row.estimate.mean - best) < EQUAL,
     }
 
 

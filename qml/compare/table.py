@@ -8,6 +8,8 @@ from rich.table import Table
 from qml.compare.statistics import Estimate, Row, paired_difference, summarise
 from qml.compare.task import Metric, Model, Record
 
+EQUAL = 1e-12  # means that differ by rounding only
+
 
 def result_table(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> Table:
     """One row a model, the best mean in bold."""
@@ -26,7 +28,7 @@ def result_table(records: Sequence[Record], models: Mapping[str, Model], metric:
             metric.show(row.estimate.mean),
             show_interval(row.estimate, metric),
             f"{row.seconds:.2f} s",
-            style="bold" if row.estimate.mean == best else "",
+            style="bold" if abs(row.estimate.mean - best) < EQUAL else "",
         )
     return table
 
@@ -50,7 +52,7 @@ def verdict(records: Sequence[Record], models: Mapping[str, Model], metric: Metr
     """Who wins, in sentences: first the best, then each classical model against the first quantum one."""
     rows = {row.model: row for row in summarise(records, metric)}
     best = best_mean(list(rows.values()), metric)
-    winners = [models[name].title for name, row in rows.items() if row.estimate.mean == best]
+    winners = [models[name].title for name, row in rows.items() if abs(row.estimate.mean - best) < EQUAL]
     verb = "has" if len(winners) == 1 else "share"
     sentences = [f"{_join(winners)} {verb} the best mean: {metric.show(best)}."]
     quantum = next((name for name in rows if models[name].kind == "quantum" and models[name].settings), None)
@@ -74,8 +76,8 @@ def _against(
         f"{model.title} ({row.n_parameters} parameters)"
         for model, row in ((twin, twin_row), (quantum, quantum_row))
     ]
-    if lead.mean == 0.0 and (math.isnan(lead.low) or lead.low == lead.high):
-        return f"{named[0]} and {named[1]} reach the same on every seed."
+    if abs(lead.mean) < EQUAL:
+        return f"{named[0]} and {named[1]} are level."
     ahead, behind = named if lead.mean > 0 else reversed(named)
     amount = f"{100 * abs(lead.mean):.1f} points" if metric.percent else f"{abs(lead.mean):.3g}"
     if math.isnan(lead.low):

@@ -1,10 +1,13 @@
 """A plan with its tables as tensors, for one dtype and device."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from qml.simulator.fuse import register_table, reorder_table
 from qml.simulator.linear import Linear
@@ -82,11 +85,19 @@ class Compiled:
     device: torch.device
 
 
+@contextmanager
+def plain_tensors() -> Iterator[None]:
+    """Tables outlive the call that makes them, so they must not belong to its transform or its inference mode."""
+    with temporarily_clear_interpreter_stack(), torch.inference_mode(False):
+        yield
+
+
 def compile_plan(plan: Plan, *, dtype: torch.dtype, device: torch.device) -> Compiled:
     """The plan for real dtype `dtype` on `device`, made once and kept in the plan."""
     key = (dtype, device)
     if key not in plan.compiled:
-        plan.compiled[key] = _compile(plan, dtype, device)
+        with plain_tensors():
+            plan.compiled[key] = _compile(plan, dtype, device)
     return plan.compiled[key]
 
 
@@ -117,7 +128,8 @@ def readout_for(
     plan = compiled.plan
     key = ("readout", compiled.dtype, compiled.device, qubits, with_norm)
     if key not in plan.compiled:
-        plan.compiled[key] = _readout(compiled, qubits, with_norm)
+        with plain_tensors():
+            plan.compiled[key] = _readout(compiled, qubits, with_norm)
     return plan.compiled[key]
 
 

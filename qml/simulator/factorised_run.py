@@ -9,7 +9,7 @@ from torch import Tensor
 
 from circuits.gates import PAULIS
 from circuits.observables import PauliFactors
-from qml.simulator.compiled import Compiled, compile_plan
+from qml.simulator.compiled import Compiled, compile_plan, plain_tensors
 from qml.simulator.factorised import AXIS_BASES, FactorisedPlan, Pair
 from qml.simulator.initial import site_vectors
 from qml.simulator.program import Evaluated, as_tensor, fetch_for
@@ -85,7 +85,8 @@ class _Run:
             places = [program.places[node] for node in self.plan.sector_nodes[signs]]
             key = ("sector", signs, self.compiled.dtype, self.compiled.device)
             if key not in self.plan.plan.compiled:
-                self.plan.plan.compiled[key] = fetch_for(places, program.groups, self.compiled.device)
+                with plain_tensors():
+                    self.plan.plan.compiled[key] = fetch_for(places, program.groups, self.compiled.device)
             self.sectors[signs] = self.plan.plan.compiled[key](self.evaluated.values, self.compiled.dtype)
         return self.sectors[signs]
 

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from circuits import Circuit
-from circuits.classifier import majority_circuit, parity_circuit
+from circuits import Circuit, feature_maps
+from circuits.classifier import classifier_ansatz, majority_circuit, parity_ansatz, parity_circuit
 from qml.baselines import LogisticRegression, MLPClassifier, SineClassifier, hidden_size_for
 from qml.compare.figures import circuit_figure
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
@@ -31,9 +31,17 @@ CIRCUITS: dict[str, Callable[[int, tuple[int, ...]], Circuit]] = {
     "parity": parity_circuit,
     "majority": majority_circuit,
 }
-# Majority is learnt from small angles. Parity's gradient vanishes there (it is of the order of angle**3), so those are
-# spread over the whole period of the prediction.
-SPREAD = {"parity": math.pi / 4, "majority": 0.1}
+ANSATZES: dict[str, Callable[[int], Circuit]] = {
+    "parity": parity_ansatz,
+    "majority": partial(classifier_ansatz, pattern="z"),
+}
+FORMULAS = {
+    "parity": "The paper's parity circuit with free angles: <Y> = cos(2 sum_j theta_j bit_j)",
+    "majority": "One ZX gate a bit: <Y> = sin(2 sum_j theta_j z_j)",
+}
+# Majority is learnt from small angles. Parity's gradient vanishes there (it is of the order of angle**3), so its
+# angles are spread over the whole period of the prediction.
+SPREAD = {"parity": math.pi / 2, "majority": 0.1}
 SETTINGS = (  # of the models whose prediction lies in [-1, 1]
     Setting(0.1, "scaled logistic"),
     Setting(0.1, "Farhi-Neven"),
@@ -64,27 +72,6 @@ class BooleanSplit(Split):
     function: str
 
 
-class PhaseClassifier(nn.Module):
-    """The QNN of one layer of ZX gates with a constant bit: <Y_r> = sin(2 theta_c + 2 sum_j theta_j z_j).
-
-    The constant bit stands for the gate exp(i theta X_r) of the parity circuit.
-
-    Args:
-        n_bits: Bits a string.
-        spread: Initial angles are uniform in [-spread, spread].
-        generator: Source of the initial angles.
-    """
-
-    def __init__(self, n_bits: int, *, spread: float, generator: torch.Generator | None = None) -> None:
-        super().__init__()
-        self.qnn = QNNClassifier(n_bits + 1, "z", generator=generator)
-        nn.init.uniform_(self.qnn.weights, -spread, spread, generator=generator)
-
-    def forward(self, bits: Float[Tensor, "batch inputs"]) -> Float[Tensor, " batch"]:
-        """<Y_r> of strings of bits."""
-        return self.qnn(torch.cat([bits, bits.new_zeros(len(bits), 1)], dim=-1))
-
-
 def prepare(function: str, options: Options) -> Strings:
     """All strings of 8 bits."""
     return Strings(all_strings(N_BITS), function)
@@ -112,16 +99,16 @@ def models(function: str, options: Options) -> dict[str, Model]:
         "qnn": classifier(
             "QNN",
             "quantum",
-            f"One ZX gate a bit and one for a constant bit, {N_BITS + 1} angles.",
-            partial(_qnn, SPREAD[function]),
+            f"{FORMULAS[function]}, {N_BITS} angles.",
+            partial(_qnn, function),
             settings=SETTINGS,
             inspect=_angles,
         ),
         "sine": classifier(
             "Sine",
             "classical",
-            "sin(w x + b): the formula that the QNN computes, without a circuit.",
-            partial(_sine, SPREAD[function]),
+            "sin(w x + b) of the bits: the QNN's formula without a circuit.",
+            partial(_sine, function),
             settings=SETTINGS,
         ),
         "logistic": classical("Logistic regression", recipe="A weight a bit and a bias.", build=_logistic),
@@ -166,17 +153,21 @@ def _exact(split: BooleanSplit, seed: int, preset: Preset, on_step: OnStep) -> O
 
 def _angles(module: nn.Module, split: Split) -> dict[str, Any]:
     """The learnt angles, and the subset they should show."""
-    if not (isinstance(module, PhaseClassifier) and isinstance(split, BooleanSplit)):
-        raise TypeError("Argument `module` must be a PhaseClassifier on a BooleanSplit.")
-    return {"angles": module.qnn.weights.detach()[:N_BITS].tolist(), "subset": list(split.subset)}
+    if not (isinstance(module, QNNClassifier) and isinstance(split, BooleanSplit)):
+        raise TypeError("Argument `module` must be a QNNClassifier, and `split` a BooleanSplit.")
+    return {"angles": module.weights.tolist(), "subset": list(split.subset)}
 
 
-def _qnn(spread: float, split: Split, generator: torch.Generator) -> nn.Module:
-    return PhaseClassifier(N_BITS, spread=spread, generator=generator)
+def _qnn(function: str, split: Split, generator: torch.Generator) -> nn.Module:
+    circuit = Circuit(N_BITS + 1).compose(feature_maps.basis(N_BITS)).compose(ANSATZES[function](N_BITS))
+    model = QNNClassifier(N_BITS, circuit=circuit)
+    nn.init.uniform_(model.weights, -SPREAD[function], SPREAD[function], generator=generator)
+    return model
 
 
-def _sine(spread: float, split: Split, generator: torch.Generator) -> nn.Module:
-    return SineClassifier(N_BITS, spread=2 * spread, generator=generator)
+def _sine(function: str, split: Split, generator: torch.Generator) -> nn.Module:
+    """The read-out turns by twice the angle."""
+    return SineClassifier(N_BITS, spread=2 * SPREAD[function], generator=generator)
 
 
 def _logistic(split: Split, generator: torch.Generator) -> nn.Module:

@@ -30,9 +30,9 @@ QNN_SETTINGS = (
 # The product of 784 factors vanishes unless the angles stay small: papers' advice, small steps.
 WHOLE_QNN_SETTINGS = (
     Setting(0.0003, "scaled logistic"),
-    Setting(0.001, "Farhi-Neven"),
     Setting(0.0003, "Farhi-Neven"),
     Setting(0.0001, "scaled logistic"),
+    Setting(0.001, "Farhi-Neven"),
 )
 CLASSICAL_SETTINGS = (
     Setting(0.01),
@@ -188,7 +188,7 @@ DIGITS = Task(
     prepare=prepare,
     split=split,
     models=models,
-    presets={"full": Preset(10, 4, 60), "demo": Preset(5, 2, 30)},
+    presets={"full": Preset(10, 4, 40), "demo": Preset(5, 2, 30)},
     sections=sections,
     options={"resolution": (4, WHOLE)},
     labels=(str(NEGATIVE), str(POSITIVE)),
