@@ -31,7 +31,7 @@ class _Page(NamedTuple):
     left: float
     pitch: float
 
-    def height(self, block: int, row: float) -> float:
+    def height(self, block: int, row: int) -> float:
         return -(block * self.pitch + row * ROW_HEIGHT)
 
 

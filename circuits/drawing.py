@@ -52,9 +52,9 @@ class Layout:
 
 def draw(
     circuit: "Circuit",
-    output: Literal["text", "mpl"] = "text",
+    output: str = "text",
     *,
-    width: float | None = None,
+    width: float | int | None = None,
     max_operations: int | None = 500,
     max_qubits: int | None = 50,
 ) -> "str | Figure":

@@ -28,7 +28,7 @@ def basis(n_qubits: int) -> Circuit:
     return angle(n_qubits, axis="x")
 
 
-def basis_state(bits: Iterable[int]) -> Circuit:
+def basis_state(bits: Iterable[Any]) -> Circuit:
     """The constant basis state |bits>, X gates where a bit is 1; without a phase.
 
     Args:

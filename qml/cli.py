@@ -1,4 +1,4 @@
-"""The command line: `qml compare TASK` and `qml bench NAME`; what is heavy is imported inside the commands."""
+"""The command line: `qml compare TASK` and `qml bench NAME`. Heavy imports are inside the commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +56,10 @@ def compare(
     Ctrl-C stops it, and the same command goes on where it stopped.
     """
     console = Console()
-    with _one_line_errors():
+    folder = out or Path(
+        "runs", "-".join(str(part) for part in (task, resolution, preset) if part is not None)
+    )
+    with _one_line_errors(), _clean_stop(folder):
         from qml.compare import (
             LiveProgress,
             find_task,
@@ -67,37 +70,24 @@ def compare(
             write_report,
         )
 
-        options = {} if resolution is None else {"resolution": resolution}
-        folder = out or Path(
-            "runs", "-".join(str(part) for part in (task, resolution, preset) if part is not None)
-        )
         plan = make_plan(
             find_task(task),
             n_seeds=seeds,
             models=None if models is None else [name.strip() for name in models.split(",") if name.strip()],
             preset=preset,
-            options=options,
+            options={} if resolution is None else {"resolution": resolution},
             folder=folder,
         )
-        progress = LiveProgress(console)
-        try:
-            with progress:
-                records = run_plan(plan, progress)
-            with console.status("Writing the report"):
-                path = write_report(plan, records, folder)
-        except KeyboardInterrupt:
-            typer.echo(
-                f"Stopped with {progress.n_finished} of {len(plan.cells)} runs finished and kept in {folder}. "
-                "The same command goes on from here.",
-                err=True,
-            )
-            raise typer.Exit(INTERRUPTED) from None
-    console.print()
-    console.print(result_table(records, plan.models, plan.task.metric))
-    console.print()
-    for sentence in verdict(records, plan.models, plan.task.metric):
-        console.print(sentence, highlight=False)
-    console.print(f"\nReport: [bold]{escape(str(path))}[/]", highlight=False, soft_wrap=True)
+        with LiveProgress(console) as progress:
+            records = run_plan(plan, progress)
+        with console.status("Writing the report"):
+            path = write_report(plan, records, folder)
+        console.print()
+        console.print(result_table(records, plan.models, plan.task.metric))
+        console.print()
+        for sentence in verdict(records, plan.models, plan.task.metric):
+            console.print(sentence, highlight=False)
+        console.print(f"\nReport: [bold]{escape(str(path))}[/]", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -121,6 +111,18 @@ def _one_line_errors() -> Iterator[None]:
     """Show what was refused as one line, without the traceback that is only of use to us."""
     try:
         yield
-    except (ImportError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         typer.echo(f"qml: {error}", err=True)
         raise typer.Exit(REFUSED) from error
+
+
+@contextmanager
+def _clean_stop(folder: Path) -> Iterator[None]:
+    """End on Ctrl-C with a line that says what is kept, and the exit code that shells expect."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(
+            f"Stopped. Finished runs are kept in {folder}: the same command goes on from there.", err=True
+        )
+        raise typer.Exit(INTERRUPTED) from None

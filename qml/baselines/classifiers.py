@@ -1,6 +1,7 @@
 """The classical twins of the QNN classifier: logistic regression, small multi-layer perceptrons, a sine."""
 
 import math
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -84,7 +85,7 @@ class MLPClassifier(nn.Module):
         self.n_classes = _require_classes(n_classes)
         sizes = (n_inputs, *hidden_sizes, _n_outputs(n_classes))
         self.layers = nn.ModuleList(
-            _linear(size, next_size, device, dtype) for size, next_size in zip(sizes, sizes[1:], strict=False)
+            _linear(size, next_size, device, dtype) for size, next_size in pairwise(sizes)
         )
         self.reset_parameters(generator)
 
@@ -104,12 +105,13 @@ class MLPClassifier(nn.Module):
 class SineClassifier(nn.Module):
     """sin(w . x + b): what a QNN of commuting gates computes, written down without a circuit.
 
-    The read-out of one layer of ZX gates on bits is sin(2 sum_j theta_j z_j) (Farhi and Neven, arXiv 1802.06002, section 3),
-    so this model has the quantum one's whole inductive bias at none of its cost.
+    One layer of ZX gates on bits reads out sin(2 sum_j theta_j z_j) (Farhi and Neven, arXiv 1802.06002), so this
+    model assumes about its data what that quantum one does.
 
     Args:
         n_inputs: Features a sample.
-        spread: Initial weights and bias are uniform in [-spread, spread].
+        spread: Initial weights are uniform in [-spread, spread].
+        phase: Initial bias; pi/2 makes a cosine.
         device: Where the parameters live.
         dtype: Their type.
         generator: Source of the initial weights; None takes torch's own.
@@ -126,19 +128,20 @@ class SineClassifier(nn.Module):
         n_inputs: int,
         *,
         spread: float,
+        phase: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.spread = spread
+        self.spread, self.phase = spread, phase
         self.linear = _linear(n_inputs, 1, device, dtype)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the initial weights anew."""
         nn.init.uniform_(self.linear.weight, -self.spread, self.spread, generator=generator)
-        nn.init.uniform_(self.linear.bias, -self.spread, self.spread, generator=generator)
+        nn.init.constant_(self.linear.bias, self.phase)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch"]:
         """Predictions for `inputs`."""
@@ -162,7 +165,7 @@ def _linear(
     n_inputs: int, n_outputs: int, device: torch.device | str | None, dtype: torch.dtype | None
 ) -> nn.Linear:
     """An affine map without initial values: nn.Linear alone would draw from torch's global generator."""
-    return nn.utils.skip_init(nn.Linear, n_inputs, n_outputs, device=device or "cpu", dtype=dtype)
+    return nn.Linear(n_inputs, n_outputs, device="meta", dtype=dtype).to_empty(device=device or "cpu")
 
 
 def _reset(layer: nn.Module, generator: torch.Generator | None) -> None:

@@ -60,7 +60,15 @@ def write_json(rows: Sequence[Row], path: Path) -> None:
     temporary.replace(path)
 
 
-COLUMNS = {"ours ms": 9, "peer ms": 9, "ratio": 8, "first ms": 10, "peer first": 11, "matmul": 8, "memory": 8}
+COLUMNS = {
+    "ours ms": 10,
+    "peer ms": 10,
+    "ratio": 9,
+    "first ms": 10,
+    "peer first": 12,
+    "matmul": 10,
+    "memory": 10,
+}
 
 
 def header() -> str:
@@ -106,8 +114,8 @@ def _mean_line(name: str, rows: Sequence[Row]) -> str:
     mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
     worst = min(rows, key=lambda row: row.ratio or math.inf)
     return (
-        f"Against {name}: {mean:.3g} times faster (geometric mean of {len(ratios)} cases), "
-        f"at least {worst.ratio:.3g} times (case {worst.case}, {worst.peer})."
+        f"Against {name}: {_number(mean)} times faster (geometric mean of {len(ratios)} cases), "
+        f"at least {_number(worst.ratio)} times (case {worst.case}, {worst.peer})."
     )
 
 
@@ -118,4 +126,4 @@ def _number(value: float | None, unit: str = "") -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.3g}%"
+    return "-" if value is None else f"{100 * value:.2g}%"

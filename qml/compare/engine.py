@@ -118,7 +118,8 @@ def make_plan(
         if name not in task.options:
             known = ", ".join(f"`{option}`" for option in task.options) or "no options"
             raise ValueError(
-                f"Argument `{name}` must be left out for task {task.name!r}, which has {known}, but is {value!r}."
+                f"Argument `{name}` must be left out for task {task.name!r}, which has {known}, but is "
+                f"{value!r}."
             )
         _require_one_of(value, task.options[name], name)
         chosen[name] = value
@@ -165,7 +166,7 @@ def run_plan(plan: Plan, listener: Listener | None = None) -> list[Record]:
     return [finished[cell] for cell in plan.cells]
 
 
-def _plain(setting: Any) -> Any:
+def _plain(setting: object) -> object:
     return asdict(setting) if is_dataclass(setting) and not isinstance(setting, type) else setting
 
 

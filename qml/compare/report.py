@@ -64,15 +64,16 @@ def _common_sections(plan: Plan, records: Sequence[Record]) -> list[Section]:
     sections = [
         Section(
             metric.title,
-            f"Each small point is one seed: its own split and its own initial weights, the same split for every "
-            f"model. The large point is the mean over {len(plan.seeds)} seeds, the bar its 95 % interval by "
-            "Student's t. The test part was looked at once, when settings and stopping epoch were chosen.",
+            "Each small point is one seed: its own split and its own initial weights, the same split for "
+            f"every model. The large point is the mean over {len(plan.seeds)} seeds, the bar its 95 % "
+            "interval by Student's t. The test part was looked at once, when settings and stopping epoch "
+            "were chosen.",
             metric_figure(records, models, metric),
         ),
         Section(
             "Learning curves",
-            "Mean over seeds, and the range as a band, of the setting that the validation part chose. Models may "
-            "be trained on different losses, whose values do not compare.",
+            "Mean over seeds, and the range as a band, of the setting that the validation part chose. "
+            "Models may be trained on different losses, whose values do not compare.",
             curves_figure(records, models),
         ),
         Section(

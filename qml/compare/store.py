@@ -149,6 +149,6 @@ def _difference(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
 
 def _refusal(folder: Path, what: str) -> str:
     return (
-        f"Argument `out` must be a new folder or one of this very comparison, but {folder} holds results of {what}. "
-        "Name another folder with --out, or repeat the settings of that one."
+        f"Argument `out` must be a new folder or one of this very comparison, but {folder} holds results "
+        f"of {what}. Name another folder with --out, or repeat the settings of that one."
     )

@@ -20,7 +20,8 @@ from qml.nn.losses import farhi_neven_loss, logistic_loss
 BATCH_SIZE = 32
 Build = Callable[[Split, torch.Generator], nn.Module]
 Inspect = Callable[[nn.Module, Split], dict[str, Any]]
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+Loss = Callable[[Tensor, Tensor], Tensor]
+LOSSES: dict[str, Loss] = {
     "Farhi-Neven": farhi_neven_loss,
     "logistic": partial(logistic_loss, scale=1.0),  # of logits
     "scaled logistic": partial(logistic_loss, scale=4.0),  # of predictions in [-1, 1]: logits in [-4, 4]
@@ -90,8 +91,8 @@ def fit_classifier(
 ) -> Outcome:
     """Train once a setting, keep the best on the validation part, and test that one.
 
-    The epoch with the highest validation accuracy is kept; ties go to the higher training accuracy, then to the lower
-    validation loss. Between settings the same, where ties go to the higher mean over all epochs at last.
+    The epoch with the highest validation accuracy is kept; ties go to the higher training accuracy, then to
+    the lower validation loss. The same between settings, where the last tie goes to the higher mean over epochs.
     """
     started = time.perf_counter()
     tried = settings[: preset.n_settings]
@@ -161,7 +162,7 @@ def train_run(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep torch to one thread inside: matrices this small lose more by waiting for a second one than they gain."""
+    """Keep torch to one thread inside: matrices this small lose more to a second one than they gain."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -189,7 +190,7 @@ def confusion(module: nn.Module, data: Dataset) -> list[list[int]]:
 def _train_epoch(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
-    loss_function: Any,
+    loss_function: Loss,
     data: Dataset,
     generator: torch.Generator,
 ) -> tuple[float, float]:

@@ -15,7 +15,8 @@ def all_strings(n_bits: int) -> Float[Tensor, "batch inputs"]:
     """
     if not 1 <= n_bits <= MAX_BITS:
         raise ValueError(
-            f"Argument `n_bits` must lie in 1..{MAX_BITS}, but is {n_bits}. Sample strings of more bits instead."
+            f"Argument `n_bits` must lie in 1..{MAX_BITS}, but is {n_bits}. Sample strings of more bits "
+            "instead."
         )
     shifts = torch.arange(n_bits - 1, -1, -1)
     return ((torch.arange(2**n_bits)[:, None] >> shifts) & 1).to(torch.float32)
@@ -42,7 +43,7 @@ def subset_majority(bits: Float[Tensor, "batch inputs"], subset: tuple[int, ...]
     """
     if len(subset) % 2 == 0:
         raise ValueError(
-            f"Argument `subset` must hold an odd number of bits, but holds {len(subset)}. A tie has no majority: "
-            "add or remove a bit."
+            f"Argument `subset` must hold an odd number of bits, but holds {len(subset)}. A tie has no "
+            "majority: add or remove a bit."
         )
     return torch.sign((1.0 - 2.0 * bits[:, list(subset)]).sum(-1))

@@ -1,7 +1,6 @@
 """Inputs with their labels, and the three parts that a comparison needs."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Int, Shaped
@@ -82,7 +81,7 @@ def split_dataset(data: Dataset, *, seed: int, test: float = 0.2, validation: fl
     return Split(train, held_out, tested)
 
 
-def _require_share(share: Any, name: str) -> None:
+def _require_share(share: float, name: str) -> None:
     if not 0.0 < share < 1.0:
         raise ValueError(
             f"Argument `{name}` must be a share in (0, 1), but is {share}. Pass for example 0.2."

@@ -36,8 +36,8 @@ def single_spins(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "
     n_qubits = n_amplitudes.bit_length() - 1
     if n_amplitudes != 2**n_qubits:
         raise ValueError(
-            f"Argument `states` must have shape (batch, 2**n_qubits), but has shape {(batch, n_amplitudes)}. Pad the "
-            "amplitudes with zeros up to a power of two."
+            "Argument `states` must have shape (batch, 2**n_qubits), but has shape "
+            f"{(batch, n_amplitudes)}. Pad the amplitudes with zeros up to a power of two."
         )
     paulis = PAULIS.to(states)
     split = [states.reshape(batch, 2**qubit, 2, -1) for qubit in range(n_qubits)]
@@ -61,7 +61,7 @@ def spin_projection(
     spins = single_spins(states)
     if len(axes) != spins.shape[1]:
         raise ValueError(
-            f"Argument `axes` must hold one axis for each of {spins.shape[1]} qubits, but holds {len(axes)}. Pass as "
-            "many axes as the states have qubits."
+            f"Argument `axes` must hold one axis for each of {spins.shape[1]} qubits, but holds "
+            f"{len(axes)}. Pass as many axes as the states have qubits."
         )
     return (spins * axes).sum((-2, -1))

@@ -203,12 +203,10 @@ class _StepMaker:
         return DataStep(left, len(linear.constant), as_tensor(np.stack(parts), dtype, self.device), reference)
 
     def _permutation(self, step: PlannedStep) -> Permutation:
-        table = np.arange(self.levels**self.plan.n_sites)
-        for linear in step.block.maps:
-            table = table[register_table(linear, step.layout, self.levels)]
-        return Permutation(
-            torch.as_tensor(table, device=self.device), torch.as_tensor(np.argsort(table), device=self.device)
-        )
+        table = register_table(step.block.maps, step.layout, self.levels)
+        inverse = np.empty_like(table)
+        inverse[table] = np.arange(len(table))
+        return Permutation(torch.as_tensor(table, device=self.device), torch.as_tensor(inverse, device=self.device))
 
     def _move(self, step: PlannedMove) -> Move:
         """Runs of sites that stay neighbours move as one digit."""

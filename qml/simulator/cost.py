@@ -4,21 +4,32 @@ Only ratios matter: the planner takes the cheapest variant. The rates were measu
 shapes that occur (a small square matrix times a long state); half the rate holds for float64 in every row alike.
 """
 
-from qml.simulator.fuse import FusedBlock
+from qml.simulator.fuse import FusedBlock, gathered
 
 # GFLOP/s of a (side x side) @ (side x long) product, and GB/s of a pass over the state that stays near the caches
-RATES = {2: 14.0, 4: 30.0, 8: 50.0, 16: 75.0, 32: 90.0, 64: 95.0}
-TOP_RATE = 95.0
+RATES = {2: 14.0, 4: 30.0, 8: 50.0, 16: 75.0, 32: 75.0, 64: 80.0}
+TOP_RATE = 80.0
 BANDWIDTH = 25.0
-GATHER_NS = 6.0  # one row of an index table
+GATHER_NS = 2.5  # one row of an index table
+TRANSPOSE_PASSES = 3.0  # a move of sites, in ordinary passes over the state
 CALL_NS = 4000.0  # one tensor operation
 BYTES = {True: 4, False: 8}
 
 
-def blocks_cost(blocks: list[FusedBlock], *, n_sites: int, levels: int, batch: int, real: bool) -> float:
+def blocks_cost(
+    blocks: list[FusedBlock], layout: tuple[int, ...], *, levels: int, batch: int, real: bool
+) -> float:
     """Estimated nanoseconds of one forward pass through the blocks and of building their matrices."""
-    size = float(levels) ** n_sites * batch
-    return sum(_block_cost(block, size, levels, batch, real) for block in blocks)
+    size = float(levels) ** len(layout) * batch
+    total = 0.0
+    for block in blocks:
+        total += _block_cost(block, size, levels, batch, real)
+        if block.kind not in ("permutation", "controlled"):
+            new = gathered(layout, block.sites)
+            if new != layout:
+                total += CALL_NS + TRANSPOSE_PASSES * 2 * size * BYTES[real] / BANDWIDTH
+                layout = new
+    return total
 
 
 def _block_cost(block: FusedBlock, size: float, levels: int, batch: int, real: bool) -> float:

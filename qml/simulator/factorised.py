@@ -6,9 +6,11 @@ of sectors of a product over the spokes of <z_j| V_j(s)^dagger P_j V_j(s') |z_j>
 The classifier of Farhi and Neven (arXiv:1802.06002) with gates exp(i theta P_j X_r) is of this form at any n.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from qml.simulator.readout import Terms
 MIN_QUBITS = 6  # below, a state vector is as quick
 MAX_HUBS = 6
 Axis = Literal["X", "Y", "Z"]
+T = TypeVar("T")
 
 # columns: the +1 and the -1 eigenvector of each axis
 AXIS_BASES = {
@@ -73,14 +76,15 @@ def find_factorised(circuit: Circuit, request: Request) -> FactorisedPlan | None
     if any(not op.is_unitary or _n_active(op) > 2 for op in circuit.operations):
         return None
     _, maps = linear_maps(circuit, 2)
-    maps = [_without_identity(linear) for linear in maps]
+    memo = _Memo()
+    maps = [_without_identity(linear, memo) for linear in maps]
     if request.shared_data:
         maps = [with_shared_slot(linear, circuit.n_weights) for linear in maps]
-    hubs = _find_hubs(maps, circuit.n_qubits)
+    hubs = _find_hubs(maps, circuit.n_qubits, memo)
     if hubs is None:
         return None
     parts = _split(maps, hubs)
-    return None if parts is None else _build(circuit, request, hubs, parts)
+    return None if parts is None else _build(circuit, request, hubs, parts, memo)
 
 
 def _n_active(operation: object) -> int:
@@ -89,16 +93,36 @@ def _n_active(operation: object) -> int:
     return len(qubits) if pauli is None else len(qubits) - pauli.count("I")
 
 
-def _without_identity(linear: Linear) -> Linear:
+class _Memo:
+    """What is known of matrices, by the kind of their map: a circuit has thousands of gates and a few kinds."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple, object] = {}
+
+    def __call__(self, key: tuple, linear: Linear, make: Callable[[], T]) -> T:
+        if linear.kind is None:
+            return make()
+        full = (linear.kind, *key)
+        if full not in self._known:
+            self._known[full] = make()
+        return self._known[full]  # pyright: ignore[reportReturnType]
+
+
+def _without_identity(linear: Linear, memo: _Memo) -> Linear:
     """A two-site map that leaves one of its sites alone, as a one-site map."""
     if len(linear.sites) != 2:
         return linear
+    idle, reduced = memo(("idle",), linear, lambda: _idle_site(linear))
+    return linear if idle is None else _from_parts(linear, (linear.sites[1 - idle],), reduced)
+
+
+def _idle_site(linear: Linear) -> tuple[int | None, list[np.ndarray]]:
     for k in range(2):
         reduced = [_trace_out(part, k) for part in _parts(linear)]
         back = [np.kron(r, PAULIS["I"]) if k == 1 else np.kron(PAULIS["I"], r) for r in reduced]
         if all(np.abs(a - b).max() < NEGLIGIBLE for a, b in zip(back, _parts(linear), strict=True)):
-            return _from_parts(linear, (linear.sites[1 - k],), reduced)
-    return linear
+            return k, reduced
+    return None, []
 
 
 def _trace_out(matrix: np.ndarray, place: int) -> np.ndarray:
@@ -120,7 +144,7 @@ def _from_parts(linear: Linear, sites: tuple[int, ...], parts: list[np.ndarray])
 # --- finding hubs -----------------------------------------------------------------------------------------------------
 
 
-def _find_hubs(maps: list[Linear], n_qubits: int) -> dict[int, Axis] | None:
+def _find_hubs(maps: list[Linear], n_qubits: int, memo: _Memo) -> dict[int, Axis] | None:
     """The smaller side of each two-coloured component whose qubits are diagonal in one axis throughout."""
     neighbours: dict[int, set[int]] = {qubit: set() for qubit in range(n_qubits)}
     axes: dict[int, set[str]] = {qubit: set("XYZ") for qubit in range(n_qubits)}
@@ -130,7 +154,7 @@ def _find_hubs(maps: list[Linear], n_qubits: int) -> dict[int, Axis] | None:
             neighbours[first].add(second)
             neighbours[second].add(first)
             for k, qubit in enumerate(linear.sites):
-                axes[qubit] &= _axes(linear, k)
+                axes[qubit] &= memo(("axes", k), linear, partial(_axes, linear, k))
     hubs: dict[int, Axis] = {}
     seen: set[int] = set()
     for qubit in range(n_qubits):
@@ -216,16 +240,21 @@ def _is_diagonal(matrix: np.ndarray, axis: Axis) -> bool:
     return bool(abs(turned[0, 1]) < NEGLIGIBLE * 10 and abs(turned[1, 0]) < NEGLIGIBLE * 10)
 
 
-def _sector_map(linear: Linear, hubs: dict[int, Axis], sector: dict[int, int]) -> Linear:
+def _sector_map(linear: Linear, hubs: dict[int, Axis], sector: dict[int, int], memo: _Memo) -> Linear:
     """A coupling as it acts on its spoke while the hub is in a sector; one-site maps as they are."""
     if len(linear.sites) == 1:
         return linear
     hub = next(site for site in linear.sites if site in hubs)
     spoke = next(site for site in linear.sites if site not in hubs)
-    vector = AXIS_BASES[hubs[hub]][:, sector[hub]]
-    pattern = "a,abcd,c->bd" if linear.sites[0] == hub else "b,abcd,d->ac"
-    parts = [np.einsum(pattern, vector.conj(), part.reshape(2, 2, 2, 2), vector) for part in _parts(linear)]
+    place, axis, sign = linear.sites.index(hub), hubs[hub], sector[hub]
+    parts = memo(("sector", place, axis, sign), linear, lambda: _sector_parts(linear, place, axis, sign))
     return _from_parts(linear, (spoke,), parts)
+
+
+def _sector_parts(linear: Linear, place: int, axis: Axis, sign: int) -> list[np.ndarray]:
+    vector = AXIS_BASES[axis][:, sign]
+    pattern = "a,abcd,c->bd" if place == 0 else "b,abcd,d->ac"
+    return [np.einsum(pattern, vector.conj(), part.reshape(2, 2, 2, 2), vector) for part in _parts(linear)]
 
 
 def _phase_map(linear: Linear, axis: Axis, sector: int) -> Linear:
@@ -234,14 +263,16 @@ def _phase_map(linear: Linear, axis: Axis, sector: int) -> Linear:
     return _from_parts(linear, linear.sites, parts)
 
 
-def _build(circuit: Circuit, request: Request, hubs: dict[int, Axis], parts: _Parts) -> FactorisedPlan:
+def _build(
+    circuit: Circuit, request: Request, hubs: dict[int, Axis], parts: _Parts, memo: "_Memo"
+) -> FactorisedPlan:
     expressions = Expressions()
     hub_list = tuple(sorted(hubs))
     spokes = tuple(qubit for qubit in range(circuit.n_qubits) if qubit not in hubs)
     known: dict[tuple, int] = {}
     sector_nodes = {
         signs: [
-            _spoke_node(expressions, spoke, parts.middles.get(spoke, []), hubs, dict(zip(hub_list, signs, strict=True)), known)
+            _spoke_node(expressions, spoke, parts.middles.get(spoke, []), hubs, dict(zip(hub_list, signs, strict=True)), known, memo)
             for spoke in spokes
         ]
         for signs in product((0, 1), repeat=len(hub_list))
@@ -285,11 +316,12 @@ def _spoke_node(
     hubs: dict[int, Axis],
     sector: dict[int, int],
     known: dict[tuple, int],
+    memo: _Memo,
 ) -> int:
     met = tuple((site, sector[site]) for linear in maps for site in linear.sites if site in hubs)
     key = (spoke, tuple(sorted(set(met))))
     if key not in known:
-        reduced = [_sector_map(linear, hubs, sector) for linear in maps]
+        reduced = [_sector_map(linear, hubs, sector, memo) for linear in maps]
         known[key] = block_expression(expressions, reduced, (spoke,), 2)
     return known[key]
 

@@ -177,21 +177,58 @@ def reorder_table(old: tuple[int, ...], new: tuple[int, ...], levels: int) -> np
     return index.transpose([old.index(site) for site in new]).reshape(-1)
 
 
-def register_table(linear: Linear, layout: tuple[int, ...], levels: int) -> np.ndarray:
-    """The rows to gather in the whole register, its sites in the order `layout`, for a map that permutes."""
+def gathered(layout: tuple[int, ...], sites: list[int]) -> tuple[int, ...]:
+    """The layout in which `sites` are neighbours: as it is where they are, else they come to the front."""
+    places = sorted(layout.index(site) for site in sites)
+    if places[-1] - places[0] == len(places) - 1:
+        return layout
+    chosen = tuple(layout[place] for place in places)
+    return chosen + tuple(site for site in layout if site not in chosen)
+
+
+def register_table(maps: list[Linear], layout: tuple[int, ...], levels: int) -> np.ndarray:
+    """The rows to gather in the whole register, its sites in the order `layout`, for maps that permute, one after another.
+
+    CX, SWAP and X act on the bits of the index as affine maps over GF(2), and so does any product of them: only its
+    values at 0 and at the single bits are followed, and the table is doubled up from those.
+    """
+    n_sites = len(layout)
+    if levels == 2 and all(_is_affine(linear) for linear in maps):
+        seeds = np.array([0] + [1 << bit for bit in range(n_sites)])
+        for linear in reversed(maps):
+            seeds = _source_rows(seeds, linear, layout, levels)
+        table = seeds[:1]
+        for column in seeds[1:]:
+            table = np.concatenate([table, table ^ (column ^ seeds[0])])
+        return table
+    table = np.arange(levels**n_sites)
+    for linear in reversed(maps):
+        table = _source_rows(table, linear, layout, levels)
+    return table
+
+
+def _source_rows(rows: np.ndarray, linear: Linear, layout: tuple[int, ...], levels: int) -> np.ndarray:
+    """Where the content of each row comes from."""
     table = linear.table
     if table is None:
         raise ValueError("Only a permutation has an index table.")
-    n_sites = len(layout)
-    places = [n_sites - 1 - layout.index(site) for site in linear.sites]  # exponent of each site's digit
-    index = np.arange(levels**n_sites)
-    digits = [(index // levels**place) % levels for place in places]
-    local = np.zeros_like(index)
+    places = [len(layout) - 1 - layout.index(site) for site in linear.sites]  # exponent of each site's digit
+    digits = [(rows // levels**place) % levels for place in places]
+    local = np.zeros_like(rows)
     for digit in digits:
         local = local * levels + digit
-    source = table[local]
-    result = index.copy()
+    source, result = table[local], rows.copy()
     for k, (place, digit) in enumerate(zip(places, digits, strict=True)):
         new_digit = (source // levels ** (len(places) - 1 - k)) % levels
         result += (new_digit - digit) * levels**place
     return result
+
+
+def _is_affine(linear: Linear) -> bool:
+    table = linear.table
+    if table is None:
+        return False
+    built = table[:1]
+    for bit in range(len(table).bit_length() - 1):
+        built = np.concatenate([built, built ^ (table[1 << bit] ^ table[0])])
+    return bool(np.array_equal(built, table))

@@ -9,6 +9,7 @@ Every map has the form
 with constant matrices and a few frequencies f.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -46,6 +47,7 @@ class Linear:
         terms: (frequency, cosine matrix, sine matrix) of every frequency; empty for a constant map.
         slot: where the angle comes from; None for a constant map.
         controls: further two-level sites that must read 1 (only for gates too wide to be held as a matrix).
+        kind: equal for maps with equal matrices; None where that is not known.
     """
 
     sites: tuple[int, ...]
@@ -53,6 +55,7 @@ class Linear:
     terms: tuple[tuple[float, np.ndarray, np.ndarray], ...] = ()
     slot: Slot | None = None
     controls: tuple[int, ...] = ()
+    kind: Hashable = None
 
     @property
     def all_sites(self) -> tuple[int, ...]:
@@ -114,11 +117,12 @@ def _two_level(operation: Operation) -> list[Linear]:
 
 def _unitary_map(gate: Gate, sites: tuple[int, ...], angles: tuple, n_controls: int) -> Linear:
     if not angles:
-        return Linear(sites, gate_matrix(gate, (), n_controls))  # pyright: ignore[reportArgumentType]
+        return Linear(sites, gate_matrix(gate, (), n_controls), kind=(gate, n_controls))  # pyright: ignore[reportArgumentType]
     form = trigonometric_form(gate, n_controls)  # pyright: ignore[reportArgumentType]
     if not isinstance(angles[0], Slot):
         return Linear(sites, form.matrix(angles[0]))
-    return Linear(sites, form.constant, ((form.frequency, form.cosine, form.sine),), angles[0])
+    terms = ((form.frequency, form.cosine, form.sine),)
+    return Linear(sites, form.constant, terms, angles[0], kind=(gate, n_controls))
 
 
 def _ladder(operation: Operation) -> list[Operation]:

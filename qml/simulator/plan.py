@@ -5,14 +5,14 @@ sample), never on angles. Planning takes milliseconds; it is pure Python and Num
 """
 
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from circuits import Circuit, Slot
 from qml.simulator.cost import blocks_cost
 from qml.simulator.expressions import Expressions
-from qml.simulator.fuse import FusedBlock, block_expression, fuse, split_prefix
+from qml.simulator.fuse import FusedBlock, block_expression, fuse, gathered, split_prefix
 from qml.simulator.heisenberg import absorb_tail
 from qml.simulator.linear import Linear, Preparation, linear_maps
 from qml.simulator.readout import Terms
@@ -125,7 +125,7 @@ def make_plan(circuit: Circuit, request: Request) -> Plan:
     expressions = Expressions()
     singles = [site for site in range(circuit.n_qubits) if site not in taken]
     layout = tuple(singles) + tuple(site for preparation in preparations for site in preparation.sites)
-    blocks = _best_blocks(rest, circuit.n_qubits, request, is_real=is_real or levels == 4)
+    blocks = _best_blocks(rest, layout, request, is_real=is_real or levels == 4)
     steps, final_layout = _place(blocks, layout, expressions, levels)
     return Plan(
         request=request,
@@ -147,7 +147,7 @@ def with_shared_slot(linear: Linear, n_weights: int) -> Linear:
     slot = linear.slot
     if slot is None or slot.kind == "weight":
         return linear
-    return Linear(linear.sites, linear.constant, linear.terms, Slot("weight", n_weights + slot.index), linear.controls)
+    return replace(linear, slot=Slot("weight", n_weights + slot.index))
 
 
 def _is_complex(preparation: Preparation) -> bool:
@@ -173,17 +173,15 @@ def chain_nodes(expressions: Expressions, site: int, maps: list[Linear], levels:
     return result
 
 
-def _best_blocks(maps: list[Linear], n_sites: int, request: Request, *, is_real: bool) -> list[FusedBlock]:
-    best, best_cost = [], float("inf")
+def _best_blocks(maps: list[Linear], layout: tuple[int, ...], request: Request, *, is_real: bool) -> list[FusedBlock]:
+    best, best_cost, n_sites = [], float("inf"), len(layout)
     limit = min(MAX_BLOCK_SITES[request.levels], max(n_sites, 1))
     for absorb in (True, False):
         if not absorb and n_sites > MAX_TABLE_SITES[request.levels]:
             continue
         for max_sites in range(1 if request.levels == 4 else 2, max(limit, 2) + 1):
             blocks = fuse(maps, max_sites=max_sites, absorb_permutations=absorb)
-            cost = blocks_cost(
-                blocks, n_sites=n_sites, levels=request.levels, batch=request.batch, real=is_real
-            )
+            cost = blocks_cost(blocks, layout, levels=request.levels, batch=request.batch, real=is_real)
             if cost < best_cost:
                 best, best_cost = blocks, cost
     return best
@@ -201,12 +199,11 @@ def _place(
                 node = block_expression(expressions, block.maps, block.maps[0].sites, levels)
             steps.append(PlannedStep(block, layout, 0, node))
             continue
-        places = sorted(layout.index(site) for site in block.sites)
-        if places[-1] - places[0] != len(places) - 1:
-            chosen = tuple(layout[place] for place in places)
-            new = chosen + tuple(site for site in layout if site not in chosen)
+        new = gathered(layout, block.sites)
+        if new != layout:
             steps.append(PlannedMove(layout, new))
-            layout, places = new, list(range(len(places)))
+            layout = new
+        places = sorted(layout.index(site) for site in block.sites)
         node = None
         if block.kind == "shared":
             order = layout[places[0] : places[-1] + 1]

@@ -161,16 +161,17 @@ def state_readout(
 
 def _string_phases(factors: PauliFactors, place: dict[int, int], n_sites: int) -> tuple[int, np.ndarray]:
     """(P x)_i = phase_i x_{i ^ mask}."""
-    index, mask = np.arange(2**n_sites), 0
-    phases = np.ones(2**n_sites, dtype=complex)
-    for site, letter in factors:
-        bit = (index >> place[site]) & 1
+    mask, letters = 0, {place[site]: letter for site, letter in factors}
+    for position, letter in letters.items():
         if letter in "XY":
-            mask |= 1 << place[site]
-        if letter == "Z":
-            phases = phases * (1 - 2 * bit)
-        elif letter == "Y":
-            phases = phases * np.where(bit == 1, 1j, -1j)
+            mask |= 1 << position
+    phases = np.ones(1)
+    for position in range(n_sites):  # the least significant bit first, doubling up
+        letter = letters.get(position, "I")
+        if letter == "Y":
+            phases = np.concatenate([-1j * phases, 1j * phases])
+        else:
+            phases = np.concatenate([phases, -phases if letter == "Z" else phases])
     return mask, phases
 
 

@@ -46,12 +46,19 @@ def multiply(matrix: Tensor, x: Tensor, left: int, side: int) -> Tensor:
     if left == 1:
         y = matrix @ x.reshape(side, right)
     elif right == 1:
-        y = x.reshape(left, side) @ matrix.mT
+        y = x.reshape(left, side) @ matrix.mT.contiguous()  # the transposed view is three times slower at side 8
     else:
         y = torch.matmul(matrix, x.reshape(left, side, right))
     if real_matrix:
         return torch.view_as_complex(y.reshape(*shape, 2))
     return y.reshape(shape)
+
+
+def gather_rows(x: Tensor, table: Tensor) -> Tensor:
+    """Rows of a state; one column is gathered as a vector, which is twice as fast."""
+    if x.shape[-1] == 1:
+        return x.reshape(-1).index_select(0, table)[:, None]
+    return x.index_select(0, table)
 
 
 def outer(mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
@@ -119,13 +126,13 @@ class Permutation:
     needs_input = False
 
     def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
-        return x.index_select(0, self.table)
+        return gather_rows(x, self.table)
 
     def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, None]:
-        return mu.index_select(0, self.inverse_table), None
+        return gather_rows(mu, self.inverse_table), None
 
     def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
-        return y.index_select(0, self.inverse_table)
+        return gather_rows(y, self.inverse_table)
 
 
 @dataclass(frozen=True, eq=False)

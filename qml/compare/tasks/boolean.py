@@ -39,7 +39,7 @@ FORMULAS = {
     "parity": "The paper's parity circuit with free angles: <Y> = cos(2 sum_j theta_j bit_j)",
     "majority": "One ZX gate a bit: <Y> = sin(2 sum_j theta_j z_j)",
 }
-# Majority is learnt from small angles. Parity's gradient vanishes there (it is of the order of angle**3), so its
+# Majority is learnt from small angles. Parity's gradient vanishes there (it is of the order of angle**3): its
 # angles are spread over the whole period of the prediction.
 SPREAD = {"parity": math.pi / 2, "majority": 0.1}
 SETTINGS = (  # of the models whose prediction lies in [-1, 1]
@@ -78,7 +78,7 @@ def prepare(function: str, options: Options) -> Strings:
 
 
 def split(strings: Strings, seed: int) -> BooleanSplit:
-    """Three quarters of the strings to train and choose on, the rest to test on; `seed` draws the subset too."""
+    """Three quarters of the strings to train and choose on, the rest to test on; `seed` draws the subset."""
     subset = random_subset(N_BITS, SUBSET_SIZE[strings.function], seed=seed)
     data = Dataset(strings.bits, LABELS[strings.function](strings.bits, subset))
     parts = split_dataset(data, seed=seed, test=0.25)
@@ -131,7 +131,7 @@ def sections(strings: Strings, records: list[Record], options: Options) -> list[
     shown = [
         Section(
             "The exact circuit",
-            f"The {strings.function} of bits {', '.join(map(str, subset))} of {N_BITS}; nothing in it is trained.",
+            f"The {strings.function} of bits {', '.join(map(str, subset))} of {N_BITS}; nothing is trained.",
             circuit_figure(CIRCUITS[strings.function](N_BITS, subset)),
         )
     ]
@@ -166,8 +166,9 @@ def _qnn(function: str, split: Split, generator: torch.Generator) -> nn.Module:
 
 
 def _sine(function: str, split: Split, generator: torch.Generator) -> nn.Module:
-    """The read-out turns by twice the angle."""
-    return SineClassifier(N_BITS, spread=2 * SPREAD[function], generator=generator)
+    """It starts as the QNN does, whose read-out turns by twice the angle: as a cosine for parity."""
+    phase = math.pi / 2 if function == "parity" else 0.0
+    return SineClassifier(N_BITS, spread=2 * SPREAD[function], phase=phase, generator=generator)
 
 
 def _logistic(split: Split, generator: torch.Generator) -> nn.Module:
@@ -193,11 +194,12 @@ def _task(function: str, question: str) -> Task:
 
 PARITY = _task(
     "parity",
-    f"Is the number of ones among {SUBSET_SIZE['parity']} hidden bits even? Three quarters of all 256 strings are given. A circuit "
-    "computes it exactly; whether a circuit learns it is another matter (Farhi and Neven, arXiv 1802.06002).",
+    f"Is the number of ones among {SUBSET_SIZE['parity']} hidden bits even? Three quarters of all 256 "
+    "strings are given. A circuit computes it exactly; whether one learns it is another matter (Farhi and "
+    "Neven, arXiv 1802.06002).",
 )
 MAJORITY = _task(
     "majority",
-    f"Are most of {SUBSET_SIZE['majority']} hidden bits 0? Three quarters of all 256 strings are given. One layer of gates "
-    "computes it without error, and learns it (Farhi and Neven, arXiv 1802.06002).",
+    f"Are most of {SUBSET_SIZE['majority']} hidden bits 0? Three quarters of all 256 strings are given. "
+    "One layer of gates computes it without error, and learns it (Farhi and Neven, arXiv 1802.06002).",
 )

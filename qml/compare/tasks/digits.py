@@ -18,8 +18,8 @@ from qml.nn import QNNClassifier
 PATTERN = "zxzxzx"
 NEGATIVE, POSITIVE = 3, 6
 WHOLE = 28
-# Of 0.1, 0.15, ..., 0.5 the threshold that leaves the most images unambiguous (790 of 1000): chosen on the images
-# alone, before any model was trained.
+# Of 0.1, 0.15, ..., 0.5 the threshold that leaves the most images unambiguous (790 of 1000): chosen on the
+# images alone, not by any model's accuracy.
 THRESHOLD = 0.25
 QNN_SETTINGS = (
     Setting(0.01, "scaled logistic"),
@@ -92,8 +92,8 @@ def models(options: Options) -> dict[str, Model]:
         "qnn": classifier(
             "QNN",
             "quantum",
-            f"Farhi-Neven classifier on {n_inputs} + 1 qubits: {PATTERN.upper()} gates from each data qubit onto the "
-            "read-out qubit, exact expectation values.",
+            f"Farhi-Neven classifier on {n_inputs} + 1 qubits: {PATTERN.upper()} gates from each data "
+            "qubit onto the read-out qubit, exact expectation values.",
             _qnn,
             settings=WHOLE_QNN_SETTINGS if side == WHOLE else QNN_SETTINGS,
         ),
@@ -122,8 +122,9 @@ def sections(digits: Digits, records: list[Record], options: Options) -> list[Se
     """The data, what was removed from it, and the circuit."""
     n_all, n_kept = len(digits.seen), len(digits.data)
     about = (
-        f"Real MNIST images of {NEGATIVE} (label -1) and {POSITIVE} (label +1), {n_kept} in this comparison, cut anew "
-        "for every seed: 20 % to test on, a fifth of the rest to choose on, the remainder to train on. "
+        f"Real MNIST images of {NEGATIVE} (label -1) and {POSITIVE} (label +1), {n_kept} in this "
+        "comparison, cut anew for every seed: 20 % to test on, a fifth of the rest to choose on, the "
+        "remainder to train on. "
     )
     if options["resolution"] == WHOLE:
         return [
@@ -139,17 +140,16 @@ def sections(digits: Digits, records: list[Record], options: Options) -> list[Se
     return [
         Section(
             "The data",
-            about
-            + f"A pixel of 4x4 is the mean of 7x7 pixels, and 1 where that is above {THRESHOLD}. Only {n_patterns} "
-            "patterns are left, so most test images look like one that was trained on: a small problem, in which "
-            "accuracies near 100 % promise nothing for harder ones.",
+            about + f"A pixel of 4x4 is the mean of 7x7 pixels, and 1 where that is above {THRESHOLD}. Only "
+            f"{n_patterns} patterns are left, so most test images look like one that was trained on: a small "
+            "problem, in which accuracies near 100 % promise nothing for harder ones.",
             samples_figure(digits.whole, digits.seen),
         ),
         Section(
             "What was removed",
-            f"{n_all - n_kept} of {n_all} images have a pattern that both digits share, like these pairs. No model of "
-            "16 bits can tell them apart; they are left out, as in arXiv 1802.06002. With them, every accuracy here "
-            "would be lower.",
+            f"{n_all - n_kept} of {n_all} images have a pattern that both digits share, like these pairs. "
+            "No model of 16 bits can tell them apart; they are left out, as in arXiv 1802.06002. With "
+            "them, every accuracy here would be lower.",
             ambiguous_figure(digits.whole, digits.seen),
         ),
         _circuit_section(digits),
@@ -159,14 +159,15 @@ def sections(digits: Digits, records: list[Record], options: Options) -> list[Se
 def _circuit_section(digits: Digits) -> Section:
     return Section(
         "The circuit",
-        f"Drawn with 4 data qubits instead of {digits.data.inputs.shape[1]}: the pixels set the data qubits, then "
-        "layers of exp(i theta Z X) and exp(i theta X X) join each of them to the read-out qubit, whose Y is measured.",
+        f"Drawn with 4 data qubits instead of {digits.data.inputs.shape[1]}: the pixels set the data "
+        "qubits, then layers of exp(i theta Z X) and exp(i theta X X) join each of them to the read-out "
+        "qubit, whose Y is measured.",
         circuit_figure(QNNClassifier(4, PATTERN).circuit),
     )
 
 
 def _qnn(split: Split, generator: torch.Generator) -> nn.Module:
-    """Angles from N(0, 1/(4 n_weights)): the product over the data qubits starts near one at any resolution."""
+    """Angles from N(0, 1/(4 n_weights)): the product over data qubits starts near one at any resolution."""
     model = QNNClassifier(split.train.inputs.shape[1], PATTERN, generator=generator)
     nn.init.normal_(model.weights, std=0.5 / math.sqrt(len(model.weights)), generator=generator)
     return model
@@ -183,8 +184,9 @@ def _mlp(hidden_size: int, split: Split, generator: torch.Generator) -> nn.Modul
 DIGITS = Task(
     name="digits",
     title="Handwritten digits: 3 or 6?",
-    question="A quantum neural network after Farhi and Neven (arXiv 1802.06002) learns to tell real MNIST images of 3 "
-    "and 6 apart, beside classical models with the same images, the same splits and the same tuning budget.",
+    question="A quantum neural network after Farhi and Neven (arXiv 1802.06002) learns to tell real MNIST "
+    "images of 3 and 6 apart, beside classical models with the same images, the same splits and the same "
+    "tuning budget.",
     prepare=prepare,
     split=split,
     models=models,

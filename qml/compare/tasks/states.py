@@ -112,15 +112,15 @@ def split(data: None, seed: int) -> StateSplit:
 
 
 def models(options: Options) -> dict[str, Model]:
-    """The QNN on states; logistic regression and an MLP on amplitudes; logistic regression on density matrices."""
+    """The QNN on states, and classical models on amplitudes, spins and density matrices."""
     n_amplitudes = 2**N_QUBITS
     classical = partial(classifier, kind="classical", settings=CLASSICAL_SETTINGS)
     return {
         "qnn": classifier(
             "QNN",
             "quantum",
-            f"{PATTERN.upper()} gates from each of {N_QUBITS} qubits onto the read-out, {len(PATTERN) * N_QUBITS} angles; "
-            "the state itself is the input.",
+            f"{PATTERN.upper()} gates from each of {N_QUBITS} qubits onto the read-out, "
+            f"{len(PATTERN) * N_QUBITS} angles; the state itself is the input.",
             _qnn,
             settings=SETTINGS,
             inspect=_readout,
@@ -132,17 +132,18 @@ def models(options: Options) -> dict[str, Model]:
         ),
         "mlp": classical(
             "MLP",
-            recipe=f"{2 * n_amplitudes}-{HIDDEN}-1, tanh, on the same parts: far more parameters than the QNN.",
+            recipe=f"{2 * n_amplitudes}-{HIDDEN}-1, tanh, on the same parts: far more parameters than the "
+            "QNN.",
             build=_mlp,
         ),
         "spins": classical(
             "Logistic, spins",
-            recipe=f"On <X>, <Y>, <Z> of each qubit, {3 * N_QUBITS} numbers: it is told what kind of observable to look for.",
+            recipe=f"On <X>, <Y>, <Z> of each qubit, {3 * N_QUBITS} numbers: it is told where to look.",
             build=partial(_logistic, spins),
         ),
         "density": classical(
             "Logistic, density matrix",
-            recipe=f"On the {4**N_QUBITS} real numbers of the density matrix, in which any observable is linear.",
+            recipe=f"On the {4**N_QUBITS} numbers of the density matrix, in which any observable is linear.",
             build=partial(_logistic, density_entries),
         ),
     }
@@ -153,8 +154,9 @@ def sections(data: None, records: list[Record], options: Options) -> list[Sectio
     shown = [
         Section(
             "The circuit",
-            f"The state is loaded on {N_QUBITS} qubits; gates exp(i theta P X) with P = X, Y, Z join each of them to the "
-            "read-out qubit, whose Y is measured. Small angles make it a weighted sum of all 12 single-qubit spins.",
+            f"The state is loaded on {N_QUBITS} qubits; gates exp(i theta P X) with P = X, Y, Z join each "
+            "of them to the read-out qubit, whose Y is measured. Small angles make it a weighted sum of "
+            "all 12 spins.",
             circuit_figure(QNNClassifier(N_QUBITS, PATTERN).circuit),
         )
     ]
@@ -191,9 +193,9 @@ def _mlp(split: Split, generator: torch.Generator) -> nn.Module:
 STATES = Task(
     name="states",
     title="A label of quantum states",
-    question=f"Random states of {N_QUBITS} qubits carry the sign of a hidden observable: the sum of their spins, each "
-    "along an axis of its own. The QNN is given the states; the classical models are given all amplitudes, which a "
-    "laboratory would have to measure by tomography first.",
+    question=f"Random states of {N_QUBITS} qubits carry the sign of a hidden observable: the sum of their "
+    "spins, each along an axis of its own. The QNN is given the states; the classical models are given "
+    "numbers computed from the amplitudes, which a laboratory would have to measure first.",
     prepare=prepare,
     split=split,
     models=models,
