@@ -105,7 +105,7 @@ class MLPClassifier(nn.Module):
 class SineClassifier(nn.Module):
     """sin(w . x + b): what a QNN of commuting gates computes, written down without a circuit.
 
-    One layer of ZX gates on bits reads out sin(2 sum_j theta_j z_j) (Farhi and Neven, arXiv 1802.06002), so this
+    One layer of ZX gates on bits reads out sin(2 sum_j theta_j z_j) (Farhi and Neven, arXiv 1802.06002): this
     model assumes about its data what that quantum one does.
 
     Args:

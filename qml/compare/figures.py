@@ -163,7 +163,10 @@ def confusion_figure(
 def circuit_figure(circuit: Circuit) -> "Figure":
     """`circuit` drawn in the package's look."""
     with figure_style():
-        return circuit.draw("mpl")
+        figure = circuit.draw("mpl")
+    if isinstance(figure, str):
+        raise TypeError('Argument `circuit` must draw a figure for "mpl", but drew text.')
+    return figure
 
 
 def to_data_uri(figure: "Figure") -> str:

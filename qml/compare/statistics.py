@@ -32,7 +32,7 @@ class Row:
 def estimate_mean(values: Sequence[float]) -> Estimate:
     """The mean of `values` with Student's t interval: mean +- t_{0.975, n-1} s / sqrt(n).
 
-    Seeds change the split and the initial weights, so the interval covers both. The splits cut one data set and
+    Seeds change the split and the initial weights: the interval covers both. The splits cut one data set and
     overlap, which makes it somewhat too narrow.
     """
     from scipy.stats import t

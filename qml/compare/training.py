@@ -92,7 +92,7 @@ def fit_classifier(
     """Train once a setting, keep the best on the validation part, and test that one.
 
     The epoch with the highest validation accuracy is kept; ties go to the higher training accuracy, then to
-    the lower validation loss. The same between settings, where the last tie goes to the higher mean over epochs.
+    the lower validation loss. So it is between settings, where the last tie goes to the higher mean accuracy.
     """
     started = time.perf_counter()
     tried = settings[: preset.n_settings]

@@ -84,6 +84,8 @@ def _values(
     if method == "autograd" or in_functorch() or not _has_pullback(plan):
         values = run_plain(compiled, readout, data, weights)
     else:
+        if method == "adjoint":
+            _require_reversible(plan, data, weights)
         memory = "adjoint only" if method == "adjoint" else choose_memory(compiled, batch, reversible=_reversible(plan))
         values = Evolve.apply(compiled, readout, memory, data, weights)
     return values.mT.expand(batch, -1), plan  # pyright: ignore[reportAttributeAccessIssue]
@@ -100,6 +102,15 @@ def _compiled(circuit: Circuit, data: Tensor, terms: Terms | None, *, levels: in
 
 def _reversible(plan: Plan) -> bool:
     return plan.request.levels == 2 and not plan.has_projection
+
+
+def _require_reversible(plan: Plan, data: Tensor, weights: Tensor) -> None:
+    if _reversible(plan) or not (torch.is_grad_enabled() and (data.requires_grad or weights.requires_grad)):
+        return
+    raise ValueError(
+        'Gradients with Native(method="adjoint") must be of circuits of unitary gates on state vectors, whose states can '
+        "be recomputed backwards, but this circuit projects, resets, measures or has noise. Use Native()."
+    )
 
 
 def _has_pullback(plan: Plan) -> bool:

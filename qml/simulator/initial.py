@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from qml.simulator.compiled import ChainRound, Compiled
-from qml.simulator.linear import Preparation
+from qml.simulator.linear import TO_PAULI, Preparation
 from qml.simulator.program import Evaluated, as_tensor
 
 
@@ -263,9 +263,7 @@ def _bloch_of(amplitudes: Tensor) -> Tensor:
     rho = rho.reshape(*(2,) * (2 * n_qubits), batch)
     order = [place for k in range(n_qubits) for place in (k, n_qubits + k)]
     rho = rho.permute(*order, 2 * n_qubits).reshape(4**n_qubits, batch).to(amplitudes.dtype.to_complex())
-    # rows: tr(P rho) in terms of rho_00, rho_01, rho_10, rho_11
-    rows = [[1, 0, 0, 1], [0, 1, 1, 0], [0, 1j, -1j, 0], [1, 0, 0, -1]]
-    table = torch.tensor(rows, dtype=rho.dtype, device=rho.device)
+    table = torch.tensor(TO_PAULI, dtype=rho.dtype, device=rho.device)
     for k in range(n_qubits):
         rho = torch.matmul(table, rho.reshape(4**k, 4, -1)).reshape(4**n_qubits, batch)
     return rho.real

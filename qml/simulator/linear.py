@@ -11,13 +11,11 @@ with constant matrices and a few frequencies f.
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
 from circuits import Circuit, Operation, Slot
 from circuits.gates import (
-    PAULIS,
     Channel,
     Fixed,
     Gate,
@@ -34,6 +32,9 @@ from circuits.gates import (
 MAX_DENSE_QUBITS = {2: 4, 4: 3}  # wider gates become Controlled maps (two levels) or are refused (four levels)
 NEGLIGIBLE = 1e-14
 PROJECTORS = (np.diag([1.0, 0.0]), np.diag([0.0, 1.0]))
+# <I>, <X>, <Y>, <Z> from rho_00, rho_01, rho_10, rho_11, and back
+TO_PAULI = np.array([[1, 0, 0, 1], [0, 1, 1, 0], [0, 1j, -1j, 0], [1, 0, 0, -1]])
+FROM_PAULI = TO_PAULI.conj().T / 2
 RESET_KRAUS = np.array([[[1, 0], [0, 0]], [[0, 1], [0, 0]]], dtype=complex)
 
 
@@ -199,20 +200,18 @@ def transfer_matrix(kraus: np.ndarray) -> np.ndarray:
 
 
 def _transfer(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """tr(P_a L P_b R^dagger) / 2**k for all pairs of Pauli strings."""
-    paulis = _pauli_stack(left.shape[0].bit_length() - 1)
-    moved = np.einsum("ij,bjk,lk->bil", left, paulis, right.conj(), optimize=True)
-    flat = paulis.transpose(0, 2, 1).reshape(len(paulis), -1)
-    return flat @ moved.reshape(len(paulis), -1).T / left.shape[0]
-
-
-@lru_cache(maxsize=8)
-def _pauli_stack(n_qubits: int) -> np.ndarray:
-    stack = np.ones((1, 1, 1), dtype=complex)
-    single = np.stack([PAULIS[letter] for letter in "IXYZ"])
-    for _ in range(n_qubits):
-        stack = np.einsum("aij,bkl->abikjl", stack, single).reshape(len(stack) * 4, stack.shape[1] * 2, -1)
-    return stack
+    """tr(P_a L P_b R^dagger) / 2**k for all pairs of Pauli strings, site by site from L and conj(R)."""
+    k = left.shape[0].bit_length() - 1
+    pairs = np.multiply.outer(left, right.conj()).reshape((2,) * (4 * k))  # row of L, column of L, row of R, column of R
+    rows = [place for site in range(k) for place in (site, 2 * k + site)]
+    columns = [place for site in range(k) for place in (k + site, 3 * k + site)]
+    result = pairs.transpose(rows + columns).reshape(4**k, 4**k)
+    for site in range(k):
+        result = (TO_PAULI @ result.reshape(4**site, 4, -1)).reshape(4**k, 4**k)
+    result = result.T
+    for site in range(k):
+        result = (FROM_PAULI.T @ result.reshape(4**site, 4, -1)).reshape(4**k, 4**k)
+    return result.T
 
 
 def _permutation(matrix: np.ndarray) -> np.ndarray | None:
