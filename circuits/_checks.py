@@ -23,7 +23,11 @@ def as_int(value: Any, name: str, *, minimum: int) -> int:
 
 def as_qubits(qubits: Any, n_qubits: int, name: str = "qubits") -> tuple[int, ...]:
     """`qubits` (one or several) as a tuple of distinct indices below `n_qubits`."""
-    items = (qubits,) if isinstance(qubits, (int, np.integer)) else tuple(qubits)
+    if isinstance(qubits, (int, np.integer)):
+        qubits = (qubits,)
+    if not isinstance(qubits, Iterable):
+        raise TypeError(f"Argument `{name}` must be an int or several ints, but is {type(qubits).__name__}.")
+    items = tuple(qubits)
     for item in items:
         if isinstance(item, (bool, np.bool_)) or not isinstance(item, (int, np.integer)):
             raise TypeError(f"Argument `{name}` must hold ints, but holds {item!r}.")

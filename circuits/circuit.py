@@ -316,8 +316,7 @@ class Circuit:
 
     def compose(self, other: "Circuit", qubits: Iterable[int] | None = None) -> "Circuit":
         """Append `other` here, its qubit k on `qubits[k]` (default: the same numbers); slots keep their numbers."""
-        places = tuple(range(other.n_qubits)) if qubits is None else tuple(qubits)
-        places = _checks.as_qubits(places, self._n_qubits)
+        places = _checks.as_qubits(range(other.n_qubits) if qubits is None else qubits, self._n_qubits)
         _checks.require_length(places, other.n_qubits, "qubits", "qubits, one for each of the other circuit")
         for op in other.operations:
             targets, controls = ([places[q] for q in group] for group in (op.qubits, op.controls))

@@ -162,7 +162,9 @@ def test_a_round_trip_through_pennylane_keeps_operations_and_slots() -> None:
 def noisy() -> Circuit:
     circuit = Circuit(3).prepare([0.6, 0.0, 0.0, 0.8j], (2, 0)).ry(0.3, 1).cx(0, 1).reset(0).h(0).measure(2)
     two = channels.depolarizing(0.2, n_qubits=2)
-    return circuit.noise(channels.amplitude_damping(0.3), 1).noise(two, (2, 1)).cx(2, 1).noise(two, (0, 2))
+    decay = np.sqrt(np.array([[0.6, 0.4]])).T[:, :, None] * [np.diag([1, 1, 1, -1]), np.eye(4)[[2, 3, 1, 0]]]
+    circuit.noise(channels.amplitude_damping(0.3), 1).noise(two, (2, 1)).ry(0.7, 2)
+    return circuit.kraus(decay, (0, 2)).cx(2, 1)
 
 
 def test_noise_reset_measurement_and_amplitudes_survive_in_qiskit() -> None:
@@ -293,6 +295,11 @@ def test_amplitudes_from_slots_are_batched_in_pennylane(is_complex: bool) -> Non
 
     expected = oracle.expectation(circuit, samples, [], [Y(1) @ Z(0) @ X(2)])
     assert_close(node(samples), expected[:, 0], SYNTHESIS)
+
+
+def test_amplitudes_come_first_as_devices_want_it() -> None:
+    tape = pennylane.tape.make_qscript(to_pennylane(Circuit(2).x(0).prepare([0.6, 0.8], 1)))()
+    assert [op.name for op in tape.operations] == ["StatePrep", "PauliX"]
 
 
 def test_wires_may_have_names() -> None:

@@ -120,7 +120,10 @@ def test_spin_projection_agrees_with_kronecker_products():
         (lambda: random_subset(4, 5, seed=0), r"must lie in 1\.\.4"),
         (lambda: subset_majority(all_strings(4), (0, 1)), "must hold an odd number of bits, but holds 2"),
         (lambda: Dataset(torch.zeros(3, 2), torch.zeros(2)), "holds 2 for 3 samples"),
-        (lambda: split_dataset(Dataset(torch.zeros(4, 1), torch.ones(4)), seed=0), "label -1 for three parts"),
+        (
+            lambda: split_dataset(Dataset(torch.zeros(4, 1), torch.ones(4)), seed=0),
+            "label -1 for three parts",
+        ),
         (lambda: split_dataset(Dataset(torch.zeros(4, 1), torch.ones(4)), seed=0, test=1.0), "is 1.0"),
         (lambda: single_spins(torch.zeros(2, 6, dtype=torch.complex64)), "Pad the amplitudes"),
         (lambda: spin_projection(random_states(2, 3), hidden_axes(2)), "one axis for each of 3 qubits"),

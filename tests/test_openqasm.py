@@ -66,6 +66,16 @@ def test_a_round_trip_keeps_unitary_and_slots(recipe: strategies.Recipe) -> None
     assert to_openqasm(back) == to_openqasm(circuit)
 
 
+@pytest.mark.parametrize("pauli", ["ZX", "YX", "XYZ", "YYZX"])
+def test_the_definition_of_a_rotation_is_that_rotation(pauli: str) -> None:
+    qubits = tuple(range(len(pauli)))[::-1]
+    circuit = Circuit(len(pauli)).pauli_rotation(0.7, pauli, qubits)
+    own, foreign = to_openqasm(circuit), to_openqasm(circuit).replace(f"r{pauli.lower()}", "foreign")
+    assert from_openqasm(own) == circuit
+    assert len(from_openqasm(foreign)) > 1  # inlined, since the reader does not know the name
+    assert_close(unitary(foreign), oracle.unitary_of(circuit), ALGEBRA)
+
+
 @settings(max_examples=60)
 @given(strategies.recipes(preparations=("constant",), max_qubits=4, max_steps=4))
 def test_matrices_and_amplitudes_are_written_as_gates(recipe: strategies.Recipe) -> None:

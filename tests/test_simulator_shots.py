@@ -156,11 +156,11 @@ def test_means_of_samples_are_expectation_values() -> None:
 
 @pytest.mark.parametrize("fault", ["another angle", "qubits reversed", "measurement after the gate"])
 def test_a_wrong_distribution_is_caught(fault: str) -> None:
-    right = Circuit(2).ry(weight(0), 0).measure(0).h(0).cx(0, 1).ry(0.4, 1)
+    right = Circuit(2).ry(weight(0), 0).measure(0).ry(0.5, 0).cx(0, 1).ry(0.4, 1)
     wrong = {
-        "another angle": Circuit(2).ry(weight(0), 0).rx(0.3, 0).measure(0).h(0).cx(0, 1).ry(0.4, 1),
-        "qubits reversed": Circuit(2).ry(weight(0), 1).measure(1).h(1).cx(1, 0).ry(0.4, 0),
-        "measurement after the gate": Circuit(2).ry(weight(0), 0).h(0).measure(0).cx(0, 1).ry(0.4, 1),
+        "another angle": Circuit(2).ry(weight(0), 0).measure(0).ry(0.7, 0).cx(0, 1).ry(0.4, 1),
+        "qubits reversed": Circuit(2).ry(weight(0), 1).measure(1).ry(0.5, 1).cx(1, 0).ry(0.4, 0),
+        "measurement after the gate": Circuit(2).ry(weight(0), 0).ry(0.5, 0).measure(0).cx(0, 1).ry(0.4, 1),
     }[fault]
 
     class Faulty(Native):

@@ -17,7 +17,7 @@ class Dataset:
     """
 
     inputs: Shaped[Tensor, "batch inputs"]
-    labels: Shaped[Tensor, " batch"]
+    labels: Shaped[Tensor, " _"]  # its length is compared below
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.labels):

@@ -31,51 +31,45 @@ class _Run:
     def __init__(self, plan: FactorisedPlan, compiled: Compiled, evaluated: Evaluated, vectors: Tensor) -> None:
         self.plan, self.compiled, self.evaluated = plan, compiled, evaluated
         self.vectors = vectors
-        spokes = list(plan.spokes)
-        self.bloch = _bloch(vectors[spokes] if plan.hubs != tuple(range(len(spokes), len(vectors))) else vectors[: len(spokes)])
+        in_order = plan.spokes == tuple(range(len(plan.spokes)))
+        self.bloch = _bloch(vectors[: len(plan.spokes)] if in_order else vectors[list(plan.spokes)])
         self.sectors: dict[tuple[int, ...], Tensor] = {}
 
     def string(self, coefficient: float, factors: PauliFactors, pairs: list[Pair]) -> Tensor:
         """coefficient * <P>, shape (batch or 1,)."""
         letters = dict(factors)
-        hub_letters = [letters.get(hub, "I") for hub in self.plan.hubs]
-        spoke_letters = [letters.get(spoke, "I") for spoke in self.plan.spokes]
-        total = None
-        for pair in pairs:
-            value = self._hub_factor(pair, hub_letters) * self._spoke_product(pair, spoke_letters)
-            term = pair.weight * coefficient * value.real
-            total = term if total is None else total + term
-        if total is None:
-            raise ValueError("A Pauli string must have at least one pair of sectors.")
-        return total
+        hubs = self._hub_factors(pairs, [letters.get(hub, "I") for hub in self.plan.hubs])
+        spokes = self._spoke_products(pairs, [letters.get(spoke, "I") for spoke in self.plan.spokes])
+        weights = torch.tensor(
+            [coefficient * pair.weight for pair in pairs], dtype=self.bloch.dtype, device=self.bloch.device
+        )
+        return weights @ (hubs * spokes).real
 
-    def _spoke_product(self, pair: Pair, letters: list[str]) -> Tensor:
-        """prod_j <z_j| V_j(s)^dagger P_j V_j(s') |z_j>."""
-        left, right = self._sector(pair.left), self._sector(pair.right)
+    def _spoke_products(self, pairs: list[Pair], letters: list[str]) -> Tensor:
+        """prod_j <z_j| V_j(s)^dagger P_j V_j(s') |z_j> for every pair; shape (pairs, batch or 1)."""
+        left, right = (torch.stack([self._sector(signs) for signs in side]) for side in _sides(pairs))
         if any(letter != "I" for letter in letters):
-            paulis = torch.stack([self._pauli(letter) for letter in letters])
-            right = torch.bmm(paulis, right)
+            right = torch.matmul(torch.stack([self._pauli(letter) for letter in letters]), right)
         # tr(L^dagger R sigma_c) / 2 for c = I, X, Y, Z from the four entries of L^dagger R, without tiny products
-        form = (left.conj()[:, :, :, None] * right[:, :, None, :]).sum(1)
-        a, b, c, d = form[:, 0, 0], form[:, 0, 1], form[:, 1, 0], form[:, 1, 1]
-        components = torch.stack([a + d, b + c, 1j * (b - c), a - d], 1) / 2
-        flat = torch.view_as_real(components).transpose(1, 2)  # (spokes, re and im, 4)
-        overlaps = torch.bmm(flat.contiguous(), self.bloch)  # (spokes, 2, batch)
-        return _product(torch.complex(overlaps[:, 0], overlaps[:, 1]))
+        form = (left.conj()[..., :, None] * right[..., None, :]).sum(2)
+        a, b, c, d = form[..., 0, 0], form[..., 0, 1], form[..., 1, 0], form[..., 1, 1]
+        components = torch.stack([a + d, b + c, 1j * (b - c), a - d], -1) / 2  # (pairs, spokes, 4)
+        flat = torch.view_as_real(components).permute(1, 0, 3, 2).reshape(len(letters), -1, 4)
+        overlaps = torch.bmm(flat, self.bloch).view(len(letters), len(pairs), 2, -1)
+        return _product(torch.complex(overlaps[:, :, 0], overlaps[:, :, 1]))
 
-    def _hub_factor(self, pair: Pair, letters: list[str]) -> Tensor:
-        """prod_r conj(a_r(s)) a_r(s') <s| W^dagger P_r W |s'>."""
-        result = torch.ones(1, dtype=self.compiled.dtype, device=self.compiled.device)
+    def _hub_factors(self, pairs: list[Pair], letters: list[str]) -> Tensor:
+        """prod_r conj(a_r(s)) a_r(s') <s| W^dagger P_r W |s'> for every pair; shape (pairs, batch or 1)."""
+        result = torch.ones(1, 1, dtype=self.compiled.dtype, device=self.compiled.device)
         for k, hub in enumerate(self.plan.hubs):
             basis = as_tensor(AXIS_BASES[self.plan.axes[k]], self.compiled.dtype, self.compiled.device)
-            amplitudes = basis.mH @ self.vectors[hub]
             tail = self._node(self.plan.tail_nodes[k]) @ basis
-            element = (tail.mH @ self._pauli(letters[k]) @ tail)[pair.left[k], pair.right[k]]
-            bra, ket = (
-                self._node(self.plan.phase_nodes[k][sign])[0, 0] * amplitudes[sign]
-                for sign in (pair.left[k], pair.right[k])
-            )
-            result = result * element * bra.conj() * ket
+            elements = tail.mH @ self._pauli(letters[k]) @ tail
+            phases = torch.stack([self._node(node)[0, 0] for node in self.plan.phase_nodes[k]])
+            amplitudes = phases[:, None] * (basis.mH @ self.vectors[hub])
+            table = elements[:, :, None] * amplitudes.conj()[:, None] * amplitudes[None]
+            left, right = ([signs[k] for signs in side] for side in _sides(pairs))
+            result = result * table[left, right]
         return result
 
     def _sector(self, signs: tuple[int, ...]) -> Tensor:
@@ -96,6 +90,10 @@ class _Run:
 
     def _pauli(self, letter: str) -> Tensor:
         return as_tensor(PAULIS[letter], self.compiled.dtype, self.compiled.device)
+
+
+def _sides(pairs: list[Pair]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    return [pair.left for pair in pairs], [pair.right for pair in pairs]
 
 
 def _bloch(vectors: Tensor) -> Tensor:

@@ -1,0 +1,119 @@
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import qml.bench
+import qml.compare
+from qml.cli import app
+
+SMALL = ["compare", "majority", "--seeds", "2", "--models", "exact,logistic", "--preset", "demo", "--out"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_comparison_prints_a_table_and_writes_its_files(tmp_path):
+    result = run(*SMALL, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "logistic" in result.output
+    assert "95 % interval" in result.output
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "report.html",
+        "results.jsonl",
+        "settings.json",
+    }
+
+
+def test_the_same_command_resumes(tmp_path):
+    run(*SMALL, tmp_path)
+    before = (tmp_path / "results.jsonl").read_text()
+    result = run(*SMALL, tmp_path)
+    assert "4 of 4 runs are in" in result.output
+    assert (tmp_path / "results.jsonl").read_text() == before
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(qml.compare, "run_plan", interrupted)
+    result = run(*SMALL, tmp_path)
+    assert result.exit_code == 130
+    assert result.stderr.strip().splitlines() == [
+        f"Stopped. Finished runs are kept in {tmp_path}: the same command goes on from there."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digit"], "`task` must be one of digits, parity, majority, states, but is 'digit'"),
+        (["digits", "--seeds", "0"], "`seeds` must be at least 1, but is 0"),
+        (
+            ["digits", "--models", "qnn,cnn"],
+            "`models` must be one of qnn, logistic, mlp37, mlp, but is 'cnn'",
+        ),
+        (["digits", "--models", ","], "`models` must name at least one"),
+        (["digits", "--resolution", "7"], "`resolution` must be one of 4, 28, but is 7"),
+        (["digits", "--resolution", "28", "--models", "mlp37"], "one of qnn, logistic, mlp, but is 'mlp37'"),
+        (["states", "--resolution", "4"], "`resolution` must be left out for task 'states'"),
+        (["digits", "--preset", "quick"], "`preset` must be one of full, demo, but is 'quick'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = run("compare", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_settings_in_the_folder_are_refused(tmp_path):
+    run(*SMALL, tmp_path)
+    result = run("compare", "majority", "--models", "exact", "--seeds", "2", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "Name another folder with --out" in result.stderr
+
+
+def test_an_option_that_is_no_number_is_refused():
+    assert run("compare", "digits", "--seeds", "many").exit_code == 2
+
+
+def test_the_bench_is_handed_its_choices(monkeypatch, tmp_path):
+    heard = {}
+    monkeypatch.setattr(qml.bench, "run", lambda name, **options: heard.update(name=name, **options))
+    path = tmp_path / "rows.json"
+    result = run("bench", "simulator", "--case", "8,64", "--peer", "qiskit", "--json", path)
+    assert result.exit_code == 0, result.output
+    assert heard == {"name": "simulator", "cases": ["8,64"], "peers": ["qiskit"], "json_path": path}
+    run("bench", "simulator")
+    assert heard == {"name": "simulator", "cases": None, "peers": None, "json_path": None}
+
+
+def test_the_bench_refuses_in_one_line_too(monkeypatch):
+    def refuse(*arguments, **options):
+        raise ImportError("Peer X needs x.")
+
+    monkeypatch.setattr(qml.bench, "run", refuse)
+    result = run("bench", "simulator")
+    assert (result.exit_code, result.stderr) == (2, "qml: Peer X needs x.\n")
+
+
+def test_help_and_version_answer():
+    assert "compare" in run("--help").output
+    assert run("--version").output.startswith("qml-circuits ")
+    assert "compare" in run().output
+
+
+def test_importing_the_command_line_imports_nothing_heavy_of_its_own():
+    code = "import qml, sys; before = set(sys.modules); import qml.cli; print(*(set(sys.modules) - before))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    roots = {name.partition(".")[0] for name in loaded}
+    assert not roots & {"matplotlib", "scipy", "sklearn", "mlxtend", "jinja2", "pennylane", "qiskit"}
+    assert "qml.compare" not in loaded

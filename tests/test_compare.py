@@ -1,0 +1,440 @@
+import json
+import math
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import pytest
+import torch
+
+from qml.baselines import LogisticRegression, count_parameters
+from qml.compare import (
+    TASKS,
+    Metric,
+    Model,
+    Outcome,
+    Preset,
+    Record,
+    Section,
+    Task,
+    estimate_mean,
+    find_task,
+    make_plan,
+    run_plan,
+    summarise,
+    verdict,
+    write_report,
+)
+from qml.compare.figures import new_figure
+from qml.compare.store import settings_hash, write_atomically
+from qml.compare.training import Setting, classifier, confusion, fit_classifier
+from qml.data import Dataset, Split, split_dataset
+
+RESULTS = "results.jsonl"
+
+
+class Calls:
+    """A toy task that writes down what is asked of it."""
+
+    def __init__(self, stop_at: tuple[str, int] | None = None) -> None:
+        self.trained: list[tuple[str, int]] = []
+        self.splits: list[tuple[str, object]] = []
+        self.stop_at = stop_at
+
+    def train(self, name, split, seed, preset, on_step):
+        if (name, seed) == self.stop_at:
+            raise KeyboardInterrupt
+        on_step(1.0, "done")
+        self.trained.append((name, seed))
+        self.splits.append((name, split))
+        value = 0.9 + 0.01 * seed - (0.05 if name == "classical" else 0.0)
+        details = {"curves": {"train_loss": [1.0, 0.5]}, "confusion": [[3, 1], [0, 4]]}
+        return Outcome(value, 7, 0.25, {"setting": "<b>only</b>"}, details)
+
+    @property
+    def task(self) -> Task:
+        def model(name):
+            train = lambda *arguments: self.train(name, *arguments)  # noqa: E731
+            return Model(name.capitalize(), name, f"The {name} one.", train, settings=(1, 2))
+
+        def sections(data, records, options):
+            figure = new_figure(2.0, 2.0)
+            figure.subplots().plot([0, 1])
+            return [Section("Own", "A figure of the task.", figure)]
+
+        return Task(
+            name="toy",
+            title="Toy & co",
+            question="Does it work?",
+            prepare=lambda options: "data",
+            split=lambda data, seed: [data, seed],
+            models=lambda options: {name: model(name) for name in ("quantum", "classical")},
+            presets={"full": Preset(3, 2, 4), "demo": Preset(2, 1, 2)},
+            sections=sections,
+            options={"size": (4, 8)},
+        )
+
+
+def lines_of(folder):
+    return [json.loads(line) for line in (folder / RESULTS).read_text().splitlines()]
+
+
+def test_every_cell_is_run_once_and_written_with_the_agreed_keys(tmp_path):
+    calls = Calls()
+    records = run_plan(make_plan(calls.task, folder=tmp_path))
+    assert len(records) == 6
+    lines = lines_of(tmp_path)
+    assert set(lines[0]) >= {"task", "model", "seed", "metric", "value", "n_parameters", "seconds"}
+    assert lines[0]["task"], lines[0]["metric"] == ("toy", "test_accuracy")
+    assert [(line["model"], line["seed"]) for line in lines] == calls.trained
+
+
+def test_the_split_is_the_same_for_every_model():
+    calls = Calls()
+    run_plan(make_plan(calls.task, n_seeds=2))
+    by_model = {
+        name: [split for model, split in calls.splits if model == name] for name in ("quantum", "classical")
+    }
+    assert all(mine is yours for mine, yours in zip(by_model["quantum"], by_model["classical"], strict=True))
+    assert by_model["quantum"][0] != by_model["quantum"][1]
+
+
+def test_an_interrupted_comparison_resumes_without_repeating_a_cell(tmp_path):
+    stopped = Calls(stop_at=("classical", 1))
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(make_plan(stopped.task, folder=tmp_path))
+    assert len(lines_of(tmp_path)) == 3
+    resumed = Calls()
+    records = run_plan(make_plan(resumed.task, folder=tmp_path))
+    assert resumed.trained == [("classical", 1), ("quantum", 2), ("classical", 2)]
+    assert records == run_plan(make_plan(Calls().task))
+    assert records[0].outcome.details["curves"] == {"train_loss": [1.0, 0.5]}
+
+
+def test_more_seeds_and_more_models_join_a_folder(tmp_path):
+    run_plan(make_plan(Calls().task, n_seeds=1, models=["classical"], folder=tmp_path))
+    calls = Calls()
+    records = run_plan(make_plan(calls.task, n_seeds=2, folder=tmp_path))
+    assert calls.trained == [("quantum", 0), ("quantum", 1), ("classical", 1)]
+    assert [(record.model, record.seed) for record in records] == [
+        ("quantum", 0),
+        ("classical", 0),
+        ("quantum", 1),
+        ("classical", 1),
+    ]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from qml.compare import make_plan, run_plan
+from tests.test_compare import Calls
+
+class Killed(Calls):
+    def train(self, name, split, seed, preset, on_step):
+        if seed == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().train(name, split, seed, preset, on_step)
+
+run_plan(make_plan(Killed().task, folder=Path(sys.argv[1])))
+"""
+
+
+def test_a_killed_process_loses_no_finished_cell(tmp_path):
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    calls = Calls()
+    run_plan(make_plan(calls.task, n_seeds=2, folder=tmp_path))
+    assert calls.trained == [("quantum", 1), ("classical", 1)]
+
+
+class Heard:
+    """A listener that keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings = []
+
+    def started(self, plan, n_finished, warnings):
+        self.warnings = list(warnings)
+
+    def cell_started(self, model, seed):
+        pass
+
+    def step(self, share, text):
+        pass
+
+    def cell_finished(self, record):
+        pass
+
+
+def test_a_torn_last_line_is_set_aside_and_its_cell_runs_again(tmp_path):
+    run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
+    path = tmp_path / RESULTS
+    torn = path.read_bytes()[:-40]
+    path.write_bytes(torn)
+    calls, heard = Calls(), Heard()
+    run_plan(make_plan(calls.task, n_seeds=1, folder=tmp_path), heard)
+    assert calls.trained == [("classical", 0)]
+    assert (tmp_path / f"{RESULTS}.torn-1").read_bytes() == torn
+    assert "cut short" in heard.warnings[0]
+    assert len(lines_of(tmp_path)) == 2
+
+
+def test_a_line_that_lost_only_its_newline_is_kept(tmp_path):
+    run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
+    path = tmp_path / RESULTS
+    path.write_bytes(path.read_bytes()[:-1])
+    calls, heard = Calls(), Heard()
+    run_plan(make_plan(calls.task, n_seeds=2, folder=tmp_path), heard)
+    assert calls.trained == [("quantum", 1), ("classical", 1)]
+    assert heard.warnings == []
+    assert len(lines_of(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xfe garbage", b"[1, 2]", b'{"model": "quantum"}'])
+def test_a_corrupt_file_is_kept_aside_and_its_good_lines_are_used(tmp_path, garbage):
+    run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
+    path = tmp_path / RESULTS
+    first, second = path.read_bytes().splitlines()
+    path.write_bytes(garbage + b"\n" + second + b"\n")
+    broken = path.read_bytes()
+    calls, heard = Calls(), Heard()
+    run_plan(make_plan(calls.task, n_seeds=1, folder=tmp_path), heard)
+    assert calls.trained == [("quantum", 0)]
+    assert (tmp_path / f"{RESULTS}.corrupt-1").read_bytes() == broken
+    assert "could not be read" in heard.warnings[0]
+
+
+def test_corrupt_settings_are_kept_aside(tmp_path):
+    run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
+    (tmp_path / "settings.json").write_text("{")
+    calls, heard = Calls(), Heard()
+    run_plan(make_plan(calls.task, n_seeds=1, folder=tmp_path), heard)
+    assert calls.trained == []
+    assert (tmp_path / "settings.json.corrupt-1").read_text() == "{"
+    assert json.loads((tmp_path / "settings.json").read_text())["task"] == "toy"
+    assert "settings.json" in heard.warnings[0]
+
+
+def test_other_settings_are_refused_and_named(tmp_path):
+    run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
+    before = (tmp_path / RESULTS).read_bytes()
+    with pytest.raises(
+        ValueError, match=r"holds results of size 4 \(now 8\)\. Name another folder with --out"
+    ):
+        run_plan(make_plan(Calls().task, options={"size": 8}, folder=tmp_path))
+    with pytest.raises(ValueError, match=r"preset 'full' \(now 'demo'\)"):
+        run_plan(make_plan(Calls().task, preset="demo", folder=tmp_path))
+    (tmp_path / "settings.json").unlink()
+    with pytest.raises(ValueError, match="results of other settings"):
+        run_plan(make_plan(Calls().task, preset="demo", folder=tmp_path))
+    assert (tmp_path / RESULTS).read_bytes() == before
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(ValueError, match="is a file"):
+        run_plan(make_plan(Calls().task, folder=tmp_path / "taken"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_seeds": 0}, r"`seeds` must be at least 1, but is 0\. Pass 5"),
+        ({"models": ["quantum", "other"]}, "`models` must be one of quantum, classical, but is 'other'"),
+        ({"models": []}, "at least one of quantum, classical"),
+        ({"preset": "huge"}, "`preset` must be one of full, demo, but is 'huge'"),
+        ({"options": {"size": 5}}, "`size` must be one of 4, 8, but is 5"),
+        ({"options": {"resolution": 4}}, "`resolution` must be left out for task 'toy'"),
+    ],
+)
+def test_bad_plans_are_refused_with_the_choices(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_plan(Calls().task, **arguments)
+
+
+def test_an_unknown_task_lists_those_there_are():
+    with pytest.raises(ValueError, match="one of digits, parity, majority, states, but is 'digit'"):
+        find_task("digit")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "\ud800")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_hash_of_settings_ignores_their_order_only():
+    assert settings_hash({"a": 1, "b": [2]}) == settings_hash({"b": [2], "a": 1})
+    assert settings_hash({"a": 1}) != settings_hash({"a": 2})
+
+
+def test_the_interval_is_students():
+    estimate = estimate_mean([0.9, 1.0, 0.8, 0.9, 0.9])
+    half = 2.7764451 * math.sqrt(0.005) / math.sqrt(5)  # t_{0.975, 4} from a table
+    assert estimate.mean == pytest.approx(0.9)
+    assert (estimate.low, estimate.high) == pytest.approx((0.9 - half, 0.9 + half), rel=1e-6)
+    assert math.isnan(estimate_mean([0.5]).low)
+
+
+def test_the_verdict_says_who_wins_and_whether_chance_explains_it():
+    records = run_plan(make_plan(Calls().task))
+    models = Calls().task.models({"size": 4})
+    best, against = verdict(records, models, Metric())
+    assert best == "Quantum has the best mean: 91.0 %."
+    assert (
+        "Quantum (7 parameters) is 5.0 points ahead of Classical (7 parameters): more than chance" in against
+    )
+    level = [replace(record, outcome=replace(record.outcome, value=0.5)) for record in records]
+    assert (
+        verdict(level, models, Metric())[1]
+        == "Classical (7 parameters) and Quantum (7 parameters) are level."
+    )
+    error = Metric("test_error", "Error", larger_is_better=False, percent=False)
+    assert verdict(records, models, error)[0] == "Classical has the best mean: 0.86."
+    assert "Classical (7 parameters) is 0.05 ahead of Quantum" in verdict(records, models, error)[1]
+
+
+def test_shares_have_intervals_within_zero_and_one():
+    records = [
+        Record("toy", "a", seed, "test_accuracy", Outcome(value, 1, 0.1))
+        for seed, value in enumerate((0.9, 1.0))
+    ]
+    estimate = summarise(records, Metric())[0].estimate
+    assert (estimate.low, estimate.high) == (0.0, 1.0) or estimate.high == 1.0
+
+
+def test_the_report_is_one_file_with_its_figures_inside(tmp_path):
+    plan = make_plan(Calls().task, folder=tmp_path)
+    html = write_report(plan, run_plan(plan), tmp_path).read_text()
+    sources = re.findall(r'(?:src|href)="([^"]*)"', html)
+    assert len(sources) == 4  # metric, curves, confusion, and the task's own
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
+    assert "url(" not in html
+    assert "@import" not in html
+    for words in (
+        "Toy &amp; co",
+        "&lt;b&gt;only&lt;/b&gt;",
+        "Learning curves",
+        "torch",
+        "Quantum has the best mean",
+    ):
+        assert words in html
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.fixture
+def blobs() -> Split:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.tensor([1.0, -1.0] * 60)
+    inputs = torch.randn(120, 2, generator=generator) + 2.0 * labels[:, None]
+    return split_dataset(Dataset(inputs, labels), seed=0)
+
+
+def test_training_learns_and_tells_what_it_chose(blobs):
+    settings = (Setting(1e-9), Setting(0.1))
+    steps = []
+    outcome = fit_classifier(
+        lambda split, generator: LogisticRegression(2, generator=generator),
+        settings,
+        None,
+        blobs,
+        0,
+        Preset(1, 2, 10),
+        lambda share, text: steps.append(share),
+    )
+    assert outcome.value > 0.9
+    assert outcome.extras["setting"] == str(settings[1])
+    assert outcome.n_parameters == 3
+    assert steps == sorted(steps)
+    assert steps[-1] == 1.0
+    assert len(outcome.details["curves"]["validation_accuracy"]) == 10
+    assert sum(map(sum, outcome.details["confusion"])) == len(blobs.test)
+
+
+def test_nothing_is_chosen_on_the_test_part(blobs):
+    """Labels of the test part turned round must change the test value alone."""
+    model = classifier(
+        "L", "classical", "", lambda s, g: LogisticRegression(2, generator=g), settings=(Setting(0.1),)
+    )
+    turned = replace(blobs, test=Dataset(blobs.test.inputs, -blobs.test.labels))
+    first, second = (
+        model.train(split, 0, Preset(1, 1, 5), lambda share, text: None) for split in (blobs, turned)
+    )
+    assert first.details["curves"] == second.details["curves"]
+    assert first.value == pytest.approx(1.0 - second.value)
+
+
+def test_the_confusion_matrix_counts_labels_in_rows():
+    model = LogisticRegression(1)
+    with torch.no_grad():
+        model.linear.weight.fill_(1.0)
+        model.linear.bias.fill_(0.0)
+    data = Dataset(torch.tensor([[1.0], [1.0], [-1.0], [1.0]]), torch.tensor([1.0, 1.0, 1.0, -1.0]))
+    assert confusion(model, data) == [[0, 1], [1, 2]]
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
+def test_every_trained_model_has_the_same_tuning_budget(task):
+    for value in task.options.get("resolution", (None,)):
+        options = {} if value is None else {"resolution": value}
+        sizes = {len(model.settings) for model in task.models(options).values() if model.settings}
+        assert len(sizes) == 1
+        assert sizes.pop() == max(preset.n_settings for preset in task.presets.values())
+
+
+@pytest.mark.parametrize("resolution", [4, 28])
+def test_the_mlp_has_the_parameters_of_the_qnn_within_ten_per_cent(resolution):
+    from qml.compare.tasks.digits import _mlp, _qnn
+
+    inputs = torch.zeros(4, resolution**2)
+    part = Dataset(inputs, torch.ones(4))
+    split = Split(part, part, part)
+    model = TASKS["digits"].models({"resolution": resolution})["mlp"]
+    hidden = int(model.recipe.split("-")[1])
+    generator = torch.Generator().manual_seed(0)
+    qnn = count_parameters(_qnn(split, generator))
+    assert qnn == 6 * resolution**2
+    assert abs(count_parameters(_mlp(hidden, split, generator)) - qnn) <= 0.1 * qnn
+
+
+def run_cell(task_name, model, preset, seed=0):
+    task = find_task(task_name)
+    options = {name: values[0] for name, values in task.options.items()}
+    split = task.split(task.prepare(options), seed)
+    return task.models(options)[model].train(split, seed, preset, lambda share, text: None)
+
+
+@pytest.mark.parametrize("task", ["parity", "majority"])
+def test_the_exact_circuit_makes_no_error(task):
+    assert run_cell(task, "exact", Preset(1, 1, 1), seed=3).value == 1.0
+
+
+def test_the_trained_majority_makes_no_error():
+    assert run_cell("majority", "qnn", Preset(1, 1, 60)).value == 1.0
+
+
+def test_the_qnn_learns_the_digits_on_17_qubits():
+    outcome = run_cell("digits", "qnn", Preset(1, 1, 15))
+    assert outcome.n_parameters == 96
+    assert outcome.value > 0.96
+
+
+def test_the_qnn_learns_a_label_of_states():
+    assert run_cell("states", "qnn", Preset(1, 1, 10)).value > 0.9
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_sections_of_every_task_can_be_drawn(name):
+    task = find_task(name)
+    for value in task.options.get("resolution", (None,)):
+        options = {} if value is None else {"resolution": value}
+        sections = task.sections(task.prepare(options), [], options)
+        assert sections
+        assert all(section.figure is not None for section in sections)
