@@ -40,9 +40,7 @@ def draw_figure(layout: "Layout", width: float) -> "Figure":
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError(
-            "Drawing a figure needs matplotlib. Install it with: pip install matplotlib"
-        ) from error
+        raise ImportError("Drawing a figure needs matplotlib. Install it with: pip install matplotlib") from error
 
     names = ["⋮" if qubit is None else f"q{qubit}" for qubit in layout.rows]
     left = 0.2 + CHARACTER_WIDTH * max(map(len, names)) + 0.12
@@ -112,9 +110,7 @@ def _box(page: _Page, centre: tuple[float, float], mark: "Mark", colours: tuple[
     corner = (centre[0] - wide / 2, centre[1] - BOX_HEIGHT / 2)
     style = "round,pad=0,rounding_size=0.05"
     page.axes.add_patch(
-        FancyBboxPatch(
-            corner, wide, BOX_HEIGHT, style, facecolor=colours[0], edgecolor=colours[1], lw=1.1, zorder=3
-        )
+        FancyBboxPatch(corner, wide, BOX_HEIGHT, style, facecolor=colours[0], edgecolor=colours[1], lw=1.1, zorder=3)
     )
     page.axes.text(*centre, mark.label, ha="center", va="center", fontsize=FONT_SIZE, color=INK, zorder=4)
 

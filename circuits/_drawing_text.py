@@ -29,9 +29,7 @@ def _block(columns: list[list[str]], names: list[str], margin: int, goes_on: tup
     lines = []
     for line in range(2 * len(names) - 1):
         is_wire = line % 2 == 0 and names[line // 2] != "⋮"
-        name = (
-            f"{names[line // 2]}: ".ljust(margin) if is_wire else (names[line // 2] if line % 2 == 0 else "")
-        )
+        name = f"{names[line // 2]}: ".ljust(margin) if is_wire else (names[line // 2] if line % 2 == 0 else "")
         before, after = ("«" if goes_on[0] else "", "»" if goes_on[1] else "")
         body = "".join(cells[line] for cells in columns) or ("─" if is_wire else "")
         text = f"{name}{before}{body}{after}" if is_wire else f"{name.ljust(margin)}{' ' * len(before)}{body}"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -130,9 +131,7 @@ def _modified(
             chosen, controls = controls[len(controls) - number :], controls[: len(controls) - number]
             result = steps.controlled(result, chosen, values=[int(name == "ctrl")] * number)
         elif name == "inv" or number < 0:
-            result = steps.inverted(
-                result, refuse=lambda kind: refused(token.line, "invert gates only", kind)
-            )
+            result = steps.inverted(result, refuse=lambda kind: refused(token.line, "invert gates only", kind))
         if name == "pow":
             result = result * abs(number)
     return result
@@ -147,9 +146,7 @@ def _gate(token: Token, angles: list[Linear], qubits: list[int], scope: Scope) -
         return _defined(token, angles, qubits, scope)
     if name not in N_QUBITS or not (scope.has_library or name == "U"):
         fix = "" if name not in N_QUBITS else 'Begin the text with: include "stdgates.inc";'
-        raise refused(
-            token.line, "use defined gates", f"the gate {name!r}", fix or "Define it before its use."
-        )
+        raise refused(token.line, "use defined gates", f"the gate {name!r}", fix or "Define it before its use.")
     _require_counts(token, (len(angles), len(qubits)), (N_ANGLES.get(name, 0), N_QUBITS[name]))
     return _standard(name, tuple(angles), tuple(qubits), is_phased=scope.is_phased)
 
@@ -186,12 +183,17 @@ def _is_our_rotation(name: str, definition: Definition) -> bool:
     letters = name[1:].upper()
     if name[:1] != "r" or len(letters) < 2 or not set(letters) <= set("XYZ"):
         return False
+    found = (definition.parameters, definition.qubits, [token.text for token in definition.body[:-1]])
+    return found == _rotation_parts(letters)
+
+
+@lru_cache(maxsize=256)
+def _rotation_parts(letters: str) -> tuple[list[str], list[str], list[str]]:
+    """The parameters, the qubits and the body of `rotation_definition`."""
     written = [token.text for token in tokens_of(rotation_definition(letters))]
-    body = written[written.index("{") + 1 : written.index("}")]
-    return [token.text for token in definition.body if token.kind != "end"] == body and (
-        definition.parameters == ["theta"]
-        and definition.qubits == written[written.index(")") + 1 : written.index("{") : 2]
-    )
+    opening = written.index("{")
+    qubits = written[written.index(")") + 1 : opening : 2]
+    return ["theta"], qubits, written[opening + 1 : written.index("}")]
 
 
 def _standard(  # noqa: PLR0911 - one return a kind of gate

@@ -11,9 +11,7 @@ from circuits.circuit import Circuit
 from circuits.slots import Slot
 from circuits.steps import Linear, Step
 
-SLOT_NAME = re.compile(
-    r"_?(data|weight)(?:_(\d+)_?|\[(\d+)\])"
-)  # Qiskit writes the parameter data[0] as _data_0_
+SLOT_NAME = re.compile(r"_?(data|weight)(?:_(\d+)_?|\[(\d+)\])")  # Qiskit writes the parameter data[0] as _data_0_
 POST_SELECT = "@qml.post_select"
 REFUSED = {
     "if", "else", "for", "while", "switch", "def", "extern", "defcal", "defcalgrammar", "cal", "box", "delay",
@@ -56,9 +54,7 @@ class Program:
             self.annotation()
             return
         if token.kind == "pragma" or token.text in REFUSED:
-            raise refused(
-                token.line, "hold gates, inputs, resets and measurements only", repr(token.text), ADVICE
-            )
+            raise refused(token.line, "hold gates, inputs, resets and measurements only", repr(token.text), ADVICE)
         if token.text in STATEMENTS:
             self.cursor.next()
             STATEMENTS[token.text](self, token)
@@ -84,18 +80,14 @@ class Program:
         major, _, minor = self.cursor.next().text.partition(".")
         self.cursor.expect(";")
         if major != "3":
-            raise refused(
-                token.line, "be OpenQASM 3", f"version {major}.{minor}", "Convert it with Qiskit first."
-            )
+            raise refused(token.line, "be OpenQASM 3", f"version {major}.{minor}", "Convert it with Qiskit first.")
         self.scope = self.scope._replace(is_phased=minor not in ("", "0"))
 
     def include(self, token: Token) -> None:
         name = self.cursor.next().text.strip("\"'")
         self.cursor.expect(";")
         if name != "stdgates.inc":
-            raise refused(
-                token.line, "include stdgates.inc only", repr(name), "Paste the file's gates into the text."
-            )
+            raise refused(token.line, "include stdgates.inc only", repr(name), "Paste the file's gates into the text.")
         self.scope = self.scope._replace(has_library=True)
 
     def qubit(self, token: Token) -> None:
@@ -167,9 +159,7 @@ class Program:
         start = self.cursor.place
         read_operand(self.cursor, self.scope)
         if not self.cursor.accept("->"):
-            raise refused(
-                token.line, "measure into a bit", "a measurement without one", "Declare a bit for it."
-            )
+            raise refused(token.line, "measure into a bit", "a measurement without one", "Declare a bit for it.")
         bits = self.bits_here()
         after, self.cursor.place = self.cursor.place, start
         self.measure(bits, token)
@@ -236,7 +226,7 @@ def _inputs(tokens: list[Token], data: tuple[str, ...]) -> dict[str, Linear]:
     names: list[str] = []
     for place, token in enumerate(tokens):
         if token.kind == "name" and token.text == "input":
-            names += _declared(Cursor(tokens[place + 1 :]))
+            names += _declared(Cursor(tokens, place + 1))
     found = {name: match for name in names if (match := SLOT_NAME.fullmatch(name))}
     slots = {
         name: Slot("data" if match[1] == "data" else "weight", int(match[2] or match[3]))
@@ -249,9 +239,7 @@ def _inputs(tokens: list[Token], data: tuple[str, ...]) -> dict[str, Linear]:
     for wanted in data:
         chosen = [name for name in names if wanted in (name, name.partition("[")[0]) and name not in slots]
         if not chosen:
-            raise ValueError(
-                f"Argument `data` must name inputs of the program, {names}, but names {wanted!r}."
-            )
+            raise ValueError(f"Argument `data` must name inputs of the program, {names}, but names {wanted!r}.")
         slots |= {name: Slot("data", counts["data"] + k) for k, name in enumerate(chosen)}
         counts["data"] += len(chosen)
     others = [name for name in names if name not in slots]

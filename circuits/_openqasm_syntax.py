@@ -66,8 +66,8 @@ def _is_modifier(text: str, place: int) -> bool:
 class Cursor:
     """A place in a list of tokens."""
 
-    def __init__(self, tokens: list[Token]) -> None:
-        self.tokens, self.place = tokens, 0
+    def __init__(self, tokens: list[Token], place: int = 0) -> None:
+        self.tokens, self.place = tokens, place
 
     @property
     def here(self) -> Token:

@@ -81,8 +81,8 @@ def label_circuit(n_inputs: int, label: Any) -> Circuit:
     if n_inputs > MAX_LABEL_QUBITS:
         raise ValueError(
             f"Argument `n_inputs` must be at most {MAX_LABEL_QUBITS} for a table of labels, but is "
-            f"{n_inputs}. Use "
-            "parity_circuit or majority_circuit, or write the label as few products of Z yourself."
+            f"{n_inputs}. Use parity_circuit or majority_circuit, or write the label as few products of Z "
+            "yourself."
         )
     spectrum = _walsh(_label_table(n_inputs, label), n_inputs)
     circuit = Circuit(n_inputs + 1)
@@ -162,9 +162,7 @@ def _label_table(n_inputs: int, label: Any) -> np.ndarray:
         raise ValueError(f"Argument `label` must have shape ({2**n_inputs},), but has shape {table.shape}.")
     if not np.isin(table, (-1, 1)).all():
         wrong = table[~np.isin(table, (-1, 1))][0]
-        raise ValueError(
-            f"Argument `label` must be +1 or -1 everywhere, but is {wrong} somewhere. Use 1 - 2 * bit."
-        )
+        raise ValueError(f"Argument `label` must be +1 or -1 everywhere, but is {wrong} somewhere. Use 1 - 2 * bit.")
     return table.astype(float)
 
 

@@ -104,9 +104,7 @@ def layout(circuit: "Circuit", *, max_operations: int | None, max_qubits: int | 
         columns[place].append(item)
         for row in span:
             free[row] = place + 1
-    notes = _notes(
-        (len(circuit) - len(visible), len(circuit)), (circuit.n_qubits - len(row_of), circuit.n_qubits)
-    )
+    notes = _notes((len(circuit) - len(visible), len(circuit)), (circuit.n_qubits - len(row_of), circuit.n_qubits))
     return Layout(rows, tuple(map(tuple, columns)), notes)
 
 
@@ -187,11 +185,7 @@ def angle_text(angle: Angle) -> str:
         return f"{'w' if angle.kind == 'weight' else 'data'}[{angle.index}]"
     for denominator in FRACTIONS:
         numerator = round(angle * denominator / math.pi)
-        if (
-            numerator
-            and abs(numerator) <= 8
-            and math.isclose(angle, numerator * math.pi / denominator, rel_tol=1e-12)
-        ):
+        if numerator and abs(numerator) <= 8 and math.isclose(angle, numerator * math.pi / denominator, rel_tol=1e-12):
             top = {1: "π", -1: "-π"}.get(numerator, f"{numerator}π")
             return top if denominator == 1 else f"{top}/{denominator}"
     return f"{angle:.3g}"

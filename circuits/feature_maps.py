@@ -70,9 +70,7 @@ def _about_direction(circuit: Circuit, direction: Sequence[float]) -> Circuit:
     polar = math.atan2(math.hypot(vector[0], vector[1]), vector[2])
     azimuth = math.atan2(vector[1], vector[0])
     for qubit in range(circuit.n_qubits):
-        circuit.rz(-azimuth, qubit).ry(-polar, qubit).rz(data(qubit), qubit).ry(polar, qubit).rz(
-            azimuth, qubit
-        )
+        circuit.rz(-azimuth, qubit).ry(-polar, qubit).rz(data(qubit), qubit).ry(polar, qubit).rz(azimuth, qubit)
     return circuit
 
 
@@ -109,17 +107,15 @@ def amplitudes_of(values: Any, *, n_qubits: int | None = None) -> np.ndarray:
     if n_features > side:
         raise ValueError(
             f"Argument `values` must have at most {side} features for {n_qubits} qubits, but has "
-            f"{n_features}. Take "
-            f"{(n_features - 1).bit_length()} qubits."
+            f"{n_features}. Take {(n_features - 1).bit_length()} qubits."
         )
     norms = np.linalg.norm(array, axis=-1, keepdims=True)
     if not np.isfinite(norms).all():
         raise ValueError("Argument `values` must be finite, but holds NaN or infinity.")
     if not norms.all():
         raise ValueError(
-            "Argument `values` must hold no zero vector, but holds one: it has no direction. Leave it "
-            "out, or add a "
-            "constant feature."
+            "Argument `values` must hold no zero vector, but holds one: it has no direction. Leave it out, "
+            "or add a constant feature."
         )
     padding = [(0, 0)] * (array.ndim - 1) + [(0, side - n_features)]
     return np.pad(array / norms, padding)
@@ -203,9 +199,7 @@ def _one_state(amplitudes: Any) -> np.ndarray:
 def _bit_rows(strings: list[Any]) -> np.ndarray:
     rows = [[int(bit) if bit in ("0", "1") else bit for bit in string] for string in strings]
     if not rows or not rows[0] or len({len(row) for row in rows}) != 1:
-        raise ValueError(
-            "Argument `strings` must hold at least one bit string, all equally long and not empty."
-        )
+        raise ValueError("Argument `strings` must hold at least one bit string, all equally long and not empty.")
     array = np.array(rows)
     if not np.isin(array, (0, 1)).all():
         raise ValueError("Argument `strings` must hold only 0 and 1, but holds something else.")

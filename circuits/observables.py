@@ -27,14 +27,10 @@ class Observable:
         0.5*Z0 Z1 - 1*X2
     """
 
-    terms: tuple[tuple[Number, PauliFactors], ...]
+    terms: tuple[tuple[float, PauliFactors], ...]
 
     def __post_init__(self) -> None:
-        merged: dict[PauliFactors, float] = {}
-        for coefficient, factors in self.terms:
-            key = _sorted_factors(factors)
-            merged[key] = merged.get(key, 0.0) + _real(coefficient)
-        object.__setattr__(self, "terms", tuple((value, key) for key, value in merged.items()))
+        object.__setattr__(self, "terms", _merged(self.terms))
 
     @property
     def qubits(self) -> tuple[int, ...]:
@@ -73,7 +69,7 @@ class Observable:
             for right, right_factors in other.terms:
                 phase, factors = _multiply(left_factors, right_factors)
                 terms.append((left * right * phase, factors))
-        return Observable(tuple(terms))
+        return Observable(_merged(terms))
 
     def __repr__(self) -> str:
         parts = []
@@ -84,17 +80,17 @@ class Observable:
         return text[2:] if text.startswith("+ ") else text.replace("- ", "-", 1)
 
 
-def X(qubit: int) -> Observable:  # noqa: N802 - the name of the operator
+def X(qubit: int) -> Observable:
     """Pauli X on `qubit`."""
     return pauli_string("X", (qubit,))
 
 
-def Y(qubit: int) -> Observable:  # noqa: N802
+def Y(qubit: int) -> Observable:
     """Pauli Y on `qubit`."""
     return pauli_string("Y", (qubit,))
 
 
-def Z(qubit: int) -> Observable:  # noqa: N802
+def Z(qubit: int) -> Observable:
     """Pauli Z on `qubit`."""
     return pauli_string("Z", (qubit,))
 
@@ -118,6 +114,15 @@ def observable(terms: Mapping[str, float | int]) -> Observable:
     return Observable(
         tuple((weight, pauli_string(string).terms[0][1]) for string, weight in terms.items())
     )
+
+
+def _merged(terms: Iterable[tuple[Number, PauliFactors]]) -> tuple[tuple[float, PauliFactors], ...]:
+    """Equal strings added up; only the sums need be real."""
+    sums: dict[PauliFactors, Number] = {}
+    for coefficient, factors in terms:
+        key = _sorted_factors(factors)
+        sums[key] = sums.get(key, 0.0) + coefficient
+    return tuple((_real(value), key) for key, value in sums.items())
 
 
 def _sorted_factors(factors: Iterable[tuple[int, str]]) -> PauliFactors:

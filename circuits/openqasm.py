@@ -21,9 +21,9 @@ from circuits.slots import Angle, Slot
 from circuits.two_level import unitary_by_gates
 
 # Names in stdgates.inc by (name of ours, number of controls); all others are written with `ctrl @`.
-STANDARD = {
-    (name, 0): name for name in ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "swap", "rx", "ry", "rz", "p")
-} | {(name, 1): "c" + name for name in ("x", "y", "z", "h", "swap", "rx", "ry", "rz", "p")}
+STANDARD = {(name, 0): name for name in ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "swap", "rx", "ry", "rz", "p")} | {
+    (name, 1): "c" + name for name in ("x", "y", "z", "h", "swap", "rx", "ry", "rz", "p")
+}
 STANDARD["x", 2] = "ccx"
 
 
@@ -49,7 +49,8 @@ def to_openqasm(circuit: Circuit) -> str:
     """
     inputs = [f"data_{k}" for k in range(circuit.n_data)] + [f"weight_{k}" for k in range(circuit.n_weights)]
     writer = _Writer()
-    body = [line for op in circuit for line in writer.lines(op, [f"q[{k}]" for k in range(circuit.n_qubits)])]
+    names = [f"q[{k}]" for k in range(circuit.n_qubits)]
+    body = [line for op in circuit for line in writer.lines(op, names)]
     lines = ["OPENQASM 3.0;", 'include "stdgates.inc";', *(f"input float[64] {name};" for name in inputs)]
     lines += writer.definitions.values()
     lines.append(f"qubit[{circuit.n_qubits}] q;")
@@ -107,13 +108,11 @@ class _Writer:
             case gates.StatePreparation():
                 raise ValueError(
                     "Argument `circuit` must have constant amplitudes to be written as OpenQASM, but "
-                    "prepares them from "
-                    "slots. Call Circuit.bind first."
+                    "prepares them from slots. Call Circuit.bind first."
                 )
         raise ValueError(
             f"Argument `circuit` must be free of noise to be written as OpenQASM, but has {op.name} on "
-            f"{op.qubits}. "
-            "Leave the noise to the backend that runs the program."
+            f"{op.qubits}. Leave the noise to the backend that runs the program."
         )
 
     def gate(self, op: Operation, names: list[str]) -> list[str]:
@@ -125,9 +124,7 @@ class _Writer:
         return [_call(name, angle, op.qubits, op.controls, names)]
 
     def rotation(self, gate: gates.PauliRotation, op: Operation, names: list[str]) -> str:
-        pairs = [
-            (letter, qubit) for letter, qubit in zip(gate.pauli, op.qubits, strict=True) if letter != "I"
-        ]
+        pairs = [(letter, qubit) for letter, qubit in zip(gate.pauli, op.qubits, strict=True) if letter != "I"]
         letters, qubits = "".join(letter for letter, _ in pairs), tuple(qubit for _, qubit in pairs)
         if not letters and not op.controls:
             return f"gphase({_number(op.angles[0], gate.factor)});"
@@ -143,9 +140,7 @@ class _Writer:
         if gate.matrix not in self.definitions:
             letters = [f"q{k}" for k in range(gate.n_qubits)]
             name = f"unitary_{sum(isinstance(key, gates.Array) for key in self.definitions)}"
-            parts = [
-                line for part in unitary_by_gates(gate.matrix.values) for line in self.lines(part, letters)
-            ]
+            parts = [line for part in unitary_by_gates(gate.matrix.values) for line in self.lines(part, letters)]
             body = "".join(f"  {line}\n" for line in parts)
             self.definitions[gate.matrix] = f"gate {name} {', '.join(letters)} {{\n{body}}}"
         return self.definitions[gate.matrix].split()[1]

@@ -38,9 +38,7 @@ class Linear:
         merged = dict(self.terms)
         for slot, coefficient in other.terms:
             merged[slot] = merged.get(slot, 0.0) + coefficient
-        return Linear(
-            self.constant + other.constant, tuple(pair for pair in merged.items() if pair[1] != 0.0)
-        )
+        return Linear(self.constant + other.constant, tuple(pair for pair in merged.items() if pair[1] != 0.0))
 
     def __sub__(self, other: "Linear") -> "Linear":
         return self + other.scaled(-1.0)
@@ -79,9 +77,7 @@ def circuit_of(n_qubits: int, steps: Iterable[Step]) -> Circuit:
     return circuit
 
 
-def controlled(
-    steps: Iterable[Step], controls: Sequence[int], *, values: Sequence[int] | None = None
-) -> list[Step]:
+def controlled(steps: Iterable[Step], controls: Sequence[int], *, values: Sequence[int] | None = None) -> list[Step]:
     """The steps where every control reads its value (default: 1), as controls on 1 between X gates."""
     values = [1] * len(controls) if values is None else values
     flips = [Step(Fixed("x"), (qubit,)) for qubit, value in zip(controls, values, strict=True) if not value]

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from qml import __version__
+
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 REFUSED = 2
 
@@ -26,26 +28,26 @@ def main() -> None:
     app()
 
 
+def _show_version(asked: bool) -> bool:
+    if asked:
+        typer.echo(f"qml-circuits {__version__}")
+        raise typer.Exit
+    return asked
+
+
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and stop.", is_eager=True)
+        bool, typer.Option("--version", help="Show the version and stop.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Quantum machine learning layers, compared and timed."""
-    if version:
-        from importlib.metadata import version as installed_version
-
-        typer.echo(f"qml-circuits {installed_version('qml-circuits')}")
-        raise typer.Exit
 
 
 @app.command()
 def compare(
     task: Annotated[str, typer.Argument(help="digits, parity, majority or states.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
     models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Pixels a side (digits): 4 or 28.")] = None,
@@ -56,9 +58,7 @@ def compare(
     Ctrl-C stops it, and the same command goes on where it stopped.
     """
     console = Console()
-    folder = out or Path(
-        "runs", "-".join(str(part) for part in (task, resolution, preset) if part is not None)
-    )
+    folder = out or Path("runs", "-".join(str(part) for part in (task, resolution, preset) if part is not None))
     with _one_line_errors(), _clean_stop(folder):
         from qml.compare import (
             LiveProgress,
@@ -94,9 +94,7 @@ def compare(
 def bench(
     name: Annotated[str, typer.Argument(help="What to time, for example simulator.")],
     case: Annotated[list[str] | None, typer.Option(help="Time this case only; may be repeated.")] = None,
-    peer: Annotated[
-        list[str] | None, typer.Option(help="Time beside this peer only; may be repeated.")
-    ] = None,
+    peer: Annotated[list[str] | None, typer.Option(help="Time beside this peer only; may be repeated.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the rows to this file too.")] = None,
 ) -> None:
     """Time this package beside the other libraries that are installed."""
@@ -122,7 +120,5 @@ def _clean_stop(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(
-            f"Stopped. Finished runs are kept in {folder}: the same command goes on from there.", err=True
-        )
+        typer.echo(f"Stopped. Finished runs are kept in {folder}: the same command goes on from there.", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -13,6 +13,7 @@ from qml.baselines import (
 )
 from qml.nn import QNNClassifier
 
+Build = Callable[..., nn.Module]
 BUILDERS = [
     lambda **options: LogisticRegression(5, **options),
     lambda **options: MLPClassifier(5, (3, 2), **options),
@@ -27,18 +28,14 @@ def test_parameter_counts_are_those_that_tables_state() -> None:
 
 
 @pytest.mark.parametrize(("n_inputs", "n_parameters"), [(16, 96), (784, 6 * 784), (16, 37)])
-def test_the_hidden_size_matches_a_parameter_budget_within_ten_per_cent(
-    n_inputs: int, n_parameters: int
-) -> None:
+def test_the_hidden_size_matches_a_parameter_budget_within_ten_per_cent(n_inputs: int, n_parameters: int) -> None:
     twin = MLPClassifier(n_inputs, (hidden_size_for(n_parameters, n_inputs),))
     assert abs(count_parameters(twin) - n_parameters) <= 0.1 * n_parameters
 
 
 @pytest.mark.parametrize("build", BUILDERS)
 @pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 3, 5), (0, 5), (1, 5)])
-def test_two_classes_give_one_number_a_sample(
-    build: Callable[..., nn.Module], shape: tuple[int, ...]
-) -> None:
+def test_two_classes_give_one_number_a_sample(build: Build, shape: tuple[int, ...]) -> None:
     assert build()(torch.zeros(shape)).shape == shape[:-1]
 
 
@@ -49,7 +46,7 @@ def test_more_classes_give_a_logit_each() -> None:
 
 @pytest.mark.parametrize("build", BUILDERS)
 def test_weights_come_from_the_generator_and_leave_the_global_one_alone(
-    build: Callable[..., nn.Module],
+    build: Build,
 ) -> None:
     before = torch.get_rng_state()
     first, again = (build(generator=torch.Generator().manual_seed(4)).state_dict() for _ in range(2))
@@ -58,7 +55,7 @@ def test_weights_come_from_the_generator_and_leave_the_global_one_alone(
 
 
 @pytest.mark.parametrize("build", BUILDERS)
-def test_dtype_is_honoured(build: Callable[..., nn.Module]) -> None:
+def test_dtype_is_honoured(build: Build) -> None:
     model = build(dtype=torch.float64)
     assert model(torch.zeros(2, 5, dtype=torch.float64)).dtype == torch.float64
 

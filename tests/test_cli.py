@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Never
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import qml.bench
 import qml.compare
@@ -13,7 +13,7 @@ from qml.cli import app
 SMALL = ["compare", "majority", "--seeds", "2", "--models", "exact,logistic", "--preset", "demo", "--out"]
 
 
-def run(*arguments: object):
+def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -66,7 +66,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path, monkeypatch:
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: Any, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = run("compare", *arguments)
@@ -115,9 +115,7 @@ def test_help_and_version_answer() -> None:
 
 def test_importing_the_command_line_imports_nothing_heavy_of_its_own() -> None:
     code = "import qml, sys; before = set(sys.modules); import qml.cli; print(*(set(sys.modules) - before))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     roots = {name.partition(".")[0] for name in loaded}
     assert not roots & {"matplotlib", "scipy", "sklearn", "mlxtend", "jinja2", "pennylane", "qiskit"}
     assert "qml.compare" not in loaded

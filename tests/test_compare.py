@@ -34,6 +34,7 @@ from qml.compare import (
 )
 from qml.compare.figures import new_figure
 from qml.compare.store import settings_hash, write_atomically
+from qml.compare.task import OnStep, Options
 from qml.compare.training import Setting, classifier, confusion, fit_classifier
 from qml.data import Dataset, Split, split_dataset
 
@@ -48,7 +49,7 @@ class Calls:
         self.splits: list[tuple[str, object]] = []
         self.stop_at = stop_at
 
-    def train(self, name: str, split: Any, seed: int, preset: Preset, on_step: Any):
+    def train(self, name: str, split: object, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
         if (name, seed) == self.stop_at:
             raise KeyboardInterrupt
         on_step(1.0, "done")
@@ -60,11 +61,11 @@ class Calls:
 
     @property
     def task(self) -> Task:
-        def model(name: str):
+        def model(name: str) -> Model:
             train = lambda *arguments: self.train(name, *arguments)  # noqa: E731
             return Model(name.capitalize(), name, f"The {name} one.", train, settings=(1, 2))
 
-        def sections(data: Any, records: Any, options: Any):
+        def sections(data: object, records: list[Record], options: Options) -> list[Section]:
             figure = new_figure(2.0, 2.0)
             figure.subplots().plot([0, 1])
             return [Section("Own", "A figure of the task.", figure)]
@@ -82,7 +83,7 @@ class Calls:
         )
 
 
-def lines_of(folder: Path):
+def lines_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / RESULTS).read_text().splitlines()]
 
 
@@ -99,9 +100,7 @@ def test_every_cell_is_run_once_and_written_with_the_agreed_keys(tmp_path: Path)
 def test_the_split_is_the_same_for_every_model() -> None:
     calls = Calls()
     run_plan(make_plan(calls.task, n_seeds=2))
-    by_model = {
-        name: [split for model, split in calls.splits if model == name] for name in ("quantum", "classical")
-    }
+    by_model = {name: [split for model, split in calls.splits if model == name] for name in ("quantum", "classical")}
     assert all(mine is yours for mine, yours in zip(by_model["quantum"], by_model["classical"], strict=True))
     assert by_model["quantum"][0] != by_model["quantum"][1]
 
@@ -138,7 +137,7 @@ from qml.compare import make_plan, run_plan
 from tests.test_compare import Calls
 
 class Killed(Calls):
-    def train(self, name: str, split: Any, seed: int, preset: Preset, on_step: Any):
+    def train(self, name: str, split: object, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
         if seed == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().train(name, split, seed, preset, on_step)
@@ -226,9 +225,7 @@ def test_corrupt_settings_are_kept_aside(tmp_path: Path) -> None:
 def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
     before = (tmp_path / RESULTS).read_bytes()
-    with pytest.raises(
-        ValueError, match=r"holds results of size 4 \(now 8\)\. Name another folder with --out"
-    ):
+    with pytest.raises(ValueError, match=r"holds results of size 4 \(now 8\)\. Name another folder with --out"):
         run_plan(make_plan(Calls().task, options={"size": 8}, folder=tmp_path))
     with pytest.raises(ValueError, match=r"preset 'full' \(now 'demo'\)"):
         run_plan(make_plan(Calls().task, preset="demo", folder=tmp_path))
@@ -255,7 +252,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         ({"options": {"resolution": 4}}, "`resolution` must be left out for task 'toy'"),
     ],
 )
-def test_bad_plans_are_refused_with_the_choices(arguments: Any, message: str) -> None:
+def test_bad_plans_are_refused_with_the_choices(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_plan(Calls().task, **arguments)
 
@@ -292,14 +289,9 @@ def test_the_verdict_says_who_wins_and_whether_chance_explains_it() -> None:
     models = Calls().task.models({"size": 4})
     best, against = verdict(records, models, Metric())
     assert best == "Quantum has the best mean: 91.0 %."
-    assert (
-        "Quantum (7 parameters) is 5.0 points ahead of Classical (7 parameters): more than chance" in against
-    )
+    assert "Quantum (7 parameters) is 5.0 points ahead of Classical (7 parameters): more than chance" in against
     level = [replace(record, outcome=replace(record.outcome, value=0.5)) for record in records]
-    assert (
-        verdict(level, models, Metric())[1]
-        == "Classical (7 parameters) and Quantum (7 parameters) are level."
-    )
+    assert verdict(level, models, Metric())[1] == "Classical (7 parameters) and Quantum (7 parameters) are level."
     error = Metric("test_error", "Error", larger_is_better=False, percent=False)
     assert verdict(records, models, error)[0] == "Classical has the best mean: 0.86."
     assert "Classical (7 parameters) is 0.05 ahead of Quantum" in verdict(records, models, error)[1]
@@ -307,8 +299,7 @@ def test_the_verdict_says_who_wins_and_whether_chance_explains_it() -> None:
 
 def test_shares_have_intervals_within_zero_and_one() -> None:
     records = [
-        Record("toy", "a", seed, "test_accuracy", Outcome(value, 1, 0.1))
-        for seed, value in enumerate((0.9, 1.0))
+        Record("toy", "a", seed, "test_accuracy", Outcome(value, 1, 0.1)) for seed, value in enumerate((0.9, 1.0))
     ]
     estimate = summarise(records, Metric())[0].estimate
     assert (estimate.low, estimate.high) == (0.0, 1.0) or estimate.high == 1.0
@@ -364,13 +355,9 @@ def test_training_learns_and_tells_what_it_chose(blobs: Split) -> None:
 
 def test_nothing_is_chosen_on_the_test_part(blobs: Split) -> None:
     """Labels of the test part turned round must change the test value alone."""
-    model = classifier(
-        "L", "classical", "", lambda s, g: LogisticRegression(2, generator=g), settings=(Setting(0.1),)
-    )
+    model = classifier("L", "classical", "", lambda s, g: LogisticRegression(2, generator=g), settings=(Setting(0.1),))
     turned = replace(blobs, test=Dataset(blobs.test.inputs, -blobs.test.labels))
-    first, second = (
-        model.train(split, 0, Preset(1, 1, 5), lambda share, text: None) for split in (blobs, turned)
-    )
+    first, second = (model.train(split, 0, Preset(1, 1, 5), lambda share, text: None) for split in (blobs, turned))
     assert first.details["curves"] == second.details["curves"]
     assert first.value == pytest.approx(1.0 - second.value)
 
@@ -408,7 +395,7 @@ def test_the_mlp_has_the_parameters_of_the_qnn_within_ten_per_cent(resolution: i
     assert abs(count_parameters(_mlp(hidden, split, generator)) - qnn) <= 0.1 * qnn
 
 
-def run_cell(task_name: str, model: str, preset: Preset, seed: int = 0):
+def run_cell(task_name: str, model: str, preset: Preset, seed: int = 0) -> Outcome:
     task = find_task(task_name)
     options = {name: values[0] for name, values in task.options.items()}
     split = task.split(task.prepare(options), seed)

@@ -40,9 +40,7 @@ def values_of(circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
 
 def bound(circuit: QuantumCircuit, samples: np.ndarray, weights: np.ndarray) -> QuantumCircuit:
     values = {"data": samples, "weight": weights}
-    return circuit.assign_parameters(
-        {item: values[item.vector.name][item.index] for item in circuit.parameters}
-    )
+    return circuit.assign_parameters({item: values[item.vector.name][item.index] for item in circuit.parameters})
 
 
 def qiskit_unitary(circuit: QuantumCircuit) -> np.ndarray:
@@ -108,9 +106,7 @@ def check_pennylane(circuit: Circuit) -> None:
     if len(circuit):
         matrix = pennylane.matrix(function, wire_order=range(circuit.n_qubits))(samples, weights)
         assert_close(matrix, expected, SYNTHESIS)
-    back = from_pennylane(
-        function, n_data=len(samples), n_weights=len(weights), wires=range(circuit.n_qubits)
-    )
+    back = from_pennylane(function, n_data=len(samples), n_weights=len(weights), wires=range(circuit.n_qubits))
     assert (back.n_data, back.n_weights) == (circuit.n_data, circuit.n_weights)
     assert_close(oracle.unitary_of(back, samples, weights), expected, ALGEBRA * 10)
 
@@ -141,17 +137,13 @@ def test_random_circuits_keep_their_unitary_in_pennylane(recipe: strategies.Reci
 
 
 def test_a_round_trip_through_qiskit_keeps_operations_and_slots() -> None:
-    circuit = (
-        Circuit(3).rx(data(0), 0).exp_pauli(weight(0), "ZX", (2, 0)).exp_pauli(weight(1), "XYZ", (0, 2, 1))
-    )
+    circuit = Circuit(3).rx(data(0), 0).exp_pauli(weight(0), "ZX", (2, 0)).exp_pauli(weight(1), "XYZ", (0, 2, 1))
     circuit.u3(data(1), 0.2, weight(0), 1, controls=(2, 0)).cx(2, 1).reset(0).measure(1).post_select(2, 1)
     assert from_qiskit(to_qiskit(circuit)).operations == circuit.operations
 
 
 def test_a_round_trip_through_pennylane_keeps_operations_and_slots() -> None:
-    circuit = (
-        Circuit(3).rx(data(0), 0).exp_pauli(weight(0), "ZX", (2, 0)).exp_pauli(weight(1), "XYZ", (0, 2, 1))
-    )
+    circuit = Circuit(3).rx(data(0), 0).exp_pauli(weight(0), "ZX", (2, 0)).exp_pauli(weight(1), "XYZ", (0, 2, 1))
     circuit.u3(data(1), 0.2, weight(0), 1, controls=(2, 0)).cx(2, 1).reset(0).measure(1).post_select(2, 1)
     assert from_pennylane(to_pennylane(circuit), n_data=2, n_weights=2).operations == circuit.operations
 
@@ -162,9 +154,9 @@ def test_a_round_trip_through_pennylane_keeps_operations_and_slots() -> None:
 def noisy() -> Circuit:
     circuit = Circuit(3).prepare([0.6, 0.0, 0.0, 0.8j], (2, 0)).ry(0.3, 1).cx(0, 1).reset(0).h(0).measure(2)
     two = channels.depolarizing(0.2, n_qubits=2)
-    decay = np.sqrt(np.array([[0.6, 0.4]])).T[:, :, None] * [np.diag([1, 1, 1, -1]), np.eye(4)[[2, 3, 1, 0]]]
     circuit.noise(channels.amplitude_damping(0.3), 1).noise(two, (2, 1)).ry(0.7, 2)
-    return circuit.kraus(decay, (0, 2)).cx(2, 1)
+    uneven = strategies.random_kraus(4, 2, np.random.default_rng(0))
+    return circuit.kraus(uneven, (0, 2)).cx(2, 1)
 
 
 def test_noise_reset_measurement_and_amplitudes_survive_in_qiskit() -> None:
@@ -197,9 +189,7 @@ def test_noise_reset_measurement_and_amplitudes_survive_in_pennylane() -> None:
 
 def test_amplitudes_on_the_later_qubits_come_out_right_in_qiskit() -> None:
     circuit = Circuit(3).x(0).prepare([0.6, 0.0, 0.48, 0.64], (2, 1))
-    assert_close(
-        reverse_qubits(quantum_info.Statevector(to_qiskit(circuit)).data), oracle.state_of(circuit), SYNTHESIS
-    )
+    assert_close(reverse_qubits(quantum_info.Statevector(to_qiskit(circuit)).data), oracle.state_of(circuit), SYNTHESIS)
 
 
 def test_post_selection_in_qiskit_is_a_register_whose_values_stand_in_the_metadata() -> None:
@@ -316,9 +306,7 @@ def foreign_gates() -> dict[str, tuple[Any, int]]:
     inner = QuantumCircuit(2, global_phase=0.3, name="inner")
     inner.h(0)
     inner.cry(0.4, 1, 0)
-    evolution = library.PauliEvolutionGate(
-        quantum_info.SparsePauliOp(["XX", "ZZ", "II"], [0.3, -0.7, 0.2]), 0.5
-    )
+    evolution = library.PauliEvolutionGate(quantum_info.SparsePauliOp(["XX", "ZZ", "II"], [0.3, -0.7, 0.2]), 0.5)
     listed = [
         library.SXGate(),
         library.SXdgGate(),
@@ -352,9 +340,7 @@ def foreign_gates() -> dict[str, tuple[Any, int]]:
         evolution.control(1, annotated=False),
         library.PauliEvolutionGate(quantum_info.Pauli("XYZ"), 0.3).control(2, annotated=False),
         AnnotatedOperation(library.RZXGate(0.3), [InverseModifier(), ControlModifier(1, 0)]),
-        AnnotatedOperation(
-            library.SGate(), [ControlModifier(1, 1), InverseModifier(), ControlModifier(1, 0)]
-        ),
+        AnnotatedOperation(library.SGate(), [ControlModifier(1, 1), InverseModifier(), ControlModifier(1, 0)]),
         library.UnitaryGate(np.diag([1, 1j])).control(1, annotated=False),
         library.QFTGate(3),
         library.RXGate(0.3).power(0.5),
@@ -493,15 +479,9 @@ FOREIGN_OPERATIONS: dict[str, Callable[[], Any]] = {
     "PCPhase": lambda: pennylane.PCPhase(0.2, 2, [2, 0]),
     "PSWAP": lambda: pennylane.PSWAP(0.2, [2, 0]),
     "GlobalPhase": lambda: pennylane.GlobalPhase(0.3),
-    "controlled GlobalPhase": lambda: pennylane.ctrl(
-        pennylane.GlobalPhase(0.3), control=[2, 0], control_values=[1, 0]
-    ),
-    "controlled controlled": lambda: pennylane.ctrl(
-        pennylane.CRX(0.3, [2, 0]), control=[1], control_values=[0]
-    ),
-    "adjoint controlled": lambda: pennylane.adjoint(
-        pennylane.ctrl(pennylane.U3(0.1, 0.2, 0.3, 2), control=[0])
-    ),
+    "controlled GlobalPhase": lambda: pennylane.ctrl(pennylane.GlobalPhase(0.3), control=[2, 0], control_values=[1, 0]),
+    "controlled controlled": lambda: pennylane.ctrl(pennylane.CRX(0.3, [2, 0]), control=[1], control_values=[0]),
+    "adjoint controlled": lambda: pennylane.adjoint(pennylane.ctrl(pennylane.U3(0.1, 0.2, 0.3, 2), control=[0])),
     "MultiRZ": lambda: pennylane.MultiRZ(0.3, [2, 0, 1]),
     "PauliRot": lambda: pennylane.PauliRot(0.3, "XIY", [2, 0, 1]),
     "exp": lambda: pennylane.exp(pennylane.X(2) @ pennylane.Y(0), 0.3j),
@@ -551,9 +531,7 @@ def test_a_qnode_is_read_like_its_function() -> None:
         pennylane.CRZ(weights[0], wires=[1, 0])
         return pennylane.expval(pennylane.Z(0))
 
-    assert from_pennylane(node, n_data=1, n_weights=1) == Circuit(2).ry(data(0), 1).rz(
-        weight(0), 0, controls=1
-    )
+    assert from_pennylane(node, n_data=1, n_weights=1) == Circuit(2).ry(data(0), 1).rz(weight(0), 0, controls=1)
 
 
 def test_a_reset_whose_outcome_is_read_is_a_measurement_too() -> None:

@@ -17,17 +17,10 @@ KINDS = (*strategies.UNITARY_KINDS, *strategies.MID_CIRCUIT_KINDS, *strategies.N
 
 
 def everything() -> Circuit:
-    circuit = (
-        Circuit(4).prepare([1, 0, 0, 0], (2, 3)).ry(data(0), 0).exp_pauli(weight(0), "ZX", (2, 0)).cx(0, 3)
-    )
+    circuit = Circuit(4).prepare([1, 0, 0, 0], (2, 3)).ry(data(0), 0).exp_pauli(weight(0), "ZX", (2, 0)).cx(0, 3)
     circuit.u3(0.1, weight(1), np.pi / 4, 1, controls=(0,)).pauli_rotation(3 * np.pi / 4, "XY", (0, 1))
     circuit.post_select(1, 1).measure(0).reset(2).unitary(np.eye(4), (1, 3), controls=2, label="V").sdg(1)
-    return (
-        circuit.swap(0, 2, controls=3)
-        .noise(channels.depolarizing(0.1), 2)
-        .kraus([np.eye(2)], 0)
-        .p(1.23456, 3)
-    )
+    return circuit.swap(0, 2, controls=3).noise(channels.depolarizing(0.1), 2).kraus([np.eye(2)], 0).p(1.23456, 3)
 
 
 def test_gates_are_packed_to_the_left_and_slots_are_named() -> None:
@@ -80,9 +73,7 @@ def test_every_line_fits_and_every_operation_is_drawn(recipe: strategies.Recipe)
     drawn = layout(circuit, max_operations=None, max_qubits=None)
     assert sum(map(len, drawn.columns)) == len(circuit)
     text = str(draw(circuit, width=60))
-    longest = max(
-        (len(mark.label) for column in drawn.columns for item in column for mark in item.marks), default=0
-    )
+    longest = max((len(mark.label) for column in drawn.columns for item in column for mark in item.marks), default=0)
     assert max(map(len, text.split("\n"))) <= max(60, longest + 12)
     boxes = sum(mark.kind == "box" for column in drawn.columns for item in column for mark in item.marks)
     assert text.count("┤") == boxes
@@ -110,9 +101,7 @@ def test_a_figure_is_drawn_without_pyplot() -> None:
         "import io, sys; from circuits import Circuit; figure = Circuit(2).h(1).cx(1, 0).draw('mpl'); "
         "figure.savefig(io.BytesIO()); assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run(
-        [sys.executable, "-c", code], check=True
-    )  # in a process where nobody else has loaded pyplot
+    subprocess.run([sys.executable, "-c", code], check=True)  # in a process where nobody else has loaded pyplot
     figure = draw(everything(), "mpl", width=8)
     assert isinstance(figure, Figure)
     labels = {text.get_text() for text in figure.axes[0].texts}

@@ -118,9 +118,7 @@ def test_preparation_costs_what_the_paper_says(n_qubits: int) -> None:
     assert set(names) <= {"ry", "cx"}
     assert names.count("ry") == 2**n_qubits - 1
     assert names.count("cx") == 2**n_qubits - 2
-    both = feature_maps.prepare_decomposed(
-        random.normal(size=2**n_qubits) + 1j * random.normal(size=2**n_qubits)
-    )
+    both = feature_maps.prepare_decomposed(random.normal(size=2**n_qubits) + 1j * random.normal(size=2**n_qubits))
     assert {op.name for op in both} <= {"ry", "rz", "cx", "exp_i"}
 
 

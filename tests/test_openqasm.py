@@ -30,9 +30,7 @@ def unitary(text: str) -> np.ndarray:
 
 
 def test_the_text_is_what_the_specification_says() -> None:
-    circuit = (
-        Circuit(3).ry(data(0), 0).exp_pauli(weight(0), "ZX", (2, 0)).rx(0.5, 1, controls=(2, 0)).cx(2, 1)
-    )
+    circuit = Circuit(3).ry(data(0), 0).exp_pauli(weight(0), "ZX", (2, 0)).rx(0.5, 1, controls=(2, 0)).cx(2, 1)
     circuit.measure(1).reset(2).post_select(0, 1).exp_pauli(0.25, "I", 0)
     assert to_openqasm(circuit) == (
         HEADER + "input float[64] data_0;\n"
@@ -184,9 +182,7 @@ def test_u_has_a_further_phase_in_version_3_1_and_u3_has_half_angles() -> None:
     assert_close(phased, np.exp(0.2j) * plain, ALGEBRA)
     library_u3 = unitary(f"{HEADER}qubit q; u3(0.4, 0.2, 0.3) q;")
     assert_close(library_u3, np.exp(-0.25j) * plain, ALGEBRA)
-    assert_close(
-        unitary(f"{HEADER}qubit q; u2(0.2, 0.3) q;"), unitary(f"{HEADER}qubit q; u3(pi/2, 0.2, 0.3) q;"), 0
-    )
+    assert_close(unitary(f"{HEADER}qubit q; u2(0.2, 0.3) q;"), unitary(f"{HEADER}qubit q; u3(pi/2, 0.2, 0.3) q;"), 0)
 
 
 def test_modifiers_definitions_and_broadcasting_are_inlined() -> None:
@@ -250,9 +246,7 @@ def test_both_forms_of_measurement_are_read() -> None:
 
 
 def test_annotations_of_others_change_nothing() -> None:
-    assert from_openqasm(
-        f"{HEADER}qubit q;\n@vendor.hint fast\nctrl@x q;\n".replace("ctrl@x", "x")
-    ) == Circuit(1).x(0)
+    assert from_openqasm(f"{HEADER}qubit q;\n@vendor.hint fast\nctrl@x q;\n".replace("ctrl@x", "x")) == Circuit(1).x(0)
     assert from_openqasm(f"{HEADER}qubit[2] q;\nctrl@x q[0], q[1];") == Circuit(2).cx(0, 1)
 
 

@@ -26,7 +26,7 @@ def expectation(circuit: Circuit, case: Case, observables: list[Observable] | No
 
 
 @settings(max_examples=100)
-@given(recipes(EVERY_KIND))
+@given(recipes(EVERY_KIND, max_qubits=4))
 def test_probabilities_are_a_distribution(recipe: Recipe) -> None:
     case = build(recipe)
     assume(is_likely(case))
@@ -36,7 +36,7 @@ def test_probabilities_are_a_distribution(recipe: Recipe) -> None:
 
 
 @settings(max_examples=100)
-@given(recipes(EVERY_KIND))
+@given(recipes(EVERY_KIND, max_qubits=4))
 def test_marginals_are_sums_of_the_whole(recipe: Recipe) -> None:
     case = build(recipe)
     assume(is_likely(case))
@@ -51,7 +51,7 @@ def test_marginals_are_sums_of_the_whole(recipe: Recipe) -> None:
 
 
 @settings(max_examples=100)
-@given(recipes(EVERY_KIND))
+@given(recipes(EVERY_KIND, max_qubits=4))
 def test_expectation_values_stay_within_the_spectrum(recipe: Recipe) -> None:
     case = build(recipe)
     assume(is_likely(case))
@@ -63,7 +63,7 @@ def test_expectation_values_stay_within_the_spectrum(recipe: Recipe) -> None:
 
 
 @settings(max_examples=100)
-@given(recipes(EVERY_KIND))
+@given(recipes(EVERY_KIND, max_qubits=4))
 def test_expectation_is_linear_in_the_observable(recipe: Recipe) -> None:
     case = build(recipe)
     assume(is_likely(case))
@@ -87,7 +87,7 @@ def test_a_circuit_and_its_inverse_return_to_the_start(recipe: Recipe) -> None:
 
 
 @settings(max_examples=60)
-@given(recipes(EVERY_KIND), st.randoms(use_true_random=False))
+@given(recipes(EVERY_KIND, max_qubits=4), st.randoms(use_true_random=False))
 def test_names_of_the_qubits_do_not_matter(recipe: Recipe, random: object) -> None:
     case = build(recipe)
     assume(is_likely(case))
@@ -112,7 +112,7 @@ def test_idle_qubits_change_nothing(recipe: Recipe) -> None:
 
 
 @settings(max_examples=60)
-@given(recipes(EVERY_KIND, min_batch=1))
+@given(recipes(EVERY_KIND, max_qubits=4, min_batch=1))
 def test_bound_slots_are_constants(recipe: Recipe) -> None:
     case = build(recipe)
     assume(is_likely(case))
@@ -122,7 +122,7 @@ def test_bound_slots_are_constants(recipe: Recipe) -> None:
 
 
 @settings(max_examples=60)
-@given(recipes(EVERY_KIND, preparations=("constant",), min_batch=1))
+@given(recipes(EVERY_KIND, preparations=("constant",), max_qubits=4, min_batch=1))
 def test_data_and_weights_may_change_places(recipe: Recipe) -> None:
     """With one sample the two kinds of slots differ only in where the values come from."""
     case = build(recipe)
@@ -140,7 +140,7 @@ def test_data_and_weights_may_change_places(recipe: Recipe) -> None:
 
 
 @settings(max_examples=40)
-@given(recipes(EVERY_KIND, min_batch=2), st.integers(0, 2**16))
+@given(recipes(EVERY_KIND, max_qubits=4, min_batch=2), st.integers(0, 2**16))
 def test_samples_of_the_batch_do_not_meet(recipe: Recipe, seed: int) -> None:
     case = build(recipe)
     assume(is_likely(case))
@@ -216,7 +216,7 @@ def test_a_ghz_state_is_correlated_in_all_bases(n_qubits: int) -> None:
     parity = X(0)
     for qubit in range(1, n_qubits):
         parity = parity @ X(qubit)
-    inputs = torch.zeros(2, 0).double(), torch.tensor([0.4]).double()
+    inputs = torch.zeros(2, 0, dtype=torch.float64), torch.tensor([0.4], dtype=torch.float64)
     values = Native().expectation(circuit, *inputs, [parity, Z(0) @ Z(n_qubits - 1), Z(5)])
     assert_close(values, [[np.cos(0.4), 1.0, 0.0]] * 2, SAME)
 

@@ -1,8 +1,8 @@
 """The built-in simulator as a backend."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,13 @@ from qml.backends.protocol import Capabilities, Samples
 from qml.simulator import engine
 from qml.simulator.readout_error import flip_bits, noisy_observables, noisy_probabilities
 from qml.simulator.shots import as_bits, draw, trajectories
+
+F = TypeVar("F", bound=Callable)
+
+
+def outside_graphs(function: F) -> F:
+    """Keep a method out of torch.compile's graphs: the planner is Python, and runs as it is between them."""
+    return torch.compiler.disable(function)  # pyright: ignore[reportReturnType]
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Native:
         order = 1 if self.method == "adjoint" else None
         return Capabilities(exact=True, shots=True, noise=True, mid_circuit=True, derivative_order=order)
 
-    @torch.compiler.disable  # the planner is Python: a compiled model runs it as it is, between its own graphs
+    @outside_graphs
     def expectation(
         self,
         circuit: Circuit,
@@ -79,7 +86,7 @@ class Native:
         levels = self._levels(circuit)
         return engine.expectation(circuit, data, weights, chosen, levels=levels, method=self.method)
 
-    @torch.compiler.disable
+    @outside_graphs
     def probabilities(
         self,
         circuit: Circuit,
@@ -110,7 +117,7 @@ class Native:
             return data.new_zeros(0, 2**circuit.n_qubits, dtype=data.dtype.to_complex())
         return engine.final_state(circuit, data, weights)
 
-    @torch.compiler.disable
+    @outside_graphs
     def sample(
         self,
         circuit: Circuit,

@@ -93,18 +93,14 @@ def to_pennylane(circuit: Circuit, *, wires: Sequence[Any] | None = None) -> Qua
 def _checked(values: Any, n_slots: int, name: str) -> Any:
     values = values if hasattr(values, "shape") else np.asarray(values)
     if n_slots and values.shape[-1:] != (n_slots,):
-        raise ValueError(
-            f"Argument `{name}` must have shape (..., {n_slots}), but has shape {tuple(values.shape)}."
-        )
+        raise ValueError(f"Argument `{name}` must have shape (..., {n_slots}), but has shape {tuple(values.shape)}.")
     return values
 
 
 def _apply(  # noqa: PLR0911 - one return a kind of gate
     op: Operation, wires: list[Any], controls: list[Any], values: dict[str, Any]
 ) -> Any:
-    angles = [
-        values[angle.kind][..., angle.index] if isinstance(angle, Slot) else angle for angle in op.angles
-    ]
+    angles = [values[angle.kind][..., angle.index] if isinstance(angle, Slot) else angle for angle in op.angles]
     match op.gate:
         case gates.Reset():
             return pennylane.measure(wires[0], reset=True)
@@ -157,9 +153,7 @@ def _gate(  # noqa: PLR0911 - one return a kind of gate
     raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {gate!r}.")
 
 
-def from_pennylane(
-    source: Any, *, n_data: int = 0, n_weights: int = 0, wires: Sequence[Any] | None = None
-) -> Circuit:
+def from_pennylane(source: Any, *, n_data: int = 0, n_weights: int = 0, wires: Sequence[Any] | None = None) -> Circuit:
     """A PennyLane tape, quantum function or QNode in our form.
 
     A tape has numbers as its angles, and they stay constants. A function is called as `function(data,
@@ -213,10 +207,9 @@ def _aligned(lowered: list[list[Step]]) -> Iterable[tuple[Step, ...]]:
     shapes = [[(step.qubits, step.controls, step.gate) for step in tape] for tape in lowered]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(
-            "Argument `source` must apply the same gates for every value of its arguments, but a gate, "
-            "its wires or its "
-            "matrix depends on them. Use gates whose angles are the arguments, and Circuit.prepare_slots "
-            "for amplitudes."
+            "Argument `source` must apply the same gates for every value of its arguments, but a gate, its "
+            "wires or its matrix depends on them. Use gates whose angles are the arguments, and "
+            "Circuit.prepare_slots for amplitudes."
         )
     return zip(*lowered, strict=True)
 
@@ -231,13 +224,10 @@ def _merged(column: list[Step], slots: list[Slot]) -> Step:
     if not np.allclose(values[-PROBES:], expected, rtol=0.0, atol=LINEARITY_TOLERANCE):
         raise ValueError(
             "Argument `source` must have angles linear in its arguments, but an angle of "
-            f"{column[0].gate.name} is not. "
-            "Compute the angle outside, and give the circuit one slot for it."
+            f"{column[0].gate.name} is not. Compute the angle outside, and give the circuit one slot for it."
         )
     angles = (
-        Linear(
-            float(offset), tuple(pair for pair in zip(slots, map(float, row), strict=True) if pair[1] != 0.0)
-        )
+        Linear(float(offset), tuple(pair for pair in zip(slots, map(float, row), strict=True) if pair[1] != 0.0))
         for offset, row in zip(constant, slopes.T, strict=True)
     )
     return Step(column[0].gate, column[0].qubits, column[0].controls, tuple(angles))
@@ -266,15 +256,12 @@ class _Reader:
         """The steps of an operation; `pure` where only unitary gates may occur (controls, adjoints)."""
         if op.batch_size is not None:
             raise ValueError(
-                f"Argument `source` must have one value an angle, but {op.name} has {op.batch_size}. Give "
-                "a function "
-                "with `n_data`, whose slots are broadcast when the circuit runs."
+                f"Argument `source` must have one value an angle, but {op.name} has {op.batch_size}. Give a "
+                "function with `n_data`, whose slots are broadcast when the circuit runs."
             )
         if isinstance(op, Controlled):
             values = [int(value) for value in op.control_values]
-            return steps.controlled(
-                self.operation(op.base, pure=True), self.qubits(op.control_wires), values=values
-            )
+            return steps.controlled(self.operation(op.base, pure=True), self.qubits(op.control_wires), values=values)
         if isinstance(op, Adjoint):
             return steps.inverted(self.operation(op.base, pure=True), refuse=_refusal)
         found = self.gate(op)
@@ -309,9 +296,7 @@ class _Reader:
         if op.name == "MidMeasureMP":
             return self.measurement(op, qubits)
         if isinstance(op, pennylane.operation.Channel):
-            return [
-                Step(channels.kraus(np.stack([np.array(matrix) for matrix in op.kraus_matrices()])), qubits)
-            ]
+            return [Step(channels.kraus(np.stack([np.array(matrix) for matrix in op.kraus_matrices()])), qubits)]
         if isinstance(op, pennylane.StatePrep) and self.used.isdisjoint(qubits):
             return [Step(gates.StatePreparation(len(qubits), gates.Array.of(np.array(op.data[0]))), qubits)]
         return None
@@ -333,9 +318,7 @@ class _Reader:
             if parts or isinstance(op, pennylane.BasisState):
                 return [step for part in parts for step in self.operation(part, pure=pure)]
         elif getattr(op, "has_matrix", False):
-            return [
-                steps.unitary_step(np.asarray(pennylane.matrix(op)), self.qubits(op.wires), label=op.name)
-            ]
+            return [steps.unitary_step(np.asarray(pennylane.matrix(op)), self.qubits(op.wires), label=op.name)]
         raise _refusal(op.name)
 
 

@@ -39,9 +39,7 @@ try:
     )
     from qiskit.quantum_info import Kraus, Pauli
 except ImportError as error:
-    raise ImportError(
-        'Circuits in Qiskit\'s form need qiskit. Install it with: pip install "qiskit>=2.1"'
-    ) from error
+    raise ImportError('Circuits in Qiskit\'s form need qiskit. Install it with: pip install "qiskit>=2.1"') from error
 
 POST_SELECT = "post_select"
 MEASURED = "measured"
@@ -102,8 +100,7 @@ class _Writer:
         lengths = tuple(len(vector) for vector in vectors)
         if len(lengths) != 2 or any(has < needs for has, needs in zip(lengths, counts, strict=True)):
             raise ValueError(
-                f"Argument `parameters` must hold two vectors of at least {counts} elements, but holds "
-                f"{lengths}."
+                f"Argument `parameters` must hold two vectors of at least {counts} elements, but holds {lengths}."
             )
         self.vectors = {"data": vectors[0], "weight": vectors[1]}
         self.target = QuantumCircuit(circuit.n_qubits)
@@ -143,8 +140,7 @@ class _Writer:
             case gates.StatePreparation():
                 raise ValueError(
                     "Argument `circuit` must have constant amplitudes to be written for Qiskit, but "
-                    "prepares them "
-                    "from slots. Call Circuit.bind first."
+                    "prepares them from slots. Call Circuit.bind first."
                 )
             case _:
                 self.add_gate(self.standard_gate(op), qubits, op.controls)
@@ -214,9 +210,7 @@ def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Any, Slot]:
         found = [pair for pair in others if name in (pair[0].name, pair[1])]
         if not found:
             names = sorted({vector or parameter.name for parameter, vector in others})
-            raise ValueError(
-                f"Argument `data` must name parameters of the circuit, {names}, but names {name!r}."
-            )
+            raise ValueError(f"Argument `data` must name parameters of the circuit, {names}, but names {name!r}.")
         for pair in found:
             slots[pair[0]] = Slot("data", counts["data"])
             counts["data"] += 1
@@ -255,9 +249,7 @@ class _Reader:
             result.append(Step(steps.GLOBAL_PHASE, angles=(phase,)))
         for item in source.data:
             targets = [places[qubit] for qubit in item.qubits]
-            result += self.instruction(
-                item.operation, targets, [outcomes[bit] for bit in item.clbits], pure=pure
-            )
+            result += self.instruction(item.operation, targets, [outcomes[bit] for bit in item.clbits], pure=pure)
             if item.operation.name != "barrier":
                 self.used.update(targets)
         return result
@@ -339,9 +331,8 @@ class _Reader:
             slope = value.gradient(parameter)
             if isinstance(slope, ParameterExpression):
                 raise ValueError(
-                    f"Argument `circuit` must have angles linear in its parameters, but has {value}. "
-                    "Compute the angle "
-                    "outside, and give the circuit one parameter for it."
+                    f"Argument `circuit` must have angles linear in its parameters, but has {value}. Compute "
+                    "the angle outside, and give the circuit one parameter for it."
                 )
             terms.append((self.slots[parameter], float(slope)))
         constant = float(value.bind(dict.fromkeys(value.parameters, 0.0)))
@@ -355,9 +346,7 @@ def _bits(state: Any, n_bits: int) -> list[int]:
 
 def _prepared(amplitudes: list[Any], qubits: list[int]) -> list[Step] | None:
     """Amplitudes as such; None for labels and integers, which Qiskit's own definition spells out."""
-    if len(amplitudes) != 2 ** len(qubits) or not all(
-        isinstance(value, (complex, float)) for value in amplitudes
-    ):
+    if len(amplitudes) != 2 ** len(qubits) or not all(isinstance(value, (complex, float)) for value in amplitudes):
         return None
     return [Step(gates.StatePreparation(len(qubits), gates.Array.of(np.array(amplitudes))), tuple(qubits))]
 
@@ -396,7 +385,6 @@ def _kraus(operators: np.ndarray) -> Instruction:
 
 def _refusal(name: str) -> ValueError:
     return ValueError(
-        "Argument `circuit` must hold gates, resets, measurements, Kraus instructions and amplitudes "
-        "only, but holds "
-        f"{name}. Decompose it with Qiskit first, or leave it out."
+        "Argument `circuit` must hold gates, resets, measurements, Kraus instructions and amplitudes only, "
+        f"but holds {name}. Decompose it with Qiskit first, or leave it out."
     )

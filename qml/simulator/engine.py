@@ -16,8 +16,6 @@ from qml.simulator.readout import Terms
 
 Method = Literal["auto", "autograd", "adjoint"]
 
-IMPOSSIBLE = 1e-12  # success probability below which a conditional state is rounding noise
-
 _CACHE = PlanCache()
 
 
@@ -31,13 +29,13 @@ def expectation(
     method: Method,
 ) -> Tensor:
     """Expectation values; data (batch, inputs), weights (weights,) to (batch, observables)."""
-    terms: Terms = tuple(observable.terms for observable in observables)
+    terms: Terms = tuple(observable.terms for observable in observables)  # pyright: ignore[reportAssignmentType]
     request = Request(levels, terms, shared_data=data.shape[0] == 1, batch=0)
     factorised = _CACHE.get(circuit, ("factorised", request), lambda: find_factorised(circuit, request))
     if isinstance(factorised, FactorisedPlan):
         return factorised_expectation(factorised, data, weights)
     values, plan = _values(circuit, data, weights, terms, None, levels=levels, method=method)
-    return _normalised(values) if plan.has_projection else values
+    return _normalised(values, levels) if plan.has_projection else values
 
 
 def probabilities(
@@ -45,13 +43,15 @@ def probabilities(
 ) -> Tensor:
     """Probabilities of the outcomes of `qubits`, the first the most significant; (batch, 2**k)."""
     values, plan = _values(circuit, data, weights, None, qubits, levels=levels, method=method)
-    return _normalised(values) if plan.has_projection else values[:, :-1]
+    return _normalised(values, levels) if plan.has_projection else values[:, :-1]
 
 
-def _normalised(values: Tensor) -> Tensor:
+def _normalised(values: Tensor, levels: int) -> Tensor:
     """All rows divided by the last, the probability that every post-selection succeeds."""
     chance = values[:, -1:]
-    if not in_functorch() and bool((chance.detach() < IMPOSSIBLE).any()):
+    epsilon = torch.finfo(values.dtype).eps
+    impossible = 100 * epsilon**2 if levels == 2 else 100 * epsilon  # rounding noise of a squared norm, of a trace
+    if not in_functorch() and bool((chance.detach() < impossible).any()):
         raise ValueError(
             "Post-selection must be possible, but for at least one sample its probability is zero "
             f"({chance.detach().min().item():.3g}). Check the values that are post-selected, or the angles before them."
@@ -98,7 +98,8 @@ def _values(
     else:
         if method == "adjoint":
             _require_reversible(plan, data, weights)
-        memory = "adjoint only" if method == "adjoint" else choose_memory(compiled, batch, reversible=_reversible(plan))
+        reversible = _reversible(plan)
+        memory = "adjoint only" if method == "adjoint" else choose_memory(compiled, batch, reversible=reversible)
         values = Evolve.apply(compiled, readout, memory, data, weights)
     return values.mT.expand(batch, -1), plan  # pyright: ignore[reportAttributeAccessIssue]
 

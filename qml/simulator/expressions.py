@@ -38,7 +38,7 @@ class Expressions:
     def constant(self, matrix: np.ndarray) -> int:
         """A constant matrix; equal ones share a node."""
         key = ("constant", matrix.shape, np.ascontiguousarray(matrix, dtype=complex).tobytes())
-        is_real = bool(np.abs(matrix.imag).max() < NEGLIGIBLE)
+        is_real = bool(np.abs(np.imag(matrix)).max() < NEGLIGIBLE)
         return self._add(key, Node("constant", len(matrix), is_real, value=np.asarray(matrix)))
 
     def leaf(self, linear: Linear) -> int:

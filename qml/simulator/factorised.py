@@ -272,7 +272,9 @@ def _build(
     known: dict[tuple, int] = {}
     sector_nodes = {
         signs: [
-            _spoke_node(expressions, spoke, parts.middles.get(spoke, []), hubs, dict(zip(hub_list, signs, strict=True)), known, memo)
+            _spoke_node(
+                expressions, spoke, parts.middles.get(spoke, []), hubs, dict(zip(hub_list, signs, strict=True)), known, memo
+            )
             for spoke in spokes
         ]
         for signs in product((0, 1), repeat=len(hub_list))
@@ -303,7 +305,7 @@ def _build(
             *tails,
         ],
     )
-    axes = tuple(hubs[hub] for hub in hub_list)
+    axes: tuple[Axis, ...] = tuple(hubs[hub] for hub in hub_list)
     has_tail = [bool(parts.tails.get(hub)) for hub in hub_list]
     strings = _strings(request.terms or (), hub_list, axes, has_tail)
     return FactorisedPlan(plan, hub_list, axes, spokes, sector_nodes, phases, tails, strings)  # pyright: ignore[reportArgumentType]
@@ -352,7 +354,7 @@ def _strings(
 def _hub_pairs(letter: str, axis: Axis, tail: bool) -> list[tuple[int, int]]:
     if letter == "I" or (letter == axis and not tail):
         return [(0, 0), (1, 1)]
-    return list(product((0, 1), repeat=2)) if tail else [(0, 1), (1, 0)]
+    return [(0, 0), (0, 1), (1, 0), (1, 1)] if tail else [(0, 1), (1, 0)]
 
 
 def _pairs(choices: list[list[tuple[int, int]]]) -> list[Pair]:

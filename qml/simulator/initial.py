@@ -226,7 +226,7 @@ def _prepared(compiled: Compiled, preparation: Preparation, data: Tensor) -> Ten
         values = preparation.amplitudes
         if compiled.plan.request.levels == 4:
             values = _bloch_of(torch.as_tensor(values.copy())[:, None])[:, 0].numpy()
-        dtype = data.dtype.to_complex() if np.abs(values.imag).max() > 0 else data.dtype
+        dtype = data.dtype.to_complex() if np.abs(np.imag(values)).max() > 0 else data.dtype
         return as_tensor(values, dtype, data.device)[:, None]
     index = torch.as_tensor([slot.index for slot in preparation.slots], device=data.device)
     amplitudes = data.mT.index_select(0, index)

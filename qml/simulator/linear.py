@@ -11,6 +11,7 @@ with constant matrices and a few frequencies f.
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,7 +22,6 @@ from circuits.gates import (
     Gate,
     Measure,
     PauliRotation,
-    Phase,
     PostSelect,
     Reset,
     StatePreparation,
@@ -65,7 +65,7 @@ class Linear:
     @property
     def is_real(self) -> bool:
         parts = [self.constant, *(part for _, *pair in self.terms for part in pair)]
-        return all(np.abs(part.imag).max() < NEGLIGIBLE for part in parts)
+        return all(np.abs(np.imag(part)).max() < NEGLIGIBLE for part in parts)
 
     @property
     def table(self) -> np.ndarray | None:
@@ -141,7 +141,7 @@ def _ladder(operation: Operation) -> list[Operation]:
             to_z.append(Operation(Fixed("h"), (qubit,)))
     chain = [
         Operation(Fixed("x"), (second,), (first,))
-        for (first, _), (second, _) in zip(active[:-1], active[1:], strict=True)
+        for (first, _), (second, _) in pairwise(active)
     ]
     middle = replace(operation, gate=replace(gate, pauli="Z"), qubits=(active[-1][0],))
     undo = [replace(op, gate=Fixed("s")) if op.gate.name == "sdg" else op for op in reversed(to_z)]
@@ -189,14 +189,14 @@ def transfer_map(linear: Linear) -> Linear:
     terms = []
     for step, matrix in sums.items():
         if step > 0:
-            terms.append((step, 2.0 * matrix.real + 0j, -2.0 * matrix.imag + 0j))
+            terms.append((step, 2.0 * np.real(matrix) + 0j, -2.0 * np.imag(matrix) + 0j))
     slot = linear.slot if terms else None  # a rotation about the identity is a phase that rho does not see
-    return Linear(linear.sites, sums[0.0].real + 0j, tuple(terms), slot)
+    return Linear(linear.sites, np.real(sums[0.0]) + 0j, tuple(terms), slot)
 
 
 def transfer_matrix(kraus: np.ndarray) -> np.ndarray:
     """The Pauli transfer matrix of rho -> sum_k K rho K^dagger; shape (operators, 2**k, 2**k) to (4**k, 4**k)."""
-    return sum(_transfer(operator, operator).real for operator in kraus) + 0j
+    return np.sum([np.real(_transfer(operator, operator)) for operator in kraus], axis=0) + 0j
 
 
 def _transfer(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -153,7 +153,7 @@ def with_shared_slot(linear: Linear, n_weights: int) -> Linear:
 def _is_complex(preparation: Preparation) -> bool:
     if preparation.amplitudes is None:
         return preparation.is_complex
-    return bool(np.abs(preparation.amplitudes.imag).max() > 0)
+    return bool(np.abs(np.imag(preparation.amplitudes)).max() > 0)
 
 
 def chain_nodes(expressions: Expressions, site: int, maps: list[Linear], levels: int) -> list[int | Linear]:

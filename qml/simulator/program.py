@@ -250,7 +250,7 @@ def fetch_for(places: list[tuple[int, int]], groups: list[Group], device: torch.
 
 def as_tensor(values: np.ndarray, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A NumPy array as a tensor; its imaginary part is dropped only for a real dtype, where it is zero."""
-    return torch.as_tensor((values if dtype.is_complex else values.real).copy(), device=device).to(dtype)
+    return torch.as_tensor((values if dtype.is_complex else np.real(values)).copy(), device=device).to(dtype)
 
 
 def _reachable(nodes: list[Node], outputs: list[int]) -> set[int]:

@@ -144,7 +144,7 @@ def state_readout(
         for coefficient, factors in strings:
             mask, phases = _string_phases(factors, place, n_sites)
             if mask == 0:
-                diagonal[row] += coefficient * phases.real
+                diagonal[row] += coefficient * np.real(phases)
             else:
                 part = flips.setdefault(mask, np.zeros((n_rows, 2**n_sites), dtype=complex))
                 part[row] += coefficient * phases

@@ -174,9 +174,10 @@ def _segment(n_qubits: int, operations: list[Operation], event: Operation | None
     for operation in operations:
         angles = []
         for angle in operation.angles:
-            if isinstance(angle, Slot):
-                place = numbers[angle.kind].setdefault(angle.index, len(numbers[angle.kind]))
-                angle = Slot(angle.kind, place + (n_amplitudes if angle.kind == "data" else 0))
-            angles.append(angle)
+            if not isinstance(angle, Slot):
+                angles.append(angle)
+                continue
+            place = numbers[angle.kind].setdefault(angle.index, len(numbers[angle.kind]))
+            angles.append(Slot(angle.kind, place + (n_amplitudes if angle.kind == "data" else 0)))
         result.append(operation.gate, operation.qubits, controls=operation.controls, angles=angles)
     return _Segment(result, event, list(numbers["data"]), list(numbers["weight"]), takes_state=not is_first)

@@ -21,8 +21,15 @@ Reference = tuple[int, int]  # which of the argument tensors, and which entry of
 class Step(Protocol):
     """One step of a plan."""
 
-    reference: Reference | None
-    needs_input: bool
+    @property
+    def reference(self) -> Reference | None:
+        """Where the step's matrix or coefficients are; None for a step without."""
+        ...
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether the pullback needs the state before the step."""
+        ...
 
     def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
         """The state after the step."""
