@@ -67,9 +67,11 @@ def printed_run(name: str, **choice: list[str]) -> tuple[list[Row], str]:
 
 
 def a_row(case: str, peer: str | None, ours: float, theirs: float | None) -> Row:
-    values = dict.fromkeys((field.name for field in fields(Row)), None)
+    empty = dict.fromkeys(field.name for field in fields(Row))
+    times = dict.fromkeys(("first_call_ms", "ours_min_ms", "ours_max_ms"), ours)
     ratio = None if theirs is None else theirs / ours
-    return Row(**{**values, "case": case, "peer": peer, "ours_ms": ours, "peer_ms": theirs, "ratio": ratio})
+    named = {"case": case, "peer": peer, "ours_ms": ours, "peer_ms": theirs, "ratio": ratio, "n_repeats": 1}
+    return Row(**(empty | times | named))
 
 
 def test_rows_are_printed_and_written_and_peers_that_cannot_run_are_named(tiny: str, tmp_path: Path) -> None:
@@ -96,9 +98,7 @@ def test_rows_are_printed_and_written_and_peers_that_cannot_run_are_named(tiny: 
 
 
 def test_a_wrong_result_of_a_peer_is_caught(tiny: str) -> None:
-    with pytest.raises(
-        compare.ResultMismatchError, match=r"Peer wrong in case 3 must compute the same `gradient`"
-    ):
+    with pytest.raises(compare.ResultMismatchError, match=r"Peer wrong in case 3 must compute the same `gradient`"):
         printed_run(tiny, cases=["3"], peers=["wrong"])
 
 
@@ -210,7 +210,7 @@ def test_the_summary_compares_with_the_fastest_torch_facing_peer() -> None:
 def test_a_line_has_the_columns_of_its_header() -> None:
     beside, alone = a_row("8,512", "lightning.qubit", 1.25, 12345.6), a_row("785,64", None, 3.0, None)
     assert len(line(beside)) == len(line(alone)) == len(header())
-    assert line(beside).split() == ["8,512", "lightning.qubit", "1.25", "12346", "9876x", "-", "-", "-", "-"]
+    assert line(beside).split() == ["8,512", "lightning.qubit", "1.25", "12346", "9876x", "1.25", "-", "-", "-"]
 
 
 def test_json_is_replaced_whole(tmp_path: Path) -> None:

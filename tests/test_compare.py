@@ -137,7 +137,7 @@ from qml.compare import make_plan, run_plan
 from tests.test_compare import Calls
 
 class Killed(Calls):
-    def train(self, name: str, split: object, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    def train(self, name, split, seed, preset, on_step):
         if seed == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().train(name, split, seed, preset, on_step)
