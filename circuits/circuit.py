@@ -275,8 +275,8 @@ class Circuit:
             )
         if not all(isinstance(slot, Slot) and slot.kind == "data" for slot in slots):
             raise ValueError(
-                "Argument `slots` must hold data slots only, because amplitudes need norm 1 in each sample. For constant "
-                "amplitudes use Circuit.prepare; for trained states use rotations."
+                "Argument `slots` must hold data slots only, because amplitudes need norm 1 in each sample. "
+                "For constant amplitudes use Circuit.prepare; for trained states use rotations."
             )
         gate = StatePreparation(len(targets), is_complex=len(slots) == 2 * side)
         return self.append(gate, targets, angles=slots)

@@ -2,7 +2,7 @@
 
 Conventions, the same in the whole package: qubit 0 is the most significant bit, RX(t) = exp(-i t X / 2), angles are in
 radians, Pauli strings read the first of their qubits first. `exp_pauli` alone follows Farhi and Neven
-(arXiv:1802.06002, eq. 5): exp(+i t P), that is, the rotation about P by -2 t.
+(arXiv:1802.06002, section 2): exp(+i t P), that is, the rotation about P by -2 t.
 
 Every gate with one angle has the trigonometric form
 
@@ -11,6 +11,7 @@ Every gate with one angle has the trigonometric form
 with constant matrices and one frequency s. It gives the matrix, the derivative and the shift rule of the gate at once.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -46,8 +47,13 @@ class Fixed:
     name: str
     n_angles = 0
 
+    def __post_init__(self) -> None:
+        if self.name not in FIXED_MATRICES:
+            raise ValueError(f"Argument `name` must be one of {', '.join(FIXED_MATRICES)}, but is {self.name!r}.")
+
     @property
     def n_qubits(self) -> int:
+        """Number of qubits without controls."""
         return 2 if self.name == "swap" else 1
 
 
@@ -59,12 +65,20 @@ class PauliRotation:
     factor: float = -0.5
     n_angles = 1
 
+    def __post_init__(self) -> None:
+        if not set(self.pauli) <= set(PAULIS):
+            raise ValueError(f"Argument `pauli` must be a string over I, X, Y, Z, but is {self.pauli!r}.")
+        if not math.isfinite(self.factor) or self.factor == 0.0:
+            raise ValueError(f"Argument `factor` must be finite and not 0, but is {self.factor}.")
+
     @property
     def name(self) -> str:
+        """Such as "rzx" for the usual rotation, "exp_zx" for another factor."""
         return f"r{self.pauli.lower()}" if self.factor == -0.5 else f"exp_{self.pauli.lower()}"
 
     @property
     def n_qubits(self) -> int:
+        """Number of qubits without controls."""
         return len(self.pauli)
 
 
@@ -119,6 +133,7 @@ class Unitary:
 
     @property
     def n_qubits(self) -> int:
+        """Number of qubits without controls."""
         return self.matrix.shape[0].bit_length() - 1
 
 
@@ -139,6 +154,7 @@ class StatePreparation:
 
     @property
     def n_angles(self) -> int:
+        """Number of amplitudes' parts that come from slots."""
         return 0 if self.amplitudes is not None else 2**self.n_qubits * (2 if self.is_complex else 1)
 
 
@@ -183,6 +199,7 @@ class Channel:
 
     @property
     def n_qubits(self) -> int:
+        """Number of qubits."""
         return self.kraus.shape[1].bit_length() - 1
 
 

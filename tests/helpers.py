@@ -69,7 +69,9 @@ def is_likely(case: Case) -> bool:
 
 def rounded(case: Case, dtype: torch.dtype) -> Case:
     """The case with the data and weights that a backend sees in `dtype`."""
-    return case._replace(**{name: np.asarray(values) for name, values in zip(("data", "weights"), tensors(case, dtype), strict=True)})
+    return case._replace(
+        **{name: np.asarray(values) for name, values in zip(("data", "weights"), tensors(case, dtype), strict=True)}
+    )
 
 
 def tensors(case: Case, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:

@@ -24,9 +24,7 @@ class OracleBackend:
     name = "oracle"
     capabilities = Capabilities(exact=True, shots=True, noise=True, mid_circuit=True, derivative_order=1)
 
-    def expectation(
-        self, circuit: Circuit, data: Tensor, weights: Tensor, observables: Sequence[Observable]
-    ) -> Tensor:
+    def expectation(self, circuit: Circuit, data: Tensor, weights: Tensor, observables: Sequence[Observable]) -> Tensor:
         """See `Backend.expectation`."""
         return ShiftRule.apply(circuit, tuple(observables), data, weights)
 
@@ -35,7 +33,9 @@ class OracleBackend:
     ) -> Tensor:
         """See `Backend.probabilities`; without derivatives."""
         if torch.is_grad_enabled() and (data.requires_grad or weights.requires_grad):
-            raise ValueError("Probabilities of OracleBackend must not need gradients. Use Native(), or torch.no_grad().")
+            raise ValueError(
+                "Probabilities of OracleBackend must not need gradients. Use Native(), or torch.no_grad()."
+            )
         return torch.from_numpy(oracle.probabilities(circuit, *arrays(data, weights), qubits)).to(data)
 
     def sample(
@@ -62,7 +62,9 @@ class ShiftRule(torch.autograd.Function):
     """Expectation values, once differentiable."""
 
     @staticmethod
-    def forward(ctx: Any, circuit: Circuit, observables: tuple[Observable, ...], data: Tensor, weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, circuit: Circuit, observables: tuple[Observable, ...], data: Tensor, weights: Tensor
+    ) -> Tensor:
         """The oracle's values in the dtype of the data."""
         ctx.circuit, ctx.observables = circuit, observables
         ctx.save_for_backward(data, weights)

@@ -96,7 +96,9 @@ def u3_by_all_kinds_of_angles() -> Circuit:
 
 
 def phases() -> Circuit:
-    return mixed_start(3).p(data(0), 0).p(weight(0), 1).p(0.7, 2).p(weight(1), 2, controls=(0,)).p(data(1), 0, controls=2)
+    return (
+        mixed_start(3).p(data(0), 0).p(weight(0), 1).p(0.7, 2).p(weight(1), 2, controls=(0,)).p(data(1), 0, controls=2)
+    )
 
 
 def two_qubit_rotations() -> Circuit:
@@ -204,7 +206,9 @@ def complex_amplitudes_from_data() -> Circuit:
 
 
 def shuffled_slots() -> Circuit:
-    return Circuit(3).ry(data(2), 0).ry(data(0), 1).rx(weight(1), 2).cx(2, 0).rx(data(1), 1).cx(0, 1).rz(weight(0), 1).h(1)
+    return (
+        Circuit(3).ry(data(2), 0).ry(data(0), 1).rx(weight(1), 2).cx(2, 0).rx(data(1), 1).cx(0, 1).rz(weight(0), 1).h(1)
+    )
 
 
 def resets() -> Circuit:

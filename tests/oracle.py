@@ -92,9 +92,7 @@ def unnormalised_density(circuit: Circuit, data: ArrayLike, weights: ArrayLike) 
     return density
 
 
-def expectation(
-    circuit: Circuit, data: ArrayLike, weights: ArrayLike, observables: Sequence[Observable]
-) -> np.ndarray:
+def expectation(circuit: Circuit, data: ArrayLike, weights: ArrayLike, observables: Sequence[Observable]) -> np.ndarray:
     """Expectation values: data (B, D), weights (W,), M observables -> (B, M)."""
     densities = densities_of(circuit, data, weights)
     result = np.zeros((len(densities), len(observables)))

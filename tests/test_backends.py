@@ -1,12 +1,13 @@
 """Every exact backend on every circuit against the oracle, and the contract that backends and layers share."""
 
-import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
+from jaxtyping import TypeCheckError
 from torch import Tensor, nn
 
 from circuits import Circuit, Observable, X, Y, Z, data, weight
@@ -38,15 +39,18 @@ NATIVES = [name for name in BACKENDS if name.startswith("native")]
 DTYPES = [torch.float64, torch.float32]
 
 
-def assert_agrees_with_oracle(backend: Backend, case: Case, dtype: torch.dtype) -> None:
+def assert_agree_with_oracle(names: Iterable[str], case: Case, dtype: torch.dtype) -> None:
     """Expectation values and probabilities as the oracle has them, in the dtype of the inputs."""
-    qubits = list(range(case.circuit.n_qubits))[::-2]  # not all, and not in order
-    values = backend.expectation(case.circuit, *tensors(case, dtype), case.observables)
-    found = backend.probabilities(case.circuit, *tensors(case, dtype), qubits)
     case = rounded(case, dtype)
-    assert values.dtype == found.dtype == dtype
-    assert_close(values, oracle.expectation(*case), tolerance(case, dtype))
-    assert_close(found, oracle.probabilities(*case[:3], qubits), tolerance(case, dtype))
+    qubits = list(range(case.circuit.n_qubits))[::-2]  # not all, and not in order
+    expected = oracle.expectation(*case), oracle.probabilities(*case[:3], qubits)
+    atol = tolerance(case, dtype)
+    for name in names:
+        values = BACKENDS[name].expectation(case.circuit, *tensors(case, dtype), case.observables)
+        found = BACKENDS[name].probabilities(case.circuit, *tensors(case, dtype), qubits)
+        assert values.dtype == found.dtype == dtype
+        assert_close(values, expected[0], atol)
+        assert_close(found, expected[1], atol)
 
 
 # --- agreement ------------------------------------------------------------------------------------------------------
@@ -56,40 +60,38 @@ def assert_agrees_with_oracle(backend: Backend, case: Case, dtype: torch.dtype) 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backend_agrees_with_oracle_on_named_circuits(backend: str, name: str, dtype: torch.dtype) -> None:
-    assert_agrees_with_oracle(BACKENDS[backend], CASES[name], dtype)
+    assert_agree_with_oracle([backend], CASES[name], dtype)
 
 
 @pytest.mark.parametrize("batch", [0, 1])
 @pytest.mark.parametrize("build_circuit", BUILDERS)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backend_agrees_with_oracle_on_no_and_on_one_sample(backend: str, build_circuit: Any, batch: int) -> None:
-    assert_agrees_with_oracle(BACKENDS[backend], named_case(build_circuit, batch), torch.float64)
+    assert_agree_with_oracle([backend], named_case(build_circuit, batch), torch.float64)
 
 
 @pytest.mark.parametrize("batch", [2, 7, 8, 33])
 @pytest.mark.parametrize("backend", ["native", "native density"])
 def test_backend_agrees_with_oracle_on_batches_of_every_size(backend: str, batch: int) -> None:
     for circuit in BUILDERS[3:9]:
-        assert_agrees_with_oracle(BACKENDS[backend], named_case(circuit, batch), torch.float64)
+        assert_agree_with_oracle([backend], named_case(circuit, batch), torch.float64)
 
 
-@pytest.mark.parametrize("backend", NATIVES)
-@settings(max_examples=200)
-@given(recipe=recipes())
-def test_native_agrees_with_oracle_on_random_unitary_circuits(backend: str, recipe: Recipe) -> None:
+@settings(max_examples=300)
+@given(recipes())
+def test_native_agrees_with_oracle_on_random_unitary_circuits(recipe: Recipe) -> None:
     case = build(recipe)
     for dtype in DTYPES:
-        assert_agrees_with_oracle(BACKENDS[backend], case, dtype)
+        assert_agree_with_oracle(NATIVES, case, dtype)
 
 
-@pytest.mark.parametrize("backend", NATIVES)
-@settings(max_examples=120)
-@given(recipe=recipes((*UNITARY_KINDS, *MID_CIRCUIT_KINDS, *NOISE_KINDS), max_qubits=4))
-def test_native_agrees_with_oracle_on_random_circuits_of_every_kind(backend: str, recipe: Recipe) -> None:
+@settings(max_examples=200)
+@given(recipes((*UNITARY_KINDS, *MID_CIRCUIT_KINDS, *NOISE_KINDS), max_qubits=4))
+def test_native_agrees_with_oracle_on_random_circuits_of_every_kind(recipe: Recipe) -> None:
     case = build(recipe)
     assume(is_likely(case))
     for dtype in DTYPES:
-        assert_agrees_with_oracle(BACKENDS[backend], case, dtype)
+        assert_agree_with_oracle([name for name in NATIVES if name != "native adjoint"], case, dtype)
 
 
 @settings(max_examples=150)
@@ -119,13 +121,14 @@ def test_native_state_is_the_oracle_state_up_to_a_phase(name: str) -> None:
         assert_close(np.outer(state, state.conj()), np.outer(expected, expected.conj()), 1e-10)
 
 
-def test_a_planted_fault_in_a_backend_is_seen() -> None:
+def test_a_planted_fault_in_a_backend_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     class Faulty(OracleBackend):
         def expectation(self, circuit: Circuit, *inputs: Any) -> Tensor:
             return super().expectation(Circuit(circuit.n_qubits).compose(circuit).rz(1e-3, 0), *inputs)
 
+    monkeypatch.setitem(BACKENDS, "faulty", Faulty())
     with pytest.raises(AssertionError, match="Mismatched elements"):
-        assert_agrees_with_oracle(Faulty(), CASES["upward_cx"], torch.float64)
+        assert_agree_with_oracle(["faulty"], CASES["upward_cx"], torch.float64)
 
 
 # --- inputs of every form -------------------------------------------------------------------------------------------
@@ -222,8 +225,8 @@ def test_backend_satisfies_the_protocol(backend: str) -> None:
 
 def test_something_else_is_no_backend() -> None:
     assert not isinstance(object(), Backend)
-    with pytest.raises(TypeError, match="must be a Backend or a name, but is object"):
-        resolve(object())
+    with pytest.raises((TypeError, TypeCheckError), match="backend"):
+        resolve(object())  # pyright: ignore[reportArgumentType]
 
 
 def test_names_are_shorthands() -> None:
@@ -292,120 +295,3 @@ def test_minimal_backend_refuses_a_second_derivative() -> None:
     values = OracleBackend().expectation(Circuit(1).ry(weight(0), 0), torch.zeros(1, 0).double(), weights, [Z(0)])
     with pytest.raises(RuntimeError, match=r"only once differentiable.*Use Native\(\)"):
         torch.autograd.grad(values.sum(), weights, create_graph=True)
-
-
-# --- bad input ------------------------------------------------------------------------------------------------------
-
-CIRCUIT = Circuit(2).ry(data(0), 0).rx(data(1), 1).rz(weight(0), 0).cx(1, 0)
-GOOD = torch.zeros(3, 2), torch.zeros(1)
-NAN, INFINITY = float("nan"), float("inf")
-
-
-@pytest.mark.parametrize(
-    ("bad", "error", "message"),
-    [
-        ((torch.zeros(3, 3), GOOD[1]), ValueError, r"`data` must have shape \(batch, 2\).*has shape \(3, 3\)"),
-        ((torch.zeros(3, 1), GOOD[1]), ValueError, r"`data` must have shape \(batch, 2\).*has shape \(3, 1\)"),
-        ((GOOD[0], torch.zeros(2)), ValueError, r"`weights` must have shape \(1,\).*has shape \(2,\)"),
-        ((GOOD[0], torch.zeros(0)), ValueError, r"`weights` must have shape \(1,\).*has shape \(0,\)"),
-        ((torch.full((3, 2), NAN), GOOD[1]), ValueError, "`data` must be finite"),
-        ((GOOD[0], torch.tensor([INFINITY])), ValueError, "`weights` must be finite"),
-        ((GOOD[0].double(), GOOD[1]), TypeError, "both be float32 or both float64.*torch.float64 and torch.float32"),
-        ((GOOD[0].bfloat16(), GOOD[1].bfloat16()), TypeError, "both be float32 or both float64"),
-    ],
-)
-def test_bad_inputs_are_refused(bad: tuple[Tensor, Tensor], error: type[Exception], message: str) -> None:
-    for call in (
-        lambda: Native().expectation(CIRCUIT, *bad, [Z(0)]),
-        lambda: Native().probabilities(CIRCUIT, *bad),
-        lambda: Native().sample(CIRCUIT, *bad, 3),
-    ):
-        with pytest.raises(error, match=message):
-            call()
-
-
-# These shapes and types contradict the annotations, so in tests beartype refuses them first.
-@pytest.mark.parametrize("bad", [(torch.zeros(2), GOOD[1]), (GOOD[0], torch.zeros(1, 1)), (GOOD[0].int(), GOOD[1].int())])
-def test_inputs_of_another_rank_or_type_are_refused(bad: tuple[Tensor, Tensor]) -> None:
-    with pytest.raises((TypeError, ValueError), match="data|weights"):
-        Native().expectation(CIRCUIT, *bad, [Z(0)])
-
-
-@pytest.mark.parametrize(
-    ("observables", "error", "message"),
-    [
-        ([Z(0), X(2)], ValueError, r"qubits 0\.\.1, but 1\*X2 acts on 2"),
-        ([Z(0) @ Y(5)], ValueError, r"qubits 0\.\.1.*acts on 5"),
-    ],
-)
-def test_observables_on_missing_qubits_are_refused(observables: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        Native().expectation(CIRCUIT, *GOOD, observables)
-
-
-@pytest.mark.parametrize("observables", [Z(0), ["Z"], [None]])
-def test_what_is_no_list_of_observables_is_refused(observables: Any) -> None:
-    with pytest.raises(TypeError, match="observables"):
-        Native().expectation(CIRCUIT, *GOOD, observables)
-
-
-@pytest.mark.parametrize("qubits", [[2], [-1], [0, 0], []])
-def test_bad_qubits_of_probabilities_are_refused(qubits: list[int]) -> None:
-    message = r"`qubits` must be distinct and lie in 0\.\.1, at least one, but is " + re.escape(str(tuple(qubits)))
-    with pytest.raises(ValueError, match=message):
-        Native().probabilities(CIRCUIT, *GOOD, qubits)
-
-
-def test_amplitudes_that_are_not_normalised_are_refused() -> None:
-    circuit = Circuit(1).prepare_slots([data(0), data(1)])
-    with pytest.raises(ValueError, match=r"norm 1.*differs from 1 by 0\.078"):
-        Native().expectation(circuit, torch.tensor([[0.6, 0.8], [0.6, 0.7]]), torch.zeros(0), [Z(0)])
-
-
-def test_slot_gaps_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"data\(0\) is used nowhere"):
-        Native().expectation(Circuit(1).ry(data(1), 0), torch.zeros(1, 2), torch.zeros(0), [Z(0)])
-
-
-@pytest.mark.parametrize(
-    ("n_qubits", "representation", "bytes_at_least"), [(60, "auto", 2**60), (30, "density", 4**30), (50, "state", 2**50)]
-)
-def test_a_register_that_will_not_fit_is_refused_with_its_bytes(
-    n_qubits: int, representation: Any, bytes_at_least: int
-) -> None:
-    circuit = Circuit(n_qubits)
-    for qubit in range(n_qubits):
-        circuit.u3(0.1, weight(0), 0.3, qubit).cx(qubit, (qubit + 1) % n_qubits)
-    backend = Native(representation=representation)
-    with pytest.raises((MemoryError, ValueError), match="bytes") as caught:
-        backend.expectation(circuit, torch.zeros(2, 0), torch.zeros(1), [Z(0)])
-    numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]{8,}", str(caught.value))]
-    assert max(numbers, default=0) >= bytes_at_least, str(caught.value)
-
-
-def test_state_of_a_mixed_state_is_refused() -> None:
-    with pytest.raises(ValueError, match="must come from a circuit without reset, measurement and noise"):
-        Native().state(Circuit(1).reset(0), torch.zeros(1, 0), torch.zeros(0))
-
-
-@pytest.mark.parametrize("name", ["resets", "measurements", "damping_noise"])
-def test_state_vectors_are_refused_for_mixed_states(name: str) -> None:
-    case = CASES[name]
-    with pytest.raises(ValueError, match='representation="auto" or "density"'):
-        Native(representation="state").expectation(case.circuit, *tensors(case), case.observables)
-
-
-@pytest.mark.parametrize("option", ["method", "representation"])
-def test_unknown_option_lists_the_choices(option: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=option):
-        Native(**{option: "exact"})
-
-
-def test_impossible_post_selection_does_not_pass_for_a_number() -> None:
-    circuit = Circuit(1).post_select(0, 1)
-    try:
-        values = Native().expectation(circuit, torch.zeros(2, 0), torch.zeros(0), [Z(0)])
-    except ValueError as error:
-        assert "probability" in str(error)  # noqa: PT017 - either is right
-    else:
-        assert values.isnan().all()

@@ -184,7 +184,9 @@ def test_own_pullback_is_autograd_on_random_circuits_of_every_kind(recipe: Recip
 
 
 @settings(max_examples=40)
-@given(recipes((*UNITARY_KINDS, "reset", "measure", *NOISE_KINDS), preparations=("constant",), max_qubits=3, max_steps=7))
+@given(
+    recipes((*UNITARY_KINDS, "reset", "measure", *NOISE_KINDS), preparations=("constant",), max_qubits=3, max_steps=7)
+)
 def test_gradient_is_the_parameter_shift_gradient(recipe: Recipe) -> None:
     case = build(recipe)
     for found, shifted in zip(gradients_of(case, Native()), gradients_of(case, OracleBackend()), strict=True):
@@ -194,7 +196,9 @@ def test_gradient_is_the_parameter_shift_gradient(recipe: Recipe) -> None:
 def test_a_planted_fault_in_a_gradient_is_seen() -> None:
     class Faulty(OracleBackend):
         def expectation(self, circuit: Circuit, values: Tensor, weights: Tensor, observables: Any) -> Tensor:
-            return super().expectation(circuit, values, weights.detach() + 0.999 * (weights - weights.detach()), observables)
+            return super().expectation(
+                circuit, values, weights.detach() + 0.999 * (weights - weights.detach()), observables
+            )
 
     case = CASES["data_and_weights_by_turns"]
     with pytest.raises(AssertionError, match="Mismatched elements"):

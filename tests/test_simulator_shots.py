@@ -264,7 +264,9 @@ def test_read_out_errors_mix_the_probabilities(errors: tuple[float, float]) -> N
     exact = misread(oracle.probabilities(*case[:3], [2, 0]), errors)
     assert_close(backend.probabilities(case.circuit, *tensors(case), [2, 0]), exact, 1e-10)
     samples = backend.sample(case.circuit, *tensors(case), SHOTS, qubits=[2, 0], generator=generator())
-    recorded = backend.sample(case.circuit.copy().measure(1), *tensors(case), SHOTS, qubits=[2, 0], generator=generator())
+    recorded = backend.sample(
+        case.circuit.copy().measure(1), *tensors(case), SHOTS, qubits=[2, 0], generator=generator()
+    )
     for row in range(len(case.data)):
         assert_fits(counts_of(samples.qubits[row]), exact[row])
         assert_fits(counts_of(recorded.qubits[row]), exact[row])

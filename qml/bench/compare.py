@@ -80,7 +80,7 @@ class _Own:
     worker: Worker
     first_ms: float
     reference: Values
-    traffic: tuple[float, float]
+    traffic: tuple[int, int]
 
 
 def _reason_to_skip(bench: Bench, case: str, peer: str) -> str | None:

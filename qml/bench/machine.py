@@ -59,7 +59,7 @@ def _best(action: Callable[[], Any]) -> float:
     return min(times)
 
 
-def measure_traffic(step: Callable[[], Any]) -> tuple[float, float]:
+def measure_traffic(step: Callable[[], Any]) -> tuple[int, int]:
     """Operations in matrix products, and bytes read and written, by the torch operators of one step.
 
     Every operator counts as reading its arguments from memory and writing its result there, so where caches
@@ -76,8 +76,8 @@ class _Traffic(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.operations = 0.0
-        self.moved = 0.0
+        self.operations = 0
+        self.moved = 0
 
     def __torch_dispatch__(
         self,
@@ -102,16 +102,16 @@ MATMUL_FACTORS = {  # operator to the position of its first matrix
 }
 
 
-def _matmul_operations(func: torch._ops.OpOverload, args: tuple[Any, ...], result: object) -> float:
+def _matmul_operations(func: torch._ops.OpOverload, args: tuple[Any, ...], result: object) -> int:
     position = MATMUL_FACTORS.get(func)
     if position is None or not isinstance(result, torch.Tensor):
-        return 0.0
+        return 0
     return 2 * result.numel() * args[position].shape[-1] * (COMPLEX_FACTOR if result.is_complex() else 1)
 
 
-def _n_bytes(values: object) -> float:
+def _n_bytes(values: object) -> int:
     if isinstance(values, torch.Tensor):
         return values.numel() * values.element_size()
     if isinstance(values, (tuple, list)):
         return sum(_n_bytes(value) for value in values)
-    return 0.0
+    return 0

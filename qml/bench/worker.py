@@ -69,7 +69,7 @@ class Worker:
             self._process.kill()
         self._process.join()
 
-    def ask(self, request: str, *arguments: object, limit: float) -> Any:  # noqa: ANN401 - each request has its own answer
+    def ask(self, request: str, *arguments: object, limit: float) -> Any:
         """The worker's answer to a request (a method of `_Servant`), within `limit` seconds."""
         try:
             self._connection.send((request, arguments))
@@ -135,7 +135,7 @@ class _Servant:
         self._last = times[-1]
         return times
 
-    def traffic(self) -> tuple[float, float]:
+    def traffic(self) -> tuple[int, int]:
         """Floating-point operations in matrix products, and bytes moved, of one step."""
         return measure_traffic(self._step)
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def farhi_neven_loss(prediction: Float[Tensor, "*batch"], labels: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
-    """Mean of 1 - l <Y_r>, in [0, 2] (Farhi and Neven, arXiv:1802.06002, eq. 8).
+    """Mean of 1 - l <Y_r>, in [0, 2] (Farhi and Neven, arXiv:1802.06002, section 2).
 
     Args:
         prediction: <Y_r> in [-1, 1].
@@ -33,7 +33,7 @@ def hinge_loss(
 
 
 def superposition_loss(positive: Float[Tensor, ""], negative: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """1 - (<+1|U' Y U|+1> - <-1|U' Y U|-1>) / 2, in [0, 2] (Farhi and Neven, section 4.3).
+    """1 - (<+1|U' Y U|+1> - <-1|U' Y U|-1>) / 2, in [0, 2] (Farhi and Neven, arXiv:1802.06002, the section on superpositions).
 
     Args:
         positive: the prediction for the uniform superposition of all samples labelled +1.

@@ -34,11 +34,9 @@ def parameter_shift(work: CircuitWork) -> Step:
             ctx.save_for_backward(*inputs)
 
         @staticmethod
-        def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[None, torch.Tensor]:  # noqa: ANN401
+        def backward(ctx: Any, *grad_outputs: torch.Tensor) -> tuple[None, torch.Tensor]:
             inputs, weights = ctx.saved_tensors
-            return None, grad_outputs[0] @ torch.from_numpy(
-                expectation.jacobian(inputs.numpy(), weights.numpy())
-            )
+            return None, grad_outputs[0] @ torch.from_numpy(expectation.jacobian(inputs.numpy(), weights.numpy()))
 
     return training_step(Shift.apply, work)
 
