@@ -33,9 +33,7 @@ class OracleBackend:
     ) -> Tensor:
         """See `Backend.probabilities`; without derivatives."""
         if torch.is_grad_enabled() and (data.requires_grad or weights.requires_grad):
-            raise ValueError(
-                "Probabilities of OracleBackend must not need gradients. Use Native(), or torch.no_grad()."
-            )
+            raise ValueError("Probabilities of OracleBackend must not need gradients. Use Native() or torch.no_grad().")
         return torch.from_numpy(oracle.probabilities(circuit, *arrays(data, weights), qubits)).to(data)
 
     def sample(
@@ -94,7 +92,7 @@ def arrays(data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def uses_of_slots(circuit: Circuit) -> Iterator[tuple[Circuit, Any, float, int]]:
-    """For each use of a slot: the circuit with this use as a data slot of its own (the last), the slot, its spectrum."""
+    """For each use of a slot: the circuit with this use as a last data slot of its own, the slot, and its spectrum."""
     parts = [part for operation in circuit.operations for part in operation.elementary()]
     if any(part.gate.name == "post_select" for part in parts):
         raise ValueError("The shift rule must not meet post-selection, which divides by a probability. Use Native().")

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pennylane
 from qiskit import QuantumCircuit, quantum_info
-from qiskit.circuit import AnnotatedOperation, ControlModifier
+from qiskit.circuit import AnnotatedOperation, ControlModifier, library
 from qiskit.circuit import Gate as QiskitGate
-from qiskit.circuit import library
 
 from circuits import Circuit, Observable, Operation
 from circuits.gates import (

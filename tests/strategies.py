@@ -65,7 +65,7 @@ def recipes(
 
 
 @st.composite
-def _recipes(  # noqa: PLR0913 - called by `recipes` alone
+def _recipes(
     draw: st.DrawFn,
     kinds: tuple[str, ...],
     preparations: tuple[str, ...],
@@ -184,7 +184,7 @@ def _prepare(circuit: Circuit, preparation: Any, labels: dict[str, list[Any]], r
     circuit.prepare_slots([_numbered(("data", f"amplitude {index}"), labels) for index in range(count)], qubits)
 
 
-def _append(  # noqa: PLR0913
+def _append(
     circuit: Circuit,
     kind: str,
     qubits: tuple[int, ...],

@@ -45,7 +45,7 @@ def test_bad_inputs_are_refused(bad: tuple[Tensor, Tensor], error: type[Exceptio
     "bad", [(torch.zeros(2), GOOD[1]), (GOOD[0], torch.zeros(1, 1)), (GOOD[0].int(), GOOD[1].int())]
 )
 def test_inputs_of_another_rank_or_type_are_refused(bad: tuple[Tensor, Tensor]) -> None:
-    with pytest.raises((TypeError, ValueError), match="data|weights"):
+    with pytest.raises((TypeError, ValueError), match=r"data|weights"):
         Native().expectation(CIRCUIT, *bad, [Z(0)])
 
 
@@ -120,11 +120,13 @@ def test_unknown_option_lists_the_choices(option: str) -> None:
         Native(**{option: "exact"})
 
 
-def test_impossible_post_selection_does_not_pass_for_a_number() -> None:
-    circuit = Circuit(1).post_select(0, 1)
-    try:
-        values = Native().expectation(circuit, torch.zeros(2, 0), torch.zeros(0), [Z(0)])
-    except ValueError as error:
-        assert "probability" in str(error)  # noqa: PT017 - either is right
-    else:
-        assert values.isnan().all()
+@pytest.mark.parametrize("representation", ["state", "density"])
+@pytest.mark.parametrize("call", ["expectation", "probabilities", "sample"])
+def test_impossible_post_selection_is_refused(call: str, representation: Any) -> None:
+    # One of the two samples can be selected, the other cannot.
+    circuit = Circuit(1).rx(data(0), 0).post_select(0, 1)
+    arguments = {"expectation": ([Z(0)],), "probabilities": (), "sample": (3,)}[call]
+    with pytest.raises(ValueError, match=r"[Pp]ost-selection"):
+        getattr(Native(representation=representation), call)(
+            circuit, torch.tensor([[1.0], [0.0]]), torch.zeros(0), *arguments
+        )

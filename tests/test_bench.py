@@ -82,7 +82,7 @@ def test_rows_are_kept_what_cannot_run_is_named_and_a_wrong_result_ends_the_run(
     assert min(alone["ours_ms"], alone["first_call_ms"], beside["peer_first_call_ms"]) > 0
     text = output.getvalue()
     assert "3: broken is left out: RuntimeError: no such gate." in text
-    assert "3: dying is left out: its process ended with exit code 3." in text
+    assert "3: dying is left out: its process ended with code 3." in text
     assert "3: absent is left out: no_such_library is not installed, see pip install no-such-library." in text
     assert "3: slow is left out: it takes an hour a step." in text
     assert list(path.parent.iterdir()) == [path]

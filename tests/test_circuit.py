@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from circuits import Circuit, Operation, Slot, channels, data, weight
-from circuits.gates import FIXED_MATRICES, U3, Fixed, Measure, PauliRotation, Phase, gate_matrix, trigonometric_form
+from circuits.gates import FIXED_MATRICES, Fixed, Measure, PauliRotation, Phase, gate_matrix, trigonometric_form
 from tests import oracle
 from tests.helpers import FLOAT64, assert_close
 from tests.named import BUILDERS, CASES
@@ -24,7 +24,6 @@ from tests.strategies import (
     random_unitary,
     recipes,
 )
-
 
 # --- the gate table against the oracle ------------------------------------------------------------------------------
 

@@ -81,9 +81,9 @@ BAD_VALUES: dict[str, tuple[Callable[[], Any], str]] = {
     "composed too wide": (lambda: Circuit(1).compose(Circuit(2)), r"`qubits` must lie in 0\.\.0.*holds 1"),
     "composed on too few": (lambda: Circuit(3).compose(Circuit(2), [1]), "must hold 2 qubits.*holds 1"),
     "composed on one twice": (lambda: Circuit(3).compose(Circuit(2), [1, 1]), "must not repeat a qubit"),
-    "matrix of a slot": (lambda: Circuit(1).rx(data(0), 0).operations[0].matrix(), r"unfilled slot data\(0\)"),
+    "matrix of a slot": (Circuit(1).rx(data(0), 0).operations[0].matrix, r"unfilled slot data\(0\)"),
     "matrix of a reset": (
-        lambda: Circuit(1).reset(0).operations[0].matrix(),
+        Circuit(1).reset(0).operations[0].matrix,
         "must be a unitary gate to have a matrix",
     ),
     "inverse of a reset": (lambda: Circuit(1).reset(0).inverse(), "inverse must find only unitary gates"),

@@ -35,7 +35,7 @@ def test_assert_fits_accepts_draws_from_the_distribution() -> None:
 )
 def test_assert_fits_sees_another_distribution(drawn: list[float]) -> None:
     counts = np.random.default_rng(3).multinomial(4000, drawn)
-    with pytest.raises(AssertionError, match="do not fit|Impossible"):
+    with pytest.raises(AssertionError, match=r"do not fit|Impossible"):
         assert_fits(counts, np.array([0.5, 0.0, 0.3, 0.2]))
 
 

@@ -237,7 +237,7 @@ def test_a_layered_circuit_is_the_oracle_on_seven_qubits(representation: str) ->
 
 # --- circuits that factorise ----------------------------------------------------------------------------------------
 
-# Every gate joins one data qubit to the read-out's X (papers.md D): the planner must see it, and see where it is not so.
+# Every gate joins one data qubit to the read-out's X (arXiv:1802.06002): the planner must see where it is so.
 FACTOR_STEPS = st.lists(
     st.tuples(st.sampled_from(["ZX", "XX", "YX", "X"]), st.integers(0, 3), st.booleans()), max_size=10
 )

@@ -169,7 +169,7 @@ def test_a_wrong_distribution_is_caught(fault: str) -> None:
 
     case = Case(right, np.zeros((1, 0)), np.array([0.9]), [])
     assert_samples_fit(Native(), case)
-    with pytest.raises(AssertionError, match="do not fit|Impossible"):
+    with pytest.raises(AssertionError, match=r"do not fit|Impossible"):
         assert_samples_fit(Faulty(), case)
 
 
@@ -241,7 +241,7 @@ def test_fewer_than_one_shot_is_refused(shots: int) -> None:
 def test_post_selection_that_never_succeeds_is_refused(measured: bool) -> None:
     circuit = Circuit(1).post_select(0, 1)
     circuit = circuit.measure(0) if measured else circuit
-    with pytest.raises((RuntimeError, ValueError), match="[Pp]ost-selection"):
+    with pytest.raises((RuntimeError, ValueError), match=r"[Pp]ost-selection"):
         Native().sample(circuit, torch.zeros(1, 0), torch.zeros(0), 3)
 
 

@@ -60,7 +60,7 @@ class QNNClassifier(nn.Module):
 
     weights: nn.Parameter
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - torch's device, dtype and generator come on top
         self,
         n_inputs: int,
         pattern: str = "zxzxzx",
@@ -101,7 +101,7 @@ class QNNClassifier(nn.Module):
         _checks.require_last_dimension(inputs, self.n_inputs, "inputs")
         flat = inputs.reshape(-1, self.n_inputs)
         values = self.backend.expectation(self.circuit, math.pi * flat, self.weights, self.observables)
-        return self._readout(values).reshape(*inputs.shape[:-1], *self._output_shape)
+        return self._readout(values).reshape((*inputs.shape[:-1], *self._output_shape))
 
     def expectation_of_states(self, amplitudes: Float[Tensor, "batch amplitudes"] | Tensor) -> Float[Tensor, "..."]:
         """Predictions for quantum states of the data qubits instead of features.
@@ -126,7 +126,7 @@ class QNNClassifier(nn.Module):
         columns = torch.cat([amplitudes.real, amplitudes.imag], 1) if amplitudes.is_complex() else amplitudes
         circuit = self._state_circuit(is_complex=amplitudes.is_complex())
         values = self.backend.expectation(circuit, columns, self.weights, self.observables)
-        return self._readout(values).reshape(len(amplitudes), *self._output_shape)
+        return self._readout(values).reshape((len(amplitudes), *self._output_shape))
 
     def to_backend(self, backend: Backend | str) -> "QNNClassifier":
         """Run on another backend from now on; the weights stay."""

@@ -1,0 +1,93 @@
+"""The other side of `worker`: what runs in a worker's process."""
+
+import importlib
+import math
+import os
+import pickle
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from qml.bench.bench import Step
+from qml.bench.catalogue import load
+from qml.bench.machine import Machine, measure_machine, measure_traffic
+
+
+def serve() -> None:
+    """Answer the requests on standard input, on what was standard output, until the input ends."""
+    module, side, case, threads = sys.argv[1:]
+    _limit_threads(int(threads))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a worker ends
+    warnings.simplefilter("ignore")  # a peer's deprecations are not this package's
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a peer's print belongs to no table
+        servant = Servant(module, side, case)
+        while True:
+            try:
+                request, arguments = pickle.load(sys.stdin.buffer)
+            except EOFError:
+                return
+            pickle.dump(_answer(getattr(servant, request), arguments), answers)
+            answers.flush()
+
+
+class Servant:
+    """What a worker can do; its methods are the requests."""
+
+    def __init__(self, module: str, side: str, case: str) -> None:
+        self._module, self._side, self._case = module, side, case
+        self._step: Step = dict
+        self._last = math.inf  # seconds of the last step
+
+    def first(self) -> tuple[float, dict[str, np.ndarray]]:
+        """Seconds of building the step and running it once, imports left out, and what it computed."""
+        bench = load(self._module)
+        peer = bench.peers.get(self._side)
+        for name in peer.modules if peer else ():
+            importlib.import_module(name)
+        prepare = peer.prepare if peer else bench.ours
+        start = time.perf_counter()
+        self._step = prepare(self._case)
+        values = self._step()
+        seconds = time.perf_counter() - start
+        return seconds, {name: np.array(value) for name, value in values.items()}
+
+    def burst(self, seconds: float) -> list[float]:
+        """Times of steps for about `seconds`, at least one; a short step first runs untimed."""
+        if self._last < seconds:
+            self._step()
+        times: list[float] = []
+        while not times or sum(times) < seconds:
+            start = time.perf_counter()
+            self._step()
+            times.append(time.perf_counter() - start)
+        self._last = times[-1]
+        return times
+
+    def traffic(self) -> tuple[int, int]:
+        """Floating-point operations in matrix products, and bytes moved, of one step."""
+        return measure_traffic(self._step)
+
+    def machine(self) -> Machine:
+        """The machine's measured peaks."""
+        return measure_machine()
+
+
+def _answer(method: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, str | None]:
+    try:
+        return method(*arguments), None
+    except Exception as error:  # noqa: BLE001 - whatever a peer raises is reported beside its name
+        return None, f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _limit_threads(threads: int) -> None:
+    """Hold what the variables of `worker` do not reach: torch, and by the cores it may use everything else."""
+    torch.set_num_threads(threads)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
