@@ -16,6 +16,7 @@ from qml.bench.machine import measure_traffic
 from qml.bench.peers import circuit_peers
 from qml.bench.table import header, line, summary, write_json
 from qml.bench.work import CircuitWork
+from qml.bench.worker import Worker, WorkerError
 
 ISSUE_KEYS = ["case", "ours_ms", "peer", "peer_ms", "ratio", "first_call_ms", "peer_first_call_ms"]
 
@@ -86,6 +87,12 @@ def test_rows_are_kept_what_cannot_run_is_named_and_a_wrong_result_ends_the_run(
     assert "3: absent is left out: no_such_library is not installed, see pip install no-such-library." in text
     assert "3: slow is left out: it takes an hour a step." in text
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_worker_that_takes_too_long_is_ended(tiny: str) -> None:
+    worker = Worker(BENCHES[tiny], "good", "3", threads=1)
+    with worker, pytest.raises(WorkerError, match="takes longer than 0 s"):
+        worker.ask("first", limit=0.01)  # no Python starts so fast
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from circuits import Circuit, Observable
@@ -105,7 +105,7 @@ class Native:
 
     def state(
         self, circuit: Circuit, data: Float[Tensor, "batch inputs"], weights: Float[Tensor, " weights"]
-    ) -> Float[Tensor, "batch amplitudes"]:
+    ) -> Complex[Tensor, "batch amplitudes"]:
         """The normalised state vectors, complex, shape (batch, 2**n_qubits); refused for mixed states."""
         _checks.require_inputs(circuit, data, weights)
         if self._levels(circuit) == 4:
