@@ -11,6 +11,7 @@ from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from qml.simulator.fuse import register_table, reorder_table
 from qml.simulator.linear import Linear
+from qml.simulator.phases import phase_frequencies
 from qml.simulator.plan import Plan, PlannedMove, PlannedStep
 from qml.simulator.program import Fetch, Program, as_tensor, compile_program, fetch_for, matrix_stack
 from qml.simulator.readout import (
@@ -20,7 +21,7 @@ from qml.simulator.readout import (
     state_readout,
     transfer_readout,
 )
-from qml.simulator.steps import Block, ControlledStep, DataStep, Move, Permutation, Step
+from qml.simulator.steps import Block, ControlledStep, DataStep, Move, Permutation, PhaseStep, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,22 @@ class DataTables:
 
 
 @dataclass(frozen=True, eq=False)
+class PhaseTables:
+    """The data slots of all phases, one after another."""
+
+    index: Tensor
+
+    def coefficients(self, data: Tensor) -> Tensor:
+        """The angles themselves; data (batch, slots) to (phases, batch)."""
+        return data.mT.index_select(0, self.index)
+
+    def pullback(self, grad: Tensor | None, coefficients: Tensor | None, data_grad: Tensor) -> None:
+        """Add the gradient of the data, shape (batch, slots)."""
+        if grad is not None:
+            data_grad.index_add_(1, self.index, grad.mT)
+
+
+@dataclass(frozen=True, eq=False)
 class ChainRound:
     """One round of the one-site chains at the start: shared matrices, or data maps, on some of the sites."""
 
@@ -72,7 +89,7 @@ class Compiled:
         start: |0> on the register's own sites, shape (sites, levels, 1).
         rounds: what happens to those sites first, one by one.
         steps: in order; their references point into the program's groups, then into `data_tables`.
-        data_tables: coefficients of the data steps, one table for each number of frequencies.
+        data_tables: coefficients of the data steps, one table for each number of frequencies, then the phases' angles.
     """
 
     plan: Plan
@@ -81,7 +98,7 @@ class Compiled:
     start: Tensor
     rounds: list[ChainRound]
     steps: list[Step]
-    data_tables: list[DataTables]
+    data_tables: list[DataTables | PhaseTables]
     device: torch.device
 
 
@@ -161,11 +178,17 @@ class _StepMaker:
         self.data_maps: dict[int, list[Linear]] = {}
         for step in planned:
             first = step.block.maps[0]
-            if first.slot is not None and first.slot.kind == "data":
+            if step.block.kind != "phase" and first.slot is not None and first.slot.kind == "data":
                 self.data_maps.setdefault(len(first.terms), []).append(first)
+        self.phase_slots: list[int] = []
 
-    def data_tables(self) -> list[DataTables]:
-        return [_data_tables(maps, self.dtype, self.device) for maps in self.data_maps.values()]
+    def data_tables(self) -> list[DataTables | PhaseTables]:
+        tables: list[DataTables | PhaseTables] = [
+            _data_tables(maps, self.dtype, self.device) for maps in self.data_maps.values()
+        ]
+        if self.phase_slots:
+            tables.append(PhaseTables(torch.as_tensor(self.phase_slots, device=self.device)))
+        return tables
 
     def make(self, step: PlannedStep | PlannedMove) -> Step:
         if isinstance(step, PlannedMove):
@@ -173,6 +196,8 @@ class _StepMaker:
         if step.block.kind == "permutation":
             return self._permutation(step)
         left = self.levels**step.position
+        if step.block.kind == "phase":
+            return self._phase(step, left)
         if step.block.kind == "controlled":
             rows = self._controlled_rows(step)
             return ControlledStep(rows, self._inner(step, 1))
@@ -201,6 +226,19 @@ class _StepMaker:
         entry = next(k for k, known in enumerate(self.data_maps[len(linear.terms)]) if known is linear)
         reference = (len(self.program.groups) + number, entry)
         return DataStep(left, len(linear.constant), as_tensor(np.stack(parts), dtype, self.device), reference)
+
+    def _phase(self, step: PlannedStep, left: int) -> PhaseStep:
+        order = step.layout[step.position : step.position + len(step.block.sites)]
+        columns = []
+        for linear in step.block.maps:
+            rest = tuple(site for site in order if site not in linear.sites)
+            spread = np.repeat(phase_frequencies(linear), 2 ** len(rest))
+            columns.append(spread[reorder_table(linear.sites + rest, order, 2)])
+        start = len(self.phase_slots)
+        self.phase_slots.extend(linear.slot.index for linear in step.block.maps if linear.slot is not None)
+        reference = (len(self.program.groups) + len(self.data_maps), slice(start, len(self.phase_slots)))
+        frequencies = torch.as_tensor(np.stack(columns, 1), dtype=self.dtype, device=self.device)
+        return PhaseStep(left, 2 ** len(order), frequencies, reference)
 
     def _permutation(self, step: PlannedStep) -> Permutation:
         table = register_table(step.block.maps, step.layout, self.levels)

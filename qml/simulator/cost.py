@@ -11,6 +11,7 @@ RATES = {2: 14.0, 4: 30.0, 8: 50.0, 16: 75.0, 32: 75.0, 64: 80.0}
 TOP_RATE = 80.0
 BANDWIDTH = 25.0
 GATHER_NS = 2.5  # one row of an index table
+PHASE_NS = 4.0  # cosine and sine of one phase
 TRANSPOSE_PASSES = 3.0  # a move of sites, in ordinary passes over the state
 CALL_NS = 4000.0  # one tensor operation
 BYTES = {True: 4, False: 8}
@@ -36,6 +37,8 @@ def _block_cost(block: FusedBlock, size: float, levels: int, batch: int, real: b
     pass_ns = 2 * size * BYTES[real] / BANDWIDTH
     if block.kind == "permutation":
         return CALL_NS + max(pass_ns, size / batch * GATHER_NS)
+    if block.kind == "phase":
+        return 4 * CALL_NS + 3 * pass_ns + levels ** len(block.sites) * batch * PHASE_NS
     if block.kind in ("data", "controlled"):
         return 6 * CALL_NS + 6 * pass_ns
     side = levels ** len(block.sites)

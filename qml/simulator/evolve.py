@@ -15,7 +15,7 @@ from qml.simulator import initial
 from qml.simulator.compiled import Compiled
 from qml.simulator.program import Evaluated
 from qml.simulator.readout import Readout
-from qml.simulator.steps import Step
+from qml.simulator.steps import Reference, Step
 
 Memory = Literal["store", "adjoint", "adjoint only"]
 
@@ -154,7 +154,7 @@ def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None]) -> Tensor | 
 
 
 def _add_entry(
-    grads: list[Tensor | None], arguments: list[Tensor], reference: tuple[int, int], gradient: Tensor
+    grads: list[Tensor | None], arguments: list[Tensor], reference: Reference, gradient: Tensor
 ) -> None:
     total = grads[reference[0]]
     if total is None:

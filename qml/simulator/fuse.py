@@ -12,8 +12,9 @@ import numpy as np
 
 from qml.simulator.expressions import Expressions
 from qml.simulator.linear import Linear
+from qml.simulator.phases import is_phase
 
-BlockKind = Literal["shared", "permutation", "data", "controlled"]
+BlockKind = Literal["shared", "permutation", "phase", "data", "controlled"]
 
 
 @dataclass(eq=False)
@@ -21,7 +22,8 @@ class FusedBlock:
     """Maps that are applied together.
 
     Attributes:
-        kind: a matrix shared by the batch, an index table, a map with one angle a sample, or a map under wide controls.
+        kind: a matrix shared by the batch, an index table, phases with angles of each sample, another map with such an
+            angle, or a map under wide controls.
         sites: where it acts, in the order of first use.
         maps: in order of application.
     """
@@ -67,7 +69,7 @@ def _kind(linear: Linear, absorb_permutations: bool) -> BlockKind:
     if linear.controls:
         return "controlled"
     if linear.slot is not None and linear.slot.kind == "data":
-        return "data"
+        return "phase" if is_phase(linear) else "data"
     if not absorb_permutations and linear.table is not None:
         return "permutation"
     return "shared"
@@ -80,7 +82,7 @@ def _room(blocks: list[FusedBlock], linear: Linear, kind: BlockKind, max_sites: 
     for block in reversed(blocks):
         overlap = not sites.isdisjoint(block.sites)
         if block.kind == kind:
-            fits = kind == "permutation" or len(sites.union(block.sites)) <= max_sites
+            fits = kind in ("permutation", "phase") or len(sites.union(block.sites)) <= max_sites
             if fits and (overlap or found is None):
                 found = block
         if overlap:

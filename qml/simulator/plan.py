@@ -15,6 +15,7 @@ from qml.simulator.expressions import Expressions
 from qml.simulator.fuse import FusedBlock, block_expression, fuse, gathered, split_prefix
 from qml.simulator.heisenberg import absorb_tail
 from qml.simulator.linear import Linear, Preparation, linear_maps
+from qml.simulator.phases import diagonalised
 from qml.simulator.readout import Terms
 
 MAX_BLOCK_SITES = {2: 8, 4: 4}
@@ -122,6 +123,8 @@ def make_plan(circuit: Circuit, request: Request) -> Plan:
     is_real = all(linear.is_real for linear in maps) and not any(_is_complex(p) for p in preparations)
     taken = {site for preparation in preparations for site in preparation.sites}
     chains, rest = split_prefix(maps, taken)
+    if levels == 2 and not is_real:
+        rest = diagonalised(rest)
     expressions = Expressions()
     singles = [site for site in range(circuit.n_qubits) if site not in taken]
     layout = tuple(singles) + tuple(site for preparation in preparations for site in preparation.sites)

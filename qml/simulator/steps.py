@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-Reference = tuple[int, int]  # which of the argument tensors, and which entry of it
+Reference = tuple[int, int | slice]  # which of the argument tensors, and which entries of it
 
 
 @runtime_checkable
@@ -201,6 +201,46 @@ class DataStep:
 
     def _parts(self, x: Tensor) -> list[Tensor]:
         return [multiply(part, x, self.left, self.side) for part in self.table]
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseStep:
+    """exp(i sum_k W_k t_k) on neighbouring sites, with angles t of each sample.
+
+    `frequencies` is W, shape (side, angles); the angles (angles, batch) are this step's "matrix".
+    """
+
+    left: int
+    side: int
+    frequencies: Tensor
+    reference: Reference | None
+    needs_input = True
+
+    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
+        return self._times(x, self._phases(matrix))
+
+    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        before = self._times(mu, self._phases(matrix))
+        if x is None:
+            return before, None
+        # dy = i y dphi and mu_y y = mu_x x, so dphi = Re(i mu_x x)
+        overlap = (before * x).imag.reshape(self.left, self.side, -1, mu.shape[-1]).sum((0, 2))
+        return before, -(self.frequencies.mT @ overlap)
+
+    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+        return self._times(y, self._phases(matrix).conj())
+
+    def _phases(self, angles: Tensor | None) -> Tensor:
+        if angles is None:
+            raise ValueError("A phase step must have angles, but has none.")
+        phases = self.frequencies @ angles
+        return torch.complex(torch.cos(phases), torch.sin(phases))
+
+    def _times(self, x: Tensor, phases: Tensor) -> Tensor:
+        if self.left == 1 and self.side == len(x):
+            return x * phases
+        batch = phases.shape[-1]
+        return (x.reshape(self.left, self.side, -1, batch) * phases[:, None]).reshape(len(x), batch)
 
 
 @dataclass(frozen=True, eq=False)
