@@ -1,8 +1,8 @@
 """The built-in simulator as a backend."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 from jaxtyping import Complex, Float
@@ -14,13 +14,6 @@ from qml.backends.protocol import Capabilities, Samples
 from qml.simulator import engine
 from qml.simulator.readout_error import flip_bits, noisy_observables, noisy_probabilities
 from qml.simulator.shots import as_bits, draw, trajectories
-
-F = TypeVar("F", bound=Callable)
-
-
-def outside_graphs(function: F) -> F:
-    """Keep a method out of torch.compile's graphs: the planner is Python, and runs as it is between them."""
-    return torch.compiler.disable(function)  # pyright: ignore[reportReturnType]
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,6 @@ class Native:
         order = 1 if self.method == "adjoint" else None
         return Capabilities(exact=True, shots=True, noise=True, mid_circuit=True, derivative_order=order)
 
-    @outside_graphs
     def expectation(
         self,
         circuit: Circuit,
@@ -77,6 +69,10 @@ class Native:
         observables: Sequence[Observable],
     ) -> Float[Tensor, "batch observables"]:
         """Exact expectation values; see `Backend.expectation`."""
+        if torch.compiler.is_compiling():
+            from qml.backends import _uncompiled
+
+            return _uncompiled.call(self, "expectation", circuit, data, weights, observables)
         chosen = _checks.as_observables(observables, circuit.n_qubits)
         _checks.require_inputs(circuit, data, weights)
         if not chosen or data.shape[0] == 0:
@@ -86,7 +82,6 @@ class Native:
         levels = self._levels(circuit)
         return engine.expectation(circuit, data, weights, chosen, levels=levels, method=self.method)
 
-    @outside_graphs
     def probabilities(
         self,
         circuit: Circuit,
@@ -95,6 +90,10 @@ class Native:
         qubits: Sequence[int] | None = None,
     ) -> Float[Tensor, "batch outcomes"]:
         """Exact probabilities; see `Backend.probabilities`."""
+        if torch.compiler.is_compiling():
+            from qml.backends import _uncompiled
+
+            return _uncompiled.call(self, "probabilities", circuit, data, weights, qubits)
         chosen = _checks.as_qubits(qubits, circuit.n_qubits)
         _checks.require_inputs(circuit, data, weights)
         if data.shape[0] == 0:
@@ -117,7 +116,6 @@ class Native:
             return data.new_zeros(0, 2**circuit.n_qubits, dtype=data.dtype.to_complex())
         return engine.final_state(circuit, data, weights)
 
-    @outside_graphs
     def sample(
         self,
         circuit: Circuit,
