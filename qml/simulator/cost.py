@@ -4,6 +4,8 @@ Only ratios matter: the planner takes the cheapest variant. The rates were measu
 shapes that occur (a small square matrix times a long state); half the rate holds for float64 in every row alike.
 """
 
+from itertools import pairwise
+
 from qml.simulator.fuse import FusedBlock, gathered
 
 # GFLOP/s of a (side x side) @ (side x long) product, and GB/s of a pass over the state that stays near the caches
@@ -14,6 +16,7 @@ GATHER_NS = 2.5  # one row of an index table
 PHASE_NS = 4.0  # cosine and sine of one phase
 TRANSPOSE_PASSES = 3.0  # a move of sites, in ordinary passes over the state
 CALL_NS = 4000.0  # one tensor operation
+CALLS_A_LAYER = 3.0  # batched operations that build one more layer of all blocks' matrices
 BYTES = {True: 4, False: 8}
 
 
@@ -30,7 +33,8 @@ def blocks_cost(
             if new != layout:
                 total += CALL_NS + TRANSPOSE_PASSES * 2 * size * BYTES[real] / BANDWIDTH
                 layout = new
-    return total
+    depth = max((_depth(block) for block in blocks if block.kind == "shared"), default=0)
+    return total + CALLS_A_LAYER * CALL_NS * depth
 
 
 def _block_cost(block: FusedBlock, size: float, levels: int, batch: int, real: bool) -> float:
@@ -47,4 +51,10 @@ def _block_cost(block: FusedBlock, size: float, levels: int, batch: int, real: b
     n_products = sum(1 for linear in block.maps if len(linear.sites) > 1 and linear.table is None)
     n_layers = sum(1 for linear in block.maps if len(linear.sites) > 1) / max(1, len(block.sites) - 1)
     build = (n_products + n_layers) * per_product * side**3 / RATES.get(side, TOP_RATE)
-    return CALL_NS + apply + build + 0.1 * CALL_NS * len(block.maps)
+    return CALL_NS + apply + build
+
+
+def _depth(block: FusedBlock) -> int:
+    """How often the maps of a block change between one site and several: layers that cannot be built together."""
+    wide = [len(linear.sites) > 1 for linear in block.maps]
+    return 1 + sum(a != b for a, b in pairwise(wide))
