@@ -33,7 +33,7 @@ class Setting:
     """What the validation part chooses among.
 
     Attributes:
-        learning_rate: Adam's step.
+        learning_rate: Adam's first step.
         loss: A name in `LOSSES`.
         weight_decay: Decoupled decay (AdamW).
     """
@@ -135,17 +135,19 @@ def train_run(
     generator: torch.Generator,
     on_step: OnStep,
 ) -> TrainingRun:
-    """Train `module` by AdamW on batches of 32, and put the weights of the best epoch back."""
+    """Train `module` by AdamW on batches of 32, its steps falling as a cosine; put the best epoch's weights back."""
     loss_function = LOSSES[setting.loss]
     optimizer = torch.optim.AdamW(
         module.parameters(), setting.learning_rate, weight_decay=setting.weight_decay
     )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs)
     curves: dict[str, list[float]] = {"train_loss": [], "train_accuracy": [], "validation_accuracy": []}
     best = (-1.0, 0.0, 0.0)
     best_epoch, best_state = 0, module.state_dict()
     started = time.perf_counter()
     for epoch in range(n_epochs):
         loss, hits = _train_epoch(module, optimizer, loss_function, split.train, generator)
+        schedule.step()
         with torch.no_grad():
             scores = module(split.validation.inputs)
             validation_loss = float(loss_function(scores, split.validation.labels))

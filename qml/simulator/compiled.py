@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from qml.simulator.readout import (
     transfer_readout,
 )
 from qml.simulator.steps import Block, ControlledStep, DataStep, Move, Permutation, PhaseStep, Step
+from qml.simulator.workspace import Workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,12 @@ class Compiled:
     steps: list[Step]
     data_tables: list[DataTables | PhaseTables]
     device: torch.device
+    workspace: Workspace = field(default_factory=Workspace)
+
+    @property
+    def samples_differ(self) -> bool:
+        """Whether the samples of a batch have states of their own."""
+        return bool(self.data_tables) or any(r.tables is not None for r in self.rounds) or self.plan.takes_amplitudes
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from qml.simulator.compiled import Compiled
 from qml.simulator.program import Evaluated
 from qml.simulator.readout import Readout
 from qml.simulator.steps import Reference, Step
+from qml.simulator.workspace import Loan
 
 Memory = Literal["store", "adjoint", "adjoint only"]
 
@@ -27,6 +28,7 @@ class Tape:
     evaluated: Evaluated
     arguments: list[Tensor]
     initial: initial.InitialTape
+    loan: Loan
     states: dict[int, Tensor] = field(default_factory=dict)
     final: Tensor | None = None
     start_batch: int = 1
@@ -54,19 +56,26 @@ class Evolve(torch.autograd.Function):
         """See `run_plain`."""
         needs_grad = any(ctx.needs_input_grad)
         evaluated, arguments = _arguments(compiled, data, weights)
-        tape = Tape(evaluated, arguments, initial.InitialTape())
+        shape = (compiled.plan.request.levels**compiled.plan.n_sites, len(data) if compiled.samples_differ else 1)
+        loan = Loan(compiled.workspace, shape, compiled.dtype, data.device)
+        tape = Tape(evaluated, arguments, initial.InitialTape(), loan)
         state = initial.initial_state(compiled, data, evaluated, tape.initial if needs_grad else None)
         tape.start_batch = state.shape[-1]
         state = _expanded(compiled, state, data)
+        spare: Tensor | None = None
         for number, step in enumerate(compiled.steps):
+            before, out = state, loan.buffer() if spare is None else spare
+            state = step.forward(before, _matrix(step, arguments), out)
             if needs_grad and memory == "store" and step.needs_input:
-                tape.states[number] = state
-            state = step.forward(state, _matrix(step, arguments))
+                tape.states[number], spare = before, None
+            else:
+                spare = _freed(before, out, state, first=number == 0)
+        values = readout.forward(state)
         if needs_grad:
             tape.final = state
             ctx.compiled, ctx.readout, ctx.memory, ctx.tape = compiled, readout, memory, tape
             ctx.save_for_backward(data, weights)
-        return readout.forward(state)
+        return values
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -138,6 +147,8 @@ def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None]) -> Tensor | 
     compiled, tape = ctx.compiled, ctx.tape
     wants_data = ctx.needs_input_grad[3]
     state, mu = tape.final, ctx.readout.pullback(grad, tape.final)
+    loan = Loan(compiled.workspace, tuple(mu.shape), mu.dtype, mu.device)
+    spare: Tensor | None = None
     start_matters = wants_data or any(r.fetch is not None for r in compiled.rounds)
     n_groups = len(compiled.program.groups)
     for number in range(len(compiled.steps) - 1, -1, -1):
@@ -145,12 +156,21 @@ def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None]) -> Tensor | 
         matrix, reference = _matrix(step, tape.arguments), step.reference
         wants = reference is not None and (wants_data or reference[0] < n_groups)
         state = tape.states.get(number) if ctx.memory == "store" else step.inverse(state, matrix)
-        mu, gradient = step.pullback(mu, state if wants else None, matrix)
+        after, out = mu, loan.buffer() if spare is None else spare
+        mu, gradient = step.pullback(after, state if wants else None, matrix, out)
+        spare = _freed(after, out, mu, first=number == len(compiled.steps) - 1)
         if gradient is not None and reference is not None:
             _add_entry(grads, tape.arguments, reference, gradient)
     if not start_matters:
         return None
     return mu if mu.shape[-1] == tape.start_batch else mu.sum(-1, keepdim=True)
+
+
+def _freed(before: Tensor, out: Tensor, after: Tensor, *, first: bool) -> Tensor | None:
+    """The buffer that the next step may write to: the one before this step, or an `out` that was not used."""
+    if after.data_ptr() != out.data_ptr():
+        return out
+    return None if first else before
 
 
 def _add_entry(

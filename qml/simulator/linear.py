@@ -91,7 +91,7 @@ def linear_maps(circuit: Circuit, levels: int) -> tuple[list[Preparation], list[
         if isinstance(operation.gate, StatePreparation):
             preparations.append(_preparation(operation))
         else:
-            for part in operation.elementary():
+            for part in _without_idle_letters(operation).elementary():
                 maps.extend(_two_level(part) if levels == 2 else _four_level(part))
     return preparations, maps
 
@@ -102,6 +102,17 @@ def _preparation(operation: Operation) -> Preparation:
         raise TypeError(f"A preparation must prepare amplitudes, but is {operation.name}.")
     amplitudes = None if gate.amplitudes is None else gate.amplitudes.values
     return Preparation(operation.qubits, amplitudes, operation.slots, gate.is_complex)
+
+
+def _without_idle_letters(operation: Operation) -> Operation:
+    """A Pauli rotation on the qubits where its string is not I; a string of I only keeps one letter."""
+    gate = operation.gate
+    if not isinstance(gate, PauliRotation) or "I" not in gate.pauli:
+        return operation
+    active = [(letter, qubit) for letter, qubit in zip(gate.pauli, operation.qubits, strict=True) if letter != "I"]
+    active = active or [("I", operation.qubits[0])]
+    pauli = "".join(letter for letter, _ in active)
+    return replace(operation, gate=replace(gate, pauli=pauli), qubits=tuple(qubit for _, qubit in active))
 
 
 def _two_level(operation: Operation) -> list[Linear]:
@@ -130,9 +141,7 @@ def _ladder(operation: Operation) -> list[Operation]:
     """A long Pauli rotation as basis changes, a chain of CX and one RZ (Nielsen and Chuang, section 4.7.3)."""
     gate = operation.gate
     pauli = gate.pauli if isinstance(gate, PauliRotation) else ""
-    active = [(qubit, letter) for qubit, letter in zip(operation.qubits, pauli, strict=True) if letter != "I"]
-    if not active:
-        return [replace(operation, gate=replace(gate, pauli="I"), qubits=operation.qubits[:1])]
+    active = list(zip(operation.qubits, pauli, strict=True))
     to_z: list[Operation] = []
     for qubit, letter in active:
         if letter == "Y":

@@ -83,6 +83,11 @@ class Plan:
     extra_nodes: list[int] = field(default_factory=list)
     compiled: dict = field(default_factory=dict)
 
+    @property
+    def takes_amplitudes(self) -> bool:
+        """Whether amplitudes come with the data."""
+        return any(preparation.amplitudes is None for preparation in self.preparations)
+
 
 class PlanCache:
     """Plans by circuit and request; a circuit that has grown is planned again, a dead one is forgotten."""

@@ -31,12 +31,14 @@ class Step(Protocol):
         """Whether the pullback needs the state before the step."""
         ...
 
-    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
-        """The state after the step."""
+    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
+        """The state after the step, in `out` where that is given and the step can use it."""
         ...
 
-    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """mu before the step, and mu of `matrix`."""
+    def pullback(
+        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """mu before the step (in `out` where that can be used), and mu of `matrix`."""
         ...
 
     def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
@@ -44,29 +46,36 @@ class Step(Protocol):
         ...
 
 
-def multiply(matrix: Tensor, x: Tensor, left: int, side: int) -> Tensor:
+def multiply(matrix: Tensor, x: Tensor, left: int, side: int, out: Tensor | None = None) -> Tensor:
     """Apply a (side, side) matrix to the middle digit of a state of shape (left * side * right, batch)."""
     shape = x.shape
     real_matrix = x.is_complex() and not matrix.is_complex()
     if real_matrix:
-        x = torch.view_as_real(x)
+        x, out = torch.view_as_real(x), None if out is None else torch.view_as_real(out)
     right = x.numel() // (left * side)
     if left == 1:
-        y = matrix @ x.reshape(side, right)
+        y = torch.mm(matrix, x.reshape(side, right), out=_viewed(out, side, right))
     elif right == 1:
-        y = x.reshape(left, side) @ matrix.mT.contiguous()  # the transposed view is three times slower at side 8
+        turned = matrix.mT.contiguous()  # the transposed view is three times slower at side 8
+        y = torch.mm(x.reshape(left, side), turned, out=_viewed(out, left, side))
     else:
-        y = torch.matmul(matrix, x.reshape(left, side, right))
+        y = torch.bmm(
+            matrix.expand(left, side, side), x.reshape(left, side, right), out=_viewed(out, left, side, right)
+        )
     if real_matrix:
         return torch.view_as_complex(y.reshape(*shape, 2))
     return y.reshape(shape)
 
 
-def gather_rows(x: Tensor, table: Tensor) -> Tensor:
+def gather_rows(x: Tensor, table: Tensor, out: Tensor | None = None) -> Tensor:
     """Rows of a state; one column is gathered as a vector, which is twice as fast."""
     if x.shape[-1] == 1:
-        return x.reshape(-1).index_select(0, table)[:, None]
-    return x.index_select(0, table)
+        return torch.index_select(x.reshape(-1), 0, table, out=_viewed(out, -1))[:, None]
+    return torch.index_select(x, 0, table, out=out)
+
+
+def _viewed(out: Tensor | None, *shape: int) -> Tensor | None:
+    return None if out is None else out.view(shape)
 
 
 def outer(mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
@@ -104,15 +113,17 @@ class Block:
     def needs_input(self) -> bool:
         return self.reference is not None
 
-    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
-        return multiply(self._matrix(matrix), x, self.left, self.side)
+    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
+        return multiply(self._matrix(matrix), x, self.left, self.side, out)
 
-    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def pullback(
+        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         used = self._matrix(matrix)
         grad = None
         if x is not None and self.reference is not None:
             grad = outer_for(used, mu, x.expand_as(mu), self.left, self.side)
-        return multiply(used.mT, mu, self.left, self.side), grad
+        return multiply(used.mT, mu, self.left, self.side, out), grad
 
     def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
         return multiply(self._matrix(matrix).mH.contiguous(), y, self.left, self.side)
@@ -133,11 +144,13 @@ class Permutation:
     reference = None
     needs_input = False
 
-    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
-        return gather_rows(x, self.table)
+    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
+        return gather_rows(x, self.table, out)
 
-    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, None]:
-        return gather_rows(mu, self.inverse_table), None
+    def pullback(
+        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+    ) -> tuple[Tensor, None]:
+        return gather_rows(mu, self.inverse_table, out), None
 
     def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
         return gather_rows(y, self.inverse_table)
@@ -152,19 +165,28 @@ class Move:
     reference = None
     needs_input = False
 
-    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
-        return self._transpose(x, self.sizes, self.order)
+    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
+        return self._transpose(x, self.sizes, self.order, out)
 
-    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, None]:
-        return self.inverse(mu, None), None
+    def pullback(
+        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+    ) -> tuple[Tensor, None]:
+        return self._back(mu, out), None
 
     def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+        return self._back(y, None)
+
+    def _back(self, y: Tensor, out: Tensor | None) -> Tensor:
         back = tuple(self.order.index(k) for k in range(len(self.order)))
-        return self._transpose(y, tuple(self.sizes[k] for k in self.order), back)
+        return self._transpose(y, tuple(self.sizes[k] for k in self.order), back, out)
 
     @staticmethod
-    def _transpose(x: Tensor, sizes: tuple[int, ...], order: tuple[int, ...]) -> Tensor:
-        return x.reshape(*sizes, x.shape[-1]).permute(*order, len(order)).reshape(x.shape)
+    def _transpose(x: Tensor, sizes: tuple[int, ...], order: tuple[int, ...], out: Tensor | None) -> Tensor:
+        moved = x.reshape(*sizes, x.shape[-1]).permute(*order, len(order))
+        if out is None:
+            return moved.reshape(x.shape)
+        out.view(moved.shape).copy_(moved)
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +202,12 @@ class DataStep:
     reference: Reference | None
     needs_input = True
 
-    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
         return _combine(self._parts(x), matrix, x.dtype)
 
-    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def pullback(
+        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         before = sum(
             multiply(part.mT, mu * coefficient, self.left, self.side)
             for part, coefficient in zip(self.table, _rows(matrix), strict=True)
@@ -216,11 +240,13 @@ class PhaseStep:
     reference: Reference | None
     needs_input = True
 
-    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
-        return self._times(x, self._phases(matrix))
+    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
+        return self._times(x, self._phases(matrix), out)
 
-    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        before = self._times(mu, self._phases(matrix))
+    def pullback(
+        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        before = self._times(mu, self._phases(matrix), out)
         if x is None:
             return before, None
         # dy = i y dphi and mu_y y = mu_x x, so dphi = Re(i mu_x x)
@@ -236,9 +262,9 @@ class PhaseStep:
         phases = self.frequencies @ angles
         return torch.complex(torch.cos(phases), torch.sin(phases))
 
-    def _times(self, x: Tensor, phases: Tensor) -> Tensor:
+    def _times(self, x: Tensor, phases: Tensor, out: Tensor | None = None) -> Tensor:
         if self.left == 1 and self.side == len(x):
-            return x * phases
+            return torch.mul(x, phases, out=out)
         batch = phases.shape[-1]
         return (x.reshape(self.left, self.side, -1, batch) * phases[:, None]).reshape(len(x), batch)
 
@@ -261,11 +287,13 @@ class ControlledStep:
     def needs_input(self) -> bool:
         return self.inner.needs_input
 
-    def forward(self, x: Tensor, matrix: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
         selected = self.inner.forward(x.index_select(0, self.rows), matrix)
         return x.expand(-1, selected.shape[-1]).index_copy(0, self.rows, selected)
 
-    def pullback(self, mu: Tensor, x: Tensor | None, matrix: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def pullback(
+        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         chosen = None if x is None else x.index_select(0, self.rows)
         selected, grad = self.inner.pullback(mu.index_select(0, self.rows), chosen, matrix)
         return mu.index_copy(0, self.rows, selected), grad
