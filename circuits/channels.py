@@ -59,9 +59,7 @@ def kraus(operators: Any) -> Channel:
     values = np.array(operators, dtype=np.complex128)
     side = values.shape[-1]
     if values.ndim != 3 or values.shape[1] != side or side < 2 or side & (side - 1):
-        raise ValueError(
-            f"Argument `operators` must have shape (operators, 2**n, 2**n), but has shape {values.shape}."
-        )
+        raise ValueError(f"Argument `operators` must have shape (operators, 2**n, 2**n), but has shape {values.shape}.")
     if not np.isfinite(values).all():
         raise ValueError("Argument `operators` must be finite, but holds NaN or infinity.")
     error = float(np.abs(np.einsum("kji,kjl->il", values.conj(), values) - np.eye(side)).max())

@@ -333,9 +333,7 @@ class Circuit:
         for kind, count in (("data", self.n_data), ("weight", self.n_weights)):
             if values[kind].shape != (count,):
                 name = "data" if kind == "data" else "weights"
-                raise ValueError(
-                    f"Argument `{name}` must have shape ({count},), but has shape {values[kind].shape}."
-                )
+                raise ValueError(f"Argument `{name}` must have shape ({count},), but has shape {values[kind].shape}.")
         result = Circuit(self._n_qubits)
         for op in self._operations:
             angles = tuple(

@@ -111,9 +111,7 @@ def pauli_string(pauli: str, qubits: Iterable[int] | None = None) -> Observable:
 
 def observable(terms: Mapping[str, float | int]) -> Observable:
     """The sum of full-length Pauli strings with their weights, as `{"ZZI": 0.5, "IIX": -1.0}`."""
-    return Observable(
-        tuple((weight, pauli_string(string).terms[0][1]) for string, weight in terms.items())
-    )
+    return Observable(tuple((weight, pauli_string(string).terms[0][1]) for string, weight in terms.items()))
 
 
 def _merged(terms: Iterable[tuple[Number, PauliFactors]]) -> tuple[tuple[float, PauliFactors], ...]:

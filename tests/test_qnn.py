@@ -121,7 +121,7 @@ def test_training_on_label_superpositions_learns_a_parity() -> None:
     states = torch.stack([(labels == sign).double() for sign in (1.0, -1.0)])
     states = states / states.norm(dim=1, keepdim=True)
     model = QNNClassifier(3, "zx", dtype=torch.float64)
-    # without a bias the pattern alone learns labels that are odd in the read-out's angle; start near, not at, a solution
+    # start near a solution, not at it
     nn.init.normal_(model.weights, 0.3, 0.1, generator=seeded(8))
     optimizer = torch.optim.Adam([model.weights], lr=0.05)
     losses = []

@@ -48,8 +48,8 @@ class Backend(Protocol):
     """Runs circuits: data and weights in, numbers out.
 
     Every method takes `data` of shape (batch, circuit.n_data) and `weights` of shape (circuit.n_weights,), real
-    floating tensors of one dtype on one device, and answers in that dtype on that device. What a backend cannot do it refuses,
-    naming a backend that can.
+    floating tensors of one dtype on one device, and answers in that dtype on that device. What a backend cannot do it
+    refuses, naming a backend that can.
     """
 
     @property

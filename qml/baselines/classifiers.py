@@ -84,9 +84,7 @@ class MLPClassifier(nn.Module):
             )
         self.n_classes = _require_classes(n_classes)
         sizes = (n_inputs, *hidden_sizes, _n_outputs(n_classes))
-        self.layers = nn.ModuleList(
-            _linear(size, next_size, device, dtype) for size, next_size in pairwise(sizes)
-        )
+        self.layers = nn.ModuleList(_linear(size, next_size, device, dtype) for size, next_size in pairwise(sizes))
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -161,9 +159,7 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
-def _linear(
-    n_inputs: int, n_outputs: int, device: torch.device | str | None, dtype: torch.dtype | None
-) -> nn.Linear:
+def _linear(n_inputs: int, n_outputs: int, device: torch.device | str | None, dtype: torch.dtype | None) -> nn.Linear:
     """An affine map without initial values: nn.Linear alone would draw from torch's global generator."""
     return nn.Linear(n_inputs, n_outputs, device="meta", dtype=dtype).to_empty(device=device or "cpu")
 
@@ -187,7 +183,5 @@ def _squeeze(logits: Float[Tensor, "*batch outputs"], n_classes: int) -> Float[T
 
 def _require_classes(n_classes: int) -> int:
     if n_classes < 2:
-        raise ValueError(
-            f"Argument `n_classes` must be at least 2, but is {n_classes}. Pass 2 for yes and no."
-        )
+        raise ValueError(f"Argument `n_classes` must be at least 2, but is {n_classes}. Pass 2 for yes and no.")
     return n_classes

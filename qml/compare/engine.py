@@ -118,17 +118,14 @@ def make_plan(
         if name not in task.options:
             known = ", ".join(f"`{option}`" for option in task.options) or "no options"
             raise ValueError(
-                f"Argument `{name}` must be left out for task {task.name!r}, which has {known}, but is "
-                f"{value!r}."
+                f"Argument `{name}` must be left out for task {task.name!r}, which has {known}, but is {value!r}."
             )
         _require_one_of(value, task.options[name], name)
         chosen[name] = value
     offered = task.models(chosen)
     names = tuple(offered) if models is None else tuple(models)
     if not names:
-        raise ValueError(
-            f"Argument `models` must name at least one of {', '.join(offered)}, but is empty. Name one."
-        )
+        raise ValueError(f"Argument `models` must name at least one of {', '.join(offered)}, but is empty. Name one.")
     for name in names:
         _require_one_of(name, tuple(offered), "models")
     n_seeds = task.presets[preset].n_seeds if n_seeds is None else n_seeds

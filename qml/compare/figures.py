@@ -72,9 +72,7 @@ def metric_figure(records: Sequence[Record], models: Mapping[str, Model], metric
         for height, row in enumerate(reversed(rows)):
             values = [unit * record.outcome.value for record in records if record.model == row.model]
             spread = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
-            axes.scatter(
-                values, height + 0.2 + np.array(spread) / 2, s=22, color=colours[row.model], alpha=0.55, lw=0
-            )
+            axes.scatter(values, height + 0.2 + np.array(spread) / 2, s=22, color=colours[row.model], alpha=0.55, lw=0)
             low, high = unit * row.estimate.low, unit * row.estimate.high
             axes.plot(
                 [low, high],
@@ -148,9 +146,7 @@ def confusion_figure(
     with figure_style():
         figure = new_figure(max(2.3 * len(names), 4.0), 2.6)
         for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-            counts = sum(
-                np.array(record.outcome.details["confusion"]) for record in kept if record.model == name
-            )
+            counts = sum(np.array(record.outcome.details["confusion"]) for record in kept if record.model == name)
             _matrix(axes, np.array(counts), model_colours(models)[name])
             axes.set_title(models[name].title, fontsize=9)
             axes.set_xticks([0, 1], labels)

@@ -48,19 +48,13 @@ class LiveProgress:
         for warning in warnings:
             self.console.print(f"[yellow]Warning:[/] {warning}", highlight=False, soft_wrap=True)
         if n_finished:
-            self.console.print(
-                f"{n_finished} of {len(plan.cells)} runs are in {plan.folder} already.", soft_wrap=True
-            )
-        self._all = self._progress.add_task(
-            plan.task.name, total=len(plan.cells), completed=n_finished, note=""
-        )
+            self.console.print(f"{n_finished} of {len(plan.cells)} runs are in {plan.folder} already.", soft_wrap=True)
+        self._all = self._progress.add_task(plan.task.name, total=len(plan.cells), completed=n_finished, note="")
         self._cell = self._progress.add_task("", total=SCALE, note="loading the data", visible=False)
 
     def cell_started(self, model: str, seed: int) -> None:
         """Start the lower bar anew."""
-        self._progress.reset(
-            self._cell, total=SCALE, description=f"{model}, seed {seed}", note="", visible=True
-        )
+        self._progress.reset(self._cell, total=SCALE, description=f"{model}, seed {seed}", note="", visible=True)
 
     def step(self, share: float, text: str) -> None:
         """Move the lower bar."""

@@ -15,7 +15,5 @@ def find_task(name: str) -> Task:
         ValueError: If there is none; the message lists those there are.
     """
     if name not in TASKS:
-        raise ValueError(
-            f"Argument `task` must be one of {', '.join(TASKS)}, but is {name!r}. Choose one of these."
-        )
+        raise ValueError(f"Argument `task` must be one of {', '.join(TASKS)}, but is {name!r}. Choose one of these.")
     return TASKS[name]

@@ -60,8 +60,7 @@ def verdict(records: Sequence[Record], models: Mapping[str, Model], metric: Metr
         return sentences
     classical = [name for name in rows if models[name].kind == "classical"]
     return sentences + [
-        _against(models[quantum], models[name], rows[quantum], rows[name], records, metric)
-        for name in classical
+        _against(models[quantum], models[name], rows[quantum], rows[name], records, metric) for name in classical
     ]
 
 
@@ -73,8 +72,7 @@ def _against(
     if not metric.larger_is_better:
         lead = Estimate(-lead.mean, -lead.high, -lead.low, lead.n_values)
     named = [
-        f"{model.title} ({row.n_parameters} parameters)"
-        for model, row in ((twin, twin_row), (quantum, quantum_row))
+        f"{model.title} ({row.n_parameters} parameters)" for model, row in ((twin, twin_row), (quantum, quantum_row))
     ]
     if abs(lead.mean) < EQUAL:
         return f"{named[0]} and {named[1]} are level."

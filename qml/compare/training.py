@@ -135,11 +135,9 @@ def train_run(
     generator: torch.Generator,
     on_step: OnStep,
 ) -> TrainingRun:
-    """Train `module` by AdamW on batches of 32, its steps falling as a cosine; put the best epoch's weights back."""
+    """Train `module` by AdamW, steps falling as a cosine, and put the weights of the best epoch back."""
     loss_function = LOSSES[setting.loss]
-    optimizer = torch.optim.AdamW(
-        module.parameters(), setting.learning_rate, weight_decay=setting.weight_decay
-    )
+    optimizer = torch.optim.AdamW(module.parameters(), setting.learning_rate, weight_decay=setting.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs)
     curves: dict[str, list[float]] = {"train_loss": [], "train_accuracy": [], "validation_accuracy": []}
     best = (-1.0, 0.0, 0.0)

@@ -15,8 +15,7 @@ def all_strings(n_bits: int) -> Float[Tensor, "batch inputs"]:
     """
     if not 1 <= n_bits <= MAX_BITS:
         raise ValueError(
-            f"Argument `n_bits` must lie in 1..{MAX_BITS}, but is {n_bits}. Sample strings of more bits "
-            "instead."
+            f"Argument `n_bits` must lie in 1..{MAX_BITS}, but is {n_bits}. Sample strings of more bits instead."
         )
     shifts = torch.arange(n_bits - 1, -1, -1)
     return ((torch.arange(2**n_bits)[:, None] >> shifts) & 1).to(torch.float32)

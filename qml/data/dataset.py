@@ -83,6 +83,4 @@ def split_dataset(data: Dataset, *, seed: int, test: float = 0.2, validation: fl
 
 def _require_share(share: float, name: str) -> None:
     if not 0.0 < share < 1.0:
-        raise ValueError(
-            f"Argument `{name}` must be a share in (0, 1), but is {share}. Pass for example 0.2."
-        )
+        raise ValueError(f"Argument `{name}` must be a share in (0, 1), but is {share}. Pass for example 0.2.")

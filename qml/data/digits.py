@@ -30,13 +30,9 @@ def load_digits(negative: int = 3, positive: int = 6) -> Dataset:
     """
     for name, digit in (("negative", negative), ("positive", positive)):
         if digit not in DIGITS:
-            raise ValueError(
-                f"Argument `{name}` must be a digit in 0..9, but is {digit}. Pass for example 3."
-            )
+            raise ValueError(f"Argument `{name}` must be a digit in 0..9, but is {digit}. Pass for example 3.")
     if negative == positive:
-        raise ValueError(
-            f"Argument `positive` must differ from `negative`, but both are {positive}. Pass two digits."
-        )
+        raise ValueError(f"Argument `positive` must differ from `negative`, but both are {positive}. Pass two digits.")
     pixels, digits = _mnist()
     chosen = np.isin(digits, (negative, positive))
     labels = np.where(digits[chosen] == positive, 1.0, -1.0).astype(np.float32)
@@ -54,9 +50,7 @@ def downsample(images: Float[Tensor, "batch pixels"], resolution: int) -> Float[
         (batch, 784) to (batch, resolution**2).
     """
     if resolution < 1 or SIDE % resolution:
-        raise ValueError(
-            f"Argument `resolution` must divide {SIDE}, but is {resolution}. Pass 1, 2, 4, 7, 14 or 28."
-        )
+        raise ValueError(f"Argument `resolution` must divide {SIDE}, but is {resolution}. Pass 1, 2, 4, 7, 14 or 28.")
     squares = images.reshape(-1, 1, SIDE, SIDE)
     return functional.avg_pool2d(squares, SIDE // resolution).flatten(1)
 

@@ -41,9 +41,7 @@ def single_spins(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "
         )
     paulis = PAULIS.to(states)
     split = [states.reshape(batch, 2**qubit, 2, -1) for qubit in range(n_qubits)]
-    return torch.stack(
-        [torch.einsum("blir,aij,bljr->ba", part.conj(), paulis, part).real for part in split], dim=1
-    )
+    return torch.stack([torch.einsum("blir,aij,bljr->ba", part.conj(), paulis, part).real for part in split], dim=1)
 
 
 def spin_projection(

@@ -33,7 +33,7 @@ def hinge_loss(
 
 
 def superposition_loss(positive: Float[Tensor, ""], negative: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """1 - (<+1|U' Y U|+1> - <-1|U' Y U|-1>) / 2, in [0, 2] (Farhi and Neven, arXiv:1802.06002, the section on superpositions).
+    """1 - (<+1|U' Y U|+1> - <-1|U' Y U|-1>) / 2, in [0, 2] (Farhi and Neven, arXiv:1802.06002, on superpositions).
 
     Args:
         positive: the prediction for the uniform superposition of all samples labelled +1.

@@ -145,9 +145,7 @@ def _compile(plan: Plan, dtype: torch.dtype, device: torch.device) -> Compiled:
     )
 
 
-def readout_for(
-    compiled: Compiled, qubits: tuple[int, ...] | None, *, with_norm: bool
-) -> Readout:
+def readout_for(compiled: Compiled, qubits: tuple[int, ...] | None, *, with_norm: bool) -> Readout:
     """The readout of the plan's observables, or of the probabilities of `qubits`."""
     plan = compiled.plan
     key = ("readout", compiled.dtype, compiled.device, qubits, with_norm)
@@ -278,9 +276,7 @@ class _StepMaker:
 def _data_tables(maps: list[Linear], dtype: torch.dtype, device: torch.device) -> DataTables:
     index = [linear.slot.index for linear in maps if linear.slot is not None]
     frequencies = np.array([[term[0] for term in linear.terms] for linear in maps])
-    return DataTables(
-        torch.as_tensor(index, device=device), torch.as_tensor(frequencies, dtype=dtype, device=device)
-    )
+    return DataTables(torch.as_tensor(index, device=device), torch.as_tensor(frequencies, dtype=dtype, device=device))
 
 
 def _start(plan: Plan, dtype: torch.dtype, device: torch.device) -> Tensor:

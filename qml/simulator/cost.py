@@ -20,9 +20,7 @@ CALLS_A_LAYER = 3.0  # batched operations that build one more layer of all block
 BYTES = {True: 4, False: 8}
 
 
-def blocks_cost(
-    blocks: list[FusedBlock], layout: tuple[int, ...], *, levels: int, batch: int, real: bool
-) -> float:
+def blocks_cost(blocks: list[FusedBlock], layout: tuple[int, ...], *, levels: int, batch: int, real: bool) -> float:
     """Estimated nanoseconds of one forward pass through the blocks and of building their matrices."""
     size = float(levels) ** len(layout) * batch
     total = 0.0

@@ -121,8 +121,8 @@ def _require_reversible(plan: Plan, data: Tensor, weights: Tensor) -> None:
     if _reversible(plan) or not (torch.is_grad_enabled() and (data.requires_grad or weights.requires_grad)):
         return
     raise ValueError(
-        'Gradients with Native(method="adjoint") must be of circuits of unitary gates on state vectors, whose states can '
-        "be recomputed backwards, but this circuit projects, resets, measures or has noise. Use Native()."
+        'Gradients with Native(method="adjoint") must be of circuits of unitary gates on state vectors, whose states '
+        "can be recomputed backwards, but this circuit projects, resets, measures or has noise. Use Native()."
     )
 
 

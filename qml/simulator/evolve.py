@@ -52,7 +52,9 @@ class Evolve(torch.autograd.Function):
     """`run_plain` with a first derivative of its own."""
 
     @staticmethod
-    def forward(ctx: Any, compiled: Compiled, readout: Readout, memory: Memory, data: Tensor, weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, compiled: Compiled, readout: Readout, memory: Memory, data: Tensor, weights: Tensor
+    ) -> Tensor:
         """See `run_plain`."""
         needs_grad = any(ctx.needs_input_grad)
         evaluated, arguments = _arguments(compiled, data, weights)
@@ -173,12 +175,9 @@ def _freed(before: Tensor, out: Tensor, after: Tensor, *, first: bool) -> Tensor
     return None if first else before
 
 
-def _add_entry(
-    grads: list[Tensor | None], arguments: list[Tensor], reference: Reference, gradient: Tensor
-) -> None:
+def _add_entry(grads: list[Tensor | None], arguments: list[Tensor], reference: Reference, gradient: Tensor) -> None:
     total = grads[reference[0]]
     if total is None:
         total = torch.zeros_like(arguments[reference[0]])
         grads[reference[0]] = total
     total[reference[1]] += gradient
-

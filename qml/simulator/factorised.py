@@ -2,7 +2,7 @@
 
 If every gate between a hub qubit and another qubit commutes with a Pauli axis of the hub, the circuit splits into the
 two sectors of that axis, and in each sector every spoke evolves alone. An expectation value is then a sum over pairs
-of sectors of a product over the spokes of <z_j| V_j(s)^dagger P_j V_j(s') |z_j>, so a sample costs O(n L) instead of 2**n.
+of sectors of a product over the spokes of <z_j| V_j(s)^dagger P_j V_j(s') |z_j>: O(n L) a sample instead of 2**n.
 The classifier of Farhi and Neven (arXiv:1802.06002) with gates exp(i theta P_j X_r) is of this form at any n.
 """
 
@@ -135,9 +135,7 @@ def _parts(linear: Linear) -> list[np.ndarray]:
 
 
 def _from_parts(linear: Linear, sites: tuple[int, ...], parts: list[np.ndarray]) -> Linear:
-    terms = tuple(
-        (frequency, parts[1 + 2 * k], parts[2 + 2 * k]) for k, (frequency, _, _) in enumerate(linear.terms)
-    )
+    terms = tuple((frequency, parts[1 + 2 * k], parts[2 + 2 * k]) for k, (frequency, _, _) in enumerate(linear.terms))
     return Linear(sites, parts[0], terms, linear.slot)
 
 
@@ -263,26 +261,23 @@ def _phase_map(linear: Linear, axis: Axis, sector: int) -> Linear:
     return _from_parts(linear, linear.sites, parts)
 
 
-def _build(
-    circuit: Circuit, request: Request, hubs: dict[int, Axis], parts: _Parts, memo: "_Memo"
-) -> FactorisedPlan:
+def _build(circuit: Circuit, request: Request, hubs: dict[int, Axis], parts: _Parts, memo: "_Memo") -> FactorisedPlan:
     expressions = Expressions()
     hub_list = tuple(sorted(hubs))
     spokes = tuple(qubit for qubit in range(circuit.n_qubits) if qubit not in hubs)
     known: dict[tuple, int] = {}
+
+    def middle(qubit: int) -> list[Linear]:
+        return parts.middles.get(qubit, [])
+
     sector_nodes = {
         signs: [
-            _spoke_node(
-                expressions, spoke, parts.middles.get(spoke, []), hubs, dict(zip(hub_list, signs, strict=True)), known, memo
-            )
+            _spoke_node(expressions, spoke, middle(spoke), hubs, dict(zip(hub_list, signs, strict=True)), known, memo)
             for spoke in spokes
         ]
         for signs in product((0, 1), repeat=len(hub_list))
     }
-    phases = [
-        tuple(_phase_node(expressions, parts.middles.get(hub, []), hubs[hub], sign) for sign in (0, 1))
-        for hub in hub_list
-    ]
+    phases = [tuple(_phase_node(expressions, middle(hub), hubs[hub], sign) for sign in (0, 1)) for hub in hub_list]
     tails = [block_expression(expressions, parts.tails.get(hub, []), (hub,), 2) for hub in hub_list]
     plan = Plan(
         request=request,
@@ -343,9 +338,8 @@ def _strings(
         rows = []
         for coefficient, factors in strings:
             letters = dict(factors)
-            choices = [
-                _hub_pairs(letters.get(hub, "I"), axis, tail) for hub, axis, tail in zip(hubs, axes, has_tail, strict=True)
-            ]
+            triples = zip(hubs, axes, has_tail, strict=True)
+            choices = [_hub_pairs(letters.get(hub, "I"), axis, tail) for hub, axis, tail in triples]
             rows.append((coefficient, factors, _pairs(choices)))
         result.append(rows)
     return result

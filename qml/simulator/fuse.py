@@ -122,9 +122,7 @@ class _BlockBuilder:
         if site in self.waiting:
             table = linear.table
             earlier = self.waiting[site]
-            node = (
-                self.expressions.product(node, earlier) if table is None else self.expressions.rows(earlier, table)
-            )
+            node = self.expressions.product(node, earlier) if table is None else self.expressions.rows(earlier, table)
         self.waiting[site] = node
 
     def _apply(self, linear: Linear) -> None:
@@ -189,7 +187,7 @@ def gathered(layout: tuple[int, ...], sites: list[int]) -> tuple[int, ...]:
 
 
 def register_table(maps: list[Linear], layout: tuple[int, ...], levels: int) -> np.ndarray:
-    """The rows to gather in the whole register, its sites in the order `layout`, for maps that permute, one after another.
+    """The rows to gather in the whole register, its sites in the order `layout`, for maps that permute, in turn.
 
     CX, SWAP and X act on the bits of the index as affine maps over GF(2), and so does any product of them: only its
     values at 0 and at the single bits are followed, and the table is doubled up from those.

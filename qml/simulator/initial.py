@@ -78,9 +78,7 @@ def pullback(
 # --- one-site vectors -------------------------------------------------------------------------------------------------
 
 
-def site_vectors(
-    compiled: Compiled, data: Tensor, evaluated: Evaluated, tape: InitialTape | None = None
-) -> Tensor:
+def site_vectors(compiled: Compiled, data: Tensor, evaluated: Evaluated, tape: InitialTape | None = None) -> Tensor:
     """The state of every site of its own; shape (sites, levels, batch or 1)."""
     vectors = compiled.start
     for chain_round in compiled.rounds:

@@ -1,7 +1,7 @@
 """A circuit as linear maps on sites: what the planner fuses and the engine applies.
 
-A state vector is a register of sites with two levels; a density matrix is one with four, its components along I, X, Y, Z
-on every qubit (the Pauli transfer picture: real numbers only, channels and resets are matrices like any gate).
+A state vector is a register of sites with two levels; a density matrix is one with four, its components along I, X, Y,
+Z on every qubit (the Pauli transfer picture: real numbers only, channels and resets are matrices like any gate).
 Every map has the form
 
     M(t) = constant + sum_f [cos(f t) C_f + sin(f t) S_f]
@@ -148,10 +148,7 @@ def _ladder(operation: Operation) -> list[Operation]:
             to_z.append(Operation(Fixed("sdg"), (qubit,)))
         if letter in "XY":
             to_z.append(Operation(Fixed("h"), (qubit,)))
-    chain = [
-        Operation(Fixed("x"), (second,), (first,))
-        for (first, _), (second, _) in pairwise(active)
-    ]
+    chain = [Operation(Fixed("x"), (second,), (first,)) for (first, _), (second, _) in pairwise(active)]
     middle = replace(operation, gate=replace(gate, pauli="Z"), qubits=(active[-1][0],))
     undo = [replace(op, gate=Fixed("s")) if op.gate.name == "sdg" else op for op in reversed(to_z)]
     return [*to_z, *chain, middle, *reversed(chain), *undo]
@@ -211,7 +208,7 @@ def transfer_matrix(kraus: np.ndarray) -> np.ndarray:
 def _transfer(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """tr(P_a L P_b R^dagger) / 2**k for all pairs of Pauli strings, site by site from L and conj(R)."""
     k = left.shape[0].bit_length() - 1
-    pairs = np.multiply.outer(left, right.conj()).reshape((2,) * (4 * k))  # row of L, column of L, row of R, column of R
+    pairs = np.multiply.outer(left, right.conj()).reshape((2,) * (4 * k))  # row, column of L, row, column of R
     rows = [place for site in range(k) for place in (site, 2 * k + site)]
     columns = [place for site in range(k) for place in (k + site, 3 * k + site)]
     result = pairs.transpose(rows + columns).reshape(4**k, 4**k)

@@ -264,7 +264,11 @@ def _reachable(nodes: list[Node], outputs: list[int]) -> set[int]:
 
 
 def _group(
-    members: list[Node], place: dict[int, tuple[int, int]], groups: list[Group], dtype: torch.dtype, device: torch.device
+    members: list[Node],
+    place: dict[int, tuple[int, int]],
+    groups: list[Group],
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Group:
     kind, side, size = members[0].kind, members[0].side, len(members)
     if kind == "constant":
@@ -317,9 +321,7 @@ def _real_parts(values: np.ndarray, dtype: torch.dtype, device: torch.device) ->
 def _trigonometry(leaves: list[Linear], dtype: torch.dtype, device: torch.device) -> Trigonometry:
     index = [leaf.slot.index for leaf in leaves if leaf.slot is not None]
     frequencies = np.array([[term[0] for term in leaf.terms] for leaf in leaves])
-    return Trigonometry(
-        torch.as_tensor(index, device=device), torch.as_tensor(frequencies, dtype=dtype, device=device)
-    )
+    return Trigonometry(torch.as_tensor(index, device=device), torch.as_tensor(frequencies, dtype=dtype, device=device))
 
 
 def _known(tensor: Tensor | None) -> Tensor:

@@ -1,7 +1,7 @@
 """From the final state to numbers: expectation values and probabilities, with their pullbacks.
 
-A readout maps a state of shape (levels**sites, batch) to values of shape (rows, batch). The last row is the norm (or the
-trace), by which circuits with post-selection divide.
+A readout maps a state of shape (levels**sites, batch) to values of shape (rows, batch). The last row is the norm (or
+the trace), by which circuits with post-selection divide.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class TransferReadout:
 
 @dataclass(frozen=True, eq=False)
 class ProbabilityReadout:
-    """Probabilities of some sites of a state vector: `sizes` and `order` bring them to the front, the rest is summed."""
+    """Probabilities of some sites of a state vector: `order` brings them to the front, the rest is summed."""
 
     sizes: tuple[int, ...]
     order: tuple[int, ...]

@@ -1,7 +1,7 @@
 """Samples: outcomes drawn from exact probabilities, or from trajectories where a circuit records bits on its way.
 
-A trajectory is one run of the device: at each measurement, reset, post-selection or channel an outcome is drawn with its
-Born probability and the state is projected. Many trajectories run side by side as a batch.
+A trajectory is one run of the device: at each measurement, reset, post-selection or channel an outcome is drawn with
+its Born probability and the state is projected. Many trajectories run side by side as a batch.
 """
 
 from collections.abc import Iterator

@@ -27,9 +27,7 @@ def angles_figure(records: list[Record]) -> "Figure | None":
             axes.axhline(0, color=FAINT, lw=1)
             axes.vlines(range(len(angles)), 0, angles, color=QUANTUM[0], alpha=0.5, lw=2)
             fill = [QUANTUM[0] if member else "white" for member in inside]
-            axes.scatter(
-                range(len(angles)), angles, s=38, c=fill, edgecolors=QUANTUM[0], linewidths=1.6, zorder=3
-            )
+            axes.scatter(range(len(angles)), angles, s=38, c=fill, edgecolors=QUANTUM[0], linewidths=1.6, zorder=3)
             axes.set_title(f"seed {record.seed}", fontsize=9)
             axes.set_xlabel("bit")
             axes.set_xticks(range(len(angles)))

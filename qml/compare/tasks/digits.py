@@ -130,8 +130,7 @@ def sections(digits: Digits, records: list[Record], options: Options) -> list[Se
         return [
             Section(
                 "The data",
-                about
-                + "All 784 pixels are used as they are: a pixel p becomes the angle pi p of its own qubit.",
+                about + "All 784 pixels are used as they are: a pixel p becomes the angle pi p of its own qubit.",
                 samples_figure(digits.whole, digits.seen),
             ),
             _circuit_section(digits),
@@ -159,9 +158,9 @@ def sections(digits: Digits, records: list[Record], options: Options) -> list[Se
 def _circuit_section(digits: Digits) -> Section:
     return Section(
         "The circuit",
-        f"Drawn with 4 data qubits instead of {digits.data.inputs.shape[1]}: the pixels set the data "
-        "qubits, then layers of exp(i theta Z X) and exp(i theta X X) join each of them to the read-out "
-        "qubit, whose Y is measured.",
+        f"The first two of {len(PATTERN)} layers, with 4 data qubits instead of "
+        f"{digits.data.inputs.shape[1]}: the pixels set the data qubits, then exp(i theta Z X) and "
+        "exp(i theta X X) join each of them to the read-out qubit, whose Y is measured at the end.",
         circuit_figure(QNNClassifier(4, PATTERN[:2]).circuit),
     )
 

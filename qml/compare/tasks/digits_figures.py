@@ -62,9 +62,7 @@ def _ambiguous_pairs(seen: Dataset) -> list[tuple[int, int]]:
     pairs = []
     for pattern in torch.argsort(counts, descending=True).tolist():
         members = inverse == pattern
-        negative, positive = (
-            torch.nonzero(members & (seen.labels == label)).flatten().tolist() for label in (-1, 1)
-        )
+        negative, positive = (torch.nonzero(members & (seen.labels == label)).flatten().tolist() for label in (-1, 1))
         if negative and positive:
             pairs.append((negative[0], positive[0]))
     return pairs[: min(3, len(patterns))]

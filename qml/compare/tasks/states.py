@@ -20,9 +20,7 @@ from qml.nn import QNNClassifier
 N_QUBITS = 4
 N_STATES = 1000
 PATTERN = "xyz"
-MARGIN = (
-    0.1  # states whose observable is smaller are left out: their label is a coin toss for any finite sample
-)
+MARGIN = 0.1  # states whose observable is smaller are left out: their label is a coin toss for any finite sample
 HIDDEN = 8
 SETTINGS = (
     Setting(0.01, "scaled logistic"),
@@ -132,8 +130,7 @@ def models(options: Options) -> dict[str, Model]:
         ),
         "mlp": classical(
             "MLP",
-            recipe=f"{2 * n_amplitudes}-{HIDDEN}-1, tanh, on the same parts: far more parameters than the "
-            "QNN.",
+            recipe=f"{2 * n_amplitudes}-{HIDDEN}-1, tanh, on the same parts: far more parameters than the QNN.",
             build=_mlp,
         ),
         "spins": classical(
