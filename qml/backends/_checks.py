@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
+from qml.simulator.evolve import in_functorch
 
 AMPLITUDE_NORM_TOLERANCE = 1e-4  # features normalised in float32
 
@@ -55,7 +56,7 @@ def require_shots(shots: Any) -> None:
 
 def require_probabilities(values: Any, name: str) -> None:
     """Refuse anything but two numbers in [0, 1]."""
-    if len(values) != 2 or not all(0.0 <= value <= 1.0 for value in values):
+    if not isinstance(values, Sequence) or len(values) != 2 or not all(0.0 <= value <= 1.0 for value in values):
         raise ValueError(f"Argument `{name}` must be two probabilities in [0, 1], but is {values!r}.")
 
 
@@ -76,7 +77,7 @@ def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
         raise ValueError(
             f"Arguments `data` and `weights` must be on one device, but are on {data.device} and {weights.device}."
         )
-    if in_transform():
+    if in_functorch():  # values cannot be looked at there
         return
     for name, values in (("data", data), ("weights", weights)):
         # a finite sum has finite terms; only where it is not must they be looked at one by one
@@ -95,9 +96,3 @@ def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
 def _amplitude_columns(circuit: Circuit) -> list[list[int]]:
     preparations = [op for op in circuit.operations if op.is_preparation and op.slots]
     return [[slot.index for slot in op.slots] for op in preparations]
-
-
-def in_transform() -> bool:
-    """Whether values cannot be looked at: inside torch.func transforms or torch.compile."""
-    stack = torch._C._functorch.peek_interpreter_stack()  # pyright: ignore[reportAttributeAccessIssue]
-    return stack is not None or torch.compiler.is_compiling()

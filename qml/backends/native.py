@@ -1,6 +1,7 @@
 """The built-in simulator as a backend."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +50,7 @@ class Native:
         _checks.require_choice(self.representation, "representation", ("auto", "state", "density"))
         if self.readout_error is not None:
             _checks.require_probabilities(self.readout_error, "readout_error")
+            object.__setattr__(self, "readout_error", tuple(float(value) for value in self.readout_error))
 
     @property
     def name(self) -> str:
@@ -80,7 +82,8 @@ class Native:
         if self.readout_error is not None:
             chosen = noisy_observables(chosen, self.readout_error)
         levels = self._levels(circuit)
-        return engine.expectation(circuit, data, weights, chosen, levels=levels, method=self.method)
+        with full_precision(data):
+            return engine.expectation(circuit, data, weights, chosen, levels=levels, method=self.method)
 
     def probabilities(
         self,
@@ -99,7 +102,8 @@ class Native:
         if data.shape[0] == 0:
             return _zeros(data, weights, 2 ** len(chosen))
         levels = self._levels(circuit)
-        exact = engine.probabilities(circuit, data, weights, chosen, levels=levels, method=self.method)
+        with full_precision(data):
+            exact = engine.probabilities(circuit, data, weights, chosen, levels=levels, method=self.method)
         return exact if self.readout_error is None else noisy_probabilities(exact, self.readout_error)
 
     def state(
@@ -114,7 +118,8 @@ class Native:
             )
         if data.shape[0] == 0:
             return data.new_zeros(0, 2**circuit.n_qubits, dtype=data.dtype.to_complex())
-        return engine.final_state(circuit, data, weights)
+        with full_precision(data):
+            return engine.final_state(circuit, data, weights)
 
     def sample(
         self,
@@ -139,7 +144,8 @@ class Native:
                 exact = self.probabilities(circuit, data, weights, chosen)
             bits = as_bits(draw(exact, shots, generator), len(chosen))
             return Samples(bits, bits.new_zeros(batch, shots, 0))
-        final, record = trajectories(circuit, data, weights, shots, generator)
+        with full_precision(data):
+            final, record = trajectories(circuit, data, weights, shots, generator)
         final = final[:, :, list(chosen)]
         if self.readout_error is not None:
             final = flip_bits(final, self.readout_error, generator)
@@ -163,3 +169,9 @@ class Native:
 def _zeros(data: Tensor, weights: Tensor, n_columns: int) -> Tensor:
     """The answer to an empty batch, with zero gradients as every torch layer gives them."""
     return data.new_zeros(data.shape[0], n_columns) + 0.0 * (data.sum() + weights.sum())
+
+
+def full_precision(data: Tensor) -> AbstractContextManager:
+    """Amplitudes keep the precision of the inputs: autocast to 16 bits stays outside."""
+    kind = data.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()

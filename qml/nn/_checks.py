@@ -1,6 +1,9 @@
 """Checks at the border of every layer."""
 
+import torch
 from torch import Tensor
+
+from qml.simulator.evolve import in_functorch
 
 
 def require_at_least(value: int, name: str, minimum: int) -> None:
@@ -18,3 +21,8 @@ def require_last_dimension(inputs: Tensor, size: int, name: str) -> None:
             f"Argument `{name}` must have shape (..., {size}), but has shape {tuple(inputs.shape)}. Pass that many "
             "features, or build the layer for as many as there are."
         )
+
+
+def in_transform() -> bool:
+    """Whether values cannot be looked at: inside torch.func transforms or torch.compile."""
+    return torch.compiler.is_compiling() or in_functorch()

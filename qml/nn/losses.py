@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qml.nn._checks import in_transform
+
 
 def farhi_neven_loss(prediction: Float[Tensor, "*batch"], labels: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
     """Mean of 1 - l <Y_r>, in [0, 2] (Farhi and Neven, arXiv:1802.06002, section 2).
@@ -48,7 +50,9 @@ def _check(prediction: Tensor, labels: Tensor) -> None:
             f"Argument `labels` must have the prediction's shape {tuple(prediction.shape)}, but has shape "
             f"{tuple(labels.shape)}."
         )
-    if not torch.compiler.is_compiling() and not bool((labels.detach().abs() == 1).all()):
+    if not labels.dtype.is_floating_point:
+        raise TypeError(f"Argument `labels` must be floating, but is {labels.dtype}. Convert it with labels.to(float).")
+    if not in_transform() and not bool((labels.detach().abs() == 1).all()):
         raise ValueError(
             "Argument `labels` must hold -1 and +1 only, but holds other values. Map classes 0 and 1 by 2 * labels - 1."
         )

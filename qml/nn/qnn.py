@@ -99,6 +99,8 @@ class QNNClassifier(nn.Module):
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
         """Predictions or logits; see the class."""
         _checks.require_last_dimension(inputs, self.n_inputs, "inputs")
+        if torch.is_autocast_enabled(inputs.device.type):
+            inputs = inputs.to(self.weights.dtype)
         flat = inputs.reshape(-1, self.n_inputs)
         values = self.backend.expectation(self.circuit, math.pi * flat, self.weights, self.observables)
         return self._readout(values).reshape((*inputs.shape[:-1], *self._output_shape))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from circuits import Circuit, Observable
 from qml.simulator.compiled import Compiled, compile_plan, readout_for
-from qml.simulator.evolve import Evolve, evolve_plain, run_plain
+from qml.simulator.evolve import Evolve, evolve_plain, in_functorch, run_plain
 from qml.simulator.factorised import FactorisedPlan, find_factorised
 from qml.simulator.factorised_run import factorised_expectation
 from qml.simulator.memory import choose_memory, require_fits
@@ -129,8 +129,3 @@ def _require_reversible(plan: Plan, data: Tensor, weights: Tensor) -> None:
 def _has_pullback(plan: Plan) -> bool:
     """Density matrices of amplitudes that are data are quadratic in them; autograd takes those."""
     return plan.request.levels == 2 or all(preparation.amplitudes is not None for preparation in plan.preparations)
-
-
-def in_functorch() -> bool:
-    """Whether torch.func transforms are active, which need plain tensor operations."""
-    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]

@@ -84,14 +84,24 @@ class Evolve(torch.autograd.Function):
         """The pullback, or, where its own derivative is wanted, autograd through the plain path."""
         (grad,) = grads
         data, weights = ctx.saved_tensors
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() and not _is_batched(grad):
             return None, None, None, *_pullback(ctx, grad, data, weights)
-        if ctx.memory == "adjoint only":
+        if torch.is_grad_enabled() and ctx.memory == "adjoint only":
             raise RuntimeError(
                 'A second derivative must not be asked of Native(method="adjoint"), which is only once differentiable. '
                 'Use Native() or Native(method="autograd"), which have any order.'
             )
         return None, None, None, *_differentiable(ctx, grad, data, weights)
+
+
+def in_functorch() -> bool:
+    """Whether torch.func transforms are active, which need plain tensor operations."""
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _is_batched(grad: Tensor) -> bool:
+    """Whether many gradients are asked for at once, by torch.func or by `is_grads_batched`."""
+    return in_functorch() or torch._C._functorch.is_legacy_batchedtensor(grad)  # pyright: ignore
 
 
 def _arguments(compiled: Compiled, data: Tensor, weights: Tensor) -> tuple[Evaluated, list[Tensor]]:
@@ -116,7 +126,8 @@ def _differentiable(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> li
     inputs = [tensor for tensor, needed in zip((data, weights), wanted, strict=True) if needed]
     with torch.enable_grad():
         value = run_plain(ctx.compiled, ctx.readout, data, weights)
-    found = iter(torch.autograd.grad(value, inputs, grad, create_graph=True, allow_unused=True))
+    create_graph = torch.is_grad_enabled()  # off where only many gradients at once are wanted, as a vmap
+    found = iter(torch.autograd.grad(value, inputs, grad, create_graph=create_graph, allow_unused=True))
     return [next(found) if needed else None for needed in wanted]
 
 

@@ -1,0 +1,78 @@
+"""What a torch user does with a layer besides calling it."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, grad, vmap
+
+from circuits import Circuit, X, Z, data, weight
+from qml.backends import Native
+from qml.nn import QNNClassifier, logistic_loss
+
+
+def small_circuit() -> Circuit:
+    return Circuit(3).ry(data(0), 0).cx(0, 1).rx(weight(0), 2).cx(1, 2).rz(data(0), 2).ry(weight(1), 2)
+
+
+def values(weights: torch.Tensor) -> torch.Tensor:
+    inputs = torch.tensor([[0.1], [0.7], [1.3]], dtype=torch.float64)
+    return Native().expectation(small_circuit(), inputs, weights, [Z(2), X(0)])
+
+
+def test_layer_keeps_its_precision_under_autocast() -> None:
+    layer = QNNClassifier(7, "zx", generator=torch.Generator().manual_seed(0))
+    model = nn.Sequential(nn.Linear(4, 7), nn.Sigmoid(), layer)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        predictions = model(torch.rand(5, 4))
+        loss = logistic_loss(predictions, torch.ones(5))
+    loss.backward()
+    assert predictions.dtype == torch.float32
+    assert layer.weights.grad is not None
+    assert layer.weights.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("derivative", [torch.autograd.functional.jacobian, torch.autograd.functional.hessian])
+def test_many_gradients_at_once_equal_one_after_another(derivative: type) -> None:
+    weights = torch.tensor([0.3, -0.8], dtype=torch.float64)
+
+    def function(w: torch.Tensor) -> torch.Tensor:
+        return values(w).pow(2).sum() if derivative is torch.autograd.functional.hessian else values(w)
+
+    together = derivative(function, weights, vectorize=True)
+    torch.testing.assert_close(together, derivative(function, weights), atol=1e-12, rtol=0)  # float64 algebra
+
+
+def test_gradients_of_single_samples_by_vmap_add_up_to_the_batch() -> None:
+    model = QNNClassifier(7, "zx", dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    inputs = torch.rand(4, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    labels = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)
+    parameters = {name: value.detach() for name, value in model.named_parameters()}
+
+    def loss(p: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return logistic_loss(functional_call(model, p, (x[None],)), y[None])
+
+    each = vmap(grad(loss), (None, 0, 0))(parameters, inputs, labels)["weights"]
+    logistic_loss(model(inputs), labels).backward()
+    torch.testing.assert_close(each.mean(0), model.weights.grad, atol=1e-12, rtol=0)
+
+
+def test_a_first_call_in_inference_mode_does_not_spoil_training() -> None:
+    circuit, weights = small_circuit(), torch.zeros(2, requires_grad=True)
+    with torch.inference_mode():
+        Native().expectation(circuit, torch.rand(3, 1), torch.zeros(2), [Z(2)])
+    Native().expectation(circuit, torch.rand(3, 1), weights, [Z(2)]).sum().backward()
+    assert weights.grad is not None
+
+
+def test_graph_can_be_used_twice_and_scratch_memory_is_not_shared() -> None:
+    circuit = small_circuit()
+    weights = torch.tensor([0.3, -0.8], dtype=torch.float64, requires_grad=True)
+    inputs = torch.tensor([[0.1], [0.7]], dtype=torch.float64)
+    first = Native().expectation(circuit, inputs, weights, [Z(2)]).sum()
+    (alone,) = torch.autograd.grad(first, weights, retain_graph=True)
+    second = Native().expectation(circuit, inputs + 1.0, 2.0 * weights, [Z(2)]).sum()
+    (again,) = torch.autograd.grad(first, weights, retain_graph=True)
+    second.backward()
+    (last,) = torch.autograd.grad(first, weights)
+    assert torch.equal(alone, again)
+    assert torch.equal(alone, last)
