@@ -140,6 +140,7 @@ class Circuit:
             raise ValueError(f"Argument `controls` must be empty for `{gate.name}`, but is {control_qubits}.")
         if operation.is_preparation:
             self._require_fresh(targets)
+            _require_data_slots(operation.angles)
         self._operations.append(operation)
         return self
 
@@ -273,11 +274,6 @@ class Circuit:
                 f"Argument `slots` must hold {side} (real) or {2 * side} (complex) slots for {len(targets)} qubits, "
                 f"but holds {len(slots)}."
             )
-        if not all(isinstance(slot, Slot) and slot.kind == "data" for slot in slots):
-            raise ValueError(
-                "Argument `slots` must hold data slots only, because amplitudes need norm 1 in each sample. "
-                "For constant amplitudes use Circuit.prepare; for trained states use rotations."
-            )
         gate = StatePreparation(len(targets), is_complex=len(slots) == 2 * side)
         return self.append(gate, targets, angles=slots)
 
@@ -360,6 +356,14 @@ class Circuit:
         from circuits import drawing
 
         return drawing.draw(self, output, **options)
+
+
+def _require_data_slots(angles: Sequence[Angle]) -> None:
+    if not all(isinstance(slot, Slot) and slot.kind == "data" for slot in angles):
+        raise ValueError(
+            "Argument `slots` must hold data slots only, because amplitudes need norm 1 in each sample. "
+            "For constant amplitudes use Circuit.prepare; for trained states use rotations."
+        )
 
 
 def _bound(operation: Operation, angles: tuple[Any, ...]) -> Operation:

@@ -37,6 +37,8 @@ FIXED_MATRICES = {
     "swap": np.eye(4, dtype=complex)[[0, 2, 1, 3]],
 }
 
+UNITARITY_TOLERANCE = 1e-5  # admits matrices that were computed in float32 and multiplied once
+
 FIXED_INVERSES = {"s": "sdg", "sdg": "s", "t": "tdg", "tdg": "t"}
 
 
@@ -131,6 +133,11 @@ class Unitary:
     name = "unitary"
     n_angles = 0
 
+    def __post_init__(self) -> None:
+        values = self.matrix.values
+        _require_square(values, "matrix")
+        _require_identity(values @ values.conj().T, "Argument `matrix` must be unitary, but U U^dagger")
+
     @property
     def n_qubits(self) -> int:
         """Number of qubits without controls."""
@@ -151,6 +158,16 @@ class StatePreparation:
     amplitudes: Array | None = None
     is_complex: bool = False
     name = "prepare"
+
+    def __post_init__(self) -> None:
+        if self.amplitudes is None:
+            return
+        values = self.amplitudes.values
+        if values.shape != (2**self.n_qubits,):
+            raise ValueError(
+                f"Argument `amplitudes` must have shape ({2**self.n_qubits},), but has shape {values.shape}."
+            )
+        _require_identity(np.vdot(values, values).reshape(1, 1), "Argument `amplitudes` must have norm 1, but <a|a>")
 
     @property
     def n_angles(self) -> int:
@@ -176,6 +193,10 @@ class Measure:
     n_qubits = 1
     n_angles = 0
 
+    def __post_init__(self) -> None:
+        if self.bit < 0:
+            raise ValueError(f"Argument `bit` must be at least 0, but is {self.bit}.")
+
 
 @dataclass(frozen=True)
 class PostSelect:
@@ -185,6 +206,10 @@ class PostSelect:
     name = "post_select"
     n_qubits = 1
     n_angles = 0
+
+    def __post_init__(self) -> None:
+        if self.value not in (0, 1):
+            raise ValueError(f"Argument `value` must be 0 or 1, but is {self.value!r}.")
 
 
 @dataclass(frozen=True)
@@ -197,10 +222,32 @@ class Channel:
     name = "channel"
     n_angles = 0
 
+    def __post_init__(self) -> None:
+        values = self.kraus.values
+        if values.ndim != 3:
+            raise ValueError(f"Argument `kraus` must have shape (operators, side, side), but has {values.shape}.")
+        _require_square(values[0], "kraus")
+        total = np.einsum("kji,kjl->il", values.conj(), values)
+        _require_identity(total, "Argument `kraus` must preserve the trace, but sum K^dagger K")
+
     @property
     def n_qubits(self) -> int:
         """Number of qubits."""
         return self.kraus.shape[1].bit_length() - 1
+
+
+def _require_square(matrix: np.ndarray, name: str) -> None:
+    side = matrix.shape[-1]
+    if matrix.ndim != 2 or matrix.shape[0] != side or side < 2 or side & (side - 1):
+        raise ValueError(f"Argument `{name}` must have shape (2**n, 2**n), but has shape {matrix.shape}.")
+
+
+def _require_identity(matrix: np.ndarray, complaint: str) -> None:
+    error = float(np.abs(matrix - np.eye(len(matrix))).max())
+    if not error <= UNITARITY_TOLERANCE:
+        raise ValueError(
+            f"{complaint} differs from 1 by {error:.2g}. Use the named methods of Circuit, which say more."
+        )
 
 
 Gate = UnitaryGate | StatePreparation | Reset | Measure | PostSelect | Channel

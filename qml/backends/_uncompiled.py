@@ -1,14 +1,13 @@
-"""The way around torch.compile; imported only while it traces, because it brings the compiler with it."""
+"""The way around torch.compile: the planner is Python and runs as it is, between the compiled graphs."""
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
+from torch._compile import _disable_dynamo  # unlike torch.compiler.disable it does not import the compiler with it
 
 
 def _call(backend: Any, method: str, *arguments: Any) -> Any:
-    """Run a backend's method as it is, between the compiled graphs: its planner is Python."""
     return getattr(backend, method)(*arguments)
 
 
-call: Callable[..., Any] = torch.compiler.disable(_call)
+call = _disable_dynamo(_call)
+"""Run a backend's method outside of the graph that is being traced."""

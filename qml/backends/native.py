@@ -10,7 +10,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from circuits import Circuit, Observable
-from qml.backends import _checks
+from qml.backends import _checks, _uncompiled
 from qml.backends.protocol import Capabilities, Samples
 from qml.simulator import engine
 from qml.simulator.readout_error import flip_bits, noisy_observables, noisy_probabilities
@@ -72,8 +72,6 @@ class Native:
     ) -> Float[Tensor, "batch observables"]:
         """Exact expectation values; see `Backend.expectation`."""
         if torch.compiler.is_compiling():
-            from qml.backends import _uncompiled
-
             return _uncompiled.call(self, "expectation", circuit, data, weights, observables)
         chosen = _checks.as_observables(observables, circuit.n_qubits)
         _checks.require_inputs(circuit, data, weights)
@@ -94,8 +92,6 @@ class Native:
     ) -> Float[Tensor, "batch outcomes"]:
         """Exact probabilities; see `Backend.probabilities`."""
         if torch.compiler.is_compiling():
-            from qml.backends import _uncompiled
-
             return _uncompiled.call(self, "probabilities", circuit, data, weights, qubits)
         chosen = _checks.as_qubits(qubits, circuit.n_qubits)
         _checks.require_inputs(circuit, data, weights)

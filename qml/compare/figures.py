@@ -119,7 +119,7 @@ def curves_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Fi
         return None
     names = list(kept[0].outcome.details["curves"])
     with figure_style():
-        figure = new_figure(9.6, 3.0)
+        figure = new_figure(9.6, 3.2)
         panels = figure.subplots(1, len(names), squeeze=False)[0]
         colours = model_colours(models)
         for axes, name in zip(panels, names, strict=True):
@@ -131,7 +131,7 @@ def curves_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Fi
             axes.set_xlabel("epoch")
             axes.grid(color=FAINT, lw=0.7)
             axes.tick_params(length=0)
-        panels[-1].legend(frameon=False, fontsize=9)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
     return figure
 
 
@@ -187,7 +187,7 @@ def _matrix(axes: "Axes", counts: np.ndarray, colour: str) -> None:
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap=LinearSegmentedColormap.from_list("", ["#ffffff", colour]), vmin=0, vmax=1)
     for row, column in np.ndindex(2, 2):
-        dark = shares[row, column] > 0.5
+        dark = shares[row, column] > 0.7
         axes.text(
             column,
             row,

@@ -48,15 +48,20 @@ def probabilities(
 
 def _normalised(values: Tensor, levels: int) -> Tensor:
     """All rows divided by the last, the probability that every post-selection succeeds."""
-    chance = values[:, -1:]
-    epsilon = torch.finfo(values.dtype).eps
+    _require_possible(values[:, -1:], levels=levels)
+    return values[:, :-1] / values[:, -1:]
+
+
+def _require_possible(chance: Tensor, *, levels: int) -> None:
+    """Refuse a success probability that is zero within rounding."""
+    epsilon = torch.finfo(chance.dtype).eps
     impossible = 100 * epsilon**2 if levels == 2 else 100 * epsilon  # rounding noise of a squared norm, of a trace
     if not in_functorch() and bool((chance.detach() < impossible).any()):
         raise ValueError(
-            "Post-selection must be possible, but for at least one sample its probability is zero "
-            f"({chance.detach().min().item():.3g}). Check the values that are post-selected, or the angles before them."
+            "Post-selection must be possible, but for some sample its probability is zero within the rounding "
+            f"of {chance.dtype} ({chance.detach().min().item():.3g}, below {impossible:.1g}). Check the values that "
+            "are post-selected and the angles before them, or use float64."
         )
-    return values[:, :-1] / chance
 
 
 def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, levels: int, method: Method) -> Tensor:
@@ -75,7 +80,9 @@ def final_state(circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:
     state = state.reshape(*(2,) * n, -1).permute(n, *order).reshape(-1, 2**n)
     state = state.expand(data.shape[0], -1)
     if compiled.plan.has_projection:
-        state = state / torch.linalg.vector_norm(state, dim=1, keepdim=True)
+        norms = state.abs().square().sum(1, keepdim=True)
+        _require_possible(norms, levels=2)
+        state = state / norms.sqrt()
     return state.to(data.dtype.to_complex())
 
 
@@ -106,6 +113,7 @@ def _values(
 
 def _compiled(circuit: Circuit, data: Tensor, terms: Terms | None, *, levels: int) -> Compiled:
     batch = data.shape[0]
+    require_fits(circuit.n_qubits, levels, batch, data.dtype, data.device)  # before any table of that size is made
     request = Request(levels, terms, shared_data=batch == 1, batch=batch_step(batch))
     plan = _CACHE.get(circuit, request, lambda: make_plan(circuit, request))
     compiled = compile_plan(plan, dtype=data.dtype, device=data.device)  # pyright: ignore[reportArgumentType]

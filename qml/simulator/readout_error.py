@@ -12,6 +12,7 @@ from torch import Tensor
 from circuits import Observable
 
 Errors = tuple[float, float]
+MAX_FACTORS = 10
 
 
 @lru_cache(maxsize=256)
@@ -22,9 +23,16 @@ def noisy_observables(observables: tuple[Observable, ...], errors: Errors) -> tu
 
 def _noisy(observable: Observable, errors: Errors) -> Observable:
     p, q = errors
+    longest = max((len(factors) for _, factors in observable.terms), default=0)
+    if p != q and longest > MAX_FACTORS:
+        raise ValueError(
+            f"With unequal read-out errors a Pauli string must have at most {MAX_FACTORS} factors (it turns into 2**k "
+            f"strings), but one has {longest}. Use equal errors, or take probabilities."
+        )
     terms = []
     for coefficient, factors in observable.terms:
-        for kept in product((True, False), repeat=len(factors)):
+        choices = (True,) if p == q else (True, False)
+        for kept in product(choices, repeat=len(factors)):
             scale = coefficient
             for keep in kept:
                 scale *= (1.0 - p - q) if keep else (q - p)

@@ -25,7 +25,8 @@ class Workspace:
         try:
             return self._free.pop()
         except IndexError:  # another thread may take the last one between a check and the pop
-            return torch.empty(shape, dtype=dtype, device=device)
+            with torch.inference_mode(False):  # the buffer outlives the mode in which it is first needed
+                return torch.empty(shape, dtype=dtype, device=device)
 
     def take_back(self, tensor: Tensor) -> None:
         """Accept a tensor of the present shape, up to the limit; others are let go."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
+from circuits.classifier import classifier_ansatz
 from qml.baselines import LogisticRegression, MLPClassifier
 from qml.compare.figures import circuit_figure
 from qml.compare.task import Model, Options, Preset, Record, Section, Task
@@ -22,6 +23,7 @@ N_STATES = 1000
 PATTERN = "xyz"
 MARGIN = 0.1  # states whose observable is smaller are left out: their label is a coin toss for any finite sample
 HIDDEN = 8
+N_SHOWN = 200  # states in the figure
 SETTINGS = (
     Setting(0.01, "scaled logistic"),
     Setting(0.003, "scaled logistic"),
@@ -154,7 +156,7 @@ def sections(data: None, records: list[Record], options: Options) -> list[Sectio
             f"The state is loaded on {N_QUBITS} qubits; gates exp(i theta P X) with P = X, Y, Z join each "
             "of them to the read-out qubit, whose Y is measured. Small angles make it a weighted sum of "
             "all 12 spins.",
-            circuit_figure(QNNClassifier(N_QUBITS, PATTERN).circuit),
+            circuit_figure(classifier_ansatz(N_QUBITS, PATTERN)),
         )
     ]
     readout = readout_figure(records)
@@ -168,7 +170,7 @@ def _readout(module: nn.Module, split: Split) -> dict[str, Any]:
     """The observable and the read-out of some test states."""
     if not isinstance(split, StateSplit):
         raise TypeError(f"Argument `split` must be a StateSplit, but is {type(split).__name__}.")
-    states = split.test.inputs[:200]
+    states = split.test.inputs[:: max(1, len(split.test) // N_SHOWN)]
     with torch.no_grad():
         readout = module(states)
     return {"observable": spin_projection(states, split.axes).tolist(), "readout": readout.tolist()}
