@@ -5,6 +5,7 @@ the trace), by which circuits with post-selection divide.
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -12,44 +13,99 @@ from torch import Tensor
 
 from circuits.observables import PauliFactors
 
+MAX_TABLE_ENTRIES = 2**22  # of one group of strings; larger ones are summed by Walsh transforms
 Terms = tuple[tuple[tuple[float, PauliFactors], ...], ...]  # for each observable its weighted strings
 
 
 @dataclass(frozen=True, eq=False)
-class FlipPart:
-    """All strings that flip the same bits: value = Re sum_i conj(x_i) c_i x_{flip(i)}."""
+class DenseTable:
+    """sum_i table[row, i] y_i, from a stored table."""
 
-    flip: Tensor | None
-    phases: Tensor  # (rows, 2**n)
+    table: Tensor  # (rows, 2**n)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.table @ (y.to(self.table.dtype) if self.table.is_complex() else _real(y))
+
+    def transposed(self, grad: Tensor) -> Tensor:
+        return self.table.mT @ grad.to(self.table.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class WalshTable:
+    """The same sums where the table would be large: sum_s matrix[row, s] sum_i (-1)**(i . z_s) y_i.
+
+    Attributes:
+        index: the bits z_s of every string, shape (strings,).
+        matrix: its coefficients, shape (rows, strings).
+    """
+
+    index: Tensor
+    matrix: Tensor
+    n_sites: int
+
+    def forward(self, y: Tensor) -> Tensor:
+        y = y.to(self.matrix.dtype) if self.matrix.is_complex() else _real(y)
+        return self.matrix @ walsh(y, self.n_sites).index_select(0, self.index)
+
+    def transposed(self, grad: Tensor) -> Tensor:
+        weights = self.matrix.mT @ grad.to(self.matrix.dtype)
+        spread = weights.new_zeros(2**self.n_sites, weights.shape[1]).index_add(0, self.index, weights)
+        return walsh(spread, self.n_sites)
+
+
+@dataclass(frozen=True, eq=False)
+class StringGroup:
+    """All strings that flip the same bits: value = Re sum_i conj(x_i) c_i x_flip(i).
+
+    Attributes:
+        sizes, flipped: the register as groups of neighbouring bits, and the groups that are reversed.
+        table: the c_i.
+    """
+
+    sizes: tuple[int, ...]
+    flipped: tuple[int, ...]
+    table: DenseTable | WalshTable
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The group's share of every row; (rows, batch)."""
+        if not self.flipped:
+            return _real(self.table.forward(squared(x)))
+        return _real(self.table.forward((x.conj() if x.is_complex() else x) * self._flip(x)))
+
+    def pullback(self, grad: Tensor, x: Tensor) -> Tensor:
+        """The gradient with respect to the state: 2 g (P x)."""
+        weights = 2.0 * self.table.transposed(grad)
+        product = weights * (self._flip(x) if self.flipped else x)
+        return product if x.is_complex() else _real(product)
+
+    def _flip(self, x: Tensor) -> Tensor:
+        return x.reshape(*self.sizes, -1).flip(self.flipped).reshape(x.shape)
 
 
 @dataclass(frozen=True, eq=False)
 class StateReadout:
-    """Expectation values of a state vector.
+    """Expectation values of a state vector, and its squared norm as the last row where that is asked for."""
 
-    Attributes:
-        diagonal: (rows, 2**n), the weights of |x_i|^2 in each row.
-        flips: the strings that contain X or Y.
-    """
-
-    diagonal: Tensor
-    flips: tuple[FlipPart, ...]
+    groups: tuple[StringGroup, ...]
+    n_rows: int
 
     def forward(self, x: Tensor) -> Tensor:
         """Values, shape (rows, batch)."""
-        values = self.diagonal @ squared(x)
-        for part in self.flips:
-            values = values + _real_rows(part, x)
+        if not self.groups:
+            return torch.zeros(self.n_rows, x.shape[-1], dtype=x.dtype.to_real(), device=x.device)
+        values = self.groups[0].forward(x)
+        for group in self.groups[1:]:
+            values = values + group.forward(x)
         return values
 
     def pullback(self, grad: Tensor, x: Tensor) -> Tensor:
         """The conjugate gradient with respect to the state."""
-        total = x * (2.0 * (self.diagonal.mT @ grad))
-        for part in self.flips:
-            weights = part.phases.mT @ grad.to(part.phases.dtype)
-            flipped = x if part.flip is None else x.index_select(0, part.flip)
-            total = total + _as(2.0 * weights * flipped, x.dtype)
-        return total.conj_physical() if total.is_complex() else total
+        if not self.groups:
+            return torch.zeros_like(x)
+        total = self.groups[0].pullback(grad, x)
+        for group in self.groups[1:]:
+            total = total + group.pullback(grad, x)
+        return total.conj_physical_() if total.is_complex() else total
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,45 +190,61 @@ def state_readout(
     terms: Terms, layout: tuple[int, ...], *, dtype: torch.dtype, device: torch.device, with_norm: bool
 ) -> StateReadout:
     """The readout of weighted Pauli strings, with the sites of the register in the order `layout`."""
-    n_sites, n_rows = len(layout), len(terms) + with_norm
-    place = {site: n_sites - 1 - k for k, site in enumerate(layout)}
-    diagonal = np.zeros((n_rows, 2**n_sites))
-    flips: dict[int, np.ndarray] = {}
-    if with_norm:
-        diagonal[-1] = 1.0
-    for row, strings in enumerate(terms):
+    n_sites = len(layout)
+    rows: list[tuple[tuple[float, PauliFactors], ...]] = [*terms, ((1.0, ()),)] if with_norm else list(terms)
+    by_mask: dict[int, list[tuple[int, int, complex]]] = {}
+    for row, strings in enumerate(rows):
         for coefficient, factors in strings:
-            mask, phases = _string_phases(factors, place, n_sites)
-            if mask == 0:
-                diagonal[row] += coefficient * np.real(phases)
-            else:
-                part = flips.setdefault(mask, np.zeros((n_rows, 2**n_sites), dtype=complex))
-                part[row] += coefficient * phases
-    index = np.arange(2**n_sites)
-    parts = tuple(
-        FlipPart(
-            torch.as_tensor(index ^ mask, device=device),
-            torch.as_tensor(phases, device=device).to(dtype.to_complex()),
-        )
-        for mask, phases in flips.items()
+            mask, signs, phase = _string_bits(factors, layout)
+            by_mask.setdefault(mask, []).append((row, signs, coefficient * phase))
+    groups = tuple(
+        StringGroup(*_runs(mask, n_sites), _table(entries, len(rows), n_sites, dtype, device))
+        for mask, entries in by_mask.items()
     )
-    return StateReadout(torch.as_tensor(diagonal, dtype=dtype.to_real(), device=device), parts)
+    return StateReadout(groups, len(rows))
 
 
-def _string_phases(factors: PauliFactors, place: dict[int, int], n_sites: int) -> tuple[int, np.ndarray]:
-    """(P x)_i = phase_i x_{i ^ mask}."""
-    mask, letters = 0, {place[site]: letter for site, letter in factors}
-    for position, letter in letters.items():
-        if letter in "XY":
-            mask |= 1 << position
-    phases = np.ones(1)
-    for position in range(n_sites):  # the least significant bit first, doubling up
-        letter = letters.get(position, "I")
-        if letter == "Y":
-            phases = np.concatenate([-1j * phases, 1j * phases])
-        else:
-            phases = np.concatenate([phases, -phases if letter == "Z" else phases])
-    return mask, phases
+def _string_bits(factors: PauliFactors, layout: tuple[int, ...]) -> tuple[int, int, complex]:
+    """(P x)_i = phase (-1)**(i . signs) x_{i ^ mask}; Y gives -i where its bit is 0."""
+    mask, signs, phase = 0, 0, 1.0 + 0.0j
+    for site, letter in factors:
+        bit = 1 << (len(layout) - 1 - layout.index(site))
+        mask |= bit if letter in "XY" else 0
+        signs |= bit if letter in "YZ" else 0
+        phase *= -1j if letter == "Y" else 1.0
+    return mask, signs, phase
+
+
+def _runs(mask: int, n_sites: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The bits of the register as runs that are flipped or not, the most significant first."""
+    bits = [(mask >> (n_sites - 1 - k)) & 1 for k in range(n_sites)]
+    runs = [(bit, len(list(run))) for bit, run in groupby(bits)]
+    return tuple(2**length for _, length in runs), tuple(k for k, (bit, _) in enumerate(runs) if bit)
+
+
+def _table(
+    entries: list[tuple[int, int, complex]], n_rows: int, n_sites: int, dtype: torch.dtype, device: torch.device
+) -> DenseTable | WalshTable:
+    is_real = all(value.imag == 0.0 for _, _, value in entries)
+    kind = dtype.to_real() if is_real else dtype.to_complex()
+    if n_rows * 2**n_sites <= MAX_TABLE_ENTRIES:
+        table = np.zeros((n_rows, 2**n_sites), dtype=float if is_real else complex)
+        for row, signs, value in entries:
+            table[row] += (value.real if is_real else value) * _sign_vector(signs, n_sites)
+        return DenseTable(torch.as_tensor(table, device=device).to(kind))
+    matrix = np.zeros((n_rows, len(entries)), dtype=complex)
+    for column, (row, _, value) in enumerate(entries):
+        matrix[row, column] = value
+    index = torch.as_tensor([signs for _, signs, _ in entries], device=device)
+    return WalshTable(index, torch.as_tensor(np.real(matrix) if is_real else matrix, device=device).to(kind), n_sites)
+
+
+def _sign_vector(signs: int, n_sites: int) -> np.ndarray:
+    """(-1)**(i . signs) for all i, the least significant bit first, doubling up."""
+    vector = np.ones(1)
+    for position in range(n_sites):
+        vector = np.concatenate([vector, -vector if signs >> position & 1 else vector])
+    return vector
 
 
 def transfer_readout(
@@ -194,14 +266,5 @@ def transfer_readout(
     return TransferReadout(components, torch.as_tensor(weights, dtype=dtype.to_real(), device=device))
 
 
-def _real_rows(part: FlipPart, x: Tensor) -> Tensor:
-    """Re sum_i conj(x_i) c_i x_flip(i) for every row, without a (rows, 2**n, batch) tensor."""
-    flipped = x if part.flip is None else x.index_select(0, part.flip)
-    if not x.is_complex():
-        return part.phases.real.to(x.dtype) @ (x * flipped)
-    overlap = x.conj() * flipped
-    return part.phases.real @ overlap.real - part.phases.imag @ overlap.imag
-
-
-def _as(x: Tensor, dtype: torch.dtype) -> Tensor:
-    return x if dtype.is_complex else x.real.to(dtype)
+def _real(x: Tensor) -> Tensor:
+    return x.real if x.is_complex() else x
