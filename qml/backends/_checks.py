@@ -79,9 +79,10 @@ def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
         )
     if in_functorch():  # values cannot be looked at there
         return
-    for name, values in (("data", data), ("weights", weights)):
-        # a finite sum has finite terms; only where it is not must they be looked at one by one
-        if not math.isfinite(values.detach().sum().item()) and not torch.isfinite(values).all():
+    total = data.detach().sum() + weights.detach().sum()
+    suspicious = () if math.isfinite(total.item()) else (("data", data), ("weights", weights))
+    for name, values in suspicious:  # a finite sum has finite terms; else they are looked at one by one
+        if not torch.isfinite(values).all():
             raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity. Check where it comes from.")
     for columns in circuit.derived("amplitude columns", lambda: _amplitude_columns(circuit)):
         norms = torch.linalg.vector_norm(data.detach()[:, columns], dim=1)

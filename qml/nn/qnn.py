@@ -13,7 +13,7 @@ from circuits.observables import pauli_string
 from qml.backends import Backend, resolve
 from qml.nn import _checks
 
-INITIAL_ANGLE = 0.05  # radians; large angles make the product over many data qubits vanish
+INITIAL_SPREAD = 0.5  # radians, over all weights together: large angles make the product over many qubits vanish
 
 
 class QNNClassifier(nn.Module):
@@ -42,7 +42,7 @@ class QNNClassifier(nn.Module):
         logarithms of the outcomes' probabilities.
 
     Attributes:
-        weights: angles in radians, shape (len(pattern) * n_readouts * n_inputs,), drawn from N(0, 0.05**2).
+        weights: angles in radians, shape (len(pattern) * n_readouts * n_inputs,), drawn from N(0, 0.25 / n_weights).
         circuit: the circuit.
 
     Raises:
@@ -92,9 +92,10 @@ class QNNClassifier(nn.Module):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw all angles from N(0, 0.05**2)."""
+        """Draw all angles from N(0, 0.25 / n_weights)."""
+        spread = INITIAL_SPREAD / math.sqrt(max(1, self.weights.numel()))
         with torch.no_grad():
-            self.weights.normal_(0.0, INITIAL_ANGLE, generator=generator)
+            self.weights.normal_(0.0, spread, generator=generator)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
         """Predictions or logits; see the class."""

@@ -59,10 +59,13 @@ def pullback(
     if not compiled.plan.chains:
         return
     mu = _pull_kron_sites(mu, tape)
-    for number in range(len(compiled.rounds) - 1, -1, -1):
+    wanted = [k for k, r in enumerate(compiled.rounds) if r.fetch is not None or data_grad is not None]
+    for number in range(len(compiled.rounds) - 1, min(wanted, default=len(compiled.rounds)) - 1, -1):
         chain_round, (before, coefficients) = compiled.rounds[number], tape.rounds[number]
         chosen = mu if chain_round.sites is None else mu.index_select(0, chain_round.sites)
         moved, coefficient_grad = _pull_round(chain_round, chosen, before, coefficients, evaluated, grads)
+        if number == wanted[0] and chain_round.fetch is not None:
+            return
         if data_grad is not None and chain_round.tables is not None:
             chain_round.tables.pullback(coefficient_grad, coefficients, data_grad)
         if moved.shape[-1] != before.shape[-1]:

@@ -7,6 +7,7 @@ import torch
 from qml.simulator.compiled import Compiled
 from qml.simulator.evolve import Memory
 
+SMALL_BYTES = 2**24  # not worth asking the operating system about
 STORE_SHARE = 0.5  # of the free memory that stored states may take before the adjoint method is chosen
 
 
@@ -29,6 +30,8 @@ def require_fits(n_sites: int, levels: int, batch: int, dtype: torch.dtype, devi
         ValueError: with the number of bytes.
     """
     needed = 3 * state_bytes(n_sites, levels, batch, dtype)
+    if needed < SMALL_BYTES:
+        return
     free = available_bytes(device)
     if needed > free:
         kind = "state vectors" if levels == 2 else "density matrices"
@@ -45,5 +48,7 @@ def choose_memory(compiled: Compiled, batch: int, *, reversible: bool) -> Memory
     n_stored = sum(step.needs_input for step in compiled.steps)
     plan = compiled.plan
     size = state_bytes(plan.n_sites, plan.request.levels, batch, compiled.dtype)
+    if size * n_stored < SMALL_BYTES:
+        return "store"
     fits = size * n_stored < STORE_SHARE * available_bytes(compiled.device)
     return "store" if fits else "adjoint"

@@ -43,21 +43,41 @@ class Fetch:
 
     def pullback(self, mu: Tensor, values: list[Tensor], grads: list[Tensor | None]) -> None:
         """Add mu of what was fetched to mu of the groups it came from."""
-        if self.selection is not None:
-            total = mu.new_zeros(sum(self.sizes), *mu.shape[1:])
-            if isinstance(self.selection, slice):
-                total[self.selection] = mu
-            else:
-                total.index_add_(0, self.selection, mu)
-            mu = total
+        if len(self.groups) == 1:
+            _add_selected(grads, self.groups[0], _like(values[self.groups[0]], mu), self.selection, self.sizes[0])
+            return
+        joined: list[Tensor | None] = [None]
+        _add_selected(joined, 0, mu, self.selection, sum(self.sizes))
         start = 0
         for group, size in zip(self.groups, self.sizes, strict=True):
-            part = mu if len(self.groups) == 1 else mu[start : start + size]
+            part = _known(joined[0])[start : start + size]
+            _add_selected(grads, group, _like(values[group], part), None, size)
             start += size
-            if part.is_complex() and not values[group].is_complex():
-                part = part.real
-            known = grads[group]
-            grads[group] = part if known is None else known + part
+
+
+def _like(value: Tensor, mu: Tensor) -> Tensor:
+    """The part of mu that a real matrix feels."""
+    return mu.real if mu.is_complex() and not value.is_complex() else mu
+
+
+def _add_selected(
+    grads: list[Tensor | None], place: int, mu: Tensor, selection: slice | Tensor | None, size: int
+) -> None:
+    """grads[place][selection] += mu, where None stands for zeros."""
+    known = grads[place]
+    if selection is None:
+        grads[place] = mu if known is None else known + mu
+        return
+    if known is None:
+        known = mu.new_zeros(size, *mu.shape[1:])
+        grads[place] = known
+        if isinstance(selection, slice):
+            known[selection] = mu
+            return
+    if isinstance(selection, slice):
+        known[selection] += mu
+    else:
+        known.index_add_(0, selection, mu)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +154,11 @@ class Trigonometry:
 
     index: Tensor
     frequencies: Tensor  # (leaves, F)
+    ones: Tensor  # (leaves, 1)
 
     def __call__(self, angles: Tensor) -> Tensor:
         phases = angles.index_select(0, self.index)[:, None] * self.frequencies
-        return torch.cat([torch.ones_like(phases[:, :1]), torch.cos(phases), torch.sin(phases)], 1)
+        return torch.cat([self.ones, torch.cos(phases), torch.sin(phases)], 1)
 
     def pullback(self, grad: Tensor, coefficients: Tensor, angle_grad: Tensor) -> None:
         """Add the gradient of the angles; d cos = -sin, d sin = cos."""
@@ -206,12 +227,14 @@ def compile_program(
 ) -> Program:
     """The batched program that evaluates `outputs`, in the real dtype `dtype` and its complex twin."""
     nodes = expressions.nodes
+    needed = sorted(_reachable(nodes, outputs))
+    real = _kept_real(nodes, needed, outputs)
     keyed: dict[tuple, list[int]] = {}
-    for number in sorted(_reachable(nodes, outputs)):
+    for number in needed:
         node = nodes[number]
         n_terms = len(node.leaf.terms) if node.leaf is not None else 0
         child_sides = tuple(nodes[child].side for child in node.children)
-        key = (node.level, node.kind, node.side, node.is_real, n_terms, child_sides)
+        key = (node.level, node.kind, node.side, number in real, n_terms, child_sides)
         keyed.setdefault(key, []).append(number)
     groups: list[Group] = []
     place: dict[int, tuple[int, int]] = {}
@@ -261,6 +284,15 @@ def _reachable(nodes: list[Node], outputs: list[int]) -> set[int]:
             needed.add(number)
             stack.extend(nodes[number].children)
     return needed
+
+
+def _kept_real(nodes: list[Node], needed: list[int], outputs: list[int]) -> set[int]:
+    """Real nodes that are worth a group of their own: results, and what real nodes use. Others join complex ones."""
+    wanted = set(outputs)
+    for number in reversed(needed):
+        if number in wanted and nodes[number].is_real:
+            wanted.update(nodes[number].children)
+    return {number for number in wanted if nodes[number].is_real}
 
 
 def _group(
@@ -321,7 +353,8 @@ def _real_parts(values: np.ndarray, dtype: torch.dtype, device: torch.device) ->
 def _trigonometry(leaves: list[Linear], dtype: torch.dtype, device: torch.device) -> Trigonometry:
     index = [leaf.slot.index for leaf in leaves if leaf.slot is not None]
     frequencies = np.array([[term[0] for term in leaf.terms] for leaf in leaves])
-    return Trigonometry(torch.as_tensor(index, device=device), torch.as_tensor(frequencies, dtype=dtype, device=device))
+    table = torch.as_tensor(frequencies, dtype=dtype, device=device)
+    return Trigonometry(torch.as_tensor(index, device=device), table, torch.ones_like(table[:, :1]))
 
 
 def _known(tensor: Tensor | None) -> Tensor:
