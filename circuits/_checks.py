@@ -48,6 +48,11 @@ def as_angle(angle: Any, name: str = "angle") -> Angle:
     """`angle` as a finite float, or the slot that it is."""
     if isinstance(angle, Slot):
         return angle
+    if getattr(angle, "requires_grad", False):
+        raise TypeError(
+            f"Argument `{name}` must be a plain number, but is a tensor that requires gradients, which a constant "
+            "would lose. Use weight(i) or data(i) and pass the tensor when the circuit runs."
+        )
     if isinstance(angle, complex) or not hasattr(angle, "__float__"):
         raise TypeError(
             f"Argument `{name}` must be a real number, data(i) or weight(i), but is {type(angle).__name__}."

@@ -16,6 +16,7 @@ from circuits.gates import PAULIS, Array, Channel, pauli_matrix
 def depolarizing(probability: float | int, *, n_qubits: int = 1) -> Channel:
     """rho -> (1 - p) rho + p 1/2**n, with p in [0, 1]."""
     probability = _checks.as_probability(probability, "probability")
+    n_qubits = _checks.as_int(n_qubits, "n_qubits", minimum=1)
     strings = list(product("IXYZ", repeat=n_qubits))
     weights = np.full(len(strings), probability / 4**n_qubits)
     weights[0] += 1.0 - probability

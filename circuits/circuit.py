@@ -133,6 +133,8 @@ class Circuit:
         targets = _checks.as_qubits(qubits, self._n_qubits)
         control_qubits = _checks.as_qubits(controls, self._n_qubits, "controls")
         _checks.as_qubits(control_qubits + targets, self._n_qubits)
+        if not targets:
+            raise ValueError(f"Argument `qubits` must name at least one qubit for gate {gate.name}, but is empty.")
         _checks.require_length(targets, gate.n_qubits, "qubits", f"qubits for gate {gate.name}")
         _checks.require_length(angles, gate.n_angles, "angles", f"angles for gate {gate.name}")
         operation = Operation(gate, targets, control_qubits, tuple(_checks.as_angle(angle) for angle in angles))
@@ -314,9 +316,11 @@ class Circuit:
         """Append `other` here, its qubit k on `qubits[k]` (default: the same numbers); slots keep their numbers."""
         places = _checks.as_qubits(range(other.n_qubits) if qubits is None else qubits, self._n_qubits)
         _checks.require_length(places, other.n_qubits, "qubits", "qubits, one for each of the other circuit")
+        extended = self.copy()  # so that a refusal half-way leaves this circuit as it was
         for op in other.operations:
             targets, controls = ([places[q] for q in group] for group in (op.qubits, op.controls))
-            self.append(op.gate, targets, controls=controls, angles=op.angles)
+            extended.append(op.gate, targets, controls=controls, angles=op.angles)
+        self._operations = extended._operations
         return self
 
     def bind(self, data: Any = (), weights: Any = ()) -> "Circuit":

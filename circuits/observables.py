@@ -58,12 +58,16 @@ class Observable:
         return (-self) + other
 
     def __mul__(self, scale: float | int) -> "Observable":
+        if isinstance(scale, Observable):
+            raise TypeError("Observables are multiplied with @, as in Z(0) @ Z(1); * is for numbers.")
         return Observable(tuple((_real(scale) * value, factors) for value, factors in self.terms))
 
     __rmul__ = __mul__
 
     def __matmul__(self, other: "Observable") -> "Observable":
         """The operator product, refused where it is not Hermitian (X @ Y on one qubit is i Z)."""
+        if not isinstance(other, Observable):
+            return NotImplemented
         terms = []
         for left, left_factors in self.terms:
             for right, right_factors in other.terms:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from circuits import Circuit, X, Y, Z, data, weight
-from qml.backends import Native
+from circuits import Circuit, X, Y, Z, data, pauli_string, weight
+from qml.backends import Native, resolve
 from tests.helpers import tensors
 from tests.named import CASES
 
@@ -130,3 +130,25 @@ def test_impossible_post_selection_is_refused(call: str, representation: Any) ->
         getattr(Native(representation=representation), call)(
             circuit, torch.tensor([[1.0], [0.0]]), torch.zeros(0), *arguments
         )
+
+
+def test_impossible_and_unfit_calls_are_refused() -> None:
+    data, weights = torch.zeros(1, 0), torch.zeros(0)
+    with pytest.raises(ValueError, match="probability is zero within the rounding"):
+        Native().state(Circuit(1).post_select(0, 1), data, weights)
+    wide = Circuit(40).x(20, controls=(0, 1, 2, 3, 4))
+    with pytest.raises(ValueError, match=r"need \d+ bytes"):
+        Native().probabilities(wide, data, weights)
+    with pytest.raises(ValueError, match=r"need \d+ bytes"):
+        Native().sample(Circuit(40).h(0).measure(0), data, weights, 3)
+    with pytest.raises(ValueError, match="at most 10 factors"):
+        Native(readout_error=(0.1, 0.2)).expectation(Circuit(18), data, weights, [pauli_string("Z" * 18)])
+    with pytest.raises(TypeError, match="must be a Backend, but is the class"):
+        resolve(Native)  # pyright: ignore[reportArgumentType]
+
+
+def test_equal_readout_errors_scale_a_long_string() -> None:
+    value = Native(readout_error=(0.1, 0.1)).expectation(
+        Circuit(12), torch.zeros(1, 0), torch.zeros(0), [pauli_string("Z" * 12)]
+    )
+    assert value.item() == pytest.approx(0.8**12, rel=1e-5)  # float32

@@ -194,9 +194,9 @@ def test_the_summary_compares_with_the_fastest_torch_facing_peer() -> None:
         a_row("3", None, 1.0, None),
     ]
     assert summary(bench, rows) == [
-        "Against the fastest torch-facing peer: 4 times faster (geometric mean of 2 cases), "
+        "Against the fastest torch-facing peer: its time is 4 times ours (geometric mean of 2 cases), "
         "at least 2 times (case 1, b).",
-        "Against jit: 1 times faster (geometric mean of 1 cases), at least 1 times (case 1, jit).",
+        "Against jit: its time is 1 times ours (geometric mean of 1 cases), at least 1 times (case 1, jit).",
     ]
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from circuits import Circuit, Observable, X, Y, Z, channels, data, weight
 from qml.backends import Native
+from qml.simulator import readout
 from tests import oracle
 from tests.helpers import assert_close, is_likely, tensors, tolerance
 from tests.named import READ_OUTS
@@ -304,3 +305,28 @@ def test_a_factorising_register_of_hundreds_of_qubits_has_its_closed_form(n_inpu
     assert_close(values, np.stack([np.cos(angle), np.sin(angle)], 1), 1e-9)  # a product of 784 factors
     (gradient,) = torch.autograd.grad(values[:, 0].sum(), inputs[1])
     assert_close(gradient, -2 * np.sin(angle) @ signs, 1e-9)
+
+
+def test_star_circuit_with_idle_letters_is_right_above_the_size_that_factorises() -> None:
+    circuit = Circuit(6).exp_pauli(weight(0), "XIZ", (0, 1, 2))
+    for qubit in range(2, 6):
+        circuit.exp_pauli(0.3, "XZ", (0, qubit)).ry(data(0), 1)
+    inputs, weights = torch.rand(2, 1, dtype=torch.float64), torch.rand(1, dtype=torch.float64)
+    expected = oracle.expectation(circuit, inputs.numpy(), weights.numpy(), [Z(0), Y(0), X(1)])
+    found = Native().expectation(circuit, inputs, weights, [Z(0), Y(0), X(1)])
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-10)  # float64 algebra
+
+
+def test_many_strings_are_read_by_walsh_transforms_as_by_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = Circuit(5)
+    for qubit in range(5):
+        circuit.rx(weight(qubit), qubit).cx(qubit, (qubit + 1) % 5).ry(weight(5 + qubit), qubit)
+    observables = [Z(k) + 0.3 * X((k + 1) % 5) @ Y((k + 2) % 5) - 0.1 for k in range(5)]
+    weights = torch.rand(10, dtype=torch.float64, requires_grad=True)
+    results = []
+    for limit in (readout.MAX_TABLE_ENTRIES, 1):
+        monkeypatch.setattr(readout, "MAX_TABLE_ENTRIES", limit)
+        values = Native().expectation(circuit.copy(), torch.zeros(2, 0, dtype=torch.float64), weights, observables)
+        results.append([values, *torch.autograd.grad(values.square().sum(), weights)])
+    for dense, walsh in zip(*results, strict=True):
+        torch.testing.assert_close(dense, walsh, atol=1e-12, rtol=0)  # float64 algebra

@@ -76,3 +76,14 @@ def test_graph_can_be_used_twice_and_scratch_memory_is_not_shared() -> None:
     (last,) = torch.autograd.grad(first, weights)
     assert torch.equal(alone, again)
     assert torch.equal(alone, last)
+
+
+def test_answers_have_memory_of_their_own() -> None:
+    circuit = Circuit(1).h(0)
+    for answer in (
+        Native().expectation(circuit, torch.zeros(3, 0), torch.zeros(0), [X(0)]),
+        Native().probabilities(circuit, torch.zeros(3, 0), torch.zeros(0)),
+    ):
+        before = answer[1:].clone()
+        answer[0] += 1.0
+        assert torch.equal(answer[1:], before)

@@ -39,6 +39,8 @@ def as_qubits(qubits: Sequence[int] | None, n_qubits: int) -> tuple[int, ...]:
     if qubits is None:
         return tuple(range(n_qubits))
     result = tuple(qubits)
+    if not all(isinstance(qubit, int) and not isinstance(qubit, bool) for qubit in result):
+        raise TypeError(f"Argument `qubits` must hold ints, but is {qubits!r}.")
     if not result or len(set(result)) != len(result) or not all(0 <= qubit < n_qubits for qubit in result):
         raise ValueError(
             f"Argument `qubits` must be distinct and lie in 0..{n_qubits - 1}, at least one, but is {result}."
@@ -62,6 +64,7 @@ def require_probabilities(values: Any, name: str) -> None:
 
 def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
     """Refuse data and weights of a wrong shape, dtype, device, or with NaN."""
+    _require_kinds(circuit, data, weights)
     n_data, n_weights = circuit.n_data, circuit.n_weights
     if data.ndim != 2 or data.shape[1] != n_data:
         fix = f" Pass data[..., :{n_data}] or rebuild the circuit." if data.ndim == 2 else ""
@@ -77,8 +80,20 @@ def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
         raise ValueError(
             f"Arguments `data` and `weights` must be on one device, but are on {data.device} and {weights.device}."
         )
-    if in_functorch():  # values cannot be looked at there
-        return
+    if not in_functorch():  # values cannot be looked at there
+        _require_values(circuit, data, weights)
+
+
+def _require_kinds(circuit: Any, data: Any, weights: Any) -> None:
+    if not isinstance(circuit, Circuit):
+        raise TypeError(f"Argument `circuit` must be a Circuit, but is {type(circuit).__name__}.")
+    for name, values in (("data", data), ("weights", weights)):
+        if not isinstance(values, Tensor):
+            raise TypeError(f"Argument `{name}` must be a tensor, but is {type(values).__name__}. Use torch.tensor.")
+
+
+def _require_values(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
+    """Refuse NaN, infinity and amplitudes that are not normalised."""
     total = data.detach().sum() + weights.detach().sum()
     suspicious = () if math.isfinite(total.item()) else (("data", data), ("weights", weights))
     for name, values in suspicious:  # a finite sum has finite terms; else they are looked at one by one

@@ -106,6 +106,8 @@ class Native:
         self, circuit: Circuit, data: Float[Tensor, "batch inputs"], weights: Float[Tensor, " weights"]
     ) -> Complex[Tensor, "batch amplitudes"]:
         """The normalised state vectors, complex, shape (batch, 2**n_qubits); refused for mixed states."""
+        if torch.compiler.is_compiling():
+            return _uncompiled.call(self, "state", circuit, data, weights)
         _checks.require_inputs(circuit, data, weights)
         if self._levels(circuit) == 4:
             raise ValueError(

@@ -17,6 +17,8 @@ def resolve(backend: Backend | str) -> Backend:
         if backend not in BACKENDS:
             raise ValueError(f"Argument `backend` must be one of {', '.join(BACKENDS)}, but is {backend!r}.")
         return BACKENDS[backend]()
+    if isinstance(backend, type):
+        raise TypeError(f"Argument `backend` must be a Backend, but is the class. Call it: {backend.__name__}().")
     if not isinstance(backend, Backend):
         raise TypeError(f"Argument `backend` must be a Backend or a name, but is {type(backend).__name__}.")
     return backend

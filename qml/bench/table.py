@@ -114,7 +114,7 @@ def _mean_line(name: str, rows: Sequence[Row]) -> str:
     mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
     worst = min(rows, key=lambda row: row.ratio or math.inf)
     return (
-        f"Against {name}: {_number(mean)} times faster (geometric mean of {len(ratios)} cases), "
+        f"Against {name}: its time is {_number(mean)} times ours (geometric mean of {len(ratios)} cases), "
         f"at least {_number(worst.ratio)} times (case {worst.case}, {worst.peer})."
     )
 

@@ -13,6 +13,7 @@ from circuits.observables import pauli_string
 from qml.backends import Backend, resolve
 from qml.nn import _checks
 
+DEFAULT_PATTERN = "zxzxzx"  # the layers of the paper's digits: ZX, XX, three times
 INITIAL_SPREAD = 0.5  # radians, over all weights together: large angles make the product over many qubits vanish
 
 
@@ -28,7 +29,8 @@ class QNNClassifier(nn.Module):
 
     Args:
         n_inputs: number of features n.
-        pattern: the letter x, y or z of the Pauli on the data qubit, one a layer; the read-out always gets X.
+        pattern: the letter x, y or z of the Pauli on the data qubit, one a layer; the read-out always gets X. The
+            default is "zxzxzx".
         n_classes: 2 for one number in [-1, 1], more for class logits.
         circuit: an own circuit instead of a pattern, with n data slots; its last qubits are the read-outs.
         observable: for an own circuit and two classes, what is read (default: Y on the last qubit).
@@ -63,7 +65,7 @@ class QNNClassifier(nn.Module):
     def __init__(  # noqa: PLR0913 - torch's device, dtype and generator come on top
         self,
         n_inputs: int,
-        pattern: str = "zxzxzx",
+        pattern: str | None = None,
         *,
         n_classes: int = 2,
         circuit: Circuit | None = None,
@@ -77,13 +79,20 @@ class QNNClassifier(nn.Module):
         _checks.require_at_least(n_inputs, "n_inputs", 1)
         _checks.require_at_least(n_classes, "n_classes", 2)
         self.n_inputs, self.n_classes = n_inputs, n_classes
-        self.pattern = pattern if circuit is None else None
+        if circuit is not None and pattern is not None:
+            raise ValueError("Arguments `pattern` and `circuit` must not both be given: an own circuit has no pattern.")
+        self.pattern = pattern if circuit is not None or pattern is not None else DEFAULT_PATTERN
         n_readouts = max(1, math.ceil(math.log2(n_classes)))
         if circuit is None:
-            circuit = classifier.classifier_circuit(n_inputs, pattern, n_readouts=n_readouts)
+            circuit = classifier.classifier_circuit(n_inputs, self.pattern or "", n_readouts=n_readouts)
         elif circuit.n_data != n_inputs:
             raise ValueError(
                 f"Argument `circuit` must have {n_inputs} data slots, one a feature, but has {circuit.n_data}."
+            )
+        if circuit.n_qubits < n_readouts:
+            raise ValueError(
+                f"Argument `circuit` must have at least {n_readouts} qubits to read {n_classes} classes, but has "
+                f"{circuit.n_qubits}."
             )
         self.circuit = circuit
         self.backend = resolve(backend)

@@ -108,7 +108,8 @@ def _values(
         reversible = _reversible(plan)
         memory = "adjoint only" if method == "adjoint" else choose_memory(compiled, batch, reversible=reversible)
         values = Evolve.apply(compiled, readout, memory, data, weights)
-    return values.mT.expand(batch, -1), plan  # pyright: ignore[reportAttributeAccessIssue]
+    # memory of its own: a user may write into the answer, and rows must not share storage
+    return values.mT.expand(batch, -1).clone(memory_format=torch.contiguous_format), plan
 
 
 def _compiled(circuit: Circuit, data: Tensor, terms: Terms | None, *, levels: int) -> Compiled:

@@ -33,7 +33,6 @@ class Expressions:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self._known: dict[tuple, int] = {}
-        self.flops = 0.0
 
     def constant(self, matrix: np.ndarray) -> int:
         """A constant matrix; equal ones share a node."""
@@ -52,7 +51,6 @@ class Expressions:
         a, b = self.nodes[left], self.nodes[right]
         if a.value is not None and b.value is not None:
             return self.constant(a.value @ b.value)
-        self.flops += (2 if a.is_real and b.is_real else 8) * a.side**3
         return self._inner("product", (left, right), a.side)
 
     def kron(self, left: int, right: int) -> int:
@@ -60,7 +58,6 @@ class Expressions:
         a, b = self.nodes[left], self.nodes[right]
         if a.value is not None and b.value is not None:
             return self.constant(np.kron(a.value, b.value))
-        self.flops += (1 if a.is_real and b.is_real else 6) * (a.side * b.side) ** 2
         return self._inner("kron", (left, right), a.side * b.side)
 
     def rows(self, node: int, table: np.ndarray) -> int:

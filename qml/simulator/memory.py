@@ -1,6 +1,8 @@
 """How much memory a run takes, and the refusal of what will not fit."""
 
 import os
+import sys
+from pathlib import Path
 
 import torch
 
@@ -17,10 +19,16 @@ def state_bytes(n_sites: int, levels: int, batch: int, dtype: torch.dtype) -> in
 
 
 def available_bytes(device: torch.device) -> int:
-    """Free memory of a device."""
+    """Memory that can be had on a device: free or held by caches."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = dict(line.split(":") for line in meminfo.read_text(encoding="ascii").splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return sys.maxsize  # nothing to ask on this system: torch's own allocation error remains
 
 
 def require_fits(n_sites: int, levels: int, batch: int, dtype: torch.dtype, device: torch.device) -> None:

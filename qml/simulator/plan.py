@@ -89,8 +89,16 @@ class Plan:
         return any(preparation.amplitudes is None for preparation in self.preparations)
 
 
+MISSING = object()
+
+
 class PlanCache:
-    """Plans by circuit and request; a circuit that has grown is planned again, a dead one is forgotten."""
+    """Plans by circuit and request; a circuit that has grown is planned again, a dead one is forgotten.
+
+    A circuit keeps its most recent plans only: each may hold tables of the size of the register.
+    """
+
+    MAX_PLANS = 16
 
     def __init__(self) -> None:
         self._plans: dict[int, tuple[int, dict[object, object]]] = {}
@@ -105,9 +113,13 @@ class PlanCache:
             entry = (len(circuit), {})
             self._plans[identity] = entry
         plans = entry[1]
-        if key not in plans:
-            plans[key] = make()  # pyright: ignore[reportCallIssue]
-        return plans[key]
+        plan = plans.pop(key, MISSING)
+        if plan is MISSING:
+            plan = make()  # pyright: ignore[reportCallIssue]
+        plans[key] = plan  # the most recently used come last
+        while len(plans) > self.MAX_PLANS:
+            plans.pop(next(iter(plans)), None)
+        return plan
 
 
 def batch_step(batch: int) -> int:

@@ -1,5 +1,6 @@
 """pyqtorch: torch state vectors with the batch as last axis."""
 
+import importlib
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ def automatic(work: CircuitWork) -> Step:
 
     Its adjoint mode is no faster here, and its gradient (1.7.8) is wrong where a CX points upwards.
     """
-    import pyqtorch
+    pyqtorch: Any = importlib.import_module("pyqtorch")
 
     operations = [_operation(gate) for gate in work.gates]
     circuit: Any = pyqtorch.QuantumCircuit(work.n_qubits, operations).to(dtype=torch.complex64)
@@ -31,7 +32,7 @@ def automatic(work: CircuitWork) -> Step:
 
 
 def _operation(gate: Gate) -> torch.nn.Module:
-    import pyqtorch
+    pyqtorch: Any = importlib.import_module("pyqtorch")
 
     if gate.slot is not None:
         (qubit,) = gate.qubits
