@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from qml.simulator.readout import (
     transfer_readout,
 )
 from qml.simulator.steps import Block, ControlledStep, DataStep, Move, Permutation, PhaseStep, Step
-from qml.simulator.workspace import Workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +100,6 @@ class Compiled:
     steps: list[Step]
     data_tables: list[DataTables | PhaseTables]
     device: torch.device
-    workspace: Workspace = field(default_factory=Workspace)
 
     @property
     def samples_differ(self) -> bool:

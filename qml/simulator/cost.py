@@ -9,10 +9,11 @@ from itertools import pairwise
 from qml.simulator.fuse import FusedBlock, gathered
 
 # GFLOP/s of a (side x side) @ (side x long) product, and GB/s of a pass over the state that stays near the caches
-RATES = {2: 14.0, 4: 30.0, 8: 50.0, 16: 75.0, 32: 75.0, 64: 80.0}
-TOP_RATE = 80.0
+RATES = {2: 14.0, 4: 30.0, 8: 50.0, 16: 90.0, 32: 90.0, 64: 100.0}
+TOP_RATE = 100.0
 BANDWIDTH = 25.0
 GATHER_NS = 2.5  # one row of an index table
+BLOCK_PASSES = 2.0  # a small matrix product reaches about half of the bandwidth
 PHASE_NS = 4.0  # cosine and sine of one phase
 TRANSPOSE_PASSES = 3.0  # a move of sites, in ordinary passes over the state
 CALL_NS = 4000.0  # one tensor operation
@@ -45,7 +46,7 @@ def _block_cost(block: FusedBlock, size: float, levels: int, batch: int, real: b
         return 6 * CALL_NS + 6 * pass_ns
     side = levels ** len(block.sites)
     per_product = 2.0 if real else 8.0
-    apply = max(per_product * side * size / RATES.get(side, TOP_RATE), pass_ns)
+    apply = max(per_product * side * size / RATES.get(side, TOP_RATE), BLOCK_PASSES * pass_ns)
     n_products = sum(1 for linear in block.maps if len(linear.sites) > 1 and linear.table is None)
     n_layers = sum(1 for linear in block.maps if len(linear.sites) > 1) / max(1, len(block.sites) - 1)
     build = (n_products + n_layers) * per_product * side**3 / RATES.get(side, TOP_RATE)

@@ -59,7 +59,7 @@ class Evolve(torch.autograd.Function):
         needs_grad = any(ctx.needs_input_grad)
         evaluated, arguments = _arguments(compiled, data, weights)
         shape = (compiled.plan.request.levels**compiled.plan.n_sites, len(data) if compiled.samples_differ else 1)
-        loan = Loan(compiled.workspace, shape, compiled.dtype, data.device)
+        loan = Loan(shape, compiled.dtype, data.device)
         tape = Tape(evaluated, arguments, initial.InitialTape(), loan)
         state = initial.initial_state(compiled, data, evaluated, tape.initial if needs_grad else None)
         tape.start_batch = state.shape[-1]
@@ -159,8 +159,9 @@ def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None]) -> Tensor | 
     """mu of the initial state, or None where nothing before the first step depends on what is asked for."""
     compiled, tape = ctx.compiled, ctx.tape
     wants_data = ctx.needs_input_grad[3]
-    state, mu = tape.final, ctx.readout.pullback(grad, tape.final)
-    loan = Loan(compiled.workspace, tuple(mu.shape), mu.dtype, mu.device)
+    state = tape.final
+    loan = Loan(tuple(state.shape), state.dtype, state.device)
+    mu = ctx.readout.pullback(grad, state, loan.buffer())
     spare: Tensor | None = None
     start_matters = wants_data or any(r.fetch is not None for r in compiled.rounds)
     n_groups = len(compiled.program.groups)

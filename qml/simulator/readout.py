@@ -72,11 +72,13 @@ class StringGroup:
             return _real(self.table.forward(squared(x)))
         return _real(self.table.forward((x.conj() if x.is_complex() else x) * self._flip(x)))
 
-    def pullback(self, grad: Tensor, x: Tensor) -> Tensor:
+    def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
         """The gradient with respect to the state: 2 g (P x)."""
         weights = 2.0 * self.table.transposed(grad)
-        product = weights * (self._flip(x) if self.flipped else x)
-        return product if x.is_complex() else _real(product)
+        source = self._flip(x) if self.flipped else x
+        if weights.is_complex() and not x.is_complex():
+            return _real(weights * source)
+        return torch.mul(weights, source, out=out)
 
     def _flip(self, x: Tensor) -> Tensor:
         return x.reshape(*self.sizes, -1).flip(self.flipped).reshape(x.shape)
@@ -98,11 +100,11 @@ class StateReadout:
             values = values + group.forward(x)
         return values
 
-    def pullback(self, grad: Tensor, x: Tensor) -> Tensor:
+    def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
         """The conjugate gradient with respect to the state."""
         if not self.groups:
             return torch.zeros_like(x)
-        total = self.groups[0].pullback(grad, x)
+        total = self.groups[0].pullback(grad, x, out)
         for group in self.groups[1:]:
             total = total + group.pullback(grad, x)
         return total.conj_physical_() if total.is_complex() else total
@@ -119,7 +121,7 @@ class TransferReadout:
         """Values, shape (rows, batch)."""
         return self.weights @ x.index_select(0, self.components)
 
-    def pullback(self, grad: Tensor, x: Tensor) -> Tensor:
+    def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
         """The gradient with respect to the state."""
         return torch.zeros_like(x).index_add(0, self.components, self.weights.mT @ grad)
 
@@ -138,7 +140,7 @@ class ProbabilityReadout:
         rows = weights.reshape(self.n_rows, -1, x.shape[-1]).sum(1)
         return torch.cat([rows, rows.sum(0, keepdim=True)])
 
-    def pullback(self, grad: Tensor, x: Tensor) -> Tensor:
+    def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
         """The conjugate gradient with respect to the state."""
         rows = grad[:-1] + grad[-1:]
         batch = x.shape[-1]
@@ -162,7 +164,7 @@ class TransferProbabilityReadout:
         chosen = x.index_select(0, self.components)
         return torch.cat([walsh(chosen, self.n_sites) / chosen.shape[0], chosen[:1]])
 
-    def pullback(self, grad: Tensor, x: Tensor) -> Tensor:
+    def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
         """The gradient with respect to the state."""
         rows = walsh(grad[:-1], self.n_sites) / (len(grad) - 1)
         rows = torch.cat([rows[:1] + grad[-1:], rows[1:]])
@@ -174,7 +176,7 @@ Readout = StateReadout | TransferReadout | ProbabilityReadout | TransferProbabil
 
 def squared(x: Tensor) -> Tensor:
     """|x|^2, elementwise."""
-    return torch.view_as_real(x).square().sum(-1) if x.is_complex() else x.square()
+    return torch.addcmul(x.real.square(), x.imag, x.imag) if x.is_complex() else x.square()
 
 
 def walsh(x: Tensor, n_sites: int) -> Tensor:
