@@ -359,6 +359,49 @@ def test_a_gate_of_qiskit_keeps_its_unitary(name: str) -> None:
     assert_close(oracle.unitary_of(from_qiskit(circuit)), qiskit_unitary(circuit), SYNTHESIS)
 
 
+def chains() -> dict[str, Any]:
+    chain = library.MCXVChain(3)
+    return {
+        "v-chain": chain,
+        "dirty ancillas": library.MCXVChain(4, dirty_ancillas=True),
+        "relative phase": library.MCXVChain(4, dirty_ancillas=True, relative_phase=True),
+        "open controls": library.MCXVChain(3, ctrl_state="010"),
+        "recursive": library.MCXRecursive(5),
+        "recursive without ancillas": library.MCXRecursive(4),
+        "controlled": chain.control(1, annotated=False),
+        "annotated": AnnotatedOperation(chain, [InverseModifier(), ControlModifier(1, 0)]),
+    }
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "v-chain",
+        "dirty ancillas",
+        "relative phase",
+        "open controls",
+        "recursive",
+        "recursive without ancillas",
+        "controlled",
+        "annotated",
+    ],
+)
+def test_ancillas_behind_the_target_of_a_qiskit_gate_are_not_its_target(name: str) -> None:
+    gate = chains()[name]
+    circuit = QuantumCircuit(gate.num_qubits)
+    circuit.append(gate, list(reversed(range(gate.num_qubits))))
+    assert_close(oracle.unitary_of(from_qiskit(circuit)), qiskit_unitary(circuit), SYNTHESIS)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_chain_of_qiskit_flips_its_target_and_leaves_its_ancillas() -> None:
+    circuit = QuantumCircuit(6)
+    circuit.x([0, 1, 2])
+    circuit.mcx([0, 1, 2], 3, ancilla_qubits=[4], mode="v-chain")
+    assert_close(np.abs(oracle.state_of(from_qiskit(circuit))[0b111100]), 1.0, SYNTHESIS)
+
+
 def test_own_parameters_become_weights_in_order_and_data_where_asked() -> None:
     circuit = QuantumCircuit(2)
     late, early, vector = Parameter("z"), Parameter("b"), ParameterVector("x", 11)

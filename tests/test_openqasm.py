@@ -281,6 +281,36 @@ REFUSED = {
     'include "other.inc";': r"include stdgates.inc only, but line 5 has 'other.inc'",
     "cx q, q;": r"name a qubit once in a gate, but line 5 has 'cx' on \[0, 0\]",
     "gate loop u { loop u; } loop q;": r"the gate 'loop'",
+    "ctrl(0) @ x q;": r"at least one control, but line 5 has ctrl\(0\)",
+    "ctrl(-1) @ x q;": r"at least one control, but line 5 has ctrl\(-1\)",
+    "negctrl(0) @ x q;": r"at least one control, but line 5 has negctrl\(0\)",
+    "ctrl(2) @ gphase(0.3) q;": r"name 2 controls for 'gphase', but line 5 has 1 qubit",
+    "inv(2) @ x q;": r"line 5 has '\('",
+    "pow @ x q;": r"have '\(' here, but line 5 has '@'",
+    "pow(1000000000) @ x q;": r"powers of at most 1000.*, but line 5 has pow\(1000000000\).*Put the power into an",
+    "pow(-1001) @ x q;": r"powers of at most 1000.*, but line 5 has pow\(-1001\)",
+    "gate g u, u { x u; }": r"name each qubit and parameter once, but line 5 has 'u' again",
+    "gate g(b, b) u { rx(b) u; }": r"name each qubit and parameter once, but line 5 has 'b' again",
+    "gate g(u) u { rx(u) u; }": r"name each qubit and parameter once, but line 5 has 'u' again",
+    "gate g u v { x u; }": r"have ',' here, but line 5 has 'v'",
+    "gate g(2) u { x u; }": r"have a name here, but line 5 has '2'",
+    "rx(sqrt(-1)) q;": r"finite real angles, but line 5 has sqrt of -1\.0",
+    "rx(log(0)) q;": r"finite real angles, but line 5 has log of 0\.0",
+    "rx(exp(1000)) q;": r"finite real angles, but line 5 has exp of 1000\.0",
+    "rx(10**400) q;": r"finite real angles, but line 5 has \*\* of 10\.0 and 400\.0",
+    "rx(0**-1) q;": r"finite real angles, but line 5 has \*\* of 0\.0 and -1\.0",
+    "rx((-1)**0.5) q;": r"finite real angles, but line 5 has \*\* of -1\.0 and 0\.5",
+    "rx(1e400) q;": r"finite real angles, but line 5 has '1e400'",
+    "rx(1e300*1e300*a) q;": r"finite real angles, but line 5 has inf",
+    "rx(1e300*1e300 - 1e300*1e300) q;": r"finite real angles, but line 5 has nan",
+    "x q[1e400];": r"finite real angles, but line 5 has '1e400'",
+    "input float a;": r"declare a name once, but line 5 has 'a' again",
+    "const float a = 1;": r"declare a name once, but line 5 has 'a' again",
+    "const float q = 1;": r"declare a name once, but line 5 has 'q' again",
+    "input array[float[64], 2.5] v;": r"the size of an array, but line 5 has '2\.5'",
+    "input array[float[64], 1000000000] v;": r"the size of an array, but line 5 has '1000000000'",
+    "input array[;": r"have inputs with a name, but line 5 has 'array'",
+    "input float[64];": r"have inputs with a name, but line 5 has 'float'",
 }
 
 
@@ -288,6 +318,16 @@ REFUSED = {
 def test_what_cannot_be_read_is_refused_with_its_line(line: str) -> None:
     with pytest.raises(ValueError, match=REFUSED[line]):
         from_openqasm(f"{HEADER}input float a;\nqubit q; bit c;\n{line}")
+
+
+def test_powers_up_to_the_limit_are_written_out_and_those_of_powers_count_together() -> None:
+    assert len(from_openqasm(f"{HEADER}qubit q; pow(-1000) @ t q;")) == 1000
+    assert len(from_openqasm(f"{HEADER}qubit q; pow(0) @ t q; x q;")) == 1
+    powers = "gate b u { pow(1000) @ x u; } gate c u { pow(1000) @ b u; } gate d u { pow(1000) @ c u; }"
+    with pytest.raises(ValueError, match=r"but line 4 has pow\(1000\) of 1000000 operations"):
+        from_openqasm(f"{HEADER}{powers}\nqubit q; d q;")
+    with pytest.raises(ValueError, match=r"but line 3 has pow\(1000\) of 1000000 operations"):
+        from_openqasm(f"{HEADER}qubit q; pow(1000) @ pow(1000) @ pow(1000) @ x q;")
 
 
 def test_the_whole_text_is_checked() -> None:

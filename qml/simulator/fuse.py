@@ -6,6 +6,7 @@ absorbed into blocks or collected into index tables of the whole register.
 """
 
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -50,6 +51,20 @@ def split_prefix(maps: list[Linear], taken: set[int]) -> tuple[dict[int, list[Li
             closed.update(sites)
             rest.append(linear)
     return chains, rest
+
+
+def last_sites_first(maps: list[Linear], layout: tuple[int, ...]) -> list[Linear]:
+    """Runs of one-site maps, which commute between sites, from the end of the register to its beginning.
+
+    Blocks fill up in this order, so that what is left over for a small block lies at the most significant sites, where
+    a small matrix meets long rows.
+    """
+    place = {site: k for k, site in enumerate(layout)}
+    result: list[Linear] = []
+    for is_single, run in groupby(maps, key=lambda linear: len(linear.all_sites) == 1):
+        members = list(run)
+        result.extend(sorted(members, key=lambda linear: -place[linear.sites[0]]) if is_single else members)
+    return result
 
 
 def fuse(maps: list[Linear], *, max_sites: int, absorb_permutations: bool) -> list[FusedBlock]:

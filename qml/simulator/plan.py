@@ -12,7 +12,7 @@ import numpy as np
 from circuits import Circuit, Slot
 from qml.simulator.cost import blocks_cost
 from qml.simulator.expressions import Expressions
-from qml.simulator.fuse import FusedBlock, block_expression, fuse, gathered, split_prefix
+from qml.simulator.fuse import FusedBlock, block_expression, fuse, gathered, last_sites_first, split_prefix
 from qml.simulator.heisenberg import absorb_tail
 from qml.simulator.linear import Linear, Preparation, linear_maps
 from qml.simulator.phases import diagonalised
@@ -145,7 +145,7 @@ def make_plan(circuit: Circuit, request: Request) -> Plan:
     expressions = Expressions()
     singles = [site for site in range(circuit.n_qubits) if site not in taken]
     layout = tuple(singles) + tuple(site for preparation in preparations for site in preparation.sites)
-    blocks = _best_blocks(rest, layout, request, is_real=is_real or levels == 4)
+    blocks = _best_blocks(last_sites_first(rest, layout), layout, request, is_real=is_real or levels == 4)
     steps, final_layout = _place(blocks, layout, expressions, levels)
     return Plan(
         request=request,
