@@ -27,6 +27,8 @@ N_QUBITS = {
     **dict.fromkeys(CONTROLLED, 2), "swap": 2, "cswap": 3, "ccx": 3,
 }  # fmt: skip
 QUARTER = Linear(math.pi / 2)
+MAX_POWER = 1000  # pow(k) @ writes the gate k times
+MAX_STEPS = 10**6  # of powers of powers
 
 
 class Definition(NamedTuple):
@@ -85,13 +87,23 @@ def read_call(cursor: Cursor, scope: Scope) -> list[Step]:
 def _modifiers(cursor: Cursor, scope: Scope) -> list[tuple[str, int]]:
     result = []
     while cursor.here.text in ("ctrl", "negctrl", "inv", "pow"):
-        name, number = cursor.name(), 1
-        if cursor.accept("("):
+        line, name, number = cursor.here.line, cursor.name(), 1
+        if name == "pow" or (name != "inv" and cursor.here.text == "("):
+            cursor.expect("(")
             number = Expression(cursor, scope.values).integer()
             cursor.expect(")")
+        if name != "pow" and number < 1:
+            raise refused(line, "have at least one control", f"{name}({number})", "Leave the modifier out for none.")
+        if name == "pow" and abs(number) > MAX_POWER:
+            raise _power_refused(line, f"pow({number})")
         cursor.expect("@")
         result.append((name, number))
     return result
+
+
+def _power_refused(line: int, value: str) -> ValueError:
+    rule = f"have powers of at most {MAX_POWER} and {MAX_STEPS} operations"
+    return refused(line, rule, value, "Put the power into an angle: rx(2000*a) for pow(2000) @ rx(a).")
 
 
 def _angles(cursor: Cursor, scope: Scope) -> list[Linear]:
@@ -120,10 +132,22 @@ def read_operand(cursor: Cursor, scope: Scope) -> list[int]:
     return [register[index]]
 
 
+def skip_barrier(cursor: Cursor, scope: Scope) -> None:
+    """Read what follows the word `barrier`; a barrier leaves nothing."""
+    if cursor.accept(";"):
+        return
+    read_operand(cursor, scope)
+    while not cursor.accept(";"):
+        cursor.expect(",")
+        read_operand(cursor, scope)
+
+
 def _modified(
     token: Token, angles: list[Linear], qubits: list[int], modifiers: list[tuple[str, int]], scope: Scope
 ) -> list[Step]:
     n_controls = sum(number for name, number in modifiers if name in ("ctrl", "negctrl"))
+    if len(qubits) < n_controls:
+        raise refused(token.line, f"name {n_controls} controls for {token.text!r}", f"{len(qubits)} qubit(s)")
     controls = qubits[:n_controls]
     result = _gate(token, angles, qubits[n_controls:], scope)
     for name, number in reversed(modifiers):
@@ -133,6 +157,8 @@ def _modified(
         elif name == "inv" or number < 0:
             result = steps.inverted(result, refuse=lambda kind: refused(token.line, "invert gates only", kind))
         if name == "pow":
+            if abs(number) > 1 and len(result) * abs(number) > MAX_STEPS:
+                raise _power_refused(token.line, f"pow({number}) of {len(result)} operations")
             result = result * abs(number)
     return result
 
@@ -172,8 +198,8 @@ def _defined(token: Token, angles: list[Linear], qubits: list[int], scope: Scope
     cursor = Cursor(definition.body)
     result: list[Step] = []
     while cursor.here.kind != "end":
-        if cursor.here.text == "barrier":
-            cursor.skip_to(";")
+        if cursor.accept("barrier"):
+            skip_barrier(cursor, inner)
         else:
             result += read_call(cursor, inner)
     return result

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from circuits import gates, steps
-from circuits._openqasm_gates import N_QUBITS, Definition, Scope, read_call, read_operand
+from circuits._openqasm_gates import N_QUBITS, Definition, Scope, read_call, read_operand, skip_barrier
 from circuits._openqasm_syntax import Cursor, Expression, Token, refused, tokens_of
 from circuits.circuit import Circuit
 from circuits.slots import Slot
 from circuits.steps import Linear, Step
 
 SLOT_NAME = re.compile(r"_?(data|weight)(?:_(\d+)_?|\[(\d+)\])")  # Qiskit writes the parameter data[0] as _data_0_
+MAX_INPUTS = 10**6  # of one array
 POST_SELECT = "@qml.post_select"
 REFUSED = {
     "if", "else", "for", "while", "switch", "def", "extern", "defcal", "defcalgrammar", "cal", "box", "delay",
@@ -110,9 +111,12 @@ class Program:
         name = name or self.cursor.name()
         if size < 1:
             raise refused(token.line, "have registers of at least one", f"size {size}")
+        self.require_new(name, token)
+        return name, size
+
+    def require_new(self, name: str, token: Token) -> None:
         if name in self.scope.qubits or name in self.bits or name in self.scope.values:
             raise refused(token.line, "declare a name once", f"{name!r} again")
-        return name, size
 
     def input(self, token: Token) -> None:
         """Nothing: `_inputs` has read it."""
@@ -129,19 +133,31 @@ class Program:
         value = Expression(self.cursor, self.scope.values).sum()
         if value.terms:
             raise refused(token.line, "have constants without inputs", repr(name))
+        self.require_new(name, token)
         self.scope.values[name] = value
         self.cursor.expect(";")
 
     def definition(self, token: Token) -> None:
-        name, parameters = self.cursor.name(), []
-        if self.cursor.accept("("):
-            parameters = [part.text for part in self.cursor.skip_to(")") if part.kind == "name"]
-        qubits = [part.text for part in self.cursor.skip_to("{") if part.kind == "name"]
+        name = self.cursor.name()
+        parameters = self.names(")") if self.cursor.accept("(") else []
+        qubits = self.names("{")
+        repeated = [word for k, word in enumerate(qubits) if word in (*parameters, *qubits[:k])]
+        repeated += [word for k, word in enumerate(parameters) if word in parameters[:k]]
+        if repeated:
+            raise refused(token.line, "name each qubit and parameter once", f"{repeated[0]!r} again")
         body = self.cursor.skip_to("}")
         if name in self.scope.gates or (self.scope.has_library and name in N_QUBITS):
             raise refused(token.line, "define a gate once", f"{name!r} again")
         end = Token("end", "}", body[-1].line if body else token.line)
         self.scope.gates[name] = Definition(parameters, qubits, [*body, end], dict(self.scope.gates))
+
+    def names(self, closing: str) -> list[str]:
+        result = []
+        while not self.cursor.accept(closing):
+            if result:
+                self.cursor.expect(",")
+            result.append(self.cursor.name())
+        return result
 
     # --- what happens ---------------------------------------------------------------------------------------
 
@@ -152,7 +168,7 @@ class Program:
 
     def barrier(self, token: Token) -> None:
         del token
-        self.cursor.skip_to(";")
+        skip_barrier(self.cursor, self.scope)
 
     def arrow(self, token: Token) -> None:
         """Read `measure q -> c;`."""
@@ -223,15 +239,8 @@ STATEMENTS: dict[str, Callable[[Program, Token], None]] = {
 
 def _inputs(tokens: list[Token], data: tuple[str, ...]) -> dict[str, Linear]:
     """Every input of the program as a slot; the elements of an array as `name[k]`."""
-    names: list[str] = []
-    for place, token in enumerate(tokens):
-        if token.kind == "name" and token.text == "input":
-            names += _declared(Cursor(tokens, place + 1))
-    found = {name: match for name in names if (match := SLOT_NAME.fullmatch(name))}
-    slots = {
-        name: Slot("data" if match[1] == "data" else "weight", int(match[2] or match[3]))
-        for name, match in found.items()
-    }
+    names = _input_names(tokens)
+    slots = {name: slot for name in names if (slot := _slot(name))}
     counts = {
         kind: max((slot.index + 1 for slot in slots.values() if slot.kind == kind), default=0)
         for kind in ("data", "weight")
@@ -247,14 +256,38 @@ def _inputs(tokens: list[Token], data: tuple[str, ...]) -> dict[str, Linear]:
     return {name: Linear.of(slot) for name, slot in slots.items()}
 
 
+def _input_names(tokens: list[Token]) -> list[str]:
+    names: dict[Slot | str, str] = {}
+    for place, token in enumerate(tokens):
+        if token.kind == "name" and token.text == "input":
+            for name in _declared(Cursor(tokens, place + 1)):
+                key = _slot(name) or name
+                if key in names:
+                    raise refused(token.line, "declare an input once", f"{name!r} after {names[key]!r}")
+                names[key] = name
+    return list(names.values())
+
+
+def _slot(name: str) -> Slot | None:
+    match = SLOT_NAME.fullmatch(name)
+    return match and Slot("data" if match[1] == "data" else "weight", int(match[2] or match[3]))
+
+
 def _declared(cursor: Cursor) -> list[str]:
-    line, kind, size = cursor.here.line, cursor.name(), 0
-    if kind not in ("float", "angle", "array"):
+    is_array = cursor.accept("array")
+    if is_array:
+        cursor.expect("[")
+    line, kind, size = cursor.here.line, cursor.name(), "1"
+    if kind not in ("float", "angle"):
         raise refused(line, "have inputs of type float or angle", repr(kind))
     if cursor.accept("["):
-        inner = cursor.skip_to(";")
-        size = int(inner[-3].text) if kind == "array" and inner[-3].kind == "number" else 0
-        name = inner[-1].text
-    else:
-        name = cursor.name()
-    return [f"{name}[{k}]" for k in range(size)] if kind == "array" else [name]
+        cursor.skip_to("]")
+    if is_array:
+        cursor.expect(",")
+        size = cursor.next().text
+        cursor.expect("]")
+    if not size.isdecimal() or not 0 < int(size) <= MAX_INPUTS:
+        raise refused(line, f"have a whole number up to {MAX_INPUTS} as the size of an array", repr(size))
+    name = cursor.name()
+    cursor.expect(";")
+    return [f"{name}[{k}]" for k in range(int(size))] if is_array else [name]

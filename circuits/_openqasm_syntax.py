@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from circuits.steps import Linear
@@ -126,10 +126,14 @@ class Expression:
 
     def sum(self) -> Linear:
         """A sum of products."""
+        line = self.cursor.here.line
         result = self.product()
         while self.cursor.here.text in ("+", "-"):
             sign = 1.0 if self.cursor.next().text == "+" else -1.0
             result = result + self.product().scaled(sign)
+        for number in (result.constant, *(factor for _, factor in result.terms)):
+            if not math.isfinite(number):
+                raise refused(line, "have finite real angles", "one too large for a float")
         return result
 
     def product(self) -> Linear:
@@ -156,7 +160,8 @@ class Expression:
         operator = self.cursor.here
         if not self.cursor.accept("**"):
             return base
-        return Linear(float(self.constant(base, operator) ** self.constant(self.signed(), operator)))
+        exponent = self.signed()
+        return _computed(math.pow, operator, self.constant(base, operator), self.constant(exponent, operator))
 
     def atom(self) -> Linear:
         """A number, a constant, an input or its element, a function's value, or a sum in parentheses."""
@@ -166,7 +171,7 @@ class Expression:
             self.cursor.expect(")")
             return result
         if token.kind == "number":
-            return Linear(float(token.text.replace("_", "")))
+            return _computed(float, token, token.text.replace("_", ""))
         name = token.text
         if token.kind == "name" and self.cursor.accept("["):
             name = f"{name}[{self.integer()}]"
@@ -179,7 +184,7 @@ class Expression:
             self.cursor.expect("(")
             argument = self.constant(self.sum(), token)
             self.cursor.expect(")")
-            return Linear(FUNCTIONS[name](argument))
+            return _computed(FUNCTIONS[name], token, argument)
         raise refused(token.line, "use declared names and numbers as angles", repr(name))
 
     def constant(self, value: Linear, where: Token) -> float:
@@ -192,6 +197,18 @@ class Expression:
                 "Compute the angle outside, and give the program one input for it.",
             )
         return value.constant
+
+
+def _computed(function: Callable[..., float], token: Token, *arguments: float | str) -> Linear:
+    """The function's value, or an error where it has none that is real and finite."""
+    try:
+        value = function(*arguments)
+    except (ValueError, OverflowError):
+        value = math.nan
+    if not math.isfinite(value):
+        what = f"{token.text} of {' and '.join(map(str, arguments))}" if token.kind != "number" else repr(token.text)
+        raise refused(token.line, "have finite real angles", what)
+    return Linear(value)
 
 
 def _divided(value: Linear, number: float) -> Linear:

@@ -65,9 +65,9 @@ def from_openqasm(text: str, *, data: Iterable[str] = ()) -> Circuit:
     """The circuit of an OpenQASM 3 program.
 
     Read are: what `to_openqasm` writes; the gates of stdgates.inc; gate definitions, which are inlined; `ctrl
-    @`, `negctrl @`, `inv @` and `pow(integer) @`; registers, broadcasting over them, reset, measure, barrier
-    (which leaves nothing), gphase; float and angle inputs and constants; angles that are linear in the
-    inputs.
+    @`, `negctrl @`, `inv @` and `pow(k) @` for whole k from -1000 to 1000; registers, broadcasting over them,
+    reset, measure, barrier (which leaves nothing), gphase; float and angle inputs and constants; angles that
+    are linear in the inputs.
 
     Inputs called `data_k` and `weight_k` are these slots; others become weights in the order of their
     declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets

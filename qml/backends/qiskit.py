@@ -283,6 +283,8 @@ class _Reader:
             base, modifiers = op.base_op, list(op.modifiers)
         else:
             base, modifiers = op.base_gate, [ControlModifier(op.num_ctrl_qubits, op.ctrl_state)]
+            if op.num_qubits != op.num_ctrl_qubits + base.num_qubits:
+                return self.inlined(op, qubits, [], pure=True)  # ancillas behind the target, as in MCXVChain
         result = self.instruction(base, qubits[len(qubits) - base.num_qubits :], [], pure=True)
         if isinstance(base, library.UGate) and len(op.params) == 4:  # CUGate: the last angle is a phase
             result.append(Step(steps.GLOBAL_PHASE, angles=(self.angle(op.params[3]),)))
