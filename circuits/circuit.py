@@ -5,14 +5,12 @@ angles are in radians, Pauli strings read qubit 0 first. Every circuit starts in
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from circuits import _checks, channels
 from circuits.gates import (
-    FIXED_INVERSES,
     U3,
     Array,
     Channel,
@@ -129,7 +127,19 @@ class Circuit:
     # --- building ---------------------------------------------------------------------------------------------------
 
     def append(self, gate: Gate, qubits: Qubits, *, controls: Qubits = (), angles: Sequence[Any] = ()) -> "Circuit":
-        """Append any entry of the gate table; the named methods below are shorthands for it."""
+        """Append any entry of the gate table; the named methods below are shorthands for it.
+
+        Args:
+            gate: an entry of `circuits.gates`.
+            qubits: where it acts, the most significant bit of its matrix first.
+            controls: further qubits that must read 1 for the gate to act.
+            angles: radians, as many as the gate takes: numbers, data slots or weight slots.
+
+        Raises:
+            ValueError: a qubit out of range or named twice, a wrong number of qubits or angles, an angle that is not
+                finite, controls on something that is not unitary.
+            TypeError: an angle that is neither a number nor a slot, or a tensor that requires gradients.
+        """
         targets = _checks.as_qubits(qubits, self._n_qubits)
         control_qubits = _checks.as_qubits(controls, self._n_qubits, "controls")
         _checks.as_qubits(control_qubits + targets, self._n_qubits)
@@ -340,7 +350,7 @@ class Circuit:
                 _checks.as_angle(values[angle.kind][angle.index]) if isinstance(angle, Slot) else angle
                 for angle in op.angles
             )
-            result._operations.append(_bound(op, angles))
+            result._operations.append(op.with_angles(angles))
         return result
 
     def inverse(self) -> "Circuit":
@@ -352,7 +362,7 @@ class Circuit:
         result = Circuit(self._n_qubits)
         for op in reversed(self._operations):
             for part in reversed(op.elementary()):
-                result._operations.append(_inverse(part))
+                result._operations.append(part.inverse())
         return result
 
     def draw(self, output: Literal["text", "mpl"] = "text", **options: Any) -> "str | Figure":
@@ -368,31 +378,3 @@ def _require_data_slots(angles: Sequence[Angle]) -> None:
             "Argument `slots` must hold data slots only, because amplitudes need norm 1 in each sample. "
             "For constant amplitudes use Circuit.prepare; for trained states use rotations."
         )
-
-
-def _bound(operation: Operation, angles: tuple[Any, ...]) -> Operation:
-    gate = operation.gate
-    if not isinstance(gate, StatePreparation) or gate.amplitudes is not None:
-        return replace(operation, angles=angles)
-    values = np.array(angles)
-    if gate.is_complex:
-        values = values[: len(values) // 2] + 1j * values[len(values) // 2 :]
-    values = _checks.as_amplitudes(values, gate.n_qubits)
-    return replace(operation, gate=StatePreparation(gate.n_qubits, Array.of(values)), angles=())
-
-
-def _inverse(operation: Operation) -> Operation:
-    gate = operation.gate
-    if isinstance(gate, Fixed):
-        return replace(operation, gate=Fixed(FIXED_INVERSES.get(gate.name, gate.name)))
-    if isinstance(gate, Unitary):
-        return replace(operation, gate=replace(gate, matrix=Array.of(gate.matrix.values.conj().T)))
-    angle = operation.angles[0] if operation.angles else None
-    if isinstance(gate, (PauliRotation, Phase)) and isinstance(angle, float):
-        return replace(operation, angles=(-angle,))
-    if isinstance(gate, PauliRotation):
-        return replace(operation, gate=replace(gate, factor=-gate.factor))
-    raise ValueError(
-        f"Circuit.inverse must find only unitary gates, and no slot on P or U3, but found {operation.name} with "
-        f"angles {operation.angles}. Bind the circuit first, or use rotations."
-    )

@@ -32,7 +32,7 @@ def classifier_circuit(n_inputs: int, pattern: str = "zxzxzx", *, n_readouts: in
 def classifier_ansatz(n_inputs: int, pattern: str = "zxzxzx", *, n_readouts: int = 1) -> Circuit:
     """Gates exp(i theta P_j X_r) for each letter P of the pattern, from each data qubit j to each read-out r.
 
-    With one read-out every gate joins one data qubit to X_r, and the circuit factorises: see the simulator.
+    Every gate joins one data qubit to one X_r, and the circuit factorises (up to six read-outs): see the simulator.
 
     Args:
         n_inputs: number of data qubits n.

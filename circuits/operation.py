@@ -1,11 +1,15 @@
 """One step of a circuit: a gate, the qubits it acts on, its controls and its angles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from circuits import _checks
 from circuits.gates import (
+    FIXED_INVERSES,
     U3,
+    Array,
     Channel,
     Fixed,
     Gate,
@@ -103,3 +107,39 @@ class Operation:
                 raise ValueError(f"Operation `{self.name}` has the unfilled slot {angle}. Call Circuit.bind first.")
             values.append(float(angle))
         return gate_matrix(gate, tuple(values), len(self.controls))
+
+    def with_angles(self, angles: tuple[Any, ...]) -> "Operation":
+        """The same operation at these angles; amplitudes from slots become constants.
+
+        Raises:
+            ValueError: amplitudes whose norm is not 1.
+        """
+        gate = self.gate
+        if not isinstance(gate, StatePreparation) or gate.amplitudes is not None:
+            return replace(self, angles=angles)
+        values = np.array(angles)
+        if gate.is_complex:
+            values = values[: len(values) // 2] + 1j * values[len(values) // 2 :]
+        values = _checks.as_amplitudes(values, gate.n_qubits)
+        return replace(self, gate=StatePreparation(gate.n_qubits, Array.of(values)), angles=())
+
+    def inverse(self) -> "Operation":
+        """The inverse of a unitary gate of at most one angle; a slot keeps its sign, so its rotation turns round.
+
+        Raises:
+            ValueError: it is not unitary, or a P or U3 with a slot.
+        """
+        gate = self.gate
+        if isinstance(gate, Fixed):
+            return replace(self, gate=Fixed(FIXED_INVERSES.get(gate.name, gate.name)))
+        if isinstance(gate, Unitary):
+            return replace(self, gate=replace(gate, matrix=Array.of(gate.matrix.values.conj().T)))
+        angle = self.angles[0] if self.angles else None
+        if isinstance(gate, (PauliRotation, Phase)) and isinstance(angle, float):
+            return replace(self, angles=(-angle,))
+        if isinstance(gate, PauliRotation):
+            return replace(self, gate=replace(gate, factor=-gate.factor))
+        raise ValueError(
+            f"Circuit.inverse must find only unitary gates, and no slot on P or U3, but found {self.name} with "
+            f"angles {self.angles}. Bind the circuit first, or use rotations."
+        )

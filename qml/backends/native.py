@@ -33,6 +33,14 @@ class Native:
         readout_error: the probabilities, in [0, 1], that a qubit in 0 reads 1 and that a qubit in 1 reads 0, applied to
             every qubit that is read; None for perfect read-out.
 
+    Raises:
+        ValueError: data or weights of a wrong shape, with NaN, or amplitudes whose norm is not 1; a register that does
+            not fit into memory (with the bytes it needs); a post-selection that cannot succeed; gradients of circuits
+            that are not unitary with the adjoint method.
+        TypeError: data and weights that are not tensors of one floating dtype.
+
+    Inside torch.func transforms values cannot be looked at: there NaN passes through, and norms are not checked.
+
     Example:
         >>> import torch
         >>> from circuits import Circuit, Z, data, weight

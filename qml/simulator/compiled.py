@@ -90,6 +90,7 @@ class Compiled:
         rounds: what happens to those sites first, one by one.
         steps: in order; their references point into the program's groups, then into `data_tables`.
         data_tables: coefficients of the data steps, one table for each number of frequencies, then the phases' angles.
+        device: where all tables are.
     """
 
     plan: Plan
