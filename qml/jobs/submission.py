@@ -1,0 +1,59 @@
+"""What is sent to a device and what comes back, in plain bytes and arrays that outlive any process.
+
+No SDK is imported here: a circuit is the bytes in which its SDK serialises it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+PauliSum = tuple[tuple[str, float], ...]
+"""Weighted Pauli labels over all qubits of the serialised circuit, each in the order of its SDK."""
+
+JSONValue = str | int | float | bool | None | list["JSONValue"] | dict[str, "JSONValue"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pub:
+    """One circuit, broadcast over many rows of parameter values.
+
+    Args:
+        circuit: the serialised circuit, already in the gates and on the qubits of the device.
+        values: one row a run, float64, shape (rows, parameters).
+        observables: what an estimator measures; empty for a sampler.
+        shots: runs for every row (and, for an estimator, every observable); None where the result is exact.
+    """
+
+    circuit: bytes
+    values: np.ndarray
+    observables: tuple[PauliSum, ...] = ()
+    shots: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PubResult:
+    """What came back for one `Pub`.
+
+    Args:
+        arrays: for an estimator "evs" and "stds", shape (rows, observables), float64; for a sampler one array of bits
+            for each classical register by its name, shape (rows, shots, bits), uint8, bit k of the register at place k.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """Everything that one call of a primitive needs, and that is written down before it is sent.
+
+    Args:
+        kind: which primitive runs it.
+        pubs: at least one.
+        options: of the primitive (mitigation, dynamical decoupling, twirling), as JSON.
+    """
+
+    kind: Literal["estimator", "sampler"]
+    pubs: tuple[Pub, ...]
+    options: Mapping[str, JSONValue] = field(default_factory=dict)
