@@ -24,12 +24,16 @@ class Pub:
         values: one row a run, float64, shape (rows, parameters).
         observables: what an estimator measures; empty for a sampler.
         shots: runs for every row (and, for an estimator, every observable); None where the result is exact.
+        key: what is computed, before any compilation: a hash of the circuit in our own terms and of the observables,
+            the same in every process. Compiled bytes are not (parameters have random names, layouts follow the day's
+            calibration), and a run that is taken up again is recognised by the key. Empty: by the bytes.
     """
 
     circuit: bytes
     values: np.ndarray
     observables: tuple[PauliSum, ...] = ()
     shots: int | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +43,11 @@ class PubResult:
     Args:
         arrays: for an estimator "evs" and "stds", shape (rows, observables), float64; for a sampler one array of bits
             for each classical register by its name, shape (rows, shots, bits), uint8, bit k of the register at place k.
+        metadata: what the service says about the run (mitigation that was applied, noise factors), as JSON.
     """
 
     arrays: Mapping[str, np.ndarray]
+    metadata: Mapping[str, JSONValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,39 @@
+"""Running without records."""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qml.jobs.errors import JobError
+from qml.jobs.service import Service
+from qml.jobs.submission import PubResult, Submission
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 10.0  # seconds between two looks at a job
+
+
+@dataclass(frozen=True)
+class DirectRunner:
+    """Sends a submission as one job and waits for it: for simulators. Nothing is written, nothing is tried again.
+
+    Args:
+        service: where jobs go.
+        sleep: waits for so many seconds.
+
+    Raises:
+        JobError: whatever the service raises, or a job that was cancelled.
+    """
+
+    service: Service
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self, submission: Submission) -> list[PubResult]:
+        """The results, one for each pub, in order."""
+        job_id = self.service.submit(submission, (f"qml-{uuid.uuid4().hex}",))
+        pause = FIRST_PAUSE
+        while (status := self.service.status(job_id)) in ("queued", "running"):
+            self.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        if status == "cancelled":
+            raise JobError(f"Job {job_id} on {self.service.name} was cancelled. Run it again.")
+        return self.service.result(job_id)

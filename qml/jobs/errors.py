@@ -1,0 +1,25 @@
+"""What can go wrong with a job. A service says by the class of its error what may be done next."""
+
+
+class JobError(RuntimeError):
+    """Something about a job, its service or its records; the parent of all errors here."""
+
+
+class ServiceUnavailable(JobError):
+    """Transient: no reply, a time-out, too many requests. The same call may be made again."""
+
+
+class SubmissionTooLarge(JobError):
+    """The service refuses the size. Two halves may be sent instead."""
+
+
+class JobNotFound(JobError):
+    """The service knows no job of this id."""
+
+
+class JobFailed(JobError):
+    """The job ended without results, or its results are no longer handed out; the message says why."""
+
+
+class StoreError(JobError):
+    """The file of records cannot be read or written."""
