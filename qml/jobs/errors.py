@@ -21,5 +21,9 @@ class JobFailed(JobError):
     """The job ended without results, or its results are no longer handed out; the message says why."""
 
 
+class JobPending(JobError):
+    """Results are not there yet, and nobody was asked to wait for them."""
+
+
 class StoreError(JobError):
     """The file of records cannot be read or written."""

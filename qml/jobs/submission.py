@@ -35,6 +35,16 @@ class Pub:
     shots: int | None = None
     key: str = ""
 
+    def __post_init__(self) -> None:
+        values = self.values
+        if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.ndim != 2 or not len(values):
+            found = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
+            raise ValueError(f"Argument `values` must be float64 of shape (rows >= 1, parameters), but is {found}.")
+        if not np.isfinite(values).all():
+            raise ValueError("Argument `values` must be finite, but holds NaN or infinity.")
+        if self.shots is not None and self.shots < 1:
+            raise ValueError(f"Argument `shots` must be at least 1 or None, but is {self.shots}.")
+
 
 @dataclass(frozen=True, eq=False)
 class PubResult:
@@ -63,3 +73,7 @@ class Submission:
     kind: Literal["estimator", "sampler"]
     pubs: tuple[Pub, ...]
     options: Mapping[str, JSONValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.pubs:
+            raise ValueError("Argument `pubs` must hold at least one, but is empty.")

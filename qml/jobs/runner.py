@@ -1,0 +1,302 @@
+"""Submissions that survive the process that sends them."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+
+from qml.jobs import codec, split
+from qml.jobs.errors import JobError, JobFailed, JobNotFound, JobPending, StoreError, SubmissionTooLarge
+from qml.jobs.owner import describe, new_owner
+from qml.jobs.retry import TRANSIENT, Retry
+from qml.jobs.service import Service
+from qml.jobs.split import Limits
+from qml.jobs.store import OPEN, Chunk, Store, Stored
+from qml.jobs.submission import PubResult, Submission
+
+LEASE = 900.0  # seconds that a silent owner on another machine is waited for; on this machine its process is looked up
+REASONS_SHOWN = 3
+
+
+class DurableRunner:
+    """Runs the submissions of one run, each written down before it is sent, and its results kept for good.
+
+    The k-th call of `run` is the k-th submission of the run, whichever process makes it. What is stored is replayed,
+    what was sent is waited for, and only what is missing is sent. So a run that was interrupted anywhere is taken up by
+    making the same calls again. A job whose id was lost is found by its tag; no job is sent twice.
+
+    Args:
+        service: where jobs go.
+        store: the records; the run is one of them (`Store.add_run`).
+        run_id: the run.
+        send: whether missing chunks are sent; False only fetches.
+        wait: whether to wait for results; False raises `JobPending` where some are missing.
+        limits: the size of one job.
+        retry: pauses and attempts.
+        watch: is called with the chunks of the submission whenever something may have changed.
+
+    Raises:
+        JobPending: results are missing, and `wait` or `send` is False.
+        JobFailed: some chunks failed or were cancelled; the results of all others are stored.
+        ServiceUnavailable: no answer after all attempts; the run can be resumed.
+        StoreError: records that cannot be read or written.
+        ValueError: a submission that differs from the stored one of this number.
+
+    Example:
+        >>> from qml.jobs import DurableRunner, Store
+        >>> store = Store("runs/jobs.sqlite")  # doctest: +SKIP
+        >>> store.add_run("first", now=time.time(), backend=backend.name)  # doctest: +SKIP
+        >>> durable = backend.with_runner(DurableRunner(backend.service, store, "first"))  # doctest: +SKIP
+        >>> layer.to_backend(durable)(inputs)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        store: Store,
+        run_id: str,
+        *,
+        send: bool = True,
+        wait: bool = True,
+        limits: Limits | None = None,
+        retry: Retry | None = None,
+        watch: Callable[[Sequence[Chunk]], None] | None = None,
+    ) -> None:
+        self.service, self.store, self.run_id = service, store, run_id
+        self.send, self.wait = send, wait
+        self.limits, self.retry = limits or Limits(), retry or Retry()
+        self._watch = watch or (lambda chunks: None)
+        self._tags = (run_id, *store.run(run_id).tags)
+        self._owner = new_owner()
+        self._next = 0
+        self._lock = threading.Lock()
+
+    def run(self, submission: Submission) -> list[PubResult]:
+        """The results, one for each pub, in order."""
+        with self._lock:
+            sequence, self._next = self._next, self._next + 1
+            stored = self._open(sequence, submission)
+            if any(chunk.state in OPEN for chunk in self.store.chunks(self.run_id, sequence)):
+                with self._claimed():
+                    self._finish(sequence, stored)
+            return self._gather(sequence, stored)
+
+    def _open(self, sequence: int, submission: Submission) -> Submission:
+        """The submission as it is on the disk: written now, or by an earlier process."""
+        new = Stored(codec.fingerprint(submission), codec.pack_submission(submission))
+        known = self.store.has_submission(self.run_id, sequence)
+        if not known and not self.send:
+            raise JobPending(f"Submission {sequence} of run {self.run_id} is not sent yet. Use `qml jobs resume`.")
+        plan = [] if known else split.plan(submission, self.limits)
+        old = self.store.open_submission(self.run_id, sequence, new, plan, now=self._now())
+        if old is None:
+            return submission
+        stored = codec.unpack_submission(old.payload)
+        if old.fingerprint != new.fingerprint or not codec.same_values(stored, submission):
+            raise ValueError(
+                f"Submission {sequence} of run {self.run_id} must be the one that was written, but circuits, values or "
+                "options differ. Nothing was sent. Start a new run for another model, data or options."
+            )
+        return stored
+
+    def _finish(self, sequence: int, submission: Submission) -> None:
+        """Send what is missing and collect, until nothing is open or nothing more may be done now."""
+        pauses = self.retry.pauses(self.retry.poll)
+        unknown: dict[str, JobNotFound] = {}
+        while True:
+            self._send_missing(sequence, submission)
+            for chunk in self._chunks(sequence, "sent"):
+                try:
+                    self._look(chunk, submission)
+                except JobNotFound as error:
+                    unknown[chunk.tag] = error
+            chunks = self.store.chunks(self.run_id, sequence)
+            self._watch(chunks)
+            left = [chunk for chunk in chunks if chunk.state in OPEN and chunk.tag not in unknown]
+            if not self.send:
+                left = [chunk for chunk in left if chunk.state == "sent"]
+            if not left and unknown:
+                raise next(iter(unknown.values()))
+            if not left or not self.wait:
+                return
+            self.retry.sleep(next(pauses))
+            self._renew()
+
+    def _send_missing(self, sequence: int, submission: Submission) -> None:
+        while missing := self._chunks(sequence, "planned", "sending"):
+            for chunk in missing:
+                if chunk.state == "sending" and self._adopt(chunk):
+                    continue
+                if not self.send:
+                    return
+                self._send(chunk, split.take(submission, chunk.parts))
+                self._watch(self.store.chunks(self.run_id, sequence))
+
+    def _send(self, chunk: Chunk, part: Submission) -> None:
+        """One chunk, from planned to sent, however many replies are lost on the way."""
+        pauses = self.retry.pauses()
+        for attempt in range(1, self.retry.attempts + 1):
+            self._renew()
+            if not self.store.begin_sending(chunk.tag, self._owner, now=self._now()):
+                self.store.set_ended(chunk.tag, "cancelled", "before it was sent", now=self._now())
+                return
+            try:
+                job_id = self.service.submit(part, (chunk.tag, *self._tags))
+            except SubmissionTooLarge as error:
+                self._halve(chunk, error)
+                return
+            except TRANSIENT as error:
+                if attempt == self.retry.attempts:
+                    raise self.retry.give_up(error) from error
+                self.retry.sleep(next(pauses))
+                chunk = self.store.chunk(chunk.tag)
+                if chunk.state == "sending" and self._adopt(chunk):
+                    return
+            except JobError as error:
+                self.store.set_ended(chunk.tag, "failed", f"{self.service.name} refused it: {error}", now=self._now())
+                return
+            else:
+                self._keep(chunk, job_id)
+                return
+
+    def _adopt(self, chunk: Chunk) -> bool:
+        """Look for the job of a chunk whose reply was lost; wait until it would have turned up."""
+        found = self.retry.call(self.service.find, chunk.tag)
+        rest = (chunk.sent or 0.0) + self.retry.settle - self._now()
+        if not found and self.service.keeps_jobs and rest > 0:
+            self.retry.sleep(min(rest, self.retry.settle))
+            found = self.retry.call(self.service.find, chunk.tag)
+        if not found:
+            return False
+        ranks = {"done": 0, "running": 1, "queued": 2, "failed": 3, "cancelled": 4}
+        best, *others = sorted(found, key=lambda job_id: ranks[self.retry.call(self.service.status, job_id)])
+        for job_id in others:
+            self.retry.call(self.service.cancel, job_id)
+        self._keep(chunk, best)
+        return True
+
+    def _keep(self, chunk: Chunk, job_id: str) -> None:
+        """Write down the id; a job whose chunk was cancelled, or has another job by now, is stopped."""
+        kept = self.store.set_sent(chunk.tag, job_id, now=self._now())
+        if not kept and self.store.chunk(chunk.tag).job_id != job_id:
+            self.retry.call(self.service.cancel, job_id)
+
+    def _halve(self, chunk: Chunk, error: SubmissionTooLarge) -> None:
+        halves = split.halve(chunk.parts)
+        if halves is None:
+            reason = f"{self.service.name} refuses the size of a single row: {error}"
+            self.store.set_ended(chunk.tag, "failed", reason, now=self._now())
+            return
+        self.store.replace(self.store.chunk(chunk.tag), halves, f"too large: {error}", now=self._now())
+
+    def _look(self, chunk: Chunk, submission: Submission) -> None:
+        """Ask for one job, and keep its results if it has ended."""
+        job_id = chunk.job_id or ""
+        # A service whose jobs die with its process may give their ids to other jobs, but never their tags.
+        if not self.service.keeps_jobs and job_id not in self.retry.call(self.service.find, chunk.tag):
+            self.store.plan_again(chunk.tag, now=self._now())
+            return
+        try:
+            status = self.retry.call(self.service.status, job_id)
+        except JobNotFound as error:
+            raise JobNotFound(
+                f"Job {job_id} is unknown to {self.service.name} ({error}). Check the account; if the job was "
+                f"deleted, `qml jobs cancel` and `qml jobs resume --again` send it once more, at its price."
+            ) from error
+        if status == "cancelled":
+            self.store.set_ended(chunk.tag, "cancelled", f"job {job_id} was cancelled", now=self._now())
+        elif status in ("done", "failed"):
+            self._fetch(chunk, job_id, split.take(submission, chunk.parts))
+
+    def _fetch(self, chunk: Chunk, job_id: str, part: Submission) -> None:
+        self.store.require_space(split.result_bytes(part))
+        try:
+            results = self.retry.call(self.service.result, job_id)
+            split.require_fit(part, results)
+        except JobFailed as error:
+            self.store.set_ended(chunk.tag, "failed", f"job {job_id}: {error}", now=self._now())
+        else:
+            self._store(chunk.tag, codec.pack_results(results))
+
+    def _store(self, tag: str, results: bytes) -> None:
+        """Write results, patiently: the service may not hand them out again."""
+        for pause in islice(self.retry.pauses(), self.retry.attempts - 1):
+            try:
+                self.store.set_done(tag, results, now=self._now())
+            except StoreError:
+                self.retry.sleep(pause)
+            else:
+                return
+        self.store.set_done(tag, results, now=self._now())
+
+    def _gather(self, sequence: int, submission: Submission) -> list[PubResult]:
+        chunks = self.store.chunks(self.run_id, sequence)
+        bad = [chunk for chunk in chunks if chunk.state in ("failed", "cancelled")]
+        n_done = sum(chunk.state == "done" for chunk in chunks)
+        where = f"{n_done} of {len(chunks)} jobs of submission {sequence} of run {self.run_id} have results"
+        if len(bad) + n_done < len(chunks):
+            raise JobPending(f"Only {where} so far. Use `qml jobs resume` to wait for the others.")
+        if bad:
+            reasons = "; ".join(f"{chunk.state}: {chunk.reason}" for chunk in bad[:REASONS_SHOWN])
+            raise JobFailed(
+                f"Only {where}, which are kept ({reasons}). `qml jobs resume --again` sends the others once more."
+            )
+        pieces = [(chunk.parts, codec.unpack_results(self.store.results(chunk.tag))) for chunk in chunks]
+        return split.assemble(submission, pieces)
+
+    def _chunks(self, sequence: int, *states: str) -> list[Chunk]:
+        chunks = self.store.chunks(self.run_id, sequence)
+        return [chunk for chunk in chunks if not states or chunk.state in states]
+
+    def _now(self) -> float:
+        return self.retry.clock()
+
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
+        """Be the only one who works on this run; wait while another process does."""
+        pauses = self.retry.pauses()
+        while (holder := self._claim()) is not None:
+            if not self.wait:
+                raise JobPending(f"Run {self.run_id} is being worked on by {describe(holder)}.")
+            self.retry.sleep(next(pauses))
+        try:
+            yield
+        finally:
+            self.store.release(self.run_id, self._owner)
+
+    def _claim(self) -> str | None:
+        return self.store.claim(self.run_id, self._owner, now=self._now(), lease=LEASE)
+
+    def _renew(self) -> None:
+        if (holder := self._claim()) is not None:
+            raise JobError(f"Run {self.run_id} was taken over by {describe(holder)}. Results will be in the store.")
+
+
+def cancel_run(service: Service, store: Store, run_id: str, *, retry: Retry | None = None) -> None:
+    """Stop all of a run's jobs that have not ended; results that are ready can still be fetched.
+
+    Raises:
+        ServiceUnavailable: no answer after all attempts; may be called again.
+    """
+    retry = retry or Retry()
+    store.cancel_run(run_id, now=retry.clock())
+    for chunk in store.chunks(run_id):
+        if chunk.state == "sending":
+            for job_id in retry.call(service.find, chunk.tag):
+                store.set_sent(chunk.tag, job_id, now=retry.clock())
+    for chunk in store.chunks(run_id):
+        if chunk.state == "sending":
+            store.set_ended(chunk.tag, "cancelled", "before its job was known", now=retry.clock())
+        elif chunk.state == "sent":
+            _cancel_job(service, store, chunk, retry)
+
+
+def _cancel_job(service: Service, store: Store, chunk: Chunk, retry: Retry) -> None:
+    job_id = chunk.job_id or ""
+    try:
+        retry.call(service.cancel, job_id)
+        status = retry.call(service.status, job_id)
+    except JobNotFound:
+        status = "cancelled"
+    if status == "cancelled":
+        store.set_ended(chunk.tag, "cancelled", f"job {job_id} was cancelled", now=retry.clock())

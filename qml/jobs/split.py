@@ -1,0 +1,164 @@
+"""Cutting a submission into chunks that a service takes, and putting their results together again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from qml.jobs.errors import JobFailed
+from qml.jobs.submission import Pub, PubResult, Submission
+
+
+class Part(NamedTuple):
+    """Rows `start` to `stop` of pub number `pub`."""
+
+    pub: int
+    start: int
+    stop: int
+
+
+Parts = tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much goes into one job. A service that refuses the size all the same gets two halves.
+
+    Args:
+        payload: bytes of circuits and parameter values.
+        executions: runs of circuits, all shots counted.
+    """
+
+    payload: int = 20_000_000
+    executions: int = 10_000_000
+
+
+def plan(submission: Submission, limits: Limits) -> list[Parts]:
+    """Chunks within the limits, as few as a walk through the pubs in their order gives.
+
+    Raises:
+        ValueError: a single row that is already over a limit.
+    """
+    chunks: list[list[Part]] = [[]]
+    payload, executions = limits.payload, limits.executions
+    for number, pub in enumerate(submission.pubs):
+        per_row = executions_of_row(pub, submission.kind)
+        fixed, row_bytes = fixed_bytes(pub), max(1, pub.values[:1].nbytes)
+        if per_row > limits.executions or fixed + row_bytes > limits.payload:
+            raise ValueError(
+                f"One row of a circuit must fit into a job of {limits.executions} executions and {limits.payload} "
+                f"bytes, but pub {number} needs {per_row} and {fixed + row_bytes}. Lower shots or raise limits."
+            )
+        start, n_rows = 0, len(pub.values)
+        while start < n_rows:
+            room = min(executions // per_row, (payload - fixed) // row_bytes, n_rows - start)
+            if room < 1:
+                chunks.append([])
+                payload, executions = limits.payload, limits.executions
+                continue
+            chunks[-1].append(Part(number, start, start + room))
+            payload, executions = payload - fixed - room * row_bytes, executions - room * per_row
+            start += room
+    return [tuple(chunk) for chunk in chunks]
+
+
+def take(submission: Submission, parts: Parts) -> Submission:
+    """The submission of some rows only."""
+    pubs = tuple(
+        replace(submission.pubs[part.pub], values=submission.pubs[part.pub].values[part.start : part.stop])
+        for part in parts
+    )
+    return replace(submission, pubs=pubs)
+
+
+def halve(parts: Parts) -> tuple[Parts, Parts] | None:
+    """Two chunks of half the rows each; None for a single row."""
+    n_rows = sum(part.stop - part.start for part in parts)
+    if n_rows < 2:
+        return None
+    first, second, left = [], [], n_rows // 2
+    for part in parts:
+        cut = min(part.stop, part.start + left)
+        left -= cut - part.start
+        if cut > part.start:
+            first.append(Part(part.pub, part.start, cut))
+        if part.stop > cut:
+            second.append(Part(part.pub, cut, part.stop))
+    return tuple(first), tuple(second)
+
+
+def assemble(submission: Submission, chunks: Sequence[tuple[Parts, Sequence[PubResult]]]) -> list[PubResult]:
+    """The results for whole pubs from those of chunks in any order."""
+    pieces: dict[int, list[tuple[int, PubResult]]] = {number: [] for number in range(len(submission.pubs))}
+    for parts, results in chunks:
+        for part, result in zip(parts, results, strict=True):
+            pieces[part.pub].append((part.start, result))
+    ordered = ([piece for _, piece in sorted(found, key=lambda pair: pair[0])] for found in pieces.values())
+    return [_join(found) for found in ordered]
+
+
+def require_fit(submission: Submission, results: Sequence[PubResult]) -> None:
+    """Refuse results that cannot be those of the submission.
+
+    Raises:
+        JobFailed: another number of pubs, of rows, of observables or of shots.
+    """
+    if len(results) != len(submission.pubs):
+        raise JobFailed(f"The service must answer {len(submission.pubs)} pubs, but it answered {len(results)}.")
+    for number, (pub, result) in enumerate(zip(submission.pubs, results, strict=True)):
+        second = len(pub.observables) if submission.kind == "estimator" else pub.shots
+        shapes = {name: np.shape(array) for name, array in result.arrays.items()}
+        if not shapes or (submission.kind == "estimator" and "evs" not in shapes):
+            raise JobFailed(f"The service must answer pub {number} with values, but it answered {sorted(shapes)}.")
+        for name, shape in shapes.items():
+            if shape[:2] != (len(pub.values), second):
+                raise JobFailed(
+                    f"The answer to pub {number} must have shape ({len(pub.values)}, {second}, ...), but `{name}` has "
+                    f"shape {shape}."
+                )
+
+
+def result_bytes(submission: Submission) -> int:
+    """An upper bound of the bytes that come back; a register of bits is taken to be as long as 64."""
+    sizes = (
+        len(pub.values) * (16 * len(pub.observables) if submission.kind == "estimator" else 64 * (pub.shots or 1))
+        for pub in submission.pubs
+    )
+    return sum(sizes)
+
+
+def executions_of_row(pub: Pub, kind: str) -> int:
+    """Runs of the circuit for one row: shots times the sets of strings that are measured together."""
+    settings = max(1, n_settings(pub)) if kind == "estimator" else 1
+    return (pub.shots or 1) * settings
+
+
+def n_settings(pub: Pub) -> int:
+    """How many measurement settings read all Pauli strings, put together greedily where they agree on each qubit."""
+    settings: list[dict[int, str]] = []
+    labels = {label for terms in pub.observables for label, _ in terms}
+    for label in sorted(labels):
+        letters = {place: letter for place, letter in enumerate(label) if letter != "I"}
+        for setting in settings:
+            if all(setting.get(place, letter) == letter for place, letter in letters.items()):
+                setting.update(letters)
+                break
+        else:
+            if letters:
+                settings.append(letters)
+    return len(settings)
+
+
+def fixed_bytes(pub: Pub) -> int:
+    """Bytes of a pub without its values."""
+    return len(pub.circuit) + sum(len(label) + 8 for terms in pub.observables for label, _ in terms)
+
+
+def _join(results: Sequence[PubResult]) -> PubResult:
+    if len(results) == 1:
+        return results[0]
+    names = results[0].arrays
+    arrays = {name: np.concatenate([result.arrays[name] for result in results]) for name in names}
+    same = all(result.metadata == results[0].metadata for result in results)
+    return PubResult(arrays, results[0].metadata if same else {"chunks": [dict(result.metadata) for result in results]})
