@@ -16,6 +16,7 @@ from qml.jobs import (
     JobNotFound,
     JobPending,
     Limits,
+    LocalService,
     Pub,
     PubResult,
     Retry,
@@ -376,6 +377,38 @@ def test_direct_runs_leave_no_records_and_wait() -> None:
     cloud = Cloud(looks=10**6)
     with pytest.raises(JobError, match="Job job-0 on stand-in was cancelled"):
         DirectRunner(cloud, sleep=lambda seconds: cloud.cancel("job-0")).run(SUBMISSION)
+
+
+def test_a_local_simulator_is_a_service_whose_results_are_kept(store: Store) -> None:
+    runs = []
+
+    def run(submission: Submission) -> list[PubResult]:
+        runs.append(submission)
+        return answers(submission)
+
+    local = LocalService("local", run, Cloud().circuit_cost)
+    assert isinstance(local, Service)
+    limits = Limits(executions=250)
+    for service in (local, LocalService("local", run, Cloud().circuit_cost)):
+        assert_right(DurableRunner(service, store, "run", limits=limits).run(SUBMISSION))
+    assert len(runs) == 3
+    assert local.circuit_cost(b"circuit").depth == 7
+    with pytest.raises(JobNotFound, match="local has no job x in this process"):
+        local.cancel("x")
+
+
+def test_a_local_run_that_was_killed_is_run_again(store: Store) -> None:
+    def interrupted(submission: Submission) -> list[PubResult]:
+        if submission.pubs[0].values[0, 0] == 4.0:
+            raise KeyboardInterrupt
+        return answers(submission)
+
+    for run in (interrupted, interrupted):
+        local = LocalService("local", run, Cloud().circuit_cost)
+        with pytest.raises(KeyboardInterrupt):
+            DurableRunner(local, store, "run", limits=Limits(executions=250)).run(SUBMISSION)
+    local = LocalService("local", answers, Cloud().circuit_cost)
+    assert_right(DurableRunner(local, store, "run").run(SUBMISSION))
 
 
 def test_chunks_keep_to_both_limits_and_cover_every_row_once() -> None:

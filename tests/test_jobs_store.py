@@ -82,11 +82,14 @@ def test_fingerprints_tell_submissions_apart(change: dict) -> None:
 
 def test_a_key_stands_for_the_compiled_bytes() -> None:
     first, second = (
-        Submission("estimator", (Pub(compiled, np.ones((1, 1)), (((label, 1.0),),), key="same"),))
+        Submission("estimator", (Pub(compiled, np.ones((1, 1)), (((label, 1.0),),), key="same"),), {"qubits": [label]})
         for compiled, label in ((b"layout 1", "ZI"), (b"layout 2", "IZ"))
     )
     assert codec.fingerprint(first) == codec.fingerprint(second)
     assert codec.same_values(first, second)
+    unnamed = Submission("estimator", (Pub(b"", np.ones((1, 1))),), {"qubits": [1]})
+    other = Submission("estimator", (Pub(b"", np.ones((1, 1))),), {"qubits": [2]})
+    assert codec.fingerprint(unnamed) != codec.fingerprint(other)
     moved = Submission("estimator", (Pub(b"layout 1", np.ones((1, 1)) + 1e-4, ((("ZI", 1.0),),), key="same"),))
     assert not codec.same_values(first, moved)
 

@@ -92,8 +92,13 @@ def unpack(blob: bytes) -> tuple[dict[str, np.ndarray], Any]:
 
 
 def fingerprint(submission: Submission) -> str:
-    """A hash of everything but the values: kind, options, and of each pub its key, shots and rows."""
-    lines: list[Any] = [submission.kind, dict(submission.options)]
+    """A hash of everything but the values: kind, options, and of each pub its key, shots and rows.
+
+    The option `qubits`, the device's qubits that a compiled circuit is on, counts only where the compiled bytes do.
+    """
+    placed = all(pub.key for pub in submission.pubs)
+    options = {name: value for name, value in submission.options.items() if not (placed and name == "qubits")}
+    lines: list[Any] = [submission.kind, options]
     for pub in submission.pubs:
         what = pub.key or [hashlib.sha256(pub.circuit).hexdigest(), pub.observables]
         lines.append([what, pub.shots, pub.values.shape])

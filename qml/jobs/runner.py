@@ -102,14 +102,9 @@ class DurableRunner:
     def _finish(self, sequence: int, submission: Submission) -> None:
         """Send what is missing and collect, until nothing is open or nothing more may be done now."""
         pauses = self.retry.pauses(self.retry.poll)
-        unknown: dict[str, JobNotFound] = {}
         while True:
             self._send_missing(sequence, submission)
-            for chunk in self._chunks(sequence, "sent"):
-                try:
-                    self._look(chunk, submission)
-                except JobNotFound as error:
-                    unknown[chunk.tag] = error
+            unknown = self._look_at_sent(sequence, submission)
             chunks = self.store.chunks(self.run_id, sequence)
             self._watch(chunks)
             left = [chunk for chunk in chunks if chunk.state in OPEN and chunk.tag not in unknown]
@@ -122,6 +117,16 @@ class DurableRunner:
             self.retry.sleep(next(pauses))
             self._renew()
 
+    def _look_at_sent(self, sequence: int, submission: Submission) -> dict[str, JobNotFound]:
+        """Ask for all jobs that were sent; the errors of those that the service does not know, by their tags."""
+        unknown: dict[str, JobNotFound] = {}
+        for chunk in self._chunks(sequence, "sent"):
+            try:
+                self._look(chunk, submission)
+            except JobNotFound as error:
+                unknown[chunk.tag] = error
+        return unknown
+
     def _send_missing(self, sequence: int, submission: Submission) -> None:
         while missing := self._chunks(sequence, "planned", "sending"):
             for chunk in missing:
@@ -130,6 +135,8 @@ class DurableRunner:
                 if not self.send:
                     return
                 self._send(chunk, split.take(submission, chunk.parts))
+                if not self.service.keeps_jobs:  # its results are safe only when they are written
+                    self._look_at_sent(sequence, submission)
                 self._watch(self.store.chunks(self.run_id, sequence))
 
     def _send(self, chunk: Chunk, part: Submission) -> None:

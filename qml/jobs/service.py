@@ -83,7 +83,10 @@ class Runner(Protocol):
 
 @runtime_checkable
 class SubmittingBackend(Protocol):
-    """A backend whose circuits become submissions: what `qml submit` and `qml estimate` ask of it."""
+    """A backend whose circuits become submissions: what `qml submit` and `qml estimate` ask of it.
+
+    A simulator in this process makes its service with `qml.jobs.LocalService`.
+    """
 
     @property
     def service(self) -> Service:
