@@ -4,12 +4,12 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from qml import files
 from qml.compare.task import Outcome, Record
 
 RESULTS = "results.jsonl"
@@ -58,19 +58,7 @@ def append_record(folder: Path, record: Record, settings: Mapping[str, Any]) -> 
 
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` so that a crash leaves the old file or the new one, never half of either."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
-    ) as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            Path(file.name).chmod(0o644)
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    files.write_atomically(path, text.encode())
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Quantum layers as torch modules."""
 
+from qml.nn.checkpoint import load_layer as load_layer
+from qml.nn.checkpoint import save_layer as save_layer
 from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
 from qml.nn.losses import hinge_loss as hinge_loss
 from qml.nn.losses import logistic_loss as logistic_loss

@@ -1,0 +1,187 @@
+"""Layers in files: weights as safetensors, constructor arguments as JSON in its header; never pickle."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from circuits import Circuit, Observable, from_openqasm, to_openqasm
+from qml.backends import Backend
+from qml.files import write_atomically
+from qml.nn.qnn import QNNClassifier
+
+FORMAT = 1
+HEADER = "qml"
+SUFFIX = ".safetensors"
+LONGEST_HEADER = 100_000_000  # bytes, safetensors' own limit
+
+JSON = Any
+
+
+class _Entry(NamedTuple):
+    layer: type[nn.Module]
+    arguments: Callable[[Any], dict[str, Any]]
+
+
+def _attributes(*names: str) -> Callable[[Any], dict[str, Any]]:
+    """Constructor arguments that the layer keeps under their own names."""
+    return lambda layer: {name: getattr(layer, name) for name in names}
+
+
+def _qnn_arguments(layer: QNNClassifier) -> dict[str, Any]:
+    own = {"circuit": layer.circuit} if layer.pattern is None else {"pattern": layer.pattern}
+    read = {"observable": layer.observables[0]} if layer.n_classes == 2 else {}
+    return {"n_inputs": layer.n_inputs, "n_classes": layer.n_classes, **own, **read}
+
+
+LAYERS = {
+    "QNNClassifier": _Entry(QNNClassifier, _qnn_arguments),
+}
+"""Layers that can be saved, with the constructor arguments that make them again, device and dtype left out."""
+
+
+def save_layer(layer: nn.Module, path: Path | str) -> None:
+    """Write a layer: its class, its constructor arguments and its weights, not its backend.
+
+    Circuits are written as OpenQASM 3 and observables as weighted strings. The file is whole or not there.
+
+    Args:
+        layer: one of `LAYERS`.
+        path: a `.safetensors` file, replaced if it is there.
+
+    Raises:
+        TypeError: another layer.
+        ValueError: another suffix, weights that are not finite, a circuit that OpenQASM cannot say.
+
+    Example:
+        >>> import tempfile
+        >>> import torch
+        >>> from qml.nn import QNNClassifier, load_layer, save_layer
+        >>> layer, inputs = QNNClassifier(4, "zx"), torch.rand(3, 4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_layer(layer, folder + "/model.safetensors")
+        ...     again = load_layer(folder + "/model.safetensors")
+        >>> torch.equal(again(inputs), layer(inputs))
+        True
+    """
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise ValueError(f"Argument `path` must end in {SUFFIX}, but is {target}.")
+    write_atomically(target, dump_layer(layer))
+
+
+def load_layer(path: Path | str, *, backend: Backend | str = "native") -> nn.Module:
+    """The layer of `save_layer`, on the CPU and on the given backend.
+
+    Raises:
+        ValueError: a file that is corrupt, that another program or a newer version wrote, or whose weights do not fit.
+        FileNotFoundError: no such file.
+    """
+    return parse_layer(Path(path).read_bytes(), backend=backend, name=str(path))
+
+
+def dump_layer(layer: nn.Module) -> bytes:
+    """The bytes of `save_layer`."""
+    from safetensors.torch import save
+
+    name = type(layer).__name__
+    if name not in LAYERS or type(layer) is not LAYERS[name].layer:
+        raise TypeError(f"Argument `layer` must be one of {', '.join(LAYERS)}, but is {name}.")
+    state = {key: value.detach().cpu().contiguous() for key, value in layer.state_dict().items()}
+    for key, value in state.items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"Weights must be finite to be saved, but `{key}` holds NaN or infinity.")
+    arguments = {key: _encode(value) for key, value in LAYERS[name].arguments(layer).items()}
+    header = json.dumps({"format": FORMAT, "layer": name, "arguments": arguments}, sort_keys=True)
+    return save(state, {HEADER: header})
+
+
+def parse_layer(content: bytes, *, backend: Backend | str = "native", name: str = "the checkpoint") -> nn.Module:
+    """The layer of `dump_layer`; `name` stands for the bytes in errors."""
+    header = _header(content, name)
+    if header.get("format") != FORMAT:
+        raise ValueError(
+            f"{name} has format {header.get('format')!r}, but this program reads {FORMAT}. Update qml-circuits."
+        )
+    if header.get("layer") not in LAYERS:
+        raise ValueError(f"{name} must hold one of {', '.join(LAYERS)}, but holds {header.get('layer')!r}. Update?")
+    state = _weights(content, name)
+    kind = LAYERS[header["layer"]].layer
+    try:
+        arguments = {key: _decode(value) for key, value in header["arguments"].items()}
+        layer = kind(**arguments, backend=backend, dtype=_dtype(state))
+        layer.load_state_dict(state)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())  # torch writes several lines
+        raise ValueError(f"{name} cannot be made into a {kind.__name__} again: {reason}") from error
+    return layer
+
+
+def checkpoint_hash(content: bytes) -> str:
+    """What runs remember a checkpoint by: the SHA-256 of its bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _header(content: bytes, name: str) -> Mapping[str, Any]:
+    """Our part of the header of a safetensors file."""
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > min(LONGEST_HEADER, len(content) - 8):
+        raise ValueError(f"{name} is corrupt, or no safetensors file. Save the layer again with qml.nn.save_layer.")
+    try:
+        found = json.loads(content[8 : 8 + length])
+        text = found.get("__metadata__", {}).get(HEADER)
+        header = None if text is None else json.loads(text)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{name} is corrupt, or no safetensors file. Save it again with qml.nn.save_layer.") from error
+    if not isinstance(header, dict):
+        raise ValueError(f"{name} is no checkpoint of a layer of this package. Save the layer with qml.nn.save_layer.")
+    return header
+
+
+def _weights(content: bytes, name: str) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        state = load(content)
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{name} is corrupt ({error}). Save the layer again with qml.nn.save_layer.") from error
+    for key, value in state.items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{name} must hold finite weights, but `{key}` holds NaN or infinity.")
+    return state
+
+
+def _dtype(state: Mapping[str, Tensor]) -> torch.dtype | None:
+    return next((value.dtype for value in state.values() if value.is_floating_point()), None)
+
+
+def _encode(value: Any) -> JSON:
+    """A constructor argument as JSON."""
+    if isinstance(value, Circuit):
+        return {"openqasm": to_openqasm(value)}
+    if isinstance(value, Observable):
+        return {
+            "observable": [[weight, [[letter, qubit] for qubit, letter in factors]] for weight, factors in value.terms]
+        }
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise TypeError(f"Constructor arguments must be numbers, strings, circuits or observables, but one is {value!r}.")
+
+
+def _decode(value: JSON) -> Any:
+    """The constructor argument of `_encode`; sequences are tuples."""
+    if isinstance(value, list):
+        return tuple(_decode(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "openqasm" in value:
+        return from_openqasm(value["openqasm"])
+    terms = [(weight, tuple((qubit, letter) for letter, qubit in factors)) for weight, factors in value["observable"]]
+    return Observable(tuple(terms))

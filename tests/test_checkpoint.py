@@ -1,0 +1,146 @@
+"""Layers in files: they compute the same when they come back, and nothing else is taken for one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+from torch import nn
+
+import qml.files
+from circuits import Circuit, X, Y, Z, data, weight
+from qml.nn import QNNClassifier, load_layer, save_layer
+from qml.nn.checkpoint import LAYERS, checkpoint_hash, dump_layer, parse_layer
+
+
+def own_circuit() -> Circuit:
+    circuit = Circuit(3).prepare([0.6, 0.8j], [2]).h(0).ry(data(1), 1).rx(data(0), 0).cx(2, 0)
+    return circuit.exp_pauli(weight(1), "YZ", (2, 1)).ry(weight(0), 2, controls=[0])
+
+
+EXAMPLES: dict[str, Callable[[], nn.Module]] = {
+    "pattern": lambda: QNNClassifier(3, "zxy"),
+    "default": lambda: QNNClassifier(2),
+    "float64": lambda: QNNClassifier(2, "x", dtype=torch.float64),
+    "classes": lambda: QNNClassifier(2, "zx", n_classes=5),
+    "circuit": lambda: QNNClassifier(
+        2, circuit=own_circuit(), observable=0.1 * (Z(0) @ Y(2)) - 1 / 3 * X(1) + 2.0, dtype=torch.float64
+    ),
+    "circuit and classes": lambda: QNNClassifier(2, circuit=own_circuit(), n_classes=4, dtype=torch.float64),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_layer_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
+    layer = EXAMPLES[name]()
+    path = tmp_path / "modèle 模型.safetensors"
+    save_layer(layer, path)
+    again = load_layer(path)
+    dtype = layer.weights.dtype
+    inputs = torch.rand(4, layer.n_inputs, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    assert type(again) is type(layer)
+    assert torch.equal(again.weights, layer.weights)
+    assert again.observables == layer.observables
+    # Prepared amplitudes come back as gates: other float operations. Patterns come back exactly.
+    torch.testing.assert_close(again(inputs), layer(inputs), rtol=0, atol=1e-12 if "circuit" in name else 0)
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]
+    assert dump_layer(again) == dump_layer(layer)
+
+
+def test_every_layer_that_can_be_saved_has_an_example() -> None:
+    assert {type(make()).__name__ for make in EXAMPLES.values()} == set(LAYERS)
+
+
+def test_the_hash_tells_weights_apart() -> None:
+    layer = QNNClassifier(2)
+    first = checkpoint_hash(dump_layer(layer))
+    assert first == checkpoint_hash(dump_layer(layer))
+    with torch.no_grad():
+        layer.weights[0] += 1e-3
+    assert checkpoint_hash(dump_layer(layer)) != first
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    torch.save(QNNClassifier(2), path)
+    with pytest.raises(ValueError, match=r"model.safetensors is corrupt, or no safetensors file"):
+        load_layer(path)
+
+
+def good() -> bytes:
+    return dump_layer(QNNClassifier(2, "x"))
+
+
+def with_header(**changes: object) -> bytes:
+    header = {"format": 1, "layer": "QNNClassifier", "arguments": {"n_inputs": 2, "n_classes": 2, "pattern": "x"}}
+    return save({"weights": torch.zeros(2)}, {"qml": json.dumps(header | changes)})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is corrupt, or no safetensors file"),
+        (b"PK\x03\x04 something else", "is corrupt, or no safetensors file"),
+        (b"\xff" * 100, "is corrupt, or no safetensors file"),
+        (b"\x02\x00\x00\x00\x00\x00\x00\x00[]", "is corrupt, or no safetensors file"),
+        (good()[:-3], "is corrupt"),
+        (good()[:40], "is corrupt"),
+        (save({"weights": torch.zeros(2)}), "is no checkpoint of a layer of this package"),
+        (save({"weights": torch.zeros(2)}, {"qml": "[1]"}), "is no checkpoint of a layer"),
+        (save({"weights": torch.zeros(2)}, {"qml": "{"}), "is corrupt, or no safetensors file"),
+        (with_header(format=2), "has format 2, but this program reads 1. Update"),
+        (with_header(layer="QLSTM"), "must hold one of .*QNNClassifier.*, but holds 'QLSTM'"),
+        (with_header(arguments={"n_inputs": 3, "n_classes": 2, "pattern": "x"}), "cannot be made .*size mismatch"),
+        (with_header(arguments={"n_inputs": 2, "colour": "red"}), "cannot be made .*colour"),
+        (with_header(arguments={"n_inputs": 2, "circuit": {"openqasm": "boo"}}), "cannot be made into a QNNClassifier"),
+        (with_header(arguments={"n_inputs": 2, "observable": {"x": 1}}), "cannot be made into a QNNClassifier"),
+        (with_header(arguments=None), "cannot be made into a QNNClassifier"),
+    ],
+)
+def test_what_is_no_layer_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load_layer(path)
+
+
+def test_weights_that_are_not_finite_are_refused_both_ways() -> None:
+    layer = QNNClassifier(2, "x")
+    with torch.no_grad():
+        layer.weights[0] = torch.nan
+    with pytest.raises(ValueError, match="must be finite to be saved, but `weights` holds NaN"):
+        dump_layer(layer)
+    header = json.dumps({"format": 1, "layer": "QNNClassifier", "arguments": {"n_inputs": 2, "pattern": "x"}})
+    with pytest.raises(ValueError, match="the checkpoint must hold finite weights"):
+        parse_layer(save({"weights": torch.full((2,), torch.inf)}, {"qml": header}))
+
+
+def test_other_modules_and_suffixes_are_refused(tmp_path: Path) -> None:
+    class Mine(QNNClassifier):
+        pass
+
+    for module in (nn.Linear(2, 2), nn.Sequential(QNNClassifier(2)), Mine(2)):
+        with pytest.raises(TypeError, match=r"`layer` must be one of QNNClassifier.*, but is"):
+            save_layer(module, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"`path` must end in .safetensors, but is model.pt"):
+        save_layer(QNNClassifier(2), "model.pt")
+    with pytest.raises(FileNotFoundError):
+        load_layer(tmp_path / "missing.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_write_that_is_interrupted_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.safetensors"
+    save_layer(QNNClassifier(2), path)
+    before = path.read_bytes()
+
+    def interrupted(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(qml.files.os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_layer(QNNClassifier(3), path)
+    assert path.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]
