@@ -124,7 +124,7 @@ class Cloud:
 
     def circuit_cost(self, circuit: bytes) -> CircuitCost:
         """See `Service.circuit_cost`."""
-        return CircuitCost(n_qubits=2, depth=len(circuit), two_qubit_gates=1, seconds=0.001)
+        return CircuitCost(n_qubits=2, depth=len(circuit), two_qubit_gates=1, seconds=0.001, registers=(("meas", 1),))
 
     def forget(self) -> None:
         """Lose all jobs, as a simulator does whose process ends."""

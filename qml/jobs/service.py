@@ -11,19 +11,22 @@ JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 
 @dataclass(frozen=True)
 class CircuitCost:
-    """What one execution of a compiled circuit needs.
+    """What one execution of a compiled circuit needs, and what it gives.
 
     Args:
         n_qubits: qubits that it acts on.
         depth: longest path of operations.
         two_qubit_gates: operations on two qubits or more.
-        seconds: time of one execution on the device, its repetition delay included; None where no device is behind it.
+        seconds: time of one execution on the device, its repetition delay included; 0.0 for a simulator that stands for
+            no device; None where it is not known.
+        registers: name and number of bits of each classical register.
     """
 
     n_qubits: int
     depth: int
     two_qubit_gates: int
     seconds: float | None = None
+    registers: tuple[tuple[str, int], ...] = ()
 
 
 @runtime_checkable
