@@ -73,7 +73,7 @@ COLUMNS = {
 
 def header() -> str:
     """The line above the rows."""
-    return f"{'case':<8}{'peer':<16}" + "".join(f"{title:>{width}}" for title, width in COLUMNS.items())
+    return f"{'case':<17}{'peer':<16}" + "".join(f"{title:>{width}}" for title, width in COLUMNS.items())
 
 
 def line(row: Row) -> str:
@@ -88,7 +88,7 @@ def line(row: Row) -> str:
         _percent(row.bandwidth_fraction),
     )
     widths = zip(cells, COLUMNS.values(), strict=True)
-    return f"{row.case:<8}{row.peer or '-':<16}" + "".join(f"{cell:>{width}}" for cell, width in widths)
+    return f"{row.case:<17}{row.peer or '-':<16}" + "".join(f"{cell:>{width}}" for cell, width in widths)
 
 
 def summary(bench: Bench, rows: Sequence[Row]) -> list[str]:

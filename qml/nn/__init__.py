@@ -6,4 +6,10 @@ from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
 from qml.nn.losses import hinge_loss as hinge_loss
 from qml.nn.losses import logistic_loss as logistic_loss
 from qml.nn.losses import superposition_loss as superposition_loss
+from qml.nn.losses import word_loss as word_loss
 from qml.nn.qnn import QNNClassifier as QNNClassifier
+from qml.nn.qrnn import QRNN as QRNN
+from qml.nn.qrnn import QRNNSamples as QRNNSamples
+from qml.nn.qrnn_cell import CellStep as CellStep
+from qml.nn.qrnn_cell import QRNNCell as QRNNCell
+from qml.nn.quantum_neuron import QuantumNeuron as QuantumNeuron

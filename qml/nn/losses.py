@@ -1,7 +1,9 @@
-"""Losses of binary classifiers whose prediction lies in [-1, 1] and whose labels are -1 and +1."""
+"""Losses of binary classifiers whose prediction lies in [-1, 1] with labels -1 and +1, and of predicted words."""
+
+import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from qml.nn._checks import in_transform
@@ -42,6 +44,31 @@ def superposition_loss(positive: Float[Tensor, ""], negative: Float[Tensor, ""])
         negative: the same for -1; see `QNNClassifier.expectation_of_states`.
     """
     return 1.0 - (positive - negative) / 2.0
+
+
+def word_loss(probabilities: Float[Tensor, "*batch words"], targets: Integer[Tensor, "*batch"]) -> Float[Tensor, ""]:
+    """Cross-entropy of probability vectors taken as logits, less its lowest value; 0 where every target is certain.
+
+    The loss of recurrent quantum networks (Bausch, arXiv:2006.14619): logits in [0, 1] keep the gradient bounded where
+    a target's probability is small. The lowest value for n words is ln(n - 1 + e) - 1.
+
+    Args:
+        probabilities: rows that add up to 1.
+        targets: the right words, 0 to n - 1; negative ones do not count.
+
+    Raises:
+        ValueError: targets of another shape, or beyond n - 1.
+    """
+    n_words = probabilities.shape[-1]
+    if targets.shape != probabilities.shape[:-1]:
+        raise ValueError(
+            f"Argument `targets` must have shape {tuple(probabilities.shape[:-1])}, but has {tuple(targets.shape)}."
+        )
+    if not in_transform() and targets.numel() and int(targets.max()) >= n_words:
+        raise ValueError(f"Argument `targets` must be words below {n_words}, but holds {int(targets.max())}.")
+    counted = torch.where(targets < 0, -1, targets.long()).reshape(-1)
+    loss = torch.nn.functional.cross_entropy(probabilities.reshape(-1, n_words), counted, ignore_index=-1)
+    return loss - (math.log(n_words - 1 + math.e) - 1.0)
 
 
 def _check(prediction: Tensor, labels: Tensor) -> None:

@@ -1,0 +1,298 @@
+"""The recurrent quantum neural network along sequences."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils.checkpoint import checkpoint
+
+from qml.backends.native import full_precision
+from qml.nn import _checks
+from qml.nn._qrnn_neurons import NeuronScan
+from qml.nn._qrnn_scan import Advance, MapScan, map_advance, neuron_advance, scan_plain
+from qml.nn._qrnn_tables import Tables, maps_pay, word_maps
+from qml.nn._words import Steps
+from qml.nn.qrnn_cell import QRNNCell, draw_outcomes, normalised, outcome_probabilities, require_possible
+
+
+class QRNNSamples(NamedTuple):
+    """Measured words, the probabilities they were drawn from, and the last states."""
+
+    words: Tensor | PackedSequence
+    probabilities: Tensor | PackedSequence
+    state: Tensor
+
+
+class QRNN(nn.Module):
+    """Recurrent quantum neural network: a `QRNNCell` along sequences of words.
+
+    With `targets` every step's outcome is post-selected on the target, as in training; without, outcomes are measured,
+    that is drawn from their probabilities. The map between two measurements is linear and the same for every step and
+    sample: it is built once a call as one real matrix an input word, or the neurons are applied one by one, whichever
+    costs less. Memory grows linearly with the number of steps.
+
+    Args:
+        input_size: bits of a word, in and out.
+        hidden_size: workspace qubits.
+        n_stages: stages of rotations and neurons.
+        order: order of every neuron.
+        degree: degree of every neuron.
+        amplification: rounds of amplitude amplification of every neuron.
+        bias: whether the neurons' constant angles are trained.
+        batch_first: whether the batch dimension comes before time.
+        recompute: keep only the states of about sqrt(time) steps for the backward pass, and compute the rest again.
+        device: of the angles.
+        dtype: of the angles, float32 or float64.
+        generator: for the initial angles; none is seeded globally.
+
+    Shape:
+        inputs, targets: integer words (time, batch), (batch, time) with `batch_first`, or (time,) for one sequence; or
+        bits, bool or floating, with a last dimension of input_size; or a `PackedSequence` of either. Probabilities:
+        the same with a last dimension of 2**input_size. State: (batch, 2**hidden_size), or (2**hidden_size,) for one
+        sequence, real and of norm 1.
+
+    Attributes:
+        cell: the `QRNNCell` with all parameters.
+
+    Raises:
+        ValueError: words out of range, no steps, a state of another shape or norm, a target of probability zero.
+        TypeError: words and targets of which one is packed.
+
+    Reference:
+        Bausch, "Recurrent quantum neural networks", arXiv:2006.14619.
+
+    Example:
+        >>> import torch
+        >>> from qml.nn import QRNN
+        >>> words = torch.tensor([[0, 1, 2, 3, 0, 1]])
+        >>> probabilities, state = QRNN(2, 4, batch_first=True)(words[:, :-1], targets=words[:, 1:])
+        >>> probabilities.shape, state.shape
+        (torch.Size([1, 5, 4]), torch.Size([1, 16]))
+    """
+
+    def __init__(  # noqa: PLR0913 - the sizes of a recurrent layer, and torch's device, dtype and generator
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        n_stages: int = 1,
+        order: int = 2,
+        degree: int = 2,
+        amplification: int = 0,
+        bias: bool = True,
+        batch_first: bool = False,
+        recompute: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.batch_first, self.recompute = batch_first, recompute
+        self.cell = QRNNCell(
+            input_size,
+            hidden_size,
+            n_stages=n_stages,
+            order=order,
+            degree=degree,
+            amplification=amplification,
+            bias=bias,
+            device=device,
+            dtype=dtype,
+            generator=generator,
+        )
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw all angles anew."""
+        self.cell.reset_parameters(generator)
+
+    def forward(
+        self,
+        inputs: Tensor | PackedSequence,
+        state: Tensor | None = None,
+        *,
+        targets: Tensor | PackedSequence | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor | PackedSequence, Tensor]:
+        """Probabilities of each step's outcome, and the last states.
+
+        Args:
+            inputs: words or bits that are read.
+            state: states to start from; None for |0...0>.
+            targets: outcomes to post-select, -1 where one is to be drawn; None to draw all.
+            generator: for the draws.
+        """
+        return self.sample(inputs, state, targets=targets, generator=generator)[1:]
+
+    def sample(
+        self,
+        inputs: Tensor | PackedSequence,
+        state: Tensor | None = None,
+        *,
+        targets: Tensor | PackedSequence | None = None,
+        generator: torch.Generator | None = None,
+    ) -> QRNNSamples:
+        """As `forward`, with the outcomes: the targets, and words that were drawn where they are not known."""
+        steps, start, known = self._read(inputs, state, targets)
+        with full_precision(start):
+            tables = self.cell.tables()
+            if targets is None or not (_checks.in_transform() or bool((known >= 0).all())):
+                with torch.no_grad():
+                    known = self._draw(tables, start, steps, known, generator)
+            shares, last = self._run(tables, start, steps, known)
+            probabilities = shares / shares.sum(1, keepdim=True)
+            require_possible(probabilities, known, steps.sizes)
+        return QRNNSamples(steps.restore(known), steps.restore(probabilities), self._written(normalised(last), steps))
+
+    def success_probability(
+        self,
+        inputs: Tensor | PackedSequence,
+        state: Tensor | None = None,
+        *,
+        targets: Tensor | PackedSequence | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor | PackedSequence:
+        """The probability of each step that all its neurons' ancillas read 0, given the steps before.
+
+        What a device that repeats until success pays for; arguments as in `forward`, one number a word.
+        """
+        steps, start, known = self._read(inputs, state, targets)
+        with torch.no_grad(), full_precision(start):
+            tables = self.cell.tables()
+            if bool((known < 0).any()):
+                known = self._draw(tables, start, steps, known, generator)
+            shares, _ = self._run(tables, start, steps, known)
+            return steps.restore(torch.exp(shares.sum(1).log() + 2.0 * tables.log_scale))
+
+    def generate(
+        self,
+        prompt: Tensor,
+        n_steps: int,
+        state: Tensor | None = None,
+        *,
+        greedy: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Go on with sequences: each measured word is the next input.
+
+        Args:
+            prompt: words or bits as `inputs`, at least one; each is post-selected as the outcome of the one before.
+            n_steps: words to measure, at least 1.
+            state: states to start from; None for |0...0>.
+            greedy: take the most probable word instead of drawing.
+            generator: for the draws.
+
+        Returns:
+            The new words, (time, batch), (batch, time) or (time,) as the prompt.
+        """
+        _checks.require_at_least(n_steps, "n_steps", 1)
+        steps, states, _ = self._read(prompt, state, None)
+        if steps.packed is not None:
+            raise TypeError("Argument `prompt` must be a tensor, but is a packed sequence. Generate by length.")
+        words = steps.words.view(len(steps.sizes), -1)
+        made: list[Tensor] = []
+        with torch.no_grad(), full_precision(states):
+            tables = self.cell.tables()
+            advance = neuron_advance(tables.cosine, tables.sine, tables.rotations)
+            for step in range(len(words) + n_steps - 1):
+                read = words[step] if step < len(words) else made[-1]
+                middle = advance(states, read)
+                probabilities = outcome_probabilities(middle, tables)
+                known = words[step + 1] if step + 1 < len(words) else torch.full_like(read, -1)
+                if greedy:
+                    known = torch.where(known < 0, probabilities.argmax(1), known)
+                outcomes = draw_outcomes(probabilities, known, generator)
+                require_possible(probabilities, outcomes, (len(outcomes),))
+                if step + 1 >= len(words):
+                    made.append(outcomes)
+                states = normalised(middle * tables.readout[outcomes])
+        result = replace(steps, sizes=(steps.batch,) * n_steps).restore(torch.cat(made))
+        return result if isinstance(result, Tensor) else result.data
+
+    def extra_repr(self) -> str:
+        """What `repr` shows beside the cell."""
+        return f"batch_first={self.batch_first}, recompute={self.recompute}"
+
+    def _read(
+        self, inputs: Tensor | PackedSequence, state: Tensor | None, targets: Tensor | PackedSequence | None
+    ) -> tuple[Steps, Tensor, Tensor]:
+        """Steps, first states in their order, and outcomes, -1 where none is given."""
+        n_bits = self.cell.input_size
+        steps = Steps.of(inputs, n_bits, "inputs", batch_first=self.batch_first)
+        if state is not None and not steps.is_batched:
+            state = state[None]
+        start = steps.into_order(self.cell.start(state, steps.batch))
+        known = torch.full_like(steps.words, -1) if targets is None else steps.alike(targets, n_bits, "targets")
+        return steps, start, known
+
+    def _written(self, last: Tensor, steps: Steps) -> Tensor:
+        return steps.out_of_order(last) if steps.is_batched else last[0]
+
+    def _draw(
+        self, tables: Tables, start: Tensor, steps: Steps, known: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """The outcomes, drawn step by step where they are not known."""
+        if steps.batch == 0:
+            return known
+        advance = self._advance(tables, steps)[0]
+        states, outcomes = start, []
+        for words, wanted in zip(steps.words.split(steps.sizes), known.split(steps.sizes), strict=True):
+            middle = advance(states[: len(words)], words)
+            outcomes.append(draw_outcomes(outcome_probabilities(middle, tables), wanted, generator))
+            states = normalised(middle * tables.readout[outcomes[-1]])
+        return torch.cat(outcomes)
+
+    def _advance(self, tables: Tables, steps: Steps) -> tuple[Advance, tuple[Tensor, ...]]:
+        """A step by the cheaper way, and the tensors it is made of."""
+        cell = self.cell
+        sizes = {"n_words": cell.n_words, "n_lanes": cell.hidden_size, "n_stages": cell.n_stages}
+        if maps_pay(**sizes, batch=steps.batch, n_steps=len(steps.sizes)):
+            maps = word_maps(tables)
+            return map_advance(maps), (maps,)
+        parts = (tables.cosine, tables.sine, tables.rotations)
+        return neuron_advance(*parts), parts
+
+    def _run(self, tables: Tables, start: Tensor, steps: Steps, outcomes: Tensor) -> tuple[Tensor, Tensor]:
+        """|G[word] u|^2 for every step and word, (sum of sizes, words), and the last states."""
+        if steps.batch == 0:  # zero gradients, as every torch layer gives them
+            return start.new_zeros(0, self.cell.n_words) + 0.0 * (tables.readout.sum() + tables.cosine.sum()), start
+        advance, parts = self._advance(tables, steps)
+        squares = (tables.readout * tables.readout).T
+        plain = _checks.in_transform()
+        scan = MapScan if len(parts) == 1 else NeuronScan
+
+        def run(states: Tensor, words: Tensor, wanted: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
+            if plain:
+                middle, last = scan_plain(advance, tables.readout, states, words, wanted, sizes)
+            else:
+                middle, last = scan.apply(*parts, tables.readout, states, words, wanted, sizes)
+            return (middle * middle) @ squares, last
+
+        if plain or not (self.recompute and torch.is_grad_enabled()):
+            return run(start, steps.words, outcomes, steps.sizes)
+        return _in_chunks(run, start, steps, outcomes)
+
+
+def _in_chunks(run: object, start: Tensor, steps: Steps, outcomes: Tensor) -> tuple[Tensor, Tensor]:
+    """`run` over pieces of about sqrt(time) steps, each recomputed in the backward pass."""
+    length = max(1, math.isqrt(len(steps.sizes)))
+    shares, states, first = [], start, 0
+    for place in range(0, len(steps.sizes), length):
+        sizes = steps.sizes[place : place + length]
+        rows = slice(first, first + sum(sizes))
+        first += sum(sizes)
+        part, ahead = checkpoint(  # pyright: ignore[reportGeneralTypeIssues]
+            run,
+            states[: sizes[0]],
+            steps.words[rows],
+            outcomes[rows],
+            sizes,
+            use_reentrant=False,
+            preserve_rng_state=False,
+        )
+        shares.append(part)
+        states = ahead if len(ahead) == len(states) else torch.cat([ahead, states[len(ahead) :]])
+    return torch.cat(shares), states

@@ -1,0 +1,272 @@
+"""One step of the recurrent quantum neural network."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qml.backends.native import full_precision
+from qml.nn import _checks
+from qml.nn._qrnn_scan import neuron_advance
+from qml.nn._qrnn_tables import Tables, make_tables
+from qml.nn._words import as_words
+from qml.nn.quantum_neuron import BIAS_SPREAD, WEIGHT_SPREAD, monomial_table, require_neuron
+
+MAX_QUBITS = 24
+NORM_TOLERANCE = 1e-3  # of a given state: float32 states drift in their last digits, anything else is a mistake
+
+
+class CellStep(NamedTuple):
+    """What a step yields: outcome probabilities (batch, 2**input_size), outcomes (batch,), states (batch, 2**W)."""
+
+    probabilities: Tensor
+    words: Tensor
+    state: Tensor
+
+
+class QRNNCell(nn.Module):
+    """Recurrent cell of quantum neurons on I = input_size in/out qubits and W = hidden_size workspace qubits.
+
+    A step writes the input word on the in/out qubits; applies a quantum neuron onto each workspace qubit and then, a
+    stage, an RY and a neuron onto each; takes the word off again; applies a neuron onto each in/out qubit; and measures
+    those. The state of the workspace is a real vector: all gates are real, and every neuron is post-selected.
+
+    Args:
+        input_size: bits I of an input and an output word, at least 1.
+        hidden_size: workspace qubits W, at least 1.
+        n_stages: stages of rotations and neurons, at least 0.
+        order: order of every neuron, at least 1.
+        degree: degree of every neuron, from 1 to W + I - 1.
+        amplification: rounds of amplitude amplification of every neuron; see `QuantumNeuron`.
+        bias: whether the neurons' constant angles are trained; without they are 0.
+        device: of the angles.
+        dtype: of the angles, float32 or float64.
+        generator: for the initial angles; none is seeded globally.
+
+    Shape:
+        inputs (batch,) integer words, the first in/out qubit the most significant bit, or (batch, I) bits that are bool
+        or floating; state (batch, 2**W) real amplitudes of norm 1.
+
+    Attributes:
+        weights: phi_S, shape (n_neurons, n_subsets), drawn from N(0, 0.01^2). Neurons: onto each workspace qubit, again
+            in each stage, then onto each in/out qubit. A neuron's sources are all other qubits, the workspace first;
+            subsets as in `QuantumNeuron`.
+        bias: theta, shape (n_neurons,), drawn from N(0, 0.1^2); None without a bias.
+        rotations: omega, shape (n_stages, W), drawn from N(0, 0.01^2).
+
+    Raises:
+        ValueError: sizes out of range, words out of range, a state of another shape or norm, an outcome of probability
+            zero.
+
+    Reference:
+        Bausch, "Recurrent quantum neural networks", arXiv:2006.14619, section 3 and figure 3. (W + W n_stages + I)
+        (1 + n_subsets) + W n_stages parameters.
+
+    Example:
+        >>> import torch
+        >>> from qml.nn import QRNNCell
+        >>> step = QRNNCell(2, 3)(torch.tensor([0, 3]))
+        >>> step.probabilities.shape, step.state.shape
+        (torch.Size([2, 4]), torch.Size([2, 8]))
+    """
+
+    weights: nn.Parameter
+    bias: nn.Parameter | None
+    rotations: nn.Parameter
+    monomials: Tensor
+
+    def __init__(  # noqa: PLR0913 - the sizes of a recurrent layer, and torch's device, dtype and generator
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        n_stages: int = 1,
+        order: int = 2,
+        degree: int = 2,
+        amplification: int = 0,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        _checks.require_at_least(input_size, "input_size", 1)
+        _checks.require_at_least(hidden_size, "hidden_size", 1)
+        _checks.require_at_least(n_stages, "n_stages", 0)
+        n_sources = input_size + hidden_size - 1
+        if n_sources >= MAX_QUBITS:
+            raise ValueError(
+                f"Arguments `input_size` and `hidden_size` must add up to at most {MAX_QUBITS}, because a state has "
+                f"2**hidden_size amplitudes, but are {input_size} and {hidden_size}."
+            )
+        require_neuron(n_sources, order, degree, amplification)
+        self.input_size, self.hidden_size, self.n_stages = input_size, hidden_size, n_stages
+        self.order, self.degree, self.amplification = order, degree, amplification
+        table = monomial_table(n_sources, degree).to(device=device, dtype=dtype or torch.get_default_dtype())
+        self.register_buffer("monomials", table, persistent=False)
+        n_neurons = hidden_size * (1 + n_stages) + input_size
+        self.weights = nn.Parameter(torch.empty(n_neurons, len(table), device=device, dtype=dtype))
+        self.register_parameter(
+            "bias", nn.Parameter(torch.empty(n_neurons, device=device, dtype=dtype)) if bias else None
+        )
+        self.rotations = nn.Parameter(torch.empty(n_stages, hidden_size, device=device, dtype=dtype))
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw all angles anew: biases, weights, rotations."""
+        with torch.no_grad():
+            if self.bias is not None:
+                self.bias.normal_(0.0, BIAS_SPREAD, generator=generator)
+            self.weights.normal_(0.0, WEIGHT_SPREAD, generator=generator)
+            self.rotations.normal_(0.0, WEIGHT_SPREAD, generator=generator)
+
+    @property
+    def n_words(self) -> int:
+        """Number of different words, 2**input_size."""
+        return 2**self.input_size
+
+    def forward(
+        self,
+        inputs: Tensor,
+        state: Float[Tensor, "batch hidden"] | None = None,
+        *,
+        targets: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> CellStep:
+        """One step.
+
+        Args:
+            inputs: words or bits, see the class.
+            state: of the workspace before; None for |0...0>.
+            targets: the outcome that each sample is post-selected on (words or bits), -1 or None to draw it.
+            generator: for the draws.
+        """
+        words = as_words(inputs, self.input_size, "inputs")
+        if words.ndim != 1:
+            raise ValueError(f"Argument `inputs` must be one word a sample, but has shape {tuple(inputs.shape)}.")
+        known = self._known(targets, words)
+        with full_precision(self.weights):
+            tables = self.tables()
+            middle = neuron_advance(tables.cosine, tables.sine, tables.rotations)(self.start(state, len(words)), words)
+            probabilities = outcome_probabilities(middle, tables)
+            outcomes = draw_outcomes(probabilities.detach(), known, generator)
+            require_possible(probabilities, outcomes, (len(words),))
+            return CellStep(probabilities, outcomes, normalised(middle * tables.readout[outcomes]))
+
+    def tables(self) -> Tables:
+        """What the neurons do at the present angles."""
+        return make_tables(
+            self.weights,
+            self.bias,
+            self.rotations,
+            self.monomials,
+            sizes=(self.input_size, self.hidden_size),
+            order=self.order,
+            amplification=self.amplification,
+        )
+
+    def start(self, state: Tensor | None, batch: int) -> Tensor:
+        """The given states, checked, or |0...0> for each sample."""
+        side = 2**self.hidden_size
+        if state is None:
+            start = self.weights.new_zeros(batch, side)
+            start[:, 0] = 1.0
+            return start
+        if state.shape != (batch, side):
+            raise ValueError(f"Argument `state` must have shape {(batch, side)}, but has shape {tuple(state.shape)}.")
+        if state.dtype != self.weights.dtype:
+            raise TypeError(f"Argument `state` must be {self.weights.dtype} as the layer is, but is {state.dtype}.")
+        if not _checks.in_transform():
+            norms = torch.linalg.vector_norm(state.detach(), dim=1)
+            if not bool(((norms - 1.0).abs() < NORM_TOLERANCE).all()):
+                raise ValueError("Argument `state` must hold vectors of norm 1, but does not. Divide by the norms.")
+        return state
+
+    def vector(self) -> Float[Tensor, " weights"]:
+        """All angles as one vector: for each neuron its bias (if any) and weights, then all rotations.
+
+        The order of the weight slots of `circuits.neuron.recurrent_circuit`.
+        """
+        angles = self.weights if self.bias is None else torch.cat([self.bias[:, None], self.weights], 1)
+        return torch.cat([angles.flatten(), self.rotations.flatten()])
+
+    def load_vector(self, values: Sequence[float] | Any) -> None:
+        """Take all angles from an array in the order of `vector`.
+
+        Raises:
+            ValueError: another number of angles, or one that is not finite.
+        """
+        vector = torch.as_tensor(values, dtype=self.weights.dtype, device=self.weights.device)
+        count = sum(parameter.numel() for parameter in self.parameters())
+        if vector.shape != (count,) or not bool(vector.isfinite().all()):
+            raise ValueError(
+                f"Argument `values` must hold {count} finite angles, but has shape {tuple(vector.shape)} or holds NaN."
+            )
+        n_bias = 0 if self.bias is None else 1
+        n_neurons, n_subsets = self.weights.shape
+        angles = vector[: n_neurons * (n_bias + n_subsets)].unflatten(0, (n_neurons, n_bias + n_subsets))
+        with torch.no_grad():
+            self.weights.copy_(angles[:, n_bias:])
+            self.rotations.copy_(vector[angles.numel() :].view_as(self.rotations))
+            if self.bias is not None:
+                self.bias.copy_(angles[:, 0])
+
+    def extra_repr(self) -> str:
+        """What `repr` shows."""
+        return (
+            f"{self.input_size}, {self.hidden_size}, n_stages={self.n_stages}, order={self.order}, "
+            f"degree={self.degree}, amplification={self.amplification}, bias={self.bias is not None}"
+        )
+
+    def _known(self, targets: Tensor | None, words: Tensor) -> Tensor:
+        if targets is None:
+            return torch.full_like(words, -1)
+        known = as_words(targets, self.input_size, "targets", unknown=True)
+        if known.shape != words.shape:
+            raise ValueError(
+                f"Argument `targets` must hold one word for each of {len(words)} samples, but has shape "
+                f"{tuple(targets.shape)}."
+            )
+        return known
+
+
+def normalised(states: Tensor) -> Tensor:
+    """The states divided by their norms, differentiably."""
+    norms = torch.linalg.vector_norm(states, dim=1, keepdim=True)
+    return states / norms.clamp_min(torch.finfo(states.dtype).tiny)
+
+
+def outcome_probabilities(middle: Tensor, tables: Tables) -> Tensor:
+    """Born probabilities of the in/out qubits, (rows, words), from the states u after the workspace's neurons."""
+    shares = (middle * middle) @ (tables.readout * tables.readout).T
+    return shares / shares.sum(1, keepdim=True)
+
+
+def draw_outcomes(probabilities: Tensor, known: Tensor, generator: torch.Generator | None) -> Tensor:
+    """The known words, and draws where they are -1."""
+    if not _checks.in_transform() and not bool((known < 0).any()):
+        return known
+    if len(known) == 0:
+        return known
+    drawn = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+    return torch.where(known < 0, drawn, known)
+
+
+def require_possible(probabilities: Tensor, outcomes: Tensor, sizes: Sequence[int]) -> None:
+    """Refuse an outcome whose probability is zero within rounding; `sizes` tell rows into steps."""
+    if _checks.in_transform():
+        return
+    chances = probabilities.detach().gather(1, outcomes[:, None]).squeeze(1)
+    least = 100 * torch.finfo(probabilities.dtype).eps ** 2  # amplitudes carry rounding of one epsilon
+    bad = torch.nonzero(~(chances >= least))
+    if len(bad):
+        row, step = int(bad[0]), 0
+        while row >= sizes[step]:
+            row, step = row - sizes[step], step + 1
+        raise ValueError(
+            f"Argument `targets` must hold words that can be measured, but at step {step} of sequence {row} word "
+            f"{int(outcomes[bad[0]])} has probability {float(chances[bad[0]]):.3g}, zero within the rounding of "
+            f"{probabilities.dtype}. Choose another word or start, other angles, or float64."
+        )
