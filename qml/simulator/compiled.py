@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
-from qml.simulator.fuse import register_table, reorder_table
+from qml.simulator.fuse import digit_groups, register_table, reorder_table
 from qml.simulator.linear import Linear
 from qml.simulator.phases import phase_frequencies
 from qml.simulator.plan import Plan, PlannedMove, PlannedStep
@@ -251,16 +251,7 @@ class _StepMaker:
         return Permutation(torch.as_tensor(table, device=self.device), torch.as_tensor(inverse, device=self.device))
 
     def _move(self, step: PlannedMove) -> Move:
-        """Runs of sites that stay neighbours move as one digit."""
-        runs: list[list[int]] = []
-        for site in step.new:
-            place = step.old.index(site)
-            if runs and runs[-1][-1] == place - 1:
-                runs[-1].append(place)
-            else:
-                runs.append([place])
-        ordered = sorted(runs)
-        return Move(tuple(self.levels ** len(run) for run in ordered), tuple(ordered.index(run) for run in runs))
+        return Move(*digit_groups(step.old, step.new, self.levels))
 
     def _controlled_rows(self, step: PlannedStep) -> Tensor:
         (linear,) = step.block.maps

@@ -18,6 +18,7 @@ PHASE_NS = 4.0  # cosine and sine of one phase
 TRANSPOSE_PASSES = 3.0  # a move of sites, in ordinary passes over the state
 CALL_NS = 4000.0  # one tensor operation
 CALLS_A_LAYER = 3.0  # batched operations that build one more layer of all blocks' matrices
+CUT_CALLS = 40.0  # more tensor operations that a second register takes
 BYTES = {True: 4, False: 8}
 
 
@@ -34,6 +35,12 @@ def blocks_cost(blocks: list[FusedBlock], layout: tuple[int, ...], *, levels: in
                 layout = new
     depth = max((_depth(block) for block in blocks if block.kind == "shared"), default=0)
     return total + CALLS_A_LAYER * CALL_NS * depth
+
+
+def gram_cost(n_own: int, n_branches: int, *, n_strings: int, batch: int) -> float:
+    """Estimated nanoseconds of the overlaps between all branches, forward (see `qml.simulator.gram`)."""
+    operations = 8.0 * 2.0 ** (n_own + 2 * n_branches) * batch * n_strings
+    return CUT_CALLS * CALL_NS + operations / TOP_RATE
 
 
 def _block_cost(block: FusedBlock, size: float, levels: int, batch: int, real: bool) -> float:

@@ -1,5 +1,6 @@
 """Expectations, probabilities and states of a circuit for a batch of data: the entry of the simulator."""
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -7,12 +8,14 @@ from torch import Tensor
 
 from circuits import Circuit, Observable
 from qml.simulator.compiled import Compiled, compile_plan, readout_for
+from qml.simulator.cut import CutPlan, find_cut
 from qml.simulator.evolve import Evolve, evolve_plain, in_functorch, run_plain
 from qml.simulator.factorised import FactorisedPlan, find_factorised
 from qml.simulator.factorised_run import factorised_expectation
+from qml.simulator.gram import gram_readout, joined_values
 from qml.simulator.memory import choose_memory, require_fits
 from qml.simulator.plan import Plan, PlanCache, Request, batch_step, make_plan
-from qml.simulator.readout import Terms
+from qml.simulator.readout import Readout, Terms
 
 Method = Literal["auto", "autograd", "adjoint"]
 
@@ -34,8 +37,23 @@ def expectation(
     factorised = _CACHE.get(circuit, ("factorised", request), lambda: find_factorised(circuit, request))
     if isinstance(factorised, FactorisedPlan):
         return factorised_expectation(factorised, data, weights)
+    cut_request = replace(request, batch=batch_step(data.shape[0]))
+    cut = _CACHE.get(circuit, ("cut", cut_request), lambda: find_cut(circuit, cut_request))
+    if isinstance(cut, CutPlan):
+        return cut_expectation(cut, data, weights, method=method)
     values, plan = _values(circuit, data, weights, terms, None, levels=levels, method=method)
     return _normalised(values, levels) if plan.has_projection else values
+
+
+def cut_expectation(cut: CutPlan, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
+    """Expectation values of a circuit in two halves; see `expectation`."""
+    grams = []
+    for side, plan in enumerate(cut.halves):
+        require_fits(plan.n_sites, 2, data.shape[0], data.dtype, data.device)
+        compiled = compile_plan(plan, dtype=data.dtype, device=data.device)
+        readout = gram_readout(cut, side, compiled)
+        grams.append(_run(compiled, readout, data, weights, method=method))
+    return joined_values(cut, *grams).expand(data.shape[0], -1).clone(memory_format=torch.contiguous_format)
 
 
 def probabilities(
@@ -100,16 +118,21 @@ def _values(
     compiled = _compiled(circuit, data, terms, levels=levels)
     plan, batch = compiled.plan, data.shape[0]
     readout = readout_for(compiled, qubits, with_norm=plan.has_projection)
-    if method == "autograd" or in_functorch() or not _has_pullback(plan):
-        values = run_plain(compiled, readout, data, weights)
-    else:
-        if method == "adjoint":
-            _require_reversible(plan, data, weights)
-        reversible = _reversible(plan)
-        memory = "adjoint only" if method == "adjoint" else choose_memory(compiled, batch, reversible=reversible)
-        values = Evolve.apply(compiled, readout, memory, data, weights)
+    values = _run(compiled, readout, data, weights, method=method)
     # memory of its own: a user may write into the answer, and rows must not share storage
     return values.mT.expand(batch, -1).clone(memory_format=torch.contiguous_format), plan
+
+
+def _run(compiled: Compiled, readout: Readout, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
+    """What a readout gives, differentiable in the way that `method` asks for."""
+    plan = compiled.plan
+    if method == "autograd" or in_functorch() or not _has_pullback(plan):
+        return run_plain(compiled, readout, data, weights)
+    if method == "adjoint":
+        _require_reversible(plan, data, weights)
+    memory = "adjoint only" if method == "adjoint" else None
+    memory = memory or choose_memory(compiled, len(data), reversible=_reversible(plan))
+    return Evolve.apply(compiled, readout, memory, data, weights)
 
 
 def _compiled(circuit: Circuit, data: Tensor, terms: Terms | None, *, levels: int) -> Compiled:

@@ -192,6 +192,22 @@ def reorder_table(old: tuple[int, ...], new: tuple[int, ...], levels: int) -> np
     return index.transpose([old.index(site) for site in new]).reshape(-1)
 
 
+def digit_groups(old: tuple[int, ...], new: tuple[int, ...], levels: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """A register as few digits: the sizes in the order `old`, and which of them stand where in the order `new`.
+
+    Runs of sites that stay neighbours are one digit.
+    """
+    runs: list[list[int]] = []
+    for site in new:
+        place = old.index(site)
+        if runs and runs[-1][-1] == place - 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    ordered = sorted(runs)
+    return tuple(levels ** len(run) for run in ordered), tuple(ordered.index(run) for run in runs)
+
+
 def gathered(layout: tuple[int, ...], sites: list[int]) -> tuple[int, ...]:
     """The layout in which `sites` are neighbours: as it is where they are, else they come to the front."""
     places = sorted(layout.index(site) for site in sites)

@@ -5,6 +5,7 @@ sample), never on angles. Planning takes milliseconds; it is pure Python and Num
 """
 
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -66,6 +67,7 @@ class Plan:
         terms: the observables after the end of the circuit was moved into them.
         expressions: all matrices that depend on weights.
         has_projection: whether the norm can differ from 1.
+        cost: estimated nanoseconds of a forward pass.
         extra_nodes: further expressions that the program evaluates.
     """
 
@@ -80,6 +82,7 @@ class Plan:
     terms: Terms | None
     expressions: Expressions
     has_projection: bool
+    cost: float = 0.0
     extra_nodes: list[int] = field(default_factory=list)
     compiled: dict = field(default_factory=dict)
 
@@ -98,7 +101,7 @@ class PlanCache:
     A circuit keeps its most recent plans only: each may hold tables of the size of the register.
     """
 
-    MAX_PLANS = 16
+    MAX_PLANS = 24
 
     def __init__(self) -> None:
         self._plans: dict[int, tuple[int, dict[object, object]]] = {}
@@ -129,37 +132,75 @@ def batch_step(batch: int) -> int:
 
 def make_plan(circuit: Circuit, request: Request) -> Plan:
     """Plan a circuit; the cheapest of all variants by the cost model."""
-    levels, n_weights = request.levels, circuit.n_weights
-    preparations, maps = linear_maps(circuit, levels)
+    preparations, maps = linear_maps(circuit, request.levels)
+    has_projection = any(operation.gate.name == "post_select" for operation in circuit.operations)
+    maps, terms = reduced_maps(maps, request, circuit.n_weights)
+    plan = plan_maps(maps, circuit.n_qubits, request, n_weights=circuit.n_weights, preparations=preparations)
+    return replace(plan, terms=terms, has_projection=has_projection)
+
+
+def reduced_maps(maps: list[Linear], request: Request, n_weights: int) -> tuple[list[Linear], Terms | None]:
+    """The maps that have to be simulated, and the observables after the end of the circuit was moved into them."""
     if request.shared_data:
         maps = [with_shared_slot(linear, n_weights) for linear in maps]
-    has_projection = any(operation.gate.name == "post_select" for operation in circuit.operations)
-    terms = request.terms
-    if terms is not None:
-        maps, terms = absorb_tail(maps, terms, levels)
-    is_real = all(linear.is_real for linear in maps) and not any(_is_complex(p) for p in preparations)
-    taken = {site for preparation in preparations for site in preparation.sites}
-    chains, rest = split_prefix(maps, taken)
-    if levels == 2 and not is_real:
-        rest = diagonalised(rest)
+    return (maps, None) if request.terms is None else absorb_tail(maps, request.terms, request.levels)
+
+
+def plan_maps(
+    maps: list[Linear],
+    n_sites: int,
+    request: Request,
+    *,
+    n_weights: int,
+    preparations: Sequence[Preparation] = (),
+) -> Plan:
+    """Plan maps on a register that starts in |0...0> or in prepared amplitudes; nothing is read yet."""
+    levels = request.levels
+    is_real = levels == 4 or _all_real(maps, preparations)
+    chains, rest, layout = _started(maps, n_sites, request, preparations, is_real=is_real)
     expressions = Expressions()
-    singles = [site for site in range(circuit.n_qubits) if site not in taken]
-    layout = tuple(singles) + tuple(site for preparation in preparations for site in preparation.sites)
-    blocks = _best_blocks(last_sites_first(rest, layout), layout, request, is_real=is_real or levels == 4)
+    blocks, cost = _best_blocks(rest, layout, request, is_real=is_real)
     steps, final_layout = _place(blocks, layout, expressions, levels)
+    taken = {site for preparation in preparations for site in preparation.sites}
+    singles = [site for site in range(n_sites) if site not in taken]
     return Plan(
         request=request,
-        n_sites=circuit.n_qubits,
+        n_sites=n_sites,
         n_weights=n_weights,
-        is_real=is_real or levels == 4,
-        preparations=preparations,
+        is_real=is_real,
+        preparations=list(preparations),
         chains=[(site, chain_nodes(expressions, site, chains.get(site, []), levels)) for site in singles],
         steps=steps,
         layout=final_layout,
-        terms=terms,
+        terms=None,
         expressions=expressions,
-        has_projection=has_projection,
+        has_projection=False,
+        cost=cost,
     )
+
+
+def cheapest_cost(maps: list[Linear], n_sites: int, request: Request) -> float:
+    """Estimated nanoseconds of one pass through the plan that `plan_maps` would make."""
+    is_real = request.levels == 4 or _all_real(maps, ())
+    _, rest, layout = _started(maps, n_sites, request, (), is_real=is_real)
+    return _best_blocks(rest, layout, request, is_real=is_real)[1]
+
+
+def _all_real(maps: list[Linear], preparations: Sequence[Preparation]) -> bool:
+    return all(linear.is_real for linear in maps) and not any(_is_complex(p) for p in preparations)
+
+
+def _started(
+    maps: list[Linear], n_sites: int, request: Request, preparations: Sequence[Preparation], *, is_real: bool
+) -> tuple[dict[int, list[Linear]], list[Linear], tuple[int, ...]]:
+    """The one-site maps at the start, what follows in the order in which it is fused, and the first layout."""
+    taken = {site for preparation in preparations for site in preparation.sites}
+    chains, rest = split_prefix(maps, taken)
+    if request.levels == 2 and not is_real:
+        rest = diagonalised(rest)
+    layout = tuple(site for site in range(n_sites) if site not in taken)
+    layout += tuple(site for preparation in preparations for site in preparation.sites)
+    return chains, last_sites_first(rest, layout), layout
 
 
 def with_shared_slot(linear: Linear, n_weights: int) -> Linear:
@@ -193,7 +234,10 @@ def chain_nodes(expressions: Expressions, site: int, maps: list[Linear], levels:
     return result
 
 
-def _best_blocks(maps: list[Linear], layout: tuple[int, ...], request: Request, *, is_real: bool) -> list[FusedBlock]:
+def _best_blocks(
+    maps: list[Linear], layout: tuple[int, ...], request: Request, *, is_real: bool
+) -> tuple[list[FusedBlock], float]:
+    """The cheapest blocks and their cost."""
     best, best_cost, n_sites = [], float("inf"), len(layout)
     limit = min(MAX_BLOCK_SITES[request.levels], max(n_sites, 1))
     for absorb in (True, False):
@@ -204,7 +248,7 @@ def _best_blocks(maps: list[Linear], layout: tuple[int, ...], request: Request, 
             cost = blocks_cost(blocks, layout, levels=request.levels, batch=request.batch, real=is_real)
             if cost < best_cost:
                 best, best_cost = blocks, cost
-    return best
+    return best, best_cost
 
 
 def _place(

@@ -6,6 +6,7 @@ the trace), by which circuits with post-selection divide.
 
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +16,19 @@ from circuits.observables import PauliFactors
 
 MAX_TABLE_ENTRIES = 2**22  # of one group of strings; larger ones are summed by Walsh transforms
 Terms = tuple[tuple[tuple[float, PauliFactors], ...], ...]  # for each observable its weighted strings
+
+
+@runtime_checkable
+class Readout(Protocol):
+    """From a state to numbers, and back from their gradient to mu of the state."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What is read, differentiable by autograd."""
+        ...
+
+    def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """The conjugate gradient with respect to the state, in `out` where that can be used."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +185,6 @@ class TransferProbabilityReadout:
         return torch.zeros_like(x).index_add(0, self.components, rows)
 
 
-Readout = StateReadout | TransferReadout | ProbabilityReadout | TransferProbabilityReadout
-
-
 def squared(x: Tensor) -> Tensor:
     """|x|^2, elementwise."""
     return torch.addcmul(x.real.square(), x.imag, x.imag) if x.is_complex() else x.square()
@@ -197,16 +208,16 @@ def state_readout(
     by_mask: dict[int, list[tuple[int, int, complex]]] = {}
     for row, strings in enumerate(rows):
         for coefficient, factors in strings:
-            mask, signs, phase = _string_bits(factors, layout)
+            mask, signs, phase = string_bits(factors, layout)
             by_mask.setdefault(mask, []).append((row, signs, coefficient * phase))
     groups = tuple(
-        StringGroup(*_runs(mask, n_sites), _table(entries, len(rows), n_sites, dtype, device))
+        StringGroup(*flip_runs(mask, n_sites), _table(entries, len(rows), n_sites, dtype, device))
         for mask, entries in by_mask.items()
     )
     return StateReadout(groups, len(rows))
 
 
-def _string_bits(factors: PauliFactors, layout: tuple[int, ...]) -> tuple[int, int, complex]:
+def string_bits(factors: PauliFactors, layout: tuple[int, ...]) -> tuple[int, int, complex]:
     """(P x)_i = phase (-1)**(i . signs) x_{i ^ mask}; Y gives -i where its bit is 0."""
     mask, signs, phase = 0, 0, 1.0 + 0.0j
     for site, letter in factors:
@@ -217,7 +228,7 @@ def _string_bits(factors: PauliFactors, layout: tuple[int, ...]) -> tuple[int, i
     return mask, signs, phase
 
 
-def _runs(mask: int, n_sites: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def flip_runs(mask: int, n_sites: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The bits of the register as runs that are flipped or not, the most significant first."""
     bits = [(mask >> (n_sites - 1 - k)) & 1 for k in range(n_sites)]
     runs = [(bit, len(list(run))) for bit, run in groupby(bits)]
@@ -232,7 +243,7 @@ def _table(
     if n_rows * 2**n_sites <= MAX_TABLE_ENTRIES:
         table = np.zeros((n_rows, 2**n_sites), dtype=float if is_real else complex)
         for row, signs, value in entries:
-            table[row] += (value.real if is_real else value) * _sign_vector(signs, n_sites)
+            table[row] += (value.real if is_real else value) * sign_vector(signs, n_sites)
         return DenseTable(torch.as_tensor(table, device=device).to(kind))
     matrix = np.zeros((n_rows, len(entries)), dtype=complex)
     for column, (row, _, value) in enumerate(entries):
@@ -241,7 +252,7 @@ def _table(
     return WalshTable(index, torch.as_tensor(np.real(matrix) if is_real else matrix, device=device).to(kind), n_sites)
 
 
-def _sign_vector(signs: int, n_sites: int) -> np.ndarray:
+def sign_vector(signs: int, n_sites: int) -> np.ndarray:
     """(-1)**(i . signs) for all i, the least significant bit first, doubling up."""
     vector = np.ones(1)
     for position in range(n_sites):

@@ -52,6 +52,8 @@ def multiply(matrix: Tensor, x: Tensor, left: int, side: int, out: Tensor | None
     """Apply a (side, side) matrix to the middle digit of a state of shape (left * side * right, batch)."""
     shape = x.shape
     real_matrix = x.is_complex() and not matrix.is_complex()
+    if real_matrix and x.numel() == left * side:  # rows of one number: as pairs of reals they would be too short
+        matrix, real_matrix = matrix.to(x.dtype), False
     if real_matrix:
         x, out = torch.view_as_real(x), None if out is None else torch.view_as_real(out)
     right = x.numel() // (left * side)
@@ -101,9 +103,7 @@ def outer_for(matrix: Tensor, mu: Tensor, x: Tensor, left: int, side: int) -> Te
     """mu of `matrix`, the conjugate of its gradient; real where the matrix is real."""
     if matrix.is_complex() or not x.is_complex():
         return outer(mu, x, left, side)
-    # Re(mu x^T) with the real and the imaginary part as one more, innermost digit; conj(x) has -imag
-    signs = torch.tensor([1.0, -1.0], dtype=matrix.dtype, device=matrix.device)
-    return outer(torch.view_as_real(mu), torch.view_as_real(x) * signs, left, side)
+    return outer(mu, x, left, side).real  # a conjugated copy of x for a real product would cost more
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,132 @@
+"""What is read from the halves of a cut circuit: overlaps between all branches, and the values made of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from circuits.observables import PauliFactors
+from qml.simulator.compiled import Compiled, plain_tensors
+from qml.simulator.cut import CutPlan
+from qml.simulator.fuse import digit_groups
+from qml.simulator.readout import flip_runs, sign_vector, string_bits
+
+
+@dataclass(frozen=True, eq=False)
+class GramString:
+    """A Pauli string on the own sites of a half, without its phase: a flip of bits, then signs.
+
+    Attributes:
+        sizes, flipped: the own sites as groups of neighbouring bits, and the groups that are reversed.
+        signs: shape (2**n_own, 1); None where all are 1.
+        parity: -1 where the matrix is antisymmetric (an odd number of Y), else 1.
+    """
+
+    sizes: tuple[int, ...]
+    flipped: tuple[int, ...]
+    signs: Tensor | None
+    parity: float
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """The string applied to states of shape (batch, 2**n_own, 2**n_branches)."""
+        if self.flipped:
+            groups = states.reshape(len(states), *self.sizes, -1)
+            states = groups.flip([1 + k for k in self.flipped]).reshape(states.shape)
+        return states if self.signs is None else states * self.signs
+
+
+@dataclass(frozen=True, eq=False)
+class GramReadout:
+    """<x_b| P |x_b'> for all pairs of branches and some strings P; shape (strings, batch, 2**m, 2**m).
+
+    Attributes:
+        sizes: the register as groups of neighbouring sites.
+        order: where the own sites and then the branches are among the groups.
+        n_own: how many of the sites are own ones.
+    """
+
+    sizes: tuple[int, ...]
+    order: tuple[int, ...]
+    n_own: int
+    strings: tuple[GramString, ...]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The overlaps."""
+        states = self._states(x)
+        return torch.stack([torch.bmm(states.mH, string(states)) for string in self.strings])
+
+    def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """The conjugate gradient with respect to the state: conj(P x (g^dagger + parity g))."""
+        states = self._states(x)
+        parts = [
+            string(torch.bmm(states, g.mH + string.parity * g)) for string, g in zip(self.strings, grad, strict=True)
+        ]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        n_runs = len(self.sizes)
+        back = total.reshape(-1, *(self.sizes[k] for k in self.order))
+        back = back.permute(*(1 + self.order.index(k) for k in range(n_runs)), 0)
+        if out is None:
+            return back.reshape(x.shape).conj_physical()
+        out.view(back.shape).copy_(back.conj())
+        return out
+
+    def _states(self, x: Tensor) -> Tensor:
+        """The register as (batch, 2**n_own, 2**n_branches)."""
+        moved = x.reshape(*self.sizes, -1).permute(len(self.sizes), *self.order)
+        return moved.reshape(moved.shape[0], 2**self.n_own, -1)
+
+
+def gram_readout(plan: CutPlan, side: int, compiled: Compiled) -> GramReadout:
+    """The readout of one half (0 left, 1 right) in the dtype of its state, made once."""
+    key = (side, compiled.dtype, compiled.device)
+    if key not in plan.compiled:
+        with plain_tensors():
+            n_own = plan.n_own[side]
+            sizes, order = digit_groups(compiled.plan.layout, tuple(range(compiled.plan.n_sites)), 2)
+            strings = tuple(_gram_string(factors, n_own, compiled) for factors in plan.strings[side])
+            plan.compiled[key] = GramReadout(sizes, order, n_own, strings)
+    return plan.compiled[key]
+
+
+def joined_values(plan: CutPlan, left: Tensor, right: Tensor) -> Tensor:
+    """Expectation values from the overlaps of both halves; (batch or 1, observables)."""
+    observables, coefficients, rows, columns = (list(part) for part in zip(*plan.terms, strict=True))
+    phases = [
+        coefficient * _phase(plan.strings[0][row]) * _phase(plan.strings[1][column])
+        for coefficient, row, column in zip(coefficients, rows, columns, strict=True)
+    ]
+    dtype = torch.promote_types(left.dtype, right.dtype)
+    scale = torch.tensor(phases, dtype=torch.complex128, device=left.device)
+    if dtype.is_complex:
+        products = _picked(left, rows).to(dtype) * _picked(right, columns).to(dtype)
+        values = (products.sum((2, 3)) * scale.to(dtype)[:, None]).real
+    else:
+        values = (_picked(left, rows) * _picked(right, columns)).sum((2, 3)) * scale.real.to(dtype)[:, None]
+    index = torch.tensor(observables, device=left.device)
+    result = values.new_zeros(plan.n_observables, values.shape[1]).index_add(0, index, values)
+    return result.mT
+
+
+def _picked(grams: Tensor, places: list[int]) -> Tensor:
+    """The overlaps at `places`, without a copy where that is all of them in order."""
+    if places == list(range(len(grams))):
+        return grams
+    return grams.index_select(0, torch.tensor(places, device=grams.device))
+
+
+def _phase(factors: PauliFactors) -> complex:
+    """What a string is more than a flip and signs: -i for every Y."""
+    return (-1j) ** sum(letter == "Y" for _, letter in factors)
+
+
+def _gram_string(factors: PauliFactors, n_own: int, compiled: Compiled) -> GramString:
+    mask, signs, _ = string_bits(factors, tuple(range(n_own)))
+    n_y = sum(letter == "Y" for _, letter in factors)
+    table = None
+    if signs:
+        vector = np.ascontiguousarray(sign_vector(signs, n_own))[:, None]
+        table = torch.as_tensor(vector, dtype=compiled.dtype.to_real(), device=compiled.device)
+    return GramString(*flip_runs(mask, n_own), table, (-1.0) ** n_y)
