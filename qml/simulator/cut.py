@@ -61,15 +61,15 @@ def find_cut(circuit: Circuit, request: Request) -> CutPlan | None:
     """The best cut, or None where simulating the register as a whole costs less or no cut is possible."""
     if circuit.n_qubits < MIN_QUBITS:
         return None
-    cut = best_cut(circuit, request)
-    if cut is None or sum(2**plan.n_sites for plan in cut.halves) >= 2**circuit.n_qubits:
+    cut = best_cut(circuit, request, largest=2.0**circuit.n_qubits)
+    if cut is None:
         return None
     maps, _ = reduced_maps(linear_maps(circuit, 2)[1], request, circuit.n_weights)
     return cut if cut_cost(cut) < cheapest_cost(maps, circuit.n_qubits, request) else None
 
 
-def best_cut(circuit: Circuit, request: Request) -> CutPlan | None:
-    """The cut with the smallest registers, at any cost; None where none is possible."""
+def best_cut(circuit: Circuit, request: Request, *, largest: float = float("inf")) -> CutPlan | None:
+    """The cut with the smallest registers, at any cost; None where none has fewer than `largest` amplitudes."""
     unfit = any(op.is_preparation or op.gate.name == "post_select" for op in circuit.operations)
     if request.levels != 2 or request.terms is None or unfit:
         return None
@@ -78,14 +78,18 @@ def best_cut(circuit: Circuit, request: Request) -> CutPlan | None:
         return None
     middles = {circuit.n_qubits // 2 + offset for offset in OFFSETS} & set(range(1, circuit.n_qubits))
     found = [_Cutter(middle, circuit.n_qubits).cut(maps) for middle in sorted(middles)]
-    possible = [halves for halves in found if halves is not None]
+    possible = [halves for halves in found if halves is not None and _amplitudes(halves) < largest]
     if not possible:
         return None
-    left, right = min(possible, key=lambda halves: sum(2**half.n_sites for half in halves))
+    left, right = min(possible, key=_amplitudes)
     plans = tuple(plan_maps(half.maps, half.n_sites, request, n_weights=circuit.n_weights) for half in (left, right))
     strings, pairs = _split_terms(terms, left.n_own)
     n_branches = left.n_sites - left.n_own
     return CutPlan(plans, (left.n_own, right.n_own), n_branches, strings, pairs, len(terms))  # pyright: ignore[reportArgumentType]
+
+
+def _amplitudes(halves: "tuple[_Half, _Half]") -> int:
+    return sum(2**half.n_sites for half in halves)
 
 
 def cut_cost(cut: CutPlan) -> float:
