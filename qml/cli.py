@@ -1,4 +1,4 @@
-"""The command line: `qml compare TASK` and `qml bench NAME`. Heavy imports are inside the commands."""
+"""The command line: `qml compare`, `qml bench`, and `qml.cli_jobs`. Heavy imports are inside the commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from qml import __version__
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-REFUSED = 2
+from qml import __version__, cli_jobs
+from qml.shell import INTERRUPTED, one_line_errors
 
 app = typer.Typer(
     name="qml",
-    help="Quantum machine learning layers, compared and timed.",
+    help="Quantum machine learning layers, compared, timed and run on hardware.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -41,7 +39,7 @@ def _options(
         bool, typer.Option("--version", help="Show the version and stop.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Quantum machine learning layers, compared and timed."""
+    """Quantum machine learning layers, compared, timed and run on hardware."""
 
 
 @app.command()
@@ -59,7 +57,7 @@ def compare(
     """
     console = Console()
     folder = out or Path("runs", "-".join(str(part) for part in (task, resolution, preset) if part is not None))
-    with _one_line_errors(), _clean_stop(folder):
+    with one_line_errors(), _clean_stop(folder):
         from qml.compare import (
             LiveProgress,
             find_task,
@@ -98,20 +96,15 @@ def bench(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the rows to this file too.")] = None,
 ) -> None:
     """Time this package beside the other libraries that are installed."""
-    with _one_line_errors():
+    with one_line_errors():
         from qml.bench import run
 
         run(name, cases=case or None, peers=peer or None, json_path=json_path)
 
 
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Show what was refused as one line, without the traceback that is only of use to us."""
-    try:
-        yield
-    except (ImportError, OSError, ValueError) as error:
-        typer.echo(f"qml: {error}", err=True)
-        raise typer.Exit(REFUSED) from error
+app.command()(cli_jobs.estimate)
+app.command()(cli_jobs.submit)
+app.add_typer(cli_jobs.jobs, name="jobs")
 
 
 @contextmanager

@@ -1,0 +1,281 @@
+"""The commands for hardware: `qml estimate`, `qml submit` and `qml jobs`. Heavy imports are inside them."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from qml.shell import FAILED, INTERRUPTED, PENDING, one_line_errors
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from qml.jobs import Chunk, Store
+
+SHOWN = 5  # predictions that are shown, of however many
+
+Model = Annotated[Path, typer.Argument(help="A layer saved by qml.nn.save_layer.")]
+Data = Annotated[Path, typer.Argument(help="Samples: .npy, .npz, .csv or .safetensors, one a row.")]
+BackendName = Annotated[str, typer.Option("--backend", help="For example aer:fake_torino, or ibm:ibm_torino.")]
+Shots = Annotated[int | None, typer.Option(min=1, help="Runs of each circuit; the backend's default if not given.")]
+MaxSeconds = Annotated[float | None, typer.Option(help="Refuse a run that needs more seconds of the device.")]
+MaxJobs = Annotated[int | None, typer.Option(help="Refuse a run that needs more jobs.")]
+StorePath = Annotated[Path | None, typer.Option("--store", help="The file of records, instead of the user's own.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Out = Annotated[Path | None, typer.Option(help="Write the predictions to this .npy or .csv file.")]
+RunName = Annotated[str, typer.Argument(help="The run's id, or enough of its beginning.")]
+
+jobs = typer.Typer(help="Runs that were submitted: list, status, fetch, cancel, resume.", no_args_is_help=True)
+
+
+def estimate(
+    model: Model,
+    data: Data,
+    backend: BackendName,
+    shots: Shots = None,
+    backward: Annotated[bool, typer.Option(help="Count the gradients of all weights as well.")] = False,
+    max_seconds: MaxSeconds = None,
+    max_jobs: MaxJobs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run costs, and send nothing.
+
+    Ends with exit code 2 where it is above the budget.
+    """
+    with one_line_errors():
+        from qml.remote import Budget, tables
+
+        budget = Budget(max_seconds, max_jobs)
+        size = _size(model.read_bytes(), data, backend, shots=shots, backward=backward)
+        _show(tables.estimate_json(size), tables.estimate_table(size), as_json=as_json)
+        budget.require(size)
+
+
+def submit(  # noqa: PLR0913, PLR0917 - the options of a command
+    model: Model,
+    data: Data,
+    backend: BackendName,
+    shots: Shots = None,
+    seed: Annotated[int | None, typer.Option(help="Of a simulator's shots.")] = None,
+    max_seconds: MaxSeconds = None,
+    max_jobs: MaxJobs = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Mark all jobs with this; may be repeated.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Send, and do not wait.")] = False,
+    store: StorePath = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a saved layer on a backend, every job written down before it is sent.
+
+    Ctrl-C, a crash or a power cut loses nothing: `qml jobs resume` goes on. Exit codes: 0 done (or sent, with
+    --detach), 1 jobs failed or no answer, 2 refused, 130 interrupted.
+    """
+    with one_line_errors():
+        from qml import remote
+
+        checkpoint = model.read_bytes()
+        budget = remote.Budget(max_seconds, max_jobs)
+        _require_output(out)
+        size = _size(checkpoint, data, backend, shots=shots, seed=seed)  # all that can be refused is refused here
+        budget.require(size)
+        options = {name: value for name, value in (("shots", shots), ("seed", seed)) if value is not None}
+        with _opened(store) as records:
+            run_id = remote.start(
+                records, checkpoint, remote.read_inputs(data), backend, options=options, tags=tuple(tag or ())
+            )
+            _go_on(records, run_id, wait=not detach, out=out, as_json=as_json)
+
+
+@jobs.command("list")
+def list_runs(store: StorePath = None, as_json: AsJson = False) -> None:
+    """All runs of this user."""
+    with one_line_errors(), _opened(store, make=False) as records:
+        from qml.remote import run_state, tables
+
+        states = [run_state(records, run) for run in records.runs()] if records else []
+        _show([tables.run_json(state) for state in states], tables.runs_table(states), as_json=as_json)
+
+
+@jobs.command()
+def status(
+    run: RunName,
+    store: StorePath = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask the records only, not the service.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The jobs of one run, and what the service says about those that have not ended."""
+    with one_line_errors(), _opened(store, make=False) as records:
+        from qml import remote
+        from qml.remote import tables
+
+        state = remote.run_state(records, remote.find_run(_known(records), run))
+        waiting = [chunk for chunk in state.chunks if chunk.state == "sent"]
+        live = {} if offline or not waiting else remote.live_states(remote.service_of(state.run), waiting)
+        _show(tables.run_json(state, live), tables.run_table(state, live), as_json=as_json)
+
+
+@jobs.command()
+def fetch(run: RunName, out: Out = None, store: StorePath = None, as_json: AsJson = False) -> None:
+    """Bring what is ready, without waiting and without sending anything.
+
+    Ends with exit code 3 where results are missing.
+    """
+    with one_line_errors(), _opened(store, make=False) as records:
+        from qml.remote import find_run
+
+        _require_output(out)
+        _go_on(records, find_run(_known(records), run).run_id, send=False, wait=False, out=out, as_json=as_json)
+
+
+@jobs.command()
+def resume(
+    run: RunName,
+    again: Annotated[bool, typer.Option("--again", help="Send failed and cancelled jobs once more, and pay.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Send what is missing, and do not wait.")] = False,
+    out: Out = None,
+    store: StorePath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run: find its jobs, wait for them, send only what never was.
+
+    Exit codes as for `qml submit`.
+    """
+    with one_line_errors(), _opened(store, make=False) as records:
+        from qml.remote import find_run
+
+        _require_output(out)
+        run_id = find_run(_known(records), run).run_id
+        _go_on(records, run_id, wait=not detach, again=again, out=out, as_json=as_json)
+
+
+@jobs.command()
+def cancel(run: RunName, store: StorePath = None, as_json: AsJson = False) -> None:
+    """Stop a run's jobs; results that are ready are kept."""
+    with one_line_errors(), _opened(store, make=False) as records:
+        from qml import remote
+        from qml.remote import tables
+
+        found = remote.find_run(_known(records), run)
+        with _job_errors(found.run_id):
+            remote.cancel(records, found)
+        state = remote.run_state(records, remote.find_run(records, found.run_id))
+        _show(tables.run_json(state), tables.run_table(state, {}), as_json=as_json)
+
+
+def _size(checkpoint: bytes, data: Path, backend: str, **options: Any) -> Any:
+    """The estimate, on a backend made for it alone."""
+    from qml import remote
+    from qml.nn.checkpoint import parse_layer
+
+    backward = options.pop("backward", False)
+    layer = parse_layer(checkpoint)
+    inputs = remote.as_tensor(remote.read_inputs(data), layer)
+    return remote.estimate(layer, inputs, remote.make_backend(backend, **options), backward=backward)
+
+
+def _go_on(records: "Store", run_id: str, *, out: Path | None, as_json: bool, wait: bool, **options: Any) -> None:
+    """Take a run up, with its progress on the error stream, and show what came out."""
+    from qml import remote
+    from qml.jobs import JobPending
+    from qml.remote import tables
+
+    with _job_errors(run_id):
+        try:
+            with _progress(run_id) as watch:
+                outputs = remote.take_up(records, run_id, wait=wait, watch=watch, **options)
+        except JobPending:
+            if options.get("send", True) and not wait:  # as asked
+                state = remote.run_state(records, remote.find_run(records, run_id))
+                _show(tables.run_json(state), f"Sent. `qml jobs resume {run_id}` waits for it.", as_json=as_json)
+                return
+            raise
+    if out is not None:
+        remote.write_outputs(out, outputs)
+    state = remote.run_state(records, remote.find_run(records, run_id))
+    _show(tables.run_json(state) | {"outputs": outputs.tolist()}, _summary(run_id, outputs, out), as_json=as_json)
+
+
+def _summary(run_id: str, outputs: "np.ndarray", out: Path | None) -> str:
+    first = ", ".join(f"{value:.4g}" for value in outputs.reshape(-1)[:SHOWN])
+    more = ", ..." if outputs.size > SHOWN else ""
+    where = f"written to {out}" if out is not None else f"`qml jobs fetch {run_id} --out FILE` writes them"
+    return f"Run {run_id} is done. Predictions of shape {outputs.shape}: {first}{more}; {where}."
+
+
+@contextmanager
+def _progress(run_id: str) -> "Iterator[Callable[[Sequence[Chunk]], None]]":
+    """A line on the error stream that says how many jobs have results."""
+    console = Console(stderr=True)
+    console.print(f"Run [bold]{escape(run_id)}[/]", highlight=False)
+    with console.status("Sending") as line:
+
+        def watch(chunks: "Sequence[Chunk]") -> None:
+            states = [chunk.state for chunk in chunks]
+            number = chunks[0].sequence + 1 if chunks else 1
+            n_sent, n_done = states.count("sent"), states.count("done")
+            line.update(f"Submission {number}: {n_done} of {len(states)} jobs have results, {n_sent} are waited for")
+
+        yield watch
+
+
+@contextmanager
+def _job_errors(run_id: str) -> Iterator[None]:
+    """End with one line, the exit code of what happened, and how to go on."""
+    from qml.jobs import JobError, JobPending
+
+    try:
+        yield
+    except JobPending as error:
+        typer.echo(f"qml: {error}", err=True)
+        raise typer.Exit(PENDING) from error
+    except JobError as error:
+        typer.echo(f"qml: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(FAILED) from error
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped. Nothing is lost: `qml jobs resume {run_id}` goes on.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _opened(path: Path | None, *, make: bool = True) -> "Iterator[Any]":
+    """The records, closed in the end; None where there are none and none are to be made."""
+    from qml.jobs import Store, StoreError
+    from qml.jobs.store import default_path
+
+    file = path or default_path()
+    if not make and not file.exists():
+        if path is not None:
+            raise ValueError(f"Argument `store` must be a file of records, but {path} does not exist.")
+        yield None
+        return
+    try:
+        with Store(file) as records:
+            yield records
+    except StoreError as error:
+        typer.echo(f"qml: {error}", err=True)
+        raise typer.Exit(FAILED) from error
+
+
+def _known(records: "Store | None") -> "Store":
+    if records is None:
+        raise ValueError("Argument `run` must be the id of a run, but there is no run yet. Use `qml submit`.")
+    return records
+
+
+def _require_output(out: Path | None) -> None:
+    from qml.remote.inputs import require_output
+
+    if out is not None:
+        require_output(out)
+
+
+def _show(data: Any, table: Any, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(data, indent=2))
+    else:
+        Console().print(table, highlight=False, soft_wrap=isinstance(table, str), markup=not isinstance(table, str))

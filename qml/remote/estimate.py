@@ -1,0 +1,174 @@
+"""What a run will cost, from a dry run: every submission is made, none is sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qml.jobs import CircuitCost, Limits, PubResult, Service, Submission, SubmittingBackend, split
+
+SECONDS_A_JOB = 2.0  # that a job takes on a device beside its circuits
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The size of a run.
+
+    Args:
+        backend: its name.
+        jobs: how many are sent.
+        circuits: circuits that are run, each with its own angles and measured bases.
+        shots: runs of all circuits together; 0 where values are exact.
+        n_qubits: of the widest circuit.
+        depth: of the deepest circuit.
+        two_qubit_gates: of the circuit with most.
+        seconds: of the device; None where the time of a circuit is not known.
+    """
+
+    backend: str
+    jobs: int
+    circuits: int
+    shots: int
+    n_qubits: int
+    depth: int
+    two_qubit_gates: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may cost; None for no limit.
+
+    Args:
+        seconds: of the device.
+        jobs: at most.
+
+    Raises:
+        ValueError: limits that are not positive.
+    """
+
+    seconds: float | None = None
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("max_seconds", self.seconds), ("max_jobs", self.jobs)):
+            if value is not None and not value > 0:
+                raise ValueError(f"Argument `{name}` must be positive, but is {value}.")
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is any limit."""
+        return self.seconds is not None or self.jobs is not None
+
+    def require(self, size: Estimate) -> None:
+        """Refuse a run that is larger.
+
+        Raises:
+            ValueError: it is larger, or its seconds cannot be told and are limited.
+        """
+        if self.jobs is not None and size.jobs > self.jobs:
+            raise ValueError(f"Budget: the run must take at most {self.jobs} jobs, but takes {size.jobs}.")
+        if self.seconds is None:
+            return
+        if size.seconds is None:
+            raise ValueError(
+                f"Budget: the seconds on {size.backend} cannot be estimated, as it does not tell how long its gates "
+                "take. Use --max-jobs."
+            )
+        if size.seconds > self.seconds:
+            raise ValueError(
+                f"Budget: the run must take at most {self.seconds:g} s, but takes about {size.seconds:.3g} s. Lower "
+                "--shots, or send fewer rows."
+            )
+
+
+@dataclass
+class DryRunner:
+    """Keeps submissions and answers with values of the right form: zeros, and random bits."""
+
+    service: Service
+    submissions: list[Submission] = field(default_factory=list)
+
+    def run(self, submission: Submission) -> list[PubResult]:
+        """Results that mean nothing."""
+        self.submissions.append(submission)
+        generator = np.random.default_rng(0)  # random bits: post-selection keeps some of any
+        results = []
+        for pub in submission.pubs:
+            if submission.kind == "estimator":
+                zeros = np.zeros((len(pub.values), len(pub.observables)))
+                results.append(PubResult({"evs": zeros, "stds": zeros}))
+                continue
+            cost = self.service.circuit_cost(pub.circuit)
+            shape = (len(pub.values), pub.shots or 1)
+            bits = {name: generator.integers(0, 2, (*shape, n), dtype=np.uint8) for name, n in cost.registers}
+            results.append(PubResult(bits))
+        return results
+
+
+def estimate(
+    layer: Any,
+    inputs: Tensor,
+    backend: SubmittingBackend,
+    *,
+    backward: bool = False,
+    limits: Limits | None = None,
+) -> Estimate:
+    """The cost of one forward pass of `layer` on `backend`, and of its backward pass.
+
+    Nothing is sent. A device needs about 2 s for a job, and for each execution the circuit's duration and the pause
+    before the next one. Where later circuits depend on earlier results, those of a dry run are meaningless, and so the
+    estimate is of a run of the same form.
+
+    Args:
+        layer: any layer with `backend` and `to_backend`; it is left on the backend that it had.
+        inputs: what it will be given.
+        backend: where it will run.
+        backward: whether gradients are taken as well.
+        limits: of one job.
+    """
+    runner = DryRunner(backend.service)
+    before = layer.backend
+    generator: torch.Generator | None = getattr(backend, "generator", None)
+    drawn = None if generator is None else generator.get_state()
+    layer.to_backend(backend.with_runner(runner))
+    try:
+        with torch.set_grad_enabled(backward):
+            values = layer(inputs)
+            if backward:
+                torch.autograd.grad(values.sum(), list(layer.parameters()), allow_unused=True)
+    finally:
+        layer.to_backend(before)
+        if generator is not None and drawn is not None:  # the real run draws the seeds that it would have drawn
+            generator.set_state(drawn)
+    return size_of(runner.submissions, backend.service, limits or Limits())
+
+
+def size_of(submissions: Sequence[Submission], service: Service, limits: Limits) -> Estimate:
+    """The size of some submissions."""
+    jobs = sum(len(split.plan(submission, limits)) for submission in submissions)
+    circuits, shots, seconds = 0, 0, SECONDS_A_JOB * jobs
+    known, simulated = True, True
+    costs: dict[bytes, CircuitCost] = {}
+    for submission in submissions:
+        for pub in submission.pubs:
+            cost = costs.setdefault(pub.circuit, service.circuit_cost(pub.circuit))
+            executions = len(pub.values) * split.executions_of_row(pub, submission.kind)
+            circuits += executions // (pub.shots or 1)
+            shots += executions if pub.shots else 0
+            known = known and cost.seconds is not None
+            simulated = simulated and cost.seconds == 0.0
+            seconds += executions * (cost.seconds or 0.0)
+    return Estimate(
+        backend=service.name,
+        jobs=jobs,
+        circuits=circuits,
+        shots=shots,
+        n_qubits=max((cost.n_qubits for cost in costs.values()), default=0),
+        depth=max((cost.depth for cost in costs.values()), default=0),
+        two_qubit_gates=max((cost.two_qubit_gates for cost in costs.values()), default=0),
+        seconds=(0.0 if simulated else seconds) if known else None,
+    )

@@ -1,0 +1,167 @@
+"""Runs of saved layers: begun once, taken up as often as needed, by whichever process."""
+
+import dataclasses
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qml.backends import resolve
+from qml.jobs import Chunk, DurableRunner, Retry, Run, Service, Store, SubmittingBackend, cancel_run, codec
+from qml.jobs.submission import JSONValue
+from qml.nn.checkpoint import checkpoint_hash, parse_layer
+
+Watch = Callable[[Sequence[Chunk]], None]
+
+
+def make_backend(name: str, *, shots: int | None = None, seed: int | None = None) -> SubmittingBackend:
+    """The backend of a name, with shots and a seed where they are given.
+
+    Raises:
+        ValueError: no backend of this name, one that sends no jobs, or that has no shots or seed to set.
+    """
+    backend = resolve(name)
+    if not isinstance(backend, SubmittingBackend):
+        raise ValueError(
+            f"Argument `backend` must be one that sends jobs, but {name!r} computes at once. Call the layer itself, or "
+            "name a backend of Qiskit's or IBM's."
+        )
+    given = {"shots": shots, "generator": None if seed is None else torch.Generator().manual_seed(seed)}
+    changes = {field: value for field, value in given.items() if value is not None}
+    for field in changes:
+        if field not in getattr(backend, "__dataclass_fields__", {}):
+            option = "seed" if field == "generator" else field
+            raise ValueError(f"Argument `{option}` must be left out for backend {name!r}, which has none.")
+    made: Any = backend
+    return dataclasses.replace(made, **changes) if changes else made
+
+
+def start(
+    store: Store,
+    checkpoint: bytes,
+    inputs: np.ndarray,
+    backend: str,
+    *,
+    options: Mapping[str, JSONValue],
+    tags: Sequence[str] = (),
+) -> str:
+    """Write down a new run with all that makes it, and send nothing yet; its id.
+
+    Args:
+        store: the records.
+        checkpoint: the layer, by `qml.nn.checkpoint.dump_layer`.
+        inputs: what it is given.
+        backend: its name.
+        options: what `make_backend` takes beside the name.
+        tags: what its jobs are marked with at the service.
+    """
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    model = np.frombuffer(checkpoint, np.uint8)
+    store.add_run(
+        run_id,
+        now=time.time(),
+        backend=backend,
+        model_hash=checkpoint_hash(checkpoint),
+        options=options,
+        tags=tags,
+        inputs=codec.pack({"model": model, "inputs": inputs}, {}),
+    )
+    return run_id
+
+
+def take_up(
+    store: Store,
+    run_id: str,
+    *,
+    send: bool = True,
+    wait: bool = True,
+    again: bool = False,
+    watch: Watch | None = None,
+    retry: Retry | None = None,
+) -> np.ndarray:
+    """Go on with a run until its predictions are there: stored results are replayed, only what is missing is sent.
+
+    Args:
+        store: the records.
+        run_id: the run.
+        send: whether anything may be sent.
+        wait: whether to wait for results.
+        again: whether chunks that failed or were cancelled are sent once more.
+        watch: see `DurableRunner`.
+        retry: see `DurableRunner`.
+
+    Raises:
+        JobPending, JobFailed, ServiceUnavailable, StoreError: see `DurableRunner`.
+        ValueError: a run that was cancelled, or that another program began.
+    """
+    run = store.run(run_id)
+    stored = outputs_of(store, run)
+    if stored is not None:
+        return stored
+    layer, inputs = _parts(store, run)
+    backend = _backend(run)
+    if again:
+        store.allow_again(run_id, now=time.time())
+    elif run.cancelled is not None and send:
+        raise ValueError(f"Run {run_id} was cancelled. `qml jobs resume {run_id} --again` sends it after all.")
+    durable = DurableRunner(backend.service, store, run_id, send=send, wait=wait, watch=watch, retry=retry)
+    layer.to_backend(backend.with_runner(durable))
+    with torch.no_grad():
+        outputs = layer(inputs).numpy()
+    store.set_outputs(run_id, codec.pack({"outputs": outputs}, {}))
+    return outputs
+
+
+def outputs_of(store: Store, run: Run) -> np.ndarray | None:
+    """The predictions of a run, once they are stored."""
+    blob = store.outputs(run.run_id)
+    return None if blob is None else codec.unpack(blob)[0]["outputs"]
+
+
+def cancel(store: Store, run: Run, *, retry: Retry | None = None) -> None:
+    """Stop a run's jobs; see `qml.jobs.cancel_run`."""
+    cancel_run(service_of(run), store, run.run_id, retry=retry)
+
+
+def service_of(run: Run) -> Service:
+    """Where a run's jobs are."""
+    return _backend(run).service
+
+
+def find_run(store: Store, name: str) -> Run:
+    """The run of an id, or of the beginning of one.
+
+    Raises:
+        ValueError: none, or several.
+    """
+    runs = [run for run in store.runs() if run.run_id == name] or [
+        run for run in store.runs() if run.run_id.startswith(name)
+    ]
+    if len(runs) != 1:
+        known = ", ".join(run.run_id for run in runs) if runs else "none: see `qml jobs list`"
+        raise ValueError(f"Argument `run` must be the id of one run, but {name!r} begins those of {known}.")
+    return runs[0]
+
+
+def as_tensor(inputs: np.ndarray, layer: nn.Module) -> Tensor:
+    """Samples in the layer's dtype."""
+    dtype = next((parameter.dtype for parameter in layer.parameters()), torch.get_default_dtype())
+    return torch.from_numpy(inputs).to(dtype)
+
+
+def _parts(store: Store, run: Run) -> tuple[Any, Tensor]:
+    """The layer and the inputs of a run."""
+    blob = store.inputs(run.run_id)
+    if blob is None:
+        raise ValueError(f"Run {run.run_id} was begun by another program than `qml submit`. Run that one again.")
+    arrays, _ = codec.unpack(blob)
+    layer = parse_layer(arrays["model"].tobytes(), name=f"The model of run {run.run_id}")
+    return layer, as_tensor(arrays["inputs"], layer)
+
+
+def _backend(run: Run) -> SubmittingBackend:
+    return make_backend(run.backend, **dict(run.options))  # pyright: ignore[reportArgumentType] - written by `start`

@@ -1,0 +1,94 @@
+"""Estimates, runs and jobs as tables, and as JSON."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from qml.remote.estimate import Estimate
+from qml.remote.state import RunState
+
+COLOURS = {"done": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "open": "cyan", "sent": "cyan"}
+
+
+def estimate_table(size: Estimate) -> Table:
+    """One line a quantity."""
+    table = Table("", "", box=box.SIMPLE, show_header=False, title=f"On {escape(size.backend)}, before sending")
+    rows = {
+        "jobs": f"{size.jobs}",
+        "circuits": f"{size.circuits}",
+        "shots, all circuits": f"{size.shots}" if size.shots else "none: exact values",
+        "qubits": f"{size.n_qubits}",
+        "depth, deepest circuit": f"{size.depth}",
+        "two-qubit gates, most": f"{size.two_qubit_gates}",
+        "seconds of the device": "unknown" if size.seconds is None else f"{size.seconds:.3g}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def estimate_json(size: Estimate) -> dict[str, Any]:
+    """The same as JSON."""
+    return asdict(size)
+
+
+def runs_table(states: Sequence[RunState]) -> Table:
+    """One line a run."""
+    table = Table(box=box.SIMPLE)
+    for name in ("run", "begun", "backend", "state", "jobs", "tags"):
+        table.add_column(name, no_wrap=name in ("run", "state"), overflow="fold")
+    for state in states:
+        run = state.run
+        jobs = f"{state.n_done} of {len(state.chunks)}"
+        cells = (run.run_id, when(run.created), run.backend, coloured(state.word), jobs, ", ".join(run.tags))
+        table.add_row(*(cell if cell.startswith("[") else escape(cell) for cell in cells))
+    return table
+
+
+def run_table(state: RunState, live: Mapping[str, str]) -> Table:
+    """One line a job of one run."""
+    title = f"{escape(state.run.run_id)} on {escape(state.run.backend)}: {state.word}"
+    table = Table(box=box.SIMPLE, title=title)
+    for name in ("submission", "rows", "state", "job", "remark"):
+        table.add_column(name, no_wrap=name == "state", overflow="fold")
+    for chunk in state.chunks:
+        n_rows = sum(part.stop - part.start for part in chunk.parts)
+        remark = live.get(chunk.tag) or chunk.reason or ""
+        table.add_row(str(chunk.sequence), str(n_rows), coloured(chunk.state), chunk.job_id or "", escape(remark))
+    return table
+
+
+def run_json(state: RunState, live: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A run and its jobs as JSON."""
+    run = state.run
+    jobs = [
+        {
+            "submission": chunk.sequence,
+            "rows": sum(part.stop - part.start for part in chunk.parts),
+            "state": chunk.state,
+            "job": chunk.job_id,
+            "tag": chunk.tag,
+            "service": (live or {}).get(chunk.tag),
+            "reason": chunk.reason,
+        }
+        for chunk in state.chunks
+    ]
+    columns = {"run": run.run_id, "state": state.word, "backend": run.backend, "begun": when(run.created)}
+    more = {"model": run.model_hash, "options": dict(run.options), "tags": list(run.tags), "jobs": jobs}
+    return columns | more
+
+
+def coloured(word: str) -> str:
+    """A state in its colour."""
+    colour = COLOURS.get(word)
+    return f"[{colour}]{word}[/]" if colour else word
+
+
+def when(seconds: float) -> str:
+    """A time on this machine's clock."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -1,0 +1,21 @@
+"""What all commands do alike: exit codes, and errors in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+FAILED = 1  # jobs that failed, a service that does not answer, records that cannot be used
+REFUSED = 2  # bad input, or a run above its budget: nothing was sent
+PENDING = 3  # results are not there yet
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Show what was refused as one line, without the traceback that is only of use to us."""
+    try:
+        yield
+    except (ImportError, OSError, ValueError) as error:
+        typer.echo(f"qml: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(REFUSED) from error

@@ -1,0 +1,423 @@
+"""`qml estimate`, `qml submit` and `qml jobs`, and what stands behind them."""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from typer.testing import CliRunner, Result
+
+import qml.jobs.runner
+from qml import remote
+from qml.cli import app
+from qml.jobs import PubResult, Retry
+from qml.nn import QNNClassifier, save_layer
+from tests import sending_backend
+from tests.sending_backend import SERVICES, Sending
+from tests.stand_in import Cloud
+
+INPUTS = np.random.default_rng(0).random((6, 3)).astype(np.float32)
+
+
+class Sky(Cloud):
+    """The cloud with the right answers."""
+
+    def result(self, job_id: str) -> list[PubResult]:
+        super().result(job_id)
+        return sending_backend.simulate(self.jobs[job_id].submission)
+
+    circuit_cost = staticmethod(sending_backend.cost)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a model and data, where the backend `sending` exists and pauses are short."""
+    monkeypatch.setitem(importlib.import_module("qml.backends.resolve").BACKENDS, "sending", Sending)
+    monkeypatch.setattr(qml.jobs.runner, "Retry", partial(Retry, first=0.001, longest=0.001, poll=0.001, settle=0.0))
+    monkeypatch.chdir(tmp_path)
+    save_layer(layer(), "model.safetensors")
+    np.save("data.npy", INPUTS)
+    yield tmp_path
+    SERVICES.clear()
+
+
+def layer() -> QNNClassifier:
+    return QNNClassifier(3, "zx", generator=torch.Generator().manual_seed(1))
+
+
+def right() -> np.ndarray:
+    with torch.no_grad():
+        return layer()(torch.from_numpy(INPUTS)).numpy()
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def submit(*more: object) -> Result:
+    return run("submit", "model.safetensors", "data.npy", "--backend", "sending", "--store", "jobs.sqlite", *more)
+
+
+def jobs(command: str, *arguments: object) -> Result:
+    return run("jobs", command, *arguments, "--store", "jobs.sqlite")
+
+
+def state(*arguments: object) -> dict[str, Any]:
+    result = jobs("list", "--json")
+    assert result.exit_code == 0, result.output
+    (only,) = json.loads(result.stdout)
+    return only
+
+
+# ---- estimate
+
+
+def estimated(*more: object) -> dict[str, Any]:
+    result = run("estimate", "model.safetensors", "data.npy", "--backend", "sending", "--json", *more)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_an_estimate_counts_what_is_sent(folder: Path) -> None:
+    size = estimated("--shots", "100")
+    assert size == {
+        "backend": "sending", "jobs": 1, "circuits": 6, "shots": 600, "n_qubits": 4, "depth": 9, "two_qubit_gates": 6,
+        "seconds": pytest.approx(2.0 + 600 * 1e-3),
+    }  # fmt: skip
+    assert {"data.npy", "model.safetensors"} == {path.name for path in folder.iterdir()}
+    result = submit("--shots", "100")
+    assert result.exit_code == 0, result.output
+    assert len(state()["jobs"]) == size["jobs"]
+
+
+def test_an_estimate_without_shots_says_so(folder: Path) -> None:
+    assert estimated()["shots"] == 0
+    result = run("estimate", "model.safetensors", "data.npy", "--backend", "sending")
+    assert "none: exact values" in result.output
+    assert "On sending, before sending" in result.output
+
+
+def test_an_estimate_counts_chunks_and_several_submissions() -> None:
+    backend = Sending(shots=100_000)
+    size = remote.estimate(layer(), torch.rand(250, 3), backend)
+    assert (size.jobs, size.circuits, size.shots) == (3, 250, 25_000_000)
+
+
+def test_an_estimate_leaves_layer_and_seeds_as_they_were() -> None:
+    module, generator = layer(), torch.Generator().manual_seed(3)
+    before = generator.get_state()
+    remote.estimate(module, torch.rand(2, 3), Sending(generator=generator))
+    assert module.backend.name == "native"
+    assert torch.equal(generator.get_state(), before)
+
+
+@pytest.mark.parametrize("command", ["estimate", "submit"])
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        (("--max-seconds", "2.5"), "Budget: the run must take at most 2.5 s, but takes about 2.6 s"),
+        (("--max-jobs", "0"), "`max_jobs` must be positive, but is 0"),
+        (("--max-seconds", "-1"), "`max_seconds` must be positive, but is -1"),
+        (("--max-seconds", "nan"), "`max_seconds` must be positive, but is nan"),
+    ],
+)
+def test_budgets_refuse_before_anything_is_written(
+    folder: Path, command: str, budget: tuple[str, ...], message: str
+) -> None:
+    options = ("model.safetensors", "data.npy", "--backend", "sending", "--shots", "100", *budget)
+    result = run(command, *options, *(("--store", "jobs.sqlite") if command == "submit" else ()))
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (folder / "jobs.sqlite").exists()
+
+
+def test_budgets_that_are_kept_let_the_run_through(folder: Path) -> None:
+    assert submit("--shots", "100", "--max-seconds", "3", "--max-jobs", "1").exit_code == 0
+
+
+def test_a_budget_of_jobs_counts_chunks() -> None:
+    size = remote.estimate(layer(), torch.rand(250, 3), Sending(shots=100_000))
+    with pytest.raises(ValueError, match="at most 2 jobs, but takes 3"):
+        remote.Budget(jobs=2).require(size)
+
+
+def test_seconds_that_nobody_knows_cannot_be_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    from qml.jobs import CircuitCost
+
+    monkeypatch.setattr(sending_backend, "cost", lambda circuit: CircuitCost(4, 1, 1))
+    size = remote.estimate(layer(), torch.rand(2, 3), Sending())
+    assert size.seconds is None
+    with pytest.raises(ValueError, match="the seconds on sending cannot be estimated"):
+        remote.Budget(seconds=100.0).require(size)
+    monkeypatch.setattr(sending_backend, "cost", lambda circuit: CircuitCost(4, 1, 1, seconds=0.0))
+    assert remote.estimate(layer(), torch.rand(2, 3), Sending()).seconds == 0.0
+
+
+# ---- submit, fetch, resume
+
+
+def test_a_run_from_submission_to_predictions(folder: Path) -> None:
+    result = submit("--tag", "thesis", "--out", "first.npy")
+    assert result.exit_code == 0, result.output
+    np.testing.assert_allclose(np.load("first.npy"), right(), atol=1e-6)  # float32
+    found = state()
+    assert (found["state"], found["tags"], found["backend"]) == ("done", ["thesis"], "sending")
+    result = jobs("fetch", found["run"][:8], "--out", "second.csv")
+    assert result.exit_code == 0, result.output
+    np.testing.assert_allclose(np.loadtxt("second.csv", delimiter=","), right(), atol=1e-6)
+    result = jobs("status", found["run"])
+    assert "done" in result.output
+    assert found["run"] in jobs("list").output
+
+
+def test_json_goes_to_the_standard_output_alone(folder: Path) -> None:
+    found = json.loads(submit("--json").stdout)
+    np.testing.assert_allclose(found["outputs"], right(), atol=1e-6)
+    assert found["state"] == "done"
+    assert len(found["model"]) == 64
+    fetched = json.loads(jobs("fetch", found["run"], "--json").stdout)
+    assert fetched["outputs"] == found["outputs"]
+
+
+def test_seeded_shots_are_those_of_the_direct_run(folder: Path) -> None:
+    found = json.loads(submit("--json", "--shots", "50", "--seed", "7").stdout)
+    module = layer().to_backend(Sending(shots=50, generator=torch.Generator().manual_seed(7)))
+    with torch.no_grad():
+        direct = module(torch.from_numpy(INPUTS)).numpy()
+    np.testing.assert_array_equal(np.float32(found["outputs"]), direct)
+    assert np.abs(direct - right()).max() > 1e-3
+
+
+def test_detached_runs_are_fetched_later(folder: Path) -> None:
+    cloud = SERVICES["sending"] = Sky(looks=2)
+    result = submit("--detach")
+    assert result.exit_code == 0, result.output
+    found = state()
+    assert found["state"] == "running"
+    result = jobs("fetch", found["run"])
+    assert result.exit_code == 3
+    assert "Only 0 of 1 jobs" in result.stderr
+    status = json.loads(jobs("status", found["run"], "--json").stdout)
+    assert status["jobs"][0]["service"] == "done"
+    assert json.loads(jobs("status", found["run"], "--json", "--offline").stdout)["jobs"][0]["service"] is None
+    result = jobs("fetch", found["run"], "--out", "out.npy")
+    assert result.exit_code == 0, result.output
+    np.testing.assert_allclose(np.load("out.npy"), right(), atol=1e-6)
+    assert len(cloud.jobs) == 1
+
+
+def test_ctrl_c_leaves_a_run_that_resume_finishes(folder: Path) -> None:
+    cloud = SERVICES["sending"] = Sky({2: "interrupt after"}, looks=3)
+    result = submit()
+    assert result.exit_code == 130
+    found = state()
+    assert f"Stopped. Nothing is lost: `qml jobs resume {found['run']}` goes on." in result.stderr
+    result = jobs("resume", found["run"], "--out", "out.npy")
+    assert result.exit_code == 0, result.output
+    np.testing.assert_allclose(np.load("out.npy"), right(), atol=1e-6)
+    assert len(cloud.jobs) == 1
+
+
+def test_failed_runs_are_sent_again_only_when_asked(folder: Path) -> None:
+    cloud = SERVICES["sending"] = Sky(fails=lambda submission: True)
+    result = submit()
+    assert result.exit_code == 1
+    assert "the cryostat is warm" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 2  # the run's name and the error
+    found = state()
+    assert found["state"] == "failed"
+    assert "cryostat" in jobs("status", found["run"], "--json").output
+    assert jobs("resume", found["run"]).exit_code == 1
+    assert len(cloud.jobs) == 1
+    cloud.fails = lambda submission: False
+    assert jobs("resume", found["run"], "--again").exit_code == 0
+    assert len(cloud.jobs) == 2
+    assert jobs("resume", found["run"], "--again").exit_code == 0
+    assert len(cloud.jobs) == 2
+
+
+def test_cancelled_runs_stay_so_unless_asked(folder: Path) -> None:
+    cloud = SERVICES["sending"] = Sky(looks=10**6)
+    submit("--detach")
+    found = state()
+    result = jobs("cancel", found["run"])
+    assert result.exit_code == 0, result.output
+    assert state()["state"] == "cancelled"
+    assert [job.status for job in cloud.jobs.values()] == ["cancelled"]
+    result = jobs("resume", found["run"])
+    assert (result.exit_code, "--again` sends it after all" in result.stderr) == (2, True)
+    cloud.looks = 0
+    assert jobs("resume", found["run"], "--again").exit_code == 0
+
+
+def test_a_service_that_is_down_is_said_to_be(folder: Path) -> None:
+    cloud = SERVICES["sending"] = Sky(dict.fromkeys(range(1, 1000), "refuse"))
+    result = submit()
+    assert result.exit_code == 1
+    assert "did not answer in 6 attempts" in result.stderr
+    status = json.loads(jobs("status", state()["run"], "--json").stdout)
+    assert status["jobs"][0]["service"].startswith("no answer")
+    cloud.faults = {}
+    assert jobs("resume", state()["run"]).exit_code == 0
+
+
+def test_records_outlive_the_files_that_they_came_from(folder: Path) -> None:
+    SERVICES["sending"] = Sky({0: "interrupt before"})
+    assert submit().exit_code == 130
+    (folder / "model.safetensors").unlink()
+    (folder / "data.npy").unlink()
+    assert jobs("resume", state()["run"], "--out", "out.npy").exit_code == 0
+    np.testing.assert_allclose(np.load("out.npy"), right(), atol=1e-6)
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("missing.safetensors", "data.npy", "--backend", "sending"), "No such file"),
+        (("data.npy", "data.npy", "--backend", "sending"), "is corrupt, or no safetensors file"),
+        (("model.safetensors", "missing.npy", "--backend", "sending"), "No such file"),
+        (("model.safetensors", "model.safetensors", "--backend", "sending"), "must have shape (samples, features)"),
+        (("model.safetensors", "data.npy", "--backend", "nowhere"), "`backend` must be one of native, sending"),
+        (("model.safetensors", "data.npy", "--backend", "native"), "'native' computes at once"),
+        (("model.safetensors", "wide.npy", "--backend", "sending"), "must have shape (..., 3), but has shape (2, 4)"),
+        (("model.safetensors", "data.npy", "--backend", "sending", "--out", "o.txt"), "ending in .npy or .csv"),
+        (("model.safetensors", "data.npy", "--backend", "sending", "--out", "no/o.npy"), "in a folder that exists"),
+        (("model.safetensors", "data.npy", "--backend", "sending", "--store", "jobs.txt"), "`store` must name a file"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    np.save("wide.npy", np.zeros((2, 4)))
+    result = run("submit", *arguments, *(() if "--store" in arguments else ("--store", "jobs.sqlite")))
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (folder / "jobs.sqlite").exists()
+
+
+def test_runs_are_named_without_doubt(folder: Path) -> None:
+    assert "there is no run yet" in run("jobs", "fetch", "x", "--store", "jobs.sqlite").stderr or True
+    submit("--detach")
+    submit("--detach")
+    first, second = json.loads(jobs("list", "--json").stdout)
+    assert "begins those of none" in jobs("status", "nothing").stderr
+    both = jobs("status", first["run"][:8])
+    assert (both.exit_code, second["run"] in both.stderr) == (2, True)
+
+
+def test_a_store_that_is_not_there_is_not_made_by_looking(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = jobs("list")
+    assert (result.exit_code, "does not exist" in result.stderr) == (2, True)
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setattr("qml.jobs.store.default_path", lambda: folder / "data" / "jobs.sqlite")
+    assert json.loads(run("jobs", "list", "--json").stdout) == []
+    assert "there is no run yet" in run("jobs", "resume", "x").stderr
+    assert not (folder / "data").exists()
+
+
+def test_a_corrupt_store_ends_with_one_line(folder: Path) -> None:
+    (folder / "jobs.sqlite").write_bytes(b"nonsense")
+    result = submit()
+    assert result.exit_code == 1
+    assert "is corrupt. It is kept as jobs.sqlite.corrupt-1" in result.stderr
+    assert submit().exit_code == 0
+
+
+def test_data_files_are_read_alike(tmp_path: Path) -> None:
+    values = INPUTS.astype(np.float64)
+    np.save(tmp_path / "a.npy", values)
+    np.savez(tmp_path / "b.npz", labels=np.zeros(6), inputs=values)
+    save_file({"only": values}, tmp_path / "c.safetensors")
+    rows = "\n".join(",".join(map(repr, row)) for row in values.tolist())
+    (tmp_path / "d.csv").write_text(f"\ufefffirst,second,third\n{rows}\n\n", encoding="utf-8")
+    (tmp_path / "e.csv").write_text(rows)
+    for path in tmp_path.iterdir():
+        np.testing.assert_array_equal(remote.read_inputs(path), values)
+    np.save(tmp_path / "a.npy", np.ones((2, 2), bool))
+    assert remote.read_inputs(tmp_path / "a.npy").dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", b"1,2", "must be a file ending in .npy, .npz, .csv, .safetensors"),
+        ("a.npy", b"", "must be a readable .npy file"),
+        ("a.npy", b"\x93NUMPY", "must be a readable .npy file"),
+        ("a.npz", b"PK\x03\x04", "must be a readable .npz file"),
+        ("a.safetensors", b"\x00" * 20, "must be a readable .safetensors file"),
+        ("a.csv", b"", "it holds no numbers"),
+        ("a.csv", b"x,y\n", "it holds no numbers"),
+        ("a.csv", b"1,2\n3\n", "must be a readable .csv file"),
+        ("a.csv", b"1,2\n3,four\n", "must be a readable .csv file"),
+        ("a.csv", b"\xff\xfe1", "must be a readable .csv file"),
+        ("a.csv", b"1,nan\n", "must be finite"),
+        ("a.npy", np.array([["a"]]), "must hold real numbers, but .* holds <U1"),
+        ("a.npy", np.array([[1j]]), "must hold real numbers, but .* holds complex128"),
+        ("a.npy", np.array([[{}]]), "must be a readable .npy file"),
+        ("a.npy", np.zeros(3), r"has shape \(3,\). Reshape a single sample to \(1, features\)"),
+        ("a.npy", np.zeros((0, 3)), "at least one of each"),
+        ("a.npy", np.array([[np.inf]]), "must be finite"),
+        ("a.npz", {"x": np.zeros(3), "y": np.zeros(3)}, "one array, or one called `inputs`, but holds"),
+        ("a.npz", {}, "one array, or one called `inputs`, but holds"),
+    ],
+)
+def test_data_is_checked_at_the_door(tmp_path: Path, name: str, content: object, message: str) -> None:
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, dict):
+        np.savez(path, **content)
+    else:
+        np.save(path, content, allow_pickle=True)
+    with pytest.raises(ValueError, match=message):
+        remote.read_inputs(path)
+
+
+# ---- killed for real
+
+PROGRAM = """
+import importlib, sys, time
+from tests import sending_backend
+importlib.import_module("qml.backends.resolve").BACKENDS["sending"] = sending_backend.Sending
+started = sys.argv.pop(1)
+def slow(submission):
+    open(started, "w").close()
+    time.sleep(60)
+sending_backend.simulate = slow
+from qml.cli import main
+main()
+"""
+
+
+def test_a_process_that_is_killed_is_resumed_by_another(folder: Path) -> None:
+    root = Path(__file__).parent.parent
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    arguments = ["model.safetensors", "data.npy", "--backend", "sending", "--store", "jobs.sqlite", "--shots", "9"]
+    command = [sys.executable, "-c", PROGRAM, str(folder / "job.started"), "submit", *arguments, "--seed", "5"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        started = time.monotonic()
+        while not (folder / "job.started").exists():
+            assert process.poll() is None
+            assert time.monotonic() - started < 120
+        os.kill(process.pid, signal.SIGKILL)
+    found = state()
+    assert found["state"] == "open"
+    assert found["jobs"][0]["state"] == "sending"
+    result = jobs("resume", found["run"], "--out", "out.npy")
+    assert result.exit_code == 0, result.output
+    module = layer().to_backend(Sending(shots=9, generator=torch.Generator().manual_seed(5)))
+    with torch.no_grad():
+        np.testing.assert_array_equal(np.load("out.npy"), module(torch.from_numpy(INPUTS)).numpy())
