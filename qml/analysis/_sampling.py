@@ -1,0 +1,53 @@
+"""What the analyses share: circuits whose every angle is drawn, and a place to draw the figure."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from circuits import Circuit, Slot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TURN = 2 * torch.pi
+
+
+def with_data_slots_only(circuit: Circuit) -> Circuit:
+    """The circuit with weight slot i as data slot n_data + i, so that every sample has angles of its own."""
+    if any(op.is_preparation and op.slots for op in circuit.operations):
+        raise ValueError(
+            "Argument `circuit` must take angles only, but takes amplitudes from data slots. Start it from a constant "
+            "state instead."
+        )
+    result, n_data = Circuit(circuit.n_qubits), circuit.n_data
+    for op in circuit.operations:
+        angles = [
+            Slot("data", n_data + angle.index) if isinstance(angle, Slot) and angle.kind == "weight" else angle
+            for angle in op.angles
+        ]
+        result.append(op.gate, op.qubits, controls=op.controls, angles=angles)
+    return result
+
+
+def random_angles(n_samples: int, n_angles: int, generator: torch.Generator | None) -> Float[Tensor, "batch inputs"]:
+    """Uniform in [0, 2 pi), float64."""
+    return TURN * torch.rand(n_samples, n_angles, generator=generator, dtype=torch.float64)
+
+
+def require_samples(n_samples: int, minimum: int = 2) -> None:
+    """Refuse too few samples."""
+    if isinstance(n_samples, bool) or not isinstance(n_samples, int):
+        raise TypeError(f"Argument `n_samples` must be an int, but is {type(n_samples).__name__}.")
+    if n_samples < minimum:
+        raise ValueError(f"Argument `n_samples` must be at least {minimum}, but is {n_samples}.")
+
+
+def axes_of(ax: "Axes | None") -> "Axes":
+    """The given axes, or those of a new figure that no window system knows of."""
+    if ax is not None:
+        return ax
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(6.0, 3.6), layout="constrained").subplots()

@@ -1,0 +1,163 @@
+"""How much of the space of states an ansatz reaches, and how entangled those states are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Complex
+from torch import Tensor
+
+from circuits import Circuit
+from qml.analysis._sampling import axes_of, random_angles, require_samples, with_data_slots_only
+from qml.backends import Native
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CHUNK_AMPLITUDES = 2**22  # states that are held at once
+
+
+@dataclass(frozen=True, eq=False)
+class Expressibility:
+    """The distribution of fidelities between random states of an ansatz, beside that of Haar-random states.
+
+    Args:
+        divergence: sum_k p_k ln(p_k / q_k) >= 0, in nats; 0 for an ansatz that covers the states evenly. With s
+            samples and k bins even Haar-random states give about (k - 1) / (2 s).
+        edges: of the bins of the fidelity, in [0, 1], shape (n_bins + 1,).
+        observed: share of the samples in each bin, p_k.
+        haar: the same for Haar-random states, q_k.
+    """
+
+    divergence: float
+    edges: np.ndarray
+    observed: np.ndarray
+    haar: np.ndarray
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Both distributions as steps."""
+        axes = axes_of(ax)
+        axes.stairs(self.observed, self.edges, fill=True, alpha=0.4, label="ansatz")
+        axes.stairs(self.haar, self.edges, color="black", label="Haar-random")
+        axes.set(xlabel="fidelity of two random states", ylabel="share of pairs", yscale="log")
+        axes.set_title(f"Divergence {self.divergence:.3g} nats")
+        axes.legend()
+        return axes.figure  # pyright: ignore[reportReturnType]
+
+
+@dataclass(frozen=True, eq=False)
+class EntanglingCapability:
+    """The Meyer-Wallach measure over random states of an ansatz.
+
+    Args:
+        mean: its mean, in [0, 1]: 0 for product states, 1 where every qubit is maximally mixed.
+        standard_error: of the mean.
+        values: of every sampled state.
+    """
+
+    mean: float
+    standard_error: float
+    values: np.ndarray
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """A histogram of the measure."""
+        axes = axes_of(ax)
+        axes.hist(self.values, bins=30, range=(0.0, 1.0))
+        axes.axvline(self.mean, color="black")
+        axes.set(xlabel="Meyer-Wallach measure Q", ylabel="states", title=f"Mean {self.mean:.3f}")
+        return axes.figure  # pyright: ignore[reportReturnType]
+
+
+def expressibility(
+    circuit: Circuit, *, n_samples: int = 2000, n_bins: int = 75, generator: torch.Generator | None = None
+) -> Expressibility:
+    r"""Expressibility of an ansatz: how far its random states are from Haar-random ones.
+
+    Angles of all slots are drawn from [0, 2 pi); the fidelities F = |<psi|phi>|^2 of `n_samples` independent pairs are
+    binned, and compared with P(F) = (N - 1)(1 - F)^(N - 2), N = 2^n.
+
+    Args:
+        circuit: unitary, with data and weight slots for angles.
+        n_samples: pairs of states.
+        n_bins: bins of the fidelity; 75 in the paper.
+        generator: for the angles.
+
+    Raises:
+        ValueError: fewer than 2 samples or bins; amplitudes that come from slots; a circuit that is not unitary.
+
+    Reference:
+        Sim, Johnson and Aspuru-Guzik, arXiv:1905.10876, equations 9 and 11.
+    """
+    require_samples(n_samples)
+    if n_bins < 2:
+        raise ValueError(f"Argument `n_bins` must be at least 2, but is {n_bins}.")
+    fidelities = [
+        (states[0::2].conj() * states[1::2]).sum(1).abs().square().numpy()
+        for states in _random_states(circuit, 2 * n_samples, generator)
+    ]
+    values = np.clip(np.concatenate(fidelities), 0.0, 1.0)
+    edges = np.linspace(0.0, 1.0, n_bins + 1)
+    observed = np.histogram(values, edges)[0] / len(values)
+    log_haar = haar_log_shares(edges, circuit.n_qubits)
+    seen = observed > 0
+    divergence = float((observed[seen] * (np.log(observed[seen]) - log_haar[seen])).sum())
+    return Expressibility(divergence, edges, observed, np.exp(log_haar))
+
+
+def entangling_capability(
+    circuit: Circuit, *, n_samples: int = 1000, generator: torch.Generator | None = None
+) -> EntanglingCapability:
+    r"""Mean Meyer-Wallach entanglement of an ansatz over random angles of all slots.
+
+    Q = 2 (1 - (1/n) sum_k tr rho_k^2), with rho_k the state of qubit k alone.
+
+    Args:
+        circuit: unitary, with data and weight slots for angles.
+        n_samples: states.
+        generator: for the angles.
+
+    Raises:
+        ValueError: fewer than 2 samples; amplitudes that come from slots; a circuit that is not unitary.
+
+    Reference:
+        Meyer and Wallach, doi:10.1063/1.1497700; as the mean over an ansatz in arXiv:1905.10876, equation 18. The
+        form with purities is that of Brennen, arXiv:quant-ph/0305094.
+    """
+    require_samples(n_samples)
+    parts = [meyer_wallach(states).numpy() for states in _random_states(circuit, n_samples, generator)]
+    values = np.concatenate(parts)
+    return EntanglingCapability(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), values)
+
+
+def meyer_wallach(states: Complex[Tensor, "batch amplitudes"]) -> Tensor:
+    """Q of normalised state vectors; shape (batch,)."""
+    n_qubits = states.shape[1].bit_length() - 1
+    purities = []
+    for qubit in range(n_qubits):
+        digits = states.reshape(len(states), 2**qubit, 2, -1)
+        zero, one = (digits[:, :, value].flatten(1) for value in (0, 1))
+        weights = [part.abs().square().sum(1) for part in (zero, one)]
+        overlap = (zero * one.conj()).sum(1).abs().square()
+        purities.append(weights[0].square() + weights[1].square() + 2 * overlap)
+    return 2.0 * (1.0 - torch.stack(purities).mean(0))
+
+
+def haar_log_shares(edges: np.ndarray, n_qubits: int) -> np.ndarray:
+    """ln of the share of Haar-random pairs in each bin: (1 - a)^(N-1) - (1 - b)^(N-1), without underflow."""
+    power = 2.0**n_qubits - 1.0
+    with np.errstate(divide="ignore"):
+        log_rest = power * np.log1p(-edges)  # -inf at 1
+    return log_rest[:-1] + np.log(-np.expm1(log_rest[1:] - log_rest[:-1]))
+
+
+def _random_states(circuit: Circuit, n_samples: int, generator: torch.Generator | None) -> Iterator[Tensor]:
+    """Random states in chunks of an even number."""
+    free = with_data_slots_only(circuit)
+    none = torch.zeros(0, dtype=torch.float64)
+    chunk = max(2, CHUNK_AMPLITUDES // 2**circuit.n_qubits // 2 * 2)
+    for start in range(0, n_samples, chunk):
+        angles = random_angles(min(chunk, n_samples - start), free.n_data, generator)
+        yield Native().state(free, angles, none)

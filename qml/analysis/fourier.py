@@ -1,0 +1,175 @@
+"""The Fourier series that a circuit or a layer is in its inputs."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from circuits import Circuit, Observable, Operation
+from circuits.gates import PauliRotation, Phase
+from qml.analysis._sampling import axes_of
+from qml.backends import Backend, resolve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_POINTS = 2**20
+N_PROBES = 16
+TOLERANCE = 1e-8  # of the series at points off the grid, relative to the largest value: float64 and sums of many terms
+LARGEST_DENOMINATOR = 64  # of the ratio of two frequencies
+
+
+@dataclass(frozen=True, eq=False)
+class FourierSeries:
+    """f(x) = sum_k c_k exp(i w_k . x), with w_k = k * base.
+
+    Args:
+        orders: the vectors k, shape (terms, inputs), from -degree to degree in each input.
+        coefficients: c_k, complex, shape (terms,).
+        base: the lowest frequency of each input, shape (inputs,); 2 pi / period.
+    """
+
+    orders: np.ndarray
+    coefficients: np.ndarray
+    base: np.ndarray
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """w_k, shape (terms, inputs)."""
+        return self.orders * self.base
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        """The series at inputs of shape (batch, inputs); real, shape (batch,)."""
+        return np.real(np.exp(1j * np.asarray(inputs) @ self.frequencies.T) @ self.coefficients)
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """|c_k| against the frequency of one input."""
+        if self.orders.shape[1] != 1:
+            raise ValueError(f"A spectrum must be of one input to be drawn, but is of {self.orders.shape[1]}.")
+        axes = axes_of(ax)
+        axes.stem(self.frequencies[:, 0], np.abs(self.coefficients), basefmt=" ")
+        axes.set(xlabel="frequency", ylabel="size of the coefficient")
+        return axes.figure  # pyright: ignore[reportReturnType]
+
+
+def fourier_series(
+    function: Callable[[Tensor], Tensor], degrees: Sequence[int], *, periods: Sequence[float] | None = None
+) -> FourierSeries:
+    """The Fourier series of a function that is a trigonometric polynomial, from its values on the smallest grid.
+
+    Args:
+        function: (batch, inputs) in float64 to (batch,): a layer, or anything else.
+        degrees: the highest multiple of the base frequency, one an input.
+        periods: one an input; 2 pi if not given.
+
+    Raises:
+        ValueError: a degree below 0, a grid of more than 2**20 points, or a function that is no such polynomial: a
+            higher frequency would be taken for a lower one, so the series is checked at points off the grid.
+
+    Reference:
+        Schuld, Sweke and Meyer, arXiv:2008.08605.
+    """
+    base = np.array([2 * math.pi / period for period in (periods or [2 * math.pi] * len(degrees))])
+    if not degrees or min(degrees) < 0 or len(base) != len(degrees):
+        raise ValueError(f"Argument `degrees` must hold numbers of at least 0, one a period, but is {list(degrees)}.")
+    sizes = [2 * degree + 1 for degree in degrees]
+    if math.prod(sizes) > MAX_POINTS:
+        raise ValueError(f"The grid must have at most {MAX_POINTS} points, but {sizes} are more. Fix some inputs.")
+    axes = [2 * math.pi / (size * step) * np.arange(size) for size, step in zip(sizes, base, strict=True)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(sizes))
+    values = _values(function, grid)
+    coefficients = np.fft.fftshift(np.fft.fftn(values.reshape(sizes)) / values.size).reshape(-1)
+    orders = np.array(list(product(*(range(-degree, degree + 1) for degree in degrees))))
+    series = FourierSeries(orders, coefficients, base)
+    probes = np.random.default_rng(0).uniform(0.0, 1.0, (N_PROBES, len(sizes))) * 2 * math.pi / base
+    error = np.abs(series(probes) - _values(function, probes)).max()
+    if error > TOLERANCE * max(1.0, np.abs(values).max()):
+        raise ValueError(
+            f"The function must be a trigonometric polynomial of degrees {list(degrees)} with base frequencies {base}, "
+            f"but differs from it by {error:.2g} off the grid. Give higher degrees or the right periods."
+        )
+    return series
+
+
+def circuit_fourier_series(
+    circuit: Circuit,
+    observable: Observable,
+    weights: Tensor | None = None,
+    *,
+    backend: Backend | str = "native",
+) -> FourierSeries:
+    """The Fourier series of an expectation value in the data slots of a circuit; degrees and periods from its gates.
+
+    Args:
+        circuit: its data slots are angles.
+        observable: what is read.
+        weights: float64, shape (n_weights,); needed where there are any.
+        backend: an exact one.
+
+    Raises:
+        ValueError: no data slots, missing weights, amplitudes from data slots, or incommensurable frequencies.
+    """
+    if circuit.n_data == 0:
+        raise ValueError("Argument `circuit` must have data slots, but has none. Use circuits.data for its inputs.")
+    chosen = resolve(backend)
+    if not chosen.capabilities.exact:
+        raise ValueError(f'Argument `backend` must be exact, but {chosen.name} draws shots. Use "native".')
+    values = torch.zeros(0, dtype=torch.float64) if weights is None else weights.detach().to(torch.float64)
+    spectra = [_slot_spectrum(circuit, index) for index in range(circuit.n_data)]
+
+    def function(inputs: Tensor) -> Tensor:
+        return chosen.expectation(circuit, inputs, values, [observable])[:, 0]
+
+    return fourier_series(
+        function, [degree for degree, _ in spectra], periods=[2 * math.pi / base for _, base in spectra]
+    )
+
+
+def _values(function: Callable[[Tensor], Tensor], points: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        values = function(torch.from_numpy(points))
+    if values.shape != (len(points),):
+        raise ValueError(
+            f"Argument `function` must give shape ({len(points)},) for {len(points)} points, but gives "
+            f"{tuple(values.shape)}. Choose one output."
+        )
+    return values.double().numpy()
+
+
+def _slot_spectrum(circuit: Circuit, index: int) -> tuple[int, float]:
+    """The degree and the base frequency of an expectation value in one data slot."""
+    highest: list[float] = []
+    steps: list[float] = []
+    for operation in circuit.operations:
+        for part in operation.elementary():
+            if any(slot.kind == "data" and slot.index == index for slot in part.slots):
+                frequency, multiples = _gate_spectrum(part)
+                highest.append(frequency * multiples)
+                steps.append(frequency)
+    ratios = [Fraction(step / steps[0]).limit_denominator(LARGEST_DENOMINATOR) for step in steps]
+    if any(abs(float(ratio) * steps[0] - step) > TOLERANCE for ratio, step in zip(ratios, steps, strict=True)):
+        raise ValueError(
+            f"The frequencies of data slot {index} must have a common base, but are {sorted(set(steps))}. Scale the "
+            "inputs before the circuit instead of in its gates."
+        )
+    common = Fraction(math.gcd(*(ratio.numerator for ratio in ratios)), math.lcm(*(r.denominator for r in ratios)))
+    base = steps[0] * float(common)
+    return round(sum(highest) / base), base
+
+
+def _gate_spectrum(operation: Operation) -> tuple[float, int]:
+    """The base frequency that one gate brings, and the highest multiple of it."""
+    gate = operation.gate
+    if isinstance(gate, Phase):
+        return 1.0, 1
+    if isinstance(gate, PauliRotation):
+        # differences of the eigenvalues -f, f, and with controls 0
+        return (abs(gate.factor), 2) if operation.controls else (2 * abs(gate.factor), 1)
+    raise ValueError(f"Data slots must be angles to have frequencies, but one is in {operation.name}.")

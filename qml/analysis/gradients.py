@@ -1,0 +1,136 @@
+"""How large the gradients of a circuit are at random angles, and how they shrink with the number of qubits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from circuits import Circuit, Observable
+from qml.analysis._sampling import axes_of, random_angles, require_samples, with_data_slots_only
+from qml.backends import Native
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CHUNK_AMPLITUDES = 2**20  # of states whose gradients are taken at once
+
+
+@dataclass(frozen=True, eq=False)
+class GradientVariance:
+    """Variances of the derivatives of one expectation value by each weight, at random angles.
+
+    Args:
+        n_qubits: of the circuit.
+        variances: one a weight slot, shape (n_weights,).
+        standard_errors: of the variances, shape (n_weights,).
+    """
+
+    n_qubits: int
+    variances: np.ndarray
+    standard_errors: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """The mean over the weights."""
+        return float(self.variances.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class GradientScaling:
+    """Mean gradient variance against the number of qubits.
+
+    Args:
+        results: one a size.
+        base: b of the least-squares line ln Var = ln a - n ln b. A base clearly above 1 is a barren plateau: 2 is a
+            global observable after random rotations.
+        factor: a.
+    """
+
+    results: tuple[GradientVariance, ...]
+    base: float
+    factor: float
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Variances on a logarithmic axis, with the line."""
+        axes = axes_of(ax)
+        sizes = np.array([result.n_qubits for result in self.results])
+        axes.plot(sizes, [result.mean for result in self.results], "o", label="mean over weights")
+        axes.plot(sizes, self.factor * self.base**-sizes, color="black", label=f"{self.factor:.2g} / {self.base:.3g}^n")
+        axes.set(xlabel="qubits", ylabel="variance of the gradient", yscale="log")
+        axes.legend()
+        return axes.figure  # pyright: ignore[reportReturnType]
+
+
+def gradient_variance(
+    circuit: Circuit, observable: Observable, *, n_samples: int = 200, generator: torch.Generator | None = None
+) -> GradientVariance:
+    """Variance of d<O>/dw for every weight w, all angles uniform in [0, 2 pi).
+
+    Args:
+        circuit: with weight slots; data slots are drawn too.
+        observable: O.
+        n_samples: random points.
+        generator: for the angles.
+
+    Raises:
+        ValueError: fewer than 2 samples, a circuit without weights, or amplitudes that come from slots.
+
+    Reference:
+        McClean et al., arXiv:1803.11173.
+    """
+    require_samples(n_samples)
+    if circuit.n_weights == 0:
+        raise ValueError("Argument `circuit` must have weight slots, but has none. Use circuits.weight for its angles.")
+    free, none = with_data_slots_only(circuit), torch.zeros(0, dtype=torch.float64)
+    chunk = max(1, CHUNK_AMPLITUDES // 2**circuit.n_qubits)
+    parts = []
+    for start in range(0, n_samples, chunk):
+        angles = random_angles(min(chunk, n_samples - start), free.n_data, generator).requires_grad_()
+        total = Native().expectation(free, angles, none, [observable]).sum()
+        (grad,) = torch.autograd.grad(total, angles)
+        parts.append(grad[:, circuit.n_data :].numpy())
+    gradients = np.concatenate(parts)
+    squares = (gradients - gradients.mean(0)) ** 2
+    errors = squares.std(0, ddof=1) / np.sqrt(n_samples)
+    return GradientVariance(circuit.n_qubits, gradients.var(0, ddof=1), errors)
+
+
+def gradient_scaling(
+    make_circuit: Callable[[int], Circuit],
+    make_observable: Callable[[int], Observable],
+    sizes: Sequence[int],
+    *,
+    n_samples: int = 200,
+    generator: torch.Generator | None = None,
+) -> GradientScaling:
+    """`gradient_variance` over sizes, and how fast it decays: the test for a barren plateau.
+
+    Args:
+        make_circuit: from the number of qubits to the circuit.
+        make_observable: from the number of qubits to the observable.
+        sizes: at least two different numbers of qubits.
+        n_samples: random points a size.
+        generator: for the angles.
+
+    Raises:
+        ValueError: fewer than two sizes, or a variance of 0, of which there is no logarithm.
+
+    Reference:
+        McClean et al., arXiv:1803.11173, figure 3.
+    """
+    if len(set(sizes)) < 2:
+        raise ValueError(f"Argument `sizes` must hold at least two different numbers of qubits, but is {list(sizes)}.")
+    results = tuple(
+        gradient_variance(make_circuit(n), make_observable(n), n_samples=n_samples, generator=generator) for n in sizes
+    )
+    means = np.array([result.mean for result in results])
+    if not (means > 0).all():
+        raise ValueError(
+            f"The gradient must vary at every size, but its variances are {means}. Choose an observable that depends "
+            "on the weights."
+        )
+    slope, intercept = np.polyfit(np.asarray(sizes, dtype=float), np.log(means), 1)
+    return GradientScaling(results, float(np.exp(-slope)), float(np.exp(intercept)))
