@@ -10,7 +10,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from circuits import Circuit, Observable
-from qml.backends import _checks, _uncompiled
+from qml.backends import _checks, _exported, _uncompiled
 from qml.backends.protocol import Capabilities, Samples
 from qml.simulator import engine
 from qml.simulator.readout_error import flip_bits, noisy_observables, noisy_probabilities
@@ -79,6 +79,8 @@ class Native:
         observables: Sequence[Observable],
     ) -> Float[Tensor, "batch observables"]:
         """Exact expectation values; see `Backend.expectation`."""
+        if torch.compiler.is_exporting():
+            return _exported.expectation(self, circuit, data, weights, observables)
         if torch.compiler.is_compiling():
             return _uncompiled.call(self, "expectation", circuit, data, weights, observables)
         chosen = _checks.as_observables(observables, circuit.n_qubits)
@@ -99,6 +101,8 @@ class Native:
         qubits: Sequence[int] | None = None,
     ) -> Float[Tensor, "batch outcomes"]:
         """Exact probabilities; see `Backend.probabilities`."""
+        if torch.compiler.is_exporting():
+            return _exported.probabilities(self, circuit, data, weights, qubits)
         if torch.compiler.is_compiling():
             return _uncompiled.call(self, "probabilities", circuit, data, weights, qubits)
         chosen = _checks.as_qubits(qubits, circuit.n_qubits)
