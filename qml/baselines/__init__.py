@@ -7,5 +7,14 @@ from qml.baselines.classifiers import (
     count_parameters,
     hidden_size_for,
 )
+from qml.baselines.esn import EchoStateNetwork, OnionESN
 
-__all__ = ["LogisticRegression", "MLPClassifier", "SineClassifier", "count_parameters", "hidden_size_for"]
+__all__ = [
+    "EchoStateNetwork",
+    "LogisticRegression",
+    "MLPClassifier",
+    "OnionESN",
+    "SineClassifier",
+    "count_parameters",
+    "hidden_size_for",
+]

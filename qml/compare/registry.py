@@ -3,9 +3,10 @@
 from qml.compare.task import Task
 from qml.compare.tasks.boolean import MAJORITY, PARITY
 from qml.compare.tasks.digits import DIGITS
+from qml.compare.tasks.onion import ONION_REFERENCE
 from qml.compare.tasks.states import STATES
 
-TASKS: dict[str, Task] = {task.name: task for task in (DIGITS, PARITY, MAJORITY, STATES)}
+TASKS: dict[str, Task] = {task.name: task for task in (DIGITS, PARITY, MAJORITY, STATES, ONION_REFERENCE)}
 
 
 def find_task(name: str) -> Task:

@@ -21,16 +21,18 @@ class Metric:
         title: Its name in tables and figures.
         larger_is_better: False for an error.
         percent: Whether it is a share in [0, 1], shown in per cent.
+        digits: Significant digits of a number that is no share.
     """
 
     name: str = "test_accuracy"
     title: str = "Test accuracy"
     larger_is_better: bool = True
     percent: bool = True
+    digits: int = 3
 
     def show(self, value: float) -> str:
         """`value` as text."""
-        return f"{100 * value:.1f} %" if self.percent else f"{value:.3g}"
+        return f"{100 * value:.1f} %" if self.percent else f"{value:.{self.digits}g}"
 
 
 @dataclass(frozen=True)

@@ -13,3 +13,8 @@ from qml.nn.qrnn import QRNNSamples as QRNNSamples
 from qml.nn.qrnn_cell import CellStep as CellStep
 from qml.nn.qrnn_cell import QRNNCell as QRNNCell
 from qml.nn.quantum_neuron import QuantumNeuron as QuantumNeuron
+from qml.nn.reservoir import OnionReservoir as OnionReservoir
+from qml.nn.reservoir import QuantumReservoir as QuantumReservoir
+from qml.nn.rings import FeedbackRing as FeedbackRing
+from qml.nn.rings import PersistentRing as PersistentRing
+from qml.reservoir import HybridReservoir as HybridReservoir

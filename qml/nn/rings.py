@@ -1,0 +1,114 @@
+"""What a ring of a quantum reservoir is, in numbers."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from qml.reservoir._checks import require_int
+
+
+@dataclass(frozen=True)
+class FeedbackRing:
+    """A ring whose register starts anew at each step and is given the last measured values as angles.
+
+    Args:
+        n_qubits: size, at least 1.
+        input_scale: s; an input x turns by s * feedback_scale * x radians.
+        feedback_scale: b; a measured <Z> turns by b * arccos(<Z>) radians.
+    """
+
+    n_qubits: int = 6
+    input_scale: float = 0.11
+    feedback_scale: float = -0.33
+
+    def __post_init__(self) -> None:
+        require_int(self.n_qubits, "n_qubits", 1, " A ring needs qubits.")
+        _require_finite(self, "input_scale", "feedback_scale")
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Equal for rings that can run in one batch."""
+        return ("feedback", self.n_qubits)
+
+
+@dataclass(frozen=True)
+class PersistentRing:
+    """A ring whose register persists; some of its qubits take the input, and are measured and reset at each step.
+
+    Args:
+        n_qubits: size, at least 1.
+        n_measured: qubits that are measured and reset, from 1 to n_qubits: the more, the shorter the memory, and with
+            all of them there is none.
+        input_scale: s; an input x turns by s * x radians.
+        weight_scale: fixed angles are uniform in [-weight_scale, weight_scale] radians; near 0 memory qubits hardly
+            see the measured ones, and memory is long.
+        n_layers: layers of gates a step.
+        n_rounds: how often a step feeds its input, measures and resets; each round gives features.
+        seed: of the fixed angles.
+    """
+
+    n_qubits: int = 6
+    n_measured: int = 2
+    input_scale: float = 1.0
+    weight_scale: float = 1.5
+    n_layers: int = 2
+    n_rounds: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_int(self.n_qubits, "n_qubits", 1, " A ring needs qubits.")
+        for name in ("n_measured", "n_layers", "n_rounds"):
+            require_int(getattr(self, name), name, 1)
+        if self.n_measured > self.n_qubits:
+            raise ValueError(
+                f"Argument `n_measured` must be at most the ring's {self.n_qubits} qubits, but is {self.n_measured}."
+            )
+        _require_finite(self, "input_scale", "weight_scale")
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Equal for rings that can run in one batch."""
+        return ("persistent", self.n_qubits, self.n_measured, self.n_layers, self.n_rounds)
+
+
+Ring = FeedbackRing | PersistentRing
+
+
+def as_rings(rings: Any) -> tuple[Ring, ...]:
+    """`rings` as a tuple of at least one."""
+    items = tuple(rings)
+    if not items:
+        raise ValueError("Argument `rings` must hold at least one ring, but is empty.")
+    for ring in items:
+        if not isinstance(ring, (FeedbackRing, PersistentRing)):
+            raise TypeError(
+                f"Argument `rings` must hold FeedbackRing or PersistentRing objects, but holds {type(ring).__name__}."
+            )
+    return items
+
+
+def seeded(rings: tuple[Ring, ...], seed: int) -> tuple[Ring, ...]:
+    """The rings with seeds of their own that follow from one seed."""
+    return tuple(
+        replace(ring, seed=1000 * seed + number) if isinstance(ring, PersistentRing) else ring
+        for number, ring in enumerate(rings)
+    )
+
+
+def ring_to_json(ring: Ring) -> dict[str, Any]:
+    """The ring as JSON values."""
+    return {"kind": ring.kind[0], **asdict(ring)}
+
+
+def ring_from_json(values: dict[str, Any]) -> Ring:
+    """The inverse of `ring_to_json`."""
+    options = dict(values)
+    kind = FeedbackRing if options.pop("kind") == "feedback" else PersistentRing
+    return kind(**options)
+
+
+def _require_finite(ring: Ring, *names: str) -> None:
+    for name in names:
+        value = getattr(ring, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"Argument `{name}` must be a finite number, but is {value!r}.")

@@ -1,0 +1,111 @@
+"""The interface of every reservoir."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from qml.reservoir import _checks
+
+
+class Reservoir(nn.Module):
+    """A fixed dynamical system that is driven by a series; its features are read out at every step.
+
+    A subclass sets `n_inputs`, `n_features` and `state_size`, and gives `initial_state`, `advance` and `config`.
+
+    Args:
+        n_inputs: numbers that drive it at each step.
+        n_features: numbers that are read out at each step.
+        state_size: numbers of its state.
+
+    Shape:
+        inputs (batch, time, n_inputs) to features (batch, time, n_features) and the state (batch, state_size); without
+        the batch dimension all three lack it, as in nn.LSTM.
+    """
+
+    def __init__(self, n_inputs: int, n_features: int, state_size: int) -> None:
+        super().__init__()
+        _checks.require_int(n_inputs, "n_inputs", 1)
+        self.n_inputs, self.n_features, self.state_size = n_inputs, n_features, state_size
+
+    def initial_state(self, batch: int, like: Tensor) -> Float[Tensor, "batch state"]:
+        """The state before the first step, in the dtype and on the device of `like`."""
+        raise NotImplementedError
+
+    def advance(
+        self, inputs: Float[Tensor, "batch time inputs"], state: Float[Tensor, "batch state"]
+    ) -> tuple[Float[Tensor, "batch time features"], Float[Tensor, "batch state"]]:
+        """All steps of whole series from a state on; arguments were checked."""
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON values."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Reservoir":
+        """The inverse of `config`."""
+        return cls(**config)
+
+    def forward(
+        self,
+        inputs: Tensor,  # of a shape and type that are checked below, with a message
+        state: Tensor | None = None,
+        *,
+        lengths: Sequence[int] | Int[Tensor, " batch"] | None = None,
+    ) -> tuple[Float[Tensor, "*batch time features"], Float[Tensor, "*batch state"]]:
+        """Features of every step, and the state after the last.
+
+        Args:
+            inputs: one series or a batch.
+            state: where to go on from; None resets.
+            lengths: steps of each series where they differ: the inputs behind them are padding. Features there are 0,
+                and the state is that after the series' own last step.
+
+        Raises:
+            ValueError: a wrong shape, NaN, a length outside of the series.
+        """
+        _checks.require_series(inputs, self.n_inputs)
+        if inputs.ndim == 2:
+            start = None if state is None else state[None]
+            features, end = self.forward(inputs[None], start, lengths=lengths)
+            return features[0], end[0]
+        batch, time, _ = inputs.shape
+        sizes = _checks.as_lengths(lengths, batch, time)
+        if state is None:
+            state = self.initial_state(batch, inputs)
+        elif state.shape != (batch, self.state_size):
+            raise ValueError(
+                f"Argument `state` must have shape ({batch}, {self.state_size}), but has shape {tuple(state.shape)}."
+            )
+        if batch == 0 or time == 0:
+            return inputs.new_zeros(batch, time, self.n_features), state
+        if sizes is None or set(sizes) == {time}:
+            return self.advance(inputs, state)
+        return self._advance_ragged(inputs, state, sizes)
+
+    def _advance_ragged(self, inputs: Tensor, state: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
+        """Between one series' end and the next only those that go on are driven."""
+        features = inputs.new_zeros(*inputs.shape[:2], self.n_features)
+        for start, end in pairwise([0, *sorted(set(sizes) - {0})]):
+            going = torch.tensor([row for row, size in enumerate(sizes) if size > start], device=inputs.device)
+            part, after = self.advance(inputs[going, start:end], state[going])
+            features[going, start:end] = part.to(features.dtype)
+            state = state.index_copy(0, going, after)
+        return features, state
+
+    def stream(
+        self,
+        inputs: Float[Tensor, "batch time inputs"],
+        state: Float[Tensor, "batch state"] | None = None,
+        *,
+        chunk: int = 1000,
+    ) -> Iterator[Float[Tensor, "batch some features"]]:
+        """Features of a long batch, `chunk` steps at a time, in memory that does not grow with its length."""
+        _checks.require_int(chunk, "chunk", 1)
+        for start in range(0, inputs.shape[1], chunk):
+            features, state = self.forward(inputs[:, start : start + chunk], state)
+            yield features

@@ -1,0 +1,178 @@
+"""Ridge regression that streams: a triangular factor updated by orthogonal transformations."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qml.reservoir import _checks
+
+Chunks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+"""Gives the same (features, targets) at each call: (rows, features) and (rows, outputs)."""
+
+DEFAULT_ALPHAS = tuple(10.0**power for power in range(-8, 3))
+MIN_ROWS = 512  # of a block that is worth a QR decomposition
+
+
+class RidgeReadout(nn.Module):
+    r"""A linear read-out fitted by ridge regression: min_{W, c} sum_i |y_i - W x_i - c|^2 + alpha |W|^2.
+
+    The factor R of the QR decomposition of (1, X, Y) is updated block by block, in float64: memory does not grow with
+    the number of samples, and unlike with normal equations the condition number is not squared. Its first row is the
+    intercept, which is not penalised; the rest is R of the centred data. An SVD of that part gives the weights for
+    every alpha, and a second pass over the data the exact leave-one-out error of each
+    e_i = (y_i - yhat_i) / (1 - h_ii), from which the best alpha is chosen. Cost: 2 n p^2 for n samples of p features.
+
+    Features that are linearly dependent are no error: with alpha = 0 the solution of least norm is taken, and with
+    constant targets the weights are 0 and the intercept is their mean.
+
+    Args:
+        n_features: p.
+        n_outputs: numbers to predict.
+        alphas: penalties to choose from, each at least 0, or one of them.
+
+    Shape:
+        features (..., n_features) to predictions (..., n_outputs), in the dtype of the features.
+
+    Attributes:
+        weight: shape (n_outputs, n_features), float64, zero until `fit`.
+        bias: shape (n_outputs,).
+        alpha: the chosen penalty, NaN until `fit`.
+        noise: standard deviation of each output's leave-one-out residuals (with one alpha: of the residuals, divided by
+            n - degrees of freedom), what `Ensemble` adds to forecasts.
+        errors: mean squared leave-one-out error of each alpha; NaN where there was no choice.
+
+    Raises:
+        ValueError: no samples, or NaN among them; a negative alpha.
+
+    Reference:
+        Golub and Van Loan, Matrix Computations (2013), sections 5.3 and 6.1; leave-one-out: Allen,
+        doi:10.1080/00401706.1974.10489157.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    alpha: Tensor
+    noise: Tensor
+    errors: Tensor
+
+    def __init__(self, n_features: int, n_outputs: int, *, alphas: float | Sequence[float] = DEFAULT_ALPHAS) -> None:
+        super().__init__()
+        _checks.require_int(n_features, "n_features", 1)
+        _checks.require_int(n_outputs, "n_outputs", 1)
+        self.alphas = tuple(float(a) for a in (alphas if isinstance(alphas, Sequence) else (alphas,)))
+        if not self.alphas or not all(0.0 <= alpha < math.inf for alpha in self.alphas):
+            raise ValueError(f"Argument `alphas` must hold numbers of at least 0, but is {alphas!r}.")
+        self.n_features, self.n_outputs = n_features, n_outputs
+        kind = torch.float64
+        self.register_buffer("weight", torch.zeros(n_outputs, n_features, dtype=kind))
+        self.register_buffer("bias", torch.zeros(n_outputs, dtype=kind))
+        self.register_buffer("alpha", torch.tensor(math.nan, dtype=kind))
+        self.register_buffer("noise", torch.zeros(n_outputs, dtype=kind))
+        self.register_buffer("errors", torch.full((len(self.alphas),), math.nan, dtype=kind))
+
+    def forward(self, features: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch outputs"]:
+        """Predictions."""
+        return (features.to(self.weight.dtype) @ self.weight.mT + self.bias).to(features.dtype)
+
+    @torch.no_grad()
+    def fit(self, chunks: Chunks) -> "RidgeReadout":
+        """Fit to all samples of `chunks()`, which is called a second time where there is an alpha to choose."""
+        factor = self._factor(chunks())
+        p = self.n_features
+        n_rows = round(float(factor[0, 0]) ** 2)
+        x, y = factor[1:, 1 : p + 1], factor[1:, p + 1 :]
+        left, singular, right = torch.linalg.svd(x, full_matrices=False)
+        means = factor[0, 1:] / factor[0, 0]
+        # singular values within rounding of 0 belong to dependent features
+        kept = singular > torch.finfo(torch.float64).eps * max(n_rows, p) * singular[:1].sum()
+        solver = _Solver(means[:p], means[p:], singular[kept], right[kept], left[:, kept].mT @ y, n_rows)
+        if len(self.alphas) == 1:
+            best = 0
+            freedom = n_rows - 1.0 - solver.degrees(self.alphas[0])
+            residual = y - x @ solver.weight(self.alphas[0])
+            self.noise = (residual.square().sum(0) / max(freedom, 1.0)).sqrt()
+        else:
+            squares = solver.leave_one_out(chunks(), self.alphas)
+            self.errors = squares.mean(1)
+            best = int(self.errors.argmin())
+            self.noise = squares[best].sqrt()
+        self.alpha = torch.tensor(self.alphas[best], dtype=torch.float64, device=x.device)
+        self.weight = solver.weight(self.alphas[best]).mT.contiguous()
+        self.bias = solver.target_mean - self.weight @ solver.feature_mean
+        return self
+
+    def _factor(self, chunks: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+        """R of (1, X, Y), at most 1 + p + q rows, its first diagonal entry positive."""
+        factor: Tensor | None = None
+        pending: list[Tensor] = []
+        n_pending, width = 0, 1 + self.n_features + self.n_outputs
+        for features, targets in chunks:
+            rows = self._rows(features, targets)
+            pending.append(rows)
+            n_pending += len(rows)
+            if n_pending >= max(width, MIN_ROWS):
+                factor = _triangular([*([] if factor is None else [factor]), *pending])
+                pending, n_pending = [], 0
+        if n_pending:
+            factor = _triangular([*([] if factor is None else [factor]), *pending])
+        if factor is None or not bool(factor[0, 0] != 0):
+            raise ValueError(
+                "The series must hold at least one step to fit to, but none is left. Pass longer series, or a shorter "
+                "washout."
+            )
+        return factor * factor[0, 0].sign()
+
+    def _rows(self, features: Tensor, targets: Tensor) -> Tensor:
+        for name, values, width in (("features", features, self.n_features), ("targets", targets, self.n_outputs)):
+            if values.ndim != 2 or values.shape[1] != width:
+                raise ValueError(
+                    f"Argument `{name}` must have shape (rows, {width}), but has shape {tuple(values.shape)}."
+                )
+            _checks.require_finite(values, name)
+        columns = [features.new_ones(len(features), 1), features, targets]
+        return torch.cat([column.to(self.weight) for column in columns], 1)
+
+    def extra_repr(self) -> str:
+        """What `repr` shows."""
+        return f"n_features={self.n_features}, n_outputs={self.n_outputs}, alpha={float(self.alpha):g}"
+
+
+def _triangular(blocks: list[Tensor]) -> Tensor:
+    return torch.linalg.qr(torch.cat(blocks), mode="r").R
+
+
+class _Solver:
+    """The centred problem in the basis of its singular vectors: X - mean = U S V, projected targets U^T Y."""
+
+    def __init__(
+        self, feature_mean: Tensor, target_mean: Tensor, singular: Tensor, right: Tensor, projected: Tensor, n_rows: int
+    ) -> None:
+        self.feature_mean, self.target_mean, self.n_rows = feature_mean, target_mean, n_rows
+        self.singular, self.right, self.projected = singular, right, projected
+
+    def weight(self, alpha: float) -> Tensor:
+        """Shape (features, outputs)."""
+        shrunk = (self.singular / (self.singular.square() + alpha))[:, None] * self.projected
+        return self.right.mT @ shrunk
+
+    def degrees(self, alpha: float) -> float:
+        """Effective degrees of freedom without the intercept's."""
+        return float((self.singular.square() / (self.singular.square() + alpha)).sum())
+
+    def leave_one_out(self, chunks: Iterable[tuple[Tensor, Tensor]], alphas: Sequence[float]) -> Tensor:
+        """Mean squared leave-one-out residuals, shape (alphas, outputs)."""
+        total = torch.zeros(len(alphas), len(self.target_mean), dtype=torch.float64, device=self.singular.device)
+        for features, targets in chunks:
+            scores = (features.to(total) - self.feature_mean) @ self.right.mT
+            deviations = targets.to(total) - self.target_mean
+            for k, alpha in enumerate(alphas):
+                shrinkage = 1.0 / (self.singular.square() + alpha)
+                predicted = scores @ ((shrinkage * self.singular)[:, None] * self.projected)
+                leverage = 1.0 / self.n_rows + scores.square() @ shrinkage
+                # a sample that alone decides a feature has leverage 1: leaving it out, nothing is known of it
+                left = (1.0 - leverage).clamp_min(1e-12)[:, None]
+                total[k] += ((deviations - predicted) / left).square().sum(0)
+        return total / self.n_rows
