@@ -258,7 +258,8 @@ class QRNN(nn.Module):
     def _run(self, tables: Tables, start: Tensor, steps: Steps, outcomes: Tensor) -> tuple[Tensor, Tensor]:
         """|G[word] u|^2 for every step and word, (sum of sizes, words), and the last states."""
         if steps.batch == 0:  # zero gradients, as every torch layer gives them
-            return start.new_zeros(0, self.cell.n_words) + 0.0 * (tables.readout.sum() + tables.cosine.sum()), start
+            zero = 0.0 * sum((parameter.sum() for parameter in self.cell.parameters()), start.sum())
+            return start.new_zeros(0, self.cell.n_words) + zero, start
         advance, parts = self._advance(tables, steps)
         squares = (tables.readout * tables.readout).T
         plain = _checks.in_transform()

@@ -1,0 +1,320 @@
+"""Layers x torch habits: what every layer is held to. `python -m tests.conformance` prints the table of the docs.
+
+A layer joins with one entry of LAYERS. A habit is a function that raises where the layer does not have it; what a layer
+is allowed to lack stands in EXCEPTIONS with its reason, and must then really fail.
+"""
+
+import copy
+import json
+import pickle
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qml.nn import QRNN, QNNClassifier
+
+SAME = 1e-12  # the same operations in float64, perhaps in another order
+SINGLE = 1e-5  # float32 against float64
+
+
+@dataclass(frozen=True)
+class Example:
+    """A layer as the habits use it.
+
+    Args:
+        make: the layer from a dtype and a generator.
+        inputs: inputs from a batch shape, a dtype and a generator.
+        event_dims: dimensions of an input beside the batch.
+    """
+
+    make: Callable[[torch.dtype, torch.Generator], nn.Module]
+    inputs: Callable[[tuple[int, ...], torch.dtype, torch.Generator], Tensor]
+    event_dims: int = 1
+
+    def layer(self, dtype: torch.dtype = torch.float64) -> nn.Module:
+        """The layer with weights that do not depend on the dtype."""
+        made = self.make(torch.float64, seeded(1))
+        return made.to(dtype)
+
+    def batch(self, shape: tuple[int, ...] = (3,), dtype: torch.dtype = torch.float64) -> Tensor:
+        """Inputs that do not depend on the dtype."""
+        values = self.inputs(shape, torch.float64, seeded(2))
+        return values.to(dtype) if values.is_floating_point() else values
+
+
+def features(n: int) -> Callable[..., Tensor]:
+    """Uniform in [0, 1)."""
+    return lambda shape, dtype, generator: torch.rand(*shape, n, dtype=dtype, generator=generator)
+
+
+def words(n_bits: int, length: int) -> Callable[..., Tensor]:
+    """Integer words, batch first."""
+    return lambda shape, dtype, generator: torch.randint(2**n_bits, (*shape, length), generator=generator)
+
+
+LAYERS: dict[str, Example] = {
+    "QNNClassifier": Example(lambda dtype, g: QNNClassifier(3, "zxy", dtype=dtype, generator=g), features(3)),
+    "QRNN": Example(lambda dtype, g: QRNN(1, 2, batch_first=True, dtype=dtype, generator=g), words(1, 4)),
+}
+
+EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("QRNN", "N-d batch"): "one batch dimension or none, as nn.LSTM",
+    ("QRNN", "export"): "the batch size is fixed by the export",
+}
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator of its own."""
+    return torch.Generator().manual_seed(seed)
+
+
+def run(layer: nn.Module, inputs: Tensor) -> Tensor:
+    """The first output. Outcomes of a QRNN are those that were read, so that nothing is drawn."""
+    if isinstance(layer, QRNN):
+        return layer(inputs, targets=inputs)[0]
+    result = layer(inputs)
+    return result[0] if isinstance(result, tuple) else result
+
+
+def gradients(layer: nn.Module, inputs: Tensor) -> list[Tensor]:
+    """Of the sum of squares of the output, by all parameters."""
+    parameters = list(layer.parameters())
+    return list(torch.autograd.grad(run(layer, inputs).square().sum(), parameters))
+
+
+def equal(actual: Any, expected: Any, atol: float = SAME) -> None:
+    """Same shapes and values."""
+    torch.testing.assert_close(actual, expected, rtol=0, atol=atol)
+
+
+# --- habits -----------------------------------------------------------------------------------------------------------
+
+
+def float64_and_float32(example: Example) -> None:
+    """Both, each answered in its own."""
+    double, single = (run(example.layer(dtype), example.batch(dtype=dtype)) for dtype in (torch.float64, torch.float32))
+    assert (double.dtype, single.dtype) == (torch.float64, torch.float32)
+    equal(single.double(), double, SINGLE)
+
+
+def empty_batch(example: Example) -> None:
+    """No samples, zero gradients."""
+    layer = example.layer()
+    output = run(layer, example.batch((0,)))
+    assert output.shape[0] == 0
+    for grad in gradients(layer, example.batch((0,))):
+        equal(grad, torch.zeros_like(grad))
+
+
+def nd_batch(example: Example) -> None:
+    """Any leading shape, and none."""
+    layer, inputs = example.layer(), example.batch((2, 3))
+    flat = run(layer, inputs.flatten(0, 1))
+    equal(run(layer, inputs), flat.unflatten(0, (2, 3)))
+    equal(run(layer, inputs[1, 2]), flat[5])
+
+
+def non_contiguous(example: Example) -> None:
+    """Strides do not matter."""
+    layer, inputs = example.layer(), example.batch((4,))
+    strided = torch.stack([inputs, inputs], -1)[..., 0].movedim(0, -1).contiguous().movedim(-1, 0)
+    assert not strided.is_contiguous()
+    equal(run(layer, strided), run(layer, inputs))
+
+
+def state_dict(example: Example) -> None:
+    """Weights move into a fresh layer."""
+    layer, other = example.layer(), example.make(torch.float64, seeded(9))
+    other.load_state_dict(layer.state_dict())
+    equal(run(other, example.batch()), run(layer, example.batch()))
+
+
+def deep_copy(example: Example) -> None:
+    """A copy has weights of its own."""
+    layer = example.layer()
+    other = copy.deepcopy(layer)
+    expected = run(layer, example.batch()).detach().clone()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.add_(1.0)
+    equal(run(other, example.batch()), expected)
+
+
+def pickled(example: Example) -> None:
+    """A layer survives pickling, after it has run."""
+    layer = example.layer()
+    expected = run(layer, example.batch())
+    equal(run(pickle.loads(pickle.dumps(layer)), example.batch()), expected)
+
+
+def vmap(example: Example) -> None:
+    """torch.func.vmap over samples, and over stacked weights."""
+    layer, inputs = example.layer(), example.batch((3,))
+    expected = run(layer, inputs)
+    equal(torch.func.vmap(lambda sample: run(layer, sample[None])[0])(inputs), expected)
+    weights = {name: torch.stack([p.detach(), p.detach() + 0.1]) for name, p in layer.named_parameters()}
+    each = torch.func.vmap(lambda values: called(layer, values, inputs))(weights)
+    equal(each[0], expected)
+
+
+def hessian(example: Example) -> None:
+    """Second derivatives by torch.func, equal to those of a double backward pass."""
+    layer, inputs = example.layer(), example.batch((2,))
+    weights = {name: p.detach() for name, p in layer.named_parameters()}
+    name = next(iter(weights))
+
+    def loss(values: Tensor) -> Tensor:
+        return called(layer, weights | {name: values}, inputs).square().sum()
+
+    found = torch.func.hessian(loss)(weights[name])
+    equal(found, torch.autograd.functional.hessian(loss, weights[name]), 1e-9)  # sums of many products
+
+
+def autocast(example: Example) -> None:
+    """Circuits keep their precision under autocast."""
+    layer, inputs = example.layer(torch.float32), example.batch(dtype=torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = run(layer, inputs)
+    equal(output.float(), run(layer, inputs), 2e-2)  # bfloat16 keeps 8 bits of what is classical around a circuit
+
+
+def eval_gradients(example: Example) -> None:
+    """eval() turns nothing off that a gradient needs."""
+    layer = example.layer()
+    expected = gradients(layer, example.batch())
+    for found, wanted in zip(gradients(layer.eval(), example.batch()), expected, strict=True):
+        equal(found, wanted)
+
+
+def no_global_seeding(example: Example) -> None:
+    """Making and running a layer leaves every global generator alone."""
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002 - it is read only
+    run(example.layer(), example.batch()).sum().backward()
+    equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+    assert random.getstate() == before[2]
+
+
+def compiled(example: Example) -> None:
+    """torch.compile, forward and backward; the simulator runs between the compiled graphs."""
+    torch._dynamo.reset()
+    layer, inputs = example.layer(), example.batch()
+    expected = run(layer, inputs), gradients(layer, inputs)
+
+    def loss(values: Tensor) -> Tensor:
+        return run(layer, 1 * values)
+
+    output = torch.compile(loss, backend="aot_eager")(inputs)
+    equal(output, expected[0])
+    found = torch.autograd.grad(output.square().sum(), list(layer.parameters()))
+    for grad, wanted in zip(found, expected[1], strict=True):
+        equal(grad, wanted)
+
+
+def exported(example: Example) -> None:
+    """torch.export with a batch of any size, for inference."""
+
+    class Runner(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = example.layer()
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return run(self.layer, inputs)
+
+    runner = Runner()
+    program = torch.export.export(runner, (example.batch((3,)),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    equal(program.module()(example.batch((5,))), runner(example.batch((5,))))
+
+
+def distributed(example: Example) -> None:
+    """DDP in two processes gives the gradient of the whole batch; see `tests.test_conformance`."""
+    layer, inputs = example.layer(), example.batch((4,))
+    expected = [grad / 2 for grad in gradients(layer, inputs)]  # DDP averages over the two processes
+
+    class Runner(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return run(self.layer, inputs)
+
+    twin = nn.parallel.DistributedDataParallel(Runner())
+    share = inputs.chunk(2)[torch.distributed.get_rank()]
+    twin(share).square().sum().backward()
+    for parameter, wanted in zip(layer.parameters(), expected, strict=True):
+        equal(parameter.grad, wanted)
+
+
+def called(layer: nn.Module, weights: dict[str, Tensor], inputs: Tensor) -> Tensor:
+    """The layer with other weights."""
+    if isinstance(layer, QRNN):
+        return torch.func.functional_call(layer, weights, (inputs,), {"targets": inputs})[0]
+    result = torch.func.functional_call(layer, weights, (inputs,))
+    return result[0] if isinstance(result, tuple) else result
+
+
+IN_PROCESS: dict[str, Callable[[Example], None]] = {
+    "float32, float64": float64_and_float32,
+    "empty batch": empty_batch,
+    "N-d batch": nd_batch,
+    "non-contiguous": non_contiguous,
+    "state_dict": state_dict,
+    "deepcopy": deep_copy,
+    "pickle": pickled,
+    "vmap": vmap,
+    "hessian": hessian,
+    "autocast": autocast,
+    "eval-mode gradients": eval_gradients,
+}
+# The type checks that pytest wraps around every function cannot be traced and draw random numbers themselves, and DDP
+# needs two processes.
+IN_OWN_PROCESS: dict[str, Callable[[Example], None]] = {
+    "no global seeding": no_global_seeding,
+    "compile": compiled,
+    "export": exported,
+    "DDP": distributed,
+}
+HABITS = IN_PROCESS | IN_OWN_PROCESS
+
+
+def table() -> str:
+    """The table of the docs, in Markdown."""
+    lines = ["| layer | " + " | ".join(HABITS) + " |", "|---" * (len(HABITS) + 1) + "|"]
+    notes: list[str] = []
+    for layer in LAYERS:
+        cells = []
+        for habit in HABITS:
+            reason = EXCEPTIONS.get((layer, habit))
+            if reason is not None and reason not in notes:
+                notes.append(reason)
+            cells.append("yes" if reason is None else f"no ({notes.index(reason) + 1})")
+        lines.append(f"| `{layer}` | " + " | ".join(cells) + " |")
+    lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1))]
+    return "\n".join(lines)
+
+
+def verdicts(habit: str) -> dict[str, str]:
+    """For each layer nothing, or what went wrong."""
+    result = {}
+    for name, example in LAYERS.items():
+        try:
+            HABITS[habit](example)
+            result[name] = ""
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test that asked shows it
+            result[name] = f"{type(error).__name__}: {error}"[:2000]
+    return result
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        sys.stdout.write(table() + "\n")
+    else:
+        sys.stdout.write(json.dumps(verdicts(sys.argv[1])))

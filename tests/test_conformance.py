@@ -1,0 +1,81 @@
+"""Every layer has every habit of torch's own, or says why not."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from tests.conformance import EXCEPTIONS, HABITS, IN_OWN_PROCESS, IN_PROCESS, LAYERS, table
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("habit", IN_PROCESS)
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layer_has_the_habit(layer: str, habit: str) -> None:
+    if (layer, habit) in EXCEPTIONS:
+        with pytest.raises(Exception, match=r"."):  # each layer refuses in its own words
+            IN_PROCESS[habit](LAYERS[layer])
+    else:
+        IN_PROCESS[habit](LAYERS[layer])
+
+
+@pytest.mark.parametrize("habit", IN_OWN_PROCESS)
+def test_all_layers_have_the_habit(habit: str) -> None:
+    found = distributed_verdicts() if habit == "DDP" else verdicts_of(habit)
+    for layer, problem in found.items():
+        assert bool(problem) == ((layer, habit) in EXCEPTIONS), f"{layer}: {problem}"
+    assert set(found) == set(LAYERS)
+
+
+def test_every_exception_is_of_a_layer_and_a_habit_that_exist() -> None:
+    assert all(layer in LAYERS and habit in HABITS for layer, habit in EXCEPTIONS)
+
+
+def test_the_table_of_the_docs_is_this_one() -> None:
+    text = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+    assert table() in text, "Run python -m tests.conformance and put its output into docs/conformance.md."
+
+
+def verdicts_of(habit: str) -> dict[str, str]:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.conformance", habit], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return json.loads(run.stdout)
+
+
+@lru_cache(1)
+def distributed_verdicts() -> dict[str, str]:
+    """What two processes with gloo say; the worse of the two for each layer."""
+    code = (
+        "import json, sys, torch\n"
+        "from tests.conformance import verdicts\n"
+        "torch.distributed.init_process_group('gloo')\n"
+        "sys.stdout.write(json.dumps(verdicts('DDP')))\n"
+        "torch.distributed.destroy_process_group()\n"
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=os.environ
+            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": "2"},
+        )
+        for rank in range(2)
+    ]
+    outputs = [process.communicate(timeout=240) for process in processes]
+    assert all(process.returncode == 0 for process in processes), [error[-1500:] for _, error in outputs]
+    first, second = (json.loads(output) for output, _ in outputs)
+    return {layer: first[layer] or second[layer] for layer in first}
