@@ -51,7 +51,7 @@ def estimate(
         from qml.remote import Budget, tables
 
         budget = Budget(max_seconds, max_jobs)
-        size = _size(model.read_bytes(), data, backend, shots=shots, backward=backward)
+        size = _size(model.read_bytes(), str(model), data, backend, shots=shots, backward=backward)
         _show(tables.estimate_json(size), tables.estimate_table(size), as_json=as_json)
         budget.require(size)
 
@@ -81,7 +81,9 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of a command
         checkpoint = model.read_bytes()
         budget = remote.Budget(max_seconds, max_jobs)
         _require_output(out)
-        size = _size(checkpoint, data, backend, shots=shots, seed=seed)  # all that can be refused is refused here
+        size = _size(
+            checkpoint, str(model), data, backend, shots=shots, seed=seed
+        )  # all that can be refused is refused here
         budget.require(size)
         options = {name: value for name, value in (("shots", shots), ("seed", seed)) if value is not None}
         with _opened(store) as records:
@@ -167,13 +169,12 @@ def cancel(run: RunName, store: StorePath = None, as_json: AsJson = False) -> No
         _show(tables.run_json(state), tables.run_table(state, {}), as_json=as_json)
 
 
-def _size(checkpoint: bytes, data: Path, backend: str, **options: Any) -> Any:
+def _size(checkpoint: bytes, name: str, data: Path, backend: str, **options: Any) -> Any:
     """The estimate, on a backend made for it alone."""
     from qml import remote
-    from qml.nn.checkpoint import parse_layer
 
     backward = options.pop("backward", False)
-    layer = parse_layer(checkpoint)
+    layer = remote.parse_model(checkpoint, name)
     inputs = remote.as_tensor(remote.read_inputs(data), layer)
     return remote.estimate(layer, inputs, remote.make_backend(backend, **options), backward=backward)
 
@@ -194,9 +195,15 @@ def _go_on(records: "Store", run_id: str, *, out: Path | None, as_json: bool, wa
                 _show(tables.run_json(state), f"Sent. `qml jobs resume {run_id}` waits for it.", as_json=as_json)
                 return
             raise
+    state = remote.run_state(records, remote.find_run(records, run_id))
+    if outputs is None:
+        if out is not None:
+            raise ValueError(f"Argument `out` must be left out for run {run_id}, which another program began.")
+        text = f"All {len(state.chunks)} jobs of run {run_id} have results. The program that began it replays them."
+        _show(tables.run_json(state), text, as_json=as_json)
+        return
     if out is not None:
         remote.write_outputs(out, outputs)
-    state = remote.run_state(records, remote.find_run(records, run_id))
     _show(tables.run_json(state) | {"outputs": outputs.tolist()}, _summary(run_id, outputs, out), as_json=as_json)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 import qml.files
 from circuits import Circuit, X, Y, Z, data, weight
-from qml.nn import QNNClassifier, load_layer, save_layer
+from qml.nn import QRNN, QNNClassifier, QRNNCell, QuantumNeuron, load_layer, save_layer
 from qml.nn.checkpoint import LAYERS, checkpoint_hash, dump_layer, parse_layer
 
 
@@ -30,6 +30,29 @@ EXAMPLES: dict[str, Callable[[], nn.Module]] = {
     ),
     "circuit and classes": lambda: QNNClassifier(2, circuit=own_circuit(), n_classes=4, dtype=torch.float64),
 }
+
+OTHERS: dict[str, Callable[[], nn.Module]] = {
+    "QRNN": lambda: QRNN(2, 3, n_stages=2, order=1, degree=1, amplification=1, batch_first=True, dtype=torch.float64),
+    "QRNN without bias": lambda: QRNN(1, 2, bias=False, recompute=True),
+    "QRNNCell": lambda: QRNNCell(1, 2, n_stages=0),
+    "QuantumNeuron": lambda: QuantumNeuron(3, order=2, amplification=1),
+    "QuantumNeuron without bias": lambda: QuantumNeuron(2, bias=False, dtype=torch.float64),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_layers_with_a_simulator_of_their_own_come_back(tmp_path: Path, name: str) -> None:
+    layer, path = OTHERS[name](), tmp_path / "model.safetensors"
+    save_layer(layer, path)
+    again = load_layer(path)
+    assert repr(again) == repr(layer)
+    for (key, value), (known, right) in zip(again.state_dict().items(), layer.state_dict().items(), strict=True):
+        assert key == known
+        assert value.dtype == right.dtype
+        assert torch.equal(value, right)
+    assert dump_layer(again) == dump_layer(layer)
+    with pytest.raises(ValueError, match="`backend` must be left out for Q"):
+        load_layer(path, backend="aer")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -50,7 +73,7 @@ def test_a_layer_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
 
 
 def test_every_layer_that_can_be_saved_has_an_example() -> None:
-    assert {type(make()).__name__ for make in EXAMPLES.values()} == set(LAYERS)
+    assert {type(make()).__name__ for make in (*EXAMPLES.values(), *OTHERS.values())} == set(LAYERS)
 
 
 def test_the_hash_tells_weights_apart() -> None:

@@ -21,8 +21,8 @@ from typer.testing import CliRunner, Result
 import qml.jobs.runner
 from qml import remote
 from qml.cli import app
-from qml.jobs import PubResult, Retry
-from qml.nn import QNNClassifier, save_layer
+from qml.jobs import DurableRunner, PubResult, Retry, Store
+from qml.nn import QNNClassifier, QuantumNeuron, save_layer
 from tests import sending_backend
 from tests.sending_backend import SERVICES, Sending
 from tests.stand_in import Cloud
@@ -281,6 +281,25 @@ def test_records_outlive_the_files_that_they_came_from(folder: Path) -> None:
     np.testing.assert_allclose(np.load("out.npy"), right(), atol=1e-6)
 
 
+def test_jobs_of_another_program_are_brought_in(folder: Path) -> None:
+    cloud = SERVICES["sending"] = Sky({3: "interrupt after"}, looks=3)
+    backend, module = Sending(), layer()
+    with Store("jobs.sqlite") as store:
+        store.add_run("mine", now=0.0, backend="sending")
+        module.to_backend(backend.with_runner(DurableRunner(cloud, store, "mine")))
+        with pytest.raises(KeyboardInterrupt):
+            module(torch.from_numpy(INPUTS))
+    assert state()["state"] == "running"
+    assert "must be left out for run mine" in jobs("resume", "mine", "--out", "o.npy").stderr
+    result = jobs("fetch", "mine")
+    assert (result.exit_code, "All 1 jobs of run mine have results" in result.output) == (0, True)
+    assert state()["state"] == "stored"
+    with Store("jobs.sqlite") as store, torch.no_grad():
+        module.to_backend(backend.with_runner(DurableRunner(cloud, store, "mine")))
+        np.testing.assert_allclose(module(torch.from_numpy(INPUTS)).numpy(), right(), atol=1e-6)
+    assert len(cloud.jobs) == 1
+
+
 # ---- bad input
 
 
@@ -289,6 +308,7 @@ def test_records_outlive_the_files_that_they_came_from(folder: Path) -> None:
     [
         (("missing.safetensors", "data.npy", "--backend", "sending"), "No such file"),
         (("data.npy", "data.npy", "--backend", "sending"), "is corrupt, or no safetensors file"),
+        (("neuron.safetensors", "data.npy", "--backend", "sending"), "QuantumNeuron, which has a simulator of its own"),
         (("model.safetensors", "missing.npy", "--backend", "sending"), "No such file"),
         (("model.safetensors", "model.safetensors", "--backend", "sending"), "must have shape (samples, features)"),
         (("model.safetensors", "data.npy", "--backend", "nowhere"), "`backend` must be one of native, sending"),
@@ -301,6 +321,7 @@ def test_records_outlive_the_files_that_they_came_from(folder: Path) -> None:
 )
 def test_bad_input_is_refused_in_one_line(folder: Path, arguments: tuple[str, ...], message: str) -> None:
     np.save("wide.npy", np.zeros((2, 4)))
+    save_layer(QuantumNeuron(2), "neuron.safetensors")
     result = run("submit", *arguments, *(() if "--store" in arguments else ("--store", "jobs.sqlite")))
     assert result.exit_code == 2, result.output
     assert message in result.stderr

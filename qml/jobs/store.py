@@ -38,6 +38,7 @@ class Run:
     model_hash: str
     options: Mapping[str, JSONValue]
     tags: tuple[str, ...]
+    has_inputs: bool
     has_outputs: bool
     owner: str | None
     cancelled: float | None
@@ -177,6 +178,11 @@ class Store:
         query = "SELECT 1 FROM submissions WHERE run_id = ? AND sequence = ?"
         return bool(self._database.rows(query, run_id, sequence))
 
+    def payloads(self, run_id: str) -> list[bytes]:
+        """All submissions of a run as they were written, in their order."""
+        query = "SELECT payload FROM submissions WHERE run_id = ? ORDER BY sequence"
+        return [row["payload"] for row in self._database.rows(query, run_id)]
+
     # ---- chunks
 
     def chunks(self, run_id: str, sequence: int | None = None) -> list[Chunk]:
@@ -283,7 +289,10 @@ class Store:
         return rows[0][0] if rows else None
 
 
-RUN = "run_id, created, backend, model_hash, options, tags, outputs IS NOT NULL AS has_outputs, owner, cancelled"
+RUN = (
+    "run_id, created, backend, model_hash, options, tags, inputs IS NOT NULL AS has_inputs, "
+    "outputs IS NOT NULL AS has_outputs, owner, cancelled"
+)
 CHUNK = "tag, run_id, sequence, parts, state, job_id, reason, sent"
 
 
@@ -305,7 +314,8 @@ def _insert_chunk(connection: sqlite3.Connection, run_id: str, sequence: int, pa
 def _run(row: sqlite3.Row) -> Run:
     options, tags = json.loads(row["options"]), tuple(json.loads(row["tags"]))
     identity = (row["run_id"], row["created"], row["backend"], row["model_hash"])
-    return Run(*identity, options, tags, bool(row["has_outputs"]), row["owner"], row["cancelled"])
+    whole = (bool(row["has_inputs"]), bool(row["has_outputs"]))
+    return Run(*identity, options, tags, *whole, row["owner"], row["cancelled"])
 
 
 def _chunk(row: sqlite3.Row) -> Chunk:

@@ -13,6 +13,9 @@ from circuits import Circuit, Observable, from_openqasm, to_openqasm
 from qml.backends import Backend
 from qml.files import write_atomically
 from qml.nn.qnn import QNNClassifier
+from qml.nn.qrnn import QRNN
+from qml.nn.qrnn_cell import QRNNCell
+from qml.nn.quantum_neuron import QuantumNeuron
 
 FORMAT = 1
 HEADER = "qml"
@@ -38,8 +41,25 @@ def _qnn_arguments(layer: QNNClassifier) -> dict[str, Any]:
     return {"n_inputs": layer.n_inputs, "n_classes": layer.n_classes, **own, **read}
 
 
+def _qrnn_cell_arguments(cell: QRNNCell) -> dict[str, Any]:
+    sizes = _attributes("input_size", "hidden_size", "n_stages", "order", "degree", "amplification")
+    return sizes(cell) | {"bias": cell.bias is not None}
+
+
+def _qrnn_arguments(layer: QRNN) -> dict[str, Any]:
+    return _qrnn_cell_arguments(layer.cell) | _attributes("batch_first", "recompute")(layer)
+
+
+def _neuron_arguments(layer: QuantumNeuron) -> dict[str, Any]:
+    sizes = _attributes("n_inputs", "order", "degree", "amplification")
+    return sizes(layer) | {"bias": layer.bias is not None}
+
+
 LAYERS = {
     "QNNClassifier": _Entry(QNNClassifier, _qnn_arguments),
+    "QRNN": _Entry(QRNN, _qrnn_arguments),
+    "QRNNCell": _Entry(QRNNCell, _qrnn_cell_arguments),
+    "QuantumNeuron": _Entry(QuantumNeuron, _neuron_arguments),
 }
 """Layers that can be saved, with the constructor arguments that make them again, device and dtype left out."""
 
@@ -75,10 +95,11 @@ def save_layer(layer: nn.Module, path: Path | str) -> None:
 
 
 def load_layer(path: Path | str, *, backend: Backend | str = "native") -> nn.Module:
-    """The layer of `save_layer`, on the CPU and on the given backend.
+    """The layer of `save_layer`, on the CPU and, if it has a choice, on the given backend.
 
     Raises:
-        ValueError: a file that is corrupt, that another program or a newer version wrote, or whose weights do not fit.
+        ValueError: a file that is corrupt, that another program or a newer version wrote, or whose weights do not fit;
+            another backend for a layer that runs on the built-in simulator alone.
         FileNotFoundError: no such file.
     """
     return parse_layer(Path(path).read_bytes(), backend=backend, name=str(path))
@@ -113,11 +134,15 @@ def parse_layer(content: bytes, *, backend: Backend | str = "native", name: str 
     kind = LAYERS[header["layer"]].layer
     try:
         arguments = {key: _decode(value) for key, value in header["arguments"].items()}
-        layer = kind(**arguments, backend=backend, dtype=_dtype(state))
+        layer: Any = kind(**arguments, dtype=_dtype(state))
         layer.load_state_dict(state)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())  # torch writes several lines
         raise ValueError(f"{name} cannot be made into a {kind.__name__} again: {reason}") from error
+    if hasattr(layer, "to_backend"):
+        layer.to_backend(backend)
+    elif backend != "native":
+        raise ValueError(f"Argument `backend` must be left out for {kind.__name__}, which has a simulator of its own.")
     return layer
 
 

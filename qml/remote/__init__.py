@@ -10,6 +10,7 @@ from qml.remote.runs import cancel as cancel
 from qml.remote.runs import find_run as find_run
 from qml.remote.runs import make_backend as make_backend
 from qml.remote.runs import outputs_of as outputs_of
+from qml.remote.runs import parse_model as parse_model
 from qml.remote.runs import service_of as service_of
 from qml.remote.runs import start as start
 from qml.remote.runs import take_up as take_up

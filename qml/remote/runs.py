@@ -82,8 +82,11 @@ def take_up(
     again: bool = False,
     watch: Watch | None = None,
     retry: Retry | None = None,
-) -> np.ndarray:
+) -> np.ndarray | None:
     """Go on with a run until its predictions are there: stored results are replayed, only what is missing is sent.
+
+    Of a run that another program began (with a `DurableRunner` of its own) only the submissions are known that it
+    wrote: their results are brought into the store, for that program to replay, and None is returned.
 
     Args:
         store: the records.
@@ -96,24 +99,44 @@ def take_up(
 
     Raises:
         JobPending, JobFailed, ServiceUnavailable, StoreError: see `DurableRunner`.
-        ValueError: a run that was cancelled, or that another program began.
+        ValueError: a run that was cancelled.
     """
     run = store.run(run_id)
     stored = outputs_of(store, run)
     if stored is not None:
         return stored
-    layer, inputs = _parts(store, run)
     backend = _backend(run)
     if again:
         store.allow_again(run_id, now=time.time())
     elif run.cancelled is not None and send:
         raise ValueError(f"Run {run_id} was cancelled. `qml jobs resume {run_id} --again` sends it after all.")
     durable = DurableRunner(backend.service, store, run_id, send=send, wait=wait, watch=watch, retry=retry)
+    blob = store.inputs(run_id)
+    if blob is None:
+        for payload in store.payloads(run_id):
+            durable.run(codec.unpack_submission(payload))
+        return None
+    layer, inputs = _parts(blob, f"The model of run {run_id}")
     layer.to_backend(backend.with_runner(durable))
     with torch.no_grad():
         outputs = layer(inputs).numpy()
     store.set_outputs(run_id, codec.pack({"outputs": outputs}, {}))
     return outputs
+
+
+def parse_model(content: bytes, name: str) -> Any:
+    """A layer that can run elsewhere.
+
+    Raises:
+        ValueError: see `qml.nn.load_layer`; a layer that has no backend to choose.
+    """
+    layer = parse_layer(content, name=name)
+    if not hasattr(layer, "to_backend"):
+        raise ValueError(
+            f"{name} must be a layer that runs on any backend, but is a {type(layer).__name__}, which has a simulator "
+            "of its own. Call the layer itself."
+        )
+    return layer
 
 
 def outputs_of(store: Store, run: Run) -> np.ndarray | None:
@@ -153,13 +176,10 @@ def as_tensor(inputs: np.ndarray, layer: nn.Module) -> Tensor:
     return torch.from_numpy(inputs).to(dtype)
 
 
-def _parts(store: Store, run: Run) -> tuple[Any, Tensor]:
+def _parts(blob: bytes, name: str) -> tuple[Any, Tensor]:
     """The layer and the inputs of a run."""
-    blob = store.inputs(run.run_id)
-    if blob is None:
-        raise ValueError(f"Run {run.run_id} was begun by another program than `qml submit`. Run that one again.")
     arrays, _ = codec.unpack(blob)
-    layer = parse_layer(arrays["model"].tobytes(), name=f"The model of run {run.run_id}")
+    layer = parse_model(arrays["model"].tobytes(), name)
     return layer, as_tensor(arrays["inputs"], layer)
 
 

@@ -14,8 +14,8 @@ class RunState:
     Args:
         run: its record.
         chunks: its jobs.
-        word: `done` (its predictions are there), `failed`, `cancelled`, `running` (jobs are at the service) or `open`
-            (something is still to be sent).
+        word: `done` (its predictions are there), `stored` (all results are, of a run that another program began),
+            `failed`, `cancelled`, `running` (jobs are at the service) or `open` (something is still to be sent).
     """
 
     run: Run
@@ -54,4 +54,6 @@ def _word(run: Run, chunks: Sequence[Chunk]) -> str:
         return "cancelled"
     if counts["failed"] or counts["cancelled"]:
         return "failed" if counts["failed"] else "cancelled"
+    if chunks and not run.has_inputs and counts["done"] == len(chunks):
+        return "stored"
     return "running" if counts["sent"] and not counts["planned"] and not counts["sending"] else "open"
