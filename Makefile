@@ -23,10 +23,10 @@ help:
 demo: $(VENV)/.installed-data
 	$(BIN)/qml compare digits --preset demo --out runs/demo $(ARGS)
 
-test: $(VENV)/.installed-data,dev
+test: $(VENV)/.installed-data,dev,ibm
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
-lint: $(VENV)/.installed-data,dev
+lint: $(VENV)/.installed-data,dev,ibm
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python

@@ -1,5 +1,6 @@
 """Checks at the border of every backend."""
 
+import importlib.util
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +14,16 @@ from qml.simulator.evolve import in_functorch
 AMPLITUDE_NORM_TOLERANCE = 1e-4  # features normalised in float32
 
 
-def require_choice(value: Any, name: str, choices: tuple[str, ...]) -> None:
+def require_choice(value: Any, name: str, choices: tuple[Any, ...]) -> None:
     """Refuse a value that is not among `choices`."""
     if value not in choices:
         raise ValueError(f"Argument `{name}` must be one of {', '.join(map(repr, choices))}, but is {value!r}.")
+
+
+def require_installed(module: str, complaint: str, extra: str) -> None:
+    """Refuse to go on without a package, with the command that installs it."""
+    if importlib.util.find_spec(module) is None:
+        raise ImportError(f'{complaint}. Install it with: pip install "qml-circuits[{extra}]"')
 
 
 def as_observables(observables: Any, n_qubits: int) -> tuple[Observable, ...]:
@@ -82,6 +89,11 @@ def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
         )
     if not in_functorch():  # values cannot be looked at there
         _require_values(circuit, data, weights)
+
+
+def empty_answer(data: Tensor, weights: Tensor, n_columns: int) -> Tensor:
+    """Zeros (batch, columns) with zero gradients, as every torch layer gives them for an empty batch."""
+    return data.new_zeros(data.shape[0], n_columns) + 0.0 * (data.sum() + weights.sum())
 
 
 def _require_kinds(circuit: Any, data: Any, weights: Any) -> None:

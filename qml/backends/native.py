@@ -86,7 +86,7 @@ class Native:
         chosen = _checks.as_observables(observables, circuit.n_qubits)
         _checks.require_inputs(circuit, data, weights)
         if not chosen or data.shape[0] == 0:
-            return _zeros(data, weights, len(chosen))
+            return _checks.empty_answer(data, weights, len(chosen))
         if self.readout_error is not None:
             chosen = noisy_observables(chosen, self.readout_error)
         levels = self._levels(circuit)
@@ -108,7 +108,7 @@ class Native:
         chosen = _checks.as_qubits(qubits, circuit.n_qubits)
         _checks.require_inputs(circuit, data, weights)
         if data.shape[0] == 0:
-            return _zeros(data, weights, 2 ** len(chosen))
+            return _checks.empty_answer(data, weights, 2 ** len(chosen))
         levels = self._levels(circuit)
         with full_precision(data):
             exact = engine.probabilities(circuit, data, weights, chosen, levels=levels, method=self.method)
@@ -174,11 +174,6 @@ class Native:
                 'representation is "state".'
             )
         return 4 if mixed else 2
-
-
-def _zeros(data: Tensor, weights: Tensor, n_columns: int) -> Tensor:
-    """The answer to an empty batch, with zero gradients as every torch layer gives them."""
-    return data.new_zeros(data.shape[0], n_columns) + 0.0 * (data.sum() + weights.sum())
 
 
 def full_precision(data: Tensor) -> AbstractContextManager:

@@ -1,0 +1,278 @@
+"""Qiskit Aer: exact or with shots, ideal or with a device's noise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from circuits import Circuit
+from qml.backends import _checks
+from qml.backends.pubs import Kind, PubBackend
+from qml.jobs import PauliSum, Pub, PubResult, Submission
+
+ReadoutErrors = Mapping[int, tuple[float, float]]
+"""For a qubit the probabilities that 0 reads 1 and that 1 reads 0."""
+
+AER_LIBRARY = 'Backend Aer needs qiskit-aer. Install it with: pip install "qiskit-aer>=0.17.1"'
+SEED_LIMIT = 2**31 - 1
+BINDS_LATE = ("u", "p", "rx", "ry", "rz", "rxx", "ryy", "rzz", "rzx", "r")
+MIXING = ("kraus", "reset")  # instructions that make a state mixed
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """An Aer `NoiseModel`, or None, and the read-out errors in it."""
+
+    model: Any
+    errors: ReadoutErrors
+
+
+IDEAL = Noise(None, {})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Aer(PubBackend):
+    """Qiskit's simulator.
+
+    Args:
+        noise: None; the name of a fake device (`"fake_torino"`, needs qiskit-ibm-runtime); a Qiskit backend, whose
+            gates, couplings and errors are taken; or an Aer `NoiseModel`, whose qubit k is the circuit's qubit k.
+        shots: runs of each circuit and basis; None for exact values, read-out errors of `noise` included.
+        precision: of the amplitudes, `"double"` or `"single"`.
+        generator: of the seeds; None for fresh ones from the operating system.
+        level: Qiskit's optimisation level, 0 to 3.
+        layout: which qubits of a device are taken: `"connectivity"`, `"calibration"` (by error rates too), or a tuple.
+
+    Circuits with noise channels, resets or `noise` run as density matrices, the others as state vectors. Exact values
+    with `noise` are refused for circuits with mid-circuit operations: ask for shots.
+
+    Example:
+        >>> import torch
+        >>> from circuits import Circuit, Z, weight
+        >>> from qml.backends import Aer
+        >>> angle = torch.tensor([0.5], requires_grad=True)
+        >>> value = Aer().expectation(Circuit(1).ry(weight(0), 0), torch.zeros(1, 0), angle, [Z(0)])
+        >>> value.backward()
+        >>> angle.grad
+        tensor([-0.4794])
+    """
+
+    noise: Any = None
+    precision: Literal["double", "single"] = "double"
+    generator: torch.Generator | None = None
+    level: int = 1
+    layout: Any = "connectivity"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _checks.require_choice(self.precision, "precision", ("double", "single"))
+        _checks.require_choice(self.level, "level", (0, 1, 2, 3))
+        if isinstance(self.noise, str):
+            _checks.require_installed(
+                "qiskit_ibm_runtime", "Backend Aer with a fake device needs qiskit-ibm-runtime", "ibm"
+            )
+            fake_device(self.noise)  # an unknown name is refused where it is written
+
+    @property
+    def name(self) -> str:
+        """`"aer"`, with the device after a colon where there is noise."""
+        if self.noise is None:
+            return "aer"
+        return f"aer:{self.noise if isinstance(self.noise, str) else getattr(self.noise, 'name', 'noise')}"
+
+    @property
+    def _channels(self) -> bool:
+        return True
+
+    def compiler(self) -> Any:
+        """For the noise's gates: others would run without noise, silently."""
+        from qml.backends.qiskit_run import Compiler
+
+        device = self._device()
+        if device is not None:
+            return Compiler(device, level=self.level, layout=self.layout, compact=True)
+        return Compiler(_gates_of(self._given), level=self.level)
+
+    def options(self, kind: Kind, generator: torch.Generator | None = None) -> Mapping[str, Any]:
+        """The precision and a seed."""
+        source = generator or self.generator
+        seed = None if source is None else int(torch.randint(SEED_LIMIT, (), generator=source))
+        return {"precision": self.precision, "seed": seed}
+
+    def run(self, submission: Submission) -> list[PubResult]:
+        """Simulate it."""
+        if submission.kind == "estimator":
+            return [_exact(pub, self._noise(pub), str(submission.options["precision"])) for pub in submission.pubs]
+        return _sampled(submission, self._noise(submission.pubs[0]), submission.options)
+
+    def _estimates(self, circuit: Circuit) -> bool:
+        if self.shots is None and self.noise is not None and any(op.is_mid_circuit for op in circuit.operations):
+            raise ValueError(
+                f"Backend {self.name} must have shots for circuits with mid-circuit operations, but has none. Use "
+                "Aer(noise=..., shots=4096), or Native(noise=...)."
+            )
+        return self.shots is None
+
+    @cached_property
+    def _given(self) -> "Noise":
+        """The noise of no device."""
+        return IDEAL if self.noise is None else Noise(self.noise, readout_errors(self.noise))
+
+    def _noise(self, pub: Pub) -> "Noise":
+        """What Aer adds to a pub's circuit."""
+        from qml.backends.qiskit_run import QUBITS, loaded
+
+        device = self._device()
+        return self._given if device is None else device_noise(device, tuple(loaded(pub.circuit).metadata[QUBITS]))
+
+    def _device(self) -> Any:
+        """The device whose noise is taken, if there is one."""
+        if isinstance(self.noise, str):
+            return fake_device(self.noise)
+        return self.noise if hasattr(self.noise, "target") else None
+
+
+@lru_cache(maxsize=8)
+def fake_device(name: str) -> Any:
+    """A fake device of qiskit-ibm-runtime by its name, such as "fake_torino".
+
+    Raises:
+        ValueError: an unknown name; the message lists those that exist.
+    """
+    from qiskit_ibm_runtime import fake_provider
+
+    devices = {kind.backend_name: kind for kind in vars(fake_provider).values() if hasattr(kind, "backend_name")}
+    if name not in devices:
+        raise ValueError(f"Argument `noise` must be one of {', '.join(sorted(devices))}, but is {name!r}.")
+    return devices[name]()
+
+
+# --- noise ----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def device_noise(device: Any, qubits: tuple[int, ...]) -> Noise:
+    """Aer's noise model of some qubits of a device, numbered from 0, and their read-out errors."""
+    from qiskit_aer.noise import NoiseModel
+
+    from qml.backends.qiskit_run import region
+
+    model = NoiseModel.from_backend(region(device, qubits))
+    return Noise(model, readout_errors(model))
+
+
+def readout_errors(model: Any) -> ReadoutErrors:
+    """The read-out errors of a noise model by qubit; -1 stands for all others.
+
+    Raises:
+        ValueError: errors that several qubits share.
+    """
+    result: dict[int, tuple[float, float]] = {}
+    for error in model.to_dict(serializable=True)["errors"]:
+        if error["type"] != "roerror":
+            continue
+        places = error.get("gate_qubits") or [[-1]]
+        if any(len(place) != 1 for place in places) or len(error["probabilities"]) != 2:
+            raise ValueError("Read-out errors must be of single qubits, but some are of several. Use shots.")
+        (_, wrong_0), (wrong_1, _) = error["probabilities"]
+        result |= dict.fromkeys((place[0] for place in places), (wrong_0, wrong_1))
+    return result
+
+
+# --- runs -----------------------------------------------------------------------------------------------------------
+
+
+def _exact(pub: Pub, noise: Noise, precision: str) -> PubResult:
+    """Expectation values saved by the simulator itself, one a string."""
+    from qiskit.quantum_info import Pauli
+
+    from qml.backends.qiskit_run import loaded
+
+    sums = [read_with_errors(item, noise.errors) for item in pub.observables]
+    circuit: Any = loaded(pub.circuit).copy()  # Aer adds methods
+    mixed = noise.model is not None or any(item.operation.name in MIXING for item in circuit.data)
+    labels = sorted({label for item in sums for label, _ in item})
+    for label in labels:
+        places = [place for place, letter in enumerate(reversed(label)) if letter != "I"] or [0]
+        letters = "".join(label[len(label) - 1 - place] for place in reversed(places))
+        circuit.save_expectation_value(Pauli(letters), places, label=label)
+    method = "density_matrix" if mixed else "statevector"
+    simulator = _simulator(method, precision, noise, binds_late=_binds_late(circuit))
+    binds = {parameter: pub.values[:, k].tolist() for k, parameter in enumerate(circuit.parameters)}
+    result = simulator.run(circuit, parameter_binds=[binds] if binds else None).result()
+    if not result.success:
+        raise RuntimeError(f"Aer failed: {result.status}")
+    known = [[np.real(result.data(row)[label]) for label in labels] for row in range(len(pub.values))]
+    coefficients = np.zeros((len(labels), len(sums)))
+    for column, item in enumerate(sums):
+        for label, coefficient in item:
+            coefficients[labels.index(label), column] += coefficient
+    values = np.array(known).reshape(len(pub.values), len(labels)) @ coefficients
+    return PubResult({"evs": values, "stds": np.zeros_like(values)})
+
+
+def read_with_errors(item: PauliSum, errors: ReadoutErrors) -> PauliSum:
+    """The sum whose exact value is what is read: a factor P becomes (1 - p - q) P + (q - p)."""
+    if not errors:
+        return item
+    result: dict[str, float] = {}
+    for label, coefficient in item:
+        parts = {"": coefficient}
+        for position, letter in enumerate(label):
+            place = len(label) - 1 - position
+            p, q = errors.get(place, errors.get(-1, (0.0, 0.0)))
+            choices = [(letter, 1.0 - p - q), ("I", q - p)] if letter != "I" else [("I", 1.0)]
+            parts = {
+                prefix + choice: value * scale
+                for prefix, value in parts.items()
+                for choice, scale in choices
+                if scale != 0.0
+            }
+        for key, value in parts.items():
+            result[key] = result.get(key, 0.0) + value
+    return tuple(result.items())
+
+
+def _sampled(submission: Submission, noise: Noise, options: Mapping[str, Any]) -> list[PubResult]:
+    from qiskit_aer.primitives import SamplerV2
+
+    from qml.backends.qiskit_run import loaded, read_results, run_primitive
+
+    late = all(_binds_late(loaded(pub.circuit)) for pub in submission.pubs)
+    simulator = _simulator("automatic", options["precision"], noise, binds_late=late)
+    sampler = SamplerV2.from_backend(simulator, seed=options["seed"])
+    return read_results(run_primitive(sampler, submission).result(), submission)
+
+
+@lru_cache(maxsize=32)
+def _simulator(method: str, precision: str, noise: Noise, *, binds_late: bool) -> Any:
+    try:
+        from qiskit_aer import AerSimulator
+    except ImportError as error:
+        raise ImportError(AER_LIBRARY) from error
+    # Angles bound while it runs save a circuit a row, ten times the time. Leaving out idle qubits then mixes up angles.
+    late = {"runtime_parameter_bind_enable": True, "enable_truncation": False} if binds_late else {}
+    return AerSimulator(method=method, precision=precision, noise_model=noise.model, **late)
+
+
+def _binds_late(circuit: Any) -> bool:
+    """Whether Aer (0.18) can bind its angles while it runs: in controlled gates it misplaces them."""
+    return all(item.operation.name in BINDS_LATE for item in circuit.data if item.operation.is_parameterized())
+
+
+@lru_cache(maxsize=16)
+def _gates_of(noise: Noise) -> Any:
+    """The simulator as a device to transpile for: the noise's gates, or those that it knows and binds late."""
+    from qiskit.transpiler import Target
+
+    from qml.backends.qiskit_run import BASIS, Gates
+
+    source = _simulator("automatic", "double", noise, binds_late=False).target
+    names = [name for name in source.operation_names if noise.model is not None or name in (*BASIS, "kraus")]
+    target = Target(num_qubits=source.num_qubits)
+    for name in names:
+        target.add_instruction(source.operation_from_name(name), name=name)
+    return Gates("aer", target)

@@ -1,0 +1,197 @@
+"""IBM's devices through the Runtime client, and fake ones through its local testing mode."""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+
+from circuits import Circuit
+from qml.backends import _checks
+from qml.backends.aer import fake_device
+from qml.backends.pubs import Kind, PubBackend
+from qml.jobs import DurableRunner, LocalService, PubResult, Runner, Service, Store, Submission
+
+NEEDS = "Backend IBM needs qiskit-ibm-runtime"
+MITIGATION = ("resilience_level", "readout_mitigation", "zne")  # what the client offers for expectation values alone
+
+
+@dataclass(frozen=True, eq=False)
+class IBM(PubBackend):
+    """A device of IBM Quantum, by its name or as the client's object.
+
+    Credentials stay where the client keeps them: save them once with `QiskitRuntimeService.save_account`. A name that
+    begins with `fake_`, or a fake device, runs in the client's local testing mode, on the qubits that are used.
+
+    Expectation values of unitary circuits come from the client's estimator, everything else from its sampler; the new
+    line of both (`executor_estimator`, `executor_sampler`) is taken where it is installed. All options below are off by
+    default, and are written into the metadata of every result.
+
+    Args:
+        device: such as `"ibm_torino"` or `"fake_torino"`, or a Qiskit backend.
+        instance: of the account; None for the client's default.
+        shots: runs of each circuit and basis.
+        layout: `"connectivity"`, `"calibration"` (by the day's error rates too), or the device's qubits in order.
+        level: Qiskit's optimisation level, 0 to 3.
+        dynamical_decoupling: None, `"XX"`, `"XpXm"` or `"XY4"`.
+        twirling: whether gates and measurements are twirled.
+        resilience_level: the client's: 0 for none, 1 for read-out, 2 for zero-noise extrapolation too.
+        readout_mitigation: whether read-out errors are mitigated (TREX), whatever the level says.
+        zne: noise factors of zero-noise extrapolation, at least two; empty for none.
+        batch: whether the jobs of this backend go into one batch of the client.
+        runner: None for a durable one: jobs are written down in the user's data folder before they are sent. Fake
+            devices, which cost nothing, run at once.
+
+    Raises:
+        ImportError: qiskit-ibm-runtime is not installed.
+        PermissionError: no credentials, when the device is first needed.
+        ValueError: mitigation for circuits that go to the sampler, a generator for a device.
+
+    Reference:
+        The client's own documentation describes its mitigation; none of it is ours.
+    """
+
+    device: Any
+    _: KW_ONLY
+    instance: str | None = None
+    shots: int | None = 4096
+    layout: Any = "connectivity"
+    level: int = 1
+    dynamical_decoupling: Literal["XX", "XpXm", "XY4"] | None = None
+    twirling: bool = False
+    resilience_level: int = 0
+    readout_mitigation: bool = False
+    zne: Sequence[float | int] = ()
+    batch: bool = False
+
+    def __post_init__(self) -> None:
+        _checks.require_installed("qiskit_ibm_runtime", NEEDS, "ibm")
+        super().__post_init__()
+        if self.shots is None:
+            raise ValueError("Argument `shots` must be an int for a device, but is None. Use 4096.")
+        _checks.require_choice(self.level, "level", (0, 1, 2, 3))
+        _checks.require_choice(self.resilience_level, "resilience_level", (0, 1, 2))
+        _checks.require_choice(self.dynamical_decoupling, "dynamical_decoupling", (None, "XX", "XpXm", "XY4"))
+        if self.zne and (len(self.zne) < 2 or min(self.zne) < 1):
+            raise ValueError(f"Argument `zne` must hold at least two factors of at least 1, but is {self.zne!r}.")
+        if self._is_local and self.batch:
+            raise ValueError("Argument `batch` must be False for a fake device, which has no batches, but is True.")
+        if isinstance(self.device, str) and self._is_local:
+            fake_device(self.device)
+
+    @property
+    def name(self) -> str:
+        """`"ibm:"` and the device's name."""
+        return f"ibm:{self.device if isinstance(self.device, str) else self.device.name}"
+
+    @property
+    def _channels(self) -> bool:
+        return False
+
+    @property
+    def _is_local(self) -> bool:
+        if isinstance(self.device, str):
+            return self.device.startswith("fake_")
+        return getattr(self.device, "service", None) is None
+
+    @cached_property
+    def _target(self) -> Any:
+        """The Qiskit backend."""
+        if not isinstance(self.device, str):
+            return self.device
+        return fake_device(self.device) if self._is_local else cloud_device(self.device, self.instance)
+
+    def compiler(self) -> Any:
+        """For the device; a fake one is cut down to the qubits in use."""
+        from qml.backends.qiskit_run import Compiler
+
+        return Compiler(self._target, level=self.level, layout=self.layout, compact=self._is_local)
+
+    @property
+    def service(self) -> Service:
+        """Where its submissions go; the same object at each call."""
+        return self._service
+
+    @cached_property
+    def _service(self) -> Service:
+        from qml.backends.ibm_service import RuntimeService
+        from qml.backends.qiskit_run import circuit_cost
+
+        if self._is_local:
+            return LocalService(self.name, self.run, lambda circuit: circuit_cost(circuit, self._target))
+        return RuntimeService(self._target, batch=self.batch)
+
+    def options(self, kind: Kind, generator: torch.Generator | None = None) -> Mapping[str, Any]:
+        """The client's options that differ from none at all, for either line of it."""
+        if generator is not None:
+            raise ValueError(f"Argument `generator` must be None for {self.name}, which cannot be seeded. Use Aer().")
+        if kind == "sampler" and any(getattr(self, name) for name in MITIGATION):
+            raise ValueError(
+                f"Options {', '.join(MITIGATION)} must be off for samples and mid-circuit operations, which the client "
+                "does not mitigate. Turn them off, or ask for expectation values of a unitary circuit."
+            )
+        options: dict[str, Any] = {}
+        if self.dynamical_decoupling is not None:
+            options["dynamical_decoupling"] = {"enable": True, "sequence_type": self.dynamical_decoupling}
+        if self.twirling:
+            options["twirling"] = {"enable_gates": True, "enable_measure": True}
+        if kind == "sampler":
+            return options
+        options["resilience_level"] = self.resilience_level
+        resilience: dict[str, Any] = {}
+        if self.readout_mitigation:
+            resilience["measure_mitigation"] = True
+        if self.zne:
+            resilience |= {"zne_mitigation": True, "zne": {"noise_factors": [float(factor) for factor in self.zne]}}
+        return options | ({"resilience": resilience} if resilience else {})
+
+    def run(self, submission: Submission) -> list[PubResult]:
+        """Run it: a fake device here, another one through a direct job."""
+        from qml.backends.ibm_service import run_locally
+        from qml.jobs import DirectRunner
+
+        return run_locally(self._target, submission) if self._is_local else DirectRunner(self.service).run(submission)
+
+    def _send(self, submission: Submission) -> list[PubResult]:
+        return (self.runner or self._default_runner).run(submission)
+
+    @cached_property
+    def _default_runner(self) -> Runner:
+        """A run of its own in the user's data folder, except for fake devices."""
+        if self._is_local:
+            return self
+        store, run_id = Store(), f"qml-{uuid.uuid4().hex}"
+        store.add_run(run_id, now=time.time(), backend=self.name)
+        return DurableRunner(self.service, store, run_id)
+
+    def _estimates(self, circuit: Circuit) -> bool:
+        return not any(op.is_mid_circuit for op in circuit.operations)
+
+
+def cloud_device(name: str, instance: str | None) -> Any:
+    """A device of the account that the client has saved.
+
+    Raises:
+        PermissionError: no credentials, or wrong ones.
+        ValueError: no device of this name; the message lists those of the account.
+    """
+    from qiskit.providers.exceptions import QiskitBackendNotFoundError
+    from qiskit_ibm_runtime import QiskitRuntimeService
+    from qiskit_ibm_runtime.accounts.exceptions import AccountsError
+    from qiskit_ibm_runtime.exceptions import IBMNotAuthorizedError
+
+    try:
+        service = QiskitRuntimeService(instance=instance)
+    except (AccountsError, IBMNotAuthorizedError) as error:
+        raise PermissionError(
+            f"Backend IBM must find credentials of the Runtime client, but it says: {error} Save them once with "
+            'QiskitRuntimeService.save_account(token="...", instance="..."), or use IBM("fake_torino").'
+        ) from error
+    try:
+        return service.backend(name)
+    except QiskitBackendNotFoundError as error:
+        known = ", ".join(sorted(str(device.name) for device in service.backends()))
+        raise ValueError(f"Argument `device` must be one of {known}, but is {name!r}.") from error

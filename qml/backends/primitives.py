@@ -1,0 +1,88 @@
+"""Any estimator and sampler of Qiskit's second version."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from circuits import Circuit
+from qml.backends.pubs import PubBackend
+from qml.jobs import PubResult, Submission
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Qiskit(PubBackend):
+    """Primitives of whoever speaks Qiskit's second version of them.
+
+    Unitary circuits go to the estimator, others to the sampler. Without a sampler, and without shots, mid-circuit
+    operations are deferred to ancillas; without an estimator everything is read off samples.
+
+    Args:
+        estimator: a `BaseEstimatorV2`, or None.
+        sampler: a `BaseSamplerV2`, or None.
+        device: the Qiskit backend to transpile for; None takes the primitives' own, where they have one.
+        shots: None asks the estimator for exact values (precision 0), which simulators alone can give.
+        level: Qiskit's optimisation level, 0 to 3.
+        layout: which qubits of a device are taken: `"connectivity"`, `"calibration"` (by error rates too), or a tuple.
+
+    Example:
+        >>> import torch
+        >>> from circuits import Circuit, Z
+        >>> from qiskit.primitives import StatevectorEstimator
+        >>> from qml.backends import Qiskit
+        >>> backend = Qiskit(estimator=StatevectorEstimator())
+        >>> backend.expectation(Circuit(1).x(0), torch.zeros(1, 0), torch.zeros(0), [Z(0)])
+        tensor([[-1.]])
+    """
+
+    estimator: Any = None
+    sampler: Any = None
+    device: Any = None
+    level: int = 1
+    layout: Any = "connectivity"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.estimator is None and self.sampler is None:
+            raise ValueError("Arguments `estimator` and `sampler` must not both be None. Give at least one.")
+        if self.estimator is None and self.shots is None:
+            raise ValueError("Argument `shots` must be given where there is only a sampler, but is None.")
+
+    @property
+    def name(self) -> str:
+        """`"qiskit"`."""
+        return "qiskit"
+
+    @property
+    def _channels(self) -> bool:
+        return False
+
+    def compiler(self) -> Any:
+        """For the device of the primitives, if there is one."""
+        from qml.backends.qiskit_run import Compiler
+
+        return Compiler(
+            self.device or _device(self.estimator) or _device(self.sampler), level=self.level, layout=self.layout
+        )
+
+    def run(self, submission: Submission) -> list[PubResult]:
+        """Run it and wait."""
+        from qml.backends.qiskit_run import read_results, run_primitive
+
+        primitive = self.estimator if submission.kind == "estimator" else self.sampler
+        if primitive is None:
+            raise ValueError(
+                f"Argument `{submission.kind}` must be given for samples and mid-circuit operations, but is None. Give "
+                "one, or use Aer()."
+            )
+        return read_results(run_primitive(primitive, submission).result(), submission)
+
+    def _estimates(self, circuit: Circuit) -> bool:
+        if self.shots is None or self.sampler is None:
+            return True
+        return self.estimator is not None and not any(op.is_mid_circuit for op in circuit.operations)
+
+
+def _device(primitive: Any) -> Any:
+    """The backend that a primitive runs on, where it says so: as a property, or as a method."""
+    found = getattr(primitive, "backend", None)
+    found = found() if callable(found) and not hasattr(found, "target") else found
+    return found if hasattr(found, "target") else None

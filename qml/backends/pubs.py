@@ -1,0 +1,74 @@
+"""What Aer, any primitive of Qiskit and IBM's devices share: rows become pubs of a submission that a runner runs."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from circuits import Circuit, Observable
+from qml.backends.rows import Part, RowBackend
+from qml.jobs import LocalService, PubResult, Runner, Service, Submission
+
+Kind = Literal["estimator", "sampler"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PubBackend(RowBackend):
+    """Base of the backends that speak Qiskit's primitives.
+
+    Args:
+        runner: what runs submissions, for example a durable one; None runs them at once.
+    """
+
+    runner: Runner | None = None
+
+    @property
+    def service(self) -> Service:
+        """Where its submissions go."""
+        from qml.backends.qiskit_run import circuit_cost
+
+        return LocalService(self.name, self.run, circuit_cost)
+
+    def with_runner(self, runner: Runner) -> "PubBackend":
+        """The same backend with all its submissions handed to `runner`."""
+        return replace(self, runner=runner)
+
+    @abstractmethod
+    def run(self, submission: Submission) -> list[PubResult]:
+        """Run a submission in this process; a backend is its own `Runner`."""
+
+    @abstractmethod
+    def compiler(self) -> Any:
+        """How circuits are transpiled: a `qml.backends.qiskit_run.Compiler`."""
+
+    def options(self, kind: Kind, generator: torch.Generator | None = None) -> Mapping[str, Any]:
+        """What goes with a submission, as JSON."""
+        return {}
+
+    def _estimate(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[np.ndarray]:
+        from qml.backends import qiskit_run
+
+        built = qiskit_run.compiled(circuit, self.compiler())
+        # An observable that is zero is refused by some primitives, and needs no run.
+        live = [place for place, item in enumerate(observables) if any(value != 0.0 for value, _ in item.terms)]
+        found = [np.zeros((len(rows), len(observables))) for rows, _ in parts]
+        if live:
+            sent = [observables[place] for place in live]
+            results = self._send(qiskit_run.submission("estimator", built, parts, sent, self.options("estimator")))
+            for values, result in zip(found, results, strict=True):
+                values[:, live] = result.arrays["evs"]
+        return found
+
+    def _sample(self, circuit: Circuit, parts: Sequence[Part], generator: torch.Generator | None) -> list[np.ndarray]:
+        from qml.backends import qiskit_run
+
+        built = qiskit_run.compiled(circuit, self.compiler())
+        options = self.options("sampler", generator)
+        results = self._send(qiskit_run.submission("sampler", built, parts, (), options))
+        return [qiskit_run.measured_bits(result) for result in results]
+
+    def _send(self, submission: Submission) -> list[PubResult]:
+        return (self.runner or self).run(submission)

@@ -1,0 +1,345 @@
+"""Circuits on their way to Qiskit's primitives: transpiled once for each circuit and target, and serialised.
+
+Whatever is sent is a `Submission` of plain bytes and arrays, so that it can be kept.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from circuits import Circuit, Observable, Operation
+from circuits.gates import Array
+from qml.backends.qiskit import MEASURED, to_qiskit
+from qml.jobs import CircuitCost, PauliSum, Pub, PubResult, Submission
+
+try:
+    from qiskit import QuantumCircuit, QuantumRegister, qpy
+    from qiskit.circuit.controlflow import get_control_flow_name_mapping
+    from qiskit.exceptions import QiskitError
+    from qiskit.providers import BackendV2, Options
+    from qiskit.quantum_info import SparsePauliOp
+    from qiskit.transpiler import InstructionProperties, PassManager, Target, generate_preset_pass_manager
+except ImportError as error:
+    raise ImportError('Backend Qiskit needs qiskit. Install it with: pip install "qiskit>=2.1"') from error
+
+# What every simulator of Qiskit knows; where a target says less, it decides.
+BASIS = ("u", "p", "rx", "ry", "rz", "h", "x", "y", "z", "s", "sdg", "t", "tdg", "cx", "cz", "swap", "rxx", "ryy",
+         "rzz", "rzx", "reset", "measure")  # fmt: skip
+REPETITION_DELAY = 250e-6  # seconds; IBM's default
+QUBITS = "qubits"  # which of the device's qubits a circuit's are, in its metadata
+Layout = Literal["connectivity", "calibration"] | tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Gates:
+    """The gates of a simulator, on any number of qubits."""
+
+    name: str
+    target: Target
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """How circuits are transpiled.
+
+    Args:
+        device: a Qiskit backend, or `Gates`, to respect; None for what every simulator knows.
+        level: Qiskit's optimisation level, 0 to 3.
+        layout: `"connectivity"`, `"calibration"` (by the device's error rates too), or the device's qubits in order.
+        seed: of the transpiler, so that one circuit always gets one layout.
+        compact: whether qubits that nothing touches are left out, as simulators want it.
+    """
+
+    device: Any = None
+    level: int = 1
+    layout: Layout = "connectivity"
+    seed: int = 0
+    compact: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A transpiled circuit.
+
+    Args:
+        circuit: its QPY bytes.
+        columns: which of our slots each of its parameters is, in its own order.
+        places: where each of our qubits is in it.
+        n_qubits: its width.
+        key: what it computes, the same in every process (see `qml.jobs.Pub`).
+    """
+
+    circuit: bytes
+    columns: tuple[int, ...]
+    places: tuple[int, ...]
+    n_qubits: int
+    key: str
+
+
+def compiled(circuit: Circuit, compiler: Compiler) -> Compiled:
+    """The transpiled circuit, made once for each circuit and target.
+
+    Raises:
+        ValueError: the circuit is wider than the device, or has an operation that the device lacks.
+    """
+    return _compiled(circuit.n_qubits, circuit.operations, compiler)
+
+
+@lru_cache(maxsize=256)
+def _compiled(n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler) -> Compiled:
+    circuit = Circuit(n_qubits)
+    for op in operations:
+        circuit.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
+    written = to_qiskit(circuit)
+    written.global_phase = 0.0
+    limit = getattr(compiler.device, "num_qubits", None)
+    if limit is not None and n_qubits > limit:
+        raise ValueError(
+            f"Circuits for {compiler.device.name} must have at most {limit} qubits, but this one "
+            f"has {n_qubits} (ancillas of post-selection and packed copies included). Take a wider device, or Native()."
+        )
+    try:
+        isa = transpiler(compiler).run(written)
+    except QiskitError as error:
+        raise ValueError(
+            f"Circuits for {'simulators' if compiler.device is None else compiler.device.name} must have operations "
+            f"that it knows, but Qiskit says: {error.message} Use another device, or Native()."
+        ) from error
+    isa.global_phase = 0.0
+    places = isa.layout.final_index_layout() if isa.layout is not None else list(range(n_qubits))
+    qubits = list(range(isa.num_qubits))
+    if compiler.compact:
+        isa, qubits = _compacted(isa, places)
+        places = [qubits.index(place) for place in places]
+    isa.metadata = {QUBITS: qubits}
+    buffer = io.BytesIO()
+    qpy.dump(isa, buffer)
+    return Compiled(
+        circuit=buffer.getvalue(),
+        columns=tuple(parameter.index for parameter in isa.parameters),
+        places=tuple(places),
+        n_qubits=isa.num_qubits,
+        key=_key(n_qubits, operations),
+    )
+
+
+def _key(n_qubits: int, operations: tuple[Operation, ...]) -> str:
+    digest = hashlib.sha256(str(n_qubits).encode())
+    for op in operations:
+        digest.update(repr(op).encode())
+        for value in vars(op.gate).values():
+            digest.update(value.content if isinstance(value, Array) else b"")
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def transpiler(compiler: Compiler) -> PassManager:
+    """The pass manager of a compiler."""
+    options: dict[str, Any] = {"optimization_level": compiler.level, "seed_transpiler": compiler.seed}
+    if compiler.device is None:
+        return generate_preset_pass_manager(basis_gates=list(BASIS), **options)
+    if isinstance(compiler.device, Gates):
+        return generate_preset_pass_manager(target=compiler.device.target, **options)
+    if compiler.layout == "calibration":
+        return generate_preset_pass_manager(backend=compiler.device, **options)
+    if compiler.layout != "connectivity":
+        return generate_preset_pass_manager(backend=compiler.device, initial_layout=list(compiler.layout), **options)
+    return generate_preset_pass_manager(target=without_errors(compiler.device.target), **options)
+
+
+def without_errors(target: Target) -> Target:
+    """The target without error rates, so that a layout follows from its couplings alone."""
+    result = Target(num_qubits=target.num_qubits, dt=target.dt)
+    for name in target.operation_names:
+        places = target[name]
+        if places is None or None in places:
+            result.add_instruction(target.operation_from_name(name), name=name)
+            continue
+        durations = {
+            qubits: InstructionProperties(duration=None if known is None else known.duration)
+            for qubits, known in places.items()
+        }
+        result.add_instruction(target.operation_from_name(name), durations, name=name)
+    return result
+
+
+def _compacted(isa: QuantumCircuit, places: Sequence[int]) -> tuple[QuantumCircuit, list[int]]:
+    """The circuit on the qubits that something touches or that are read, and which those were."""
+    index = {qubit: place for place, qubit in enumerate(isa.qubits)}
+    items = [item for item in isa.data if item.operation.name not in ("barrier", "delay")]
+    used = sorted({index[qubit] for item in items for qubit in item.qubits} | set(places))
+    result = QuantumCircuit(QuantumRegister(len(used), "q"), *isa.cregs)
+    for item in items:
+        result.append(item.operation, [used.index(index[qubit]) for qubit in item.qubits], item.clbits)
+    return result, used
+
+
+class Region(BackendV2):
+    """Some qubits of a device as a device of its own, with the same gates, errors and times; only a description.
+
+    A simulator needs no more of a device than the qubits that a circuit uses.
+    """
+
+    def __init__(self, device: Any, qubits: Sequence[int]) -> None:
+        super().__init__(name=f"{device.name}[{','.join(map(str, qubits))}]", backend_version="2")
+        source, place = device.target, {qubit: number for number, qubit in enumerate(qubits)}
+        properties = source.qubit_properties
+        self._target = Target(
+            num_qubits=len(qubits),
+            dt=source.dt,
+            qubit_properties=None if properties is None else [properties[qubit] for qubit in qubits],
+        )
+        control_flow = get_control_flow_name_mapping()
+        for name in source.operation_names:
+            if name in control_flow:
+                continue
+            known = source[name]
+            if known is None or None in known:
+                self._target.add_instruction(source.operation_from_name(name), name=name)
+                continue
+            inside = {tuple(place[q] for q in where): what for where, what in known.items() if set(where) <= set(place)}
+            if inside:
+                self._target.add_instruction(source.operation_from_name(name), inside, name=name)
+
+    @property
+    def target(self) -> Target:  # pyright: ignore[reportIncompatibleMethodOverride]  # the base has no annotation
+        """Its gates and errors."""
+        return self._target
+
+    @property
+    def max_circuits(self) -> None:
+        """No limit."""
+        return
+
+    @classmethod
+    def _default_options(cls) -> Options:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Options()
+
+    def run(self, run_input: Any, **options: Any) -> Any:
+        """Refuse: it is a description for simulators."""
+        raise NotImplementedError("A Region describes qubits for simulators and runs nothing. Use Aer(noise=...).")
+
+
+@lru_cache(maxsize=64)
+def region(device: Any, qubits: tuple[int, ...]) -> Region:
+    """The region of a device, made once."""
+    return Region(device, qubits)
+
+
+# --- submissions ----------------------------------------------------------------------------------------------------
+
+
+Part = tuple[np.ndarray, int | None]
+
+
+def submission(
+    kind: Literal["estimator", "sampler"],
+    built: Compiled,
+    parts: Sequence[Part],
+    observables: Sequence[Observable] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Submission:
+    """All parts as one submission: a pub for each."""
+    sums = tuple(pauli_sum(item, built) for item in observables)
+    key = hashlib.sha256(f"{built.key} {tuple(item.terms for item in observables)}".encode()).hexdigest()
+    columns = list(built.columns)
+    pubs = tuple(Pub(built.circuit, np.ascontiguousarray(rows[:, columns]), sums, shots, key) for rows, shots in parts)
+    return Submission(kind, pubs, dict(options or {}))
+
+
+def pauli_sum(observable: Observable, built: Compiled) -> PauliSum:
+    """The observable on the transpiled circuit's qubits, labels in Qiskit's order (qubit 0 last)."""
+    terms = []
+    for coefficient, factors in observable.terms:
+        if coefficient == 0.0:
+            continue
+        letters = ["I"] * built.n_qubits
+        for qubit, letter in factors:
+            letters[built.n_qubits - 1 - built.places[qubit]] = letter
+        terms.append(("".join(letters), coefficient))
+    return tuple(terms)
+
+
+@lru_cache(maxsize=256)
+def loaded(circuit: bytes) -> QuantumCircuit:
+    """The circuit of a pub; it must not be changed."""
+    return qpy.load(io.BytesIO(circuit))[0]
+
+
+def run_primitive(primitive: Any, submitted: Submission) -> Any:
+    """Send a submission to an estimator or a sampler of Qiskit's second version; its job."""
+    if submitted.kind == "estimator":
+        pubs = [
+            (
+                loaded(pub.circuit),
+                [[SparsePauliOp.from_list(list(item))] for item in pub.observables],
+                pub.values,
+                0.0 if pub.shots is None else 1.0 / np.sqrt(pub.shots),
+            )
+            for pub in submitted.pubs
+        ]
+    else:
+        pubs = [(loaded(pub.circuit), pub.values, pub.shots) for pub in submitted.pubs]
+    return primitive.run(pubs)
+
+
+def read_results(results: Any, submitted: Submission | None = None) -> list[PubResult]:
+    """What a primitive's result says, as arrays; more shots than were asked for (of twirling) are left out."""
+    shots = [None] * len(results) if submitted is None else [pub.shots for pub in submitted.pubs]
+    return [_read(result, count) for result, count in zip(results, shots, strict=True)]
+
+
+def _read(result: Any, shots: int | None) -> PubResult:
+    metadata = {"client": repr(result.metadata)}
+    if "evs" in result.data:
+        arrays = {name: np.asarray(result.data[name], dtype=float).T for name in ("evs", "stds")}
+    else:
+        arrays = {name: _bits(result.data[name], shots) for name in result.data}
+    return PubResult(arrays, metadata)
+
+
+def _bits(array: Any, shots: int | None) -> np.ndarray:
+    """A `BitArray` (rows,) as bits (rows, shots, bits), bit k at place k; more shots than asked for are left out."""
+    unpacked = np.unpackbits(array.array, axis=-1, bitorder="big")[..., ::-1]
+    return unpacked[..., :shots, : array.num_bits]
+
+
+def measured_bits(result: PubResult) -> np.ndarray:
+    """The bits of a sampler's result, (rows, shots, n_bits)."""
+    return result.arrays[MEASURED]
+
+
+def circuit_cost(circuit: bytes, device: Any = None) -> CircuitCost:
+    """What one execution of a pub's circuit needs: on a device with its times, on a simulator without any."""
+    found = loaded(circuit)
+    two = sum(len(item.qubits) > 1 and item.operation.name != "barrier" for item in found.data)
+    return CircuitCost(
+        n_qubits=len({qubit for item in found.data for qubit in item.qubits}),
+        depth=found.depth(),
+        two_qubit_gates=two,
+        seconds=0.0 if device is None else _seconds(found, device),
+        registers=tuple((register.name, register.size) for register in found.cregs),
+    )
+
+
+def _seconds(circuit: QuantumCircuit, device: Any) -> float | None:
+    """The time of the slowest qubit, each gate as soon as its qubits are free, and the delay between repetitions."""
+    qubits = circuit.metadata[QUBITS]
+    index = {qubit: qubits[place] for place, qubit in enumerate(circuit.qubits)}
+    free = dict.fromkeys(qubits, 0.0)
+    for item in circuit.data:
+        where = tuple(index[qubit] for qubit in item.qubits)
+        known = device.target[item.operation.name].get(where) if item.operation.name in device.target else None
+        if known is None or known.duration is None:
+            if item.operation.name in ("barrier", "delay"):
+                continue
+            return None
+        end = max(free[qubit] for qubit in where) + known.duration
+        free |= dict.fromkeys(where, end)
+    delay = getattr(device, "default_rep_delay", None)
+    return max(free.values(), default=0.0) + (REPETITION_DELAY if delay is None else delay)

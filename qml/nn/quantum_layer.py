@@ -1,0 +1,116 @@
+"""Any circuit as a torch module."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from circuits import Circuit, Observable
+from qml.backends import Backend, resolve
+from qml.backends._checks import as_observables, as_qubits
+from qml.nn import _checks
+
+Initial = Literal["uniform", "small"]
+SMALL = 0.1  # radians
+
+
+class QuantumLayer(nn.Module):
+    r"""A circuit as a layer: features fill its data slots, a parameter its weight slots, and what is read comes out.
+
+    Features are angles in radians, as they are: scale them before (a `torch.nn.Linear`, or `math.pi * torch.sigmoid`).
+
+    Args:
+        circuit: any circuit; its data slots are the features.
+        observables: what is read; None where `probabilities_of` says it.
+        probabilities_of: qubits whose joint outcomes' probabilities are read, the first the most significant.
+        initial: how weights begin: `"uniform"` in [-pi, pi), or `"small"`, N(0, 0.1), near the circuit without them.
+        backend: a backend or its name.
+        device: of the weights.
+        dtype: of the weights, float32 or float64.
+        generator: for the initial weights; none is seeded globally.
+
+    Shape:
+        inputs (..., circuit.n_data) to (..., len(observables)), or to (..., 2**len(probabilities_of)).
+
+    Attributes:
+        weights: angles in radians, shape (circuit.n_weights,).
+        circuit: the circuit; it must not grow any more.
+
+    Raises:
+        ValueError: neither or both of `observables` and `probabilities_of`, an observable or qubit outside the circuit.
+
+    Reference:
+        Circuits as differentiable layers: Mitarai et al., arXiv:1803.00745; Schuld et al., arXiv:1811.11184.
+
+    Example:
+        >>> import torch
+        >>> from circuits import Circuit, Z, data, weight
+        >>> from qml.nn import QuantumLayer
+        >>> circuit = Circuit(2).ry(data(0), 0).ry(data(1), 1).cx(0, 1).ry(weight(0), 1)
+        >>> QuantumLayer(circuit, [Z(0), Z(1)])(torch.rand(5, 3, 2)).shape
+        torch.Size([5, 3, 2])
+    """
+
+    weights: nn.Parameter
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        observables: Sequence[Observable] | None = None,
+        *,
+        probabilities_of: Sequence[int] | None = None,
+        initial: Initial = "uniform",
+        backend: Backend | str = "native",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if (observables is None) == (probabilities_of is None):
+            raise ValueError("Exactly one of `observables` and `probabilities_of` must be given.")
+        if initial not in ("uniform", "small"):
+            raise ValueError(f'Argument `initial` must be "uniform" or "small", but is {initial!r}.')
+        self.circuit = circuit
+        self.observables = None if observables is None else as_observables(observables, circuit.n_qubits)
+        self.probabilities_of = None if probabilities_of is None else as_qubits(probabilities_of, circuit.n_qubits)
+        self.initial: Initial = initial
+        self.backend = resolve(backend)
+        self.weights = nn.Parameter(torch.empty(circuit.n_weights, device=device, dtype=dtype))
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw all angles anew."""
+        with torch.no_grad():
+            if self.initial == "uniform":
+                self.weights.uniform_(-math.pi, math.pi, generator=generator)
+            else:
+                self.weights.normal_(0.0, SMALL, generator=generator)
+
+    def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
+        """What is read; see the class."""
+        _checks.require_last_dimension(inputs, self.circuit.n_data, "inputs")
+        if torch.is_autocast_enabled(inputs.device.type):
+            inputs = inputs.to(self.weights.dtype)
+        flat = inputs.reshape(math.prod(inputs.shape[:-1]), self.circuit.n_data)
+        if self.observables is not None:
+            values = self.backend.expectation(self.circuit, flat, self.weights, self.observables)
+        else:
+            values = self.backend.probabilities(self.circuit, flat, self.weights, self.probabilities_of)
+        return values.reshape((*inputs.shape[:-1], values.shape[1]))
+
+    def to_backend(self, backend: Backend | str) -> "QuantumLayer":
+        """Run on another backend from now on; the weights stay."""
+        self.backend = resolve(backend)
+        return self
+
+    def extra_repr(self) -> str:
+        """What `repr` shows."""
+        read = (
+            f"probabilities_of={self.probabilities_of}"
+            if self.observables is None
+            else f"observables={list(self.observables)}"
+        )
+        return f"{self.circuit!r}, {read}, backend={self.backend.name!r}"
