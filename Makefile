@@ -10,13 +10,14 @@ VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint docs bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    train the quantum classifier and its classical twins on real digits; report in runs/demo"
 	@echo "make test    run the tests"
-	@echo "make lint    check style, types, imports, dependencies and spelling"
+	@echo "make lint    check style, types, imports, dependencies, spelling and documentation"
+	@echo "make docs    build the documentation in build/docs"
 	@echo "make bench   time the simulator beside the other libraries"
 	@echo "make clean   remove the environment, caches and builds (not runs/)"
 
@@ -26,13 +27,18 @@ demo: $(VENV)/.installed-data
 test: $(VENV)/.installed-data,dev,ibm
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
-lint: $(VENV)/.installed-data,dev,ibm
+lint: $(VENV)/.installed-data,dev,ibm $(VENV)/.installed-docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/deptry circuits qml
 	$(BIN)/codespell
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open build/docs/index.html."
 
 bench: $(VENV)/.installed-peers
 	$(BIN)/qml bench simulator $(ARGS)
