@@ -17,7 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qml.nn import QRNN, QNNClassifier
+from circuits import Circuit, X, Z
+from circuits import data as data_slot
+from circuits import weight as weight_slot
+from qml.nn import QRNN, QNNClassifier, QuantumLayer
 
 SAME = 1e-12  # the same operations in float64, perhaps in another order
 SINGLE = 1e-5  # float32 against float64
@@ -58,8 +61,16 @@ def words(n_bits: int, length: int) -> Callable[..., Tensor]:
     return lambda shape, dtype, generator: torch.randint(2**n_bits, (*shape, length), generator=generator)
 
 
+def quantum_layer(dtype: torch.dtype, generator: torch.Generator) -> QuantumLayer:
+    """A circuit with data before and behind its weights."""
+    circuit = Circuit(3).ry(data_slot(0), 0).cx(0, 1).rx(weight_slot(0), 2).cx(1, 2).rz(data_slot(1), 2)
+    circuit.ry(weight_slot(1), 2)
+    return QuantumLayer(circuit, [Z(2), X(0) @ Z(1)], dtype=dtype, generator=generator)
+
+
 LAYERS: dict[str, Example] = {
     "QNNClassifier": Example(lambda dtype, g: QNNClassifier(3, "zxy", dtype=dtype, generator=g), features(3)),
+    "QuantumLayer": Example(quantum_layer, features(2)),
     "QRNN": Example(lambda dtype, g: QRNN(1, 2, batch_first=True, dtype=dtype, generator=g), words(1, 4)),
 }
 
