@@ -61,7 +61,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of a command
     data: Data,
     backend: BackendName,
     shots: Shots = None,
-    seed: Annotated[int | None, typer.Option(help="Of a simulator's shots.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Of a simulator's shots.")] = None,
     max_seconds: MaxSeconds = None,
     max_jobs: MaxJobs = None,
     tag: Annotated[list[str] | None, typer.Option(help="Mark all jobs with this; may be repeated.")] = None,

@@ -19,3 +19,6 @@ def one_line_errors() -> Iterator[None]:
     except (ImportError, OSError, ValueError) as error:
         typer.echo(f"qml: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(REFUSED) from error
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        raise typer.Exit(INTERRUPTED) from None

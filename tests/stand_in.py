@@ -228,3 +228,24 @@ class Process:
         """A runner in the cloud's time."""
         limits = options.pop("limits", Limits(executions=250))
         return DurableRunner(self.cloud, store, run_id, retry=self.cloud.retry(), limits=limits, **options)
+
+
+def first_submission() -> Submission:
+    values = np.linspace(0.1, 1.0, 14).reshape(7, 2)
+    pubs = (
+        Pub(b"circuit", values[:5], ((("ZI", 1.0),), (("XX", 0.5), ("IZ", 0.25))), shots=50),
+        Pub(b"another", values[5:], ((("YY", 2.0),),), shots=50),
+    )
+    return Submission("estimator", pubs, {"resilience_level": 1})
+
+
+def second_submission(results: list[PubResult]) -> Submission:
+    """Depends on what came back, as the steps of a recurrent layer do."""
+    return Submission("sampler", (Pub(b"measure", results[0].arrays["evs"][:2] / 10, shots=3),))
+
+
+def whole_run(run: Callable[[Submission], list[PubResult]]) -> list[PubResult]:
+    """Three submissions, the last two equal."""
+    first = run(first_submission())
+    second = run(second_submission(first))
+    return [*first, *second, *run(second_submission(first))]

@@ -1,5 +1,10 @@
 """A fault at every step of the state machine: no job lost, none sent twice, the results right."""
 
+import json
+import random
+import subprocess
+import sys
+import time
 from collections import Counter
 from itertools import count, product
 from pathlib import Path
@@ -11,8 +16,8 @@ from hypothesis import strategies as st
 
 import qml.jobs.database
 import qml.jobs.store
-from qml.jobs import Pub, PubResult, Submission
-from tests.stand_in import FAULTS, Cloud, Fault, Killed, Process, answers
+from qml.jobs import PubResult, Store
+from tests.stand_in import FAULTS, Cloud, Fault, Killed, Process, answers, first_submission, whole_run
 
 TRANSACTION_FAULTS = ("before", "inside", "after")
 MOST_RESTARTS = 4
@@ -23,26 +28,6 @@ def fast_and_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here needs the disk to be real, and every earlier process of this thread has died."""
     monkeypatch.setattr(qml.jobs.database, "SYNCHRONOUS", "OFF")
     monkeypatch.setattr(qml.jobs.store, "is_gone", lambda owner, lease, now: True)
-
-
-def first_submission() -> Submission:
-    values = np.linspace(0.1, 1.0, 14).reshape(7, 2)
-    pubs = (
-        Pub(b"circuit", values[:5], ((("ZI", 1.0),), (("XX", 0.5), ("IZ", 0.25))), shots=50),
-        Pub(b"another", values[5:], ((("YY", 2.0),),), shots=50),
-    )
-    return Submission("estimator", pubs, {"resilience_level": 1})
-
-
-def second_submission(results: list[PubResult]) -> Submission:
-    """Depends on what came back, as the steps of a recurrent layer do."""
-    return Submission("sampler", (Pub(b"measure", results[0].arrays["evs"][:2] / 10, shots=3),))
-
-
-def whole_run(run) -> list[PubResult]:  # noqa: ANN001 - a runner's method or a function
-    first = run(first_submission())
-    second = run(second_submission(first))
-    return [*first, *second, *run(second_submission(first))]
 
 
 RIGHT = whole_run(answers)
@@ -151,3 +136,43 @@ def test_a_careless_runner_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyP
     run_with_restarts(tmp_path / "jobs.sqlite", cloud, [])
     with pytest.raises(AssertionError):
         assert_each_sent_once(cloud)
+
+
+# ---- processes that are really killed
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.file_cloud", str(folder)]
+    return subprocess.Popen(command, cwd=Path(__file__).parent.parent)
+
+
+def assert_complete(folder: Path) -> None:
+    tags = [json.loads(path.read_text())[0] for path in folder.glob("*.job")]
+    assert len(tags) == len(set(tags)) == N_CHUNKS
+    with Store(folder / "jobs.sqlite") as store:
+        assert_right(whole_run(Process(store.path, Cloud()).runner(store, "run").run))  # replayed: the cloud is empty
+
+
+def test_processes_killed_at_any_time_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    generator = random.Random(0)
+    for number in range(6):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for _ in range(4):
+            (folder / "started").unlink(missing_ok=True)
+            with start(folder) as process:
+                while not (folder / "started").exists() and process.poll() is None:
+                    time.sleep(0.001)
+                time.sleep(generator.random() * 0.25)
+                process.kill()
+        with start(folder) as process:
+            assert process.wait() == 0
+        assert_complete(folder)
+
+
+def test_processes_at_once_share_the_work(tmp_path: Path) -> None:
+    processes = [start(tmp_path) for _ in range(3)]
+    processes[0].kill()
+    assert [process.wait() for process in processes[1:]] == [0, 0]
+    processes[0].wait()
+    assert_complete(tmp_path)

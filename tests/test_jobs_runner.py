@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,10 @@ SUBMISSION = Submission("estimator", (Pub(b"circuit", ROWS, ((("Z", 1.0),),), sh
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path / "jobs.sqlite")
-    store.add_run("run", now=0.0, backend="stand-in", tags=("mine",))
-    return store
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "jobs.sqlite") as store:
+        store.add_run("run", now=0.0, backend="stand-in", tags=("mine",))
+        yield store
 
 
 def runner(cloud: Cloud, store: Store, **options: object) -> DurableRunner:
@@ -174,6 +175,15 @@ def test_pauses_double_scatter_and_are_bounded() -> None:
     drawn = [next(pauses) for _ in bounds]
     assert all(bound / 2 <= pause <= bound for pause, bound in zip(drawn, bounds, strict=True))
     assert len(set(drawn)) == len(drawn)
+
+
+def test_patience_and_sizes_are_checked() -> None:
+    with pytest.raises(ValueError, match="`attempts` must be at least 1, but is 0"):
+        Retry(attempts=0)
+    with pytest.raises(ValueError, match="`settle` must be a time of at least 0 s, but is nan"):
+        Retry(settle=float("nan"))
+    with pytest.raises(ValueError, match="`executions` must be at least 1, but is 0"):
+        Limits(executions=0)
 
 
 def test_a_long_outage_ends_with_a_run_that_can_be_taken_up(store: Store) -> None:

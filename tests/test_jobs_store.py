@@ -4,9 +4,13 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 import qml.jobs.database
@@ -273,6 +277,20 @@ def test_owners_are_looked_up_here_and_waited_for_elsewhere() -> None:
     assert is_gone(elsewhere, lease=1.0, now=2.0)
     assert not is_gone(elsewhere, lease=2.0, now=1.0)
     assert describe(elsewhere) == f"process {os.getpid()} on elsewhere"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_process_that_was_killed_is_gone_before_its_parent_asks() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    owner = json.loads(new_owner()) | {"pid": child.pid, "started": psutil.Process(child.pid).create_time()}
+    assert not is_gone(json.dumps(owner), lease=0.0, now=1.0)
+    child.kill()
+    until = time.monotonic() + 30
+    while not is_gone(json.dumps(owner), lease=1e12, now=0.0):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    child.wait()
+    assert is_gone(json.dumps(owner), lease=1e12, now=0.0)
 
 
 def test_the_default_file_is_in_the_users_data_folder() -> None:

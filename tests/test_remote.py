@@ -272,6 +272,27 @@ def test_a_service_that_is_down_is_said_to_be(folder: Path) -> None:
     assert jobs("resume", state()["run"]).exit_code == 0
 
 
+def test_a_run_that_is_done_is_not_cancelled(folder: Path) -> None:
+    submit()
+    assert jobs("cancel", state()["run"]).exit_code == 0
+    assert state()["state"] == "done"
+
+
+def test_tags_that_services_do_not_take_are_refused(folder: Path) -> None:
+    for tags in (["--tag", ""], ["--tag", "x" * 87], ["--tag", "x"] * 7):
+        result = submit(*tags)
+        assert (result.exit_code, "`tag` must be given at most 6 times, each of 1 to 86" in result.stderr) == (2, True)
+
+
+def test_ctrl_c_before_anything_was_sent_is_quiet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(path: Path) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(remote, "read_inputs", interrupted)
+    result = submit()
+    assert (result.exit_code, result.stderr) == (130, "Stopped.\n")
+
+
 def test_records_outlive_the_files_that_they_came_from(folder: Path) -> None:
     SERVICES["sending"] = Sky({0: "interrupt before"})
     assert submit().exit_code == 130

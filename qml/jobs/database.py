@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,7 @@ class Database:
             ) from error
         with self._in_words():
             self._connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+            weakref.finalize(self, self._connection.close)
             self._connection.row_factory = sqlite3.Row
             self._connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
             self._connection.execute("PRAGMA foreign_keys = ON")

@@ -26,9 +26,14 @@ def is_gone(owner: str, lease: float, now: float) -> bool:
     if known["machine"] != _machine():
         return now > lease
     try:
-        return abs(psutil.Process(known["pid"]).create_time() - known["started"]) > SAME_START
+        process = psutil.Process(known["pid"])
+        if process.status() == psutil.STATUS_ZOMBIE:  # it was killed, and nobody has asked how it ended
+            return True
+        return abs(process.create_time() - known["started"]) > SAME_START
     except psutil.NoSuchProcess:
         return True
+    except psutil.AccessDenied:
+        return now > lease
 
 
 def describe(owner: str) -> str:

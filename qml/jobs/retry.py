@@ -38,6 +38,13 @@ class Retry:
     clock: Callable[[], float] = time.time
     generator: random.Random = field(default_factory=random.Random)
 
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"Argument `attempts` must be at least 1, but is {self.attempts}.")
+        for name in ("first", "longest", "poll", "settle"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"Argument `{name}` must be a time of at least 0 s, but is {getattr(self, name)}.")
+
     def pauses(self, first: float | None = None) -> Iterator[float]:
         """The lengths of pauses, without end."""
         bound = self.first if first is None else first

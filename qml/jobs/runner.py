@@ -261,10 +261,11 @@ class DurableRunner:
     @contextmanager
     def _claimed(self) -> Iterator[None]:
         """Be the only one who works on this run; wait while another process does."""
-        pauses = self.retry.pauses()
+        pauses = self.retry.pauses(self.retry.poll)
         while (holder := self._claim()) is not None:
             if not self.wait:
                 raise JobPending(f"Run {self.run_id} is being worked on by {describe(holder)}.")
+            self._watch(self.store.chunks(self.run_id))
             self.retry.sleep(next(pauses))
         try:
             yield

@@ -33,6 +33,11 @@ class Limits:
     payload: int = 20_000_000
     executions: int = 10_000_000
 
+    def __post_init__(self) -> None:
+        for name, value in (("payload", self.payload), ("executions", self.executions)):
+            if value < 1:
+                raise ValueError(f"Argument `{name}` must be at least 1, but is {value}.")
+
 
 def plan(submission: Submission, limits: Limits) -> list[Parts]:
     """Chunks within the limits, as few as a walk through the pubs in their order gives.

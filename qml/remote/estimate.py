@@ -104,7 +104,10 @@ class DryRunner:
                 continue
             cost = self.service.circuit_cost(pub.circuit)
             shape = (len(pub.values), pub.shots or 1)
-            bits = {name: generator.integers(0, 2, (*shape, n), dtype=np.uint8) for name, n in cost.registers}
+            bits = {
+                name: np.broadcast_to(generator.integers(0, 2, (shape[1], n), dtype=np.uint8), (*shape, n))
+                for name, n in cost.registers
+            }
             results.append(PubResult(bits))
         return results
 

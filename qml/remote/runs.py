@@ -15,6 +15,8 @@ from qml.jobs import Chunk, DurableRunner, Retry, Run, Service, Store, Submittin
 from qml.jobs.submission import JSONValue
 from qml.nn.checkpoint import checkpoint_hash, parse_layer
 
+MOST_TAGS, LONGEST_TAG = 6, 86  # IBM takes eight tags of this length; two are ours
+
 Watch = Callable[[Sequence[Chunk]], None]
 
 
@@ -58,7 +60,15 @@ def start(
         backend: its name.
         options: what `make_backend` takes beside the name.
         tags: what its jobs are marked with at the service.
+
+    Raises:
+        ValueError: tags that services do not take.
     """
+    if len(tags) > MOST_TAGS or not all(0 < len(tag) <= LONGEST_TAG for tag in tags):
+        raise ValueError(
+            f"Argument `tag` must be given at most {MOST_TAGS} times, each of 1 to {LONGEST_TAG} characters, but is "
+            f"{list(tags)}."
+        )
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     model = np.frombuffer(checkpoint, np.uint8)
     store.add_run(
@@ -146,7 +156,9 @@ def outputs_of(store: Store, run: Run) -> np.ndarray | None:
 
 
 def cancel(store: Store, run: Run, *, retry: Retry | None = None) -> None:
-    """Stop a run's jobs; see `qml.jobs.cancel_run`."""
+    """Stop a run's jobs, see `qml.jobs.cancel_run`; one that is done stays so."""
+    if run.has_outputs:
+        return
     cancel_run(service_of(run), store, run.run_id, retry=retry)
 
 
