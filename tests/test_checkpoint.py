@@ -30,6 +30,13 @@ EXAMPLES: dict[str, Callable[[], nn.Module]] = {
     ),
     "quantum layer": lambda: QuantumLayer(own_circuit(), [0.5 * Z(0) - X(2), Y(1)], dtype=torch.float64),
     "quantum layer of probabilities": lambda: QuantumLayer(own_circuit(), probabilities_of=[2, 0], initial="small"),
+    "layer of a circuit": lambda: QuantumLayer(own_circuit(), [Z(0) @ Y(2), 0.5 * X(1) - 1.0], dtype=torch.float64),
+    "layer of a circuit that measures": lambda: QuantumLayer(
+        own_circuit().measure(0).reset(1).post_select(2, 1),
+        probabilities_of=[2, 0],
+        initial="small",
+        dtype=torch.float64,
+    ),
     "circuit and classes": lambda: QNNClassifier(2, circuit=own_circuit(), n_classes=4, dtype=torch.float64),
 }
 
@@ -142,6 +149,12 @@ def test_weights_that_are_not_finite_are_refused_both_ways() -> None:
     header = json.dumps({"format": 1, "layer": "QNNClassifier", "arguments": {"n_inputs": 2, "pattern": "x"}})
     with pytest.raises(ValueError, match="the checkpoint must hold finite weights"):
         parse_layer(save({"weights": torch.full((2,), torch.inf)}, {"qml": header}))
+
+
+def test_circuits_that_openqasm_cannot_say_are_refused() -> None:
+    amplitudes = Circuit(1).prepare_slots([data(0), data(1)])
+    with pytest.raises(ValueError, match="slots"):
+        dump_layer(QuantumLayer(amplitudes, [Z(0)]))
 
 
 def test_other_modules_and_suffixes_are_refused(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ class Sky(Cloud):
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a model and data, where the backend `sending` exists and pauses are short."""
-    monkeypatch.setitem(importlib.import_module("qml.backends.resolve").BACKENDS, "sending", Sending)
+    names = importlib.import_module("qml.backends.resolve")
+    monkeypatch.setitem(names.BACKENDS, "sending", Sending)
+    monkeypatch.setitem(names.TAKES, "sending", None)
     monkeypatch.setattr(qml.jobs.runner, "Retry", partial(Retry, first=0.001, longest=0.001, poll=0.001, settle=0.0))
     monkeypatch.chdir(tmp_path)
     save_layer(layer(), "model.safetensors")
@@ -332,7 +334,7 @@ def test_jobs_of_another_program_are_brought_in(folder: Path) -> None:
         (("neuron.safetensors", "data.npy", "--backend", "sending"), "QuantumNeuron, which has a simulator of its own"),
         (("model.safetensors", "missing.npy", "--backend", "sending"), "No such file"),
         (("model.safetensors", "model.safetensors", "--backend", "sending"), "must have shape (samples, features)"),
-        (("model.safetensors", "data.npy", "--backend", "nowhere"), "`backend` must be one of native, sending"),
+        (("model.safetensors", "data.npy", "--backend", "nowhere"), "`backend` must be one of native, "),
         (("model.safetensors", "data.npy", "--backend", "native"), "'native' computes at once"),
         (("model.safetensors", "wide.npy", "--backend", "sending"), "must have shape (..., 3), but has shape (2, 4)"),
         (("model.safetensors", "data.npy", "--backend", "sending", "--out", "o.txt"), "ending in .npy or .csv"),
@@ -433,7 +435,8 @@ def test_data_is_checked_at_the_door(tmp_path: Path, name: str, content: object,
 PROGRAM = """
 import importlib, sys, time
 from tests import sending_backend
-importlib.import_module("qml.backends.resolve").BACKENDS["sending"] = sending_backend.Sending
+names = importlib.import_module("qml.backends.resolve")
+names.BACKENDS["sending"], names.TAKES["sending"] = sending_backend.Sending, None
 started = sys.argv.pop(1)
 def slow(submission):
     open(started, "w").close()

@@ -16,6 +16,7 @@ from qml.nn.qnn import QNNClassifier
 from qml.nn.qrnn import QRNN
 from qml.nn.qrnn_cell import QRNNCell
 from qml.nn.quantum_layer import QuantumLayer
+from qml.nn.quantum_layer import QuantumLayer
 from qml.nn.quantum_neuron import QuantumNeuron
 
 FORMAT = 1
@@ -60,6 +61,7 @@ LAYERS = {
     "QNNClassifier": _Entry(QNNClassifier, _qnn_arguments),
     "QRNN": _Entry(QRNN, _qrnn_arguments),
     "QRNNCell": _Entry(QRNNCell, _qrnn_cell_arguments),
+    "QuantumLayer": _Entry(QuantumLayer, _attributes("circuit", "observables", "probabilities_of", "initial")),
     "QuantumNeuron": _Entry(QuantumNeuron, _neuron_arguments),
     "QuantumLayer": _Entry(QuantumLayer, _attributes("circuit", "observables", "probabilities_of", "initial")),
 }
