@@ -16,7 +16,6 @@ from qml.nn.qnn import QNNClassifier
 from qml.nn.qrnn import QRNN
 from qml.nn.qrnn_cell import QRNNCell
 from qml.nn.quantum_layer import QuantumLayer
-from qml.nn.quantum_layer import QuantumLayer
 from qml.nn.quantum_neuron import QuantumNeuron
 
 FORMAT = 1
@@ -63,7 +62,6 @@ LAYERS = {
     "QRNNCell": _Entry(QRNNCell, _qrnn_cell_arguments),
     "QuantumLayer": _Entry(QuantumLayer, _attributes("circuit", "observables", "probabilities_of", "initial")),
     "QuantumNeuron": _Entry(QuantumNeuron, _neuron_arguments),
-    "QuantumLayer": _Entry(QuantumLayer, _attributes("circuit", "observables", "probabilities_of", "initial")),
 }
 """Layers that can be saved, with the constructor arguments that make them again, device and dtype left out."""
 
