@@ -1,9 +1,9 @@
 """The command line: `qml compare`, `qml bench`, and `qml.cli_jobs`. Heavy imports are inside the commands."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +11,9 @@ from rich.markup import escape
 
 from qml import __version__, cli_jobs
 from qml.shell import INTERRUPTED, one_line_errors
+
+if TYPE_CHECKING:
+    from qml.compare.engine import RunCells
 
 app = typer.Typer(
     name="qml",
@@ -50,6 +53,8 @@ def compare(
     models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Pixels a side (digits): 4 or 28.")] = None,
     preset: Annotated[str | None, typer.Option(help="full, or demo for a short run.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Train on so many processes of this machine.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Train on the Dask cluster of this address.")] = None,
 ) -> None:
     """Train a quantum model and its classical twins; a table here, a report in a folder.
 
@@ -76,8 +81,8 @@ def compare(
             options={} if resolution is None else {"resolution": resolution},
             folder=folder,
         )
-        with LiveProgress(console) as progress:
-            records = run_plan(plan, progress)
+        with _runner(workers, scheduler) as run_cells, LiveProgress(console) as progress:
+            records = run_plan(plan, progress, run_cells)
         with console.status("Writing the report"):
             path = write_report(plan, records, folder)
         console.print()
@@ -105,6 +110,17 @@ def bench(
 app.command()(cli_jobs.estimate)
 app.command()(cli_jobs.submit)
 app.add_typer(cli_jobs.jobs, name="jobs")
+
+
+def _runner(workers: int | None, scheduler: str | None) -> AbstractContextManager["RunCells | None"]:
+    """Where cells are trained: here one after another, on processes, or on a cluster."""
+    from qml.compare import distribute
+
+    if workers is not None and scheduler is not None:
+        raise ValueError("Options --workers and --scheduler must not both be given: a cluster has its own workers.")
+    if scheduler is not None:
+        return distribute.cluster(scheduler)
+    return nullcontext() if workers is None else distribute.workers(workers)
 
 
 @contextmanager

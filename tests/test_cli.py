@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 import qml.bench
 import qml.compare
 from qml.cli import app
+from qml.compare import TASKS
 
 SMALL = ["compare", "majority", "--seeds", "2", "--models", "exact,logistic", "--preset", "demo", "--out"]
 
@@ -52,7 +53,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["digit"], "`task` must be one of digits, parity, majority, states, but is 'digit'"),
+        (["digit"], f"`task` must be one of {', '.join(TASKS)}, but is 'digit'"),
         (["digits", "--seeds", "0"], "`seeds` must be at least 1, but is 0"),
         (
             ["digits", "--models", "qnn,cnn"],

@@ -258,7 +258,7 @@ def test_bad_plans_are_refused_with_the_choices(arguments: dict[str, Any], messa
 
 
 def test_an_unknown_task_lists_those_there_are() -> None:
-    with pytest.raises(ValueError, match="one of digits, parity, majority, states, but is 'digit'"):
+    with pytest.raises(ValueError, match=f"one of {', '.join(TASKS)}, but is 'digit'"):
         find_task("digit")
 
 
@@ -376,8 +376,7 @@ def test_every_trained_model_has_the_same_tuning_budget(task: Task) -> None:
     for value in task.options.get("resolution", (None,)):
         options = {} if value is None else {"resolution": value}
         sizes = {len(model.settings) for model in task.models(options).values() if model.settings}
-        assert len(sizes) == 1
-        assert sizes.pop() == max(preset.n_settings for preset in task.presets.values())
+        assert sizes <= {max(preset.n_settings for preset in task.presets.values())}  # none where nothing is trained
 
 
 @pytest.mark.parametrize("resolution", [4, 28])

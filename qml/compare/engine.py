@@ -1,12 +1,12 @@
 """Tasks x models x seeds: what is not in the folder yet is run, and every finished cell is kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from qml.compare.store import append_record, open_folder
-from qml.compare.task import Model, Option, Options, Preset, Record, Task
+from qml.compare.task import Model, Option, Options, Outcome, Preset, Record, Task
 
 FORMAT = 1  # of the folder; another number makes old folders unreadable to this version
 
@@ -50,6 +50,11 @@ class Plan:
             "work": work,
             "models": models,
         }
+
+
+Cell = tuple[str, int]
+RunCells = Callable[[Plan, Sequence[Cell]], Iterator[tuple[Cell, Outcome]]]
+"""From a plan and its missing cells to their outcomes, in the order in which they end."""
 
 
 @runtime_checkable
@@ -135,10 +140,15 @@ def make_plan(
     return Plan(task, chosen, preset, task.presets[preset], ordered, tuple(range(n_seeds)), folder)
 
 
-def run_plan(plan: Plan, listener: Listener | None = None) -> list[Record]:
+def run_plan(plan: Plan, listener: Listener | None = None, run_cells: RunCells | None = None) -> list[Record]:
     """Run the cells that are not stored yet, and return all records of the plan in its order.
 
     A `KeyboardInterrupt` passes through: finished cells stay, and the same plan goes on after them.
+
+    Args:
+        plan: What to run.
+        listener: Hears what happens.
+        run_cells: Runs them elsewhere, see `qml.compare.distribute`; None runs them here, one after another.
 
     Raises:
         ValueError: If the folder holds results of other settings.
@@ -148,19 +158,24 @@ def run_plan(plan: Plan, listener: Listener | None = None) -> list[Record]:
     finished = {(record.model, record.seed): record for record in stored}
     missing = [cell for cell in plan.cells if cell not in finished]
     listener.started(plan, len(plan.cells) - len(missing), warnings)
-    data = plan.task.prepare(plan.options) if missing else None
-    splits: dict[int, Any] = {}
-    for name, seed in missing:
-        if seed not in splits:
-            splits = {seed: plan.task.split(data, seed)}
-        listener.cell_started(name, seed)
-        outcome = plan.models[name].train(splits[seed], seed, plan.preset, listener.step)
+    outcomes = _one_after_another(plan, missing, listener) if run_cells is None else run_cells(plan, missing)
+    for (name, seed), outcome in outcomes:
         record = Record(plan.task.name, name, seed, plan.task.metric.name, outcome)
         if plan.folder:
             append_record(plan.folder, record, plan.settings)
         finished[name, seed] = record
         listener.cell_finished(record)
     return [finished[cell] for cell in plan.cells]
+
+
+def _one_after_another(plan: Plan, cells: Sequence[Cell], listener: Listener) -> Iterator[tuple[Cell, Outcome]]:
+    data = plan.task.prepare(plan.options) if cells else None
+    splits: dict[int, Any] = {}
+    for name, seed in cells:
+        if seed not in splits:
+            splits = {seed: plan.task.split(data, seed)}
+        listener.cell_started(name, seed)
+        yield (name, seed), plan.models[name].train(splits[seed], seed, plan.preset, listener.step)
 
 
 def _plain(setting: object) -> object:
