@@ -407,6 +407,19 @@ def test_a_local_simulator_is_a_service_whose_results_are_kept(store: Store) -> 
         local.cancel("x")
 
 
+def test_a_simulator_gets_a_submission_whole_and_so_a_seed_gives_what_it_gives_at_once(store: Store) -> None:
+    pub = Pub(b"circuit", np.zeros((300, 1)), ((("Z", 1.0),),), shots=100_000)
+    submission = Submission("estimator", (pub,))
+    DurableRunner(LocalService("local", answers, Cloud().circuit_cost), store, "run").run(submission)
+    assert len(store.chunks("run")) == 1
+    cloud = Cloud()
+    DurableRunner(cloud, store, "run", retry=cloud.retry()).run(submission)  # replayed as it was sent
+    runner_of_cloud = DurableRunner(cloud, store, "run", retry=cloud.retry())
+    runner_of_cloud.run(submission)
+    runner_of_cloud.run(submission)
+    assert len(cloud.jobs) == 3
+
+
 def test_a_local_run_that_was_killed_is_run_again(store: Store) -> None:
     def interrupted(submission: Submission) -> list[PubResult]:
         if submission.pubs[0].values[0, 0] == 4.0:

@@ -10,7 +10,7 @@ from qml.jobs.errors import JobError, JobFailed, JobNotFound, JobPending, StoreE
 from qml.jobs.owner import describe, new_owner
 from qml.jobs.retry import TRANSIENT, Retry
 from qml.jobs.service import Service
-from qml.jobs.split import Limits
+from qml.jobs.split import UNLIMITED, Limits
 from qml.jobs.store import OPEN, Chunk, Store, Stored
 from qml.jobs.submission import PubResult, Submission
 
@@ -31,7 +31,7 @@ class DurableRunner:
         run_id: the run.
         send: whether missing chunks are sent; False only fetches.
         wait: whether to wait for results; False raises `JobPending` where some are missing.
-        limits: the size of one job.
+        limits: the size of one job; for a simulator in this process none, so that a seed gives what it gives at once.
         retry: pauses and attempts.
         watch: is called with the chunks of the submission whenever something may have changed.
 
@@ -64,7 +64,8 @@ class DurableRunner:
     ) -> None:
         self.service, self.store, self.run_id = service, store, run_id
         self.send, self.wait = send, wait
-        self.limits, self.retry = limits or Limits(), retry or Retry()
+        self.limits = limits or (Limits() if service.keeps_jobs else UNLIMITED)
+        self.retry = retry or Retry()
         self._watch = watch or (lambda chunks: None)
         self._tags = (run_id, *store.run(run_id).tags)
         self._owner = new_owner()

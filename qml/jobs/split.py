@@ -1,5 +1,6 @@
 """Cutting a submission into chunks that a service takes, and putting their results together again."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -37,6 +38,9 @@ class Limits:
         for name, value in (("payload", self.payload), ("executions", self.executions)):
             if value < 1:
                 raise ValueError(f"Argument `{name}` must be at least 1, but is {value}.")
+
+
+UNLIMITED = Limits(payload=sys.maxsize, executions=sys.maxsize)
 
 
 def plan(submission: Submission, limits: Limits) -> list[Parts]:

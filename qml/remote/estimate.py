@@ -131,7 +131,7 @@ def estimate(
         inputs: what it will be given.
         backend: where it will run.
         backward: whether gradients are taken as well.
-        limits: of one job.
+        limits: of one job; None for a device's, and for none on a simulator.
     """
     runner = DryRunner(backend.service)
     before = layer.backend
@@ -147,13 +147,12 @@ def estimate(
         layer.to_backend(before)
         if generator is not None and drawn is not None:  # the real run draws the seeds that it would have drawn
             generator.set_state(drawn)
-    return size_of(runner.submissions, backend.service, limits or Limits())
+    return size_of(runner.submissions, backend.service, limits)
 
 
-def size_of(submissions: Sequence[Submission], service: Service, limits: Limits) -> Estimate:
+def size_of(submissions: Sequence[Submission], service: Service, limits: Limits | None) -> Estimate:
     """The size of some submissions."""
-    jobs = sum(len(split.plan(submission, limits)) for submission in submissions)
-    circuits, shots, seconds = 0, 0, SECONDS_A_JOB * jobs
+    circuits, shots, seconds = 0, 0, 0.0
     known, simulated = True, True
     costs: dict[bytes, CircuitCost] = {}
     for submission in submissions:
@@ -165,6 +164,8 @@ def size_of(submissions: Sequence[Submission], service: Service, limits: Limits)
             known = known and cost.seconds is not None
             simulated = simulated and cost.seconds == 0.0
             seconds += executions * (cost.seconds or 0.0)
+    limits = limits or (split.UNLIMITED if simulated else Limits())
+    jobs = sum(len(split.plan(submission, limits)) for submission in submissions)
     return Estimate(
         backend=service.name,
         jobs=jobs,
@@ -173,5 +174,5 @@ def size_of(submissions: Sequence[Submission], service: Service, limits: Limits)
         n_qubits=max((cost.n_qubits for cost in costs.values()), default=0),
         depth=max((cost.depth for cost in costs.values()), default=0),
         two_qubit_gates=max((cost.two_qubit_gates for cost in costs.values()), default=0),
-        seconds=(0.0 if simulated else seconds) if known else None,
+        seconds=(0.0 if simulated else SECONDS_A_JOB * jobs + seconds) if known else None,
     )
