@@ -24,8 +24,9 @@ help:
 demo: $(VENV)/.installed-data
 	$(BIN)/qml compare digits --preset demo --out runs/demo $(ARGS)
 
+# One thread in each of the two processes: more would wait for each other.
 test: $(VENV)/.installed-data,dev,ibm
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: $(VENV)/.installed-data,dev,ibm $(VENV)/.installed-docs
 	$(BIN)/ruff check .

@@ -93,13 +93,25 @@ def test_a_register_that_will_not_fit_is_refused_with_its_bytes(
     n_qubits: int, representation: Any, bytes_at_least: int
 ) -> None:
     circuit = Circuit(n_qubits)
-    for qubit in range(n_qubits):
-        circuit.u3(0.1, weight(0), 0.3, qubit).cx(qubit, (qubit + 1) % n_qubits)
+    for _ in range(8):  # so deep that no cut in two halves helps
+        for qubit in range(n_qubits):
+            circuit.u3(0.1, weight(0), 0.3, qubit).cx(qubit, (qubit + 1) % n_qubits)
     backend = Native(representation=representation)
     with pytest.raises((MemoryError, ValueError), match="bytes") as caught:
         backend.expectation(circuit, torch.zeros(2, 0), torch.zeros(1), [Z(0)])
     numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]{8,}", str(caught.value))]
     assert max(numbers, default=0) >= bytes_at_least, str(caught.value)
+
+
+def test_halves_that_will_not_fit_are_refused_as_such() -> None:
+    circuit = Circuit(80)
+    for _ in range(2):
+        for qubit in range(80):
+            circuit.ry(weight(0), qubit)
+        for qubit in range(79):
+            circuit.cx(qubit, qubit + 1)
+    with pytest.raises(ValueError, match=r"each half of a circuit of 80 qubits, 41 .* bytes"):
+        Native().expectation(circuit, torch.zeros(1, 0), torch.zeros(1), [Z(79)])
 
 
 def test_state_of_a_mixed_state_is_refused() -> None:

@@ -49,7 +49,8 @@ def cut_expectation(cut: CutPlan, data: Tensor, weights: Tensor, *, method: Meth
     """Expectation values of a circuit in two halves; see `expectation`."""
     grams = []
     for side, plan in enumerate(cut.halves):
-        require_fits(plan.n_sites, 2, data.shape[0], data.dtype, data.device)
+        what = f"each half of a circuit of {sum(cut.n_own)} qubits, {plan.n_sites} with branches,"
+        require_fits(plan.n_sites, 2, data.shape[0], data.dtype, data.device, what=what)
         compiled = compile_plan(plan, dtype=data.dtype, device=data.device)
         readout = gram_readout(cut, side, compiled)
         grams.append(_run(compiled, readout, data, weights, method=method))

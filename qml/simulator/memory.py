@@ -31,8 +31,18 @@ def available_bytes(device: torch.device) -> int:
     return sys.maxsize  # nothing to ask on this system: torch's own allocation error remains
 
 
-def require_fits(n_sites: int, levels: int, batch: int, dtype: torch.dtype, device: torch.device) -> None:
+def require_fits(
+    n_sites: int, levels: int, batch: int, dtype: torch.dtype, device: torch.device, *, what: str = ""
+) -> None:
     """Refuse a register of which even three copies (before, after, readout) do not fit.
+
+    Args:
+        n_sites: qubits of the register.
+        levels: 2 for state vectors, 4 for density matrices.
+        batch: samples.
+        dtype: of an amplitude.
+        device: where.
+        what: the register in words, if it is not the circuit's.
 
     Raises:
         ValueError: with the number of bytes.
@@ -42,9 +52,9 @@ def require_fits(n_sites: int, levels: int, batch: int, dtype: torch.dtype, devi
         return
     free = available_bytes(device)
     if needed > free:
-        kind = "state vectors" if levels == 2 else "density matrices"
+        kind = f"{'state vectors' if levels == 2 else 'density matrices'} of {what or f'{n_sites} qubits'}"
         raise ValueError(
-            f"The simulator must fit into memory, but {kind} of {n_sites} qubits for a batch of {batch} need {needed} "
+            f"The simulator must fit into memory, but {kind} for a batch of {batch} need {needed} "
             f"bytes and {free} are free. Use fewer qubits, a smaller batch, float32 or a device with more memory."
         )
 
