@@ -3,6 +3,7 @@
 from circuits import channels as channels
 from circuits import classifier as classifier
 from circuits import feature_maps as feature_maps
+from circuits import neuron as neuron
 from circuits import reservoir as reservoir
 from circuits.circuit import Circuit as Circuit
 from circuits.observables import Observable as Observable

@@ -47,11 +47,12 @@ def _options(
 
 @app.command()
 def compare(
-    task: Annotated[str, typer.Argument(help="digits, parity, majority or states.")],
+    task: Annotated[str, typer.Argument(help="digits, parity, majority, states, sequences or sequence-digits.")],
     out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
     models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Pixels a side (digits): 4 or 28.")] = None,
+    words: Annotated[str | None, typer.Option(help="Which sequences: xor, memory, letters, dna10, ...")] = None,
     preset: Annotated[str | None, typer.Option(help="full, or demo for a short run.")] = None,
     workers: Annotated[int | None, typer.Option(help="Train on so many processes of this machine.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Train on the Dask cluster of this address.")] = None,
@@ -61,7 +62,7 @@ def compare(
     Ctrl-C stops it, and the same command goes on where it stopped.
     """
     console = Console()
-    folder = out or Path("runs", "-".join(str(part) for part in (task, resolution, preset) if part is not None))
+    folder = out or Path("runs", "-".join(str(part) for part in (task, resolution, words, preset) if part is not None))
     with one_line_errors(), _clean_stop(folder):
         from qml.compare import (
             LiveProgress,
@@ -78,7 +79,9 @@ def compare(
             n_seeds=seeds,
             models=None if models is None else [name.strip() for name in models.split(",") if name.strip()],
             preset=preset,
-            options={} if resolution is None else {"resolution": resolution},
+            options={
+                name: value for name, value in (("resolution", resolution), ("words", words)) if value is not None
+            },
             folder=folder,
         )
         with _runner(workers, scheduler) as run_cells, LiveProgress(console) as progress:

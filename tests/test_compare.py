@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from qml.compare import (
 )
 from qml.compare.figures import new_figure
 from qml.compare.store import settings_hash, write_atomically
-from qml.compare.task import OnStep, Options
+from qml.compare.task import OnStep, Option, Options
 from qml.compare.training import Setting, classifier, confusion, fit_classifier
 from qml.data import Dataset, Split, split_dataset
 
@@ -371,10 +372,14 @@ def test_the_confusion_matrix_counts_labels_in_rows() -> None:
     assert confusion(model, data) == [[0, 1], [1, 2]]
 
 
+def every_choice(task: Task) -> list[dict[str, Option]]:
+    """All combinations of a task's options."""
+    return [dict(zip(task.options, values, strict=True)) for values in product(*task.options.values())]
+
+
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS.keys())
 def test_every_trained_model_has_the_same_tuning_budget(task: Task) -> None:
-    for value in task.options.get("resolution", (None,)):
-        options = {} if value is None else {"resolution": value}
+    for options in every_choice(task):
         sizes = {len(model.settings) for model in task.models(options).values() if model.settings}
         assert sizes <= {max(preset.n_settings for preset in task.presets.values())}  # none where nothing is trained
 
@@ -423,8 +428,7 @@ def test_the_qnn_learns_a_label_of_states() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_the_sections_of_every_task_can_be_drawn(name: str) -> None:
     task = find_task(name)
-    for value in task.options.get("resolution", (None,)):
-        options = {} if value is None else {"resolution": value}
+    for options in every_choice(task):
         sections = task.sections(task.prepare(options), [], options)
         assert sections
         assert all(section.figure is not None for section in sections)

@@ -114,6 +114,17 @@ class Native:
             exact = engine.probabilities(circuit, data, weights, chosen, levels=levels, method=self.method)
         return exact if self.readout_error is None else noisy_probabilities(exact, self.readout_error)
 
+    def success_probability(
+        self, circuit: Circuit, data: Float[Tensor, "batch inputs"], weights: Float[Tensor, " weights"]
+    ) -> Float[Tensor, " batch"]:
+        """The probability that all post-selections of a run succeed: what repeating until success costs, exactly."""
+        _checks.require_inputs(circuit, data, weights)
+        if data.shape[0] == 0:
+            return _zeros(data, weights, 1)[:, 0]
+        levels = self._levels(circuit)
+        with full_precision(data):
+            return engine.success_probability(circuit, data, weights, levels=levels, method=self.method)
+
     def state(
         self, circuit: Circuit, data: Float[Tensor, "batch inputs"], weights: Float[Tensor, " weights"]
     ) -> Complex[Tensor, "batch amplitudes"]:

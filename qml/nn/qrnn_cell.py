@@ -57,8 +57,8 @@ class QRNNCell(nn.Module):
         rotations: omega, shape (n_stages, W), drawn from N(0, 0.01^2).
 
     Raises:
-        ValueError: sizes out of range, words out of range, a state of another shape or norm, an outcome of probability
-            zero.
+        ValueError: sizes out of range, words out of range, a state of another shape or norm, an outcome whose
+            probability underflows (below 1e-31 in float32, 1e-292 in float64).
 
     Reference:
         Bausch, "Recurrent quantum neural networks", arXiv:2006.14619, section 3 and figure 3. (W + W n_stages + I)
@@ -255,11 +255,14 @@ def draw_outcomes(probabilities: Tensor, known: Tensor, generator: torch.Generat
 
 
 def require_possible(probabilities: Tensor, outcomes: Tensor, sizes: Sequence[int]) -> None:
-    """Refuse an outcome whose probability is zero within rounding; `sizes` tell rows into steps."""
+    """Refuse an outcome whose probability underflows; `sizes` tell rows into steps.
+
+    Small probabilities are products of small factors and keep their digits, so that training may pass through them.
+    """
     if _checks.in_transform():
         return
     chances = probabilities.detach().gather(1, outcomes[:, None]).squeeze(1)
-    least = 100 * torch.finfo(probabilities.dtype).eps ** 2  # amplitudes carry rounding of one epsilon
+    least = torch.finfo(probabilities.dtype).tiny / torch.finfo(probabilities.dtype).eps
     bad = torch.nonzero(~(chances >= least))
     if len(bad):
         row, step = int(bad[0]), 0
@@ -267,6 +270,6 @@ def require_possible(probabilities: Tensor, outcomes: Tensor, sizes: Sequence[in
             row, step = row - sizes[step], step + 1
         raise ValueError(
             f"Argument `targets` must hold words that can be measured, but at step {step} of sequence {row} word "
-            f"{int(outcomes[bad[0]])} has probability {float(chances[bad[0]]):.3g}, zero within the rounding of "
-            f"{probabilities.dtype}. Choose another word or start, other angles, or float64."
+            f"{int(outcomes[bad[0]])} has probability {float(chances[bad[0]]):.3g}, zero in {probabilities.dtype} "
+            f"(below {least:.1g}). Choose another word or start, other angles, or float64."
         )

@@ -1,0 +1,255 @@
+"""MNIST digits as sequences of words: pixel by pixel, or the bit-planes of a few principal coordinates."""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
+from qml.baselines.words import Kind
+from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
+from qml.compare.tasks.sequences import TWINS
+from qml.compare.tasks.sequences_figures import losses_figure, norms_figure
+from qml.compare.words import ClassicalWords, QuantumWords, WordSetting, thinned, train_words
+from qml.data import WordBatch, bit_planes, label_last, load_images, pixel_words
+from qml.nn import QRNN
+
+N_COORDINATES = 4
+EVERY = 20  # mini-batches between looks at the validation part
+TEST, VALIDATION = 0.3, 0.1
+
+
+@dataclass(frozen=True)
+class Network:
+    """A recurrent network and how it is trained.
+
+    Attributes:
+        digits: Which are told apart.
+        n_bits: Bits of a word.
+        n_lanes: Workspace qubits.
+        degree: Of the neurons; 2 stages and order 2 everywhere.
+        a_digit: Images of each digit in a mini-batch.
+        setting: Of training.
+    """
+
+    digits: tuple[int, ...]
+    n_bits: int
+    n_lanes: int
+    degree: int
+    a_digit: int
+    setting: WordSetting
+
+    def build(self, generator: torch.Generator) -> QRNN:
+        """The quantum network."""
+        return QRNN(
+            self.n_bits, self.n_lanes, n_stages=2, order=2, degree=self.degree, batch_first=True, generator=generator
+        )
+
+
+NETWORKS = {
+    "zero-one": Network((0, 1), 2, 8, 2, 50, WordSetting(5e-3)),
+    "three-six": Network((3, 6), 2, 8, 2, 50, WordSetting(5e-3)),
+    "all": Network(tuple(range(10)), N_COORDINATES, 6, 3, 10, WordSetting(5e-3)),
+}
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of the digits of a network, whole, with the digits' places in its list."""
+
+    network: Network
+    pixels: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class SequenceSplit:
+    """Sequences with their label at the end.
+
+    Attributes:
+        network: What is trained on them.
+        train: The images to train on.
+        validation: Those that choose when to stop.
+        test: Those that are looked at once.
+    """
+
+    network: Network
+    train: WordBatch
+    validation: WordBatch
+    test: WordBatch
+
+    def draw(self, generator: torch.Generator) -> WordBatch:
+        """A mini-batch with equally many images of each digit."""
+        labels, rows = self.train.targets[:, -1], []
+        for label in range(len(self.network.digits)):
+            members = torch.nonzero(labels == label).flatten()
+            rows.append(members[torch.randint(0, len(members), (self.network.a_digit,), generator=generator)])
+        return WordBatch(*(part[torch.cat(rows)] for part in self.train))
+
+
+def prepare(options: Options) -> Images:
+    """The images that were asked for."""
+    network = NETWORKS[str(options["words"])]
+    return Images(network, *load_images(network.digits))
+
+
+def split(images: Images, seed: int) -> SequenceSplit:
+    """60 % to train on, 10 % to choose the stopping point on, 30 % to test on; what is fitted sees the first part."""
+    order = torch.randperm(len(images.labels), generator=torch.Generator().manual_seed(seed))
+    n_test, n_validation = round(TEST * len(order)), round(VALIDATION * len(order))
+    test, validation, train = order.split([n_test, n_validation, len(order) - n_test - n_validation])
+    words = pixel_words(images.pixels) if images.network.n_bits == 2 else _coordinate_words(images.pixels, train)
+    parts = [label_last(words[rows], images.labels[rows]) for rows in (train, validation, test)]
+    return SequenceSplit(images.network, *parts)
+
+
+def _coordinate_words(pixels: Tensor, train: Tensor) -> Tensor:
+    """The bit-planes of the first principal coordinates, 8 bits each, axes and ranges from the training part."""
+    centre = pixels[train].mean(0)
+    axes = np.linalg.svd((pixels[train] - centre).numpy(), full_matrices=False)[2][:N_COORDINATES]
+    coordinates = (pixels - centre) @ torch.from_numpy(axes).T
+    return bit_planes(coordinates, coordinates[train].amin(0), coordinates[train].amax(0))
+
+
+def models(options: Options) -> dict[str, Model]:
+    """The paper's network, and an RNN and an LSTM with as many parameters as it."""
+    network = NETWORKS[str(options["words"])]
+    n_parameters = count_parameters(network.build(torch.Generator().manual_seed(0)))
+    about = (
+        f"{network.n_lanes} workspace and {network.n_bits} in/out qubits, 2 stages, neurons of order 2 and degree "
+        f"{network.degree}, post-selected on 0 before the label; {network.a_digit} images a digit; {network.setting}."
+    )
+    offered = {"qrnn": Model("QRNN", "quantum", about, partial(_train, network.build), (network.setting,))}
+    for name, (title, kind) in TWINS.items():
+        hidden = word_hidden_size_for(n_parameters, kind, network.n_bits)
+        recipe = f"{hidden} units: the QRNN's {n_parameters} parameters, as near as it gets; {network.setting}."
+        build = partial(_twin, kind, network.n_bits, hidden)
+        offered[name] = Model(title, "classical", recipe, partial(_train, build), (network.setting,))
+    return offered
+
+
+def sections(images: Images, records: list[Record], options: Options) -> list[Section]:
+    """Learning curves, and how gradients fade over time."""
+    measured = [
+        f"{record.model}, seed {record.seed}: {100 * float(record.outcome.extras['measured']):.1f} %"
+        for record in records
+    ]
+    return [
+        Section(
+            "Learning curves",
+            "The loss of each mini-batch. The accuracy above takes the most probable label. A device that measures the "
+            "label once, after all words before it were post-selected, is right with this probability: "
+            f"{'; '.join(measured)}.",
+            losses_figure(records, models(options), None),
+        ),
+        Section(
+            "Do gradients vanish?",
+            "The norm of the loss's gradient in the state after each step, a root mean square over samples and seeds, "
+            "before training (dashed) and after it.",
+            norms_figure(records, models(options)),
+        ),
+    ]
+
+
+def _train(
+    build: Callable[[torch.Generator], QRNN | WordRNN],
+    split: SequenceSplit,
+    seed: int,
+    preset: Preset,
+    on_step: OnStep,
+) -> Outcome:
+    """The weights that are best on the validation part, looked at every 20 mini-batches."""
+    layer = build(torch.Generator().manual_seed(1000 + seed))
+    model = QuantumWords(layer) if isinstance(layer, QRNN) else ClassicalWords(layer)
+    started, best = time.perf_counter(), _Best(model, split.validation)
+    run = train_words(
+        model,
+        split.draw,
+        split.network.setting,
+        n_batches=preset.n_epochs,
+        goal=0.0,
+        generator=torch.Generator().manual_seed(seed),
+        on_step=on_step,
+        watch=best.look,
+    )
+    best.look(0)  # the weights at the end too
+    model.load_state_dict(best.state)
+    share, measured, matrix = accuracies(model, split.test, len(split.network.digits))
+    return Outcome(
+        value=share,
+        n_parameters=count_parameters(model),
+        seconds=time.perf_counter() - started,
+        extras={
+            "measured": measured,
+            "validation_accuracy": best.merit[0],
+            "setting": str(split.network.setting),
+            "epoch": len(run.losses),
+            "n_train": len(split.train.inputs),
+            "n_test": len(split.test.inputs),
+        },
+        details={
+            "losses": thinned(run.losses),
+            "norms_before": run.norms_before,
+            "norms_after": run.norms_after,
+            "matrix": matrix,
+        },
+    )
+
+
+class _Best:
+    """The weights with the best validation accuracy so far; ties go to the lower loss."""
+
+    def __init__(self, model: QuantumWords | ClassicalWords, data: WordBatch) -> None:
+        self.model, self.data = model, data
+        self.merit, self.state = (-1.0, 0.0), copy.deepcopy(model.state_dict())
+
+    def look(self, number: int) -> bool:
+        if number % EVERY:
+            return False
+        share, measured, _ = accuracies(self.model, self.data, 1)
+        if (share, measured) > self.merit:
+            self.merit, self.state = (share, measured), copy.deepcopy(self.model.state_dict())
+        return False
+
+
+def accuracies(
+    model: QuantumWords | ClassicalWords, data: WordBatch, n_labels: int
+) -> tuple[float, float, list[list[int]]]:
+    """How often the most probable label is right, the mean probability of the right one, counts by label and guess."""
+    labels, hits, chance, matrix = data.targets[:, -1], 0, 0.0, torch.zeros(n_labels, n_labels, dtype=torch.long)
+    with torch.no_grad():
+        for rows in torch.arange(len(labels)).split(250):
+            _, probabilities = model.loss(WordBatch(*(part[rows] for part in data)))
+            last, own = probabilities[:, -1], labels[rows]
+            guesses = last.argmax(-1)
+            hits += int((guesses == own).sum())
+            chance += float(last.gather(1, own[:, None]).sum())
+            if n_labels > 1:
+                inside = guesses < n_labels
+                matrix.index_put_((own[inside], guesses[inside]), torch.ones(int(inside.sum()), dtype=torch.long), True)
+    return hits / len(labels), chance / len(labels), matrix.tolist()
+
+
+def _twin(kind: Kind, n_bits: int, hidden: int, generator: torch.Generator) -> WordRNN:
+    return WordRNN(kind, n_bits, hidden, generator=generator)
+
+
+SEQUENCE_DIGITS = Task(
+    name="sequence-digits",
+    title="Digits, one word at a time",
+    question="Real MNIST images read word by word, the label asked for at the end, by a recurrent quantum neural "
+    "network (Bausch, arXiv 2006.14619) and by an RNN and an LSTM of the same number of parameters. zero-one and "
+    "three-six: 10x10 binary pixels, by rows and by columns at once, 100 steps. all: ten digits from four principal "
+    "coordinates of 8 bits, a bit-plane a step.",
+    prepare=prepare,
+    split=split,
+    models=models,
+    presets={"full": Preset(10, 1, 1500), "demo": Preset(2, 1, 200)},
+    sections=sections,
+    options={"words": tuple(NETWORKS)},
+)

@@ -1,0 +1,71 @@
+"""Pictures of recurrent models: their losses, and the norms of their gradients over time."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qml.compare.figures import FAINT, figure_style, model_colours, new_figure
+from qml.compare.task import Model, Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOWEST = 1e-12  # norms below are drawn there: a logarithm needs something
+
+
+def losses_figure(records: Sequence[Record], models: Mapping[str, Model], goal: float | None) -> "Figure":
+    """The loss by mini-batch, a thin line a seed, and the goal."""
+    colours = model_colours(models)
+    with figure_style():
+        figure = new_figure(7.6, 3.4)
+        axes = figure.subplots()
+        for record in records:
+            numbers, losses = zip(*record.outcome.details["losses"], strict=True)
+            first = record.seed == records[0].seed
+            axes.plot(
+                numbers,
+                np.maximum(losses, LOWEST),
+                color=colours[record.model],
+                lw=1.1,
+                alpha=0.6,
+                label=models[record.model].title if first else None,
+            )
+        if goal is not None:
+            axes.axhline(goal, color=FAINT, lw=1.2, ls="--")
+        axes.set_yscale("log")
+        axes.set_xlabel("mini-batch")
+        axes.set_ylabel("loss")
+        if records:
+            axes.legend(frameon=False)
+        axes.grid(color=FAINT, lw=0.7)
+        axes.tick_params(length=0)
+    return figure
+
+
+def norms_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Figure":
+    """Gradient norms over time steps, before training (dashed) and after."""
+    colours = model_colours(models)
+    with figure_style():
+        figure = new_figure(7.6, 3.4)
+        axes = figure.subplots()
+        for model in dict.fromkeys(record.model for record in records):
+            for kind, style in (("norms_before", "--"), ("norms_after", "-")):
+                rows = [record.outcome.details[kind] for record in records if record.model == model]
+                norms = np.sqrt(np.mean(np.square(rows), axis=0))
+                axes.plot(
+                    range(1, len(norms) + 1),
+                    np.maximum(norms, LOWEST),
+                    style,
+                    color=colours[model],
+                    lw=1.6,
+                    label=models[model].title if kind == "norms_after" else None,
+                )
+        axes.set_yscale("log")
+        axes.set_xlabel("time step")
+        axes.set_ylabel("gradient norm")
+        if records:
+            axes.legend(frameon=False)
+        axes.grid(color=FAINT, lw=0.7)
+        axes.tick_params(length=0)
+    return figure

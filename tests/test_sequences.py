@@ -1,0 +1,173 @@
+"""Sequences of words: what they hold, the classical models on them, and the comparison's own code."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
+from qml.compare import make_plan, run_plan, write_report
+from qml.compare.task import Preset
+from qml.compare.tasks.sequence_digits import NETWORKS, SequenceSplit, accuracies
+from qml.compare.tasks.sequences import SEQUENCES, WORD_SEQUENCES
+from qml.compare.words import ClassicalWords, QuantumWords, WordSetting, thinned, train_words
+from qml.data import WordBatch, bit_planes, dna, elman_letters, elman_xor, label_last, pixel_words, sentences
+from qml.data.sequences import LETTERS, MARK
+from qml.nn import QRNN
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_every_third_bit_is_the_xor_of_the_two_before_it() -> None:
+    batch = elman_xor(seeded(), batch=5)
+    assert batch.inputs.shape == (5, 35)
+    bits, free = batch.inputs >> 1, batch.inputs & 1
+    assert free[0, :6].tolist() == [1, 1, 0, 1, 1, 0]
+    for third in range(2, 35, 3):
+        assert torch.equal(bits[:, third - 2] ^ bits[:, third - 1], batch.targets[:, third - 1])
+        assert torch.equal(bits[:, third], batch.targets[:, third - 1])
+    assert torch.equal(torch.nonzero(batch.counted[0]).flatten(), torch.arange(1, 35, 3))
+    assert bool((batch.scored[:, 0] == -1).all())
+
+
+def test_letters_follow_their_consonants() -> None:
+    batch = elman_letters(seeded(1), batch=3, length=20)
+    names = {word: letter for letter, word in LETTERS.items()}
+    for inputs, targets in zip(batch.inputs.tolist(), batch.targets.tolist(), strict=True):
+        text = "".join(names[word] for word in inputs)
+        for start, syllable in (("b", "ba"), ("d", "dii"), ("g", "guuu")):
+            for place in (k for k, letter in enumerate(text[:-4]) if letter == start):
+                assert text[place : place + len(syllable)] == syllable
+        for target, following in zip(targets, text[1:], strict=False):
+            assert target == (7 if following in "bdg" else LETTERS[following])
+    assert bool(batch.counted.all())
+
+
+def test_dna_asks_for_the_base_behind_the_mark() -> None:
+    batch = dna(seeded(2), batch=50, length=11)
+    marks = batch.inputs == MARK
+    places = marks.long().argmax(1)
+    assert bool((marks.sum(1) == 1).all())
+    assert int(places.max()) < 5
+    assert torch.equal(batch.targets[:, -1], batch.inputs[torch.arange(50), places + 1])
+    assert torch.equal(batch.counted.sum(1), torch.ones(50, dtype=torch.long))
+    with pytest.raises(ValueError, match="`length` must be at least 4"):
+        dna(seeded(), length=3)
+
+
+def test_the_two_sentences_are_the_published_ones() -> None:
+    batch = sentences(seeded())
+    assert batch.inputs[0].tolist() == [4] * 19
+    assert batch.inputs[1, :5].tolist() == [0, 1, 2, 3, 0]
+    assert all(target == following for target, following in zip(batch.targets[1], batch.inputs[1, 1:], strict=False))
+
+
+def test_pixels_become_words_by_rows_and_by_columns() -> None:
+    image = torch.zeros(1, 28, 28)
+    image[0, :14, 14:] = 1.0  # the upper right quarter
+    assert pixel_words(image.flatten(1), side=2).tolist() == [[0, 2, 1, 0]]
+
+
+def test_bit_planes_put_the_first_feature_and_the_highest_bit_first() -> None:
+    features = torch.tensor([[0.0, 1.0], [0.49, -3.0], [0.76, 9.0]])
+    words = bit_planes(features, torch.zeros(2), torch.ones(2), n_bits=2)
+    assert words.tolist() == [[1, 1], [0, 2], [3, 3]]
+    asked = label_last(words, torch.tensor([0, 1, 0]))
+    assert asked.targets.tolist() == [[0, 0], [0, 1], [0, 0]]
+    assert asked.scored.tolist() == [[-1, 0], [-1, 1], [-1, 0]]
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm"])
+def test_classical_twins_have_the_size_that_is_asked_for(kind: str) -> None:
+    hidden = word_hidden_size_for(837, kind, 3)
+    counts = [count_parameters(WordRNN(kind, 3, size)) for size in (hidden - 1, hidden, hidden + 1)]
+    assert min(counts, key=lambda count: abs(count - 837)) == counts[1]
+    assert WordRNN(kind, 3, 4)(torch.tensor([[0, 5, 7]])).shape == (1, 3, 8)
+    before = torch.random.get_rng_state()
+    WordRNN(kind, 3, 4, generator=seeded())
+    assert torch.equal(before, torch.random.get_rng_state())
+    with pytest.raises(ValueError, match="`hidden_size` must be at least 1"):
+        WordRNN(kind, 3, 0)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        QuantumWords(QRNN(3, 3, batch_first=True, generator=seeded())),
+        ClassicalWords(WordRNN("lstm", 3, 4, generator=seeded())),
+        ClassicalWords(WordRNN("rnn", 3, 4, generator=seeded())),
+    ],
+)
+def test_gradient_norms_are_those_of_the_loss_in_the_states(model: QuantumWords | ClassicalWords) -> None:
+    batch = dna(seeded(), batch=6, length=8)
+    norms = model.gradient_norms(batch)
+    assert len(norms) == 7
+    assert all(norm > 0.0 for norm in norms)
+    # the same total gradient comes out of the steps one by one as out of the whole layer
+    parameters = [parameter for parameter in model.parameters() if parameter.numel()]
+    loss = model.loss(batch)[0]
+    assert all(part.isfinite().all() for part in torch.autograd.grad(loss, parameters))
+
+
+def test_training_stops_when_a_new_batch_is_known() -> None:
+    model = QuantumWords(QRNN(1, 2, batch_first=True, generator=seeded()))
+    same = WordBatch(torch.zeros(1, 4, dtype=torch.long), torch.zeros(1, 4, dtype=torch.long), torch.ones(1, 4) > 0)
+    run = train_words(
+        model,
+        lambda _: same,
+        WordSetting(0.05),
+        n_batches=200,
+        goal=0.01,
+        generator=seeded(),
+        on_step=lambda *_: None,
+    )
+    assert run.losses[0] > 0.1
+    assert run.losses[-1] < 0.01 <= run.losses[-2]
+    assert len(run.losses) < 200
+    assert all(later <= earlier for earlier, later in pairwise(run.losses[-5:]))
+
+
+def test_thinned_curves_keep_their_ends() -> None:
+    points = thinned([1.0 / (k + 1) for k in range(1000)], most=10)
+    assert points[0] == (1, 1.0)
+    assert points[-1] == (1000, 0.001)
+    assert len(points) <= 12
+
+
+def test_published_networks_have_their_sizes() -> None:
+    def size(name: str) -> int:
+        return count_parameters(SEQUENCES[name].quantum(seeded()))
+
+    assert size("dna10") == size("dna100") == 837
+    assert count_parameters(NETWORKS["zero-one"].build(seeded())) == 1212
+
+
+def test_the_comparison_runs_and_reports(tmp_path: Path) -> None:
+    plan = make_plan(WORD_SEQUENCES, n_seeds=1, preset="demo", options={"words": "xor"})
+    plan = type(plan)(**{**plan.__dict__, "preset": Preset(1, 1, 2)})
+    records = run_plan(plan)
+    assert [record.outcome.value for record in records] == [2.0] * 3
+    page = write_report(plan, records, tmp_path).read_text()
+    assert "Do gradients vanish?" in page
+    assert "median 2, 2 to 2, learnt by 0 of 1 seeds" in page
+
+
+def test_mini_batches_are_balanced_and_accuracies_count_the_label_alone() -> None:
+    network = NETWORKS["zero-one"]
+    words = torch.randint(0, 4, (40, 6), generator=seeded())
+    data = label_last(words, torch.tensor([0] * 30 + [1] * 10))
+    drawn = SequenceSplit(network, data, data, data).draw(seeded())
+    assert drawn.targets[:, -1].tolist() == [0] * network.a_digit + [1] * network.a_digit
+
+    class Fixed(ClassicalWords):
+        def loss(self, batch: WordBatch) -> tuple[torch.Tensor, torch.Tensor]:
+            chances = torch.tensor([0.7, 0.1, 0.2, 0.0]).expand(*batch.inputs.shape, 4)
+            return chances.sum(), chances
+
+    share, measured, matrix = accuracies(Fixed(WordRNN("rnn", 2, 1)), data, 2)
+    assert share == 0.75
+    assert measured == pytest.approx(0.7 * 0.75 + 0.1 * 0.25, abs=1e-6)
+    assert matrix == [[30, 0], [10, 0]]
