@@ -120,7 +120,7 @@ class Native:
         """The probability that all post-selections of a run succeed: what repeating until success costs, exactly."""
         _checks.require_inputs(circuit, data, weights)
         if data.shape[0] == 0:
-            return _zeros(data, weights, 1)[:, 0]
+            return _checks.empty_answer(data, weights, 1)[:, 0]
         levels = self._levels(circuit)
         with full_precision(data):
             return engine.success_probability(circuit, data, weights, levels=levels, method=self.method)
