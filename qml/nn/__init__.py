@@ -12,6 +12,8 @@ from qml.nn.qrnn import QRNN as QRNN
 from qml.nn.qrnn import QRNNSamples as QRNNSamples
 from qml.nn.qrnn_cell import CellStep as CellStep
 from qml.nn.qrnn_cell import QRNNCell as QRNNCell
+from qml.nn.qrnn_continuous import QRNNClassifier as QRNNClassifier
+from qml.nn.qrnn_continuous import QRNNRegressor as QRNNRegressor
 from qml.nn.quantum_layer import QuantumLayer as QuantumLayer
 from qml.nn.quantum_neuron import QuantumNeuron as QuantumNeuron
 from qml.nn.reservoir import OnionReservoir as OnionReservoir

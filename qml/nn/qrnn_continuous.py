@@ -1,0 +1,186 @@
+"""Recurrent quantum networks on continuous features: regression and classification of series."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qml.nn import _checks
+from qml.nn._words import as_words
+from qml.nn.qrnn import QRNN
+
+EPSILON = 1e-6  # of probabilities inside a logarithm
+
+
+class QRNNRegressor(nn.Module):
+    r"""A `QRNN` between quantised features and a trained affine read-out of its probabilities.
+
+    Each feature, clipped to [low, high], becomes one of 2**n_bits levels; a step reads the levels of all features as
+    one word, or, with `serial`, one bit-plane after another, the most significant first, in n_bits steps of the network
+    a step of the series. In/out qubits are post-selected on 0 between measurements, so that outputs are deterministic;
+    what is read are the log-odds-like features log(p + 1e-6) of the last outcome's probabilities of each step.
+
+    Quantisation has no derivative: inputs get no gradient, and one that requires gradients is refused.
+
+    Args:
+        in_features: features a step.
+        hidden_size: workspace qubits.
+        out_features: outputs a step.
+        n_bits: bits of a level.
+        low: value of the lowest level.
+        high: value of the highest level.
+        serial: whether bit-planes come one after another: words of in_features bits instead of in_features * n_bits.
+        n_stages: stages of the network.
+        order: order of its neurons.
+        degree: degree of its neurons.
+        batch_first: whether the batch dimension comes before time.
+        device: of the parameters.
+        dtype: of the parameters, float32 or float64.
+        generator: for the initial parameters; none is seeded globally.
+
+    Shape:
+        inputs (time, batch, in_features), (batch, time, in_features) with `batch_first`, or (time, in_features), to
+        outputs with out_features in place of in_features; states as of `QRNN`.
+
+    Attributes:
+        qrnn: the network.
+        readout: the nn.Linear on 2**word_size logarithms, initialised U(-k, k), k = 2**(-word_size / 2).
+
+    Raises:
+        ValueError: sizes out of range, low not below high, inputs of another shape or not finite.
+
+    Reference:
+        Bausch, arXiv:2006.14619, section 4, quantises coordinates to bits in this way; the affine read-out is ours.
+
+    Example:
+        >>> import torch
+        >>> from qml.nn import QRNNRegressor
+        >>> outputs, state = QRNNRegressor(1, 3, n_bits=3, batch_first=True)(torch.rand(5, 7, 1))
+        >>> outputs.shape
+        torch.Size([5, 7, 1])
+    """
+
+    def __init__(  # noqa: PLR0913 - the sizes of a recurrent layer, and torch's device, dtype and generator
+        self,
+        in_features: int,
+        hidden_size: int,
+        out_features: int = 1,
+        *,
+        n_bits: int = 4,
+        low: float = -1.0,
+        high: float = 1.0,
+        serial: bool = False,
+        n_stages: int = 1,
+        order: int = 1,
+        degree: int = 2,
+        batch_first: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("in_features", in_features), ("out_features", out_features), ("n_bits", n_bits)):
+            _checks.require_at_least(value, name, 1)
+        if not low < high:
+            raise ValueError(f"Argument `low` must be below `high`, but they are {low} and {high}.")
+        self.in_features, self.out_features, self.n_bits = in_features, out_features, n_bits
+        self.low, self.high, self.serial = float(low), float(high), serial
+        word_size = in_features if serial else in_features * n_bits
+        self.qrnn = QRNN(
+            word_size,
+            hidden_size,
+            n_stages=n_stages,
+            order=order,
+            degree=degree,
+            batch_first=batch_first,
+            device=device,
+            dtype=dtype,
+            generator=generator,
+        )
+        readout = nn.Linear(2**word_size, out_features, device="meta", dtype=dtype)
+        self.readout = readout.to_empty(device=device or "cpu")
+        self._reset_readout(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw all parameters anew."""
+        self.qrnn.reset_parameters(generator)
+        self._reset_readout(generator)
+
+    def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Outputs of each step, and the last states; see the class."""
+        words = self.words(inputs)
+        found, last = self.qrnn(words, state, targets=torch.zeros_like(words))
+        probabilities = found if isinstance(found, Tensor) else found.data
+        if self.serial:  # the outcome after the last bit-plane of each step
+            probabilities = probabilities.unflatten(self._time(inputs), (-1, self.n_bits))
+            probabilities = probabilities.select(self._time(inputs) + 1, -1)
+        return self.readout(torch.log(probabilities + EPSILON)), last
+
+    def words(self, inputs: Tensor) -> Tensor:
+        """The words that the network reads, in the inputs' form."""
+        self._require(inputs)
+        scaled = (inputs - self.low) / (self.high - self.low)
+        levels = (scaled * 2**self.n_bits).long().clamp(0, 2**self.n_bits - 1)
+        shifts = torch.arange(self.n_bits - 1, -1, -1, device=inputs.device)
+        planes = ((levels[..., None, :] >> shifts[:, None]) & 1).bool()  # (..., bits, features)
+        if not self.serial:
+            return as_words(planes.mT.flatten(-2), self.in_features * self.n_bits, "inputs")
+        time = self._time(inputs)
+        beside = planes if time == inputs.ndim - 2 else planes.transpose(1, 2)  # bits behind time
+        return as_words(beside.flatten(time, time + 1), self.in_features, "inputs")
+
+    def extra_repr(self) -> str:
+        """What `repr` shows beside the parts."""
+        return f"n_bits={self.n_bits}, low={self.low}, high={self.high}, serial={self.serial}"
+
+    def _time(self, inputs: Tensor) -> int:
+        """Which dimension is time."""
+        return 1 if self.qrnn.batch_first and inputs.ndim == 3 else 0
+
+    def _reset_readout(self, generator: torch.Generator | None) -> None:
+        bound = self.readout.in_features**-0.5
+        for parameter in self.readout.parameters():
+            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+    def _require(self, inputs: Tensor) -> None:
+        _checks.require_last_dimension(inputs, self.in_features, "inputs")
+        if inputs.ndim not in (2, 3):
+            raise ValueError(f"Argument `inputs` must have 2 or 3 dimensions, but has shape {tuple(inputs.shape)}.")
+        if inputs.requires_grad:
+            raise ValueError(
+                "Argument `inputs` must not require gradients, because quantisation has none, but does. Detach it, or "
+                "use QNNClassifier for layers before the quantum one."
+            )
+        if not _checks.in_transform() and not bool(inputs.isfinite().all()):
+            raise ValueError("Argument `inputs` must be finite, but holds NaN or infinity.")
+
+
+class Classified(NamedTuple):
+    """Logits of the classes (batch, n_classes), and the last states."""
+
+    logits: Float[Tensor, "*batch outputs"]
+    state: Tensor
+
+
+class QRNNClassifier(QRNNRegressor):
+    """A class for a whole series: the read-out of `QRNNRegressor` after its last step, as logits.
+
+    Args:
+        in_features: features a step.
+        hidden_size: workspace qubits.
+        n_classes: number of classes, at least 2.
+        options: as of `QRNNRegressor`.
+
+    Shape:
+        inputs as of `QRNNRegressor`, to logits (batch, n_classes), or (n_classes,) for one series.
+    """
+
+    def __init__(self, in_features: int, hidden_size: int, n_classes: int, **options: object) -> None:
+        _checks.require_at_least(n_classes, "n_classes", 2)
+        super().__init__(in_features, hidden_size, n_classes, **options)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, inputs: Tensor, state: Tensor | None = None) -> Classified:
+        """Logits and the last states."""
+        outputs, last = super().forward(inputs, state)
+        return Classified(outputs.select(self._time(inputs), -1), last)
