@@ -46,8 +46,8 @@ def _options(
 
 
 @app.command()
-def compare(
-    task: Annotated[str, typer.Argument(help="digits, parity, majority, states, sequences or sequence-digits.")],
+def compare(  # noqa: PLR0913, PLR0917 - one a flag
+    task: Annotated[str, typer.Argument(help="Such as digits, parity, states, sequences or sequence-digits.")],
     out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
     models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
