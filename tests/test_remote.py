@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 import qml.jobs.runner
 from qml import remote
+from qml.backends import Aer
 from qml.cli import app
 from qml.jobs import DurableRunner, PubResult, Retry, Store
 from qml.nn import QNNClassifier, QuantumNeuron, save_layer
@@ -323,6 +324,19 @@ def test_jobs_of_another_program_are_brought_in(folder: Path) -> None:
     assert len(cloud.jobs) == 1
 
 
+def test_a_fake_device_gives_what_the_layer_gives_on_it(folder: Path) -> None:
+    options = ("model.safetensors", "data.npy", "--shots", "50", "--json")
+    found = run("submit", *options, "--backend", "aer:fake_manila", "--seed", "3", "--store", "jobs.sqlite")
+    assert found.exit_code == 0, found.output
+    module = layer().to_backend(Aer(noise="fake_manila", shots=50, generator=torch.Generator().manual_seed(3)))
+    with torch.no_grad():
+        direct = module(torch.from_numpy(INPUTS)).numpy()
+    np.testing.assert_array_equal(np.float32(json.loads(found.stdout)["outputs"]), direct)
+    size = json.loads(run("estimate", *options, "--backend", "ibm:fake_manila").stdout)
+    assert (size["jobs"], size["circuits"], size["shots"]) == (1, 6, 300)
+    assert size["seconds"] > 2.0 + 300 * 250e-6  # a job, and the pauses between executions
+
+
 # ---- bad input
 
 
@@ -353,7 +367,7 @@ def test_bad_input_is_refused_in_one_line(folder: Path, arguments: tuple[str, ..
 
 
 def test_runs_are_named_without_doubt(folder: Path) -> None:
-    assert "there is no run yet" in run("jobs", "fetch", "x", "--store", "jobs.sqlite").stderr or True
+    assert "jobs.sqlite does not exist" in jobs("fetch", "x").stderr
     submit("--detach")
     submit("--detach")
     first, second = json.loads(jobs("list", "--json").stdout)
