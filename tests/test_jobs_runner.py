@@ -289,6 +289,16 @@ def test_a_job_cancelled_at_the_service_is_not_sent_again(store: Store) -> None:
     assert len(cloud.jobs) == 3
 
 
+def test_cancelling_waits_for_a_job_that_turns_up_late(store: Store) -> None:
+    cloud = Cloud({0: "late", 1: "interrupt before"}, looks=10**6)
+    with pytest.raises(KeyboardInterrupt):
+        runner(cloud, store).run(SUBMISSION)
+    assert states(store) == ["sending", "planned", "planned"]
+    cancel_run(cloud, store, "run", retry=cloud.retry())
+    assert states(store) == ["cancelled"] * 3
+    assert [job.status for job in cloud.jobs.values()] == ["cancelled"]
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_cancelling_a_chunk_whose_sender_died(store: Store, monkeypatch: pytest.MonkeyPatch, *, known: bool) -> None:
     monkeypatch.setattr(qml.jobs.store, "is_gone", lambda owner, lease, now: True)

@@ -168,12 +168,8 @@ class DurableRunner:
                 return
 
     def _adopt(self, chunk: Chunk) -> bool:
-        """Look for the job of a chunk whose reply was lost; wait until it would have turned up."""
-        found = self.retry.call(self.service.find, chunk.tag)
-        rest = (chunk.sent or 0.0) + self.retry.settle - self._now()
-        if not found and self.service.keeps_jobs and rest > 0:
-            self.retry.sleep(min(rest, self.retry.settle))
-            found = self.retry.call(self.service.find, chunk.tag)
+        """Keep the job of a chunk whose reply was lost, if there is one."""
+        found = _find_patiently(self.service, chunk, self.retry)
         if not found:
             return False
         ranks = {"done": 0, "running": 1, "queued": 2, "failed": 3, "cancelled": 4}
@@ -291,13 +287,24 @@ def cancel_run(service: Service, store: Store, run_id: str, *, retry: Retry | No
     store.cancel_run(run_id, now=retry.clock())
     for chunk in store.chunks(run_id):
         if chunk.state == "sending":
-            for job_id in retry.call(service.find, chunk.tag):
-                store.set_sent(chunk.tag, job_id, now=retry.clock())
+            for job_id in _find_patiently(service, chunk, retry):
+                if not store.set_sent(chunk.tag, job_id, now=retry.clock()):
+                    retry.call(service.cancel, job_id)
     for chunk in store.chunks(run_id):
         if chunk.state == "sending":
             store.set_ended(chunk.tag, "cancelled", "before its job was known", now=retry.clock())
         elif chunk.state == "sent":
             _cancel_job(service, store, chunk, retry)
+
+
+def _find_patiently(service: Service, chunk: Chunk, retry: Retry) -> list[str]:
+    """The jobs of a chunk that was being sent; where there is none, asked again when it would have turned up."""
+    found = retry.call(service.find, chunk.tag)
+    rest = (chunk.sent or 0.0) + retry.settle - retry.clock()
+    if not found and service.keeps_jobs and rest > 0:
+        retry.sleep(min(rest, retry.settle))
+        found = retry.call(service.find, chunk.tag)
+    return found
 
 
 def _cancel_job(service: Service, store: Store, chunk: Chunk, retry: Retry) -> None:
