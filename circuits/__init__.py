@@ -2,6 +2,7 @@
 
 from circuits import channels as channels
 from circuits import classifier as classifier
+from circuits import daruan as daruan
 from circuits import feature_maps as feature_maps
 from circuits import neuron as neuron
 from circuits import reservoir as reservoir

@@ -2,11 +2,13 @@
 
 from qml.nn.checkpoint import load_layer as load_layer
 from qml.nn.checkpoint import save_layer as save_layer
+from qml.nn.daruan import DARUAN as DARUAN
 from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
 from qml.nn.losses import hinge_loss as hinge_loss
 from qml.nn.losses import logistic_loss as logistic_loss
 from qml.nn.losses import superposition_loss as superposition_loss
 from qml.nn.losses import word_loss as word_loss
+from qml.nn.qkan import QKANLayer as QKANLayer
 from qml.nn.qnn import QNNClassifier as QNNClassifier
 from qml.nn.qrnn import QRNN as QRNN
 from qml.nn.qrnn import QRNNSamples as QRNNSamples

@@ -1,5 +1,7 @@
 """Checks at the border of every layer."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -21,6 +23,18 @@ def require_last_dimension(inputs: Tensor, size: int, name: str) -> None:
             f"Argument `{name}` must have shape (..., {size}), but has shape {tuple(inputs.shape)}. Pass that many "
             "features, or build the layer for as many as there are."
         )
+
+
+def require_choice(value: object, name: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is not among `choices`."""
+    if value not in choices:
+        raise ValueError(f"Argument `{name}` must be one of {', '.join(map(repr, choices))}, but is {value!r}.")
+
+
+def require_finite_bounds(low: float, high: float, name: str) -> None:
+    """Refuse a tensor whose least or largest value is not finite."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity. Check where it comes from.")
 
 
 def in_transform() -> bool:

@@ -1,0 +1,1 @@
+"""How activations of data re-uploading circuits are computed: exactly, without simulating states."""

@@ -1,0 +1,164 @@
+"""What DARUAN and QKANLayer share: circuits with their trained angles and pre-activations."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from circuits import Circuit
+from circuits.daruan import daruan_circuit, require_activation
+from qml.nn import _checks
+from qml.nn._daruan import bases, bloch, spinor
+from qml.nn._daruan.bases import Basis, Fourier
+from qml.nn._daruan.evaluate import evaluate
+from qml.nn._daruan.program import compile_activation
+
+READOUTS = ("z", "amplitudes")
+TABLE_SHARE = 0.7  # of the batch: a series with more terms than this costs more than the points themselves
+CHUNK = 2**17  # activations evaluated at once: a dozen such tensors stay in a cache of a few MiB
+
+
+class Activations(nn.Module):
+    """A set of activations of one ansatz, shape `edges`.
+
+    Args:
+        edges: shape of the set.
+        reps: uploads of the input.
+        ansatz: a name, or an own one-qubit circuit (which has its own number of uploads).
+        train_preactivation: whether w x + b is uploaded, with trained w and b, or x itself.
+        readout: "z" or "amplitudes".
+        device: of the parameters.
+        dtype: of the parameters.
+    """
+
+    weights: nn.Parameter
+    input_weight: nn.Parameter | None
+    input_bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        edges: tuple[int, ...],
+        *,
+        reps: int,
+        ansatz: str | Circuit,
+        train_preactivation: bool,
+        readout: str,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+    ) -> None:
+        super().__init__()
+        _checks.require_at_least(reps, "reps", 1)
+        _checks.require_choice(readout, "readout", READOUTS)
+        self.circuit = daruan_circuit(ansatz, reps) if isinstance(ansatz, str) else require_activation(ansatz).copy()
+        self.ansatz = ansatz if isinstance(ansatz, str) else "own"
+        self.readout = readout
+        self.program = compile_activation(self.circuit)
+        if dtype not in (None, torch.float32, torch.float64):
+            raise ValueError(f"Argument `dtype` must be torch.float32 or torch.float64, but is {dtype}.")
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.weights = nn.Parameter(torch.empty(*edges, self.program.n_weights, **factory))
+        if train_preactivation:
+            self.input_weight = nn.Parameter(torch.empty(*edges, self.program.n_uploads, **factory))
+            self.input_bias = nn.Parameter(torch.empty(*edges, self.program.n_uploads, **factory))
+        else:
+            self.register_parameter("input_weight", None)
+            self.register_parameter("input_bias", None)
+
+    @property
+    def reps(self) -> int:
+        """Uploads of the input."""
+        return self.program.n_uploads
+
+    @property
+    def uploads_arccos(self) -> bool:
+        """Whether the arccosine of the pre-activation enters the circuit."""
+        return self.ansatz == "px"
+
+    def planes(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Weights, scale and shift with slots first and outputs last, each (slots, inputs, outputs)."""
+        scale = None if self.input_weight is None else self._plane(self.input_weight)
+        return self._plane(self.weights), scale, None if self.input_bias is None else self._plane(self.input_bias)
+
+    def _plane(self, parameter: Tensor) -> Tensor:
+        """(outputs, inputs, slots) or (inputs, slots) to (slots, inputs, outputs), the latter with one output."""
+        if parameter.ndim == 2:
+            parameter = parameter.unsqueeze(0)
+        return parameter.permute(2, 1, 0).contiguous()
+
+    def flattened(self, inputs: Tensor, size: int) -> Tensor:
+        """Inputs of shape (..., size) as (batch, size), in the parameters' precision under autocast."""
+        _checks.require_last_dimension(inputs, size, "inputs")
+        if torch.is_autocast_enabled(inputs.device.type):
+            inputs = inputs.to(self.weights.dtype)
+        return inputs.reshape(-1, size)
+
+    def bounds(self, inputs: Tensor) -> tuple[float, float]:
+        """The least and the largest input.
+
+        Raises:
+            ValueError: inputs that are not finite.
+        """
+        if inputs.numel() == 0:
+            return 0.0, 0.0
+        low, high = (bound.item() for bound in inputs.detach().aminmax())
+        _checks.require_finite_bounds(low, high, "inputs")
+        return low, high
+
+    def describe(self) -> str:
+        """The options of the activations, for `repr`."""
+        return (
+            f"reps={self.reps}, ansatz={self.ansatz!r}, train_preactivation={self.input_weight is not None}, "
+            f"readout={self.readout!r}"
+        )
+
+    def values_at(self, points: Tensor) -> Tensor:
+        """Every activation at points (points, inputs or 1, 1), shape (points, inputs, outputs).
+
+        Where an arccosine is uploaded and pre-activations are not trained, points are the arccosines.
+        """
+        weights, scale, shift = self.planes()
+        angles = bloch.Angles(points, weights, scale, shift, self.uploads_arccos and scale is not None)
+        if self.readout == "amplitudes":
+            return spinor.amplitude_difference(self.circuit, angles)
+        return evaluate(self.program, angles)
+
+    def basis_for(self, inputs: Tensor) -> Basis | None:
+        """Functions in which every activation has an exact expansion at these inputs; None where there are none.
+
+        Raises:
+            ValueError: inputs that are not finite.
+        """
+        if _checks.in_transform():
+            return None
+        low, high = self.bounds(inputs)
+        if self.readout != "z":
+            return None
+        if self.input_weight is None:
+            return None if self.program.degree is None else Fourier(self.program.degree)
+        if self.uploads_arccos or inputs.shape[0] < 8:
+            return None
+        return self.chebyshev_on(low, high, most=TABLE_SHARE * inputs.shape[0])
+
+    def chebyshev_on(self, low: float, high: float, *, most: float = math.inf) -> bases.Chebyshev | None:
+        """The Chebyshev basis of [low, high]; None where it needs more than `most` terms."""
+        basis = bases.chebyshev(low, high, self.bandwidth(), self.weights.dtype)
+        return basis if basis is not None and basis.size <= most else None
+
+    def bandwidth(self) -> float:
+        """The highest frequency that an activation can have."""
+        factors = [0.0] * self.program.n_uploads
+        for rotation in self.program.rotations:
+            if rotation.upload:
+                factors[rotation.upload[0]] += abs(rotation.upload[1])
+        if self.input_weight is None:
+            return sum(factors)
+        sizes = self.input_weight.detach().abs()
+        if any(factor != 1.0 for factor in factors):
+            sizes = sizes * sizes.new_tensor(factors)
+        return float(sizes.sum(-1).amax())
+
+    def coefficients(self, basis: Basis) -> Tensor:
+        """Of every activation, shape (basis.size, inputs, outputs)."""
+        values = self.values_at(basis.nodes(self.weights)[:, None, None])
+        return (basis.from_nodes(self.weights) @ values.flatten(1)).view_as(values)

@@ -1,0 +1,235 @@
+"""Functions in which activations are expanded exactly, so that a layer becomes one matrix product.
+
+With the pre-activation x itself an activation is a trigonometric polynomial. With trained pre-activations it is a sum
+of exp(i f x) with |f| at most the sum of the |w_l|: on an interval its Chebyshev series converges faster than
+exponentially, and is cut where the rest is below rounding.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+MARGIN = 1.05  # keeps points off the ends of the interval, where the derivatives of Chebyshev polynomials peak
+REST = 0.5  # of the rounding unit: what a series may leave out
+LARGEST = 4096  # terms that are tried before a series counts as too long
+
+
+@runtime_checkable
+class Basis(Protocol):
+    """`size` functions of one variable."""
+
+    @property
+    def size(self) -> int:
+        """Number of functions, and of nodes."""
+        ...
+
+    def nodes(self, like: Tensor) -> Tensor:
+        """Where activations are evaluated, shape (size,)."""
+        ...
+
+    def from_nodes(self, like: Tensor) -> Tensor:
+        """The matrix from values at the nodes to coefficients, shape (size, size)."""
+        ...
+
+    def derivative(self, like: Tensor) -> Tensor:
+        """The matrix from a function's coefficients to its derivative's."""
+        ...
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """The functions at inputs (batch, inputs), shape (batch, size, inputs). Not for autograd."""
+        ...
+
+    def plain_features(self, inputs: Tensor) -> Tensor:
+        """The same by operations that autograd can differentiate to any order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fourier:
+    """1, cos x ... cos dx, sin x ... sin dx.
+
+    Args:
+        degree: d.
+    """
+
+    degree: int
+
+    @property
+    def size(self) -> int:
+        """2 d + 1."""
+        return 2 * self.degree + 1
+
+    def nodes(self, like: Tensor) -> Tensor:
+        """Equally spaced over a period."""
+        return _constant(_fourier_nodes, self.degree, like)
+
+    def from_nodes(self, like: Tensor) -> Tensor:
+        """The discrete Fourier transform."""
+        return _constant(_fourier_matrix, self.degree, like)
+
+    def derivative(self, like: Tensor) -> Tensor:
+        """cos kx to -k sin kx, sin kx to k cos kx."""
+        return _constant(_fourier_derivative, self.degree, like)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """See `Basis`."""
+        degree = self.degree
+        result = inputs.new_empty(inputs.shape[0], self.size, inputs.shape[1])
+        result[:, 0] = 1.0
+        multiples = inputs[:, None] * _constant(_orders, degree, inputs)[:, None]
+        torch.cos(multiples, out=result[:, 1 : degree + 1])
+        torch.sin(multiples, out=result[:, degree + 1 :])
+        return result
+
+    def plain_features(self, inputs: Tensor) -> Tensor:
+        """See `Basis`."""
+        multiples = inputs[:, None] * _constant(_orders, self.degree, inputs)[:, None]
+        return torch.cat([torch.ones_like(inputs)[:, None], multiples.cos(), multiples.sin()], 1)
+
+
+@dataclass(frozen=True)
+class Chebyshev:
+    """Chebyshev polynomials on an interval, with signs s_k = 1, 1, -1, -1, 1, ...
+
+    The signs turn the recurrence into one multiply-add: s_k T_k = +-2 x s_{k-1} T_{k-1} + s_{k-2} T_{k-2}.
+
+    Args:
+        centre: of the interval.
+        radius: half its length.
+        size: number of polynomials.
+    """
+
+    centre: float
+    radius: float
+    size: int
+
+    def nodes(self, like: Tensor) -> Tensor:
+        """The zeros of the next polynomial."""
+        return _constant(_chebyshev_nodes, self.size, like) * self.radius + self.centre
+
+    def from_nodes(self, like: Tensor) -> Tensor:
+        """The discrete cosine transform."""
+        return _constant(_chebyshev_matrix, self.size, like)
+
+    def derivative(self, like: Tensor) -> Tensor:
+        """T_k' = 2 k sum of T_j over j < k of the other parity, T_0 counted half; over the radius."""
+        return _constant(_chebyshev_derivative, self.size, like) / self.radius
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """See `Basis`."""
+        result = inputs.new_empty(inputs.shape[0], self.size, inputs.shape[1])
+        columns = result.unbind(1)
+        columns[0].fill_(1.0)
+        if self.size > 1:
+            unit = self._unit(inputs)
+            columns[1].copy_(unit)
+            for k in range(2, self.size):
+                torch.addcmul(columns[k - 2], columns[k - 1], unit, value=_turn(k), out=columns[k])
+        return result
+
+    def plain_features(self, inputs: Tensor) -> Tensor:
+        """See `Basis`."""
+        unit = self._unit(inputs)
+        columns = [torch.ones_like(unit), unit]
+        for k in range(2, self.size):
+            columns.append(torch.addcmul(columns[k - 2], columns[k - 1], unit, value=_turn(k)))
+        return torch.stack(columns[: self.size], 1)
+
+    def _unit(self, inputs: Tensor) -> Tensor:
+        return (inputs - self.centre) / self.radius
+
+
+def chebyshev(low: float, high: float, bandwidth: float, dtype: torch.dtype) -> Chebyshev | None:
+    """The Chebyshev basis that holds sums of exp(i f x), |f| <= bandwidth, on [low, high] to rounding.
+
+    None where it would take too many terms. Where the interval is shorter than such functions need to change, it is
+    widened: their derivatives would suffer from rounding otherwise.
+    """
+    radius = max(MARGIN * (high - low) / 2, 1.0 / max(bandwidth, 1.0))
+    size = series_length(math.ceil(4 * bandwidth * radius) / 4, torch.finfo(dtype).eps)
+    return None if size is None else Chebyshev((low + high) / 2, radius, size)
+
+
+@lru_cache(maxsize=4096)
+def series_length(z: float, eps: float) -> int | None:
+    """How many Chebyshev polynomials hold a function with |f(x + iy)| <= exp(z |y|) on [-1, 1] to REST * eps.
+
+    On the ellipse of parameter rho the function is at most exp(z (rho - 1/rho) / 2), so interpolation at n nodes errs
+    by at most 4 exp(z (rho - 1/rho) / 2) rho**(1-n) / (rho - 1); rho = n/z + sqrt((n/z)**2 - 1) is the best.
+
+    Reference:
+        Trefethen, "Approximation Theory and Approximation Practice", theorem 8.2.
+    """
+    if not z < LARGEST / 2:
+        return None
+    z = max(z, 0.25)
+    n = np.arange(math.ceil(z) + 1, LARGEST)
+    rho = n / z + np.sqrt((n / z) ** 2 - 1)
+    log_rest = math.log(4) + z * (rho - 1 / rho) / 2 + (1 - n) * np.log(rho) - np.log(rho - 1)
+    enough = np.flatnonzero(log_rest <= math.log(REST * eps))
+    return int(n[enough[0]]) if len(enough) else None
+
+
+def _turn(k: int) -> int:
+    """2 s_k s_{k-1}."""
+    return -2 if k % 2 == 0 else 2
+
+
+def _signs(size: int) -> np.ndarray:
+    return np.where(np.arange(size) % 4 < 2, 1.0, -1.0)
+
+
+def _orders(degree: int) -> np.ndarray:
+    return np.arange(1.0, degree + 1)
+
+
+def _fourier_nodes(degree: int) -> np.ndarray:
+    return 2 * np.pi * np.arange(2 * degree + 1) / (2 * degree + 1)
+
+
+def _fourier_matrix(degree: int) -> np.ndarray:
+    angles = np.outer(np.arange(1, degree + 1), _fourier_nodes(degree))
+    size = 2 * degree + 1
+    return np.concatenate([np.full((1, size), 1.0), 2 * np.cos(angles), 2 * np.sin(angles)]) / size
+
+
+def _fourier_derivative(degree: int) -> np.ndarray:
+    result = np.zeros((2 * degree + 1,) * 2)
+    orders = np.arange(1, degree + 1)
+    result[orders, degree + orders] = orders
+    result[degree + orders, orders] = -orders
+    return result
+
+
+def _chebyshev_nodes(size: int) -> np.ndarray:
+    return np.cos(np.pi * (np.arange(size) + 0.5) / size)
+
+
+def _chebyshev_matrix(size: int) -> np.ndarray:
+    result = np.cos(np.pi * np.outer(np.arange(size), np.arange(size) + 0.5) / size) * 2 / size
+    result[0] /= 2
+    return result * _signs(size)[:, None]
+
+
+def _chebyshev_derivative(size: int) -> np.ndarray:
+    k = np.arange(size)
+    result = np.where((k[:, None] < k) & ((k[:, None] + k) % 2 == 1), 2.0 * k, 0.0)
+    result[0] /= 2
+    return result * np.outer(_signs(size), _signs(size))
+
+
+_CONSTANTS: dict[object, Tensor] = {}
+
+
+def _constant(make: object, size: int, like: Tensor) -> Tensor:
+    """`make(size)` in the precision and on the device of `like`, made once."""
+    key = (make, size, like.dtype, like.device)
+    if key not in _CONSTANTS:
+        with torch.inference_mode(False):
+            _CONSTANTS[key] = torch.from_numpy(make(size)).to(like)  # pyright: ignore[reportCallIssue]
+    return _CONSTANTS[key]

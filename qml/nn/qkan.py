@@ -1,0 +1,186 @@
+"""The layer of a quantum Kolmogorov-Arnold network."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from circuits import Circuit
+from qml.backends.native import full_precision
+from qml.nn import _checks
+from qml.nn._daruan import product
+from qml.nn._daruan.activations import CHUNK, Activations
+from qml.nn._daruan.bases import Basis
+from qml.nn._daruan.bloch import arccos
+from qml.nn._daruan.initial import reset_activations
+
+BASES: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": functional.silu,
+    "gelu": functional.gelu,
+    "identity": torch.positive,
+}
+
+
+class QKANLayer(Activations):
+    r"""A layer of a quantum Kolmogorov-Arnold network: a trained one-qubit circuit on every edge.
+
+    y_j = sum_i [ v_ji (phi_ji(x_i) + c_ji) + u_ji silu(x_i) ], where phi_ji(x) = <Z> of the edge's circuit with the
+    angles w_jil x + b_jil. Drop-in for `nn.Linear`.
+
+    With pre-activations that are not trained every phi is a trigonometric polynomial of degree `reps`, and the layer
+    is one matrix product over 2 reps + 1 features. With trained ones it is expanded in Chebyshev polynomials on the
+    range of the batch, exactly to rounding, where that takes fewer terms than there are samples; and evaluated point by
+    point where not.
+
+    Args:
+        in_features: number of inputs.
+        out_features: number of outputs.
+        reps: uploads of the input to a circuit, at least 1.
+        ansatz: "pz", "rpz", "real", "px", "mix", or an own circuit of one qubit; see `DARUAN`.
+        train_preactivation: whether w and b are trained; otherwise x itself is uploaded.
+        train_postactivation: whether v and c are trained; otherwise they are 1 and 0.
+        base: the residual activation: "silu", "gelu", "identity", a function of a tensor, or None for none.
+        groups: circuits shared by all outputs and, cyclically, by the inputs; None for one an edge.
+        readout: "z" or "amplitudes"; see `DARUAN`.
+        device: of the parameters.
+        dtype: of the parameters, float32 or float64.
+        generator: for the initial angles; none is seeded globally.
+
+    Shape:
+        (..., in_features) to (..., out_features).
+
+    Attributes:
+        weights: angles in radians, shape (out_features, in_features, n_weights), or (groups, n_weights).
+        input_weight, input_bias: w and b, shape (out_features, in_features, reps), or (groups, reps); initially 1 and
+            0. None where not trained.
+        output_weight, output_bias: v and c, shape (out_features, in_features), initially 1 and 0. None where not
+            trained.
+        base_weight: u, shape (out_features, in_features). None where there is no base.
+        mask: 1 for the edges that are kept, 0 for those that are pruned, shape (out_features, in_features).
+
+    Raises:
+        ValueError: fewer than one feature, upload or group, an unknown ansatz, read-out or base, an own circuit of more
+            than one qubit or without data slots; inputs of another last dimension or with NaN.
+
+    Reference:
+        arXiv:2509.14026. The published package keeps v, c, w and b fixed by default; its layers have the bias
+        inside, v (phi + c), as here.
+
+    Example:
+        >>> import torch
+        >>> from qml.nn import QKANLayer
+        >>> QKANLayer(4, 3)(torch.rand(5, 4)).shape
+        torch.Size([5, 3])
+    """
+
+    output_weight: nn.Parameter | None
+    output_bias: nn.Parameter | None
+    base_weight: nn.Parameter | None
+    mask: Tensor
+
+    def __init__(  # noqa: PLR0913 - torch's device, dtype and generator come on top
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        reps: int = 3,
+        ansatz: str | Circuit = "pz",
+        train_preactivation: bool = True,
+        train_postactivation: bool = True,
+        base: str | Callable[[Tensor], Tensor] | None = "silu",
+        groups: int | None = None,
+        readout: Literal["z", "amplitudes"] = "z",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        _checks.require_at_least(in_features, "in_features", 1)
+        _checks.require_at_least(out_features, "out_features", 1)
+        if groups is not None:
+            _checks.require_at_least(groups, "groups", 1)
+        super().__init__(
+            (out_features, in_features) if groups is None else (groups,),
+            reps=reps,
+            ansatz=ansatz,
+            train_preactivation=train_preactivation,
+            readout=readout,
+            device=device,
+            dtype=dtype,
+        )
+        self.in_features, self.out_features, self.groups = in_features, out_features, groups
+        self.base, self._base_function = base, _base_function(base)
+        edges = (out_features, in_features)
+        for name, wanted in (
+            ("output_weight", train_postactivation),
+            ("output_bias", train_postactivation),
+            ("base_weight", base is not None),
+        ):
+            parameter = nn.Parameter(self.weights.new_empty(edges)) if wanted else None
+            self.register_parameter(name, parameter)
+        self.register_buffer("mask", self.weights.new_ones(edges))
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the angles; every other parameter starts at its value in the class's list."""
+        reset_activations(self, generator)
+        for parameter, value in ((self.output_weight, 1.0), (self.output_bias, 0.0), (self.base_weight, 0.5)):
+            if parameter is not None:
+                nn.init.constant_(parameter, value)
+
+    def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
+        """The layer's outputs; see the class."""
+        flat = self.flattened(inputs, self.in_features)
+        uploaded = arccos(flat) if self.uploads_arccos and self.input_weight is None else flat
+        basis = self.basis_for(uploaded)
+        with full_precision(flat):
+            if basis is None:
+                result = self._point_by_point(uploaded)
+            else:
+                result = product.expand(basis, uploaded, self.edge_coefficients(basis))
+            result = self._with_base(flat, result)
+        return result.reshape(*inputs.shape[:-1], self.out_features)
+
+    def edge_scale(self) -> Tensor:
+        """v of every edge, 0 where it is pruned, shape (in_features, out_features)."""
+        return (self.mask if self.output_weight is None else self.output_weight * self.mask).mT
+
+    def edge_coefficients(self, basis: Basis) -> Tensor:
+        """Of v phi of every edge in `basis`, shape (basis.size, in_features, out_features)."""
+        return self.coefficients(basis) * self.edge_scale()
+
+    def _plane(self, parameter: Tensor) -> Tensor:
+        """Shared circuits are spread over the inputs, cyclically."""
+        if self.groups is not None:
+            parameter = parameter[torch.arange(self.in_features, device=parameter.device) % self.groups]
+        return super()._plane(parameter)
+
+    def _point_by_point(self, inputs: Tensor) -> Tensor:
+        """sum_i v phi, in chunks of the batch that stay in cache."""
+        scale = self.edge_scale()
+        size = max(1, CHUNK // scale.numel())
+        parts = [(self.values_at(part.unsqueeze(-1)) * scale).sum(1) for part in inputs.split(size)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _with_base(self, inputs: Tensor, result: Tensor) -> Tensor:
+        """Plus v c and the residual activation."""
+        if self.output_weight is not None and self.output_bias is not None:
+            result = result + (self.output_weight * self.mask * self.output_bias).sum(1)
+        if self.base_weight is None or self._base_function is None:
+            return result
+        return torch.addmm(result, self._base_function(inputs), (self.base_weight * self.mask).mT)
+
+    def extra_repr(self) -> str:
+        """What `repr` shows."""
+        groups = "" if self.groups is None else f", groups={self.groups}"
+        return f"{self.in_features}, {self.out_features}, {self.describe()}, base={self.base!r}{groups}"
+
+
+def _base_function(base: str | Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor] | None:
+    if base is None or callable(base):
+        return base
+    if base not in BASES:
+        raise ValueError(f"Argument `base` must be a function, None or one of {', '.join(BASES)}, but is {base!r}.")
+    return BASES[base]
