@@ -25,12 +25,15 @@ class Peer:
         modules: the modules it needs, imported before its first call is timed.
         install: what `pip install` calls them.
         torch_facing: whether a torch user can train through it; the summary compares with the fastest such.
+        same_work: whether it computes the same numbers, which are then compared. Where not (a classical layer of the
+            same size) it is timed all the same, and summed up by itself.
     """
 
     prepare: Prepare
     modules: tuple[str, ...]
     install: str
     torch_facing: bool = True
+    same_work: bool = True
 
     def missing(self) -> tuple[str, ...]:
         """The modules that are not installed."""

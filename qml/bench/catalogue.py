@@ -9,6 +9,7 @@ BENCHES = {
     "simulator": "qml.bench.simulator",
     "qnn": "qml.bench.qnn",
     "qrnn": "qml.bench.qrnn",
+    "qkan": "qml.bench.qkan",
 }
 
 

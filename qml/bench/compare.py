@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -58,7 +58,7 @@ def compare_case(plan: Plan, case: str) -> Iterator[Row]:
     with Worker(plan.module, OURS, case, threads=plan.threads) as ours:
         first_seconds, reference = ours.ask("first", limit=FIRST_CALL_LIMIT)
         traffic = ours.ask("traffic", limit=FIRST_CALL_LIMIT)
-        own = _Own(case, ours, 1e3 * first_seconds, reference, traffic)
+        own = _Own(case, ours, 1e3 * first_seconds, reference, traffic, ours.ask("memory", limit=STEP_LIMIT))
         if not plan.bench.cases[case].peers:
             yield _row(own, plan.machine, _turns(ours))
         for peer in plan.peers:
@@ -81,6 +81,7 @@ class _Own:
     first_ms: float
     reference: Values
     traffic: tuple[int, int]
+    peak_mb: float | None
 
 
 def _reason_to_skip(bench: Bench, case: str, peer: str) -> str | None:
@@ -98,9 +99,13 @@ def _reason_to_skip(bench: Bench, case: str, peer: str) -> str | None:
 def _against(own: _Own, plan: Plan, peer: str) -> Row:
     with Worker(plan.module, peer, own.case, threads=plan.threads) as theirs:
         first_seconds, values = theirs.ask("first", limit=FIRST_CALL_LIMIT)
-        error = compare_values(own.reference, values, f"Peer {peer} in case {own.case}")
+        error = None
+        if plan.bench.peers[peer].same_work:
+            error = compare_values(own.reference, values, f"Peer {peer} in case {own.case}")
+        peak_mb = theirs.ask("memory", limit=STEP_LIMIT)
         times = _turns(own.worker, theirs)
-    return _row(own, plan.machine, times, peer=peer, peer_first_ms=1e3 * first_seconds, max_error=error)
+    row = _row(own, plan.machine, times, peer=peer, peer_first_ms=1e3 * first_seconds)
+    return replace(row, max_error=error, peer_peak_mb=peak_mb)
 
 
 def _turns(*workers: Worker) -> list[list[float]]:
@@ -143,7 +148,6 @@ def _row(
     *,
     peer: str | None = None,
     peer_first_ms: float | None = None,
-    max_error: float | None = None,
 ) -> Row:
     ours = [1e3 * seconds for seconds in times[0]]
     theirs = [1e3 * seconds for part in times[1:] for seconds in part]
@@ -164,5 +168,7 @@ def _row(
         peer_n_repeats=len(theirs) if theirs else None,
         matmul_peak_fraction=operations / machine.float32_gflops,
         bandwidth_fraction=moved / machine.copy_gbytes,
-        max_error=max_error,
+        max_error=None,
+        peak_mb=own.peak_mb,
+        peer_peak_mb=None,
     )

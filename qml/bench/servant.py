@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class Servant:
         self._module, self._side, self._case = module, side, case
         self._step: Step = dict
         self._last = math.inf  # seconds of the last step
+        self._peak: float | None = None
 
     def first(self) -> tuple[float, dict[str, np.ndarray]]:
         """Seconds of building the step and running it once, imports left out, and what it computed."""
@@ -54,8 +56,11 @@ class Servant:
         prepare = peer.prepare if peer else bench.ours
         start = time.perf_counter()
         self._step = prepare(self._case)
+        before = _restart_peak()
         values = self._step()
         seconds = time.perf_counter() - start
+        after = _resident("VmHWM")
+        self._peak = None if before is None or after is None else (after - before) / 1e6
         return seconds, {name: np.array(value) for name, value in values.items()}
 
     def burst(self, seconds: float) -> list[float]:
@@ -74,6 +79,10 @@ class Servant:
         """Floating-point operations in matrix products, and bytes moved, of one step."""
         return measure_traffic(self._step)
 
+    def memory(self) -> float | None:
+        """Memory that the first step took at its peak, in 1e6 bytes."""
+        return self._peak
+
     def machine(self) -> Machine:
         """The machine's measured peaks."""
         return measure_machine()
@@ -84,6 +93,23 @@ def _answer(method: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any
         return method(*arguments), None
     except Exception as error:  # noqa: BLE001 - whatever a peer raises is reported beside its name
         return None, f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _restart_peak() -> int | None:
+    """Forget the peak of resident memory so far (Linux); the bytes that are resident now."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return None
+    return _resident("VmRSS")
+
+
+def _resident(field: str) -> int | None:
+    """A field of /proc/self/status in bytes."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(field):
+            return 1024 * int(line.split()[1])
+    return None
 
 
 def _limit_threads(threads: int) -> None:

@@ -31,7 +31,11 @@ class Row:
         matmul_peak_fraction: operations in our matrix products a second, over the machine's float32 peak.
         bandwidth_fraction: bytes our operators read and write a second, over the machine's copy bandwidth;
             above 1 where caches serve them.
-        max_error: largest difference between ours and the peer's, in units of the largest entry.
+        max_error: largest difference between ours and the peer's, in units of the largest entry; `None` for a peer
+            that does other work.
+        peak_mb: memory that our first step takes at its peak, beyond what the process had, in 1e6 bytes; `None` where
+            the system does not tell.
+        peer_peak_mb: the same for the peer.
     """
 
     case: str
@@ -50,6 +54,8 @@ class Row:
     matmul_peak_fraction: float | None
     bandwidth_fraction: float | None
     max_error: float | None
+    peak_mb: float | None
+    peer_peak_mb: float | None
 
 
 def write_json(rows: Sequence[Row], path: Path) -> None:
@@ -68,12 +74,15 @@ COLUMNS = {
     "peer first": 12,
     "matmul": 10,
     "memory": 10,
+    "peak MB": 10,
+    "peer MB": 10,
 }
+CASE_WIDTH = 18
 
 
 def header() -> str:
     """The line above the rows."""
-    return f"{'case':<17}{'peer':<16}" + "".join(f"{title:>{width}}" for title, width in COLUMNS.items())
+    return f"{'case':<{CASE_WIDTH}}{'peer':<16}" + "".join(f"{title:>{width}}" for title, width in COLUMNS.items())
 
 
 def line(row: Row) -> str:
@@ -86,20 +95,22 @@ def line(row: Row) -> str:
         _number(row.peer_first_call_ms),
         _percent(row.matmul_peak_fraction),
         _percent(row.bandwidth_fraction),
+        _number(row.peak_mb),
+        _number(row.peer_peak_mb),
     )
     widths = zip(cells, COLUMNS.values(), strict=True)
-    return f"{row.case:<17}{row.peer or '-':<16}" + "".join(f"{cell:>{width}}" for cell, width in widths)
+    return f"{row.case:<{CASE_WIDTH}}{row.peer or '-':<16}" + "".join(f"{cell:>{width}}" for cell, width in widths)
 
 
 def summary(bench: Bench, rows: Sequence[Row]) -> list[str]:
-    """One line for the fastest torch-facing peer of each case, and one for each peer of another framework."""
+    """One line for the fastest torch-facing peer of each case, and one for each peer of another framework or work."""
     lines = []
     fastest: dict[str, Row] = {}
     others: dict[str, list[Row]] = {}
     for row in rows:
         if row.peer is None or row.peer_ms is None:
             continue
-        if not bench.peers[row.peer].torch_facing:
+        if not (bench.peers[row.peer].torch_facing and bench.peers[row.peer].same_work):
             others.setdefault(row.peer, []).append(row)
         elif row.case not in fastest or row.peer_ms < (fastest[row.case].peer_ms or math.inf):
             fastest[row.case] = row

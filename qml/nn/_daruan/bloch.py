@@ -129,7 +129,7 @@ class Sums:
         """The derivative by the angle of one rotation: of every point and edge, or summed over points before."""
         if not isinstance(slope, Tensor):
             return
-        total = _summed(slope) if rotation.weights or rotation.upload else slope
+        total: Any = _summed(slope)
         for slot, factor in rotation.weights:
             _accumulate(self._weights, slot, _times(total, factor))
         if rotation.upload:
@@ -192,8 +192,8 @@ def _angle(rotation: Rotation, angles: Angles) -> Tensor:
         return offset if isinstance(offset, Tensor) else angles.weights.new_full((1, 1), offset)
     slot, factor = rotation.upload
     if not angles.arccos and angles.scale is not None and angles.shift is not None:
-        offset = _times(angles.shift[slot], factor) + offset
-        return torch.addcmul(offset, _times(angles.scale[slot], factor), angles.points)
+        start = _times(angles.shift[slot], factor) + offset
+        return torch.addcmul(start, _times(angles.scale[slot], factor), angles.points)
     value = preactivation(angles, slot)
     upload = _times(arccos(value) if angles.arccos else value, factor)
     return upload if isinstance(offset, float) and offset == 0.0 else upload + offset
@@ -232,7 +232,7 @@ def _plus(value: Component, first: Component, second: Component, sign: int) -> C
     return value if not isinstance(product, Tensor) and product == 0 else value + product
 
 
-def _times(first: Component | float, second: Component | float) -> Any:
+def _times(first: Any, second: Any) -> Any:
     """The product, for nothing where a factor is 0 or 1."""
     for one, other in ((first, second), (second, first)):
         if not isinstance(one, Tensor):
