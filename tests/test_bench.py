@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from qml.bench import BENCHES, Bench, Case, Peer, Row, compare, qnn, run, simulator
+from qml.bench import BENCHES, Bench, Case, Peer, Row, compare, qkan, qnn, run, simulator
 from qml.bench.catalogue import load
-from qml.bench.machine import measure_traffic
+from qml.bench.machine import Machine, measure_traffic
 from qml.bench.peers import circuit_peers
 from qml.bench.table import header, line, summary, write_json
 from qml.bench.work import CircuitWork
@@ -216,3 +216,29 @@ def test_json_is_replaced_whole(tmp_path: Path) -> None:
 
 def test_every_circuit_peer_has_an_installation_name() -> None:
     assert all(peer.install and peer.modules for peer in circuit_peers(simulator.make_work).values())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("peer", ["qkan exact", "qkan cutn"])
+@pytest.mark.parametrize("case", ["3,2,20", "infer 3,2,20", "fixed 3,2,20"])
+def test_the_qkan_package_computes_what_our_layer_does(peer: str, case: str) -> None:
+    for needed in qkan.BENCH.peers[peer].modules:
+        pytest.importorskip(needed)
+    expected, values = qkan.BENCH.ours(case)(), qkan.BENCH.peers[peer].prepare(case)()
+    compare.compare_values(
+        {name: value.numpy() for name, value in expected.items()},
+        {name: value.numpy() for name, value in values.items()},
+        peer,
+    )
+
+
+def test_a_peer_of_other_work_is_timed_but_not_compared(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = load(BENCHES[tiny])
+    other = replace(bench.peers["wrong"], same_work=False)
+    monkeypatch.setitem(bench.peers, "wrong", other)
+    plan = compare.Plan(bench, BENCHES[tiny], ["wrong"], 1, Machine(1.0, 1.0, 1.0, 0.0), note=str)
+    (row,) = compare.compare_case(plan, "3")
+    assert row.max_error is None
+    assert row.peer_ms is not None
+    assert summary(bench, [row]) == [f"Against wrong: its time is {row.ratio:.3g} times ours (geometric mean of 1 "
+        f"cases), at least {row.ratio:.3g} times (case 3, wrong)."]  # fmt: skip

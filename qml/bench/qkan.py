@@ -143,8 +143,7 @@ LEFT_OUT = {
 }
 BENCH = Bench(
     title="QKAN layer, ansatz pz, 3 uploads, residual SiLU, squared error, forward and backward (gradients of inputs "
-    "and parameters), float32; case is in,out,batch: pre-activations trained; infer: no gradients; fixed: pre-activation "
-    "is x",
+    "and parameters), float32; case is in,out,batch: pre-activations trained; infer: no gradients; fixed: x uploaded",
     ours=ours,
     peers={
         "qkan exact": Peer(partial(published, "exact"), ("qkan",), "qkan"),

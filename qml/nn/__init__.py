@@ -9,6 +9,16 @@ from qml.nn.losses import logistic_loss as logistic_loss
 from qml.nn.losses import superposition_loss as superposition_loss
 from qml.nn.losses import word_loss as word_loss
 from qml.nn.qkan import QKANLayer as QKANLayer
+from qml.nn.qkan_cells import HQKANLSTMCell as HQKANLSTMCell
+from qml.nn.qkan_cells import QKANGRUCell as QKANGRUCell
+from qml.nn.qkan_cells import QKANLSTMCell as QKANLSTMCell
+from qml.nn.qkan_lstm import HQKANLSTM as HQKANLSTM
+from qml.nn.qkan_lstm import QKANGRU as QKANGRU
+from qml.nn.qkan_lstm import QKANLSTM as QKANLSTM
+from qml.nn.qkan_network import HQKAN as HQKAN
+from qml.nn.qkan_network import QKAN as QKAN
+from qml.nn.qkan_network import JHCGNet as JHCGNet
+from qml.nn.qlstm import QLSTM as QLSTM
 from qml.nn.qnn import QNNClassifier as QNNClassifier
 from qml.nn.qrnn import QRNN as QRNN
 from qml.nn.qrnn import QRNNSamples as QRNNSamples

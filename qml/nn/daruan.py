@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits import Circuit
+from qml.backends import Backend
 from qml.nn import _checks
 from qml.nn._daruan.activations import Activations
 from qml.nn._daruan.bloch import arccos
@@ -28,6 +29,7 @@ class DARUAN(Activations):
         train_preactivation: whether w and b are trained; otherwise x itself is uploaded.
         readout: "z", the expectation value <Z> = |a|**2 - |b|**2 of the final state (a, b); or "amplitudes", the
             published package's |a| - |b|, which no device measures.
+        backend: a backend or its name; see `to_backend`.
         device: of the parameters.
         dtype: of the parameters, float32 or float64.
         generator: for the initial angles; none is seeded globally.
@@ -54,7 +56,7 @@ class DARUAN(Activations):
         torch.Size([5, 4])
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - torch's device, dtype and generator come on top
         self,
         n_features: int,
         *,
@@ -62,6 +64,7 @@ class DARUAN(Activations):
         ansatz: str | Circuit = "pz",
         train_preactivation: bool = True,
         readout: Literal["z", "amplitudes"] = "z",
+        backend: Backend | str = "native",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
@@ -73,6 +76,7 @@ class DARUAN(Activations):
             ansatz=ansatz,
             train_preactivation=train_preactivation,
             readout=readout,
+            backend=backend,
             device=device,
             dtype=dtype,
         )

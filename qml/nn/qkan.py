@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from circuits import Circuit
+from qml.backends import Backend
 from qml.backends.native import full_precision
 from qml.nn import _checks
 from qml.nn._daruan import product
@@ -45,6 +46,7 @@ class QKANLayer(Activations):
         base: the residual activation: "silu", "gelu", "identity", a function of a tensor, or None for none.
         groups: circuits shared by all outputs and, cyclically, by the inputs; None for one an edge.
         readout: "z" or "amplitudes"; see `DARUAN`.
+        backend: a backend or its name; see `to_backend`.
         device: of the parameters.
         dtype: of the parameters, float32 or float64.
         generator: for the initial angles; none is seeded globally.
@@ -93,6 +95,7 @@ class QKANLayer(Activations):
         base: str | Callable[[Tensor], Tensor] | None = "silu",
         groups: int | None = None,
         readout: Literal["z", "amplitudes"] = "z",
+        backend: Backend | str = "native",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
@@ -107,6 +110,7 @@ class QKANLayer(Activations):
             ansatz=ansatz,
             train_preactivation=train_preactivation,
             readout=readout,
+            backend=backend,
             device=device,
             dtype=dtype,
         )
@@ -140,7 +144,7 @@ class QKANLayer(Activations):
                 result = self._point_by_point(uploaded)
             else:
                 result = product.expand(basis, uploaded, self.edge_coefficients(basis))
-            result = self._with_base(flat, result)
+            result = self.with_base(flat, result)
         return result.reshape(*inputs.shape[:-1], self.out_features)
 
     def edge_scale(self) -> Tensor:
@@ -160,17 +164,30 @@ class QKANLayer(Activations):
     def _point_by_point(self, inputs: Tensor) -> Tensor:
         """sum_i v phi, in chunks of the batch that stay in cache."""
         scale = self.edge_scale()
-        size = max(1, CHUNK // scale.numel())
+        size = max(1, CHUNK // scale.numel()) if self.is_native else max(1, len(inputs))  # one job for a device
         parts = [(self.values_at(part.unsqueeze(-1)) * scale).sum(1) for part in inputs.split(size)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _with_base(self, inputs: Tensor, result: Tensor) -> Tensor:
+    def with_base(self, inputs: Tensor, result: Tensor) -> Tensor:
         """Plus v c and the residual activation."""
-        if self.output_weight is not None and self.output_bias is not None:
-            result = result + (self.output_weight * self.mask * self.output_bias).sum(1)
-        if self.base_weight is None or self._base_function is None:
-            return result
-        return torch.addmm(result, self._base_function(inputs), (self.base_weight * self.mask).mT)
+        if self.output_bias is not None:
+            result = result + self.bias()
+        matrix = self.base_matrix()
+        return result if matrix is None else torch.addmm(result, self.base_of(inputs), matrix)
+
+    def bias(self) -> Tensor:
+        """sum_i v c, shape (out_features,)."""
+        if self.output_weight is None or self.output_bias is None:
+            return self.mask.new_zeros(self.out_features)
+        return (self.output_weight * self.mask * self.output_bias).sum(1)
+
+    def base_matrix(self) -> Tensor | None:
+        """u of every edge, 0 where it is pruned, shape (in_features, out_features); None without a base."""
+        return None if self.base_weight is None else (self.base_weight * self.mask).mT
+
+    def base_of(self, inputs: Tensor) -> Tensor:
+        """The residual activation itself."""
+        return inputs if self._base_function is None else self._base_function(inputs)
 
     def extra_repr(self) -> str:
         """What `repr` shows."""

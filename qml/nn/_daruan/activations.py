@@ -1,6 +1,5 @@
 """What DARUAN and QKANLayer share: circuits with their trained angles and pre-activations."""
 
-import math
 from typing import Any
 
 import torch
@@ -8,14 +7,17 @@ from torch import Tensor, nn
 
 from circuits import Circuit
 from circuits.daruan import daruan_circuit, require_activation
+from qml.backends import Backend, Native, resolve
 from qml.nn import _checks
 from qml.nn._daruan import bases, bloch, spinor
 from qml.nn._daruan.bases import Basis, Fourier
 from qml.nn._daruan.evaluate import evaluate
+from qml.nn._daruan.packed import packed_expectation
 from qml.nn._daruan.program import compile_activation
 
 READOUTS = ("z", "amplitudes")
 TABLE_SHARE = 0.7  # of the batch: a series with more terms than this costs more than the points themselves
+SMALL_BATCH = 8  # samples up to which points are cheaper than finding out
 CHUNK = 2**17  # activations evaluated at once: a dozen such tensors stay in a cache of a few MiB
 
 
@@ -28,6 +30,7 @@ class Activations(nn.Module):
         ansatz: a name, or an own one-qubit circuit (which has its own number of uploads).
         train_preactivation: whether w x + b is uploaded, with trained w and b, or x itself.
         readout: "z" or "amplitudes".
+        backend: a backend or its name.
         device: of the parameters.
         dtype: of the parameters.
     """
@@ -44,10 +47,12 @@ class Activations(nn.Module):
         ansatz: str | Circuit,
         train_preactivation: bool,
         readout: str,
+        backend: Backend | str,
         device: torch.device | str | None,
         dtype: torch.dtype | None,
     ) -> None:
         super().__init__()
+        self.to_backend(backend)
         _checks.require_at_least(reps, "reps", 1)
         _checks.require_choice(readout, "readout", READOUTS)
         self.circuit = daruan_circuit(ansatz, reps) if isinstance(ansatz, str) else require_activation(ansatz).copy()
@@ -64,6 +69,26 @@ class Activations(nn.Module):
         else:
             self.register_parameter("input_weight", None)
             self.register_parameter("input_bias", None)
+
+    def to_backend(self, backend: Backend | str, *, width: int = 4) -> "Activations":
+        """Run on another backend from now on; the parameters stay.
+
+        The built-in simulator computes activations as rotations of a vector, to any order of derivative. Other
+        backends run the circuits, `width` of them side by side on as many qubits: one call of the backend for a forward
+        pass, one for a backward pass (by the parameter-shift rule, to first order).
+
+        Args:
+            backend: a backend or its name.
+            width: qubits of a register; the result does not depend on it.
+        """
+        _checks.require_at_least(width, "width", 1)
+        self.backend, self._width = resolve(backend), width
+        return self
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the built-in simulator runs it, without read-out errors."""
+        return isinstance(self.backend, Native) and self.backend.readout_error is None
 
     @property
     def reps(self) -> int:
@@ -119,6 +144,13 @@ class Activations(nn.Module):
         """
         weights, scale, shift = self.planes()
         angles = bloch.Angles(points, weights, scale, shift, self.uploads_arccos and scale is not None)
+        if not self.is_native:
+            if self.readout == "amplitudes":
+                raise ValueError(
+                    f'Argument `readout` must be "z" on backend {self.backend.name}, but is "amplitudes", which no '
+                    "device measures. Use the native backend."
+                )
+            return packed_expectation(self.program, angles, self.backend, self._width)
         if self.readout == "amplitudes":
             return spinor.amplitude_difference(self.circuit, angles)
         return evaluate(self.program, angles)
@@ -132,16 +164,17 @@ class Activations(nn.Module):
         if _checks.in_transform():
             return None
         low, high = self.bounds(inputs)
-        if self.readout != "z":
+        most = TABLE_SHARE * inputs.shape[0] if inputs.shape[0] >= SMALL_BATCH else 0.0
+        return self.basis_on(low, high, most=most)
+
+    def basis_on(self, low: float, high: float, *, most: float | int) -> Basis | None:
+        """Functions in which every activation has an exact expansion on [low, high], at most `most` of them."""
+        if self.readout != "z" or not self.is_native:
             return None
         if self.input_weight is None:
             return None if self.program.degree is None else Fourier(self.program.degree)
-        if self.uploads_arccos or inputs.shape[0] < 8:
+        if self.uploads_arccos or most < 1:
             return None
-        return self.chebyshev_on(low, high, most=TABLE_SHARE * inputs.shape[0])
-
-    def chebyshev_on(self, low: float, high: float, *, most: float = math.inf) -> bases.Chebyshev | None:
-        """The Chebyshev basis of [low, high]; None where it needs more than `most` terms."""
         basis = bases.chebyshev(low, high, self.bandwidth(), self.weights.dtype)
         return basis if basis is not None and basis.size <= most else None
 

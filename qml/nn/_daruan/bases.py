@@ -40,7 +40,7 @@ class Basis(Protocol):
         """The matrix from a function's coefficients to its derivative's."""
         ...
 
-    def features(self, inputs: Tensor) -> Tensor:
+    def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
         """The functions at inputs (batch, inputs), shape (batch, size, inputs). Not for autograd."""
         ...
 
@@ -76,10 +76,10 @@ class Fourier:
         """cos kx to -k sin kx, sin kx to k cos kx."""
         return _constant(_fourier_derivative, self.degree, like)
 
-    def features(self, inputs: Tensor) -> Tensor:
+    def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
         """See `Basis`."""
         degree = self.degree
-        result = inputs.new_empty(inputs.shape[0], self.size, inputs.shape[1])
+        result = inputs.new_empty(inputs.shape[0], self.size, inputs.shape[1]) if out is None else out
         result[:, 0] = 1.0
         multiples = inputs[:, None] * _constant(_orders, degree, inputs)[:, None]
         torch.cos(multiples, out=result[:, 1 : degree + 1])
@@ -120,9 +120,9 @@ class Chebyshev:
         """T_k' = 2 k sum of T_j over j < k of the other parity, T_0 counted half; over the radius."""
         return _constant(_chebyshev_derivative, self.size, like) / self.radius
 
-    def features(self, inputs: Tensor) -> Tensor:
+    def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
         """See `Basis`."""
-        result = inputs.new_empty(inputs.shape[0], self.size, inputs.shape[1])
+        result = inputs.new_empty(inputs.shape[0], self.size, inputs.shape[1]) if out is None else out
         columns = result.unbind(1)
         columns[0].fill_(1.0)
         if self.size > 1:

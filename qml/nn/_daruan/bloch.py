@@ -178,11 +178,11 @@ def arccos_slope(values: Tensor) -> Tensor:
 
 
 def _cos_sin(rotation: Rotation, angles: Angles) -> tuple[Tensor, Tensor]:
-    angle = _angle(rotation, angles)
+    angle = rotation_angle(rotation, angles)
     return angle.cos(), angle.sin()
 
 
-def _angle(rotation: Rotation, angles: Angles) -> Tensor:
+def rotation_angle(rotation: Rotation, angles: Angles) -> Tensor:
     """The angle: shape (inputs, outputs), or with the points in front where the rotation uploads."""
     offset: Tensor | float = rotation.constant
     for slot, factor in rotation.weights:

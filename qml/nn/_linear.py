@@ -1,0 +1,23 @@
+"""Affine maps that start from a generator."""
+
+import math
+
+import torch
+from torch import nn
+
+
+def linear(
+    in_features: int,
+    out_features: int,
+    *,
+    bias: bool = True,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    generator: torch.Generator | None = None,
+) -> nn.Linear:
+    """`nn.Linear` with its own initial distribution, drawn from `generator`; none is seeded or drawn globally."""
+    layer = nn.Linear(in_features, out_features, bias=bias, device="meta", dtype=dtype).to_empty(device=device or "cpu")
+    bound = 1.0 / math.sqrt(in_features)
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return layer

@@ -1,0 +1,242 @@
+"""Recurrent cells whose affine maps are QKAN layers."""
+
+from collections.abc import Callable
+from typing import Unpack
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qml.nn import _checks
+from qml.nn._daruan import product
+from qml.nn._daruan.bases import Basis
+from qml.nn._linear import linear
+from qml.nn._lstm_scan import lstm_scan
+from qml.nn._options import LayerOptions
+from qml.nn._recurrent import State, as_state
+from qml.nn.qkan import QKANLayer
+from qml.nn.qkan_network import HQKAN
+
+
+class QKANLSTMCell(nn.Module):
+    """A cell of an LSTM whose four affine maps of [h, x] are QKAN layers.
+
+    f, i, o = sigmoid(Phi(h, x)), g = tanh(Phi(h, x)); c' = f c + i g; h' = o tanh(c'). A QKAN layer is a sum over its
+    inputs, so each Phi is one layer on x and one on h, as in `nn.LSTMCell`.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of c, and of h.
+        proj_size: features of h after a linear map; 0 for none.
+        options: what `QKANLayer` takes.
+
+    Shape:
+        inputs (batch, input_size) or (input_size), state (h, c) to (h, c), as in `nn.LSTMCell`.
+
+    Attributes:
+        input_layer: QKAN layer from x to the gates i, f, g, o, hidden_size each.
+        hidden_layer: QKAN layer from h to the gates.
+        projection: the linear map of h, or None.
+
+    Reference:
+        arXiv:2512.05049, section on QKAN-LSTM.
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, proj_size: int = 0, **options: Unpack[LayerOptions]
+    ) -> None:
+        super().__init__()
+        _require_sizes(input_size, hidden_size, proj_size)
+        self.input_size, self.hidden_size, self.proj_size = input_size, hidden_size, proj_size
+        self.state_sizes = (proj_size or hidden_size, hidden_size)
+        self.input_layer = QKANLayer(input_size, 4 * hidden_size, **options)
+        self.hidden_layer = QKANLayer(self.state_sizes[0], 4 * hidden_size, **options)
+        self.projection = _projection(hidden_size, proj_size, options)
+
+    def forward(
+        self, inputs: Float[Tensor, "*batch inputs"], state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(h, c) after one step; a missing state is 0."""
+        return _one_step(self, inputs, as_state(state, "h", "c"))  # pyright: ignore[reportReturnType]
+
+    def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
+        """The input layer on all time steps at once, and the hidden layer as coefficients."""
+        from_inputs = self.input_layer(inputs)
+        from_hidden = HiddenMap(self.hidden_layer, start[0], inputs[..., 0].numel(), self.projection)
+        return lambda time, state: lstm_step(from_inputs[time] + from_hidden(state[0]), state[1], self.projection)
+
+    def scan(self, inputs: Tensor, start: State) -> tuple[Tensor, State] | None:
+        """All outputs and the last state in one go, or None where the steps have to be taken one by one."""
+        if self.projection is not None or self.hidden_layer.base not in ("silu", None) or len(inputs) == 0:
+            return None
+        hidden = HiddenMap(self.hidden_layer, start[0], inputs[..., 0].numel(), None)
+        if hidden.basis is None:
+            return None
+        from_inputs = self.input_layer(inputs) + hidden.bias
+        outputs, c = lstm_scan(hidden.basis, from_inputs, hidden.coefficients, hidden.base_weight, *start)
+        return outputs, (outputs[-1], c)
+
+
+class QKANGRUCell(nn.Module):
+    """A cell of a GRU whose affine maps are QKAN layers.
+
+    r, z = sigmoid(Phi(h, x)); n = tanh(Phi_x(x) + r Phi_h(h)); h' = (1 - z) n + z h, as in `nn.GRUCell`.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of h.
+        options: what `QKANLayer` takes.
+
+    Shape:
+        inputs (batch, input_size) or (input_size), h to h, as in `nn.GRUCell`.
+
+    Attributes:
+        input_layer: QKAN layer from x to the gates r, z, n, hidden_size each.
+        hidden_layer: QKAN layer from h to the gates.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, **options: Unpack[LayerOptions]) -> None:
+        super().__init__()
+        _require_sizes(input_size, hidden_size, 0)
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.state_sizes = (hidden_size,)
+        self.input_layer = QKANLayer(input_size, 3 * hidden_size, **options)
+        self.hidden_layer = QKANLayer(hidden_size, 3 * hidden_size, **options)
+
+    def forward(self, inputs: Float[Tensor, "*batch inputs"], state: Tensor | None = None) -> Tensor:
+        """h after one step; a missing state is 0."""
+        return _one_step(self, inputs, as_state(state, "h"))[0]
+
+    def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
+        """The input layer on all time steps at once, and the hidden layer as coefficients."""
+        from_inputs = self.input_layer(inputs)
+        from_hidden = HiddenMap(self.hidden_layer, start[0], inputs[..., 0].numel(), None)
+
+        def step(time: int, state: State) -> State:
+            x_gates, x_new = from_inputs[time].tensor_split([2 * self.hidden_size], -1)
+            h_gates, h_new = from_hidden(state[0]).tensor_split([2 * self.hidden_size], -1)
+            reset, keep = (x_gates + h_gates).sigmoid().chunk(2, -1)
+            new = (x_new + reset * h_new).tanh()
+            return (torch.lerp(new, state[0], keep),)
+
+        return step
+
+
+class HQKANLSTMCell(nn.Module):
+    """`QKANLSTMCell` with an `HQKAN` of [h, x] for each of its four maps.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of c, and of h.
+        proj_size: features of h after a linear map; 0 for none.
+        latent: inputs and outputs of each core; None for ceil(log2) of the map's.
+        options: what the cores' `QKANLayer` takes.
+
+    Shape:
+        As `QKANLSTMCell`.
+
+    Attributes:
+        gates: the four maps i, f, g, o.
+        projection: the linear map of h, or None.
+
+    Reference:
+        arXiv:2512.05049, section on HQKAN-LSTM.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        proj_size: int = 0,
+        latent: tuple[int, int] | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__()
+        _require_sizes(input_size, hidden_size, proj_size)
+        self.input_size, self.hidden_size, self.proj_size = input_size, hidden_size, proj_size
+        self.state_sizes = (proj_size or hidden_size, hidden_size)
+        size = input_size + self.state_sizes[0]
+        self.gates = nn.ModuleList(HQKAN(size, hidden_size, latent=latent, **options) for _ in range(4))
+        self.projection = _projection(hidden_size, proj_size, options)
+
+    def forward(
+        self, inputs: Float[Tensor, "*batch inputs"], state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(h, c) after one step; a missing state is 0."""
+        return _one_step(self, inputs, as_state(state, "h", "c"))  # pyright: ignore[reportReturnType]
+
+    def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
+        """Nothing is shared between steps: what a core sees depends on h."""
+
+        def step(time: int, state: State) -> State:
+            joined = torch.cat([state[0], inputs[time]], -1)
+            return lstm_step(torch.cat([gate(joined) for gate in self.gates], -1), state[1], self.projection)
+
+        return step
+
+
+def lstm_step(gates: Tensor, c: Tensor, projection: nn.Linear | None) -> State:
+    """(h, c) from the gates i, f, g, o before their activations, (batch, 4 hidden)."""
+    i, f, g, o = gates.chunk(4, -1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    h = o.sigmoid() * c.tanh()
+    return (h if projection is None else projection(h)), c
+
+
+class HiddenMap:
+    """A QKAN layer as a function of h, what does not change from step to step computed once for a whole sequence.
+
+    |h| is at most 1 (sigmoid times tanh), or what a projection makes of that, or the start: so one basis holds the
+    activations at every step.
+
+    Attributes:
+        basis: that basis; None where there is none and the layer is called at every step.
+        coefficients: of the activations in it, shape (size, hidden, outputs).
+        base_weight: of the residual activation, shape (hidden, outputs), or None.
+        bias: what does not depend on h, shape (outputs).
+    """
+
+    def __init__(self, layer: QKANLayer, start: Tensor, n_points: int, projection: nn.Linear | None) -> None:
+        self._layer = layer
+        self.basis = None if _checks.in_transform() else _basis(layer, start, n_points, projection)
+        if self.basis is not None:
+            self.coefficients = layer.edge_coefficients(self.basis)
+            self.base_weight, self.bias = layer.base_matrix(), layer.bias()
+
+    def __call__(self, hidden: Tensor) -> Tensor:  # noqa: D102 - the class says it
+        if self.basis is None:
+            return self._layer(hidden)
+        result = product.expand(self.basis, hidden, self.coefficients) + self.bias
+        return result if self.base_weight is None else result + self._layer.base_of(hidden) @ self.base_weight
+
+
+def _basis(layer: QKANLayer, start: Tensor, n_points: int, projection: nn.Linear | None) -> Basis | None:
+    bound = 1.0 if projection is None else float(projection.weight.detach().abs().sum(1).max())
+    bound = max(bound, *(abs(value) for value in layer.bounds(start)))
+    return layer.basis_on(-bound, bound, most=n_points)
+
+
+def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Tensor, state: State | None) -> State:
+    _checks.require_last_dimension(inputs, cell.input_size, "inputs")
+    batched = inputs if inputs.ndim == 2 else inputs.unsqueeze(0)
+    if state is None:
+        state = tuple(inputs.new_zeros(*inputs.shape[:-1], size) for size in cell.state_sizes)
+    parts = tuple(part if inputs.ndim == 2 else part.unsqueeze(0) for part in state)
+    after = cell.prepare(batched.unsqueeze(0), parts)(0, parts)
+    return after if inputs.ndim == 2 else tuple(part.squeeze(0) for part in after)
+
+
+def _projection(hidden_size: int, proj_size: int, options: LayerOptions) -> nn.Linear | None:
+    if not proj_size:
+        return None
+    device, dtype, generator = (options.get(name) for name in ("device", "dtype", "generator"))
+    return linear(hidden_size, proj_size, bias=False, device=device, dtype=dtype, generator=generator)
+
+
+def _require_sizes(input_size: int, hidden_size: int, proj_size: int) -> None:
+    _checks.require_at_least(input_size, "input_size", 1)
+    _checks.require_at_least(hidden_size, "hidden_size", 1)
+    _checks.require_at_least(proj_size, "proj_size", 0)
+    if proj_size >= hidden_size:
+        raise ValueError(f"Argument `proj_size` must be less than `hidden_size` {hidden_size}, but is {proj_size}.")

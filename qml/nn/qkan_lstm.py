@@ -1,0 +1,173 @@
+"""Recurrent layers of QKAN cells, with the contract of `nn.LSTM` and `nn.GRU`."""
+
+from functools import partial
+from typing import Unpack
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from qml.nn._options import LayerOptions
+from qml.nn._recurrent import Recurrent, as_state
+from qml.nn.qkan_cells import HQKANLSTMCell, QKANGRUCell, QKANLSTMCell
+
+Sequence = Tensor | PackedSequence
+
+
+class QKANLSTM(Recurrent):
+    """LSTM whose affine maps are QKAN layers: `nn.LSTM`'s arguments, shapes and results.
+
+    Args:
+        input_size: features of a time step.
+        hidden_size: features of c, and of h.
+        num_layers: layers, each reading the one before.
+        batch_first: whether inputs and outputs are (batch, time, features).
+        dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1).
+        bidirectional: whether a second cell reads each sequence backwards.
+        proj_size: features of h after a linear map; 0 for none.
+        options: what `QKANLayer` takes.
+
+    Shape:
+        inputs (time, batch, input_size), or (time, input_size) for one sequence, or a PackedSequence; state (h, c) of
+        (num_layers * directions, batch, size) each, 0 where missing. Returns (outputs, (h, c)).
+
+    Attributes:
+        cells: a `QKANLSTMCell` for each layer and direction.
+
+    Raises:
+        ValueError: sizes or layers below 1, a projection not smaller than the hidden size, inputs or a state of another
+            shape, inputs with NaN.
+
+    Reference:
+        arXiv:2512.05049.
+
+    Example:
+        >>> import torch
+        >>> from qml.nn import QKANLSTM
+        >>> outputs, (h, c) = QKANLSTM(3, 5, batch_first=True)(torch.rand(2, 7, 3))
+        >>> outputs.shape, h.shape
+        (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(
+            partial(QKANLSTMCell, hidden_size=hidden_size, proj_size=proj_size, **options),
+            input_size,
+            num_layers=num_layers,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+        )
+        self.hidden_size, self.proj_size = hidden_size, proj_size
+
+    def forward(
+        self, inputs: Sequence, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Sequence, tuple[Tensor, Tensor]]:
+        """Outputs of the last layer at every step, and (h, c) after the last."""
+        outputs, (h, c) = self.run(inputs, as_state(state, "h", "c"))
+        return outputs, (h, c)
+
+
+class HQKANLSTM(Recurrent):
+    """`QKANLSTM` with `HQKANLSTMCell`: an HQKAN for each affine map.
+
+    Args:
+        input_size: features of a time step.
+        hidden_size: features of c, and of h.
+        num_layers: layers, each reading the one before.
+        batch_first: whether inputs and outputs are (batch, time, features).
+        dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1).
+        bidirectional: whether a second cell reads each sequence backwards.
+        proj_size: features of h after a linear map; 0 for none.
+        latent: inputs and outputs of each core; None for ceil(log2) of the map's.
+        options: what the cores' `QKANLayer` takes.
+
+    Shape:
+        As `QKANLSTM`.
+
+    Reference:
+        arXiv:2512.05049.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        latent: tuple[int, int] | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(
+            partial(HQKANLSTMCell, hidden_size=hidden_size, proj_size=proj_size, latent=latent, **options),
+            input_size,
+            num_layers=num_layers,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+        )
+        self.hidden_size, self.proj_size = hidden_size, proj_size
+
+    def forward(
+        self, inputs: Sequence, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Sequence, tuple[Tensor, Tensor]]:
+        """Outputs of the last layer at every step, and (h, c) after the last."""
+        outputs, (h, c) = self.run(inputs, as_state(state, "h", "c"))
+        return outputs, (h, c)
+
+
+class QKANGRU(Recurrent):
+    """GRU whose affine maps are QKAN layers: `nn.GRU`'s arguments, shapes and results.
+
+    Args:
+        input_size: features of a time step.
+        hidden_size: features of h.
+        num_layers: layers, each reading the one before.
+        batch_first: whether inputs and outputs are (batch, time, features).
+        dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1).
+        bidirectional: whether a second cell reads each sequence backwards.
+        options: what `QKANLayer` takes.
+
+    Shape:
+        As `QKANLSTM`, with h alone as the state: returns (outputs, h).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(
+            partial(QKANGRUCell, hidden_size=hidden_size, **options),
+            input_size,
+            num_layers=num_layers,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+        )
+        self.hidden_size = hidden_size
+
+    def forward(self, inputs: Sequence, state: Tensor | None = None) -> tuple[Sequence, Tensor]:
+        """Outputs of the last layer at every step, and h after the last."""
+        outputs, (h,) = self.run(inputs, as_state(state, "h"))
+        return outputs, h

@@ -1,0 +1,154 @@
+"""The QLSTM baseline: an LSTM cell whose four affine maps are variational circuits."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from circuits import Circuit, Z, data, weight
+from qml.backends import Backend, resolve
+from qml.nn import _checks
+from qml.nn._recurrent import Recurrent, State, as_state
+from qml.nn.qkan_cells import lstm_step
+
+Sequence = Tensor | PackedSequence
+
+
+def qlstm_circuit(n_qubits: int, n_layers: int) -> Circuit:
+    """H and RY(x) on every qubit, then layers of CX on even pairs, CX on odd pairs, RY(w) on every qubit.
+
+    Weight layer * n_qubits + qubit; data slot q is the input of qubit q.
+    """
+    circuit = Circuit(n_qubits)
+    for qubit in range(n_qubits):
+        circuit.h(qubit).ry(data(qubit), qubit)
+    for layer in range(n_layers):
+        for first in (*range(0, n_qubits - 1, 2), *range(1, n_qubits - 1, 2)):
+            circuit.cx(first, first + 1)
+        for qubit in range(n_qubits):
+            circuit.ry(weight(layer * n_qubits + qubit), qubit)
+    return circuit
+
+
+class QLSTMCell(nn.Module):
+    """A cell of an LSTM whose four affine maps of [h, x] are circuits of one qubit a feature, read as <Z> of h's.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: features of h and c.
+        n_layers: entangling layers of a circuit.
+        backend: a backend or its name.
+        device: of the weights.
+        dtype: of the weights, float32 or float64.
+        generator: for the initial angles, uniform in [0, 2 pi).
+
+    Attributes:
+        weights: angles in radians, shape (4, n_layers * (input_size + hidden_size)), of the gates i, f, g, o.
+
+    Reference:
+        arXiv:2512.05049, the QLSTM that it compares with: 5 hidden and 1 input feature, 5 layers.
+    """
+
+    weights: nn.Parameter
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        n_layers: int = 5,
+        backend: Backend | str = "native",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        for value, name in ((input_size, "input_size"), (hidden_size, "hidden_size"), (n_layers, "n_layers")):
+            _checks.require_at_least(value, name, 1)
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.state_sizes = (hidden_size, hidden_size)
+        self.backend = resolve(backend)
+        self.circuit = qlstm_circuit(hidden_size + input_size, n_layers)
+        self.weights = nn.Parameter(torch.empty(4, self.circuit.n_weights, device=device, dtype=dtype))
+        nn.init.uniform_(self.weights, 0.0, 2 * torch.pi, generator=generator)
+
+    def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
+        """Nothing is shared between steps."""
+        observables = [Z(qubit) for qubit in range(self.hidden_size)]
+
+        def step(time: int, state: State) -> State:
+            joined = torch.cat([state[0], inputs[time]], -1)
+            gates = [self.backend.expectation(self.circuit, joined, gate, observables) for gate in self.weights]
+            return lstm_step(torch.cat(gates, -1), state[1], None)
+
+        return step
+
+
+class QLSTM(Recurrent):
+    """LSTM whose affine maps are variational circuits: the quantum baseline, with the contract of `nn.LSTM`.
+
+    Args:
+        input_size: features of a time step.
+        hidden_size: features of h and c; the circuits have input_size + hidden_size qubits.
+        num_layers: layers, each reading the one before.
+        n_circuit_layers: entangling layers of a circuit.
+        batch_first: whether inputs and outputs are (batch, time, features).
+        dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1).
+        bidirectional: whether a second cell reads each sequence backwards.
+        backend: a backend or its name.
+        device: of the weights.
+        dtype: of the weights, float32 or float64.
+        generator: for the initial angles.
+
+    Shape:
+        As `QKANLSTM`, without projection.
+
+    Example:
+        >>> import torch
+        >>> from qml.nn import QLSTM
+        >>> sum(p.numel() for p in QLSTM(1, 5).parameters())
+        120
+    """
+
+    def __init__(  # noqa: PLR0913 - torch's device, dtype and generator come on top
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        n_circuit_layers: int = 5,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        backend: Backend | str = "native",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        make_cell = partial(
+            QLSTMCell,
+            hidden_size=hidden_size,
+            n_layers=n_circuit_layers,
+            backend=backend,
+            device=device,
+            dtype=dtype,
+            generator=generator,
+        )
+        super().__init__(
+            make_cell,
+            input_size,
+            num_layers=num_layers,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+        )
+        self.hidden_size = hidden_size
+
+    def forward(
+        self, inputs: Sequence, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Sequence, tuple[Tensor, Tensor]]:
+        """Outputs of the last layer at every step, and (h, c) after the last."""
+        outputs, (h, c) = self.run(inputs, as_state(state, "h", "c"))
+        return outputs, (h, c)
