@@ -11,7 +11,22 @@ from torch import nn
 
 import qml.files
 from circuits import Circuit, X, Y, Z, data, weight
-from qml.nn import QRNN, QNNClassifier, QRNNCell, QuantumLayer, QuantumNeuron, load_layer, save_layer
+from qml.nn import (
+    DARUAN,
+    HQKAN,
+    HQKANLSTM,
+    QKAN,
+    QKANGRU,
+    QKANLSTM,
+    QRNN,
+    QKANLayer,
+    QNNClassifier,
+    QRNNCell,
+    QuantumLayer,
+    QuantumNeuron,
+    load_layer,
+    save_layer,
+)
 from qml.nn.checkpoint import LAYERS, checkpoint_hash, dump_layer, parse_layer
 
 
@@ -44,6 +59,13 @@ OTHERS: dict[str, Callable[[], nn.Module]] = {
     "QRNN": lambda: QRNN(2, 3, n_stages=2, order=1, degree=1, amplification=1, batch_first=True, dtype=torch.float64),
     "QRNN without bias": lambda: QRNN(1, 2, bias=False, recompute=True),
     "QRNNCell": lambda: QRNNCell(1, 2, n_stages=0),
+    "DARUAN": lambda: DARUAN(3, reps=2),
+    "HQKAN": lambda: HQKAN(9, 5),
+    "HQKANLSTM": lambda: HQKANLSTM(2, 3, latent=(2, 2)),
+    "QKAN": lambda: QKAN([3, 2, 1], groups=2, dtype=torch.float64),
+    "QKANGRU": lambda: QKANGRU(2, 3, num_layers=2, dropout=0.5),
+    "QKANLSTM": lambda: QKANLSTM(2, 3, proj_size=2, bidirectional=True, train_preactivation=False),
+    "QKANLayer": lambda: QKANLayer(2, 1, ansatz=Circuit(1).ry(weight(0), 0).rx(data(0), 0), base=None),
     "QuantumNeuron": lambda: QuantumNeuron(3, order=2, amplification=1),
     "QuantumNeuron without bias": lambda: QuantumNeuron(2, bias=False, dtype=torch.float64),
 }

@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from circuits import Circuit, Observable, from_openqasm, to_openqasm
 from qml.backends import Backend
 from qml.files import write_atomically
+from qml.nn.daruan import DARUAN
+from qml.nn.qkan import QKANLayer
+from qml.nn.qkan_lstm import HQKANLSTM, QKANGRU, QKANLSTM
+from qml.nn.qkan_network import HQKAN, QKAN
 from qml.nn.qnn import QNNClassifier
 from qml.nn.qrnn import QRNN
 from qml.nn.qrnn_cell import QRNNCell
@@ -56,7 +60,24 @@ def _neuron_arguments(layer: QuantumNeuron) -> dict[str, Any]:
     return sizes(layer) | {"bias": layer.bias is not None}
 
 
+def _attributes_and_options(*names: str) -> Callable[[Any], dict[str, Any]]:
+    return lambda layer: _attributes(*names)(layer) | layer.options
+
+
+def _recurrent_arguments(layer: QKANLSTM | HQKANLSTM | QKANGRU) -> dict[str, Any]:
+    projection = {} if isinstance(layer, QKANGRU) else {"proj_size": layer.proj_size}
+    own = _attributes("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
+    return own(layer) | projection | layer.options
+
+
 LAYERS = {
+    "DARUAN": _Entry(DARUAN, _attributes_and_options("n_features")),
+    "HQKAN": _Entry(HQKAN, _attributes_and_options("in_features", "out_features", "latent")),
+    "HQKANLSTM": _Entry(HQKANLSTM, lambda layer: _recurrent_arguments(layer) | {"latent": layer.cells[0].latent}),
+    "QKAN": _Entry(QKAN, _attributes_and_options("widths")),
+    "QKANGRU": _Entry(QKANGRU, _recurrent_arguments),
+    "QKANLSTM": _Entry(QKANLSTM, _recurrent_arguments),
+    "QKANLayer": _Entry(QKANLayer, _attributes_and_options("in_features", "out_features")),
     "QNNClassifier": _Entry(QNNClassifier, _qnn_arguments),
     "QRNN": _Entry(QRNN, _qrnn_arguments),
     "QRNNCell": _Entry(QRNNCell, _qrnn_cell_arguments),

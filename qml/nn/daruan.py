@@ -11,7 +11,9 @@ from qml.backends import Backend
 from qml.nn import _checks
 from qml.nn._daruan.activations import Activations
 from qml.nn._daruan.bloch import arccos
+from qml.nn._daruan.extension import extend_into
 from qml.nn._daruan.initial import reset_activations
+from qml.nn._daruan.spectrum import as_variables, expression
 
 
 class DARUAN(Activations):
@@ -94,6 +96,24 @@ class DARUAN(Activations):
             self.bounds(flat)  # refuses NaN
         flat = arccos(flat) if self.uploads_arccos and self.input_weight is None else flat
         return self.values_at(flat.unsqueeze(-1)).reshape(inputs.shape)
+
+    def extended(self, reps: int) -> "DARUAN":
+        """The same functions with more uploads: what is added starts as the identity; see `QKANLayer.extended`."""
+        _checks.require_at_least(reps, "reps", self.reps)
+        new = DARUAN(
+            self.n_features,
+            **(self.options | {"reps": reps}),
+            backend=self.backend,
+            device=self.weights.device,
+            dtype=self.weights.dtype,
+        )
+        extend_into(self, new)
+        return new
+
+    def to_sympy(self, variables: list | None = None, *, tolerance: float = 0.0) -> list:
+        """Each activation as a sympy expression; see `QKANLayer.to_sympy`."""
+        given, spectrum = as_variables(variables, self.n_features), self.spectrum()
+        return [expression(self, spectrum, (i,), variable, tolerance) for i, variable in enumerate(given)]
 
     def extra_repr(self) -> str:
         """What `repr` shows."""

@@ -1,7 +1,7 @@
 """The layer of a quantum Kolmogorov-Arnold network."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,9 @@ from qml.nn._daruan import product
 from qml.nn._daruan.activations import CHUNK, Activations
 from qml.nn._daruan.bases import Basis
 from qml.nn._daruan.bloch import arccos
+from qml.nn._daruan.extension import extend_into
 from qml.nn._daruan.initial import reset_activations
+from qml.nn._daruan.spectrum import as_variables, layer_expressions
 
 BASES: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": functional.silu,
@@ -147,6 +149,12 @@ class QKANLayer(Activations):
             result = self.with_base(flat, result)
         return result.reshape(*inputs.shape[:-1], self.out_features)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Constructor arguments beside sizes, device and dtype."""
+        trained = self.output_weight is not None
+        return super().options | {"train_postactivation": trained, "base": self.base, "groups": self.groups}
+
     def edge_scale(self) -> Tensor:
         """v of every edge, 0 where it is pruned, shape (in_features, out_features)."""
         return (self.mask if self.output_weight is None else self.output_weight * self.mask).mT
@@ -188,6 +196,78 @@ class QKANLayer(Activations):
     def base_of(self, inputs: Tensor) -> Tensor:
         """The residual activation itself."""
         return inputs if self._base_function is None else self._base_function(inputs)
+
+    def extended(self, reps: int) -> "QKANLayer":
+        """The same function with more uploads, to be trained further: what is added starts as the identity.
+
+        Added angles are 0 (for "real" pi). For "pz" and "rpz" what is added commutes with the read-out, so w starts at
+        1; for "mix" and "real" w starts at 0.
+
+        Raises:
+            ValueError: fewer uploads than there are; "px" or an own circuit; "mix" or "real" with fixed
+                pre-activations.
+        """
+        _checks.require_at_least(reps, "reps", self.reps)
+        new = QKANLayer(
+            self.in_features,
+            self.out_features,
+            **(self.options | {"reps": reps}),
+            backend=self.backend,
+            device=self.weights.device,
+            dtype=self.weights.dtype,
+        )
+        extend_into(self, new)
+        with torch.no_grad():
+            new.mask.copy_(self.mask)
+            for name in ("output_weight", "output_bias", "base_weight"):
+                if getattr(self, name) is not None:
+                    getattr(new, name).copy_(getattr(self, name))
+        return new
+
+    def to_sympy(self, variables: list | None = None, *, tolerance: float = 0.0) -> list:
+        """Each output as a sympy expression, exact but for terms of amplitude up to `tolerance`, which are left out.
+
+        Args:
+            variables: sympy symbols or expressions, one an input; None for x_1, x_2, ...
+            tolerance: of the amplitude of a term, in units of the output.
+
+        Raises:
+            ValueError: what `spectrum` refuses; a base that is not "silu", "identity" or None.
+        """
+        return layer_expressions(self, as_variables(variables, self.in_features), tolerance)
+
+    @torch.no_grad()
+    def importance(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "outputs inputs"]:
+        """How much each edge contributes: the standard deviation of its part of the output over `inputs`."""
+        return self.edge_outputs(inputs).std(0, correction=0)
+
+    def edge_outputs(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "batch outputs inputs"]:
+        """Every edge's part of the output, v (phi + c) + u silu(x), shape (batch, out_features, in_features)."""
+        flat = self.flattened(inputs, self.in_features)
+        uploaded = arccos(flat) if self.uploads_arccos and self.input_weight is None else flat
+        self.bounds(flat)  # refuses NaN
+        values = self.values_at(uploaded.unsqueeze(-1)).mT.expand(-1, self.out_features, -1)
+        if self.output_weight is not None and self.output_bias is not None:
+            values = self.output_weight * (values + self.output_bias)
+        if self.base_weight is not None:
+            values = values + self.base_weight * self.base_of(flat).unsqueeze(1)
+        return values * self.mask
+
+    @torch.no_grad()
+    def prune(self, inputs: Float[Tensor, "*batch inputs"], threshold: float) -> int:
+        """Take out edges whose importance is below `threshold`, in place; how many are left."""
+        self.mask.mul_((self.importance(inputs) >= threshold).to(self.mask.dtype))
+        return int(self.mask.sum())
+
+    def regularisation(self, inputs: Float[Tensor, "*batch inputs"], *, entropy: float = 1.0) -> Float[Tensor, ""]:
+        """Sum of the edges' mean sizes plus `entropy` times the entropy of their shares: small and few activations.
+
+        Reference:
+            Liu et al., "KAN: Kolmogorov-Arnold networks", arXiv:2404.19756, equations 2.17 to 2.20.
+        """
+        sizes = self.edge_outputs(inputs).abs().mean(0)
+        shares = sizes / sizes.sum().clamp_min(torch.finfo(sizes.dtype).tiny)
+        return sizes.sum() + entropy * torch.special.entr(shares).sum()
 
     def extra_repr(self) -> str:
         """What `repr` shows."""

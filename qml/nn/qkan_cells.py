@@ -157,6 +157,7 @@ class HQKANLSTMCell(nn.Module):
         self.input_size, self.hidden_size, self.proj_size = input_size, hidden_size, proj_size
         self.state_sizes = (proj_size or hidden_size, hidden_size)
         size = input_size + self.state_sizes[0]
+        self.latent = latent
         self.gates = nn.ModuleList(HQKAN(size, hidden_size, latent=latent, **options) for _ in range(4))
         self.projection = _projection(hidden_size, proj_size, options)
 

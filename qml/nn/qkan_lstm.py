@@ -1,19 +1,40 @@
 """Recurrent layers of QKAN cells, with the contract of `nn.LSTM` and `nn.GRU`."""
 
 from functools import partial
-from typing import Unpack
+from typing import Any, Unpack
 
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from qml.backends import Backend
 from qml.nn._options import LayerOptions
 from qml.nn._recurrent import Recurrent, as_state
+from qml.nn.qkan import QKANLayer
 from qml.nn.qkan_cells import HQKANLSTMCell, QKANGRUCell, QKANLSTMCell
 
 Sequence = Tensor | PackedSequence
 
 
-class QKANLSTM(Recurrent):
+class QKANRecurrent(Recurrent):
+    """What the recurrent QKAN layers share."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the QKAN layers were made with."""
+        return self.qkan_layers()[0].options
+
+    def qkan_layers(self) -> list[QKANLayer]:
+        """Every QKAN layer inside."""
+        return [module for module in self.modules() if isinstance(module, QKANLayer)]
+
+    def to_backend(self, backend: Backend | str, *, width: int = 4) -> "QKANRecurrent":
+        """See `QKANLayer.to_backend`; one job a layer and time step, since steps depend on each other."""
+        for layer in self.qkan_layers():
+            layer.to_backend(backend, width=width)
+        return self
+
+
+class QKANLSTM(QKANRecurrent):
     """LSTM whose affine maps are QKAN layers: `nn.LSTM`'s arguments, shapes and results.
 
     Args:
@@ -78,7 +99,7 @@ class QKANLSTM(Recurrent):
         return outputs, (h, c)
 
 
-class HQKANLSTM(Recurrent):
+class HQKANLSTM(QKANRecurrent):
     """`QKANLSTM` with `HQKANLSTMCell`: an HQKAN for each affine map.
 
     Args:
@@ -130,7 +151,7 @@ class HQKANLSTM(Recurrent):
         return outputs, (h, c)
 
 
-class QKANGRU(Recurrent):
+class QKANGRU(QKANRecurrent):
     """GRU whose affine maps are QKAN layers: `nn.GRU`'s arguments, shapes and results.
 
     Args:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Float
@@ -59,11 +59,64 @@ class QKAN(nn.Module):
             inputs = layer(inputs)
         return inputs
 
+    def extended(self, reps: int) -> "QKAN":
+        """The same function with more uploads in every layer; see `QKANLayer.extended`."""
+        new = QKAN(self.widths, **self.options)
+        new.layers = nn.ModuleList(layer.extended(reps) for layer in self.qkan_layers())
+        return new
+
+    def formula(self, variables: list | None = None, *, tolerance: float = 0.0) -> list:
+        """Each output as a sympy expression of the inputs; see `QKANLayer.to_sympy`."""
+        for layer in self.qkan_layers():
+            variables = layer.to_sympy(variables, tolerance=tolerance)
+        return variables or []
+
+    @torch.no_grad()
+    def importance(self, inputs: Float[Tensor, "*batch inputs"]) -> list[Tensor]:
+        """Each layer's `QKANLayer.importance` at what reaches it."""
+        scores = []
+        for layer in self.qkan_layers():
+            scores.append(layer.importance(inputs))
+            inputs = layer(inputs)
+        return scores
+
+    @torch.no_grad()
+    def prune(self, inputs: Float[Tensor, "*batch inputs"], *, edge: float = 0.01, node: float = 0.01) -> int:
+        """Take out edges of small importance, and hidden nodes with no incoming or outgoing edge left; how many stay.
+
+        Args:
+            inputs: where importance is judged.
+            edge: least importance of an edge.
+            node: least of the largest importance among a hidden node's incoming, and among its outgoing edges.
+        """
+        scores = self.importance(inputs)
+        layers = self.qkan_layers()
+        for layer, score in zip(layers, scores, strict=True):
+            layer.mask.mul_((score >= edge).to(layer.mask.dtype))
+        for before, after, incoming, outgoing in zip(layers, layers[1:], scores, scores[1:], strict=False):
+            alive = (incoming * before.mask).amax(1).minimum((outgoing * after.mask).amax(0)) >= node
+            before.mask.mul_(alive[:, None])
+            after.mask.mul_(alive)
+        return sum(int(layer.mask.sum()) for layer in layers)
+
+    def regularisation(self, inputs: Float[Tensor, "*batch inputs"], *, entropy: float = 1.0) -> Tensor:
+        """The sum of the layers' `QKANLayer.regularisation` at what reaches them."""
+        total = inputs.new_zeros(())
+        for layer in self.qkan_layers():
+            total = total + layer.regularisation(inputs, entropy=entropy)
+            inputs = layer(inputs)
+        return total
+
     def to_backend(self, backend: Backend | str, *, width: int = 4) -> "QKAN":
         """See `QKANLayer.to_backend`."""
         for layer in self.qkan_layers():
             layer.to_backend(backend, width=width)
         return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What every layer was made with."""
+        return self.qkan_layers()[0].options
 
     def qkan_layers(self) -> list[QKANLayer]:
         """The layers, typed."""
@@ -152,3 +205,9 @@ class HQKAN(JHCGNet):
             dtype=options.get("dtype"),
             generator=options.get("generator"),
         )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the core's layer was made with."""
+        layer = next(module for module in self.core.modules() if isinstance(module, QKANLayer))
+        return layer.options

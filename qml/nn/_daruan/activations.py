@@ -14,6 +14,7 @@ from qml.nn._daruan.bases import Basis, Fourier
 from qml.nn._daruan.evaluate import evaluate
 from qml.nn._daruan.packed import packed_expectation
 from qml.nn._daruan.program import compile_activation
+from qml.nn._daruan.spectrum import Spectrum, spectrum_of
 
 READOUTS = ("z", "amplitudes")
 TABLE_SHARE = 0.7  # of the batch: a series with more terms than this costs more than the points themselves
@@ -99,6 +100,27 @@ class Activations(nn.Module):
     def uploads_arccos(self) -> bool:
         """Whether the arccosine of the pre-activation enters the circuit."""
         return self.ansatz == "px"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Constructor arguments beside sizes, device and dtype."""
+        ansatz = self.circuit if self.ansatz == "own" else self.ansatz
+        return {
+            "reps": self.reps,
+            "ansatz": ansatz,
+            "train_preactivation": self.input_weight is not None,
+            "readout": self.readout,
+        }
+
+    def spectrum(self) -> Spectrum:
+        """Frequencies, amplitudes and phases of every activation: phi(x) = sum_m a_m cos(f_m x + p_m), exactly.
+
+        For the ansatz "px" with fixed pre-activations x stands for arccos of the input.
+
+        Raises:
+            ValueError: a read-out that is no finite sum, "px" with trained pre-activations, more than 9 uploads.
+        """
+        return spectrum_of(self)
 
     def planes(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Weights, scale and shift with slots first and outputs last, each (slots, inputs, outputs)."""
