@@ -59,6 +59,12 @@ OTHERS: dict[str, Callable[[], nn.Module]] = {
     "QRNN": lambda: QRNN(2, 3, n_stages=2, order=1, degree=1, amplification=1, batch_first=True, dtype=torch.float64),
     "QRNN without bias": lambda: QRNN(1, 2, bias=False, recompute=True),
     "QRNNCell": lambda: QRNNCell(1, 2, n_stages=0),
+    "QuantumNeuron": lambda: QuantumNeuron(3, order=2, amplification=1),
+    "QuantumNeuron without bias": lambda: QuantumNeuron(2, bias=False, dtype=torch.float64),
+}
+
+
+KANS: dict[str, Callable[[], nn.Module]] = {
     "DARUAN": lambda: DARUAN(3, reps=2),
     "HQKAN": lambda: HQKAN(9, 5),
     "HQKANLSTM": lambda: HQKANLSTM(2, 3, latent=(2, 2)),
@@ -66,9 +72,16 @@ OTHERS: dict[str, Callable[[], nn.Module]] = {
     "QKANGRU": lambda: QKANGRU(2, 3, num_layers=2, dropout=0.5),
     "QKANLSTM": lambda: QKANLSTM(2, 3, proj_size=2, bidirectional=True, train_preactivation=False),
     "QKANLayer": lambda: QKANLayer(2, 1, ansatz=Circuit(1).ry(weight(0), 0).rx(data(0), 0), base=None),
-    "QuantumNeuron": lambda: QuantumNeuron(3, order=2, amplification=1),
-    "QuantumNeuron without bias": lambda: QuantumNeuron(2, bias=False, dtype=torch.float64),
 }
+
+
+@pytest.mark.parametrize("name", KANS)
+def test_qkan_layers_come_back(name: str) -> None:
+    layer = KANS[name]()
+    again = parse_layer(dump_layer(layer))
+    assert repr(again) == repr(layer)
+    torch.testing.assert_close(dict(again.state_dict()), dict(layer.state_dict()), rtol=0, atol=0)
+    assert dump_layer(again) == dump_layer(layer)
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -106,7 +119,7 @@ def test_a_layer_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
 
 
 def test_every_layer_that_can_be_saved_has_an_example() -> None:
-    assert {type(make()).__name__ for make in (*EXAMPLES.values(), *OTHERS.values())} == set(LAYERS)
+    assert {type(make()).__name__ for make in (*EXAMPLES.values(), *OTHERS.values(), *KANS.values())} == set(LAYERS)
 
 
 def test_the_hash_tells_weights_apart() -> None:

@@ -421,6 +421,13 @@ def test_the_qnn_learns_the_digits_on_17_qubits() -> None:
     assert outcome.value > 0.96
 
 
+@pytest.mark.parametrize("model", ["qkan", "mlp"])
+def test_two_steps_fit_a_function_roughly(model: str) -> None:
+    outcome = run_cell("functions", model, Preset(1, 0, 2))
+    assert outcome.value < 0.5  # the mean of the squared values is above 3
+    assert abs(outcome.n_parameters - 255) <= 2
+
+
 def test_the_qnn_learns_a_label_of_states() -> None:
     assert run_cell("states", "qnn", Preset(1, 1, 10)).value > 0.9
 

@@ -3,13 +3,15 @@
 from qml.compare.task import Task
 from qml.compare.tasks.boolean import MAJORITY, PARITY
 from qml.compare.tasks.digits import DIGITS
+from qml.compare.tasks.functions import FUNCTIONS
 from qml.compare.tasks.onion import ONION_REFERENCE
 from qml.compare.tasks.sequence_digits import SEQUENCE_DIGITS
 from qml.compare.tasks.sequences import WORD_SEQUENCES
 from qml.compare.tasks.states import STATES
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (DIGITS, PARITY, MAJORITY, STATES, ONION_REFERENCE, WORD_SEQUENCES, SEQUENCE_DIGITS)
+    task.name: task
+    for task in (DIGITS, PARITY, MAJORITY, STATES, ONION_REFERENCE, WORD_SEQUENCES, SEQUENCE_DIGITS, FUNCTIONS)
 }
 
 

@@ -1,6 +1,6 @@
 """The data re-uploading activation as a torch module."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -100,9 +100,10 @@ class DARUAN(Activations):
     def extended(self, reps: int) -> "DARUAN":
         """The same functions with more uploads: what is added starts as the identity; see `QKANLayer.extended`."""
         _checks.require_at_least(reps, "reps", self.reps)
+        options: dict[str, Any] = self.options | {"reps": reps}
         new = DARUAN(
             self.n_features,
-            **(self.options | {"reps": reps}),
+            **options,
             backend=self.backend,
             device=self.weights.device,
             dtype=self.weights.dtype,

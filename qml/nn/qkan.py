@@ -208,10 +208,11 @@ class QKANLayer(Activations):
                 pre-activations.
         """
         _checks.require_at_least(reps, "reps", self.reps)
+        options: dict[str, Any] = self.options | {"reps": reps}
         new = QKANLayer(
             self.in_features,
             self.out_features,
-            **(self.options | {"reps": reps}),
+            **options,
             backend=self.backend,
             device=self.weights.device,
             dtype=self.weights.dtype,

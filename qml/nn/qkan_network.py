@@ -206,6 +206,13 @@ class HQKAN(JHCGNet):
             generator=options.get("generator"),
         )
 
+    def to_backend(self, backend: Backend | str, *, width: int = 4) -> "HQKAN":
+        """See `QKANLayer.to_backend`; the affine maps stay where they are."""
+        for module in self.core.modules():
+            if isinstance(module, QKANLayer):
+                module.to_backend(backend, width=width)
+        return self
+
     @property
     def options(self) -> dict[str, Any]:
         """What the core's layer was made with."""

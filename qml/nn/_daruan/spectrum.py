@@ -137,7 +137,8 @@ def layer_expressions(layer: "QKANLayer", variables: list, tolerance: float) -> 
     import sympy
 
     bases = {"silu": lambda x: x / (1 + sympy.exp(-x)), "identity": lambda x: x}
-    if layer.base is not None and layer.base not in bases:
+    base = bases.get(layer.base) if isinstance(layer.base, str) else None
+    if layer.base is not None and base is None:
         raise ValueError(
             f"Argument `base` must be silu, identity or None to be written as a formula, but is {layer.base!r}."
         )
@@ -158,8 +159,8 @@ def layer_expressions(layer: "QKANLayer", variables: list, tolerance: float) -> 
                 limit = tolerance / max(abs(v[j, i]), np.finfo(float).tiny)
                 term = expression(layer, spectrum, (j, i) if layer.groups is None else (place,), variables[i], limit)
                 total += v[j, i] * (term + c[j, i])
-                if layer.base is not None and abs(u[j, i]) > tolerance:
-                    total += u[j, i] * bases[layer.base](variables[i])
+                if base is not None and abs(u[j, i]) > tolerance:
+                    total += u[j, i] * base(variables[i])
         outputs.append(total)
     return outputs
 
