@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from qml.bench import BENCHES, Bench, Case, Peer, Row, compare, qkan, qnn, run, simulator
+from qml.bench import BENCHES, Bench, Case, Peer, Row, backends, compare, qkan, qnn, run, simulator
 from qml.bench.catalogue import load
 from qml.bench.machine import Machine, measure_traffic
 from qml.bench.peers import circuit_peers
@@ -139,6 +139,7 @@ def test_every_case_names_peers_that_the_bench_has(name: str) -> None:
     ("module", "peer"),
     [
         *((simulator, peer) for peer in ("default.qubit", "lightning.qubit", "pyqtorch", "qiskit")),
+        *((backends, peer) for peer in ("qiskit-machine-learning", "lightning.qubit", "default.qubit")),
         *((qnn, peer) for peer in ("default.qubit", "lightning.qubit", "jax.jit", "qiskit")),
     ],
 )

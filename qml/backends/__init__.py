@@ -3,6 +3,7 @@
 from qml.backends.aer import Aer as Aer
 from qml.backends.ibm import IBM as IBM
 from qml.backends.native import Native as Native
+from qml.backends.noise import NoisyNative as NoisyNative
 from qml.backends.pennylane_device import PennyLane as PennyLane
 from qml.backends.primitives import Qiskit as Qiskit
 from qml.backends.protocol import Backend as Backend

@@ -29,6 +29,11 @@ class Noise:
     model: Any
     errors: ReadoutErrors
 
+    @cached_property
+    def gate_errors(self) -> list[dict[str, Any]]:
+        """The model's quantum errors, as Aer writes them."""
+        return [error for error in self.model.to_dict()["errors"] if error["type"] == "qerror"]
+
 
 IDEAL = Noise(None, {})
 
@@ -112,7 +117,7 @@ class Aer(PubBackend):
         if self.shots is None and self.noise is not None and any(op.is_mid_circuit for op in circuit.operations):
             raise ValueError(
                 f"Backend {self.name} must have shots for circuits with mid-circuit operations, but has none. Use "
-                "Aer(noise=..., shots=4096), or Native(noise=...)."
+                "Aer(noise=..., shots=4096), or without mid-circuit operations NoisyNative(noise)."
             )
         return self.shots is None
 
@@ -125,8 +130,12 @@ class Aer(PubBackend):
         """What Aer adds to a pub's circuit."""
         from qml.backends.qiskit_run import QUBITS, loaded
 
+        return self.noise_on(tuple(loaded(pub.circuit).metadata[QUBITS]))
+
+    def noise_on(self, qubits: tuple[int, ...]) -> "Noise":
+        """What Aer adds to a circuit on these qubits of the device."""
         device = self._device()
-        return self._given if device is None else device_noise(device, tuple(loaded(pub.circuit).metadata[QUBITS]))
+        return self._given if device is None else device_noise(device, qubits)
 
     def _device(self) -> Any:
         """The device whose noise is taken, if there is one."""

@@ -92,6 +92,22 @@ def compiled(circuit: Circuit, compiler: Compiler) -> Compiled:
 
 @lru_cache(maxsize=256)
 def _compiled(n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler) -> Compiled:
+    isa, places, _ = transpiled(n_qubits, operations, compiler)
+    buffer = io.BytesIO()
+    qpy.dump(isa, buffer)
+    return Compiled(
+        circuit=buffer.getvalue(),
+        columns=tuple(parameter.index for parameter in isa.parameters),
+        places=tuple(places),
+        n_qubits=isa.num_qubits,
+        key=_key(n_qubits, operations),
+    )
+
+
+def transpiled(
+    n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler
+) -> tuple[QuantumCircuit, list[int], list[int]]:
+    """The transpiled circuit, where each of our qubits is in it, and the device's qubit for each of its own."""
     circuit = Circuit(n_qubits)
     for op in operations:
         circuit.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
@@ -117,15 +133,7 @@ def _compiled(n_qubits: int, operations: tuple[Operation, ...], compiler: Compil
         isa, qubits = _compacted(isa, places)
         places = [qubits.index(place) for place in places]
     isa.metadata = {QUBITS: qubits}
-    buffer = io.BytesIO()
-    qpy.dump(isa, buffer)
-    return Compiled(
-        circuit=buffer.getvalue(),
-        columns=tuple(parameter.index for parameter in isa.parameters),
-        places=tuple(places),
-        n_qubits=isa.num_qubits,
-        key=_key(n_qubits, operations),
-    )
+    return isa, places, qubits
 
 
 def _key(n_qubits: int, operations: tuple[Operation, ...]) -> str:
@@ -291,11 +299,12 @@ def run_primitive(primitive: Any, submitted: Submission) -> Any:
 def read_results(results: Any, submitted: Submission | None = None) -> list[PubResult]:
     """What a primitive's result says, as arrays; more shots than were asked for (of twirling) are left out."""
     shots = [None] * len(results) if submitted is None else [pub.shots for pub in submitted.pubs]
-    return [_read(result, count) for result, count in zip(results, shots, strict=True)]
+    options = {} if submitted is None else dict(submitted.options)
+    return [_read(result, count, options) for result, count in zip(results, shots, strict=True)]
 
 
-def _read(result: Any, shots: int | None) -> PubResult:
-    metadata = {"client": repr(result.metadata)}
+def _read(result: Any, shots: int | None, options: dict[str, Any]) -> PubResult:
+    metadata = {"options": options, "client": repr(result.metadata)}
     if "evs" in result.data:
         arrays = {name: np.asarray(result.data[name], dtype=float).T for name in ("evs", "stds")}
     else:

@@ -3,6 +3,7 @@
 from qml.backends.aer import Aer
 from qml.backends.ibm import IBM
 from qml.backends.native import Native
+from qml.backends.noise import NoisyNative
 from qml.backends.pennylane_device import PennyLane
 from qml.backends.protocol import Backend
 
@@ -11,10 +12,11 @@ BACKENDS = {
     "pennylane": PennyLane,
     "aer": lambda noise=None: Aer(noise=noise),
     "ibm": IBM,
+    "noisy": NoisyNative,
 }
 """What a name makes; where a colon follows, with what stands behind it (`"pennylane:lightning.qubit"`)."""
-TAKES = {"native": None, "pennylane": "a device", "aer": "a fake device", "ibm": "a device"}
-NEEDS = ("ibm",)  # names that say nothing without what stands behind the colon
+TAKES = {"native": None, "pennylane": "a device", "aer": "a fake device", "ibm": "a device", "noisy": "a fake device"}
+NEEDS = ("ibm", "noisy")  # names that say nothing without what stands behind the colon
 
 
 def resolve(backend: Backend | str) -> Backend:

@@ -62,9 +62,11 @@ class Bench:
         ours: builds our step of a case.
         peers: name to peer.
         cases: name (such as `"8,64"`) to case.
+        notes: what else is printed about a case, such as counts; called after its times.
     """
 
     title: str
     ours: Prepare
     peers: Mapping[str, Peer]
     cases: Mapping[str, Case]
+    notes: Callable[[str], list[str]] = lambda case: []

@@ -8,6 +8,7 @@ from qml.bench.bench import Bench
 BENCHES = {
     "simulator": "qml.bench.simulator",
     "qnn": "qml.bench.qnn",
+    "backends": "qml.bench.backends",
     "qrnn": "qml.bench.qrnn",
     "qkan": "qml.bench.qkan",
 }

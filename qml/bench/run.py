@@ -62,7 +62,7 @@ def run(
             say(line(row))
             if json_path is not None:
                 write_json(rows, Path(json_path))
-    for text in summary(bench, rows):
+    for text in [note for case in chosen_cases for note in bench.notes(case)] + summary(bench, rows):
         say(text)
     return rows
 

@@ -1,6 +1,7 @@
 """Every task that `qml compare` knows."""
 
 from qml.compare.task import Task
+from qml.compare.tasks.backends import BACKENDS
 from qml.compare.tasks.boolean import MAJORITY, PARITY
 from qml.compare.tasks.digits import DIGITS
 from qml.compare.tasks.functions import FUNCTIONS
@@ -11,7 +12,17 @@ from qml.compare.tasks.states import STATES
 
 TASKS: dict[str, Task] = {
     task.name: task
-    for task in (DIGITS, PARITY, MAJORITY, STATES, ONION_REFERENCE, WORD_SEQUENCES, SEQUENCE_DIGITS, FUNCTIONS)
+    for task in (
+        DIGITS,
+        PARITY,
+        MAJORITY,
+        STATES,
+        ONION_REFERENCE,
+        WORD_SEQUENCES,
+        SEQUENCE_DIGITS,
+        FUNCTIONS,
+        BACKENDS,
+    )
 }
 
 

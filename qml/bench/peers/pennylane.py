@@ -30,6 +30,22 @@ def lightning(work: CircuitWork) -> Step:
     )
 
 
+def shift(work: CircuitWork, *, device: str) -> Step:
+    """A device with PennyLane's parameter-shift gradients; the batch is broadcast where the device can."""
+    return training_step(_qnode(work, device, interface="torch", diff_method="parameter-shift"), work)
+
+
+def shift_counts(work: CircuitWork) -> tuple[int, int]:
+    """Calls of lightning.qubit and circuits in them, in one step of `shift`."""
+    import pennylane as pl
+
+    device = pl.device("lightning.qubit", wires=work.n_qubits)
+    node = _qnode(work, device, interface="torch", diff_method="parameter-shift")
+    with pl.Tracker(device) as tracker:
+        training_step(node, work)()
+    return int(tracker.totals["batches"]), int(tracker.totals["executions"])
+
+
 def jax_jit(work: CircuitWork) -> Step:
     """default.qubit under jax.vmap, jax.value_and_grad and jax.jit, the weights as argument."""
     import jax
@@ -59,7 +75,7 @@ def _bytes_an_amplitude(work: CircuitWork) -> int:
     return 2 * 16 * len(work.gates)
 
 
-def _qnode(work: CircuitWork, device: str, *, interface: str, diff_method: str, **options: object) -> Model:
+def _qnode(work: CircuitWork, device: Any, *, interface: str, diff_method: str, **options: object) -> Model:
     import pennylane as pl
 
     def circuit(inputs: Tensor, weights: Tensor) -> object:
@@ -67,7 +83,8 @@ def _qnode(work: CircuitWork, device: str, *, interface: str, diff_method: str, 
             _apply(gate, inputs, weights)
         return pl.expval(getattr(pl, work.pauli)(work.readout))
 
-    node: Any = pl.QNode(circuit, pl.device(device, wires=work.n_qubits, **options), interface, diff_method)
+    made = pl.device(device, wires=work.n_qubits, **options) if isinstance(device, str) else device
+    node: Any = pl.QNode(circuit, made, interface, diff_method)
     if interface == "jax":
         return node
     return lambda inputs, weights: node(inputs, weights).to(torch.float32)

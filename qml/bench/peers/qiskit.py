@@ -15,6 +15,7 @@ from qml.bench.work import CircuitWork, training_step
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
+    from qiskit.circuit import ParameterVector
 
 QUARTER_TURN = np.pi / 2
 AER_OPTIONS = {"method": "statevector", "precision": "single", "runtime_parameter_bind_enable": True}
@@ -48,7 +49,7 @@ class _Expectation:
         from qiskit.quantum_info import SparsePauliOp
         from qiskit_aer.primitives import EstimatorV2
 
-        self._circuit = _circuit(work)
+        self._circuit, _ = written(work)
         self._observable = SparsePauliOp.from_sparse_list([(work.pauli, [work.readout], 1.0)], work.n_qubits)
         self._estimator: Any = EstimatorV2(options={"default_precision": 0.0, "backend_options": AER_OPTIONS})
         # exp(i angle P) turns twice as fast as exp(-i angle P / 2), and the other way round
@@ -71,7 +72,8 @@ class _Expectation:
         return (self._scale * (plus - minus) / 2).astype(np.float32)
 
 
-def _circuit(work: CircuitWork) -> "QuantumCircuit":
+def written(work: CircuitWork) -> "tuple[QuantumCircuit, ParameterVector]":
+    """The circuit and its angles, those of the inputs first."""
     from qiskit import QuantumCircuit
     from qiskit.circuit import ParameterVector
 
@@ -84,4 +86,4 @@ def _circuit(work: CircuitWork) -> "QuantumCircuit":
         offset = 0 if gate.slot.kind == "data" else work.inputs.shape[1]
         name = gate.name if len(gate.qubits) == 1 else f"r{gate.name}"
         getattr(circuit, name)(angles[gate.slot.index + offset], *gate.qubits)
-    return circuit
+    return circuit, angles

@@ -1,0 +1,128 @@
+"""A device's noise in the native simulator: the numbers of Aer, differentiable."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from qiskit_aer.noise import (
+    NoiseModel,
+    ReadoutError,
+    amplitude_damping_error,
+    depolarizing_error,
+    pauli_error,
+    phase_damping_error,
+    thermal_relaxation_error,
+)
+
+from circuits import Circuit, X, Y, Z, weight
+from qml.backends import Aer, Native, NoisyNative, resolve
+from qml.nn import QNNClassifier
+from tests.helpers import assert_close, tensors
+from tests.named import CASES
+
+# Aer takes a channel's Kraus operators from its Choi matrix, to the root of the rounding, 1e-8; a gradient adds up some
+# of these. 1e-6 is what is promised.
+AGREEMENT = 1e-7
+
+
+def every_channel() -> NoiseModel:
+    """Each kind of error, by gate and by qubit; an error of one qubit replaces that of all."""
+    model = NoiseModel(basis_gates=["rz", "sx", "x", "cx"])
+    model.add_all_qubit_quantum_error(depolarizing_error(0.02, 1), ["sx"])
+    model.add_quantum_error(amplitude_damping_error(0.05), ["sx"], [1])
+    model.add_quantum_error(phase_damping_error(0.07), ["x"], [0])
+    model.add_all_qubit_quantum_error(depolarizing_error(0.04, 2), ["cx"])
+    relaxation = thermal_relaxation_error(50e3, 70e3, 500).expand(thermal_relaxation_error(90e3, 60e3, 500))
+    model.add_quantum_error(relaxation, ["cx"], [0, 1])
+    model.add_quantum_error(pauli_error([("XI", 0.05), ("ZY", 0.02), ("II", 0.93)]), ["cx"], [1, 2])
+    model.add_readout_error(ReadoutError([[0.95, 0.05], [0.12, 0.88]]), [0])
+    model.add_all_qubit_readout_error(ReadoutError([[0.98, 0.02], [0.03, 0.97]]))
+    return model
+
+
+@pytest.mark.parametrize("noise", ["fake_torino", "fake_manila", every_channel()], ids=["torino", "manila", "every"])
+@pytest.mark.parametrize("name", ["data_and_weights_by_turns", "farhi_neven_exponentials"])
+def test_noise_is_that_of_aer_in_values_gradients_and_probabilities(noise: Any, name: str) -> None:
+    case = CASES[name]
+    results = []
+    for backend in (NoisyNative(noise), Aer(noise=noise)):
+        leaves = [leaf.requires_grad_() for leaf in tensors(case)]
+        values = backend.expectation(case.circuit, *leaves, case.observables)
+        slopes = torch.autograd.grad((values**2).sum(), leaves)
+        results.append((values, *slopes, backend.probabilities(case.circuit, *tensors(case), [2, 0])))
+    for ours, theirs in zip(*results, strict=True):
+        assert_close(ours, theirs, AGREEMENT)
+    ideal = Native().expectation(case.circuit, *tensors(case), case.observables)
+    assert (results[0][0] - ideal).abs().max() > 1e-3
+
+
+def test_derivatives_of_any_order_are_right() -> None:
+    backend = NoisyNative(every_channel())
+    inputs = torch.zeros(1, 0, dtype=torch.float64)
+
+    def value(leaf: torch.Tensor) -> torch.Tensor:
+        circuit = Circuit(2).ry(weight(0), 0).cx(0, 1).rx(weight(1), 1)
+        return backend.expectation(circuit, inputs, leaf, [Z(0) @ Y(1), X(0)])
+
+    leaf = torch.tensor([0.4, -0.9], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(value, leaf)
+    assert torch.autograd.gradgradcheck(value, leaf)
+
+
+def test_a_slot_without_effect_stays_a_slot() -> None:
+    circuit = Circuit(1).rz(weight(0), 0).ry(weight(1), 0).rz(0.3, 0).rz(-0.3, 0)
+    leaf = torch.tensor([0.4, 0.2], dtype=torch.float64, requires_grad=True)
+    value = NoisyNative(every_channel()).expectation(circuit, torch.zeros(1, 0).double(), leaf, [Z(0)])
+    value.sum().backward()
+    assert leaf.grad is not None
+    assert leaf.grad[0].abs() < 1e-12
+
+
+def test_samples_have_read_out_errors() -> None:
+    backend = NoisyNative(every_channel())
+    drawn = backend.sample(
+        Circuit(2), torch.zeros(1, 0), torch.zeros(0), 20_000, generator=torch.Generator().manual_seed(0)
+    )
+    found = drawn.qubits.double().mean((0, 1)).numpy()
+    assert (np.abs(found - [0.05, 0.02]) < 4 * np.sqrt([0.05 * 0.95 / 20_000, 0.02 * 0.98 / 20_000])).all()
+
+
+def test_training_with_noise_is_one_line_and_lowers_the_noisy_loss() -> None:
+    layer = QNNClassifier(2, "zx", dtype=torch.float64).to_backend(NoisyNative("fake_manila"))
+    torch.nn.init.constant_(layer.weights, -0.3)
+    inputs = torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+    labels = torch.tensor([1.0, -1.0], dtype=torch.float64)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
+    losses = []
+    for _ in range(15):
+        optimizer.zero_grad()
+        loss = (1 - labels * layer(inputs)).mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] > 1.0
+    assert losses[-1] < losses[0] - 0.3
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: NoisyNative(None), "must be a device or a noise model, but is None"),
+        (lambda: NoisyNative("fake_moon"), "must be one of .*fake_torino"),
+        (lambda: resolve("noisy"), "must name a fake device"),
+        (
+            lambda: resolve("noisy:fake_manila").expectation(
+                Circuit(1).reset(0), torch.zeros(1, 0), torch.zeros(0), [Z(0)]
+            ),
+            r"capability `mid_circuit`.*Use Aer\(noise=",
+        ),
+        (
+            lambda: NoisyNative("fake_manila").expectation(Circuit(7).h(6), torch.zeros(1, 0), torch.zeros(0), [Z(6)]),
+            "at most 5 qubits",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
