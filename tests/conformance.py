@@ -20,7 +20,21 @@ from torch import Tensor, nn
 from circuits import Circuit, X, Z
 from circuits import data as data_slot
 from circuits import weight as weight_slot
-from qml.nn import QRNN, QNNClassifier, QuantumLayer
+from qml.nn import (
+    DARUAN,
+    HQKAN,
+    HQKANLSTM,
+    QKAN,
+    QKANGRU,
+    QKANLSTM,
+    QLSTM,
+    QRNN,
+    QKANLayer,
+    QNNClassifier,
+    QRNNClassifier,
+    QRNNRegressor,
+    QuantumLayer,
+)
 
 SAME = 1e-12  # the same operations in float64, perhaps in another order
 SINGLE = 1e-5  # float32 against float64
@@ -33,12 +47,10 @@ class Example:
     Args:
         make: the layer from a dtype and a generator.
         inputs: inputs from a batch shape, a dtype and a generator.
-        event_dims: dimensions of an input beside the batch.
     """
 
     make: Callable[[torch.dtype, torch.Generator], nn.Module]
     inputs: Callable[[tuple[int, ...], torch.dtype, torch.Generator], Tensor]
-    event_dims: int = 1
 
     def layer(self, dtype: torch.dtype = torch.float64) -> nn.Module:
         """The layer with weights that do not depend on the dtype."""
@@ -61,6 +73,15 @@ def words(n_bits: int, length: int) -> Callable[..., Tensor]:
     return lambda shape, dtype, generator: torch.randint(2**n_bits, (*shape, length), generator=generator)
 
 
+def made(layer: Any, *arguments: Any, n_features: int | None = None, n_steps: int = 0, **options: Any) -> Example:
+    """A layer of features, or with `n_steps` of series of one feature."""
+    shape = (n_steps, 1) if n_steps else (n_features or 2,)
+    return Example(
+        lambda dtype, g: layer(*arguments, **options, dtype=dtype, generator=g),
+        lambda batch, dtype, g: torch.rand(*batch, *shape, dtype=dtype, generator=g),
+    )
+
+
 def quantum_layer(dtype: torch.dtype, generator: torch.Generator) -> QuantumLayer:
     """A circuit with data before and behind its weights."""
     circuit = Circuit(3).ry(data_slot(0), 0).cx(0, 1).rx(weight_slot(0), 2).cx(1, 2).rz(data_slot(1), 2)
@@ -71,12 +92,25 @@ def quantum_layer(dtype: torch.dtype, generator: torch.Generator) -> QuantumLaye
 LAYERS: dict[str, Example] = {
     "QNNClassifier": Example(lambda dtype, g: QNNClassifier(3, "zxy", dtype=dtype, generator=g), features(3)),
     "QuantumLayer": Example(quantum_layer, features(2)),
+    "DARUAN": made(DARUAN, 2),
+    "QKANLayer": made(QKANLayer, 2, 3),
+    "QKAN": made(QKAN, [2, 3, 1]),
+    "HQKAN": made(HQKAN, 5, 2, n_features=5),
+    "QKANLSTM": made(QKANLSTM, 1, 2, batch_first=True, n_steps=3),
+    "HQKANLSTM": made(HQKANLSTM, 1, 2, batch_first=True, n_steps=3),
+    "QKANGRU": made(QKANGRU, 1, 2, batch_first=True, n_steps=3),
+    "QLSTM": made(QLSTM, 1, 2, batch_first=True, n_steps=3),
     "QRNN": Example(lambda dtype, g: QRNN(1, 2, batch_first=True, dtype=dtype, generator=g), words(1, 4)),
+    "QRNNRegressor": made(QRNNRegressor, 1, 2, n_bits=2, batch_first=True, n_steps=3),
+    "QRNNClassifier": made(QRNNClassifier, 1, 2, 3, n_bits=2, batch_first=True, n_steps=3),
 }
 
+RECURRENT = ("QKANLSTM", "HQKANLSTM", "QKANGRU", "QLSTM", "QRNN", "QRNNRegressor", "QRNNClassifier")
+AS_LSTM = "one batch dimension or none, as nn.LSTM"
+FIXED_BATCH = "the batch size is fixed by the export"
 EXCEPTIONS: dict[tuple[str, str], str] = {
-    ("QRNN", "N-d batch"): "one batch dimension or none, as nn.LSTM",
-    ("QRNN", "export"): "the batch size is fixed by the export",
+    **{(layer, "N-d batch"): AS_LSTM for layer in RECURRENT},
+    **{(layer, "export"): FIXED_BATCH for layer in ("QRNN", "QRNNRegressor", "QRNNClassifier")},
 }
 
 
