@@ -1,0 +1,253 @@
+"""What a solution must fulfil beside its equations: values on faces, periodicity, integrals, measurements."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from qml.pinn.domain import Box
+from qml.pinn.names import Residual, arguments_of
+
+Arrays = Mapping[str, Any]
+
+
+@runtime_checkable
+class Condition(Protocol):
+    """One condition of a problem.
+
+    Attributes:
+        name: in the loss parts.
+        weight: of its mean squared residual in the loss.
+        exact: whether the trial functions or features of the problem fulfil it by construction.
+    """
+
+    @property
+    def name(self) -> str:
+        """In the loss parts."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """Of its mean squared residual in the loss."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """Fulfilled by construction, so that it has no part in the loss."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields, derivatives, coordinates and scalars that the residual needs."""
+        ...
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """The coordinates across which it is a condition."""
+        ...
+
+    def require_inside(self, domain: Box) -> None:
+        """Refuse what lies outside the domain."""
+        ...
+
+    def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
+        """Where the residual is taken: (batch, coordinates)."""
+        ...
+
+    def residual(self, values: Arrays) -> Any:
+        """What must vanish, from the values of `names` at the points."""
+        ...
+
+
+@dataclass(frozen=True)
+class Face:
+    """An equation on a face, an edge or a corner of the domain: Dirichlet, Neumann, Robin or initial conditions.
+
+    Args:
+        name: in the loss parts.
+        at: values of the coordinates that are fixed; the others run over the domain.
+        equation: what must vanish there, as in `lambda u, x: u - torch.sin(x)`.
+        weight: in the loss.
+        exact: whether the trial functions of the problem fulfil it already.
+    """
+
+    name: str
+    at: Mapping[str, float]
+    equation: Residual
+    weight: float = 1.0
+    exact: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the equation asks for."""
+        return arguments_of(self.equation, self.name)
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """The coordinates of `at`."""
+        return tuple(self.at)
+
+    def require_inside(self, domain: Box) -> None:
+        """Refuse a face that is none of the domain's."""
+        if not self.at:
+            raise ValueError(f"Condition `{self.name}` must fix a coordinate with `at`, but fixes none.")
+        for axis, value in self.at.items():
+            low, high = domain.interval(axis, f"condition `{self.name}`")
+            if not low <= value <= high:
+                raise ValueError(
+                    f"Condition `{self.name}` must lie in the domain, where {axis} runs from {low:g} to {high:g}, but "
+                    f"is at {axis} = {value:g}."
+                )
+
+    def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
+        """Low-discrepancy points on the face; a single one on a corner."""
+        return domain.sample(n_points, seed, fixed=self.at)
+
+    def residual(self, values: Arrays) -> Any:
+        """The equation at the values."""
+        return self.equation(**values)
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """Fields and derivatives that are equal on the two faces of a coordinate.
+
+    Args:
+        name: in the loss parts.
+        coordinate: across which they are equal.
+        equal: their names, as in ("u", "u_x").
+        weight: in the loss.
+        exact: whether the features of the problem are periodic already.
+    """
+
+    name: str
+    coordinate: str
+    equal: tuple[str, ...]
+    weight: float = 1.0
+    exact: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is equal."""
+        return self.equal
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """The coordinate."""
+        return (self.coordinate,)
+
+    def require_inside(self, domain: Box) -> None:
+        """Refuse a coordinate that is none of the domain's."""
+        domain.interval(self.coordinate, f"condition `{self.name}`")
+
+    def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
+        """The same points on the lower face, then on the upper one."""
+        low, high = domain.interval(self.coordinate, self.name)
+        return np.concatenate(
+            [domain.sample(n_points, seed, fixed={self.coordinate: value}) for value in (low, high)]
+        )
+
+    def residual(self, values: Arrays) -> Any:
+        """Upper minus lower, of every name in turn."""
+        import torch
+
+        half = len(values[self.equal[0]]) // 2
+        return torch.cat([values[name][half:] - values[name][:half] for name in self.equal])
+
+
+@dataclass(frozen=True)
+class Integral:
+    """An integral over the domain that has a given value: a normalisation, an orthogonality.
+
+    The quadrature is Gauss-Legendre's in every piece of the domain between its breaks.
+
+    Args:
+        name: in the loss parts.
+        integrand: as in `lambda psi: psi**2`.
+        value: of the integral.
+        n_nodes: a piece and coordinate.
+        weight: in the loss.
+    """
+
+    name: str
+    integrand: Residual
+    value: float
+    n_nodes: int = 64
+    weight: float = 1.0
+    exact: bool = field(default=False, init=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the integrand asks for, and the weights of the quadrature."""
+        return (*arguments_of(self.integrand, self.name), QUADRATURE)
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def require_inside(self, domain: Box) -> None:
+        """It is taken over the domain itself."""
+
+    def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
+        """The nodes, with their weights as a last column."""
+        return np.column_stack(domain.quadrature(self.n_nodes))
+
+    def residual(self, values: Arrays) -> Any:
+        """The integral minus its value, of one entry."""
+        asked = {name: value for name, value in values.items() if name != QUADRATURE}
+        return (values[QUADRATURE] * self.integrand(**asked)).sum()[None] - self.value
+
+
+QUADRATURE = "quadrature_weight"
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Measured values of a field at points, for inverse problems and noisy data.
+
+    Args:
+        name: in the loss parts.
+        of: the field or derivative that was measured.
+        where: coordinates of the points (batch, coordinates), in the problem's order.
+        measured: values (batch,).
+        weight: in the loss.
+    """
+
+    name: str
+    of: str
+    where: np.ndarray
+    measured: np.ndarray
+    weight: float = 1.0
+    exact: bool = field(default=False, init=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What was measured."""
+        return (self.of,)
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def require_inside(self, domain: Box) -> None:
+        """Refuse points outside the domain, and a list of values of another length."""
+        domain.require_inside(self.where, f"Condition `{self.name}`")
+        if self.measured.shape != (len(self.where),):
+            raise ValueError(
+                f"Condition `{self.name}` must have one value a point, but has values of shape {self.measured.shape} "
+                f"at {len(self.where)} points."
+            )
+
+    def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
+        """All points."""
+        return self.where
+
+    def residual(self, values: Arrays) -> Any:
+        """The field minus what was measured."""
+        import torch
+
+        found = values[self.of]
+        return found - torch.as_tensor(self.measured, dtype=found.dtype, device=found.device)

@@ -1,0 +1,291 @@
+"""Jets: a value with its first and second directional derivatives, moved through a network together.
+
+A jet is one tensor of components [value, first derivatives, second derivatives], so that a linear layer is one matrix
+product for all of them, and an activation one pass. Training then needs a single reverse pass, where nested reverse
+differentiation runs a graph that doubles with every order. The activations and products have derivatives of their own,
+written out, which save the values they need and nothing else.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Union
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn import functional
+
+JET_ORDER = 2
+
+
+class JetError(NotImplementedError):
+    """A function was applied to a jet that has no rule for it."""
+
+
+class Jet:
+    """Values and derivatives along `n_first` directions, of second order along the first `n_second` of them.
+
+    Functions of torch that have a rule here take a jet where they take a tensor: linear, tanh, sin, cos, exp, sigmoid,
+    relu, cat, stack, sums, products and powers with integer exponents. Tensors that join in are constants: they do not
+    depend on the coordinates. Derivatives of a jet in weights are of first order; a second one raises.
+
+    Args:
+        data: (1 + n_first + n_second, ...).
+        n_first: directions.
+        n_second: how many of them, from the first on, have second derivatives.
+
+    Raises:
+        JetError: by whatever function has no rule.
+    """
+
+    def __init__(self, data: Tensor, n_first: int, n_second: int) -> None:
+        self.data, self.n_first, self.n_second = data, n_first, n_second
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the value."""
+        return self.data.shape[1:]
+
+    @property
+    def value(self) -> Tensor:
+        """Without derivatives."""
+        return self.data[0]
+
+    def first(self, index: int) -> Tensor:
+        """The first derivative along a direction."""
+        return self.data[1 + index]
+
+    def second(self, index: int) -> Tensor:
+        """The second derivative along a direction."""
+        return self.data[1 + self.n_first + index]
+
+    def like(self, data: Tensor) -> "Jet":
+        """The same directions with other components."""
+        return Jet(data, self.n_first, self.n_second)
+
+    def column(self, index: int) -> "Jet":
+        """One entry of the last dimension."""
+        return self.like(self.data[..., index])
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Callable[..., Any], types: Sequence[type], args: tuple = (), kwargs: Mapping | None = None
+    ) -> "Jet":
+        """Where torch's functions look for the rule of a jet."""
+        rule = RULES.get(function.__name__)
+        if rule is None:
+            raise JetError(f"Jets have no rule for torch's `{function.__name__}`.")
+        return rule(*args, **(kwargs or {}))
+
+    def __add__(self, other: "Array | float") -> "Jet":
+        return _add(self, other)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> "Jet":
+        return self.like(-self.data)
+
+    def __sub__(self, other: "Array | float") -> "Jet":
+        return _add(self, -other)
+
+    def __rsub__(self, other: "Tensor | float") -> "Jet":
+        return _add(-self, other)
+
+    def __mul__(self, other: "Array | float") -> "Jet":
+        return _multiply(self, other)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: "Tensor | float") -> "Jet":
+        if isinstance(other, Jet):
+            raise JetError("Jets have no rule for division by a jet.")
+        return self.like(self.data / other)
+
+    def __pow__(self, exponent: int) -> "Jet":
+        if not isinstance(exponent, int) or exponent < 1:
+            raise JetError(f"Jets have a rule for powers with positive integers, but the exponent is {exponent!r}.")
+        power = self
+        for _ in range(exponent - 1):
+            power = power * self
+        return power
+
+
+Array = Union[Tensor, Jet]  # noqa: UP007 - `|` has no meaning for a class that is being defined elsewhere
+
+
+class Activation(NamedTuple):
+    """A function of one variable, its first three derivatives: f and f' from the argument, f'' and f''' from those."""
+
+    value_and_slope: Callable[[Tensor], tuple[Tensor, Tensor]]
+    second: Callable[[Tensor, Tensor], Tensor]
+    third: Callable[[Tensor, Tensor], Tensor]
+
+
+def _tanh(argument: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.tanh(argument)
+    return value, torch.addcmul(_one(value), value, value, value=-1.0)
+
+
+def _sigmoid(argument: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.sigmoid(argument)
+    return value, value - value * value
+
+
+def _exp(argument: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.exp(argument)
+    return value, value
+
+
+ACTIVATIONS = {
+    "tanh": Activation(_tanh, lambda f, slope: -2 * f * slope, lambda f, slope: slope * (4 - 6 * slope)),
+    "sigmoid": Activation(_sigmoid, lambda f, slope: slope * (1 - 2 * f), lambda f, slope: slope * (1 - 6 * slope)),
+    "sin": Activation(lambda x: (torch.sin(x), torch.cos(x)), lambda f, slope: -f, lambda f, slope: -slope),
+    "cos": Activation(lambda x: (torch.cos(x), -torch.sin(x)), lambda f, slope: -f, lambda f, slope: -slope),
+    "exp": Activation(_exp, lambda f, slope: f, lambda f, slope: f),
+    # The slope jumps at 0, where the second derivative is taken as 0.
+    "relu": Activation(
+        lambda x: (torch.relu(x), (x > 0).to(x.dtype)),
+        lambda f, slope: torch.zeros_like(f),
+        lambda f, slope: torch.zeros_like(f),
+    ),
+}
+
+
+class _Apply(torch.autograd.Function):
+    """An activation on all components; with f at the value v_0 and the derivatives v_1, v_2 along a direction:
+    (f v_0), f' v_1 and f' v_2 + f'' v_1^2.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, data: Tensor, n_first: int, n_second: int, activation: Activation) -> Tensor:
+        value, slope = activation.value_and_slope(data[0])
+        result = torch.empty_like(data)
+        result[0] = value
+        torch.mul(data[1:], slope, out=result[1:])
+        if n_second:
+            result[1 + n_first :].addcmul_(data[1 : 1 + n_second].square(), activation.second(value, slope))
+        ctx.save_for_backward(data, value, slope)
+        ctx.sizes, ctx.activation = (n_first, n_second), activation  # pyright: ignore[reportAttributeAccessIssue]
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        data, value, slope = ctx.saved_tensors
+        n_first, n_second = ctx.sizes
+        second = ctx.activation.second(value, slope)
+        result = torch.empty_like(data)
+        torch.mul(gradient, slope, out=result)
+        if n_first:
+            result[0].addcmul_(second, (data[1:] * gradient[1:]).sum(0))
+        if n_second:
+            firsts = data[1 : 1 + n_second]
+            products = firsts * gradient[1 + n_first :]
+            result[1 : 1 + n_second].addcmul_(products, second, value=2.0)
+            result[0].addcmul_(ctx.activation.third(value, slope), products.mul_(firsts).sum(0))
+        return result, None, None, None
+
+
+class _Product(torch.autograd.Function):
+    """The product rule to second order: a_0 b_0, a_0 b_1 + a_1 b_0 and a_0 b_2 + 2 a_1 b_1 + a_2 b_0."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, left: Tensor, right: Tensor, n_first: int, n_second: int) -> Tensor:
+        result = left * right[0]
+        result[1:].addcmul_(right[1:], left[0])
+        if n_second:
+            result[1 + n_first :].addcmul_(left[1 : 1 + n_second], right[1 : 1 + n_second], value=2.0)
+        ctx.save_for_backward(left, right)
+        ctx.sizes = (n_first, n_second)  # pyright: ignore[reportAttributeAccessIssue]
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        left, right = ctx.saved_tensors
+        return _transposed(gradient, right, *ctx.sizes), _transposed(gradient, left, *ctx.sizes), None, None
+
+
+def _transposed(gradient: Tensor, other: Tensor, n_first: int, n_second: int) -> Tensor:
+    """The gradient of one factor of a product."""
+    result = gradient * other[0]
+    if n_first:
+        result[0].add_((gradient[1:] * other[1:]).sum(0))
+    if n_second:
+        result[1 : 1 + n_second].addcmul_(gradient[1 + n_first :], other[1 : 1 + n_second], value=2.0)
+    return result
+
+
+class _Shift(torch.autograd.Function):
+    """A bias onto the value, in place: derivatives do not feel it."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, data: Tensor, bias: Tensor) -> Tensor:
+        data[0] += bias
+        ctx.mark_dirty(data)
+        return data
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return gradient, gradient[0].flatten(0, -2).sum(0)
+
+
+def _linear(jet: Jet, weight: Tensor, bias: Tensor | None = None) -> Jet:
+    product = functional.linear(jet.data, weight)
+    return jet.like(product if bias is None else _Shift.apply(product, bias))  # pyright: ignore[reportArgumentType]
+
+
+def _rule_of(activation: Activation) -> Callable[[Jet], Jet]:
+    return lambda jet: jet.like(_Apply.apply(jet.data, jet.n_first, jet.n_second, activation))  # pyright: ignore[reportArgumentType]
+
+
+def _add(left: "Array | float", right: "Array | float") -> Jet:
+    if not isinstance(left, Jet):
+        left, right = right, left
+    if not isinstance(left, Jet):
+        raise TypeError("One of the two terms must be a jet.")
+    if isinstance(right, Jet):
+        return left.like(left.data + right.data)
+    return left.like(torch.cat([(left.data[:1] + right), left.data[1:]]))
+
+
+def _subtract(left: Tensor, right: Jet) -> Jet:
+    return _add(-right, left)
+
+
+def _multiply(left: "Array | float", right: "Array | float") -> Jet:
+    if not isinstance(left, Jet):
+        left, right = right, left
+    if not isinstance(left, Jet):
+        raise TypeError("One of the two factors must be a jet.")
+    if isinstance(right, Jet):
+        if left.shape != right.shape:
+            raise JetError(f"Jets must have equal shapes to be multiplied, but have {left.shape} and {right.shape}.")
+        return left.like(_Product.apply(left.data, right.data, left.n_first, left.n_second))  # pyright: ignore[reportArgumentType]
+    return left.like(left.data * right)
+
+
+def _joined(join: Callable[..., Tensor]) -> Callable[..., Jet]:
+    def joined(parts: Sequence[Array], dim: int = 0) -> Jet:
+        jets = [part for part in parts if isinstance(part, Jet)]
+        if len(jets) < len(parts):
+            raise JetError("Jets can only be joined with jets.")
+        return jets[0].like(join([jet.data for jet in jets], dim if dim < 0 else dim + 1))
+
+    return joined
+
+
+def _one(like: Tensor) -> Tensor:
+    return torch.ones((), dtype=like.dtype, device=like.device)
+
+
+RULES: dict[str, Callable[..., Jet]] = {
+    "linear": _linear,
+    "add": _add,
+    "sub": _subtract,
+    "rsub": lambda jet, other: _add(-jet, other),
+    "mul": _multiply,
+    "cat": _joined(torch.cat),
+    "stack": _joined(torch.stack),
+    **{name: _rule_of(activation) for name, activation in ACTIVATIONS.items()},
+}

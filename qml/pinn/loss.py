@@ -1,0 +1,111 @@
+"""The loss of a problem in its parts, at points that stay until others are drawn."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qml.pinn.conditions import Condition
+from qml.pinn.methods import Causal
+from qml.pinn.model import Pinn
+
+
+class LossParts:
+    """Mean squared residuals by name: the equations at collocation points, the conditions at theirs.
+
+    Args:
+        model: what is trained.
+        points: collocation points (batch, coordinates).
+        n_condition_points: points on each face.
+        seed: of those.
+        causal: weights over slices of time, on the equations.
+    """
+
+    def __init__(
+        self, model: Pinn, points: np.ndarray, *, n_condition_points: int, seed: int, causal: Causal | None = None
+    ) -> None:
+        self.model, self.causal = model, causal
+        problem = model.problem
+        self.names = tuple(dict.fromkeys(name for names in problem.equation_names.values() for name in names))
+        self.conditions = tuple(condition for condition in problem.conditions if not condition.exact)
+        self._condition_points = [
+            model.as_points(condition.points(problem.domain, n_condition_points, seed + 1 + index))
+            for index, condition in enumerate(self.conditions)
+        ]
+        self.epsilon_index = 0
+        self.slice_weights: Tensor | None = None
+        self.frozen = False
+        self.set_points(model.as_points(points))
+
+    def set_points(self, points: Tensor) -> None:
+        """Take other collocation points."""
+        self.points = points
+        if self.causal is not None:
+            problem = self.model.problem
+            interval = problem.domain.interval(self.causal.coordinate, "`causal`")
+            times = points[:, problem.coordinates.index(self.causal.coordinate)]
+            self._slices = self.causal.slices(times, interval)
+            sizes = torch.bincount(self._slices, minlength=self.causal.n_slices)
+            if (sizes == 0).any():
+                raise ValueError(
+                    f"Argument `n_points` must put points into each of {self.causal.n_slices} slices of time, but "
+                    f"{len(points)} leave some empty. Pass more points, or fewer slices."
+                )
+            self._sizes = sizes.to(points.dtype)
+
+    def residuals(self, points: Tensor) -> dict[str, Tensor]:
+        """Of each equation, (batch,)."""
+        problem = self.model.problem
+        values = self.model.evaluate(points, self.names)
+        return {
+            name: problem.equations[name](**{asked: values[asked] for asked in names})
+            for name, names in problem.equation_names.items()
+        }
+
+    def parts(self) -> dict[str, Tensor]:
+        """The mean squared residuals, equations first, before weights of conditions."""
+        found = {name: residual.square() for name, residual in self.residuals(self.points).items()}
+        if self.causal is None:
+            parts = {name: square.mean() for name, square in found.items()}
+        else:
+            weights = self._causal_weights(found, self.causal)
+            parts = {name: (weights * square).mean() for name, square in found.items()}
+        return parts | {condition.name: value.square().mean() for condition, value in self._condition_residuals()}
+
+    def _condition_residuals(self) -> Iterator[tuple[Condition, Tensor]]:
+        """Conditions on values alone share one pass through the trunk."""
+        plain = [index for index, condition in enumerate(self.conditions) if self._is_plain(condition)]
+        shared: Mapping[str, Tensor] = {}
+        width = len(self.model.problem.coordinates)
+        if plain:
+            together = torch.cat([self._condition_points[index][:, :width] for index in plain])
+            shared = self.model.evaluate(together, self.model.problem.fields)
+        start = 0
+        for index, condition in enumerate(self.conditions):
+            points = self._condition_points[index]
+            if index in plain:
+                stop = start + len(points)
+                others = [name for name in condition.names if name not in shared]
+                values = {name: shared[name][start:stop] for name in condition.names if name in shared}
+                values |= self.model.evaluate(points, others)
+                start = stop
+            else:
+                values = self.model.evaluate(points, condition.names)
+            yield condition, condition.residual(values)
+
+    def _is_plain(self, condition: Condition) -> bool:
+        items = map(self.model.problem.derivative, condition.names)
+        return all(item is None or not item.coordinates for item in items)
+
+    def _causal_weights(self, squares: Mapping[str, Tensor], causal: Causal) -> Tensor:
+        """One weight a point; a running optimiser that needs a fixed loss sets `frozen`."""
+        if not self.frozen or self.slice_weights is None:
+            total = torch.stack([square.detach() for square in squares.values()]).sum(0)
+            losses = total.new_zeros(causal.n_slices).index_add_(0, self._slices, total) / self._sizes
+            before = torch.cumsum(losses, 0) - losses
+            self.slice_weights = torch.exp(-causal.epsilons[self.epsilon_index] * before)
+            solved = float(self.slice_weights.min()) > causal.threshold
+            if solved and self.epsilon_index + 1 < len(causal.epsilons):
+                self.epsilon_index += 1
+        return self.slice_weights[self._slices]

@@ -1,0 +1,192 @@
+"""A trunk and the trainable scalars of a problem: what is trained, and what answers afterwards."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qml.pinn.conditions import QUADRATURE
+from qml.pinn.derivatives import accepts_jets, by_jets, by_nesting
+from qml.pinn.jets import JET_ORDER, Array, Jet, JetError
+from qml.pinn.names import Derivative, arguments_of
+from qml.pinn.problem import Problem
+
+DERIVATIVES = ("auto", "jets", "nested")
+PROBE_SEED = 0
+N_PROBES = 3
+# Of rows computed apart and together, and of conditions declared exact: rounding through a deep network.
+ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3}
+
+
+class Pinn(nn.Module):
+    """A network that stands for the fields of a problem.
+
+    Args:
+        problem: the problem.
+        trunk: any module from (batch, features) to (batch, fields) that treats each row by itself. Its parameters give
+            the dtype and the device.
+        derivatives: "jets" moves first and second derivatives through the trunk with the values, "nested" takes reverse
+            passes of reverse passes and knows no limit of order or module, "auto" takes jets where they can be had.
+
+    Shape:
+        (batch, coordinates) to (batch, fields).
+
+    Attributes:
+        scalars: the trainable scalars by name.
+        derivatives: "jets" or "nested": what is used.
+
+    Raises:
+        ValueError: a trunk of other sizes, or one whose rows depend on each other; jets asked for where there are none;
+            a condition that is declared exact and is not.
+    """
+
+    def __init__(self, problem: Problem, trunk: nn.Module, *, derivatives: str = "auto") -> None:
+        super().__init__()
+        if derivatives not in DERIVATIVES:
+            raise ValueError(f"Argument `derivatives` must be one of {DERIVATIVES}, but is {derivatives!r}.")
+        self.problem, self.trunk = problem, trunk
+        like = next((part for part in trunk.parameters() if part.is_floating_point()), torch.zeros(()))
+        self.scalars = nn.ParameterDict(
+            {
+                name: nn.Parameter(torch.tensor(float(value), dtype=like.dtype, device=like.device))
+                for name, value in problem.scalars.items()
+            }
+        )
+        self.derivatives = "nested"
+        self._require_rows()
+        reason = self._why_no_jets()
+        if derivatives == "jets" and reason:
+            raise ValueError(f"Argument `derivatives` must be 'nested' or 'auto' here, but is 'jets': {reason}")
+        self.derivatives = "nested" if reason or derivatives == "nested" else "jets"
+        self._require_exact()
+
+    def forward(self, points: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
+        """The fields at points."""
+        return torch.stack([_as_tensor(column) for column in self._fields(points).values()], -1)
+
+    def evaluate(self, points: Float[Tensor, "batch inputs"], names: Sequence[str]) -> dict[str, Tensor]:
+        """Fields, derivatives, coordinates and scalars by name, the first three as (batch,) tensors.
+
+        Args:
+            points: coordinates in the problem's order; quadrature weights may stand in one more column.
+            names: as in ("u", "u_xx", "x").
+        """
+        width = len(self.problem.coordinates)
+        coordinates, values = points[:, :width], {}
+        wanted: list[Derivative] = []
+        for name in names:
+            item = self.problem.derivative(name)
+            if item is not None:
+                wanted.append(item)
+            elif name in self.problem.scalars:
+                values[name] = self.scalars[name]
+            elif name == QUADRATURE:
+                values[name] = points[:, width]
+            elif name in self.problem.coordinates:
+                values[name] = coordinates[:, self.problem.coordinates.index(name)]
+            else:
+                raise ValueError(f"Argument `names` must name what {self.problem.name!r} has, but `{name}` is unbound.")
+        found = self._differentiate(coordinates, wanted)
+        return values | {name: found[item] for name in names if (item := self.problem.derivative(name)) is not None}
+
+    def predict(self, points: np.ndarray) -> np.ndarray:
+        """The fields at points (batch, coordinates), as an array (batch, fields) in float64."""
+        with torch.no_grad():
+            return self(self.as_points(points)).double().cpu().numpy()
+
+    def as_points(self, points: np.ndarray) -> Tensor:
+        """An array in the dtype and on the device of the trunk."""
+        like = next((part for part in self.trunk.parameters() if part.is_floating_point()), torch.zeros(()))
+        return torch.as_tensor(points, dtype=like.dtype, device=like.device)
+
+    def found_scalars(self) -> dict[str, float]:
+        """The trainable scalars as numbers."""
+        return {name: float(value.detach()) for name, value in self.scalars.items()}
+
+    def _differentiate(self, points: Tensor, wanted: Sequence[Derivative]) -> dict[Derivative, Tensor]:
+        highest = max((len(item.coordinates) for item in wanted), default=0)
+        if highest == 0:
+            found = self._fields(points) if wanted else {}
+            return {item: _as_tensor(found[item.field]) for item in wanted}
+        by = by_jets if self.derivatives == "jets" and highest <= JET_ORDER else by_nesting
+        return by(self._fields, points, self.problem.coordinates, wanted)
+
+    def _fields(self, points: Array) -> Mapping[str, Array]:
+        columns = dict(zip(self.problem.coordinates, _columns(points), strict=True))
+        features = points
+        if self.problem.features is not None:
+            asked = arguments_of(self.problem.features, "features")
+            features = torch.stack(self.problem.features(**{name: columns[name] for name in asked}), -1)
+        outputs = dict(zip(self.problem.fields, self._outputs(features), strict=True))
+        if self.problem.trial is None:
+            return outputs
+        known = columns | outputs
+        found = self.problem.trial(**{name: known[name] for name in arguments_of(self.problem.trial, "trial")})
+        return dict(zip(self.problem.fields, found if isinstance(found, tuple) else (found,), strict=True))
+
+    def _outputs(self, features: Array) -> Sequence[Array]:
+        outputs = self.trunk(features)
+        expected = (*features.shape[:-1], len(self.problem.fields))
+        if tuple(outputs.shape) != expected:
+            raise ValueError(
+                f"Argument `trunk` must map {tuple(features.shape)} to {expected}, one output a field "
+                f"({', '.join(self.problem.fields)}), but maps it to {tuple(outputs.shape)}."
+            )
+        return _columns(outputs)
+
+    def _why_no_jets(self) -> str:
+        """Why derivatives cannot be had by jets; empty where they can."""
+        for part in self.trunk.modules():
+            if not accepts_jets(part):
+                return f"{type(part).__name__} has no rule for jets."
+        name = f"{self.problem.fields[0]}_{self.problem.coordinates[0] * JET_ORDER}"
+        item = self.problem.derivative(name)
+        try:
+            by_jets(self._fields, self._probes(), self.problem.coordinates, [item] if item else [])
+        except JetError as error:
+            return str(error)
+        return ""
+
+    def _probes(self) -> Tensor:
+        return self.as_points(self.problem.domain.sample(N_PROBES, PROBE_SEED))
+
+    def _require_rows(self) -> None:
+        with torch.no_grad():
+            probes = self._probes()
+            together = self(probes)
+            apart = torch.cat([self(row[None]) for row in probes])
+        limit = ROUNDING.get(together.dtype, ROUNDING[torch.float32]) * (1 + float(together.abs().max()))
+        difference = float((together - apart).abs().max())
+        if not difference <= limit:
+            raise ValueError(
+                f"Argument `trunk` must treat every row by itself, and alike each time, but its outputs for {N_PROBES} "
+                f"points together and apart differ by {difference:.2g}. Leave out batch normalisation and dropout."
+            )
+
+    def _require_exact(self) -> None:
+        for condition in self.problem.conditions:
+            if not condition.exact:
+                continue
+            points = self.as_points(condition.points(self.problem.domain, N_PROBES, PROBE_SEED))
+            with torch.no_grad():
+                residual = condition.residual(self.evaluate(points, condition.names))
+            worst = float(residual.detach().abs().max())
+            if not worst <= ROUNDING.get(residual.dtype, ROUNDING[torch.float32]):
+                raise ValueError(
+                    f"Condition `{condition.name}` must hold exactly by the trial functions or features of "
+                    f"{self.problem.name!r}, but leaves a residual of {worst:.2g}. Mend these, or leave out exact=True."
+                )
+
+
+def _columns(points: Array) -> Sequence[Array]:
+    if isinstance(points, Jet):
+        return [points.column(index) for index in range(points.shape[-1])]
+    return points.unbind(-1)
+
+
+def _as_tensor(column: Array) -> Tensor:
+    if not isinstance(column, Tensor):
+        raise TypeError("Argument `points` must be a tensor.")
+    return column

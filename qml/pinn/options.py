@@ -1,0 +1,83 @@
+"""How a problem is trained, and the error of a training that fails."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from qml.pinn.methods import Annealing, Causal, Resampling
+
+OnStep = Callable[[float, str], None]
+"""Told the share that is done, in [0, 1], and a few words: the phase, the step and the loss parts."""
+
+COLLOCATION = ("sobol", "quadrature")
+
+
+class DivergenceError(ValueError):
+    """A loss that is not finite.
+
+    Attributes:
+        checkpoint: the last good one; None where none was asked for.
+        step: where it happened.
+        parts: the loss parts there.
+    """
+
+    def __init__(self, step: int, parts: Mapping[str, float], checkpoint: Path | None) -> None:
+        bad = ", ".join(f"`{name}` is {value}" for name, value in parts.items() if not math.isfinite(value))
+        where = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was asked for"
+        super().__init__(
+            f"The loss must be finite, but at step {step} {bad or 'a weight is not'}; {where}. Lower the learning rate."
+        )
+        self.step, self.parts, self.checkpoint = step, dict(parts), checkpoint
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a problem is trained.
+
+    Args:
+        n_adam: steps of Adam.
+        learning_rate: of Adam's first step.
+        decay: the last step's learning rate is this times the first's; it falls exponentially.
+        n_lbfgs: iterations of L-BFGS after Adam, with strong Wolfe conditions.
+        n_points: collocation points.
+        n_condition_points: points on each face.
+        collocation: "sobol" for scrambled Sobol points, "quadrature" for the Gauss-Legendre nodes of the domain, of which
+            there are `n_points` a coordinate and piece.
+        annealing: weights of the conditions from statistics of gradients.
+        causal: weights over time.
+        resampling: points where the residual is large.
+        checkpoint_every: steps between checkpoints.
+
+    Raises:
+        ValueError: numbers out of range, or a method that cannot go with another.
+    """
+
+    n_adam: int = 5000
+    learning_rate: float = 1e-3
+    decay: float = 0.1
+    n_lbfgs: int = 0
+    n_points: int = 1024
+    n_condition_points: int = 128
+    collocation: str = "sobol"
+    annealing: Annealing | None = None
+    causal: Causal | None = None
+    resampling: Resampling | None = None
+    checkpoint_every: int = 500
+
+    def __post_init__(self) -> None:
+        for name, least in (("n_adam", 0), ("n_lbfgs", 0), ("n_points", 1), ("n_condition_points", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"Argument `{name}` must be at least {least}, but is {getattr(self, name)}.")
+        if not self.learning_rate > 0 or not 0 < self.decay <= 1 or self.checkpoint_every < 1:
+            raise ValueError(
+                "Arguments `learning_rate`, `decay` and `checkpoint_every` must be above 0, in (0, 1] and at least 1, "
+                f"but are {self.learning_rate}, {self.decay} and {self.checkpoint_every}."
+            )
+        if self.collocation not in COLLOCATION:
+            raise ValueError(f"Argument `collocation` must be one of {COLLOCATION}, but is {self.collocation!r}.")
+        if self.resampling and self.resampling.n_candidates < self.n_points:
+            raise ValueError(
+                f"Argument `n_candidates` of `resampling` must be at least n_points ({self.n_points}), but is "
+                f"{self.resampling.n_candidates}."
+            )

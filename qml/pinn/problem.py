@@ -1,0 +1,162 @@
+"""What is to be solved: equations, a domain, conditions, and a reference to judge by."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float
+
+from qml.pinn.conditions import QUADRATURE, Condition, Periodic
+from qml.pinn.domain import Box
+from qml.pinn.names import Derivative, Residual, parse, require_bound
+
+Reference = Callable[[Float[np.ndarray, "batch inputs"]], Float[np.ndarray, "batch outputs"]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Differential equations with conditions on a box.
+
+    Residuals are functions whose argument names say what they need: a field (`u`), a derivative of any order (`u_t`,
+    `u_xx`, `u_xy`), a coordinate (`x`), a trainable scalar (`E`). They get (batch,) tensors.
+
+    Args:
+        name: what the command line calls it.
+        domain: the box.
+        fields: names of what is solved for.
+        equations: name to residual, which vanishes in the whole domain.
+        conditions: beside the equations, the exactly fulfilled ones too.
+        scalars: trainable numbers and where they start: eigenvalues, coefficients.
+        trial: from coordinates and the network's outputs, under the names of the fields, to the fields: one, or a tuple.
+            Functions of torch on columns, as in `lambda x, u: x * (1 - x) * u`.
+        features: from coordinates to a tuple of the trunk's inputs, as in `lambda x, t: (torch.cos(x), t)`. None takes
+            the coordinates.
+        reference: the solution, from a closed form or another numerical method, never from a network.
+        reference_scalars: likewise.
+        sign_free: whether minus the solution is a solution, as of eigenfunctions.
+        source: what the reference is and where the problem is from.
+
+    Raises:
+        ValueError: a residual that asks for what the problem does not have, a condition outside the domain, conditions
+            that are too few for the order of the equations, names that are taken twice.
+
+    Example:
+        >>> from qml.pinn import Box, Face, Problem
+        >>> Problem(
+        ...     name="decay",
+        ...     domain=Box({"t": (0.0, 1.0)}),
+        ...     fields=("u",),
+        ...     equations={"decay": lambda u, u_t: u_t + u},
+        ...     conditions=(Face("start", {"t": 0.0}, lambda u: u - 1.0),),
+        ... ).orders["u"]
+        {'t': 1}
+    """
+
+    name: str
+    domain: Box
+    fields: tuple[str, ...]
+    equations: Mapping[str, Residual]
+    conditions: tuple[Condition, ...]
+    scalars: Mapping[str, float] = field(default_factory=dict)
+    trial: Residual | None = None
+    features: Residual | None = None
+    reference: Reference | None = None
+    reference_scalars: Mapping[str, float] = field(default_factory=dict)
+    sign_free: bool = False
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        _require_distinct(self)
+        for name, equation in self.equations.items():
+            self._require_bound(equation, name)
+        for condition in self.conditions:
+            condition.require_inside(self.domain)
+            known = (*self.fields, *self.coordinates, *self.scalars, QUADRATURE)
+            for asked in condition.names:
+                if asked not in known and self.derivative(asked) is None:
+                    raise ValueError(
+                        f"Condition `{condition.name}` must ask for fields ({', '.join(self.fields)}), their "
+                        f"derivatives, coordinates or scalars, but asks for `{asked}`, which is unbound."
+                    )
+        if self.trial is not None:
+            require_bound(self.trial, "trial", fields=self.fields, coordinates=self.coordinates, scalars=())
+        if self.features is not None:
+            require_bound(self.features, "features", fields=("",), coordinates=self.coordinates, scalars=())
+        _require_enough(self)
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """In the order of the points' columns."""
+        return self.domain.coordinates
+
+    def derivative(self, name: str) -> Derivative | None:
+        """The field or derivative of that name."""
+        return parse(name, self.fields, self.coordinates)
+
+    @cached_property
+    def equation_names(self) -> Mapping[str, tuple[str, ...]]:
+        """What each equation asks for."""
+        return {name: self._require_bound(equation, name) for name, equation in self.equations.items()}
+
+    @cached_property
+    def orders(self) -> Mapping[str, Mapping[str, int]]:
+        """Field to coordinate to the highest order by it in the equations."""
+        found: dict[str, dict[str, int]] = {name: {} for name in self.fields}
+        for names in self.equation_names.values():
+            for item in filter(None, map(self.derivative, names)):
+                for axis in item.coordinates:
+                    order = max(found[item.field].get(axis, 0), item.coordinates.count(axis))
+                    found[item.field][axis] = order
+        return found
+
+    def _require_bound(self, function: Residual, name: str) -> tuple[str, ...]:
+        return require_bound(
+            function, name, fields=self.fields, coordinates=self.coordinates, scalars=tuple(self.scalars)
+        )
+
+
+def _require_distinct(problem: Problem) -> None:
+    if not problem.fields or not problem.equations:
+        raise ValueError("Arguments `fields` and `equations` must hold at least one each, but one of them is empty.")
+    names = [*problem.fields, *problem.coordinates, *problem.scalars]
+    parts = [*problem.equations, *(condition.name for condition in problem.conditions)]
+    for kind, listed in (("fields, coordinates and scalars", names), ("equations and conditions", parts)):
+        twice = {name for name in listed if listed.count(name) > 1}
+        if twice:
+            raise ValueError(f"The names of {kind} must differ, but {', '.join(sorted(twice))} is there twice.")
+
+
+def _require_enough(problem: Problem) -> None:
+    """As many conditions across a coordinate as the order by it; one in all where all orders are 1.
+
+    This counts: it finds what is forgotten, and proves nothing about existence or uniqueness.
+    """
+    for name, orders in problem.orders.items():
+        asking = [item for item in problem.conditions if _mentions(problem, item, name)]
+        have = {axis: sum(_order_of(item, axis, order) for item in asking) for axis, order in orders.items()}
+        if max(orders.values(), default=0) == 1 and any(have.values()):
+            continue
+        for axis, order in orders.items():
+            if have[axis] < order:
+                raise ValueError(
+                    f"Argument `conditions` must hold {order} on `{name}` across {axis}, since the equations of "
+                    f"{problem.name!r} are of order {order} in it, but {have[axis]} of them fix {axis}. "
+                    "List exactly fulfilled ones too, with exact=True."
+                )
+    if problem.scalars and not any(not condition.fixed for condition in problem.conditions):
+        raise ValueError(
+            f"Argument `conditions` must hold an Integral or Observations, since {', '.join(problem.scalars)} of "
+            f"{problem.name!r} is to be found, but holds none."
+        )
+
+
+def _mentions(problem: Problem, condition: Condition, name: str) -> bool:
+    found = map(problem.derivative, condition.names)
+    return any(item is not None and item.field == name for item in found)
+
+
+def _order_of(condition: Condition, axis: str, order: int) -> int:
+    if axis not in condition.fixed:
+        return 0
+    return order if isinstance(condition, Periodic) else 1

@@ -1,0 +1,52 @@
+"""The table of problems. A new problem is a function that returns it, and one line here."""
+
+from collections.abc import Callable
+from functools import partial
+
+from qml.pinn.problem import Problem
+from qml.pinn.problems.evolution import (
+    advection_diffusion,
+    allen_cahn,
+    burgers,
+    convection,
+    damped_wave,
+    diffusivity,
+    fisher_kpp,
+    heat,
+    klein_gordon,
+    lorenz,
+)
+from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
+from qml.pinn.problems.wells import barrier, finite_well, infinite_well, oscillator
+
+PROBLEMS: dict[str, Callable[[], Problem]] = {
+    "infinite-well": infinite_well,
+    "infinite-well-energy": partial(infinite_well, find_energy=True),
+    "finite-well": finite_well,
+    "barrier": barrier,
+    "oscillator": oscillator,
+    "poisson": poisson,
+    "poisson-2d": poisson_2d,
+    "helmholtz": helmholtz,
+    "klein-gordon": klein_gordon,
+    "heat": heat,
+    "damped-wave": damped_wave,
+    "burgers": burgers,
+    "allen-cahn": allen_cahn,
+    "convection": convection,
+    "advection-diffusion": advection_diffusion,
+    "fisher-kpp": fisher_kpp,
+    "diffusivity": diffusivity,
+    "lorenz": lorenz,
+}
+
+
+def find_problem(name: str) -> Problem:
+    """The problem called `name`.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    if name not in PROBLEMS:
+        raise ValueError(f"Argument `problem` must be one of {', '.join(PROBLEMS)}, but is {name!r}.")
+    return PROBLEMS[name]()

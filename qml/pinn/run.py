@@ -1,0 +1,231 @@
+"""A training run step by step: its state, its two phases, its checkpoints."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qml.pinn.checkpoint import Checkpoint, load_checkpoint, require_suffix, save_checkpoint, to_device
+from qml.pinn.loss import LossParts
+from qml.pinn.model import Pinn
+from qml.pinn.options import DivergenceError, OnStep, Training
+
+LBFGS_CHUNK = 50  # iterations between checkpoints and renewals of causal weights
+LBFGS_HISTORY = 50
+N_HISTORY = 200  # entries of the history a phase, about
+
+
+class Run:
+    """The state of a run: everything that a checkpoint holds.
+
+    Args:
+        model: what is trained.
+        training: how.
+        seed: of the points.
+        on_step: told of progress.
+        path: of the checkpoint.
+    """
+
+    def __init__(self, model: Pinn, training: Training, *, seed: int, on_step: OnStep, path: Path | None) -> None:
+        if path is not None:
+            require_suffix(path)
+        self.model, self.training, self.seed, self.on_step, self.path = model, training, seed, on_step, path
+        domain = model.problem.domain
+        by_sobol = training.collocation == "sobol"
+        self.loss = LossParts(
+            model,
+            domain.sample(training.n_points, seed) if by_sobol else domain.quadrature(training.n_points)[0],
+            n_condition_points=training.n_condition_points,
+            seed=seed,
+            causal=training.causal,
+        )
+        self.weights = {condition.name: condition.weight for condition in self.loss.conditions}
+        self.parameters = [part for part in model.parameters() if part.requires_grad]
+        if not self.parameters:
+            raise ValueError("Argument `model` must have trainable weights, but has none.")
+        self.step, self.history = 0, dict[str, list[float]]()
+        self._before, self._started = 0.0, time.perf_counter()
+        self._good: Path | None = None
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._restored: Mapping[str, Any] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Of training so far, over all its parts."""
+        return self._before + time.perf_counter() - self._started
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a checkpoint is bound to."""
+        settings = {
+            "problem": self.model.problem.name,
+            "training": asdict(self.training),
+            "seed": self.seed,
+            "derivatives": self.model.derivatives,
+            "shapes": {name: list(value.shape) for name, value in self.model.state_dict().items()},
+        }
+        return json.loads(json.dumps(settings))  # tuples become lists, as in the file
+
+    def resume(self) -> None:
+        """Take up the checkpoint, if there is one."""
+        if self.path is None or not self.path.exists():
+            return
+        found, own = load_checkpoint(self.path), self.settings
+        if found.settings != own:
+            differing = [name for name in own if found.settings.get(name) != own[name]]
+            raise ValueError(
+                f"Argument `checkpoint` must be a new file or one of this very run, but {self.path} has another "
+                f"{', '.join(differing)}. Name another file."
+            )
+        device, progress = self.loss.points.device, found.progress
+        self.model.load_state_dict(to_device(dict(found.model), device))
+        self.loss.set_points(found.points.to(device))
+        self.loss.epsilon_index, self.step = progress["epsilon_index"], progress["step"]
+        self.history, self.weights = dict(progress["history"]), dict(progress["weights"])
+        self._before, self._good = progress["seconds"], self.path
+        self._restored = to_device(dict(found.optimizer), device)
+
+    def save(self) -> None:
+        """Write a checkpoint, if one is asked for."""
+        if self.path is None:
+            return
+        progress = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "weights": self.weights,
+            "epsilon_index": self.loss.epsilon_index,
+        }
+        state = self._optimizer.state_dict() if self._optimizer else {}
+        save_checkpoint(
+            Checkpoint(self.settings, progress, self.model.state_dict(), state, self.loss.points), self.path
+        )
+        self._good = self.path
+
+    def adam(self) -> None:
+        """The first phase."""
+        training, n_steps = self.training, self.training.n_adam
+        if self.step >= n_steps:
+            return
+        optimizer = torch.optim.Adam(self.parameters, training.learning_rate, fused=True)
+        self._use(optimizer)
+        every = max(1, n_steps // N_HISTORY)
+        while self.step < n_steps:
+            self._redraw()
+            optimizer.param_groups[0]["lr"] = training.learning_rate * training.decay ** (self.step / n_steps)
+            parts = self.loss.parts()
+            self._anneal(parts)
+            total = self._total(parts)
+            if not math.isfinite(float(total.detach())):
+                raise DivergenceError(self.step, _numbers(parts), self._good)
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+            if self.step % every == 0 or self.step == n_steps - 1:
+                self._record("Adam", _numbers(parts))
+            self.step += 1
+            if self.step % training.checkpoint_every == 0:
+                self.save()
+
+    def lbfgs(self) -> None:
+        """The second phase, in chunks; it ends early where the loss no longer falls."""
+        end = self.training.n_adam + self.training.n_lbfgs
+        if self.step >= end:
+            return
+        optimizer = torch.optim.LBFGS(
+            self.parameters,
+            max_iter=LBFGS_CHUNK,
+            history_size=LBFGS_HISTORY,
+            tolerance_grad=0.0,
+            tolerance_change=0.0,
+            line_search_fn="strong_wolfe",
+        )
+        self._use(optimizer)
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            total = self._total(self.loss.parts())
+            total.backward()
+            return total
+
+        last = math.inf
+        while self.step < end:
+            self._renew_causal_weights()
+            optimizer.param_groups[0]["max_iter"] = min(LBFGS_CHUNK, end - self.step)
+            optimizer.step(closure)  # pyright: ignore[reportArgumentType]
+            numbers = _numbers(self.loss.parts())
+            total = sum(self.weights.get(name, 1.0) * value for name, value in numbers.items())
+            if not math.isfinite(total):
+                raise DivergenceError(self.step, numbers, self._good)
+            self.step += optimizer.param_groups[0]["max_iter"]
+            self._record("L-BFGS", numbers)
+            self.save()
+            if not total < last and self.training.causal is None:
+                break
+            last = total
+        self.loss.frozen = False
+
+    def _use(self, optimizer: torch.optim.Optimizer) -> None:
+        """Make it the run's, with the state of a checkpoint of the same phase."""
+        self._optimizer = optimizer
+        if self._restored:
+            names = {key for group in self._restored["param_groups"] for key in group}
+            if names == set(optimizer.param_groups[0]):
+                optimizer.load_state_dict(dict(self._restored))
+        self._restored = {}
+
+    def _redraw(self) -> None:
+        """Points where the residual is large, when it is time."""
+        resampling = self.training.resampling
+        if resampling is None or self.step == 0 or self.step % resampling.every:
+            return
+        domain, seed = self.model.problem.domain, self.seed + self.step
+        candidates = self.model.as_points(domain.sample(resampling.n_candidates, seed))
+        residuals = torch.stack(list(self.loss.residuals(candidates).values())).detach()
+        chosen = resampling.draw(residuals.norm(dim=0), len(self.loss.points), seed)
+        self.loss.set_points(candidates[chosen.to(candidates.device)])
+
+    def _anneal(self, parts: Mapping[str, Tensor]) -> None:
+        """Renew the weights of the conditions, when it is time."""
+        annealing = self.training.annealing
+        if annealing is None or self.step % annealing.every:
+            return
+        residual = torch.stack([value for name, value in parts.items() if name not in self.weights]).sum()
+        largest = float(self._gradient(residual).abs().max())
+        for name, weight in self.weights.items():
+            mean = weight * float(self._gradient(parts[name]).abs().mean())
+            if mean > 0.0:
+                self.weights[name] = (1 - annealing.rate) * weight + annealing.rate * largest / mean
+
+    def _gradient(self, part: Tensor) -> Tensor:
+        found = torch.autograd.grad(
+            part, self.parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        return torch.cat([gradient.flatten() for gradient in found])
+
+    def _renew_causal_weights(self) -> None:
+        """L-BFGS needs a loss that stays as it is."""
+        self.loss.frozen = False
+        if self.training.causal is not None:
+            self.loss.parts()
+        self.loss.frozen = True
+
+    def _total(self, parts: Mapping[str, Tensor]) -> Tensor:
+        return torch.stack([self.weights.get(name, 1.0) * value for name, value in parts.items()]).sum()
+
+    def _record(self, phase: str, numbers: Mapping[str, float]) -> None:
+        n_all = max(1, self.training.n_adam + self.training.n_lbfgs)
+        for name, value in {"step": float(self.step), **numbers}.items():
+            self.history.setdefault(name, []).append(value)
+        said = ", ".join(f"{name} {value:.1e}" for name, value in numbers.items())
+        self.on_step(self.step / n_all, f"{phase} {self.step}: {said}")
+
+
+def _numbers(parts: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: float(value.detach()) for name, value in parts.items()}

@@ -1,0 +1,100 @@
+"""Adam, then L-BFGS, on the loss of a problem, and what they found."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from qml.pinn.model import Pinn
+from qml.pinn.options import OnStep, Training
+from qml.pinn.run import Run
+
+
+@dataclass
+class Solution:
+    """What training found.
+
+    Attributes:
+        model: the trained one.
+        training: how it was trained, with every method that was switched on.
+        history: "step" and, by name, the loss parts at these steps, weights of conditions left out.
+        seconds: of training, resumed parts included.
+        condition_weights: of the conditions at the end, annealed or as given.
+        epsilon: of the causal weights at the end; None without.
+    """
+
+    model: Pinn
+    training: Training
+    history: dict[str, list[float]]
+    seconds: float
+    condition_weights: dict[str, float]
+    epsilon: float | None
+
+    @property
+    def loss_parts(self) -> dict[str, float]:
+        """The last ones."""
+        return {name: values[-1] for name, values in self.history.items() if name != "step"}
+
+    @property
+    def scalars(self) -> dict[str, float]:
+        """The trained scalars."""
+        return self.model.found_scalars()
+
+
+def train(
+    model: Pinn,
+    training: Training,
+    *,
+    seed: int,
+    on_step: OnStep | None = None,
+    checkpoint: Path | str | None = None,
+) -> Solution:
+    """Train a model in place.
+
+    Args:
+        model: the model.
+        training: how.
+        seed: of all points that are drawn.
+        on_step: told of progress, about a hundred times a phase.
+        checkpoint: a .safetensors file, renewed every `checkpoint_every` steps and at the end. If it is there already,
+            the run goes on from it as if it had never stopped.
+
+    Raises:
+        DivergenceError: the loss is not finite; names the part and the last good checkpoint.
+        ValueError: a checkpoint of other settings.
+    """
+    path = None if checkpoint is None else Path(checkpoint)
+    run = Run(model, training, seed=seed, on_step=on_step or _silence, path=path)
+    run.resume()
+    run.adam()
+    run.lbfgs()
+    run.save()
+    epsilons = training.causal.epsilons if training.causal else None
+    return Solution(
+        model=model,
+        training=training,
+        history=run.history,
+        seconds=run.seconds,
+        condition_weights=run.weights,
+        epsilon=epsilons[run.loss.epsilon_index] if epsilons else None,
+    )
+
+
+def relative_l2(model: Pinn, points: np.ndarray) -> float:
+    """||u - reference|| / ||reference|| over points (batch, coordinates) and all fields.
+
+    Where minus a solution is a solution too, the nearer of the two counts.
+
+    Raises:
+        ValueError: a problem without a reference.
+    """
+    problem = model.problem
+    if problem.reference is None:
+        raise ValueError(f"Problem {problem.name!r} must have a reference for an error, but has none.")
+    expected, found = problem.reference(points), model.predict(points)
+    signs = (1.0, -1.0) if problem.sign_free else (1.0,)
+    return min(float(np.linalg.norm(sign * found - expected) / np.linalg.norm(expected)) for sign in signs)
+
+
+def _silence(share: float, text: str) -> None:
+    """Say nothing."""

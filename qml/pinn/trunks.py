@@ -1,0 +1,214 @@
+"""Networks from coordinates to fields: MLP, modified MLP, Fourier features. They take tensors and jets."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from qml.pinn.jets import Array
+
+ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"tanh": torch.tanh, "sin": torch.sin}
+
+
+class MLP(nn.Module):
+    """Layers of tanh or sine units and an affine read-out.
+
+    Args:
+        in_features: coordinates or features.
+        hidden_sizes: units of each hidden layer, at least one layer.
+        out_features: fields.
+        activation: "tanh" or "sin".
+        device: where the parameters live.
+        dtype: their type.
+        generator: source of the initial weights; None takes torch's own.
+
+    Shape:
+        (..., in_features) to (..., out_features).
+
+    Attributes:
+        layers: the affine maps; weights from N(0, 2 / (in + out)) (Glorot), biases 0.
+    """
+
+    accepts_jets = True
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_sizes: tuple[int, ...],
+        out_features: int = 1,
+        *,
+        activation: str = "tanh",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.activation = _require_activation(activation)
+        self.layers = _affine_maps((in_features, *_require_sizes(hidden_sizes), out_features), device, dtype)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the initial weights anew."""
+        _reset(self, generator)
+
+    def forward(self, inputs: Array) -> Array:
+        """The fields, before trial functions."""
+        activate = ACTIVATIONS[self.activation]
+        hidden = inputs
+        for layer in self.layers[:-1]:
+            hidden = activate(layer(hidden))
+        return self.layers[-1](hidden)
+
+    def extra_repr(self) -> str:
+        """The activation."""
+        return f"activation={self.activation!r}"
+
+
+class ModifiedMLP(nn.Module):
+    """An MLP whose layers mix two encodings of the inputs: H <- (1 - Z) U + Z V with Z = tanh(W H + b).
+
+    Args:
+        in_features: coordinates or features.
+        hidden_size: units of every hidden layer and of both encoders.
+        n_layers: hidden layers, at least one.
+        out_features: fields.
+        activation: "tanh" or "sin".
+        device: where the parameters live.
+        dtype: their type.
+        generator: source of the initial weights; None takes torch's own.
+
+    Shape:
+        (..., in_features) to (..., out_features).
+
+    Attributes:
+        encoders: the affine maps of U and V.
+        layers: the others; all are initialised as in `MLP`.
+
+    Reference:
+        Wang, Teng, Perdikaris, arXiv:2001.04536, section 2.6, whose Z, U, V and H these are.
+    """
+
+    accepts_jets = True
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_size: int,
+        n_layers: int,
+        out_features: int = 1,
+        *,
+        activation: str = "tanh",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.activation = _require_activation(activation)
+        hidden_sizes = _require_sizes((hidden_size,) * n_layers)
+        self.encoders = _affine_maps((in_features, hidden_size), device, dtype)
+        self.encoders.extend(_affine_maps((in_features, hidden_size), device, dtype))
+        self.layers = _affine_maps((in_features, *hidden_sizes, out_features), device, dtype)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the initial weights anew."""
+        _reset(self, generator)
+
+    def forward(self, inputs: Array) -> Array:
+        """The fields, before trial functions."""
+        activate = ACTIVATIONS[self.activation]
+        first, other = (activate(encoder(inputs)) for encoder in self.encoders)
+        difference = other - first
+        hidden = inputs
+        for layer in self.layers[:-1]:
+            hidden = activate(layer(hidden)) * difference + first
+        return self.layers[-1](hidden)
+
+    def extra_repr(self) -> str:
+        """The activation."""
+        return f"activation={self.activation!r}"
+
+
+class FourierFeatures(nn.Module):
+    """Random Fourier features, not trained: x -> [cos(B x), sin(B x)] with B from N(0, scale^2).
+
+    Args:
+        in_features: coordinates.
+        n_frequencies: rows of B; there are twice as many features.
+        scale: of the frequencies, in radians a unit of the coordinates.
+        device: where B lives.
+        dtype: its type.
+        generator: source of B; None takes torch's own.
+
+    Shape:
+        (..., in_features) to (..., 2 n_frequencies).
+
+    Attributes:
+        frequencies: B, a buffer.
+
+    Reference:
+        Tancik et al., arXiv:2006.10739, with B x in place of 2 pi B x.
+    """
+
+    accepts_jets = True
+    frequencies: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        n_frequencies: int,
+        *,
+        scale: float = 1.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if n_frequencies < 1 or not scale > 0:
+            raise ValueError(
+                f"Arguments `n_frequencies` and `scale` must be positive, but are {n_frequencies} and {scale}."
+            )
+        self.scale = scale
+        frequencies = torch.empty(n_frequencies, in_features, device=device, dtype=dtype)
+        self.register_buffer("frequencies", frequencies.normal_(0.0, scale, generator=generator))
+
+    def forward(self, inputs: Array) -> Array:
+        """The features."""
+        phases = nn.functional.linear(inputs, self.frequencies)  # pyright: ignore[reportArgumentType]
+        return torch.cat([torch.cos(phases), torch.sin(phases)], -1)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"{self.frequencies.shape[1]}, {len(self.frequencies)}, scale={self.scale:g}"
+
+
+def _affine_maps(
+    sizes: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None
+) -> nn.ModuleList:
+    """Without initial values: nn.Linear alone would draw from torch's global generator."""
+    maps = [nn.Linear(size, following, device="meta", dtype=dtype) for size, following in pairwise(sizes)]
+    return nn.ModuleList(part.to_empty(device=device or "cpu") for part in maps)
+
+
+def _reset(trunk: nn.Module, generator: torch.Generator | None) -> None:
+    for part in trunk.modules():
+        if isinstance(part, nn.Linear):
+            deviation = math.sqrt(2.0 / (part.in_features + part.out_features))
+            nn.init.normal_(part.weight, 0.0, deviation, generator=generator)
+            nn.init.zeros_(part.bias)
+
+
+def _require_sizes(hidden_sizes: tuple[int, ...]) -> tuple[int, ...]:
+    if not hidden_sizes or min(hidden_sizes) < 1:
+        raise ValueError(f"The hidden layers must be at least one of at least 1 unit, but are {hidden_sizes}.")
+    return hidden_sizes
+
+
+def _require_activation(activation: str) -> str:
+    if activation not in ACTIVATIONS:
+        raise ValueError(
+            f"Argument `activation` must be one of {', '.join(ACTIVATIONS)}, but is {activation!r}."
+        )
+    return activation
