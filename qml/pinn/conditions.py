@@ -144,9 +144,7 @@ class Periodic:
     def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
         """The same points on the lower face, then on the upper one."""
         low, high = domain.interval(self.coordinate, self.name)
-        return np.concatenate(
-            [domain.sample(n_points, seed, fixed={self.coordinate: value}) for value in (low, high)]
-        )
+        return np.concatenate([domain.sample(n_points, seed, fixed={self.coordinate: value}) for value in (low, high)])
 
     def residual(self, values: Arrays) -> Any:
         """Upper minus lower, of every name in turn."""

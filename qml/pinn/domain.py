@@ -42,9 +42,7 @@ class Box:
     def interval(self, axis: str, who: str) -> tuple[float, float]:
         """The ends of a coordinate; `who` asks, in the error for one that does not exist."""
         if axis not in self.intervals:
-            raise ValueError(
-                f"The coordinate of {who} must be one of {', '.join(self.coordinates)}, but is {axis!r}."
-            )
+            raise ValueError(f"The coordinate of {who} must be one of {', '.join(self.coordinates)}, but is {axis!r}.")
         return self.intervals[axis]
 
     def require_inside(self, points: np.ndarray, who: str) -> None:

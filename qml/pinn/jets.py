@@ -120,11 +120,6 @@ class Activation(NamedTuple):
     third: Callable[[Tensor, Tensor], Tensor]
 
 
-def _tanh(argument: Tensor) -> tuple[Tensor, Tensor]:
-    value = torch.tanh(argument)
-    return value, torch.addcmul(_one(value), value, value, value=-1.0)
-
-
 def _sigmoid(argument: Tensor) -> tuple[Tensor, Tensor]:
     value = torch.sigmoid(argument)
     return value, value - value * value
@@ -136,7 +131,6 @@ def _exp(argument: Tensor) -> tuple[Tensor, Tensor]:
 
 
 ACTIVATIONS = {
-    "tanh": Activation(_tanh, lambda f, slope: -2 * f * slope, lambda f, slope: slope * (4 - 6 * slope)),
     "sigmoid": Activation(_sigmoid, lambda f, slope: slope * (1 - 2 * f), lambda f, slope: slope * (1 - 6 * slope)),
     "sin": Activation(lambda x: (torch.sin(x), torch.cos(x)), lambda f, slope: -f, lambda f, slope: -slope),
     "cos": Activation(lambda x: (torch.cos(x), -torch.sin(x)), lambda f, slope: -f, lambda f, slope: -slope),
@@ -176,13 +170,69 @@ class _Apply(torch.autograd.Function):
         result = torch.empty_like(data)
         torch.mul(gradient, slope, out=result)
         if n_first:
-            result[0].addcmul_(second, (data[1:] * gradient[1:]).sum(0))
+            result[0].addcmul_(second, _dot(data[1:], gradient[1:]))
         if n_second:
             firsts = data[1 : 1 + n_second]
             products = firsts * gradient[1 + n_first :]
             result[1 : 1 + n_second].addcmul_(products, second, value=2.0)
             result[0].addcmul_(ctx.activation.third(value, slope), products.mul_(firsts).sum(0))
         return result, None, None, None
+
+
+class _Tanh(torch.autograd.Function):
+    """As `_Apply`, in fewer passes; for y = tanh(v_0) the derivatives are 1 - y^2, -2 y and 6 y^2 - 2 times 1 - y^2.
+
+    Everything but y has that factor, by which torch's own `tanh_backward` multiplies without making it.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, data: Tensor, n_first: int, n_second: int) -> Tensor:
+        result = torch.empty_like(data)
+        value = torch.tanh(data[0], out=result[0])
+        if n_first:
+            _times_slope(data[1:], value, out=result[1:])
+        if n_second:
+            squares = result[1 : 1 + n_second] * data[1 : 1 + n_second]
+            result[1 + n_first :].addcmul_(squares, value, value=-2.0)
+        ctx.save_for_backward(data, result)
+        ctx.sizes = (n_first, n_second)  # pyright: ignore[reportAttributeAccessIssue]
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        data, value = ctx.saved_tensors[0], ctx.saved_tensors[1][0]
+        n_first, n_second = ctx.sizes
+        result = torch.empty_like(data)
+        if not n_first:
+            return _times_slope(gradient, value, out=result), None, None
+        slopes = _dot(data[1:], gradient[1:])  # the sum of v_k g_k
+        plain = 1 + n_second
+        if n_second:
+            crossed = data[1:plain] * gradient[1 + n_first :]  # v_1 g_2
+            bends = _dot(data[1:plain], crossed)  # the sum of v_1^2 g_2
+            slopes.addcmul_(value, bends, value=-3.0)
+            torch.sub(gradient[0], bends.addcmul_(value, slopes), alpha=2.0, out=result[0])
+            torch.addcmul(gradient[1:plain], value, crossed, value=-4.0, out=result[1:plain])
+        else:
+            torch.addcmul(gradient[0], value, slopes, value=-2.0, out=result[0])
+        _times_slope(result[:plain], value, out=result[:plain])
+        if plain < len(result):
+            _times_slope(gradient[plain:], value, out=result[plain:])
+        return result, None, None
+
+
+def _times_slope(factor: Tensor, value: Tensor, *, out: Tensor) -> Tensor:
+    """`factor` times 1 - value^2, the slope of tanh where it is `value`."""
+    return torch.ops.aten.tanh_backward.grad_input(factor, value, grad_input=out)
+
+
+def _dot(left: Tensor, right: Tensor) -> Tensor:
+    """The sum of products over the first dimension, without making them all."""
+    total = left[0] * right[0]
+    for index in range(1, len(left)):
+        total.addcmul_(left[index], right[index])
+    return total
 
 
 class _Product(torch.autograd.Function):
@@ -209,7 +259,7 @@ def _transposed(gradient: Tensor, other: Tensor, n_first: int, n_second: int) ->
     """The gradient of one factor of a product."""
     result = gradient * other[0]
     if n_first:
-        result[0].add_((gradient[1:] * other[1:]).sum(0))
+        result[0].add_(_dot(gradient[1:], other[1:]))
     if n_second:
         result[1 : 1 + n_second].addcmul_(gradient[1 + n_first :], other[1 : 1 + n_second], value=2.0)
     return result
@@ -275,10 +325,6 @@ def _joined(join: Callable[..., Tensor]) -> Callable[..., Jet]:
     return joined
 
 
-def _one(like: Tensor) -> Tensor:
-    return torch.ones((), dtype=like.dtype, device=like.device)
-
-
 RULES: dict[str, Callable[..., Jet]] = {
     "linear": _linear,
     "add": _add,
@@ -287,5 +333,6 @@ RULES: dict[str, Callable[..., Jet]] = {
     "mul": _multiply,
     "cat": _joined(torch.cat),
     "stack": _joined(torch.stack),
+    "tanh": lambda jet: jet.like(_Tanh.apply(jet.data, jet.n_first, jet.n_second)),
     **{name: _rule_of(activation) for name, activation in ACTIVATIONS.items()},
 }

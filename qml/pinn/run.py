@@ -204,9 +204,7 @@ class Run:
                 self.weights[name] = (1 - annealing.rate) * weight + annealing.rate * largest / mean
 
     def _gradient(self, part: Tensor) -> Tensor:
-        found = torch.autograd.grad(
-            part, self.parameters, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
+        found = torch.autograd.grad(part, self.parameters, retain_graph=True, allow_unused=True, materialize_grads=True)
         return torch.cat([gradient.flatten() for gradient in found])
 
     def _renew_causal_weights(self) -> None:

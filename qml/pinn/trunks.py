@@ -184,9 +184,7 @@ class FourierFeatures(nn.Module):
         return f"{self.frequencies.shape[1]}, {len(self.frequencies)}, scale={self.scale:g}"
 
 
-def _affine_maps(
-    sizes: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None
-) -> nn.ModuleList:
+def _affine_maps(sizes: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None) -> nn.ModuleList:
     """Without initial values: nn.Linear alone would draw from torch's global generator."""
     maps = [nn.Linear(size, following, device="meta", dtype=dtype) for size, following in pairwise(sizes)]
     return nn.ModuleList(part.to_empty(device=device or "cpu") for part in maps)
@@ -208,7 +206,5 @@ def _require_sizes(hidden_sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _require_activation(activation: str) -> str:
     if activation not in ACTIVATIONS:
-        raise ValueError(
-            f"Argument `activation` must be one of {', '.join(ACTIVATIONS)}, but is {activation!r}."
-        )
+        raise ValueError(f"Argument `activation` must be one of {', '.join(ACTIVATIONS)}, but is {activation!r}.")
     return activation

@@ -164,9 +164,7 @@ def fisher_kpp() -> Problem:
     )
 
 
-def diffusivity(
-    *, permeability: float = 0.2, noise: float = 0.01, n_observations: int = 200, seed: int = 0
-) -> Problem:
+def diffusivity(*, permeability: float = 0.2, noise: float = 0.01, n_observations: int = 200, seed: int = 0) -> Problem:
     """p_t = k p_xx on [0, 1]^2, zero at both ends; k is unknown, and p is measured with noise.
 
     Args:

@@ -43,9 +43,7 @@ def allen_cahn_solution(x: Column, t: Column) -> Column:
 
     times, places = np.unique(t, return_inverse=True)
     start = dct(grid**2 * np.cos(np.pi * grid), type=2)
-    found = solve_ivp(
-        slope, (0.0, 1.0), start, method="DOP853", t_eval=times, rtol=1e-9, atol=1e-9
-    )
+    found = solve_ivp(slope, (0.0, 1.0), start, method="DOP853", t_eval=times, rtol=1e-9, atol=1e-9)
     scale = np.full(N_COSINES, 1.0 / N_COSINES)  # a type-2 DCT to the coefficients of the series
     scale[0] /= 2
     series = (found.y * scale[:, None]).T
@@ -67,7 +65,5 @@ def lorenz_solution(t: Column, sigma: float, rho: float, beta: float) -> Float[n
 
     times, places = np.unique(t, return_inverse=True)
     span = (0.0, max(float(times[-1]), np.finfo(float).eps))
-    found = solve_ivp(
-        slope, span, np.ones(3), method="DOP853", t_eval=times, rtol=RELATIVE, atol=ABSOLUTE
-    )
+    found = solve_ivp(slope, span, np.ones(3), method="DOP853", t_eval=times, rtol=RELATIVE, atol=ABSOLUTE)
     return found.y.T[places]

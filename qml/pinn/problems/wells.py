@@ -210,6 +210,8 @@ def _normalised(wave: Wave, box: Box) -> Wave:
 
 def _require_state(state: int, n_states: int, lower: Sequence[Pinn]) -> None:
     if not 0 <= state < n_states:
-        raise ValueError(f"Argument `state` must be in 0..{n_states - 1}, the bound states of this well, but is {state}.")
+        raise ValueError(
+            f"Argument `state` must be in 0..{n_states - 1}, the bound states of this well, but is {state}."
+        )
     if len(lower) != state:
         raise ValueError(f"Argument `lower` must hold models of the {state} lower states, but holds {len(lower)}.")

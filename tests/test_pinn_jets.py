@@ -1,0 +1,197 @@
+"""Derivatives: jets beside nested reverse passes, and both beside closed forms."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from qml.pinn import MLP, Box, Face, FourierFeatures, Jet, JetError, ModifiedMLP, Pinn, Problem
+from qml.pinn.derivatives import accepts_jets
+from tests.helpers import assert_close
+
+ASKED = ("u", "u_x", "u_y", "u_xx", "u_yy", "u_xy", "v", "v_x", "v_yy", "v_xy")
+DOUBLE = torch.float64
+# Derivatives of a few layers of a few units in float64, of the order of 1 to 100.
+ROUNDING = 1e-10
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+def problem(**options: object) -> Problem:
+    """Two fields on a rectangle, with an equation that asks for every derivative up to the second."""
+
+    def equation(
+        u: Tensor, u_x: Tensor, u_y: Tensor, u_xx: Tensor, u_yy: Tensor, u_xy: Tensor, v_xx: Tensor, v_y: Tensor
+    ) -> Tensor:
+        return u * u_x + u_y + u_xx - u_yy + u_xy + v_xx + v_y
+
+    sides = [("left", {"x": -1.0}), ("right", {"x": 2.0}), ("bottom", {"y": 0.0}), ("top", {"y": 0.5})]
+    return Problem(
+        name="test",
+        domain=Box({"x": (-1.0, 2.0), "y": (0.0, 0.5)}),
+        fields=("u", "v"),
+        equations={"all": equation},
+        conditions=tuple(Face(name, at, lambda u, v: u + v) for name, at in sides),
+        **options,  # pyright: ignore[reportArgumentType]
+    )
+
+
+TRUNKS: dict[str, Callable[[], nn.Module]] = {
+    "tanh": lambda: MLP(2, (7, 5), 2, dtype=DOUBLE, generator=seeded()),
+    "sin": lambda: MLP(2, (7, 5), 2, activation="sin", dtype=DOUBLE, generator=seeded()),
+    "modified": lambda: ModifiedMLP(2, 6, 3, 2, dtype=DOUBLE, generator=seeded()),
+    "fourier": lambda: nn.Sequential(
+        FourierFeatures(2, 4, scale=2.0, dtype=DOUBLE, generator=seeded()),
+        MLP(8, (6,), 2, dtype=DOUBLE, generator=seeded()),
+    ),
+    "torch": lambda: nn.Sequential(nn.Linear(2, 5), nn.Sigmoid(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2)).double(),
+    "linear": lambda: nn.Linear(2, 2).double(),
+}
+
+
+@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("constructed", [False, True])
+def test_jets_and_nested_passes_agree_in_values_and_in_gradients_of_weights(trunk: str, constructed: bool) -> None:
+    made = (
+        problem(
+            trial=lambda x, y, u, v: ((1 - x**2) * u + y, torch.exp(-y) * v * x - torch.cos(x) / 3),
+            features=lambda x, y: (torch.sin(x) + 2 * y, x * y - 0.5),
+        )
+        if constructed
+        else problem()
+    )
+    network = TRUNKS[trunk]()
+    points = torch.as_tensor(made.domain.sample(5, 1))
+    found = []
+    for derivatives in ("jets", "nested"):
+        model = Pinn(made, network, derivatives=derivatives)
+        values = model.evaluate(points, ASKED)
+        loss = sum(value.square().sum() * (1 + index) for index, value in enumerate(values.values()))
+        found.append((values, torch.autograd.grad(loss, list(network.parameters()))))
+    for name in ASKED:
+        assert_close(
+            found[0][0][name], found[1][0][name], ROUNDING * (1 + float(found[1][0][name].detach().abs().max()))
+        )
+    for one, other in zip(found[0][1], found[1][1], strict=True):
+        assert_close(one, other, ROUNDING * (1 + float(other.abs().max())))
+
+
+def test_derivatives_are_those_of_a_function_known_in_closed_form() -> None:
+    class Wave(nn.Module):
+        accepts_jets = True
+
+        def forward(self, inputs: object) -> object:
+            x, y = (inputs.column(0), inputs.column(1)) if isinstance(inputs, Jet) else inputs.unbind(-1)  # pyright: ignore[reportAttributeAccessIssue]
+            wave = torch.sin(2 * x + 3 * y)
+            return torch.stack([wave, wave * x], -1)
+
+    points = torch.tensor([[0.3, 0.1], [1.7, 0.4]], dtype=DOUBLE)
+    x, phase = points[:, 0], 2 * points[:, 0] + 3 * points[:, 1]
+    expected = {"u_x": 2 * phase.cos(), "u_xy": -6 * phase.sin(), "u_yy": -9 * phase.sin()}
+    expected["v_xy"] = 3 * phase.cos() - 6 * x * phase.sin()
+    trunk = Wave()
+    trunk.register_parameter("unused", nn.Parameter(torch.zeros(1, dtype=DOUBLE)))
+    for derivatives in ("jets", "nested"):
+        values = Pinn(problem(), trunk, derivatives=derivatives).evaluate(points, list(expected))
+        for name, value in expected.items():
+            assert_close(values[name], value, 1e-12)
+    third = Pinn(problem(), trunk).evaluate(points, ["u_xxy", "u_yxx", "u_xxyy"])
+    assert_close(third["u_xxy"], -12 * phase.cos(), 1e-11)
+    assert_close(third["u_yxx"], third["u_xxy"], 0)
+    assert_close(third["u_xxyy"], 36 * phase.sin(), 1e-11)
+
+
+def test_gradients_of_the_rules_pass_gradcheck() -> None:
+    data = torch.randn(6, 3, 2, dtype=DOUBLE, generator=seeded()).requires_grad_()
+    other = torch.randn(6, 3, 2, dtype=DOUBLE, generator=seeded()).requires_grad_()
+    weight = torch.randn(4, 2, dtype=DOUBLE, generator=seeded()).requires_grad_()
+    bias = torch.randn(4, dtype=DOUBLE, generator=seeded()).requires_grad_()
+    for rule in (torch.tanh, torch.sin, torch.cos, torch.exp, torch.sigmoid):
+        for first, second in ((3, 2), (5, 0), (4, 1)):
+            assert torch.autograd.gradcheck(lambda part: rule(Jet(part, first, second)).data, data)  # noqa: B023
+    assert torch.autograd.gradcheck(lambda a, b: (Jet(a, 3, 2) * Jet(b, 3, 2)).data, (data, other))
+    assert torch.autograd.gradcheck(
+        lambda a, w, b: nn.functional.linear(Jet(a, 3, 2), w, b).data,  # pyright: ignore[reportArgumentType]
+        (data, weight, bias),
+    )
+
+
+def test_constants_join_from_either_side() -> None:
+    jet = Jet(torch.randn(4, 3, dtype=DOUBLE, generator=seeded()), 2, 1)
+    constant = torch.tensor([1.0, -2.0, 3.0], dtype=DOUBLE)
+    doubled = jet.data * constant
+    assert_close((constant * jet).data, doubled, 0)
+    assert_close((jet * constant).data, doubled, 0)
+    shifted = torch.cat([jet.data[:1] + constant, jet.data[1:]])
+    assert_close((constant + jet).data, shifted, 0)
+    assert_close((jet - (-constant)).data, shifted, 0)
+    assert_close((constant - (-jet)).data, shifted, 0)
+    assert_close((2 - (1 - jet)).data[0], 1 + jet.value, 1e-15)
+    assert_close((jet**3).data, (jet * jet * jet).data, 0)
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (torch.erf, "no rule for torch's `erf`"),
+        (lambda jet: jet**0.5, "positive integers, but the exponent is 0.5"),
+        (lambda jet: jet / jet, "no rule for division by a jet"),
+        (lambda jet: torch.stack([jet, torch.ones(3)]), "only be joined with jets"),
+        (lambda jet: jet * Jet(torch.ones(4, 1), 2, 1), "equal shapes to be multiplied"),
+    ],
+)
+def test_what_jets_cannot_do_is_refused(act: Callable[[Jet], object], message: str) -> None:
+    with pytest.raises(JetError, match=message):
+        act(Jet(torch.ones(4, 3), 2, 1))
+
+
+def test_a_second_derivative_in_weights_is_refused() -> None:
+    model = Pinn(problem(), TRUNKS["tanh"]())
+    loss = model.evaluate(torch.rand(2, 2, dtype=DOUBLE), ["u_xx"])["u_xx"].sum()
+    weights = list(model.trunk.parameters())
+    (gradient, *_) = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
+    with pytest.raises(RuntimeError, match="differentiate twice|once_differentiable"):
+        torch.autograd.grad(gradient.sum(), weights)
+
+
+def test_other_modules_take_the_nested_path_and_forced_jets_are_refused() -> None:
+    class Own(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(input).erf()
+
+    trunk = Own(2, 2, dtype=DOUBLE)
+    assert not accepts_jets(trunk)
+    assert Pinn(problem(), trunk).derivatives == "nested"
+    with pytest.raises(ValueError, match="but is 'jets': Own has no rule for jets"):
+        Pinn(problem(), trunk, derivatives="jets")
+    plain = nn.Linear(2, 2, dtype=DOUBLE)
+    odd = problem(features=lambda x, y: (torch.erf(x), y))
+    assert Pinn(odd, plain).derivatives == "nested"
+    with pytest.raises(ValueError, match="no rule for torch's `erf`"):
+        Pinn(odd, plain, derivatives="jets")
+
+
+def test_a_field_without_a_graph_is_refused() -> None:
+    class Detached(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return torch.as_tensor(np.asarray(super().forward(input).detach()))
+
+    model = Pinn(problem(), Detached(2, 2, dtype=DOUBLE))
+    with pytest.raises(ValueError, match="Field `u` must depend on its coordinates by differentiable functions"):
+        model.evaluate(torch.rand(2, 2, dtype=DOUBLE), ["u_x"])
+
+
+@pytest.mark.parametrize(
+    ("trunk", "message"),
+    [
+        (nn.Linear(2, 3).double(), "one output a field"),
+        (nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.9)).double(), "must treat every row by itself"),
+    ],
+)
+def test_a_trunk_that_does_not_fit_is_refused(trunk: nn.Module, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Pinn(problem(), trunk)
