@@ -1,6 +1,6 @@
 """The command line: `qml compare`, `qml bench`, and `qml.cli_jobs`. Heavy imports are inside the commands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,7 +47,9 @@ def _options(
 
 @app.command()
 def compare(  # noqa: PLR0913, PLR0917 - one a flag
-    task: Annotated[str, typer.Argument(help="Such as digits, parity, states, sequences or sequence-digits.")],
+    task: Annotated[
+        list[str], typer.Argument(help="Such as digits, parity, states, sequences; or pinn and its problems.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
     models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
@@ -62,38 +64,39 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     Ctrl-C stops it, and the same command goes on where it stopped.
     """
     console = Console()
-    folder = out or Path("runs", "-".join(str(part) for part in (task, resolution, words, preset) if part is not None))
-    with one_line_errors(), _clean_stop(folder):
-        from qml.compare import (
-            LiveProgress,
-            find_task,
-            make_plan,
-            result_table,
-            run_plan,
-            verdict,
-            write_report,
-        )
+    name, *problems = task
+    for problem in problems or [None]:
+        options = {"resolution": resolution, "words": words, "problem": problem}
+        folder = _folder(out, (name, problem, resolution, words, preset), part=problem if len(problems) > 1 else None)
+        with one_line_errors(), _clean_stop(folder):
+            from qml.compare import (
+                LiveProgress,
+                find_task,
+                make_plan,
+                result_table,
+                run_plan,
+                verdict,
+                write_report,
+            )
 
-        plan = make_plan(
-            find_task(task),
-            n_seeds=seeds,
-            models=None if models is None else [name.strip() for name in models.split(",") if name.strip()],
-            preset=preset,
-            options={
-                name: value for name, value in (("resolution", resolution), ("words", words)) if value is not None
-            },
-            folder=folder,
-        )
-        with _runner(workers, scheduler) as run_cells, LiveProgress(console) as progress:
-            records = run_plan(plan, progress, run_cells)
-        with console.status("Writing the report"):
-            path = write_report(plan, records, folder)
-        console.print()
-        console.print(result_table(records, plan.models, plan.task.metric))
-        console.print()
-        for sentence in verdict(records, plan.models, plan.task.metric):
-            console.print(sentence, highlight=False)
-        console.print(f"\nReport: [bold]{escape(str(path))}[/]", highlight=False, soft_wrap=True)
+            plan = make_plan(
+                find_task(name),
+                n_seeds=seeds,
+                models=None if models is None else [name.strip() for name in models.split(",") if name.strip()],
+                preset=preset,
+                options={key: value for key, value in options.items() if value is not None},
+                folder=folder,
+            )
+            with _runner(workers, scheduler) as run_cells, LiveProgress(console) as progress:
+                records = run_plan(plan, progress, run_cells)
+            with console.status("Writing the report"):
+                path = write_report(plan, records, folder)
+            console.print()
+            console.print(result_table(records, plan.models, plan.task.metric))
+            console.print()
+            for sentence in verdict(records, plan.models, plan.task.metric):
+                console.print(sentence, highlight=False)
+            console.print(f"\nReport: [bold]{escape(str(path))}[/]", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -113,6 +116,13 @@ def bench(
 app.command()(cli_jobs.estimate)
 app.command()(cli_jobs.submit)
 app.add_typer(cli_jobs.jobs, name="jobs")
+
+
+def _folder(out: Path | None, parts: Sequence[str | int | None], *, part: str | None) -> Path:
+    """Where results go: what the user named, a folder in it where several problems are solved, or a name of its own."""
+    if out is None:
+        return Path("runs", "-".join(str(part) for part in parts if part is not None))
+    return out if part is None else out / part
 
 
 def _runner(workers: int | None, scheduler: str | None) -> AbstractContextManager["RunCells | None"]:

@@ -153,9 +153,8 @@ def test_a_second_derivative_in_weights_is_refused() -> None:
     model = Pinn(problem(), TRUNKS["tanh"]())
     loss = model.evaluate(torch.rand(2, 2, dtype=DOUBLE), ["u_xx"])["u_xx"].sum()
     weights = list(model.trunk.parameters())
-    (gradient, *_) = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
-    with pytest.raises(RuntimeError, match="differentiate twice|once_differentiable"):
-        torch.autograd.grad(gradient.sum(), weights)
+    with pytest.raises(RuntimeError, match="of first order only, but a second one was asked for"):
+        torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
 
 
 def test_other_modules_take_the_nested_path_and_forced_jets_are_refused() -> None:
@@ -189,7 +188,7 @@ def test_a_field_without_a_graph_is_refused() -> None:
     ("trunk", "message"),
     [
         (nn.Linear(2, 3).double(), "one output a field"),
-        (nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.9)).double(), "must treat every row by itself"),
+        (nn.Sequential(nn.Linear(2, 50), nn.Dropout(0.5), nn.Linear(50, 2)).double(), "must treat every row by itself"),
     ],
 )
 def test_a_trunk_that_does_not_fit_is_refused(trunk: nn.Module, message: str) -> None:

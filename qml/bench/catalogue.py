@@ -11,6 +11,7 @@ BENCHES = {
     "backends": "qml.bench.backends",
     "qrnn": "qml.bench.qrnn",
     "qkan": "qml.bench.qkan",
+    "pinn": "qml.bench.pinn",
 }
 
 

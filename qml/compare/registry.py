@@ -6,6 +6,7 @@ from qml.compare.tasks.boolean import MAJORITY, PARITY
 from qml.compare.tasks.digits import DIGITS
 from qml.compare.tasks.functions import FUNCTIONS
 from qml.compare.tasks.onion import ONION_REFERENCE
+from qml.compare.tasks.pinn import PINN
 from qml.compare.tasks.sequence_digits import SEQUENCE_DIGITS
 from qml.compare.tasks.sequences import WORD_SEQUENCES
 from qml.compare.tasks.states import STATES
@@ -22,6 +23,7 @@ TASKS: dict[str, Task] = {
         SEQUENCE_DIGITS,
         FUNCTIONS,
         BACKENDS,
+        PINN,
     )
 }
 

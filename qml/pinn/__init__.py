@@ -1,4 +1,4 @@
-"""Physics-informed networks: differential equations solved by any module as a trunk. Classical: it knows no circuits."""
+"""Physics-informed networks: differential equations solved by any module as a trunk. They know no circuits."""
 
 from qml.pinn.conditions import Condition, Face, Integral, Observations, Periodic
 from qml.pinn.domain import Box

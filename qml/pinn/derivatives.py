@@ -1,4 +1,4 @@
-"""Derivatives of fields by their coordinates: by jets where every function has a rule, else by nested reverse passes."""
+"""Derivatives of fields by coordinates: by jets where every function has a rule, else by nested reverse passes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from qml.pinn.names import Derivative
 
 Values = dict[Derivative, Float[Tensor, " batch"]]
 FieldMap = Callable[[Array], Mapping[str, Array]]
-"""Points (batch, coordinates) to a (batch,) column a field; takes jets of both where `jets` of this module are asked."""
+"""Points (batch, coordinates) to a (batch,) column a field; jets of points to jets of columns."""
 
 JET_LAYERS = (nn.Sequential, nn.ModuleList, nn.Identity, nn.Linear, nn.Tanh, nn.Sigmoid, nn.ReLU)
 

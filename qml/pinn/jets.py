@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Union
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 JET_ORDER = 2
@@ -76,7 +76,7 @@ class Jet:
             raise JetError(f"Jets have no rule for torch's `{function.__name__}`.")
         return rule(*args, **(kwargs or {}))
 
-    def __add__(self, other: "Array | float") -> "Jet":
+    def __add__(self, other: "Array | Number") -> "Jet":
         return _add(self, other)
 
     __radd__ = __add__
@@ -84,23 +84,23 @@ class Jet:
     def __neg__(self) -> "Jet":
         return self.like(-self.data)
 
-    def __sub__(self, other: "Array | float") -> "Jet":
+    def __sub__(self, other: "Array | Number") -> "Jet":
         return _add(self, -other)
 
-    def __rsub__(self, other: "Tensor | float") -> "Jet":
+    def __rsub__(self, other: "Array | Number") -> "Jet":
         return _add(-self, other)
 
-    def __mul__(self, other: "Array | float") -> "Jet":
+    def __mul__(self, other: "Array | Number") -> "Jet":
         return _multiply(self, other)
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: "Tensor | float") -> "Jet":
+    def __truediv__(self, other: "Array | Number") -> "Jet":
         if isinstance(other, Jet):
             raise JetError("Jets have no rule for division by a jet.")
         return self.like(self.data / other)
 
-    def __pow__(self, exponent: int) -> "Jet":
+    def __pow__(self, exponent: "Number") -> "Jet":
         if not isinstance(exponent, int) or exponent < 1:
             raise JetError(f"Jets have a rule for powers with positive integers, but the exponent is {exponent!r}.")
         power = self
@@ -109,6 +109,7 @@ class Jet:
         return power
 
 
+Number = int | float
 Array = Union[Tensor, Jet]  # noqa: UP007 - `|` has no meaning for a class that is being defined elsewhere
 
 
@@ -145,8 +146,9 @@ ACTIVATIONS = {
 
 
 class _Apply(torch.autograd.Function):
-    """An activation on all components; with f at the value v_0 and the derivatives v_1, v_2 along a direction:
-    (f v_0), f' v_1 and f' v_2 + f'' v_1^2.
+    """An activation on all components.
+
+    With the value v_0 and the derivatives v_1, v_2 along a direction: f(v_0), f' v_1 and f' v_2 + f'' v_1^2.
     """
 
     @staticmethod
@@ -162,8 +164,8 @@ class _Apply(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        _require_first_order()
         data, value, slope = ctx.saved_tensors
         n_first, n_second = ctx.sizes
         second = ctx.activation.second(value, slope)
@@ -199,8 +201,8 @@ class _Tanh(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        _require_first_order()
         data, value = ctx.saved_tensors[0], ctx.saved_tensors[1][0]
         n_first, n_second = ctx.sizes
         result = torch.empty_like(data)
@@ -220,6 +222,15 @@ class _Tanh(torch.autograd.Function):
         if plain < len(result):
             _times_slope(gradient[plain:], value, out=result[plain:])
         return result, None, None
+
+
+def _require_first_order() -> None:
+    """Refuse to be differentiated again, for the backward passes here are not recorded."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "Jets have derivatives in weights of first order only, but a second one was asked for (create_graph=True). "
+            "Build the Pinn with derivatives='nested'."
+        )
 
 
 def _times_slope(factor: Tensor, value: Tensor, *, out: Tensor) -> Tensor:
@@ -249,8 +260,8 @@ class _Product(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        _require_first_order()
         left, right = ctx.saved_tensors
         return _transposed(gradient, right, *ctx.sizes), _transposed(gradient, left, *ctx.sizes), None, None
 
@@ -275,8 +286,8 @@ class _Shift(torch.autograd.Function):
         return data
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        _require_first_order()
         return gradient, gradient[0].flatten(0, -2).sum(0)
 
 
@@ -285,11 +296,14 @@ def _linear(jet: Jet, weight: Tensor, bias: Tensor | None = None) -> Jet:
     return jet.like(product if bias is None else _Shift.apply(product, bias))  # pyright: ignore[reportArgumentType]
 
 
-def _rule_of(activation: Activation) -> Callable[[Jet], Jet]:
-    return lambda jet: jet.like(_Apply.apply(jet.data, jet.n_first, jet.n_second, activation))  # pyright: ignore[reportArgumentType]
+def _rule_of(activation: Activation) -> Callable[..., Jet]:
+    def apply(jet: Jet, inplace: bool = False) -> Jet:  # as relu is called; the result is the same
+        return jet.like(_Apply.apply(jet.data, jet.n_first, jet.n_second, activation))  # pyright: ignore[reportArgumentType]
+
+    return apply
 
 
-def _add(left: "Array | float", right: "Array | float") -> Jet:
+def _add(left: "Array | Number", right: "Array | Number") -> Jet:
     if not isinstance(left, Jet):
         left, right = right, left
     if not isinstance(left, Jet):
@@ -303,7 +317,7 @@ def _subtract(left: Tensor, right: Jet) -> Jet:
     return _add(-right, left)
 
 
-def _multiply(left: "Array | float", right: "Array | float") -> Jet:
+def _multiply(left: "Array | Number", right: "Array | Number") -> Jet:
     if not isinstance(left, Jet):
         left, right = right, left
     if not isinstance(left, Jet):

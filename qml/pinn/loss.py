@@ -1,6 +1,6 @@
 """The loss of a problem in its parts, at points that stay until others are drawn."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -20,15 +20,27 @@ class LossParts:
         n_condition_points: points on each face.
         seed: of those.
         causal: weights over slices of time, on the equations.
+        only: names of the conditions that count; None is all that are not exact.
     """
 
     def __init__(
-        self, model: Pinn, points: np.ndarray, *, n_condition_points: int, seed: int, causal: Causal | None = None
+        self,
+        model: Pinn,
+        points: np.ndarray,
+        *,
+        n_condition_points: int,
+        seed: int,
+        causal: Causal | None = None,
+        only: Sequence[str] | None = None,
     ) -> None:
         self.model, self.causal = model, causal
         problem = model.problem
         self.names = tuple(dict.fromkeys(name for names in problem.equation_names.values() for name in names))
-        self.conditions = tuple(condition for condition in problem.conditions if not condition.exact)
+        self.conditions = tuple(
+            condition
+            for condition in problem.conditions
+            if not condition.exact and (only is None or condition.name in only)
+        )
         self._condition_points = [
             model.as_points(condition.points(problem.domain, n_condition_points, seed + 1 + index))
             for index, condition in enumerate(self.conditions)

@@ -42,8 +42,8 @@ class Training:
         n_lbfgs: iterations of L-BFGS after Adam, with strong Wolfe conditions.
         n_points: collocation points.
         n_condition_points: points on each face.
-        collocation: "sobol" for scrambled Sobol points, "quadrature" for the Gauss-Legendre nodes of the domain, of which
-            there are `n_points` a coordinate and piece.
+        collocation: "sobol" for scrambled Sobol points, "quadrature" for Gauss-Legendre nodes, of which there are
+            `n_points` a coordinate and piece of the domain.
         annealing: weights of the conditions from statistics of gradients.
         causal: weights over time.
         resampling: points where the residual is large.

@@ -28,7 +28,7 @@ class Problem:
         equations: name to residual, which vanishes in the whole domain.
         conditions: beside the equations, the exactly fulfilled ones too.
         scalars: trainable numbers and where they start: eigenvalues, coefficients.
-        trial: from coordinates and the network's outputs, under the names of the fields, to the fields: one, or a tuple.
+        trial: from coordinates and the network's outputs, named as the fields, to the fields: one, or a tuple.
             Functions of torch on columns, as in `lambda x, u: x * (1 - x) * u`.
         features: from coordinates to a tuple of the trunk's inputs, as in `lambda x, t: (torch.cos(x), t)`. None takes
             the coordinates.

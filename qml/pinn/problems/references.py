@@ -14,8 +14,8 @@ CHUNK = 2048  # points whose cosines are held at once
 def burgers_solution(x: Column, t: Column, viscosity: float) -> Column:
     """u of u_t + u u_x = nu u_xx, u(x, 0) = -sin(pi x), by the transform of Cole and Hopf.
 
-    u = -int sin(pi y) f(y) g(x - y) dy / int f(y) g(x - y) dy with f(y) = exp(-cos(pi y) / (2 pi nu)) and the heat kernel
-    g, substituted y = x - sqrt(4 nu t) z for Gauss-Hermite nodes z.
+    u = -int sin(pi y) f(y) g(x - y) dy / int f(y) g(x - y) dy with f(y) = exp(-cos(pi y) / (2 pi nu)) and the heat
+    kernel g, substituted y = x - sqrt(4 nu t) z for Gauss-Hermite nodes z.
     """
     from scipy.special import roots_hermite
 
@@ -38,8 +38,8 @@ def allen_cahn_solution(x: Column, t: Column) -> Column:
     decay = 1e-4 * (np.pi * np.arange(N_COSINES)) ** 2
 
     def slope(time: float, coefficients: np.ndarray) -> np.ndarray:
-        values = idct(coefficients, type=2)
-        return -decay * coefficients + dct(5 * values - 5 * values**3, type=2)
+        values = np.asarray(idct(coefficients, type=2))
+        return -decay * coefficients + np.asarray(dct(5 * values - 5 * values**3, type=2))
 
     times, places = np.unique(t, return_inverse=True)
     start = dct(grid**2 * np.cos(np.pi * grid), type=2)

@@ -32,7 +32,7 @@ def infinite_well(*, find_energy: bool = False) -> Problem:
     def given(psi: Tensor, psi_xx: Tensor) -> Tensor:
         return (psi_xx + PI**2 * psi) / PI**2
 
-    def free(psi: Tensor, psi_xx: Tensor, E: Tensor) -> Tensor:  # noqa: N803 - the energy's own name
+    def free(psi: Tensor, psi_xx: Tensor, E: Tensor) -> Tensor:
         return (psi_xx + E * psi) / PI**2
 
     return Problem(
@@ -139,7 +139,7 @@ def well_energies() -> list[float]:
 
     for state in range(math.ceil(2 * strength / PI)):
         low, high = state * PI / 2, min((state + 1) * PI / 2, strength)
-        root = brentq(mismatch, low, high, args=(state * PI / 2,), xtol=ROOT_TOLERANCE)
+        root = float(brentq(mismatch, low, high, args=(state * PI / 2,), xtol=ROOT_TOLERANCE))  # pyright: ignore[reportArgumentType]
         found.append((root / WELL_HALF) ** 2)
     return found
 
@@ -154,7 +154,8 @@ def barrier_energy() -> float:
         kappa = math.sqrt(max(0.0, BARRIER_HEIGHT - k * k))
         return k * math.cos(k * well) + kappa * math.tanh(kappa * BARRIER_WIDTH / 2) * math.sin(k * well)
 
-    return brentq(mismatch, PI / (2 * well), math.sqrt(BARRIER_HEIGHT), xtol=ROOT_TOLERANCE) ** 2
+    k = brentq(mismatch, PI / (2 * well), math.sqrt(BARRIER_HEIGHT), xtol=ROOT_TOLERANCE)
+    return float(k) ** 2  # pyright: ignore[reportArgumentType]
 
 
 def _bound(axis: str, low: float, high: float) -> tuple[Condition, ...]:

@@ -1,0 +1,105 @@
+"""`qml bench pinn`: an iteration of Adam on a physics-informed loss, beside DeepXDE with its PyTorch backend."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qml.bench.bench import Bench, Case, Peer, Step
+from qml.bench.peers import deepxde
+from qml.pinn import MLP, Observations, Pinn, Problem, find_problem
+from qml.pinn.loss import LossParts
+
+SEED = 0
+LEARNING_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class PinnWork:
+    """What both libraries are given.
+
+    Args:
+        case: "burgers" or "helmholtz".
+        points: collocation points (batch, 2), float32.
+        edges: points of the conditions (batch, 2), float32.
+        values: what u is there (batch,), float32.
+        hidden_sizes: units of the tanh layers.
+        state: weights and biases by turns, the layers in order.
+    """
+
+    case: str
+    points: np.ndarray
+    edges: np.ndarray
+    values: np.ndarray
+    hidden_sizes: tuple[int, ...]
+    state: tuple[Tensor, ...]
+
+
+SIZES = {"burgers": (2540, 240, (20, 20, 20)), "helmholtz": (1024, 400, (50, 50, 50))}
+"""Points, points of conditions, units: Burgers as in DeepXDE's example, Helmholtz as in arXiv:2001.04536."""
+
+
+def make_work(case: str) -> PinnWork:
+    """Sobol points in the domain and on its faces, values of the reference there, Glorot's weights."""
+    n_points, n_edges, hidden_sizes = SIZES[case]
+    problem = find_problem(case)
+    faces = [face for face in problem.conditions if face.fixed]
+    each = n_edges // len(faces)
+    edges = np.concatenate([face.points(problem.domain, each, SEED + n) for n, face in enumerate(faces)])
+    reference = problem.reference
+    if reference is None:
+        raise ValueError(f"Problem {case!r} must have a reference.")
+    trunk = MLP(2, hidden_sizes, generator=torch.Generator().manual_seed(SEED))
+    return PinnWork(
+        case=case,
+        points=problem.domain.sample(n_points, SEED).astype(np.float32),
+        edges=edges.astype(np.float32),
+        values=reference(edges)[:, 0].astype(np.float32),
+        hidden_sizes=hidden_sizes,
+        state=tuple(part.detach().clone() for part in trunk.parameters()),
+    )
+
+
+def ours(case: str) -> Step:
+    """Jets, conditions on values in one pass, and torch's fused Adam."""
+    work, problem = make_work(case), find_problem(case)
+    seen = Observations("conditions", "u", work.edges.astype(float), work.values.astype(float))
+    trunk = MLP(2, work.hidden_sizes)
+    weights = list(trunk.parameters())
+    for mine, given in zip(weights, work.state, strict=True):
+        mine.data.copy_(given)
+    posed = Problem(
+        name=case,
+        domain=problem.domain,
+        fields=("u",),
+        equations=problem.equations,
+        conditions=(*problem.conditions, seen),
+    )
+    loss = LossParts(Pinn(posed, trunk), work.points, n_condition_points=1, seed=SEED, only=("conditions",))
+    optimizer = torch.optim.Adam(weights, LEARNING_RATE, fused=True)
+
+    def step() -> dict[str, Tensor]:
+        optimizer.zero_grad()
+        total = torch.stack(list(loss.parts().values())).sum()
+        total.backward()
+        gradients = {f"gradient {n}": part.grad.clone() for n, part in enumerate(weights) if part.grad is not None}
+        optimizer.step()
+        return {"loss": total.detach(), **gradients}
+
+    return step
+
+
+def theirs(case: str) -> Step:
+    """DeepXDE's own training step."""
+    return deepxde.training_step(make_work(case), LEARNING_RATE)
+
+
+DEEPXDE = ("deepxde",)
+BENCH = Bench(
+    title="Adam's iteration on a physics-informed loss, MLP with tanh, float32: the equation at collocation points and "
+    "the values on faces; burgers is 20-20-20 at 2540 + 240 points, helmholtz is 50-50-50 at 1024 + 400",
+    ours=ours,
+    peers={"deepxde": Peer(theirs, ("deepxde",), "deepxde")},
+    cases={"burgers": Case(DEEPXDE), "helmholtz": Case(DEEPXDE)},
+)
