@@ -31,6 +31,7 @@ from qml.pinn import (
     relative_l2,
     train,
 )
+from qml.pinn.checkpoint import load_checkpoint
 from qml.pinn.conditions import QUADRATURE
 from qml.pinn.loss import LossParts
 from qml.pinn.problems import finite_well
@@ -244,13 +245,22 @@ def test_resampling_prefers_large_residuals() -> None:
 def test_a_loss_that_is_not_finite_names_itself_and_the_last_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "run.safetensors"
     broken = decay(equations={"decay": lambda u, u_t, u_xx: torch.log(u - u - 1) * u_t * u_xx})
-    with pytest.raises(DivergenceError, match="at step 0 `decay` is nan; no checkpoint was asked for"):
+    with pytest.raises(DivergenceError, match="at step 0 `decay` is nan; there is no checkpoint yet"):
         train(network(broken), Training(n_adam=2, n_points=8), seed=0)
-    huge = Training(n_adam=50, n_points=8, learning_rate=1e160, checkpoint_every=1)
+    calls: list[int] = []
+
+    def later(u: Tensor, u_t: Tensor, u_xx: Tensor) -> Tensor:
+        calls.append(len(calls))
+        return u_t + u - u_xx + (math.nan if len(calls) > 9 else 0.0)
+
+    slow = Training(n_adam=50, n_points=8, checkpoint_every=5)
     with pytest.raises(DivergenceError, match=r"the last good checkpoint is .*run\.safetensors") as caught:
-        train(network(decay()), huge, seed=0, checkpoint=path)
+        train(network(decay(equations={"decay": later})), slow, seed=0, checkpoint=path)
     assert caught.value.checkpoint == path
-    assert path.exists()
+    assert load_checkpoint(path).progress["step"] == 5
+    huge = Training(n_adam=50, n_points=8, learning_rate=1e160, checkpoint_every=1)
+    with pytest.raises(DivergenceError, match=r"`decay` is (inf|nan).*there is no checkpoint yet"):
+        train(network(decay()), huge, seed=0, checkpoint=tmp_path / "huge.safetensors")
 
 
 def test_a_checkpoint_of_other_settings_or_of_nothing_is_refused(tmp_path: Path) -> None:

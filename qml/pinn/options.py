@@ -17,14 +17,14 @@ class DivergenceError(ValueError):
     """A loss that is not finite.
 
     Attributes:
-        checkpoint: the last good one; None where none was asked for.
+        checkpoint: the last good one; None where none was asked for or written yet.
         step: where it happened.
         parts: the loss parts there.
     """
 
     def __init__(self, step: int, parts: Mapping[str, float], checkpoint: Path | None) -> None:
         bad = ", ".join(f"`{name}` is {value}" for name, value in parts.items() if not math.isfinite(value))
-        where = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was asked for"
+        where = f"the last good checkpoint is {checkpoint}" if checkpoint else "there is no checkpoint yet"
         super().__init__(
             f"The loss must be finite, but at step {step} {bad or 'a weight is not'}; {where}. Lower the learning rate."
         )

@@ -130,7 +130,8 @@ class Run:
             if self.step % every == 0 or self.step == n_steps - 1:
                 self._record("Adam", _numbers(parts))
             self.step += 1
-            if self.step % training.checkpoint_every == 0:
+            if self.step % training.checkpoint_every == 0 and self.path is not None:
+                self._require_finite()
                 self.save()
 
     def lbfgs(self) -> None:
@@ -179,6 +180,15 @@ class Run:
             if names == set(optimizer.param_groups[0]):
                 optimizer.load_state_dict(dict(self._restored))
         self._restored = {}
+
+    def _require_finite(self) -> None:
+        """A checkpoint is only good if the loss at its weights is finite."""
+        self.loss.frozen = True
+        with torch.no_grad():
+            numbers = _numbers(self.loss.parts())
+        self.loss.frozen = False
+        if not all(map(math.isfinite, numbers.values())):
+            raise DivergenceError(self.step, numbers, self._good)
 
     def _redraw(self) -> None:
         """Points where the residual is large, when it is time."""

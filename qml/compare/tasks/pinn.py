@@ -232,8 +232,8 @@ def _fourier(problem: Problem, generator: torch.Generator) -> nn.Module:
 PINN = Task(
     name="pinn",
     title="Physics-informed networks",
-    question="How near to the reference does each trunk come when it is trained on the equations alone? Every model gets "
-    "the same points, steps of Adam and iterations of L-BFGS, in float64. The error is the relative L2 norm on a grid.",
+    question="How near to the reference does each trunk come, trained on the equations alone? Every model gets the "
+    "same points, steps of Adam and iterations of L-BFGS, in float64. The error is the relative L2 norm.",
     prepare=prepare,
     split=split,
     models=models,
