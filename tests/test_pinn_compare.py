@@ -1,0 +1,69 @@
+"""`qml compare pinn` and `qml bench pinn` on pieces small enough for a test."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from qml.baselines import count_parameters
+from qml.bench import pinn as bench
+from qml.cli import app
+from qml.compare import Preset, find_task
+from qml.compare.tasks import pinn as task
+from qml.pinn import Pinn, find_problem
+
+
+def test_the_quantum_trunk_has_right_second_derivatives_and_a_twin_of_its_size() -> None:
+    problem = find_problem("burgers")
+    trunk = task._qnn(problem, torch.Generator().manual_seed(0))
+    twin = task._small(problem, torch.Generator())
+    assert abs(count_parameters(twin) / count_parameters(trunk) - 1) < 0.05
+    model = Pinn(problem, trunk)
+    assert model.derivatives == "nested"
+    points = torch.as_tensor(problem.domain.sample(3, 1))
+    step = 1e-4
+    moved = [model(points + shift * torch.tensor([step, 0.0], dtype=torch.float64))[:, 0] for shift in (-1, 0, 1)]
+    expected = (moved[0] - 2 * moved[1] + moved[2]) / step**2
+    found = model.evaluate(points, ["u_xx"])["u_xx"]
+    # The error of the difference is step^2 / 12 times a fourth derivative of order 10, and 1e-16 / step^2 of rounding.
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_a_cell_has_the_error_the_scalars_and_the_curves() -> None:
+    problem = find_problem("infinite-well-energy")
+    model = find_task("pinn").models({"problem": problem.name})["mlp-small"]
+    outcome = model.train(problem, 0, Preset(1, 1, 6), lambda share, text: None)
+    assert np.isfinite(outcome.value)
+    assert outcome.extras["E_error"] == pytest.approx(abs(outcome.extras["E"] / np.pi**2 - 1))  # pyright: ignore[reportOperatorIssue]
+    assert len(outcome.details["values"]) == task.N_LINE
+    assert set(outcome.details["curves"]) == {"log10_of_equations", "log10_of_conditions"}
+
+
+def test_the_command_writes_a_report_for_each_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = {"quick": Preset(1, 1, 4)}
+    monkeypatch.setattr("qml.compare.registry.TASKS", {"pinn": _with_presets(quick)})
+    arguments = ["compare", "pinn", "infinite-well", "heat", "--models", "mlp-small", "--out", str(tmp_path)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert sorted(path.parent.name for path in tmp_path.glob("*/report.html")) == ["heat", "infinite-well"]
+    wrong = CliRunner().invoke(app, ["compare", "pinn", "euler", "--out", str(tmp_path / "x")])
+    assert wrong.exit_code == 2
+    assert "`problem` must be one of infinite-well" in wrong.output
+
+
+def _with_presets(presets: dict[str, Preset]) -> object:
+    from dataclasses import replace
+
+    return replace(find_task("pinn"), presets=presets)
+
+
+@pytest.mark.parametrize("case", bench.BENCH.cases)
+def test_the_bench_computes_the_gradient_of_its_loss(case: str) -> None:
+    work = bench.make_work(case)
+    first = bench.ours(case)()
+    assert len(first) == 1 + len(work.state)
+    again = bench.ours(case)
+    again()
+    assert float(again()["loss"]) < float(first["loss"])
