@@ -27,8 +27,9 @@ def training_step(work: "PinnWork", learning_rate: float) -> Step:
     """
     os.environ.setdefault("DDE_BACKEND", "pytorch")  # this process runs nothing else; DeepXDE reads it at import
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        import deepxde as dde
+        import deepxde
 
+        dde: Any = deepxde  # its modules depend on the backend
         geometry, equation = _posed(dde, work.case)
         seen = dde.icbc.PointSetBC(work.edges, work.values[:, None], component=0)
         data = dde.data.PDE(geometry, equation, [seen], num_domain=0, num_boundary=0, anchors=work.points)

@@ -1,5 +1,8 @@
 """Solutions that have no short closed form, by quadrature or by scipy at tight tolerance."""
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 from jaxtyping import Float
 
@@ -31,28 +34,34 @@ def allen_cahn_solution(x: Column, t: Column) -> Column:
 
     The solution is even, so it is a cosine series; its coefficients move by DOP853, the cube is taken on a grid.
     """
-    from scipy.fft import dct, idct
-    from scipy.integrate import solve_ivp
-
-    grid = (np.arange(N_COSINES) + 0.5) / N_COSINES
-    decay = 1e-4 * (np.pi * np.arange(N_COSINES)) ** 2
-
-    def slope(time: float, coefficients: np.ndarray) -> np.ndarray:
-        values = np.asarray(idct(coefficients, type=2))
-        return -decay * coefficients + np.asarray(dct(5 * values - 5 * values**3, type=2))
-
     times, places = np.unique(t, return_inverse=True)
-    start = dct(grid**2 * np.cos(np.pi * grid), type=2)
-    found = solve_ivp(slope, (0.0, 1.0), start, method="DOP853", t_eval=times, rtol=1e-9, atol=1e-9)
-    scale = np.full(N_COSINES, 1.0 / N_COSINES)  # a type-2 DCT to the coefficients of the series
-    scale[0] /= 2
-    series = (found.y * scale[:, None]).T
+    series = _allen_cahn_series()(times).T
     result = np.empty_like(x)
     for first in range(0, len(x), CHUNK):
         part = slice(first, first + CHUNK)
         waves = np.cos(np.pi * np.outer(x[part], np.arange(N_COSINES)))
         result[part] = (waves * series[places[part]]).sum(1)
     return result
+
+
+@cache
+def _allen_cahn_series() -> Callable[[Column], np.ndarray]:
+    """Times to coefficients of the series, (n_cosines, times)."""
+    from scipy.fft import dct, idct
+    from scipy.integrate import solve_ivp
+
+    grid = (np.arange(N_COSINES) + 0.5) / N_COSINES
+    decay = 1e-4 * (np.pi * np.arange(N_COSINES)) ** 2
+    scale = np.full(N_COSINES, 1.0 / N_COSINES)  # from a type-2 DCT to the coefficients of the series
+    scale[0] /= 2
+
+    def slope(time: float, coefficients: np.ndarray) -> np.ndarray:
+        values = np.asarray(idct(coefficients, type=2))
+        return -decay * coefficients + np.asarray(dct(5 * values - 5 * values**3, type=2))
+
+    start = np.asarray(dct(grid**2 * np.cos(np.pi * grid), type=2))
+    found = solve_ivp(slope, (0.0, 1.0), start, method="DOP853", rtol=1e-9, atol=1e-9, dense_output=True)
+    return lambda times: scale[:, None] * found.sol(times)
 
 
 def lorenz_solution(t: Column, sigma: float, rho: float, beta: float) -> Float[np.ndarray, "batch outputs"]:
