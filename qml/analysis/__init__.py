@@ -14,5 +14,16 @@ from qml.analysis.gradients import GradientScaling as GradientScaling
 from qml.analysis.gradients import GradientVariance as GradientVariance
 from qml.analysis.gradients import gradient_scaling as gradient_scaling
 from qml.analysis.gradients import gradient_variance as gradient_variance
+from qml.analysis.memory import Capacities as Capacities
+from qml.analysis.memory import EchoCheck as EchoCheck
+from qml.analysis.memory import echo_check as echo_check
+from qml.analysis.memory import information_capacity as information_capacity
+from qml.analysis.memory import memory_capacity as memory_capacity
 from qml.analysis.resources import Resources as Resources
 from qml.analysis.resources import resources as resources
+from qml.analysis.timescales import Spectrum as Spectrum
+from qml.analysis.timescales import largest_lyapunov as largest_lyapunov
+from qml.analysis.timescales import plot_spectra as plot_spectra
+from qml.analysis.timescales import plot_time_scales as plot_time_scales
+from qml.analysis.timescales import spectra as spectra
+from qml.analysis.timescales import valid_prediction_time as valid_prediction_time

@@ -158,21 +158,29 @@ class EchoStateNetwork(Reservoir):
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Reservoir`; the state is held as columns, one a series."""
         scaled = self.input_scaling * inputs.to(self.values.dtype)
+        batch, time, _ = inputs.shape
         bias, weight = self.input_weight[:, :1], self.input_weight[:, 1:]
-        drive = weight @ scaled.permute(1, 2, 0) + bias  # (time, units, batch)
-        matrix, activate = self.recurrent(), ACTIVATIONS[self.activation]
-        alone = len(inputs) == 1  # a product with a vector is faster than with a matrix of one column
-        now, steps = (state[0], drive[:, :, 0]) if alone else (state.mT, drive)
-        states = []
-        for step in steps:
-            driven = torch.addmv(step, matrix, now) if alone else torch.addmm(step, matrix, now)
-            driven = activate(driven)
-            now = driven if self.leak_rate == 1.0 else torch.lerp(now, driven, self.leak_rate)
-            states.append(now)
-        features = torch.stack(states)
-        features = features[None] if alone else features.permute(2, 0, 1)
-        end = now[None] if alone else now.mT
+        drive = torch.baddbmm(bias[None], weight.expand(time, -1, -1), scaled.permute(1, 2, 0))  # (time, units, batch)
+        if batch == 1:  # a product with a vector is faster than with a matrix of one column
+            states, end = self._run(drive[:, :, 0], state[0], torch.addmv)
+            features, end = states[None], end[None]
+        else:
+            states, end = self._run(drive, state.mT, torch.addmm)
+            features, end = states.permute(2, 0, 1), end.mT
         return (torch.cat([scaled, features], -1) if self.include_inputs else features), end
+
+    def _run(self, drive: Tensor, now: Tensor, product: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
+        """All states, (time, units) or (time, units, batch), and the last; they overwrite the drive where they may."""
+        matrix, activate = self.recurrent(), ACTIVATIONS[self.activation]
+        in_place = not (torch.is_grad_enabled() and (drive.requires_grad or now.requires_grad))
+        states = []
+        for step in drive:
+            driven = activate(product(step, matrix, now, out=step) if in_place else product(step, matrix, now))
+            if self.leak_rate != 1.0:
+                driven = torch.lerp(now, driven, self.leak_rate, **({"out": driven} if in_place else {}))
+            states.append(driven)
+            now = driven
+        return (drive if in_place else torch.stack(states)), now.clone() if in_place else now
 
     def recurrent(self) -> Tensor:
         """W as a sparse tensor, shape (units, units)."""

@@ -9,6 +9,7 @@ BENCHES = {
     "simulator": "qml.bench.simulator",
     "qnn": "qml.bench.qnn",
     "backends": "qml.bench.backends",
+    "reservoir": "qml.bench.reservoir",
     "qrnn": "qml.bench.qrnn",
     "qkan": "qml.bench.qkan",
     "pinn": "qml.bench.pinn",

@@ -3,6 +3,7 @@
 from qml.compare.task import Task
 from qml.compare.tasks.backends import BACKENDS
 from qml.compare.tasks.boolean import MAJORITY, PARITY
+from qml.compare.tasks.corrosion import CORROSION
 from qml.compare.tasks.digits import DIGITS
 from qml.compare.tasks.functions import FUNCTIONS
 from qml.compare.tasks.onion import ONION_REFERENCE
@@ -24,6 +25,7 @@ TASKS: dict[str, Task] = {
         FUNCTIONS,
         BACKENDS,
         PINN,
+        CORROSION,
     )
 }
 

@@ -1,38 +1,56 @@
 """Data sets and their preparation: nothing is downloaded at run time."""
 
 from qml.data.boolean import all_strings, random_subset, subset_majority, subset_parity
+from qml.data.chaos import henon, henon_step, lorenz, lorenz_step, mackey_glass, narma10, sunspots
+from qml.data.corrosion import STATIONS, Corrosion, aluminium_rate, corrosion
 from qml.data.dataset import Dataset, Split, split_dataset
 from qml.data.digits import binarise, bit_planes, downsample, load_digits, load_images, pixel_words, unambiguous
+from qml.data.sensors import Scaler, Sensor, fill_gaps, read_sensor_csv
 from qml.data.sequences import Draw, WordBatch, dna, elman_letters, elman_xor, label_last, sentences
 from qml.data.states import hidden_axes, random_states, single_spins, spin_projection
 from qml.data.waves import Waves, damped_waves
 
 __all__ = [
+    "STATIONS",
+    "Corrosion",
     "Dataset",
     "Draw",
+    "Scaler",
+    "Sensor",
     "Split",
     "Waves",
     "WordBatch",
     "all_strings",
+    "aluminium_rate",
     "binarise",
     "bit_planes",
+    "corrosion",
     "damped_waves",
     "dna",
     "downsample",
     "elman_letters",
     "elman_xor",
+    "fill_gaps",
+    "henon",
+    "henon_step",
     "hidden_axes",
     "label_last",
     "load_digits",
     "load_images",
+    "lorenz",
+    "lorenz_step",
+    "mackey_glass",
+    "narma10",
     "pixel_words",
     "random_states",
     "random_subset",
+    "read_sensor_csv",
     "sentences",
     "single_spins",
     "spin_projection",
     "split_dataset",
     "subset_majority",
     "subset_parity",
+    "sunspots",
     "unambiguous",
 ]

@@ -10,6 +10,13 @@ from torch import Tensor
 N_STEPS, N_TRAIN, N_TEST = 26, 10, 4
 AMPLITUDE, DAMPING, NOISE = 30.0, 0.05, 0.3
 
+# The published settings of the task.
+CONTEXT, HORIZON = 6, 20  # points given of each test series, and points to forecast
+RIDGE = 3e-4
+WARM_UP = 2  # how often the first value is fed before the series begins
+N_QUBITS, FEEDBACK_SCALE = 6, -0.33
+INPUT_SCALES = (0.11, 0.11 * 1.25, 0.11 * 1.125)
+
 
 @dataclass(frozen=True)
 class Waves:

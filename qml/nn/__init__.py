@@ -32,4 +32,5 @@ from qml.nn.reservoir import OnionReservoir as OnionReservoir
 from qml.nn.reservoir import QuantumReservoir as QuantumReservoir
 from qml.nn.rings import FeedbackRing as FeedbackRing
 from qml.nn.rings import PersistentRing as PersistentRing
+from qml.nn.series import sampled_features as sampled_features
 from qml.reservoir import HybridReservoir as HybridReservoir

@@ -127,14 +127,18 @@ class PersistentReservoir(Reservoir):
         """Outcome probabilities (time, batch, rings, outcomes) and the memory's density matrix at the end."""
         maps = self.step_maps(amplitudes)
         time, rows, memory, _ = maps.shape
+        # a batched product of one matrix wakes all threads, a plain one only where that pays
+        alone = rows == 1
+        product, steps, now = (torch.mm, maps[:, 0], rho[0]) if alone else (torch.bmm, maps, rho)
+        shape = steps.shape[1:]
         evolved = []
-        for step in maps:
-            half = torch.bmm(step.view(rows, memory * self.outcomes, memory), rho)
-            rho = torch.bmm(half.view(rows, memory, -1), step.mT)
+        for step in steps:
+            half = product(step.view(*shape[:-2], memory * self.outcomes, memory), now)
+            now = product(half.view(shape), step.mT)
             evolved.append(half)
         halves = torch.stack(evolved).view(maps.shape)
         joint = (halves * maps).view(time, rows, memory, self.outcomes, memory).sum((2, 4))
-        return joint.reshape(*amplitudes.shape[:3], self.outcomes), rho
+        return joint.reshape(*amplitudes.shape[:3], self.outcomes), now[None] if alone else now
 
     def _run_noisy(self, amplitudes: Tensor, rho: Tensor) -> tuple[Tensor, Tensor]:
         """As `_run`, with the channel on every qubit after every layer."""

@@ -120,6 +120,16 @@ class OnionReservoir(Reservoir):
         features = torch.cat([features for features, _ in found], -1)[..., self._order]
         return features, torch.cat([after for _, after in found], 1)
 
+    @property
+    def shots(self) -> int | None:
+        """Measurements of every qubit at each step."""
+        return self._options["shots"]
+
+    def single_rings(self) -> list[tuple[Ring, "QuantumReservoir"]]:
+        """Every ring with a reservoir of it alone, exact and with the same noise, on the built-in simulator."""
+        noise = self._options["noise"]
+        return [(ring, QuantumReservoir(ring, self.n_inputs, noise=noise, dtype=self.dtype)) for ring in self.rings]
+
     def to_backend(self, backend: Backend | str) -> "OnionReservoir":
         """Run feedback rings on another backend from now on.
 

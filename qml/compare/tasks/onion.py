@@ -15,14 +15,10 @@ from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Re
 from qml.compare.tasks.forecast_figures import forecasts_figure
 from qml.compare.training import one_thread
 from qml.data import Waves, damped_waves
+from qml.data.waves import CONTEXT, FEEDBACK_SCALE, HORIZON, INPUT_SCALES, N_QUBITS, RIDGE, WARM_UP
 from qml.nn import FeedbackRing, HybridReservoir, OnionReservoir
 from qml.reservoir import Forecaster, Reservoir
 
-CONTEXT, HORIZON = 6, 20  # points given of each test series, and points to forecast
-RIDGE = 3e-4
-WARM_UP = 2  # how often the first value is fed before the series begins
-N_QUBITS, FEEDBACK_SCALE = 6, -0.33
-INPUT_SCALES = (0.11, 0.11 * 1.25, 0.11 * 1.125)
 UNITS, MATRIX_SEED, INPUT_DIVISOR = 850, 2, 100.0
 
 

@@ -1,0 +1,194 @@
+"""Eigenvalues of reservoirs and the time scales they mean; Lyapunov exponents and valid prediction time."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qml.analysis._sampling import axes_of
+from qml.nn.reservoir import OnionReservoir
+from qml.reservoir import HybridReservoir, Reservoir
+from qml.reservoir._checks import require_int
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CONSERVED = 1e-9  # an eigenvalue this near to 1 is the trace's, which every channel keeps: it is no memory
+NILPOTENT = 1e-12  # moduli below are 0 within rounding
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Eigenvalues of the map of the state over one step, at constant input, where it has settled.
+
+    Args:
+        name: of the reservoir or ring.
+        eigenvalues: complex, largest modulus first.
+    """
+
+    name: str
+    eigenvalues: np.ndarray
+
+    @property
+    def time_scales(self) -> np.ndarray:
+        """-1 / ln |lambda| in steps, longest first, without the eigenvalue 1 that every quantum channel has."""
+        moduli = np.abs(self.eigenvalues)
+        moduli = moduli[np.abs(self.eigenvalues - 1.0) > CONSERVED]
+        moduli = moduli[moduli > NILPOTENT]
+        with np.errstate(divide="ignore"):
+            return -1.0 / np.log(moduli)
+
+
+def spectra(reservoir: Reservoir, *, value: float = 0.0, settle: int = 500) -> list[Spectrum]:
+    """The spectrum of every ring of an onion, or of the reservoir as a whole.
+
+    The Jacobian of the map of the state, by autograd. For a persistent quantum ring that map is linear, and its
+    Jacobian is the memory's channel; a feedback ring and an echo state network are linearised where they settle.
+
+    Args:
+        reservoir: an `OnionReservoir` gives a spectrum a ring, a `HybridReservoir` those of its parts (side by side).
+        value: the constant input.
+        settle: steps before, from the reset state.
+
+    Raises:
+        ValueError: a hybrid in a row, whose parts have no maps of their own; shots, which have no derivative.
+
+    Example:
+        >>> from qml.nn import PersistentRing, QuantumReservoir
+        >>> spectra(QuantumReservoir(PersistentRing(3, 2)))[0].eigenvalues.shape
+        (4,)
+    """
+    require_int(settle, "settle", 0)
+    if isinstance(reservoir, HybridReservoir):
+        if reservoir.feed:
+            raise ValueError(
+                "Spectra must be of reservoirs side by side, but these are in a row. Take one of its parts."
+            )
+        return [found for part in reservoir.parts for found in spectra(part, value=value, settle=settle)]
+    if isinstance(reservoir, OnionReservoir):
+        if reservoir.shots is not None:
+            raise ValueError("Spectra must be of a reservoir without shots, which have no derivative. Use shots=None.")
+        return [_spectrum(single, value, settle, repr(ring)) for ring, single in reservoir.single_rings()]
+    return [_spectrum(reservoir, value, settle, type(reservoir).__name__)]
+
+
+def _spectrum(reservoir: Reservoir, value: float, settle: int, name: str) -> Spectrum:
+    constant = torch.full((1, max(settle, 1), reservoir.n_inputs), value, dtype=torch.float64)
+    with torch.no_grad():
+        state = reservoir(constant)[1] if settle else reservoir.initial_state(1, constant)
+
+    def step(flat: Tensor) -> Tensor:
+        return reservoir.advance(constant[:, :1], flat[None])[1][0]
+
+    jacobian = torch.autograd.functional.jacobian(step, state[0])
+    eigenvalues = np.linalg.eigvals(torch.as_tensor(jacobian).double().numpy())
+    return Spectrum(name, eigenvalues[np.argsort(-np.abs(eigenvalues))])
+
+
+def plot_spectra(found: list[Spectrum], ax: "Axes | None" = None) -> "Figure":
+    """Eigenvalues in the complex plane, with the unit circle."""
+    axes = axes_of(ax)
+    angles = np.linspace(0.0, 2.0 * math.pi, 200)
+    axes.plot(np.cos(angles), np.sin(angles), color="grey", lw=0.8)
+    for number, spectrum in enumerate(found):
+        values = spectrum.eigenvalues
+        axes.scatter(np.real(values), np.imag(values), s=12, label=f"{number}")
+    axes.set(xlabel="real part", ylabel="imaginary part", aspect="equal", title="Eigenvalues of each ring's map")
+    axes.legend(title="ring")
+    return axes.figure  # pyright: ignore[reportReturnType]
+
+
+def plot_time_scales(found: list[Spectrum], ax: "Axes | None" = None) -> "Figure":
+    """Time scales of every ring, on a logarithmic axis."""
+    axes = axes_of(ax)
+    for number, spectrum in enumerate(found):
+        scales = spectrum.time_scales
+        scales = scales[np.isfinite(scales) & (scales > 0)]
+        axes.scatter(scales, np.full(len(scales), number), s=14)
+    axes.set(xscale="log", xlabel="time scale (steps)", ylabel="ring", yticks=range(len(found)))
+    return axes.figure  # pyright: ignore[reportReturnType]
+
+
+def largest_lyapunov(
+    step: Callable[[Tensor], Tensor],
+    start: Float[Tensor, " state"],
+    *,
+    n_steps: int = 5000,
+    washout: int = 500,
+    distance: float = 1e-8,
+    time_step: float = 1.0,
+) -> float:
+    """Largest Lyapunov exponent of a map: the mean growth rate of a small distance, renewed after every step.
+
+    Args:
+        step: state to next state, float64.
+        start: a state.
+        n_steps: steps over which the growth is averaged.
+        washout: steps before.
+        distance: of the neighbour, at the start of every step.
+        time_step: time between steps; the exponent is in its inverse.
+
+    Raises:
+        ValueError: the map leaves finite numbers.
+
+    Reference:
+        Benettin, Galgani, Giorgilli and Strelcyn, doi:10.1007/BF02128236.
+    """
+    require_int(n_steps, "n_steps", 1)
+    state = start.double()
+    neighbour = state + distance / math.sqrt(len(state))
+    growth = 0.0
+    for number in range(washout + n_steps):
+        state, neighbour = step(state), step(neighbour)
+        gap = neighbour - state
+        size = float(torch.linalg.vector_norm(gap))
+        if not math.isfinite(size):
+            raise ValueError(f"Argument `step` must keep states finite, but leaves them after {number} steps.")
+        size = max(size, 1e-300)  # a map may merge both within rounding
+        if number >= washout:
+            growth += math.log(size / distance)
+        neighbour = state + gap * (distance / size) if size > 1e-300 else state + distance / math.sqrt(len(state))
+    return growth / (n_steps * time_step)
+
+
+def valid_prediction_time(
+    truth: Tensor,
+    forecast: Tensor,
+    *,
+    threshold: float = 0.4,
+    time_step: float = 1.0,
+    lyapunov: float | None = None,
+) -> float:
+    """How long a forecast is good: until its error, over the standard deviation of the truth, exceeds the threshold.
+
+    Args:
+        truth: what came, (time, outputs).
+        forecast: of the same shape.
+        threshold: of |y - yhat| / sqrt(mean |y - mean y|^2), 0.4 by custom.
+        time_step: time between steps.
+        lyapunov: largest exponent; if given, the result is in Lyapunov times.
+
+    Raises:
+        ValueError: different shapes, a constant truth.
+
+    Reference:
+        Vlachas et al., doi:10.1016/j.neunet.2020.02.016, equation 26.
+    """
+    if truth.shape != forecast.shape or truth.ndim != 2:
+        raise ValueError(
+            "Arguments `truth` and `forecast` must have one shape (time, outputs), but have "
+            f"{tuple(truth.shape)} and {tuple(forecast.shape)}."
+        )
+    spread = (truth - truth.mean(0)).square().sum(1).mean().sqrt()
+    if not float(spread) > 0.0:
+        raise ValueError("Argument `truth` must vary, but is constant: its error has no scale.")
+    error = torch.linalg.vector_norm(truth - forecast, dim=1) / spread
+    beyond = torch.nonzero(error > threshold).flatten()
+    steps = int(beyond[0]) if len(beyond) else len(truth)
+    return steps * time_step * (1.0 if lyapunov is None else lyapunov)

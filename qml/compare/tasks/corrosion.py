@@ -1,0 +1,345 @@
+"""Corrosion of aluminium a day and a week ahead, from real weather and a noisy sensor of a modelled loss."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qml.baselines import EchoStateNetwork, OnionESN
+from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
+from qml.compare.tasks.corrosion_figures import horizons_figure, loss_figure
+from qml.compare.tasks.forecast_figures import forecasts_figure
+from qml.compare.training import one_thread
+from qml.data import STATIONS, Corrosion, Scaler, corrosion
+from qml.nn import FeedbackRing, HybridReservoir, OnionReservoir, QuantumReservoir
+from qml.reservoir import Reservoir, RidgeReadout
+
+STEP_HOURS = 6
+HORIZONS = {"short": 4, "long": 28}  # steps: a day and a week
+NOISE = 0.0005  # micrometres; a step's loss is about that
+N_QUARTERS = 4  # each is cut by itself, so that every part has every season
+TRAIN, VALIDATION = 0.6, 0.2
+WASHOUT = 40
+N_RINGS, RING_QUBITS = 3, 3  # the single ring has as many qubits as all rings together
+RING_SPREAD = (1.0, 1.25, 1.125)  # of the input scales of the rings, as in arXiv:2505.22837
+UNITS = 300
+HIDDEN, WINDOW = 16, 120  # of the LSTM, and of the pieces it learns from
+
+Settings = tuple[dict[str, float], ...]
+RING_SETTINGS: Settings = tuple(
+    {"input_scale": input_scale, "feedback_scale": feedback_scale}
+    for input_scale, feedback_scale in ((0.5, -0.33), (0.5, -0.66), (0.25, -0.66), (1.0, -0.33))
+)
+ESN_SETTINGS: Settings = tuple(
+    {"spectral_radius": radius, "leak_rate": leak, "input_scaling": scale}
+    for radius, leak, scale in ((0.9, 0.5, 0.1), (0.99, 0.2, 0.1), (0.9, 0.5, 0.5), (0.5, 1.0, 0.1))
+)
+ONION_SETTINGS: Settings = tuple(
+    {"outer": outer, "leak_rate": leak, "input_scaling": scale}
+    for outer, leak, scale in ((0.95, 1.0, 0.1), (0.99, 1.0, 0.1), (0.95, 1.0, 0.5), (0.99, 0.5, 0.1))
+)
+BOTH_SETTINGS: Settings = tuple(a | b for a, b in zip(RING_SETTINGS, ESN_SETTINGS, strict=True))
+LAG_SETTINGS: Settings = tuple({"lags": lags} for lags in (28.0, 8.0, 56.0, 4.0))
+LSTM_SETTINGS: Settings = tuple({"learning_rate": rate} for rate in (0.01, 0.003, 0.03, 0.001))
+
+
+@dataclass(frozen=True)
+class Series:
+    """Both stations' years as models see them.
+
+    Attributes:
+        inputs: temperature, humidity and the reading's last change, scaled on the training part, (2, time, 3).
+        seen: what models learn from: the readings' change over each horizon from t on, (2, time, 2); NaN at the end.
+        truth: the same of the loss itself, for the test.
+        past: the readings' change over each horizon up to t.
+        scale: standard deviation of `seen` on the training part, (2,).
+        parts: the steps of each part.
+    """
+
+    inputs: Tensor
+    seen: Tensor
+    truth: Tensor
+    past: Tensor
+    scale: Tensor
+    parts: dict[str, Tensor]
+
+    def rows(self, part: str) -> Tensor:
+        """The steps of "train", "validation" or "test"."""
+        return self.parts[part]
+
+
+Predict = Callable[[Series, dict[str, float], int, Preset], tuple[Float[Tensor, "stations time horizons"], int]]
+"""(series, setting, seed, preset) to predictions at every step and the number of trained numbers."""
+
+
+def prepare(options: Options) -> list[Corrosion]:
+    """Both stations without noise: every seed adds its own."""
+    return [corrosion(station, step_hours=STEP_HOURS, noise=0.0) for station in STATIONS]
+
+
+def split(years: list[Corrosion], seed: int) -> Series:
+    """Of every quarter 60 % to train, then 20 % to choose on, then 20 % to test on; the seed draws the noise."""
+    generator = torch.Generator().manual_seed(seed)
+    loss = torch.stack([year.loss for year in years])
+    reading = loss + NOISE * torch.randn(loss.shape, generator=generator, dtype=loss.dtype)
+    weather = torch.stack([year.weather for year in years])
+    parts = _parts(loss.shape[1])
+    train = parts["train"]
+    change = torch.diff(reading, dim=1, prepend=reading[:, :1])
+    raw = torch.cat([weather, change[:, :, None]], -1)
+    seen, truth = _ahead(reading), _ahead(loss)
+    past = torch.stack([torch.nn.functional.pad(reading, (h, 0), value=0.0)[:, :-h] for h in HORIZONS.values()], -1)
+    scale = seen[:, train].std((0, 1))
+    inputs = Scaler.fit(raw[:, train])(raw)
+    return Series(inputs, seen, truth, reading[:, :, None] - past, scale, parts)
+
+
+def models(options: Options) -> dict[str, Model]:
+    """Quantum and classical reservoirs, an LSTM, and what needs no training; every tuned model tries four settings."""
+    one, rings = N_RINGS * RING_QUBITS, f"{N_RINGS} rings of {RING_QUBITS} qubits"
+    return {
+        "onion-qrc": _tuned(
+            "Onion QRC", "quantum", f"{rings} with fed-back measurements, ridge.", _reservoir(_onion), RING_SETTINGS
+        ),
+        "qrc": _tuned("Single QRC", "quantum", f"One ring of {one} qubits, ridge.", _reservoir(_ring), RING_SETTINGS),
+        "onion-qrc-esn": _tuned(
+            "Onion QRC + ESN",
+            "quantum",
+            f"{rings} beside an ESN of {UNITS} units, ridge.",
+            _reservoir(_both),
+            BOTH_SETTINGS,
+        ),
+        "esn": _tuned("ESN", "classical", f"{UNITS} units, ridge.", _reservoir(_esn), ESN_SETTINGS),
+        "onion-esn": _tuned(
+            "Onion ESN",
+            "classical",
+            f"3 groups of {UNITS // 3} units, ridge.",
+            _reservoir(_onion_esn),
+            ONION_SETTINGS,
+        ),
+        "lags": _tuned("Ridge on lags", "classical", "The last inputs themselves, ridge.", _lags, LAG_SETTINGS),
+        "lstm": _tuned("LSTM", "classical", f"{HIDDEN} units, Adam.", _lstm, LSTM_SETTINGS),
+        "persistence": Model("Persistence", "classical", "The last period's change again.", _persistence),
+        "mean": Model("Mean", "classical", "The mean change of the training part.", _mean),
+    }
+
+
+def nrmse(series: Series, predicted: Tensor, part: str) -> dict[str, float]:
+    """Root mean squared error over the truth's standard deviation, for each horizon, both stations together.
+
+    Validation is judged on the readings, as a user has nothing else; the test on the loss itself.
+    """
+    rows = series.rows(part)
+    target = (series.truth if part == "test" else series.seen)[:, rows]
+    error = (predicted[:, rows] - target).square().mean((0, 1)) / target.var((0, 1), correction=0)
+    return dict(zip(HORIZONS, error.sqrt().tolist(), strict=True))
+
+
+def sections(years: list[Corrosion], records: list[Record], options: Options) -> list[Section]:
+    """What is modelled, the horizons apart, and the test part."""
+    modelled = (
+        "The weather is real: two typical years of hourly temperature and humidity (TMY3). The metal loss is MODELLED, "
+        "not measured: the dose-response function of ISO 9223 for aluminium, hour by hour, with constant deposition of "
+        "sulphur dioxide and chloride, cumulated, plus a sensor's normal noise. So this compares forecasting methods, "
+        "and says nothing about corrosion of real metal."
+    )
+    shown = [Section("The target is modelled", modelled, loss_figure(years, list(STATIONS)))]
+    if not records:
+        return shown
+    series = split(years, records[0].seed)
+    rows = series.rows("test")
+    text = (
+        "The loss of the coming week at every step of the test parts of the first seed, and what was predicted for it."
+    )
+    truth = series.truth[:, rows, list(HORIZONS).index("long")]
+    apart = "A day and a week ahead, apart: mean over seeds and its 95 % interval."
+    return [
+        Section("Short and long horizon", apart, horizons_figure(records, tuple(HORIZONS))),
+        Section("Forecasts of a week", text, forecasts_figure(truth, records, 0, label="step of 6 hours")),
+        *shown,
+    ]
+
+
+def _tuned(title: str, kind: str, recipe: str, predict: Predict, settings: Settings) -> Model:
+    return Model(title, kind, recipe, partial(_train, predict, settings), settings)
+
+
+def _train(predict: Predict, settings: Settings, series: Series, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """Try settings, choose on the validation part, look at the test part once."""
+    tried = []
+    chosen = settings[: preset.n_settings]
+    with one_thread():
+        for number, setting in enumerate(chosen):
+            on_step(number / len(chosen), f"setting {number + 1}/{len(chosen)}")
+            started = time.perf_counter()
+            predicted, n_parameters = predict(series, setting, seed, preset)
+            seconds = time.perf_counter() - started
+            merit = sum(nrmse(series, predicted, "validation").values()) / len(HORIZONS)
+            tried.append((merit, number, predicted, n_parameters, seconds))
+    merit, number, predicted, n_parameters, seconds = min(tried, key=lambda entry: entry[:2])
+    setting = ", ".join(f"{name} {value:g}" for name, value in chosen[number].items())
+    extras: dict[str, float | int | str] = {"validation_nrmse": merit, "setting": setting, "n_settings": len(chosen)}
+    return _outcome(series, predicted, n_parameters, seconds, extras)
+
+
+def _outcome(
+    series: Series, predicted: Tensor, n_parameters: int, seconds: float, extras: dict[str, float | int | str]
+) -> Outcome:
+    errors = nrmse(series, predicted, "test")
+    rows = series.rows("test")
+    forecast = predicted[:, rows, list(HORIZONS).index("long")]
+    return Outcome(
+        sum(errors.values()) / len(errors),
+        n_parameters,
+        seconds,
+        extras | {f"nrmse_{name}": value for name, value in errors.items()},
+        {"forecast": forecast.tolist()},
+    )
+
+
+def _ridge(series: Series, features: Tensor) -> tuple[Tensor, int]:
+    """Fit to the training rows; both horizons have their own weights and one penalty."""
+    rows = series.rows("train")
+    targets = (series.seen / series.scale)[:, rows].flatten(0, 1)
+    readout = RidgeReadout(features.shape[-1], len(HORIZONS))
+    readout.fit(lambda: iter([(features[:, rows].flatten(0, 1), targets)]))
+    return readout(features) * series.scale, readout.weight.numel() + readout.bias.numel()
+
+
+def _reservoir(build: Callable[[dict[str, float], int], Reservoir]) -> Predict:
+    def predict(series: Series, setting: dict[str, float], seed: int, preset: Preset) -> tuple[Tensor, int]:
+        with torch.no_grad():
+            features, _ = build(setting, seed)(series.inputs)
+        return _ridge(series, features)
+
+    return predict
+
+
+def _feedback(n_qubits: int, setting: dict[str, float], spread: float = 1.0) -> FeedbackRing:
+    return FeedbackRing(n_qubits, spread * setting["input_scale"], setting["feedback_scale"])
+
+
+def _ring(setting: dict[str, float], seed: int) -> Reservoir:
+    return QuantumReservoir(_feedback(N_RINGS * RING_QUBITS, setting), 3)
+
+
+def _onion(setting: dict[str, float], seed: int) -> Reservoir:
+    return OnionReservoir([_feedback(RING_QUBITS, setting, spread) for spread in RING_SPREAD], 3)
+
+
+def _esn(setting: dict[str, float], seed: int) -> Reservoir:
+    names = ("spectral_radius", "leak_rate", "input_scaling")
+    options: dict[str, Any] = {name: setting[name] for name in names}
+    return EchoStateNetwork(3, UNITS, bias_scaling=0.2, seed=seed, **options)
+
+
+def _both(setting: dict[str, float], seed: int) -> Reservoir:
+    return HybridReservoir(_onion(setting, seed), _esn(setting, seed))
+
+
+def _onion_esn(setting: dict[str, float], seed: int) -> Reservoir:
+    outer = setting["outer"]
+    return OnionESN(
+        3,
+        (UNITS // 3,) * 3,
+        (0.0, 0.5, 0.8, outer),
+        leak_rate=setting["leak_rate"],
+        input_scaling=setting["input_scaling"],
+        bias_scaling=0.2,
+        seed=seed,
+    )
+
+
+def _lags(series: Series, setting: dict[str, float], seed: int, preset: Preset) -> tuple[Tensor, int]:
+    lags = int(setting["lags"])
+    padded = torch.nn.functional.pad(series.inputs, (0, 0, lags - 1, 0))
+    return _ridge(series, padded.unfold(1, lags, 1).flatten(2))
+
+
+class _Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(3, HIDDEN, batch_first=True)
+        self.readout = nn.Linear(HIDDEN, len(HORIZONS))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.readout(self.lstm(inputs)[0])
+
+
+def _lstm(series: Series, setting: dict[str, float], seed: int, preset: Preset) -> tuple[Tensor, int]:
+    """Trained on pieces that overlap by half; their first steps only warm the state up."""
+    generator = torch.Generator().manual_seed(seed)
+    model = _Recurrent()
+    for parameter in model.parameters():
+        bound = 1.0 / math.sqrt(HIDDEN)
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    optimizer = torch.optim.Adam(model.parameters(), setting["learning_rate"])
+    inputs, targets = series.inputs.float(), (series.seen / series.scale).float()
+    known = set(series.rows("train").tolist())
+    starts = [int(row) for row in series.rows("train") if set(range(int(row), int(row) + WINDOW)) <= known][
+        :: WINDOW // 2
+    ]
+    pieces = [torch.cat([values[:, start : start + WINDOW] for start in starts]) for values in (inputs, targets)]
+    for _ in range(preset.n_epochs):
+        for batch in torch.randperm(len(pieces[0]), generator=generator).split(8):
+            error = model(pieces[0][batch])[:, WASHOUT:] - pieces[1][batch][:, WASHOUT:]
+            optimizer.zero_grad()
+            error.square().mean().backward()
+            optimizer.step()
+    with torch.no_grad():
+        predicted = model(inputs).double() * series.scale
+    return predicted, sum(parameter.numel() for parameter in model.parameters())
+
+
+def _persistence(series: Series, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    return _outcome(series, series.past, 0, 0.0, {})
+
+
+def _mean(series: Series, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    mean = series.seen[:, series.rows("train")].mean((0, 1))
+    return _outcome(series, mean.expand_as(series.seen), len(HORIZONS), 0.0, {})
+
+
+def _parts(n_steps: int) -> dict[str, Tensor]:
+    """Steps of each part whose longest forecast ends inside of it; the first of all are washed out."""
+    size = n_steps // N_QUARTERS
+    first, second = round(TRAIN * size), round((TRAIN + VALIDATION) * size)
+    bounds = {"train": (0, first), "validation": (first, second), "test": (second, size)}
+    longest, parts = max(HORIZONS.values()), {}
+    for name, (start, end) in bounds.items():
+        steps = torch.arange(start, end - longest)
+        whole = (size * torch.arange(N_QUARTERS)[:, None] + steps).flatten()
+        parts[name] = whole[whole >= WASHOUT]
+    return parts
+
+
+def _ahead(values: Float[Tensor, "stations time"]) -> Float[Tensor, "stations time horizons"]:
+    """The change over each horizon from every step on, NaN where the year ends before."""
+    columns = []
+    for horizon in HORIZONS.values():
+        change = torch.full_like(values, math.nan)
+        change[:, :-horizon] = values[:, horizon:] - values[:, :-horizon]
+        columns.append(change)
+    return torch.stack(columns, -1)
+
+
+CORROSION = Task(
+    name="corrosion",
+    title="Corrosion a day and a week ahead",
+    question="From real weather at two stations and a noisy sensor, how much metal is lost in the next day, and in the "
+    "next week? The loss is modelled by ISO 9223, not measured. Models learn from the readings and are judged by the "
+    "root mean squared error on the loss itself over its standard deviation, the mean of both horizons: 1 is no better "
+    "than knowing the test part's mean.",
+    prepare=prepare,
+    split=split,
+    models=models,
+    presets={"full": Preset(10, 4, 60), "demo": Preset(3, 2, 20)},
+    sections=sections,
+    metric=Metric("nrmse", "NRMSE", larger_is_better=False, percent=False),
+)
