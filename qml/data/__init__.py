@@ -7,6 +7,7 @@ from qml.data.dataset import Dataset, Split, split_dataset
 from qml.data.digits import binarise, bit_planes, downsample, load_digits, load_images, pixel_words, unambiguous
 from qml.data.sensors import Scaler, Sensor, fill_gaps, read_sensor_csv
 from qml.data.sequences import Draw, WordBatch, dna, elman_letters, elman_xor, label_last, sentences
+from qml.data.series import SeriesSplit, bessel_series, damped_pendulum, split_series
 from qml.data.states import hidden_axes, random_states, single_spins, spin_projection
 from qml.data.waves import Waves, damped_waves
 
@@ -17,6 +18,7 @@ __all__ = [
     "Draw",
     "Scaler",
     "Sensor",
+    "SeriesSplit",
     "Split",
     "Waves",
     "WordBatch",
@@ -25,6 +27,8 @@ __all__ = [
     "binarise",
     "bit_planes",
     "corrosion",
+    "bessel_series",
+    "damped_pendulum",
     "damped_waves",
     "dna",
     "downsample",
@@ -49,6 +53,7 @@ __all__ = [
     "single_spins",
     "spin_projection",
     "split_dataset",
+    "split_series",
     "subset_majority",
     "subset_parity",
     "sunspots",

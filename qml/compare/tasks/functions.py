@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ def sections(data: None, records: list[Record], options: Options) -> list[Sectio
         axes = figure.subplots()
         side = torch.linspace(-1, 1, 81, dtype=torch.float64)
         grid = torch.cartesian_prod(side, side)
-        shades = axes.pcolormesh(side, side, target(grid).reshape(81, 81).T, rasterized=True)
+        shades = axes.pcolormesh(side.numpy(), side.numpy(), target(grid).reshape(81, 81).T.numpy(), rasterized=True)
         figure.colorbar(shades)
         axes.set_xlabel("x")
         axes.set_ylabel("y")
@@ -133,12 +134,15 @@ def _extended(split: FunctionSplit, generator: torch.Generator, steps: int, on_s
 
 
 def _mlp(split: FunctionSplit, generator: torch.Generator, steps: int, on_step: OnStep) -> nn.Module:
-    layers = [nn.Linear(2, MLP_HIDDEN, device="meta"), nn.Tanh(), nn.Linear(MLP_HIDDEN, 1, device="meta")]
-    model = nn.Sequential(*layers).to_empty(device="cpu").double()
-    for layer in (model[0], model[2]):
+    maps = [
+        nn.Linear(size, next_size, device="meta", dtype=torch.float64).to_empty(device="cpu")
+        for size, next_size in pairwise((2, MLP_HIDDEN, 1))
+    ]
+    for layer in maps:
+        bound = 1.0 / math.sqrt(layer.in_features)
         for parameter in layer.parameters():
-            bound = 1.0 / math.sqrt(layer.weight.shape[1])
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    model = nn.Sequential(maps[0], nn.Tanh(), maps[1])
     _lbfgs(model, split, steps, 1.0, on_step)
     return model
 
