@@ -15,7 +15,7 @@ from qml.baselines import count_parameters
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.pinn_figures import error_figure, solution_figure
 from qml.compare.training import one_thread
-from qml.nn import QuantumLayer
+from qml.nn import QKAN, QuantumLayer
 from qml.pinn import (
     MLP,
     PROBLEMS,
@@ -35,6 +35,7 @@ from qml.pinn import (
 from qml.pinn.names import arguments_of
 
 N_QUBITS, N_REPEATS = 4, 3
+QKAN_HIDDEN = 2
 HIDDEN = (32, 32, 32)
 N_LINE, N_PLANE = 401, 61  # points a coordinate of the grid that errors are taken on
 N_SHOWN = 41  # of which so many a coordinate are kept for the figures of plane problems
@@ -63,6 +64,12 @@ def models(options: Options) -> dict[str, Model]:
             f"An affine map to the angles of {N_QUBITS} qubits, {N_REPEATS} times encoded before rotations and a "
             f"ring of CX; an affine map of the <Z>: {size} parameters.",
             _qnn,
+        ),
+        "qkan": _model(
+            "QKAN",
+            "quantum",
+            f"An affine map to {QKAN_HIDDEN} features, and one QKAN layer (2509.14026): near the QNN's size.",
+            _qkan,
         ),
         "mlp-small": _model("Small MLP", "classical", "One hidden layer of tanh, as large as the QNN.", _small),
         "mlp": _model("MLP", "classical", "Three hidden layers of 32 tanh units.", _mlp),
@@ -200,6 +207,11 @@ def _qnn(problem: Problem, generator: torch.Generator) -> nn.Module:
     return nn.Sequential(
         _affine(_n_features(problem), N_QUBITS, generator), layer, _affine(N_QUBITS, len(problem.fields), generator)
     )
+
+
+def _qkan(problem: Problem, generator: torch.Generator) -> nn.Module:
+    network = QKAN((QKAN_HIDDEN, len(problem.fields)), dtype=DTYPE, generator=generator)
+    return nn.Sequential(_affine(_n_features(problem), QKAN_HIDDEN, generator), network)
 
 
 def _affine(n_inputs: int, n_outputs: int, generator: torch.Generator) -> nn.Module:
