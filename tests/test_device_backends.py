@@ -347,11 +347,17 @@ def test_a_fake_device_is_noisy_in_the_same_way_with_shots_and_without() -> None
         case.circuit, *tensors(case), [Z(0), Z(0) @ Z(1)]
     )
     assert_close(sampled, exact, 4 / np.sqrt(10_000))
-    for options in ({}, {"readout_mitigation": True}):
-        client = IBM("fake_torino", shots=10_000, **options)
-        found = client.expectation(case.circuit, *tensors(case), [Z(0), Z(0) @ Z(1)])
-        # Twirled read-out is symmetric, and mitigated it is nearer to the truth: both within some hundredths.
-        assert_close(found, exact if not options else ideal, 0.1)
+    client = IBM("fake_torino", shots=10_000)
+    assert_close(client.expectation(case.circuit, *tensors(case), [Z(0), Z(0) @ Z(1)]), exact, 5 / np.sqrt(10_000))
+
+
+def test_readout_mitigation_by_the_client_takes_away_most_of_the_readout_error() -> None:
+    """Two qubits in 1: without it <Z> is off -1 by 0.33 and 0.05, with it by less than half of that, 9 sigma away."""
+    circuit, inputs = Circuit(2).x(0).x(1), (torch.zeros(1, 0), torch.zeros(0))
+    noisy = Aer(noise="fake_torino").expectation(circuit, *inputs, [Z(0), Z(1)])
+    client = IBM("fake_torino", shots=10_000, readout_mitigation=True)
+    mitigated = client.expectation(circuit, *inputs, [Z(0), Z(1)])
+    assert ((mitigated + 1).abs() < 0.5 * (noisy + 1).abs()).all()
 
 
 def test_a_device_takes_mid_circuit_operations_with_shots_and_refuses_exact_values() -> None:
@@ -360,7 +366,7 @@ def test_a_device_takes_mid_circuit_operations_with_shots_and_refuses_exact_valu
     assert (noisy - torch.from_numpy(oracle.expectation(*case[:3], [Z(1)]))).abs().max() < 0.4
     client = IBM("fake_manila", shots=300)
     assert (client.expectation(case.circuit, *tensors(case), [Z(1)]) - noisy).abs().max() < 0.4
-    with pytest.raises(ValueError, match=r"aer:fake_manila must have shots.*Native\(noise="):
+    with pytest.raises(ValueError, match=r"aer:fake_manila must have shots.*NoisyNative\(noise"):
         Aer(noise="fake_manila").expectation(case.circuit, *tensors(case), [Z(1)])
 
 
