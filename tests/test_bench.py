@@ -226,11 +226,12 @@ def test_the_qkan_package_computes_what_our_layer_does(peer: str, case: str) -> 
     for needed in qkan.BENCH.peers[peer].modules:
         pytest.importorskip(needed)
     expected, values = qkan.BENCH.ours(case)(), qkan.BENCH.peers[peer].prepare(case)()
-    compare.compare_values(
+    difference = compare.compare_values(
         {name: value.numpy() for name, value in expected.items()},
         {name: value.numpy() for name, value in values.items()},
         peer,
     )
+    assert difference <= compare.TOLERANCE
 
 
 def test_a_peer_of_other_work_is_timed_but_not_compared(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,6 +223,7 @@ def differentiable(
     grads: Sequence[Tensor],
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
+    """Gradients of `inputs` by autograd through `plain`, themselves differentiable; None where `needed` is False."""
     wanted = [tensor for tensor, need in zip(inputs, needed, strict=False) if need]
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
@@ -232,4 +233,5 @@ def differentiable(
 
 
 def is_batched(grads: Sequence[Tensor]) -> bool:
+    """Whether many gradients are asked for at once, by `is_grads_batched`."""
     return any(torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads)  # pyright: ignore
