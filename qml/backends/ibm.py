@@ -40,7 +40,8 @@ class IBM(PubBackend):
         twirling: whether gates and measurements are twirled.
         resilience_level: the client's: 0 for none, 1 for read-out, 2 for zero-noise extrapolation too.
         readout_mitigation: whether read-out errors are mitigated (TREX), whatever the level says.
-        zne: noise factors of zero-noise extrapolation, at least two; empty for none.
+        zne: noise factors of zero-noise extrapolation, at least two; empty for none. The fit is a line: the client's
+            exponential has no bound, and gives thousands where a value is near 0.
         batch: whether the jobs of this backend go into one batch of the client.
         runner: None for a durable one: jobs are written down in the user's data folder before they are sent. Fake
             devices, which cost nothing, run at once.
@@ -145,7 +146,8 @@ class IBM(PubBackend):
         if self.readout_mitigation:
             resilience["measure_mitigation"] = True
         if self.zne:
-            resilience |= {"zne_mitigation": True, "zne": {"noise_factors": [float(factor) for factor in self.zne]}}
+            factors = [float(factor) for factor in self.zne]
+            resilience |= {"zne_mitigation": True, "zne": {"noise_factors": factors, "extrapolator": "linear"}}
         return options | ({"resilience": resilience} if resilience else {})
 
     def run(self, submission: Submission) -> list[PubResult]:

@@ -1,0 +1,53 @@
+"""Layers of every family on a fake device: the comparison's cells, small."""
+
+import pytest
+import torch
+
+from circuits import Circuit, Z
+from qml.backends import IBM, Aer, Native
+from qml.compare import find_task
+from qml.compare.task import Preset
+from qml.compare.tasks import backends_images as images
+
+TASK = find_task("backends")
+TINY = Preset(1, 1, 1)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_every_family_is_trained_without_noise_and_with_it() -> None:
+    offered = TASK.models({})
+    for name in ("qnn", "qkan"):
+        assert {f"{name}-{where}" for where in ("ideal", "noisy", "mitigated", "trained")} < set(offered)
+    assert len({model.recipe for model in offered.values()}) == len(offered)
+
+
+@pytest.mark.parametrize("name", ["qnn", "qkan"])
+def test_a_cell_tells_accuracy_and_deviation_of_one_run(name: str) -> None:
+    parts = TASK.split(TASK.prepare({}), 0)
+    outcome = TASK.models({})[f"{name}-ideal"].train(parts, 0, TINY, lambda share, text: None)
+    assert outcome.value == outcome.extras["test_accuracy_where_trained"]
+    assert outcome.extras["deviation"] == 0.0
+
+
+@pytest.mark.parametrize("name", ["qnn", "qkan"])
+def test_noise_moves_predictions_towards_the_bias(name: str) -> None:
+    """A threshold at 0 would hide that noise makes expectation values smaller: only their size changes."""
+    split = images.split(images.prepare(), 0)
+    logit = images.LAYERS[name][1](split, seeded(), Native())
+    exact = (logit(split.test.inputs) - logit.bias).detach()
+    found = images.tested(logit, split, Aer(noise="fake_torino"))
+    noisy = (logit(split.test.inputs) - logit.bias).detach()
+    assert found["deviation"] > 0.05
+    slope = float((noisy @ exact) / (exact @ exact))
+    assert 0.3 < slope < 0.98
+
+
+def test_extrapolation_to_no_noise_stays_bounded_where_a_value_is_near_zero() -> None:
+    """Of two factors 1 and 3 a line gives 1.5 a - 0.5 b; the client's own choice, an exponential, gave thousands."""
+    circuit, inputs = Circuit(2).h(0).cx(0, 1), (torch.zeros(1, 0), torch.zeros(0))
+    client = IBM("fake_manila", shots=400, zne=(1, 3))
+    found = client.expectation(circuit, *inputs, [Z(0), Z(1)])
+    assert float(found.abs().max()) < 0.1 + 5 * (2.5 / 400) ** 0.5  # 0.1 bounds the bias by noise
