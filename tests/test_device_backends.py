@@ -230,6 +230,34 @@ def test_shots_are_split_by_variance_and_no_more_are_taken() -> None:
     assert split_shots(np.zeros(3), 7)[1] == [7]
 
 
+def test_bases_get_shots_by_their_coefficients() -> None:
+    measured = measure_observables(Circuit(2).h(0), [3.0 * Z(0) + X(0), 4.0 * Z(1) + 2.0])
+    assert sorted(measured.shots(100, equal=False)) == [84, 115]  # Z(0): 3; X(0) with Z(1): sqrt(1 + 16), of 200
+    assert measured.shots(100, equal=True) == [100, 100]
+    assert measure_observables(Circuit(1).h(0), [Z(0) * 0.0 + 1.0]).shots(7, equal=False) == [7]
+
+
+def test_later_backward_passes_split_by_the_deviations_that_were_measured() -> None:
+    """<Z Z> is cos(a) cos(b): at (pi/2, 0) the shifts of a lead to -1 and 1, those of b to 0 with the deviation 1."""
+    backend, runner = counted(Aer(shots=500, split="variance", generator=seeded(5)))
+    circuit = Circuit(2).ry(weight(0), 0).ry(weight(1), 1)
+    taken = []
+    for _ in range(3):
+        angles = torch.tensor([np.pi / 2, 0.0], dtype=torch.float64, requires_grad=True)
+        backend.expectation(circuit, torch.zeros(1, 0, dtype=torch.float64), angles, [Z(0) @ Z(1)]).sum().backward()
+        assert_close(angles.grad, [-1.0, 0.0], 4 / np.sqrt(2 * 500))
+        pubs = [pub for pub in runner.submissions[-1].pubs for _ in pub.values]
+        rows = [row for pub in runner.submissions[-1].pubs for row in pub.values]
+        shots = {(round(float(row[1]), 6) == 0.0): 0 for row in rows}
+        for pub, row in zip(pubs, rows, strict=True):
+            shots[round(float(row[1]), 6) == 0.0] += pub.shots or 0
+        taken.append(shots)
+    assert taken[0] == {True: 1000, False: 1000}  # nothing is known yet
+    for shots in taken[1:]:
+        assert shots[False] > 10 * shots[True] > 0
+        assert 1900 < sum(shots.values()) <= 2000
+
+
 def test_split_by_variance_lowers_the_error_at_the_same_number_of_shots() -> None:
     def errors(split: Any) -> tuple[float, int]:
         backend, runner = counted(Aer(shots=60, split=split, generator=seeded(3)))

@@ -11,11 +11,9 @@ import torch
 from qiskit.primitives import StatevectorEstimator
 from qiskit_ibm_runtime.accounts.exceptions import AccountNotFoundError
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobFailureError, RuntimeJobNotFound
-from qiskit_ibm_runtime.executor_estimator import Estimator
-from qiskit_ibm_runtime.executor_sampler import Sampler
 
 from circuits import Circuit, Z, weight
-from qml.backends import IBM, ibm_service
+from qml.backends import IBM, Aer, ibm_service
 from qml.backends.aer import fake_device
 from qml.backends.ibm_service import RuntimeService
 from qml.jobs import (
@@ -117,6 +115,34 @@ def test_submissions_are_durable_unless_a_runner_says_otherwise(
     assert run.backend == "ibm:ibm_moon"
 
 
+def test_a_script_that_names_its_run_pays_once(device: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setattr("qml.backends.qiskit_run.transpiler", _transpiler)
+    monkeypatch.setattr("qml.jobs.store.default_path", lambda: tmp_path / "jobs.sqlite")
+    values = [IBM(device, run_id="mine").expectation(*CALL) for _ in range(2)]  # the second as after a crash
+    assert torch.equal(*values)
+    assert len(device.service.jobs_by_id) == 1
+    with pytest.raises(ValueError, match=r"must be the one that was written.*Start a new run"):
+        IBM(device, run_id="mine").expectation(*CALL[:2], torch.tensor([0.5]), CALL[3])
+    device.name = "ibm_mars"
+    with pytest.raises(ValueError, match="`run_id` must be a run of ibm:ibm_mars, but 'mine' is one of ibm:ibm_moon"):
+        IBM(device, run_id="mine").expectation(*CALL)
+    with pytest.raises(ValueError, match="`run_id` must be None for a fake device"):
+        IBM("fake_manila", run_id="mine")
+
+
+def test_options_of_a_job_of_the_cloud_are_in_its_result(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qml.backends.qiskit_run.transpiler", _transpiler)
+    backend, results = IBM(device, readout_mitigation=True), list[PubResult]()
+
+    class Keep:
+        def run(self, submission: Submission) -> list[PubResult]:
+            results.extend(DirectRunner(backend.service).run(submission))
+            return results
+
+    backend.with_runner(Keep()).expectation(*CALL)
+    assert results[0].metadata["options"] == {"resilience_level": 0, "resilience": {"measure_mitigation": True}}
+
+
 def test_a_circuit_costs_what_the_devices_times_say(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qml.backends.qiskit_run.transpiler", _transpiler)
     kept: list[Submission] = []
@@ -167,7 +193,8 @@ def test_the_real_client_takes_our_options() -> None:
     backend = IBM(
         "fake_manila", readout_mitigation=True, zne=(1, 3), twirling=True, dynamical_decoupling="XX", resilience_level=1
     )
-    options = Estimator(mode=fake_device("fake_manila"), options=dict(backend.options("estimator"))).options
+    device = fake_device("fake_manila")
+    options = ibm_service.Estimator(mode=device, options=dict(backend.options("estimator"))).options
     assert options.resilience.measure_mitigation
     assert options.resilience.zne_mitigation
     assert tuple(options.resilience.zne.noise_factors) == (1, 3)
@@ -175,9 +202,27 @@ def test_the_real_client_takes_our_options() -> None:
     assert options.dynamical_decoupling.enable
     assert options.resilience_level == 1
     plain = IBM("fake_manila", twirling=True)
-    assert Sampler(
-        mode=fake_device("fake_manila"), options=dict(plain.options("sampler"))
-    ).options.twirling.enable_gates
+    assert ibm_service.Sampler(mode=device, options=dict(plain.options("sampler"))).options.twirling.enable_gates
+
+
+@pytest.fixture
+def old_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The primitives of the client before 0.50, which the new client still has."""
+    monkeypatch.setattr(ibm_service, "Estimator", qiskit_ibm_runtime.EstimatorV2)
+    monkeypatch.setattr(ibm_service, "Sampler", qiskit_ibm_runtime.SamplerV2)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.usefixtures("old_line")
+def test_the_old_line_of_the_client_runs_too() -> None:
+    test_the_real_client_takes_our_options()
+    exact = Aer(noise="fake_manila").expectation(*CALL)
+    backend = IBM("fake_manila", shots=4000)
+    assert backend.expectation(*CALL).item() == pytest.approx(exact.item(), abs=5 / np.sqrt(4000))
+    assert backend.sample(*CALL[:3], 20).bits.shape == (1, 20, 0)
+    for options in ({"zne": (1, 3)}, {"readout_mitigation": True}, {"twirling": True}):
+        with pytest.raises(ValueError, match=r"no effect in local testing mode.*qiskit-ibm-runtime>=0.50"):
+            IBM("fake_manila", **options).expectation(*CALL)
 
 
 def test_results_record_what_the_client_did() -> None:

@@ -26,6 +26,7 @@ from qml.jobs import (
     Store,
     Submission,
     cancel_run,
+    codec,
     split,
 )
 from qml.jobs.store import Stored
@@ -462,15 +463,37 @@ def test_strings_that_agree_on_each_qubit_are_measured_together() -> None:
     labels = ("ZZI", "IZZ", "XII", "IXX", "ZIZ", "III")
     pub = Pub(b"", np.zeros((1, 1)), (tuple((label, 1.0) for label in labels),), shots=7)
     assert split.n_settings(pub) == 2
-    assert split.executions_of_row(pub, "estimator") == 14
-    assert split.executions_of_row(pub, "sampler") == 7
+    assert split.executions_of_row(pub, Submission("estimator", (pub,))) == 14
+    assert split.executions_of_row(pub, Submission("estimator", (pub,), overhead=3)) == 42
+    assert split.executions_of_row(pub, Submission("sampler", (pub,))) == 7
+
+
+def test_what_mitigation_runs_counts_towards_the_size_of_a_job_and_is_written_down() -> None:
+    pub = Pub(b"", np.zeros((10, 1)), ((("Z", 1.0),),), shots=10)
+    submission = Submission("estimator", (pub,), overhead=3)
+    assert len(split.plan(submission, Limits(executions=100))) == 4  # three rows of 30 executions a job
+    assert codec.unpack_submission(codec.pack_submission(submission)).overhead == 3
+    with pytest.raises(ValueError, match="`overhead` must be at least 1, but is 0"):
+        Submission("estimator", (pub,), overhead=0)
+
+
+def test_shots_that_twirling_adds_are_left_out() -> None:
+    """A paid job is not thrown away because it has more shots than it must."""
+    bits = np.arange(2 * 8 * 1, dtype=np.uint8).reshape(2, 8, 1)
+    submission = Submission("sampler", (Pub(b"", np.zeros((2, 1)), shots=5),))
+    (trimmed,) = split.trim(submission, [PubResult({"measured": bits})])
+    np.testing.assert_array_equal(trimmed.arrays["measured"], bits[:, :5])
+    split.require_fit(submission, [trimmed])
+    with pytest.raises(JobFailed, match="must have shape"):  # fewer are too few
+        split.require_fit(submission, split.trim(submission, [PubResult({"measured": bits[:, :4]})]))
 
 
 def test_different_metadata_of_chunks_is_kept() -> None:
-    submission = Submission("estimator", (Pub(b"", np.zeros((2, 1)), ((("Z", 1.0),),)),))
+    pub = Pub(b"", np.zeros((2, 1)), ((("Z", 1.0),),))
+    submission = Submission("estimator", (pub,), {"resilience_level": 1})
     halves = split.halve((split.Part(0, 0, 2),))
     assert halves == (((0, 0, 1),), ((0, 1, 2),))
     pieces = [(parts, [PubResult({"evs": np.full((1, 1), k)}, {"k": k})]) for k, parts in enumerate(halves)]
     (whole,) = split.assemble(submission, pieces[::-1])
-    assert whole.metadata == {"chunks": [{"k": 0}, {"k": 1}]}
+    assert whole.metadata == {"chunks": [{"k": 0}, {"k": 1}], "options": {"resilience_level": 1}}
     np.testing.assert_array_equal(whole.arrays["evs"], [[0], [1]])

@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 import qml.jobs.runner
 from qml import remote
-from qml.backends import Aer
+from qml.backends import IBM, Aer
 from qml.cli import app
 from qml.jobs import DurableRunner, PubResult, Retry, Store
 from qml.nn import QNNClassifier, QuantumNeuron, save_layer
@@ -335,6 +335,20 @@ def test_a_fake_device_gives_what_the_layer_gives_on_it(folder: Path) -> None:
     size = json.loads(run("estimate", *options, "--backend", "ibm:fake_manila").stdout)
     assert (size["jobs"], size["circuits"], size["shots"]) == (1, 6, 300)
     assert size["seconds"] > 2.0 + 300 * 250e-6  # a job, and the pauses between executions
+    simulated = json.loads(run("estimate", *options, "--backend", "aer:fake_manila").stdout)
+    seconds = pytest.approx(size["seconds"], rel=0.01)  # an estimator's circuit is without its read-out
+    assert simulated == size | {"backend": "aer:fake_manila", "seconds": seconds}
+
+
+@pytest.mark.parametrize(
+    ("options", "overhead"), [({}, 1), ({"zne": (1, 3)}, 2), ({"resilience_level": 2}, 3), ({"resilience_level": 1}, 1)]
+)
+def test_an_estimate_counts_what_mitigation_runs(options: dict[str, Any], overhead: int) -> None:
+    plain = remote.estimate(layer(), torch.rand(2, 3), IBM("fake_manila", shots=50))
+    size = remote.estimate(layer(), torch.rand(2, 3), IBM("fake_manila", shots=50, **options))
+    assert (size.circuits, size.shots) == (overhead * plain.circuits, overhead * plain.shots)
+    assert plain.seconds is not None
+    assert size.seconds == pytest.approx(2.0 + overhead * (plain.seconds - 2.0))
 
 
 # ---- bad input

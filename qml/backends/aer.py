@@ -11,7 +11,7 @@ import torch
 from circuits import Circuit
 from qml.backends import _checks
 from qml.backends.pubs import Kind, PubBackend
-from qml.jobs import PauliSum, Pub, PubResult, Submission
+from qml.jobs import LocalService, PauliSum, Pub, PubResult, Service, Submission
 
 ReadoutErrors = Mapping[int, tuple[float, float]]
 """For a qubit the probabilities that 0 reads 1 and that 1 reads 0."""
@@ -100,6 +100,13 @@ class Aer(PubBackend):
         if device is not None:
             return Compiler(device, level=self.level, layout=self.layout, compact=True)
         return Compiler(_gates_of(self._given), level=self.level)
+
+    @property
+    def service(self) -> Service:
+        """This process; where there is a device, circuits cost the time that they would take there."""
+        from qml.backends.qiskit_run import circuit_cost
+
+        return LocalService(self.name, self.run, lambda circuit: circuit_cost(circuit, self._device()))
 
     def options(self, kind: Kind, generator: torch.Generator | None = None) -> Mapping[str, Any]:
         """The precision and a seed."""

@@ -16,6 +16,7 @@ from qml.backends.pubs import Kind, PubBackend
 from qml.jobs import DurableRunner, LocalService, PubResult, Runner, Service, Store, Submission
 
 NEEDS = "Backend IBM needs qiskit-ibm-runtime"
+N_DEFAULT_FACTORS = 3  # of the client's extrapolation at resilience level 2
 MITIGATION = ("resilience_level", "readout_mitigation", "zne")  # what the client offers for expectation values alone
 
 
@@ -43,6 +44,8 @@ class IBM(PubBackend):
         zne: noise factors of zero-noise extrapolation, at least two; empty for none. The fit is a line: the client's
             exponential has no bound, and gives thousands where a value is near 0.
         batch: whether the jobs of this backend go into one batch of the client.
+        run_id: of the records: a script that names its run, and is started again after a crash, gets the results that
+            are there and pays for nothing twice. None for a new run each time.
         runner: None for a durable one: jobs are written down in the user's data folder before they are sent. Fake
             devices, which cost nothing, run at once.
 
@@ -67,6 +70,7 @@ class IBM(PubBackend):
     readout_mitigation: bool = False
     zne: Sequence[float | int] = ()
     batch: bool = False
+    run_id: str | None = None
 
     def __post_init__(self) -> None:
         _checks.require_installed("qiskit_ibm_runtime", NEEDS, "ibm")
@@ -80,6 +84,8 @@ class IBM(PubBackend):
             raise ValueError(f"Argument `zne` must hold at least two factors of at least 1, but is {self.zne!r}.")
         if self._is_local and self.batch:
             raise ValueError("Argument `batch` must be False for a fake device, which has no batches, but is True.")
+        if self._is_local and self.run_id is not None:
+            raise ValueError("Argument `run_id` must be None for a fake device, whose runs are not kept. Use a runner.")
         if isinstance(self.device, str) and self._is_local:
             fake_device(self.device)
 
@@ -150,6 +156,12 @@ class IBM(PubBackend):
             resilience |= {"zne_mitigation": True, "zne": {"noise_factors": factors, "extrapolator": "linear"}}
         return options | ({"resilience": resilience} if resilience else {})
 
+    def overhead(self, kind: Kind) -> int:
+        """A run for each noise factor of an extrapolation."""
+        if kind == "sampler":
+            return 1
+        return len(self.zne) or (N_DEFAULT_FACTORS if self.resilience_level == 2 else 1)
+
     def run(self, submission: Submission) -> list[PubResult]:
         """Run it: a fake device here, another one through a direct job."""
         from qml.backends.ibm_service import run_locally
@@ -162,11 +174,18 @@ class IBM(PubBackend):
 
     @cached_property
     def _default_runner(self) -> Runner:
-        """A run of its own in the user's data folder, except for fake devices."""
+        """A run in the user's data folder, except for fake devices."""
         if self._is_local:
             return self
-        store, run_id = Store(), f"qml-{uuid.uuid4().hex}"
-        store.add_run(run_id, now=time.time(), backend=self.name)
+        store, run_id = Store(), self.run_id or f"qml-{uuid.uuid4().hex}"
+        known = [run for run in store.runs() if run.run_id == run_id]
+        if not known:
+            store.add_run(run_id, now=time.time(), backend=self.name)
+        elif known[0].backend != self.name:
+            raise ValueError(
+                f"Argument `run_id` must be a run of {self.name}, but {run_id!r} is one of {known[0].backend}. Take "
+                "another name."
+            )
         return DurableRunner(self.service, store, run_id)
 
     def _estimates(self, circuit: Circuit) -> bool:

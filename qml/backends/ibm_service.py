@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from qml.backends.qiskit_run import QUBITS, circuit_cost, loaded, read_results, region, run_primitive
@@ -115,13 +116,25 @@ class RuntimeService:
 
 
 def run_locally(device: Any, submission: Submission) -> list[PubResult]:
-    """Run it in the client's local testing mode, on the qubits of a fake device that it uses."""
+    """Run it in the client's local testing mode, on the qubits of a fake device that it uses.
+
+    Raises:
+        ValueError: options that the old line of the client, before 0.50, leaves out in this mode.
+    """
     qubits = tuple(loaded(submission.pubs[0].circuit).metadata[QUBITS])
-    primitive = _primitive(submission, region(device, qubits), ())
+    options = dict(submission.options)
+    if Estimator.__module__.startswith("qiskit_ibm_runtime.estimator") and options.get("resilience_level") == 0:
+        del options["resilience_level"]  # the old line then mitigates nothing, and complains even of a zero
+    primitive = _primitive(replace(submission, options=options), region(device, qubits), ())
     with warnings.catch_warnings():
-        # Twirling and decoupling are then applied by the new line of the client, and by the old one not: it says so.
         warnings.filterwarnings("error", message=".*no effect in local testing mode.*")
-        return read_results(run_primitive(primitive, submission).result(), submission)
+        try:
+            return read_results(run_primitive(primitive, submission).result(), submission)
+        except UserWarning as warning:
+            raise ValueError(
+                f"Options of a fake device must be those that the client applies to it, but it says: {warning} "
+                'Install its new line with: pip install "qiskit-ibm-runtime>=0.50"'
+            ) from warning
 
 
 def _primitive(submission: Submission, mode: Any, tags: Sequence[str]) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from circuits import Circuit, Observable
 from circuits import data as data_slot
 from circuits.gates import Measure
+from qml.backends.pullback import Means
 
 
 class Packing:
@@ -39,14 +40,18 @@ class Packing:
             for observable in observables
         ]
 
-    def values(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Values (wide rows, copies * observables) to (rows, observables)."""
-        return values.reshape(len(values) * self.copies, -1)[: len(rows)]
+    def means(self, means: Means, rows: np.ndarray) -> Means:
+        """Means and standard errors (wide rows, copies * observables) to (rows, observables)."""
+        values, errors = means
+        return self._split(values, rows), None if errors is None else self._split(errors, rows)
 
     def bits(self, bits: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Bits (wide rows, shots, copies * n_bits) to (rows, shots, n_bits)."""
         split = bits.reshape(*bits.shape[:2], self.copies, self._n_bits).swapaxes(1, 2)
         return split.reshape(-1, bits.shape[1], self._n_bits)[: len(rows)]
+
+    def _split(self, wide: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return wide.reshape(len(wide) * self.copies, -1)[: len(rows)]
 
     def _pack(self, rows: np.ndarray) -> np.ndarray:
         missing = -len(rows) % self.copies

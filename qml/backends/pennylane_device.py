@@ -10,7 +10,8 @@ import torch
 
 from circuits import Circuit, Observable
 from qml.backends.deferred import defer
-from qml.backends.rows import Part, RowBackend
+from qml.backends.pullback import Means, Part
+from qml.backends.rows import RowBackend
 
 SEED_LIMIT = 2**31 - 1
 WITH_CHANNELS = ("default.mixed",)
@@ -61,7 +62,7 @@ class PennyLane(RowBackend):
     def _channels(self) -> bool:
         return self.name.partition(":")[2] in WITH_CHANNELS
 
-    def _estimate(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[np.ndarray]:
+    def _estimate(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[Means]:
         import pennylane as pl
 
         device, wires = self._wires(circuit.n_qubits, None)
@@ -75,13 +76,13 @@ class PennyLane(RowBackend):
             for coefficient, factors in observable.terms:
                 coefficients[strings.index(factors) if factors else -1, column] += coefficient
         if not strings:
-            return [np.repeat(coefficients, len(rows), axis=0) for rows, _ in parts]
+            return [(np.repeat(coefficients, len(rows), axis=0), None) for rows, _ in parts]
         found = self._execute(circuit, wires, device, [(rows, None) for rows, _ in parts], read)
-        results = []
+        results: list[Means] = []
         for groups, (rows, _) in zip(found, parts, strict=True):
             columns = [np.atleast_2d(np.asarray(group).reshape(len(read), -1).T) for group in groups]
             values = np.broadcast_to(np.concatenate(columns), (len(rows), len(read)))
-            results.append(values @ coefficients[:-1] + coefficients[-1])
+            results.append((values @ coefficients[:-1] + coefficients[-1], None))
         return results
 
     def _sample(self, circuit: Circuit, parts: Sequence[Part], generator: torch.Generator | None) -> list[np.ndarray]:

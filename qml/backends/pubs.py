@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from circuits import Circuit, Observable
-from qml.backends.rows import Part, RowBackend
+from qml.backends.pullback import Means, Part
+from qml.backends.rows import RowBackend
 from qml.jobs import LocalService, PubResult, Runner, Service, Submission
 
 Kind = Literal["estimator", "sampler"]
@@ -48,19 +49,26 @@ class PubBackend(RowBackend):
         """What goes with a submission, as JSON."""
         return {}
 
-    def _estimate(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[np.ndarray]:
+    def overhead(self, kind: Kind) -> int:
+        """Runs that mitigation makes of each one that is asked for."""
+        return 1
+
+    def _estimate(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[Means]:
         from qml.backends import qiskit_run
 
         built = qiskit_run.compiled(circuit, self.compiler())
         # An observable that is zero is refused by some primitives, and needs no run.
         live = [place for place, item in enumerate(observables) if any(value != 0.0 for value, _ in item.terms)]
-        found = [np.zeros((len(rows), len(observables))) for rows, _ in parts]
+        found = [
+            (np.zeros((len(rows), len(observables))), np.zeros((len(rows), len(observables)))) for rows, _ in parts
+        ]
         if live:
             sent = [observables[place] for place in live]
-            results = self._send(qiskit_run.submission("estimator", built, parts, sent, self.options("estimator")))
-            for values, result in zip(found, results, strict=True):
-                values[:, live] = result.arrays["evs"]
-        return found
+            options, overhead = self.options("estimator"), self.overhead("estimator")
+            results = self._send(qiskit_run.submission("estimator", built, parts, sent, options, overhead))
+            for (values, errors), result in zip(found, results, strict=True):
+                values[:, live], errors[:, live] = result.arrays["evs"], result.arrays["stds"]
+        return list(found)
 
     def _sample(self, circuit: Circuit, parts: Sequence[Part], generator: torch.Generator | None) -> list[np.ndarray]:
         from qml.backends import qiskit_run

@@ -3,9 +3,10 @@
 How a budget of shots is split by variance: the gradient is a sum of coefficient times mean over runs. At a fixed number
 of runs the variance of the sum is least where each circuit gets runs in proportion to |coefficient| times the standard
 deviation of one run (Neyman allocation, J. R. Stat. Soc. 97, 558 (1934), equation for optimum allocation; for
-observables: Arrasmith et al., arXiv:2004.06252). Here the coefficient is the shift rule's times the incoming gradient;
-the deviation is that bound by the incoming gradient, sum_m |g_m| ||O_m||, as it is unknown before the run. The forward
-pass, where no coefficient is known, is split equally.
+observables: Arrasmith et al., arXiv:2004.06252). Here the coefficient is the shift rule's times the incoming gradient,
+and the deviation sum_m |g_m| sigma_m is the one that earlier backward passes of the same circuit measured for the same
+shift (`Spread`); for the first pass it is its bound, the observable's norm. The bases of one row, in a forward pass
+too, get shots in proportion to their coefficients (`qml.backends.sampled`).
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,13 @@ from torch import Tensor
 from qml.backends.expanded import Expanded
 
 Part = tuple[np.ndarray, int | None]
+Means = tuple[np.ndarray, np.ndarray | None]
+"""Means (rows, columns) of a part, and their standard errors, where there are shots."""
+Shift = tuple[int, float]
+"""A use of a slot, and how far it is shifted."""
+
+PRIOR_SHOTS = 1.0  # that the bound of a deviation counts for: a few equal outcomes do not make it zero
+KEPT = 0.5  # of what earlier passes measured, with every further one: weights move
 LEVELS_AN_OCTAVE = 2  # shot numbers are rounded to powers of sqrt(2), so that few parts differ
 
 
@@ -49,26 +57,59 @@ class SPSA:
             raise ValueError(f"Argument `radius` must be positive and finite, but is {self.radius!r}.")
 
 
+@dataclass(eq=False)
+class Spread:
+    """What backward passes have measured of the deviation of one run at each shift, for one circuit and its columns.
+
+    Args:
+        bounds: of the deviations, (columns,).
+    """
+
+    bounds: np.ndarray
+    _seen: dict[Shift, tuple[float, np.ndarray]] = field(default_factory=dict)
+
+    def deviations(self, shift: Shift) -> np.ndarray:
+        """Of one run, (columns,)."""
+        n, squares = self._seen.get(shift, (0.0, np.zeros_like(self.bounds)))
+        return np.sqrt((squares + PRIOR_SHOTS * self.bounds**2) / (n + PRIOR_SHOTS))
+
+    def add(self, shift: Shift, shots: np.ndarray, errors: np.ndarray) -> None:
+        """Take in the standard errors (rows, columns) of means over `shots` (rows,) runs."""
+        n, squares = self._seen.get(shift, (0.0, np.zeros_like(self.bounds)))
+        # errors**2 * shots is the variance of one run, and it is weighed by the number of runs
+        found = (errors**2 * shots[:, None] ** 2).sum(0)
+        self._seen[shift] = KEPT * n + float(shots.sum()), KEPT * squares + found
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """One circuit whose rows can be run.
 
     Args:
         expanded: the circuit.
-        run: parts of rows to values (rows, columns) each, in one job.
+        run: parts of rows to means and their standard errors each, in one job.
         shots: of each row; None where values are exact.
         gradient: how derivatives are taken.
-        split: how shots are divided in a backward pass.
+        spread: what is known of the deviations, to divide shots by them in a backward pass; None divides equally.
     """
 
     expanded: Expanded
-    run: Callable[[Sequence[Part]], list[np.ndarray]]
+    run: Callable[[Sequence[Part]], list[Means]]
     shots: int | None
     gradient: Literal["shift"] | SPSA
-    split: Literal["equal", "variance"]
+    spread: Spread | None
 
-    def values(self, points: np.ndarray, importance: np.ndarray | None = None) -> np.ndarray:
+    def values(self, points: np.ndarray) -> np.ndarray:
         """Values (points, columns) in one job, equal points once."""
+        return self.measured(points, None)[0]
+
+    def measured(self, points: np.ndarray, importance: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Values (points, columns) in one job, equal points once, their standard errors, and shots (points,).
+
+        Args:
+            points: angles and amplitudes.
+            importance: (points,), |coefficient| times deviation; None divides the shots equally.
+        """
         rows, scale = self.expanded.rows(points)
         distinct, place = _distinct(rows)
         parts = [np.arange(len(distinct))]
@@ -78,10 +119,12 @@ class Evaluation:
             np.add.at(weight, place, importance * scale)
             parts, shots = split_shots(weight, self.shots)
         found = self.run([(distinct[part], count) for part, count in zip(parts, shots, strict=True)])
-        values = np.empty((len(distinct), found[0].shape[1]))
-        for part, some in zip(parts, found, strict=True):
-            values[part] = some
-        return values[place] * scale[:, None]
+        values = np.empty((len(distinct), found[0][0].shape[1]))
+        errors, taken = np.zeros_like(values), np.zeros(len(distinct))
+        for part, (means, some), count in zip(parts, found, shots, strict=True):
+            values[part], taken[part] = means, count or 0
+            errors[part] = 0.0 if some is None else some
+        return values[place] * scale[:, None], errors[place], taken[place]
 
 
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -188,11 +231,17 @@ def shifted(
     coefficients = np.array([coefficient for _, _, coefficient in terms])
     for number, (column, shift, _) in enumerate(terms):
         points[number, :, column] += shift
-    importance = None
-    if evaluation.split == "variance":
-        importance = (np.abs(coefficients)[:, None] * np.abs(grad[samples]).sum(1)).reshape(-1)
-    values = evaluation.values(points.reshape(-1, base.shape[1]), importance)
-    slopes = np.einsum("tbm,bm->tb", values.reshape(len(terms), len(samples), -1), grad[samples])
+    importance, spread = None, evaluation.spread
+    if spread is not None:
+        deviations = np.array([spread.deviations((column, shift)) for column, shift, _ in terms])
+        importance = (np.abs(coefficients)[:, None] * (deviations @ np.abs(grad[samples]).T)).reshape(-1)
+    values, errors, shots = evaluation.measured(points.reshape(-1, base.shape[1]), importance)
+    by_term = (len(terms), len(samples))
+    if spread is not None:
+        found = zip(terms, shots.reshape(by_term), errors.reshape(*by_term, -1), strict=True)
+        for (column, shift, _), counts, some in found:
+            spread.add((column, shift), counts, some)
+    slopes = np.einsum("tbm,bm->tb", values.reshape(*by_term, -1), grad[samples])
     for (column, _, coefficient), slope in zip(terms, slopes, strict=True):
         slot = uses[column].slot
         if slot.kind == "data":

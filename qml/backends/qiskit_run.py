@@ -15,7 +15,7 @@ import numpy as np
 from circuits import Circuit, Observable, Operation
 from circuits.gates import Array
 from qml.backends.qiskit import MEASURED, to_qiskit
-from qml.jobs import CircuitCost, PauliSum, Pub, PubResult, Submission
+from qml.jobs import CircuitCost, PauliSum, Pub, PubResult, Submission, split
 
 try:
     from qiskit import QuantumCircuit, QuantumRegister, qpy
@@ -188,7 +188,7 @@ def _compacted(isa: QuantumCircuit, places: Sequence[int]) -> tuple[QuantumCircu
 
 
 class Region(BackendV2):
-    """Some qubits of a device as a device of its own, with the same gates, errors and times; only a description.
+    """Some qubits of a device as a device of its own, with the same gates, errors and times.
 
     A simulator needs no more of a device than the qubits that a circuit uses.
     """
@@ -229,8 +229,10 @@ class Region(BackendV2):
         return Options()
 
     def run(self, run_input: Any, **options: Any) -> Any:
-        """Refuse: it is a description for simulators."""
-        raise NotImplementedError("A Region describes qubits for simulators and runs nothing. Use Aer(noise=...).")
+        """Simulate it, with the noise: what the client before 0.50 calls in its local testing mode."""
+        from qiskit_aer import AerSimulator
+
+        return AerSimulator.from_backend(self).run(run_input, **options)
 
 
 @lru_cache(maxsize=64)
@@ -251,13 +253,14 @@ def submission(
     parts: Sequence[Part],
     observables: Sequence[Observable] = (),
     options: Mapping[str, Any] | None = None,
+    overhead: int = 1,
 ) -> Submission:
     """All parts as one submission: a pub for each."""
     sums = tuple(pauli_sum(item, built) for item in observables)
     key = hashlib.sha256(f"{built.key} {tuple(item.terms for item in observables)}".encode()).hexdigest()
     columns = list(built.columns)
     pubs = tuple(Pub(built.circuit, np.ascontiguousarray(rows[:, columns]), sums, shots, key) for rows, shots in parts)
-    return Submission(kind, pubs, dict(options or {}))
+    return Submission(kind, pubs, dict(options or {}), overhead)
 
 
 def pauli_sum(observable: Observable, built: Compiled) -> PauliSum:
@@ -297,25 +300,23 @@ def run_primitive(primitive: Any, submitted: Submission) -> Any:
 
 
 def read_results(results: Any, submitted: Submission | None = None) -> list[PubResult]:
-    """What a primitive's result says, as arrays; more shots than were asked for (of twirling) are left out."""
-    shots = [None] * len(results) if submitted is None else [pub.shots for pub in submitted.pubs]
-    options = {} if submitted is None else dict(submitted.options)
-    return [_read(result, count, options) for result, count in zip(results, shots, strict=True)]
+    """What a primitive's result says, as arrays; of a submission, only what it asked for, with its options."""
+    found = [_read(result) for result in results]
+    return found if submitted is None else split.with_options(submitted, split.trim(submitted, found))
 
 
-def _read(result: Any, shots: int | None, options: dict[str, Any]) -> PubResult:
-    metadata = {"options": options, "client": repr(result.metadata)}
+def _read(result: Any) -> PubResult:
     if "evs" in result.data:
         arrays = {name: np.asarray(result.data[name], dtype=float).T for name in ("evs", "stds")}
     else:
-        arrays = {name: _bits(result.data[name], shots) for name in result.data}
-    return PubResult(arrays, metadata)
+        arrays = {name: _bits(result.data[name]) for name in result.data}
+    return PubResult(arrays, {"client": repr(result.metadata)})
 
 
-def _bits(array: Any, shots: int | None) -> np.ndarray:
-    """A `BitArray` (rows,) as bits (rows, shots, bits), bit k at place k; more shots than asked for are left out."""
+def _bits(array: Any) -> np.ndarray:
+    """A `BitArray` (rows,) as bits (rows, shots, bits), bit k at place k."""
     unpacked = np.unpackbits(array.array, axis=-1, bitorder="big")[..., ::-1]
-    return unpacked[..., :shots, : array.num_bits]
+    return unpacked[..., : array.num_bits]
 
 
 def measured_bits(result: PubResult) -> np.ndarray:

@@ -6,6 +6,7 @@ A forward pass is one job and a backward pass another one, whatever the batch an
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,16 +14,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits import Circuit, Observable
+from circuits import Circuit, Observable, Operation
 from qml.backends import _checks, _uncompiled, packing, pullback, sampled
 from qml.backends.deferred import defer
 from qml.backends.expanded import expand
 from qml.backends.protocol import Capabilities, Samples
-from qml.backends.pullback import SPSA, Evaluation
+from qml.backends.pullback import SPSA, Evaluation, Means, Part, Spread
 
-Part = tuple[np.ndarray, int | None]
-"""Rows of angles (rows, slots) and the shots of each; None for exact values."""
-
+MOST_SPREADS = 64  # circuits whose deviations are remembered
 MAX_ROUNDS = 20  # of drawing shots until enough have passed post-selection
 MOST_SHOTS = 100  # a round draws at most so many times what is asked for
 ONE = Observable(((1.0, ()),))
@@ -36,8 +35,8 @@ class RowBackend(ABC):
     Args:
         shots: runs of each circuit and measured basis; None for exact values.
         gradient: `"shift"`, exact (in expectation, with shots); or `SPSA(...)`, two rows a sample and direction.
-        split: `"equal"` shots for every circuit of a backward pass, or `"variance"`: the same number together, divided
-            in proportion to coefficient times standard deviation, see `qml.backends.pullback`.
+        split: `"equal"` shots for every circuit, or `"variance"`: the same number together, divided in proportion to
+            coefficient times standard deviation, as earlier passes measured it, see `qml.backends.pullback`.
         pack: how many rows run side by side on one wide register.
     """
 
@@ -81,7 +80,7 @@ class RowBackend(ABC):
         """Whether circuits may hold noise channels."""
 
     @abstractmethod
-    def _estimate(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[np.ndarray]:
+    def _estimate(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[Means]:
         """Expectation values (rows, observables) of each part, in one job; the circuit has data slots only."""
 
     @abstractmethod
@@ -195,11 +194,11 @@ class RowBackend(ABC):
         expanded = expand(deferred.circuit)
         pack = packing.Packing(expanded.circuit, self.pack)
 
-        def run(parts: Sequence[Part]) -> list[np.ndarray]:
+        def run(parts: Sequence[Part]) -> list[Means]:
             found = self._estimate(pack.circuit, pack.parts(parts), pack.observables(wanted))
-            return [pack.values(values, rows) for values, (rows, _) in zip(found, parts, strict=True)]
+            return [pack.means(means, rows) for means, (rows, _) in zip(found, parts, strict=True)]
 
-        return Evaluation(expanded, run, self.shots, self.gradient, self.split)
+        return Evaluation(expanded, run, self.shots, self.gradient, self._spread(circuit, tuple(wanted), 1))
 
     def _sampled(self, circuit: Circuit, observables: tuple[Observable, ...]) -> Evaluation:
         expanded = expand(circuit)
@@ -207,23 +206,36 @@ class RowBackend(ABC):
         measured = sampled.measure_observables(expanded.circuit, wanted)
         pack = packing.Packing(measured.circuit, self.pack)
 
-        def run(parts: Sequence[Part]) -> list[np.ndarray]:
-            spread = [(measured.rows(rows), shots) for rows, shots in parts]
-            found = self._bits(pack, spread, None)
-            return [self._read(measured, bits, together=not measured.kept) for bits in found]
+        bases, equal = range(measured.n_bases), self.split == "equal"
 
-        return Evaluation(expanded, run, self.shots, self.gradient, self.split)
+        def run(parts: Sequence[Part]) -> list[Means]:
+            by_basis = [
+                (measured.rows(rows, basis), count)
+                for rows, shots in parts
+                for basis, count in zip(bases, measured.shots(shots or 1, equal=equal), strict=True)
+            ]
+            found = iter(self._bits(pack, by_basis, None))
+            return [measured.means([next(found) for _ in bases]) for _ in parts]
 
-    def _read(self, measured: sampled.Measured, bits: np.ndarray, *, together: bool) -> np.ndarray:
-        """Bits (rows * bases, shots, n_bits) to means: added over the bases, or side by side with the successes."""
-        by_basis = bits.reshape(-1, measured.n_bases, *bits.shape[1:])
-        means = []
-        for basis in range(measured.n_bases):
-            values = measured.values(by_basis[:, basis], basis).mean(1)
-            if not together:
-                values[:, -1] = measured.keeps(by_basis[:, basis]).mean(1)
-            means.append(values)
-        return sum(means[1:], means[0]) if together else np.concatenate(means, axis=1)
+        copies = measured.n_bases if measured.kept else 1
+        return Evaluation(expanded, run, self.shots, self.gradient, self._spread(circuit, wanted, copies))
+
+    def _spread(self, circuit: Circuit, observables: tuple[Observable, ...], copies: int) -> Spread | None:
+        """What is known of the deviations of this circuit's columns."""
+        if self.split == "equal":
+            return None
+        key = (circuit.n_qubits, circuit.operations, observables)
+        known = self._spreads
+        if key not in known:
+            if len(known) == MOST_SPREADS:
+                del known[next(iter(known))]
+            norms = [sum(abs(coefficient) for coefficient, _ in item.terms) for item in observables]
+            known[key] = Spread(np.array(norms * copies))
+        return known[key]
+
+    @cached_property
+    def _spreads(self) -> dict[tuple[int, tuple[Operation, ...], tuple[Observable, ...]], Spread]:
+        return {}
 
     def _bits(
         self, pack: packing.Packing, parts: Sequence[Part], generator: torch.Generator | None

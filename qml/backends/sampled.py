@@ -13,6 +13,7 @@ from circuits import Circuit, Observable, Slot
 from circuits import data as data_slot
 from circuits.gates import Measure, PostSelect
 from circuits.observables import PauliFactors
+from qml.backends.pullback import Means
 
 QUARTER = np.pi / 2
 TURNS = {"X": (0.0, -QUARTER), "Y": (-QUARTER, -QUARTER), "Z": (0.0, 0.0)}  # RZ, then RY, that take the letter to Z
@@ -39,10 +40,19 @@ class Measured:
         """How many circuits a row of angles takes."""
         return len(self.bases)
 
-    def rows(self, angles: np.ndarray) -> np.ndarray:
-        """Angles (rows, slots) to those of every row in every basis, (rows * bases, all slots)."""
-        left = np.repeat(angles, self.n_bases, axis=0)
-        return np.concatenate([left, np.tile(self.bases, (len(angles), 1))], axis=1)
+    def rows(self, angles: np.ndarray, basis: int) -> np.ndarray:
+        """Angles (rows, slots) to those of every row in a basis, (rows, all slots)."""
+        return np.concatenate([angles, np.repeat(self.bases[basis : basis + 1], len(angles), axis=0)], axis=1)
+
+    def shots(self, shots: int, *, equal: bool) -> list[int]:
+        """The shots of each basis, `shots` on average: equal, or in proportion to the deviations' bounds.
+
+        Strings are taken as independent, each with the largest deviation that it can have, its coefficient.
+        """
+        bounds = np.array([np.sqrt(sum((c**2).sum() for c, read in terms if read)) for terms in self.terms])
+        if equal or not bounds.any():
+            return [shots] * self.n_bases
+        return np.maximum(1, np.floor(shots * self.n_bases * bounds / bounds.sum())).astype(int).tolist()
 
     def values(self, bits: np.ndarray, basis: int) -> np.ndarray:
         """What each shot in a basis adds, (..., shots, observables), and 0 where it is dropped by post-selection."""
@@ -51,6 +61,23 @@ class Measured:
             parity = np.bitwise_xor.reduce(bits[..., read], axis=-1) if read else np.zeros(bits.shape[:-1], np.uint8)
             total += coefficients * (1.0 - 2.0 * parity)[..., None]
         return total * self.keeps(bits)[..., None]
+
+    def means(self, bits: Sequence[np.ndarray]) -> Means:
+        """Means and standard errors (rows, columns) of bits (rows, shots, n_bits) in each basis.
+
+        Columns are the observables, added over the bases; or, where there is post-selection, for one basis after the
+        other, the last observable then being the chance that it succeeds.
+        """
+        values, squares = [], []
+        for basis, some in enumerate(bits):
+            outcomes = self.values(some, basis)
+            if self.kept:
+                outcomes[..., -1] = self.keeps(some)
+            values.append(outcomes.mean(1))
+            squares.append(outcomes.var(1) / outcomes.shape[1])
+        if self.kept:
+            return np.concatenate(values, axis=1), np.sqrt(np.concatenate(squares, axis=1))
+        return sum(values[1:], values[0]), np.sqrt(sum(squares[1:], squares[0]))
 
     def keeps(self, bits: np.ndarray) -> np.ndarray:
         """1 for each shot that post-selection keeps, 0 for the others, (..., shots)."""

@@ -1,7 +1,8 @@
 """`qml bench backends`: a training step on another simulator than ours, gradients by shift rule, ours beside its peers.
 
+A case with a device's name in front is ours on that PennyLane device, beside PennyLane's own shift rule on it.
 PennyLane cannot run on Aer here: pennylane-qiskit 0.45 asks for qiskit <= 2.3.0 and qiskit-aer ~= 0.17.2, older than
-what this package is tested with. So PennyLane runs its parameter-shift rule on its own devices.
+what this package is tested with.
 """
 
 from functools import partial
@@ -40,8 +41,9 @@ def step_on(case: str, backend: Aer | PennyLane) -> Step:
 
 
 def ours(case: str) -> Step:
-    """The circuit on Aer."""
-    return step_on(case, Aer())
+    """The circuit on Aer, or on the PennyLane device that the case names."""
+    device, _, size = case.rpartition(" ")
+    return step_on(size, PennyLane(device) if device else Aer())
 
 
 class Counter:
@@ -59,6 +61,8 @@ class Counter:
 
 def counts(case: str) -> list[str]:
     """Jobs and circuits of one step, ours and PennyLane's, in words."""
+    if " " in case:
+        return []
     counter = Counter(Aer())
     step_on(case, Aer(runner=counter))()
     jobs, circuits = pennylane.shift_counts(make_work(case))
@@ -70,7 +74,7 @@ def counts(case: str) -> list[str]:
 
 
 def _peer(prepare: partial[Step], modules: tuple[str, ...], install: str) -> Peer:
-    return Peer(lambda case: prepare(make_work(case)), modules, install)
+    return Peer(lambda case: prepare(make_work(case.rpartition(" ")[2])), modules, install)
 
 
 PEERS = {
@@ -84,14 +88,14 @@ PEERS = {
     "qiskit.aer": _peer(partial(pennylane.shift, device="qiskit.aer"), ("pennylane_qiskit",), "pennylane-qiskit"),
 }
 BENCH = Bench(
-    title="RY(x), 4 layers of (RY RZ, CX ring), <Z_0>, squared error, forward and backward by shift rule, ours on Aer; "
-    "case is qubits,batch",
+    title="RY(x), 4 layers of (RY RZ, CX ring), <Z_0>, squared error, forward and backward by shift rule; case is "
+    "qubits,batch, ours on Aer, or after a device of PennyLane ours on that",
     ours=ours,
     peers=PEERS,
     cases={
-        "4,32": Case(
-            ("qiskit-machine-learning", "lightning.qubit", "default.qubit"), left_out={"qiskit.aer": PENNYLANE_ON_AER}
-        ),
+        "4,32": Case(("qiskit-machine-learning", "lightning.qubit"), left_out={"qiskit.aer": PENNYLANE_ON_AER}),
+        "default.qubit 4,32": Case(("default.qubit",)),
+        "lightning.qubit 4,32": Case(("lightning.qubit",)),
     },
     notes=counts,
 )

@@ -30,7 +30,10 @@ def pack_submission(submission: Submission) -> bytes:
         pubs.append({"circuit": place, "observables": pub.observables, "shots": pub.shots, "key": pub.key})
     for circuit, place in circuits.items():
         arrays[f"circuit.{place}"] = np.frombuffer(circuit, np.uint8)
-    return pack(arrays, {"kind": submission.kind, "options": dict(submission.options), "pubs": pubs})
+    return pack(
+        arrays,
+        {"kind": submission.kind, "options": dict(submission.options), "pubs": pubs, "overhead": submission.overhead},
+    )
 
 
 def unpack_submission(blob: bytes) -> Submission:
@@ -46,7 +49,7 @@ def unpack_submission(blob: bytes) -> Submission:
         )
         for number, pub in enumerate(header["pubs"])
     )
-    return Submission(header["kind"], pubs, header["options"])
+    return Submission(header["kind"], pubs, header["options"], header.get("overhead", 1))
 
 
 def pack_results(results: Sequence[PubResult]) -> bytes:

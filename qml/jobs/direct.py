@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from qml.jobs import split
 from qml.jobs.errors import JobError
 from qml.jobs.service import Service
 from qml.jobs.submission import PubResult, Submission
@@ -28,7 +29,7 @@ class DirectRunner:
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, submission: Submission) -> list[PubResult]:
-        """The results, one for each pub, in order."""
+        """The results, one for each pub, in order, with the submission's options in their metadata."""
         job_id = self.service.submit(submission, (f"qml-{uuid.uuid4().hex}",))
         pause = FIRST_PAUSE
         while (status := self.service.status(job_id)) in ("queued", "running"):
@@ -36,4 +37,4 @@ class DirectRunner:
             pause = min(2 * pause, LONGEST_PAUSE)
         if status == "cancelled":
             raise JobError(f"Job {job_id} on {self.service.name} was cancelled. Run it again.")
-        return self.service.result(job_id)
+        return split.with_options(submission, split.trim(submission, self.service.result(job_id)))

@@ -215,7 +215,7 @@ class DurableRunner:
     def _fetch(self, chunk: Chunk, job_id: str, part: Submission) -> None:
         self.store.require_space(split.result_bytes(part))
         try:
-            results = self.retry.call(self.service.result, job_id)
+            results = split.trim(part, self.retry.call(self.service.result, job_id))
             split.require_fit(part, results)
         except JobFailed as error:
             self.store.set_ended(chunk.tag, "failed", f"job {job_id}: {error}", now=self._now())

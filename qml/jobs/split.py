@@ -52,7 +52,7 @@ def plan(submission: Submission, limits: Limits) -> list[Parts]:
     chunks: list[list[Part]] = [[]]
     payload, executions = limits.payload, limits.executions
     for number, pub in enumerate(submission.pubs):
-        per_row = executions_of_row(pub, submission.kind)
+        per_row = executions_of_row(pub, submission)
         fixed, row_bytes = fixed_bytes(pub), max(1, pub.values[:1].nbytes)
         if per_row > limits.executions or fixed + row_bytes > limits.payload:
             raise ValueError(
@@ -98,13 +98,29 @@ def halve(parts: Parts) -> tuple[Parts, Parts] | None:
 
 
 def assemble(submission: Submission, chunks: Sequence[tuple[Parts, Sequence[PubResult]]]) -> list[PubResult]:
-    """The results for whole pubs from those of chunks in any order."""
+    """The results for whole pubs from those of chunks in any order, with the options that they were run with."""
     pieces: dict[int, list[tuple[int, PubResult]]] = {number: [] for number in range(len(submission.pubs))}
     for parts, results in chunks:
         for part, result in zip(parts, results, strict=True):
             pieces[part.pub].append((part.start, result))
     ordered = ([piece for _, piece in sorted(found, key=lambda pair: pair[0])] for found in pieces.values())
-    return [_join(found) for found in ordered]
+    return with_options(submission, [_join(found) for found in ordered])
+
+
+def with_options(submission: Submission, results: Sequence[PubResult]) -> list[PubResult]:
+    """The results with the submission's options in their metadata: no service tells them all."""
+    options = dict(submission.options)
+    return [replace(result, metadata={**result.metadata, "options": options}) for result in results]
+
+
+def trim(submission: Submission, results: Sequence[PubResult]) -> list[PubResult]:
+    """A sampler's results without the shots that were not asked for: twirling rounds their number up."""
+    if submission.kind == "estimator" or len(results) != len(submission.pubs):
+        return list(results)
+    return [
+        replace(result, arrays={name: bits[:, : pub.shots] for name, bits in result.arrays.items()})
+        for pub, result in zip(submission.pubs, results, strict=True)
+    ]
 
 
 def require_fit(submission: Submission, results: Sequence[PubResult]) -> None:
@@ -137,10 +153,10 @@ def result_bytes(submission: Submission) -> int:
     return sum(sizes)
 
 
-def executions_of_row(pub: Pub, kind: str) -> int:
-    """Runs of the circuit for one row: shots times the sets of strings that are measured together."""
-    settings = max(1, n_settings(pub)) if kind == "estimator" else 1
-    return (pub.shots or 1) * settings
+def executions_of_row(pub: Pub, submission: Submission) -> int:
+    """Runs of the circuit for one row: shots times the sets of strings that are measured together, and mitigation."""
+    settings = max(1, n_settings(pub)) if submission.kind == "estimator" else 1
+    return (pub.shots or 1) * settings * submission.overhead
 
 
 def n_settings(pub: Pub) -> int:

@@ -68,12 +68,16 @@ class Submission:
         kind: which primitive runs it.
         pubs: at least one.
         options: of the primitive (mitigation, dynamical decoupling, twirling), as JSON.
+        overhead: runs that mitigation makes of each one that is asked for, at least 1.
     """
 
     kind: Literal["estimator", "sampler"]
     pubs: tuple[Pub, ...]
     options: Mapping[str, JSONValue] = field(default_factory=dict)
+    overhead: int = 1
 
     def __post_init__(self) -> None:
         if not self.pubs:
             raise ValueError("Argument `pubs` must hold at least one, but is empty.")
+        if self.overhead < 1:
+            raise ValueError(f"Argument `overhead` must be at least 1, but is {self.overhead}.")

@@ -21,7 +21,7 @@ class Estimate:
         backend: its name.
         jobs: how many are sent.
         circuits: circuits that are run, each with its own angles and measured bases.
-        shots: runs of all circuits together; 0 where values are exact.
+        shots: runs of all circuits together, those of mitigation (noise factors) included; 0 where values are exact.
         n_qubits: of the widest circuit.
         depth: of the deepest circuit.
         two_qubit_gates: of the circuit with most.
@@ -124,7 +124,8 @@ def estimate(
 
     Nothing is sent. A device needs about 2 s for a job, and for each execution the circuit's duration and the pause
     before the next one. Where later circuits depend on earlier results, those of a dry run are meaningless, and so the
-    estimate is of a run of the same form.
+    estimate is of a run of the same form. Not counted: a circuit that calibrates the read-out, one a job where that is
+    mitigated, and the longer time of gates that are folded to amplify their noise.
 
     Args:
         layer: any layer with `backend` and `to_backend`; it is left on the backend that it had.
@@ -158,7 +159,7 @@ def size_of(submissions: Sequence[Submission], service: Service, limits: Limits 
     for submission in submissions:
         for pub in submission.pubs:
             cost = costs.setdefault(pub.circuit, service.circuit_cost(pub.circuit))
-            executions = len(pub.values) * split.executions_of_row(pub, submission.kind)
+            executions = len(pub.values) * split.executions_of_row(pub, submission)
             circuits += executions // (pub.shots or 1)
             shots += executions if pub.shots else 0
             known = known and cost.seconds is not None
