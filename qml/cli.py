@@ -48,13 +48,14 @@ def _options(
 @app.command()
 def compare(  # noqa: PLR0913, PLR0917 - one a flag
     task: Annotated[
-        list[str], typer.Argument(help="Such as digits, parity, states, sequences; or pinn and its problems.")
+        list[str], typer.Argument(help="Such as digits, parity, states; or with subjects: pinn burgers, series bessel.")
     ],
     out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
     models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
     resolution: Annotated[int | None, typer.Option(help="Pixels a side (digits): 4 or 28.")] = None,
     words: Annotated[str | None, typer.Option(help="Which sequences: xor, memory, letters, dna10, ...")] = None,
+    scaler: Annotated[str | None, typer.Option(help="Fitted on (series): training, or leaking as published.")] = None,
     preset: Annotated[str | None, typer.Option(help="full, or demo for a short run.")] = None,
     workers: Annotated[int | None, typer.Option(help="Train on so many processes of this machine.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Train on the Dask cluster of this address.")] = None,
@@ -64,23 +65,21 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     Ctrl-C stops it, and the same command goes on where it stopped.
     """
     console = Console()
-    name, *problems = task
-    for problem in problems or [None]:
-        options = {"resolution": resolution, "words": words, "problem": problem}
-        folder = _folder(out, (name, problem, resolution, words, preset), part=problem if len(problems) > 1 else None)
+    with one_line_errors():
+        from qml.compare import choose_subjects, find_task
+
+        chosen = find_task(task[0])
+        subjects = choose_subjects(chosen, task[1:])
+    for subject in subjects:
+        options = {"resolution": resolution, "words": words, "scaler": scaler} | subject
+        part = next(iter(subject.values()), None)
+        parts = (chosen.name, part, resolution, words, scaler, preset)
+        folder = _folder(out, parts, part=part if len(subjects) > 1 else None)
         with one_line_errors(), _clean_stop(folder):
-            from qml.compare import (
-                LiveProgress,
-                find_task,
-                make_plan,
-                result_table,
-                run_plan,
-                verdict,
-                write_report,
-            )
+            from qml.compare import LiveProgress, make_plan, result_table, run_plan, verdict, write_report
 
             plan = make_plan(
-                find_task(name),
+                chosen,
                 n_seeds=seeds,
                 models=None if models is None else [name.strip() for name in models.split(",") if name.strip()],
                 preset=preset,
@@ -118,11 +117,11 @@ app.command()(cli_jobs.submit)
 app.add_typer(cli_jobs.jobs, name="jobs")
 
 
-def _folder(out: Path | None, parts: Sequence[str | int | None], *, part: str | None) -> Path:
+def _folder(out: Path | None, parts: Sequence[str | int | None], *, part: str | int | None) -> Path:
     """Where results go: what the user named, a folder in it where several problems are solved, or a name of its own."""
     if out is None:
         return Path("runs", "-".join(str(part) for part in parts if part is not None))
-    return out if part is None else out / part
+    return out if part is None else out / str(part)
 
 
 def _runner(workers: int | None, scheduler: str | None) -> AbstractContextManager["RunCells | None"]:

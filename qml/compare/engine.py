@@ -140,6 +140,26 @@ def make_plan(
     return Plan(task, chosen, preset, task.presets[preset], ordered, tuple(range(n_seeds)), folder)
 
 
+def choose_subjects(task: Task, named: Sequence[str]) -> list[dict[str, Option]]:
+    """A choice of the task's first option for each name, or for what the task compares where none is named.
+
+    Args:
+        task: The task.
+        named: Values of its first option, as text; `make_plan` refuses those it does not have.
+
+    Raises:
+        ValueError: If a task without options is given names.
+    """
+    if not task.options:
+        if named:
+            raise ValueError(f"Argument `task` must be {task.name!r} alone, but {' '.join(named)} comes after it.")
+        return [{}]
+    option, allowed = next(iter(task.options.items()))
+    by_text: dict[str, Option] = {str(value): value for value in allowed}
+    chosen = [by_text.get(name, name) for name in named] or task.together
+    return [{option: value} for value in chosen] or [{}]
+
+
 def run_plan(plan: Plan, listener: Listener | None = None, run_cells: RunCells | None = None) -> list[Record]:
     """Run the cells that are not stored yet, and return all records of the plan in its order.
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, FAINT = "#1d1b2e", "#d9d7e4"
-QUANTUM = ("#5b3fd6", "#b04bd0")
-CLASSICAL = ("#0f8f83", "#e08214", "#6b7686", "#c8503c", "#3b7cc4")
+QUANTUM = ("#5b3fd6", "#b04bd0", "#e06aa8")
+CLASSICAL = ("#0f8f83", "#e08214", "#6b7686", "#c8503c", "#3b7cc4", "#8a9a1f")
 STYLE: dict[Any, object] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,

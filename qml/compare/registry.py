@@ -3,6 +3,7 @@
 from qml.compare.task import Task
 from qml.compare.tasks.backends import BACKENDS
 from qml.compare.tasks.boolean import MAJORITY, PARITY
+from qml.compare.tasks.calls import CALLS
 from qml.compare.tasks.corrosion import CORROSION
 from qml.compare.tasks.digits import DIGITS
 from qml.compare.tasks.functions import FUNCTIONS
@@ -10,6 +11,7 @@ from qml.compare.tasks.onion import ONION_REFERENCE
 from qml.compare.tasks.pinn import PINN
 from qml.compare.tasks.sequence_digits import SEQUENCE_DIGITS
 from qml.compare.tasks.sequences import WORD_SEQUENCES
+from qml.compare.tasks.series import SERIES_TASK
 from qml.compare.tasks.states import STATES
 
 TASKS: dict[str, Task] = {
@@ -23,6 +25,8 @@ TASKS: dict[str, Task] = {
         WORD_SEQUENCES,
         SEQUENCE_DIGITS,
         FUNCTIONS,
+        SERIES_TASK,
+        CALLS,
         BACKENDS,
         PINN,
         CORROSION,

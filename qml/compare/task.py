@@ -120,7 +120,9 @@ class Task:
         split: `(data, seed)` to what each model is given: the same for every model.
         models: The competitors under the options, quantum first.
         presets: Amounts of work by name; the first is the default.
-        options: Allowed values by name; the first is the default.
+        options: Allowed values by name; the first is the default. The command line takes values of the first option
+            after the task's name, and compares them one after another.
+        together: The values of the first option that are compared where none is named; () for its default alone.
         sections: `(data, records, options)` to the report's own sections.
         metric: What is compared.
         labels: What -1 and +1 mean.
@@ -135,5 +137,6 @@ class Task:
     presets: Mapping[str, Preset]
     sections: Callable[[Any, list[Record], Options], list[Section]]
     options: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
+    together: tuple[Option, ...] = ()
     metric: Metric = field(default_factory=Metric)
     labels: tuple[str, str] = ("-1", "+1")

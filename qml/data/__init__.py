@@ -1,6 +1,7 @@
 """Data sets and their preparation: nothing is downloaded at run time."""
 
 from qml.data.boolean import all_strings, random_subset, subset_majority, subset_parity
+from qml.data.calls import call_volumes, milan_activity
 from qml.data.chaos import henon, henon_step, lorenz, lorenz_step, mackey_glass, narma10, sunspots
 from qml.data.corrosion import STATIONS, Corrosion, aluminium_rate, corrosion
 from qml.data.dataset import Dataset, Split, split_dataset
@@ -27,6 +28,7 @@ __all__ = [
     "bessel_series",
     "binarise",
     "bit_planes",
+    "call_volumes",
     "corrosion",
     "damped_pendulum",
     "damped_waves",
@@ -44,6 +46,7 @@ __all__ = [
     "lorenz",
     "lorenz_step",
     "mackey_glass",
+    "milan_activity",
     "narma10",
     "pixel_words",
     "random_states",
