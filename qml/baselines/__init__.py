@@ -8,10 +8,13 @@ from qml.baselines.classifiers import (
     hidden_size_for,
 )
 from qml.baselines.esn import EchoStateNetwork, OnionESN
+from qml.baselines.kan import KAN, KANLayer
 from qml.baselines.words import WordRNN, word_hidden_size_for
 
 __all__ = [
+    "KAN",
     "EchoStateNetwork",
+    "KANLayer",
     "LogisticRegression",
     "MLPClassifier",
     "OnionESN",

@@ -11,6 +11,7 @@ from torch.nn import functional
 from circuits import Circuit
 from qml.backends import Backend
 from qml.backends.native import full_precision
+from qml.edges import Sampled
 from qml.nn import _checks
 from qml.nn._daruan import product
 from qml.nn._daruan.activations import CHUNK, Activations
@@ -19,6 +20,7 @@ from qml.nn._daruan.bloch import arccos
 from qml.nn._daruan.extension import extend_into
 from qml.nn._daruan.initial import reset_activations
 from qml.nn._daruan.spectrum import as_variables, layer_expressions
+from qml.nn._daruan.transfer import fit_edges
 
 BASES: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": functional.silu,
@@ -253,6 +255,14 @@ class QKANLayer(Activations):
         if self.base_weight is not None:
             values = values + self.base_weight * self.base_of(flat).unsqueeze(1)
         return values * self.mask
+
+    def fit(self, edges: Sampled) -> None:
+        """Take the parameters nearest to given functions, in closed form; see `QKAN.from_network`.
+
+        Raises:
+            ValueError: another ansatz than "pz", shared circuits, or parameters that are not trained.
+        """
+        fit_edges(self, edges)
 
     @torch.no_grad()
     def prune(self, inputs: Float[Tensor, "*batch inputs"], threshold: float) -> int:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml.backends import Backend
+from qml.edges import Transfer, edge_layers, sample_edges, transferred
 from qml.nn import _checks
 from qml.nn._linear import linear
 from qml.nn._options import LayerOptions
@@ -52,6 +53,34 @@ class QKAN(nn.Module):
             _checks.require_at_least(width, "widths", 1)
         self.widths = tuple(widths)
         self.layers = nn.ModuleList(QKANLayer(size, next_size, **options) for size, next_size in pairwise(widths))
+
+    @classmethod
+    def from_network(cls, source: nn.Module, inputs: Float[Tensor, "batch inputs"], *, reps: int = 10) -> Transfer:
+        """A QKAN that computes what a KAN, or another QKAN, computes, without training.
+
+        On the range of what reaches it every edge is fitted by least squares with silu and a trigonometric polynomial
+        of degree `reps`, whose angles are then computed exactly. Beyond that range it is another function than its
+        source.
+
+        Args:
+            source: a network of functions on edges.
+            inputs: samples that span the range on which the QKAN is to be used; they also say device and dtype.
+            reps: uploads of every circuit.
+
+        Returns:
+            The QKAN as `network`, with its errors.
+
+        Raises:
+            TypeError: a source of another kind.
+            ValueError: no upload; inputs that span no range, or leave the grid of a KAN.
+        """
+        layers = edge_layers(source)
+        widths = [layer.in_features for layer in layers] + [layers[-1].out_features]
+        network = cls(widths, reps=reps, device=inputs.device, dtype=inputs.dtype)
+        sampled = sample_edges(layers, inputs, 2 * reps + 2)
+        for layer, edges in zip(network.qkan_layers(), sampled, strict=True):
+            layer.fit(edges)
+        return transferred(network, source, inputs, sampled)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """Through all layers."""
