@@ -1,5 +1,8 @@
 """What a circuit or a layer is made of, and what it can do."""
 
+from qml.analysis.activations import LayerActivations as LayerActivations
+from qml.analysis.activations import NetworkActivations as NetworkActivations
+from qml.analysis.activations import activations as activations
 from qml.analysis.effective_dimension import EffectiveDimension as EffectiveDimension
 from qml.analysis.effective_dimension import effective_dimension as effective_dimension
 from qml.analysis.expressibility import EntanglingCapability as EntanglingCapability

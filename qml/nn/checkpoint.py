@@ -14,11 +14,14 @@ from qml.backends import Backend
 from qml.files import write_atomically
 from qml.nn.daruan import DARUAN
 from qml.nn.qkan import QKANLayer
+from qml.nn.qkan_cells import HQKANLSTMCell, QKANGRUCell, QKANLSTMCell
 from qml.nn.qkan_lstm import HQKANLSTM, QKANGRU, QKANLSTM
-from qml.nn.qkan_network import HQKAN, QKAN
+from qml.nn.qkan_network import HQKAN, QKAN, JHCGNet
+from qml.nn.qlstm import QLSTM
 from qml.nn.qnn import QNNClassifier
 from qml.nn.qrnn import QRNN
 from qml.nn.qrnn_cell import QRNNCell
+from qml.nn.qrnn_continuous import QRNNClassifier, QRNNRegressor
 from qml.nn.quantum_layer import QuantumLayer
 from qml.nn.quantum_neuron import QuantumNeuron
 
@@ -64,23 +67,44 @@ def _attributes_and_options(*names: str) -> Callable[[Any], dict[str, Any]]:
     return lambda layer: _attributes(*names)(layer) | layer.options
 
 
+_RECURRENT = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
+
+
 def _recurrent_arguments(layer: QKANLSTM | HQKANLSTM | QKANGRU) -> dict[str, Any]:
     projection = {} if isinstance(layer, QKANGRU) else {"proj_size": layer.proj_size}
-    own = _attributes("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
-    return own(layer) | projection | layer.options
+    return _attributes(*_RECURRENT)(layer) | projection | layer.options
+
+
+def _jhcg_arguments(layer: JHCGNet) -> dict[str, Any]:
+    sizes = _attributes("in_features", "out_features", "core", "latent")
+    return sizes(layer) | {"bias": layer.encoder.bias is not None}
+
+
+def _continuous_arguments(layer: QRNNRegressor) -> dict[str, Any]:
+    own = _attributes("in_features", "n_bits", "low", "high", "serial")(layer)
+    outputs = "n_classes" if isinstance(layer, QRNNClassifier) else "out_features"
+    network = _attributes("hidden_size", "n_stages", "order", "degree")(layer.qrnn.cell)
+    return own | {outputs: layer.out_features, "batch_first": layer.qrnn.batch_first} | network
 
 
 LAYERS = {
     "DARUAN": _Entry(DARUAN, _attributes_and_options("n_features")),
     "HQKAN": _Entry(HQKAN, _attributes_and_options("in_features", "out_features", "latent")),
     "HQKANLSTM": _Entry(HQKANLSTM, lambda layer: _recurrent_arguments(layer) | {"latent": layer.cells[0].latent}),
+    "HQKANLSTMCell": _Entry(HQKANLSTMCell, _attributes_and_options("input_size", "hidden_size", "proj_size", "latent")),
+    "JHCGNet": _Entry(JHCGNet, _jhcg_arguments),
     "QKAN": _Entry(QKAN, _attributes_and_options("widths")),
     "QKANGRU": _Entry(QKANGRU, _recurrent_arguments),
+    "QKANGRUCell": _Entry(QKANGRUCell, _attributes_and_options("input_size", "hidden_size")),
     "QKANLSTM": _Entry(QKANLSTM, _recurrent_arguments),
+    "QKANLSTMCell": _Entry(QKANLSTMCell, _attributes_and_options("input_size", "hidden_size", "proj_size")),
     "QKANLayer": _Entry(QKANLayer, _attributes_and_options("in_features", "out_features")),
+    "QLSTM": _Entry(QLSTM, _attributes(*_RECURRENT, "n_circuit_layers")),
     "QNNClassifier": _Entry(QNNClassifier, _qnn_arguments),
     "QRNN": _Entry(QRNN, _qrnn_arguments),
     "QRNNCell": _Entry(QRNNCell, _qrnn_cell_arguments),
+    "QRNNClassifier": _Entry(QRNNClassifier, _continuous_arguments),
+    "QRNNRegressor": _Entry(QRNNRegressor, _continuous_arguments),
     "QuantumLayer": _Entry(QuantumLayer, _attributes("circuit", "observables", "probabilities_of", "initial")),
     "QuantumNeuron": _Entry(QuantumNeuron, _neuron_arguments),
 }
@@ -132,15 +156,12 @@ def dump_layer(layer: nn.Module) -> bytes:
     """The bytes of `save_layer`."""
     from safetensors.torch import save
 
-    name = type(layer).__name__
-    if name not in LAYERS or type(layer) is not LAYERS[name].layer:
-        raise TypeError(f"Argument `layer` must be one of {', '.join(LAYERS)}, but is {name}.")
+    described = _describe(layer)
     state = {key: value.detach().cpu().contiguous() for key, value in layer.state_dict().items()}
     for key, value in state.items():
         if not torch.isfinite(value).all():
             raise ValueError(f"Weights must be finite to be saved, but `{key}` holds NaN or infinity.")
-    arguments = {key: _encode(value) for key, value in LAYERS[name].arguments(layer).items()}
-    header = json.dumps({"format": FORMAT, "layer": name, "arguments": arguments}, sort_keys=True)
+    header = json.dumps({"format": FORMAT, **described}, sort_keys=True)
     return save(state, {HEADER: header})
 
 
@@ -156,8 +177,7 @@ def parse_layer(content: bytes, *, backend: Backend | str = "native", name: str 
     state = _weights(content, name)
     kind = LAYERS[header["layer"]].layer
     try:
-        arguments = {key: _decode(value) for key, value in header["arguments"].items()}
-        layer: Any = kind(**arguments, dtype=_dtype(state))
+        layer: Any = _build(header, _dtype(state))
         layer.load_state_dict(state)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())  # torch writes several lines
@@ -208,8 +228,25 @@ def _dtype(state: Mapping[str, Tensor]) -> torch.dtype | None:
     return next((value.dtype for value in state.values() if value.is_floating_point()), None)
 
 
+def _describe(layer: nn.Module) -> dict[str, JSON]:
+    """A layer's class and constructor arguments."""
+    name = type(layer).__name__
+    if name not in LAYERS or type(layer) is not LAYERS[name].layer:
+        raise TypeError(f"Argument `layer` must be one of {', '.join(LAYERS)}, but is {name}.")
+    arguments = {key: _encode(value) for key, value in LAYERS[name].arguments(layer).items()}
+    return {"layer": name, "arguments": arguments}
+
+
+def _build(described: Mapping[str, Any], dtype: torch.dtype | None) -> nn.Module:
+    """The layer of `_describe`, with initial weights."""
+    arguments = {key: _decode(value, dtype) for key, value in described["arguments"].items()}
+    return LAYERS[described["layer"]].layer(**arguments, dtype=dtype)
+
+
 def _encode(value: Any) -> JSON:
     """A constructor argument as JSON."""
+    if isinstance(value, nn.Module):
+        return _describe(value)
     if isinstance(value, Circuit):
         return {"openqasm": to_openqasm(value)}
     if isinstance(value, Observable):
@@ -223,12 +260,14 @@ def _encode(value: Any) -> JSON:
     raise TypeError(f"Constructor arguments must be numbers, strings, circuits or observables, but one is {value!r}.")
 
 
-def _decode(value: JSON) -> Any:
+def _decode(value: JSON, dtype: torch.dtype | None) -> Any:
     """The constructor argument of `_encode`; sequences are tuples."""
     if isinstance(value, list):
-        return tuple(_decode(item) for item in value)
+        return tuple(_decode(item, dtype) for item in value)
     if not isinstance(value, dict):
         return value
+    if "layer" in value:
+        return _build(value, dtype)
     if "openqasm" in value:
         return from_openqasm(value["openqasm"])
     terms = [(weight, tuple((qubit, letter) for letter, qubit in factors)) for weight, factors in value["observable"]]

@@ -1,12 +1,13 @@
 """Recurrent cells whose affine maps are QKAN layers."""
 
 from collections.abc import Callable
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from qml.backends import Backend
 from qml.nn import _checks
 from qml.nn._daruan import product
 from qml.nn._daruan.bases import Basis
@@ -18,7 +19,26 @@ from qml.nn.qkan import QKANLayer
 from qml.nn.qkan_network import HQKAN
 
 
-class QKANLSTMCell(nn.Module):
+class OfQKANLayers(nn.Module):
+    """A module whose QKAN layers were all made with the same options."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the QKAN layers were made with."""
+        return self.qkan_layers()[0].options
+
+    def qkan_layers(self) -> list[QKANLayer]:
+        """Every QKAN layer inside."""
+        return [module for module in self.modules() if isinstance(module, QKANLayer)]
+
+    def to_backend(self, backend: Backend | str, *, width: int = 4) -> "OfQKANLayers":
+        """See `QKANLayer.to_backend`; one job a layer and time step, since steps depend on each other."""
+        for layer in self.qkan_layers():
+            layer.to_backend(backend, width=width)
+        return self
+
+
+class QKANLSTMCell(OfQKANLayers):
     """A cell of an LSTM whose four affine maps of [h, x] are QKAN layers.
 
     f, i, o = sigmoid(Phi(h, x)), g = tanh(Phi(h, x)); c' = f c + i g; h' = o tanh(c'). A QKAN layer is a sum over its
@@ -77,7 +97,7 @@ class QKANLSTMCell(nn.Module):
         return outputs, (outputs[-1], c)
 
 
-class QKANGRUCell(nn.Module):
+class QKANGRUCell(OfQKANLayers):
     """A cell of a GRU whose affine maps are QKAN layers.
 
     r, z = sigmoid(Phi(h, x)); n = tanh(Phi_x(x) + r Phi_h(h)); h' = (1 - z) n + z h, as in `nn.GRUCell`.
@@ -122,7 +142,7 @@ class QKANGRUCell(nn.Module):
         return step
 
 
-class HQKANLSTMCell(nn.Module):
+class HQKANLSTMCell(OfQKANLayers):
     """`QKANLSTMCell` with an `HQKAN` of [h, x] for each of its four maps.
 
     Args:

@@ -1,37 +1,20 @@
 """Recurrent layers of QKAN cells, with the contract of `nn.LSTM` and `nn.GRU`."""
 
 from functools import partial
-from typing import Any, Unpack
+from typing import Unpack
 
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from qml.backends import Backend
 from qml.nn._options import LayerOptions
 from qml.nn._recurrent import Recurrent, as_state
-from qml.nn.qkan import QKANLayer
-from qml.nn.qkan_cells import HQKANLSTMCell, QKANGRUCell, QKANLSTMCell
+from qml.nn.qkan_cells import HQKANLSTMCell, OfQKANLayers, QKANGRUCell, QKANLSTMCell
 
 Sequence = Tensor | PackedSequence
 
 
-class QKANRecurrent(Recurrent):
+class QKANRecurrent(Recurrent, OfQKANLayers):
     """What the recurrent QKAN layers share."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the QKAN layers were made with."""
-        return self.qkan_layers()[0].options
-
-    def qkan_layers(self) -> list[QKANLayer]:
-        """Every QKAN layer inside."""
-        return [module for module in self.modules() if isinstance(module, QKANLayer)]
-
-    def to_backend(self, backend: Backend | str, *, width: int = 4) -> "QKANRecurrent":
-        """See `QKANLayer.to_backend`; one job a layer and time step, since steps depend on each other."""
-        for layer in self.qkan_layers():
-            layer.to_backend(backend, width=width)
-        return self
 
 
 class QKANLSTM(QKANRecurrent):

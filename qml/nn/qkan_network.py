@@ -196,6 +196,18 @@ class JHCGNet(nn.Module):
         """Through both maps and the core."""
         return self.decoder(self.core(self.encoder(inputs)))
 
+    def to_backend(self, backend: Backend | str, **options: Any) -> "JHCGNet":
+        """Move the core to another backend, by its own `to_backend`; the affine maps stay where they are.
+
+        Raises:
+            TypeError: a core without circuits.
+        """
+        core: Any = self.core
+        if not hasattr(core, "to_backend"):
+            raise TypeError(f"Argument `core` must have circuits to run on a backend, but is {type(core).__name__}.")
+        core.to_backend(backend, **options)
+        return self
+
 
 class HQKAN(JHCGNet):
     """`JHCGNet` with a QKAN core of ceil(log2(n)) features at either end.
@@ -234,13 +246,6 @@ class HQKAN(JHCGNet):
             dtype=options.get("dtype"),
             generator=options.get("generator"),
         )
-
-    def to_backend(self, backend: Backend | str, *, width: int = 4) -> "HQKAN":
-        """See `QKANLayer.to_backend`; the affine maps stay where they are."""
-        for module in self.core.modules():
-            if isinstance(module, QKANLayer):
-                module.to_backend(backend, width=width)
-        return self
 
     @property
     def options(self) -> dict[str, Any]:

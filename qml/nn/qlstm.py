@@ -144,7 +144,14 @@ class QLSTM(Recurrent):
             dropout=dropout,
             bidirectional=bidirectional,
         )
-        self.hidden_size = hidden_size
+        self.hidden_size, self.n_circuit_layers = hidden_size, n_circuit_layers
+
+    def to_backend(self, backend: Backend | str) -> "QLSTM":
+        """Run on another backend from now on; four jobs a layer, direction and time step, since steps are in line."""
+        for cell in self.cells:
+            if isinstance(cell, QLSTMCell):
+                cell.backend = resolve(backend)
+        return self
 
     def forward(
         self, inputs: Sequence, state: tuple[Tensor, Tensor] | None = None

@@ -1,0 +1,172 @@
+"""What the edges of a QKAN or KAN have learned: their curves, their importance, and pictures of both."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qml.analysis._sampling import axes_of
+from qml.edges import edge_layers
+from qml.nn import JHCGNet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FAINTEST = 0.15  # opacity of an edge of no importance
+PANEL = (0.11, 0.13)  # of an edge's curve in a network's picture: width, and height in layers
+
+
+@dataclass(frozen=True, eq=False)
+class LayerActivations:
+    """The edges of one layer over the range of what reaches it.
+
+    Attributes:
+        points: evenly spaced, shape (points, in_features).
+        curves: f_ji, shape (points, out_features, in_features).
+        importance: standard deviation of every edge's part of the output over the data, (out_features, in_features).
+        kept: whether the edge is there, or pruned; of the same shape.
+    """
+
+    points: np.ndarray
+    curves: np.ndarray
+    importance: np.ndarray
+    kept: np.ndarray
+
+    @property
+    def opacity(self) -> np.ndarray:
+        """Of every edge in pictures: from faint to 1 for the layer's most important one; 0 where it is pruned."""
+        largest = max(self.importance.max(), np.finfo(float).tiny)
+        return np.where(self.kept, 1 - (1 - FAINTEST) * (1 - self.importance / largest), 0.0)
+
+    def plot(self, *, inputs: list[str] | None = None, outputs: list[str] | None = None) -> "Figure":
+        """A panel an edge, a row an output, a column an input; pruned edges stay empty.
+
+        Args:
+            inputs: names of the inputs; None for x_1, x_2, ...
+            outputs: names of the outputs; None for y_1, y_2, ...
+
+        Raises:
+            ValueError: as many names as there are not features.
+        """
+        from matplotlib.figure import Figure
+
+        rows, columns = self.importance.shape
+        inputs, outputs = _names(inputs, columns, "x", "inputs"), _names(outputs, rows, "y", "outputs")
+        figure = Figure(figsize=(1.9 * columns + 0.4, 1.5 * rows + 0.4), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False)
+        for j, i in product(range(rows), range(columns)):
+            axes = panels[j, i]
+            if self.kept[j, i]:
+                axes.plot(self.points[:, i], self.curves[:, j, i], color="k", alpha=self.opacity[j, i])
+            axes.set_title(f"{inputs[i]} to {outputs[j]}: {self.importance[j, i]:.2g}", fontsize=8)
+            axes.tick_params(labelsize=7)
+        return figure
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkActivations:
+    """The edges of every layer.
+
+    Attributes:
+        layers: from the input to the output.
+    """
+
+    layers: tuple[LayerActivations, ...]
+
+    def node_importance(self) -> list[np.ndarray]:
+        """Of every hidden node, the smaller of its most important edge in and its most important edge out."""
+        pairs = zip(self.layers, self.layers[1:], strict=False)
+        return [np.minimum(before.importance.max(1), after.importance.max(0)) for before, after in pairs]
+
+    def plot(
+        self, ax: "Axes | None" = None, *, inputs: list[str] | None = None, outputs: list[str] | None = None
+    ) -> "Figure":
+        """The network: inputs below, outputs above, on every edge its curve, the fainter the less it matters.
+
+        Args:
+            ax: where to draw; None for a new figure.
+            inputs: names of the inputs; None for x_1, x_2, ...
+            outputs: names of the outputs; None for y_1, y_2, ...
+
+        Raises:
+            ValueError: as many names as there are not features.
+        """
+        sizes = [layer.importance.shape[1] for layer in self.layers] + [self.layers[-1].importance.shape[0]]
+        inputs, outputs = _names(inputs, sizes[0], "x", "inputs"), _names(outputs, sizes[-1], "y", "outputs")
+        axes = axes_of(ax)
+        for level, layer in enumerate(self.layers):
+            self._draw_layer(axes, layer, level, sizes[level], sizes[level + 1])
+        for level, size in enumerate(sizes):
+            axes.plot([_place(k, size) for k in range(size)], [level] * size, "o", color="k", ms=5, zorder=3)
+        for names, level, offset in ((inputs, 0, -0.12), (outputs, len(self.layers), 0.12)):
+            for k, name in enumerate(names):
+                axes.text(_place(k, len(names)), level + offset, name, ha="center", va="center")
+        axes.set(xlim=(0, 1), ylim=(-0.25, len(self.layers) + 0.25))
+        axes.axis("off")
+        return axes.figure  # pyright: ignore[reportReturnType]
+
+    def _draw_layer(self, axes: "Axes", layer: LayerActivations, level: int, n_in: int, n_out: int) -> None:
+        """Panels in one row, those of an input side by side, each tied to its two nodes."""
+        width = min(PANEL[0], 0.8 / (n_in * n_out))
+        for i, j in product(range(n_in), range(n_out)):
+            if not layer.kept[j, i]:
+                continue
+            centre, alpha = _place(i * n_out + j, n_in * n_out), float(layer.opacity[j, i])
+            low, high = level + 0.5 - PANEL[1], level + 0.5 + PANEL[1]
+            axes.plot([_place(i, n_in), centre], [level, low], color="k", lw=1, alpha=alpha, zorder=1)
+            axes.plot([centre, _place(j, n_out)], [high, level + 1], color="k", lw=1, alpha=alpha, zorder=1)
+            panel = axes.inset_axes((centre - width / 2, low, width, high - low), transform=axes.transData)
+            panel.plot(layer.points[:, i], layer.curves[:, j, i], color="k", lw=1.2, alpha=alpha)
+            panel.set(xticks=[], yticks=[], label=f"layer {level}, edge {i} to {j}")
+
+
+@torch.no_grad()
+def activations(network: nn.Module, inputs: Float[Tensor, "batch inputs"], *, n_points: int = 100) -> NetworkActivations:
+    """The learned curves of a network of functions on edges, over the range of the data.
+
+    Args:
+        network: a QKAN, a KAN, one layer of either, or an HQKAN, whose core is looked at.
+        inputs: data, at least one sample; their range, and that of what they become, is drawn.
+        n_points: of every curve, at least 2.
+
+    Raises:
+        TypeError: a network of another kind.
+        ValueError: no data, or fewer than two points.
+
+    Reference:
+        Liu et al., arXiv:2404.19756, whose figures show networks so.
+    """
+    if len(inputs) == 0 or n_points < 2:
+        raise ValueError(
+            f"Arguments `inputs` and `n_points` must be at least one sample and 2, but are {len(inputs)} and {n_points}."
+        )
+    if isinstance(network, JHCGNet):
+        network, inputs = network.core, network.encoder(inputs)
+    found = []
+    for layer in edge_layers(network, "network"):
+        low, high = inputs.amin(0), inputs.amax(0)
+        shares = torch.linspace(0, 1, n_points, dtype=inputs.dtype, device=inputs.device)[:, None]
+        points = low + shares * (high - low)
+        curves, importance = layer.edge_outputs(points), layer.edge_outputs(inputs).std(0, correction=0)
+        kept = getattr(layer, "mask", torch.ones_like(importance)) != 0
+        found.append(LayerActivations(*(part.cpu().numpy() for part in (points, curves, importance, kept))))
+        inputs = layer(inputs)
+    return NetworkActivations(tuple(found))
+
+
+def _place(index: int, size: int) -> float:
+    """Of one of `size` things side by side, in [0, 1]."""
+    return (index + 0.5) / size
+
+
+def _names(names: list[str] | None, size: int, letter: str, argument: str) -> list[str]:
+    if names is None:
+        return [f"${letter}_{{{k + 1}}}$" for k in range(size)]
+    if len(names) != size:
+        raise ValueError(f"Argument `{argument}` must hold {size} names, but holds {len(names)}.")
+    return names
