@@ -1,4 +1,4 @@
-"""Networks of functions on edges, quantum or not: what QKAN and KAN share, and moving a function from one to another."""
+"""Networks of functions on edges, as QKAN and KAN are, and moving a function from one to another."""
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -64,7 +64,7 @@ def edge_layers(network: nn.Module, name: str = "source") -> list[EdgeLayer]:
         TypeError: a module of another kind.
     """
     found = [network] if isinstance(network, EdgeLayer) else list(getattr(network, "layers", ()))
-    layers = [layer for layer in found if isinstance(layer, EdgeLayer)]
+    layers: list[EdgeLayer] = [layer for layer in found if isinstance(layer, EdgeLayer)]
     if not layers or len(layers) != len(found):
         raise TypeError(
             f"Argument `{name}` must be a network of functions on edges (QKAN, KAN, or a layer of one), but is "

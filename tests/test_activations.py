@@ -48,11 +48,7 @@ def test_the_picture_of_a_network_has_a_curve_an_edge_and_what_matters_more_is_d
     axes = figure.axes[0]
     assert [text.get_text() for text in axes.texts] == ["a", "b", "f"]
     panels = {panel.get_label(): panel for panel in axes.child_axes}
-    kept = [
-        (level, i, j)
-        for level, layer in enumerate(found.layers)
-        for j, i in np.argwhere(layer.kept).tolist()
-    ]
+    kept = [(level, i, j) for level, layer in enumerate(found.layers) for j, i in np.argwhere(layer.kept).tolist()]
     assert len(kept) == 5 + 3
     assert set(panels) == {f"layer {level}, edge {i} to {j}" for level, i, j in kept}
     drawn, scores = [], []
@@ -98,7 +94,7 @@ def test_kans_single_layers_and_the_core_of_a_hybrid_are_drawn_too() -> None:
 
 def test_what_cannot_be_drawn_is_refused() -> None:
     network = pruned_network()
-    with pytest.raises(TypeError, match="`network` must be a network of functions on edges .*, but is Linear"):
+    with pytest.raises(TypeError, match=r"`network` must be a network of functions on edges .*, but is Linear"):
         activations(nn.Linear(2, 1), points())
     for inputs, n_points in ((points()[:0], 10), (points(), 1)):
         with pytest.raises(ValueError, match="must be at least one sample and 2"):

@@ -126,7 +126,9 @@ class NetworkActivations:
 
 
 @torch.no_grad()
-def activations(network: nn.Module, inputs: Float[Tensor, "batch inputs"], *, n_points: int = 100) -> NetworkActivations:
+def activations(
+    network: nn.Module, inputs: Float[Tensor, "batch inputs"], *, n_points: int = 100
+) -> NetworkActivations:
     """The learned curves of a network of functions on edges, over the range of the data.
 
     Args:
@@ -143,7 +145,8 @@ def activations(network: nn.Module, inputs: Float[Tensor, "batch inputs"], *, n_
     """
     if len(inputs) == 0 or n_points < 2:
         raise ValueError(
-            f"Arguments `inputs` and `n_points` must be at least one sample and 2, but are {len(inputs)} and {n_points}."
+            f"Arguments `inputs` and `n_points` must be at least one sample and 2, but are {len(inputs)} and "
+            f"{n_points}."
         )
     if isinstance(network, JHCGNet):
         network, inputs = network.core, network.encoder(inputs)

@@ -18,8 +18,8 @@ NOISE = 0.1  # standard deviation of the first coefficients
 class KANLayer(nn.Module):
     r"""A B-spline on every edge: y_j = sum_i [ sum_m c_jim B_m(x_i) + u_ji silu(x_i) ].
 
-    The B_m are the `grid` + `degree` B-splines of one degree on `grid` equal intervals between `low` and `high`, a grid
-    of its own for each input. Beyond the grid they fall to 0 over `degree` intervals, and only the residual
+    The B_m are the `grid` + `degree` B-splines of one degree on `grid` equal intervals, a grid of its own for each
+    input. Beyond the grid they fall to 0 over `degree` intervals, and only the residual
     activation is left; see `outside`.
 
     Args:
@@ -27,8 +27,7 @@ class KANLayer(nn.Module):
         out_features: number of outputs.
         grid: intervals, at least 1.
         degree: of the splines, at least 1; 3 for cubic ones.
-        low: left end of the grids.
-        high: right end of the grids.
+        domain: both ends of the grids, to begin with.
         device: of the parameters.
         dtype: of the parameters.
         generator: for the initial parameters; none is seeded globally.
@@ -42,7 +41,7 @@ class KANLayer(nn.Module):
         low, high: ends of the grids, shape (in_features,).
 
     Raises:
-        ValueError: sizes below 1, `low` not below `high`, inputs of another last dimension.
+        ValueError: sizes below 1, an empty domain, inputs of another last dimension.
 
     Reference:
         Liu et al., arXiv:2404.19756, section 2.2; each spline has no factor of its own here, which would only
@@ -65,8 +64,7 @@ class KANLayer(nn.Module):
         *,
         grid: int = 5,
         degree: int = 3,
-        low: float = -1.0,
-        high: float = 1.0,
+        domain: tuple[float, float] = (-1.0, 1.0),
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
@@ -80,14 +78,14 @@ class KANLayer(nn.Module):
         ):
             if value < 1:
                 raise ValueError(f"Argument `{name}` must be at least 1, but is {value}.")
-        if not low < high:
-            raise ValueError(f"Argument `low` must be below `high`, but they are {low} and {high}.")
+        if not domain[0] < domain[1]:
+            raise ValueError(f"Argument `domain` must be (left, right) with left below right, but is {domain}.")
         self.in_features, self.out_features, self.grid, self.degree = in_features, out_features, grid, degree
         edges = (out_features, in_features)
         self.coefficients = nn.Parameter(torch.empty(*edges, grid + degree, device=device, dtype=dtype))
         self.base_weight = nn.Parameter(torch.empty(edges, device=device, dtype=dtype))
-        self.register_buffer("low", self.base_weight.new_full((in_features,), low))
-        self.register_buffer("high", self.base_weight.new_full((in_features,), high))
+        self.register_buffer("low", self.base_weight.new_full((in_features,), domain[0]))
+        self.register_buffer("high", self.base_weight.new_full((in_features,), domain[1]))
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -159,8 +157,7 @@ class KAN(nn.Module):
         widths: features at the input, after each layer, at the output; at least two.
         grid: intervals of each spline.
         degree: of the splines.
-        low: left end of every grid at the start.
-        high: right end of every grid at the start.
+        domain: both ends of every grid, to begin with.
         device: of the parameters.
         dtype: of the parameters.
         generator: for the initial parameters.
@@ -187,8 +184,7 @@ class KAN(nn.Module):
         *,
         grid: int = 5,
         degree: int = 3,
-        low: float = -1.0,
-        high: float = 1.0,
+        domain: tuple[float, float] = (-1.0, 1.0),
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
@@ -205,8 +201,7 @@ class KAN(nn.Module):
                 next_size,
                 grid=grid,
                 degree=degree,
-                low=low,
-                high=high,
+                domain=domain,
                 device=device,
                 dtype=dtype,
                 generator=generator,

@@ -1,9 +1,9 @@
 """Angles that make a given trigonometric polynomial: the way back from a spectrum to a circuit.
 
-Every real trigonometric polynomial p of degree r with |p| < 1 is the <Z> of the ansatz "pz" with r uploads. (1 + p) / 2
-and (1 - p) / 2 are positive, so they are |P|**2 and |Q|**2 of polynomials of degree r in exp(i x) (Fejer and Riesz), and
-(P, Q) is the state at the end of the circuit. Then the gates are taken off one upload after another, as each must
-lower the degree.
+Every real trigonometric polynomial p of degree r with |p| < 1 is the <Z> of the ansatz "pz" with r uploads. Both
+(1 + p) / 2 and (1 - p) / 2 are positive, so they are |P|**2 and |Q|**2 of polynomials of degree r in exp(i x) (Fejer
+and Riesz), and (P, Q) is the state at the end of the circuit. Then the gates are taken off, one upload after another, as
+each must lower the degree.
 
 Reference:
     Yu et al., "Power and limitations of single-qubit native quantum neural networks", arXiv:2205.07848, which proves
@@ -52,7 +52,7 @@ def _peel(state: np.ndarray) -> np.ndarray:
     angles = np.zeros((edges, blocks, 2))
     for block in range(blocks - 1, -1, -1):
         first = state[:, :, 0]  # what the block makes of |0>, as the upload before it leaves order 0 to the upper part
-        turn = np.angle(first[:, 1]) - np.angle(first[:, 0])  # about Z, by the next block; behind the last it is not seen
+        turn = np.angle(first[:, 1]) - np.angle(first[:, 0])  # about Z, by the next block; unseen behind the last
         tilt = 2 * np.arctan2(np.abs(first[:, 1]), np.abs(first[:, 0]))
         if block + 1 < blocks:
             angles[:, block + 1, 0] = turn
