@@ -421,11 +421,18 @@ def test_the_qnn_learns_the_digits_on_17_qubits() -> None:
     assert outcome.value > 0.96
 
 
-@pytest.mark.parametrize("model", ["qkan", "mlp"])
+@pytest.mark.parametrize("model", ["qkan", "kan", "mlp"])
 def test_two_steps_fit_a_function_roughly(model: str) -> None:
     outcome = run_cell("functions", model, Preset(1, 0, 2))
     assert outcome.value < 0.5  # the mean of the squared values is above 3
     assert abs(outcome.n_parameters - 255) <= 2
+
+
+@pytest.mark.parametrize("model", ["qkan-extended", "kan-extended", "mlp-large"])
+def test_extended_models_have_equal_parameters_and_fit_better(model: str) -> None:
+    outcome = run_cell("functions", model, Preset(1, 0, 1))
+    assert outcome.value < 0.1
+    assert abs(outcome.n_parameters - 1275) <= 2
 
 
 def test_the_qnn_learns_a_label_of_states() -> None:

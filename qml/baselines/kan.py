@@ -13,6 +13,7 @@ from torch.nn import functional
 from qml.edges import Sampled, Transfer, edge_layers, sample_edges, transferred
 
 NOISE = 0.1  # standard deviation of the first coefficients
+RANK = 1e-3  # of least squares: well below B-splines' own, above what sets silu apart from splines on a fine grid
 
 
 class KANLayer(nn.Module):
@@ -134,7 +135,7 @@ class KANLayer(nn.Module):
             base = functional.silu(points).unsqueeze(-1)
             columns = torch.cat([self.splines(points), base], -1).transpose(0, 1).cpu().numpy()
             for i in range(self.in_features):
-                found, *_ = np.linalg.lstsq(columns[i], edges.values[:, :, i], rcond=1e-12)
+                found, *_ = np.linalg.lstsq(columns[i], edges.values[:, :, i], rcond=RANK)
                 self.coefficients[:, i] = torch.from_numpy(found[:-1].T).to(self.coefficients)
                 self.base_weight[:, i] = torch.from_numpy(found[-1]).to(self.base_weight)
 

@@ -1,9 +1,9 @@
 """Angles that make a given trigonometric polynomial: the way back from a spectrum to a circuit.
 
 Every real trigonometric polynomial p of degree r with |p| < 1 is the <Z> of the ansatz "pz" with r uploads. Both
-(1 + p) / 2 and (1 - p) / 2 are positive, so they are |P|**2 and |Q|**2 of polynomials of degree r in exp(i x) (Fejer
-and Riesz), and (P, Q) is the state at the end of the circuit. Then the gates are taken off, one upload after another, as
-each must lower the degree.
+(1 + p) / 2 and (1 - p) / 2 are positive, so they are |P|**2 and |Q|**2 of polynomials of degree r in exp(i x), by Fejer
+and Riesz, and (P, Q) is the state at the end of the circuit. Then the gates are taken off, one upload after another,
+each of which must lower the degree.
 
 Reference:
     Yu et al., "Power and limitations of single-qubit native quantum neural networks", arXiv:2205.07848, which proves
