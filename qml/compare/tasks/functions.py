@@ -65,8 +65,8 @@ def models(options: Options) -> dict[str, Model]:
         "qkan": Model(
             "QKAN",
             "quantum",
-            f"[2, 5, 1], {REPS} uploads, everything trained from {ANGLE_FACTOR} times the usual angles and {SIZE_FACTOR} "
-            "times the usual sizes of activations, L-BFGS of rate 1 with a line search.",
+            f"[2, 5, 1], {REPS} uploads, everything trained from {ANGLE_FACTOR} times the usual angles and "
+            f"{SIZE_FACTOR} times the usual sizes of activations, L-BFGS of rate 1 with a line search.",
             partial(_train, _qkan),
         ),
         "qkan-extended": Model(
