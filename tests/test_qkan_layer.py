@@ -17,6 +17,7 @@ from circuits import Circuit, Z, data, weight
 from circuits.daruan import ANSATZES
 from qml.backends import Native
 from qml.nn import DARUAN, QKANLayer
+from qml.nn._daruan import bases, evaluate, slopes, small
 from qml.nn._daruan.bases import Chebyshev, Fourier, chebyshev, series_length
 from tests.helpers import PROMISED, assert_close
 
@@ -97,6 +98,44 @@ def test_gradients_of_a_series_are_those_of_the_points(dtype: torch.dtype) -> No
     for one, other in zip(series, points, strict=True):
         # sums over 100 samples, whose rounding grows with the sum of their sizes (about 100)
         assert_close(one, other, 100 * SUM * (1e-7 if dtype == torch.float32 else 1e-15))
+
+
+@pytest.mark.parametrize("options", [{}, {"train_preactivation": False}, {"groups": 2}])
+@pytest.mark.parametrize("ansatz", [*ANSATZES, OWN])
+@pytest.mark.parametrize("kept", [evaluate.KEPT, 0])  # slopes kept for the way back, or computed again
+@pytest.mark.parametrize("batch", [5, 40])
+def test_many_activations_at_once_are_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, ansatz: str | Circuit, options: dict[str, Any], kept: int, batch: int
+) -> None:
+    layer = randomised(QKANLayer(3, 4, ansatz=ansatz, dtype=torch.float64, generator=seeded(), **options))
+    inputs = torch.randn(batch, 3, dtype=torch.float64, generator=seeded(2)).mul_(0.4).requires_grad_()
+    results = []
+    for limit, chunk in ((small.LIMIT, slopes.CHUNK), (0, 7 * 12)):  # NumPy; torch in chunks of seven points
+        monkeypatch.setattr(small, "LIMIT", limit)
+        monkeypatch.setattr(slopes, "CHUNK", chunk)
+        monkeypatch.setattr(evaluate, "KEPT", kept)
+        outputs = layer(inputs)
+        leaves = [inputs, *layer.parameters()]
+        results.append([outputs, *torch.autograd.grad(outputs.square().sum(), leaves)])
+    for few, many in zip(*results, strict=True):
+        assert_close(many, few, 1e-12)  # float64 algebra, summed over the batch
+
+
+def test_inference_follows_parameters_however_they_change() -> None:
+    layer = randomised(QKANLayer(3, 2, generator=seeded()))
+    inputs = torch.randn(40, 3, generator=seeded(1))
+    for _ in range(2):
+        with torch.no_grad():
+            first, again = layer(inputs), layer(inputs)
+        assert_close(again, first, 0)
+        assert_close(first, layer(inputs).detach(), 0)
+        layer.weights.data[0, 0, 0] += 0.5  # leaves no trace in the parameter's version
+    with torch.inference_mode():
+        layer(inputs)
+    layer.double()
+    with torch.no_grad():
+        assert layer(inputs.double()).dtype == torch.float64
+    layer(inputs.double()).sum().backward()
 
 
 @pytest.mark.parametrize("options", [{}, {"train_preactivation": False}, {"ansatz": "mix"}, {"groups": 2}])
@@ -261,15 +300,18 @@ def test_a_chebyshev_series_holds_the_fastest_oscillation_to_rounding(bandwidth:
     allowed = torch.finfo(dtype).eps * (20.0 + 4.0 * bandwidth)
     basis = chebyshev(-2.0, 1.0, bandwidth, dtype)
     assert basis is not None
-    points = torch.linspace(-2, 1, 301, dtype=torch.float64)[:, None]
+    points = torch.linspace(-2, 1, 301, dtype=torch.float64)
     nodes = basis.nodes(points)
     coefficients = basis.from_nodes(points) @ torch.cos(bandwidth * nodes)
-    values = basis.features(points)[..., 0] @ coefficients
-    assert_close(values, torch.cos(bandwidth * points[:, 0]), allowed)
-    slopes = basis.features(points)[..., 0] @ (basis.derivative(points) @ coefficients)
-    expected = -bandwidth * torch.sin(bandwidth * points[:, 0])
-    assert_close(slopes, expected, 10 * allowed * max(1.0, bandwidth))  # as much steeper as the polynomials are
-    assert_close(basis.plain_features(points), basis.features(points), 0)
+    values = coefficients @ basis.features(points)
+    assert_close(values, torch.cos(bandwidth * points), allowed)
+    steepness = (basis.derivative(points) @ coefficients) @ basis.features(points)
+    expected = -bandwidth * torch.sin(bandwidth * points)
+    assert_close(steepness, expected, 10 * allowed * max(1.0, bandwidth))  # as much steeper as the polynomials are
+    # Either recurrence loses a few roundings a step, more of them near the ends of the interval.
+    assert_close(basis.plain_features(points), basis.features(points), 1e-15 * basis.size**2)
+    many = points.repeat(20)[: bases.SMALL + 300]  # by torch instead of NumPy
+    assert_close(basis.features(many)[:, :301], basis.features(points), 1e-15 * basis.size**2)
 
 
 def test_the_length_of_a_series_grows_with_bandwidth_and_precision() -> None:

@@ -143,7 +143,8 @@ LEFT_OUT = {
 }
 BENCH = Bench(
     title="QKAN layer, ansatz pz, 3 uploads, residual SiLU, squared error, forward and backward (gradients of inputs "
-    "and parameters), float32; case is in,out,batch: pre-activations trained; infer: no gradients; fixed: x uploaded",
+    "and parameters), float32; case is in,out,batch: pre-activations trained; infer: no gradients, "
+    "the same parameters from call to call; fixed: x uploaded",
     ours=ours,
     peers={
         "qkan exact": Peer(partial(published, "exact"), ("qkan",), "qkan"),

@@ -1,7 +1,7 @@
 """An LSTM whose hidden map is an expansion in a basis, over a whole sequence, with a backward pass of its own.
 
 Step by step autograd would add a matrix product for the gradient of the coefficients at every step; here it is one
-product at the end, over all steps.
+accumulated product. Everything lies as (features, batch), so that gates are contiguous.
 """
 
 from typing import Any
@@ -45,22 +45,23 @@ class _Scan(torch.autograd.Function):
         c: Tensor,
     ) -> tuple[Tensor, Tensor]:
         time, batch, width = from_inputs.shape
-        hidden = width // 4
-        rows = basis.size + (base_weight is not None)
-        features = from_inputs.new_empty(time, batch, rows, hidden)
-        matrix = coefficients.flatten(0, 1)
-        matrix = matrix if base_weight is None else torch.cat([matrix, base_weight])
-        gates = torch.empty_like(from_inputs)
-        hs, cs = from_inputs.new_empty(2, time + 1, batch, hidden)
+        size, hidden = basis.size, width // 4
+        rows = size + (base_weight is not None)
+        features = from_inputs.new_empty(time, rows, hidden, batch)
+        matrix = coefficients if base_weight is None else torch.cat([coefficients, base_weight[None]])
+        mixing = matrix.flatten(0, 1).mT.contiguous()
+        gates = from_inputs.mT.contiguous()
+        hs, cs = from_inputs.new_empty(2, time + 1, hidden, batch)
         tanh_c = torch.empty_like(cs[1:])
-        hs[0], cs[0] = h, c
+        hs[0], cs[0] = h.mT, c.mT
         for t in range(time):
-            basis.features(hs[t], out=features[t, :, : basis.size])
+            now, gate = features[t], gates[t]
+            basis.features(hs[t], out=now[:size])
             if base_weight is not None:
-                features[t, :, -1] = functional.silu(hs[t])
-            gate = torch.addmm(from_inputs[t], features[t].flatten(1), matrix, out=gates[t])
-            i, f, g, o = gate.chunk(4, 1)
-            gate[:, : 2 * hidden].sigmoid_()
+                torch.sigmoid(hs[t], out=now[size]).mul_(hs[t])
+            gate.addmm_(mixing, now.flatten(0, 1))
+            i, f, g, o = gate.chunk(4)
+            gate[: 2 * hidden].sigmoid_()
             g.tanh_()
             o.sigmoid_()
             torch.addcmul(i * g, f, cs[t], out=cs[t + 1])
@@ -69,7 +70,7 @@ class _Scan(torch.autograd.Function):
         ctx.basis = basis
         ctx.kept = (features, gates, hs, cs, tanh_c)
         ctx.save_for_backward(from_inputs, coefficients, base_weight, h, c)
-        return hs[1:].clone(), cs[-1].clone()
+        return hs[1:].mT.contiguous(), cs[-1].mT.contiguous()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -78,34 +79,43 @@ class _Scan(torch.autograd.Function):
             return None, *_differentiable(ctx, of_outputs, of_c)
         _, coefficients, base_weight, _, _ = ctx.saved_tensors
         features, gates, hs, cs, tanh_c = ctx.kept
-        time, batch, hidden = of_outputs.shape
-        size = ctx.basis.size
-        slopes = (ctx.basis.derivative(coefficients) @ coefficients.flatten(1)).view(size * hidden, -1).mT.contiguous()
-        i, f, g, o = gates.chunk(4, 2)
-        # Of the gates by dc (i, f, g) and by dh (o), and of c by dh, for all steps at once.
-        by_c = torch.stack([g * i * (1 - i), cs[:-1] * f * (1 - f), i * (1 - g * g)], 2)
-        by_h = tanh_c * o * (1 - o)
-        c_by_h = o * (1 - tanh_c * tanh_c)
-        silu_slope = None
-        if base_weight is not None:
-            sigmoid = hs[:-1].sigmoid()
-            silu_slope = sigmoid * (1 + hs[:-1] * (1 - sigmoid))
-        of_gates = gates.new_empty(time, batch, 4, hidden)
-        of_h = torch.zeros_like(of_c)
+        time, hidden, size = gates.shape[0], hs.shape[1], ctx.basis.size
+        slopes = (ctx.basis.derivative(coefficients) @ coefficients.flatten(1)).view_as(coefficients)
+        slopes = (slopes if base_weight is None else torch.cat([slopes, base_weight[None]])).flatten(0, 1)
+        by_c, by_h, c_by_h = _gate_slopes(gates, cs, tanh_c)
+        silu_slopes = None if base_weight is None else _silu_slope(hs[:-1])
+        of_gates = torch.empty_like(gates)
+        of_matrix = coefficients.new_zeros(features.shape[1] * hidden, 4 * hidden)
+        of_outputs = of_outputs.mT.contiguous()
+        of_h, of_c = torch.zeros_like(of_outputs[0]), of_c.mT.contiguous()
         for t in range(time - 1, -1, -1):
             of_h = of_h + of_outputs[t]
             of_c = torch.addcmul(of_c, of_h, c_by_h[t])
-            torch.mul(of_c[:, None], by_c[t], out=of_gates[t, :, :3])
-            torch.mul(of_h, by_h[t], out=of_gates[t, :, 3])
-            of_c = of_c * f[t]
-            flat = of_gates[t].flatten(1)
-            of_h = ((flat @ slopes).view(batch, size, hidden) * features[t, :, :size]).sum(1)
-            if base_weight is not None and silu_slope is not None:
-                of_h = torch.addcmul(of_h, flat @ base_weight.mT, silu_slope[t])
-        of_matrix = features.flatten(0, 1).flatten(1).mT @ of_gates.flatten(0, 1).flatten(1)
+            of_gate = of_gates[t]
+            torch.mul(of_c, by_c[t], out=of_gate[: 3 * hidden].view_as(by_c[t]))
+            torch.mul(of_h, by_h[t], out=of_gate[3 * hidden :])
+            of_c = of_c * gates[t, hidden : 2 * hidden]
+            of_matrix.addmm_(features[t].flatten(0, 1), of_gate.mT)
+            back = (slopes @ of_gate).view_as(features[t])
+            back[:size] *= features[t, :size]
+            if silu_slopes is not None:
+                back[size] *= silu_slopes[t]
+            of_h = back.sum(0)
         of_coefficients = of_matrix[: size * hidden].view_as(coefficients)
         of_base = None if base_weight is None else of_matrix[size * hidden :]
-        return None, of_gates.flatten(2), of_coefficients, of_base, of_h, of_c
+        return None, of_gates.mT, of_coefficients, of_base, of_h.mT, of_c.mT
+
+
+def _gate_slopes(gates: Tensor, cs: Tensor, tanh_c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the gates by dc (i, f, g) and by dh (o), and of c by dh, for all steps at once."""
+    i, f, g, o = gates.chunk(4, 1)
+    by_c = torch.stack([g * i * (1 - i), cs[:-1] * f * (1 - f), i * (1 - g * g)], 1)
+    return by_c, tanh_c * o * (1 - o), o * (1 - tanh_c * tanh_c)
+
+
+def _silu_slope(values: Tensor) -> Tensor:
+    sigmoid = values.sigmoid()
+    return sigmoid * (1 + values * (1 - sigmoid))
 
 
 def _plain(

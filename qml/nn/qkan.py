@@ -14,11 +14,13 @@ from qml.backends.native import full_precision
 from qml.edges import Sampled
 from qml.nn import _checks
 from qml.nn._daruan import product
-from qml.nn._daruan.activations import CHUNK, Activations
+from qml.nn._daruan.activations import Activations
 from qml.nn._daruan.bases import Basis
 from qml.nn._daruan.bloch import arccos
 from qml.nn._daruan.extension import extend_into
 from qml.nn._daruan.initial import reset_activations
+from qml.nn._daruan.kept import Kept
+from qml.nn._daruan.slopes import CHUNK
 from qml.nn._daruan.spectrum import as_variables, layer_expressions
 from qml.nn._daruan.transfer import fit_edges
 
@@ -38,7 +40,8 @@ class QKANLayer(Activations):
     With pre-activations that are not trained every phi is a trigonometric polynomial of degree `reps`, and the layer
     is one matrix product over 2 reps + 1 features. With trained ones it is expanded in Chebyshev polynomials on the
     range of the batch, exactly to rounding, where that takes fewer terms than there are samples; and evaluated point by
-    point where not.
+    point where not. Under `torch.no_grad` the expansion is kept, and made again only for another range or where a
+    parameter has another value.
 
     Args:
         in_features: number of inputs.
@@ -129,6 +132,7 @@ class QKANLayer(Activations):
             parameter = nn.Parameter(self.weights.new_empty(edges)) if wanted else None
             self.register_parameter(name, parameter)
         self.register_buffer("mask", self.weights.new_ones(edges))
+        self._kept = Kept()
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -145,10 +149,12 @@ class QKANLayer(Activations):
         basis = self.basis_for(uploaded)
         with full_precision(flat):
             if basis is None:
-                result = self._point_by_point(uploaded)
+                result = self.with_base(flat, self._point_by_point(uploaded))
+            elif self.base == "silu" and uploaded is flat:
+                result = product.expand(basis, flat, self.edge_coefficients(basis), self.base_matrix())
+                result = result if self.output_bias is None else result + self.bias()
             else:
-                result = product.expand(basis, uploaded, self.edge_coefficients(basis))
-            result = self.with_base(flat, result)
+                result = self.with_base(flat, product.expand(basis, uploaded, self.edge_coefficients(basis)))
         return result.reshape(*inputs.shape[:-1], self.out_features)
 
     @property
@@ -162,19 +168,27 @@ class QKANLayer(Activations):
         return (self.mask if self.output_weight is None else self.output_weight * self.mask).mT
 
     def edge_coefficients(self, basis: Basis) -> Tensor:
-        """Of v phi of every edge in `basis`, shape (basis.size, in_features, out_features)."""
-        return self.coefficients(basis) * self.edge_scale()
+        """Of v phi of every edge in `basis`, shape (basis.size, in_features, out_features).
 
-    def _plane(self, parameter: Tensor) -> Tensor:
+        Without gradients they are kept, and computed again only where a parameter has changed.
+        """
+        if torch.is_grad_enabled():
+            return self.coefficients(basis) * self.edge_scale()
+        return self._kept.get(basis, self, lambda: self.coefficients(basis) * self.edge_scale())
+
+    def spread(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Shared circuits are spread over the inputs, cyclically."""
-        if self.groups is not None:
-            parameter = parameter[torch.arange(self.in_features, device=parameter.device) % self.groups]
-        return super()._plane(parameter)
+        if self.groups is None:
+            return super().spread()
+        places = torch.arange(self.in_features, device=self.weights.device) % self.groups
+        weights, scale, shift = super().spread()
+        return weights[places], None if scale is None else scale[places], None if shift is None else shift[places]
 
     def _point_by_point(self, inputs: Tensor) -> Tensor:
         """sum_i v phi, in chunks of the batch that stay in cache."""
         scale = self.edge_scale()
-        size = max(1, CHUNK // scale.numel()) if self.is_native else max(1, len(inputs))  # one job for a device
+        n_points = inputs.shape[0]
+        size = max(1, CHUNK // scale.numel()) if self.is_native else max(1, n_points)  # one job for a device
         parts = [(self.values_at(part.unsqueeze(-1)) * scale).sum(1) for part in inputs.split(size)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 

@@ -9,9 +9,9 @@ from circuits import Circuit
 from circuits.daruan import daruan_circuit, require_activation
 from qml.backends import Backend, Native, resolve
 from qml.nn import _checks
-from qml.nn._daruan import bases, bloch, spinor
+from qml.nn._daruan import bases, spinor
 from qml.nn._daruan.bases import Basis, Fourier
-from qml.nn._daruan.evaluate import evaluate
+from qml.nn._daruan.evaluate import as_angles, evaluate
 from qml.nn._daruan.packed import packed_expectation
 from qml.nn._daruan.program import compile_activation
 from qml.nn._daruan.spectrum import Spectrum, spectrum_of
@@ -19,7 +19,6 @@ from qml.nn._daruan.spectrum import Spectrum, spectrum_of
 READOUTS = ("z", "amplitudes")
 TABLE_SHARE = 0.7  # of the batch: a series with more terms than this costs more than the points themselves
 SMALL_BATCH = 8  # samples up to which points are cheaper than finding out
-CHUNK = 2**17  # activations evaluated at once: a dozen such tensors stay in a cache of a few MiB
 
 
 class Activations(nn.Module):
@@ -122,16 +121,9 @@ class Activations(nn.Module):
         """
         return spectrum_of(self)
 
-    def planes(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Weights, scale and shift with slots first and outputs last, each (slots, inputs, outputs)."""
-        scale = None if self.input_weight is None else self._plane(self.input_weight)
-        return self._plane(self.weights), scale, None if self.input_bias is None else self._plane(self.input_bias)
-
-    def _plane(self, parameter: Tensor) -> Tensor:
-        """(outputs, inputs, slots) or (inputs, slots) to (slots, inputs, outputs), the latter with one output."""
-        if parameter.ndim == 2:
-            parameter = parameter.unsqueeze(0)
-        return parameter.permute(2, 1, 0).contiguous()
+    def spread(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Weights, scale and shift of every edge, each (outputs, inputs, slots), or (inputs, slots) for all outputs."""
+        return self.weights, self.input_weight, self.input_bias
 
     def flattened(self, inputs: Tensor, size: int) -> Tensor:
         """Inputs of shape (..., size) as (batch, size), in the parameters' precision under autocast."""
@@ -164,8 +156,11 @@ class Activations(nn.Module):
 
         Where an arccosine is uploaded and pre-activations are not trained, points are the arccosines.
         """
-        weights, scale, shift = self.planes()
-        angles = bloch.Angles(points, weights, scale, shift, self.uploads_arccos and scale is not None)
+        weights, scale, shift = self.spread()
+        arccos = self.uploads_arccos and scale is not None
+        if self.is_native and self.readout == "z":
+            return evaluate(self.program, points, weights, scale, shift, arccos=arccos)
+        angles = as_angles(points, weights, scale, shift, arccos=arccos)
         if not self.is_native:
             if self.readout == "amplitudes":
                 raise ValueError(
@@ -173,9 +168,7 @@ class Activations(nn.Module):
                     "device measures. Use the native backend."
                 )
             return packed_expectation(self.program, angles, self.backend, self._width)
-        if self.readout == "amplitudes":
-            return spinor.amplitude_difference(self.circuit, angles)
-        return evaluate(self.program, angles)
+        return spinor.amplitude_difference(self.circuit, angles)
 
     def basis_for(self, inputs: Tensor) -> Basis | None:
         """Functions in which every activation has an exact expansion at these inputs; None where there are none.
@@ -208,10 +201,10 @@ class Activations(nn.Module):
                 factors[rotation.upload[0]] += abs(rotation.upload[1])
         if self.input_weight is None:
             return sum(factors)
-        sizes = self.input_weight.detach().abs()
+        scale = self.input_weight.detach()
         if any(factor != 1.0 for factor in factors):
-            sizes = sizes * sizes.new_tensor(factors)
-        return float(sizes.sum(-1).amax())
+            scale = scale * scale.new_tensor(factors)
+        return float(scale.abs().sum(-1).amax())
 
     def coefficients(self, basis: Basis) -> Tensor:
         """Of every activation, shape (basis.size, inputs, outputs)."""

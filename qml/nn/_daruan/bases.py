@@ -8,6 +8,7 @@ exponentially, and is cut where the rest is below rounding.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import cycle
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch import Tensor
 
 MARGIN = 1.05  # keeps points off the ends of the interval, where the derivatives of Chebyshev polynomials peak
 REST = 0.5  # of the rounding unit: what a series may leave out
+STRIDE = 3  # Chebyshev polynomials in one operation; odd
+SMALL = 2**12  # inputs up to which calls cost more than their arithmetic
 LARGEST = 4096  # terms that are tried before a series counts as too long
 
 
@@ -41,7 +44,7 @@ class Basis(Protocol):
         ...
 
     def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
-        """The functions at inputs (batch, inputs), shape (batch, size, inputs). Not for autograd."""
+        """The functions at inputs, shape (size, *inputs.shape). Not for autograd."""
         ...
 
     def plain_features(self, inputs: Tensor) -> Tensor:
@@ -79,24 +82,26 @@ class Fourier:
     def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
         """See `Basis`."""
         degree = self.degree
-        result = inputs.new_empty(inputs.shape[0], self.size, inputs.shape[1]) if out is None else out
-        result[:, 0] = 1.0
-        multiples = inputs[:, None] * _constant(_orders, degree, inputs)[:, None]
-        torch.cos(multiples, out=result[:, 1 : degree + 1])
-        torch.sin(multiples, out=result[:, degree + 1 :])
+        result = inputs.new_empty(self.size, *inputs.shape) if out is None else out
+        result[0] = 1.0
+        cosines, sines = result[1 : degree + 1], result[degree + 1 :]
+        torch.mul(_column(_constant(_orders, degree, inputs), inputs), inputs, out=cosines)
+        torch.sin(cosines, out=sines)
+        cosines.cos_()
         return result
 
     def plain_features(self, inputs: Tensor) -> Tensor:
         """See `Basis`."""
-        multiples = inputs[:, None] * _constant(_orders, self.degree, inputs)[:, None]
-        return torch.cat([torch.ones_like(inputs)[:, None], multiples.cos(), multiples.sin()], 1)
+        multiples = _column(_constant(_orders, self.degree, inputs), inputs) * inputs
+        return torch.cat([torch.ones_like(inputs)[None], multiples.cos(), multiples.sin()])
 
 
 @dataclass(frozen=True)
 class Chebyshev:
     """Chebyshev polynomials on an interval, with signs s_k = 1, 1, -1, -1, 1, ...
 
-    The signs turn the recurrence into one multiply-add: s_k T_k = +-2 x s_{k-1} T_{k-1} + s_{k-2} T_{k-2}.
+    The signs turn the recurrence into one multiply-add: s_k T_k = +-2 x s_{k-1} T_{k-1} + s_{k-2} T_{k-2}. So they do
+    for T_{k+m} = 2 T_m T_k - T_{k-m} with an odd m: m of them in one operation.
 
     Args:
         centre: of the interval.
@@ -122,14 +127,27 @@ class Chebyshev:
 
     def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
         """See `Basis`."""
-        result = inputs.new_empty(inputs.shape[0], self.size, inputs.shape[1]) if out is None else out
-        columns = result.unbind(1)
+        result = inputs.new_empty(self.size, *inputs.shape) if out is None else out
+        if inputs.device.type == "cpu" and inputs.numel() <= SMALL:
+            self._small_features(inputs.detach().numpy(), result.numpy())
+            return result
+        columns = result[: 2 * STRIDE].unbind()
         columns[0].fill_(1.0)
-        if self.size > 1:
-            unit = self._unit(inputs)
-            columns[1].copy_(unit)
-            for k in range(2, self.size):
-                torch.addcmul(columns[k - 2], columns[k - 1], unit, value=_turn(k), out=columns[k])
+        if self.size == 1:
+            return result
+        unit = torch.sub(inputs, self.centre, out=columns[1]).mul_(1 / self.radius)
+        for k in range(2, min(self.size, 2 * STRIDE)):
+            torch.addcmul(columns[k - 2], columns[k - 1], unit, value=_turn(k), out=columns[k])
+        if self.size > 2 * STRIDE:
+            factors = _column(_constant(_stride_factors, STRIDE, inputs), inputs) * columns[STRIDE]
+            behind, before, *blocks = torch.unsafe_split(result, STRIDE)
+            rest = self.size % STRIDE
+            for turn, block in zip(cycle((1, -1)), blocks[: -1 if rest else None], strict=False):
+                torch.addcmul(behind, before, factors, value=turn, out=block)
+                behind, before = before, block
+            if rest:
+                turn = 1 if len(blocks) % 2 else -1
+                torch.addcmul(behind[:rest], before[:rest], factors[:rest], value=turn, out=blocks[-1])
         return result
 
     def plain_features(self, inputs: Tensor) -> Tensor:
@@ -138,7 +156,27 @@ class Chebyshev:
         columns = [torch.ones_like(unit), unit]
         for k in range(2, self.size):
             columns.append(torch.addcmul(columns[k - 2], columns[k - 1], unit, value=_turn(k)))
-        return torch.stack(columns[: self.size], 1)
+        return torch.stack(columns[: self.size])
+
+    def _small_features(self, inputs: np.ndarray, result: np.ndarray) -> None:
+        """By NumPy, whose calls cost less where there is little to do, in place."""
+        result[0] = 1.0
+        if self.size == 1:
+            return
+        unit = np.subtract(inputs, self.centre, result[1])
+        unit *= 1 / self.radius
+        double, product = 2 * unit, np.empty_like(unit)
+        for k in range(2, min(self.size, 2 * STRIDE)):
+            np.multiply(double, result[k - 1], product)
+            (np.subtract if _turn(k) < 0 else np.add)(result[k - 2], product, result[k])
+        if self.size > 2 * STRIDE:
+            factors = _stride_factors(STRIDE).astype(result.dtype)[:, *[None] * unit.ndim] * result[STRIDE]
+            products = np.empty_like(factors)
+            for k in range(2 * STRIDE, self.size, STRIDE):
+                n = min(STRIDE, self.size - k)
+                np.multiply(result[k - STRIDE : k - STRIDE + n], factors[:n], products[:n])
+                turned = np.add if k // STRIDE % 2 == 0 else np.subtract
+                turned(result[k - 2 * STRIDE : k - 2 * STRIDE + n], products[:n], result[k : k + n])
 
     def _unit(self, inputs: Tensor) -> Tensor:
         return (inputs - self.centre) / self.radius
@@ -178,6 +216,18 @@ def series_length(z: float, eps: float) -> int | None:
 def _turn(k: int) -> int:
     """2 s_k s_{k-1}."""
     return -2 if k % 2 == 0 else 2
+
+
+@lru_cache(maxsize=4)
+def _stride_factors(stride: int) -> np.ndarray:
+    """2 s_{k + stride} s_k s_stride for the block from k = stride on."""
+    signs = _signs(3 * stride)
+    return 2 * signs[2 * stride :] * signs[stride : 2 * stride] * signs[stride]
+
+
+def _column(values: Tensor, like: Tensor) -> Tensor:
+    """(size,) to (size, 1, ...), to stand before the dimensions of `like`."""
+    return values.view(-1, *[1] * like.ndim)
 
 
 def _signs(size: int) -> np.ndarray:

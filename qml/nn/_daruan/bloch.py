@@ -1,12 +1,12 @@
-"""The Bloch vector through a program of rotations, and the gradient back.
+"""The Bloch vector through a program of rotations, as plain operations.
 
 Edges of a layer lie along the last two dimensions, (inputs, outputs); points at which they are evaluated along the
 first. Rotations that know no input act on (inputs, outputs) alone until the first upload, so they cost nothing beside
-the rest. Written without in-place operations: under autograd it can be differentiated to any order.
+the rest. Written without in-place operations: under autograd and torch.func it can be differentiated to any order.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,128 +34,22 @@ class Angles:
     arccos: bool = False
 
 
-class Step(NamedTuple):
-    """A rotation as it was taken: the vector behind it in its plane (the observable, behind the last upload)."""
-
-    cosine: Tensor
-    sine: Tensor
-    first: Component
-    second: Component
-
-
-class Tape(NamedTuple):
-    """What the way back needs.
-
-    Attributes:
-        steps: one a rotation.
-        suffix: how many rotations follow the last upload; they turn the observable instead of the vector.
-        observable: u.
-        vector: v, with <Z> = u' v.
-    """
-
-    steps: list[Step]
-    suffix: int
-    observable: list[Component]
-    vector: list[Component]
-
-
 def expectation(program: Program, angles: Angles) -> Tensor:
     """<Z> of every edge at every point, shape (points, inputs, outputs)."""
-    return run(program, angles)[0]
-
-
-def run(program: Program, angles: Angles) -> tuple[Tensor, Tape]:
-    """<Z> and the tape."""
-    suffix = _suffix(program)
-    last = len(program.rotations) - suffix
-    steps: list[Step] = []
+    last = 1 + max(place for place, rotation in enumerate(program.rotations) if rotation.upload)
     vector: list[Component] = list(program.start)
     for rotation in program.rotations[:last]:
-        first, second = _plane(rotation.axis)
-        cosine, sine = _cos_sin(rotation, angles)
-        vector = _rotated(vector, rotation.axis, cosine, sine)
-        steps.append(Step(cosine, sine, vector[first], vector[second]))
-    behind: list[Step] = []
+        vector = _rotated(vector, rotation.axis, *_cos_sin(rotation, angles))
     observable: list[Component] = [0, 0, 1]
     for rotation in reversed(program.rotations[last:]):  # u' R v = (R' u)' v
-        first, second = _plane(rotation.axis)
         cosine, sine = _cos_sin(rotation, angles)
-        behind.append(Step(cosine, sine, observable[first], observable[second]))
         observable = _rotated(observable, rotation.axis, cosine, -sine)
     value: Component = 0
     for one, other in zip(observable, vector, strict=True):
         value = _plus(value, one, other, 1)
     if not isinstance(value, Tensor):
         raise ValueError("A program must upload its input before it is read.")
-    return value, Tape(steps + behind[::-1], suffix, observable, vector)
-
-
-def pull_back(
-    program: Program, angles: Angles, tape: Tape, gradient: Tensor, *, of_points: bool = True
-) -> list[Tensor | None]:
-    """Gradients of points (None unless asked for), weights, scale and shift from that of <Z>."""
-    sums = Sums(angles, of_points=of_points)
-    last = len(program.rotations) - tape.suffix
-    total = [_summed(_times(gradient, value)) for value in tape.vector]
-    for rotation, step in zip(program.rotations[last:], tape.steps[last:], strict=True):
-        first, second = _plane(rotation.axis)
-        total = _rotated(total, rotation.axis, step.cosine, step.sine)
-        sums.add(rotation, _wedge(total[first], total[second], step.first, step.second))
-    covector: list[Component] = [_times(gradient, value) for value in tape.observable]
-    first_upload = next(index for index, rotation in enumerate(program.rotations) if rotation.upload)
-    for index in reversed(range(last)):
-        rotation, step = program.rotations[index], tape.steps[index]
-        first, second = _plane(rotation.axis)
-        sums.add(rotation, _wedge(step.first, step.second, covector[first], covector[second]))
-        if index:
-            covector = _rotated(covector, rotation.axis, step.cosine, -step.sine)
-        if index == first_upload:  # before it nothing depends on the point
-            covector = [_summed(value) for value in covector]
-    return sums.results()
-
-
-class Sums:
-    """Gradients with respect to angles, added up over points and spread over the slots they came from."""
-
-    def __init__(self, angles: Angles, *, of_points: bool) -> None:
-        self._angles, self._of_points = angles, of_points
-        self._points: Tensor | None = None
-        self._weights: list[Tensor | None] = [None] * len(angles.weights)
-        n_uploads = 0 if angles.scale is None else len(angles.scale)
-        self._scale: list[Tensor | None] = [None] * n_uploads
-        self._shift: list[Tensor | None] = [None] * n_uploads
-
-    def add(self, rotation: Rotation, slope: Component) -> None:
-        """The derivative by the angle of one rotation: of every point and edge, or summed over points before."""
-        if not isinstance(slope, Tensor):
-            return
-        total: Any = _summed(slope)
-        for slot, factor in rotation.weights:
-            _accumulate(self._weights, slot, _times(total, factor))
-        if rotation.upload:
-            self._add_upload(*rotation.upload, slope, total)
-
-    def _add_upload(self, slot: int, factor: float, slope: Tensor, total: Tensor) -> None:
-        angles = self._angles
-        if angles.arccos:
-            slope = slope * arccos_slope(preactivation(angles, slot))
-            total = slope.sum(0)
-        if angles.scale is not None:
-            _accumulate(self._shift, slot, _times(total, factor))
-            _accumulate(self._scale, slot, _times((slope * angles.points).sum(0), factor))
-            slope = slope * angles.scale[slot] if self._of_points else slope
-        if self._of_points:
-            added = _times(slope, factor)
-            self._points = added if self._points is None else self._points + added
-
-    def results(self) -> list[Tensor | None]:
-        """In the order of the fields of `Angles`."""
-        angles = self._angles
-        points = None if self._points is None else self._points.sum_to_size(angles.points.shape)
-        weights = _stacked(self._weights, angles.weights)
-        if angles.scale is None or angles.shift is None:
-            return [points, weights, None, None]
-        return [points, weights, _stacked(self._scale, angles.scale), _stacked(self._shift, angles.shift)]
+    return value
 
 
 def preactivation(angles: Angles, slot: int) -> Tensor:
@@ -199,11 +93,6 @@ def rotation_angle(rotation: Rotation, angles: Angles) -> Tensor:
     return upload if isinstance(offset, float) and offset == 0.0 else upload + offset
 
 
-def _suffix(program: Program) -> int:
-    """How many rotations follow the last upload."""
-    return next(count for count, rotation in enumerate(reversed(program.rotations)) if rotation.upload)
-
-
 def _plane(axis: int) -> tuple[int, int]:
     """The two axes that a rotation turns, the first towards the second."""
     return (axis + 1) % 3, (axis + 2) % 3
@@ -215,11 +104,6 @@ def _rotated(vector: list[Component], axis: int, cosine: Tensor, sine: Tensor) -
     result[first] = _plus(_times(cosine, vector[first]), sine, vector[second], -1)
     result[second] = _plus(_times(cosine, vector[second]), sine, vector[first], 1)
     return result
-
-
-def _wedge(v_first: Component, v_second: Component, u_first: Component, u_second: Component) -> Component:
-    """The derivative of u' R v by the angle of R, from u and R v in the plane of R."""
-    return _plus(_times(u_second, v_first), u_first, v_second, -1)
 
 
 def _plus(value: Component, first: Component, second: Component, sign: int) -> Component:
@@ -243,19 +127,3 @@ def _times(first: Any, second: Any) -> Any:
             if one == -1:
                 return -other
     return first * second
-
-
-def _summed(value: Component) -> Component:
-    """Over points."""
-    return value.sum(0) if isinstance(value, Tensor) and value.ndim == 3 else value
-
-
-def _accumulate(sums: list[Tensor | None], slot: int, value: Tensor) -> None:
-    before = sums[slot]
-    sums[slot] = value if before is None else before + value
-
-
-def _stacked(sums: list[Tensor | None], like: Tensor) -> Tensor:
-    """The sums of every slot, zeros for slots that make no difference."""
-    shape = like.shape[1:]
-    return torch.stack([like.new_zeros(shape) if value is None else value.sum_to_size(shape) for value in sums])

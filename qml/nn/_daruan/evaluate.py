@@ -6,56 +6,85 @@ import torch
 from torch import Tensor
 
 from qml.nn._checks import in_transform
-from qml.nn._daruan.bloch import Angles, expectation, pull_back, run
+from qml.nn._daruan import small
+from qml.nn._daruan.bloch import Angles, expectation
 from qml.nn._daruan.program import Program
+from qml.nn._daruan.slopes import as_planes, gradients, make_edges, values_and_slopes
 
-TAPE_LIMIT = 2**19  # values of <Z>: above it the way back computes the vectors again instead of keeping them
+KEPT = 2**23  # slopes, 32 MiB in float32: above it the way back computes them again
 
 
-def evaluate(program: Program, angles: Angles) -> Tensor:
-    """<Z> of every edge at every point, shape (points, inputs, outputs), differentiable to any order."""
+def evaluate(
+    program: Program, points: Tensor, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool
+) -> Tensor:
+    """<Z> of every edge at every point, shape (points, inputs, outputs), differentiable to any order.
+
+    Args:
+        program: the rotations.
+        points: shape (points, inputs or 1, 1).
+        weights: as a module holds them, shape (outputs, inputs, n_weights) or (inputs, n_weights).
+        scale: of the pre-activation scale * x + shift, shape (outputs, inputs, n_uploads) or (inputs, n_uploads); None
+            for x itself.
+        shift: of the pre-activation.
+        arccos: whether the arccosine of the pre-activation is uploaded.
+    """
     if in_transform():
-        return expectation(program, angles)
-    return _Evaluate.apply(program, angles.arccos, angles.points, angles.weights, angles.scale, angles.shift)
+        return expectation(program, as_angles(points, weights, scale, shift, arccos=arccos))
+    leaves = (points, weights, scale, shift)
+    wanted = torch.is_grad_enabled() and any(leaf is not None and leaf.requires_grad for leaf in leaves)
+    return _Evaluate.apply(program, arccos, wanted, *leaves)
+
+
+def as_angles(points: Tensor, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool) -> Angles:
+    """Parameters as a module holds them, in planes."""
+    scale, shift = (None if part is None else as_planes(part) for part in (scale, shift))
+    return Angles(points, as_planes(weights), scale, shift, arccos)
 
 
 class _Evaluate(torch.autograd.Function):
-    """First derivatives from a tape of plain tensors; further ones through the operations themselves."""
+    """First derivatives from slopes computed beside the values; further ones through plain operations."""
 
     @staticmethod
     def forward(
         ctx: Any,
         program: Program,
         arccos: bool,
+        wanted: bool,
         points: Tensor,
         weights: Tensor,
         scale: Tensor | None,
         shift: Tensor | None,
     ) -> Tensor:
-        angles = Angles(points, weights, scale, shift, arccos)
-        value, tape = run(program, angles)
-        ctx.save_for_backward(points, weights, scale, shift)
-        ctx.program, ctx.arccos = program, arccos
-        ctx.tape = tape if value.numel() <= TAPE_LIMIT and any(ctx.needs_input_grad) else None
-        return value
+        if small.is_small(points, weights):
+            edges, kept = small.make_edges(program, weights, scale, shift, arccos=arccos), wanted
+            values, slopes = small.values_and_slopes(edges, points, slopes=kept)
+        else:
+            edges = make_edges(program, weights, scale, shift, arccos=arccos)
+            kept = wanted and edges.n_rows * points.shape[0] * edges.offsets.shape[1:].numel() <= KEPT
+            values, slopes = values_and_slopes(edges, points, slopes=kept)
+        if wanted:
+            ctx.save_for_backward(points, weights, scale, shift)
+            ctx.edges, ctx.slopes, ctx.arccos = edges, slopes, arccos
+        return values
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,) = gradients
-        points, weights, scale, shift = ctx.saved_tensors
-        angles = Angles(points, weights, scale, shift, ctx.arccos)
+    def backward(ctx: Any, *results: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = results
         if torch.is_grad_enabled():  # a second derivative is wanted
-            return None, None, *_differentiable(ctx, angles, gradient)
-        tape = ctx.tape or run(ctx.program, angles)[1]
-        return None, None, *pull_back(ctx.program, angles, tape, gradient, of_points=ctx.needs_input_grad[2])
+            return None, None, None, *_differentiable(ctx, gradient)
+        points, weights, scale, shift = ctx.saved_tensors
+        of_points = ctx.needs_input_grad[3]
+        engine: Any = small.gradients if isinstance(ctx.edges, small.SmallEdges) else gradients
+        found, planes = engine(ctx.edges, points, ctx.slopes, gradient, of_points=of_points)
+        sizes = [part.shape[-1] for part in (weights, shift, scale) if part is not None]
+        parts = [part.permute(2, 1, 0).reshape(*weights.shape[:-1], -1) for part in planes.split(sizes)]
+        of_weights, of_shift, of_scale = parts if len(parts) == 3 else (parts[0], None, None)
+        return None, None, None, found, of_weights, of_scale, of_shift
 
 
-def _differentiable(ctx: Any, angles: Angles, gradient: Tensor) -> list[Tensor | None]:
-    leaves = [angles.points, angles.weights, angles.scale, angles.shift]
-    asked = [leaf for leaf, needed in zip(leaves, ctx.needs_input_grad[2:], strict=True) if needed]
-    found = iter(
-        torch.autograd.grad(
-            expectation(ctx.program, angles), asked, gradient, create_graph=True, materialize_grads=True
-        )
-    )
-    return [next(found) if needed else None for needed in ctx.needs_input_grad[2:]]
+def _differentiable(ctx: Any, gradient: Tensor) -> list[Tensor | None]:
+    edges, leaves, needed = ctx.edges, ctx.saved_tensors, ctx.needs_input_grad[3:]
+    asked = [leaf for leaf, wanted in zip(leaves, needed, strict=True) if wanted]
+    values = expectation(edges.program, as_angles(*leaves, arccos=ctx.arccos))
+    found = iter(torch.autograd.grad(values, asked, gradient, create_graph=True, materialize_grads=True))
+    return [next(found) if wanted else None for wanted in needed]

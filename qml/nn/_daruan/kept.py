@@ -1,0 +1,43 @@
+"""Coefficients kept from call to call while no parameter changes: what makes inference one matrix product."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from qml.nn._daruan.bases import Basis
+
+if TYPE_CHECKING:
+    from qml.nn._daruan.activations import Activations
+
+
+class Kept:
+    """Coefficients of one layer in one basis, with copies of the parameters that they were computed from.
+
+    Parameters are compared by value, since not every way of changing them leaves a trace. Copies and pickles of a layer
+    start without.
+    """
+
+    def __init__(self) -> None:
+        self._found: tuple[Basis, list[Tensor], Tensor] | None = None
+
+    def get(self, basis: Basis, layer: "Activations", compute: Callable[[], Tensor]) -> Tensor:
+        """The coefficients in `basis`, for a layer outside of autograd."""
+        tensors = [*layer.parameters(), *layer.buffers()]
+        found = self._found
+        if found is not None and found[0] == basis and all(map(_same, found[1], tensors)):
+            return found[2]
+        coefficients = compute()
+        self._found = basis, [tensor.detach().clone() for tensor in tensors], coefficients
+        return coefficients
+
+    def __reduce__(self) -> tuple[type["Kept"], tuple[()]]:
+        return Kept, ()
+
+    def __deepcopy__(self, memo: dict) -> "Kept":
+        return Kept()
+
+
+def _same(kept: Tensor, now: Tensor) -> bool:
+    return kept.dtype == now.dtype and kept.device == now.device and torch.equal(kept, now)

@@ -1,0 +1,127 @@
+"""Few activations at a time: what `slopes` does, in NumPy.
+
+Where tensors have a few thousand entries a call costs more than its arithmetic, and NumPy's calls cost a third of
+torch's. Arrays share the tensors' memory.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qml.nn._daruan.program import Program
+from qml.nn._daruan.schedule import Schedule, Step, make_schedule
+from qml.nn._daruan.slopes import Tables, as_planes, make_tables
+
+LIMIT = 2**13  # activations: above it torch's threads and fused operations win
+Array = np.ndarray
+
+
+class SmallEdges(NamedTuple):
+    """As `slopes.Edges`; edges along one axis."""
+
+    program: Program
+    trained: bool
+    tables: Tables
+    offsets: Array
+    shift: Array | None
+    scale: Array
+    shape: torch.Size
+
+
+def is_small(points: Tensor, weights: Tensor) -> bool:
+    """Whether NumPy can read the tensors and there are few activations."""
+    return weights.device.type == "cpu" and points.shape[0] * weights.shape[:-1].numel() <= LIMIT
+
+
+def make_edges(
+    program: Program, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool
+) -> SmallEdges:
+    """The edges from parameters as a module holds them, (outputs, inputs, slots) or (inputs, slots)."""
+    trained = scale is not None and shift is not None
+    tables = make_tables(program, trained, arccos, weights.dtype, weights.device)
+    parts = [weights] if scale is None or shift is None else [weights, shift, scale]
+    planes = np.concatenate([as_planes(part.detach()).numpy() for part in parts])
+    mixed = tables.mixing.numpy() @ planes.reshape(planes.shape[0], -1)
+    n_rotations, n_wide = len(program.rotations), tables.factors.shape[0]
+    offsets = mixed[:n_rotations]
+    if tables.constants is not None:
+        offsets = offsets + tables.constants.numpy()[:, 0]
+    scales = mixed[-n_wide:] if trained else tables.factors.numpy()[:, 0]
+    shifts = mixed[n_rotations : n_rotations + n_wide] if arccos else None
+    return SmallEdges(program, trained, tables, offsets, shifts, scales, torch.Size(planes.shape[1:]))
+
+
+def values_and_slopes(edges: SmallEdges, points: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
+    """See `slopes.values_and_slopes`."""
+    schedule, n_wide = make_schedule(edges.program, slopes=slopes), edges.tables.factors.shape[0]
+    x = _spread(edges, points)
+    n_rotations = edges.offsets.shape[0]
+    n_rows = n_rotations + (n_wide if edges.shift is not None else 0) if slopes else 0
+    results = points.new_empty(1 + n_rows, points.shape[0], *edges.shape)
+    arrays = results.numpy().reshape(1 + n_rows, points.shape[0], edges.shape.numel())
+    registers = np.empty((schedule.n_registers, *arrays.shape[1:]), arrays.dtype)
+    angles = registers[:n_wide]
+    np.multiply(x, edges.scale[:, None], out=angles)
+    pre = None
+    if edges.shift is not None:
+        pre = angles + edges.shift[:, None]
+        np.multiply(np.arccos(np.clip(pre, -1, 1)), edges.tables.factors.numpy(), out=angles)
+    np.add(angles, edges.offsets[:n_wide, None], out=angles)
+    np.sin(angles, out=registers[n_wide : 2 * n_wide])
+    np.cos(angles, out=angles)
+    slots = [*_narrow_slots(schedule, edges.offsets[n_wide:]), *registers, *arrays]
+    product = np.empty(arrays.shape[1:], arrays.dtype)
+    for step in schedule.wide:
+        _carry_out(step, slots, product)
+    if pre is not None and slopes:
+        inside = np.abs(pre) < 1
+        by_pre = np.where(inside, -1 / np.sqrt(1 - np.where(inside, pre, 0) ** 2), 0) * edges.tables.factors.numpy()
+        np.multiply(arrays[1 : 1 + n_wide], by_pre, out=arrays[-n_wide:])
+    return results[0], results[1:] if slopes else None
+
+
+def gradients(
+    edges: SmallEdges, points: Tensor, slopes: Tensor, gradient: Tensor, *, of_points: bool
+) -> tuple[Tensor | None, Tensor]:
+    """See `slopes.gradients`."""
+    n_wide, n_rows, n_points = edges.tables.factors.shape[0], slopes.shape[0], points.shape[0]
+    size = edges.shape.numel()
+    rows, above = slopes.numpy().reshape(n_rows, n_points, size), gradient.numpy().reshape(n_points, size)
+    uploads = rows[-n_wide:] if edges.shift is not None else rows[:n_wide]
+    totals = np.einsum("rpe,pe->re", rows, above)
+    if edges.trained:
+        totals = np.concatenate([totals, np.einsum("kpe,pe->ke", uploads, above * _spread(edges, points))])
+    planes = torch.from_numpy(edges.tables.back.numpy() @ totals).unflatten(1, edges.shape)
+    if not of_points:
+        return None, planes
+    found = np.einsum("kpe,ke->pe", uploads, (edges.scale * edges.tables.signs.numpy()[:, 0]) + 0 * edges.offsets[:1])
+    return torch.from_numpy(found * above).view(n_points, *edges.shape).sum_to_size(points.shape), planes
+
+
+def _spread(edges: SmallEdges, points: Tensor) -> Array:
+    """Points (points, inputs or 1, 1) as (points, edges or 1)."""
+    x = points.detach().numpy()[:, :, 0]
+    return x if x.shape[1] == 1 or edges.shape[1] == 1 else np.repeat(x, edges.shape[1], axis=1)
+
+
+def _narrow_slots(schedule: Schedule, angles: Array) -> list[Array]:
+    """Cosines and sines of the rotations that do not upload, and what follows from them alone."""
+    slots = [part for pair in zip(np.cos(angles), np.sin(angles), strict=True) for part in pair]
+    for step in schedule.narrow:
+        slots.append(np.empty_like(angles[0]))
+        _carry_out(step, slots, np.empty_like(angles[0]))
+    return slots
+
+
+def _carry_out(step: Step, slots: list[Array], product: Array) -> None:
+    out, first, second, third, factor = step
+    if second is None:
+        np.multiply(slots[first], factor, slots[out])
+    elif third is None:
+        np.multiply(slots[first], slots[second], slots[out])
+    elif factor > 0:
+        np.add(slots[first], np.multiply(slots[second], slots[third], product), slots[out])
+    else:
+        np.subtract(slots[first], np.multiply(slots[second], slots[third], product), slots[out])
