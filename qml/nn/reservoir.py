@@ -38,7 +38,7 @@ class OnionReservoir(Reservoir):
         trajectories: runs of a persistent ring that is too large for density matrices, or None for exact ones.
         backend: where feedback rings run.
         layout: "batched" runs equal rings as one batch, "wide" side by side in one circuit (feedback rings).
-        seed: of shots and trajectories.
+        seed: of shots and trajectories; None draws anew each time, as a device must, which cannot be seeded.
         dtype: of states and features.
 
     Shape:
@@ -71,7 +71,7 @@ class OnionReservoir(Reservoir):
         trajectories: int | None = None,
         backend: Backend | str = "native",
         layout: Literal["batched", "wide"] = "batched",
-        seed: int = 0,
+        seed: int | None = 0,
         dtype: torch.dtype = torch.float64,
     ) -> None:
         chosen = as_rings(rings)
@@ -92,7 +92,7 @@ class OnionReservoir(Reservoir):
             raise ValueError("Argument `trajectories` must be None where no ring persists.")
         self._options = {"shots": shots, "noise": noise, "readout_error": readout_error, "trajectories": trajectories}
         options = {**self._options, "backend": resolve(backend), "wide": layout == "wide", "dtype": dtype}
-        options["generator"] = torch.Generator().manual_seed(seed)
+        options["generator"] = None if seed is None else torch.Generator().manual_seed(seed)
         groups: dict[tuple[Any, ...], list[int]] = {}
         for number, ring in enumerate(chosen):
             groups.setdefault(ring.kind, []).append(number)

@@ -10,7 +10,9 @@ from typing import Any
 
 from qml.compare.figures import circuit_figure
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
+from qml.compare.tasks import backends_forecast as forecast
 from qml.compare.tasks import backends_images as images
+from qml.compare.tasks import backends_words as words
 from qml.compare.tasks.backends_places import DEVICE
 from qml.nn import QNNClassifier
 
@@ -30,7 +32,11 @@ class Family:
     models: Callable[[], dict[str, Model]]
 
 
-FAMILIES = {"images": Family(images.prepare, images.split, images.models)}
+FAMILIES = {
+    "images": Family(images.prepare, images.split, images.models),
+    "words": Family(words.prepare, words.split, words.models),
+    "forecast": Family(forecast.prepare, forecast.split, forecast.models),
+}
 Parts = Mapping[str, Any]  # something of each family
 
 

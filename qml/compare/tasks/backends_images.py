@@ -22,7 +22,7 @@ N_IMAGES = 240
 NEGATIVE, POSITIVE = 3, 6
 PATTERN = "zx"
 GAIN = 4.0  # at the start: logits in [-4, 4]
-SETTINGS = (Setting(0.1), Setting(0.05))
+SETTINGS = (Setting(0.1), Setting(0.2))
 Build = Callable[[Split, torch.Generator, Backend], "Logit"]
 
 

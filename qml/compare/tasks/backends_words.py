@@ -1,0 +1,137 @@
+"""A recurrent quantum network with its ancillas on a device: the parity of a sequence of bits."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from qml.backends import IBM, Backend, Native
+from qml.baselines import WordRNN, count_parameters
+from qml.compare.task import Model, OnStep, Outcome, Preset
+from qml.compare.tasks.backends_places import DEVICE
+from qml.compare.training import one_thread
+from qml.nn import QRNN
+
+N_STEPS = 3
+SHOTS = 1000  # of each of the eight sequences
+N_EPOCHS = 120  # passes over all sequences, a start
+STARTS = (0, 1, 2, 3, 4)  # half of all starts end in a local minimum; the best on the training loss is kept
+LEARNING_RATE = 0.1
+SPREAD = 1.5  # of the first angles: near 0, where the layer starts, the gradient of a parity vanishes
+RNN_SIZE = 2
+FORMS = {0: "repeated until success", 1: "with one round of fixed-point amplitude amplification a neuron"}
+
+
+@dataclass(frozen=True)
+class Words:
+    """All sequences of bits.
+
+    Args:
+        inputs: (sequences, steps).
+        targets: after each step the parity of the bits so far.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+
+def prepare() -> Words:
+    """The eight sequences of three bits."""
+    inputs = torch.tensor(list(product((0, 1), repeat=N_STEPS)))
+    return Words(inputs, inputs.cumsum(1) % 2)
+
+
+def split(data: Words, seed: int) -> Words:
+    """All of them, to train and to test on: what is tested is the device."""
+    return data
+
+
+def models() -> dict[str, Model]:
+    """The cell as a circuit without noise and on the device, in both forms, and a classical network."""
+    about = f"Recurrent quantum network of one workspace qubit, {N_STEPS} steps; neurons of order 1, "
+    places = {"ideal": ("exactly", Native), "noisy": (f"on {DEVICE}, {SHOTS} shots", partial(IBM, DEVICE, shots=SHOTS))}
+    offered = {}
+    for name, rounds in (("qrnn", 0), ("qrnn-amplified", 1)):
+        for where, (how, backend) in places.items():
+            title = f"{'QRNN' if rounds == 0 else 'QRNN amplified'}, {where}"
+            recipe = f"{about}{FORMS[rounds]}, trained without noise, its circuit tested {how}."
+            offered[f"{name}-{where}"] = Model(title, "quantum", recipe, partial(_quantum, rounds, backend), STARTS)
+    recipe = f"torch.nn.RNN of {RNN_SIZE} units."
+    return offered | {"rnn": Model("RNN", "classical", recipe, _classical, STARTS)}
+
+
+def trained_network(words: Words, seed: int, *, rounds: int = 0, on_step: OnStep = lambda share, text: None) -> QRNN:
+    """The best of some starts, post-selected on the targets of every step."""
+
+    def build(generator: torch.Generator) -> QRNN:
+        sizes = {"n_stages": 0, "order": 1, "degree": 1, "amplification": rounds}
+        network = QRNN(1, 1, **sizes, batch_first=True, generator=generator)
+        for parameter in network.parameters():
+            nn.init.uniform_(parameter, -SPREAD, SPREAD, generator=generator)
+        return network
+
+    def loss(network: QRNN) -> Tensor:
+        probabilities = torch.as_tensor(network(words.inputs, targets=words.targets)[0])
+        return -probabilities.gather(2, words.targets[..., None]).log().mean()
+
+    return _best(build, loss, seed, on_step)
+
+
+@torch.no_grad()
+def right_answers(network: QRNN, words: Words, backend: Backend) -> tuple[float, float]:
+    """The share of last words that are right, and that of the runs that count: all of whose ancillas read 0.
+
+    Both are means over all sequences. The circuit measures the words before the last, records them and goes on.
+    """
+    cell = network.cell
+    circuit = network.circuit(words.inputs.shape[1], measured=True)
+    data, weights = network.circuit_data(words.inputs), cell.vector()
+    ends = range(cell.hidden_size, cell.hidden_size + cell.input_size)
+    probabilities = backend.probabilities(circuit, data, weights, ends)
+    success = backend.success_probability(circuit, data, weights)  # pyright: ignore[reportAttributeAccessIssue]
+    return float(probabilities.gather(1, words.targets[:, -1:]).mean()), float(success.mean())
+
+
+def _quantum(
+    rounds: int, backend: Callable[[], Backend], words: Words, seed: int, preset: Preset, on_step: OnStep
+) -> Outcome:
+    started = time.perf_counter()
+    network = trained_network(words, seed, rounds=rounds, on_step=on_step)
+    trained = time.perf_counter()
+    share, success = right_answers(network, words, backend())
+    extras = {"success_probability": success, "test_seconds": time.perf_counter() - trained}
+    return Outcome(share, count_parameters(network), trained - started, extras)
+
+
+def _classical(words: Words, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    def loss(network: WordRNN) -> Tensor:
+        return cross_entropy(network(words.inputs).flatten(0, 1), words.targets.flatten())
+
+    started = time.perf_counter()
+    network = _best(lambda generator: WordRNN("rnn", 1, RNN_SIZE, generator=generator), loss, seed, on_step)
+    seconds = time.perf_counter() - started
+    shares = network(words.inputs).detach()[:, -1].softmax(1).gather(1, words.targets[:, -1:])
+    return Outcome(float(shares.mean()), count_parameters(network), seconds)
+
+
+def _best(build: Callable[[torch.Generator], Any], loss_of: Callable[[Any], Tensor], seed: int, on_step: OnStep) -> Any:
+    """The network with the lowest loss after training from each start."""
+    found: list[tuple[float, Any]] = []
+    with one_thread():
+        for start in STARTS:
+            network = build(torch.Generator().manual_seed(1000 * seed + start))
+            optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
+            for _ in range(N_EPOCHS):
+                loss = loss_of(network)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            found.append((float(loss_of(network).detach()), network))
+            on_step((start + 1) / len(STARTS), f"start {start + 1}/{len(STARTS)}, loss {found[-1][0]:.3g}")
+    return min(found, key=lambda pair: pair[0])[1]
