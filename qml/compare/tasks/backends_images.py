@@ -18,7 +18,7 @@ from qml.data import Dataset, Split, downsample, load_digits, split_dataset
 from qml.nn import QKANLayer, QNNClassifier
 
 SIDE = 2
-N_IMAGES = 240
+N_IMAGES = 180
 NEGATIVE, POSITIVE = 3, 6
 PATTERN = "zx"
 GAIN = 4.0  # at the start: logits in [-4, 4]

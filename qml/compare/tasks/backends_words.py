@@ -19,7 +19,7 @@ from qml.compare.training import one_thread
 from qml.nn import QRNN
 
 N_STEPS = 3
-SHOTS = 1000  # of each of the eight sequences
+SHOTS = 500  # of each of the eight sequences
 N_EPOCHS = 120  # passes over all sequences, a start
 STARTS = (0, 1, 2, 3, 4)  # half of all starts end in a local minimum; the best on the training loss is kept
 LEARNING_RATE = 0.1
