@@ -4,10 +4,13 @@ import pytest
 import torch
 
 from circuits import Circuit, Z
-from qml.backends import IBM, Aer, Native
+from qml.backends import IBM, Aer, Native, NoisyNative
 from qml.compare import find_task
 from qml.compare.task import Preset
+from qml.compare.tasks import backends_forecast as forecast
 from qml.compare.tasks import backends_images as images
+from qml.compare.tasks import backends_words as words
+from qml.data import damped_waves
 
 TASK = find_task("backends")
 TINY = Preset(1, 1, 1)
@@ -21,6 +24,8 @@ def test_every_family_is_trained_without_noise_and_with_it() -> None:
     offered = TASK.models({})
     for name in ("qnn", "qkan"):
         assert {f"{name}-{where}" for where in ("ideal", "noisy", "mitigated", "trained")} < set(offered)
+    for name in ("qrnn", "qrnn-amplified", "onion"):
+        assert {f"{name}-{where}" for where in ("ideal", "noisy")} < set(offered)
     assert len({model.recipe for model in offered.values()}) == len(offered)
 
 
@@ -43,6 +48,34 @@ def test_noise_moves_predictions_towards_the_bias(name: str) -> None:
     assert found["deviation"] > 0.05
     slope = float((noisy @ exact) / (exact @ exact))
     assert 0.3 < slope < 0.98
+
+
+def test_a_recurrent_network_learns_the_parity_and_its_circuit_has_it_too() -> None:
+    data = words.prepare()
+    network = words.trained_network(data, 0)
+    exact, success = words.right_answers(network, data, Native())
+    assert exact > 0.99
+    assert success > 0.5
+    shots = 500
+    found, kept = words.right_answers(network, data, Aer(shots=shots, generator=seeded()))
+    assert abs(kept - success) < 4 * (success * (1 - success) / (8 * shots)) ** 0.5  # 4 standard errors of 8 sequences
+    assert found > 0.98
+    noisy, survived = words.right_answers(network, data, Aer(noise="fake_torino", shots=shots, generator=seeded()))
+    assert survived < success - 0.1
+    assert noisy < exact
+
+
+def test_a_readout_fitted_to_the_noise_forecasts_better_on_the_device_than_one_that_was_not() -> None:
+    waves, reservoir = damped_waves(), forecast.onion()
+    found = {}
+    for where in (Native(), NoisyNative("fake_torino")):
+        model = forecast.fitted(reservoir.to_backend(where), waves)
+        reservoir.to_backend(NoisyNative("fake_torino"))
+        found[where.name] = forecast.explained(model, waves)
+    assert found["noisy:fake_torino"] > 0.7
+    assert found["noisy:fake_torino"] > found["native"]
+    sampled = forecast.onion(400).to_backend(Native())
+    assert forecast.fitted(sampled, waves).readout.weight.isfinite().all()
 
 
 def test_extrapolation_to_no_noise_stays_bounded_where_a_value_is_near_zero() -> None:
