@@ -11,6 +11,7 @@ from qml.compare.tasks import backends_forecast as forecast
 from qml.compare.tasks import backends_images as images
 from qml.compare.tasks import backends_words as words
 from qml.data import damped_waves
+from qml.nn import QRNN, OnionReservoir
 
 TASK = find_task("backends")
 TINY = Preset(1, 1, 1)
@@ -50,32 +51,31 @@ def test_noise_moves_predictions_towards_the_bias(name: str) -> None:
     assert 0.3 < slope < 0.98
 
 
-def test_a_recurrent_network_learns_the_parity_and_its_circuit_has_it_too() -> None:
-    data = words.prepare()
-    network = words.trained_network(data, 0)
+def test_circuits_of_recurrent_networks_answer_on_simulators_and_devices() -> None:
+    """A parity by angles near the exact ones, (-pi/2, pi) for either neuron."""
+    data, shots = words.prepare(), 300
+    network = QRNN(1, 1, n_stages=0, order=1, degree=1, batch_first=True)
+    network.cell.load_vector([-1.3, 2.8, -1.5, 3.0])
     exact, success = words.right_answers(network, data, Native())
-    assert exact > 0.99
-    assert success > 0.5
-    shots = 500
+    assert exact > 0.95
     found, kept = words.right_answers(network, data, Aer(shots=shots, generator=seeded()))
-    assert abs(kept - success) < 4 * (success * (1 - success) / (8 * shots)) ** 0.5  # 4 standard errors of 8 sequences
-    assert found > 0.98
+    error = 1 / (8 * shots) ** 0.5  # of 8 sequences together, times the root of p (1 - p)
+    assert abs(kept - success) < 4 * error * (success * (1 - success)) ** 0.5
+    assert abs(found - exact) < 4 * error * (exact * (1 - exact) / success) ** 0.5
     noisy, survived = words.right_answers(network, data, Aer(noise="fake_torino", shots=shots, generator=seeded()))
     assert survived < success - 0.1
     assert noisy < exact
 
 
-def test_a_readout_fitted_to_the_noise_forecasts_better_on_the_device_than_one_that_was_not() -> None:
-    waves, reservoir = damped_waves(), forecast.onion()
-    found = {}
-    for where in (Native(), NoisyNative("fake_torino")):
-        model = forecast.fitted(reservoir.to_backend(where), waves)
-        reservoir.to_backend(NoisyNative("fake_torino"))
-        found[where.name] = forecast.explained(model, waves)
-    assert found["noisy:fake_torino"] > 0.7
-    assert found["noisy:fake_torino"] > found["native"]
-    sampled = forecast.onion(400).to_backend(Native())
-    assert forecast.fitted(sampled, waves).readout.weight.isfinite().all()
+def test_a_readout_must_be_fitted_to_shots_and_noise() -> None:
+    """On the published waves: weights that fit exact features closely turn shot noise into large errors."""
+    waves, device = damped_waves(), NoisyNative("fake_torino")
+    model = forecast.fitted(forecast.onion().to_backend(Native()), waves)
+    assert forecast.explained(model, waves) > 0.8
+    sampled = OnionReservoir(forecast.onion().rings, shots=forecast.SHOTS, seed=0).to_backend(device)
+    model.reservoir = sampled
+    assert forecast.explained(model, waves) < 0.0
+    assert forecast.explained(forecast.fitted(sampled, waves), waves) > 0.7
 
 
 def test_extrapolation_to_no_noise_stays_bounded_where_a_value_is_near_zero() -> None:

@@ -153,13 +153,6 @@ class QLSTM(Recurrent):
                 cell.backend = resolve(backend)
         return self
 
-    def to_backend(self, backend: Backend | str) -> "QLSTM":
-        """Run the circuits elsewhere from now on; four jobs a layer and time step, one a gate."""
-        target = resolve(backend)
-        for cell in self.cells:
-            cell.backend = target
-        return self
-
     def forward(
         self, inputs: Sequence, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Sequence, tuple[Tensor, Tensor]]:

@@ -70,8 +70,7 @@ def trained_network(words: Words, seed: int, *, rounds: int = 0, on_step: OnStep
     """The best of some starts, post-selected on the targets of every step."""
 
     def build(generator: torch.Generator) -> QRNN:
-        sizes = {"n_stages": 0, "order": 1, "degree": 1, "amplification": rounds}
-        network = QRNN(1, 1, **sizes, batch_first=True, generator=generator)
+        network = QRNN(1, 1, n_stages=0, order=1, degree=1, amplification=rounds, batch_first=True, generator=generator)
         for parameter in network.parameters():
             nn.init.uniform_(parameter, -SPREAD, SPREAD, generator=generator)
         return network
@@ -105,7 +104,10 @@ def _quantum(
     network = trained_network(words, seed, rounds=rounds, on_step=on_step)
     trained = time.perf_counter()
     share, success = right_answers(network, words, backend())
-    extras = {"success_probability": success, "test_seconds": time.perf_counter() - trained}
+    extras: dict[str, float | int | str] = {
+        "success_probability": success,
+        "test_seconds": time.perf_counter() - trained,
+    }
     return Outcome(share, count_parameters(network), trained - started, extras)
 
 
