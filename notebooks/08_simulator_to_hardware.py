@@ -21,6 +21,7 @@
 # %%
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -215,10 +216,9 @@ def program(store: Store, *, dies_after: int | None = None) -> list[Tensor]:
 
 with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "jobs.sqlite") as store:
     store.add_run("tuesday", now=time.time(), backend="aer")
-    try:
+    with suppress(KeyboardInterrupt):
         program(store, dies_after=2)
-    except KeyboardInterrupt:
-        before = [chunk.tag for chunk in store.chunks("tuesday")]
+    before = [chunk.tag for chunk in store.chunks("tuesday")]
     results = program(store)
     after = [chunk.tag for chunk in store.chunks("tuesday")]
     again = program(store)

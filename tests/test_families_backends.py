@@ -121,9 +121,8 @@ def test_recurrent_circuits_run_on_every_exact_backend(backend: str) -> None:
     assert_close(success, Native().success_probability(circuit, data, network.cell.vector()), PROMISED)
 
 
-def recurrent(**options: Any) -> QRNN:
-    sizes = {"n_stages": 0, "order": 1, "degree": 1} | options
-    network = QRNN(1, 1, **sizes, batch_first=True, dtype=torch.float64)
+def recurrent() -> QRNN:
+    network = QRNN(1, 1, n_stages=0, order=1, degree=1, batch_first=True, dtype=torch.float64)
     for parameter in network.parameters():
         parameter.data.uniform_(-1.5, 1.5, generator=seeded(3))
     return network.requires_grad_(False)
@@ -151,7 +150,8 @@ def test_a_recurrent_layer_takes_a_job_for_the_inputs_and_one_a_step() -> None:
 
 
 def test_rings_of_a_step_are_one_job() -> None:
-    for layout, rows in (("batched", 2 * 3), ("wide", 2)):
+    cases: tuple[tuple[Any, int], ...] = (("batched", 2 * 3), ("wide", 2))
+    for layout, rows in cases:
         backend, runner = counted(Aer())
         onion = OnionReservoir([FeedbackRing(2, scale) for scale in (0.1, 0.2, 0.3)], layout=layout, backend=backend)
         onion(torch.rand(2, 4, 1, dtype=torch.float64))
