@@ -7,12 +7,14 @@ from qml.compare.tasks.calls import CALLS
 from qml.compare.tasks.corrosion import CORROSION
 from qml.compare.tasks.digits import DIGITS
 from qml.compare.tasks.functions import FUNCTIONS
+from qml.compare.tasks.heads import HEADS
 from qml.compare.tasks.onion import ONION_REFERENCE
 from qml.compare.tasks.pinn import PINN
 from qml.compare.tasks.sequence_digits import SEQUENCE_DIGITS
 from qml.compare.tasks.sequences import WORD_SEQUENCES
 from qml.compare.tasks.series import SERIES_TASK
 from qml.compare.tasks.states import STATES
+from qml.compare.tasks.text import TEXT
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -27,6 +29,8 @@ TASKS: dict[str, Task] = {
         FUNCTIONS,
         SERIES_TASK,
         CALLS,
+        HEADS,
+        TEXT,
         BACKENDS,
         PINN,
         CORROSION,

@@ -10,6 +10,7 @@ from qml.data.sensors import Scaler, Sensor, fill_gaps, read_sensor_csv
 from qml.data.sequences import Draw, WordBatch, dna, elman_letters, elman_xor, label_last, sentences
 from qml.data.series import SeriesSplit, bessel_series, damped_pendulum, split_series
 from qml.data.states import hidden_axes, random_states, single_spins, spin_projection
+from qml.data.text import Text, python_text
 from qml.data.waves import Waves, damped_waves
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Sensor",
     "SeriesSplit",
     "Split",
+    "Text",
     "Waves",
     "WordBatch",
     "all_strings",
@@ -49,6 +51,7 @@ __all__ = [
     "milan_activity",
     "narma10",
     "pixel_words",
+    "python_text",
     "random_states",
     "random_subset",
     "read_sensor_csv",
