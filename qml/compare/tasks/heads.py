@@ -104,7 +104,7 @@ def sections(images: Images, records: list[Record], options: Options) -> list[Se
     with figure_style():
         figure = new_figure(8.0, 1.1)
         for digit, axes in enumerate(figure.subplots(1, N_CLASSES)):
-            axes.imshow(images.inputs[images.labels == digit][0, 0], cmap="Greys")
+            axes.imshow(images.inputs[images.labels == digit][0, 0].numpy(), cmap="Greys")
             axes.set_axis_off()
     text = (
         "Three convolutions (1-3, 3-6 and 6-10 channels, kernels of 5, 5 and 3), each followed by ReLU and pooling of "

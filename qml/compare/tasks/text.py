@@ -102,8 +102,8 @@ def sections(text: Text, records: list[Record], options: Options) -> list[Sectio
         axes = figure.subplots()
         counts = torch.bincount(text.codes, minlength=len(text.alphabet))
         order = counts.argsort(descending=True)[:40]
-        axes.bar(range(len(order)), counts[order] / len(text.codes), color=INK)
-        axes.set_xticks(range(len(order)), [repr(text.alphabet[place])[1:-1] for place in order])
+        axes.bar(range(len(order)), (counts[order] / len(text.codes)).numpy(), color=INK)
+        axes.set_xticks(range(len(order)), [repr(text.alphabet[place])[1:-1] for place in order.tolist()])
         axes.set_ylabel("share")
         axes.tick_params(length=0)
     about = (
