@@ -2,6 +2,7 @@
 
 from qml.compare.task import Task
 from qml.compare.tasks.backends import BACKENDS
+from qml.compare.tasks.benchmark_series import MACKEY_GLASS, NARMA
 from qml.compare.tasks.boolean import MAJORITY, PARITY
 from qml.compare.tasks.calls import CALLS
 from qml.compare.tasks.corrosion import CORROSION
@@ -34,6 +35,8 @@ TASKS: dict[str, Task] = {
         BACKENDS,
         PINN,
         CORROSION,
+        NARMA,
+        MACKEY_GLASS,
     )
 }
 

@@ -2,11 +2,11 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,8 @@ from qml.data import Dataset, Split
 from qml.nn.losses import farhi_neven_loss, logistic_loss
 
 BATCH_SIZE = 32
+S = TypeVar("S")
+F = TypeVar("F")
 Build = Callable[[Split, torch.Generator], nn.Module]
 Inspect = Callable[[nn.Module, Split], dict[str, Any]]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -158,6 +160,44 @@ def train_run(
         on_step((epoch + 1) / n_epochs, f"validation {100 * validation:.1f} %")
     module.load_state_dict(best_state)
     return TrainingRun(module, setting, curves, best_epoch, time.perf_counter() - started)
+
+
+@dataclass(frozen=True)
+class Tried(Generic[S, F]):
+    """The setting that was best on the validation part.
+
+    Attributes:
+        setting: itself.
+        merit: its validation error.
+        found: what came with it.
+        seconds: of its run.
+    """
+
+    setting: S
+    merit: float
+    found: F
+    seconds: float
+
+
+def try_settings(settings: Sequence[S], run: Callable[[S], tuple[float, F]], on_step: OnStep) -> Tried[S, F]:
+    """Run every setting, and keep the one of the least error; of equal ones the first.
+
+    Args:
+        settings: at least one.
+        run: from a setting to its validation error, and what else is to be kept.
+        on_step: hears of progress.
+    """
+    best: Tried[S, F] | None = None
+    with one_thread():
+        for number, setting in enumerate(settings):
+            on_step(number / len(settings), f"setting {number + 1}/{len(settings)}")
+            started = time.perf_counter()
+            merit, found = run(setting)
+            if best is None or merit < best.merit:
+                best = Tried(setting, merit, found, time.perf_counter() - started)
+    if best is None:
+        raise ValueError("Argument `settings` must hold at least one, but is empty.")
+    return best
 
 
 @contextmanager

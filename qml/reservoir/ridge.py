@@ -12,7 +12,7 @@ from qml.reservoir import _checks
 Chunks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives the same (features, targets) at each call: (rows, features) and (rows, outputs)."""
 
-DEFAULT_ALPHAS = tuple(10.0**power for power in range(-8, 3))
+DEFAULT_ALPHAS = tuple(10.0**power for power in range(-12, 3))
 MIN_ROWS = 512  # of a block that is worth a QR decomposition
 
 

@@ -1,7 +1,6 @@
 """Corrosion of aluminium a day and a week ahead, from real weather and a noisy sensor of a modelled loss."""
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from qml.baselines import EchoStateNetwork, OnionESN
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.corrosion_figures import horizons_figure, loss_figure
 from qml.compare.tasks.forecast_figures import forecasts_figure
-from qml.compare.training import one_thread
+from qml.compare.training import try_settings
 from qml.data import STATIONS, Corrosion, Scaler, corrosion
 from qml.nn import FeedbackRing, HybridReservoir, OnionReservoir, QuantumReservoir
 from qml.reservoir import Reservoir, RidgeReadout
@@ -172,20 +171,16 @@ def _tuned(title: str, kind: str, recipe: str, predict: Predict, settings: Setti
 
 def _train(predict: Predict, settings: Settings, series: Series, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Try settings, choose on the validation part, look at the test part once."""
-    tried = []
+
+    def run(setting: dict[str, float]) -> tuple[float, tuple[Tensor, int]]:
+        found = predict(series, setting, seed, preset)
+        return sum(nrmse(series, found[0], "validation").values()) / len(HORIZONS), found
+
     chosen = settings[: preset.n_settings]
-    with one_thread():
-        for number, setting in enumerate(chosen):
-            on_step(number / len(chosen), f"setting {number + 1}/{len(chosen)}")
-            started = time.perf_counter()
-            predicted, n_parameters = predict(series, setting, seed, preset)
-            seconds = time.perf_counter() - started
-            merit = sum(nrmse(series, predicted, "validation").values()) / len(HORIZONS)
-            tried.append((merit, number, predicted, n_parameters, seconds))
-    merit, number, predicted, n_parameters, seconds = min(tried, key=lambda entry: entry[:2])
-    setting = ", ".join(f"{name} {value:g}" for name, value in chosen[number].items())
-    extras: dict[str, float | int | str] = {"validation_nrmse": merit, "setting": setting, "n_settings": len(chosen)}
-    return _outcome(series, predicted, n_parameters, seconds, extras)
+    best = try_settings(chosen, run, on_step)
+    setting = ", ".join(f"{name} {value:g}" for name, value in best.setting.items())
+    extras = {"validation_nrmse": best.merit, "setting": setting, "n_settings": len(chosen)}
+    return _outcome(series, *best.found, best.seconds, extras)
 
 
 def _outcome(
