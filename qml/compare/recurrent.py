@@ -59,7 +59,7 @@ def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -
         "lstm": ("LSTM, 5 times as large", nn.LSTM, _size_for(5 * n_parameters, nn.LSTM)),
         "lstm-166": ("LSTM of the authors", nn.LSTM, LSTM_HIDDEN),
         "lstm-equal": ("LSTM, as large", nn.LSTM, _nearest_size(n_parameters, nn.LSTM)),
-        "gru-equal": ("GRU, as large", nn.GRU, _nearest_size(n_parameters, nn.GRU)),
+        "gru": ("GRU, as large", nn.GRU, _nearest_size(n_parameters, nn.GRU)),
     }
     for name, (title, kind, hidden) in sizes.items():
         offered[name] = make(title, "classical", f"{hidden} hidden.", partial(_classical, kind, hidden))

@@ -216,7 +216,7 @@ TEXT = Task(
     prepare=prepare,
     split=split,
     models=models,
-    presets={"full": Preset(3, 2, 5), "demo": Preset(1, 1, 1)},
+    presets={"full": Preset(3, 2, 5), "demo": Preset(2, 1, 2)},
     sections=sections,
     metric=Metric("test_loss", "Test loss (nats a character)", larger_is_better=False, percent=False, digits=4),
 )
