@@ -23,7 +23,6 @@ from qml.nn import QKANLayer
 PARTS = (300, 100, 100)  # images of each digit to train on, to choose on, to test on
 N_CLASSES, FEATURES = 10, 10
 REPS = 1
-CIRCUIT_SCALE = 0.3  # of the circuits' initial weights beside the linear map, uniform in [-0.3, 0.3]
 BATCH_SIZE = 50
 MLP_HIDDEN = 33  # 703 parameters beside the QKAN's 700
 
@@ -59,7 +58,7 @@ class HeadSetting:
         return f"learning rate {self.learning_rate:g}"
 
 
-SETTINGS = (HeadSetting(0.006), HeadSetting(0.01))
+SETTINGS = (HeadSetting(0.01), HeadSetting(0.006))
 Head = Callable[[torch.Generator], nn.Module]
 
 
@@ -88,7 +87,7 @@ def models(options: Options) -> dict[str, Model]:
         "qkan": (
             "QKAN head",
             "quantum",
-            f"QKAN [10, 10], circuits rpz of {REPS} upload, all trained, and a linear map on each edge.",
+            f"QKAN [10, 10], circuits rpz of {REPS} upload, all trained, beside SiLU; weights of both start at random.",
             _qkan,
         ),
         "mlp": ("MLP head", "classical", f"10-{MLP_HIDDEN}-10, tanh: the QKAN's number of parameters.", _mlp),
@@ -132,8 +131,8 @@ def trunk(generator: torch.Generator) -> nn.Sequential:
 
 
 def _qkan(generator: torch.Generator) -> nn.Module:
-    layer = QKANLayer(FEATURES, N_CLASSES, reps=REPS, ansatz="rpz", base="identity", generator=generator)
-    for parameter, bound in ((layer.base_weight, FEATURES**-0.5), (layer.output_weight, CIRCUIT_SCALE)):
+    layer = QKANLayer(FEATURES, N_CLASSES, reps=REPS, ansatz="rpz", generator=generator)
+    for parameter, bound in ((layer.base_weight, FEATURES**-0.5), (layer.output_weight, 1.0)):
         if parameter is not None:
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
     return layer
