@@ -13,14 +13,17 @@ from qml.analysis import (
     memory_capacity,
     plot_spectra,
     plot_time_scales,
+    sampling_cost,
     spectra,
     valid_prediction_time,
 )
 from qml.baselines import EchoStateNetwork
-from qml.data import henon_step
+from qml.data import henon_step, mackey_glass
 from qml.nn import FeedbackRing, HybridReservoir, OnionReservoir, PersistentRing, QuantumReservoir
 from tests import oracle
 from tests.helpers import assert_close
+
+WAVE = torch.sin(torch.arange(30.0).double())[None, :, None]
 
 
 def linear(units: int = 20) -> EchoStateNetwork:
@@ -117,6 +120,27 @@ def test_valid_prediction_time_counts_until_the_error_is_too_large() -> None:
         valid_prediction_time(truth, truth[:3])
 
 
+def test_errors_fall_with_the_root_of_the_shots_and_a_transferred_readout_pays_most() -> None:
+    wave = mackey_glass(400)
+    wave = ((wave - wave.mean()) / wave.std())[None]
+    ring = PersistentRing(3, 2, seed=1)
+
+    def build(shots: int | None, seed: int) -> QuantumReservoir:
+        return QuantumReservoir(ring, shots=shots, seed=seed)
+
+    cost = sampling_cost(build, wave[:, :250], wave[:, 250:], shots=(100, 10_000), washout=20)
+    assert cost.exponent == pytest.approx(-0.5, abs=0.07)  # 4 standard errors: 6 % for either error of 150 steps
+    assert cost.limit == cost.ideal
+    assert bool((cost.fitted[0] > cost.fitted[1]).all())
+    assert bool((cost.fitted[1] > 0.9 * cost.limit).all())
+    assert bool((cost.transferred[0] > cost.fitted[0]).all())
+    assert cost.plot().axes
+    noisy = QuantumReservoir(ring, noise=channels.depolarizing(0.2))
+    blurred = sampling_cost(lambda n, s: noisy, wave[:, :40], wave[:, :40], ideal=QuantumReservoir(ring), washout=10)
+    assert blurred.exponent == pytest.approx(0.0, abs=1e-9)  # no shots take the noise away
+    assert blurred.limit != blurred.ideal
+
+
 def test_everything_can_be_drawn() -> None:
     ring = QuantumReservoir(PersistentRing(3, 2))
     figures = [
@@ -135,6 +159,9 @@ def test_everything_can_be_drawn() -> None:
         (lambda: information_capacity(linear(), {}), "at least one degree"),
         (lambda: memory_capacity(linear(), 5, n_steps=20), "must exceed the 20 features"),
         (lambda: echo_check(linear(), n_starts=1), "`n_starts` must be at least 2"),
+        (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(10,)), "at least two numbers"),
+        (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(0, 1)), "`shots` must be at least 1"),
+        (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, n_repeats=0), "`n_repeats` must be at least 1"),
     ],
 )
 def test_bad_options_are_refused(call: Any, message: str) -> None:

@@ -24,6 +24,8 @@ from qml.analysis.memory import information_capacity as information_capacity
 from qml.analysis.memory import memory_capacity as memory_capacity
 from qml.analysis.resources import Resources as Resources
 from qml.analysis.resources import resources as resources
+from qml.analysis.sampling_cost import SamplingCost as SamplingCost
+from qml.analysis.sampling_cost import sampling_cost as sampling_cost
 from qml.analysis.timescales import Spectrum as Spectrum
 from qml.analysis.timescales import largest_lyapunov as largest_lyapunov
 from qml.analysis.timescales import plot_spectra as plot_spectra

@@ -1,0 +1,136 @@
+"""What finite shots, and a device's noise beneath them, cost a reservoir."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qml.analysis._sampling import axes_of
+from qml.backends._checks import require_shots
+from qml.reservoir import Forecaster, Reservoir
+from qml.reservoir._checks import require_int
+from qml.reservoir.ridge import DEFAULT_ALPHAS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingCost:
+    """Errors by the number of shots; rows are numbers of shots, columns repetitions with seeds of their own.
+
+    Args:
+        shots: of each qubit at each step.
+        features: root mean square difference of the features from those of the exact reservoir without noise.
+        fitted: error of the next value, root mean square over its standard deviation, by a read-out that was fitted
+            to features with shots.
+        transferred: the same by a read-out that was fitted to exact features without noise.
+        limit: `fitted` with infinitely many shots, the noise included.
+        ideal: `fitted` with infinitely many shots and no noise.
+    """
+
+    shots: np.ndarray
+    features: np.ndarray
+    fitted: np.ndarray
+    transferred: np.ndarray
+    limit: float
+    ideal: float
+
+    @property
+    def exponent(self) -> float:
+        """p of feature error ~ shots^p by least squares of logarithms; -1/2 where shots alone make the error."""
+        return float(np.polyfit(np.log(self.shots), np.log(np.median(self.features, 1)), 1)[0])
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Medians over repetitions and their ranges, on logarithmic axes."""
+        axes = axes_of(ax)
+        for name in ("features", "fitted", "transferred"):
+            values = getattr(self, name)
+            (line,) = axes.loglog(self.shots, np.median(values, 1), "o-", ms=4, label=name)
+            axes.fill_between(self.shots, values.min(1), values.max(1), color=line.get_color(), alpha=0.2, lw=0)
+        axes.axhline(self.limit, color="grey", ls="--", lw=0.9, label="fitted, infinitely many shots")
+        axes.axhline(self.ideal, color="black", ls=":", lw=0.9, label="the same without noise")
+        axes.set(xlabel="shots", ylabel="error", title="What shots and noise cost")
+        axes.legend()
+        return axes.figure  # pyright: ignore[reportReturnType]
+
+
+@torch.no_grad()
+def sampling_cost(
+    build: Callable[[int | None, int], Reservoir],
+    train: Float[Tensor, "series time 1"],
+    test: Float[Tensor, "others _ 1"],
+    *,
+    ideal: Reservoir | None = None,
+    shots: Sequence[int] = (100, 1000, 10_000),
+    n_repeats: int = 3,
+    alphas: float | Sequence[float] = DEFAULT_ALPHAS,
+    washout: int = 0,
+) -> SamplingCost:
+    """How the errors of features, and of the prediction of the next value, fall with shots.
+
+    Args:
+        build: `(shots, seed)` to a reservoir, with whatever noise it is to have; shots None for exact features.
+        train: series to fit read-outs to.
+        test: series to predict, with the same reset.
+        ideal: the reservoir without noise; None for `build(None, 0)`.
+        shots: numbers of shots, at least two.
+        n_repeats: repetitions at each number.
+        alphas: ridge penalties that leave-one-out chooses from.
+        washout: steps at the beginning of every series that count nowhere.
+
+    Raises:
+        ValueError: fewer than two numbers of shots, one below 1, fewer than one repetition.
+
+    Example:
+        >>> import torch
+        >>> from qml.nn import PersistentRing, QuantumReservoir
+        >>> wave = torch.sin(torch.arange(120, dtype=torch.float64) / 3)[None, :, None]
+        >>> def build(shots, seed):
+        ...     return QuantumReservoir(PersistentRing(3, 2), shots=shots, seed=seed)
+        >>> cost = sampling_cost(build, wave, wave, shots=(100, 10_000), washout=10)
+        >>> -0.6 < cost.exponent < -0.4
+        True
+    """
+    require_int(n_repeats, "n_repeats", 1)
+    for count in shots:
+        require_shots(count)
+    if len(shots) < 2:
+        raise ValueError(f"Argument `shots` must hold at least two numbers, but holds {len(shots)}.")
+    exact = build(None, 0)
+    ideal = exact if ideal is None else ideal
+    options = {"alphas": alphas, "washout": washout}
+    reference = Forecaster(ideal, **options).fit(train)
+    limit = _error(Forecaster(exact, **options).fit(train), test, washout)
+    features = ideal(test)[0][:, washout:]
+    found = np.empty((3, len(shots), n_repeats))
+    for row, count in enumerate(shots):
+        for repeat in range(n_repeats):
+            sampled = build(count, repeat)
+            difference = sampled(test)[0][:, washout:] - features
+            model = Forecaster(sampled, **options).fit(train)
+            found[:, row, repeat] = (
+                float(difference.square().mean().sqrt()),
+                _error(model, test, washout),
+                _error(_with_readout(sampled, reference), test, washout),
+            )
+    return SamplingCost(np.array(shots), *found, limit, _error(reference, test, washout))
+
+
+def _with_readout(reservoir: Reservoir, fitted: Forecaster) -> Forecaster:
+    """Another reservoir's fitted read-out on this one."""
+    model = Forecaster(reservoir)
+    model.readout = fitted.readout
+    return model
+
+
+def _error(model: Forecaster, test: Tensor, washout: int) -> float:
+    """Root mean square error of the next value over its standard deviation."""
+    target = test[:, washout + 1 :]
+    found = torch.as_tensor(model.predict(test[:, :-1]))[:, washout:]
+    return float((found - target).square().mean().sqrt() / target.std(correction=0))
