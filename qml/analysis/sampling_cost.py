@@ -119,7 +119,9 @@ def sampling_cost(
                 _error(model, test, washout),
                 _error(_with_readout(sampled, reference), test, washout),
             )
-    return SamplingCost(np.array(shots), *found, limit, _error(reference, test, washout))
+    features_off, fitted, transferred = found
+    error = _error(reference, test, washout)
+    return SamplingCost(np.array(shots), features_off, fitted, transferred, limit, error)
 
 
 def _with_readout(reservoir: Reservoir, fitted: Forecaster) -> Forecaster:
