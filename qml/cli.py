@@ -14,6 +14,9 @@ from qml.shell import INTERRUPTED, one_line_errors
 
 if TYPE_CHECKING:
     from qml.compare.engine import RunCells
+    from qml.compare.overview import Finished
+
+ALL = "all"  # what `qml compare` calls every task, one after another
 
 app = typer.Typer(
     name="qml",
@@ -48,7 +51,8 @@ def _options(
 @app.command()
 def compare(  # noqa: PLR0913, PLR0917 - one a flag
     task: Annotated[
-        list[str], typer.Argument(help="Such as digits, parity, states; or with subjects: pinn burgers, series bessel.")
+        list[str],
+        typer.Argument(help="Such as digits, parity, states; with subjects: pinn burgers, series bessel; or all."),
     ],
     out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
@@ -65,37 +69,51 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     Ctrl-C stops it, and the same command goes on where it stopped.
     """
     console = Console()
+    named = {"resolution": resolution, "words": words, "scaler": scaler}
     with one_line_errors():
-        from qml.compare import choose_subjects, find_task
+        from qml.compare import TASKS, choose_subjects, find_task
 
-        chosen = find_task(task[0])
-        subjects = choose_subjects(chosen, task[1:])
-    for subject in subjects:
-        options = {"resolution": resolution, "words": words, "scaler": scaler} | subject
+        everything = task[0] == ALL
+        if everything and (len(task) > 1 or models is not None or any(value is not None for value in named.values())):
+            raise ValueError(f"Argument `task` must be {ALL!r} alone, without models or options, but more is given.")
+        tasks = list(TASKS.values()) if everything else [find_task(task[0])]
+        subjects = [(chosen, subject) for chosen in tasks for subject in choose_subjects(chosen, task[1:])]
+    finished = []
+    for chosen, subject in subjects:
         part = next(iter(subject.values()), None)
-        parts = (chosen.name, part, resolution, words, scaler, preset)
-        folder = _folder(out, parts, part=part if len(subjects) > 1 else None)
+        names = (chosen.name, part, *named.values(), preset)
+        folder = _folder(out, names, part=part if len(subjects) > 1 else None)
+        if everything:
+            folder = _folder(out, (ALL, preset), part=None) / _folder(None, (chosen.name, part), part=None).name
+        options = {key: value for key, value in (named | subject).items() if value is not None}
         with one_line_errors(), _clean_stop(folder):
-            from qml.compare import LiveProgress, make_plan, result_table, run_plan, verdict, write_report
+            from qml.compare import LiveProgress, make_plan, run_plan, write_report
+            from qml.compare.overview import Finished
 
-            plan = make_plan(
-                chosen,
-                n_seeds=seeds,
-                models=None if models is None else [name.strip() for name in models.split(",") if name.strip()],
-                preset=preset,
-                options={key: value for key, value in options.items() if value is not None},
-                folder=folder,
-            )
+            wanted = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
+            plan = make_plan(chosen, n_seeds=seeds, models=wanted, preset=preset, options=options, folder=folder)
             with _runner(workers, scheduler) as run_cells, LiveProgress(console) as progress:
                 records = run_plan(plan, progress, run_cells)
             with console.status("Writing the report"):
-                path = write_report(plan, records, folder)
-            console.print()
-            console.print(result_table(records, plan.models, plan.task.metric))
-            console.print()
-            for sentence in verdict(records, plan.models, plan.task.metric):
-                console.print(sentence, highlight=False)
-            console.print(f"\nReport: [bold]{escape(str(path))}[/]", highlight=False, soft_wrap=True)
+                finished.append(Finished(plan, records, write_report(plan, records, folder)))
+            _print_result(console, finished[-1])
+    if everything:
+        from qml.compare.overview import write_overview
+
+        path = write_overview(finished, _folder(out, (ALL, preset), part=None))
+        console.print(f"\nAll of them: [bold]{escape(str(path))}[/]", highlight=False, soft_wrap=True)
+
+
+def _print_result(console: Console, finished: "Finished") -> None:
+    from qml.compare import result_table, verdict
+
+    plan, records = finished.plan, finished.records
+    console.print()
+    console.print(result_table(records, plan.models, plan.task.metric))
+    console.print()
+    for sentence in verdict(records, plan.models, plan.task.metric):
+        console.print(sentence, highlight=False)
+    console.print(f"\nReport: [bold]{escape(str(finished.report))}[/]", highlight=False, soft_wrap=True)
 
 
 @app.command()

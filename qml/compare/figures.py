@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from circuits import Circuit
-from qml.compare.statistics import summarise
+from qml.compare.statistics import critical_difference, mean_ranks, summarise
 from qml.compare.task import Metric, Model, Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LEAST_RANKED, LEAST_SEEDS = 3, 5  # models and seeds that a test of ranks needs
 INK, FAINT = "#1d1b2e", "#d9d7e4"
 QUANTUM = ("#5b3fd6", "#b04bd0", "#e06aa8")
 CLASSICAL = ("#0f8f83", "#e08214", "#6b7686", "#c8503c", "#3b7cc4", "#8a9a1f")
@@ -110,6 +111,49 @@ def metric_figure(records: Sequence[Record], models: Mapping[str, Model], metric
         axes.grid(axis="x", color=FAINT, lw=0.7)
         axes.set_axisbelow(True)
     return figure
+
+
+def ranks_figure(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> "Figure | None":
+    """A critical-difference diagram: mean ranks over seeds, with bars over models that are not told apart.
+
+    None for fewer than three models or five seeds, where the test has no force.
+
+    Reference:
+        Demsar, J. Mach. Learn. Res. 7, 1 (2006), figure 1.
+    """
+    ranks, n_seeds = mean_ranks(records, metric)
+    if len(ranks) < LEAST_RANKED or n_seeds < LEAST_SEEDS:
+        return None
+    least = critical_difference(len(ranks), n_seeds)
+    order = sorted(ranks, key=lambda name: ranks[name])
+    with figure_style():
+        figure = new_figure(8.0, 1.2 + 0.32 * len(order))
+        axes = figure.subplots()
+        for row, name in enumerate(order):
+            colour = model_colours(models)[name]
+            axes.plot([ranks[name]] * 2, [0.0, -1.0 - row], color=colour, lw=1.0)
+            axes.annotate(
+                f" {models[name].title}  {ranks[name]:.2f}", (ranks[name], -1.0 - row), va="center", color=colour
+            )
+        for level, group in enumerate(alike([ranks[name] for name in order], least)):
+            ends = [ranks[order[group[0]]] - 0.03, ranks[order[group[1]]] + 0.03]
+            axes.plot(ends, [0.35 + 0.3 * level] * 2, color=INK, lw=3.5, solid_capstyle="round")
+        axes.set_xlim(0.8, len(order) + 1.2)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel(f"mean rank over {n_seeds} seeds, 1 is best; critical difference {least:.2f}")
+        axes.tick_params(length=0)
+    return figure
+
+
+def alike(ranks: Sequence[float], least: float) -> list[tuple[int, int]]:
+    """First and last place of every longest run of sorted ranks that lie within `least`, of two models or more."""
+    runs: list[tuple[int, int]] = []
+    for first in range(len(ranks)):
+        last = max(place for place in range(first, len(ranks)) if ranks[place] - ranks[first] < least)
+        if last > first and (not runs or last > runs[-1][1]):
+            runs.append((first, last))
+    return runs
 
 
 def curves_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Figure | None":

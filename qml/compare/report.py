@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qml.compare.engine import Plan
-from qml.compare.figures import confusion_figure, curves_figure, metric_figure, to_data_uri
+from qml.compare.figures import confusion_figure, curves_figure, metric_figure, ranks_figure, to_data_uri
 from qml.compare.statistics import Row, summarise
 from qml.compare.store import write_atomically
 from qml.compare.table import EQUAL, best_mean, show_interval, verdict
@@ -69,6 +69,12 @@ def _common_sections(plan: Plan, records: Sequence[Record]) -> list[Section]:
             "interval by Student's t. The test part was looked at once, when settings and stopping epoch "
             "were chosen.",
             metric_figure(records, models, metric),
+        ),
+        Section(
+            "Ranks",
+            "Every seed ranks the models; the line shows their mean ranks. Models under one bar are not told apart by "
+            "Nemenyi's test at 5 %.",
+            ranks_figure(records, models, metric),
         ),
         Section(
             "Learning curves",

@@ -1,4 +1,4 @@
-"""Means over seeds and their 95 % intervals."""
+"""Means and medians over seeds with their 95 % intervals, paired tests, and ranks."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from qml.compare.task import Metric, Record
 
 CONFIDENCE = 0.95
+N_RESAMPLES = 9999
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,77 @@ def summarise(records: Sequence[Record], metric: Metric) -> list[Row]:
             )
         )
     return rows
+
+
+def estimate_median(values: Sequence[float]) -> Estimate:
+    """The median of `values` with the interval of the percentile bootstrap, always with the same resamples.
+
+    Reference:
+        Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3.
+    """
+    import numpy as np
+
+    middle = float(np.median(values))
+    if len(values) == 1:
+        return Estimate(middle, math.nan, math.nan, 1)
+    rows = np.random.default_rng(0).integers(0, len(values), (N_RESAMPLES, len(values)))
+    medians = np.median(np.asarray(values)[rows], axis=1)
+    low, high = np.quantile(medians, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return Estimate(middle, float(low), float(high), len(values))
+
+
+def paired_p(records: Sequence[Record], model: str, other: str) -> float:
+    """The two-sided p value of Student's paired t test over common seeds; NaN where one seed gives none."""
+    from scipy.stats import t
+
+    lead = paired_difference(records, model, other)
+    if lead.n_values < 2:
+        return math.nan
+    half = 0.5 * (lead.high - lead.low)
+    if half == 0.0:
+        return 1.0 if lead.mean == 0.0 else 0.0
+    error = half / float(t.ppf(0.5 + CONFIDENCE / 2, lead.n_values - 1))
+    return float(2.0 * t.sf(abs(lead.mean) / error, lead.n_values - 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p values corrected for their number, so that all of them together are wrong in at most 5 % of cases.
+
+    NaN stays NaN, and does not count.
+
+    Reference:
+        Holm, Scand. J. Statist. 6, 65 (1979).
+    """
+    order = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    corrected, largest = [math.nan] * len(p_values), 0.0
+    for rank, (p, place) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p))
+        corrected[place] = largest
+    return corrected
+
+
+def mean_ranks(records: Sequence[Record], metric: Metric) -> tuple[dict[str, float], int]:
+    """Every model's mean rank over the seeds that all of them have (1 is best, ties share), and how many those are."""
+    from scipy.stats import rankdata
+
+    models = list(dict.fromkeys(record.model for record in records))
+    values = {(record.model, record.seed): record.outcome.value for record in records}
+    seeds = [seed for seed in sorted({record.seed for record in records}) if all((m, seed) in values for m in models)]
+    sign = -1.0 if metric.larger_is_better else 1.0
+    ranks = [rankdata([sign * values[model, seed] for model in models]) for seed in seeds]
+    return {model: math.fsum(row[k] for row in ranks) / len(ranks) for k, model in enumerate(models)}, len(seeds)
+
+
+def critical_difference(n_models: int, n_blocks: int) -> float:
+    """Mean ranks that differ by less are not told apart by Nemenyi's test at 5 %.
+
+    Reference:
+        Demsar, J. Mach. Learn. Res. 7, 1 (2006), section 3.2.2.
+    """
+    from scipy.stats import studentized_range
+
+    q = float(studentized_range.ppf(CONFIDENCE, n_models, math.inf)) / math.sqrt(2.0)
+    return q * math.sqrt(n_models * (n_models + 1) / (6.0 * n_blocks))
 
 
 def paired_difference(records: Sequence[Record], model: str, other: str) -> Estimate:

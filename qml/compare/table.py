@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from qml.compare.statistics import Estimate, Row, paired_difference, summarise
+from qml.compare.statistics import CONFIDENCE, Estimate, Row, holm, paired_difference, paired_p, summarise
 from qml.compare.task import Metric, Model, Record
 
 EQUAL = 1e-12  # means that differ by rounding only
@@ -59,15 +59,17 @@ def verdict(records: Sequence[Record], models: Mapping[str, Model], metric: Metr
     if quantum is None:
         return sentences
     classical = [name for name in rows if models[name].kind == "classical"]
+    corrected = holm([paired_p(records, name, quantum) for name in classical])
     return sentences + [
-        _against(models[quantum], models[name], rows[quantum], rows[name], records, metric) for name in classical
+        _against(models[quantum], models[name], rows[quantum], rows[name], records, metric, p)
+        for name, p in zip(classical, corrected, strict=True)
     ]
 
 
 def _against(
-    quantum: Model, twin: Model, quantum_row: Row, twin_row: Row, records: Sequence[Record], metric: Metric
+    quantum: Model, twin: Model, quantum_row: Row, twin_row: Row, records: Sequence[Record], metric: Metric, p: float
 ) -> str:
-    """One sentence on `twin` beside `quantum`, judged by the interval of their paired difference."""
+    """One sentence on `twin` beside `quantum`, judged by the paired test, corrected for the number of twins."""
     lead = paired_difference(records, twin_row.model, quantum_row.model)
     if not metric.larger_is_better:
         lead = Estimate(-lead.mean, -lead.high, -lead.low, lead.n_values)
@@ -78,12 +80,12 @@ def _against(
         return f"{named[0]} and {named[1]} are level."
     ahead, behind = named if lead.mean > 0 else reversed(named)
     amount = f"{100 * abs(lead.mean):.1f} points" if metric.percent else f"{abs(lead.mean):.3g}"
-    if math.isnan(lead.low):
+    if math.isnan(p):
         certainty = "one seed says nothing about chance"
-    elif lead.low <= 0.0 <= lead.high:
-        certainty = f"no more than chance explains over {lead.n_values} seeds, so neither wins"
+    elif p > 1.0 - CONFIDENCE:
+        certainty = f"no more than chance explains over {lead.n_values} seeds (p = {p:.2g}), so neither wins"
     else:
-        certainty = f"more than chance explains over {lead.n_values} seeds"
+        certainty = f"more than chance explains over {lead.n_values} seeds (p = {p:.2g})"
     return f"{ahead} is {amount} ahead of {behind}: {certainty}."
 
 

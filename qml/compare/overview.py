@@ -1,0 +1,150 @@
+"""All comparisons at a glance: one HTML page and one table in Markdown, from the records of each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from qml.compare.engine import Plan
+from qml.compare.report import describe_machine
+from qml.compare.statistics import Estimate, estimate_median, holm, paired_p
+from qml.compare.store import write_atomically
+from qml.compare.table import show_interval
+from qml.compare.task import Metric, Record
+
+OVERVIEW, SUMMARY = "overview.html", "summary.md"
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A comparison that has run.
+
+    Attributes:
+        plan: what was run.
+        records: its results.
+        report: its own page.
+    """
+
+    plan: Plan
+    records: Sequence[Record]
+    report: Path
+
+
+@dataclass(frozen=True)
+class Side:
+    """The best model of a kind in a comparison, by the median."""
+
+    model: str
+    title: str
+    n_parameters: int
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Line:
+    """One comparison in the table.
+
+    Attributes:
+        name: of the task and its subject.
+        title: of the task.
+        report: of the comparison, relative to the folder.
+        metric: what is compared.
+        quantum: the best quantum model.
+        classical: the best classical one.
+        p: of the paired test between them, corrected for the number of comparisons; NaN where one seed gives none.
+    """
+
+    name: str
+    title: str
+    report: str
+    metric: Metric
+    quantum: Side
+    classical: Side
+    p: float
+
+    @property
+    def winner(self) -> str:
+        """Who is ahead by more than chance explains, or nobody."""
+        if not self.p < SIGNIFICANT:
+            return "neither"
+        lead = self.quantum.estimate.mean - self.classical.estimate.mean
+        return "quantum" if (lead > 0) == self.metric.larger_is_better else "classical"
+
+    def shown(self, side: Side) -> str:
+        """A side's median, its interval and its size, as text."""
+        value, interval = self.metric.show(side.estimate.mean), show_interval(side.estimate, self.metric)
+        return f"{side.title}: {value} ({interval}; {side.n_parameters} parameters)"
+
+    @property
+    def p_shown(self) -> str:
+        """The p value as text."""
+        return "-" if self.p != self.p else f"{self.p:.2g}"
+
+
+def table_lines(finished: Sequence[Finished], folder: Path) -> list[Line]:
+    """A line for each comparison that has both kinds of models."""
+    chosen = [(item, _best(item, "quantum"), _best(item, "classical")) for item in finished]
+    both = [(item, quantum, classical) for item, quantum, classical in chosen if quantum and classical]
+    corrected = holm([paired_p(item.records, quantum.model, classical.model) for item, quantum, classical in both])
+    return [
+        Line(
+            _name(item.plan),
+            item.plan.task.title,
+            item.report.relative_to(folder).as_posix(),
+            item.plan.task.metric,
+            quantum,
+            classical,
+            p,
+        )
+        for (item, quantum, classical), p in zip(both, corrected, strict=True)
+    ]
+
+
+def write_overview(finished: Sequence[Finished], folder: Path) -> Path:
+    """Write `overview.html` and `summary.md` into `folder`, and return the first.
+
+    Args:
+        finished: at least one comparison, with its report inside of `folder`.
+        folder: where both files go.
+    """
+    from jinja2 import Environment
+
+    lines = table_lines(finished, folder)
+    source = files("qml.compare").joinpath("overview.html.j2").read_text(encoding="utf-8")
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
+    write_atomically(folder / SUMMARY, markdown(lines))
+    html = template.render(lines=lines, machine=describe_machine(), tally=_tally(lines), n=len(lines))
+    path = folder / OVERVIEW
+    write_atomically(path, html)
+    return path
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """The table as Markdown, as the README shows it."""
+    rows = ["| task | metric | best quantum | best classical | p | ahead |", "|---|---|---|---|---|---|"]
+    for line in lines:
+        sides = f"{line.shown(line.quantum)} | {line.shown(line.classical)}"
+        rows.append(f"| `{line.name}` | {line.metric.title} | {sides} | {line.p_shown} | {line.winner} |")
+    return "\n".join(rows) + "\n"
+
+
+def _best(item: Finished, kind: str) -> Side | None:
+    """The trained model of a kind with the best median; None where there is none."""
+    sign = 1.0 if item.plan.task.metric.larger_is_better else -1.0
+    sides = []
+    for name, model in item.plan.models.items():
+        outcomes = [record.outcome for record in item.records if record.model == name]
+        if model.kind == kind and outcomes:
+            estimate = estimate_median([outcome.value for outcome in outcomes])
+            sides.append(Side(name, model.title, outcomes[0].n_parameters, estimate))
+    return max(sides, key=lambda side: sign * side.estimate.mean, default=None)
+
+
+def _name(plan: Plan) -> str:
+    return " ".join([plan.task.name, *map(str, plan.options.values())])
+
+
+def _tally(lines: Sequence[Line]) -> Mapping[str, int]:
+    winners = [line.winner for line in lines]
+    return {name: winners.count(name) for name in ("quantum", "classical", "neither")}

@@ -1,0 +1,130 @@
+"""Tests over seeds, ranks, and `qml compare all` with its page and its table."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+from typer.testing import CliRunner
+
+import qml.compare
+from qml.cli import app
+from qml.compare import Metric, Model, Outcome, Preset, Record, Task
+from qml.compare.figures import alike, ranks_figure
+from qml.compare.statistics import critical_difference, estimate_median, holm, mean_ranks, paired_p
+
+VALUES = {
+    "good": [0.9, 0.92, 0.95, 0.91, 0.93],
+    "fair": [0.8, 0.83, 0.84, 0.79, 0.83],
+    "bad": [0.3, 0.5, 0.4, 0.4, 0.2],
+}
+
+
+def records(values: dict[str, list[float]] = VALUES) -> list[Record]:
+    return [
+        Record("toy", model, seed, "test_accuracy", Outcome(value, 5, 0.1))
+        for model, column in values.items()
+        for seed, value in enumerate(column)
+    ]
+
+
+def toy(name: str, quantum: float, classical: float, trained: list[str]) -> Task:
+    """Two models whose values scatter by 0.01 around theirs, the same for both."""
+
+    def model(kind: str, centre: float) -> Model:
+        def train(split: Any, seed: int, preset: Preset, on_step: Any) -> Outcome:
+            trained.append(f"{name} {kind} {seed}")
+            return Outcome(centre + 0.01 * seed + 0.0001 * (seed % 2) * (kind == "quantum"), 7, 0.1)
+
+        return Model(f"{kind} one", kind, "It.", train, (1,))
+
+    return Task(
+        name=name,
+        title=f"Toy {name}",
+        question="Does it work?",
+        prepare=lambda options: None,
+        split=lambda data, seed: seed,
+        models=lambda options: {"q": model("quantum", quantum), "c": model("classical", classical)},
+        presets={"full": Preset(5, 1, 1)},
+        sections=lambda data, records, options: [],
+    )
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_paired_test_is_students() -> None:
+    expected = scipy.stats.ttest_rel(VALUES["good"], VALUES["fair"]).pvalue
+    assert paired_p(records(), "good", "fair") == pytest.approx(expected, rel=1e-9)
+    assert paired_p(records({"a": [0.5, 0.6], "b": [0.5, 0.6]}), "a", "b") == 1.0
+    assert paired_p(records({"a": [0.75, 0.5], "b": [0.5, 0.25]}), "a", "b") == 0.0
+    assert math.isnan(paired_p(records({"a": [0.5], "b": [0.6]}), "a", "b"))
+
+
+def test_holm_corrects_by_steps_and_leaves_nan_out() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    found = holm([math.nan, 0.02])
+    assert math.isnan(found[0])
+    assert found[1] == 0.02
+
+
+def test_the_bootstrap_covers_the_median_of_normal_samples() -> None:
+    """Of 200 samples of 15, 95 % intervals miss the median 0 in 10 on average; 25 is beyond a chance of 1e-4."""
+    samples = np.random.default_rng(1).normal(size=(200, 15))
+    estimates = [estimate_median(sample.tolist()) for sample in samples]
+    assert sum(not estimate.low <= 0.0 <= estimate.high for estimate in estimates) <= 25
+    assert estimates[0].mean == np.median(samples[0])
+    assert estimates[0] == estimate_median(samples[0].tolist())
+
+
+def test_ranks_and_their_critical_difference() -> None:
+    assert mean_ranks(records(), Metric()) == ({"good": 1.0, "fair": 2.0, "bad": 3.0}, 5)
+    error = Metric("e", "E", larger_is_better=False, percent=False)
+    assert mean_ranks(records({"a": [1.0, 2.0], "b": [1.0, 1.0]}), error) == ({"a": 1.75, "b": 1.25}, 2)
+    # Demsar's table 5 has q = 2.569 for four models; his example of 14 data sets has 1.25
+    assert critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
+    assert alike([1.0, 1.5, 2.4, 4.0], 1.0) == [(0, 1), (1, 2)]
+    assert alike([1.0, 3.0], 1.0) == []
+
+
+def test_the_diagram_of_ranks_names_all_models_and_needs_seeds() -> None:
+    models = {name: Model(name.title(), "classical", "", lambda *_: None) for name in VALUES}  # pyright: ignore[reportArgumentType]
+    figure = ranks_figure(records(), models, Metric())
+    assert figure is not None
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == [" Good  1.00", " Fair  2.00", " Bad  3.00"]
+    bars = [line for line in figure.axes[0].get_lines() if line.get_linewidth() > 3]
+    assert len(bars) == 2  # 1.48 is the critical difference: neighbours are not told apart, the ends are
+    assert ranks_figure(records({name: values[:4] for name, values in VALUES.items()}), models, Metric()) is None
+
+
+# --- qml compare all --------------------------------------------------------------------------------------------------
+
+
+def test_all_comparisons_end_in_one_page_and_one_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trained: list[str] = []
+    tasks = [toy("one", 0.9, 0.5, trained), toy("two", 0.4, 0.6, trained), toy("three", 0.5, 0.5, trained)]
+    monkeypatch.setattr(qml.compare, "TASKS", {task.name: task for task in tasks})
+    found = CliRunner().invoke(app, ["compare", "all", "--out", str(tmp_path / "all")])
+    assert found.exit_code == 0, found.output
+    assert len(trained) == 3 * 2 * 5
+    assert "overview.html" in found.output
+    page = (tmp_path / "all" / "overview.html").read_text()
+    assert 'href="two/report.html"' in page
+    assert (tmp_path / "all" / "two" / "report.html").exists()
+    rows = (tmp_path / "all" / "summary.md").read_text().splitlines()
+    assert [row.split(" | ")[-1] for row in rows[2:]] == ["quantum |", "classical |", "neither |"]
+    assert "quantum one: 92.0 % (90.0 to 94.0 %; 7 parameters)" in rows[2]
+    again = CliRunner().invoke(app, ["compare", "all", "--out", str(tmp_path / "all")])
+    assert again.exit_code == 0
+    assert len(trained) == 3 * 2 * 5  # nothing runs twice
+
+
+@pytest.mark.parametrize("more", [("one",), ("--models", "q"), ("--resolution", "4")])
+def test_all_stands_alone(more: tuple[str, ...]) -> None:
+    found = CliRunner().invoke(app, ["compare", "all", *more])
+    assert found.exit_code == 2
+    assert "`task` must be 'all' alone" in found.output
