@@ -14,9 +14,10 @@ from qml.bench import BENCHES, Bench, Case, Peer, Row, backends, compare, qkan, 
 from qml.bench.catalogue import load
 from qml.bench.machine import Machine, measure_traffic
 from qml.bench.peers import circuit_peers
+from qml.bench.servant import Servant
 from qml.bench.table import header, line, summary, write_json
 from qml.bench.work import CircuitWork
-from qml.bench.worker import Worker, WorkerError
+from qml.bench.worker import OURS, Worker, WorkerError
 
 ISSUE_KEYS = ["case", "ours_ms", "peer", "peer_ms", "ratio", "first_call_ms", "peer_first_call_ms"]
 
@@ -232,6 +233,29 @@ def test_the_qkan_package_computes_what_our_layer_does(peer: str, case: str) -> 
         peer,
     )
     assert difference <= compare.TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ["fixed", "trained"])
+def test_the_lstm_cases_train_layers_of_the_same_sizes(kind: str) -> None:
+    for prepare in (qkan.BENCH.ours, qkan.BENCH.peers["nn.LSTM"].prepare):
+        step = prepare(f"lstm {kind} 3,4,5")
+        assert 0 < step()["loss"] < 1  # outputs of an LSTM lie in (-1, 1)
+
+
+def test_memory_is_what_a_step_takes_beyond_what_stays() -> None:
+    servant = Servant(BENCHES["qkan"], OURS, "3,2,20")
+    kept: list[np.ndarray] = []
+
+    def step() -> dict[str, np.ndarray]:
+        kept[:] = [np.ones(10**6)]  # 8 MB, beside the same of the step before
+        return {"sum": np.ones(2 * 10**6).sum(keepdims=True)}  # 16 MB more
+
+    servant._step = step
+    step()
+    found = servant.memory()
+    if found is None:
+        pytest.skip("this system does not tell")
+    assert 15 < found < 26  # the kernel counts pages in batches
 
 
 def test_a_peer_of_other_work_is_timed_but_not_compared(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:

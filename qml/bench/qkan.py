@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from qml.bench.bench import Bench, Case, Peer, Step
-from qml.nn import QKANLayer
+from qml.nn import QKANLSTM, QKANLayer
 
 REPS = 3
+LSTM = "lstm"
 SEED = 0
 
 
@@ -68,6 +69,9 @@ def make_work(case: str) -> LayerWork:
 
 def ours(case: str) -> Step:
     """The package's own layer."""
+    if case.startswith(LSTM):
+        hidden, trained = parse_lstm(case)[0], case.startswith(f"{LSTM} trained")
+        return lstm_step(QKANLSTM(hidden, hidden, reps=REPS, train_preactivation=trained), case)
     work = make_work(case)
     layer = QKANLayer(
         *work.sizes, reps=REPS, train_preactivation=work.preactivation, train_postactivation=False, dtype=torch.float32
@@ -98,6 +102,33 @@ def linear(case: str) -> Step:
     """`nn.Linear`: what no layer can be faster than."""
     work = make_work(case)
     return layer_step(nn.Linear(*work.sizes), {}, work)
+
+
+def parse_lstm(case: str) -> tuple[int, int, int]:
+    """Hidden size, time steps and batch of a case such as `"lstm fixed 32,64,64"`."""
+    hidden, time, batch = (int(size) for size in case.rpartition(" ")[2].split(","))
+    return hidden, time, batch
+
+
+def torch_lstm(case: str) -> Step:
+    """`nn.LSTM` of the same sizes."""
+    hidden = parse_lstm(case)[0]
+    return lstm_step(nn.LSTM(hidden, hidden), case)
+
+
+def lstm_step(layer: nn.Module, case: str) -> Step:
+    """The squared outputs' mean over standard normal sequences, and its gradients in all parameters."""
+    hidden, time, batch = parse_lstm(case)
+    drawn = np.random.default_rng(SEED).standard_normal((time, batch, hidden))
+    inputs = torch.from_numpy(drawn.astype(np.float32))
+
+    def step() -> dict[str, Tensor]:
+        layer.zero_grad(set_to_none=True)
+        loss = layer(inputs)[0].square().mean()
+        loss.backward()
+        return {"loss": loss.detach()}
+
+    return step
 
 
 def layer_step(
@@ -144,7 +175,7 @@ LEFT_OUT = {
 BENCH = Bench(
     title="QKAN layer, ansatz pz, 3 uploads, residual SiLU, squared error, forward and backward (gradients of inputs "
     "and parameters), float32; case is in,out,batch: pre-activations trained; infer: no gradients, "
-    "the same parameters from call to call; fixed: x uploaded",
+    "the same parameters from call to call; fixed: x uploaded; lstm: a training step of QKANLSTM of hidden,time,batch",
     ours=ours,
     peers={
         "qkan exact": Peer(partial(published, "exact"), ("qkan",), "qkan"),
@@ -153,9 +184,14 @@ BENCH = Bench(
         "qkan qiskit": Peer(partial(published, "qiskit"), ("qkan", "qiskit_aer"), "qkan"),
         "pykan": Peer(pykan, ("kan",), "pykan", same_work=False),
         "nn.Linear": Peer(linear, ("torch",), "torch", same_work=False),
+        "nn.LSTM": Peer(torch_lstm, ("torch",), "torch", same_work=False),
     },
     cases={
         case: Case(("qkan exact", "qkan cutn", "pykan", "nn.Linear"), LEFT_OUT)
         for case in (*SIZES, *(f"infer {sizes}" for sizes in SIZES), *(f"fixed {sizes}" for sizes in SIZES))
+    }
+    | {
+        case: Case(("nn.LSTM",), dict.fromkeys(("qkan exact", "qkan cutn", "pykan"), "it has no recurrent layers"))
+        for case in (f"{LSTM} fixed 32,64,64", f"{LSTM} trained 32,64,64")
     },
 )

@@ -33,8 +33,9 @@ class Row:
             above 1 where caches serve them.
         max_error: largest difference between ours and the peer's, in units of the largest entry; `None` for a peer
             that does other work.
-        peak_mb: memory that our first step takes at its peak, beyond what the process had, in 1e6 bytes; `None` where
-            the system does not tell.
+        peak_mb: memory that a step of ours takes at its peak beyond what stays resident between steps, in 1e6 bytes;
+            code, threads, parameters and what a library keeps for its next step are not in it (this package keeps at
+            most 16 MiB of scratch a thread for its QKAN layers). `None` where the system does not tell.
         peer_peak_mb: the same for the peer.
     """
 
@@ -77,7 +78,7 @@ COLUMNS = {
     "peak MB": 10,
     "peer MB": 10,
 }
-CASE_WIDTH = 18
+CASE_WIDTH = 23
 
 
 def header() -> str:

@@ -85,9 +85,16 @@ class Fourier:
         result = inputs.new_empty(self.size, *inputs.shape) if out is None else out
         result[0] = 1.0
         cosines, sines = result[1 : degree + 1], result[degree + 1 :]
-        torch.mul(_column(_constant(_orders, degree, inputs), inputs), inputs, out=cosines)
-        torch.sin(cosines, out=sines)
-        cosines.cos_()
+        torch.cos(inputs, out=cosines[0])
+        torch.sin(inputs, out=sines[0])
+        m = 1
+        while m < degree:  # exp(i (m + k) x) = exp(i m x) exp(i k x) for k = 1 ... n
+            n = min(m, degree - m)
+            cos_m, sin_m, cos_k, sin_k = cosines[m - 1], sines[m - 1], cosines[:n], sines[:n]
+            new_cosines, new_sines = cosines[m : m + n], sines[m : m + n]
+            torch.addcmul(torch.mul(cos_m, cos_k, out=new_cosines), sin_m, sin_k, value=-1, out=new_cosines)
+            torch.addcmul(torch.mul(sin_m, cos_k, out=new_sines), cos_m, sin_k, out=new_sines)
+            m += n
         return result
 
     def plain_features(self, inputs: Tensor) -> Tensor:

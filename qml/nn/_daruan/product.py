@@ -42,13 +42,12 @@ class _Expand(torch.autograd.Function):
         shape = (basis.size, *columns.shape)
         features = columns.new_empty(shape) if wanted else SCRATCH.take(1, shape, columns)[0][0]
         basis.features(columns, out=features)
-        result = coefficients.flatten(0, 1).mT @ features.flatten(0, 1)
-        if base_weight is not None:
-            result.addmm_(base_weight.mT, functional.silu(columns))
+        silu = None if base_weight is None else functional.silu(columns)
+        result = _product(coefficients.flatten(0, 1), features.flatten(0, 1), base_weight, silu)
         if wanted:
             ctx.basis, ctx.features, ctx.columns = basis, features, columns
             ctx.save_for_backward(inputs, coefficients, base_weight)
-        return result.mT.contiguous()
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -71,6 +70,17 @@ class _Expand(torch.autograd.Function):
         if base_weight is not None and ctx.needs_input_grad[4]:
             of_base = functional.silu(columns) @ gradient
         return None, None, of_inputs, of_coefficients, of_base
+
+
+def _product(coefficients: Tensor, features: Tensor, base_weight: Tensor | None, base: Tensor | None) -> Tensor:
+    """features (n, batch) and base (inputs, batch), each times its coefficients: (batch, outputs)."""
+    if coefficients.shape[1] > NARROW:
+        result = features.mT @ coefficients
+        return result if base_weight is None or base is None else result.addmm_(base.mT, base_weight)
+    result = coefficients.mT @ features
+    if base_weight is not None and base is not None:
+        result.addmm_(base_weight.mT, base)
+    return result.mT.contiguous()
 
 
 def _outer(features: Tensor, gradient: Tensor, rows: Tensor) -> Tensor:

@@ -213,7 +213,9 @@ def _multiply_add(schedule: Schedule, slots: list[Tensor]) -> None:
     """The wide steps, in place."""
     for out, first, second, third, factor in schedule.wide:
         if second is None:
-            torch.mul(slots[first].expand_as(slots[out]), factor, out=slots[out])
+            slots[out].copy_(slots[first])
+            if factor != 1:
+                slots[out].mul_(factor)
         elif third is None:
             torch.mul(slots[first], slots[second], out=slots[out])
         else:
