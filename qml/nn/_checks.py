@@ -37,6 +37,13 @@ def require_finite_bounds(low: float, high: float, name: str) -> None:
         raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity. Check where it comes from.")
 
 
+def require_finite(inputs: Tensor, name: str) -> None:
+    """Refuse NaN and infinity, where values can be looked at."""
+    if inputs.numel() and not in_transform():
+        low, high = (bound.item() for bound in inputs.detach().aminmax())
+        require_finite_bounds(low, high, name)
+
+
 def in_transform() -> bool:
     """Whether values cannot be looked at: inside torch.func transforms or torch.compile."""
     return torch.compiler.is_compiling() or in_functorch()

@@ -92,6 +92,7 @@ class Recurrent(nn.Module):
                 f"Argument `inputs` must have 2 (one sequence) or 3 dimensions, but has shape {tuple(inputs.shape)}."
             )
         _checks.require_last_dimension(inputs, self.input_size, "inputs")
+        _checks.require_finite(inputs, "inputs")
         single = inputs.ndim == 2
         if single:
             inputs = inputs.unsqueeze(1)
@@ -106,6 +107,7 @@ class Recurrent(nn.Module):
     def _run_packed(self, inputs: PackedSequence, state: State | None) -> tuple[PackedSequence, State]:
         padded, lengths = pad_packed_sequence(inputs)
         _checks.require_last_dimension(padded, self.input_size, "inputs")
+        _checks.require_finite(inputs.data, "inputs")
         outputs, last = self._run_layers(padded, self._start(padded, state), lengths.to(padded.device))
         packed = pack_padded_sequence(outputs, lengths, enforce_sorted=False)
         # The same order of sequences as came in, so that data and indices belong together.
@@ -128,6 +130,7 @@ class Recurrent(nn.Module):
         for part, shape in zip(state, shapes, strict=True):
             if tuple(part.shape) != shape:
                 raise ValueError(f"Argument `state` must have shape {shape}, but has shape {tuple(part.shape)}.")
+            _checks.require_finite(part, "state")
         return state
 
     def _run_layers(self, inputs: Tensor, start: State, lengths: Tensor | None) -> tuple[Tensor, State]:

@@ -58,6 +58,9 @@ class QKANLSTMCell(OfQKANLayers):
         hidden_layer: QKAN layer from h to the gates.
         projection: the linear map of h, or None.
 
+    Raises:
+        ValueError: sizes below 1, inputs or a state of another shape or with NaN, what `QKANLayer` refuses.
+
     Reference:
         arXiv:2512.05049, section on QKAN-LSTM.
     """
@@ -240,9 +243,17 @@ def _basis(layer: QKANLayer, start: Tensor, n_points: int, projection: nn.Linear
 
 def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Tensor, state: State | None) -> State:
     _checks.require_last_dimension(inputs, cell.input_size, "inputs")
+    if inputs.ndim > 2:
+        raise ValueError(f"Argument `inputs` must have 1 or 2 dimensions, but has shape {tuple(inputs.shape)}.")
     batched = inputs if inputs.ndim == 2 else inputs.unsqueeze(0)
     if state is None:
         state = tuple(inputs.new_zeros(*inputs.shape[:-1], size) for size in cell.state_sizes)
+    for part, size in zip(state, cell.state_sizes, strict=True):
+        if part.shape != (*inputs.shape[:-1], size):
+            raise ValueError(
+                f"Argument `state` must have shape {(*inputs.shape[:-1], size)}, but has shape {tuple(part.shape)}."
+            )
+        _checks.require_finite(part, "state")
     parts = tuple(part if inputs.ndim == 2 else part.unsqueeze(0) for part in state)
     after = cell.prepare(batched.unsqueeze(0), parts)(0, parts)
     return after if inputs.ndim == 2 else tuple(part.squeeze(0) for part in after)

@@ -168,6 +168,9 @@ class JHCGNet(nn.Module):
     Shape:
         (..., in_features) to (..., out_features).
 
+    Raises:
+        ValueError: a size below 1; inputs of another last dimension.
+
     Reference:
         arXiv:2509.14026, section on hybrid networks.
     """
@@ -194,6 +197,7 @@ class JHCGNet(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """Through both maps and the core."""
+        _checks.require_last_dimension(inputs, self.in_features, "inputs")
         return self.decoder(self.core(self.encoder(inputs)))
 
     def to_backend(self, backend: Backend | str, **options: Any) -> "JHCGNet":
