@@ -28,6 +28,7 @@ from qml.compare import (
     estimate_mean,
     find_task,
     make_plan,
+    result_table,
     run_plan,
     summarise,
     verdict,
@@ -437,6 +438,20 @@ def test_extended_models_have_equal_parameters_and_fit_better(model: str) -> Non
 
 def test_the_qnn_learns_a_label_of_states() -> None:
     assert run_cell("states", "qnn", Preset(1, 1, 10)).value > 0.9
+
+
+def test_the_table_of_an_error_shows_median_and_range() -> None:
+    task = find_task("functions")
+    values = (1e-6, 4e-5, 2e-6)
+    records = [
+        Record("functions", "qkan", seed, "test_mse", Outcome(value, 255, 1.0)) for seed, value in enumerate(values)
+    ]
+    table = result_table(records, task.models({}), task.metric)
+    cells = {str(column.header): list(column.cells) for column in table.columns}
+    assert cells["median"] == ["2e-06"]
+    assert cells["range"] == ["1e-06 to 4e-05"]
+    shares = result_table(records, task.models({}), Metric())
+    assert "median" not in [str(column.header) for column in shares.columns]
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -28,6 +28,7 @@ class Row:
     estimate: Estimate
     n_parameters: int
     seconds: float
+    values: tuple[float, ...] = ()
 
 
 def estimate_mean(values: Sequence[float]) -> Estimate:
@@ -68,6 +69,7 @@ def summarise(records: Sequence[Record], metric: Metric) -> list[Row]:
                 estimate_metric([outcome.value for outcome in outcomes], metric),
                 outcomes[0].n_parameters,
                 estimate_mean([outcome.seconds for outcome in outcomes]).mean,
+                tuple(outcome.value for outcome in outcomes),
             )
         )
     return rows

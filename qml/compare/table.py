@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from rich.table import Table
 
@@ -12,13 +13,14 @@ EQUAL = 1e-12  # means that differ by rounding only
 
 
 def result_table(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> Table:
-    """One row a model, the best mean in bold."""
+    """One row a model, the best mean in bold; errors, which span orders of magnitude, with their median and range."""
     rows = summarise(records, metric)
     best = best_mean(rows, metric)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("model", no_wrap=True)
     table.add_column("kind", no_wrap=True)
-    for column in ("parameters", metric.title.lower(), "95 % interval", "training"):
+    spread = () if metric.percent else ("median", "range")
+    for column in ("parameters", metric.title.lower(), "95 % interval", *spread, "training"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -27,6 +29,7 @@ def result_table(records: Sequence[Record], models: Mapping[str, Model], metric:
             f"{row.n_parameters}",
             metric.show(row.estimate.mean),
             show_interval(row.estimate, metric),
+            *(() if metric.percent else show_spread(row.values, metric)),
             f"{row.seconds:.2f} s",
             style="bold" if abs(row.estimate.mean - best) < EQUAL else "",
         )
@@ -40,6 +43,11 @@ def show_interval(estimate: Estimate, metric: Metric) -> str:
     if metric.percent:
         return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f} %"
     return f"{metric.show(estimate.low)} to {metric.show(estimate.high)}"
+
+
+def show_spread(values: Sequence[float], metric: Metric) -> tuple[str, str]:
+    """Median and range over seeds."""
+    return metric.show(median(values)), f"{metric.show(min(values))} to {metric.show(max(values))}"
 
 
 def best_mean(rows: Sequence[Row], metric: Metric) -> float:
