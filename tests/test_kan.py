@@ -13,7 +13,7 @@ from circuits import Z
 from circuits.daruan import daruan_circuit
 from qml.baselines import KAN, KANLayer, count_parameters
 from qml.edges import edge_layers, sample_edges
-from qml.nn import HQKAN, QKAN, QKANLayer
+from qml.nn import HQKAN, QKAN, JHCGNet, QKANLayer
 from qml.nn._daruan.synthesis import angles_of
 from tests import oracle
 from tests.helpers import assert_close
@@ -57,6 +57,23 @@ def test_a_kan_has_the_shapes_and_habits_of_a_layer() -> None:
     assert torch.autograd.gradcheck(KAN([2, 2, 1], dtype=torch.float64, generator=seeded()), inputs)
     for value in (1e6, 1e-45, 1e30):
         assert torch.isfinite(network(torch.full((2, 3), value))).all()
+
+
+@pytest.mark.parametrize("core", ["qkan", "kan", "mlp"])
+def test_any_core_stands_between_affine_maps(core: str) -> None:
+    cores: dict[str, nn.Module] = {
+        "qkan": QKAN([2, 3], dtype=torch.float64, generator=seeded()),
+        "kan": KAN([2, 3], dtype=torch.float64, generator=seeded()),
+        "mlp": nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3)).double(),
+    }
+    network = JHCGNet(5, 4, cores[core], latent=(2, 3), dtype=torch.float64, generator=seeded())
+    inputs = torch.rand(2, 7, 5, dtype=torch.float64, generator=seeded(1))
+    outputs = network(inputs)
+    assert outputs.shape == (2, 7, 4)
+    expected = cores[core](inputs @ network.encoder.weight.mT + network.encoder.bias)
+    assert_close(outputs, expected @ network.decoder.weight.mT + network.decoder.bias, SAME)
+    outputs.square().sum().backward()
+    assert all(bool(parameter.grad.abs().sum() > 0) for parameter in network.parameters())
 
 
 def test_bad_arguments_of_a_kan_are_refused() -> None:

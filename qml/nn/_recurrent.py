@@ -153,6 +153,17 @@ class Recurrent(nn.Module):
         return cell
 
 
+class RecurrentLSTM(Recurrent):
+    """Cells of state (h, c)."""
+
+    def forward(
+        self, inputs: Tensor | PackedSequence, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor | PackedSequence, tuple[Tensor, Tensor]]:
+        """Outputs of the last layer at every step, and (h, c) after the last."""
+        outputs, (h, c) = self.run(inputs, as_state(state, "h", "c"))
+        return outputs, (h, c)
+
+
 def as_state(state: Any, *names: str) -> State | None:
     """A state as a tuple: (h, c) of an LSTM, h of a GRU."""
     if state is None:

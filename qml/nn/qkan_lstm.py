@@ -7,17 +7,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from qml.nn._options import LayerOptions
-from qml.nn._recurrent import Recurrent, as_state
+from qml.nn._recurrent import Recurrent, RecurrentLSTM, as_state
 from qml.nn.qkan_cells import HQKANLSTMCell, OfQKANLayers, QKANGRUCell, QKANLSTMCell
 
 Sequence = Tensor | PackedSequence
 
 
-class QKANRecurrent(Recurrent, OfQKANLayers):
-    """What the recurrent QKAN layers share."""
-
-
-class QKANLSTM(QKANRecurrent):
+class QKANLSTM(RecurrentLSTM, OfQKANLayers):
     """LSTM whose affine maps are QKAN layers: `nn.LSTM`'s arguments, shapes and results.
 
     Args:
@@ -74,15 +70,8 @@ class QKANLSTM(QKANRecurrent):
         )
         self.hidden_size, self.proj_size = hidden_size, proj_size
 
-    def forward(
-        self, inputs: Sequence, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Sequence, tuple[Tensor, Tensor]]:
-        """Outputs of the last layer at every step, and (h, c) after the last."""
-        outputs, (h, c) = self.run(inputs, as_state(state, "h", "c"))
-        return outputs, (h, c)
 
-
-class HQKANLSTM(QKANRecurrent):
+class HQKANLSTM(RecurrentLSTM, OfQKANLayers):
     """`QKANLSTM` with `HQKANLSTMCell`: an HQKAN for each affine map.
 
     Args:
@@ -126,15 +115,8 @@ class HQKANLSTM(QKANRecurrent):
         )
         self.hidden_size, self.proj_size = hidden_size, proj_size
 
-    def forward(
-        self, inputs: Sequence, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Sequence, tuple[Tensor, Tensor]]:
-        """Outputs of the last layer at every step, and (h, c) after the last."""
-        outputs, (h, c) = self.run(inputs, as_state(state, "h", "c"))
-        return outputs, (h, c)
 
-
-class QKANGRU(QKANRecurrent):
+class QKANGRU(Recurrent, OfQKANLayers):
     """GRU whose affine maps are QKAN layers: `nn.GRU`'s arguments, shapes and results.
 
     Args:

@@ -5,15 +5,12 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from circuits import Circuit, Z, data, weight
 from qml.backends import Backend, resolve
 from qml.nn import _checks
-from qml.nn._recurrent import Recurrent, State, as_state
+from qml.nn._recurrent import RecurrentLSTM, State
 from qml.nn.qkan_cells import lstm_step
-
-Sequence = Tensor | PackedSequence
 
 
 def qlstm_circuit(n_qubits: int, n_layers: int) -> Circuit:
@@ -86,7 +83,7 @@ class QLSTMCell(nn.Module):
         return step
 
 
-class QLSTM(Recurrent):
+class QLSTM(RecurrentLSTM):
     """LSTM whose affine maps are variational circuits: the quantum baseline, with the contract of `nn.LSTM`.
 
     Args:
@@ -152,10 +149,3 @@ class QLSTM(Recurrent):
             if isinstance(cell, QLSTMCell):
                 cell.backend = resolve(backend)
         return self
-
-    def forward(
-        self, inputs: Sequence, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Sequence, tuple[Tensor, Tensor]]:
-        """Outputs of the last layer at every step, and (h, c) after the last."""
-        outputs, (h, c) = self.run(inputs, as_state(state, "h", "c"))
-        return outputs, (h, c)
