@@ -25,6 +25,8 @@ def test_every_family_is_trained_without_noise_and_with_it() -> None:
     offered = TASK.models({})
     for name in ("qnn", "qkan"):
         assert {f"{name}-{where}" for where in ("ideal", "noisy", "mitigated", "trained")} < set(offered)
+    assert {f"qnn-700-{where}" for where in ("ideal", "noisy", "trained")} < set(offered)
+    assert len(TASK.split(TASK.prepare({}), 0)["threshold"].test) == 700
     for name in ("qrnn", "qrnn-amplified", "onion"):
         assert {f"{name}-{where}" for where in ("ideal", "noisy")} < set(offered)
     assert len({model.recipe for model in offered.values()}) == len(offered)

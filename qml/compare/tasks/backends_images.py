@@ -83,7 +83,7 @@ def models() -> dict[str, Model]:
     """Every layer at every place, and logistic regression."""
     offered = {
         f"{name}-{where}": Model(
-            f"{name.upper()}, {place.title}", "quantum", f"{about}; {place.recipe}.", partial(_train, build, place),
+            f"{name.upper()}, {place.title}", "quantum", f"{about}; {place.recipe}.", partial(train_at, build, place),
             SETTINGS,
         )
         for name, (about, build) in LAYERS.items()
@@ -94,7 +94,7 @@ def models() -> dict[str, Model]:
     return offered
 
 
-def _train(build: Build, place: Place, split: Split, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+def train_at(build: Build, place: Place, split: Split, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Train at one place, choose on the validation part there, and test once at the other."""
 
     def test(module: nn.Module, split: Split) -> dict[str, Any]:
