@@ -1,5 +1,6 @@
 """The step of a feedback ring as few batched products: its layers are one rotation matrix and one permutation."""
 
+from functools import lru_cache
 from itertools import combinations
 
 import torch
@@ -26,13 +27,14 @@ def outcome_probabilities(
     split = n_qubits // 2
     halves = torch.stack([first, measured, 2.0 * measured], 1) / 2.0
     cosine, sine = torch.cos(halves), torch.sin(halves)
-    pairs = torch.stack([cosine[:, 0], sine[:, 0]], -1)
-    state = pairs[:, 0]
-    for qubit in range(1, n_qubits):
-        state = (state[:, :, None] * pairs[:, qubit, None, :]).flatten(1)
-    turns = torch.stack([torch.stack([cosine, -sine], -1), torch.stack([sine, cosine], -1)], -2)[:, 1:]
-    left, right = _product(turns[:, :, :split]), _product(turns[:, :, split:])
-    state = state.index_select(1, table)
+    turns = torch.stack([cosine, -sine, sine, cosine], -1).unflatten(-1, (2, 2))
+    if n_qubits == 2 * split:  # both halves in one go
+        both = _product(turns.view(batch, 6, split, 2, 2)).unflatten(1, (3, 2))
+        left, right = both[:, :, 0], both[:, :, 1]
+    else:
+        left, right = _product(turns[:, :, :split]), _product(turns[:, :, split:])
+    state = (left[:, 0, :, :1] * right[:, 0, None, :, 0]).flatten(1).index_select(1, table)  # from |0...0>
+    left, right = left[:, 1:], right[:, 1:]
     for turn, permuted in ((0, True), (1, True), (0, False)):
         grid = state.view(batch, left.shape[-1], right.shape[-1])
         state = (left[:, turn] @ grid @ right[:, turn].mT).flatten(1)
@@ -51,11 +53,23 @@ def pairs_table(n_qubits: int) -> Int[Tensor, " amplitudes"]:
 
 
 def _product(turns: Tensor) -> Tensor:
-    """Kronecker product over qubits: (batch, layers, qubits, 2, 2) to (batch, layers, side, side)."""
+    """Kronecker product over qubits: (batch, layers, qubits, 2, 2) to (batch, layers, side, side).
+
+    Every entry is a product of one entry a qubit; gathered row by row, since axes of length 2 are slow to run over.
+    """
     batch, layers, n_qubits = turns.shape[:3]
-    result = turns.new_ones(batch, layers, 1, 1)
-    for qubit in range(n_qubits):
-        side = 2 * result.shape[-1]
-        one = turns[:, :, qubit]
-        result = (result[:, :, :, None, :, None] * one[:, :, None, :, None, :]).reshape(batch, layers, side, side)
-    return result
+    side = 2**n_qubits
+    result = turns.new_ones(batch, layers, 1)
+    for qubit, places in enumerate(_places(n_qubits, turns.device)):
+        factor = turns[:, :, qubit].flatten(2).index_select(2, places)
+        result = result * factor if qubit else factor
+    return result.view(batch, layers, side, side)
+
+
+@lru_cache(maxsize=64)
+def _places(n_qubits: int, device: torch.device) -> tuple[Tensor, ...]:
+    """For each qubit where in its 2 x 2 matrix the factor of every entry is, row by row."""
+    with torch.inference_mode(False):  # they serve gradients too
+        entries, qubits = torch.arange(2**n_qubits, device=device), torch.arange(n_qubits - 1, -1, -1, device=device)
+        bits = (entries >> qubits[:, None]) & 1
+        return tuple(2 * row.repeat_interleave(len(row)) + row.repeat(len(row)) for row in bits)
