@@ -200,5 +200,23 @@ def test_noise_of_a_device_is_the_same_in_our_simulator_and_in_aer(build: Any) -
     assert float((client - ours).detach().abs().max()) < 5 / SHOTS**0.5 + (0.1 if build == "onion" else 0.0)
 
 
+def test_recurrent_layers_and_circuits_run_on_a_fake_device() -> None:
+    """Noise and shots move them, and not far: one-qubit activations read with errors of a few per cent."""
+    layer = QKANLSTM(1, 1, reps=1, dtype=torch.float64, generator=seeded())
+    series = torch.rand(2, 2, 1, dtype=torch.float64, generator=seeded(1))
+    exact = first(layer(series)).detach()
+    noisy = first(layer.to_backend(IBM("fake_manila", shots=1000))(series)).detach()
+    assert 0.0 < float((noisy - exact).abs().max()) < 0.2
+    network, words = recurrent(), torch.tensor([[0, 1], [1, 1]])
+    circuit, data, weights = network.circuit(2), network.circuit_data(words, words), network.cell.vector()
+    client = IBM("fake_manila", shots=1000)
+    success = Native().success_probability(circuit, data, weights)
+    assert bool((client.success_probability(circuit, data, weights) - success).abs().max() < 0.4)
+    probabilities = client.probabilities(circuit, data, weights, [1])
+    assert_close(probabilities.sum(1), torch.ones(2, dtype=torch.float64), 1e-12)
+    exact = network(words, targets=words)[0][:, -1]
+    assert float((probabilities - exact).abs().max()) < 0.4
+
+
 def first(found: Any) -> Tensor:
     return found if isinstance(found, Tensor) else found[0]
