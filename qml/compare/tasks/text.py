@@ -23,7 +23,7 @@ from qml.compare.language import (
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.training import one_thread
 from qml.data import Text, python_text
-from qml.nn import HQKAN
+from qml.nn import HQKAN, QKANLayer
 
 TRAIN, VALIDATION = 0.8, 0.1
 BATCH_SIZE = 32
@@ -140,7 +140,14 @@ def _loss_figure(records: list[Record], offered: dict[str, Model]):  # noqa: ANN
 
 
 def _hqkan(generator: torch.Generator) -> nn.Module:
-    return HQKAN(WIDTH, WIDTH, latent=(LATENT, LATENT), reps=REPS, groups=GROUPS, generator=generator)
+    """Output weights start at random: with shared circuits and the layer's own start all outputs would be alike."""
+    block = HQKAN(WIDTH, WIDTH, latent=(LATENT, LATENT), reps=REPS, groups=GROUPS, generator=generator)
+    for layer in block.core.modules():
+        if isinstance(layer, QKANLayer):
+            for parameter in (layer.output_weight, layer.base_weight):
+                if parameter is not None:
+                    nn.init.uniform_(parameter, -(LATENT**-0.5), LATENT**-0.5, generator=generator)
+    return block
 
 
 def _fit(make: MakeBlock, split: TextSplit, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
