@@ -66,7 +66,7 @@ CALLS = Task(
     prepare=prepare,
     split=split,
     models=models,
-    presets={"full": Preset(3, 2, 10), "demo": Preset(2, 1, 3)},
+    presets={"full": Preset(3, 2, 10), "demo": Preset(3, 1, 10)},
     sections=sections,
     options={"length": LENGTHS},
     metric=Metric("test_mse", "Test MSE", larger_is_better=False, percent=False),
