@@ -97,12 +97,13 @@ BACKENDS = Task(
     name="backends",
     title="Trained layers on a noisy device",
     question=f"Layers are trained without noise and then tested on {DEVICE}: what does the noise cost, and what do "
-    "mitigation and training with the noise win back?",
+    "mitigation and training with the noise win back? The score is the share of right answers, and of a forecast the "
+    "share of the variance that is explained.",
     prepare=prepare,
     split=split,
     models=models,
     presets={"full": Preset(5, 2, 60), "demo": Preset(1, 1, 40)},
     sections=sections,
-    metric=Metric("score", "Right answers, or variance explained"),
+    metric=Metric("score", "Score"),  # see sections
     labels=(str(images.NEGATIVE), str(images.POSITIVE)),
 )
