@@ -5,8 +5,7 @@ import torch
 
 from circuits import Circuit, Z
 from qml.backends import IBM, Aer, Native, NoisyNative
-from qml.compare import find_task
-from qml.compare.task import Preset
+from qml.compare import Outcome, Preset, Record, find_task, verdict
 from qml.compare.tasks import backends_forecast as forecast
 from qml.compare.tasks import backends_images as images
 from qml.compare.tasks import backends_words as words
@@ -30,6 +29,16 @@ def test_every_family_is_trained_without_noise_and_with_it() -> None:
     for name in ("qrnn", "qrnn-amplified", "onion"):
         assert {f"{name}-{where}" for where in ("ideal", "noisy")} < set(offered)
     assert len({model.recipe for model in offered.values()}) == len(offered)
+
+
+def test_words_compare_models_of_one_family_only() -> None:
+    models, metric = TASK.models({}), TASK.metric
+    values = {"qkan-ideal": 0.9, "logistic": 0.8, "rnn": 0.7}
+    records = [Record("backends", name, 0, metric.name, Outcome(value, 1, 0.0)) for name, value in values.items()]
+    sentences = verdict(records, models, metric)
+    assert [sentence for sentence in sentences if "ahead" in sentence] == [sentences[1]]
+    assert "Logistic regression" in sentences[1]
+    assert sentences[2] == "RNN has the best mean: 70.0 %."
 
 
 @pytest.mark.parametrize("name", ["qnn", "qkan"])

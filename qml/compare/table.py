@@ -57,7 +57,18 @@ def best_mean(rows: Sequence[Row], metric: Metric) -> float:
 
 
 def verdict(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> list[str]:
-    """Who wins, in sentences: first the best, then each classical model against the first quantum one."""
+    """Who wins, in sentences: first the best, then each classical model against the first quantum one.
+
+    Families of models, which answer different questions, are judged one by one.
+    """
+    families: dict[str, list[Record]] = {}
+    for record in records:
+        families.setdefault(models[record.model].family, []).append(record)
+    return [sentence for family in families.values() for sentence in _judged(family, models, metric)]
+
+
+def _judged(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> list[str]:
+    """The sentences on models that answer one question."""
     rows = {row.model: row for row in summarise(records, metric)}
     best = best_mean(list(rows.values()), metric)
     winners = [models[name].title for name, row in rows.items() if abs(row.estimate.mean - best) < EQUAL]

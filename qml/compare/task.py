@@ -90,6 +90,7 @@ class Model:
         recipe: What it is, in words: shown in the report and part of the settings that a folder is bound to.
         train: Trains on `(split, seed, preset, on_step)`. It looks at the test part once, when all is chosen.
         settings: What is tried on the validation part; every trained model of a task lists equally many.
+        family: What question it answers, in a task that has several; only models of one family are compared in words.
     """
 
     title: str
@@ -97,6 +98,7 @@ class Model:
     recipe: str
     train: Callable[[Any, int, Preset, OnStep], Outcome]
     settings: tuple[Any, ...] = ()
+    family: str = ""
 
 
 @dataclass(frozen=True)

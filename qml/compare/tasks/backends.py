@@ -55,7 +55,7 @@ def split(data: Parts, seed: int) -> Parts:
 def models(options: Options) -> dict[str, Model]:
     """Every family's models."""
     return {
-        key: replace(model, train=partial(_on_its_data, name, model))
+        key: replace(model, train=partial(_on_its_data, name, model), family=name)
         for name, family in FAMILIES.items()
         for key, model in family.models().items()
     }
