@@ -13,23 +13,22 @@ EQUAL = 1e-12  # means that differ by rounding only
 
 
 def result_table(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> Table:
-    """One row a model, the best mean in bold; errors, which span orders of magnitude, with their median and range."""
+    """One row a model, the best mean in bold. Errors span orders of magnitude: of them median and range are shown."""
     rows = summarise(records, metric)
     best = best_mean(rows, metric)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("model", no_wrap=True)
     table.add_column("kind", no_wrap=True)
-    spread = () if metric.percent else ("median", "range")
-    for column in ("parameters", metric.title.lower(), "95 % interval", *spread, "training"):
+    title = metric.title.lower()
+    shown = (title, "95 % interval") if metric.percent else (f"{title}\nmedian", "range")
+    for column in ("parameters", *shown, "training"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
             row.model,
             models[row.model].kind,
             f"{row.n_parameters}",
-            metric.show(row.estimate.mean),
-            show_interval(row.estimate, metric),
-            *(() if metric.percent else show_spread(row.values, metric)),
+            *(_mean_and_interval(row.estimate, metric) if metric.percent else _median_and_range(row.values, metric)),
             f"{row.seconds:.2f} s",
             style="bold" if abs(row.estimate.mean - best) < EQUAL else "",
         )
@@ -45,8 +44,11 @@ def show_interval(estimate: Estimate, metric: Metric) -> str:
     return f"{metric.show(estimate.low)} to {metric.show(estimate.high)}"
 
 
-def show_spread(values: Sequence[float], metric: Metric) -> tuple[str, str]:
-    """Median and range over seeds."""
+def _mean_and_interval(estimate: Estimate, metric: Metric) -> tuple[str, str]:
+    return metric.show(estimate.mean), show_interval(estimate, metric)
+
+
+def _median_and_range(values: Sequence[float], metric: Metric) -> tuple[str, str]:
     return metric.show(median(values)), f"{metric.show(min(values))} to {metric.show(max(values))}"
 
 
