@@ -130,6 +130,7 @@ def test_inference_follows_parameters_however_they_change() -> None:
         assert_close(again, first, 0)
         assert_close(first, layer(inputs).detach(), 0)
         layer.weights.data[0, 0, 0] += 0.5  # leaves no trace in the parameter's version
+        layer.input_weight.data[0, 0, 0] += 0.5
     with torch.inference_mode():
         layer(inputs)
     layer.double()

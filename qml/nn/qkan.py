@@ -174,7 +174,15 @@ class QKANLayer(Activations):
         """
         if torch.is_grad_enabled():
             return self.coefficients(basis) * self.edge_scale()
-        return self._kept.get(basis, self, lambda: self.coefficients(basis) * self.edge_scale())
+        parameters = (self.weights, self.input_weight, self.input_bias, self.output_weight, self.mask)
+        tensors = [parameter for parameter in parameters if parameter is not None]
+        return self._kept.coefficients(basis, tensors, lambda: self.coefficients(basis) * self.edge_scale())
+
+    def bandwidth(self) -> float:
+        """The highest frequency that an activation can have; kept as the coefficients are."""
+        if self.input_weight is None or torch.is_grad_enabled():
+            return super().bandwidth()
+        return self._kept.bandwidth(self.input_weight, super().bandwidth)
 
     def spread(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Shared circuits are spread over the inputs, cyclically."""

@@ -1,15 +1,11 @@
 """Coefficients kept from call to call while no parameter changes: what makes inference one matrix product."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from qml.nn._daruan.bases import Basis
-
-if TYPE_CHECKING:
-    from qml.nn._daruan.activations import Activations
 
 
 class Kept:
@@ -21,16 +17,24 @@ class Kept:
 
     def __init__(self) -> None:
         self._found: tuple[Basis, list[Tensor], Tensor] | None = None
+        self._bandwidth: tuple[Tensor, float] | None = None
 
-    def get(self, basis: Basis, layer: "Activations", compute: Callable[[], Tensor]) -> Tensor:
-        """The coefficients in `basis`, for a layer outside of autograd."""
-        tensors = [*layer.parameters(), *layer.buffers()]
+    def coefficients(self, basis: Basis, tensors: Sequence[Tensor], compute: Callable[[], Tensor]) -> Tensor:
+        """The coefficients in `basis` that belong to the parameters `tensors`, outside of autograd."""
         found = self._found
         if found is not None and found[0] == basis and all(map(_same, found[1], tensors)):
             return found[2]
         coefficients = compute()
         self._found = basis, [tensor.detach().clone() for tensor in tensors], coefficients
         return coefficients
+
+    def bandwidth(self, scale: Tensor, compute: Callable[[], float]) -> float:
+        """The highest frequency that belongs to the scales of the input."""
+        found = self._bandwidth
+        if found is None or not _same(found[0], scale):
+            found = scale.detach().clone(), compute()
+            self._bandwidth = found
+        return found[1]
 
     def __reduce__(self) -> tuple[type["Kept"], tuple[()]]:
         return Kept, ()
