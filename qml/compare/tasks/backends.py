@@ -67,30 +67,22 @@ def _on_its_data(family: str, model: Model, parts: Parts, seed: int, preset: Pre
 
 def sections(data: Parts, records: list[Record], options: Options) -> list[Section]:
     """What the numbers are, what is missing and why, the device and the circuit."""
-    return [
-        Section(
-            "What is counted",
-            "Classifiers: the share of test images with the right label. Recurrent networks: the share of right last "
-            "words among the runs whose ancillas read 0, as a mean over all sequences. Reservoirs: the share of the "
-            "variance of the next value that is explained (R2), which a bad forecast makes negative.",
-        ),
-        Section(
-            "What is missing",
-            "700 images, mitigated: 64 circuits an image take minutes. Recurrent networks, mitigated: the client "
-            "mitigates expectation values alone, not samples. Recurrent networks, trained with noise: our simulator "
-            "takes a device's noise for circuits without measurements inside. Reservoirs, mitigated: a forecast is a "
-            "job a step, of 384 circuits each with read-out mitigation alone; it was tried once and changed nothing.",
-        ),
-        Section(
-            "The device and the classifier's circuit",
-            f"{DEVICE} is a snapshot of a device of 133 qubits: Aer plays its gates, couplings and errors. "
-            "Circuits are placed by its couplings alone, not by its error rates. Mitigation is the "
-            "Runtime client's; Mitiq 1.1 asks for numpy < 2.3 and cannot be installed beside what is tested here. "
-            f"Images of {images.NEGATIVE} and {images.POSITIVE} as {images.SIDE}x{images.SIDE} pixels: small enough "
-            "for a noisy density matrix.",
-            circuit_figure(QNNClassifier(images.SIDE**2, images.PATTERN).circuit),
-        ),
-    ]
+    text = (
+        "What is counted. Classifiers: the share of test images with the right label. Recurrent networks: the share of "
+        "right last words among the runs whose ancillas read 0, as a mean over all sequences. Reservoirs: the share of "
+        "the variance of the next value that is explained (R2), which a bad forecast makes negative. "
+        "What is missing. 700 images, mitigated: 64 circuits an image take minutes. Recurrent networks, mitigated: the "
+        "client mitigates expectation values alone, not samples. Recurrent networks, trained with noise: our simulator "
+        "takes a device's noise for circuits without measurements inside. Reservoirs, mitigated: a forecast is a "
+        "job a step, of 384 circuits each with read-out mitigation alone; it was tried once and changed nothing. "
+        f"The device. {DEVICE} is a snapshot of a device of 133 qubits: Aer plays its gates, couplings and errors. "
+        "Circuits are placed by its couplings alone, not by its error rates. Mitigation is the "
+        "Runtime client's; Mitiq 1.1 asks for numpy < 2.3 and cannot be installed beside what is tested here. "
+        f"The classifier's images of {images.NEGATIVE} and {images.POSITIVE} have {images.SIDE}x{images.SIDE} pixels: "
+        "small enough for a noisy density matrix. Its circuit:"
+    )
+    figure = circuit_figure(QNNClassifier(images.SIDE**2, images.PATTERN).circuit)
+    return [Section("What is counted, what is missing, and the device", text, figure)]
 
 
 BACKENDS = Task(

@@ -60,10 +60,12 @@ def models() -> dict[str, Model]:
     for name, rounds in (("qrnn", 0), ("qrnn-amplified", 1)):
         for where, (how, backend) in places.items():
             title = f"{'QRNN' if rounds == 0 else 'QRNN amplified'}, {where}"
-            recipe = f"{about}{FORMS[rounds]}, trained without noise, its circuit tested {how}."
-            offered[f"{name}-{where}"] = Model(title, "quantum", recipe, partial(_quantum, rounds, backend), STARTS)
-    recipe = f"torch.nn.RNN of {RNN_SIZE} units."
-    return offered | {"rnn": Model("RNN", "classical", recipe, _classical, STARTS)}
+            recipe = (
+                f"{about}{FORMS[rounds]}, the best of {len(STARTS)} starts without noise, its circuit tested {how}."
+            )
+            offered[f"{name}-{where}"] = Model(title, "quantum", recipe, partial(_quantum, rounds, backend))
+    recipe = f"torch.nn.RNN of {RNN_SIZE} units, the best of as many starts."
+    return offered | {"rnn": Model("RNN", "classical", recipe, _classical)}
 
 
 def trained_network(words: Words, seed: int, *, rounds: int = 0, on_step: OnStep = lambda share, text: None) -> QRNN:
