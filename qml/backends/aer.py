@@ -166,6 +166,13 @@ def fake_device(name: str) -> Any:
     return devices[name]()
 
 
+def simulator_of(device: Any) -> Any:
+    """Aer with the gates, couplings and errors of a Qiskit backend."""
+    from qiskit_aer import AerSimulator
+
+    return AerSimulator.from_backend(device)
+
+
 # --- noise ----------------------------------------------------------------------------------------------------------
 
 

@@ -230,9 +230,9 @@ class Region(BackendV2):
 
     def run(self, run_input: Any, **options: Any) -> Any:
         """Simulate it, with the noise: what the client before 0.50 calls in its local testing mode."""
-        from qiskit_aer import AerSimulator
+        from qml.backends.aer import simulator_of
 
-        return AerSimulator.from_backend(self).run(run_input, **options)
+        return simulator_of(self).run(run_input, **options)
 
 
 @lru_cache(maxsize=64)
