@@ -208,13 +208,14 @@ def test_recurrent_layers_and_circuits_run_on_a_fake_device() -> None:
     noisy = first(layer.to_backend(IBM("fake_manila", shots=1000))(series)).detach()
     assert 0.0 < float((noisy - exact).abs().max()) < 0.2
     network, words = recurrent(), torch.tensor([[0, 1], [1, 1]])
-    circuit, data, weights = network.circuit(2), network.circuit_data(words, words), network.cell.vector()
+    likely = torch.zeros_like(words)  # a rare outcome would leave a handful of shots
+    circuit, data, weights = network.circuit(2), network.circuit_data(words, likely), network.cell.vector()
     client = IBM("fake_manila", shots=1000)
     success = Native().success_probability(circuit, data, weights)
     assert bool((client.success_probability(circuit, data, weights) - success).abs().max() < 0.4)
     probabilities = client.probabilities(circuit, data, weights, [1])
     assert_close(probabilities.sum(1), torch.ones(2, dtype=torch.float64), 1e-12)
-    exact = network(words, targets=words)[0][:, -1]
+    exact = network(words, targets=likely)[0][:, -1]
     assert float((probabilities - exact).abs().max()) < 0.4
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import count, product
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 import qml.jobs.database
 import qml.jobs.store
-from qml.jobs import PubResult, Store
+from qml.jobs import PubResult, Store, Submission
 from tests.stand_in import FAULTS, Cloud, Fault, Killed, Process, answers, first_submission, whole_run
 
 TRANSACTION_FAULTS = ("before", "inside", "after")
@@ -30,7 +31,13 @@ def fast_and_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qml.jobs.store, "is_gone", lambda owner, lease, now: True)
 
 
-RIGHT = whole_run(answers)
+def recorded(submission: Submission) -> list[PubResult]:
+    """What the service answers, with the options that are recorded beside it."""
+    options = {"options": dict(submission.options)}
+    return [replace(result, metadata={**result.metadata, **options}) for result in answers(submission)]
+
+
+RIGHT = whole_run(recorded)
 N_CHUNKS = 5  # 500 and 100 executions in jobs of at most 250, then two jobs of one submission, sent twice
 
 
