@@ -20,7 +20,7 @@ def test_a_cluster_of_two_workers_gives_the_records_of_one_process(tmp_path: Pat
     import distributed
 
     plan = make_plan(TASKS["majority"], preset="demo", n_seeds=2, models=["exact", "logistic"])
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as own:
+    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as own:
         assert len(own.workers) == 2
         with cluster(own.scheduler_address) as run_cells:
             found = run_plan(replace(plan, folder=tmp_path), run_cells=run_cells)

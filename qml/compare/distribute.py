@@ -31,7 +31,9 @@ def workers(n_workers: int) -> Iterator[RunCells]:
         raise ValueError(f"Argument `workers` must be at least 1, but is {n_workers}. Pass the number of cores.")
     distributed = _distributed()
     with (
-        distributed.LocalCluster(n_workers, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR") as own,
+        distributed.LocalCluster(
+            n_workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
+        ) as own,
         distributed.Client(own) as client,
     ):
         yield lambda plan, cells: _run(client, plan, cells)
