@@ -17,11 +17,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from qml.baselines import EchoStateNetwork, OnionESN
+from qml.compare import rings
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.forecast_figures import forecasts_figure
 from qml.compare.training import try_settings
 from qml.data import Scaler, mackey_glass, narma10
-from qml.nn import FeedbackRing, HybridReservoir, OnionReservoir, QuantumReservoir
+from qml.nn import HybridReservoir
 from qml.reservoir import Reservoir, RidgeReadout
 from qml.reservoir.ridge import DEFAULT_ALPHAS
 
@@ -29,8 +30,6 @@ PARTS = {"washout": 200, "train": 2000, "validation": 500, "test": 1000}  # step
 UNITS = 300
 HORIZON = 84  # steps of Mackey-Glass
 OFFSET = 137  # steps between the pieces of Mackey-Glass that two seeds see
-N_RINGS, RING_QUBITS = 3, 3  # the single ring has as many qubits as all rings together
-RING_SPREAD = (1.0, 1.25, 1.125)  # of the rings' input scales, as in arXiv:2505.22837
 SHOWN = 200  # steps in the figure
 
 Setting = Mapping[str, float]
@@ -111,12 +110,13 @@ def split_mackey_glass(whole: Tensor, seed: int) -> Driven:
 
 def models(options: Options) -> dict[str, Model]:
     """Reservoirs of both kinds, reservoirpy's where it is installed, and ridge on lags; all try the same number."""
-    rings = f"{N_RINGS} rings of {RING_QUBITS} qubits"
+    shape = f"{rings.N_RINGS} rings of {rings.RING_QUBITS} qubits"
+    one = f"One ring of {rings.N_RINGS * rings.RING_QUBITS} qubits."
     esn = f"{UNITS} units, tenth of the weights, ridge"
     offered = {
-        "onion-qrc": _model("Onion QRC", "quantum", f"{rings}, measurements fed back, ridge.", _onion, RING_SETTINGS),
-        "qrc": _model("Single QRC", "quantum", f"One ring of {N_RINGS * RING_QUBITS} qubits.", _ring, RING_SETTINGS),
-        "onion-qrc-esn": _model("Onion QRC + ESN", "quantum", f"{rings} beside the ESN.", _both, BOTH_SETTINGS),
+        "onion-qrc": _model("Onion QRC", "quantum", f"{shape}, measurements fed back, ridge.", _onion, RING_SETTINGS),
+        "qrc": _model("Single QRC", "quantum", one, _ring, RING_SETTINGS),
+        "onion-qrc-esn": _model("Onion QRC + ESN", "quantum", f"{shape} beside the ESN.", _both, BOTH_SETTINGS),
         "esn": _model("ESN", "classical", f"{esn}, its penalty by leave-one-out.", _esn, ESN_SETTINGS),
         "onion-esn": _model("Onion ESN", "classical", f"3 groups of {UNITS // 3} units.", _onion_esn, ESN_SETTINGS),
     }
@@ -176,16 +176,12 @@ def _reservoir(
     return _ridge(series, features[0])
 
 
-def _feedback(n_qubits: int, setting: Setting, spread: float = 1.0) -> FeedbackRing:
-    return FeedbackRing(n_qubits, spread * setting["input_scale"], setting["feedback_scale"])
-
-
 def _ring(setting: Setting, seed: int) -> Reservoir:
-    return QuantumReservoir(_feedback(N_RINGS * RING_QUBITS, setting))
+    return rings.single(setting, 1)
 
 
 def _onion(setting: Setting, seed: int) -> Reservoir:
-    return OnionReservoir([_feedback(RING_QUBITS, setting, spread) for spread in RING_SPREAD])
+    return rings.onion(setting, 1)
 
 
 def _esn(setting: Setting, seed: int) -> Reservoir:

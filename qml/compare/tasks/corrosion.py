@@ -11,12 +11,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml.baselines import EchoStateNetwork, OnionESN
+from qml.compare import rings
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.corrosion_figures import horizons_figure, loss_figure
 from qml.compare.tasks.forecast_figures import forecasts_figure
 from qml.compare.training import try_settings
 from qml.data import STATIONS, Corrosion, Scaler, corrosion
-from qml.nn import FeedbackRing, HybridReservoir, OnionReservoir, QuantumReservoir
+from qml.nn import HybridReservoir
 from qml.reservoir import Reservoir, RidgeReadout
 
 STEP_HOURS = 6
@@ -25,8 +26,6 @@ NOISE = 0.0005  # micrometres; a step's loss is about that
 N_QUARTERS = 4  # each is cut by itself, so that every part has every season
 TRAIN, VALIDATION = 0.6, 0.2
 WASHOUT = 40
-N_RINGS, RING_QUBITS = 3, 3  # the single ring has as many qubits as all rings together
-RING_SPREAD = (1.0, 1.25, 1.125)  # of the input scales of the rings, as in arXiv:2505.22837
 UNITS = 300
 HIDDEN, WINDOW = 16, 120  # of the LSTM, and of the pieces it learns from
 
@@ -101,16 +100,17 @@ def split(years: list[Corrosion], seed: int) -> Series:
 
 def models(options: Options) -> dict[str, Model]:
     """Quantum and classical reservoirs, an LSTM, and what needs no training; every tuned model tries four settings."""
-    one, rings = N_RINGS * RING_QUBITS, f"{N_RINGS} rings of {RING_QUBITS} qubits"
+    one = rings.N_RINGS * rings.RING_QUBITS
+    shape = f"{rings.N_RINGS} rings of {rings.RING_QUBITS} qubits"
     return {
         "onion-qrc": _tuned(
-            "Onion QRC", "quantum", f"{rings} with fed-back measurements, ridge.", _reservoir(_onion), RING_SETTINGS
+            "Onion QRC", "quantum", f"{shape} with fed-back measurements, ridge.", _reservoir(_onion), RING_SETTINGS
         ),
         "qrc": _tuned("Single QRC", "quantum", f"One ring of {one} qubits, ridge.", _reservoir(_ring), RING_SETTINGS),
         "onion-qrc-esn": _tuned(
             "Onion QRC + ESN",
             "quantum",
-            f"{rings} beside an ESN of {UNITS} units, ridge.",
+            f"{shape} beside an ESN of {UNITS} units, ridge.",
             _reservoir(_both),
             BOTH_SETTINGS,
         ),
@@ -216,16 +216,12 @@ def _reservoir(build: Callable[[dict[str, float], int], Reservoir]) -> Predict:
     return predict
 
 
-def _feedback(n_qubits: int, setting: dict[str, float], spread: float = 1.0) -> FeedbackRing:
-    return FeedbackRing(n_qubits, spread * setting["input_scale"], setting["feedback_scale"])
-
-
 def _ring(setting: dict[str, float], seed: int) -> Reservoir:
-    return QuantumReservoir(_feedback(N_RINGS * RING_QUBITS, setting), 3)
+    return rings.single(setting, 3)
 
 
 def _onion(setting: dict[str, float], seed: int) -> Reservoir:
-    return OnionReservoir([_feedback(RING_QUBITS, setting, spread) for spread in RING_SPREAD], 3)
+    return rings.onion(setting, 3)
 
 
 def _esn(setting: dict[str, float], seed: int) -> Reservoir:
