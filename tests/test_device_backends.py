@@ -4,7 +4,6 @@ import copy
 import pickle
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,9 @@ from qml.backends.expanded import Use, expand
 from qml.backends.packing import Packing
 from qml.backends.pullback import split_shots
 from qml.backends.sampled import measure_observables
-from qml.jobs import PubResult, Submission
 from qml.nn import QNNClassifier, QuantumLayer
 from tests import oracle
+from tests.counting import counted
 from tests.helpers import assert_close, tensors
 from tests.named import CASES
 
@@ -51,28 +50,6 @@ def small_circuit() -> Circuit:
     for qubit in range(3):
         circuit.ry(data(qubit), qubit).rz(weight(qubit), qubit)
     return circuit.cx(0, 1).cx(1, 2).h(0)
-
-
-@dataclass
-class Counting:
-    """A runner that counts what it hands on."""
-
-    backend: Any
-    submissions: list[Submission] = field(default_factory=list)
-
-    def run(self, submission: Submission) -> list[PubResult]:
-        self.submissions.append(submission)
-        return self.backend.run(submission)
-
-    @property
-    def circuits(self) -> list[int]:
-        """Rows of each submission."""
-        return [sum(len(pub.values) for pub in submission.pubs) for submission in self.submissions]
-
-
-def counted(backend: Any) -> tuple[Any, Counting]:
-    runner = Counting(backend)
-    return backend.with_runner(runner), runner
 
 
 def gradients(backend: Backend, name: str) -> list[torch.Tensor]:

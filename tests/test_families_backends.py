@@ -1,7 +1,6 @@
 """Layers of every family on every backend: one table of layers, one of backends."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from qiskit.primitives import StatevectorEstimator
 from torch import Tensor, nn
 
 from qml.backends import IBM, Aer, Backend, Native, NoisyNative, PennyLane, Qiskit
-from qml.jobs import PubResult, Submission
 from qml.nn import (
     DARUAN,
     HQKAN,
@@ -27,6 +25,7 @@ from qml.nn import (
     QNNClassifier,
     sampled_features,
 )
+from tests.counting import counted
 from tests.helpers import assert_close
 
 EXACT: dict[str, Callable[[], Backend]] = {
@@ -59,28 +58,6 @@ def values_and_gradients(module: Any, inputs: Tensor) -> list[Tensor]:
     leaves = [inputs, *module.parameters()]
     slopes = torch.autograd.grad(values.square().sum(), leaves, allow_unused=True)
     return [values, *(torch.zeros_like(x) if g is None else g for g, x in zip(slopes, leaves, strict=True))]
-
-
-@dataclass
-class Counting:
-    """A runner that counts what it hands on."""
-
-    backend: Any
-    submissions: list[Submission] = field(default_factory=list)
-
-    def run(self, submission: Submission) -> list[PubResult]:
-        self.submissions.append(submission)
-        return self.backend.run(submission)
-
-    @property
-    def circuits(self) -> list[int]:
-        """Rows of each submission."""
-        return [sum(len(pub.values) for pub in submission.pubs) for submission in self.submissions]
-
-
-def counted(backend: Any) -> tuple[Any, Counting]:
-    runner = Counting(backend)
-    return backend.with_runner(runner), runner
 
 
 # --- exact backends ---------------------------------------------------------------------------------------------------
