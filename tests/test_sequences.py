@@ -11,7 +11,8 @@ from qml.compare import make_plan, run_plan, write_report
 from qml.compare.task import Preset
 from qml.compare.tasks.sequence_digits import NETWORKS, SequenceSplit, accuracies
 from qml.compare.tasks.sequences import SEQUENCES, WORD_SEQUENCES
-from qml.compare.words import ClassicalWords, QuantumWords, WordSetting, thinned, train_words
+from qml.compare.training import RateSetting
+from qml.compare.words import ClassicalWords, QuantumWords, thinned, train_words
 from qml.data import WordBatch, bit_planes, dna, elman_letters, elman_xor, label_last, pixel_words, sentences
 from qml.data.sequences import LETTERS, MARK
 from qml.nn import QRNN
@@ -118,7 +119,7 @@ def test_training_stops_when_a_new_batch_is_known() -> None:
     run = train_words(
         model,
         lambda _: same,
-        WordSetting(0.05),
+        RateSetting(0.05),
         n_batches=200,
         goal=0.01,
         generator=seeded(),

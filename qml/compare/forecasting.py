@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from qml.baselines import count_parameters
 from qml.compare.task import Model, OnStep, Outcome, Preset
-from qml.compare.training import one_thread
+from qml.compare.training import RateSetting, one_thread
 from qml.data import SeriesSplit
 
 VALIDATION = 0.2  # of the training windows: the last ones
@@ -48,20 +48,6 @@ class ForecastSplit:
     train: Windows
     validation: Windows
     test: Windows
-
-
-@dataclass(frozen=True)
-class ForecastSetting:
-    """How a model is trained.
-
-    Attributes:
-        learning_rate: Adam's first step, which falls to 0 as a cosine.
-    """
-
-    learning_rate: float
-
-    def __str__(self) -> str:
-        return f"learning rate {self.learning_rate:g}"
 
 
 Build = Callable[[torch.Generator], nn.Module]
@@ -112,7 +98,7 @@ def split_windows(series: SeriesSplit) -> ForecastSplit:
 
 
 def trained(
-    title: str, kind: str, recipe: str, build: Build, *, settings: tuple[ForecastSetting, ...], batch_size: int
+    title: str, kind: str, recipe: str, build: Build, *, settings: tuple[RateSetting, ...], batch_size: int
 ) -> Model:
     """A competitor that is trained by `fit_forecaster`."""
     train = partial(fit_forecaster, build, settings, batch_size)
@@ -126,7 +112,7 @@ def untrained(title: str, recipe: str, predict: Predict) -> Model:
 
 def fit_forecaster(
     build: Build,
-    settings: tuple[ForecastSetting, ...],
+    settings: tuple[RateSetting, ...],
     batch_size: int,
     split: ForecastSplit,
     seed: int,
@@ -175,13 +161,13 @@ def mean_squared_error(model: Callable[[Tensor], Tensor], data: Windows) -> Floa
 def _train(
     model: nn.Module,
     split: ForecastSplit,
-    setting: ForecastSetting,
+    setting: RateSetting,
     n_epochs: int,
     batch_size: int,
     generator: torch.Generator,
     on_step: OnStep,
 ) -> dict[str, list[float]]:
-    """Adam on the mean squared error; the mean of the batches' errors as they were met, and the validation error."""
+    """Adam on the mean squared error, its rate falling to 0 as a cosine; training and validation errors."""
     optimizer = torch.optim.Adam(model.parameters(), setting.learning_rate)
     n_steps = n_epochs * math.ceil(len(split.train) / batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)

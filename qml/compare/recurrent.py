@@ -7,7 +7,6 @@ from torch import nn
 
 from qml.baselines import count_parameters
 from qml.compare.forecasting import (
-    ForecastSetting,
     SeriesModel,
     linear_on_lags,
     persistence,
@@ -16,11 +15,12 @@ from qml.compare.forecasting import (
     untrained,
 )
 from qml.compare.task import Model
+from qml.compare.training import RateSetting
 from qml.nn import HQKANLSTM, QKANLSTM, QLSTM, QKANLayer
 
 LSTM_HIDDEN = 5  # of the authors' LSTM and QLSTM: 166 and 126 parameters
 UPLOADS = 1
-SETTINGS = (ForecastSetting(0.03), ForecastSetting(0.1))
+SETTINGS = (RateSetting(0.03), RateSetting(0.1))
 
 
 def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -> dict[str, Model]:

@@ -50,6 +50,20 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class RateSetting:
+    """What the validation part chooses among where the learning rate is all there is to choose.
+
+    Attributes:
+        learning_rate: Adam's first step.
+    """
+
+    learning_rate: float
+
+    def __str__(self) -> str:
+        return f"learning rate {self.learning_rate:g}"
+
+
+@dataclass(frozen=True)
 class TrainingRun:
     """One training run, with the weights of its best epoch."""
 

@@ -12,25 +12,11 @@ from torch.nn.functional import cross_entropy
 
 from qml.baselines import WordRNN
 from qml.compare.task import OnStep
-from qml.compare.training import one_thread
+from qml.compare.training import RateSetting, one_thread
 from qml.data import Draw, WordBatch
 from qml.nn import QRNN, word_loss
 
 MAX_NORM = 0.5  # of gradients, as the published code clips them
-
-
-@dataclass(frozen=True)
-class WordSetting:
-    """How a model is trained.
-
-    Attributes:
-        learning_rate: Of AdamW.
-    """
-
-    learning_rate: float
-
-    def __str__(self) -> str:
-        return f"learning rate {self.learning_rate:g}"
 
 
 @runtime_checkable
@@ -108,7 +94,7 @@ class WordRun:
 def train_words(
     model: nn.Module,
     draw: Draw,
-    setting: WordSetting,
+    setting: RateSetting,
     *,
     n_batches: int,
     goal: float,

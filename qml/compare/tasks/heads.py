@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from qml.baselines import MLPClassifier, count_parameters
 from qml.compare.figures import figure_style, new_figure
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
-from qml.compare.training import one_thread
+from qml.compare.training import RateSetting, one_thread
 from qml.data import load_images
 from qml.data.digits import SIDE
 from qml.nn import QKANLayer
@@ -44,21 +44,7 @@ class ImageSplit:
     test: Images
 
 
-@dataclass(frozen=True)
-class HeadSetting:
-    """How a network is trained.
-
-    Attributes:
-        learning_rate: Adam's first step, which falls to 0 as a cosine.
-    """
-
-    learning_rate: float
-
-    def __str__(self) -> str:
-        return f"learning rate {self.learning_rate:g}"
-
-
-SETTINGS = (HeadSetting(0.01), HeadSetting(0.006))
+SETTINGS = (RateSetting(0.01), RateSetting(0.006))
 Head = Callable[[torch.Generator], nn.Module]
 
 
@@ -152,7 +138,7 @@ def _linear(generator: torch.Generator) -> nn.Module:
 @dataclass(frozen=True)
 class _Run:
     model: nn.Module
-    setting: HeadSetting
+    setting: RateSetting
     curves: dict[str, list[float]]
     best: tuple[float, float]  # validation accuracy and minus loss
     best_epoch: int
@@ -187,12 +173,12 @@ def _fit(head: Head, split: ImageSplit, seed: int, preset: Preset, on_step: OnSt
 def _train(
     model: nn.Module,
     split: ImageSplit,
-    setting: HeadSetting,
+    setting: RateSetting,
     n_epochs: int,
     generator: torch.Generator,
     on_step: OnStep,
 ) -> _Run:
-    """Adam on cross-entropy; the weights of the epoch of the best validation accuracy are put back."""
+    """Adam on cross-entropy, its rate falling to 0 as a cosine; the weights of the best validation accuracy return."""
     optimizer = torch.optim.Adam(model.parameters(), setting.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs)
     curves: dict[str, list[float]] = {"train_loss": [], "validation_loss": [], "validation_accuracy": []}

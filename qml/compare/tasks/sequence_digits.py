@@ -15,7 +15,8 @@ from qml.baselines.words import Kind
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.sequences import TWINS
 from qml.compare.tasks.sequences_figures import losses_figure, norms_figure
-from qml.compare.words import ClassicalWords, QuantumWords, WordSetting, thinned, train_words
+from qml.compare.training import RateSetting
+from qml.compare.words import ClassicalWords, QuantumWords, thinned, train_words
 from qml.data import WordBatch, bit_planes, label_last, load_images, pixel_words
 from qml.nn import QRNN
 
@@ -42,7 +43,7 @@ class Network:
     n_lanes: int
     degree: int
     a_digit: int
-    setting: WordSetting
+    setting: RateSetting
 
     def build(self, generator: torch.Generator) -> QRNN:
         """The quantum network."""
@@ -52,9 +53,9 @@ class Network:
 
 
 NETWORKS = {
-    "zero-one": Network((0, 1), 2, 8, 2, 50, WordSetting(5e-3)),
-    "three-six": Network((3, 6), 2, 8, 2, 50, WordSetting(5e-3)),
-    "all": Network(tuple(range(10)), N_COORDINATES, 6, 3, 10, WordSetting(5e-3)),
+    "zero-one": Network((0, 1), 2, 8, 2, 50, RateSetting(5e-3)),
+    "three-six": Network((3, 6), 2, 8, 2, 50, RateSetting(5e-3)),
+    "all": Network(tuple(range(10)), N_COORDINATES, 6, 3, 10, RateSetting(5e-3)),
 }
 
 

@@ -12,7 +12,8 @@ from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
 from qml.baselines.words import Kind
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.sequences_figures import losses_figure, norms_figure
-from qml.compare.words import ClassicalWords, QuantumWords, WordSetting, thinned, train_words
+from qml.compare.training import RateSetting
+from qml.compare.words import ClassicalWords, QuantumWords, thinned, train_words
 from qml.data import Draw, dna, elman_letters, elman_xor, sentences
 from qml.nn import QRNN
 
@@ -105,7 +106,7 @@ def models(options: Options) -> dict[str, Model]:
     words = prepare(options)
     network = words.quantum(torch.Generator().manual_seed(0))
     n_parameters = count_parameters(network)
-    setting = WordSetting(words.learning_rate)
+    setting = RateSetting(words.learning_rate)
     offered = {
         "qrnn": Model(
             "QRNN",
@@ -166,7 +167,7 @@ def _train(
     run = train_words(
         model,
         words.draw,
-        WordSetting(words.learning_rate),
+        RateSetting(words.learning_rate),
         n_batches=preset.n_epochs,
         goal=words.goal,
         generator=torch.Generator().manual_seed(seed),
@@ -180,7 +181,7 @@ def _train(
         seconds=run.seconds,
         extras={
             "learnt": "yes" if learnt else "no",
-            "setting": str(WordSetting(words.learning_rate)),
+            "setting": str(RateSetting(words.learning_rate)),
             "epoch": n_trained,
             "last_loss": run.losses[-1],
         },

@@ -21,7 +21,7 @@ from qml.compare.language import (
     windows_of,
 )
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
-from qml.compare.training import one_thread
+from qml.compare.training import RateSetting, one_thread
 from qml.data import Text, python_text
 from qml.nn import HQKAN, QKANLayer
 
@@ -41,21 +41,7 @@ class TextSplit:
     n_characters: int
 
 
-@dataclass(frozen=True)
-class TextSetting:
-    """How a model is trained.
-
-    Attributes:
-        learning_rate: Adam's first step, which falls to 0 as a cosine.
-    """
-
-    learning_rate: float
-
-    def __str__(self) -> str:
-        return f"learning rate {self.learning_rate:g}"
-
-
-SETTINGS = (TextSetting(0.01), TextSetting(0.003))
+SETTINGS = (RateSetting(0.01), RateSetting(0.003))
 
 
 def prepare(options: Options) -> Text:
@@ -174,12 +160,12 @@ def _fit(make: MakeBlock, split: TextSplit, seed: int, preset: Preset, on_step: 
 def _train(
     model: nn.Module,
     split: TextSplit,
-    setting: TextSetting,
+    setting: RateSetting,
     n_epochs: int,
     generator: torch.Generator,
     on_step: OnStep,
 ) -> dict[str, list[float]]:
-    """Adam; each epoch cuts the text into stretches from another start."""
+    """Adam, its rate falling to 0 as a cosine; each epoch cuts the text into stretches from another start."""
     optimizer = torch.optim.Adam(model.parameters(), setting.learning_rate)
     n_batches = len(split.train) // (CONTEXT * BATCH_SIZE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs * n_batches)
