@@ -70,7 +70,7 @@ def differences(problem: Problem, points: np.ndarray, name: str, step: np.ndarra
     return sum(factor * problem.reference(points + step * np.array(place))[:, field] for place, factor in terms.items())
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("name", [name for name in PROBLEMS if not find_problem(name).judged])
 def test_the_reference_solves_the_equations_and_the_conditions(name: str) -> None:
     problem = find_problem(name)
     box = problem.domain
@@ -108,8 +108,8 @@ def test_the_reference_solves_the_equations_and_the_conditions(name: str) -> Non
         known |= dict(zip(box.coordinates, torch.as_tensor(place[:, : len(box.coordinates)]).T, strict=True))
         known[QUADRATURE] = torch.as_tensor(place[:, -1])
         values = {asked: known[asked] for asked in condition.names}
-        # Walls cut the tails of waves, and a cosine series rounds the corner of Allen-Cahn's initial values.
-        assert float(condition.residual(values).abs().max()) < (2e-3 if name in {"finite-well", "allen-cahn"} else 1e-6)
+        # A cosine series rounds the corner of Allen-Cahn's initial values.
+        assert float(condition.residual(values).abs().max()) < (2e-3 if name == "allen-cahn" else 1e-6)
 
 
 def test_energies_are_those_of_a_matrix_of_differences() -> None:
@@ -122,8 +122,8 @@ def test_energies_are_those_of_a_matrix_of_differences() -> None:
             potential + 2 / step**2, np.full(len(potential) - 1, -1 / step**2), select="i", select_range=ends
         )[0]
 
-    n = 4000
-    x, step = np.linspace(-4, 4, n + 1, retstep=True)
+    n = 6000  # a node at each place where the potential jumps
+    x, step = np.linspace(-3, 3, n + 1, retstep=True)
     inner = x[1:-1]
     depth = 20.0 * ((np.abs(inner) > 1) + 0.5 * np.isclose(np.abs(inner), 1))  # the mean where it jumps
     # Second-order differences: the error is step^2 times the fourth derivatives, about E^2 step^2 / 12.

@@ -12,15 +12,18 @@ from qml.bench import pinn as bench
 from qml.cli import app
 from qml.compare import Preset, find_task
 from qml.compare.tasks import pinn as task
+from qml.compare.tasks import pinn_fits as fits
+from qml.compare.tasks import pinn_trunks as trunks
 from qml.pinn import Pinn, find_problem
 
 
-@pytest.mark.parametrize("build", [task._qnn, task._qkan])
-def test_quantum_trunks_have_right_second_derivatives_and_a_twin_of_their_size(build: task.Build) -> None:
+@pytest.mark.parametrize("build", [trunks.qnn, trunks.qkan, trunks.daruan])
+def test_quantum_trunks_have_right_second_derivatives_and_a_twin_of_their_size(build: trunks.Build) -> None:
     problem = find_problem("burgers")
     trunk = build(problem, torch.Generator().manual_seed(0))
-    twin = task._small(problem, torch.Generator())
-    assert abs(count_parameters(twin) / count_parameters(trunk) - 1) < 0.15
+    for twin in (trunks.small_mlp, trunks.small_kan):
+        size = count_parameters(twin(problem, torch.Generator()))
+        assert abs(size / count_parameters(trunk) - 1) <= 0.1
     model = Pinn(problem, trunk)
     assert model.derivatives == "nested"
     points = torch.as_tensor(problem.domain.sample(3, 1))
@@ -38,8 +41,35 @@ def test_a_cell_has_the_error_the_scalars_and_the_curves() -> None:
     outcome = model.train(problem, 0, Preset(1, 1, 6), lambda share, text: None)
     assert np.isfinite(outcome.value)
     assert outcome.extras["E_error"] == pytest.approx(abs(outcome.extras["E"] / np.pi**2 - 1))  # pyright: ignore[reportOperatorIssue]
-    assert len(outcome.details["values"]) == task.N_LINE
+    assert len(outcome.details["values"]) == fits.N_LINE
     assert set(outcome.details["curves"]) == {"log10_of_equations", "log10_of_conditions"}
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "extra"),
+    [
+        ("finite-well", "pieces", "E_error"),
+        ("poisson-2d", "mlp-labels", "epoch"),
+        ("convection", "mlp-lagrangian", "derivatives"),
+        ("diffusivity", "mlp-ensemble", "k_deviation"),
+        ("diffusivity", "mlp-bayes", "k_deviation"),
+        ("helmholtz", "mlp-marquardt", "epoch"),
+        ("burgers", "kan-small", "derivatives"),
+        ("burgers", "lstm", "epoch"),
+        ("burgers", "gaussians", "epoch"),
+        ("burgers", "mlp-curriculum", "epoch"),
+    ],
+)
+def test_every_method_trains_where_it_is_offered(name: str, model: str, extra: str) -> None:
+    problem = task.PINN.split(find_problem(name), 1)
+    outcome = find_task("pinn").models({"problem": name})[model].train(problem, 1, Preset(1, 1, 3), _silence)
+    assert np.isfinite(outcome.value)
+    assert extra in outcome.extras
+    assert len(outcome.details["values"]) == len(fits.shown_points(problem))
+
+
+def _silence(share: float, text: str) -> None:
+    """Say nothing."""
 
 
 def test_the_command_writes_a_report_for_each_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

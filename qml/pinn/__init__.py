@@ -1,40 +1,63 @@
 """Physics-informed networks: differential equations solved by any module as a trunk. They know no circuits."""
 
-from qml.pinn.conditions import Condition, Face, Integral, Observations, Periodic
+from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
 from qml.pinn.domain import Box
+from qml.pinn.feynman_kac import FeynmanKac
 from qml.pinn.jets import Jet, JetError
-from qml.pinn.methods import Annealing, Causal, Resampling
+from qml.pinn.lagrangian import in_frame_at_rest, lagrangian_convection
+from qml.pinn.methods import Annealing, Causal, Curriculum, Resampling
 from qml.pinn.model import Pinn
+from qml.pinn.more_trunks import GaussianFeatures, LSTMTrunk, Pieces
 from qml.pinn.options import DivergenceError, Training
 from qml.pinn.problem import Problem
 from qml.pinn.problems import PROBLEMS, find_problem
 from qml.pinn.progress import LiveTraining
+from qml.pinn.recipes import RECIPES, Recipe, recipe_of, with_exact_faces, with_weight
 from qml.pinn.training import Solution, relative_l2, train
 from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
+from qml.pinn.uncertainty import BayesianReadout, Ensemble, bayesian_readout, resampled, train_ensemble
 
 __all__ = [
     "MLP",
     "PROBLEMS",
+    "RECIPES",
     "Annealing",
+    "BayesianReadout",
     "Box",
     "Causal",
     "Condition",
+    "Curriculum",
     "DivergenceError",
+    "Ensemble",
     "Face",
+    "FeynmanKac",
     "FourierFeatures",
+    "GaussianFeatures",
     "Integral",
+    "Interface",
     "Jet",
     "JetError",
+    "LSTMTrunk",
     "LiveTraining",
     "ModifiedMLP",
     "Observations",
     "Periodic",
+    "Pieces",
     "Pinn",
     "Problem",
+    "Recipe",
     "Resampling",
     "Solution",
     "Training",
+    "bayesian_readout",
     "find_problem",
+    "in_frame_at_rest",
+    "lagrangian_convection",
+    "recipe_of",
     "relative_l2",
+    "resampled",
     "train",
+    "train_ensemble",
+    "with_exact_faces",
+    "with_weight",
 ]

@@ -26,6 +26,7 @@ class Checkpoint:
         model: the state of the model.
         optimizer: the state of the optimiser.
         points: collocation points.
+        point_weights: of these in the loss; None where all are 1.
     """
 
     settings: Mapping[str, Any]
@@ -33,6 +34,7 @@ class Checkpoint:
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Any]
     points: Tensor
+    point_weights: Tensor | None = None
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -46,6 +48,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     require_suffix(path)
     tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in checkpoint.model.items()}
     tensors["points"] = checkpoint.points.detach().cpu().contiguous()
+    if checkpoint.point_weights is not None:
+        tensors["point_weights"] = checkpoint.point_weights.detach().cpu().contiguous()
     header = {
         "format": FORMAT,
         "settings": checkpoint.settings,
@@ -79,6 +83,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         model={name.removeprefix("model."): part for name, part in tensors.items() if name.startswith("model.")},
         optimizer=_decode(header["optimizer"], tensors),
         points=tensors["points"],
+        point_weights=tensors.get("point_weights"),
     )
 
 

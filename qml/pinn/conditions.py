@@ -1,6 +1,6 @@
 """What a solution must fulfil beside its equations: values on faces, periodicity, integrals, measurements."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,6 +10,7 @@ from qml.pinn.domain import Box
 from qml.pinn.names import Residual, arguments_of
 
 Arrays = Mapping[str, Any]
+BEFORE = 2.0**-21  # of the domain's width, before an interface: apart in float32 too, and far below any error asked for
 
 
 @runtime_checkable
@@ -20,6 +21,8 @@ class Condition(Protocol):
         name: in the loss parts.
         weight: of its mean squared residual in the loss.
         exact: whether the trial functions or features of the problem fulfil it by construction.
+        n_sides: 1 where residual n depends on row n alone; 2 where the rows are two halves, and the residuals blocks
+            whose entry n depends on the n-th row of each half; 0 where a residual depends on all rows.
     """
 
     @property
@@ -35,6 +38,11 @@ class Condition(Protocol):
     @property
     def exact(self) -> bool:
         """Fulfilled by construction, so that it has no part in the loss."""
+        ...
+
+    @property
+    def n_sides(self) -> int:
+        """How rows and residuals belong together."""
         ...
 
     @property
@@ -77,6 +85,7 @@ class Face:
     equation: Residual
     weight: float = 1.0
     exact: bool = False
+    n_sides: int = field(default=1, init=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,6 +135,7 @@ class Periodic:
     equal: tuple[str, ...]
     weight: float = 1.0
     exact: bool = False
+    n_sides: int = field(default=2, init=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -148,10 +158,61 @@ class Periodic:
 
     def residual(self, values: Arrays) -> Any:
         """Upper minus lower, of every name in turn."""
-        import torch
+        return _jumps(values, self.equal)
 
-        half = len(values[self.equal[0]]) // 2
-        return torch.cat([values[name][half:] - values[name][:half] for name in self.equal])
+
+@dataclass(frozen=True)
+class Interface:
+    """Fields and derivatives that do not jump where two subdomains meet.
+
+    Args:
+        name: in the loss parts.
+        coordinate: across which the subdomains meet.
+        place: where.
+        equal: names of what is equal on both sides, as in ("u", "u_x"): values and fluxes.
+        weight: in the loss.
+
+    Reference:
+        arXiv:2210.12669: the value and the flux of neighbours are equal at points of their interface.
+    """
+
+    name: str
+    coordinate: str
+    place: float
+    equal: tuple[str, ...]
+    weight: float = 1.0
+    exact: bool = field(default=False, init=False)
+    n_sides: int = field(default=2, init=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is equal."""
+        return self.equal
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """None: it joins the subdomains and closes nothing."""
+        return ()
+
+    def require_inside(self, domain: Box) -> None:
+        """Refuse a place that is not inside the domain."""
+        low, high = domain.interval(self.coordinate, f"condition `{self.name}`")
+        if not low < self.place < high:
+            raise ValueError(
+                f"Condition `{self.name}` must lie inside the domain, where {self.coordinate} runs from {low:g} to "
+                f"{high:g}, but is at {self.coordinate} = {self.place:g}."
+            )
+
+    def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
+        """The same points just before the interface, then on it, which belongs to the later subdomain."""
+        low, high = domain.interval(self.coordinate, self.name)
+        before = self.place - (high - low) * BEFORE
+        places = (before, self.place)
+        return np.concatenate([domain.sample(n_points, seed, fixed={self.coordinate: place}) for place in places])
+
+    def residual(self, values: Arrays) -> Any:
+        """Later minus earlier side, of every name in turn."""
+        return _jumps(values, self.equal)
 
 
 @dataclass(frozen=True)
@@ -174,6 +235,7 @@ class Integral:
     n_nodes: int = 64
     weight: float = 1.0
     exact: bool = field(default=False, init=False)
+    n_sides: int = field(default=0, init=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -219,6 +281,7 @@ class Observations:
     measured: np.ndarray
     weight: float = 1.0
     exact: bool = field(default=False, init=False)
+    n_sides: int = field(default=1, init=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -249,3 +312,11 @@ class Observations:
 
         found = values[self.of]
         return found - torch.as_tensor(self.measured, dtype=found.dtype, device=found.device)
+
+
+def _jumps(values: Arrays, names: Sequence[str]) -> Any:
+    """The second half of the rows minus the first, of every name in turn."""
+    import torch
+
+    half = len(values[names[0]]) // 2
+    return torch.cat([values[name][half:] - values[name][:half] for name in names])

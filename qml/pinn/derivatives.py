@@ -54,14 +54,21 @@ class Directions:
         firsts = [item.coordinates for item in self.wanted if len(item.coordinates) == 1]
         return tuple(dict.fromkeys([*self.seconds, *firsts]))
 
-    def seed(self, points: Float[Tensor, "batch inputs"]) -> Jet:
-        """The coordinates themselves, moving along each direction at unit speed."""
+    def seed(self, points: Float[Tensor, "batch inputs"], *, fused: bool = True) -> Jet:
+        """The coordinates themselves, moving along each direction at unit speed.
+
+        Args:
+            points: the coordinates.
+            fused: whether a trunk may take all its layers in one function.
+        """
         data = points.new_zeros(1 + len(self.all) + len(self.seconds), *points.shape)
         data[0] = points
+        directions = points.new_zeros(len(self.all), points.shape[1])
         for row, direction in enumerate(self.all):
             for axis in direction:
-                data[1 + row, :, self.coordinates.index(axis)] = 1.0
-        return Jet(data, len(self.all), len(self.seconds))
+                directions[row, self.coordinates.index(axis)] = 1.0
+        data[1 : 1 + len(self.all)] = directions[:, None]
+        return Jet(data, len(self.all), len(self.seconds), directions if fused else None)
 
     def read(self, jet: Jet, axes: tuple[str, ...]) -> Tensor:
         """A derivative of a field from its jet."""
@@ -76,11 +83,16 @@ class Directions:
 
 
 def by_jets(
-    fields: FieldMap, points: Float[Tensor, "batch inputs"], coordinates: tuple[str, ...], wanted: Sequence[Derivative]
+    fields: FieldMap,
+    points: Float[Tensor, "batch inputs"],
+    coordinates: tuple[str, ...],
+    wanted: Sequence[Derivative],
+    *,
+    fused: bool = True,
 ) -> Values:
     """The derivatives in one pass forward; their gradients in weights need one pass back, and are of first order."""
     directions = Directions(coordinates, tuple(wanted))
-    found = fields(directions.seed(points))
+    found = fields(directions.seed(points, fused=fused))
     return {item: directions.read(_require_jet(found[item.field]), item.coordinates) for item in wanted}
 
 
@@ -107,6 +119,28 @@ def by_nesting(
         for item in wanted:
             _differentiate(item, leaf, coordinates, known)
     return {item: known[item] for item in wanted}
+
+
+def by_forward(
+    fields: FieldMap, points: Float[Tensor, "batch inputs"], coordinates: tuple[str, ...], wanted: Sequence[Derivative]
+) -> Values:
+    """The derivatives by forward mode, one nested in the other; torch.func can differentiate and batch the result."""
+
+    def along(function: Callable[[Tensor], Tensor], axis: str) -> Callable[[Tensor], Tensor]:
+        direction = torch.zeros_like(points)
+        direction[:, coordinates.index(axis)] = 1.0
+        return lambda at: torch.func.jvp(function, (at,), (direction,))[1]
+
+    def of_field(name: str) -> Callable[[Tensor], Tensor]:
+        return lambda at: fields(at)[name]  # pyright: ignore[reportReturnType]
+
+    found: Values = {}
+    for item in wanted:
+        function = of_field(item.field)
+        for axis in item.coordinates:
+            function = along(function, axis)
+        found[item] = function(points)
+    return found
 
 
 def _differentiate(item: Derivative, leaf: Tensor, coordinates: tuple[str, ...], known: Values) -> Tensor:

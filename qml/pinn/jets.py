@@ -25,20 +25,22 @@ class Jet:
     """Values and derivatives along `n_first` directions, of second order along the first `n_second` of them.
 
     Functions of torch that have a rule here take a jet where they take a tensor: linear, tanh, sin, cos, exp, sigmoid,
-    relu, cat, stack, sums, products and powers with integer exponents. Tensors that join in are constants: they do not
-    depend on the coordinates. Derivatives of a jet in weights are of first order; a second one raises.
+    relu, cat, stack, chunk, sums, products and powers with integer exponents. Tensors that join in are constants: they
+    do not depend on the coordinates. Derivatives of a jet in weights are of first order; a second one raises.
 
     Args:
         data: (1 + n_first + n_second, ...).
         n_first: directions.
         n_second: how many of them, from the first on, have second derivatives.
+        directions: (n_first, coordinates) where the jet is that of the coordinates themselves, with these derivatives
+            at all points and none of second order; None elsewhere.
 
     Raises:
         JetError: by whatever function has no rule.
     """
 
-    def __init__(self, data: Tensor, n_first: int, n_second: int) -> None:
-        self.data, self.n_first, self.n_second = data, n_first, n_second
+    def __init__(self, data: Tensor, n_first: int, n_second: int, directions: Tensor | None = None) -> None:
+        self.data, self.n_first, self.n_second, self.directions = data, n_first, n_second, directions
 
     @property
     def shape(self) -> torch.Size:
@@ -69,7 +71,7 @@ class Jet:
     @classmethod
     def __torch_function__(
         cls, function: Callable[..., Any], types: Sequence[type], args: tuple = (), kwargs: Mapping | None = None
-    ) -> "Jet":
+    ) -> Any:
         """Where torch's functions look for the rule of a jet."""
         rule = RULES.get(function.__name__)
         if rule is None:
@@ -165,14 +167,14 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        _require_first_order()
+        require_first_order()
         data, value, slope = ctx.saved_tensors
         n_first, n_second = ctx.sizes
         second = ctx.activation.second(value, slope)
         result = torch.empty_like(data)
         torch.mul(gradient, slope, out=result)
         if n_first:
-            result[0].addcmul_(second, _dot(data[1:], gradient[1:]))
+            result[0].addcmul_(second, weighed_sum(data[1:], gradient[1:]))
         if n_second:
             firsts = data[1 : 1 + n_second]
             products = firsts * gradient[1 + n_first :]
@@ -182,49 +184,59 @@ class _Apply(torch.autograd.Function):
 
 
 class _Tanh(torch.autograd.Function):
-    """As `_Apply`, in fewer passes; for y = tanh(v_0) the derivatives are 1 - y^2, -2 y and 6 y^2 - 2 times 1 - y^2.
-
-    Everything but y has that factor, by which torch's own `tanh_backward` multiplies without making it.
-    """
+    """As `_Apply`, in fewer passes; for y = tanh(v_0) the derivatives are 1 - y^2, -2 y and 6 y^2 - 2 times 1 - y^2."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, data: Tensor, n_first: int, n_second: int) -> Tensor:
-        result = torch.empty_like(data)
-        value = torch.tanh(data[0], out=result[0])
-        if n_first:
-            _times_slope(data[1:], value, out=result[1:])
-        if n_second:
-            squares = result[1 : 1 + n_second] * data[1 : 1 + n_second]
-            result[1 + n_first :].addcmul_(squares, value, value=-2.0)
+        result = tanh_forward(data, n_first, n_second)
         ctx.save_for_backward(data, result)
         ctx.sizes = (n_first, n_second)  # pyright: ignore[reportAttributeAccessIssue]
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        _require_first_order()
-        data, value = ctx.saved_tensors[0], ctx.saved_tensors[1][0]
-        n_first, n_second = ctx.sizes
-        result = torch.empty_like(data)
-        if not n_first:
-            return _times_slope(gradient, value, out=result), None, None
-        slopes = _dot(data[1:], gradient[1:])  # the sum of v_k g_k
-        plain = 1 + n_second
-        if n_second:
-            crossed = data[1:plain] * gradient[1 + n_first :]  # v_1 g_2
-            bends = _dot(data[1:plain], crossed)  # the sum of v_1^2 g_2
-            slopes.addcmul_(value, bends, value=-3.0)
-            torch.sub(gradient[0], bends.addcmul_(value, slopes), alpha=2.0, out=result[0])
-            torch.addcmul(gradient[1:plain], value, crossed, value=-4.0, out=result[1:plain])
-        else:
-            torch.addcmul(gradient[0], value, slopes, value=-2.0, out=result[0])
-        _times_slope(result[:plain], value, out=result[:plain])
-        if plain < len(result):
-            _times_slope(gradient[plain:], value, out=result[plain:])
-        return result, None, None
+        require_first_order()
+        data, result = ctx.saved_tensors
+        return tanh_backward(data, result[0], gradient, *ctx.sizes), None, None
 
 
-def _require_first_order() -> None:
+def tanh_forward(data: Tensor, n_first: int, n_second: int) -> Tensor:
+    """The components of tanh of a jet.
+
+    Everything but y has the factor 1 - y^2, by which torch's own `tanh_backward` multiplies without making it.
+    """
+    result = torch.empty_like(data)
+    value = torch.tanh(data[0], out=result[0])
+    if n_first:
+        _times_slope(data[1:], value, out=result[1:])
+    if n_second:
+        squares = result[1 : 1 + n_second] * data[1 : 1 + n_second]
+        result[1 + n_first :].addcmul_(squares, value, value=-2.0)
+    return result
+
+
+def tanh_backward(data: Tensor, value: Tensor, gradient: Tensor, n_first: int, n_second: int) -> Tensor:
+    """The gradient in the components of the argument, from that in those of tanh, of which `value` is the first."""
+    result = torch.empty_like(data)
+    if not n_first:
+        return _times_slope(gradient, value, out=result)
+    slopes = weighed_sum(data[1:], gradient[1:])  # the sum of v_k g_k
+    plain = 1 + n_second
+    if n_second:
+        crossed = data[1:plain] * gradient[1 + n_first :]  # v_1 g_2
+        bends = weighed_sum(data[1:plain], crossed)  # the sum of v_1^2 g_2
+        slopes.addcmul_(value, bends, value=-3.0)
+        torch.sub(gradient[0], bends.addcmul_(value, slopes), alpha=2.0, out=result[0])
+        torch.addcmul(gradient[1:plain], value, crossed, value=-4.0, out=result[1:plain])
+    else:
+        torch.addcmul(gradient[0], value, slopes, value=-2.0, out=result[0])
+    _times_slope(result[:plain], value, out=result[:plain])
+    if plain < len(result):
+        _times_slope(gradient[plain:], value, out=result[plain:])
+    return result
+
+
+def require_first_order() -> None:
     """Refuse to be differentiated again, for the backward passes here are not recorded."""
     if torch.is_grad_enabled():
         raise RuntimeError(
@@ -238,7 +250,7 @@ def _times_slope(factor: Tensor, value: Tensor, *, out: Tensor) -> Tensor:
     return torch.ops.aten.tanh_backward.grad_input(factor, value, grad_input=out)
 
 
-def _dot(left: Tensor, right: Tensor) -> Tensor:
+def weighed_sum(left: Tensor, right: Tensor) -> Tensor:
     """The sum of products over the first dimension, without making them all."""
     total = left[0] * right[0]
     for index in range(1, len(left)):
@@ -261,7 +273,7 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        _require_first_order()
+        require_first_order()
         left, right = ctx.saved_tensors
         return _transposed(gradient, right, *ctx.sizes), _transposed(gradient, left, *ctx.sizes), None, None
 
@@ -270,7 +282,7 @@ def _transposed(gradient: Tensor, other: Tensor, n_first: int, n_second: int) ->
     """The gradient of one factor of a product."""
     result = gradient * other[0]
     if n_first:
-        result[0].add_(_dot(gradient[1:], other[1:]))
+        result[0].add_(weighed_sum(gradient[1:], other[1:]))
     if n_second:
         result[1 : 1 + n_second].addcmul_(gradient[1 + n_first :], other[1 : 1 + n_second], value=2.0)
     return result
@@ -287,7 +299,7 @@ class _Shift(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        _require_first_order()
+        require_first_order()
         return gradient, gradient[0].flatten(0, -2).sum(0)
 
 
@@ -339,7 +351,12 @@ def _joined(join: Callable[..., Tensor]) -> Callable[..., Jet]:
     return joined
 
 
-RULES: dict[str, Callable[..., Jet]] = {
+def _chunk(jet: Jet, chunks: int, dim: int = 0) -> tuple[Jet, ...]:
+    return tuple(jet.like(part) for part in jet.data.chunk(chunks, dim if dim < 0 else dim + 1))
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    "chunk": _chunk,
     "linear": _linear,
     "add": _add,
     "sub": _subtract,

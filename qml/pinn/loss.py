@@ -1,6 +1,7 @@
 """The loss of a problem in its parts, at points that stay until others are drawn."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,6 +10,23 @@ from torch import Tensor
 from qml.pinn.conditions import Condition
 from qml.pinn.methods import Causal
 from qml.pinn.model import Pinn
+from qml.pinn.names import Residual
+
+
+class Term(NamedTuple):
+    """Residuals that one evaluation yields.
+
+    Attributes:
+        points: rows, with quadrature weights as a last column where an integral has them.
+        names: what is evaluated there.
+        functions: name in the loss to residual of the values.
+        n_sides: see `Condition`.
+    """
+
+    points: Tensor
+    names: tuple[str, ...]
+    functions: Mapping[str, Residual]
+    n_sides: int
 
 
 class LossParts:
@@ -47,12 +65,13 @@ class LossParts:
         ]
         self.epsilon_index = 0
         self.slice_weights: Tensor | None = None
+        self.point_weights: Tensor | None = None
         self.frozen = False
         self.set_points(model.as_points(points))
 
     def set_points(self, points: Tensor) -> None:
-        """Take other collocation points."""
-        self.points = points
+        """Take other collocation points; weights of single points are forgotten."""
+        self.points, self.point_weights = points, None
         if self.causal is not None:
             problem = self.model.problem
             interval = problem.domain.interval(self.causal.coordinate, "`causal`")
@@ -78,12 +97,35 @@ class LossParts:
     def parts(self) -> dict[str, Tensor]:
         """The mean squared residuals, equations first, before weights of conditions."""
         found = {name: residual.square() for name, residual in self.residuals(self.points).items()}
-        if self.causal is None:
+        weights = self.weights_of_points(found)
+        if weights is None:
             parts = {name: square.mean() for name, square in found.items()}
         else:
-            weights = self._causal_weights(found, self.causal)
             parts = {name: (weights * square).mean() for name, square in found.items()}
         return parts | {condition.name: value.square().mean() for condition, value in self._condition_residuals()}
+
+    def weights_of_points(self, squares: Mapping[str, Tensor]) -> Tensor | None:
+        """Of the squared residuals of the equations; None where all are 1."""
+        weights = self.point_weights
+        if self.causal is not None:
+            causal = self._causal_weights(squares, self.causal)
+            weights = causal if weights is None else weights * causal
+        return weights
+
+    def terms(self) -> list[Term]:
+        """The residuals apart: one term of all equations, one a condition."""
+        problem = self.model.problem
+
+        def equation(name: str) -> Residual:
+            asked = problem.equation_names[name]
+            return lambda **values: problem.equations[name](**{key: values[key] for key in asked})
+
+        equations = Term(self.points, self.names, {name: equation(name) for name in problem.equations}, 1)
+        conditions = [
+            Term(points, condition.names, {condition.name: _residual_of(condition)}, condition.n_sides)
+            for condition, points in zip(self.conditions, self._condition_points, strict=True)
+        ]
+        return [equations, *conditions]
 
     def _condition_residuals(self) -> Iterator[tuple[Condition, Tensor]]:
         """Conditions on values alone share one pass through the trunk."""
@@ -121,3 +163,7 @@ class LossParts:
             if solved and self.epsilon_index + 1 < len(causal.epsilons):
                 self.epsilon_index += 1
         return self.slice_weights[self._slices]
+
+
+def _residual_of(condition: Condition) -> Residual:
+    return lambda **values: condition.residual(values)

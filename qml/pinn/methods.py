@@ -1,11 +1,13 @@
-"""What may be switched on in training: annealed weights, causal weights, points where the residual is large."""
+"""What may be switched on in training: weights of conditions, of times and of points, and points drawn anew."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+MIXTURE_STEPS = 500  # of the mixture's fit, which ends at a hundredth of a nat a point
 EPSILONS = (1e-2, 1e-1, 1.0, 1e1, 1e2)
 
 
@@ -102,3 +104,56 @@ class Resampling:
         chances = powered / powered.mean().clamp_min(torch.finfo(torch.float64).tiny) + self.floor
         generator = torch.Generator().manual_seed(seed)
         return torch.multinomial(chances.cpu(), n_points, replacement=False, generator=generator)
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """Weights of collocation points by how hard they are, easy ones first: a Gaussian mixture sorts the residuals.
+
+    Every few steps of Adam a mixture is fitted to log10 of the residuals. A component's difficulty runs from 0 for the
+    least mean to 1 for the largest, that of a point is the mean of these over the components it may belong to, d. Its
+    weight is (1 - tau) exp(-sharpness d) + tau exp(-sharpness (1 - d)), divided by the mean over all points; tau rises
+    from 0 to 1. After Adam all weights are 1 again.
+
+    Args:
+        every: steps between fits.
+        n_components: of the mixture.
+        sharpness: beta.
+        ramp: share of Adam's steps after which tau is 1, in (0, 1].
+
+    Reference:
+        arXiv:2605.19263: 4 components, every 200 steps, tau = 1 at 80 %. The logarithm and the division by the mean,
+        which keeps the scale of the loss, are ours.
+    """
+
+    every: int = 200
+    n_components: int = 4
+    sharpness: float = 2.0
+    ramp: float = 0.8
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.n_components < 2 or not self.sharpness > 0 or not 0 < self.ramp <= 1:
+            raise ValueError(
+                "Arguments `every`, `n_components`, `sharpness` and `ramp` must be at least 1, at least 2, above 0 and "
+                f"in (0, 1], but are {self.every}, {self.n_components}, {self.sharpness} and {self.ramp}."
+            )
+
+    def weights(self, residual: Float[Tensor, " batch"], share: float, seed: int) -> Tensor:
+        """Of the points, from the norms of their residuals and the share of Adam that is done; of mean 1."""
+        difficulty = torch.as_tensor(self.difficulty(residual.detach().double().cpu().numpy(), seed)).to(residual)
+        tau = min(1.0, share / self.ramp)
+        weights = (1 - tau) * torch.exp(-self.sharpness * difficulty)
+        weights = weights + tau * torch.exp(-self.sharpness * (1 - difficulty))
+        return weights / weights.mean()
+
+    def difficulty(self, residual: Float[np.ndarray, " batch"], seed: int) -> Float[np.ndarray, " batch"]:
+        """Of the points, in [0, 1]."""
+        from sklearn.mixture import GaussianMixture
+
+        logs = np.log10(np.abs(residual) + np.finfo(float).tiny)[:, None]
+        mixture = GaussianMixture(
+            self.n_components, max_iter=MIXTURE_STEPS, tol=1e-2, reg_covar=1e-4, random_state=seed
+        )
+        shares = mixture.fit(logs).predict_proba(logs)
+        means = np.asarray(mixture.means_)[:, 0]
+        return shares @ ((means - means.min()) / max(float(np.ptp(means)), np.finfo(float).tiny))

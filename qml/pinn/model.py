@@ -1,6 +1,6 @@
 """A trunk and the trainable scalars of a problem: what is trained, and what answers afterwards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml.pinn.conditions import QUADRATURE
-from qml.pinn.derivatives import accepts_jets, by_jets, by_nesting
+from qml.pinn.derivatives import accepts_jets, by_forward, by_jets, by_nesting
 from qml.pinn.jets import JET_ORDER, Array, Jet, JetError
 from qml.pinn.names import Derivative, arguments_of
 from qml.pinn.problem import Problem
 
-DERIVATIVES = ("auto", "jets", "nested")
+DERIVATIVES = ("auto", "jets", "nested", "forward")
 PROBE_SEED = 0
 N_PROBES = 3
 # Of rows computed apart and together, and of conditions declared exact: rounding through a deep network.
@@ -28,14 +28,15 @@ class Pinn(nn.Module):
         trunk: any module from (batch, features) to (batch, fields) that treats each row by itself. Its parameters give
             the dtype and the device.
         derivatives: "jets" moves first and second derivatives through the trunk with the values, "nested" takes reverse
-            passes of reverse passes and knows no limit of order or module, "auto" takes jets where they can be had.
+            passes of reverse passes and knows no limit of order or module, "forward" nests torch.func's forward mode,
+            which other transforms of torch.func may enclose, "auto" takes jets where they can be had, else "nested".
 
     Shape:
         (batch, coordinates) to (batch, fields).
 
     Attributes:
         scalars: the trainable scalars by name.
-        derivatives: "jets" or "nested": what is used.
+        derivatives: "jets", "nested" or "forward": what is used.
 
     Raises:
         ValueError: a trunk of other sizes, or one whose rows depend on each other; jets asked for where there are none;
@@ -54,12 +55,14 @@ class Pinn(nn.Module):
                 for name, value in problem.scalars.items()
             }
         )
+        self.on_scalar: Callable[[str, Tensor], None] | None = None  # told of each use, by who records all layers too
         self.derivatives = "nested"
         self._require_rows()
         reason = self._why_no_jets()
         if derivatives == "jets" and reason:
             raise ValueError(f"Argument `derivatives` must be 'nested' or 'auto' here, but is 'jets': {reason}")
-        self.derivatives = "nested" if reason or derivatives == "nested" else "jets"
+        found = "nested" if reason else "jets"
+        self.derivatives = found if derivatives == "auto" else derivatives
         self._require_exact()
 
     def forward(self, points: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
@@ -67,7 +70,7 @@ class Pinn(nn.Module):
         return torch.stack([_as_tensor(column) for column in self._fields(points).values()], -1)
 
     def evaluate(self, points: Float[Tensor, "batch inputs"], names: Sequence[str]) -> dict[str, Tensor]:
-        """Fields, derivatives, coordinates and scalars by name, the first three as (batch,) tensors.
+        """Fields, derivatives, coordinates and scalars by name, as (batch,) tensors.
 
         Args:
             points: coordinates in the problem's order; quadrature weights may stand in one more column.
@@ -81,7 +84,7 @@ class Pinn(nn.Module):
             if item is not None:
                 wanted.append(item)
             elif name in self.problem.scalars:
-                values[name] = self.scalars[name]
+                values[name] = self._scalar(name, len(points))
             elif name == QUADRATURE:
                 values[name] = points[:, width]
             elif name in self.problem.coordinates:
@@ -105,12 +108,21 @@ class Pinn(nn.Module):
         """The trainable scalars as numbers."""
         return {name: float(value.detach()) for name, value in self.scalars.items()}
 
+    def _scalar(self, name: str, n_rows: int) -> Tensor:
+        """A copy a row, so that derivatives of single rows can be told apart."""
+        copies = self.scalars[name].expand(n_rows)
+        if self.on_scalar is not None:
+            self.on_scalar(name, copies)
+        return copies
+
     def _differentiate(self, points: Tensor, wanted: Sequence[Derivative]) -> dict[Derivative, Tensor]:
         highest = max((len(item.coordinates) for item in wanted), default=0)
         if highest == 0:
             found = self._fields(points) if wanted else {}
             return {item: _as_tensor(found[item.field]) for item in wanted}
-        by = by_jets if self.derivatives == "jets" and highest <= JET_ORDER else by_nesting
+        if self.derivatives == "jets" and highest <= JET_ORDER:
+            return by_jets(self._fields, points, self.problem.coordinates, wanted, fused=self.on_scalar is None)
+        by = by_forward if self.derivatives == "forward" else by_nesting
         return by(self._fields, points, self.problem.coordinates, wanted)
 
     def _fields(self, points: Array) -> Mapping[str, Array]:

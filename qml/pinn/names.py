@@ -1,7 +1,7 @@
 """Fields and derivatives by name: `u`, `u_x`, `u_xt`."""
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Residual = Callable[..., Any]
@@ -57,3 +57,16 @@ def require_bound(
             f"({', '.join(scalars) or 'none'}), but asks for `{asked}`, which is unbound."
         )
     return names
+
+
+def renamed(function: Residual, names: Mapping[str, str]) -> Residual:
+    """A residual that asks for other names: one equation of several fields, each written once."""
+    asked = arguments_of(function, "function")
+    back = {names.get(name, name): name for name in asked}
+
+    def residual(**values: Any) -> Any:
+        return function(**{back[name]: value for name, value in values.items()})
+
+    parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in back]
+    residual.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    return residual

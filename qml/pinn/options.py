@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from qml.pinn.methods import Annealing, Causal, Resampling
+from qml.pinn.methods import Annealing, Causal, Curriculum, Resampling
 
 OnStep = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and a few words: the phase, the step and the loss parts."""
 
+LEAST = {"n_adam": 0, "n_lbfgs": 0, "n_marquardt": 0, "n_held": 0, "n_points": 1, "n_condition_points": 1}
 COLLOCATION = ("sobol", "quadrature")
 
 
@@ -40,6 +41,9 @@ class Training:
         learning_rate: of Adam's first step.
         decay: the last step's learning rate is this times the first's; it falls exponentially.
         n_lbfgs: iterations of L-BFGS after Adam, with strong Wolfe conditions.
+        n_marquardt: steps of Levenberg and Marquardt after L-BFGS; each needs memory for residuals times weights.
+        n_held: the first of these, in which the trainable scalars stay where they start: an eigenfunction then becomes
+            the one whose eigenvalue is nearest.
         n_points: collocation points.
         n_condition_points: points on each face.
         collocation: "sobol" for scrambled Sobol points, "quadrature" for Gauss-Legendre nodes, of which there are
@@ -47,6 +51,7 @@ class Training:
         annealing: weights of the conditions from statistics of gradients.
         causal: weights over time.
         resampling: points where the residual is large.
+        curriculum: weights of points, easy ones first.
         checkpoint_every: steps between checkpoints.
 
     Raises:
@@ -57,16 +62,19 @@ class Training:
     learning_rate: float = 1e-3
     decay: float = 0.1
     n_lbfgs: int = 0
+    n_marquardt: int = 0
+    n_held: int = 0
     n_points: int = 1024
     n_condition_points: int = 128
     collocation: str = "sobol"
     annealing: Annealing | None = None
     causal: Causal | None = None
     resampling: Resampling | None = None
+    curriculum: Curriculum | None = None
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
-        for name, least in (("n_adam", 0), ("n_lbfgs", 0), ("n_points", 1), ("n_condition_points", 1)):
+        for name, least in LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"Argument `{name}` must be at least {least}, but is {getattr(self, name)}.")
         if not self.learning_rate > 0 or not 0 < self.decay <= 1 or self.checkpoint_every < 1:

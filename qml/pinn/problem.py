@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from qml.pinn.conditions import QUADRATURE, Condition, Periodic
 from qml.pinn.domain import Box
-from qml.pinn.names import Derivative, Residual, parse, require_bound
+from qml.pinn.names import Derivative, Residual, arguments_of, parse, require_bound
 
 Reference = Callable[[Float[np.ndarray, "batch inputs"]], Float[np.ndarray, "batch outputs"]]
 
@@ -33,8 +34,9 @@ class Problem:
         features: from coordinates to a tuple of the trunk's inputs, as in `lambda x, t: (torch.cos(x), t)`. None takes
             the coordinates.
         reference: the solution, from a closed form or another numerical method, never from a network.
+        judged: the fields whose columns the reference has, in order; () for all.
         reference_scalars: likewise.
-        sign_free: whether minus the solution is a solution, as of eigenfunctions.
+        sign_free: whether minus a field is a solution where the field is one, as of eigenfunctions.
         source: what the reference is and where the problem is from.
 
     Raises:
@@ -62,6 +64,7 @@ class Problem:
     trial: Residual | None = None
     features: Residual | None = None
     reference: Reference | None = None
+    judged: tuple[str, ...] = ()
     reference_scalars: Mapping[str, float] = field(default_factory=dict)
     sign_free: bool = False
     source: str = ""
@@ -89,6 +92,14 @@ class Problem:
     def coordinates(self) -> tuple[str, ...]:
         """In the order of the points' columns."""
         return self.domain.coordinates
+
+    @property
+    def n_features(self) -> int:
+        """Inputs of the trunk."""
+        if self.features is None:
+            return len(self.coordinates)
+        asked = arguments_of(self.features, "features")
+        return len(self.features(**{name: torch.zeros(1) for name in asked}))
 
     def derivative(self, name: str) -> Derivative | None:
         """The field or derivative of that name."""

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from qml.pinn.checkpoint import Checkpoint, load_checkpoint, require_suffix, save_checkpoint, to_device
+from qml.pinn.jacobian import Residuals
 from qml.pinn.loss import LossParts
+from qml.pinn.marquardt import Marquardt
 from qml.pinn.model import Pinn
 from qml.pinn.options import DivergenceError, OnStep, Training
 
@@ -52,7 +54,7 @@ class Run:
         self.step, self.history = 0, dict[str, list[float]]()
         self._before, self._started = 0.0, time.perf_counter()
         self._good: Path | None = None
-        self._optimizer: torch.optim.Optimizer | None = None
+        self._optimizer: torch.optim.Optimizer | Marquardt | None = None
         self._restored: Mapping[str, Any] = {}
 
     @property
@@ -88,6 +90,7 @@ class Run:
         self.loss.set_points(found.points.to(device))
         self.loss.epsilon_index, self.step = progress["epsilon_index"], progress["step"]
         self.history, self.weights = dict(progress["history"]), dict(progress["weights"])
+        self.loss.point_weights = None if found.point_weights is None else found.point_weights.to(device)
         self._before, self._good = progress["seconds"], self.path
         self._restored = to_device(dict(found.optimizer), device)
 
@@ -103,9 +106,15 @@ class Run:
             "epsilon_index": self.loss.epsilon_index,
         }
         state = self._optimizer.state_dict() if self._optimizer else {}
-        save_checkpoint(
-            Checkpoint(self.settings, progress, self.model.state_dict(), state, self.loss.points), self.path
+        written = Checkpoint(
+            settings=self.settings,
+            progress=progress,
+            model=self.model.state_dict(),
+            optimizer=state,
+            points=self.loss.points,
+            point_weights=self.loss.point_weights,
         )
+        save_checkpoint(written, self.path)
         self._good = self.path
 
     def adam(self) -> None:
@@ -118,6 +127,7 @@ class Run:
         every = max(1, n_steps // N_HISTORY)
         while self.step < n_steps:
             self._redraw()
+            self._grade()
             optimizer.param_groups[0]["lr"] = training.learning_rate * training.decay ** (self.step / n_steps)
             parts = self.loss.parts()
             self._anneal(parts)
@@ -137,6 +147,7 @@ class Run:
     def lbfgs(self) -> None:
         """The second phase, in chunks; it ends early where the loss no longer falls."""
         end = self.training.n_adam + self.training.n_lbfgs
+        self.loss.point_weights = None
         if self.step >= end:
             return
         optimizer = torch.optim.LBFGS(
@@ -172,13 +183,50 @@ class Run:
             last = total
         self.loss.frozen = False
 
-    def _use(self, optimizer: torch.optim.Optimizer) -> None:
+    def marquardt(self) -> None:
+        """The third phase, first with held scalars."""
+        training = self.training
+        start = training.n_adam + training.n_lbfgs
+        if training.n_marquardt:
+            self.step = max(self.step, start)  # L-BFGS may have ended early
+            self._marquardt(min(start + training.n_held, self._end), hold_scalars=True)
+            self._marquardt(self._end, hold_scalars=False)
+
+    def _marquardt(self, end: int, *, hold_scalars: bool) -> None:
+        """Steps up to `end`; fewer where no step lowers the loss of points that stay."""
+        training = self.training
+        if self.step >= end:
+            return
+        trained = list(self.model.trunk.parameters()) if hold_scalars else self.parameters
+        optimizer = Marquardt(Residuals(self.loss, self.weights, only=trained))
+        self._use(optimizer)
+        every = max(1, training.n_marquardt // N_HISTORY)
+        stuck = False
+        while self.step < end and not stuck:
+            self._redraw()
+            self._renew_causal_weights()
+            moved = optimizer.step()
+            if not math.isfinite(optimizer.loss):
+                raise DivergenceError(self.step, _numbers(self.loss.parts()), self._good)
+            self.step += 1
+            stuck = not moved and training.causal is None and training.resampling is None
+            if stuck or self.step % every == 0 or self.step == end:
+                self._record("Levenberg-Marquardt", _numbers(self.loss.parts()))
+            if self.step % training.checkpoint_every == 0:
+                self.save()
+        if stuck and hold_scalars:
+            self.step = end
+        self.loss.frozen = False
+
+    @property
+    def _end(self) -> int:
+        return self.training.n_adam + self.training.n_lbfgs + self.training.n_marquardt
+
+    def _use(self, optimizer: torch.optim.Optimizer | Marquardt) -> None:
         """Make it the run's, with the state of a checkpoint of the same phase."""
         self._optimizer = optimizer
-        if self._restored:
-            names = {key for group in self._restored["param_groups"] for key in group}
-            if names == set(optimizer.param_groups[0]):
-                optimizer.load_state_dict(dict(self._restored))
+        if self._restored and _kind(self._restored) == _kind(optimizer.state_dict()):
+            optimizer.load_state_dict(dict(self._restored))
         self._restored = {}
 
     def _require_finite(self) -> None:
@@ -200,6 +248,15 @@ class Run:
         residuals = torch.stack(list(self.loss.residuals(candidates).values())).detach()
         chosen = resampling.draw(residuals.norm(dim=0), len(self.loss.points), seed)
         self.loss.set_points(candidates[chosen.to(candidates.device)])
+
+    def _grade(self) -> None:
+        """Weights of the points by difficulty, when it is time or other points were drawn."""
+        curriculum = self.training.curriculum
+        if curriculum is None or (self.step % curriculum.every and self.loss.point_weights is not None):
+            return
+        residuals = torch.stack(list(self.loss.residuals(self.loss.points).values())).detach()
+        share = self.step / self.training.n_adam
+        self.loss.point_weights = curriculum.weights(residuals.norm(dim=0), share, self.seed)
 
     def _anneal(self, parts: Mapping[str, Tensor]) -> None:
         """Renew the weights of the conditions, when it is time."""
@@ -228,11 +285,16 @@ class Run:
         return torch.stack([self.weights.get(name, 1.0) * value for name, value in parts.items()]).sum()
 
     def _record(self, phase: str, numbers: Mapping[str, float]) -> None:
-        n_all = max(1, self.training.n_adam + self.training.n_lbfgs)
+        n_all = max(1, self._end)
         for name, value in {"step": float(self.step), **numbers}.items():
             self.history.setdefault(name, []).append(value)
         said = ", ".join(f"{name} {value:.1e}" for name, value in numbers.items())
         self.on_step(self.step / n_all, f"{phase} {self.step}: {said}")
+
+
+def _kind(state: Mapping[str, Any]) -> set[str]:
+    """The names of an optimiser's options tell which one it is."""
+    return set(state["param_groups"][0] if "param_groups" in state else state)
 
 
 def _numbers(parts: Mapping[str, Tensor]) -> dict[str, float]:

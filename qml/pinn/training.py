@@ -1,4 +1,4 @@
-"""Adam, then L-BFGS, on the loss of a problem, and what they found."""
+"""Adam, then L-BFGS, then Levenberg-Marquardt, on the loss of a problem, and what they found."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,7 @@ def train(
     run.resume()
     run.adam()
     run.lbfgs()
+    run.marquardt()
     run.save()
     epsilons = training.causal.epsilons if training.causal else None
     return Solution(
@@ -81,9 +82,9 @@ def train(
 
 
 def relative_l2(model: Pinn, points: np.ndarray) -> float:
-    """||u - reference|| / ||reference|| over points (batch, coordinates) and all fields.
+    """||u - reference|| / ||reference|| over points (batch, coordinates) and all judged fields.
 
-    Where minus a solution is a solution too, the nearer of the two counts.
+    Where minus a solution is a solution too, the nearer sign of every field counts.
 
     Raises:
         ValueError: a problem without a reference.
@@ -91,9 +92,11 @@ def relative_l2(model: Pinn, points: np.ndarray) -> float:
     problem = model.problem
     if problem.reference is None:
         raise ValueError(f"Problem {problem.name!r} must have a reference for an error, but has none.")
-    expected, found = problem.reference(points), model.predict(points)
-    signs = (1.0, -1.0) if problem.sign_free else (1.0,)
-    return min(float(np.linalg.norm(sign * found - expected) / np.linalg.norm(expected)) for sign in signs)
+    columns = [problem.fields.index(name) for name in problem.judged or problem.fields]
+    expected, found = problem.reference(points), model.predict(points)[:, columns]
+    if problem.sign_free:
+        found = found * np.where((found * expected).sum(0) < 0.0, -1.0, 1.0)
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
 def _silence(share: float, text: str) -> None:

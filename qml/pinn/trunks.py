@@ -7,7 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from qml.pinn.jets import Array
+from qml.pinn.fused import fused_mlp
+from qml.pinn.jets import Array, Jet
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"tanh": torch.tanh, "sin": torch.sin}
 
@@ -46,15 +47,17 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = _require_activation(activation)
-        self.layers = _affine_maps((in_features, *_require_sizes(hidden_sizes), out_features), device, dtype)
+        self.layers = affine_maps((in_features, *_require_sizes(hidden_sizes), out_features), device, dtype)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the initial weights anew."""
-        _reset(self, generator)
+        reset(self, generator)
 
     def forward(self, inputs: Array) -> Array:
         """The fields, before trial functions."""
+        if isinstance(inputs, Jet) and inputs.directions is not None and self.activation == "tanh":
+            return fused_mlp(inputs, list(self.layers))  # pyright: ignore[reportArgumentType]
         activate = ACTIVATIONS[self.activation]
         hidden = inputs
         for layer in self.layers[:-1]:
@@ -107,14 +110,14 @@ class ModifiedMLP(nn.Module):
         super().__init__()
         self.activation = _require_activation(activation)
         hidden_sizes = _require_sizes((hidden_size,) * n_layers)
-        self.encoders = _affine_maps((in_features, hidden_size), device, dtype)
-        self.encoders.extend(_affine_maps((in_features, hidden_size), device, dtype))
-        self.layers = _affine_maps((in_features, *hidden_sizes, out_features), device, dtype)
+        self.encoders = affine_maps((in_features, hidden_size), device, dtype)
+        self.encoders.extend(affine_maps((in_features, hidden_size), device, dtype))
+        self.layers = affine_maps((in_features, *hidden_sizes, out_features), device, dtype)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the initial weights anew."""
-        _reset(self, generator)
+        reset(self, generator)
 
     def forward(self, inputs: Array) -> Array:
         """The fields, before trial functions."""
@@ -184,13 +187,14 @@ class FourierFeatures(nn.Module):
         return f"{self.frequencies.shape[1]}, {len(self.frequencies)}, scale={self.scale:g}"
 
 
-def _affine_maps(sizes: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None) -> nn.ModuleList:
+def affine_maps(sizes: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None) -> nn.ModuleList:
     """Without initial values: nn.Linear alone would draw from torch's global generator."""
     maps = [nn.Linear(size, following, device="meta", dtype=dtype) for size, following in pairwise(sizes)]
     return nn.ModuleList(part.to_empty(device=device or "cpu") for part in maps)
 
 
-def _reset(trunk: nn.Module, generator: torch.Generator | None) -> None:
+def reset(trunk: nn.Module, generator: torch.Generator | None) -> None:
+    """Glorot's weights and no biases for all affine maps of a trunk."""
     for part in trunk.modules():
         if isinstance(part, nn.Linear):
             deviation = math.sqrt(2.0 / (part.in_features + part.out_features))

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
+from qml.pinn.lagrangian import lagrangian_convection
 from qml.pinn.problem import Problem
+from qml.pinn.problems.cavity import cavity
 from qml.pinn.problems.evolution import (
     advection_diffusion,
     allen_cahn,
@@ -17,12 +19,13 @@ from qml.pinn.problems.evolution import (
     lorenz,
 )
 from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
-from qml.pinn.problems.wells import barrier, finite_well, infinite_well, oscillator
+from qml.pinn.problems.wells import barrier, finite_well, finite_well_states, infinite_well, oscillator
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     "infinite-well": infinite_well,
     "infinite-well-energy": partial(infinite_well, find_energy=True),
     "finite-well": finite_well,
+    "finite-well-states": finite_well_states,
     "barrier": barrier,
     "oscillator": oscillator,
     "poisson": poisson,
@@ -34,10 +37,12 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "burgers": burgers,
     "allen-cahn": allen_cahn,
     "convection": convection,
+    "convection-lagrangian": lagrangian_convection,
     "advection-diffusion": advection_diffusion,
     "fisher-kpp": fisher_kpp,
     "diffusivity": diffusivity,
     "lorenz": lorenz,
+    "cavity": cavity,
 }
 
 

@@ -9,15 +9,20 @@ from torch import Tensor
 
 from qml.pinn.conditions import Condition, Face, Integral
 from qml.pinn.domain import Box
+from qml.pinn.jets import Array
 from qml.pinn.model import Pinn
+from qml.pinn.names import renamed
 from qml.pinn.problem import Problem
 
 PI = math.pi
 ROOT_TOLERANCE = 1e-14
+TINY = 1e-12
 
 WELL_DEPTH, WELL_HALF, WELL_WALL = 20.0, 1.0, 3.0
 BARRIER_HEIGHT, BARRIER_WIDTH = 50.0, 0.2
 OSCILLATOR_WALL = 6.0
+
+WELL_SOURCE = "roots of k tan(k) = kappa coth(2 kappa) and k cot(k) = -kappa coth(2 kappa), k^2 + kappa^2 = 20"
 
 Wave = Callable[[np.ndarray], np.ndarray]
 
@@ -53,7 +58,7 @@ def infinite_well(*, find_energy: bool = False) -> Problem:
 def finite_well(state: int = 0, *, lower: Sequence[Pinn] = ()) -> Problem:
     """A bound state of the well of depth 20 on [-1, 1], with walls at +-3.
 
-    The walls move the ground energy by 1e-7 of it, the third one by 2e-5 (k cot(k) = -kappa coth(2 kappa)).
+    The walls move the ground energy by 1e-7 of it, the third one by 2e-5; the reference has them too.
 
     psi'' jumps with the potential, so two features are tanh(max(0, |x| - 1))^2 on either side, which do the same.
 
@@ -79,11 +84,45 @@ def finite_well(state: int = 0, *, lower: Sequence[Pinn] = ()) -> Problem:
         conditions=(*_bound("x", -wall, wall), *_orthogonal(lower)),
         scalars={"E": 1.0 if state == 0 else lower[-1].found_scalars()["E"] + 2.0 * state + 1.0},
         trial=lambda x, psi: (1 - (x / wall) ** 2) * psi,
-        features=lambda x: (x / 2, *(torch.tanh(torch.relu(side * x - WELL_HALF)) ** 2 for side in (-1, 1))),
+        features=_well_features,
         reference=_normalised(_well_wave(energy, odd=state % 2 == 1), Box({"x": (-wall, wall)})),
         reference_scalars={"E": energy},
         sign_free=True,
-        source="roots of k tan(k) = kappa and k cot(k) = -kappa, k^2 + kappa^2 = 20",
+        source=WELL_SOURCE,
+    )
+
+
+def finite_well_states() -> Problem:
+    """All three bound states of the finite well at once, orthogonal to each other.
+
+    Each energy starts from that of an infinite well as wide as the finite one and two penetration depths 1 / sqrt(V).
+    """
+    energies, wall, names = well_energies(), WELL_WALL, ("psi0", "psi1", "psi2")
+    box = Box({"x": (-wall, wall)}, breaks={"x": (-WELL_HALF, WELL_HALF)})
+    width = 2 * WELL_HALF + 2 / math.sqrt(WELL_DEPTH)
+    waves = [_normalised(_well_wave(energy, odd=state % 2 == 1), box) for state, energy in enumerate(energies)]
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    return Problem(
+        name="finite-well-states",
+        domain=box,
+        fields=names,
+        equations={f"schroedinger {state}": _in_the_well(state) for state in range(len(names))},
+        conditions=(
+            *(
+                Face(f"{side} {name}", {"x": place}, _itself(name), exact=True)
+                for name in names
+                for side, place in (("left", -wall), ("right", wall))
+            ),
+            *(Integral(f"norm of {name}", _product(name, name), 1.0) for name in names),
+            *(Integral(f"{one}-{two}", _product(names[one], names[two]), 0.0) for one, two in pairs),
+        ),
+        scalars={f"E{state}": (PI * (state + 1) / width) ** 2 for state in range(len(names))},
+        trial=lambda x, psi0, psi1, psi2: tuple((1 - (x / wall) ** 2) * psi for psi in (psi0, psi1, psi2)),
+        features=_well_features,
+        reference=lambda points: np.concatenate([wave(points) for wave in waves], 1),
+        reference_scalars={f"E{state}": energy for state, energy in enumerate(energies)},
+        sign_free=True,
+        source=WELL_SOURCE,
     )
 
 
@@ -130,14 +169,19 @@ def oscillator() -> Problem:
 
 
 def well_energies() -> list[float]:
-    """Energies of the bound states of the finite well: roots in k a of k tan(k a) = kappa and k cot(k a) = -kappa."""
+    """Energies of the bound states of the finite well between its walls at distance d, below its depth.
+
+    Roots of k tan(k a) = kappa coth(kappa d) and k cot(k a) = -kappa coth(kappa d), with the half width a.
+    """
     from scipy.optimize import brentq
 
     strength, found = math.sqrt(WELL_DEPTH) * WELL_HALF, []
 
     def mismatch(angle: float, shift: float) -> float:
-        # Even states have shift 0: z sin z = sqrt(s^2 - z^2) cos z. Odd ones are the same a quarter turn on.
-        return angle * math.sin(angle - shift) - math.sqrt(max(0.0, strength**2 - angle**2)) * math.cos(angle - shift)
+        # Even states have shift 0: z sin z = a kappa coth(kappa d) cos z. Odd ones are the same a quarter turn on.
+        kappa = math.sqrt(max(TINY, strength**2 - angle**2)) / WELL_HALF
+        slope = WELL_HALF * kappa / math.tanh(kappa * (WELL_WALL - WELL_HALF))
+        return angle * math.sin(angle - shift) - slope * math.cos(angle - shift)
 
     for state in range(math.ceil(2 * strength / PI)):
         low, high = state * PI / 2, min((state + 1) * PI / 2, strength)
@@ -169,6 +213,29 @@ def _bound(axis: str, low: float, high: float) -> tuple[Condition, ...]:
     )
 
 
+def _well_features(x: Array) -> tuple[Array, ...]:
+    return (x / 2, *(torch.tanh(torch.relu(side * x - WELL_HALF)) ** 2 for side in (-1, 1)))  # pyright: ignore[reportArgumentType]
+
+
+def _in_the_well(state: int) -> Callable[..., Tensor]:
+    """The equation of one of three states."""
+
+    def residual(psi: Tensor, psi_xx: Tensor, x: Tensor, E: Tensor) -> Tensor:
+        return (psi_xx - (WELL_DEPTH * (x.abs() > WELL_HALF).to(x.dtype) - E) * psi) / WELL_DEPTH
+
+    return renamed(residual, {"psi": f"psi{state}", "psi_xx": f"psi{state}_xx", "E": f"E{state}"})
+
+
+def _itself(name: str) -> Callable[..., Tensor]:
+    return renamed(lambda psi: psi, {"psi": name})
+
+
+def _product(one: str, two: str) -> Callable[..., Tensor]:
+    if one == two:
+        return renamed(lambda psi: psi**2, {"psi": one})
+    return renamed(lambda psi, other: psi * other, {"psi": one, "other": two})
+
+
 def _orthogonal(lower: Sequence[Pinn]) -> tuple[Condition, ...]:
     def overlap_with(model: Pinn) -> Callable[..., Tensor]:
         def overlap(psi: Tensor, x: Tensor) -> Tensor:
@@ -187,7 +254,8 @@ def _well_wave(energy: float, *, odd: bool) -> Wave:
 
     def wave(x: np.ndarray) -> np.ndarray:
         edge = float(inside(k * WELL_HALF))
-        tail = edge * np.exp(-kappa * (np.abs(x) - WELL_HALF)) * (np.sign(x) if odd else 1.0)
+        tail = edge * np.sinh(kappa * (WELL_WALL - np.abs(x))) / math.sinh(kappa * (WELL_WALL - WELL_HALF))
+        tail = tail * (np.sign(x) if odd else 1.0)
         return np.where(np.abs(x) < WELL_HALF, inside(k * x), tail)
 
     return wave

@@ -1,0 +1,232 @@
+"""How one network is trained on one problem: one function a way, `(problem, seed, preset, on_step)` to an outcome."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from qml.baselines import count_parameters
+from qml.compare.task import OnStep, Outcome, Preset
+from qml.compare.tasks import pinn_trunks as trunks
+from qml.compare.training import one_thread
+from qml.pinn import (
+    MLP,
+    FeynmanKac,
+    Interface,
+    Observations,
+    Pinn,
+    Problem,
+    Recipe,
+    Solution,
+    Training,
+    bayesian_readout,
+    in_frame_at_rest,
+    lagrangian_convection,
+    recipe_of,
+    relative_l2,
+    resampled,
+    train,
+    train_ensemble,
+)
+
+N_LINE, N_PLANE = 401, 61  # points a coordinate of the grid that errors are taken on
+N_SHOWN = 41  # of which so many a coordinate are kept for the figures of plane problems
+EPOCHS_A_STEP = 50  # steps of Adam that a step of Levenberg-Marquardt stands for, in a preset's amount of work
+N_LABELS, N_MEMBERS = 16, 5
+N_LAGRANGIAN = 60
+PI = math.pi
+
+
+def of_equal_size(build: trunks.Build, problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """Levenberg-Marquardt for a small trunk of any kind."""
+    on_a_line = len(problem.coordinates) == 1
+    training = Training(
+        n_adam=0,
+        n_marquardt=max(1, preset.n_epochs // EPOCHS_A_STEP),
+        n_held=recipe_of(problem).training.n_held and min(10, preset.n_epochs // EPOCHS_A_STEP),
+        n_points=24 if on_a_line else 400,
+        n_condition_points=64,
+        collocation="quadrature" if on_a_line else "sobol",
+    )
+    return _trained(Pinn(problem, build(problem, _drawn(seed))), training, seed, on_step)
+
+
+def by_adam(
+    build: trunks.Build, methods: Mapping[str, Any], problem: Problem, seed: int, preset: Preset, on_step: OnStep
+) -> Outcome:
+    """Adam, then half as many iterations of L-BFGS; the error is taken once, at the end."""
+    training = replace(_adam(problem, preset), **methods)
+    return _trained(Pinn(problem, build(problem, _drawn(seed))), training, seed, on_step)
+
+
+def by_recipe(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """The problem's own recipe, in a small preset with fewer steps."""
+    recipe = _recipe(problem, preset)
+    posed = recipe.posed(problem)
+    return _trained(Pinn(posed, recipe.trunk(posed, _drawn(seed))), recipe.training, seed, on_step)
+
+
+def in_pieces(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """A network a piece between the breaks; values and slopes are equal where they meet."""
+    axis = problem.coordinates[0]
+    equal = tuple(name + tail for name in problem.fields for tail in ("", f"_{axis}"))
+    places = problem.domain.breaks[axis]
+    joints = tuple(Interface(f"joint {index}", axis, place, equal) for index, place in enumerate(places))
+    posed = replace(problem, features=None, conditions=(*problem.conditions, *joints))
+    training = _recipe(problem, preset).training
+    return _trained(Pinn(posed, trunks.pieces(posed, _drawn(seed))), training, seed, on_step)
+
+
+def with_labels(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """Adam and L-BFGS with Monte-Carlo values of u_xx + u_yy = -2 pi^2 sin(pi x) sin(pi y) in the loss."""
+    paths = FeynmanKac(source=lambda z: -2 * PI**2 * np.sin(PI * z[:, 0]) * np.sin(PI * z[:, 1]))
+    labels = paths.labels("paths", "u", problem.domain, N_LABELS, seed=seed, weight=0.1)
+    posed = replace(problem, conditions=(*problem.conditions, labels))
+    return _trained(Pinn(posed, trunks.mlp(posed, _drawn(seed))), _adam(posed, preset), seed, on_step)
+
+
+def lagrangian(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """Convection in the frame that moves; solution and error are those in the frame at rest."""
+    posed = lagrangian_convection()
+    model = Pinn(posed, MLP(posed.n_features, (16, 16), 2, dtype=trunks.DTYPE, generator=_drawn(seed)))
+    training = Training(n_adam=0, n_marquardt=min(N_LAGRANGIAN, preset.n_epochs), n_points=400)
+    with one_thread():
+        solution = train(model, training, seed=seed, on_step=on_step)
+    points = problem.domain.grid(N_PLANE)
+    expected = _reference(problem, points)
+    error = float(np.linalg.norm(in_frame_at_rest(model, points) - expected) / np.linalg.norm(expected))
+    return _outcome(solution, error, in_frame_at_rest(model, shown_points(problem))[:, 0])
+
+
+def ensemble(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """Members by the recipe, each on a bootstrap sample; the mean is judged, and the deviations are kept."""
+    recipe = _recipe(problem, preset)
+    (seen,) = (item for item in problem.conditions if isinstance(item, Observations))
+    others = tuple(item for item in problem.conditions if item is not seen)
+    seeds = [N_MEMBERS * seed + member for member in range(N_MEMBERS)]
+
+    def build(member: int) -> Pinn:
+        on_step((member - seeds[0]) / N_MEMBERS, f"member {member - seeds[0]}")
+        posed = replace(problem, conditions=(*others, resampled(seen, member)))
+        return Pinn(posed, recipe.trunk(posed, _drawn(member)))
+
+    with one_thread():
+        found = train_ensemble(build, recipe.training, seeds)
+    points = problem.domain.grid(N_PLANE)
+    expected = _reference(problem, points)
+    mean, deviation = found.predict(points)
+    outcome = _outcome(
+        found.solutions[0],
+        float(np.linalg.norm(mean - expected) / np.linalg.norm(expected)),
+        found.predict(shown_points(problem))[0][:, 0],
+    )
+    scalars = _with_deviations(problem, found.scalars)
+    shown = {"members": N_MEMBERS, "mean_deviation": float(deviation.mean())}
+    seconds = sum(solution.seconds for solution in found.solutions)
+    return replace(outcome, seconds=seconds, extras=outcome.extras | scalars | shown)
+
+
+def bayes(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """The recipe's network, with the posterior of its read-out."""
+    recipe = _recipe(problem, preset)
+    model = Pinn(problem, recipe.trunk(problem, _drawn(seed)))
+    with one_thread():
+        solution = train(model, recipe.training, seed=seed, on_step=on_step)
+        posterior = bayesian_readout(solution, seed=seed)
+    _, deviation = posterior.predict(shown_points(problem))
+    outcome = _outcome(solution, _error(model), _shown(model))
+    shown = {"noise": posterior.noise, "mean_deviation": float(deviation.mean())}
+    return replace(outcome, extras=outcome.extras | _with_deviations(problem, posterior.scalars) | shown)
+
+
+def shown_points(problem: Problem) -> np.ndarray:
+    """The grid of the figures."""
+    return problem.domain.grid(N_LINE if len(problem.coordinates) == 1 else N_SHOWN)
+
+
+def _trained(model: Pinn, training: Training, seed: int, on_step: OnStep) -> Outcome:
+    with one_thread():
+        solution = train(model, training, seed=seed, on_step=on_step)
+    return _outcome(solution, _error(model), _shown(model))
+
+
+def _outcome(solution: Solution, error: float, shown: np.ndarray) -> Outcome:
+    model = solution.model
+    references = model.problem.reference_scalars
+    scalars = solution.scalars
+    errors = {f"{name}_error": abs(value / references[name] - 1) for name, value in scalars.items()}
+    return Outcome(
+        value=error,
+        n_parameters=count_parameters(model),
+        seconds=solution.seconds,
+        extras={"derivatives": model.derivatives, "epoch": int(solution.history["step"][-1]), **scalars, **errors},
+        details={"curves": _curves(solution), "values": shown.round(6).tolist()},
+    )
+
+
+def _with_deviations(problem: Problem, scalars: Mapping[str, tuple[float, float]]) -> dict[str, float | int | str]:
+    """Means, their errors and standard deviations of trained scalars."""
+    found: dict[str, float | int | str] = {}
+    for name, (mean, deviation) in scalars.items():
+        error = abs(mean / problem.reference_scalars[name] - 1)
+        found |= {name: mean, f"{name}_error": error, f"{name}_deviation": deviation}
+    return found
+
+
+def _recipe(problem: Problem, preset: Preset) -> Recipe:
+    recipe = recipe_of(problem)
+    n_steps = min(recipe.training.n_marquardt, preset.n_epochs)
+    return replace(recipe, training=replace(recipe.training, n_marquardt=n_steps))
+
+
+def _adam(problem: Problem, preset: Preset) -> Training:
+    on_a_line = len(problem.coordinates) == 1
+    return Training(
+        n_adam=preset.n_epochs,
+        learning_rate=5e-3,
+        n_lbfgs=preset.n_epochs // 2,
+        n_points=64 if on_a_line else 2048,
+        collocation="quadrature" if on_a_line else "sobol",
+    )
+
+
+def _curves(solution: Solution) -> dict[str, list[float]]:
+    """Decadic logarithms of the loss: of the equations, and of the conditions."""
+    history, names = solution.history, solution.model.problem.equations
+    conditions = [name for name in history if name not in names and name != "step"]
+    parts = {"log10_of_equations": list(names), "log10_of_conditions": conditions}
+    return {
+        title: [
+            round(math.log10(max(sum(values), 1e-30)), 4)
+            for values in zip(*(history[name] for name in named), strict=True)
+        ]
+        for title, named in parts.items()
+        if named
+    }
+
+
+def _error(model: Pinn) -> float:
+    return relative_l2(model, model.problem.domain.grid(N_LINE if len(model.problem.coordinates) == 1 else N_PLANE))
+
+
+def _shown(model: Pinn) -> np.ndarray:
+    """The first field on the grid of the figures, with the sign of the reference."""
+    problem = model.problem
+    points = shown_points(problem)
+    found = model.predict(points)[:, 0]
+    if problem.sign_free and problem.reference is not None and float(found @ problem.reference(points)[:, 0]) < 0:
+        return -found
+    return found
+
+
+def _reference(problem: Problem, points: np.ndarray) -> np.ndarray:
+    if problem.reference is None:
+        raise ValueError(f"Problem {problem.name!r} must have a reference for an error, but has none.")
+    return problem.reference(points)
+
+
+def _drawn(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,137 @@
+"""Trunks that are compared: circuits and their classical twins of one size, and larger classical ones."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from circuits import Circuit, Z, data, weight
+from qml.baselines import KANLayer, count_parameters
+from qml.nn import DARUAN, QKANLayer, QuantumLayer
+from qml.pinn import MLP, FourierFeatures, GaussianFeatures, LSTMTrunk, ModifiedMLP, Pieces, Problem
+
+N_QUBITS, N_REPEATS = 4, 3
+HIDDEN = (32, 32, 32)
+KAN_RANGE = (-3.0, 3.0)  # of affine maps of coordinates of order 1
+DTYPE = torch.float64
+Build = Callable[[Problem, torch.Generator], nn.Module]
+
+
+def qnn(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """An affine map to angles, a circuit, an affine map of its expectation values."""
+    observables = [Z(qubit) for qubit in range(N_QUBITS)]
+    layer = QuantumLayer(_circuit(), observables, dtype=DTYPE, generator=generator)
+    return nn.Sequential(
+        _affine(problem.n_features, N_QUBITS, generator), layer, _affine(N_QUBITS, len(problem.fields), generator)
+    )
+
+
+def qkan(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """An affine map to h features and one QKAN layer with r uploads an edge."""
+
+    def build(hidden: int, reps: int) -> nn.Module:
+        layer = QKANLayer(hidden, len(problem.fields), reps=reps, dtype=DTYPE, generator=generator)
+        return nn.Sequential(_affine(problem.n_features, hidden, generator), layer)
+
+    return _nearest(problem, build, ((hidden, reps) for hidden in range(1, 7) for reps in range(2, 6)))
+
+
+def daruan(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """A network of one hidden layer whose activations are one-qubit circuits with r uploads."""
+
+    def build(hidden: int, reps: int) -> nn.Module:
+        activations = DARUAN(hidden, reps=reps, dtype=DTYPE, generator=generator)
+        n_features, n_fields = problem.n_features, len(problem.fields)
+        return nn.Sequential(_affine(n_features, hidden, generator), activations, _affine(hidden, n_fields, generator))
+
+    return _nearest(problem, build, ((hidden, reps) for hidden in range(1, 9) for reps in range(2, 5)))
+
+
+def small_kan(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """The QKAN's form with cubic B-splines."""
+
+    def build(hidden: int, grid: int) -> nn.Module:
+        layer = KANLayer(hidden, len(problem.fields), grid=grid, domain=KAN_RANGE, dtype=DTYPE, generator=generator)
+        return nn.Sequential(_affine(problem.n_features, hidden, generator), layer)
+
+    return _nearest(problem, build, ((hidden, grid) for hidden in range(1, 7) for grid in range(4, 20)))
+
+
+def small_mlp(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """One hidden layer of tanh."""
+
+    def build(hidden: int) -> nn.Module:
+        return MLP(problem.n_features, (hidden,), len(problem.fields), dtype=DTYPE, generator=generator)
+
+    return _nearest(problem, build, ((hidden,) for hidden in range(1, 40)))
+
+
+def mlp(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """Three hidden layers of 32."""
+    return MLP(problem.n_features, HIDDEN, len(problem.fields), dtype=DTYPE, generator=generator)
+
+
+def modified(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """The same with two encoders."""
+    return ModifiedMLP(
+        problem.n_features, HIDDEN[0], len(HIDDEN), len(problem.fields), dtype=DTYPE, generator=generator
+    )
+
+
+def fourier(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """The MLP on cosines and sines of 16 random frequencies."""
+    features = FourierFeatures(problem.n_features, 16, scale=2.0, dtype=DTYPE, generator=generator)
+    return nn.Sequential(features, MLP(32, HIDDEN, len(problem.fields), dtype=DTYPE, generator=generator))
+
+
+def lstm(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """Three layers of 16 units with a memory over depth."""
+    return LSTMTrunk(problem.n_features, 16, 3, len(problem.fields), dtype=DTYPE, generator=generator)
+
+
+def kan(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """Splines on edges, 8 hidden units."""
+    first = KANLayer(4, 8, grid=8, domain=KAN_RANGE, dtype=DTYPE, generator=generator)
+    last = KANLayer(8, len(problem.fields), grid=8, domain=KAN_RANGE, dtype=DTYPE, generator=generator)
+    return nn.Sequential(_affine(problem.n_features, 4, generator), first, last)
+
+
+def gaussians(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """100 trainable Gaussians and one layer of 16; only where the trunk's inputs are the coordinates."""
+    low, high = zip(*problem.domain.intervals.values(), strict=True)
+    features = GaussianFeatures(len(low), 100, low=low, high=high, width=0.1, dtype=DTYPE, generator=generator)
+    return nn.Sequential(features, MLP(100, (16,), len(problem.fields), dtype=DTYPE, generator=generator))
+
+
+def pieces(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """An MLP of 12-12 for every piece between the breaks of the first coordinate."""
+    places = problem.domain.breaks[problem.coordinates[0]]
+    trunks = [
+        MLP(problem.n_features, (12, 12), len(problem.fields), dtype=DTYPE, generator=generator)
+        for _ in range(len(places) + 1)
+    ]
+    return Pieces(trunks, places)
+
+
+def _nearest(problem: Problem, build: Callable[..., nn.Module], sizes: Iterable[tuple[int, ...]]) -> nn.Module:
+    """The network whose number of parameters is nearest to the QNN's; of equal ones the first."""
+    target = count_parameters(qnn(problem, torch.Generator()))
+    counted = {size: count_parameters(build(*size)) for size in sizes}
+    return build(*min(counted, key=lambda size: abs(counted[size] - target)))
+
+
+def _circuit() -> Circuit:
+    """Data re-uploading: RY of the angles, RZ and RY of weights, a ring of CX, over and over."""
+    circuit = Circuit(N_QUBITS)
+    for repeat in range(N_REPEATS):
+        for qubit in range(N_QUBITS):
+            first = 2 * (repeat * N_QUBITS + qubit)
+            circuit = circuit.ry(data(qubit), qubit).rz(weight(first), qubit).ry(weight(first + 1), qubit)
+        for qubit in range(N_QUBITS):
+            circuit = circuit.cx(qubit, (qubit + 1) % N_QUBITS)
+    return circuit
+
+
+def _affine(n_inputs: int, n_outputs: int, generator: torch.Generator) -> nn.Module:
+    """An affine map that is drawn as those of an MLP."""
+    return MLP(n_inputs, (n_outputs,), dtype=DTYPE, generator=generator).layers[0]

@@ -1,0 +1,129 @@
+"""Steps of Levenberg and Marquardt on the residual vector."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from qml.pinn.jacobian import Residuals
+
+FIRST_DAMPING = 1e-3  # of the largest diagonal entry of J^T J
+LEAST_DAMPING = 1e-15
+MOST_TRIALS = 25
+
+
+class Marquardt:
+    """Weights w <- w - (J^T J + mu I)^-1 J^T r, with mu by Nielsen's rule.
+
+    J (residuals, weights) is exact. A step is taken if the loss falls; mu then shrinks by up to 3, the more the better
+    the linear model foretold the fall, and else grows, ever faster. The smaller one of J^T J and J J^T is factorised
+    (Cholesky): min(n, p)^2 max(n, p) operations a step. scipy's `least_squares` decomposes J itself, by QR or SVD; that
+    stays exact where J is worse conditioned than 1e8, and takes about ten times as long.
+
+    Args:
+        residuals: the vector and its Jacobian.
+
+    Attributes:
+        loss: at the weights as they are.
+        damping: mu.
+
+    Reference:
+        H. B. Nielsen, Damping parameter in Marquardt's method, IMM-REP-1999-05, equation 2.4. For physics-informed
+        networks: Jnini, Vella, Zeinhofer, arXiv:2402.10680.
+    """
+
+    def __init__(self, residuals: Residuals) -> None:
+        self.residuals = residuals
+        self.damping, self.growth = 0.0, 2.0
+        self.loss = math.nan
+
+    def step(self) -> bool:
+        """Take one step. False if no step lowers the loss, as at a minimum to rounding."""
+        values, jacobian = self.residuals.values_and_jacobian()
+        self.loss = float(values @ values)
+        if not math.isfinite(self.loss):
+            return False
+        here = Linearised(values, jacobian, jacobian.T @ values, _gram(jacobian if _is_tall(jacobian) else jacobian.T))
+        if self.damping == 0.0:
+            self.damping = FIRST_DAMPING * float(here.matrix.diagonal().max())
+        before = [part.detach().clone() for part in self.residuals.parameters]
+        for _ in range(MOST_TRIALS):
+            change = here.step(self.damping)
+            if change is not None and self._accept(before, change, here.gradient):
+                return True
+            self.damping, self.growth = self.damping * self.growth, 2 * self.growth
+        self._move(before, None)
+        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """The damping; the rest is in the weights."""
+        return {"damping": self.damping, "growth": self.growth}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up where a run stopped."""
+        self.damping, self.growth = float(state["damping"]), float(state["growth"])
+
+    def _accept(self, before: list[Tensor], change: Tensor, gradient: Tensor) -> bool:
+        self._move(before, change)
+        values = self.residuals.values()
+        loss = float(values @ values)
+        foretold = float(change @ (self.damping * change + gradient))
+        if not (loss < self.loss and foretold > 0.0):
+            return False
+        gain = (self.loss - loss) / foretold
+        self.damping = max(self.damping * max(1 / 3, 1 - (2 * gain - 1) ** 3), LEAST_DAMPING)
+        self.growth, self.loss = 2.0, loss
+        return True
+
+    def _move(self, before: list[Tensor], change: Tensor | None) -> None:
+        """Weights before, minus the change."""
+        start = 0
+        with torch.no_grad():
+            for part, old in zip(self.residuals.parameters, before, strict=True):
+                stop = start + part.numel()
+                part.copy_(old if change is None else old - change[start:stop].view_as(old))
+                start = stop
+
+
+class Linearised(NamedTuple):
+    """The residuals near the weights as they are: r - J change.
+
+    Attributes:
+        values: r, (residuals,).
+        jacobian: J, (residuals, weights).
+        gradient: J^T r, (weights,).
+        matrix: J^T J or J J^T, whichever is smaller; its lower triangle.
+    """
+
+    values: Tensor
+    jacobian: Tensor
+    gradient: Tensor
+    matrix: Tensor
+
+    def step(self, damping: float) -> Tensor | None:
+        """(J^T J + mu I)^-1 J^T r, which is J^T (J J^T + mu I)^-1 r; None if rounding leaves that indefinite."""
+        damped = self.matrix.clone()
+        damped.diagonal().add_(damping)
+        factor, failed = torch.linalg.cholesky_ex(damped)
+        if int(failed):
+            return None
+        if _is_tall(self.jacobian):
+            return torch.cholesky_solve(self.gradient[:, None], factor)[:, 0]
+        return self.jacobian.T @ torch.cholesky_solve(self.values[:, None], factor)[:, 0]
+
+
+def _is_tall(jacobian: Tensor) -> bool:
+    return jacobian.shape[0] >= jacobian.shape[1]
+
+
+def _gram(jacobian: Tensor) -> Tensor:
+    """The lower triangle of J^T J; on the CPU by BLAS's syrk, which leaves out the other half."""
+    if jacobian.device.type != "cpu":
+        return jacobian.T @ jacobian
+    from scipy.linalg import blas
+
+    columns = jacobian.numpy().T
+    multiply = getattr(blas, "dsyrk" if jacobian.dtype == torch.float64 else "ssyrk")
+    return torch.from_numpy(multiply(1.0, columns, lower=1))

@@ -1,0 +1,118 @@
+"""What brings each problem to its accuracy in seconds or minutes: a small network, and Levenberg-Marquardt."""
+
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from qml.pinn.conditions import Face
+from qml.pinn.methods import Resampling
+from qml.pinn.names import Residual
+from qml.pinn.options import Training
+from qml.pinn.problem import Problem
+from qml.pinn.trunks import MLP, FourierFeatures
+
+PI = math.pi
+N_FOURIER = 16
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network, how it is trained, and how the problem is posed to it.
+
+    Args:
+        training: the optimiser and its points.
+        hidden_sizes: of the MLP.
+        frequencies: deviation of 16 random frequencies before the MLP; None leaves them out.
+        pose: from the problem to one whose conditions are exact, or weigh more; None takes it as it is.
+    """
+
+    training: Training
+    hidden_sizes: tuple[int, ...] = (16, 16)
+    frequencies: float | None = None
+    pose: Callable[[Problem], Problem] | None = None
+
+    def posed(self, problem: Problem) -> Problem:
+        """The problem as it is trained."""
+        return problem if self.pose is None else self.pose(problem)
+
+    def trunk(self, problem: Problem, generator: torch.Generator) -> nn.Module:
+        """The network in float64."""
+        n_inputs, n_fields = problem.n_features, len(problem.fields)
+        if self.frequencies is None:
+            return MLP(n_inputs, self.hidden_sizes, n_fields, dtype=torch.float64, generator=generator)
+        features = FourierFeatures(
+            n_inputs, N_FOURIER, scale=self.frequencies, dtype=torch.float64, generator=generator
+        )
+        network = MLP(2 * N_FOURIER, self.hidden_sizes, n_fields, dtype=torch.float64, generator=generator)
+        return nn.Sequential(features, network)
+
+
+def recipe_of(problem: Problem) -> Recipe:
+    """The problem's own recipe, or one that suits problems on a line or on a plane."""
+    return RECIPES.get(problem.name, ON_A_LINE if len(problem.coordinates) == 1 else ON_A_PLANE)
+
+
+def with_exact_faces(problem: Problem, trial: Residual, names: Collection[str] | None = None) -> Problem:
+    """The problem with a trial function that fulfils faces exactly; a `Pinn` checks that it does.
+
+    Args:
+        problem: without a trial function.
+        trial: as in `Problem`.
+        names: of the faces; None is all.
+    """
+    conditions = tuple(
+        replace(item, exact=True) if isinstance(item, Face) and (names is None or item.name in names) else item
+        for item in problem.conditions
+    )
+    return replace(problem, trial=trial, conditions=conditions)
+
+
+def with_weight(problem: Problem, weight: float) -> Problem:
+    """The problem with another weight on all faces."""
+    conditions = tuple(
+        replace(item, weight=weight) if isinstance(item, Face) and not item.exact else item
+        for item in problem.conditions
+    )
+    return replace(problem, conditions=conditions)
+
+
+def _line(n_steps: int, n_nodes: int, n_held: int = 0) -> Training:
+    return Training(n_adam=0, n_marquardt=n_steps, n_held=n_held, n_points=n_nodes, collocation="quadrature")
+
+
+def _plane(n_steps: int, n_points: int, *, redrawn: int | None = None, n_on_faces: int = 128) -> Training:
+    """Points for all steps, or drawn anew every few steps where the residual is large."""
+    resampling = None if redrawn is None else Resampling(every=redrawn, n_candidates=20_000)
+    return Training(
+        n_adam=0, n_marquardt=n_steps, n_points=n_points, n_condition_points=n_on_faces, resampling=resampling
+    )
+
+
+ON_A_LINE = Recipe(_line(200, 40))
+ON_A_PLANE = Recipe(_plane(150, 1600))
+RECIPES = {
+    "infinite-well": Recipe(_line(100, 24)),
+    "infinite-well-energy": Recipe(_line(100, 24)),
+    "finite-well": Recipe(_line(120, 20)),
+    "finite-well-states": Recipe(_line(150, 20, n_held=30), (24, 24)),
+    "barrier": Recipe(_line(120, 20)),
+    "oscillator": Recipe(_line(120, 40, n_held=30)),
+    "helmholtz": Recipe(
+        _plane(80, 1600),
+        (20, 20),
+        frequencies=4.0,
+        pose=lambda problem: with_exact_faces(problem, lambda x, y, u: (1 - x**2) * (1 - y**2) * u),
+    ),
+    "burgers": Recipe(
+        _plane(300, 3000, redrawn=10),
+        (20, 20, 20),
+        pose=lambda problem: with_exact_faces(problem, lambda x, t, u: (1 - x**2) * t * u - torch.sin(PI * x)),
+    ),
+    "allen-cahn": Recipe(
+        _plane(350, 2500, redrawn=10, n_on_faces=256), (30, 30), pose=lambda problem: with_weight(problem, 100.0)
+    ),
+    "diffusivity": Recipe(_plane(80, 500)),
+}

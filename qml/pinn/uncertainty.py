@@ -1,0 +1,176 @@
+"""How sure a solution is: the spread of an ensemble, and a Bayesian read-out."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from qml.pinn.conditions import Observations
+from qml.pinn.jacobian import Residuals
+from qml.pinn.loss import LossParts
+from qml.pinn.model import Pinn
+from qml.pinn.options import Training
+from qml.pinn.training import Solution, train
+
+Build = Callable[[int], Pinn]
+"""A seed to a model with weights of its own."""
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Solutions from several seeds, and their spread.
+
+    Attributes:
+        solutions: one a seed.
+    """
+
+    solutions: tuple[Solution, ...]
+
+    def predict(self, points: Float[np.ndarray, "batch inputs"]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation over the members, both (batch, fields)."""
+        found = np.stack([solution.model.predict(points) for solution in self.solutions])
+        return found.mean(0), found.std(0, ddof=1)
+
+    @property
+    def scalars(self) -> dict[str, tuple[float, float]]:
+        """Mean and standard deviation of each trained scalar."""
+        names = self.solutions[0].scalars
+        found = {name: np.array([solution.scalars[name] for solution in self.solutions]) for name in names}
+        return {name: (float(values.mean()), float(values.std(ddof=1))) for name, values in found.items()}
+
+
+def train_ensemble(build: Build, training: Training, seeds: Sequence[int]) -> Ensemble:
+    """Train a model a seed; the seed draws weights, points and whatever else `build` lets it, such as resampled data.
+
+    The members' spread is that of training; of noise in the data only if `build` gives each member its own data, as the
+    bootstrap does.
+
+    Raises:
+        ValueError: fewer than two seeds, or one that is there twice.
+
+    Reference:
+        Deep ensembles, Lakshminarayanan, Pritzel, Blundell, arXiv:1612.01474, for physics-informed networks.
+    """
+    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
+        raise ValueError(f"Argument `seeds` must hold at least two different ones, but is {tuple(seeds)}.")
+    return Ensemble(tuple(train(build(seed), training, seed=seed) for seed in seeds))
+
+
+def resampled(observations: Observations, seed: int) -> Observations:
+    """A bootstrap sample: as many measurements, drawn with replacement."""
+    chosen = np.random.default_rng(seed).integers(len(observations.measured), size=len(observations.measured))
+    return Observations(
+        observations.name,
+        observations.of,
+        observations.where[chosen],
+        observations.measured[chosen],
+        observations.weight,
+    )
+
+
+@dataclass(frozen=True)
+class BayesianReadout:
+    """The posterior of a trained model's last affine layer and of its scalars, normal about where training ended.
+
+    With J the derivatives of all residuals in these weights, and each residual taken as normal with its own standard
+    deviation, the precision is J^T S^-1 J + I / prior^2: exact where the residuals are linear in them, and Laplace's
+    approximation elsewhere. Measurements have the noise's deviation. Equations and other conditions, which hold
+    exactly, have that of the residual that training left, times the root of the number of points over that of weights,
+    since the residuals of one network are no independent measurements.
+
+    Attributes:
+        model: the trained one.
+        covariance: of the weights, then the scalars.
+        noise: standard deviation of the measurements, given or estimated from their residuals.
+        names: of the scalars.
+
+    Reference:
+        Bayesian physics-informed networks for noisy data: arXiv:2403.13602; the last layer alone: Watson et al.,
+        latent derivative Bayesian last layer networks, AISTATS 2021. Linear regression: Bishop, Pattern Recognition and
+        Machine Learning, equations 3.53 and 3.54.
+    """
+
+    model: Pinn
+    covariance: Float[np.ndarray, "weights weights"]
+    noise: float
+    names: tuple[str, ...]
+
+    def predict(self, points: Float[np.ndarray, "batch inputs"]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the fields, both (batch, fields); the noise of a measurement is not in it."""
+        rows = self.model.as_points(points)
+        layer = read_out(self.model)
+        deviations = []
+        for index in range(len(self.model.problem.fields)):
+            slopes = torch.stack([_slopes(self.model, row, index, layer) for row in rows])
+            slopes = torch.cat([slopes, slopes.new_zeros(len(rows), len(self.names))], 1).double().cpu().numpy()
+            deviations.append(np.sqrt(np.einsum("nw,wv,nv->n", slopes, self.covariance, slopes)))
+        return self.model.predict(points), np.stack(deviations, 1)
+
+    @property
+    def scalars(self) -> dict[str, tuple[float, float]]:
+        """Value and standard deviation of each trained scalar."""
+        diagonal = self.covariance.diagonal()[len(self.covariance) - len(self.names) :]
+        found = self.model.found_scalars()
+        return {name: (found[name], math.sqrt(value)) for name, value in zip(self.names, diagonal, strict=True)}
+
+
+def bayesian_readout(
+    solution: Solution, *, seed: int, noise: float | None = None, prior: float = 10.0
+) -> BayesianReadout:
+    """The posterior after training.
+
+    Args:
+        solution: of a problem with measurements.
+        seed: of the collocation points.
+        noise: standard deviation of the measurements; None estimates it from their residuals.
+        prior: standard deviation of every weight and scalar beforehand.
+
+    Raises:
+        ValueError: a problem without measurements, or a trunk that does not end in an affine layer.
+    """
+    model, training = solution.model, solution.training
+    layer = read_out(model)
+    measured = [item.name for item in model.problem.conditions if isinstance(item, Observations)]
+    if not measured:
+        raise ValueError(f"Problem {model.problem.name!r} must have Observations for a posterior, but has none.")
+    loss = LossParts(
+        model,
+        model.problem.domain.sample(training.n_points, seed),
+        n_condition_points=training.n_condition_points,
+        seed=seed,
+    )
+    parameters = [*layer.parameters(), *model.scalars.values()]
+    size = sum(part.numel() for part in parameters)
+    precision = np.eye(size) / prior**2
+    noises = []
+    for name, values, jacobian in Residuals(loss, {}, only=parameters).apart():
+        deviation = float(values.square().mean().sqrt())
+        if name in measured:
+            deviation = noise if noise is not None else deviation
+            noises.append(deviation)
+        else:
+            deviation *= math.sqrt(max(1.0, len(values) / size))
+        rows = jacobian.double().cpu().numpy() / max(deviation, np.finfo(float).tiny)
+        precision += rows.T @ rows
+    return BayesianReadout(model, np.linalg.inv(precision), float(np.mean(noises)), tuple(model.scalars))
+
+
+def read_out(model: Pinn) -> nn.Linear:
+    """The last affine layer of a trunk.
+
+    Raises:
+        ValueError: there is none that makes the fields.
+    """
+    layers = [part for part in model.trunk.modules() if isinstance(part, nn.Linear)]
+    if not layers or layers[-1].out_features != len(model.problem.fields):
+        raise ValueError("Argument `model` must have a trunk that ends in an affine layer (nn.Linear), but has none.")
+    return layers[-1]
+
+
+def _slopes(model: Pinn, row: Tensor, field: int, layer: nn.Linear) -> Tensor:
+    found = torch.autograd.grad(model(row[None])[0, field], list(layer.parameters()))
+    return torch.cat([part.flatten() for part in found])

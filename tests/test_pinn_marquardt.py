@@ -1,0 +1,208 @@
+"""Levenberg-Marquardt: the Jacobian of the residuals, the steps, and the accuracy they reach."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from qml.pinn import (
+    MLP,
+    Box,
+    Causal,
+    DivergenceError,
+    Face,
+    Integral,
+    ModifiedMLP,
+    Observations,
+    Periodic,
+    Pinn,
+    Problem,
+    Training,
+    find_problem,
+    recipe_of,
+    relative_l2,
+    train,
+)
+from qml.pinn.jacobian import Residuals, layers_suffice
+from qml.pinn.loss import LossParts
+from qml.pinn.marquardt import Marquardt
+from tests.helpers import assert_close
+
+DOUBLE = torch.float64
+# Derivatives of a few layers of a few units in float64, of the order of 1 to 100.
+ROUNDING = 1e-10
+
+
+def seeded(seed: int = 3) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def everything() -> Problem:
+    """Two fields, a scalar, and every kind of condition."""
+    return Problem(
+        name="everything",
+        domain=Box({"x": (0.0, 1.0), "t": (0.0, 2.0)}),
+        fields=("u", "v"),
+        equations={
+            "one": lambda u, v, u_t, u_xx, k: u_t - k * u_xx + u * v,
+            "two": lambda v_t, u_x, v_xx, x: v_t - v_xx + x * u_x,
+        },
+        conditions=(
+            Periodic("periodic", "x", ("u", "u_x")),
+            Periodic("periodic v", "x", ("v", "v_x")),
+            Observations("seen", "u_t", np.array([[0.1, 0.2], [0.9, 1.5], [0.4, 2.0]]), np.array([1.0, -2.0, 0.5])),
+            Face("start u", {"t": 0.0}, lambda u, x: u - torch.sin(x)),
+            Face("start v", {"t": 0.0}, lambda v: v - 0.3),
+            Face("flux", {"x": 0.0}, lambda u_x, k, t: k * u_x - t),
+            Integral("amount", lambda u: u**2, 1.0, n_nodes=4),
+        ),
+        scalars={"k": 0.7},
+    )
+
+
+TRUNKS = {
+    "mlp": lambda: MLP(2, (5, 4), 2, dtype=DOUBLE, generator=seeded()),
+    "modified": lambda: ModifiedMLP(2, 4, 2, 2, dtype=DOUBLE, generator=seeded()),
+}
+
+
+def loss_of(model: Pinn, **options: object) -> LossParts:
+    points = model.problem.domain.sample(32, 1)
+    return LossParts(model, points, n_condition_points=4, seed=0, **options)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("causal", [None, Causal(n_slices=3, epsilons=(0.5,))])
+def test_the_jacobian_is_that_of_reverse_passes_entry_by_entry(trunk: str, causal: Causal | None) -> None:
+    model = Pinn(everything(), TRUNKS[trunk]())
+    assert layers_suffice(model)
+    residuals = Residuals(loss_of(model, causal=causal), {"flux": 3.0})
+    values, jacobian = residuals.values_and_jacobian()
+    by_rows = Residuals(loss_of(model, causal=causal), {"flux": 3.0})
+    by_rows.by_layers = False
+    other_values, other = by_rows.values_and_jacobian()
+    assert_close(values, other_values, ROUNDING)
+    assert_close(jacobian, other, ROUNDING * float(other.abs().max()))
+    assert_close(values, residuals.values(), ROUNDING)
+    parts = residuals.loss.parts()
+    # With causal weights the vector holds one part's weights each, taken from that part; the sum is of both.
+    total = sum((3.0 if name == "flux" else 1.0) * part for name, part in parts.items())
+    if causal is None:
+        assert float(values @ values) == pytest.approx(float(total.detach()), rel=ROUNDING)
+        gradient = torch.autograd.grad(total, residuals.parameters, allow_unused=True, materialize_grads=True)
+        flat = torch.cat([part.flatten() for part in gradient])
+        assert_close(2 * jacobian.T @ values, flat, ROUNDING * float(flat.abs().max()))
+
+
+class Warped(nn.Module):
+    """A trunk whose weights are in no layer of torch's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.randn(6, 2, dtype=DOUBLE, generator=seeded()))
+        self.out = nn.Parameter(torch.randn(2, 6, dtype=DOUBLE, generator=seeded(4)))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.erf(inputs @ self.matrix.T) @ self.out.T
+
+
+def test_other_trunks_go_by_torch_func() -> None:
+    model = Pinn(everything(), Warped())
+    assert model.derivatives == "nested"
+    residuals = Residuals(loss_of(model), {})
+    assert not residuals.by_layers
+    values, jacobian = residuals.values_and_jacobian()
+    total = torch.stack(list(residuals.loss.parts().values())).sum()
+    flat = torch.cat([part.flatten() for part in torch.autograd.grad(total, residuals.parameters)])
+    assert_close(2 * jacobian.T @ values, flat, ROUNDING * float(flat.abs().max()))
+
+
+def test_a_linear_problem_is_solved_as_by_linear_least_squares() -> None:
+    """u'' + u = x with an affine trunk: no exact solution, one minimum; numpy finds it from the columns."""
+    problem = Problem(
+        name="linear",
+        domain=Box({"x": (-1.0, 1.0)}),
+        fields=("u",),
+        equations={"e": lambda u, u_xx, x: u_xx + u - x**2},
+        conditions=(Face("left", {"x": -1.0}, lambda u: u), Face("right", {"x": 1.0}, lambda u: u - 2)),
+    )
+    model = Pinn(problem, nn.Linear(1, 1, dtype=DOUBLE))
+    training = Training(n_adam=0, n_marquardt=60, n_points=9, collocation="quadrature")
+    solution = train(model, training, seed=0)
+    nodes = problem.domain.quadrature(9)[0][:, 0]
+    rows = np.concatenate([np.stack([nodes, np.ones(9)], 1) / 3, [[-1.0, 1.0]], [[1.0, 1.0]]])
+    expected, *_ = np.linalg.lstsq(rows, np.concatenate([nodes**2 / 3, [0.0], [2.0]]), rcond=None)
+    found = torch.cat([part.detach().flatten() for part in model.parameters()])
+    # Where a step no longer lowers the loss, the weights are right to the root of the rounding of the loss.
+    assert_close(found, expected, 1e-6)
+    assert solution.history["step"][-1] < 60  # it stops by itself
+
+
+def test_a_step_is_that_of_the_damped_normal_equations_from_either_side() -> None:
+    for n_points in (3, 40):  # fewer residuals than weights, and more
+        model = Pinn(find_problem("heat"), MLP(2, (6,), dtype=DOUBLE, generator=seeded()))
+        loss = LossParts(model, model.problem.domain.sample(n_points, 1), n_condition_points=2, seed=0)
+        stepper = Marquardt(Residuals(loss, {}))
+        values, jacobian = stepper.residuals.values_and_jacobian()
+        before = torch.cat([part.detach().flatten() for part in model.parameters()])
+        stepper.damping = 1.0  # large enough for the first trial to be taken
+        assert stepper.step()
+        after = torch.cat([part.detach().flatten() for part in model.parameters()])
+        expected = np.linalg.solve(
+            jacobian.numpy().T @ jacobian.numpy() + np.eye(jacobian.shape[1]), jacobian.numpy().T @ values.numpy()
+        )
+        assert_close(before - after, expected, ROUNDING)
+
+
+# The energies' errors that are asked for; with the recipes' own number of steps they are ten times smaller.
+@pytest.mark.parametrize(
+    ("name", "psi", "energy"),
+    [("infinite-well-energy", 1e-4, 1e-5), ("barrier", 1e-3, 1e-4), ("finite-well-states", 5e-3, 1e-3)],
+)
+def test_wells_are_solved_to_the_accuracy_asked_for(name: str, psi: float, energy: float) -> None:
+    problem = find_problem(name)
+    recipe = recipe_of(problem)
+    model = Pinn(recipe.posed(problem), recipe.trunk(problem, seeded(0)))
+    solution = train(model, replace(recipe.training, n_marquardt=90), seed=0)
+    assert relative_l2(model, problem.domain.grid(201)) < psi
+    for key, value in solution.scalars.items():
+        assert abs(value / problem.reference_scalars[key] - 1) < energy
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    def fresh(seed: int) -> Pinn:
+        return Pinn(find_problem("infinite-well"), MLP(1, (8,), dtype=DOUBLE, generator=seeded(seed)))
+
+    training = Training(n_adam=4, n_marquardt=12, n_points=8, collocation="quadrature", checkpoint_every=5)
+    whole = fresh(0)
+    train(whole, training, seed=1)
+
+    class Stop(Exception):
+        pass
+
+    def stop(share: float, text: str) -> None:
+        if share > 0.7:
+            raise Stop
+
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(Stop):
+        train(fresh(0), training, seed=1, checkpoint=path, on_step=stop)
+    resumed = fresh(7)  # its weights are replaced
+    train(resumed, training, seed=1, checkpoint=path)
+    for mine, other in zip(resumed.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_a_loss_that_is_not_finite_is_named() -> None:
+    problem = Problem(
+        name="broken",
+        domain=Box({"x": (0.0, 1.0)}),
+        fields=("u",),
+        equations={"bad": lambda u_x, u: torch.log(u - u - 1) + u_x},
+        conditions=(Face("start", {"x": 0.0}, lambda u: u),),
+    )
+    with pytest.raises(DivergenceError, match="`bad` is nan"):
+        train(Pinn(problem, MLP(1, (3,), dtype=DOUBLE)), Training(n_adam=0, n_marquardt=3, n_points=4), seed=0)
