@@ -117,12 +117,12 @@ def test_subdomains_meet_only_with_their_interface() -> None:
     def solved(conditions: tuple) -> Pinn:
         trunk = Pieces([MLP(1, (8,), dtype=DOUBLE, generator=seeded(n)) for n in range(2)], (0.4,))
         model = Pinn(line(conditions=(*line().conditions, *conditions)), trunk)
-        train(model, Training(n_adam=0, n_marquardt=120, n_points=12, collocation="quadrature"), seed=0)
+        train(model, Training(n_adam=0, n_marquardt=50, n_points=12, collocation="quadrature"), seed=0)
         return model
 
     grid = np.linspace(0, 1, 101)[:, None]
     joined = solved((Interface("joint", "x", 0.4, ("u", "u_x")),))
-    assert relative_l2(joined, grid) < 1e-4
+    assert relative_l2(joined, grid) < 1e-3
     # Without it either half is a parabola through one end, of any slope.
     assert relative_l2(solved(()), grid) > 1e-2
     apart = Interface("joint", "x", 0.4, ("u",)).points(Box({"x": (0.0, 1.0)}), 1, 0)
