@@ -8,8 +8,9 @@ from qml.backends import IBM, Aer, Native, NoisyNative
 from qml.compare import Outcome, Preset, Record, find_task, verdict
 from qml.compare.tasks import backends_forecast as forecast
 from qml.compare.tasks import backends_images as images
+from qml.compare.tasks import backends_rings as rings
 from qml.compare.tasks import backends_words as words
-from qml.data import damped_waves
+from qml.data import Waves, damped_waves
 from qml.nn import QRNN, OnionReservoir
 
 TASK = find_task("backends")
@@ -26,7 +27,7 @@ def test_every_family_is_trained_without_noise_and_with_it() -> None:
         assert {f"{name}-{where}" for where in ("ideal", "noisy", "mitigated", "trained")} < set(offered)
     assert {f"qnn-700-{where}" for where in ("ideal", "noisy", "trained")} < set(offered)
     assert len(TASK.split(TASK.prepare({}), 0)["threshold"].test) == 700
-    for name in ("qrnn", "qrnn-amplified", "onion"):
+    for name in ("qrnn", "qrnn-amplified", "onion", "persistent"):
         assert {f"{name}-{where}" for where in ("ideal", "noisy")} < set(offered)
     assert len({model.recipe for model in offered.values()}) == len(offered)
 
@@ -87,6 +88,23 @@ def test_a_readout_must_be_fitted_to_shots_and_noise() -> None:
     model.reservoir = sampled
     assert forecast.explained(model, waves) < 0.0
     assert forecast.explained(forecast.fitted(sampled, waves), waves) > 0.7
+
+
+def test_persistent_rings_run_as_one_job_and_their_readout_must_be_fitted_to_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rings, "SHOTS", 60)
+    parts = TASK.split(TASK.prepare({}), 0)
+    short = parts | {"forecast": Waves(parts["forecast"].train[:3, :12], parts["forecast"].test[:2, :12])}
+    values = {}
+    for where in ("ideal", "noisy", "trained"):
+        outcome = TASK.models({})[f"persistent-{where}"].train(short, 0, TINY, lambda share, text: None)
+        values[where] = outcome.value
+        assert outcome.n_parameters == 4
+        assert outcome.extras.get("test_jobs") == (None if where == "ideal" else 1)
+    assert values["noisy"] < values["ideal"]
+    exact = OnionReservoir(rings.RINGS)(short["forecast"].test[:, [0, 0, 0, 1]])[0][:, 2:]
+    assert torch.equal(rings.features(short["forecast"].test[:, :2], None), exact)
 
 
 def test_extrapolation_to_no_noise_stays_bounded_where_a_value_is_near_zero() -> None:

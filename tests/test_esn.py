@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from qml.baselines import EchoStateNetwork, OnionESN
+from qml.baselines._slices import pays
 from qml.baselines.esn import annular_matrix
 from tests.helpers import assert_close
 
@@ -40,6 +41,20 @@ def test_features_follow_the_equation_alone_and_in_a_batch(options: dict[str, An
         assert_close(features[row], plain(network, series[row].numpy()), FLOAT64)
         assert_close(network(series[row])[0], features[row], FLOAT64)
     assert_close(state, features[:, -1, -30:], FLOAT64)
+
+
+@pytest.mark.parametrize("options", [{}, {"leak_rate": 0.3, "bias_scaling": 0.5, "include_inputs": True}])
+def test_slices_of_many_series_of_a_large_network_change_nothing(options: dict[str, Any]) -> None:
+    network, batch = EchoStateNetwork(2, 2000, density=0.01, seed=3, **options), 35  # slices of 12, the last of 11
+    series = torch.randn(batch, 6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert pays(network.units, batch, network.values)
+    features, state = network(series)
+    again, end = network(series[:, 4:], network(series[:, :4])[1])
+    plain, last = network(series.clone().requires_grad_())  # with derivatives all series run at once
+    assert_close(features, plain.detach(), FLOAT64)
+    assert_close(state, last.detach(), FLOAT64)
+    assert_close(again, features[:, 4:], FLOAT64)
+    assert_close(end, state, FLOAT64)
 
 
 @pytest.mark.parametrize("batch", [1, 3])

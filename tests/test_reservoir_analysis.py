@@ -100,9 +100,14 @@ def test_noise_shortens_the_memory_and_rings_come_one_by_one() -> None:
 
 def test_lyapunov_exponents_of_known_maps() -> None:
     halving = largest_lyapunov(lambda s: 0.5 * s, torch.ones(2), n_steps=20, washout=2)
-    assert halving == pytest.approx(math.log(0.5), rel=1e-5)  # a distance of 1e-8 beside numbers near 1
+    assert halving.exponent == pytest.approx(math.log(0.5), rel=1e-5)  # a distance of 1e-8 beside numbers near 1
     found = largest_lyapunov(henon_step, torch.tensor([0.1, 0.1]), n_steps=4000)
-    assert abs(found - 0.419) < 0.02  # the mean over 4000 steps scatters by about 0.01
+    assert abs(found.exponent - 0.419) < 0.02  # the mean over 4000 steps scatters by about 0.01
+    slower = largest_lyapunov(henon_step, torch.tensor([0.1, 0.1]), n_steps=4000, time_step=0.5)
+    assert slower.exponent == pytest.approx(2 * found.exponent)
+    (running, mean) = found.plot().axes[0].get_lines()
+    assert running.get_ydata()[-1] == pytest.approx(found.exponent)
+    assert mean.get_ydata()[0] == found.exponent
     with pytest.raises(ValueError, match="leaves them after"):
         largest_lyapunov(lambda s: s**9, torch.full((1,), 9.0))
 
@@ -111,9 +116,14 @@ def test_valid_prediction_time_counts_until_the_error_is_too_large() -> None:
     truth = torch.sin(torch.arange(40.0))[:, None]
     forecast = truth.clone()
     forecast[25:] += 1.0
-    assert valid_prediction_time(truth, forecast) == 25
-    assert valid_prediction_time(truth, truth) == 40
-    assert valid_prediction_time(truth, forecast, time_step=0.1, lyapunov=2.0) == pytest.approx(5.0)
+    assert valid_prediction_time(truth, forecast).n_steps == 25
+    assert valid_prediction_time(truth, truth).time == 40
+    found = valid_prediction_time(truth, forecast, time_step=0.1, lyapunov=2.0)
+    assert found.time == pytest.approx(5.0)
+    axes = found.plot().axes[0]
+    assert axes.get_lines()[0].get_xdata()[25] == pytest.approx(5.0)
+    assert axes.get_lines()[0].get_ydata()[30] == pytest.approx(1.0 / float(truth.std(correction=0)))
+    assert axes.get_xlabel() == "Lyapunov times"
     with pytest.raises(ValueError, match="is constant"):
         valid_prediction_time(torch.ones(5, 1), torch.ones(5, 1))
     with pytest.raises(ValueError, match="one shape"):
@@ -158,6 +168,9 @@ def test_everything_can_be_drawn() -> None:
         (lambda: memory_capacity(EchoStateNetwork(2, 5, density=0.9), 5), "must have one input"),
         (lambda: information_capacity(linear(), {}), "at least one degree"),
         (lambda: memory_capacity(linear(), 5, n_steps=20), "must exceed the 20 features"),
+        (lambda: largest_lyapunov(henon_step, torch.zeros(2), distance=0.0), "`distance` must be above 0"),
+        (lambda: valid_prediction_time(WAVE[0], WAVE[0], threshold=-1.0), "`threshold` must be above 0"),
+        (lambda: valid_prediction_time(WAVE[0], WAVE[0] * math.nan), "`forecast` must be finite"),
         (lambda: echo_check(linear(), n_starts=1), "`n_starts` must be at least 2"),
         (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(10,)), "at least two numbers"),
         (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(0, 1)), "`shots` must be at least 1"),

@@ -196,7 +196,7 @@ def test_every_corrosion_model_beats_nothing(name: str, monkeypatch: pytest.Monk
 
 def test_tuned_models_have_the_same_budget_and_the_report_says_what_is_modelled() -> None:
     models = task.models({})
-    assert {len(model.settings) for model in models.values() if model.settings} == {4}
+    assert {len(model.settings) for model in models.values() if model.settings} == {8}
     assert {"mean", "persistence", "lags", "esn", "onion-esn", "qrc", "onion-qrc", "onion-qrc-esn", "lstm"} == set(
         models
     )

@@ -22,13 +22,15 @@ from qml.analysis.memory import EchoCheck as EchoCheck
 from qml.analysis.memory import echo_check as echo_check
 from qml.analysis.memory import information_capacity as information_capacity
 from qml.analysis.memory import memory_capacity as memory_capacity
+from qml.analysis.predictability import LyapunovEstimate as LyapunovEstimate
+from qml.analysis.predictability import PredictionTime as PredictionTime
+from qml.analysis.predictability import largest_lyapunov as largest_lyapunov
+from qml.analysis.predictability import valid_prediction_time as valid_prediction_time
 from qml.analysis.resources import Resources as Resources
 from qml.analysis.resources import resources as resources
 from qml.analysis.sampling_cost import SamplingCost as SamplingCost
 from qml.analysis.sampling_cost import sampling_cost as sampling_cost
 from qml.analysis.timescales import Spectrum as Spectrum
-from qml.analysis.timescales import largest_lyapunov as largest_lyapunov
 from qml.analysis.timescales import plot_spectra as plot_spectra
 from qml.analysis.timescales import plot_time_scales as plot_time_scales
 from qml.analysis.timescales import spectra as spectra
-from qml.analysis.timescales import valid_prediction_time as valid_prediction_time

@@ -1,13 +1,11 @@
-"""Eigenvalues of reservoirs and the time scales they mean; Lyapunov exponents and valid prediction time."""
+"""Eigenvalues of reservoirs and the time scales they mean."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from qml.analysis._sampling import axes_of
@@ -113,82 +111,3 @@ def plot_time_scales(found: list[Spectrum], ax: "Axes | None" = None) -> "Figure
         axes.scatter(scales, np.full(len(scales), number), s=14)
     axes.set(xscale="log", xlabel="time scale (steps)", ylabel="ring", yticks=range(len(found)))
     return axes.figure  # pyright: ignore[reportReturnType]
-
-
-def largest_lyapunov(
-    step: Callable[[Tensor], Tensor],
-    start: Float[Tensor, " state"],
-    *,
-    n_steps: int = 5000,
-    washout: int = 500,
-    distance: float = 1e-8,
-    time_step: float = 1.0,
-) -> float:
-    """Largest Lyapunov exponent of a map: the mean growth rate of a small distance, renewed after every step.
-
-    Args:
-        step: state to next state, float64.
-        start: a state.
-        n_steps: steps over which the growth is averaged.
-        washout: steps before.
-        distance: of the neighbour, at the start of every step.
-        time_step: time between steps; the exponent is in its inverse.
-
-    Raises:
-        ValueError: the map leaves finite numbers.
-
-    Reference:
-        Benettin, Galgani, Giorgilli and Strelcyn, doi:10.1007/BF02128236.
-    """
-    require_int(n_steps, "n_steps", 1)
-    state = start.double()
-    neighbour = state + distance / math.sqrt(len(state))
-    growth = 0.0
-    for number in range(washout + n_steps):
-        state, neighbour = step(state), step(neighbour)
-        gap = neighbour - state
-        size = float(torch.linalg.vector_norm(gap))
-        if not math.isfinite(size):
-            raise ValueError(f"Argument `step` must keep states finite, but leaves them after {number} steps.")
-        size = max(size, 1e-300)  # a map may merge both within rounding
-        if number >= washout:
-            growth += math.log(size / distance)
-        neighbour = state + gap * (distance / size) if size > 1e-300 else state + distance / math.sqrt(len(state))
-    return growth / (n_steps * time_step)
-
-
-def valid_prediction_time(
-    truth: Tensor,
-    forecast: Tensor,
-    *,
-    threshold: float = 0.4,
-    time_step: float = 1.0,
-    lyapunov: float | None = None,
-) -> float:
-    """How long a forecast is good: until its error, over the standard deviation of the truth, exceeds the threshold.
-
-    Args:
-        truth: what came, (time, outputs).
-        forecast: of the same shape.
-        threshold: of |y - yhat| / sqrt(mean |y - mean y|^2), 0.4 by custom.
-        time_step: time between steps.
-        lyapunov: largest exponent; if given, the result is in Lyapunov times.
-
-    Raises:
-        ValueError: different shapes, a constant truth.
-
-    Reference:
-        Vlachas et al., doi:10.1016/j.neunet.2020.02.016, equation 26.
-    """
-    if truth.shape != forecast.shape or truth.ndim != 2:
-        raise ValueError(
-            "Arguments `truth` and `forecast` must have one shape (time, outputs), but have "
-            f"{tuple(truth.shape)} and {tuple(forecast.shape)}."
-        )
-    spread = (truth - truth.mean(0)).square().sum(1).mean().sqrt()
-    if not float(spread) > 0.0:
-        raise ValueError("Argument `truth` must vary, but is constant: its error has no scale.")
-    error = torch.linalg.vector_norm(truth - forecast, dim=1) / spread
-    beyond = torch.nonzero(error > threshold).flatten()
-    steps = int(beyond[0]) if len(beyond) else len(truth)
-    return steps * time_step * (1.0 if lyapunov is None else lyapunov)

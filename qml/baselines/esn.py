@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qml.baselines._slices import pays, run_slices
 from qml.reservoir import Reservoir
 from qml.reservoir._checks import require_finite, require_int
 
@@ -21,7 +22,7 @@ class EchoStateNetwork(Reservoir):
     r"""Echo state network: s_t = (1 - a) s_{t-1} + a tanh(W_in (1, c u_t) + W s_{t-1}).
 
     A series alone and a whole batch are driven by one sparse product a step, of density * units**2 * batch
-    multiplications.
+    multiplications; many series of a large network by one for each slice of them that stays in cache.
 
     Args:
         n_inputs: numbers in u_t.
@@ -159,20 +160,27 @@ class EchoStateNetwork(Reservoir):
         """See `Reservoir`; the state is held as columns, one a series."""
         scaled = self.input_scaling * inputs.to(self.values.dtype)
         batch, time, _ = inputs.shape
+        derived = torch.is_grad_enabled() and (scaled.requires_grad or state.requires_grad)
+        if not derived and pays(self.units, batch, state):
+            activate = ACTIVATIONS[self.activation]
+            states, end = run_slices(self.recurrent(), self.input_weight, scaled, state, self.leak_rate, activate)
+            features = states.permute(2, 0, 1)
+            return (torch.cat([scaled, features], -1) if self.include_inputs else features), end
         bias, weight = self.input_weight[:, :1], self.input_weight[:, 1:]
         drive = torch.baddbmm(bias[None], weight.expand(time, -1, -1), scaled.permute(1, 2, 0))  # (time, units, batch)
         if batch == 1:  # a product with a vector is faster than with a matrix of one column
-            states, end = self._run(drive[:, :, 0], state[0], torch.addmv)
+            states, end = self._run(drive[:, :, 0], state[0], torch.addmv, in_place=not derived)
             features, end = states[None], end[None]
         else:
-            states, end = self._run(drive, state.mT, torch.addmm)
+            states, end = self._run(drive, state.mT, torch.addmm, in_place=not derived)
             features, end = states.permute(2, 0, 1), end.mT
         return (torch.cat([scaled, features], -1) if self.include_inputs else features), end
 
-    def _run(self, drive: Tensor, now: Tensor, product: Callable[..., Tensor]) -> tuple[Tensor, Tensor]:
-        """All states, (time, units) or (time, units, batch), and the last; they overwrite the drive where they may."""
+    def _run(
+        self, drive: Tensor, now: Tensor, product: Callable[..., Tensor], *, in_place: bool
+    ) -> tuple[Tensor, Tensor]:
+        """All states, (time, units) or (time, units, batch), and the last; in place they overwrite the drive."""
         matrix, activate = self.recurrent(), ACTIVATIONS[self.activation]
-        in_place = not (torch.is_grad_enabled() and (drive.requires_grad or now.requires_grad))
         states = []
         for step in drive:
             driven = activate(product(step, matrix, now, out=step) if in_place else product(step, matrix, now))

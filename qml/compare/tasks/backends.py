@@ -12,6 +12,7 @@ from qml.compare.figures import circuit_figure
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks import backends_forecast as forecast
 from qml.compare.tasks import backends_images as images
+from qml.compare.tasks import backends_rings as rings
 from qml.compare.tasks import backends_threshold as threshold
 from qml.compare.tasks import backends_words as words
 from qml.compare.tasks.backends_places import DEVICE
@@ -37,7 +38,7 @@ FAMILIES = {
     "images": Family(images.prepare, images.split, images.models),
     "threshold": Family(threshold.prepare, threshold.split, threshold.models),
     "words": Family(words.prepare, words.split, words.models),
-    "forecast": Family(forecast.prepare, forecast.split, forecast.models),
+    "forecast": Family(forecast.prepare, forecast.split, lambda: forecast.models() | rings.models()),
 }
 Parts = Mapping[str, Any]  # something of each family
 
@@ -75,6 +76,8 @@ def sections(data: Parts, records: list[Record], options: Options) -> list[Secti
         "client mitigates expectation values alone, not samples. Recurrent networks, trained with noise: our simulator "
         "takes a device's noise for circuits without measurements inside. Reservoirs, mitigated: a forecast is a "
         "job a step, of 384 circuits each with read-out mitigation alone; it was tried once and changed nothing. "
+        "Persistent rings keep their register for a whole series, which is one circuit with measurements inside: all "
+        "series are one job, and there is nothing that the client could mitigate. "
         f"The device. {DEVICE} is a snapshot of a device of 133 qubits: Aer plays its gates, couplings and errors. "
         "Circuits are placed by its couplings alone, not by its error rates. Mitigation is the "
         "Runtime client's; Mitiq 1.1 asks for numpy < 2.3 and cannot be installed beside what is tested here. "

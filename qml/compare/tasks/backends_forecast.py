@@ -11,6 +11,7 @@ from qml.backends import Backend
 from qml.baselines import EchoStateNetwork
 from qml.compare.task import Model, OnStep, Outcome, Preset
 from qml.compare.tasks.backends_places import DEVICE, PLACES, SHOTS, Place
+from qml.compare.tasks.onion import r2
 from qml.compare.training import one_thread
 from qml.data import Waves, damped_waves
 from qml.data.waves import CONTEXT, FEEDBACK_SCALE, INPUT_SCALES, WARM_UP
@@ -63,9 +64,8 @@ def models() -> dict[str, Model]:
 
 def explained(model: Forecaster, waves: Waves) -> float:
     """R2 of the prediction of each next value of the test waves, from the end of the context on."""
-    target = waves.test[:, CONTEXT:]
-    found = torch.as_tensor(model.predict(waves.test[:, :-1]))[:, CONTEXT - 1 :]
-    return 1.0 - float((target - found).square().sum() / (target - target.mean()).square().sum())
+    found = torch.as_tensor(model.predict(waves.test[:, :-1]))
+    return r2(waves.test[:, CONTEXT:], found[:, CONTEXT - 1 :])
 
 
 def fitted(reservoir: Reservoir, waves: Waves) -> Forecaster:

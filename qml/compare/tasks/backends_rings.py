@@ -1,0 +1,87 @@
+"""An onion of persistent rings on a device: a whole series is one circuit that measures and resets at every step."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from qml.backends import IBM, Backend
+from qml.compare.task import Model, OnStep, Outcome, Preset
+from qml.compare.tasks.backends_forecast import ALPHAS
+from qml.compare.tasks.backends_places import DEVICE
+from qml.compare.tasks.onion import r2
+from qml.data import Waves
+from qml.data.waves import CONTEXT, WARM_UP
+from qml.nn import OnionReservoir, PersistentRing, sampled_features
+from qml.reservoir import RidgeReadout
+
+SHOTS = 1000  # runs of a series; Aer plays each step by step
+WEIGHT_SCALES = (0.5, 1.0, 1.5)  # radians: the smaller, the longer a ring's memory
+INPUT_SCALE = 0.02  # radians for each unit of waves that begin at 60
+RINGS = tuple(
+    PersistentRing(2, 1, INPUT_SCALE, weight_scale, seed=number) for number, weight_scale in enumerate(WEIGHT_SCALES)
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the features of the training waves come from, and those of the test waves.
+
+    Args:
+        title: in the table.
+        recipe: in words.
+        train: makes the backend, None for exact features.
+        test: the same.
+    """
+
+    title: str
+    recipe: str
+    train: Callable[[], Backend] | None
+    test: Callable[[], Backend] | None
+
+
+ON_DEVICE = partial(IBM, DEVICE)
+RUNS = {
+    "ideal": Run("ideal", "fitted to and tested with exact features", None, None),
+    "noisy": Run("noisy", f"fitted to exact features, tested on {DEVICE} with {SHOTS} shots", None, ON_DEVICE),
+    "trained": Run("trained with noise", f"fitted to {SHOTS} shots of {DEVICE} and tested so", ON_DEVICE, ON_DEVICE),
+}
+
+
+def models() -> dict[str, Model]:
+    """The persistent onion with each origin of its features."""
+    about = f"{len(RINGS)} persistent rings of 2 qubits, one measured and reset at every step; ridge regression"
+    return {
+        f"persistent-{name}": Model(
+            f"Persistent onion, {run.title}", "quantum", f"{about}; {run.recipe}.", partial(_rings, run)
+        )
+        for name, run in RUNS.items()
+    }
+
+
+def features(series: Float[Tensor, "series time 1"], backend: Backend | None) -> Float[Tensor, "series time features"]:
+    """Of every step, exact or from one job with a circuit a series; the first value is fed twice before."""
+    warmed = torch.cat([series[:, :1].expand(-1, WARM_UP, -1), series], 1)
+    if backend is None:
+        found, _ = OnionReservoir(RINGS)(warmed)
+    else:
+        found = sampled_features(RINGS, warmed, backend=backend, shots=SHOTS)
+    return found[:, WARM_UP:]
+
+
+def _rings(run: Run, waves: Waves, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    started = time.perf_counter()
+    known = features(waves.train[:, :-1], run.train and run.train())
+    readout = RidgeReadout(known.shape[-1], 1, alphas=ALPHAS)
+    readout.fit(lambda: iter([(known.flatten(0, 1), waves.train[:, 1:].flatten(0, 1))]))
+    trained = time.perf_counter()
+    found = readout(features(waves.test[:, :-1], run.test and run.test()))
+    extras: dict[str, float | int | str] = {"test_seconds": time.perf_counter() - trained}
+    if run.test:
+        extras["test_jobs"] = 1
+    value = r2(waves.test[:, CONTEXT:], found[:, CONTEXT - 1 :])
+    return Outcome(value, known.shape[-1] + 1, trained - started, extras)
