@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 # 2000 units such a slice (256 KiB) stays in a second-level cache, and the product runs at 20 GFLOP/s on two cores; all
 # 64 series at once (1 MiB) come from the third level, at 13.
 WIDTH = 16
-CACHE_BYTES = 2**19  # of all states, below which slices win nothing
+CACHE_BYTES = 2**18  # of all states, below which slices win nothing
 
 
 def pays(units: int, batch: int, like: Tensor) -> bool:
@@ -56,6 +56,10 @@ def run_slices(
         torch.baddbmm(bias, weight, step, out=driven)
         for part, before in zip(driven, now, strict=True):
             torch.addmm(part, matrix, before, out=part)
-        torch.lerp(now, activate(driven), leak_rate, out=now)
+        driven = activate(driven)
+        if leak_rate == 1.0:
+            now, driven = driven, now
+        else:
+            torch.lerp(now, driven, leak_rate, out=now)
         place.copy_(now)
     return states[..., :batch], now.transpose(0, 1).flatten(1)[:, :batch].mT
