@@ -194,6 +194,8 @@ def test_forecasts_of_a_list_are_those_of_each_series() -> None:
     together = model.forecast([wave(50), wave(33)], 4)
     for number, length in enumerate((50, 33)):
         assert_close(together[number], model.forecast(wave(length), 4), SOLVED)
+    model.chunk = 9
+    assert_close(model.forecast([wave(50), wave(33)], 4), together, SOLVED)
 
 
 @pytest.mark.parametrize(

@@ -230,10 +230,19 @@ class Forecaster(nn.Module):
         return found
 
     def _last_features(self, inputs: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
-        """Features at each series' last step and the state after it."""
-        features, state = self.reservoir(inputs, self._start(inputs), lengths=lengths)
-        last = torch.tensor(lengths, device=inputs.device) - 1
-        return features[torch.arange(len(features), device=inputs.device), last], state
+        """Features at each series' last step and the state after it, chunk by chunk."""
+        state = self._start(inputs)
+        last = inputs.new_zeros(len(inputs), self.reservoir.n_features)
+        for start in range(0, inputs.shape[1], self.chunk):
+            part = inputs[:, start : start + self.chunk]
+            going = [min(max(length - start, 0), part.shape[1]) for length in lengths]
+            features, state = self.reservoir(part, state, lengths=going)
+            steps = torch.tensor(going, device=inputs.device)
+            ends = features[torch.arange(len(steps), device=steps.device), (steps - 1).clamp_min(0)]
+            last = torch.where(steps[:, None] > 0, ends, last) if start else ends  # in the features' own type
+        if state is None:  # no series
+            state = self.reservoir.initial_state(len(inputs), inputs)
+        return last, state
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments but the reservoir, and the kind of read-out, as JSON values."""
