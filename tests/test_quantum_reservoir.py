@@ -81,7 +81,12 @@ def test_side_by_side_keeps_slots_and_qubits_apart() -> None:
         (lambda: OnionReservoir([FeedbackRing(2)], readout_error=(0.1, 0.1)), "Pass it to the backend"),
         (lambda: OnionReservoir([FeedbackRing(2)], trajectories=5), "no ring persists"),
         (lambda: OnionReservoir([PersistentRing(3)], trajectories=5, shots=6), "a run is a shot"),
-        (lambda: OnionReservoir([PersistentRing(3)]).to_backend("native"), "must have feedback rings"),
+        (
+            lambda: OnionReservoir([PersistentRing(3)]).to_backend("native"),
+            "must have feedback rings.*sampled_features",
+        ),
+        (lambda: OnionReservoir([PersistentRing(3)], backend="aer"), "`backend` must be left out where no ring feeds"),
+        (lambda: OnionReservoir([PersistentRing(3)], layout="wide"), "`layout` must be left out where no ring feeds"),
     ],
 )
 def test_bad_rings_are_refused(build: Any, message: str) -> None:

@@ -217,8 +217,16 @@ def test_bad_calls_of_a_forecaster_are_refused(call: Any, message: str) -> None:
         call(Forecaster(Leaky(), washout=20))
 
 
-def test_a_diverging_loop_is_an_error() -> None:
+def test_a_forecaster_that_was_not_fitted_does_not_predict() -> None:
     model = Forecaster(Leaky())
+    for call in (lambda: model.predict(wave()), lambda: model.forecast(wave(), 3)):
+        with pytest.raises(ValueError, match=r"must be fitted before it predicts, but was not\. Call fit"):
+            call()
+    assert model.learn_online().forecast(wave(), 3).shape == (3, 1)
+
+
+def test_a_diverging_loop_is_an_error() -> None:
+    model = Forecaster(Leaky()).fit(wave())
     model.readout.weight = torch.tensor([[0.0, 5.0]], dtype=torch.float64)
     with pytest.raises(ValueError, match="diverges after"):
         model.forecast(wave(5), 100)

@@ -74,11 +74,18 @@ def test_bits_of_a_wide_circuit_give_the_features_of_the_onion() -> None:
         (lambda x: sampled_features([], x), "at least one ring"),
         (lambda x: sampled_features(RINGS, x, shots=0), "`shots` must be at least 1"),
         (lambda x: sampled_features(RINGS, x.expand(-1, -1, 2)), "at most 1 columns"),
+        (lambda x: sampled_features(RINGS, x[0]), r"shape \(batch, time, inputs\), but has shape \(3, 1\)"),
+        (lambda x: sampled_features(RINGS, x, backend="noisy:fake_torino"), "measure and reset qubits inside"),
     ],
 )
 def test_bad_calls_are_refused(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(torch.from_numpy(INPUTS))
+
+
+def test_feedback_rings_are_no_series() -> None:
+    with pytest.raises(TypeError, match="must hold PersistentRing objects, but holds FeedbackRing"):
+        sampled_features([FeedbackRing(2)], torch.from_numpy(INPUTS))
 
 
 def test_the_scikit_learn_form_clones_searches_and_scores() -> None:

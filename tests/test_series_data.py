@@ -113,7 +113,7 @@ def test_a_sensor_file_is_read_with_units_and_gaps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        (CSV, {"columns": ["rust"]}, "must have the column 'rust', but has when, temp, loss"),
+        (CSV, {"columns": ["rust"]}, "must have the column 'rust' between commas, but has when, temp, loss"),
         (CSV, {"columns": []}, "at least one column"),
         (CSV, {"columns": ["loss"], "units": {"loss": "inch"}}, "must give one of C, K, F"),
         (CSV, {"columns": ["loss"], "units": {"temp": "C"}}, "but names temp"),
@@ -128,12 +128,21 @@ def test_a_sensor_file_is_read_with_units_and_gaps(tmp_path: Path) -> None:
             "ISO 8601 times, but line 4",
         ),
         ("loss\n", {"columns": ["loss"]}, "no rows"),
+        ("loss;temp\n1;2\n", {"columns": ["loss"]}, "between commas, but has loss;temp"),
+        ("loss,loss\n1,2\n", {"columns": ["loss"]}, "the column 'loss' once, but has it 2 times"),
         ("loss\n1\nNA\n", {"columns": ["loss"]}, "begin and end with a reading"),
     ],
 )
 def test_bad_sensor_files_are_refused(tmp_path: Path, text: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_sensor_csv(write(tmp_path, text), **options)
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sensor.csv"
+    path.write_bytes("loss,größe\n1,2\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"must be UTF-8, but is not: .* Save it as UTF-8"):
+        read_sensor_csv(path, ["loss"])
 
 
 def test_gaps_are_filled_or_refused() -> None:
@@ -184,8 +193,7 @@ def test_parts_of_the_corrosion_task_never_see_each_other() -> None:
 
 
 @pytest.mark.parametrize("name", ["onion-qrc", "onion-qrc-esn", "onion-esn", "lags", "lstm", "persistence", "mean"])
-def test_every_corrosion_model_beats_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task, "UNITS", 30)
+def test_every_corrosion_model_beats_nothing(name: str) -> None:
     series = task.split(task.prepare({}), seed=0)
     model = task.models({})[name]
     outcome = model.train(series, 0, Preset(1, 1, 2), lambda share, text: None)

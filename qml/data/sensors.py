@@ -75,15 +75,7 @@ def read_sensor_csv(
     unknown = set(units or {}) - set(columns)
     if unknown:
         raise ValueError(f"Argument `units` must be of columns that are read, but names {', '.join(sorted(unknown))}.")
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        header = reader.fieldnames or []
-        absent = [name for name in wanted if name not in header]
-        if absent:
-            raise ValueError(f"File {path} must have the column {absent[0]!r}, but has {', '.join(header) or 'none'}.")
-        rows = [(number, row) for number, row in enumerate(reader, 2)]
-    if not rows:
-        raise ValueError(f"File {path} must hold readings, but has no rows below its header.")
+    rows = _rows(path, wanted)
     values = np.array([[_number(row[name], name, number) for name in columns] for number, row in rows])
     for place, name in enumerate(columns):
         factor, offset = scales[name]
@@ -148,6 +140,26 @@ class Scaler:
     def undo(self, scaled: Float[Tensor, "*batch columns"]) -> Float[Tensor, "*batch columns"]:
         """The inverse."""
         return scaled * self.spread + self.mean
+
+
+def _rows(path: str | PathLike[str], wanted: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Line numbers and entries of a file whose header has every wanted column once."""
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            header = list(reader.fieldnames or [])
+            rows = list(enumerate(reader, 2))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"File {path} must be UTF-8, but is not: {error}. Save it as UTF-8.") from error
+    for name in wanted:
+        if name not in header:
+            found = ", ".join(header) or "none"
+            raise ValueError(f"File {path} must have the column {name!r} between commas, but has {found}.")
+        if header.count(name) > 1:
+            raise ValueError(f"File {path} must have the column {name!r} once, but has it {header.count(name)} times.")
+    if not rows:
+        raise ValueError(f"File {path} must hold readings, but has no rows below its header.")
+    return rows
 
 
 def _unit(name: str, unit: str) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from circuits.channels import kraus
 from circuits.gates import Channel
-from qml.backends import Backend, resolve
+from qml.backends import Backend, Native, resolve
 from qml.backends._checks import require_choice, require_probabilities, require_shots
 from qml.nn.feedback import FeedbackReservoir
 from qml.nn.persistent import PersistentReservoir
@@ -17,6 +17,9 @@ from qml.nn.trajectories import TrajectoryReservoir
 from qml.reservoir import Reservoir
 
 MAX_EXACT_QUBITS = 10  # of a persistent ring; above, trajectories
+ELSEWHERE = (
+    "Persistent rings run whole series on another backend by qml.nn.sampled_features(rings, series, backend=...)."
+)
 
 
 class OnionReservoir(Reservoir):
@@ -90,8 +93,10 @@ class OnionReservoir(Reservoir):
                 )
         if trajectories is not None and not any(isinstance(ring, PersistentRing) for ring in chosen):
             raise ValueError("Argument `trajectories` must be None where no ring persists.")
+        target = resolve(backend)
+        _require_use(chosen, target, layout)
         self._options = {"shots": shots, "noise": noise, "readout_error": readout_error, "trajectories": trajectories}
-        options = {**self._options, "backend": resolve(backend), "wide": layout == "wide", "dtype": dtype}
+        options = {**self._options, "backend": target, "wide": layout == "wide", "dtype": dtype}
         options["generator"] = None if seed is None else torch.Generator().manual_seed(seed)
         groups: dict[tuple[Any, ...], list[int]] = {}
         for number, ring in enumerate(chosen):
@@ -134,12 +139,14 @@ class OnionReservoir(Reservoir):
         """Run feedback rings on another backend from now on.
 
         Raises:
-            ValueError: no ring feeds back. Persistent rings run elsewhere by `circuits.reservoir.persistent_series`.
+            ValueError: no ring feeds back. Whole series of persistent rings run elsewhere by `sampled_features`.
         """
         target = resolve(backend)
         feedback = [part for part in self.parts if isinstance(part, FeedbackReservoir)]
         if not feedback:
-            raise ValueError("A reservoir must have feedback rings to move to another backend, but has none.")
+            raise ValueError(
+                f"A reservoir must have feedback rings to move to another backend, but has none. {ELSEWHERE}"
+            )
         for part in feedback:
             part.backend = target
         return self
@@ -214,6 +221,17 @@ def _part(rings: list[Ring], n_inputs: int, options: dict[str, Any]) -> Reservoi
             f"{persistent[0].n_qubits}. Pass trajectories=, for example 200."
         )
     return PersistentReservoir(persistent, n_inputs, **common)
+
+
+def _require_use(rings: tuple[Ring, ...], backend: Backend, layout: str) -> None:
+    """Refuse options of feedback rings where there are none."""
+    if any(isinstance(ring, FeedbackRing) for ring in rings):
+        return
+    for name, value, default in (("backend", backend, Native()), ("layout", layout, "batched")):
+        if value != default:
+            raise ValueError(
+                f"Argument `{name}` must be left out where no ring feeds back, but is {value!r}. {ELSEWHERE}"
+            )
 
 
 def _require_count(value: Any, name: str) -> None:

@@ -42,7 +42,8 @@ class PersistentRing:
         input_scale: s; an input x turns by s * x radians.
         weight_scale: fixed angles are uniform in [-weight_scale, weight_scale] radians; near 0 memory qubits hardly
             see the measured ones, and memory is long.
-        n_layers: layers of gates a step.
+        n_layers: layers of gates a step. The first turns the later qubits under control of the measured ones and the
+            second the other way round, so with one alone the features hold nothing of the past.
         n_rounds: how often a step feeds its input, measures and resets; each round gives features.
         seed: of the fixed angles.
     """

@@ -13,13 +13,13 @@ from circuits.gates import Channel
 from qml.backends import Backend, resolve
 from qml.backends._checks import require_shots
 from qml.nn.persistent import ring_angles
-from qml.nn.rings import PersistentRing
+from qml.nn.rings import PersistentRing, Ring, as_rings
 from qml.reservoir._checks import require_series
 
 
 def sampled_features(
-    rings: Sequence[PersistentRing],
-    inputs: Float[Tensor, "batch time inputs"],
+    rings: Sequence[Ring],  # only persistent ones, which is checked below
+    inputs: Tensor,  # (batch, time, inputs), checked below with a message
     *,
     backend: Backend | str = "native",
     shots: int = 1000,
@@ -34,32 +34,37 @@ def sampled_features(
 
     Args:
         rings: persistent rings, at least one.
-        inputs: series of one length.
+        inputs: series of one length, (batch, time, inputs).
         backend: anything that measures and resets inside a circuit.
         shots: runs of each series.
         noise: a channel on every qubit after every layer, where the backend simulates channels.
         generator: of the samples, where the backend takes one.
 
     Raises:
+        TypeError: rings that feed back.
         ValueError: no rings, a backend that cannot measure inside a circuit, shots below 1.
     """
     target = resolve(backend)
-    if not rings:
-        raise ValueError("Argument `rings` must hold at least one ring, but is empty.")
+    chosen = _persistent(rings)
     if not (target.capabilities.mid_circuit and target.capabilities.shots):
         raise ValueError(
             f"Backend {target.name} must measure and reset qubits inside a circuit and give shots, but does not. Use "
             'backend="native".'
         )
     require_shots(shots)
+    if inputs.ndim != 3:
+        raise ValueError(
+            f"Argument `inputs` must have shape (batch, time, inputs), but has shape {tuple(inputs.shape)}. Pass one "
+            "series as inputs[None]."
+        )
     require_series(inputs, inputs.shape[-1])
-    circuit = wide_series(rings, inputs.shape[1], noise=noise)
-    angles = [_input_angles(ring, inputs) for ring in rings]
-    weights = torch.cat([ring_angles(ring).flatten() for ring in rings]).to(inputs)
+    circuit = wide_series(chosen, inputs.shape[1], noise=noise)
+    angles = [_input_angles(ring, inputs) for ring in chosen]
+    weights = torch.cat([ring_angles(ring).flatten() for ring in chosen]).to(inputs)
     samples = target.sample(circuit, torch.cat(angles, 1), weights, shots, generator=generator)
     signs = 1.0 - 2.0 * samples.bits.to(inputs.dtype)
     found, start = [], 0
-    for ring in rings:
+    for ring in chosen:
         size = inputs.shape[1] * ring.n_rounds * ring.n_measured
         bits = signs[:, :, start : start + size].reshape(len(inputs), shots, -1, ring.n_measured)
         pairs = [bits[..., i] * bits[..., j] for i, j in combinations(range(ring.n_measured), 2)]
@@ -79,6 +84,17 @@ def wide_series(rings: Sequence[PersistentRing], n_steps: int, *, noise: Channel
             for ring in rings
         ]
     )
+
+
+def _persistent(rings: Sequence[Ring]) -> list[PersistentRing]:
+    chosen = as_rings(rings)
+    for ring in chosen:
+        if not isinstance(ring, PersistentRing):
+            raise TypeError(
+                f"Argument `rings` must hold PersistentRing objects, but holds {type(ring).__name__}. Feedback rings "
+                "run on a backend as OnionReservoir(rings, backend=...)."
+            )
+    return [ring for ring in chosen if isinstance(ring, PersistentRing)]
 
 
 def _input_angles(ring: PersistentRing, inputs: Tensor) -> Tensor:

@@ -32,7 +32,8 @@ class Forecaster(nn.Module):
         readout: the fitted `RidgeReadout`, or the `RecursiveLeastSquares` after `learn_online`.
 
     Raises:
-        ValueError: series that are not longer than the washout, or have NaN; a horizon below 1.
+        ValueError: series that are not longer than the washout, or have NaN; a horizon below 1; predictions before
+            `fit`.
 
     Example:
         >>> import torch
@@ -100,6 +101,7 @@ class Forecaster(nn.Module):
             state: the reservoir's state to go on from, for a tensor; None starts anew.
             progress: whether to show a bar.
         """
+        self._require_fitted()
         if not isinstance(series, Tensor):
             _checks.padded(series, self.reservoir.n_inputs, "series")
             return [self._predict(item[None], None, shown=progress)[0] for item in series]
@@ -137,6 +139,7 @@ class Forecaster(nn.Module):
         batch, lengths = _checks.padded(context, self.reservoir.n_inputs, "context")
         if min(lengths, default=1) < 1:
             raise ValueError("Argument `context` must hold at least one step of every series, but one is empty.")
+        self._require_fitted()
         features, state = self._last_features(batch, lengths)
         if n_paths is not None:
             features, state = features.repeat(n_paths, 1), state.repeat(n_paths, 1)
@@ -185,6 +188,10 @@ class Forecaster(nn.Module):
         return self.readout.update(features, targets), after
 
     # --- helpers ----------------------------------------------------------------------------------------------------
+
+    def _require_fitted(self) -> None:
+        if isinstance(self.readout, RidgeReadout) and bool(self.readout.alpha.isnan()):
+            raise ValueError("The forecaster must be fitted before it predicts, but was not. Call fit or learn_online.")
 
     def _groups(self, series: Series, targets: Series | None) -> list[tuple[Tensor, Tensor]]:
         """Pairs of inputs and targets, each (batch, time, columns): series of equal length together."""
