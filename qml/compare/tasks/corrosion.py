@@ -177,8 +177,8 @@ def sections(years: list[Corrosion], records: list[Record], options: Options) ->
         "The weather is real: two typical years of hourly temperature and humidity (TMY3). The metal loss is MODELLED, "
         "not measured: the dose-response function of ISO 9223 for aluminium, hour by hour, with constant deposition of "
         "sulphur dioxide and chloride, cumulated, plus a sensor's normal noise. So this compares forecasting methods, "
-        "and says nothing about corrosion of real metal. Seeds draw the noise and the networks, while the weather stays: "
-        "intervals over them do not say what another year would give."
+        "and says nothing about corrosion of real metal. Seeds draw the noise and the networks, while the weather "
+        "stays: intervals over them do not say what another year would give."
     )
     shown = [Section("The target is modelled", modelled, loss_figure(years, list(STATIONS)))]
     if not records:
