@@ -165,7 +165,7 @@ class QKANLayer(Activations):
 
     def edge_scale(self) -> Tensor:
         """v of every edge, 0 where it is pruned, shape (in_features, out_features)."""
-        return (self.mask if self.output_weight is None else self.output_weight * self.mask).mT
+        return (self.mask if self.output_weight is None else self._masked(self.output_weight)).mT
 
     def edge_coefficients(self, basis: Basis) -> Tensor:
         """Of v phi of every edge in `basis`, shape (basis.size, in_features, out_features).
@@ -173,10 +173,10 @@ class QKANLayer(Activations):
         Without gradients they are kept, and computed again only where a parameter has changed.
         """
         if torch.is_grad_enabled():
-            return self.coefficients(basis) * self.edge_scale()
+            return self._scaled_coefficients(basis)
         parameters = (self.weights, self.input_weight, self.input_bias, self.output_weight, self.mask)
         tensors = [parameter for parameter in parameters if parameter is not None]
-        return self._kept.coefficients(basis, tensors, lambda: self.coefficients(basis) * self.edge_scale())
+        return self._kept.coefficients(basis, tensors, lambda: self._scaled_coefficients(basis))
 
     def bandwidth(self) -> float:
         """The highest frequency that an activation can have; kept as the coefficients are."""
@@ -191,6 +191,18 @@ class QKANLayer(Activations):
         places = torch.arange(self.in_features, device=self.weights.device) % self.groups
         weights, scale, shift = super().spread()
         return weights[places], None if scale is None else scale[places], None if shift is None else shift[places]
+
+    def _scaled_coefficients(self, basis: Basis) -> Tensor:
+        coefficients = self.coefficients(basis)
+        return coefficients if self.output_weight is None and self._is_whole() else coefficients * self.edge_scale()
+
+    def _masked(self, values: Tensor) -> Tensor:
+        """Values of every edge, 0 where it is pruned."""
+        return values if self._is_whole() else values * self.mask
+
+    def _is_whole(self) -> bool:
+        """Whether no edge is known to be pruned."""
+        return not _checks.in_transform() and self.mask.device.type == "cpu" and bool(self.mask.all())
 
     def _point_by_point(self, inputs: Tensor) -> Tensor:
         """sum_i v phi, in chunks of the batch that stay in cache."""
@@ -211,11 +223,11 @@ class QKANLayer(Activations):
         """sum_i v c, shape (out_features,)."""
         if self.output_weight is None or self.output_bias is None:
             return self.mask.new_zeros(self.out_features)
-        return (self.output_weight * self.mask * self.output_bias).sum(1)
+        return (self._masked(self.output_weight) * self.output_bias).sum(1)
 
     def base_matrix(self) -> Tensor | None:
         """u of every edge, 0 where it is pruned, shape (in_features, out_features); None without a base."""
-        return None if self.base_weight is None else (self.base_weight * self.mask).mT
+        return None if self.base_weight is None else self._masked(self.base_weight).mT
 
     def base_of(self, inputs: Tensor) -> Tensor:
         """The residual activation itself."""

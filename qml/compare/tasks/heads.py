@@ -218,6 +218,6 @@ HEADS = Task(
     prepare=prepare,
     split=split,
     models=models,
-    presets={"full": Preset(5, 2, 15), "demo": Preset(5, 1, 8)},
+    presets={"full": Preset(10, 2, 15), "demo": Preset(5, 1, 8)},
     sections=sections,
 )

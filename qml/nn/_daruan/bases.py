@@ -24,7 +24,7 @@ LARGEST = 4096  # terms that are tried before a series counts as too long
 
 @runtime_checkable
 class Basis(Protocol):
-    """`size` functions of one variable."""
+    """`size` functions of one variable, the first one 1."""
 
     @property
     def size(self) -> int:
@@ -41,6 +41,11 @@ class Basis(Protocol):
 
     def derivative(self, like: Tensor) -> Tensor:
         """The matrix from a function's coefficients to its derivative's."""
+        ...
+
+    @property
+    def in_derivative(self) -> slice:
+        """Which functions derivatives are made of."""
         ...
 
     def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -78,6 +83,11 @@ class Fourier:
     def derivative(self, like: Tensor) -> Tensor:
         """cos kx to -k sin kx, sin kx to k cos kx."""
         return _constant(_fourier_derivative, self.degree, like)
+
+    @property
+    def in_derivative(self) -> slice:
+        """See `Basis`."""
+        return slice(1, None)
 
     def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
         """See `Basis`."""
@@ -131,6 +141,11 @@ class Chebyshev:
     def derivative(self, like: Tensor) -> Tensor:
         """T_k' = 2 k sum of T_j over j < k of the other parity, T_0 counted half; over the radius."""
         return _constant(_chebyshev_derivative, self.size, like) / self.radius
+
+    @property
+    def in_derivative(self) -> slice:
+        """See `Basis`."""
+        return slice(0, max(1, self.size - 1))
 
     def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
         """See `Basis`."""

@@ -27,71 +27,80 @@ def expand(basis: Basis, inputs: Tensor, coefficients: Tensor, base_weight: Tens
         (batch, outputs).
     """
     leaves = (inputs, coefficients, base_weight)
-    wanted = torch.is_grad_enabled() and any(leaf is not None and leaf.requires_grad for leaf in leaves)
-    return _Expand.apply(basis, wanted, *leaves)
+    if torch.is_grad_enabled() and any(leaf is not None and leaf.requires_grad for leaf in leaves):
+        return _Expand.apply(basis, *leaves)
+    columns = inputs.mT.contiguous()
+    features = SCRATCH.take(1, (basis.size, *columns.shape), columns)[0][0]
+    basis.features(columns, out=features)
+    base = None if base_weight is None else functional.silu(columns)
+    return _product(coefficients, features, base_weight, base)
 
 
 class _Expand(torch.autograd.Function):
     """Features lie as (size, inputs, batch): in long contiguous rows."""
 
     @staticmethod
-    def forward(
-        ctx: Any, basis: Basis, wanted: bool, inputs: Tensor, coefficients: Tensor, base_weight: Tensor | None
-    ) -> Tensor:
+    def forward(ctx: Any, basis: Basis, inputs: Tensor, coefficients: Tensor, base_weight: Tensor | None) -> Tensor:
         columns = inputs.mT.contiguous()
-        shape = (basis.size, *columns.shape)
-        features = columns.new_empty(shape) if wanted else SCRATCH.take(1, shape, columns)[0][0]
-        basis.features(columns, out=features)
-        silu = None if base_weight is None else functional.silu(columns)
-        result = _product(coefficients.flatten(0, 1), features.flatten(0, 1), base_weight, silu)
-        if wanted:
-            ctx.basis, ctx.features, ctx.columns = basis, features, columns
-            ctx.save_for_backward(inputs, coefficients, base_weight)
-        return result
+        features = basis.features(columns)
+        base = None if base_weight is None else functional.silu(columns)
+        ctx.basis, ctx.features, ctx.columns, ctx.base = basis, features, columns, base
+        ctx.save_for_backward(inputs, coefficients, base_weight)
+        return _product(coefficients, features, base_weight, base)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         if torch.is_grad_enabled():  # a second derivative is wanted
-            return None, None, *_differentiable(ctx, gradient)
-        inputs, coefficients, base_weight = ctx.saved_tensors
+            return None, *_differentiable(ctx, gradient)
+        _, coefficients, base_weight = ctx.saved_tensors
         features, columns = ctx.features, ctx.columns
         of_inputs = of_coefficients = of_base = None
         rows = gradient.mT.contiguous()
-        if ctx.needs_input_grad[2]:
-            slopes = (ctx.basis.derivative(inputs) @ coefficients.flatten(1)).view_as(coefficients)
-            back = (slopes.flatten(0, 1) @ rows).view_as(features)
-            of_inputs = back.mul_(features).sum(0)
+        if ctx.needs_input_grad[1]:
+            of_inputs = _of_inputs(ctx.basis, coefficients, features, rows)
             if base_weight is not None:
                 of_inputs += torch.ops.aten.silu_backward(base_weight @ rows, columns)
             of_inputs = of_inputs.mT
-        if ctx.needs_input_grad[3]:
-            of_coefficients = _outer(features.flatten(0, 1), gradient, rows).view_as(coefficients)
-        if base_weight is not None and ctx.needs_input_grad[4]:
-            of_base = functional.silu(columns) @ gradient
-        return None, None, of_inputs, of_coefficients, of_base
+        if ctx.needs_input_grad[2]:
+            of_coefficients = _of_coefficients(features, gradient, rows)
+        if base_weight is not None and ctx.needs_input_grad[3]:
+            of_base = ctx.base @ gradient
+        return None, of_inputs, of_coefficients, of_base
 
 
 def _product(coefficients: Tensor, features: Tensor, base_weight: Tensor | None, base: Tensor | None) -> Tensor:
-    """features (n, batch) and base (inputs, batch), each times its coefficients: (batch, outputs)."""
-    if coefficients.shape[1] > NARROW:
-        result = features.mT @ coefficients
+    """Features (size, inputs, batch) and base (inputs, batch), each times its coefficients: (batch, outputs)."""
+    if coefficients.shape[2] > NARROW:  # the first feature is 1: it needs no product
+        result = torch.addmm(coefficients[0].sum(0), features[1:].flatten(0, 1).mT, coefficients[1:].flatten(0, 1))
         return result if base_weight is None or base is None else result.addmm_(base.mT, base_weight)
-    result = coefficients.mT @ features
+    result = coefficients.flatten(0, 1).mT @ features.flatten(0, 1)
     if base_weight is not None and base is not None:
         result.addmm_(base_weight.mT, base)
     return result.mT.contiguous()
 
 
-def _outer(features: Tensor, gradient: Tensor, rows: Tensor) -> Tensor:
-    """features (n, batch) times gradient (batch, outputs), whose transpose is `rows`."""
-    if rows.shape[0] > NARROW:
-        return features @ gradient
-    return (rows @ features.mT).mT.contiguous()
+def _of_coefficients(features: Tensor, gradient: Tensor, rows: Tensor) -> Tensor:
+    """Features (size, inputs, batch) times gradient (batch, outputs), whose transpose is `rows`."""
+    shape = (*features.shape[:2], rows.shape[0])
+    if rows.shape[0] <= NARROW:
+        return (rows @ features.flatten(0, 1).mT).mT.reshape(shape)
+    result = features.new_empty(shape)
+    result[0] = rows.sum(1)
+    torch.mm(features[1:].flatten(0, 1), gradient, out=result[1:].flatten(0, 1))
+    return result
+
+
+def _of_inputs(basis: Basis, coefficients: Tensor, features: Tensor, rows: Tensor) -> Tensor:
+    """The gradient of inputs (inputs, batch) from that of the result, whose transpose is `rows`."""
+    used = basis.in_derivative
+    slopes = basis.derivative(rows)[used] @ coefficients.flatten(1)
+    back = slopes.view(-1, rows.shape[0]) @ rows
+    return back.view_as(features[used]).mul_(features[used]).sum(0)
 
 
 def _differentiable(ctx: Any, gradient: Tensor) -> list[Tensor | None]:
-    leaves, needed = ctx.saved_tensors, ctx.needs_input_grad[2:]
+    leaves, needed = ctx.saved_tensors, ctx.needs_input_grad[1:]
     inputs, coefficients, base_weight = leaves
     result = ctx.basis.plain_features(inputs.mT).flatten(0, 1).mT @ coefficients.flatten(0, 1)
     if base_weight is not None:

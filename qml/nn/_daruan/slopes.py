@@ -14,6 +14,7 @@ from qml.nn._daruan.schedule import Schedule, make_schedule
 from qml.nn._daruan.scratch import SCRATCH
 
 CHUNK = 2**17  # activations at a time on a CPU: a dozen such tensors stay in a cache of a few MiB
+MANY = 2**11  # edges from which a call for every point costs less than memory for the products
 CHUNK_ELSEWHERE = 2**22  # where launching a kernel costs more than memory
 
 
@@ -24,6 +25,7 @@ class Tables(NamedTuple):
         mixing: from the planes (weights, shifts, scales) to the offset of each rotation's angle, to the shift of each
             upload where an arccosine stands between, and to its scale.
         back: the transpose, with the signs of the slopes: from gradients by angles to gradients of the planes.
+        places: the plane that each row is, where rows are planes as they are; else None.
         constants: of each rotation, (rotations, 1, 1), or None where all are 0.
         factors: of each upload, (uploads, 1, 1).
         signs: of each upload's slope, (uploads, 1, 1).
@@ -31,6 +33,7 @@ class Tables(NamedTuple):
 
     mixing: Tensor
     back: Tensor
+    places: Tensor | None
     constants: Tensor | None
     factors: Tensor
     signs: Tensor
@@ -77,12 +80,21 @@ def make_edges(program: Program, weights: Tensor, scale: Tensor | None, shift: T
     trained = scale is not None and shift is not None
     tables = make_tables(program, trained, arccos, weights.dtype, weights.device)
     parts = [weights] if scale is None or shift is None else [weights, shift, scale]
-    planes = torch.cat([as_planes(part) for part in parts])
-    mixed = (tables.mixing @ planes.flatten(1)).unflatten(1, planes.shape[1:])
+    mixed = _mixed(tables, parts)
     n_rotations, n_wide = len(program.rotations), tables.factors.shape[0]
     offsets = mixed[:n_rotations] if tables.constants is None else mixed[:n_rotations] + tables.constants
     shifts = mixed[n_rotations : n_rotations + n_wide] if arccos else None
     return Edges(program, trained, tables, offsets, shifts, mixed[-n_wide:] if trained else tables.factors)
+
+
+def _mixed(tables: Tables, parts: list[Tensor]) -> Tensor:
+    """The rows of `mixing` from parameters as a module holds them, (rows, inputs, outputs)."""
+    if tables.places is not None and parts[0].ndim == 3:
+        outputs, inputs, slots = parts[0].shape
+        rows = parts[0].reshape(outputs, inputs * slots).mT.contiguous()  # a plain transpose is quicker than a permute
+        return rows.view(inputs, slots, outputs).transpose(0, 1).index_select(0, tables.places)
+    planes = torch.cat([as_planes(part) for part in parts])
+    return (tables.mixing @ planes.flatten(1)).unflatten(1, planes.shape[1:])
 
 
 def values_and_slopes(edges: Edges, points: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
@@ -110,25 +122,31 @@ def gradients(
         of_points: whether the points' is wanted.
     """
     n_wide, n_rows, shape = edges.n_wide, edges.n_rows, edges.offsets.shape[1:]
-    totals = points.new_zeros(edges.tables.mixing.shape[0], shape.numel())
+    totals = points.new_zeros(edges.tables.mixing.shape[0], *shape)
     found = torch.empty_like(points) if of_points else None
     scale = edges.scale * edges.tables.signs if of_points else None
+    of_angles, of_scales = totals[:n_rows], totals[-n_wide:] if edges.trained else None
     again = slopes is None
     for start, stop, rows in _sweep(edges, points, None, slopes=True) if again else _cut(edges, points, slopes):
-        some = points[start:stop]
-        weighted = torch.mul(rows, gradient[start:stop], out=rows if again else None)
-        uploads = weighted[-n_wide:] if edges.shift is not None else weighted[:n_wide]
-        if edges.trained:
-            totals[-n_wide:] += _over_points(uploads, some)
-        totals[:n_rows] += weighted.flatten(2).sum(1)
+        some, above = points[start:stop], gradient[start:stop]
+        uploads = rows[-n_wide:] if edges.shift is not None else rows[:n_wide]
+        if shape.numel() >= MANY:
+            _add_by_point(rows, above, of_angles)
+            if of_scales is not None:
+                _add_by_point(uploads, above * some, of_scales)
+        else:
+            of_angles += (rows * above).sum(1)
+            if of_scales is not None:
+                of_scales += (uploads * (above * some)).sum(1)
         if found is not None and scale is not None:
-            found[start:stop] = (uploads * scale[:, None]).sum(0).sum_to_size(some.shape)
-    return found, (edges.tables.back @ totals).unflatten(1, shape)
+            found[start:stop] = ((uploads * scale[:, None]).sum(0) * above).sum_to_size(some.shape)
+    return found, (edges.tables.back @ totals.flatten(1)).unflatten(1, shape)
 
 
-def _over_points(uploads: Tensor, points: Tensor) -> Tensor:
-    """sum_p x_p slope_p, shape (uploads, edges)."""
-    return (uploads * points).sum(1).flatten(1)
+def _add_by_point(rows: Tensor, weights: Tensor, totals: Tensor) -> None:
+    """totals += sum_p rows_p weights_p, without memory for the products."""
+    for row, weight in zip(rows.unbind(1), weights.unbind(), strict=True):
+        totals.addcmul_(row, weight)
 
 
 def _chunks(edges: Edges, n_points: int) -> Iterator[tuple[int, int]]:
@@ -248,6 +266,7 @@ def make_tables(program: Program, trained: bool, arccos: bool, dtype: torch.dtyp
     if trained:
         rows, signs = rows + of_scales, signs + signs[:n_wide]
     constants = [rotation.constant for rotation in rotations]
+    plain = not trained and all(row.count(1.0) == 1 and row.count(0.0) == len(row) - 1 for row in rows)
 
     def tensor(values: list) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=device).to(dtype)
@@ -257,6 +276,7 @@ def make_tables(program: Program, trained: bool, arccos: bool, dtype: torch.dtyp
         return Tables(
             mixing,
             (mixing * tensor(signs)[:, None]).mT.contiguous(),
+            torch.tensor([row.index(1.0) for row in rows], device=device) if plain else None,
             tensor(constants)[:, None, None] if any(constants) else None,
             tensor([factor for _, factor in uploads])[:, None, None],
             tensor(signs[:n_wide])[:, None, None],
