@@ -62,6 +62,11 @@ def from_circuits(layer: QKANLayer, inputs: Tensor) -> Tensor:
     return torch.stack(columns, 1)
 
 
+def test_outputs_that_share_circuits_start_different() -> None:
+    outputs = QKANLayer(5, 2, groups=2, generator=seeded())(torch.randn(9, 5, generator=seeded(2)))
+    assert (outputs[:, 0] - outputs[:, 1]).abs().min() > 1e-3
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("options", [{}, {"train_preactivation": False}, {"groups": 2, "base": None}])
 @pytest.mark.parametrize("ansatz", [*ANSATZES, OWN])

@@ -65,8 +65,8 @@ class QKANLayer(Activations):
         weights: angles in radians, shape (out_features, in_features, n_weights), or (groups, n_weights).
         input_weight, input_bias: w and b, shape (out_features, in_features, reps), or (groups, reps); initially 1 and
             0. None where not trained.
-        output_weight, output_bias: v and c, shape (out_features, in_features), initially 1 and 0. None where not
-            trained.
+        output_weight, output_bias: v and c, shape (out_features, in_features), initially 1 (with groups uniform in
+            [0, 2), so that outputs differ) and 0. None where not trained.
         base_weight: u, shape (out_features, in_features). None where there is no base.
         mask: 1 for the edges that are kept, 0 for those that are pruned, shape (out_features, in_features).
 
@@ -141,6 +141,8 @@ class QKANLayer(Activations):
         for parameter, value in ((self.output_weight, 1.0), (self.output_bias, 0.0), (self.base_weight, 0.5)):
             if parameter is not None:
                 nn.init.constant_(parameter, value)
+        if self.groups is not None and self.output_weight is not None:  # else outputs that share circuits start equal
+            nn.init.uniform_(self.output_weight, 0.0, 2.0, generator=generator)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """The layer's outputs; see the class."""
