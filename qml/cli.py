@@ -61,6 +61,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     words: Annotated[str | None, typer.Option(help="Which sequences: xor, memory, letters, dna10, ...")] = None,
     scaler: Annotated[str | None, typer.Option(help="Fitted on (series): training, or leaking as published.")] = None,
     preset: Annotated[str | None, typer.Option(help="full, or demo for a short run.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Settings tried a model and seed; else the preset's.")] = None,
     workers: Annotated[int | None, typer.Option(help="Train on so many processes of this machine.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Train on the Dask cluster of this address.")] = None,
 ) -> None:
@@ -74,14 +75,15 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
         from qml.compare import TASKS, choose_subjects, find_task
 
         everything = task[0] == ALL
-        if everything and (len(task) > 1 or models is not None or any(value is not None for value in named.values())):
+        given = (models, trials, *named.values())
+        if everything and (len(task) > 1 or any(value is not None for value in given)):
             raise ValueError(f"Argument `task` must be {ALL!r} alone, without models or options, but more is given.")
         tasks = list(TASKS.values()) if everything else [find_task(task[0])]
         subjects = [(chosen, subject) for chosen in tasks for subject in choose_subjects(chosen, task[1:])]
     finished = []
     for chosen, subject in subjects:
         part = next(iter(subject.values()), None)
-        names = (chosen.name, part, *named.values(), preset)
+        names = (chosen.name, part, *named.values(), preset, None if trials is None else f"{trials}-trials")
         folder = _folder(out, names, part=part if len(subjects) > 1 else None)
         if everything:
             folder = _folder(out, (ALL, preset), part=None) / _folder(None, (chosen.name, part), part=None).name
@@ -91,7 +93,15 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
             from qml.compare.overview import Finished
 
             wanted = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
-            plan = make_plan(chosen, n_seeds=seeds, models=wanted, preset=preset, options=options, folder=folder)
+            plan = make_plan(
+                chosen,
+                n_seeds=seeds,
+                models=wanted,
+                preset=preset,
+                n_trials=trials,
+                options=options,
+                folder=folder,
+            )
             with _runner(workers, scheduler) as run_cells, LiveProgress(console) as progress:
                 records = run_plan(plan, progress, run_cells)
             with console.status("Writing the report"):

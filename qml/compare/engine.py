@@ -1,7 +1,7 @@
 """Tasks x models x seeds: what is not in the folder yet is run, and every finished cell is kept."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -100,6 +100,7 @@ def make_plan(
     n_seeds: int | None = None,
     models: Sequence[str] | None = None,
     preset: str | None = None,
+    n_trials: int | None = None,
     options: Mapping[str, Option] | None = None,
     folder: Path | None = None,
 ) -> Plan:
@@ -110,6 +111,7 @@ def make_plan(
         n_seeds: How many seeds; None takes the preset's.
         models: Names of models; None takes all.
         preset: Name of an amount of work; None takes the task's first.
+        n_trials: Settings tried a model and seed; None takes the preset's. See `qml.compare.tuning`.
         options: Values of the task's options; those not given take their first allowed value.
         folder: Where results go.
 
@@ -137,7 +139,21 @@ def make_plan(
     if n_seeds < 1:
         raise ValueError(f"Argument `seeds` must be at least 1, but is {n_seeds}. Pass 5 for intervals.")
     ordered = {name: model for name, model in offered.items() if name in names}
-    return Plan(task, chosen, preset, task.presets[preset], ordered, tuple(range(n_seeds)), folder)
+    work = _with_trials(task, offered, task.presets[preset], n_trials)
+    return Plan(task, chosen, preset, work, ordered, tuple(range(n_seeds)), folder)
+
+
+def _with_trials(task: Task, offered: Mapping[str, Model], work: Preset, n_trials: int | None) -> Preset:
+    if n_trials is None:
+        return work
+    if n_trials < 1:
+        raise ValueError(f"Argument `trials` must be at least 1, but is {n_trials}. Pass 20 for a thorough search.")
+    if max((len(model.settings) for model in offered.values()), default=0) < 2:
+        raise ValueError(
+            f"Argument `trials` must be left out for task {task.name!r}, whose models have fixed recipes, but is "
+            f"{n_trials}."
+        )
+    return replace(work, n_settings=n_trials)
 
 
 def choose_subjects(task: Task, named: Sequence[str]) -> list[dict[str, Option]]:

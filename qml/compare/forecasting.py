@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from qml.baselines import count_parameters
 from qml.compare.task import Model, OnStep, Outcome, Preset
-from qml.compare.training import RateSetting, one_thread
+from qml.compare.training import RateSetting
+from qml.compare.tuning import Merit, Trial, try_settings
 from qml.data import SeriesSplit
 
 VALIDATION = 0.2  # of the training windows: the last ones
@@ -123,23 +124,21 @@ def fit_forecaster(
 
     The weights are those after the last epoch.
     """
-    runs = []
-    tried = settings[: preset.n_settings]
-    for number, setting in enumerate(tried):
-        report = lambda share, text, done=number: on_step((done + share) / len(tried), text)  # noqa: E731
+
+    def run(trial: Trial[RateSetting]) -> tuple[Merit, tuple[nn.Module, dict[str, list[float]]]]:
         generator = torch.Generator().manual_seed(seed)
         model = build(generator)
-        started = time.perf_counter()
-        with one_thread():
-            curves = _train(model, split, setting, preset.n_epochs, batch_size, generator, report)
-        runs.append((curves["log10_of_validation_mse"][-1], number, model, curves, time.perf_counter() - started))
-    _, number, model, curves, seconds = min(runs, key=lambda run: run[:2])
+        curves = _train(model, split, trial.setting, preset.n_epochs, batch_size, generator, trial.on_step)
+        return (curves["log10_of_validation_mse"][-1],), (model, curves)
+
+    best = try_settings(settings, run, on_step, n_trials=preset.n_settings, seed=seed)
+    model, curves = best.found
     extras: dict[str, float | int | str] = {
-        "setting": str(tried[number]),
-        "n_settings": len(tried),
+        "setting": str(best.setting),
+        "n_settings": best.n_trials,
         "epoch": preset.n_epochs,
     }
-    return _outcome(model, split, count_parameters(model), seconds, extras, {"curves": curves})
+    return _outcome(model, split, count_parameters(model), best.seconds, extras, {"curves": curves})
 
 
 def linear_on_lags(split: ForecastSplit) -> tuple[Callable[[Tensor], Tensor], int]:

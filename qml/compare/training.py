@@ -2,11 +2,10 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,12 +13,11 @@ from torch import Tensor, nn
 
 from qml.baselines import count_parameters
 from qml.compare.task import Model, OnStep, Outcome, Preset
+from qml.compare.tuning import Merit, Trial, try_settings
 from qml.data import Dataset, Split
 from qml.nn.losses import farhi_neven_loss, logistic_loss
 
 BATCH_SIZE = 32
-S = TypeVar("S")
-F = TypeVar("F")
 Build = Callable[[Split, torch.Generator], nn.Module]
 Inspect = Callable[[nn.Module, Split], dict[str, Any]]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -111,18 +109,15 @@ def fit_classifier(
     the lower validation loss. So it is between settings, where the last tie goes to the higher mean accuracy.
     """
     started = time.perf_counter()
-    tried = settings[: preset.n_settings]
-    runs: list[TrainingRun] = []
-    for index, setting in enumerate(tried):
-        generator = torch.Generator().manual_seed(1000 * seed + index)  # every setting has its own start
 
-        def step(share: float, text: str, done: int = index) -> None:
-            on_step((done + share) / len(tried), f"setting {done + 1}/{len(tried)}, {text}")
-
+    def run(trial: Trial[Setting]) -> tuple[Merit, TrainingRun]:
+        generator = torch.Generator().manual_seed(1000 * seed + trial.number)  # every setting has its own start
         module = build(split, generator)
-        with one_thread():
-            runs.append(train_run(module, setting, split, preset.n_epochs, generator=generator, on_step=step))
-    best = max(runs, key=_rank)
+        found = train_run(module, trial.setting, split, preset.n_epochs, generator=generator, on_step=trial.on_step)
+        return _merit(found), found
+
+    tried = try_settings(settings, run, on_step, n_trials=preset.n_settings, seed=seed)
+    best = tried.found
     return Outcome(
         value=accuracy(best.module, split.test),
         n_parameters=count_parameters(best.module),
@@ -131,7 +126,7 @@ def fit_classifier(
             "train_accuracy": accuracy(best.module, split.train),
             "validation_accuracy": best.curves["validation_accuracy"][best.best_epoch],
             "setting": str(best.setting),
-            "n_settings": len(runs),
+            "n_settings": tried.n_trials,
             "epoch": best.best_epoch + 1,
             "tuning_seconds": time.perf_counter() - started,
             "n_train": len(split.train),
@@ -176,55 +171,6 @@ def train_run(
     return TrainingRun(module, setting, curves, best_epoch, time.perf_counter() - started)
 
 
-@dataclass(frozen=True)
-class Tried(Generic[S, F]):
-    """The setting that was best on the validation part.
-
-    Attributes:
-        setting: itself.
-        merit: its validation error.
-        found: what came with it.
-        seconds: of its run.
-    """
-
-    setting: S
-    merit: float
-    found: F
-    seconds: float
-
-
-def try_settings(settings: Sequence[S], run: Callable[[S], tuple[float, F]], on_step: OnStep) -> Tried[S, F]:
-    """Run every setting, and keep the one of the least error; of equal ones the first.
-
-    Args:
-        settings: at least one.
-        run: from a setting to its validation error, and what else is to be kept.
-        on_step: hears of progress.
-    """
-    best: Tried[S, F] | None = None
-    with one_thread():
-        for number, setting in enumerate(settings):
-            on_step(number / len(settings), f"setting {number + 1}/{len(settings)}")
-            started = time.perf_counter()
-            merit, found = run(setting)
-            if best is None or merit < best.merit:
-                best = Tried(setting, merit, found, time.perf_counter() - started)
-    if best is None:
-        raise ValueError("Argument `settings` must hold at least one, but is empty.")
-    return best
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread inside: matrices this small lose more to a second one than they gain."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def accuracy(module: nn.Module, data: Dataset) -> float:
     """Share of samples whose score has the sign of their label."""
     with torch.no_grad():
@@ -262,9 +208,9 @@ def _train_epoch(
     return total / len(data), hits / len(data)
 
 
-def _rank(run: TrainingRun) -> tuple[float, float, float]:
+def _merit(run: TrainingRun) -> Merit:
     validation, train = run.curves["validation_accuracy"], run.curves["train_accuracy"]
-    return validation[run.best_epoch], train[run.best_epoch], sum(validation) / len(validation)
+    return -validation[run.best_epoch], -train[run.best_epoch], -sum(validation) / len(validation)
 
 
 def _accuracy(scores: Float[Tensor, " batch"], labels: Float[Tensor, " batch"]) -> float:

@@ -12,7 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from qml.baselines import WordRNN
 from qml.compare.task import OnStep
-from qml.compare.training import RateSetting, one_thread
+from qml.compare.training import RateSetting
+from qml.compare.tuning import one_thread
 from qml.data import Draw, WordBatch
 from qml.nn import QRNN, word_loss
 

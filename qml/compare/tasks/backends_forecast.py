@@ -12,7 +12,7 @@ from qml.baselines import EchoStateNetwork
 from qml.compare.task import Model, OnStep, Outcome, Preset
 from qml.compare.tasks.backends_places import DEVICE, PLACES, SHOTS, Place
 from qml.compare.tasks.onion import r2
-from qml.compare.training import one_thread
+from qml.compare.tuning import one_thread
 from qml.data import Waves, damped_waves
 from qml.data.waves import CONTEXT, FEEDBACK_SCALE, INPUT_SCALES, WARM_UP
 from qml.nn import FeedbackRing, OnionReservoir

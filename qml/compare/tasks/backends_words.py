@@ -15,7 +15,7 @@ from qml.backends import IBM, Backend, Native
 from qml.baselines import WordRNN, count_parameters
 from qml.compare.task import Model, OnStep, Outcome, Preset
 from qml.compare.tasks.backends_places import DEVICE
-from qml.compare.training import one_thread
+from qml.compare.tuning import one_thread
 from qml.nn import QRNN
 
 N_STEPS = 3

@@ -20,7 +20,7 @@ from qml.baselines import EchoStateNetwork, OnionESN
 from qml.compare import rings
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.forecast_figures import forecasts_figure
-from qml.compare.training import try_settings
+from qml.compare.tuning import Merit, Trial, try_settings
 from qml.data import Scaler, mackey_glass, narma10
 from qml.nn import HybridReservoir
 from qml.reservoir import Reservoir, RidgeReadout
@@ -143,18 +143,18 @@ def _train(
 ) -> Outcome:
     """Try settings, choose on the validation part, look at the test part once."""
 
-    def run(setting: Setting) -> tuple[float, tuple[Tensor, int, Mapping[str, float]]]:
-        found = predict(series, setting, seed)
-        return nrmse(series, found[0], "validation"), found
+    def run(trial: Trial[Setting]) -> tuple[Merit, tuple[Tensor, int, Mapping[str, float]]]:
+        found = predict(series, trial.setting, seed)
+        return (nrmse(series, found[0], "validation"),), found
 
-    best = try_settings(settings[: preset.n_settings], run, on_step)
+    best = try_settings(settings, run, on_step, n_trials=preset.n_settings, seed=seed)
     predicted, n_parameters, chosen = best.found
     setting = ", ".join(f"{name} {value:g}" for name, value in (*best.setting.items(), *chosen.items()))
     return Outcome(
         nrmse(series, predicted, "test"),
         n_parameters,
         best.seconds,
-        {"validation_nrmse": best.merit, "setting": setting, "n_settings": preset.n_settings},
+        {"validation_nrmse": best.merit[0], "setting": setting, "n_settings": best.n_trials},
         {"forecast": [series.part(predicted, "test")[:SHOWN, 0].tolist()]},
     )
 

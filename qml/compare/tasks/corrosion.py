@@ -16,7 +16,7 @@ from qml.compare.forecasting import reset_uniform
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.corrosion_figures import horizons_figure, loss_figure
 from qml.compare.tasks.forecast_figures import forecasts_figure
-from qml.compare.training import try_settings
+from qml.compare.tuning import Merit, Trial, try_settings
 from qml.data import STATIONS, Corrosion, Scaler, corrosion
 from qml.nn import HybridReservoir
 from qml.reservoir import Reservoir, RidgeReadout
@@ -204,14 +204,13 @@ def _tuned(title: str, kind: str, recipe: str, predict: Predict, settings: Setti
 def _train(predict: Predict, settings: Settings, series: Series, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Try settings, choose on the validation part, look at the test part once."""
 
-    def run(setting: dict[str, float]) -> tuple[float, tuple[Tensor, int]]:
-        found = predict(series, setting, seed, preset)
-        return sum(nrmse(series, found[0], "validation").values()) / len(HORIZONS), found
+    def run(trial: Trial[dict[str, float]]) -> tuple[Merit, tuple[Tensor, int]]:
+        found = predict(series, trial.setting, seed, preset)
+        return (sum(nrmse(series, found[0], "validation").values()) / len(HORIZONS),), found
 
-    chosen = settings[: preset.n_settings]
-    best = try_settings(chosen, run, on_step)
+    best = try_settings(settings, run, on_step, n_trials=preset.n_settings, seed=seed)
     setting = ", ".join(f"{name} {value:g}" for name, value in best.setting.items())
-    extras = {"validation_nrmse": best.merit, "setting": setting, "n_settings": len(chosen)}
+    extras = {"validation_nrmse": best.merit[0], "setting": setting, "n_settings": best.n_trials}
     return _outcome(series, *best.found, best.seconds, extras)
 
 

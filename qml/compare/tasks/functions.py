@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from qml.baselines import KAN, count_parameters
 from qml.compare.figures import figure_style, new_figure
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
-from qml.compare.training import one_thread
+from qml.compare.tuning import one_thread
 from qml.nn import QKAN
 
 WIDTHS = (2, 5, 1)

@@ -15,7 +15,8 @@ from torch.nn.functional import cross_entropy
 from qml.baselines import MLPClassifier, count_parameters
 from qml.compare.figures import figure_style, new_figure
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
-from qml.compare.training import RateSetting, one_thread
+from qml.compare.training import RateSetting
+from qml.compare.tuning import Merit, Trial, try_settings
 from qml.data import load_images
 from qml.data.digits import SIDE
 from qml.nn import QKANLayer
@@ -138,7 +139,6 @@ def _linear(generator: torch.Generator) -> nn.Module:
 @dataclass(frozen=True)
 class _Run:
     model: nn.Module
-    setting: RateSetting
     curves: dict[str, list[float]]
     best: tuple[float, float]  # validation accuracy and minus loss
     best_epoch: int
@@ -147,14 +147,15 @@ class _Run:
 
 def _fit(head: Head, split: ImageSplit, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Try settings, keep the epoch and the setting of the best validation accuracy, look at the test part once."""
-    tried, runs = SETTINGS[: preset.n_settings], []
-    for number, setting in enumerate(tried):
-        report = lambda share, text, done=number: on_step((done + share) / len(tried), text)  # noqa: E731
+
+    def run(trial: Trial[RateSetting]) -> tuple[Merit, _Run]:
         generator = torch.Generator().manual_seed(seed)
         model = nn.Sequential(trunk(generator), head(generator))
-        with one_thread():
-            runs.append(_train(model, split, setting, preset.n_epochs, generator, report))
-    chosen = max(runs, key=lambda run: run.best)
+        found = _train(model, split, trial.setting, preset.n_epochs, generator, trial.on_step)
+        return tuple(-value for value in found.best), found
+
+    tried = try_settings(SETTINGS, run, on_step, n_trials=preset.n_settings, seed=seed)
+    chosen = tried.found
     accuracy, _ = _judge(chosen.model, split.test)
     return Outcome(
         accuracy,
@@ -162,9 +163,9 @@ def _fit(head: Head, split: ImageSplit, seed: int, preset: Preset, on_step: OnSt
         chosen.seconds,
         {
             "validation_accuracy": chosen.best[0],
-            "setting": str(chosen.setting),
+            "setting": str(tried.setting),
             "epoch": chosen.best_epoch + 1,
-            "n_settings": len(tried),
+            "n_settings": tried.n_trials,
         },
         {"curves": chosen.curves},
     )
@@ -200,7 +201,7 @@ def _train(
             best, best_epoch, best_state = (accuracy, -loss_value), epoch, copy.deepcopy(model.state_dict())
         on_step((epoch + 1) / n_epochs, f"validation {100 * accuracy:.1f} %")
     model.load_state_dict(best_state)
-    return _Run(model, setting, curves, best, best_epoch, time.perf_counter() - started)
+    return _Run(model, curves, best, best_epoch, time.perf_counter() - started)
 
 
 def _judge(model: nn.Module, data: Images) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from qml.baselines import EchoStateNetwork
 from qml.compare.figures import circuit_figure
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.forecast_figures import forecasts_figure
-from qml.compare.training import one_thread
+from qml.compare.tuning import one_thread
 from qml.data import Waves, damped_waves
 from qml.data.waves import CONTEXT, FEEDBACK_SCALE, HORIZON, INPUT_SCALES, N_QUBITS, RIDGE, WARM_UP
 from qml.nn import FeedbackRing, HybridReservoir, OnionReservoir

@@ -11,7 +11,7 @@ import torch
 from qml.baselines import count_parameters
 from qml.compare.task import OnStep, Outcome, Preset
 from qml.compare.tasks import pinn_trunks as trunks
-from qml.compare.training import one_thread
+from qml.compare.tuning import one_thread
 from qml.pinn import (
     MLP,
     FeynmanKac,

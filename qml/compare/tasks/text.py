@@ -21,7 +21,8 @@ from qml.compare.language import (
     windows_of,
 )
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
-from qml.compare.training import RateSetting, one_thread
+from qml.compare.training import RateSetting
+from qml.compare.tuning import Merit, Trial, try_settings
 from qml.data import Text, python_text
 from qml.nn import HQKAN, QKANLayer
 
@@ -138,23 +139,22 @@ def _hqkan(generator: torch.Generator) -> nn.Module:
 
 def _fit(make: MakeBlock, split: TextSplit, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Try settings, keep the one of the least validation loss after the last epoch, look at the test part once."""
-    tried, runs = SETTINGS[: preset.n_settings], []
-    for number, setting in enumerate(tried):
-        report = lambda share, text, done=number: on_step((done + share) / len(tried), text)  # noqa: E731
+
+    def run(trial: Trial[RateSetting]) -> tuple[Merit, tuple[nn.Module, dict[str, list[float]]]]:
         generator = torch.Generator().manual_seed(seed)
         model = CharacterModel(split.n_characters, make, generator)
-        started = time.perf_counter()
-        with one_thread():
-            curves = _train(model, split, setting, preset.n_epochs, generator, report)
-        runs.append((curves["validation_loss"][-1], number, model, curves, time.perf_counter() - started))
-    validation, number, model, curves, seconds = min(runs, key=lambda run: run[:2])
+        curves = _train(model, split, trial.setting, preset.n_epochs, generator, trial.on_step)
+        return (curves["validation_loss"][-1],), (model, curves)
+
+    best = try_settings(SETTINGS, run, on_step, n_trials=preset.n_settings, seed=seed)
+    model, curves = best.found
     extras: dict[str, float | int | str] = {
-        "validation_loss": validation,
-        "setting": str(tried[number]),
-        "n_settings": len(tried),
+        "validation_loss": best.merit[0],
+        "setting": str(best.setting),
+        "n_settings": best.n_trials,
         "epoch": preset.n_epochs,
     }
-    return Outcome(_loss(model, split.test), count_parameters(model), seconds, extras, {"curves": curves})
+    return Outcome(_loss(model, split.test), count_parameters(model), best.seconds, extras, {"curves": curves})
 
 
 def _train(
