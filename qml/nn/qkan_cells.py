@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from qml.backends import Backend
 from qml.nn import _checks
 from qml.nn._daruan import product
-from qml.nn._daruan.bases import Basis
 from qml.nn._linear import linear
 from qml.nn._lstm_scan import lstm_scan
 from qml.nn._options import LayerOptions
@@ -85,19 +84,23 @@ class QKANLSTMCell(OfQKANLayers):
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """The input layer on all time steps at once, and the hidden layer as coefficients."""
         from_inputs = self.input_layer(inputs)
-        from_hidden = HiddenMap(self.hidden_layer, start[0], inputs[..., 0].numel(), self.projection)
+        from_hidden = self._hidden_map(inputs, start[0])
         return lambda time, state: lstm_step(from_inputs[time] + from_hidden(state[0]), state[1], self.projection)
 
     def scan(self, inputs: Tensor, start: State) -> tuple[Tensor, State] | None:
         """All outputs and the last state in one go, or None where the steps have to be taken one by one."""
         if self.projection is not None or self.hidden_layer.base not in ("silu", None) or len(inputs) == 0:
             return None
-        hidden = HiddenMap(self.hidden_layer, start[0], inputs[..., 0].numel(), None)
+        hidden = self._hidden_map(inputs, start[0])
         if hidden.basis is None:
             return None
         from_inputs = self.input_layer(inputs) + hidden.bias
         outputs, c = lstm_scan(hidden.basis, from_inputs, hidden.coefficients, hidden.base_weight, *start)
         return outputs, (outputs[-1], c)
+
+    def _hidden_map(self, inputs: Tensor, start: Tensor) -> "HiddenMap":
+        bound = _hidden_bound(self.hidden_layer, start, self.projection)
+        return HiddenMap(self.hidden_layer, bound, inputs[..., 0].numel())
 
 
 class QKANGRUCell(OfQKANLayers):
@@ -133,7 +136,8 @@ class QKANGRUCell(OfQKANLayers):
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """The input layer on all time steps at once, and the hidden layer as coefficients."""
         from_inputs = self.input_layer(inputs)
-        from_hidden = HiddenMap(self.hidden_layer, start[0], inputs[..., 0].numel(), None)
+        bound = _hidden_bound(self.hidden_layer, start[0], None)
+        from_hidden = HiddenMap(self.hidden_layer, bound, inputs[..., 0].numel())
 
         def step(time: int, state: State) -> State:
             x_gates, x_new = from_inputs[time].tensor_split([2 * self.hidden_size], -1)
@@ -191,11 +195,11 @@ class HQKANLSTMCell(OfQKANLayers):
         return _one_step(self, inputs, as_state(state, "h", "c"))  # pyright: ignore[reportReturnType]
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
-        """Nothing is shared between steps: what a core sees depends on h."""
+        """The encoders on all time steps at once, and the cores as coefficients."""
+        maps = [_GateMap(gate, inputs, start[0], self.projection) for gate in self.gates if isinstance(gate, HQKAN)]
 
         def step(time: int, state: State) -> State:
-            joined = torch.cat([state[0], inputs[time]], -1)
-            return lstm_step(torch.cat([gate(joined) for gate in self.gates], -1), state[1], self.projection)
+            return lstm_step(torch.cat([gate(time, state[0]) for gate in maps], -1), state[1], self.projection)
 
         return step
 
@@ -209,10 +213,12 @@ def lstm_step(gates: Tensor, c: Tensor, projection: nn.Linear | None) -> State:
 
 
 class HiddenMap:
-    """A QKAN layer as a function of h, what does not change from step to step computed once for a whole sequence.
+    """A QKAN layer as a function, what does not change from step to step computed once for a whole sequence.
 
-    |h| is at most 1 (sigmoid times tanh), or what a projection makes of that, or the start: so one basis holds the
-    activations at every step.
+    Args:
+        layer: itself.
+        bound: of the modulus of what it is given: so one basis holds the activations at every step.
+        n_points: how often it is called, times the batch.
 
     Attributes:
         basis: that basis; None where there is none and the layer is called at every step.
@@ -221,9 +227,9 @@ class HiddenMap:
         bias: what does not depend on h, shape (outputs).
     """
 
-    def __init__(self, layer: QKANLayer, start: Tensor, n_points: int, projection: nn.Linear | None) -> None:
+    def __init__(self, layer: QKANLayer, bound: float | None, n_points: int) -> None:
         self._layer = layer
-        self.basis = None if _checks.in_transform() else _basis(layer, start, n_points, projection)
+        self.basis = None if bound is None else layer.basis_on(-bound, bound, most=n_points)
         if self.basis is not None:
             self.coefficients = layer.edge_coefficients(self.basis)
             self.base_weight, self.bias = layer.base_matrix(), layer.bias()
@@ -235,10 +241,31 @@ class HiddenMap:
         return result if self.base_weight is None else result + self._layer.base_of(hidden) @ self.base_weight
 
 
-def _basis(layer: QKANLayer, start: Tensor, n_points: int, projection: nn.Linear | None) -> Basis | None:
+class _GateMap:
+    """An `HQKAN` of [h, x] as a function of the time step and h."""
+
+    def __init__(self, gate: HQKAN, inputs: Tensor, start: Tensor, projection: nn.Linear | None) -> None:
+        of_h, of_x = gate.encoder.weight.split([start.shape[-1], inputs.shape[-1]], 1)
+        self._from_inputs = nn.functional.linear(inputs, of_x, gate.encoder.bias)
+        self._of_h, self._decoder = of_h.mT, gate.decoder
+        layer = gate.core_layer
+        bound = _hidden_bound(layer, start, projection)
+        if bound is not None:
+            from_inputs = max(abs(value) for value in layer.bounds(self._from_inputs))
+            bound = from_inputs + bound * float(of_h.detach().abs().sum(1).max())
+        self._core = HiddenMap(layer, bound, inputs[..., 0].numel())
+
+    def __call__(self, time: int, hidden: Tensor) -> Tensor:
+        encoded = self._from_inputs[time] + hidden @ self._of_h
+        return self._decoder(self._core(encoded.to(self._of_h.dtype)))  # under autocast as a QKAN layer does
+
+
+def _hidden_bound(layer: QKANLayer, start: Tensor, projection: nn.Linear | None) -> float | None:
+    """Of |h|: 1 (sigmoid times tanh), or what a projection makes of that, or the start; None where nobody may look."""
+    if _checks.in_transform():
+        return None
     bound = 1.0 if projection is None else float(projection.weight.detach().abs().sum(1).max())
-    bound = max(bound, *(abs(value) for value in layer.bounds(start)))
-    return layer.basis_on(-bound, bound, most=n_points)
+    return max(bound, *(abs(value) for value in layer.bounds(start)))
 
 
 def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Tensor, state: State | None) -> State:

@@ -254,5 +254,9 @@ class HQKAN(JHCGNet):
     @property
     def options(self) -> dict[str, Any]:
         """What the core's layer was made with."""
-        layer = next(module for module in self.core.modules() if isinstance(module, QKANLayer))
-        return layer.options
+        return self.core_layer.options
+
+    @property
+    def core_layer(self) -> QKANLayer:
+        """The core's only layer."""
+        return next(module for module in self.core.modules() if isinstance(module, QKANLayer))
