@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from qml.nn import QKAN
 from qml.pinn import (
     MLP,
     Box,
     Curriculum,
+    EdgeJets,
     Face,
     FeynmanKac,
     GaussianFeatures,
@@ -85,6 +87,31 @@ def test_new_trunks_have_jets_that_agree_with_nested_passes(trunk: str) -> None:
         )
     for one, other in zip(found[0][1], found[1][1], strict=True):
         assert_close(one, other, ROUNDING * (1 + float(other.abs().max())))
+
+
+def test_jets_through_edges_agree_with_nested_passes_through_circuits() -> None:
+    problem = find_problem("burgers")
+    layers = QKAN([2, 3, 1], reps=2, dtype=DOUBLE, generator=seeded()).layers
+    points, asked = torch.as_tensor(problem.domain.sample(30, 1)), ("u", "u_x", "u_t", "u_xx", "u_xt")
+    weights = [part for layer in layers for part in layer.parameters()]
+    found = []
+    for trunk, expected in ((nn.Sequential(*map(EdgeJets, layers)), "jets"), (nn.Sequential(*layers), "nested")):
+        model = Pinn(problem, trunk)
+        assert model.derivatives == expected
+        values = model.evaluate(points, asked)
+        total = torch.stack(list(values.values())).square().sum()
+        found.append((values, torch.autograd.grad(total, weights)))
+    # A Chebyshev series of some 20 terms: derivatives lose up to size^2 each of the last digits.
+    for name in asked:
+        assert_close(found[0][0][name], found[1][0][name], 1e-9)
+    for one, other in zip(found[0][1], found[1][1], strict=True):
+        assert_close(one, other, 1e-9 * (1 + float(other.abs().max())))
+    single = nn.Sequential(EdgeJets(QKAN([2, 1], generator=seeded()).layers[0]))
+    assert Pinn(problem, single).derivatives == "nested"
+    with pytest.raises(ValueError, match="has no series in float64"):
+        Pinn(problem, single, derivatives="jets")
+    with pytest.raises(TypeError, match="must have a series of its edges, but is a Linear"):
+        EdgeJets(nn.Linear(2, 1))
 
 
 def test_gaussian_features_follow_their_formula() -> None:

@@ -1,18 +1,21 @@
 """`qml bench pinn`: an iteration of Adam on a physics-informed loss, beside DeepXDE with its PyTorch backend."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Generator, Tensor, nn
 
 from qml.bench.bench import Bench, Case, Peer, Step
 from qml.bench.peers import deepxde
-from qml.pinn import MLP, Observations, Pinn, Problem, find_problem
+from qml.nn import QKAN
+from qml.pinn import MLP, EdgeJets, Observations, Pinn, Problem, find_problem
 from qml.pinn.loss import LossParts
 
 SEED = 0
 LEARNING_RATE = 1e-3
+N_RESIDUAL = 1024
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,9 @@ def make_work(case: str) -> PinnWork:
 
 
 def ours(case: str) -> Step:
-    """Jets, conditions on values in one pass, and torch's fused Adam."""
+    """Jets, conditions on values in one pass, and torch's fused Adam; in the case "qkan" the residual alone."""
+    if case == "qkan":
+        return residual(qkan)
     work, problem = make_work(case), find_problem(case)
     seen = Observations("conditions", "u", work.edges.astype(float), work.values.astype(float))
     trunk = MLP(2, work.hidden_sizes)
@@ -95,11 +100,46 @@ def theirs(case: str) -> Step:
     return deepxde.training_step(make_work(case), LEARNING_RATE)
 
 
+def residual(trunk: Callable[[Generator], nn.Module]) -> Step:
+    """The mean squared residual of Burgers' equation at 1024 points in float64, and its gradient."""
+    model = Pinn(find_problem("burgers"), trunk(torch.Generator().manual_seed(SEED)))
+    points = model.problem.domain.sample(N_RESIDUAL, SEED)
+    loss = LossParts(model, points, n_condition_points=1, seed=SEED, only=())
+    weights = list(model.parameters())
+
+    def step() -> dict[str, Tensor]:
+        total = loss.parts()["burgers"]
+        found = torch.autograd.grad(total, weights)
+        return {"loss": total.detach(), **{f"gradient {n}": part for n, part in enumerate(found)}}
+
+    return step
+
+
+def qkan(generator: Generator) -> nn.Module:
+    """A QKAN of 255 parameters, its layers with jets."""
+    return nn.Sequential(*map(EdgeJets, QKAN([2, 5, 1], dtype=torch.float64, generator=generator).layers))
+
+
+def nested(case: str) -> Step:
+    """The same network by nested reverse passes."""
+    return residual(lambda generator: QKAN([2, 5, 1], dtype=torch.float64, generator=generator))
+
+
+def mlp_of_its_size(case: str) -> Step:
+    """Two hidden layers of tanh, 14 and 13 units: 251 parameters."""
+    return residual(lambda generator: MLP(2, (14, 13), dtype=torch.float64, generator=generator))
+
+
 DEEPXDE = ("deepxde",)
 BENCH = Bench(
     title="Adam's iteration on a physics-informed loss, MLP with tanh, float32: the equation at collocation points and "
-    "the values on faces; burgers is 20-20-20 at 2540 + 240 points, helmholtz is 50-50-50 at 1024 + 400",
+    "the values on faces; burgers is 20-20-20 at 2540 + 240 points, helmholtz is 50-50-50 at 1024 + 400; qkan is "
+    "Burgers' residual alone at 1024 points in float64, by a QKAN and by an MLP of its size",
     ours=ours,
-    peers={"deepxde": Peer(theirs, ("deepxde",), "deepxde")},
-    cases={"burgers": Case(DEEPXDE), "helmholtz": Case(DEEPXDE)},
+    peers={
+        "deepxde": Peer(theirs, ("deepxde",), "deepxde"),
+        "nested": Peer(nested, (), "qml-circuits"),
+        "mlp": Peer(mlp_of_its_size, (), "qml-circuits", same_work=False),
+    },
+    cases={"burgers": Case(DEEPXDE), "helmholtz": Case(DEEPXDE), "qkan": Case(("nested", "mlp"))},
 )

@@ -2,6 +2,7 @@
 
 from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
 from qml.pinn.domain import Box
+from qml.pinn.edges import EdgeJets
 from qml.pinn.feynman_kac import FeynmanKac
 from qml.pinn.jets import Jet, JetError
 from qml.pinn.lagrangian import in_frame_at_rest, lagrangian_convection
@@ -28,6 +29,7 @@ __all__ = [
     "Condition",
     "Curriculum",
     "DivergenceError",
+    "EdgeJets",
     "Ensemble",
     "Face",
     "FeynmanKac",

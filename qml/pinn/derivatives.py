@@ -21,9 +21,19 @@ JET_LAYERS = (nn.Sequential, nn.ModuleList, nn.Identity, nn.Linear, nn.Tanh, nn.
 def accepts_jets(module: nn.Module) -> bool:
     """Whether a module can be called on a jet: layers of torch that have a rule, and classes that say so themselves.
 
-    A class says so by an attribute `accepts_jets = True`. Subclasses of torch's layers are not taken for them.
+    A class says so by an attribute `accepts_jets = True`, and by `answers_for_children = True` that its children never
+    see a jet. Subclasses of torch's layers are not taken for them.
     """
-    return all(type(part) in JET_LAYERS or vars(type(part)).get("accepts_jets", False) for part in module.modules())
+    return without_jets(module) is None
+
+
+def without_jets(module: nn.Module) -> nn.Module | None:
+    """The first module that cannot be called on a jet; None if all can."""
+    own = vars(type(module))
+    if type(module) not in JET_LAYERS and not own.get("accepts_jets", False):
+        return module
+    children = () if own.get("answers_for_children", False) else module.children()
+    return next((found for part in children if (found := without_jets(part)) is not None), None)
 
 
 @dataclass(frozen=True)

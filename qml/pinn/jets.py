@@ -7,6 +7,7 @@ written out, which save the values they need and nothing else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Union
 
 import torch
@@ -47,18 +48,23 @@ class Jet:
         """Of the value."""
         return self.data.shape[1:]
 
+    @cached_property
+    def components(self) -> tuple[Tensor, ...]:
+        """All of them apart; whose gradients come together in one operation."""
+        return self.data.unbind(0)
+
     @property
     def value(self) -> Tensor:
         """Without derivatives."""
-        return self.data[0]
+        return self.components[0]
 
     def first(self, index: int) -> Tensor:
         """The first derivative along a direction."""
-        return self.data[1 + index]
+        return self.components[1 + index]
 
     def second(self, index: int) -> Tensor:
         """The second derivative along a direction."""
-        return self.data[1 + self.n_first + index]
+        return self.components[1 + self.n_first + index]
 
     def like(self, data: Tensor) -> "Jet":
         """The same directions with other components."""
@@ -67,6 +73,10 @@ class Jet:
     def column(self, index: int) -> "Jet":
         """One entry of the last dimension."""
         return self.like(self.data[..., index])
+
+    def columns(self) -> tuple["Jet", ...]:
+        """All entries of the last dimension."""
+        return tuple(self.like(part) for part in self.data.unbind(-1))
 
     @classmethod
     def __torch_function__(

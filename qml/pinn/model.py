@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml.pinn.conditions import QUADRATURE
-from qml.pinn.derivatives import accepts_jets, by_forward, by_jets, by_nesting
+from qml.pinn.derivatives import by_forward, by_jets, by_nesting, without_jets
 from qml.pinn.jets import JET_ORDER, Array, Jet, JetError
 from qml.pinn.names import Derivative, arguments_of
 from qml.pinn.problem import Problem
@@ -150,9 +150,9 @@ class Pinn(nn.Module):
 
     def _why_no_jets(self) -> str:
         """Why derivatives cannot be had by jets; empty where they can."""
-        for part in self.trunk.modules():
-            if not accepts_jets(part):
-                return f"{type(part).__name__} has no rule for jets."
+        part = without_jets(self.trunk)
+        if part is not None:
+            return f"{type(part).__name__} has no rule for jets."
         name = f"{self.problem.fields[0]}_{self.problem.coordinates[0] * JET_ORDER}"
         item = self.problem.derivative(name)
         try:
@@ -194,7 +194,7 @@ class Pinn(nn.Module):
 
 def _columns(points: Array) -> Sequence[Array]:
     if isinstance(points, Jet):
-        return [points.column(index) for index in range(points.shape[-1])]
+        return points.columns()
     return points.unbind(-1)
 
 

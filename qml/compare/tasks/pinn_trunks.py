@@ -8,7 +8,7 @@ from torch import nn
 from circuits import Circuit, Z, data, weight
 from qml.baselines import KANLayer, count_parameters
 from qml.nn import DARUAN, QKANLayer, QuantumLayer
-from qml.pinn import MLP, FourierFeatures, GaussianFeatures, LSTMTrunk, ModifiedMLP, Pieces, Problem
+from qml.pinn import MLP, EdgeJets, FourierFeatures, GaussianFeatures, LSTMTrunk, ModifiedMLP, Pieces, Problem
 
 N_QUBITS, N_REPEATS = 4, 3
 HIDDEN = (32, 32, 32)
@@ -31,7 +31,7 @@ def qkan(problem: Problem, generator: torch.Generator) -> nn.Module:
 
     def build(hidden: int, reps: int) -> nn.Module:
         layer = QKANLayer(hidden, len(problem.fields), reps=reps, dtype=DTYPE, generator=generator)
-        return nn.Sequential(_affine(problem.n_features, hidden, generator), layer)
+        return nn.Sequential(_affine(problem.n_features, hidden, generator), EdgeJets(layer))
 
     return _nearest(problem, build, ((hidden, reps) for hidden in range(1, 7) for reps in range(2, 6)))
 
