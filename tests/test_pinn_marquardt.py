@@ -1,5 +1,6 @@
 """Levenberg-Marquardt: the Jacobian of the residuals, the steps, and the accuracy they reach."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from qml.pinn import (
     relative_l2,
     train,
 )
+from qml.pinn.checkpoint import load_checkpoint
 from qml.pinn.jacobian import Residuals, layers_suffice
 from qml.pinn.loss import LossParts
 from qml.pinn.marquardt import Marquardt
@@ -206,3 +208,24 @@ def test_a_loss_that_is_not_finite_is_named() -> None:
     )
     with pytest.raises(DivergenceError, match="`bad` is nan"):
         train(Pinn(problem, MLP(1, (3,), dtype=DOUBLE)), Training(n_adam=0, n_marquardt=3, n_points=4), seed=0)
+
+
+def test_the_last_good_checkpoint_survives_a_loss_that_is_not_finite(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def later(u: Tensor, u_x: Tensor) -> Tensor:
+        calls.append(len(calls))
+        return u_x - u + (math.nan if len(calls) > 70 else 0.0)
+
+    problem = Problem(
+        name="later",
+        domain=Box({"x": (0.0, 1.0)}),
+        fields=("u",),
+        equations={"growth": later},
+        conditions=(Face("start", {"x": 0.0}, lambda u: u - 1.0),),
+    )
+    path = tmp_path / "run.safetensors"
+    model = Pinn(problem, MLP(1, (3,), dtype=DOUBLE, generator=seeded()))
+    with pytest.raises(DivergenceError, match=r"`growth` is nan; the last good checkpoint is .*run\.safetensors"):
+        train(model, Training(n_adam=0, n_marquardt=90, n_points=4), seed=0, checkpoint=path)
+    assert load_checkpoint(path).progress["step"] == 20

@@ -344,6 +344,7 @@ def test_the_cavity_has_the_velocities_of_a_spectral_method() -> None:
         (lambda: Curriculum(ramp=0.0), r"in \(0, 1\]"),
         (lambda: FeynmanKac(source=len, time_step=0.0), "must be above 0"),
         (lambda: Training(n_marquardt=-1), "`n_marquardt` must be at least 0"),
+        (lambda: Training(n_marquardt=5, n_held=6), "`n_held` must be at most n_marquardt"),
     ],
 )
 def test_bad_options_are_refused(make: object, message: str) -> None:

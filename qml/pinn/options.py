@@ -52,7 +52,7 @@ class Training:
         causal: weights over time.
         resampling: points where the residual is large.
         curriculum: weights of points, easy ones first.
-        checkpoint_every: steps between checkpoints.
+        checkpoint_every: steps of Adam between checkpoints; the other phases write them more often.
 
     Raises:
         ValueError: numbers out of range, or a method that cannot go with another.
@@ -81,6 +81,11 @@ class Training:
             raise ValueError(
                 "Arguments `learning_rate`, `decay` and `checkpoint_every` must be above 0, in (0, 1] and at least 1, "
                 f"but are {self.learning_rate}, {self.decay} and {self.checkpoint_every}."
+            )
+        if self.n_held > self.n_marquardt:
+            raise ValueError(
+                f"Argument `n_held` must be at most n_marquardt ({self.n_marquardt}), of which it is a part, but is "
+                f"{self.n_held}."
             )
         if self.collocation not in COLLOCATION:
             raise ValueError(f"Argument `collocation` must be one of {COLLOCATION}, but is {self.collocation!r}.")

@@ -20,6 +20,7 @@ from qml.pinn.options import DivergenceError, OnStep, Training
 
 LBFGS_CHUNK = 50  # iterations between checkpoints and renewals of causal weights
 LBFGS_HISTORY = 50
+MARQUARDT_CHUNK = 20  # steps between checkpoints, at most: each costs as much as many of Adam's
 N_HISTORY = 200  # entries of the history a phase, about
 
 
@@ -212,7 +213,7 @@ class Run:
             stuck = not moved and training.causal is None and training.resampling is None
             if stuck or self.step % every == 0 or self.step == end:
                 self._record("Levenberg-Marquardt", _numbers(self.loss.parts()))
-            if self.step % training.checkpoint_every == 0:
+            if self.step % min(training.checkpoint_every, MARQUARDT_CHUNK) == 0:
                 self.save()
         if stuck and hold_scalars:
             self.step = end

@@ -178,8 +178,9 @@ def _with_deviations(problem: Problem, scalars: Mapping[str, tuple[float, float]
 
 def _recipe(problem: Problem, preset: Preset) -> Recipe:
     recipe = recipe_of(problem)
-    n_steps = min(recipe.training.n_marquardt, preset.n_epochs)
-    return replace(recipe, training=replace(recipe.training, n_marquardt=n_steps))
+    training, n_epochs = recipe.training, preset.n_epochs
+    shorter = replace(training, n_marquardt=min(training.n_marquardt, n_epochs), n_held=min(training.n_held, n_epochs))
+    return replace(recipe, training=shorter)
 
 
 def _adam(problem: Problem, preset: Preset) -> Training:
