@@ -29,18 +29,17 @@ class _FusedMLP(torch.autograd.Function):
         n_first, n_second = sizes
         weights, biases = parameters[0::2], parameters[1::2]
         slopes = directions @ weights[0].T  # of the first layer along each direction, the same at all points
-        hidden = points.new_empty(1 + n_first + n_second, len(points), len(weights[0]))
+        kept = _buffers(points, 1 + n_first + n_second, [len(weight) for weight in weights[:-1]])
+        hidden = kept[0]
         value = torch.tanh(torch.addmm(biases[0], points, weights[0].T), out=hidden[0])
         bend = (value * value).neg_().add_(1.0)  # the slope of tanh
         torch.mul(bend, slopes[:, None], out=hidden[1 : 1 + n_first])
         if n_second:
             bend.mul_(value).mul_(-2.0)
             torch.mul(bend, slopes[:n_second, None].square(), out=hidden[1 + n_first :])
-        kept = [hidden]
-        for weight, bias in zip(weights[1:-1], biases[1:-1], strict=True):
-            before = _affine(hidden, weight, bias)
-            hidden = tanh_forward(before, n_first, n_second)
-            kept += [before, hidden]
+        for index, (weight, bias) in enumerate(zip(weights[1:-1], biases[1:-1], strict=True)):
+            before = _affine(hidden, weight, bias, out=kept[2 * index + 1])
+            hidden = tanh_forward(before, n_first, n_second, out=kept[2 * index + 2])
         ctx.save_for_backward(points, directions, slopes, *weights, *kept)
         ctx.sizes, ctx.n_layers = sizes, len(weights)  # pyright: ignore[reportAttributeAccessIssue]
         return _affine(hidden, weights[-1], biases[-1])
@@ -64,8 +63,21 @@ class _FusedMLP(torch.autograd.Function):
         return None, None, None, *reversed(found)
 
 
-def _affine(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    result = (hidden.flatten(0, 1) @ weight.T).view(*hidden.shape[:2], -1)
+def _buffers(points: Tensor, n_components: int, units: Sequence[int]) -> list[Tensor]:
+    """Room for what is kept: of the first layer after tanh, of the others before and after it.
+
+    In one piece, which the allocator keeps for the next step where it gives single ones back to the system: new pages
+    cost a seventh of a step.
+    """
+    widths = [units[0], *(width for width in units[1:] for _ in range(2))]
+    rows = n_components * len(points)
+    pieces = points.new_empty(rows * sum(widths)).split([rows * width for width in widths])
+    return [piece.view(n_components, len(points), width) for piece, width in zip(pieces, widths, strict=True)]
+
+
+def _affine(hidden: Tensor, weight: Tensor, bias: Tensor, *, out: Tensor | None = None) -> Tensor:
+    result = hidden.new_empty(*hidden.shape[:2], len(weight)) if out is None else out
+    torch.mm(hidden.flatten(0, 1), weight.T, out=result.view(-1, len(weight)))
     result[0] += bias
     return result
 

@@ -210,12 +210,12 @@ class _Tanh(torch.autograd.Function):
         return tanh_backward(data, result[0], gradient, *ctx.sizes), None, None
 
 
-def tanh_forward(data: Tensor, n_first: int, n_second: int) -> Tensor:
+def tanh_forward(data: Tensor, n_first: int, n_second: int, *, out: Tensor | None = None) -> Tensor:
     """The components of tanh of a jet.
 
     Everything but y has the factor 1 - y^2, by which torch's own `tanh_backward` multiplies without making it.
     """
-    result = torch.empty_like(data)
+    result = torch.empty_like(data) if out is None else out
     value = torch.tanh(data[0], out=result[0])
     if n_first:
         _times_slope(data[1:], value, out=result[1:])
