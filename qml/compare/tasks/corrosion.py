@@ -72,7 +72,19 @@ ONION_SETTINGS: Settings = tuple(
     )
 )
 BOTH_SETTINGS: Settings = tuple(a | b for a, b in zip(RING_SETTINGS, ESN_SETTINGS, strict=True))
-LAG_SETTINGS: Settings = tuple({"lags": lags} for lags in (16.0, 56.0, 84.0, 8.0, 28.0, 4.0, 112.0, 40.0))
+LAG_SETTINGS: Settings = tuple(
+    {"lags": lags, "multiplied": multiplied}
+    for lags, multiplied in (
+        (16.0, 0.0),
+        (8.0, 2.0),
+        (56.0, 0.0),
+        (16.0, 1.0),
+        (8.0, 0.0),
+        (16.0, 4.0),
+        (28.0, 0.0),
+        (28.0, 2.0),
+    )
+)
 LSTM_SETTINGS: Settings = tuple(
     {"learning_rate": rate, "units": units} for rate in (0.01, 0.003, 0.02, 0.005) for units in (16.0, 32.0)
 )
@@ -153,7 +165,13 @@ def models(options: Options) -> dict[str, Model]:
             _reservoir(_onion_esn),
             ONION_SETTINGS,
         ),
-        "lags": _tuned("Ridge on lags", "classical", "The last inputs themselves, ridge.", _lags, LAG_SETTINGS),
+        "lags": _tuned(
+            "Ridge on lags",
+            "classical",
+            "The last inputs, and the latest of them two by two, ridge.",
+            _lags,
+            LAG_SETTINGS,
+        ),
         "lstm": _tuned("LSTM", "classical", "One layer, Adam.", _lstm, LSTM_SETTINGS),
         "persistence": Model("Persistence", "classical", "The last period's change again.", _persistence),
         "mean": Model("Mean", "classical", "The mean change of the training part.", _mean),
@@ -279,9 +297,12 @@ def _onion_esn(setting: dict[str, float], seed: int) -> Reservoir:
 
 
 def _lags(series: Series, setting: dict[str, float], seed: int, preset: Preset) -> tuple[Tensor, int]:
-    lags = int(setting["lags"])
+    lags, multiplied = int(setting["lags"]), int(setting["multiplied"])
     padded = torch.nn.functional.pad(series.inputs, (0, 0, lags - 1, 0))
-    return _ridge(series, padded.unfold(1, lags, 1).flatten(2))
+    past = padded.unfold(1, lags, 1)  # (stations, time, inputs, lags)
+    latest = past[..., lags - multiplied :].flatten(2)
+    row, column = torch.triu_indices(latest.shape[-1], latest.shape[-1])
+    return _ridge(series, torch.cat([past.flatten(2), latest[..., row] * latest[..., column]], -1))
 
 
 class _Recurrent(nn.Module):
