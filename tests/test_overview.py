@@ -30,13 +30,14 @@ def records(values: dict[str, list[float]] = VALUES) -> list[Record]:
     ]
 
 
-def toy(name: str, quantum: float, classical: float, trained: list[str]) -> Task:
-    """Two models whose values scatter by 0.01 around theirs, the same for both."""
+def toy(name: str, quantum: float, classical: float, trained: list[str], n_parameters: int = 7) -> Task:
+    """Two models whose values scatter by 0.01 around theirs, the same for both; the classical one's size varies."""
 
     def model(kind: str, centre: float) -> Model:
         def train(split: Any, seed: int, preset: Preset, on_step: Any) -> Outcome:
             trained.append(f"{name} {kind} {seed}")
-            return Outcome(centre + 0.01 * seed + 0.0001 * (seed % 2) * (kind == "quantum"), 7, 0.1)
+            size = 7 if kind == "quantum" else n_parameters
+            return Outcome(centre + 0.01 * seed + 0.0001 * (seed % 2) * (kind == "quantum"), size, 0.1)
 
         return Model(f"{kind} one", kind, "It.", train, (1,))
 
@@ -106,7 +107,7 @@ def test_the_diagram_of_ranks_names_all_models_and_needs_seeds() -> None:
 
 def test_all_comparisons_end_in_one_page_and_one_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     trained: list[str] = []
-    tasks = [toy("one", 0.9, 0.5, trained), toy("two", 0.4, 0.6, trained), toy("three", 0.5, 0.5, trained)]
+    tasks = [toy("one", 0.9, 0.5, trained), toy("two", 0.4, 0.6, trained, 8), toy("three", 0.5, 0.5, trained)]
     monkeypatch.setattr(qml.compare, "TASKS", {task.name: task for task in tasks})
     found = CliRunner().invoke(app, ["compare", "all", "--out", str(tmp_path / "all")])
     assert found.exit_code == 0, found.output
@@ -118,6 +119,9 @@ def test_all_comparisons_end_in_one_page_and_one_table(monkeypatch: pytest.Monke
     rows = (tmp_path / "all" / "summary.md").read_text().splitlines()
     assert [row.split(" | ")[-1] for row in rows[2:]] == ["quantum |", "classical |", "neither |"]
     assert "quantum one: 92.0 % (90.0 to 94.0 %; 7 parameters)" in rows[2]
+    of_its_size = [row.split(" | ")[3] for row in rows[2:]]
+    assert of_its_size[0] == "classical one: 52.0 % (50.0 to 54.0 %; 7 parameters)"
+    assert of_its_size[1] == "-"  # 8 are more than 10 % above 7
     again = CliRunner().invoke(app, ["compare", "all", "--out", str(tmp_path / "all")])
     assert again.exit_code == 0
     assert len(trained) == 3 * 2 * 5  # nothing runs twice

@@ -14,6 +14,7 @@ from qml.compare.task import Metric, Record
 
 OVERVIEW, SUMMARY = "overview.html", "summary.md"
 SIGNIFICANT = 0.05
+BUDGET = 0.1  # by which numbers of parameters may differ and still count as equal
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Line:
         metric: what is compared.
         quantum: the best quantum model.
         classical: the best classical one.
+        equal: the best classical one within 10 % of the quantum one's number of parameters; None where there is none.
         p: of the paired test between them, corrected for the number of comparisons; NaN where one seed gives none.
     """
 
@@ -61,6 +63,7 @@ class Line:
     metric: Metric
     quantum: Side
     classical: Side
+    equal: Side | None
     p: float
 
     @property
@@ -71,8 +74,10 @@ class Line:
         lead = self.quantum.estimate.mean - self.classical.estimate.mean
         return "quantum" if (lead > 0) == self.metric.larger_is_better else "classical"
 
-    def shown(self, side: Side) -> str:
+    def shown(self, side: Side | None) -> str:
         """A side's median, its interval and its size, as text."""
+        if side is None:
+            return "-"
         value, interval = self.metric.show(side.estimate.mean), show_interval(side.estimate, self.metric)
         return f"{side.title}: {value} ({interval}; {side.n_parameters} parameters)"
 
@@ -95,6 +100,7 @@ def table_lines(finished: Sequence[Finished], folder: Path) -> list[Line]:
             item.plan.task.metric,
             quantum,
             classical,
+            _best(item, "classical", size=quantum.n_parameters),
             p,
         )
         for (item, quantum, classical), p in zip(both, corrected, strict=True)
@@ -122,20 +128,21 @@ def write_overview(finished: Sequence[Finished], folder: Path) -> Path:
 
 def markdown(lines: Sequence[Line]) -> str:
     """The table as Markdown, as the README shows it."""
-    rows = ["| task | metric | best quantum | best classical | p | ahead |", "|---|---|---|---|---|---|"]
+    rows = ["| task | metric | best quantum | classical, its size | best classical | p | ahead |", f"|{'---|' * 7}"]
     for line in lines:
-        sides = f"{line.shown(line.quantum)} | {line.shown(line.classical)}"
+        sides = " | ".join(line.shown(side) for side in (line.quantum, line.equal, line.classical))
         rows.append(f"| `{line.name}` | {line.metric.title} | {sides} | {line.p_shown} | {line.winner} |")
     return "\n".join(rows) + "\n"
 
 
-def _best(item: Finished, kind: str) -> Side | None:
-    """The trained model of a kind with the best median; None where there is none."""
+def _best(item: Finished, kind: str, *, size: int | None = None) -> Side | None:
+    """The trained model of a kind, and of a number of parameters, with the best median; None where there is none."""
     sign = 1.0 if item.plan.task.metric.larger_is_better else -1.0
     sides = []
     for name, model in item.plan.models.items():
         outcomes = [record.outcome for record in item.records if record.model == name]
-        if model.kind == kind and outcomes:
+        fits = outcomes and (size is None or abs(outcomes[0].n_parameters - size) <= BUDGET * size)
+        if model.kind == kind and fits:
             estimate = estimate_median([outcome.value for outcome in outcomes])
             sides.append(Side(name, model.title, outcomes[0].n_parameters, estimate))
     return max(sides, key=lambda side: sign * side.estimate.mean, default=None)

@@ -15,7 +15,6 @@ from torch.nn.functional import cross_entropy
 from qml.baselines import MLPClassifier, count_parameters
 from qml.compare.figures import figure_style, new_figure
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
-from qml.compare.training import RateSetting
 from qml.compare.tuning import Merit, Trial, try_settings
 from qml.data import load_images
 from qml.data.digits import SIDE
@@ -45,7 +44,23 @@ class ImageSplit:
     test: Images
 
 
-SETTINGS = (RateSetting(0.01), RateSetting(0.006))
+@dataclass(frozen=True)
+class DecaySetting:
+    """What the validation part chooses among.
+
+    Attributes:
+        learning_rate: AdamW's first step.
+        weight_decay: decoupled decay, of all weights.
+    """
+
+    learning_rate: float
+    weight_decay: float
+
+    def __str__(self) -> str:
+        return f"learning rate {self.learning_rate:g}, weight decay {self.weight_decay:g}"
+
+
+SETTINGS = (DecaySetting(0.01, 0.2), DecaySetting(0.01, 0.05))
 Head = Callable[[torch.Generator], nn.Module]
 
 
@@ -148,7 +163,7 @@ class _Run:
 def _fit(head: Head, split: ImageSplit, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Try settings, keep the epoch and the setting of the best validation accuracy, look at the test part once."""
 
-    def run(trial: Trial[RateSetting]) -> tuple[Merit, _Run]:
+    def run(trial: Trial[DecaySetting]) -> tuple[Merit, _Run]:
         generator = torch.Generator().manual_seed(seed)
         model = nn.Sequential(trunk(generator), head(generator))
         found = _train(model, split, trial.setting, preset.n_epochs, generator, trial.on_step)
@@ -174,13 +189,13 @@ def _fit(head: Head, split: ImageSplit, seed: int, preset: Preset, on_step: OnSt
 def _train(
     model: nn.Module,
     split: ImageSplit,
-    setting: RateSetting,
+    setting: DecaySetting,
     n_epochs: int,
     generator: torch.Generator,
     on_step: OnStep,
 ) -> _Run:
-    """Adam on cross-entropy, its rate falling to 0 as a cosine; the weights of the best validation accuracy return."""
-    optimizer = torch.optim.Adam(model.parameters(), setting.learning_rate)
+    """AdamW on cross-entropy, its rate falling to 0 as a cosine; the weights of the best validation accuracy return."""
+    optimizer = torch.optim.AdamW(model.parameters(), setting.learning_rate, weight_decay=setting.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs)
     curves: dict[str, list[float]] = {"train_loss": [], "validation_loss": [], "validation_accuracy": []}
     best, best_epoch, best_state = (-1.0, 0.0), 0, model.state_dict()
@@ -219,6 +234,6 @@ HEADS = Task(
     prepare=prepare,
     split=split,
     models=models,
-    presets={"full": Preset(10, 2, 15), "demo": Preset(5, 1, 8)},
+    presets={"full": Preset(10, 2, 20), "demo": Preset(5, 1, 8)},
     sections=sections,
 )
