@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qml.compare import TASKS, make_plan, run_plan
-from qml.compare.tuning import Merit, Trial, try_settings
+from qml.compare.tuning import Merit, NamedSetting, Trial, try_settings
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,22 @@ def test_mappings_are_settings_too() -> None:
 
     try_settings(listed, run, lambda share, text: None, n_trials=5, seed=1)
     assert all(one["radius"] == 0.9 and 0.1 <= one["leak"] <= 1.0 for one in seen)  # what is not varied stays
+
+
+@pytest.mark.parametrize("task", ["corrosion", "narma"])
+def test_counts_are_searched_among_whole_numbers(task: str) -> None:
+    for name, model in TASKS[task].models({}).items():
+        if not model.settings:
+            continue
+        seen: list[NamedSetting] = []
+
+        def run(trial: Trial[NamedSetting], seen: list[NamedSetting] = seen) -> tuple[Merit, None]:
+            seen.append(trial.setting)
+            return (float(trial.number),), None
+
+        try_settings(model.settings, run, lambda share, text: None, n_trials=len(model.settings) + 5, seed=0)
+        counts = [one[key] for one in seen for key in ("units", "lags", "multiplied") if key in one]
+        assert all(isinstance(count, int) for count in counts), name
 
 
 def test_a_run_that_diverged_is_never_chosen() -> None:

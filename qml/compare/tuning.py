@@ -18,6 +18,7 @@ from qml.compare.task import OnStep
 
 S = TypeVar("S")
 F = TypeVar("F")
+NamedSetting = dict[str, float | int]
 Merit = tuple[float, ...]
 """Of a validation part, less is better: errors, compared from the first on. Optuna sees the first alone."""
 
@@ -96,6 +97,11 @@ def try_settings(
     if best is None:
         raise ValueError(f"Argument `n_trials` must be at least 1, but is {n_trials}.")
     return best
+
+
+def named_settings(names: tuple[str, ...], *rows: tuple[float | int, ...]) -> tuple[NamedSetting, ...]:
+    """Settings as mappings from a table; what is written as an int is searched among ints."""
+    return tuple(dict(zip(names, row, strict=True)) for row in rows)
 
 
 @contextmanager

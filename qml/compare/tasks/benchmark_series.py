@@ -20,7 +20,7 @@ from qml.baselines import EchoStateNetwork, OnionESN
 from qml.compare import rings
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.forecast_figures import forecasts_figure
-from qml.compare.tuning import Merit, Trial, try_settings
+from qml.compare.tuning import Merit, Trial, named_settings, try_settings
 from qml.data import Scaler, mackey_glass, narma10
 from qml.nn import HybridReservoir
 from qml.reservoir import Reservoir, RidgeReadout
@@ -32,24 +32,27 @@ HORIZON = 84  # steps of Mackey-Glass
 OFFSET = 137  # steps between the pieces of Mackey-Glass that two seeds see
 SHOWN = 200  # steps in the figure
 
-Setting = Mapping[str, float]
-ESN_SETTINGS: tuple[Setting, ...] = tuple(
-    {"spectral_radius": radius, "leak_rate": leak, "input_scaling": scale}
-    for radius, leak, scale in (
-        (0.9, 1.0, 0.1),
-        (0.95, 1.0, 0.3),
-        (1.1, 0.5, 0.3),
-        (0.9, 0.3, 1.0),
-        (1.25, 0.3, 0.5),
-        (1.25, 0.3, 1.0),
-    )
+Setting = Mapping[str, float | int]
+ESN_SETTINGS = named_settings(
+    ("spectral_radius", "leak_rate", "input_scaling"),
+    (0.9, 1.0, 0.1),
+    (0.95, 1.0, 0.3),
+    (1.1, 0.5, 0.3),
+    (0.9, 0.3, 1.0),
+    (1.25, 0.3, 0.5),
+    (1.25, 0.3, 1.0),
 )
-RING_SETTINGS: tuple[Setting, ...] = tuple(
-    {"input_scale": scale, "feedback_scale": feedback}
-    for scale, feedback in ((0.5, -0.33), (0.5, -0.66), (0.25, -0.66), (1.0, -0.33), (0.25, -0.9), (0.1, -0.66))
+RING_SETTINGS = named_settings(
+    ("input_scale", "feedback_scale"),
+    (0.5, -0.33),
+    (0.5, -0.66),
+    (0.25, -0.66),
+    (1.0, -0.33),
+    (0.25, -0.9),
+    (0.1, -0.66),
 )
-BOTH_SETTINGS: tuple[Setting, ...] = tuple({**a, **b} for a, b in zip(RING_SETTINGS, ESN_SETTINGS, strict=True))
-LAG_SETTINGS: tuple[Setting, ...] = tuple({"lags": lags} for lags in (10.0, 20.0, 40.0, 80.0, 5.0, 120.0))
+BOTH_SETTINGS = tuple({**a, **b} for a, b in zip(RING_SETTINGS, ESN_SETTINGS, strict=True))
+LAG_SETTINGS = named_settings(("lags",), (10,), (20,), (40,), (80,), (5,), (120,))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from qml.compare.forecasting import reset_uniform
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.corrosion_figures import horizons_figure, loss_figure
 from qml.compare.tasks.forecast_figures import forecasts_figure
-from qml.compare.tuning import Merit, Trial, try_settings
+from qml.compare.tuning import Merit, NamedSetting, Trial, named_settings, try_settings
 from qml.data import STATIONS, Corrosion, Scaler, corrosion
 from qml.nn import HybridReservoir
 from qml.reservoir import Reservoir, RidgeReadout
@@ -31,63 +32,53 @@ SMALL, LARGE = 45, 300  # units of a classical network: as many as the single ri
 WINDOW = 120  # steps of the pieces that the LSTM learns from
 
 # Every tuned model tries as many settings; each list is around what did best on validation parts of other seeds.
-Settings = tuple[dict[str, float], ...]
-RING_SETTINGS: Settings = tuple(
-    {"input_scale": input_scale, "feedback_scale": feedback_scale}
-    for input_scale, feedback_scale in (
-        (0.5, -0.2),
-        (0.5, -0.5),
-        (0.25, -0.2),
-        (1.0, -0.33),
-        (1.0, -0.2),
-        (0.5, -0.66),
-        (0.5, -0.1),
-        (2.0, -0.33),
-    )
+Settings = tuple[NamedSetting, ...]
+RING_SETTINGS = named_settings(
+    ("input_scale", "feedback_scale"),
+    (0.5, -0.2),
+    (0.5, -0.5),
+    (0.25, -0.2),
+    (1.0, -0.33),
+    (1.0, -0.2),
+    (0.5, -0.66),
+    (0.5, -0.1),
+    (2.0, -0.33),
 )
-ESN_SETTINGS: Settings = tuple(
-    {"units": float(units), "spectral_radius": radius, "leak_rate": leak, "input_scaling": scale}
-    for units, radius, leak, scale in (
-        (SMALL, 0.9, 0.5, 0.3),
-        (LARGE, 0.9, 0.5, 0.3),
-        (SMALL, 0.5, 0.2, 0.03),
-        (LARGE, 0.5, 1.0, 0.1),
-        (SMALL, 0.3, 0.5, 0.1),
-        (LARGE, 0.9, 0.5, 0.1),
-        (SMALL, 0.9, 0.2, 0.1),
-        (LARGE, 0.3, 1.0, 0.03),
-    )
+ESN_SETTINGS = named_settings(
+    ("units", "spectral_radius", "leak_rate", "input_scaling"),
+    (SMALL, 0.9, 0.5, 0.3),
+    (LARGE, 0.9, 0.5, 0.3),
+    (SMALL, 0.5, 0.2, 0.03),
+    (LARGE, 0.5, 1.0, 0.1),
+    (SMALL, 0.3, 0.5, 0.1),
+    (LARGE, 0.9, 0.5, 0.1),
+    (SMALL, 0.9, 0.2, 0.1),
+    (LARGE, 0.3, 1.0, 0.03),
 )
-ONION_SETTINGS: Settings = tuple(
-    {"units": float(units), "outer": outer, "leak_rate": leak, "input_scaling": scale}
-    for units, outer, leak, scale in (
-        (SMALL, 0.9, 0.3, 0.3),
-        (LARGE, 0.85, 0.5, 0.1),
-        (SMALL, 0.95, 0.3, 0.1),
-        (LARGE, 0.9, 1.0, 0.3),
-        (SMALL, 0.85, 0.5, 0.3),
-        (LARGE, 0.85, 0.5, 0.3),
-        (SMALL, 0.9, 0.5, 0.1),
-        (LARGE, 0.95, 1.0, 0.3),
-    )
+ONION_SETTINGS = named_settings(
+    ("units", "outer", "leak_rate", "input_scaling"),
+    (SMALL, 0.9, 0.3, 0.3),
+    (LARGE, 0.85, 0.5, 0.1),
+    (SMALL, 0.95, 0.3, 0.1),
+    (LARGE, 0.9, 1.0, 0.3),
+    (SMALL, 0.85, 0.5, 0.3),
+    (LARGE, 0.85, 0.5, 0.3),
+    (SMALL, 0.9, 0.5, 0.1),
+    (LARGE, 0.95, 1.0, 0.3),
 )
 BOTH_SETTINGS: Settings = tuple(a | b for a, b in zip(RING_SETTINGS, ESN_SETTINGS, strict=True))
-LAG_SETTINGS: Settings = tuple(
-    {"lags": lags, "multiplied": multiplied}
-    for lags, multiplied in (
-        (16.0, 0.0),
-        (8.0, 2.0),
-        (56.0, 0.0),
-        (16.0, 1.0),
-        (8.0, 0.0),
-        (16.0, 4.0),
-        (28.0, 0.0),
-        (28.0, 2.0),
-    )
+LAG_SETTINGS = named_settings(
+    ("lags", "multiplied"),
+    (16, 0),
+    (8, 2),
+    (56, 0),
+    (16, 1),
+    (8, 0),
+    (16, 4),
+    (28, 0),
+    (28, 2),
 )
-LSTM_SETTINGS: Settings = tuple(
-    {"learning_rate": rate, "units": units} for rate in (0.01, 0.003, 0.02, 0.005) for units in (16.0, 32.0)
-)
+LSTM_SETTINGS = named_settings(("learning_rate", "units"), *product((0.01, 0.003, 0.02, 0.005), (16, 32)))
 
 
 @dataclass(frozen=True)
@@ -115,7 +106,7 @@ class Series:
         return self.parts[part]
 
 
-Predict = Callable[[Series, dict[str, float], int, Preset], tuple[Float[Tensor, "stations time horizons"], int]]
+Predict = Callable[[Series, NamedSetting, int, Preset], tuple[Float[Tensor, "stations time horizons"], int]]
 """(series, setting, seed, preset) to predictions at every step and the number of trained numbers."""
 
 
@@ -222,7 +213,7 @@ def _tuned(title: str, kind: str, recipe: str, predict: Predict, settings: Setti
 def _train(predict: Predict, settings: Settings, series: Series, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Try settings, choose on the validation part, look at the test part once."""
 
-    def run(trial: Trial[dict[str, float]]) -> tuple[Merit, tuple[Tensor, int]]:
+    def run(trial: Trial[NamedSetting]) -> tuple[Merit, tuple[Tensor, int]]:
         found = predict(series, trial.setting, seed, preset)
         return (sum(nrmse(series, found[0], "validation").values()) / len(HORIZONS),), found
 
@@ -256,8 +247,8 @@ def _ridge(series: Series, features: Tensor) -> tuple[Tensor, int]:
     return readout(features) * series.scale, readout.weight.numel() + readout.bias.numel()
 
 
-def _reservoir(build: Callable[[dict[str, float], int], Reservoir]) -> Predict:
-    def predict(series: Series, setting: dict[str, float], seed: int, preset: Preset) -> tuple[Tensor, int]:
+def _reservoir(build: Callable[[NamedSetting, int], Reservoir]) -> Predict:
+    def predict(series: Series, setting: NamedSetting, seed: int, preset: Preset) -> tuple[Tensor, int]:
         with torch.no_grad():
             features, _ = build(setting, seed)(series.inputs)
         return _ridge(series, features)
@@ -265,25 +256,25 @@ def _reservoir(build: Callable[[dict[str, float], int], Reservoir]) -> Predict:
     return predict
 
 
-def _ring(setting: dict[str, float], seed: int) -> Reservoir:
+def _ring(setting: NamedSetting, seed: int) -> Reservoir:
     return rings.single(setting, 3)
 
 
-def _onion(setting: dict[str, float], seed: int) -> Reservoir:
+def _onion(setting: NamedSetting, seed: int) -> Reservoir:
     return rings.onion(setting, 3)
 
 
-def _esn(setting: dict[str, float], seed: int) -> Reservoir:
+def _esn(setting: NamedSetting, seed: int) -> Reservoir:
     names = ("spectral_radius", "leak_rate", "input_scaling")
     options: dict[str, Any] = {name: setting[name] for name in names}
     return EchoStateNetwork(3, int(setting["units"]), bias_scaling=0.2, seed=seed, **options)
 
 
-def _both(setting: dict[str, float], seed: int) -> Reservoir:
+def _both(setting: NamedSetting, seed: int) -> Reservoir:
     return HybridReservoir(_onion(setting, seed), _esn(setting, seed))
 
 
-def _onion_esn(setting: dict[str, float], seed: int) -> Reservoir:
+def _onion_esn(setting: NamedSetting, seed: int) -> Reservoir:
     outer = setting["outer"]
     return OnionESN(
         3,
@@ -296,7 +287,7 @@ def _onion_esn(setting: dict[str, float], seed: int) -> Reservoir:
     )
 
 
-def _lags(series: Series, setting: dict[str, float], seed: int, preset: Preset) -> tuple[Tensor, int]:
+def _lags(series: Series, setting: NamedSetting, seed: int, preset: Preset) -> tuple[Tensor, int]:
     lags, multiplied = int(setting["lags"]), int(setting["multiplied"])
     padded = torch.nn.functional.pad(series.inputs, (0, 0, lags - 1, 0))
     past = padded.unfold(1, lags, 1)  # (stations, time, inputs, lags)
@@ -315,7 +306,7 @@ class _Recurrent(nn.Module):
         return self.readout(self.lstm(inputs)[0])
 
 
-def _lstm(series: Series, setting: dict[str, float], seed: int, preset: Preset) -> tuple[Tensor, int]:
+def _lstm(series: Series, setting: NamedSetting, seed: int, preset: Preset) -> tuple[Tensor, int]:
     """Trained on pieces that overlap by half; their first steps only warm the state up."""
     generator = torch.Generator().manual_seed(seed)
     model = _Recurrent(int(setting["units"]))
