@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from qml.pinn.jets import Array, Jet
-from qml.pinn.trunks import affine_maps, reset
+from qml.pinn.trunks import affine_maps, require_sizes, reset
 
 
 class GaussianFeatures(nn.Module):
@@ -128,13 +128,10 @@ class LSTMTrunk(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if hidden_size < 1 or n_layers < 1:
-            raise ValueError(
-                f"Arguments `hidden_size` and `n_layers` must be at least 1, but are {hidden_size} and {n_layers}."
-            )
+        sizes = require_sizes((hidden_size,) * n_layers)
         self.layers = affine_maps((in_features, hidden_size), device, dtype)
-        for _ in range(n_layers):
-            self.layers.extend(affine_maps((hidden_size, 4 * hidden_size), device, dtype))
+        for size in sizes:
+            self.layers.extend(affine_maps((size, 4 * size), device, dtype))
         self.layers.extend(affine_maps((hidden_size, out_features), device, dtype))
         self.reset_parameters(generator)
 

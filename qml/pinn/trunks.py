@@ -47,7 +47,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = _require_activation(activation)
-        self.layers = affine_maps((in_features, *_require_sizes(hidden_sizes), out_features), device, dtype)
+        self.layers = affine_maps((in_features, *require_sizes(hidden_sizes), out_features), device, dtype)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -109,7 +109,7 @@ class ModifiedMLP(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = _require_activation(activation)
-        hidden_sizes = _require_sizes((hidden_size,) * n_layers)
+        hidden_sizes = require_sizes((hidden_size,) * n_layers)
         self.encoders = affine_maps((in_features, hidden_size), device, dtype)
         self.encoders.extend(affine_maps((in_features, hidden_size), device, dtype))
         self.layers = affine_maps((in_features, *hidden_sizes, out_features), device, dtype)
@@ -202,7 +202,8 @@ def reset(trunk: nn.Module, generator: torch.Generator | None) -> None:
             nn.init.zeros_(part.bias)
 
 
-def _require_sizes(hidden_sizes: tuple[int, ...]) -> tuple[int, ...]:
+def require_sizes(hidden_sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Refuse no hidden layer, or one without units."""
     if not hidden_sizes or min(hidden_sizes) < 1:
         raise ValueError(f"The hidden layers must be at least one of at least 1 unit, but are {hidden_sizes}.")
     return hidden_sizes
