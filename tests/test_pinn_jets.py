@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from qml.pinn import MLP, Box, Face, FourierFeatures, Jet, JetError, ModifiedMLP, Pinn, Problem
 from qml.pinn.derivatives import accepts_jets
 from tests.helpers import assert_close
+from tests.pinn_checks import assert_jets_are_nested_passes
 
 ASKED = ("u", "u_x", "u_y", "u_xx", "u_yy", "u_xy", "v", "v_x", "v_yy", "v_xy")
 DOUBLE = torch.float64
-# Derivatives of a few layers of a few units in float64, of the order of 1 to 100.
-ROUNDING = 1e-10
 
 
 def seeded() -> torch.Generator:
@@ -66,18 +65,7 @@ def test_jets_and_nested_passes_agree_in_values_and_in_gradients_of_weights(trun
     )
     network = TRUNKS[trunk]()
     points = torch.as_tensor(made.domain.sample(5, 1))
-    found = []
-    for derivatives in ("jets", "nested"):
-        model = Pinn(made, network, derivatives=derivatives)
-        values = model.evaluate(points, ASKED)
-        loss = sum(value.square().sum() * (1 + index) for index, value in enumerate(values.values()))
-        found.append((values, torch.autograd.grad(loss, list(network.parameters()))))
-    for name in ASKED:
-        assert_close(
-            found[0][0][name], found[1][0][name], ROUNDING * (1 + float(found[1][0][name].detach().abs().max()))
-        )
-    for one, other in zip(found[0][1], found[1][1], strict=True):
-        assert_close(one, other, ROUNDING * (1 + float(other.abs().max())))
+    assert_jets_are_nested_passes(lambda derivatives: Pinn(made, network, derivatives=derivatives), points, ASKED)
 
 
 def test_derivatives_are_those_of_a_function_known_in_closed_form() -> None:

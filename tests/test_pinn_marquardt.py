@@ -32,6 +32,7 @@ from qml.pinn.jacobian import Residuals, layers_suffice
 from qml.pinn.loss import LossParts
 from qml.pinn.marquardt import Marquardt
 from tests.helpers import assert_close
+from tests.pinn_checks import assert_a_stop_changes_nothing
 
 DOUBLE = torch.float64
 # Derivatives of a few layers of a few units in float64, of the order of 1 to 100.
@@ -182,20 +183,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> Non
     whole = fresh(0)
     train(whole, training, seed=1)
 
-    class Stop(Exception):
-        pass
-
-    def stop(share: float, text: str) -> None:
-        if share > 0.7:
-            raise Stop
-
-    path = tmp_path / "run.safetensors"
-    with pytest.raises(Stop):
-        train(fresh(0), training, seed=1, checkpoint=path, on_step=stop)
-    resumed = fresh(7)  # its weights are replaced
-    train(resumed, training, seed=1, checkpoint=path)
-    for mine, other in zip(resumed.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(mine, other)
+    assert_a_stop_changes_nothing(fresh, training, whole, tmp_path)
 
 
 def test_a_loss_that_is_not_finite_is_named() -> None:

@@ -36,6 +36,7 @@ from qml.pinn import (
 )
 from qml.pinn.problems.cavity import cavity_velocity
 from tests.helpers import assert_close
+from tests.pinn_checks import assert_a_stop_changes_nothing, assert_jets_are_nested_passes
 
 DOUBLE = torch.float64
 ROUNDING = 1e-10
@@ -76,17 +77,7 @@ def test_new_trunks_have_jets_that_agree_with_nested_passes(trunk: str) -> None:
     network = MADE[trunk]()
     points = torch.as_tensor(problem.domain.sample(7, 1))
     asked = ("u", "u_x", "u_t", "u_xx", "u_xt")
-    found = []
-    for derivatives in ("jets", "nested"):
-        values = Pinn(problem, network, derivatives=derivatives).evaluate(points, asked)
-        total = torch.stack(list(values.values())).square().sum()
-        found.append((values, torch.autograd.grad(total, list(network.parameters()))))
-    for name in asked:
-        assert_close(
-            found[0][0][name], found[1][0][name], ROUNDING * (1 + float(found[1][0][name].detach().abs().max()))
-        )
-    for one, other in zip(found[0][1], found[1][1], strict=True):
-        assert_close(one, other, ROUNDING * (1 + float(other.abs().max())))
+    assert_jets_are_nested_passes(lambda derivatives: Pinn(problem, network, derivatives=derivatives), points, asked)
 
 
 def test_jets_through_edges_agree_with_nested_passes_through_circuits() -> None:
@@ -181,20 +172,7 @@ def test_the_curriculum_weighs_the_loss_and_survives_a_stop(tmp_path: Path) -> N
     assert solution.training.curriculum == training.curriculum
     assert not torch.equal(next(whole.parameters()), next(plain.parameters()))
 
-    class Stop(Exception):
-        pass
-
-    def stop(share: float, text: str) -> None:
-        if share > 0.7:
-            raise Stop
-
-    path = tmp_path / "run.safetensors"
-    with pytest.raises(Stop):
-        train(model(0), training, seed=1, checkpoint=path, on_step=stop)
-    resumed = model(9)
-    train(resumed, training, seed=1, checkpoint=path)
-    for mine, other in zip(resumed.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(mine, other)
+    assert_a_stop_changes_nothing(model, training, whole, tmp_path)
 
 
 def test_convection_is_solved_in_the_frame_that_moves() -> None:
@@ -338,7 +316,7 @@ def test_the_cavity_has_the_velocities_of_a_spectral_method() -> None:
     [
         (lambda: GaussianFeatures(1, 0, low=(0.0,), high=(1.0,)), "`n_gaussians` and `width` must be positive"),
         (lambda: GaussianFeatures(2, 3, low=(0.0,), high=(1.0,)), "corners of a box of 2 dimensions"),
-        (lambda: LSTMTrunk(1, 0, 2), "`hidden_size` and `n_layers` must be at least 1"),
+        (lambda: LSTMTrunk(1, 0, 2), "hidden layers must be at least one of at least 1 unit"),
         (lambda: Pieces([nn.Linear(1, 1)], (0.5,)), "one fewer than the 1 trunks"),
         (lambda: Pieces([nn.Linear(1, 1)] * 3, (0.5, 0.2)), "must rise"),
         (lambda: Curriculum(ramp=0.0), r"in \(0, 1\]"),
