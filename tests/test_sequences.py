@@ -1,18 +1,27 @@
 """Sequences of words: what they hold, the classical models on them, and the comparison's own code."""
 
+import math
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
 from qml.compare import make_plan, run_plan, write_report
 from qml.compare.task import Preset
 from qml.compare.tasks.sequence_digits import NETWORKS, SequenceSplit, accuracies
-from qml.compare.tasks.sequences import SEQUENCES, WORD_SEQUENCES
-from qml.compare.training import RateSetting
-from qml.compare.words import ClassicalWords, QuantumWords, thinned, train_words
+from qml.compare.tasks.sequences import SEQUENCES, WORD_SEQUENCES, slowed
+from qml.compare.words import (
+    ClassicalWords,
+    Goal,
+    Lengthening,
+    QuantumWords,
+    SoapSetting,
+    thinned,
+    train_words,
+)
 from qml.data import WordBatch, bit_planes, dna, elman_letters, elman_xor, label_last, pixel_words, sentences
 from qml.data.sequences import LETTERS, MARK
 from qml.nn import QRNN
@@ -54,7 +63,10 @@ def test_dna_asks_for_the_base_behind_the_mark() -> None:
     assert bool((marks.sum(1) == 1).all())
     assert int(places.max()) < 5
     assert torch.equal(batch.targets[:, -1], batch.inputs[torch.arange(50), places + 1])
-    assert torch.equal(batch.counted.sum(1), torch.ones(50, dtype=torch.long))
+    expected = marks.clone()
+    expected[:, -1] = True
+    assert torch.equal(batch.counted, expected)
+    assert bool((batch.targets[marks] == MARK).all())
     with pytest.raises(ValueError, match="`length` must be at least 4"):
         dna(seeded(), length=3)
 
@@ -119,16 +131,113 @@ def test_training_stops_when_a_new_batch_is_known() -> None:
     run = train_words(
         model,
         lambda _: same,
-        RateSetting(0.05),
+        SoapSetting(0.05, max_norm=0.5),
         n_batches=200,
-        goal=0.01,
+        goal=Goal(loss=0.01),
         generator=seeded(),
         on_step=lambda *_: None,
     )
+    assert run.learnt
     assert run.losses[0] > 0.1
     assert run.losses[-1] < 0.01 <= run.losses[-2]
     assert len(run.losses) < 200
     assert all(later <= earlier for earlier, later in pairwise(run.losses[-5:]))
+
+
+def test_a_goal_of_right_answers_asks_for_several_mini_batches() -> None:
+    goal = Goal(share=0.9)
+    assert not goal.reached([0.0], [1.0, 1.0])  # three are asked for
+    assert not goal.reached([0.0], [1.0, 1.0, 0.6])
+    assert goal.reached([9.0], [0.1, 1.0, 0.7, 1.0])
+    assert "90 % are right" in str(goal)
+    assert Goal(loss=0.5).reached([1.0, 0.4], [])
+    assert "below 0.5" in str(Goal(loss=0.5))
+
+
+def test_sequences_lengthen_once_they_are_known() -> None:
+    draw = Lengthening(dna, longest=12, first=8, factor=1.35, share=0.98)
+    assert draw(seeded()).inputs.shape == (128, 8)
+    assert not draw.lengthen(0.97)
+    assert draw.lengthen(0.98)
+    assert draw(seeded()).inputs.shape == (128, 11)
+    assert draw.lengthen(1.0)
+    assert draw(seeded()).inputs.shape == (128, 12)
+    assert not draw.lengthen(1.0)
+    assert Lengthening(dna, longest=5).length == 5
+
+
+def test_short_sequences_do_not_count_as_learnt() -> None:
+    model = QuantumWords(QRNN(1, 2, batch_first=True, generator=seeded()))
+    known = torch.zeros(1, 12, dtype=torch.long)
+
+    def draw(_: torch.Generator, *, length: int) -> WordBatch:
+        return WordBatch(known[:, :length], known[:, :length], known[:, :length] == 0)
+
+    source = Lengthening(draw, longest=12, first=4, factor=2.0, share=1.0)
+    goal = Goal(share=0.5)
+    told: list[tuple[float, str]] = []
+    run = train_words(
+        model,
+        source,
+        SoapSetting(0.05),
+        n_batches=100,
+        goal=goal,
+        generator=seeded(),
+        on_step=lambda share, text: told.append((share, text)),
+    )
+    assert run.learnt
+    assert source.length == 12
+    assert len(run.losses) >= 3 + 2  # two lengths before, three mini-batches of the last one
+    assert len(told) == len(run.losses) - 1
+    assert len(run.norms_before) == len(run.norms_after) == 11
+
+
+def test_a_run_of_fixed_length_lets_the_learning_rate_fall(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    made = SoapSetting.optimizer
+
+    def watched(setting: SoapSetting, model: nn.Module) -> torch.optim.Optimizer:
+        optimizer = made(setting, model)
+        optimizer.register_step_pre_hook(lambda chosen, *_: rates.append(chosen.param_groups[0]["lr"]))
+        return optimizer
+
+    monkeypatch.setattr(SoapSetting, "optimizer", watched)
+    model = ClassicalWords(WordRNN("rnn", 1, 2, generator=seeded()))
+    seen: list[int] = []
+    run = train_words(
+        model,
+        lambda generator: dna(generator, batch=2, length=4)._replace(
+            inputs=torch.zeros(2, 4, dtype=torch.long), targets=torch.zeros(2, 4, dtype=torch.long)
+        ),
+        SoapSetting(0.1),
+        n_batches=4,
+        goal=None,
+        generator=seeded(),
+        on_step=lambda *_: None,
+        watch=seen.append,
+    )
+    assert not run.learnt
+    assert seen == [0, 1, 2, 3]
+    assert rates == pytest.approx([0.1, 0.1 * (2 + 2**0.5) / 4, 0.05, 0.1 * (2 - 2**0.5) / 4])
+
+
+def test_a_slowed_workspace_turns_by_34_degrees_a_step() -> None:
+    network = QRNN(3, 5, n_stages=1, order=1, degree=3, batch_first=True, generator=seeded())
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    words = torch.zeros(1, 3, dtype=torch.long)
+
+    def overlap() -> float:
+        with torch.no_grad():
+            _, states = network.trace(words, targets=words)
+        return float((states[0] * states[1]).sum().abs())
+
+    assert overlap() == pytest.approx(0.0, abs=1e-6)  # 90 degrees, on five lanes
+    slowed(network)
+    degrees = 2.0 * math.degrees(math.atan(math.tan(0.2 * math.pi) ** 2)) - 90.0
+    assert degrees == pytest.approx(-34.3, abs=0.1)
+    assert overlap() == pytest.approx(math.cos(math.radians(degrees)) ** 5, rel=1e-4)
 
 
 def test_thinned_curves_keep_their_ends() -> None:

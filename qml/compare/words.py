@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -12,12 +12,11 @@ from torch.nn.functional import cross_entropy
 
 from qml.baselines import WordRNN
 from qml.compare.task import OnStep
-from qml.compare.training import RateSetting
 from qml.compare.tuning import one_thread
 from qml.data import Draw, WordBatch
 from qml.nn import QRNN, word_loss
 
-MAX_NORM = 0.5  # of gradients, as the published code clips them
+RECENT = 3  # mini-batches whose answers are counted together
 
 
 @runtime_checkable
@@ -76,17 +75,111 @@ class ClassicalWords(nn.Module):
 
 
 @dataclass(frozen=True)
+class SoapSetting:
+    """How a model of words is trained.
+
+    SOAP is Adam in the eigenvectors of the gradients' second moments (Vyas et al., arXiv:2409.11321). A neuron's
+    weights belong to overlapping subsets of its sources, so that their gradients go together, which Adam does not see.
+
+    Attributes:
+        learning_rate: Of SOAP.
+        max_norm: Longer gradients are clipped to this norm; the published code takes 0.5.
+    """
+
+    learning_rate: float
+    max_norm: float = math.inf
+
+    def __str__(self) -> str:
+        clipped = "" if math.isinf(self.max_norm) else f", gradients clipped at {self.max_norm:g}"
+        return f"SOAP, learning rate {self.learning_rate:g}{clipped}"
+
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """SOAP on the model's parameters."""
+        from pytorch_optimizer import SOAP
+
+        trained = [parameter for parameter in model.parameters() if parameter.numel()]
+        return SOAP(trained, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, precondition_frequency=5)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """When words count as learnt, judged on mini-batches that were never seen before.
+
+    Attributes:
+        loss: `word_loss` of one mini-batch is below this, whatever loss the model is trained on.
+        share: Of the answers of `RECENT` mini-batches in a row at least this share is right; None to judge by the loss.
+    """
+
+    loss: float = 0.0
+    share: float | None = None
+
+    def __str__(self) -> str:
+        if self.share is None:
+            return f"`word_loss` of a mini-batch never seen before is below {self.loss:g}"
+        return f"of the answers to {RECENT} mini-batches never seen before {100 * self.share:g} % are right"
+
+    def reached(self, losses: Sequence[float], shares: Sequence[float]) -> bool:
+        """Whether the last mini-batches meet it."""
+        if self.share is None:
+            return losses[-1] < self.loss
+        return len(shares) >= RECENT and sum(shares[-RECENT:]) >= RECENT * self.share
+
+
+@dataclass
+class Lengthening:
+    """A curriculum: short sequences, and longer ones each time that they are known; every mini-batch counts.
+
+    What a step does to a state adds up over a sequence, so that the learning rate falls as the length grows.
+
+    Attributes:
+        draw: A mini-batch of a `length`.
+        longest: Where it ends.
+        first: Where it begins.
+        factor: Between one length and the next, above 1.
+        share: Of a mini-batch's answers that must be right.
+        length: Now.
+    """
+
+    draw: Callable[..., WordBatch]
+    longest: int
+    first: int = 8
+    factor: float = 1.35
+    share: float = 0.98
+    length: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.length = min(self.first, self.longest)
+
+    def __call__(self, generator: torch.Generator) -> WordBatch:
+        """The next mini-batch."""
+        return self.draw(generator, length=self.length)
+
+    def longest_batch(self, generator: torch.Generator) -> WordBatch:
+        """A mini-batch as long as the last ones."""
+        return self.draw(generator, length=self.longest)
+
+    def lengthen(self, share: float) -> bool:
+        """Go on to longer sequences if `share` of the last answers is enough; whether it did."""
+        if share < self.share or self.length == self.longest:
+            return False
+        self.length = min(self.longest, math.ceil(self.factor * self.length))
+        return True
+
+
+@dataclass(frozen=True)
 class WordRun:
     """A training run.
 
     Attributes:
         losses: `word_loss` of each mini-batch before the model was trained on it.
+        learnt: Whether the goal was reached.
         seconds: Of training.
         norms_before: Gradient norms over time at the start.
         norms_after: The same at the end.
     """
 
     losses: list[float]
+    learnt: bool
     seconds: float
     norms_before: list[float]
     norms_after: list[float]
@@ -95,46 +188,61 @@ class WordRun:
 def train_words(
     model: nn.Module,
     draw: Draw,
-    setting: RateSetting,
+    setting: SoapSetting,
     *,
     n_batches: int,
-    goal: float,
+    goal: Goal | None,
     generator: torch.Generator,
     on_step: OnStep,
-    watch: Callable[[int], bool] = lambda _: False,
+    watch: Callable[[int], None] = lambda _: None,
 ) -> WordRun:
-    """Train by AdamW until the loss of a mini-batch that was never seen is below `goal`, or all batches are used.
+    """Train until mini-batches that were never seen are known, or all are used.
 
     Args:
         model: A `WordModel`.
-        draw: The next mini-batch.
+        draw: The next mini-batch; a `Lengthening` is told how it went.
         setting: How it is trained.
         n_batches: The most mini-batches.
-        goal: Of `word_loss`, whatever loss the model is trained on.
+        goal: When to stop; None if all mini-batches are to be used: then the learning rate falls to 0 as a cosine.
         generator: Of the mini-batches.
         on_step: Hears of progress.
-        watch: Called with the number of batches so far; whether to stop.
+        watch: Called with the number of batches so far.
     """
     if not isinstance(model, WordModel):
         raise TypeError(f"Argument `model` must be a WordModel, but is {type(model).__name__}.")
-    optimizer = torch.optim.AdamW(model.parameters(), setting.learning_rate, weight_decay=0.0)
+    optimizer = setting.optimizer(model)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_batches) if goal is None else None
     losses: list[float] = []
+    shares: list[float] = []
+    learnt = False
     batch = draw(generator)
-    before = model.gradient_norms(batch)
+    shown = draw.longest_batch(generator) if isinstance(draw, Lengthening) else batch
+    before = model.gradient_norms(shown)
     started = time.perf_counter()
     with one_thread():
         for index in range(n_batches):
             loss, probabilities = model.loss(batch)
             losses.append(float(word_loss(probabilities.detach(), batch.scored)))
-            if losses[-1] < goal or watch(index):
+            shares.append(_share_right(probabilities, batch))
+            longest = not isinstance(draw, Lengthening) or draw.length == draw.longest
+            learnt = longest and goal is not None and goal.reached(losses, shares)
+            if learnt:
                 break
+            watch(index)
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), setting.max_norm)
             optimizer.step()
+            if schedule is not None:
+                schedule.step()
+            elif isinstance(draw, Lengthening) and draw.lengthen(shares[-1]):
+                optimizer.param_groups[0]["lr"] = setting.learning_rate * draw.first / draw.length
+                shares.clear()
             on_step((index + 1) / n_batches, f"loss {losses[-1]:.3g}")
             batch = draw(generator)
-    return WordRun(losses, time.perf_counter() - started, before, model.gradient_norms(batch))
+    seconds = time.perf_counter() - started
+    shown = draw.longest_batch(generator) if isinstance(draw, Lengthening) else batch
+    return WordRun(losses, learnt, seconds, before, model.gradient_norms(shown))
 
 
 def thinned(values: Sequence[float], most: int = 200) -> list[tuple[int, float]]:
@@ -148,6 +256,11 @@ def thinned(values: Sequence[float], most: int = 200) -> list[tuple[int, float]]
 
 def _cross_entropy(logits: Tensor, batch: WordBatch) -> Tensor:
     return cross_entropy(logits.flatten(0, 1), batch.scored.flatten(), ignore_index=-1)
+
+
+def _share_right(probabilities: Tensor, batch: WordBatch) -> float:
+    right = probabilities.detach().argmax(-1) == batch.targets
+    return float(right[batch.counted].float().mean())
 
 
 def _norms(loss: Tensor, states: Sequence[Tensor]) -> list[float]:

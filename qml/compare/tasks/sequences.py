@@ -1,6 +1,7 @@
 """Sequences of words: how many mini-batches a recurrent network needs until it knows them."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -12,8 +13,7 @@ from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
 from qml.baselines.words import Kind
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.sequences_figures import losses_figure, norms_figure
-from qml.compare.training import RateSetting
-from qml.compare.words import ClassicalWords, QuantumWords, thinned, train_words
+from qml.compare.words import ClassicalWords, Goal, Lengthening, QuantumWords, SoapSetting, thinned, train_words
 from qml.data import Draw, dna, elman_letters, elman_xor, sentences
 from qml.nn import QRNN
 
@@ -23,66 +23,107 @@ class Words:
     """Sequences and the network that the paper takes for them.
 
     Attributes:
-        draw: The next mini-batch.
+        draw: Makes the source of mini-batches.
         about: What has to be learnt, in words.
         n_bits: Bits of a word.
         n_lanes: Workspace qubits.
         n_stages: Stages; degree 3 everywhere.
-        goal: Loss of a new mini-batch at which it counts as learnt.
-        learning_rate: Of AdamW.
+        goal: When it counts as learnt.
+        settings: Of the network and of its twins, by name; the best of three rates each on seeds 100 to 103.
         published: Median number of mini-batches of the paper, for the report.
         order: Order of the neurons.
+        slow: Whether an untrained step turns the workspace less; see `slowed`.
     """
 
-    draw: Draw
+    draw: Callable[[], Draw]
     about: str
     n_bits: int
     n_lanes: int
     n_stages: int
-    goal: float
-    learning_rate: float
+    goal: Goal
+    settings: Mapping[str, SoapSetting]
     published: str
     order: int = 2
+    slow: bool = False
 
-    @property
-    def quantum(self) -> Callable[[torch.Generator], QRNN]:
+    def quantum(self, generator: torch.Generator) -> QRNN:
         """The paper's network."""
-        return partial(self._network, self.n_bits, self.n_lanes, self.n_stages, self.order)
+        network = QRNN(
+            self.n_bits,
+            self.n_lanes,
+            n_stages=self.n_stages,
+            order=self.order,
+            degree=3,
+            batch_first=True,
+            generator=generator,
+        )
+        return slowed(network) if self.slow else network
 
-    @staticmethod
-    def _network(n_bits: int, n_lanes: int, n_stages: int, order: int, generator: torch.Generator) -> QRNN:
-        return QRNN(n_bits, n_lanes, n_stages=n_stages, order=order, degree=3, batch_first=True, generator=generator)
+
+def slowed(network: QRNN) -> QRNN:
+    """Move the angles of an untrained network of one stage and order 1 so that a step turns its workspace less.
+
+    Two neurons of angle pi/2 turn a lane by 45 degrees each: untrained, a workspace goes round once in four steps, and
+    gradients from different places of a sequence cancel. Here the rotation between them takes 90 degrees back, and the
+    workspace's neurons begin at 0.4 pi, where they turn by 28 degrees: 34 backwards a step in all. (No turn at all was
+    slower to learn from.) Weights are spread three times as widely as the paper's.
+    """
+    cell = network.cell
+    with torch.no_grad():
+        cell.weights.mul_(3.0)
+        cell.rotations.mul_(3.0).sub_(math.pi)
+        if cell.bias is not None:
+            cell.bias[: -cell.input_size].sub_(0.1 * math.pi)
+    return network
 
 
 def _dna(length: int, published: str) -> Words:
-    about = f"{length} bases with one mark in the first half; the base behind the mark is asked for at the end."
-    # The paper leaves the order open; in a few trials at length 10 order 1 came much nearer to the goal than order 2.
-    return Words(partial(dna, length=length), about, 3, 5, 1, 1e-3, 0.01, published, order=1)
+    about = (
+        f"{length} bases with one mark in the first half; the mark is asked for where it is read, and the base behind "
+        "it at the end. Training begins with 8 bases and goes on to longer sequences each time that 98 % of a "
+        "mini-batch are right; all mini-batches count, and those of full length decide."
+    )
+    settings = {"qrnn": SoapSetting(0.01), "rnn": SoapSetting(0.03), "lstm": SoapSetting(0.03)}
+    # The paper leaves order and criterion open. Its LSTM needs 193 at length 10, ours as many until it is right.
+    return Words(
+        partial(Lengthening, dna, length), about, 3, 5, 1, Goal(share=0.995), settings, published, order=1, slow=True
+    )
+
+
+def _clipped(**rates: float) -> dict[str, SoapSetting]:
+    return {name: SoapSetting(rate, max_norm=0.5) for name, rate in rates.items()}
 
 
 SEQUENCES: dict[str, Words] = {
     "xor": Words(
-        elman_xor,
+        lambda: elman_xor,
         "Bits a, b, a xor b, 36 in a row; every third can be foretold from the two before it.",
         2,
         4,
         1,
-        1e-3,
-        5e-3,
+        Goal(1e-3),
+        _clipped(qrnn=0.01, rnn=0.1, lstm=0.1),
         "170 to 200",
     ),
     "memory": Words(
-        sentences,
+        lambda: sentences,
         "The two sentences 444... and 0123 0123..., 20 words of 3 bits each.",
         3,
         5,
         2,
-        1e-3,
-        0.01,
+        Goal(1e-3),
+        _clipped(qrnn=0.01, rnn=0.1, lstm=0.1),
         "not printed",
     ),
     "letters": Words(
-        elman_letters, "Syllables ba, dii and guuu in random order, 36 letters.", 3, 6, 2, 0.01, 0.01, "90"
+        lambda: elman_letters,
+        "Syllables ba, dii and guuu in random order, 36 letters.",
+        3,
+        6,
+        2,
+        Goal(0.01),
+        _clipped(qrnn=0.005, rnn=0.1, lstm=0.1),
+        "90",
     ),
     "dna10": _dna(10, "180 (LSTM 193)"),
     "dna50": _dna(50, "255 (LSTM 881)"),
@@ -104,27 +145,27 @@ def split(words: Words, seed: int) -> Words:
 def models(options: Options) -> dict[str, Model]:
     """The paper's network, and an RNN and an LSTM with as many parameters as it."""
     words = prepare(options)
-    network = words.quantum(torch.Generator().manual_seed(0))
-    n_parameters = count_parameters(network)
-    setting = RateSetting(words.learning_rate)
+    n_parameters = count_parameters(words.quantum(torch.Generator().manual_seed(0)))
+    setting = words.settings["qrnn"]
     offered = {
         "qrnn": Model(
             "QRNN",
             "quantum",
             f"{words.n_lanes} workspace and {words.n_bits} in/out qubits, {words.n_stages} stages, neurons of order "
-            f"{words.order} and degree 3, post-selected on the targets; cross-entropy of probabilities as logits; "
-            f"{setting}.",
-            partial(_train, words.quantum),
+            f"{words.order} and degree 3{', slowed at the start' if words.slow else ''}, post-selected on the targets; "
+            f"cross-entropy of probabilities as logits; {setting}.",
+            partial(_train, words.quantum, setting),
             (setting,),
         )
     }
     for name, (title, kind) in TWINS.items():
         hidden = word_hidden_size_for(n_parameters, kind, words.n_bits)
+        setting = words.settings[name]
         offered[name] = Model(
             title,
             "classical",
             f"{hidden} units: the QRNN's {n_parameters} parameters, as near as it gets; cross-entropy; {setting}.",
-            partial(_train, partial(_twin, kind, words.n_bits, hidden)),
+            partial(_train, partial(twin, kind, words.n_bits, hidden), setting),
             (setting,),
         )
     return offered
@@ -144,11 +185,11 @@ def sections(words: Words, records: list[Record], options: Options) -> list[Sect
     return [
         Section(
             "Learning curves",
-            f"{words.about} Learnt means that `word_loss` of a mini-batch never seen before is below {words.goal:g}; a "
-            f"run that never gets there counts with all its mini-batches. {' '.join(shown)} The paper's median for the "
+            f"{words.about} Learnt means that {words.goal}; a run that never gets there counts with all its "
+            f"mini-batches. {' '.join(shown)} The paper's median for the "
             f"quantum network: {words.published}. The figure shows the loss of each new mini-batch, a line a seed: "
             "cross-entropy of probabilities as logits, less its lowest value, whatever the model is trained on.",
-            losses_figure(records, models(options), words.goal),
+            losses_figure(records, models(options), words.goal.loss or None),
         ),
         Section(
             "Do gradients vanish?",
@@ -160,28 +201,32 @@ def sections(words: Words, records: list[Record], options: Options) -> list[Sect
 
 
 def _train(
-    build: Callable[[torch.Generator], QRNN | WordRNN], words: Words, seed: int, preset: Preset, on_step: OnStep
+    build: Callable[[torch.Generator], QRNN | WordRNN],
+    setting: SoapSetting,
+    words: Words,
+    seed: int,
+    preset: Preset,
+    on_step: OnStep,
 ) -> Outcome:
     layer = build(torch.Generator().manual_seed(1000 + seed))
     model: nn.Module = QuantumWords(layer) if isinstance(layer, QRNN) else ClassicalWords(layer)
     run = train_words(
         model,
-        words.draw,
-        RateSetting(words.learning_rate),
+        words.draw(),
+        setting,
         n_batches=preset.n_epochs,
         goal=words.goal,
         generator=torch.Generator().manual_seed(seed),
         on_step=on_step,
     )
-    learnt = run.losses[-1] < words.goal
-    n_trained = len(run.losses) - 1 if learnt else len(run.losses)
+    n_trained = len(run.losses) - 1 if run.learnt else len(run.losses)
     return Outcome(
         value=float(n_trained),
         n_parameters=count_parameters(model),
         seconds=run.seconds,
         extras={
-            "learnt": "yes" if learnt else "no",
-            "setting": str(RateSetting(words.learning_rate)),
+            "learnt": "yes" if run.learnt else "no",
+            "setting": str(setting),
             "epoch": n_trained,
             "last_loss": run.losses[-1],
         },
@@ -193,7 +238,8 @@ def _train(
     )
 
 
-def _twin(kind: Kind, n_bits: int, hidden: int, generator: torch.Generator) -> WordRNN:
+def twin(kind: Kind, n_bits: int, hidden: int, generator: torch.Generator) -> WordRNN:
+    """A classical network of words."""
     return WordRNN(kind, n_bits, hidden, generator=generator)
 
 
