@@ -20,7 +20,7 @@ def test_a_cluster_of_two_workers_gives_the_records_of_one_process(tmp_path: Pat
     import distributed
 
     plan = make_plan(TASKS["majority"], preset="demo", n_seeds=2, models=["exact", "logistic"])
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as own:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as own:
         assert len(own.workers) == 2
         with cluster(own.scheduler_address) as run_cells:
             found = run_plan(replace(plan, folder=tmp_path), run_cells=run_cells)
@@ -29,8 +29,11 @@ def test_a_cluster_of_two_workers_gives_the_records_of_one_process(tmp_path: Pat
 
 
 def test_an_error_on_a_worker_comes_back_and_finished_cells_stay(tmp_path: Path) -> None:
+    import distributed
+
     plan = make_plan(TASKS["majority"], preset="demo", n_seeds=1, models=["exact"], folder=tmp_path)
     with workers(1) as run_cells:
+        assert len(distributed.get_client().scheduler_info()["workers"]) == 1  # whatever the number of cores
         run_plan(plan, run_cells=run_cells)
         broken = replace(plan, models={"nobody": plan.models["exact"]}, folder=None)
         with pytest.raises(KeyError, match="nobody"):

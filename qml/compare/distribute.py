@@ -32,7 +32,7 @@ def workers(n_workers: int) -> Iterator[RunCells]:
     distributed = _distributed()
     with (
         distributed.LocalCluster(
-            n_workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
+            n_workers=n_workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
         ) as own,
         distributed.Client(own) as client,
     ):
