@@ -1,6 +1,7 @@
 """Sequences of words: what they hold, the classical models on them, and the comparison's own code."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from torch import nn
 
 from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
 from qml.compare import make_plan, run_plan, write_report
-from qml.compare.task import Preset
-from qml.compare.tasks.sequence_digits import NETWORKS, SequenceSplit, accuracies
+from qml.compare.task import Outcome, Preset, Record
+from qml.compare.tasks.sequence_digits import NETWORKS, SEQUENCE_DIGITS, SequenceSplit, accuracies
+from qml.compare.tasks.sequence_digits import prepare as prepare_digits
+from qml.compare.tasks.sequence_digits import split as digits_split
 from qml.compare.tasks.sequences import SEQUENCES, WORD_SEQUENCES, slowed
+from qml.compare.tasks.sequences_figures import digit_shares
 from qml.compare.words import (
     ClassicalWords,
     Goal,
@@ -280,4 +284,38 @@ def test_mini_batches_are_balanced_and_accuracies_count_the_label_alone() -> Non
     share, measured, matrix = accuracies(Fixed(WordRNN("rnn", 2, 1)), data, 2)
     assert share == 0.75
     assert measured == pytest.approx(0.7 * 0.75 + 0.1 * 0.25, abs=1e-6)
-    assert matrix == [[30, 0], [10, 0]]
+    assert matrix == [[30, 0, 0], [10, 0, 0]]
+    assert digit_shares([_record(matrix), _record(matrix), _record([[15, 0, 15], [0, 10, 0]])]) == [1.0, 0.0]
+
+
+def test_words_that_are_no_label_are_counted_beside_them() -> None:
+    class Fixed(ClassicalWords):
+        def loss(self, batch: WordBatch) -> tuple[torch.Tensor, torch.Tensor]:
+            chances = torch.tensor([0.1, 0.2, 0.0, 0.7]).expand(*batch.inputs.shape, 4)
+            return chances.sum(), chances
+
+    data = label_last(torch.zeros(5, 3, dtype=torch.long), torch.tensor([0, 1, 1, 0, 1]))
+    share, _, matrix = accuracies(Fixed(WordRNN("rnn", 2, 1)), data, 2)
+    assert share == 0.0
+    assert matrix == [[0, 0, 2], [0, 0, 3]]
+
+
+def test_the_report_on_digits_tells_of_each_digit(tmp_path: Path) -> None:
+    plan = make_plan(SEQUENCE_DIGITS, n_seeds=1, preset="demo", options={"words": "all"}, models=["rnn"])
+    plan = replace(plan, preset=Preset(1, 1, 2))
+    records = run_plan(plan)
+    page = write_report(plan, records, tmp_path).read_text()
+    assert "Digit by digit" in page
+    rows = records[0].outcome.details["matrix"]
+    assert [sum(row) for row in rows] == [
+        int((label == digit).sum()) for digit, label in enumerate([_test_labels(0)] * 10)
+    ]
+    assert f"9: {100 * rows[9][9] / sum(rows[9]):.0f} %" in page
+
+
+def _test_labels(seed: int) -> torch.Tensor:
+    return digits_split(prepare_digits({"words": "all"}), seed).test.targets[:, -1]
+
+
+def _record(matrix: list[list[int]]) -> Record:
+    return Record("sequence-digits", "rnn", 0, "test_accuracy", Outcome(0.5, 1, 1.0, details={"matrix": matrix}))

@@ -69,3 +69,33 @@ def norms_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Fig
         axes.grid(color=FAINT, lw=0.7)
         axes.tick_params(length=0)
     return figure
+
+
+def digit_shares(records: Sequence[Record]) -> list[float]:
+    """The share of each digit's test images that one model names right, a median over its records."""
+    counts = np.array([record.outcome.details["matrix"] for record in records], dtype=float)
+    right = np.diagonal(counts, axis1=1, axis2=2)
+    return np.median(right / counts.sum(2), axis=0).tolist()
+
+
+def digits_figure(records: Sequence[Record], models: Mapping[str, Model], digits: Sequence[int]) -> "Figure":
+    """Right answers digit by digit, a bar a model."""
+    colours, names = model_colours(models), list(dict.fromkeys(record.model for record in records))
+    with figure_style():
+        figure = new_figure(7.6, 3.0)
+        axes = figure.subplots()
+        width = 0.8 / max(1, len(names))
+        for number, name in enumerate(names):
+            shares = digit_shares([record for record in records if record.model == name])
+            places = np.arange(len(digits)) + (number - (len(names) - 1) / 2) * width
+            axes.bar(places, 100 * np.array(shares), width, color=colours[name], label=models[name].title)
+        axes.set_xticks(range(len(digits)), [str(digit) for digit in digits])
+        axes.set_xlabel("digit")
+        axes.set_ylabel("right, %")
+        axes.set_ylim(0, 100)
+        if names:
+            axes.legend(frameon=False, ncols=len(names), loc="lower left")
+        axes.grid(axis="y", color=FAINT, lw=0.7)
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0)
+    return figure
