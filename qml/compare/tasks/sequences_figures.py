@@ -94,7 +94,7 @@ def digits_figure(records: Sequence[Record], models: Mapping[str, Model], digits
         axes.set_ylabel("right, %")
         axes.set_ylim(0, 100)
         if names:
-            axes.legend(frameon=False, ncols=len(names), loc="lower left")
+            axes.legend(frameon=False, ncols=len(names), loc="lower left", bbox_to_anchor=(0.0, 1.0))
         axes.grid(axis="y", color=FAINT, lw=0.7)
         axes.set_axisbelow(True)
         axes.tick_params(length=0)
