@@ -34,7 +34,7 @@ class Network:
         degree: Of the neurons; 2 stages and order 2 everywhere.
         a_digit: Images of each digit in a mini-batch.
         n_batches: The most mini-batches.
-        rates: Learning rates of the network and of its twins, by name; the best of three each on seeds 100 and 101.
+        rates: Learning rates of the network and of its twins, by name; a few tried, the twins' on seeds 100 and 101.
     """
 
     digits: tuple[int, ...]
