@@ -150,17 +150,27 @@ class Lengthening:
     def __post_init__(self) -> None:
         self.length = min(self.first, self.longest)
 
+    @classmethod
+    def fixed(cls, draw: Draw) -> "Lengthening":
+        """Mini-batches as `draw` makes them, of one length for good."""
+        return cls(lambda generator, length: draw(generator), longest=1, first=1)
+
     def __call__(self, generator: torch.Generator) -> WordBatch:
         """The next mini-batch."""
         return self.draw(generator, length=self.length)
 
-    def longest_batch(self, generator: torch.Generator) -> WordBatch:
-        """A mini-batch as long as the last ones."""
-        return self.draw(generator, length=self.longest)
+    @property
+    def finished(self) -> bool:
+        """Whether sequences are as long as they will be."""
+        return self.length == self.longest
+
+    def last(self, generator: torch.Generator) -> WordBatch:
+        """A mini-batch as long as the last ones; `generator` goes on as if nothing had been drawn."""
+        return self.draw(generator.clone_state(), length=self.longest)
 
     def lengthen(self, share: float) -> bool:
         """Go on to longer sequences if `share` of the last answers is enough; whether it did."""
-        if share < self.share or self.length == self.longest:
+        if share < self.share or self.finished:
             return False
         self.length = min(self.longest, math.ceil(self.factor * self.length))
         return True
@@ -215,17 +225,16 @@ def train_words(
     losses: list[float] = []
     shares: list[float] = []
     learnt = False
-    batch = draw(generator)
-    shown = draw.longest_batch(generator) if isinstance(draw, Lengthening) else batch
-    before = model.gradient_norms(shown)
+    source = draw if isinstance(draw, Lengthening) else Lengthening.fixed(draw)
+    before = model.gradient_norms(source.last(generator))
+    batch = source(generator)
     started = time.perf_counter()
     with one_thread():
         for index in range(n_batches):
             loss, probabilities = model.loss(batch)
             losses.append(float(word_loss(probabilities.detach(), batch.scored)))
             shares.append(_share_right(probabilities, batch))
-            longest = not isinstance(draw, Lengthening) or draw.length == draw.longest
-            learnt = longest and goal is not None and goal.reached(losses, shares)
+            learnt = source.finished and goal is not None and goal.reached(losses, shares)
             if learnt:
                 break
             watch(index)
@@ -235,14 +244,14 @@ def train_words(
             optimizer.step()
             if schedule is not None:
                 schedule.step()
-            elif isinstance(draw, Lengthening) and draw.lengthen(shares[-1]):
-                optimizer.param_groups[0]["lr"] = setting.learning_rate * draw.first / draw.length
+            length = source.length
+            if source.lengthen(shares[-1]):
+                optimizer.param_groups[0]["lr"] *= length / source.length
                 shares.clear()
             on_step((index + 1) / n_batches, f"loss {losses[-1]:.3g}")
-            batch = draw(generator)
+            batch = source(generator)
     seconds = time.perf_counter() - started
-    shown = draw.longest_batch(generator) if isinstance(draw, Lengthening) else batch
-    return WordRun(losses, learnt, seconds, before, model.gradient_norms(shown))
+    return WordRun(losses, learnt, seconds, before, model.gradient_norms(source.last(generator)))
 
 
 def thinned(values: Sequence[float], most: int = 200) -> list[tuple[int, float]]:
