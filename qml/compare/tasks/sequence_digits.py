@@ -34,7 +34,7 @@ class Network:
         degree: Of the neurons; 2 stages and order 2 everywhere.
         a_digit: Images of each digit in a mini-batch.
         n_batches: The most mini-batches.
-        rates: Learning rates of the network and of its twins, by name; a few tried, the twins' on seeds 100 and 101.
+        settings: Of the network and of its twins, by name; a few tried, the twins' on seeds 100 and 101.
     """
 
     digits: tuple[int, ...]
@@ -43,7 +43,7 @@ class Network:
     degree: int
     a_digit: int
     n_batches: int
-    rates: Mapping[str, float]
+    settings: Mapping[str, SoapSetting]
 
     def build(self, generator: torch.Generator) -> QRNN:
         """The quantum network."""
@@ -52,10 +52,12 @@ class Network:
         )
 
 
+PIXELS = {"qrnn": SoapSetting(1e-3), "rnn": SoapSetting(1e-2), "lstm": SoapSetting(3e-2)}
+COORDINATES = {"qrnn": SoapSetting(1e-3), "rnn": SoapSetting(3e-3), "lstm": SoapSetting(1e-2)}
 NETWORKS = {
-    "zero-one": Network((0, 1), 2, 8, 2, 50, 400, {"qrnn": 1e-3, "rnn": 1e-2, "lstm": 3e-2}),
-    "three-six": Network((3, 6), 2, 8, 2, 50, 400, {"qrnn": 1e-3, "rnn": 1e-2, "lstm": 3e-2}),
-    "all": Network(tuple(range(10)), N_COORDINATES, 6, 3, 10, 1000, {"qrnn": 1e-3, "rnn": 3e-3, "lstm": 1e-2}),
+    "zero-one": Network((0, 1), 2, 8, 2, 50, 400, PIXELS),
+    "three-six": Network((3, 6), 2, 8, 2, 50, 400, PIXELS),
+    "all": Network(tuple(range(10)), N_COORDINATES, 6, 3, 10, 1000, COORDINATES),
 }
 
 
@@ -121,7 +123,7 @@ def models(options: Options) -> dict[str, Model]:
     """The paper's network, and an RNN and an LSTM with as many parameters as it."""
     network = NETWORKS[str(options["words"])]
     n_parameters = count_parameters(network.build(torch.Generator().manual_seed(0)))
-    setting = SoapSetting(network.rates["qrnn"])
+    setting = network.settings["qrnn"]
     about = (
         f"{network.n_lanes} workspace and {network.n_bits} in/out qubits, 2 stages, neurons of order 2 and degree "
         f"{network.degree}, post-selected on 0 before the label; {network.a_digit} images a digit; {setting}."
@@ -129,7 +131,7 @@ def models(options: Options) -> dict[str, Model]:
     offered = {"qrnn": Model("QRNN", "quantum", about, partial(_train, network.build, setting), (setting,))}
     for name, (title, kind) in TWINS.items():
         hidden = word_hidden_size_for(n_parameters, kind, network.n_bits)
-        setting = SoapSetting(network.rates[name])
+        setting = network.settings[name]
         recipe = f"{hidden} units: the QRNN's {n_parameters} parameters, as near as it gets; {setting}."
         build = partial(twin, kind, network.n_bits, hidden)
         offered[name] = Model(title, "classical", recipe, partial(_train, build, setting), (setting,))
