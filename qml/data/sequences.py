@@ -77,7 +77,8 @@ def dna(generator: torch.Generator, *, batch: int = 128, length: int = 10) -> Wo
     """Random bases with one mark U in the first half; the base behind the mark is asked for at the last step.
 
     Words of three bits, bases 0 to 3 and the mark 4. The mark is asked for where it is read. (The research code of the
-    paper asks for it one step before, where nothing foretells it.) Targets that do not count are 0.
+    paper asks for it one step before, where only the answer that never counts against it is right: always the mark.)
+    Targets that do not count are 0.
 
     Raises:
         ValueError: fewer than 4 steps.
