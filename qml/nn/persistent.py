@@ -169,7 +169,10 @@ class PersistentReservoir(Reservoir):
         if self.shots is None:
             return probabilities
         flat = probabilities.reshape(-1, self.outcomes).clamp_min(0.0)
-        drawn = torch.multinomial(flat, self.shots, replacement=True, generator=self.generator)
+        where = flat.device if self.generator is None else self.generator.device
+        drawn = torch.multinomial(flat.to(where), self.shots, replacement=True, generator=self.generator).to(
+            flat.device
+        )
         counts = torch.zeros_like(flat).scatter_add_(1, drawn, torch.ones_like(drawn, dtype=flat.dtype))
         return (counts / self.shots).reshape(probabilities.shape)
 

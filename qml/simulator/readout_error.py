@@ -3,6 +3,7 @@
 A Pauli operator P that is read off a qubit (in its own basis) becomes (1 - p - q) P + (q - p).
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 
@@ -54,5 +55,10 @@ def flip_bits(bits: Tensor, errors: Errors, generator: torch.Generator | None) -
     """Bits as they are read."""
     p, q = errors
     chance = torch.where(bits == 0, p, q)
-    flips = torch.rand(bits.shape, generator=generator, device=bits.device) < chance
-    return bits ^ flips.to(bits.dtype)
+    return bits ^ (uniform(bits.shape, chance, generator) < chance).to(bits.dtype)
+
+
+def uniform(shape: Sequence[int], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Numbers in [0, 1) in the dtype and on the device of `like`, drawn where the generator is: a seed is a seed."""
+    device = like.device if generator is None else generator.device
+    return torch.rand(*shape, dtype=like.dtype, device=device, generator=generator).to(like.device)

@@ -15,6 +15,7 @@ from circuits.gates import Channel, Measure, PostSelect, Reset
 from circuits.slots import data as data_slot
 from qml.simulator import engine
 from qml.simulator.memory import require_fits
+from qml.simulator.readout_error import uniform
 
 MAX_AMPLITUDES = 2**22  # of all trajectories that run side by side
 MAX_ROUNDS = 1000  # of repeating runs whose post-selection failed
@@ -24,8 +25,7 @@ def draw(probabilities: Tensor, shots: int, generator: torch.Generator | None) -
     """Outcomes of `shots` draws from each row; (batch, outcomes) to (batch, shots), int64."""
     cumulative = torch.cumsum(probabilities.double(), 1)
     total = cumulative[:, -1:]
-    uniform = torch.rand(len(cumulative), shots, dtype=torch.float64, device=cumulative.device, generator=generator)
-    drawn = torch.searchsorted(cumulative, uniform * total, right=True)
+    drawn = torch.searchsorted(cumulative, uniform((len(cumulative), shots), total, generator) * total, right=True)
     return drawn.clamp_max(probabilities.shape[1] - 1)
 
 
