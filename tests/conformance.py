@@ -101,8 +101,8 @@ LAYERS: dict[str, Example] = {
     "QKANGRU": made(QKANGRU, 1, 2, batch_first=True, n_steps=3),
     "QLSTM": made(QLSTM, 1, 2, batch_first=True, n_steps=3),
     "QRNN": Example(lambda dtype, g: QRNN(1, 2, batch_first=True, dtype=dtype, generator=g), words(1, 4)),
-    "QRNNRegressor": made(QRNNRegressor, 1, 2, n_bits=2, batch_first=True, n_steps=3),
-    "QRNNClassifier": made(QRNNClassifier, 1, 2, 3, n_bits=2, batch_first=True, n_steps=3),
+    "QRNNRegressor": made(QRNNRegressor, 1, 2, batch_first=True, n_steps=3),
+    "QRNNClassifier": made(QRNNClassifier, 1, 2, 3, batch_first=True, n_steps=3),
 }
 
 RECURRENT = ("QKANLSTM", "HQKANLSTM", "QKANGRU", "QLSTM", "QRNN", "QRNNRegressor", "QRNNClassifier")
@@ -110,7 +110,7 @@ AS_LSTM = "one batch dimension or none, as nn.LSTM"
 FIXED_BATCH = "the batch size is fixed by the export"
 EXCEPTIONS: dict[tuple[str, str], str] = {
     **{(layer, "N-d batch"): AS_LSTM for layer in RECURRENT},
-    **{(layer, "export"): FIXED_BATCH for layer in ("QRNN", "QRNNRegressor", "QRNNClassifier")},
+    ("QRNN", "export"): FIXED_BATCH,
 }
 
 

@@ -67,8 +67,10 @@ OTHERS: dict[str, Callable[[], nn.Module]] = {
     "QRNN": lambda: QRNN(2, 3, n_stages=2, order=1, degree=1, amplification=1, batch_first=True, dtype=torch.float64),
     "QRNN without bias": lambda: QRNN(1, 2, bias=False, recompute=True),
     "QRNNCell": lambda: QRNNCell(1, 2, n_stages=0),
-    "QRNNRegressor": lambda: QRNNRegressor(2, 2, 3, n_bits=2, low=-2.0, serial=True, order=2, batch_first=True),
-    "QRNNClassifier": lambda: QRNNClassifier(1, 2, 4, n_bits=3, high=2.0, degree=1, dtype=torch.float64),
+    "QRNNRegressor": lambda: QRNNRegressor(2, 2, 3, encoding="serial", n_bits=2, low=-2.0, order=2, batch_first=True),
+    "QRNNClassifier": lambda: QRNNClassifier(
+        1, 2, 4, encoding="bits", n_bits=3, high=2.0, degree=1, dtype=torch.float64
+    ),
     "QuantumNeuron": lambda: QuantumNeuron(3, order=2, amplification=1),
     "QuantumNeuron without bias": lambda: QuantumNeuron(2, bias=False, dtype=torch.float64),
 }

@@ -11,7 +11,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
 
 from qml.bench.peers.recurrent import PlainRecurrent
-from qml.nn import QRNN, QuantumNeuron, qrnn, word_loss
+from qml.nn import QRNN, QuantumNeuron, floored_likelihood_loss, qrnn, word_loss
 from qml.nn._words import as_bits
 from qml.nn.quantum_neuron import subsets
 
@@ -393,6 +393,20 @@ def test_word_loss_is_zero_for_certain_targets_and_skips_unknown_ones() -> None:
         math.log(4) - math.log(3 + math.e) + 1, abs=1e-6
     )
     assert word_loss(certain, torch.tensor([0, -1, -1, 3])).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_likelihood_with_a_floor_is_zero_for_certain_targets_and_its_slope_bounded() -> None:
+    certain = torch.eye(4, dtype=torch.float64)
+    assert floored_likelihood_loss(certain, torch.tensor([0, 1, -1, 3])).item() == pytest.approx(0.0, abs=1e-12)
+    probabilities = torch.tensor([[0.0, 0.25, 0.75]], dtype=torch.float64, requires_grad=True)
+    loss = floored_likelihood_loss(probabilities, torch.tensor([0]), floor=0.1)
+    assert loss.item() == pytest.approx(math.log(11.0), abs=1e-12)
+    (slope,) = torch.autograd.grad(loss, probabilities)
+    assert slope.tolist() == [[pytest.approx(-10.0), 0.0, 0.0]]
+    with pytest.raises(ValueError, match="`floor` must be above 0"):
+        floored_likelihood_loss(certain, torch.arange(4), floor=0.0)
+    with pytest.raises(ValueError, match="`targets` must be words below 4"):
+        floored_likelihood_loss(certain, torch.tensor([0, 1, 2, 4]))
 
 
 def impossible_network() -> QRNN:

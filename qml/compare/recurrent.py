@@ -3,7 +3,7 @@
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from qml.baselines import count_parameters
 from qml.compare.forecasting import (
@@ -16,15 +16,17 @@ from qml.compare.forecasting import (
 )
 from qml.compare.task import Model
 from qml.compare.training import RateSetting
-from qml.nn import HQKANLSTM, QKANLSTM, QLSTM, QKANLayer
+from qml.nn import HQKANLSTM, QKANLSTM, QLSTM, QKANLayer, QRNNRegressor
 
 LSTM_HIDDEN = 5  # of the authors' LSTM and QLSTM: 166 and 126 parameters
 UPLOADS = 1
+STAGES = 2  # of the QRNN
+ROOM = 1.1  # values that turn a qubit by 0 and pi, of series scaled to [-1, 1] by their training part
 SETTINGS = (RateSetting(0.03), RateSetting(0.1))
 
 
 def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -> dict[str, Model]:
-    """QKAN-LSTM and HQKAN-LSTM of `hidden_size`, their classical twins, and models that are not trained.
+    """QKAN-LSTM and HQKAN-LSTM of `hidden_size`, a QRNN and classical twins, and models that are not trained.
 
     Args:
         hidden_size: of the QKAN-LSTM and the HQKAN-LSTM.
@@ -55,6 +57,13 @@ def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -
             f"{LSTM_HIDDEN} hidden, four circuits of {LSTM_HIDDEN + 1} qubits and 5 layers.",
             _qlstm,
         )
+    n_lanes = _nearest_lanes(n_parameters)
+    offered["qrnn"] = make(
+        "QRNN, as large",
+        "quantum",
+        f"{n_lanes} workspace qubits and one turned by the value, {STAGES} stages of neurons of order 1 and degree 2.",
+        partial(_QRNNModel, n_lanes),
+    )
     sizes = {
         "lstm": ("LSTM, 5 times as large", nn.LSTM, _size_for(5 * n_parameters, nn.LSTM)),
         "lstm-166": ("LSTM of the authors", nn.LSTM, LSTM_HIDDEN),
@@ -106,6 +115,25 @@ def _hqkan_lstm(hidden_size: int, generator: torch.Generator) -> nn.Module:
 
 def _qlstm(generator: torch.Generator) -> nn.Module:
     return SeriesModel(QLSTM(1, LSTM_HIDDEN, batch_first=True, generator=generator), LSTM_HIDDEN, generator)
+
+
+class _QRNNModel(nn.Module):
+    """A recurrent quantum network with its read-out, after the last value; room on both sides of the training part."""
+
+    def __init__(self, n_lanes: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.layer = QRNNRegressor(
+            1, n_lanes, low=-ROOM, high=ROOM, n_stages=STAGES, batch_first=True, generator=generator
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The next value, (batch, 1)."""
+        return self.layer(inputs)[0][:, -1]
+
+
+def _nearest_lanes(n_parameters: int) -> int:
+    counts = {lanes: count_parameters(_QRNNModel(lanes, torch.Generator())) for lanes in range(2, 8)}
+    return min(counts, key=lambda lanes: abs(counts[lanes] - n_parameters))
 
 
 Kind = type[nn.LSTM] | type[nn.GRU]

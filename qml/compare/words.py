@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from qml.baselines import WordRNN
 from qml.compare.task import OnStep
@@ -16,6 +17,8 @@ from qml.compare.tuning import one_thread
 from qml.data import Draw, WordBatch
 from qml.nn import QRNN, word_loss
 
+WordLoss = Callable[[Tensor, Tensor], Tensor]
+"""Of probabilities (batch, time, words) and targets (batch, time)."""
 RECENT = 3  # mini-batches whose answers are counted together
 
 
@@ -33,23 +36,28 @@ class WordModel(Protocol):
 
 
 class QuantumWords(nn.Module):
-    """A QRNN, post-selected on all targets, on the loss of its paper."""
+    """A QRNN, post-selected on all targets.
 
-    def __init__(self, layer: QRNN) -> None:
+    Args:
+        layer: the network.
+        loss: of probabilities and targets; that of its paper if not given.
+    """
+
+    def __init__(self, layer: QRNN, loss: WordLoss = word_loss) -> None:
         super().__init__()
-        self.layer = layer
+        self.layer, self.measure = layer, loss
 
     def loss(self, batch: WordBatch) -> tuple[Tensor, Tensor]:
         """See `WordModel`."""
         probabilities, _ = self.layer(batch.inputs, targets=batch.targets)
         if not isinstance(probabilities, Tensor):
             raise TypeError("Argument `batch` must not be packed, but is.")
-        return word_loss(probabilities, batch.scored), probabilities
+        return self.measure(probabilities, batch.scored), probabilities
 
     def gradient_norms(self, batch: WordBatch) -> list[float]:
         """See `WordModel`; the states are vectors of norm 1."""
         probabilities, states = self.layer.trace(batch.inputs, targets=batch.targets)
-        return _norms(word_loss(probabilities, batch.scored), states)
+        return _norms(self.measure(probabilities, batch.scored), states)
 
 
 class ClassicalWords(nn.Module):
@@ -84,14 +92,18 @@ class SoapSetting:
     Attributes:
         learning_rate: Of SOAP.
         max_norm: Longer gradients are clipped to this norm; the published code takes 0.5.
+        averaging: Answers come from weights averaged over steps, of which those k steps ago count averaging**k; 0 for
+            the last ones. Steps that are large enough to learn quickly leave single weights too rough to answer by.
     """
 
     learning_rate: float
     max_norm: float = math.inf
+    averaging: float = 0.0
 
     def __str__(self) -> str:
         clipped = "" if math.isinf(self.max_norm) else f", gradients clipped at {self.max_norm:g}"
-        return f"SOAP, learning rate {self.learning_rate:g}{clipped}"
+        averaged = f", answers by weights averaged at {self.averaging:g}" if self.averaging else ""
+        return f"SOAP, learning rate {self.learning_rate:g}{clipped}{averaged}"
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """SOAP on the model's parameters."""
@@ -99,6 +111,10 @@ class SoapSetting:
 
         trained = [parameter for parameter in model.parameters() if parameter.numel()]
         return SOAP(trained, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, precondition_frequency=5)
+
+    def averaged(self, model: nn.Module) -> AveragedModel | None:
+        """A copy of the model for averaged weights, if there are any."""
+        return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.averaging)) if self.averaging else None
 
 
 @dataclass(frozen=True)
@@ -181,7 +197,7 @@ class WordRun:
     """A training run.
 
     Attributes:
-        losses: `word_loss` of each mini-batch before the model was trained on it.
+        losses: `word_loss` of the answers to each mini-batch before the model was trained on it.
         learnt: Whether the goal was reached.
         seconds: Of training.
         norms_before: Gradient norms over time at the start.
@@ -218,9 +234,10 @@ def train_words(
         on_step: Hears of progress.
         watch: Called with the number of batches so far.
     """
-    if not isinstance(model, WordModel):
+    optimizer, averaged = setting.optimizer(model), setting.averaged(model)
+    answering = model if averaged is None else averaged.module
+    if not isinstance(model, WordModel) or not isinstance(answering, WordModel):
         raise TypeError(f"Argument `model` must be a WordModel, but is {type(model).__name__}.")
-    optimizer = setting.optimizer(model)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_batches) if goal is None else None
     losses: list[float] = []
     shares: list[float] = []
@@ -232,6 +249,9 @@ def train_words(
     with one_thread():
         for index in range(n_batches):
             loss, probabilities = model.loss(batch)
+            if averaged is not None:
+                with torch.no_grad():
+                    probabilities = answering.loss(batch)[1]
             losses.append(float(word_loss(probabilities.detach(), batch.scored)))
             shares.append(_share_right(probabilities, batch))
             learnt = source.finished and goal is not None and goal.reached(losses, shares)
@@ -242,6 +262,8 @@ def train_words(
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), setting.max_norm)
             optimizer.step()
+            if averaged is not None:
+                averaged.update_parameters(model)
             if schedule is not None:
                 schedule.step()
             length = source.length
@@ -251,7 +273,7 @@ def train_words(
             on_step((index + 1) / n_batches, f"loss {losses[-1]:.3g}")
             batch = source(generator)
     seconds = time.perf_counter() - started
-    return WordRun(losses, learnt, seconds, before, model.gradient_norms(source.last(generator)))
+    return WordRun(losses, learnt, seconds, before, answering.gradient_norms(source.last(generator)))
 
 
 def thinned(values: Sequence[float], most: int = 200) -> list[tuple[int, float]]:

@@ -4,6 +4,7 @@ from qml.nn.checkpoint import load_layer as load_layer
 from qml.nn.checkpoint import save_layer as save_layer
 from qml.nn.daruan import DARUAN as DARUAN
 from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
+from qml.nn.losses import floored_likelihood_loss as floored_likelihood_loss
 from qml.nn.losses import hinge_loss as hinge_loss
 from qml.nn.losses import logistic_loss as logistic_loss
 from qml.nn.losses import superposition_loss as superposition_loss

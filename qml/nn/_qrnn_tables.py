@@ -23,13 +23,17 @@ class Tables:
             on the in/out lanes, the other workspace lanes.
         sine: S of the same.
         rotations: the matrix of each stage's RY gates, shape (n_stages, 2**W, 2**W).
-        readout: G, shape (words, 2**W).
+        output_cosine: C of the neurons on the in/out lanes, shape (I, 2**W, 2**(I - 1)): target, workspace, the others.
+        output_sine: S of the same.
+        readout: G, shape (words, 2**W): those neurons on lanes in |0>.
         log_scale: logarithm of what the amplitudes were divided by in a step, shape ().
     """
 
     cosine: Tensor
     sine: Tensor
     rotations: Tensor
+    output_cosine: Tensor
+    output_sine: Tensor
     readout: Tensor
     log_scale: Tensor
 
@@ -52,12 +56,15 @@ def make_tables(
     cosine, sine = cosine * scale, sine * scale
     n_hidden = len(cosine) - n_outputs
     layers = [part[:n_hidden].reshape(-1, n_lanes, side // 2, n_words).mT for part in (cosine, sine)]
+    output_cosine, output_sine = (part[n_hidden:].unflatten(-1, (side, -1)) for part in (cosine, sine))
     turns = rotations[..., None, None].expand(-1, -1, 1, side // 2) / 2
     return Tables(
         layers[0],
         layers[1],
         layer_maps(torch.cos(turns), torch.sin(turns))[:, 0],
-        _readout(cosine[n_hidden:].unflatten(-1, (side, -1)), sine[n_hidden:].unflatten(-1, (side, -1))),
+        output_cosine,
+        output_sine,
+        _readout(output_cosine, output_sine),
         -scale.log().sum(),
     )
 

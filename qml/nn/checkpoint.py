@@ -81,7 +81,7 @@ def _jhcg_arguments(layer: JHCGNet) -> dict[str, Any]:
 
 
 def _continuous_arguments(layer: QRNNRegressor) -> dict[str, Any]:
-    own = _attributes("in_features", "n_bits", "low", "high", "serial")(layer)
+    own = _attributes("in_features", "n_bits", "low", "high", "encoding")(layer)
     outputs = "n_classes" if isinstance(layer, QRNNClassifier) else "out_features"
     network = _attributes("hidden_size", "n_stages", "order", "degree")(layer.qrnn.cell)
     return own | {outputs: layer.out_features, "batch_first": layer.qrnn.batch_first} | network

@@ -60,15 +60,43 @@ def word_loss(probabilities: Float[Tensor, "*batch words"], targets: Integer[Ten
         ValueError: targets of another shape, or beyond n - 1.
     """
     n_words = probabilities.shape[-1]
+    counted = _counted(probabilities, targets)
+    loss = torch.nn.functional.cross_entropy(probabilities.reshape(-1, n_words), counted, ignore_index=-1)
+    return loss - (math.log(n_words - 1 + math.e) - 1.0)
+
+
+def floored_likelihood_loss(
+    probabilities: Float[Tensor, "*batch words"], targets: Integer[Tensor, "*batch"], *, floor: float = 0.15
+) -> Float[Tensor, ""]:
+    """Mean of log(1 + floor) - log(p + floor) for the target's probability p; 0 where every target is certain.
+
+    The likelihood with a floor, so that its slope is at most 1 / floor where p is small and still grows as p falls,
+    where that of `word_loss` hardly does: with ten classes or more, words of small probability are not given up. Ours.
+
+    Args:
+        probabilities: rows that add up to 1.
+        targets: the right words, 0 to n - 1; negative ones do not count.
+        floor: above 0.
+
+    Raises:
+        ValueError: targets of another shape, or beyond n - 1; a floor that is not above 0.
+    """
+    if not 0.0 < floor < math.inf:
+        raise ValueError(f"Argument `floor` must be above 0 and finite, but is {floor}.")
+    logarithms = torch.log((probabilities + floor) / (1.0 + floor)).reshape(-1, probabilities.shape[-1])
+    return torch.nn.functional.nll_loss(logarithms, _counted(probabilities, targets), ignore_index=-1)
+
+
+def _counted(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """The targets in one row, checked, -1 where they do not count."""
+    n_words = probabilities.shape[-1]
     if targets.shape != probabilities.shape[:-1]:
         raise ValueError(
             f"Argument `targets` must have shape {tuple(probabilities.shape[:-1])}, but has {tuple(targets.shape)}."
         )
     if not in_transform() and targets.numel() and int(targets.max()) >= n_words:
         raise ValueError(f"Argument `targets` must be words below {n_words}, but holds {int(targets.max())}.")
-    counted = torch.where(targets < 0, -1, targets.long()).reshape(-1)
-    loss = torch.nn.functional.cross_entropy(probabilities.reshape(-1, n_words), counted, ignore_index=-1)
-    return loss - (math.log(n_words - 1 + math.e) - 1.0)
+    return torch.where(targets < 0, -1, targets.long()).reshape(-1)
 
 
 def _check(prediction: Tensor, labels: Tensor) -> None:

@@ -250,7 +250,8 @@ def draw_outcomes(probabilities: Tensor, known: Tensor, generator: torch.Generat
         return known
     if len(known) == 0:
         return known
-    drawn = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+    where = probabilities.device if generator is None else generator.device
+    drawn = torch.multinomial(probabilities.to(where), 1, generator=generator).squeeze(1).to(known.device)
     return torch.where(known < 0, drawn, known)
 
 

@@ -1,36 +1,43 @@
 """Recurrent quantum networks on continuous features: regression and classification of series."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from circuits import Circuit
+from qml.backends.native import full_precision
 from qml.nn import _checks
+from qml.nn._qrnn_angles import run_angles
 from qml.nn._words import as_words
 from qml.nn.qrnn import QRNN
 
+DEFAULT_BITS = {"angle": 1, "bits": 4, "serial": 4}
 EPSILON = 1e-6  # of probabilities inside a logarithm
 
 
 class QRNNRegressor(nn.Module):
-    r"""A `QRNN` between quantised features and a trained affine read-out of its probabilities.
+    r"""A `QRNN` that reads continuous features, and a trained affine read-out of its probabilities.
 
-    Each feature, clipped to [low, high], becomes one of 2**n_bits levels; a step reads the levels of all features as
-    one word, or, with `serial`, one bit-plane after another, the most significant first, in n_bits steps of the network
-    a step of the series. In/out qubits are post-selected on 0 between measurements, so that outputs are deterministic;
-    what is read are the log-odds-like features log(p + 1e-6) of the last outcome's probabilities of each step.
+    With `encoding` "angle" each feature x turns in/out qubits of its own by RY(pi (x - low) / (high - low)), which is a
+    word's 0 at `low` and its 1 at `high`, and everything has derivatives in the features; values beyond are angles like
+    all others. With "bits" each feature, clipped to [low, high], becomes one of 2**n_bits levels, and a step reads the
+    levels of all features as one word; with "serial" it reads one bit-plane after another, the most significant first,
+    in n_bits steps of the network a step of the series. In/out qubits are post-selected on 0 between measurements, so
+    that outputs are deterministic; what is read are log(p + 1e-6) of the last outcome's probabilities of each step.
 
-    Quantisation has no derivative: inputs get no gradient, and one that requires gradients is refused.
+    Quantisation has no derivative: by bits inputs get no gradient, and one that requires gradients is refused.
 
     Args:
         in_features: features a step.
         hidden_size: workspace qubits.
         out_features: outputs a step.
-        n_bits: bits of a level.
+        encoding: "angle", "bits" or "serial".
+        n_bits: bits of a level; with "angle" the in/out qubits of a feature. None for 1 with "angle", 4 otherwise.
         low: value of the lowest level.
         high: value of the highest level.
-        serial: whether bit-planes come one after another: words of in_features bits instead of in_features * n_bits.
         n_stages: stages of the network.
         order: order of its neurons.
         degree: degree of its neurons.
@@ -44,19 +51,20 @@ class QRNNRegressor(nn.Module):
         outputs with out_features in place of in_features; states as of `QRNN`.
 
     Attributes:
-        qrnn: the network.
+        qrnn: the network, on words of in_features * n_bits bits, with "serial" of in_features.
         readout: the nn.Linear on 2**word_size logarithms, initialised U(-k, k), k = 2**(-word_size / 2).
 
     Raises:
         ValueError: sizes out of range, low not below high, inputs of another shape or not finite.
 
     Reference:
-        Bausch, arXiv:2006.14619, section 4, quantises coordinates to bits in this way; the affine read-out is ours.
+        Bausch, arXiv:2006.14619, section 4, quantises coordinates to bits, all planes one after another. The same
+        circuit with angles between those of 0 and 1, and the affine read-out, are ours.
 
     Example:
         >>> import torch
         >>> from qml.nn import QRNNRegressor
-        >>> outputs, state = QRNNRegressor(1, 3, n_bits=3, batch_first=True)(torch.rand(5, 7, 1))
+        >>> outputs, state = QRNNRegressor(1, 3, batch_first=True)(torch.rand(5, 7, 1))
         >>> outputs.shape
         torch.Size([5, 7, 1])
     """
@@ -67,10 +75,10 @@ class QRNNRegressor(nn.Module):
         hidden_size: int,
         out_features: int = 1,
         *,
-        n_bits: int = 4,
+        encoding: str = "angle",
+        n_bits: int | None = None,
         low: float = -1.0,
         high: float = 1.0,
-        serial: bool = False,
         n_stages: int = 1,
         order: int = 1,
         degree: int = 2,
@@ -80,13 +88,16 @@ class QRNNRegressor(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        if encoding not in DEFAULT_BITS:
+            raise ValueError(f"Argument `encoding` must be one of {', '.join(DEFAULT_BITS)}, but is {encoding!r}.")
+        n_bits = DEFAULT_BITS[encoding] if n_bits is None else n_bits
         for name, value in (("in_features", in_features), ("out_features", out_features), ("n_bits", n_bits)):
             _checks.require_at_least(value, name, 1)
         if not low < high:
             raise ValueError(f"Argument `low` must be below `high`, but they are {low} and {high}.")
         self.in_features, self.out_features, self.n_bits = in_features, out_features, n_bits
-        self.low, self.high, self.serial = float(low), float(high), serial
-        word_size = in_features if serial else in_features * n_bits
+        self.low, self.high, self.encoding = float(low), float(high), encoding
+        word_size = in_features if encoding == "serial" else in_features * n_bits
         self.qrnn = QRNN(
             word_size,
             hidden_size,
@@ -109,22 +120,49 @@ class QRNNRegressor(nn.Module):
 
     def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Outputs of each step, and the last states; see the class."""
-        words = self.words(inputs)
-        found, last = self.qrnn(words, state, targets=torch.zeros_like(words))
-        probabilities = found if isinstance(found, Tensor) else found.data
-        if self.serial:  # the outcome after the last bit-plane of each step
-            probabilities = probabilities.unflatten(self._time(inputs), (-1, self.n_bits))
-            probabilities = probabilities.select(self._time(inputs) + 1, -1)
-        return self.readout(torch.log(probabilities + EPSILON)), last
+        probabilities, last = (
+            self._by_angles(inputs, state) if self.encoding == "angle" else self._by_words(inputs, state)
+        )
+        return self.read(probabilities), last
+
+    def read(self, probabilities: Tensor) -> Tensor:
+        """Outputs from probabilities of the in/out qubits, (..., 2**word_size), such as a device measures them."""
+        return self.readout(torch.log(probabilities + EPSILON))
+
+    def circuit(self, n_steps: int) -> Circuit:
+        """The circuit of a series of `n_steps`, post-selected on 0 before its last step; see `QRNN.circuit`.
+
+        Its weights are `qrnn.cell.vector()`, its data `circuit_data(...)`; `read` makes outputs of the last step from
+        the probabilities of qubits hidden_size to hidden_size + word_size - 1.
+        """
+        return self.qrnn.circuit(n_steps * (self.n_bits if self.encoding == "serial" else 1))
+
+    def circuit_data(self, inputs: Tensor) -> Tensor:
+        """Series as data of `circuit`, (batch, n_data), inputs as of `forward`."""
+        if self.encoding != "angle":
+            words = self.words(inputs)
+            return self.qrnn.circuit_data(words, torch.zeros_like(words))
+        turns = self.angles(inputs)
+        if inputs.ndim == 2:
+            turns = turns[None]
+        elif not self.qrnn.batch_first:
+            turns = turns.transpose(0, 1)
+        return torch.cat([turns, torch.zeros_like(turns[:, 1:])], 1).flatten(1)
+
+    def angles(self, inputs: Tensor) -> Tensor:
+        """Angles of the in/out qubits in radians, (..., word_size), with `encoding` "angle"."""
+        self._require(inputs)
+        turns = math.pi / (self.high - self.low) * (inputs.to(self.readout.weight.dtype) - self.low)
+        return turns.repeat_interleave(self.n_bits, -1)
 
     def words(self, inputs: Tensor) -> Tensor:
-        """The words that the network reads, in the inputs' form."""
+        """The words that the network reads, in the inputs' form, with `encoding` "bits" or "serial"."""
         self._require(inputs)
         scaled = (inputs - self.low) / (self.high - self.low)
         levels = (scaled * 2**self.n_bits).long().clamp(0, 2**self.n_bits - 1)
         shifts = torch.arange(self.n_bits - 1, -1, -1, device=inputs.device)
         planes = ((levels[..., None, :] >> shifts[:, None]) & 1).bool()  # (..., bits, features)
-        if not self.serial:
+        if self.encoding != "serial":
             return as_words(planes.mT.flatten(-2), self.in_features * self.n_bits, "inputs")
         time = self._time(inputs)
         beside = planes if time == inputs.ndim - 2 else planes.transpose(1, 2)  # bits behind time
@@ -132,7 +170,30 @@ class QRNNRegressor(nn.Module):
 
     def extra_repr(self) -> str:
         """What `repr` shows beside the parts."""
-        return f"n_bits={self.n_bits}, low={self.low}, high={self.high}, serial={self.serial}"
+        return f"encoding={self.encoding!r}, n_bits={self.n_bits}, low={self.low}, high={self.high}"
+
+    def _by_angles(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Probabilities of each step, in the inputs' form, and the last states."""
+        turns = self.angles(inputs)
+        if inputs.ndim == 2:
+            turns, state = turns[:, None], None if state is None else state[None]
+        elif self.qrnn.batch_first:
+            turns = turns.transpose(0, 1)
+        with full_precision(turns):
+            probabilities, last = run_angles(self.qrnn.cell, turns, state)
+        if inputs.ndim == 2:
+            return probabilities[:, 0], last[0]
+        return probabilities.transpose(0, 1) if self.qrnn.batch_first else probabilities, last
+
+    def _by_words(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The same from words."""
+        words = self.words(inputs)
+        found, last = self.qrnn(words, state, targets=torch.zeros_like(words))
+        probabilities = found if isinstance(found, Tensor) else found.data
+        if self.encoding == "serial":  # the outcome after the last bit-plane of each step
+            time = self._time(inputs)
+            probabilities = probabilities.unflatten(time, (-1, self.n_bits)).select(time + 1, -1)
+        return probabilities, last
 
     def _time(self, inputs: Tensor) -> int:
         """Which dimension is time."""
@@ -147,10 +208,10 @@ class QRNNRegressor(nn.Module):
         _checks.require_last_dimension(inputs, self.in_features, "inputs")
         if inputs.ndim not in (2, 3):
             raise ValueError(f"Argument `inputs` must have 2 or 3 dimensions, but has shape {tuple(inputs.shape)}.")
-        if inputs.requires_grad:
+        if self.encoding != "angle" and inputs.requires_grad:
             raise ValueError(
                 "Argument `inputs` must not require gradients, because quantisation has none, but does. Detach it, or "
-                "use QNNClassifier for layers before the quantum one."
+                "take encoding='angle'."
             )
         if not _checks.in_transform() and not bool(inputs.isfinite().all()):
             raise ValueError("Argument `inputs` must be finite, but holds NaN or infinity.")

@@ -1,0 +1,69 @@
+"""A recurrent cell whose in/out qubits are turned by angles where words would flip them.
+
+A word's qubits are each in |0> or |1>; turned by RY they are in a superposition of all words, and the step is the same
+sum of words: u[w] = a[w] M[w] v with the amplitudes a of the turned qubits, turned back along w; then the output
+neurons, which now meet qubits that are not in |0>; then the qubits are post-selected on 0. All is linear in v.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from qml.nn._qrnn_scan import neuron_advance
+from qml.nn._qrnn_tables import Tables, layer_maps, maps_pay, word_maps
+from qml.nn.qrnn_cell import QRNNCell, normalised, require_possible
+
+Spread = Callable[[Tensor], Tensor]
+"""States v (batch, 2**W) to M[w] v for all words w, (batch, words, 2**W)."""
+
+
+def run_angles(cell: QRNNCell, angles: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Probabilities of the in/out qubits at each step, (time, batch, words), and the last states, (batch, 2**W).
+
+    Args:
+        cell: the cell.
+        angles: of the in/out qubits in radians, (time, batch, input_size).
+        state: states to start from; None for |0...0>.
+
+    Raises:
+        ValueError: no steps, a state of another shape or norm, a post-selection that cannot succeed.
+    """
+    n_steps, batch, _ = angles.shape
+    if n_steps == 0:
+        raise ValueError("Argument `inputs` must have at least one step, but has none.")
+    states, tables = cell.start(state, batch), cell.tables()
+    spread = _spread(cell, tables, batch, n_steps)
+    outputs = layer_maps(tables.output_cosine[None], tables.output_sine[None])[0]  # (2**W, words, words)
+    found = []
+    for turns in _turns(angles):
+        back = turns.mT
+        middle = back @ (turns[..., 0, None] * spread(states))
+        ahead = torch.bmm(outputs, middle.permute(2, 1, 0)).permute(2, 1, 0)  # (batch, words, 2**W)
+        shares = ahead.square().sum(-1)
+        found.append(shares / shares.sum(1, keepdim=True))
+        states = normalised(ahead[:, 0])
+    require_possible(torch.cat(found), angles.new_zeros(n_steps * batch, dtype=torch.long), (batch,) * n_steps)
+    return torch.stack(found), states
+
+
+def _turns(angles: Tensor) -> Tensor:
+    """RY of all in/out qubits as one matrix a step and sample, (time, batch, words, words)."""
+    cosine, sine = torch.cos(angles / 2), torch.sin(angles / 2)
+    gates = torch.stack([torch.stack([cosine, -sine], -1), torch.stack([sine, cosine], -1)], -2)
+    matrix = gates[..., 0, :, :]
+    for gate in gates.unbind(-3)[1:]:
+        matrix = (matrix[..., :, None, :, None] * gate[..., None, :, None, :]).flatten(-4, -3).flatten(-2)
+    return matrix
+
+
+def _spread(cell: QRNNCell, tables: Tables, batch: int, n_steps: int) -> Spread:
+    """M of all words by the cheaper way."""
+    n_words, side = cell.n_words, 2**cell.hidden_size
+    sizes = {"n_words": n_words, "n_lanes": cell.hidden_size, "n_stages": cell.n_stages}
+    if maps_pay(**sizes, batch=batch * n_words, n_steps=n_steps):
+        flat = word_maps(tables).flatten(0, 1).T
+        return lambda states: (states @ flat).unflatten(1, (n_words, side))
+    advance = neuron_advance(tables.cosine, tables.sine, tables.rotations)
+    words = torch.arange(n_words, device=tables.readout.device).repeat(batch)
+    return lambda states: advance(states.repeat_interleave(n_words, 0), words).unflatten(0, (batch, n_words))
