@@ -259,7 +259,7 @@ class OnionESN(EchoStateNetwork):
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
     ) -> None:
-        from scipy.sparse import block_diag
+        from scipy.sparse import block_diag, csr_array
 
         require_int(n_inputs, "n_inputs", 1)
         sizes, edges = tuple(units), tuple(float(radius) for radius in radii)
@@ -280,7 +280,7 @@ class OnionESN(EchoStateNetwork):
             for size, inner, outer in zip(sizes, edges, edges[1:], strict=False)
         ]
         self._set_up(n_inputs, total, leak_rate, input_scaling, activation, include_inputs=include_inputs, start=0.0)
-        self._register(input_weight, block_diag(blocks), dtype)
+        self._register(input_weight, block_diag([csr_array(block) for block in blocks]), dtype)
 
 
 def annular_matrix(

@@ -84,7 +84,8 @@ def _dna(length: int, published: str) -> Words:
         "it at the end. Training begins with 8 bases and goes on to longer sequences each time that 98 % of a "
         "mini-batch are right; all mini-batches count, and those of full length decide."
     )
-    settings = {"qrnn": SoapSetting(0.01), "rnn": SoapSetting(0.03), "lstm": SoapSetting(0.03)}
+    rates = {"qrnn": 0.01, "rnn": 0.03, "lstm": 0.03}
+    settings = {name: SoapSetting(rate, averaging=0.9) for name, rate in rates.items()}
     # The paper prints neither order nor criterion. Order 1 learns where order 2 gets stuck.
     return Words(
         partial(Lengthening, dna, length), about, 3, 5, 1, Goal(share=0.995), settings, published, order=1, slow=True
