@@ -22,7 +22,7 @@ help:
 	@echo "make clean   remove the environment, caches and builds (not runs/)"
 
 demo: $(VENV)/.installed-data
-	$(BIN)/qml compare digits --preset demo --out runs/demo $(ARGS)
+	$(BIN)/qml compare digits 4 --preset demo --out runs/demo $(ARGS)
 
 # One thread in each of the two processes: more would wait for each other.
 test: $(VENV)/.installed-data,dev,ibm

@@ -52,13 +52,11 @@ def _options(
 def compare(  # noqa: PLR0913, PLR0917 - one a flag
     task: Annotated[
         list[str],
-        typer.Argument(help="Such as digits, parity, states; with subjects: pinn burgers, series bessel; or all."),
+        typer.Argument(help="Such as parity; with subjects: digits 28, sequences xor letters, pinn burgers; or all."),
     ],
     out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
     models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="Pixels a side (digits): 4 or 28.")] = None,
-    words: Annotated[str | None, typer.Option(help="Which sequences: xor, memory, letters, dna10, ...")] = None,
     scaler: Annotated[str | None, typer.Option(help="Fitted on (series): training, or leaking as published.")] = None,
     preset: Annotated[str | None, typer.Option(help="full, or demo for a short run.")] = None,
     trials: Annotated[int | None, typer.Option(help="Settings tried a model and seed; else the preset's.")] = None,
@@ -70,7 +68,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     Ctrl-C stops it, and the same command goes on where it stopped.
     """
     console = Console()
-    named = {"resolution": resolution, "words": words, "scaler": scaler}
+    named = {"scaler": scaler}
     with one_line_errors():
         from qml.compare import TASKS, choose_subjects, find_task
 
@@ -80,7 +78,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
             raise ValueError(f"Argument `task` must be {ALL!r} alone, without models or options, but more is given.")
         tasks = list(TASKS.values()) if everything else [find_task(task[0])]
         subjects = [(chosen, subject) for chosen in tasks for subject in choose_subjects(chosen, task[1:])]
-    finished = []
+    plans = []
     for chosen, subject in subjects:
         part = next(iter(subject.values()), None)
         names = (chosen.name, part, *named.values(), preset, None if trials is None else f"{trials}-trials")
@@ -88,9 +86,8 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
         if everything:
             folder = _folder(out, (ALL, preset), part=None) / _folder(None, (chosen.name, part), part=None).name
         options = {key: value for key, value in (named | subject).items() if value is not None}
-        with one_line_errors(), _clean_stop(folder):
-            from qml.compare import LiveProgress, make_plan, run_plan, write_report
-            from qml.compare.overview import Finished
+        with one_line_errors():
+            from qml.compare import make_plan
 
             wanted = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
             plan = make_plan(
@@ -102,6 +99,13 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
                 options=options,
                 folder=folder,
             )
+            plans.append((plan, folder))
+    finished = []
+    for plan, folder in plans:  # all of them are right before the first one runs
+        with one_line_errors(), _clean_stop(folder):
+            from qml.compare import LiveProgress, run_plan, write_report
+            from qml.compare.overview import Finished
+
             with _runner(workers, scheduler) as run_cells, LiveProgress(console) as progress:
                 records = run_plan(plan, progress, run_cells)
             with console.status("Writing the report"):

@@ -60,9 +60,9 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path, monkeypatch:
             "`models` must be one of qnn, logistic, mlp37, mlp, but is 'cnn'",
         ),
         (["digits", "--models", ","], "`models` must name at least one"),
-        (["digits", "--resolution", "7"], "`resolution` must be one of 4, 28, but is 7"),
-        (["digits", "--resolution", "28", "--models", "mlp37"], "one of qnn, logistic, mlp, but is 'mlp37'"),
-        (["states", "--resolution", "4"], "`resolution` must be left out for task 'states'"),
+        (["digits", "7"], "`resolution` must be one of 4, 28, but is '7'"),
+        (["digits", "28", "--models", "mlp37"], "one of qnn, logistic, mlp, but is 'mlp37'"),
+        (["states", "4"], "must be 'states' alone, but 4 comes after it"),
         (["digits", "--preset", "quick"], "`preset` must be one of full, demo, but is 'quick'"),
     ],
 )

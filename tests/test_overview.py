@@ -1,6 +1,7 @@
 """Tests over seeds, ranks, and `qml compare all` with its page and its table."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 import qml.compare
 from qml.cli import app
-from qml.compare import Metric, Model, Outcome, Preset, Record, Task
+from qml.compare import TASKS, Metric, Model, Outcome, Preset, Record, Task, choose_subjects, make_plan
 from qml.compare.figures import alike, ranks_figure
 from qml.compare.statistics import critical_difference, estimate_median, holm, mean_ranks, paired_p
 
@@ -127,7 +128,25 @@ def test_all_comparisons_end_in_one_page_and_one_table(monkeypatch: pytest.Monke
     assert len(trained) == 3 * 2 * 5  # nothing runs twice
 
 
-@pytest.mark.parametrize("more", [("one",), ("--models", "q"), ("--resolution", "4")])
+def test_all_is_checked_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trained: list[str] = []
+    tasks = [toy("one", 0.9, 0.5, trained), toy("two", 0.4, 0.6, trained)]
+    tasks[0] = replace(tasks[0], presets={**tasks[0].presets, "demo": Preset(2, 1, 1)})
+    monkeypatch.setattr(qml.compare, "TASKS", {task.name: task for task in tasks})
+    found = CliRunner().invoke(app, ["compare", "all", "--preset", "demo", "--out", str(tmp_path)])
+    assert found.exit_code == 2
+    assert "`preset` must be one of full, but is 'demo'" in found.output
+    assert not trained
+
+
+def test_every_task_has_both_presets_and_compares_subjects_that_it_has() -> None:
+    for task in TASKS.values():
+        assert tuple(task.presets) == ("full", "demo"), task.name
+        for subject in choose_subjects(task, ()):
+            make_plan(task, preset="demo", options=subject)
+
+
+@pytest.mark.parametrize("more", [("one",), ("--models", "q"), ("--scaler", "leaking")])
 def test_all_stands_alone(more: tuple[str, ...]) -> None:
     found = CliRunner().invoke(app, ["compare", "all", *more])
     assert found.exit_code == 2

@@ -124,7 +124,8 @@ class Task:
         presets: Amounts of work by name; the first is the default.
         options: Allowed values by name; the first is the default. The command line takes values of the first option
             after the task's name, and compares them one after another.
-        together: The values of the first option that are compared where none is named; () for its default alone.
+        together: The values of the first option that are compared where none is named, by
+            `qml compare all` too; () for its default alone.
         sections: `(data, records, options)` to the report's own sections.
         metric: What is compared.
         labels: What -1 and +1 mean.

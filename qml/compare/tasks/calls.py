@@ -69,5 +69,6 @@ CALLS = Task(
     presets={"full": Preset(3, 2, 10), "demo": Preset(3, 1, 10)},
     sections=sections,
     options={"length": LENGTHS},
+    together=(4, 16, 64),
     metric=Metric("test_mse", "Test MSE", larger_is_better=False, percent=False),
 )

@@ -192,5 +192,6 @@ DIGITS = Task(
     presets={"full": Preset(10, 4, 40), "demo": Preset(5, 2, 30)},
     sections=sections,
     options={"resolution": (4, WHOLE)},
+    together=(4, WHOLE),
     labels=(str(NEGATIVE), str(POSITIVE)),
 )

@@ -151,6 +151,16 @@ def _scalars(problem: Problem, records: list[Record]) -> str:
     return words
 
 
+TOGETHER = (
+    "infinite-well-energy",
+    "finite-well",
+    "barrier",
+    "helmholtz",
+    "burgers",
+    "allen-cahn",
+    "convection",
+    "diffusivity",
+)
 PINN = Task(
     name="pinn",
     title="Physics-informed networks",
@@ -164,5 +174,6 @@ PINN = Task(
     presets={"full": Preset(3, 1, 3000), "demo": Preset(2, 1, 200)},
     sections=sections,
     options={"problem": tuple(PROBLEMS)},
+    together=TOGETHER,
     metric=Metric("relative_l2", "Relative L2 error", larger_is_better=False, percent=False),
 )

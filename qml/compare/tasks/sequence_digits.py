@@ -294,4 +294,5 @@ SEQUENCE_DIGITS = Task(
     presets={"full": Preset(10, 1, 1500), "demo": Preset(2, 1, 200)},
     sections=sections,
     options={"words": tuple(NETWORKS)},
+    together=tuple(NETWORKS),
 )

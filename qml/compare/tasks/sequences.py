@@ -256,5 +256,6 @@ WORD_SEQUENCES = Task(
     presets={"full": Preset(10, 1, 3000), "demo": Preset(3, 1, 500)},
     sections=sections,
     options={"words": tuple(SEQUENCES)},
+    together=tuple(SEQUENCES),
     metric=Metric("mini_batches", "Mini-batches to learn", larger_is_better=False, percent=False),
 )
