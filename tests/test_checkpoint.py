@@ -67,16 +67,14 @@ OTHERS: dict[str, Callable[[], nn.Module]] = {
     "QRNN": lambda: QRNN(2, 3, n_stages=2, order=1, degree=1, amplification=1, batch_first=True, dtype=torch.float64),
     "QRNN without bias": lambda: QRNN(1, 2, bias=False, recompute=True),
     "QRNNCell": lambda: QRNNCell(1, 2, n_stages=0),
-    "QRNNRegressor": lambda: QRNNRegressor(2, 2, 3, encoding="serial", n_bits=2, low=-2.0, order=2, batch_first=True),
-    "QRNNClassifier": lambda: QRNNClassifier(
-        1, 2, 4, encoding="bits", n_bits=3, high=2.0, degree=1, dtype=torch.float64
-    ),
     "QuantumNeuron": lambda: QuantumNeuron(3, order=2, amplification=1),
     "QuantumNeuron without bias": lambda: QuantumNeuron(2, bias=False, dtype=torch.float64),
 }
 
 
-KANS: dict[str, Callable[[], nn.Module]] = {
+ON_CIRCUITS: dict[str, Callable[[], nn.Module]] = {
+    "QRNNRegressor": lambda: QRNNRegressor(2, 2, 3, encoding="serial", n_bits=2, low=-2.0, order=2, batch_first=True),
+    "QRNNClassifier": lambda: QRNNClassifier(1, 2, 4, n_bits=2, high=2.0, degree=1, dtype=torch.float64),
     "DARUAN": lambda: DARUAN(3, reps=2),
     "HQKAN": lambda: HQKAN(9, 5),
     "HQKANLSTM": lambda: HQKANLSTM(2, 3, latent=(2, 2)),
@@ -94,9 +92,9 @@ KANS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-@pytest.mark.parametrize("name", KANS)
-def test_qkan_layers_come_back(name: str) -> None:
-    layer = KANS[name]()
+@pytest.mark.parametrize("name", ON_CIRCUITS)
+def test_layers_with_circuits_come_back(name: str) -> None:
+    layer = ON_CIRCUITS[name]()
     again = parse_layer(dump_layer(layer))
     assert repr(again) == repr(layer)
     torch.testing.assert_close(dict(again.state_dict()), dict(layer.state_dict()), rtol=0, atol=0)
@@ -104,8 +102,8 @@ def test_qkan_layers_come_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["QKANLSTMCell", "QLSTM", "JHCGNet", "HQKANLSTM"])
-def test_qkan_layers_come_back_on_the_backend_they_are_asked_for(name: str) -> None:
-    layer = KANS[name]()
+def test_layers_come_back_on_the_backend_they_are_asked_for(name: str) -> None:
+    layer = ON_CIRCUITS[name]()
     with torch.no_grad():
         dtype = next(layer.parameters()).dtype
         size = getattr(layer, "in_features", None) or layer.input_size
@@ -162,7 +160,9 @@ def test_a_layer_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
 
 
 def test_every_layer_that_can_be_saved_has_an_example() -> None:
-    assert {type(make()).__name__ for make in (*EXAMPLES.values(), *OTHERS.values(), *KANS.values())} == set(LAYERS)
+    assert {type(make()).__name__ for make in (*EXAMPLES.values(), *OTHERS.values(), *ON_CIRCUITS.values())} == set(
+        LAYERS
+    )
 
 
 def test_the_hash_tells_weights_apart() -> None:

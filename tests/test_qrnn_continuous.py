@@ -2,12 +2,13 @@
 
 import copy
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from qml.backends import Native
+from qml.backends import Backend, Native
 from qml.nn import QRNNClassifier, QRNNRegressor, _qrnn_angles
 
 ENCODINGS = ("angle", "bits", "serial")
@@ -70,6 +71,35 @@ def test_every_step_is_what_the_circuit_of_the_steps_so_far_gives(encoding: str,
         circuit, data = layer.circuit(n_steps), layer.circuit_data(inputs[:n_steps])
         found = layer.read(Native().probabilities(circuit, data, cell.vector(), list(ends)))
         torch.testing.assert_close(outputs[n_steps - 1], found, atol=FLOAT64, rtol=0)
+
+
+BACKENDS: dict[str, Backend | str] = {"circuits": Native(readout_error=(0.0, 0.0)), "aer": "aer"}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+def test_other_backends_give_the_same_outputs_and_gradients(kind: str, backend: str) -> None:
+    options: dict[str, Any] = {"n_stages": 0, "degree": 1, "batch_first": True, "dtype": torch.float64}
+    layer = (QRNNRegressor if kind == "regressor" else QRNNClassifier)(1, 1, 2, **options, generator=seeded())
+    inputs = torch.rand(2, 2, 1, dtype=torch.float64, generator=seeded(1)).requires_grad_()
+    trained = [parameter for parameter in layer.parameters() if parameter.numel()]  # there are no rotations
+    found = []
+    for place in ("native", BACKENDS[backend]):
+        outputs, state = layer.to_backend(place)(inputs)
+        assert (state is None) == (place != "native")
+        found.append([outputs, *torch.autograd.grad(outputs.square().sum(), [inputs, *trained])])
+    for theirs, ours in zip(found[1], found[0], strict=True):
+        torch.testing.assert_close(theirs, ours, atol=FLOAT64 if backend == "circuits" else 1e-6, rtol=0)
+    torch.testing.assert_close(layer(inputs[0])[0], found[0][0][0], atol=1e-6, rtol=0)
+
+
+def test_what_a_device_cannot_do_is_refused() -> None:
+    layer = QRNNRegressor(1, 1, n_stages=0, degree=1, backend=Native(readout_error=(0.01, 0.02)))
+    with pytest.raises(ValueError, match="`state` must be left out on backend 'native'"):
+        layer(torch.rand(2, 1, 1), torch.tensor([[1.0, 0.0]]))
+    with pytest.raises(ValueError, match="at least one step"):
+        layer(torch.rand(0, 1, 1))
+    assert not torch.equal(layer(torch.rand(1, 1, 1))[0], layer.to_backend("native")(torch.rand(1, 1, 1))[0])
 
 
 def test_angles_at_the_ends_are_words_of_zeros_and_ones() -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from torch import nn
 from typer.testing import CliRunner, Result
 
 import qml.jobs.runner
@@ -23,7 +24,7 @@ from qml import remote
 from qml.backends import IBM, Aer
 from qml.cli import app
 from qml.jobs import DurableRunner, PubResult, Retry, Store
-from qml.nn import QNNClassifier, QuantumNeuron, save_layer
+from qml.nn import HQKAN, QKAN, QKANLSTM, QNNClassifier, QRNNClassifier, QRNNRegressor, QuantumNeuron, save_layer
 from tests import sending_backend
 from tests.sending_backend import SERVICES, Sending
 from tests.stand_in import Cloud
@@ -115,6 +116,26 @@ def test_an_estimate_counts_chunks_and_several_submissions() -> None:
     backend = Sending(shots=100_000)
     size = remote.estimate(layer(), torch.rand(250, 3), backend)
     assert (size.jobs, size.circuits, size.shots) == (3, 250, 25_000_000)
+
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, int]]] = {
+    "QKAN": (lambda: QKAN([2, 1], reps=1), (3, 2), (1, 2)),  # jobs of a forward pass, and with a backward pass
+    "HQKAN": (lambda: HQKAN(4, 2, reps=1), (3, 4), (1, 2)),
+    "QKANLSTM": (lambda: QKANLSTM(1, 1, reps=1, batch_first=True), (3, 1, 1), (2, 4)),
+    "QRNNRegressor": (lambda: QRNNRegressor(1, 1, n_stages=0, degree=1, batch_first=True), (3, 2, 1), (2, 4)),
+    "QRNNClassifier": (lambda: QRNNClassifier(1, 1, 2, n_stages=0, degree=1, batch_first=True), (3, 2, 1), (1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_and_recurrent_layers_are_estimated_and_left_where_they_were(name: str) -> None:
+    make, shape, jobs = NETWORKS[name]
+    module, inputs = make(), torch.rand(*shape)
+    expected = remote.predictions(module, inputs)
+    place = IBM("fake_manila", shots=10)
+    found = [remote.estimate(module, inputs, place, backward=backward).jobs for backward in (False, True)]
+    assert tuple(found) == jobs
+    assert torch.equal(remote.predictions(module, inputs), expected)
 
 
 def test_an_estimate_leaves_layer_and_seeds_as_they_were() -> None:

@@ -23,15 +23,13 @@ def run_angles(cell: QRNNCell, angles: Tensor, state: Tensor | None) -> tuple[Te
 
     Args:
         cell: the cell.
-        angles: of the in/out qubits in radians, (time, batch, input_size).
+        angles: of the in/out qubits in radians, (time, batch, input_size), at least one step.
         state: states to start from; None for |0...0>.
 
     Raises:
-        ValueError: no steps, a state of another shape or norm, a post-selection that cannot succeed.
+        ValueError: a state of another shape or norm, a post-selection that cannot succeed.
     """
     n_steps, batch, _ = angles.shape
-    if n_steps == 0:
-        raise ValueError("Argument `inputs` must have at least one step, but has none.")
     states, tables = cell.start(state, batch), cell.tables()
     spread = _spread(cell, tables, batch, n_steps)
     outputs = layer_maps(tables.output_cosine[None], tables.output_sine[None])[0]  # (2**W, words, words)

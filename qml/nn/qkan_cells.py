@@ -31,7 +31,11 @@ class OfQKANLayers(nn.Module):
         return [module for module in self.modules() if isinstance(module, QKANLayer)]
 
     def to_backend(self, backend: Backend | str, *, width: int = 4) -> "OfQKANLayers":
-        """See `QKANLayer.to_backend`; one job a layer and time step, since steps depend on each other."""
+        """See `QKANLayer.to_backend`.
+
+        A `QKANLSTM` and a `QKANGRU` send a job for all inputs and one a step, a `HQKANLSTM` four a step, since steps
+        depend on each other.
+        """
         for layer in self.qkan_layers():
             layer.to_backend(backend, width=width)
         return self

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from circuits import Circuit
+from qml.backends import Backend, Native, resolve
 from qml.backends.native import full_precision
 from qml.nn import _checks
 from qml.nn._qrnn_angles import run_angles
@@ -28,6 +29,9 @@ class QRNNRegressor(nn.Module):
     in n_bits steps of the network a step of the series. In/out qubits are post-selected on 0 between measurements, so
     that outputs are deterministic; what is read are log(p + 1e-6) of the last outcome's probabilities of each step.
 
+    On another backend (`to_backend`) the outputs of step t come from the circuit of t steps: a series of T steps takes
+    T jobs (one in a `QRNNClassifier`), and there is no state.
+
     Quantisation has no derivative: by bits inputs get no gradient, and one that requires gradients is refused.
 
     Args:
@@ -42,6 +46,7 @@ class QRNNRegressor(nn.Module):
         order: order of its neurons.
         degree: degree of its neurons.
         batch_first: whether the batch dimension comes before time.
+        backend: a backend or its name; see `to_backend`.
         device: of the parameters.
         dtype: of the parameters, float32 or float64.
         generator: for the initial parameters; none is seeded globally.
@@ -83,6 +88,7 @@ class QRNNRegressor(nn.Module):
         order: int = 1,
         degree: int = 2,
         batch_first: bool = False,
+        backend: Backend | str = "native",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
@@ -112,17 +118,26 @@ class QRNNRegressor(nn.Module):
         readout = nn.Linear(2**word_size, out_features, device="meta", dtype=dtype)
         self.readout = readout.to_empty(device=device or "cpu")
         self._reset_readout(generator)
+        self.to_backend(backend)
+
+    def to_backend(self, backend: Backend | str) -> "QRNNRegressor":
+        """Run on another backend from now on; the weights stay."""
+        self.backend = resolve(backend)
+        return self
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw all parameters anew."""
         self.qrnn.reset_parameters(generator)
         self._reset_readout(generator)
 
-    def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Outputs of each step, and the last states; see the class."""
-        probabilities, last = (
-            self._by_angles(inputs, state) if self.encoding == "angle" else self._by_words(inputs, state)
-        )
+    def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Outputs of each step, and the last states, None by circuits; see the class."""
+        if self._by_circuits:
+            self._require(inputs)
+            time = self._time(inputs)
+            steps = [self._on_backend(inputs.narrow(time, 0, step + 1), state) for step in range(inputs.shape[time])]
+            return self.read(torch.stack(steps, time)), None
+        probabilities, last = self._run(inputs, state)
         return self.read(probabilities), last
 
     def read(self, probabilities: Tensor) -> Tensor:
@@ -170,10 +185,35 @@ class QRNNRegressor(nn.Module):
 
     def extra_repr(self) -> str:
         """What `repr` shows beside the parts."""
-        return f"encoding={self.encoding!r}, n_bits={self.n_bits}, low={self.low}, high={self.high}"
+        return (
+            f"encoding={self.encoding!r}, n_bits={self.n_bits}, low={self.low}, high={self.high}, "
+            f"backend={self.backend.name!r}"
+        )
+
+    @property
+    def _by_circuits(self) -> bool:
+        """Whether the backend, rather than the network's own maps, is what runs."""
+        return not isinstance(self.backend, Native) or self.backend.readout_error is not None
+
+    def _on_backend(self, inputs: Tensor, state: Tensor | None) -> Tensor:
+        """Probabilities after the last step of the inputs, (batch, 2**word_size) or without the batch."""
+        if state is not None:
+            raise ValueError(
+                f"Argument `state` must be left out on backend {self.backend.name!r}, whose circuits begin in "
+                "|0...0>, but is given. Call to_backend('native') first."
+            )
+        cell, n_steps = self.qrnn.cell, inputs.shape[self._time(inputs)]
+        ends = range(cell.hidden_size, cell.hidden_size + cell.input_size)
+        data = self.circuit_data(inputs)
+        found = self.backend.probabilities(self.circuit(n_steps), data, cell.vector(), list(ends))
+        return found[0] if inputs.ndim == 2 else found
+
+    def _run(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Probabilities of each step, in the inputs' form, and the last states."""
+        return self._by_angles(inputs, state) if self.encoding == "angle" else self._by_words(inputs, state)
 
     def _by_angles(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Probabilities of each step, in the inputs' form, and the last states."""
+        """See `_run`."""
         turns = self.angles(inputs)
         if inputs.ndim == 2:
             turns, state = turns[:, None], None if state is None else state[None]
@@ -186,7 +226,7 @@ class QRNNRegressor(nn.Module):
         return probabilities.transpose(0, 1) if self.qrnn.batch_first else probabilities, last
 
     def _by_words(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The same from words."""
+        """See `_run`."""
         words = self.words(inputs)
         found, last = self.qrnn(words, state, targets=torch.zeros_like(words))
         probabilities = found if isinstance(found, Tensor) else found.data
@@ -208,6 +248,8 @@ class QRNNRegressor(nn.Module):
         _checks.require_last_dimension(inputs, self.in_features, "inputs")
         if inputs.ndim not in (2, 3):
             raise ValueError(f"Argument `inputs` must have 2 or 3 dimensions, but has shape {tuple(inputs.shape)}.")
+        if inputs.shape[self._time(inputs)] == 0:
+            raise ValueError("Argument `inputs` must have at least one step, but has none.")
         if self.encoding != "angle" and inputs.requires_grad:
             raise ValueError(
                 "Argument `inputs` must not require gradients, because quantisation has none, but does. Detach it, or "
@@ -218,10 +260,10 @@ class QRNNRegressor(nn.Module):
 
 
 class Classified(NamedTuple):
-    """Logits of the classes (batch, n_classes), and the last states."""
+    """Logits of the classes (batch, n_classes), and the last states, None by circuits."""
 
     logits: Float[Tensor, "*batch outputs"]
-    state: Tensor
+    state: Tensor | None
 
 
 class QRNNClassifier(QRNNRegressor):
@@ -242,6 +284,8 @@ class QRNNClassifier(QRNNRegressor):
         super().__init__(in_features, hidden_size, n_classes, **options)  # pyright: ignore[reportArgumentType]
 
     def forward(self, inputs: Tensor, state: Tensor | None = None) -> Classified:
-        """Logits and the last states."""
-        outputs, last = super().forward(inputs, state)
-        return Classified(outputs.select(self._time(inputs), -1), last)
+        """Logits and the last states; on another backend one job for all series."""
+        if self._by_circuits:
+            return Classified(self.read(self._on_backend(inputs, state)), None)
+        probabilities, last = self._run(inputs, state)
+        return Classified(self.read(probabilities.select(self._time(inputs), -1)), last)

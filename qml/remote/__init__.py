@@ -3,6 +3,7 @@
 from qml.remote.estimate import Budget as Budget
 from qml.remote.estimate import Estimate as Estimate
 from qml.remote.estimate import estimate as estimate
+from qml.remote.estimate import predictions as predictions
 from qml.remote.inputs import read_inputs as read_inputs
 from qml.remote.inputs import write_outputs as write_outputs
 from qml.remote.runs import as_tensor as as_tensor

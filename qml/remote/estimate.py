@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from qml.jobs import CircuitCost, Limits, PubResult, Service, Submission, SubmittingBackend, split
 
@@ -87,7 +87,10 @@ class Budget:
 
 @dataclass
 class DryRunner:
-    """Keeps submissions and answers with values of the right form: zeros, and random bits."""
+    """Keeps submissions and answers with values of the right form: zeros, and bits of which post-selection keeps some.
+
+    Of three shots one has zeros alone, one ones alone, and one random bits.
+    """
 
     service: Service
     submissions: list[Submission] = field(default_factory=list)
@@ -95,7 +98,7 @@ class DryRunner:
     def run(self, submission: Submission) -> list[PubResult]:
         """Results that mean nothing."""
         self.submissions.append(submission)
-        generator = np.random.default_rng(0)  # random bits: post-selection keeps some of any
+        generator = np.random.default_rng(0)
         results = []
         for pub in submission.pubs:
             if submission.kind == "estimator":
@@ -104,10 +107,11 @@ class DryRunner:
                 continue
             cost = self.service.circuit_cost(pub.circuit)
             shape = (len(pub.values), pub.shots or 1)
-            bits = {
-                name: np.broadcast_to(generator.integers(0, 2, (shape[1], n), dtype=np.uint8), (*shape, n))
-                for name, n in cost.registers
-            }
+            kind = np.arange(shape[1])[:, None] % 3
+            bits = {}
+            for name, n in cost.registers:
+                drawn = np.where(kind == 2, generator.integers(0, 2, (shape[1], n)), kind).astype(np.uint8)
+                bits[name] = np.broadcast_to(drawn, (*shape, n))
             results.append(PubResult(bits))
         return results
 
@@ -128,27 +132,39 @@ def estimate(
     mitigated, and the longer time of gates that are folded to amplify their noise.
 
     Args:
-        layer: any layer with `backend` and `to_backend`; it is left on the backend that it had.
+        layer: any layer with `to_backend`; it is left on the backend that it had.
         inputs: what it will be given.
         backend: where it will run.
         backward: whether gradients are taken as well.
         limits: of one job; None for a device's, and for none on a simulator.
     """
     runner = DryRunner(backend.service)
-    before = layer.backend
+    before = {module: _place(module) for module in layer.modules()}
     generator: torch.Generator | None = getattr(backend, "generator", None)
     drawn = None if generator is None else generator.get_state()
     layer.to_backend(backend.with_runner(runner))
     try:
         with torch.set_grad_enabled(backward):
-            values = layer(inputs)
+            values = predictions(layer, inputs)
             if backward:
                 torch.autograd.grad(values.sum(), list(layer.parameters()), allow_unused=True)
     finally:
-        layer.to_backend(before)
+        for module, place in before.items():
+            vars(module).update(place)
         if generator is not None and drawn is not None:  # the real run draws the seeds that it would have drawn
             generator.set_state(drawn)
     return size_of(runner.submissions, backend.service, limits)
+
+
+def predictions(layer: nn.Module, inputs: Tensor) -> Tensor:
+    """What a layer predicts: its output, or the first one where it returns states as well, as recurrent layers do."""
+    outputs = layer(inputs)
+    return outputs[0] if isinstance(outputs, tuple) else outputs
+
+
+def _place(module: nn.Module) -> dict[str, Any]:
+    """What `to_backend` sets in a module."""
+    return {name: value for name, value in vars(module).items() if name in ("backend", "width")}
 
 
 def size_of(submissions: Sequence[Submission], service: Service, limits: Limits | None) -> Estimate:

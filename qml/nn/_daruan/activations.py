@@ -82,7 +82,7 @@ class Activations(nn.Module):
             width: qubits of a register; the result does not depend on it.
         """
         _checks.require_at_least(width, "width", 1)
-        self.backend, self._width = resolve(backend), width
+        self.backend, self.width = resolve(backend), width
         return self
 
     @property
@@ -167,7 +167,7 @@ class Activations(nn.Module):
                     f'Argument `readout` must be "z" on backend {self.backend.name}, but is "amplitudes", which no '
                     "device measures. Use the native backend."
                 )
-            return packed_expectation(self.program, angles, self.backend, self._width)
+            return packed_expectation(self.program, angles, self.backend, self.width)
         return spinor.amplitude_difference(self.circuit, angles)
 
     def basis_for(self, inputs: Tensor) -> Basis | None:
