@@ -10,11 +10,12 @@ VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo table test lint docs bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    train the quantum classifier and its classical twins on real digits; report in runs/demo"
+	@echo "make table   compare everything, and put the table into the README; an hour or two"
 	@echo "make test    run the tests"
 	@echo "make lint    check style, types, imports, dependencies, spelling and documentation"
 	@echo "make docs    build the documentation in build/docs"
@@ -23,6 +24,11 @@ help:
 
 demo: $(VENV)/.installed-data
 	$(BIN)/qml compare digits 4 --preset demo --out runs/demo $(ARGS)
+
+# Every task beside its classical twins, a demo of each, and the README's table of it: an hour or two the first time.
+table: $(VENV)/.installed-data,dev,ibm
+	OMP_NUM_THREADS=1 $(BIN)/qml compare all --preset demo --out runs/all $(ARGS)
+	$(BIN)/python -m tests.readme_table runs/all
 
 # One thread in each of the two processes: more would wait for each other.
 test: $(VENV)/.installed-data,dev,ibm
