@@ -52,7 +52,7 @@ def _options(
 def compare(  # noqa: PLR0913, PLR0917 - one a flag
     task: Annotated[
         list[str],
-        typer.Argument(help="Such as parity; with subjects: digits 28, sequences xor letters, pinn burgers; or all."),
+        typer.Argument(help="Such as parity; with subjects: digits 28, sequences xor letters (else all); or all."),
     ],
     out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
@@ -87,7 +87,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
             folder = _folder(out, (ALL, preset), part=None) / _folder(None, (chosen.name, part), part=None).name
         options = {key: value for key, value in (named | subject).items() if value is not None}
         with one_line_errors():
-            from qml.compare import make_plan
+            from qml.compare import make_plan, require_folder
 
             wanted = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
             plan = make_plan(
@@ -99,9 +99,10 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
                 options=options,
                 folder=folder,
             )
+            require_folder(plan)
             plans.append((plan, folder))
     finished = []
-    for plan, folder in plans:  # all of them are right before the first one runs
+    for plan, folder in plans:  # all were checked before the first one runs
         with one_line_errors(), _clean_stop(folder):
             from qml.compare import LiveProgress, run_plan, write_report
             from qml.compare.overview import Finished

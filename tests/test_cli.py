@@ -57,13 +57,13 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path, monkeypatch:
         (["digits", "--seeds", "0"], "`seeds` must be at least 1, but is 0"),
         (
             ["digits", "--models", "qnn,cnn"],
-            "`models` must be one of qnn, logistic, mlp37, mlp, but is 'cnn'",
+            "`models` must be one of qnn, logistic, mlp37, mlp for task 'digits 4', but is 'cnn'",
         ),
         (["digits", "--models", ","], "`models` must name at least one"),
-        (["digits", "7"], "`resolution` must be one of 4, 28, but is '7'"),
-        (["digits", "28", "--models", "mlp37"], "one of qnn, logistic, mlp, but is 'mlp37'"),
+        (["digits", "7"], "`resolution` must be one of 4, 28 for task 'digits', but is '7'"),
+        (["digits", "28", "--models", "mlp37"], "one of qnn, logistic, mlp for task 'digits 28', but is 'mlp37'"),
         (["states", "4"], "must be 'states' alone, but 4 comes after it"),
-        (["digits", "--preset", "quick"], "`preset` must be one of full, demo, but is 'quick'"),
+        (["digits", "--preset", "quick"], "`preset` must be one of full, demo for task 'digits', but is 'quick'"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(

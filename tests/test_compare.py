@@ -247,10 +247,13 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ({"n_seeds": 0}, r"`seeds` must be at least 1, but is 0\. Pass 5"),
-        ({"models": ["quantum", "other"]}, "`models` must be one of quantum, classical, but is 'other'"),
+        (
+            {"models": ["quantum", "other"]},
+            "`models` must be one of quantum, classical for task 'toy 4', but is 'other'",
+        ),
         ({"models": []}, "at least one of quantum, classical"),
-        ({"preset": "huge"}, "`preset` must be one of full, demo, but is 'huge'"),
-        ({"options": {"size": 5}}, "`size` must be one of 4, 8, but is 5"),
+        ({"preset": "huge"}, "`preset` must be one of full, demo for task 'toy', but is 'huge'"),
+        ({"options": {"size": 5}}, "`size` must be one of 4, 8 for task 'toy', but is 5"),
         ({"options": {"resolution": 4}}, "`resolution` must be left out for task 'toy'"),
     ],
 )

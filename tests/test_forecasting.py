@@ -183,13 +183,13 @@ def test_the_command_compares_both_series_unless_one_is_named(tmp_path: Path) ->
     assert sorted(path.parent.name for path in tmp_path.glob("*/report.html")) == ["bessel", "pendulum"]
     wrong = CliRunner().invoke(app, ["compare", "series", "sine", "--out", str(tmp_path / "x")])
     assert wrong.exit_code == 2
-    assert "`series` must be one of pendulum, bessel, but is 'sine'" in wrong.output
+    assert "`series` must be one of pendulum, bessel for task 'series', but is 'sine'" in wrong.output
 
 
 def test_subjects_are_values_of_the_first_option() -> None:
     assert choose_subjects(find_task("pinn"), ["heat", "burgers"]) == [{"problem": "heat"}, {"problem": "burgers"}]
-    assert choose_subjects(find_task("digits"), ["28"]) == [{"resolution": 28}]
-    assert choose_subjects(find_task("digits"), []) == [{}]
+    assert choose_subjects(find_task("digits"), ["28", "28"]) == [{"resolution": 28}]
+    assert choose_subjects(find_task("digits"), []) == [{"resolution": 4}, {"resolution": 28}]
     assert choose_subjects(find_task("states"), []) == [{}]
     with pytest.raises(ValueError, match="must be 'states' alone, but big"):
         choose_subjects(find_task("states"), ["big"])

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 import qml.compare
 from qml.cli import app
-from qml.compare import TASKS, Metric, Model, Outcome, Preset, Record, Task, choose_subjects, make_plan
-from qml.compare.figures import alike, ranks_figure
+from qml.compare import TASKS, Metric, Model, Outcome, Preset, Record, Task, choose_subjects, make_plan, run_plan
+from qml.compare.figures import alike, curves_figure, ranks_figure
 from qml.compare.statistics import critical_difference, estimate_median, holm, mean_ranks, paired_p
 
 VALUES = {
@@ -103,6 +103,23 @@ def test_the_diagram_of_ranks_names_all_models_and_needs_seeds() -> None:
     assert ranks_figure(records({name: values[:4] for name, values in VALUES.items()}), models, Metric()) is None
 
 
+def test_models_with_different_curves_share_a_figure() -> None:
+    curves = {"good": ["loss"], "fair": ["loss", "log10_of_conditions"], "bad": ["log10_of_conditions"]}
+    kept = [
+        Record("toy", model, 0, "error", Outcome(0.5, 5, 0.1, details={"curves": {name: [1.0, 0.5] for name in names}}))
+        for model, names in curves.items()
+    ]
+    models = {name: Model(name.title(), "classical", "", lambda *_: Outcome(0.5, 5, 0.1)) for name in curves}
+    figure = curves_figure(kept, models)
+    assert figure is not None
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Loss", "Log10 of conditions"]
+    assert [[line.get_label() for line in axes.get_lines()] for axes in figure.axes] == [
+        ["Good", "Fair"],
+        ["Fair", "Bad"],
+    ]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Good", "Fair", "Bad"]
+
+
 # --- qml compare all --------------------------------------------------------------------------------------------------
 
 
@@ -135,7 +152,22 @@ def test_all_is_checked_before_anything_is_trained(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(qml.compare, "TASKS", {task.name: task for task in tasks})
     found = CliRunner().invoke(app, ["compare", "all", "--preset", "demo", "--out", str(tmp_path)])
     assert found.exit_code == 2
-    assert "`preset` must be one of full, but is 'demo'" in found.output
+    assert "`preset` must be one of full for task 'two', but is 'demo'" in found.output
+    assert not trained
+
+
+def test_a_folder_of_other_settings_stops_all_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trained: list[str] = []
+    tasks = [toy("one", 0.9, 0.5, trained), toy("two", 0.4, 0.6, trained)]
+    monkeypatch.setattr(qml.compare, "TASKS", {task.name: task for task in tasks})
+    other = replace(tasks[1], presets={"full": Preset(2, 1, 7)})
+    run_plan(make_plan(other, folder=tmp_path / "two"))
+    trained.clear()
+    found = CliRunner().invoke(app, ["compare", "all", "--out", str(tmp_path)])
+    assert found.exit_code == 2
+    assert "`out` must be a new folder" in " ".join(found.output.split())
     assert not trained
 
 

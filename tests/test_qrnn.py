@@ -403,6 +403,8 @@ def test_a_likelihood_with_a_floor_is_zero_for_certain_targets_and_its_slope_bou
     assert loss.item() == pytest.approx(math.log(11.0), abs=1e-12)
     (slope,) = torch.autograd.grad(loss, probabilities)
     assert slope.tolist() == [[pytest.approx(-10.0), 0.0, 0.0]]
+    even = floored_likelihood_loss(torch.full((1, 4), 0.25, dtype=torch.float64), torch.tensor([1]))
+    assert even.item() == pytest.approx(math.log(1.15 / 0.4), abs=1e-12)  # the floor is 0.15 if not given
     with pytest.raises(ValueError, match="`floor` must be above 0"):
         floored_likelihood_loss(certain, torch.arange(4), floor=0.0)
     with pytest.raises(ValueError, match="`targets` must be words below 4"):

@@ -95,11 +95,25 @@ def test_other_backends_give_the_same_outputs_and_gradients(kind: str, backend: 
 
 def test_what_a_device_cannot_do_is_refused() -> None:
     layer = QRNNRegressor(1, 1, n_stages=0, degree=1, backend=Native(readout_error=(0.01, 0.02)))
-    with pytest.raises(ValueError, match="`state` must be left out on backend 'native'"):
+    with pytest.raises(ValueError, match="`state` must be left out where circuits run"):
         layer(torch.rand(2, 1, 1), torch.tensor([[1.0, 0.0]]))
     with pytest.raises(ValueError, match="at least one step"):
         layer(torch.rand(0, 1, 1))
-    assert not torch.equal(layer(torch.rand(1, 1, 1))[0], layer.to_backend("native")(torch.rand(1, 1, 1))[0])
+    inputs = torch.rand(1, 1, 1, generator=seeded())
+    assert not torch.equal(layer(inputs)[0], layer.to_backend("native")(inputs)[0])
+    adjoint = layer.to_backend(Native(method="adjoint"))
+    with pytest.raises(ValueError, match="adjoint"):  # which has no gradients of circuits that are not unitary
+        adjoint(inputs)[0].sum().backward()
+
+
+def test_large_offsets_and_far_values_lose_nothing() -> None:
+    inputs = 1.7e9 + torch.arange(0.0, 60.0, 10.0, dtype=torch.float64)[:, None]
+    layer = QRNNRegressor(1, 2, low=1.7e9, high=1.7e9 + 100.0)
+    expected = math.pi / 10 * torch.arange(6.0)[:, None]
+    torch.testing.assert_close(layer.angles(inputs), expected)
+    torch.testing.assert_close(layer.angles(inputs.long()), expected)
+    levels = QRNNRegressor(1, 2, encoding="bits", n_bits=2).words(torch.tensor([[1e20], [1.0], [-1e20], [5.0]]))
+    assert levels.tolist() == [3, 3, 0, 3]
 
 
 def test_angles_at_the_ends_are_words_of_zeros_and_ones() -> None:
@@ -165,7 +179,7 @@ def test_a_classifier_reads_the_last_step() -> None:
 def test_bad_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="`in_features` must be at least 1"):
         QRNNRegressor(0, 2)
-    with pytest.raises(ValueError, match="`low` must be below `high`"):
+    with pytest.raises(ValueError, match="`low` and `high` must be finite and ascending"):
         QRNNRegressor(1, 2, low=1.0, high=1.0)
     with pytest.raises(ValueError, match="`n_classes` must be at least 2"):
         QRNNClassifier(1, 2, 1)
@@ -184,5 +198,18 @@ def test_bad_arguments_are_refused() -> None:
         QRNNRegressor(2, 2)(torch.rand(0, 1, 2))
     with pytest.raises(ValueError, match="`encoding` must be one of angle, bits, serial"):
         QRNNRegressor(1, 2, encoding="amplitude")
+    for encoding, asked in (("angle", "words"), ("serial", "angles")):
+        with pytest.raises(ValueError, match=f"encoding must be .* for this, but is {encoding}"):
+            getattr(QRNNRegressor(1, 2, encoding=encoding), asked)(torch.rand(3, 1))
+    with pytest.raises(TypeError, match="`inputs` must be a tensor of real numbers"):
+        QRNNRegressor(2, 2)(torch.rand(3, 1, 2, dtype=torch.complex64))
+    with pytest.raises(ValueError, match=r"angles that torch.float32 can hold"):
+        QRNNRegressor(2, 2)(torch.full((3, 1, 2), 1e39, dtype=torch.float64))
+    with pytest.raises(ValueError, match="`n_bits` must be at most 24"):
+        QRNNRegressor(1, 2, encoding="serial", n_bits=70)
+    with pytest.raises(ValueError, match="must be finite and ascending"):
+        QRNNRegressor(1, 2, high=math.inf)
+    with pytest.raises(ValueError, match="`state` must be one vector"):
+        QRNNRegressor(2, 2)(torch.rand(3, 2), torch.ones(1, 4) / 2)
     with pytest.raises(ValueError, match=r"`state` must have shape \(3, 4\)"):
         QRNNRegressor(2, 2)(torch.rand(5, 3, 2), torch.ones(2, 4) / 2)

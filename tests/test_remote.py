@@ -133,9 +133,21 @@ def test_networks_and_recurrent_layers_are_estimated_and_left_where_they_were(na
     module, inputs = make(), torch.rand(*shape)
     expected = remote.predictions(module, inputs)
     place = IBM("fake_manila", shots=10)
+    assert remote.estimate(module, inputs, Aer(), backward=True).jobs == jobs[1]
+    next(module.parameters()).requires_grad_(False)  # what is frozen has no gradient
     found = [remote.estimate(module, inputs, place, backward=backward).jobs for backward in (False, True)]
     assert tuple(found) == jobs
     assert torch.equal(remote.predictions(module, inputs), expected)
+
+
+def test_series_that_are_no_samples_are_refused() -> None:
+    layer = QRNNClassifier(1, 1, 2, degree=1, batch_first=True)
+    assert remote.as_tensor(np.zeros((3, 2, 1)), layer).shape == (3, 2, 1)
+    with pytest.raises(ValueError, match=r"\(series, steps, features\) for a QRNNClassifier, but has \(3, 1\)"):
+        remote.as_tensor(np.zeros((3, 1)), layer)
+    for time_first in (QRNNClassifier(1, 1, 2, degree=1), QKANLSTM(1, 1)):
+        with pytest.raises(ValueError, match="batch_first=True"):
+            remote.as_tensor(np.zeros((3, 2, 1)), time_first)
 
 
 def test_an_estimate_leaves_layer_and_seeds_as_they_were() -> None:

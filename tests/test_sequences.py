@@ -23,6 +23,7 @@ from qml.compare.words import (
     Lengthening,
     QuantumWords,
     SoapSetting,
+    WordModel,
     thinned,
     train_words,
 )
@@ -33,6 +34,28 @@ from qml.nn import QRNN
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def test_answers_come_from_averaged_weights() -> None:
+    model, seen = QuantumWords(QRNN(2, 2, batch_first=True, generator=seeded())), []
+
+    def watch(number: int, answering: WordModel) -> None:
+        assert answering is not model
+        seen.append(model.layer.cell.vector().detach())
+
+    setting = SoapSetting(0.01, averaging=0.75)
+    run = train_words(
+        model, elman_xor, setting, n_batches=6, goal=Goal(), generator=seeded(), on_step=lambda *_: None, watch=watch
+    )
+    assert isinstance(run.answering, QuantumWords)
+    weights = [*seen[1:], model.layer.cell.vector().detach()]  # after each step
+    mean = weights[0]
+    for vector in weights[1:]:
+        mean = 0.75 * mean + 0.25 * vector
+    torch.testing.assert_close(run.answering.layer.cell.vector().detach(), mean, atol=1e-6, rtol=0)
+    assert not torch.allclose(weights[-1], mean, atol=1e-4)
+    with pytest.raises(ValueError, match=r"`averaging` must be in \[0, 1\)"):
+        SoapSetting(0.01, averaging=1.0)
 
 
 def test_every_third_bit_is_the_xor_of_the_two_before_it() -> None:
@@ -207,7 +230,7 @@ def test_a_run_of_fixed_length_lets_the_learning_rate_fall(monkeypatch: pytest.M
 
     monkeypatch.setattr(SoapSetting, "optimizer", watched)
     model = ClassicalWords(WordRNN("rnn", 1, 2, generator=seeded()))
-    seen: list[int] = []
+    seen: list[tuple[int, bool]] = []
     run = train_words(
         model,
         lambda generator: dna(generator, batch=2, length=4)._replace(
@@ -218,10 +241,10 @@ def test_a_run_of_fixed_length_lets_the_learning_rate_fall(monkeypatch: pytest.M
         goal=None,
         generator=seeded(),
         on_step=lambda *_: None,
-        watch=seen.append,
+        watch=lambda number, answering: seen.append((number, answering is model)),
     )
     assert not run.learnt
-    assert seen == [0, 1, 2, 3]
+    assert seen == [(0, True), (1, True), (2, True), (3, True)]
     assert rates == pytest.approx([0.1, 0.1 * (2 + 2**0.5) / 4, 0.05, 0.1 * (2 - 2**0.5) / 4])
 
 

@@ -1,6 +1,6 @@
 """Quantum models beside classical ones: the same data, parameter and tuning budget, whoever wins."""
 
-from qml.compare.engine import Listener, Plan, choose_subjects, make_plan, run_plan
+from qml.compare.engine import Listener, Plan, choose_subjects, make_plan, require_folder, run_plan
 from qml.compare.progress import LiveProgress
 from qml.compare.registry import TASKS, find_task
 from qml.compare.report import write_report
@@ -24,6 +24,7 @@ __all__ = [
     "estimate_mean",
     "find_task",
     "make_plan",
+    "require_folder",
     "result_table",
     "run_plan",
     "summarise",

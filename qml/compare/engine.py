@@ -119,7 +119,7 @@ def make_plan(
         ValueError: If something is not offered; the message lists what is.
     """
     preset = next(iter(task.presets)) if preset is None else preset
-    _require_one_of(preset, tuple(task.presets), "preset")
+    _require_one_of(preset, tuple(task.presets), "preset", task.name)
     chosen = {name: allowed[0] for name, allowed in task.options.items()}
     for name, value in (options or {}).items():
         if name not in task.options:
@@ -127,14 +127,14 @@ def make_plan(
             raise ValueError(
                 f"Argument `{name}` must be left out for task {task.name!r}, which has {known}, but is {value!r}."
             )
-        _require_one_of(value, task.options[name], name)
+        _require_one_of(value, task.options[name], name, task.name)
         chosen[name] = value
     offered = task.models(chosen)
     names = tuple(offered) if models is None else tuple(models)
     if not names:
         raise ValueError(f"Argument `models` must name at least one of {', '.join(offered)}, but is empty. Name one.")
     for name in names:
-        _require_one_of(name, tuple(offered), "models")
+        _require_one_of(name, tuple(offered), "models", " ".join([task.name, *map(str, chosen.values())]))
     n_seeds = task.presets[preset].n_seeds if n_seeds is None else n_seeds
     if n_seeds < 1:
         raise ValueError(f"Argument `seeds` must be at least 1, but is {n_seeds}. Pass 5 for intervals.")
@@ -173,7 +173,17 @@ def choose_subjects(task: Task, named: Sequence[str]) -> list[dict[str, Option]]
     option, allowed = next(iter(task.options.items()))
     by_text: dict[str, Option] = {str(value): value for value in allowed}
     chosen = [by_text.get(name, name) for name in named] or task.together
-    return [{option: value} for value in chosen] or [{}]
+    return [{option: value} for value in dict.fromkeys(chosen)] or [{}]
+
+
+def require_folder(plan: Plan) -> None:
+    """Refuse a folder that cannot take the plan's results, before anything runs.
+
+    Raises:
+        ValueError: If it is a file, or holds results of other settings.
+    """
+    if plan.folder and plan.folder.exists():
+        open_folder(plan.folder, plan.settings)
 
 
 def run_plan(plan: Plan, listener: Listener | None = None, run_cells: RunCells | None = None) -> list[Record]:
@@ -218,7 +228,9 @@ def _plain(setting: object) -> object:
     return asdict(setting) if is_dataclass(setting) and not isinstance(setting, type) else setting
 
 
-def _require_one_of(value: Option, allowed: tuple[Option, ...], name: str) -> None:
+def _require_one_of(value: Option, allowed: tuple[Option, ...], name: str, task: str) -> None:
     if value not in allowed:
         listed = ", ".join(map(str, allowed))
-        raise ValueError(f"Argument `{name}` must be one of {listed}, but is {value!r}. Choose one of these.")
+        raise ValueError(
+            f"Argument `{name}` must be one of {listed} for task {task!r}, but is {value!r}. Choose one of these."
+        )

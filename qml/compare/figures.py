@@ -157,25 +157,29 @@ def alike(ranks: Sequence[float], least: float) -> list[tuple[int, int]]:
 
 
 def curves_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Figure | None":
-    """Each curve of the models that keep some: the mean over seeds, and the range as a band."""
+    """Each curve of the models that keep it: the mean over seeds, and the range as a band."""
     kept = [record for record in records if record.outcome.details.get("curves")]
     if not kept:
         return None
-    names = list(kept[0].outcome.details["curves"])
+    names = list(dict.fromkeys(name for record in kept for name in record.outcome.details["curves"]))
     with figure_style():
         figure = new_figure(9.6, 3.2)
         panels = figure.subplots(1, len(names), squeeze=False)[0]
         colours = model_colours(models)
         for axes, name in zip(panels, names, strict=True):
             share = name.endswith("accuracy")
-            for model in dict.fromkeys(record.model for record in kept):
-                curves = [record.outcome.details["curves"][name] for record in kept if record.model == model]
+            having = [record for record in kept if name in record.outcome.details["curves"]]
+            for model in dict.fromkeys(record.model for record in having):
+                curves = [record.outcome.details["curves"][name] for record in having if record.model == model]
                 _band(axes, curves, 100.0 if share else 1.0, colours[model], models[model].title)
             axes.set_title(name.replace("_", " ").capitalize() + (" (%)" if share else ""))
             axes.set_xlabel("epoch")
             axes.grid(color=FAINT, lw=0.7)
             axes.tick_params(length=0)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+        handles: dict[str, Any] = {}
+        for axes in panels:
+            handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
     return figure
 
 

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,10 @@ class WordModel(Protocol):
 
     def gradient_norms(self, batch: WordBatch) -> list[float]:
         """Root mean square over samples of the norm of d loss / d state after each step but the last."""
+        ...
+
+    def state_dict(self) -> Any:
+        """As of any module."""
         ...
 
 
@@ -99,6 +103,10 @@ class SoapSetting:
     learning_rate: float
     max_norm: float = math.inf
     averaging: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.averaging < 1.0:
+            raise ValueError(f"Argument `averaging` must be in [0, 1), but is {self.averaging}.")
 
     def __str__(self) -> str:
         clipped = "" if math.isinf(self.max_norm) else f", gradients clipped at {self.max_norm:g}"
@@ -202,6 +210,7 @@ class WordRun:
         seconds: Of training.
         norms_before: Gradient norms over time at the start.
         norms_after: The same at the end.
+        answering: The model with the weights that answer: the one that was trained, or its averaged copy.
     """
 
     losses: list[float]
@@ -209,6 +218,7 @@ class WordRun:
     seconds: float
     norms_before: list[float]
     norms_after: list[float]
+    answering: WordModel
 
 
 def train_words(
@@ -220,7 +230,7 @@ def train_words(
     goal: Goal | None,
     generator: torch.Generator,
     on_step: OnStep,
-    watch: Callable[[int], None] = lambda _: None,
+    watch: Callable[[int, WordModel], None] = lambda number, model: None,
 ) -> WordRun:
     """Train until mini-batches that were never seen are known, or all are used.
 
@@ -232,7 +242,7 @@ def train_words(
         goal: When to stop; None if all mini-batches are to be used: then the learning rate falls to 0 as a cosine.
         generator: Of the mini-batches.
         on_step: Hears of progress.
-        watch: Called with the number of batches so far.
+        watch: Called with the number of batches so far, and the model that answers.
     """
     optimizer, averaged = setting.optimizer(model), setting.averaged(model)
     answering = model if averaged is None else averaged.module
@@ -257,7 +267,7 @@ def train_words(
             learnt = source.finished and goal is not None and goal.reached(losses, shares)
             if learnt:
                 break
-            watch(index)
+            watch(index, answering)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), setting.max_norm)
@@ -273,7 +283,7 @@ def train_words(
             on_step((index + 1) / n_batches, f"loss {losses[-1]:.3g}")
             batch = source(generator)
     seconds = time.perf_counter() - started
-    return WordRun(losses, learnt, seconds, before, answering.gradient_norms(source.last(generator)))
+    return WordRun(losses, learnt, seconds, before, answering.gradient_norms(source.last(generator)), answering)
 
 
 def thinned(values: Sequence[float], most: int = 200) -> list[tuple[int, float]]:

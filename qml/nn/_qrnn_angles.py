@@ -34,9 +34,8 @@ def run_angles(cell: QRNNCell, angles: Tensor, state: Tensor | None) -> tuple[Te
     spread = _spread(cell, tables, batch, n_steps)
     outputs = layer_maps(tables.output_cosine[None], tables.output_sine[None])[0]  # (2**W, words, words)
     found = []
-    for turns in _turns(angles):
-        back = turns.mT
-        middle = back @ (turns[..., 0, None] * spread(states))
+    for cosine, sine in zip(torch.cos(angles / 2), torch.sin(angles / 2), strict=True):
+        middle = _turned_back(_amplitudes(cosine, sine)[..., None] * spread(states), cosine, sine)
         ahead = torch.bmm(outputs, middle.permute(2, 1, 0)).permute(2, 1, 0)  # (batch, words, 2**W)
         shares = ahead.square().sum(-1)
         found.append(shares / shares.sum(1, keepdim=True))
@@ -45,14 +44,21 @@ def run_angles(cell: QRNNCell, angles: Tensor, state: Tensor | None) -> tuple[Te
     return torch.stack(found), states
 
 
-def _turns(angles: Tensor) -> Tensor:
-    """RY of all in/out qubits as one matrix a step and sample, (time, batch, words, words)."""
-    cosine, sine = torch.cos(angles / 2), torch.sin(angles / 2)
-    gates = torch.stack([torch.stack([cosine, -sine], -1), torch.stack([sine, cosine], -1)], -2)
-    matrix = gates[..., 0, :, :]
-    for gate in gates.unbind(-3)[1:]:
-        matrix = (matrix[..., :, None, :, None] * gate[..., None, :, None, :]).flatten(-4, -3).flatten(-2)
-    return matrix
+def _amplitudes(cosine: Tensor, sine: Tensor) -> Tensor:
+    """Of all words in qubits turned from |0>, (batch, words)."""
+    amplitudes = cosine.new_ones(len(cosine), 1)
+    for c, s in zip(cosine.unbind(1), sine.unbind(1), strict=True):
+        amplitudes = torch.stack([amplitudes * c[:, None], amplitudes * s[:, None]], -1).flatten(1)
+    return amplitudes
+
+
+def _turned_back(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """RY(-angle) on each in/out qubit of (batch, words, 2**W)."""
+    pairs = zip(cosine[..., None, None, None].unbind(1), sine[..., None, None, None].unbind(1), strict=True)
+    for qubit, (c, s) in enumerate(pairs):
+        zero, one = states.unflatten(1, (2**qubit, 2, -1)).unbind(2)
+        states = torch.stack([c * zero + s * one, c * one - s * zero], 2).flatten(1, 3)
+    return states
 
 
 def _spread(cell: QRNNCell, tables: Tables, batch: int, n_steps: int) -> Spread:

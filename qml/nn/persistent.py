@@ -14,6 +14,7 @@ from circuits.gates import Channel
 from qml.backends import Native
 from qml.nn.rings import PersistentRing
 from qml.reservoir import Reservoir
+from qml.simulator.draws import multinomial
 
 MAX_BYTES = 2**21  # of the maps of one stretch of steps that is worked on at once
 MAX_IMAGINARY = 1e-12  # a channel whose map of real density matrices is more imaginary than that is refused
@@ -169,10 +170,7 @@ class PersistentReservoir(Reservoir):
         if self.shots is None:
             return probabilities
         flat = probabilities.reshape(-1, self.outcomes).clamp_min(0.0)
-        where = flat.device if self.generator is None else self.generator.device
-        drawn = torch.multinomial(flat.to(where), self.shots, replacement=True, generator=self.generator).to(
-            flat.device
-        )
+        drawn = multinomial(flat, self.shots, self.generator)
         counts = torch.zeros_like(flat).scatter_add_(1, drawn, torch.ones_like(drawn, dtype=flat.dtype))
         return (counts / self.shots).reshape(probabilities.shape)
 

@@ -13,6 +13,7 @@ from qml.nn._qrnn_scan import neuron_advance
 from qml.nn._qrnn_tables import Tables, make_tables
 from qml.nn._words import as_words
 from qml.nn.quantum_neuron import BIAS_SPREAD, WEIGHT_SPREAD, monomial_table, require_neuron
+from qml.simulator.draws import multinomial
 
 MAX_QUBITS = 24
 NORM_TOLERANCE = 1e-3  # of a given state: float32 states drift in their last digits, anything else is a mistake
@@ -250,8 +251,7 @@ def draw_outcomes(probabilities: Tensor, known: Tensor, generator: torch.Generat
         return known
     if len(known) == 0:
         return known
-    where = probabilities.device if generator is None else generator.device
-    drawn = torch.multinomial(probabilities.to(where), 1, generator=generator).squeeze(1).to(known.device)
+    drawn = multinomial(probabilities, 1, generator).squeeze(1)
     return torch.where(known < 0, drawn, known)
 
 

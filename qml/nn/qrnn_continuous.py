@@ -14,6 +14,7 @@ from qml.nn import _checks
 from qml.nn._qrnn_angles import run_angles
 from qml.nn._words import as_words
 from qml.nn.qrnn import QRNN
+from qml.nn.qrnn_cell import MAX_QUBITS
 
 DEFAULT_BITS = {"angle": 1, "bits": 4, "serial": 4}
 EPSILON = 1e-6  # of probabilities inside a logarithm
@@ -99,8 +100,10 @@ class QRNNRegressor(nn.Module):
         n_bits = DEFAULT_BITS[encoding] if n_bits is None else n_bits
         for name, value in (("in_features", in_features), ("out_features", out_features), ("n_bits", n_bits)):
             _checks.require_at_least(value, name, 1)
-        if not low < high:
-            raise ValueError(f"Argument `low` must be below `high`, but they are {low} and {high}.")
+        if n_bits > MAX_QUBITS:
+            raise ValueError(f"Argument `n_bits` must be at most {MAX_QUBITS}, but is {n_bits}.")
+        if not -math.inf < low < high < math.inf:
+            raise ValueError(f"Arguments `low` and `high` must be finite and ascending, but are {low} and {high}.")
         self.in_features, self.out_features, self.n_bits = in_features, out_features, n_bits
         self.low, self.high, self.encoding = float(low), float(high), encoding
         word_size = in_features if encoding == "serial" else in_features * n_bits
@@ -166,15 +169,17 @@ class QRNNRegressor(nn.Module):
 
     def angles(self, inputs: Tensor) -> Tensor:
         """Angles of the in/out qubits in radians, (..., word_size), with `encoding` "angle"."""
-        self._require(inputs)
-        turns = math.pi / (self.high - self.low) * (inputs.to(self.readout.weight.dtype) - self.low)
+        self._require_encoding("angle")
+        turns = (math.pi * self._scaled(inputs)).to(self.readout.weight.dtype)
+        if not _checks.in_transform() and not bool(turns.isfinite().all()):
+            raise ValueError(f"Argument `inputs` must give angles that {turns.dtype} can hold, but is too large.")
         return turns.repeat_interleave(self.n_bits, -1)
 
     def words(self, inputs: Tensor) -> Tensor:
         """The words that the network reads, in the inputs' form, with `encoding` "bits" or "serial"."""
-        self._require(inputs)
-        scaled = (inputs - self.low) / (self.high - self.low)
-        levels = (scaled * 2**self.n_bits).long().clamp(0, 2**self.n_bits - 1)
+        self._require_encoding("bits", "serial")
+        scaled = self._scaled(inputs).clamp(0.0, 1.0)
+        levels = (scaled * 2**self.n_bits).long().clamp_max(2**self.n_bits - 1)
         shifts = torch.arange(self.n_bits - 1, -1, -1, device=inputs.device)
         planes = ((levels[..., None, :] >> shifts[:, None]) & 1).bool()  # (..., bits, features)
         if self.encoding != "serial":
@@ -192,15 +197,15 @@ class QRNNRegressor(nn.Module):
 
     @property
     def _by_circuits(self) -> bool:
-        """Whether the backend, rather than the network's own maps, is what runs."""
-        return not isinstance(self.backend, Native) or self.backend.readout_error is not None
+        """Whether the backend, rather than the network's own maps, is what runs; so it is with options of `Native`."""
+        return self.backend != Native()
 
     def _on_backend(self, inputs: Tensor, state: Tensor | None) -> Tensor:
         """Probabilities after the last step of the inputs, (batch, 2**word_size) or without the batch."""
         if state is not None:
             raise ValueError(
-                f"Argument `state` must be left out on backend {self.backend.name!r}, whose circuits begin in "
-                "|0...0>, but is given. Call to_backend('native') first."
+                f"Argument `state` must be left out where circuits run, which begin in |0...0>, but is given to "
+                f"{self.backend!r}. Call to_backend('native') first."
             )
         cell, n_steps = self.qrnn.cell, inputs.shape[self._time(inputs)]
         ends = range(cell.hidden_size, cell.hidden_size + cell.input_size)
@@ -216,6 +221,10 @@ class QRNNRegressor(nn.Module):
         """See `_run`."""
         turns = self.angles(inputs)
         if inputs.ndim == 2:
+            if state is not None and state.ndim != 1:
+                raise ValueError(
+                    f"Argument `state` must be one vector, as the series is, but has shape {tuple(state.shape)}."
+                )
             turns, state = turns[:, None], None if state is None else state[None]
         elif self.qrnn.batch_first:
             turns = turns.transpose(0, 1)
@@ -244,7 +253,22 @@ class QRNNRegressor(nn.Module):
         for parameter in self.readout.parameters():
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
+    def _require_encoding(self, *encodings: str) -> None:
+        if self.encoding not in encodings:
+            raise ValueError(f"The layer's encoding must be {' or '.join(encodings)} for this, but is {self.encoding}.")
+
+    def _scaled(self, inputs: Tensor) -> Tensor:
+        """0 at `low` and 1 at `high`, in the inputs' own precision."""
+        self._require(inputs)
+        exact = inputs if inputs.is_floating_point() else inputs.double()
+        return (exact - self.low) / (self.high - self.low)
+
     def _require(self, inputs: Tensor) -> None:
+        if not isinstance(inputs, Tensor) or inputs.is_complex():
+            kind = inputs.dtype if isinstance(inputs, Tensor) else type(inputs).__name__
+            raise TypeError(
+                f"Argument `inputs` must be a tensor of real numbers, but is {kind}. Pad series to one length."
+            )
         _checks.require_last_dimension(inputs, self.in_features, "inputs")
         if inputs.ndim not in (2, 3):
             raise ValueError(f"Argument `inputs` must have 2 or 3 dimensions, but has shape {tuple(inputs.shape)}.")

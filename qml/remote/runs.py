@@ -184,7 +184,20 @@ def find_run(store: Store, name: str) -> Run:
 
 
 def as_tensor(inputs: np.ndarray, layer: nn.Module) -> Tensor:
-    """Samples in the layer's dtype."""
+    """Samples in the layer's dtype.
+
+    Raises:
+        ValueError: samples of another form than (series, steps, features) for a recurrent layer, or a layer whose first
+            dimension is time, so that rows would not be samples.
+    """
+    recurrent = getattr(layer, "qrnn", layer)
+    if getattr(recurrent, "batch_first", True) is False:
+        raise ValueError("The model must have been made with batch_first=True, so that rows of data are samples.")
+    if hasattr(recurrent, "batch_first") and inputs.ndim != 3:
+        raise ValueError(
+            f"The data must have shape (series, steps, features) for a {type(layer).__name__}, but has {inputs.shape}. "
+            "Save it as .npy."
+        )
     dtype = next((parameter.dtype for parameter in layer.parameters()), torch.get_default_dtype())
     return torch.from_numpy(inputs).to(dtype)
 

@@ -3,7 +3,6 @@
 A Pauli operator P that is read off a qubit (in its own basis) becomes (1 - p - q) P + (q - p).
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from circuits import Observable
+from qml.simulator.draws import uniform
 
 Errors = tuple[float, float]
 MAX_FACTORS = 10
@@ -56,9 +56,3 @@ def flip_bits(bits: Tensor, errors: Errors, generator: torch.Generator | None) -
     p, q = errors
     chance = torch.where(bits == 0, p, q)
     return bits ^ (uniform(bits.shape, chance, generator) < chance).to(bits.dtype)
-
-
-def uniform(shape: Sequence[int], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Numbers in [0, 1) in the dtype and on the device of `like`, drawn where the generator is: a seed is a seed."""
-    device = like.device if generator is None else generator.device
-    return torch.rand(*shape, dtype=like.dtype, device=device, generator=generator).to(like.device)

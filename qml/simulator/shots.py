@@ -14,8 +14,8 @@ from circuits import Circuit, Operation, Slot
 from circuits.gates import Channel, Measure, PostSelect, Reset
 from circuits.slots import data as data_slot
 from qml.simulator import engine
+from qml.simulator.draws import uniform
 from qml.simulator.memory import require_fits
-from qml.simulator.readout_error import uniform
 
 MAX_AMPLITUDES = 2**22  # of all trajectories that run side by side
 MAX_ROUNDS = 1000  # of repeating runs whose post-selection failed

@@ -14,7 +14,7 @@ from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.sequences import TWINS, twin
 from qml.compare.tasks.sequences_figures import digit_shares, digits_figure, losses_figure, norms_figure
-from qml.compare.words import ClassicalWords, QuantumWords, SoapSetting, WordLoss, thinned, train_words
+from qml.compare.words import ClassicalWords, QuantumWords, SoapSetting, WordLoss, WordModel, thinned, train_words
 from qml.data import WordBatch, bit_planes, label_last, load_images, pixel_words
 from qml.nn import QRNN, floored_likelihood_loss, word_loss
 
@@ -210,7 +210,7 @@ def _train(
     """The weights that are best on the validation part, looked at every 20 mini-batches."""
     layer = build(torch.Generator().manual_seed(1000 + seed))
     model = QuantumWords(layer, split.network.loss) if isinstance(layer, QRNN) else ClassicalWords(layer)
-    started, best = time.perf_counter(), _Best(model, split.validation)
+    started, best = time.perf_counter(), _Best(split.validation)
     run = train_words(
         model,
         split.draw,
@@ -221,7 +221,7 @@ def _train(
         on_step=on_step,
         watch=best.look,
     )
-    best.look(0)  # the weights at the end too
+    best.look(0, run.answering)  # the weights at the end too
     model.load_state_dict(best.state)
     share, measured, matrix = accuracies(model, split.test, len(split.network.digits))
     return Outcome(
@@ -248,21 +248,19 @@ def _train(
 class _Best:
     """The weights with the best validation accuracy so far; ties go to the lower loss."""
 
-    def __init__(self, model: QuantumWords | ClassicalWords, data: WordBatch) -> None:
-        self.model, self.data = model, data
-        self.merit, self.state = (-1.0, 0.0), copy.deepcopy(model.state_dict())
+    def __init__(self, data: WordBatch) -> None:
+        self.data, self.merit = data, (-1.0, 0.0)
+        self.state: dict[str, Tensor] = {}
 
-    def look(self, number: int) -> None:
+    def look(self, number: int, model: WordModel) -> None:
         if number % EVERY:
             return
-        share, measured, _ = accuracies(self.model, self.data, 1)
+        share, measured, _ = accuracies(model, self.data, 1)
         if (share, measured) > self.merit:
-            self.merit, self.state = (share, measured), copy.deepcopy(self.model.state_dict())
+            self.merit, self.state = (share, measured), copy.deepcopy(model.state_dict())
 
 
-def accuracies(
-    model: QuantumWords | ClassicalWords, data: WordBatch, n_labels: int
-) -> tuple[float, float, list[list[int]]]:
+def accuracies(model: WordModel, data: WordBatch, n_labels: int) -> tuple[float, float, list[list[int]]]:
     """How often the most probable word is the label, the mean probability of the label, and counts.
 
     Counts have a row a label and a column an answer; the last column is for words that are no label.
