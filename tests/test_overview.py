@@ -14,6 +14,7 @@ import qml.compare
 from qml.cli import app
 from qml.compare import TASKS, Metric, Model, Outcome, Preset, Record, Task, choose_subjects, make_plan, run_plan
 from qml.compare.figures import alike, curves_figure, ranks_figure
+from qml.compare.overview import Finished, table_lines
 from qml.compare.statistics import critical_difference, estimate_median, holm, mean_ranks, paired_p
 
 VALUES = {
@@ -143,6 +144,25 @@ def test_all_comparisons_end_in_one_page_and_one_table(monkeypatch: pytest.Monke
     again = CliRunner().invoke(app, ["compare", "all", "--out", str(tmp_path / "all")])
     assert again.exit_code == 0
     assert len(trained) == 3 * 2 * 5  # nothing runs twice
+
+
+def test_questions_of_a_task_are_lines_and_what_is_not_trained_does_not_count(tmp_path: Path) -> None:
+    def model(kind: str, family: str) -> Model:
+        return Model(f"{kind} {family}", kind, "", lambda *_: Outcome(0.5, 5, 0.1), family=family)
+
+    models = {
+        "q1": model("quantum", "one"),
+        "c1": model("classical", "one"),
+        "q2": model("quantum", "two"),
+        "c": model("classical", "methods"),
+        "exact": model("quantum", "one"),
+    }
+    values = {"q1": (0.6, 7), "c1": (0.7, 7), "q2": (0.9, 7), "c": (0.8, 70), "exact": (1.0, 0)}
+    task = replace(toy("toy", 0.5, 0.5, []), models=lambda options: models)
+    kept = [Record("toy", name, 0, "test_accuracy", Outcome(*pair, 0.1)) for name, pair in values.items()]
+    lines = table_lines([Finished(make_plan(task), kept, tmp_path / "toy" / "report.html")], tmp_path)
+    found = [(line.name, line.quantum.model, line.classical.model, line.equal and line.equal.model) for line in lines]
+    assert found == [("toy one", "q1", "c", "c1"), ("toy two", "q2", "c", None)]
 
 
 def test_all_is_checked_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -471,6 +471,8 @@ def test_bad_words_and_states_are_refused() -> None:
         net(pack_sequence([words[:, 0]]), targets=words)
     with pytest.raises(ValueError, match="must be packed as `inputs` is"):
         net(pack_sequence([words[:, 0]]), targets=pack_sequence([words[:2, 0]]))
+    with pytest.raises(ValueError, match=r"`state` must be one vector, as the sequence is, but is \(1, 4\)"):
+        QRNN(1, 2)(torch.tensor([0, 1]), torch.ones(1, 4) / 2)
     with pytest.raises(ValueError, match=r"`state` must have shape \(2, 4\)"):
         net(words, torch.ones(2, 3))
     with pytest.raises(ValueError, match="vectors of norm 1"):

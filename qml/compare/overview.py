@@ -10,7 +10,7 @@ from qml.compare.report import describe_machine
 from qml.compare.statistics import Estimate, estimate_median, holm, paired_p
 from qml.compare.store import write_atomically
 from qml.compare.table import show_interval
-from qml.compare.task import Metric, Record
+from qml.compare.task import Metric, Model, Record
 
 OVERVIEW, SUMMARY = "overview.html", "summary.md"
 SIGNIFICANT = 0.05
@@ -88,22 +88,31 @@ class Line:
 
 
 def table_lines(finished: Sequence[Finished], folder: Path) -> list[Line]:
-    """A line for each comparison that has both kinds of models."""
-    chosen = [(item, _best(item, "quantum"), _best(item, "classical")) for item in finished]
-    both = [(item, quantum, classical) for item, quantum, classical in chosen if quantum and classical]
-    corrected = holm([paired_p(item.records, quantum.model, classical.model) for item, quantum, classical in both])
+    """A line for each comparison that has trained models of both kinds.
+
+    Where a task asks several questions, each family of models that has quantum ones is a line of its own, beside its
+    classical models and those of the families without quantum ones.
+    """
+    both = []
+    for item in finished:
+        for name, models in _questions(item.plan):
+            quantum, classical = _best(item, models, "quantum"), _best(item, models, "classical")
+            if quantum and classical:
+                equal = _best(item, models, "classical", size=quantum.n_parameters)
+                both.append((item, name, quantum, classical, equal))
+    corrected = holm([paired_p(item.records, quantum.model, best.model) for item, _, quantum, best, _ in both])
     return [
         Line(
-            _name(item.plan),
+            name,
             item.plan.task.title,
             item.report.relative_to(folder).as_posix(),
             item.plan.task.metric,
             quantum,
             classical,
-            _best(item, "classical", size=quantum.n_parameters),
+            equal,
             p,
         )
-        for (item, quantum, classical), p in zip(both, corrected, strict=True)
+        for (item, name, quantum, classical, equal), p in zip(both, corrected, strict=True)
     ]
 
 
@@ -135,13 +144,27 @@ def markdown(lines: Sequence[Line]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _best(item: Finished, kind: str, *, size: int | None = None) -> Side | None:
+def _questions(plan: Plan) -> list[tuple[str, Mapping[str, Model]]]:
+    """The name of each question of a task, and the models that answer it."""
+    asked = dict.fromkeys(model.family for model in plan.models.values() if model.kind == "quantum")
+    classical = {model.family for model in plan.models.values()} - set(asked)
+    return [
+        (
+            _name(plan) if len(asked) == 1 else f"{_name(plan)} {family}",
+            {name: model for name, model in plan.models.items() if model.family in {family, *classical}},
+        )
+        for family in asked
+    ]
+
+
+def _best(item: Finished, models: Mapping[str, Model], kind: str, *, size: int | None = None) -> Side | None:
     """The trained model of a kind, and of a number of parameters, with the best median; None where there is none."""
     sign = 1.0 if item.plan.task.metric.larger_is_better else -1.0
     sides = []
-    for name, model in item.plan.models.items():
+    for name, model in models.items():
         outcomes = [record.outcome for record in item.records if record.model == name]
-        fits = outcomes and (size is None or abs(outcomes[0].n_parameters - size) <= BUDGET * size)
+        trained = outcomes and outcomes[0].n_parameters > 0
+        fits = trained and (size is None or abs(outcomes[0].n_parameters - size) <= BUDGET * size)
         if model.kind == kind and fits:
             estimate = estimate_median([outcome.value for outcome in outcomes])
             sides.append(Side(name, model.title, outcomes[0].n_parameters, estimate))

@@ -287,6 +287,10 @@ class QRNN(nn.Module):
         n_bits = self.cell.input_size
         steps = Steps.of(inputs, n_bits, "inputs", batch_first=self.batch_first)
         if state is not None and not steps.is_batched:
+            if state.ndim != 1:
+                raise ValueError(
+                    f"Argument `state` must be one vector, as the sequence is, but is {tuple(state.shape)}."
+                )
             state = state[None]
         start = steps.into_order(self.cell.start(state, steps.batch))
         known = torch.full_like(steps.words, -1) if targets is None else steps.alike(targets, n_bits, "targets")
