@@ -140,6 +140,7 @@ def test_the_lstm_is_at_least_five_times_as_large_and_the_twins_as_large_as_ther
     assert sizes["lstm"] >= 5 * max(sizes["qkan-lstm"], sizes["hqkan-lstm"])
     assert (sizes["lstm-166"], sizes["qlstm"]) == (166, 126)
     assert abs(sizes["lstm-equal"] / sizes["qkan-lstm"] - 1) < 0.1
+    assert abs(sizes["lstm-qlstm"] / sizes["qlstm"] - 1) < 0.1
     assert abs(sizes["gru"] / sizes["qkan-lstm"] - 1) < 0.2
 
 

@@ -126,7 +126,7 @@ def test_models_with_different_curves_share_a_figure() -> None:
 
 def test_all_comparisons_end_in_one_page_and_one_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     trained: list[str] = []
-    tasks = [toy("one", 0.9, 0.5, trained), toy("two", 0.4, 0.6, trained, 8), toy("three", 0.5, 0.5, trained)]
+    tasks = [toy("one", 0.9, 0.5, trained), toy("two", 0.4, 0.6, trained, 9), toy("three", 0.5, 0.5, trained, 8)]
     monkeypatch.setattr(qml.compare, "TASKS", {task.name: task for task in tasks})
     found = CliRunner().invoke(app, ["compare", "all", "--out", str(tmp_path / "all")])
     assert found.exit_code == 0, found.output
@@ -140,7 +140,8 @@ def test_all_comparisons_end_in_one_page_and_one_table(monkeypatch: pytest.Monke
     assert "quantum one: 92.0 % (90.0 to 94.0 %; 7 parameters)" in rows[2]
     of_its_size = [row.split(" | ")[3] for row in rows[2:]]
     assert of_its_size[0] == "classical one: 52.0 % (50.0 to 54.0 %; 7 parameters)"
-    assert of_its_size[1] == "-"  # 8 are more than 10 % above 7
+    assert of_its_size[1] == "-"  # 9 are more than 10 % and more than one above 7
+    assert of_its_size[2] == "classical one: 52.0 % (50.0 to 54.0 %; 8 parameters)"  # one more is as near as it gets
     again = CliRunner().invoke(app, ["compare", "all", "--out", str(tmp_path / "all")])
     assert again.exit_code == 0
     assert len(trained) == 3 * 2 * 5  # nothing runs twice

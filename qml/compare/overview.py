@@ -14,7 +14,7 @@ from qml.compare.task import Metric, Model, Record
 
 OVERVIEW, SUMMARY = "overview.html", "summary.md"
 SIGNIFICANT = 0.05
-BUDGET = 0.1  # by which numbers of parameters may differ and still count as equal
+BUDGET = 0.1  # by which numbers of parameters may differ and still count as equal; of a few, by one
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Line:
         metric: what is compared.
         quantum: the best quantum model.
         classical: the best classical one.
-        equal: the best classical one within 10 % of the quantum one's number of parameters; None where there is none.
+        equal: the best classical one within 10 % or one of the quantum one's number of parameters; None where there is
+            none.
         p: of the paired test between them, corrected for the number of comparisons; NaN where one seed gives none.
     """
 
@@ -164,7 +165,7 @@ def _best(item: Finished, models: Mapping[str, Model], kind: str, *, size: int |
     for name, model in models.items():
         outcomes = [record.outcome for record in item.records if record.model == name]
         trained = outcomes and outcomes[0].n_parameters > 0
-        fits = trained and (size is None or abs(outcomes[0].n_parameters - size) <= BUDGET * size)
+        fits = trained and (size is None or abs(outcomes[0].n_parameters - size) <= max(1.0, BUDGET * size))
         if model.kind == kind and fits:
             estimate = estimate_median([outcome.value for outcome in outcomes])
             sides.append(Side(name, model.title, outcomes[0].n_parameters, estimate))

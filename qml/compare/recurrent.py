@@ -70,6 +70,9 @@ def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -
         "lstm-equal": ("LSTM, as large", nn.LSTM, _nearest_size(n_parameters, nn.LSTM)),
         "gru": ("GRU, as large", nn.GRU, _nearest_size(n_parameters, nn.GRU)),
     }
+    if with_qlstm:
+        n_qlstm = count_parameters(_qlstm(torch.Generator()))
+        sizes["lstm-qlstm"] = ("LSTM, as large as the QLSTM", nn.LSTM, _nearest_size(n_qlstm, nn.LSTM))
     for name, (title, kind, hidden) in sizes.items():
         offered[name] = make(title, "classical", f"{hidden} hidden.", partial(_classical, kind, hidden))
     return offered | {

@@ -46,7 +46,7 @@ def run_angles(cell: QRNNCell, angles: Tensor, state: Tensor | None) -> tuple[Te
 
 def _amplitudes(cosine: Tensor, sine: Tensor) -> Tensor:
     """Of all words in qubits turned from |0>, (batch, words)."""
-    amplitudes = cosine.new_ones(len(cosine), 1)
+    amplitudes = torch.ones_like(cosine[:, :1])  # not by len, which would fix the batch of an exported program
     for c, s in zip(cosine.unbind(1), sine.unbind(1), strict=True):
         amplitudes = torch.stack([amplitudes * c[:, None], amplitudes * s[:, None]], -1).flatten(1)
     return amplitudes
