@@ -13,7 +13,7 @@ from qml import __version__, cli_jobs
 from qml.shell import INTERRUPTED, one_line_errors
 
 if TYPE_CHECKING:
-    from qml.compare.engine import RunCells
+    from qml.compare.engine import Plan, RunCells
     from qml.compare.overview import Finished
 
 ALL = "all"  # what `qml compare` calls every task, one after another
@@ -104,19 +104,27 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     finished = []
     for plan, folder in plans:  # all were checked before the first one runs
         with one_line_errors(), _clean_stop(folder):
-            from qml.compare import LiveProgress, run_plan, write_report
-            from qml.compare.overview import Finished
-
-            with _runner(workers, scheduler) as run_cells, LiveProgress(console) as progress:
-                records = run_plan(plan, progress, run_cells)
-            with console.status("Writing the report"):
-                finished.append(Finished(plan, records, write_report(plan, records, folder)))
-            _print_result(console, finished[-1])
+            finished.append(_finish(console, plan, folder, _runner(workers, scheduler)))
     if everything:
         from qml.compare.overview import write_overview
 
         path = write_overview(finished, _folder(out, (ALL, preset), part=None))
         console.print(f"\nAll of them: [bold]{escape(str(path))}[/]", highlight=False, soft_wrap=True)
+
+
+def _finish(
+    console: Console, plan: "Plan", folder: Path, runner: AbstractContextManager["RunCells | None"]
+) -> "Finished":
+    """Run what is missing, write the report, and show the table."""
+    from qml.compare import LiveProgress, run_plan, write_report
+    from qml.compare.overview import Finished
+
+    with runner as run_cells, LiveProgress(console) as progress:
+        records = run_plan(plan, progress, run_cells)
+    with console.status("Writing the report"):
+        finished = Finished(plan, records, write_report(plan, records, folder))
+    _print_result(console, finished)
+    return finished
 
 
 def _print_result(console: Console, finished: "Finished") -> None:
