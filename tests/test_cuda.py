@@ -14,7 +14,8 @@ from qml.baselines import KAN, EchoStateNetwork, OnionESN, WordRNN
 from qml.nn import QRNN, FeedbackRing, OnionReservoir, PersistentRing, QuantumLayer
 from qml.pinn import MLP, Pinn, Training, find_problem, train
 from qml.pinn.loss import LossParts
-from tests.conformance import LAYERS, equal, gradients, run, seeded
+from tests.conformance import LAYERS, gradients, run, seeded
+from tests.helpers import assert_close
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -22,7 +23,7 @@ FLOAT64 = 1e-10  # the same sums in another order
 N_SHOTS = 40_000
 
 
-def both(module: nn.Module) -> tuple[nn.Module, nn.Module]:
+def both(module: Any) -> tuple[Any, Any]:
     return module, copy.deepcopy(module).to("cuda")
 
 
@@ -32,10 +33,10 @@ def test_a_layer_and_its_gradients_are_the_same(name: str) -> None:
     inputs = LAYERS[name].batch((5,))
     found = run(moved, inputs.cuda())
     assert found.device.type == "cuda"
-    equal(found.cpu(), run(layer, inputs), FLOAT64)
+    assert_close(found.cpu(), run(layer, inputs), FLOAT64)
     for mine, expected in zip(gradients(moved, inputs.cuda()), gradients(layer, inputs), strict=True):
         assert mine.device.type == "cuda"
-        equal(mine.cpu(), expected, FLOAT64)
+        assert_close(mine.cpu(), expected, FLOAT64)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -45,7 +46,7 @@ def test_a_layer_keeps_its_precision_under_autocast(name: str) -> None:
     expected = run(layer, inputs)
     with torch.autocast("cuda", dtype=torch.bfloat16):
         output = run(layer, inputs)
-    equal(output.float(), expected, 2e-2)  # as `tests.conformance.autocast`
+    assert_close(output.float(), expected, 2e-2)  # as `tests.conformance.autocast`
 
 
 def test_a_network_of_words_goes_on_by_itself() -> None:
@@ -53,14 +54,14 @@ def test_a_network_of_words_goes_on_by_itself() -> None:
     start = torch.zeros(4, 2, dtype=torch.long, device="cuda")
     made = network.generate(start, 6, generator=seeded(1))  # a generator of the processor: the same words
     assert made.device.type == "cuda"
-    equal(made.cpu(), network.cpu().generate(start.cpu(), 6, generator=seeded(1)))
+    assert_close(made, network.cpu().generate(start.cpu(), 6, generator=seeded(1)), 0.0)
 
 
 def test_shots_and_noise() -> None:
     circuit = Circuit(2).ry(data(0), 0).noise(channels.depolarizing(0.1), 0).cx(0, 1).ry(weight(0), 1)
     weights, inputs = torch.tensor([0.4], dtype=torch.float64), torch.rand(3, 1, dtype=torch.float64)
     exact = Native().probabilities(circuit, inputs, weights)
-    equal(Native().probabilities(circuit, inputs.cuda(), weights.cuda()).cpu(), exact, FLOAT64)
+    assert_close(Native().probabilities(circuit, inputs.cuda(), weights.cuda()).cpu(), exact, FLOAT64)
     draws = torch.Generator("cuda").manual_seed(3)
     bits = Native().sample(circuit, inputs.cuda(), weights.cuda(), N_SHOTS, generator=draws).qubits
     assert bits.device.type == "cuda"
@@ -84,7 +85,7 @@ def test_a_reservoir_has_the_same_features(name: str) -> None:
     series = torch.rand(2, 7, 1, dtype=torch.float64, generator=seeded(0))
     found, expected = moved(series.cuda())[0], reservoir(series)[0]
     assert found.device.type == "cuda"
-    equal(found.cpu(), expected, 1e-8)  # arccos of values near 1 magnifies rounding
+    assert_close(found.cpu(), expected, 1e-8)  # arccos of values near 1 magnifies rounding
 
 
 @pytest.mark.parametrize("derivatives", ["jets", "nested"])
@@ -95,13 +96,13 @@ def test_a_loss_of_equations_is_the_same(derivatives: Any) -> None:
     points = problem.domain.sample(50, 0)
     losses = [LossParts(part, points, n_condition_points=16, seed=0) for part in (model, moved)]
     totals = [torch.stack(list(loss.parts().values())).sum() for loss in losses]
-    equal(totals[1].cpu(), totals[0], FLOAT64)
+    assert_close(totals[1].cpu(), totals[0], FLOAT64)
     for found, expected in zip(
         torch.autograd.grad(totals[1], list(moved.parameters())),
         torch.autograd.grad(totals[0], list(model.parameters())),
         strict=True,
     ):
-        equal(found.cpu(), expected, FLOAT64)
+        assert_close(found.cpu(), expected, FLOAT64)
 
 
 def test_training_of_a_network_of_equations() -> None:
@@ -113,7 +114,7 @@ def test_training_of_a_network_of_equations() -> None:
         train(model, recipe, seed=0)
         ends.append([part.detach().cpu() for part in model.parameters()])
     for found, expected in zip(ends[1], ends[0], strict=True):
-        equal(found, expected, 1e-6)  # rounding grows from step to step
+        assert_close(found, expected, 1e-6)  # rounding grows from step to step
 
 
 # In float64, since cuDNN's LSTM rounds to 10 bits.
@@ -123,7 +124,7 @@ def test_a_baseline_is_the_same(make: Callable[[], nn.Module]) -> None:
     inputs: Tensor = (
         torch.randint(4, (3, 5)) if isinstance(model, WordRNN) else torch.rand(5, 2)
     )  # LSTM in float64, for cuDNN rounds to tf32
-    equal(moved(inputs.cuda()).cpu(), model(inputs), 1e-5)
+    assert_close(moved(inputs.cuda()).cpu(), model(inputs), 1e-5)
 
 
 def test_a_quantum_layer_on_the_gpu_learns() -> None:
