@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qml.pinn.jets import JET_ORDER, Array, Jet
+from qml.pinn.jets import JET_ORDER, Array, Jet, Seed
 from qml.pinn.names import Derivative
 
 Values = dict[Derivative, Float[Tensor, " batch"]]
@@ -64,21 +64,11 @@ class Directions:
         firsts = [item.coordinates for item in self.wanted if len(item.coordinates) == 1]
         return tuple(dict.fromkeys([*self.seconds, *firsts]))
 
-    def seed(self, points: Float[Tensor, "batch inputs"], *, fused: bool = True) -> Jet:
-        """The coordinates themselves, moving along each direction at unit speed.
-
-        Args:
-            points: the coordinates.
-            fused: whether a trunk may take all its layers in one function.
-        """
-        data = points.new_zeros(1 + len(self.all) + len(self.seconds), *points.shape)
-        data[0] = points
-        directions = points.new_zeros(len(self.all), points.shape[1])
-        for row, direction in enumerate(self.all):
-            for axis in direction:
-                directions[row, self.coordinates.index(axis)] = 1.0
-        data[1 : 1 + len(self.all)] = directions[:, None]
-        return Jet(data, len(self.all), len(self.seconds), directions if fused else None)
+    def seed(self, points: Float[Tensor, "batch inputs"]) -> Seed:
+        """The coordinates, moving along each direction at unit speed."""
+        speeds = [[float(axis in direction) for axis in self.coordinates] for direction in self.all]
+        directions = torch.tensor(speeds, dtype=points.dtype, device=points.device).view(-1, points.shape[1])
+        return Seed(points, directions, len(self.seconds))
 
     def read(self, jet: Jet, axes: tuple[str, ...]) -> Tensor:
         """A derivative of a field from its jet."""
@@ -100,10 +90,25 @@ def by_jets(
     *,
     fused: bool = True,
 ) -> Values:
-    """The derivatives in one pass forward; their gradients in weights need one pass back, and are of first order."""
-    directions = Directions(coordinates, tuple(wanted))
-    found = fields(directions.seed(points, fused=fused))
+    """The derivatives in one pass forward; their gradients in weights need one pass back, and are of first order.
+
+    Args:
+        fields: from points to columns.
+        points: the coordinates' values.
+        coordinates: their names.
+        wanted: of order 2 at most.
+        fused: whether a trunk may take all its layers in one function.
+    """
+    directions = _directions(coordinates, tuple(wanted))
+    seed = directions.seed(points)
+    found = fields(seed if fused else seed.like(seed.data))
     return {item: directions.read(_require_jet(found[item.field]), item.coordinates) for item in wanted}
+
+
+@lru_cache(maxsize=256)
+def _directions(coordinates: tuple[str, ...], wanted: tuple[Derivative, ...]) -> Directions:
+    """One object a question, since it knows its answers once they have been asked for."""
+    return Directions(coordinates, wanted)
 
 
 def by_nesting(

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
+from qml.pinn.tanh import Components, Scratch, tanh_backward, tanh_forward
+
 JET_ORDER = 2
 
 
@@ -33,15 +35,15 @@ class Jet:
         data: (1 + n_first + n_second, ...).
         n_first: directions.
         n_second: how many of them, from the first on, have second derivatives.
-        directions: (n_first, coordinates) where the jet is that of the coordinates themselves, with these derivatives
-            at all points and none of second order; None elsewhere.
 
     Raises:
         JetError: by whatever function has no rule.
     """
 
-    def __init__(self, data: Tensor, n_first: int, n_second: int, directions: Tensor | None = None) -> None:
-        self.data, self.n_first, self.n_second, self.directions = data, n_first, n_second, directions
+    data: Tensor
+
+    def __init__(self, data: Tensor, n_first: int, n_second: int) -> None:
+        self.data, self.n_first, self.n_second = data, n_first, n_second
 
     @property
     def shape(self) -> torch.Size:
@@ -76,6 +78,8 @@ class Jet:
 
     def columns(self) -> tuple["Jet", ...]:
         """All entries of the last dimension."""
+        if self.shape[-1] == 1:  # a view, whose gradient need not be copied
+            return (self.like(self.data.squeeze(-1)),)
         return tuple(self.like(part) for part in self.data.unbind(-1))
 
     @classmethod
@@ -119,6 +123,31 @@ class Jet:
         for _ in range(exponent - 1):
             power = power * self
         return power
+
+
+class Seed(Jet):
+    """The coordinates themselves, which move along each direction at its speed and do not bend.
+
+    Args:
+        points: (batch, coordinates).
+        directions: (n_first, coordinates).
+        n_second: directions, from the first on, that have second derivatives.
+    """
+
+    def __init__(self, points: Tensor, directions: Tensor, n_second: int) -> None:
+        self.points, self.directions = points, directions
+        self.n_first, self.n_second = len(directions), n_second
+
+    @cached_property
+    def data(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """All components, made when they are asked for."""
+        firsts = self.directions[:, None].expand(-1, *self.points.shape)
+        return torch.cat([self.points[None], firsts, self.points.new_zeros(self.n_second, *self.points.shape)])
+
+    @property
+    def shape(self) -> torch.Size:
+        """Of the points."""
+        return self.points.shape
 
 
 Number = int | float
@@ -194,56 +223,25 @@ class _Apply(torch.autograd.Function):
 
 
 class _Tanh(torch.autograd.Function):
-    """As `_Apply`, in fewer passes; for y = tanh(v_0) the derivatives are 1 - y^2, -2 y and 6 y^2 - 2 times 1 - y^2."""
+    """As `_Apply`, in fewer passes and with less kept."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, data: Tensor, n_first: int, n_second: int) -> Tensor:
-        result = tanh_forward(data, n_first, n_second)
-        ctx.save_for_backward(data, result)
+        result = torch.empty(data.shape, dtype=data.dtype, device=data.device)
         ctx.sizes = (n_first, n_second)  # pyright: ignore[reportAttributeAccessIssue]
+        argument, out = (Components(part.flatten(1), n_first, n_second) for part in (data, result))
+        tanh_forward(argument, out, Scratch.like(out))
+        ctx.save_for_backward(result)
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         require_first_order()
-        data, result = ctx.saved_tensors
-        return tanh_backward(data, result[0], gradient, *ctx.sizes), None, None
-
-
-def tanh_forward(data: Tensor, n_first: int, n_second: int, *, out: Tensor | None = None) -> Tensor:
-    """The components of tanh of a jet.
-
-    Everything but y has the factor 1 - y^2, by which torch's own `tanh_backward` multiplies without making it.
-    """
-    result = torch.empty_like(data) if out is None else out
-    value = torch.tanh(data[0], out=result[0])
-    if n_first:
-        _times_slope(data[1:], value, out=result[1:])
-    if n_second:
-        squares = result[1 : 1 + n_second] * data[1 : 1 + n_second]
-        result[1 + n_first :].addcmul_(squares, value, value=-2.0)
-    return result
-
-
-def tanh_backward(data: Tensor, value: Tensor, gradient: Tensor, n_first: int, n_second: int) -> Tensor:
-    """The gradient in the components of the argument, from that in those of tanh, of which `value` is the first."""
-    result = torch.empty_like(data)
-    if not n_first:
-        return _times_slope(gradient, value, out=result)
-    slopes = weighed_sum(data[1:], gradient[1:])  # the sum of v_k g_k
-    plain = 1 + n_second
-    if n_second:
-        crossed = data[1:plain] * gradient[1 + n_first :]  # v_1 g_2
-        bends = weighed_sum(data[1:plain], crossed)  # the sum of v_1^2 g_2
-        slopes.addcmul_(value, bends, value=-3.0)
-        torch.sub(gradient[0], bends.addcmul_(value, slopes), alpha=2.0, out=result[0])
-        torch.addcmul(gradient[1:plain], value, crossed, value=-4.0, out=result[1:plain])
-    else:
-        torch.addcmul(gradient[0], value, slopes, value=-2.0, out=result[0])
-    _times_slope(result[:plain], value, out=result[:plain])
-    if plain < len(result):
-        _times_slope(gradient[plain:], value, out=result[plain:])
-    return result
+        (saved,) = ctx.saved_tensors
+        found = torch.empty_like(saved)
+        result, above, out = (Components(part.flatten(1), *ctx.sizes) for part in (saved, gradient, found))
+        tanh_backward(result, above, out, Scratch.like(out))
+        return found, None, None
 
 
 def require_first_order() -> None:
@@ -253,11 +251,6 @@ def require_first_order() -> None:
             "Jets have derivatives in weights of first order only, but a second one was asked for (create_graph=True). "
             "Build the Pinn with derivatives='nested'."
         )
-
-
-def _times_slope(factor: Tensor, value: Tensor, *, out: Tensor) -> Tensor:
-    """`factor` times 1 - value^2, the slope of tanh where it is `value`."""
-    return torch.ops.aten.tanh_backward.grad_input(factor, value, grad_input=out)
 
 
 def weighed_sum(left: Tensor, right: Tensor) -> Tensor:

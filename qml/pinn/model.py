@@ -117,24 +117,33 @@ class Pinn(nn.Module):
 
     def _differentiate(self, points: Tensor, wanted: Sequence[Derivative]) -> dict[Derivative, Tensor]:
         highest = max((len(item.coordinates) for item in wanted), default=0)
+        fused = self.on_scalar is None
+        if self.derivatives == "jets" and highest <= JET_ORDER and wanted and (highest > 0 or (fused and self._fuses)):
+            return by_jets(self._fields, points, self.problem.coordinates, wanted, fused=fused)
         if highest == 0:
             found = self._fields(points) if wanted else {}
             return {item: _as_tensor(found[item.field]) for item in wanted}
-        if self.derivatives == "jets" and highest <= JET_ORDER:
-            return by_jets(self._fields, points, self.problem.coordinates, wanted, fused=self.on_scalar is None)
         by = by_forward if self.derivatives == "forward" else by_nesting
         return by(self._fields, points, self.problem.coordinates, wanted)
 
+    @property
+    def _fuses(self) -> bool:
+        """Whether the trunk takes the coordinates themselves, in one function: the quickest way to values too."""
+        return self.problem.features is None and getattr(self.trunk, "takes_seeds", False)
+
     def _fields(self, points: Array) -> Mapping[str, Array]:
-        columns = dict(zip(self.problem.coordinates, _columns(points), strict=True))
+        def columns() -> dict[str, Array]:
+            return dict(zip(self.problem.coordinates, _columns(points), strict=True))
+
         features = points
         if self.problem.features is not None:
+            known = columns()
             asked = arguments_of(self.problem.features, "features")
-            features = torch.stack(self.problem.features(**{name: columns[name] for name in asked}), -1)
+            features = torch.stack(self.problem.features(**{name: known[name] for name in asked}), -1)
         outputs = dict(zip(self.problem.fields, self._outputs(features), strict=True))
         if self.problem.trial is None:
             return outputs
-        known = columns | outputs
+        known = columns() | outputs
         found = self.problem.trial(**{name: known[name] for name in arguments_of(self.problem.trial, "trial")})
         return dict(zip(self.problem.fields, found if isinstance(found, tuple) else (found,), strict=True))
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from qml.pinn.fused import fused_mlp
-from qml.pinn.jets import Array, Jet
+from qml.pinn.jets import Array, Seed
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"tanh": torch.tanh, "sin": torch.sin}
 
@@ -54,9 +54,14 @@ class MLP(nn.Module):
         """Draw the initial weights anew."""
         reset(self, generator)
 
+    @property
+    def takes_seeds(self) -> bool:
+        """Whether all layers on the coordinates themselves are one function."""
+        return self.activation == "tanh"
+
     def forward(self, inputs: Array) -> Array:
         """The fields, before trial functions."""
-        if isinstance(inputs, Jet) and inputs.directions is not None and self.activation == "tanh":
+        if isinstance(inputs, Seed) and self.takes_seeds:
             return fused_mlp(inputs, list(self.layers))  # pyright: ignore[reportArgumentType]
         activate = ACTIVATIONS[self.activation]
         hidden = inputs
