@@ -51,6 +51,11 @@ class Directions:
     wanted: tuple[Derivative, ...]
 
     @cached_property
+    def _speeds(self) -> dict[tuple[torch.dtype, torch.device], Tensor]:
+        """Directions as tensors, made once."""
+        return {}
+
+    @cached_property
     def seconds(self) -> tuple[tuple[str, ...], ...]:
         """Directions of second order: a coordinate, or the sum of two."""
         pairs = [item.coordinates for item in self.wanted if len(item.coordinates) == JET_ORDER]
@@ -66,9 +71,13 @@ class Directions:
 
     def seed(self, points: Float[Tensor, "batch inputs"]) -> Seed:
         """The coordinates, moving along each direction at unit speed."""
-        speeds = [[float(axis in direction) for axis in self.coordinates] for direction in self.all]
-        directions = torch.tensor(speeds, dtype=points.dtype, device=points.device).view(-1, points.shape[1])
-        return Seed(points, directions, len(self.seconds))
+        kind = points.dtype, points.device
+        if kind not in self._speeds:
+            speeds = [[float(axis in direction) for axis in self.coordinates] for direction in self.all]
+            with torch.inference_mode(False):
+                made = torch.tensor(speeds, dtype=points.dtype, device=points.device)
+            self._speeds[kind] = made.view(-1, points.shape[1])
+        return Seed(points, self._speeds[kind], len(self.seconds))
 
     def read(self, jet: Jet, axes: tuple[str, ...]) -> Tensor:
         """A derivative of a field from its jet."""

@@ -17,56 +17,85 @@ from qml.pinn.tanh import Components, tanh_backward, tanh_forward, times_slope
 from qml.pinn.workspace import Workspace, lend
 
 
-def fused_mlp(inputs: Seed, layers: Sequence[nn.Linear]) -> Jet:
-    """The jet of layers of tanh units and an affine read-out."""
+def fused_mlp(inputs: Seed, layers: Sequence[nn.Linear], others: Tensor | None = None) -> tuple[Jet, Tensor]:
+    """Layers of tanh units and an affine read-out.
+
+    Args:
+        inputs: the coordinates (batch, inputs) with their derivatives.
+        layers: two or more.
+        others: points (others, inputs) where values suffice.
+
+    Returns:
+        The jet of the outputs, and the outputs at the other points, (others, outputs).
+    """
     parameters = [part for layer in layers for part in (layer.weight, layer.bias)]
     sizes = (inputs.n_first, inputs.n_second)
-    return inputs.like(_FusedMLP.apply(inputs.points, inputs.directions, sizes, *parameters))  # pyright: ignore[reportArgumentType]
+    if others is None:
+        others = inputs.points.new_empty(0, inputs.points.shape[1])
+    data, plain = _FusedMLP.apply(inputs.points, others, inputs.directions, sizes, *parameters)  # pyright: ignore[reportGeneralTypeIssues]
+    return inputs.like(data), plain
 
 
 class _FusedMLP(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx, points: Tensor, directions: Tensor, sizes: tuple[int, int], *parameters: Tensor
-    ) -> Tensor:
+        ctx: FunctionCtx,
+        points: Tensor,
+        others: Tensor,
+        directions: Tensor,
+        sizes: tuple[int, int],
+        *parameters: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         weights, biases = parameters[0::2], parameters[1::2]
-        loan = lend(points, sizes, tuple(weight.shape[0] for weight in weights[:-1]))
+        n_points, n_others = points.shape[0], others.shape[0]
+        loan = lend(points, n_points, n_others, sizes, tuple(weight.shape[0] for weight in weights[:-1]))
         room = loan.workspace
         turned = [weight.T for weight in weights]
-        _first_layer(room.hidden[0].parts, torch.addmm(biases[0], points, turned[0]), directions, turned[0])
+        places = torch.cat([others, points]) if n_others else points
+        _first_layer(room.hidden[0].parts, torch.addmm(biases[0], places, turned[0]), directions, turned[0])
         for index in range(1, len(weights) - 1):
             _layer(room, index, turned[index], biases[index])
-        result = torch.mm(room.hidden[-1].flat, turned[-1]).view(1 + sum(sizes), points.shape[0], -1)
-        result[0] += biases[-1]
-        ctx.save_for_backward(points, directions, *weights)
-        ctx.loan, ctx.sizes = loan, sizes  # pyright: ignore[reportAttributeAccessIssue]
-        return result
+        result = torch.mm(room.hidden[-1].flat, turned[-1])
+        result[: n_others + n_points] += biases[-1]
+        ctx.save_for_backward(places, directions, *weights)
+        ctx.loan, ctx.sizes, ctx.n_others = loan, sizes, n_others  # pyright: ignore[reportAttributeAccessIssue]
+        plain, data = result.split([n_others, result.shape[0] - n_others])
+        return data.view(1 + sum(sizes), n_points, -1), plain
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         require_first_order()
-        points, directions, *weights = ctx.saved_tensors
+        places, directions, *weights = ctx.saved_tensors
         room: Workspace = ctx.loan.workspace
-        flat, of_value = gradient.flatten(0, 1), gradient[0]
+        flat = gradients[0].flatten(0, 1)
+        flat = torch.cat([gradients[1], flat]) if ctx.n_others else flat
+        of_values = flat[: places.shape[0]]
         found: list[Tensor] = []
         for index in range(len(weights) - 1, 0, -1):
             below, hidden = room.gradient[index - 1], room.hidden[index - 1]
-            found += [of_value.sum(0), flat.T @ hidden.flat]
+            found += [sum_of_rows(of_values), flat.T @ hidden.flat]
             # One field makes an outer product, which torch's product of matrices is slow at.
             (torch.mul if flat.shape[1] == 1 else torch.mm)(flat, weights[index], out=below.flat)
             tanh_backward(hidden.parts, below.parts, below.parts, room.scratch[index - 1])
-            flat, of_value = below.flat, below.parts.value
-        of_weight = of_value.T @ points
+            flat, of_values = below.flat, below.parts.values
+        of_weight = (places.T @ of_values).T  # thrice as quick as the other way round
         if ctx.sizes[0]:  # the first layer's slopes are the same at all points
             of_weight.addmm_(room.gradient[0].parts.firsts.sum(1).T, directions)
-        found += [of_value.sum(0), of_weight]
-        of_points = of_value @ weights[0] if ctx.needs_input_grad[0] else None
-        return of_points, None, None, *reversed(found)
+        found += [sum_of_rows(of_values), of_weight]
+        of_others = of_points = None
+        if any(ctx.needs_input_grad[:2]):
+            of_others, of_points = (of_values @ weights[0]).split([ctx.n_others, len(places) - ctx.n_others])
+        return of_points, of_others, None, None, *reversed(found)
+
+
+def sum_of_rows(rows: Tensor) -> Tensor:
+    """Over the first dimension, as a product: half the time of torch's sum."""
+    return torch.mv(rows.T, rows.new_ones(rows.shape[0]))
 
 
 def _first_layer(hidden: Components, argument: Tensor, directions: Tensor, turned: Tensor) -> None:
     """Tanh of an argument (batch, units) whose slopes are the same at all points and which does not bend."""
-    torch.tanh(argument, out=hidden.value)
+    torch.tanh(argument, out=hidden.values)
     if hidden.n_first:
         slopes = (directions @ turned)[:, None]
         times_slope(slopes.expand_as(hidden.firsts), hidden.value, out=hidden.firsts)
@@ -78,5 +107,5 @@ def _layer(room: Workspace, index: int, turned: Tensor, bias: Tensor) -> None:
     """The affine map and tanh of a layer above the first."""
     before, hidden = room.before[index], room.hidden[index]
     torch.mm(room.hidden[index - 1].flat, turned, out=before.flat)
-    before.parts.value.add_(bias)
+    before.parts.values.add_(bias)
     tanh_forward(before.parts, hidden.parts, room.scratch[index])

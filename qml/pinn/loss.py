@@ -1,6 +1,7 @@
 """The loss of a problem in its parts, at points that stay until others are drawn."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,12 @@ class LossParts:
             model.as_points(condition.points(problem.domain, n_condition_points, seed + 1 + index))
             for index, condition in enumerate(self.conditions)
         ]
+        width = len(problem.coordinates)
+        plain = [index for index, condition in enumerate(self.conditions) if self._is_plain(condition)]
+        faces = [self._condition_points[index][:, :width] for index in plain]
+        stops = list(accumulate(len(face) for face in faces))
+        self._plain = dict(zip(plain, pairwise([0, *stops]), strict=True))
+        self._plain_points = torch.cat(faces) if faces else None
         self.epsilon_index = 0
         self.slice_weights: Tensor | None = None
         self.point_weights: Tensor | None = None
@@ -87,22 +94,22 @@ class LossParts:
 
     def residuals(self, points: Tensor) -> dict[str, Tensor]:
         """Of each equation, (batch,)."""
-        problem = self.model.problem
-        values = self.model.evaluate(points, self.names)
-        return {
-            name: problem.equations[name](**{asked: values[asked] for asked in names})
-            for name, names in problem.equation_names.items()
-        }
+        return self._residuals_of(self.model.evaluate(points, self.names))
 
     def parts(self) -> dict[str, Tensor]:
         """The mean squared residuals, equations first, before weights of conditions."""
-        found = {name: residual.square() for name, residual in self.residuals(self.points).items()}
+        shared: Mapping[str, Tensor] = {}
+        if self._plain_points is None:
+            values = self.model.evaluate(self.points, self.names)
+        else:
+            values, shared = self.model.evaluate_both(self.points, self.names, self._plain_points)
+        found = {name: residual.square() for name, residual in self._residuals_of(values).items()}
         weights = self.weights_of_points(found)
         if weights is None:
             parts = {name: square.mean() for name, square in found.items()}
         else:
             parts = {name: (weights * square).mean() for name, square in found.items()}
-        return parts | {condition.name: value.square().mean() for condition, value in self._condition_residuals()}
+        return parts | {condition.name: value.square().mean() for condition, value in self._condition_residuals(shared)}
 
     def weights_of_points(self, squares: Mapping[str, Tensor]) -> Tensor | None:
         """Of the squared residuals of the equations; None where all are 1."""
@@ -127,23 +134,22 @@ class LossParts:
         ]
         return [equations, *conditions]
 
-    def _condition_residuals(self) -> Iterator[tuple[Condition, Tensor]]:
-        """Conditions on values alone share one pass through the trunk."""
-        plain = [index for index, condition in enumerate(self.conditions) if self._is_plain(condition)]
-        shared: Mapping[str, Tensor] = {}
-        width = len(self.model.problem.coordinates)
-        if plain:
-            together = torch.cat([self._condition_points[index][:, :width] for index in plain])
-            shared = self.model.evaluate(together, self.model.problem.fields)
-        start = 0
+    def _residuals_of(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        problem = self.model.problem
+        return {
+            name: problem.equations[name](**{asked: values[asked] for asked in names})
+            for name, names in problem.equation_names.items()
+        }
+
+    def _condition_residuals(self, shared: Mapping[str, Tensor]) -> Iterator[tuple[Condition, Tensor]]:
+        """Those on values alone read them from `shared`, where they stand one after the other."""
         for index, condition in enumerate(self.conditions):
             points = self._condition_points[index]
-            if index in plain:
-                stop = start + len(points)
+            if index in self._plain:
+                start, stop = self._plain[index]
                 others = [name for name in condition.names if name not in shared]
                 values = {name: shared[name][start:stop] for name in condition.names if name in shared}
                 values |= self.model.evaluate(points, others)
-                start = stop
             else:
                 values = self.model.evaluate(points, condition.names)
             yield condition, condition.residual(values)

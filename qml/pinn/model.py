@@ -76,23 +76,25 @@ class Pinn(nn.Module):
             points: coordinates in the problem's order; quadrature weights may stand in one more column.
             names: as in ("u", "u_xx", "x").
         """
-        width = len(self.problem.coordinates)
-        coordinates, values = points[:, :width], {}
-        wanted: list[Derivative] = []
-        for name in names:
-            item = self.problem.derivative(name)
-            if item is not None:
-                wanted.append(item)
-            elif name in self.problem.scalars:
-                values[name] = self._scalar(name, len(points))
-            elif name == QUADRATURE:
-                values[name] = points[:, width]
-            elif name in self.problem.coordinates:
-                values[name] = coordinates[:, self.problem.coordinates.index(name)]
-            else:
-                raise ValueError(f"Argument `names` must name what {self.problem.name!r} has, but `{name}` is unbound.")
-        found = self._differentiate(coordinates, wanted)
-        return values | {name: found[item] for name in names if (item := self.problem.derivative(name)) is not None}
+        wanted = self._derivatives(names)
+        return self._named(points, names, self._differentiate(points[:, : len(self.problem.coordinates)], wanted))
+
+    def evaluate_both(
+        self, points: Float[Tensor, "batch inputs"], names: Sequence[str], others: Float[Tensor, "more inputs"]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """`evaluate`, and the fields alone at other points: in one pass where the trunk has one for both."""
+        fields, wanted, plain = self.problem.fields, self._derivatives(names), []
+
+        def both(seed: Array) -> Mapping[str, Array]:
+            jet, values = self.trunk.with_values(seed, others)  # pyright: ignore[reportCallIssue]
+            plain.append(values)
+            return self._constructed(seed, jet)
+
+        if not (self._takes_seeds and self.derivatives == "jets" and 0 < _highest(wanted) <= JET_ORDER):
+            return self.evaluate(points, names), self.evaluate(others, fields)
+        found = by_jets(both, points[:, : len(self.problem.coordinates)], self.problem.coordinates, wanted)
+        others_found = self._constructed(others, plain[0])
+        return self._named(points, names, found), {name: _as_tensor(others_found[name]) for name in fields}
 
     def predict(self, points: np.ndarray) -> np.ndarray:
         """The fields at points (batch, coordinates), as an array (batch, fields) in float64."""
@@ -115,39 +117,52 @@ class Pinn(nn.Module):
             self.on_scalar(name, copies)
         return copies
 
+    def _derivatives(self, names: Sequence[str]) -> list[Derivative]:
+        """The fields and derivatives among names, all of which there must be."""
+        problem, wanted = self.problem, []
+        for name in names:
+            item = problem.derivative(name)
+            if item is not None:
+                wanted.append(item)
+            elif name not in problem.scalars and name not in problem.coordinates and name != QUADRATURE:
+                raise ValueError(f"Argument `names` must name what {problem.name!r} has, but `{name}` is unbound.")
+        return wanted
+
+    def _named(self, points: Tensor, names: Sequence[str], found: Mapping[Derivative, Tensor]) -> dict[str, Tensor]:
+        """What names stand for, once the derivatives are found."""
+        coordinates, values = self.problem.coordinates, {}
+        for name in names:
+            item = self.problem.derivative(name)
+            if item is not None:
+                values[name] = found[item]
+            elif name in self.problem.scalars:
+                values[name] = self._scalar(name, len(points))
+            else:
+                values[name] = points[:, len(coordinates) if name == QUADRATURE else coordinates.index(name)]
+        return values
+
     def _differentiate(self, points: Tensor, wanted: Sequence[Derivative]) -> dict[Derivative, Tensor]:
-        highest = max((len(item.coordinates) for item in wanted), default=0)
-        fused = self.on_scalar is None
-        if self.derivatives == "jets" and highest <= JET_ORDER and wanted and (highest > 0 or (fused and self._fuses)):
-            return by_jets(self._fields, points, self.problem.coordinates, wanted, fused=fused)
+        highest = _highest(wanted)
         if highest == 0:
             found = self._fields(points) if wanted else {}
             return {item: _as_tensor(found[item.field]) for item in wanted}
+        if self.derivatives == "jets" and highest <= JET_ORDER:
+            return by_jets(self._fields, points, self.problem.coordinates, wanted, fused=self.on_scalar is None)
         by = by_forward if self.derivatives == "forward" else by_nesting
         return by(self._fields, points, self.problem.coordinates, wanted)
 
     @property
-    def _fuses(self) -> bool:
-        """Whether the trunk takes the coordinates themselves, in one function: the quickest way to values too."""
-        return self.problem.features is None and getattr(self.trunk, "takes_seeds", False)
+    def _takes_seeds(self) -> bool:
+        """Whether the trunk meets the coordinates themselves and has one function for all its layers."""
+        free = self.on_scalar is None and self.problem.features is None
+        return free and getattr(self.trunk, "takes_seeds", False)
 
     def _fields(self, points: Array) -> Mapping[str, Array]:
-        def columns() -> dict[str, Array]:
-            return dict(zip(self.problem.coordinates, _columns(points), strict=True))
-
         features = points
         if self.problem.features is not None:
-            known = columns()
+            columns = dict(zip(self.problem.coordinates, _columns(points), strict=True))
             asked = arguments_of(self.problem.features, "features")
-            features = torch.stack(self.problem.features(**{name: known[name] for name in asked}), -1)
-        outputs = dict(zip(self.problem.fields, self._outputs(features), strict=True))
-        if self.problem.trial is None:
-            return outputs
-        known = columns() | outputs
-        found = self.problem.trial(**{name: known[name] for name in arguments_of(self.problem.trial, "trial")})
-        return dict(zip(self.problem.fields, found if isinstance(found, tuple) else (found,), strict=True))
-
-    def _outputs(self, features: Array) -> Sequence[Array]:
+            features = torch.stack(self.problem.features(**{name: columns[name] for name in asked}), -1)
         outputs = self.trunk(features)
         expected = (*features.shape[:-1], len(self.problem.fields))
         if tuple(outputs.shape) != expected:
@@ -155,7 +170,16 @@ class Pinn(nn.Module):
                 f"Argument `trunk` must map {tuple(features.shape)} to {expected}, one output a field "
                 f"({', '.join(self.problem.fields)}), but maps it to {tuple(outputs.shape)}."
             )
-        return _columns(outputs)
+        return self._constructed(points, outputs)
+
+    def _constructed(self, points: Array, outputs: Array) -> Mapping[str, Array]:
+        """The fields from the trunk's outputs."""
+        fields = dict(zip(self.problem.fields, _columns(outputs), strict=True))
+        if self.problem.trial is None:
+            return fields
+        known = dict(zip(self.problem.coordinates, _columns(points), strict=True)) | fields
+        found = self.problem.trial(**{name: known[name] for name in arguments_of(self.problem.trial, "trial")})
+        return dict(zip(self.problem.fields, found if isinstance(found, tuple) else (found,), strict=True))
 
     def _why_no_jets(self) -> str:
         """Why derivatives cannot be had by jets; empty where they can."""
@@ -199,6 +223,11 @@ class Pinn(nn.Module):
                     f"Condition `{condition.name}` must hold exactly by the trial functions or features of "
                     f"{self.problem.name!r}, but leaves a residual of {worst:.2g}. Mend these, or leave out exact=True."
                 )
+
+
+def _highest(wanted: Sequence[Derivative]) -> int:
+    """Of the orders."""
+    return max((len(item.coordinates) for item in wanted), default=0)
 
 
 def _columns(points: Array) -> Sequence[Array]:

@@ -103,7 +103,14 @@ class Problem:
 
     def derivative(self, name: str) -> Derivative | None:
         """The field or derivative of that name."""
-        return parse(name, self.fields, self.coordinates)
+        if name not in self._parsed:
+            self._parsed[name] = parse(name, self.fields, self.coordinates)
+        return self._parsed[name]
+
+    @cached_property
+    def _parsed(self) -> dict[str, Derivative | None]:
+        """Names that have been asked for: a step of training asks for the same again."""
+        return {}
 
     @cached_property
     def equation_names(self) -> Mapping[str, tuple[str, ...]]:

@@ -17,9 +17,12 @@ class Components:
         data: (1 + n_first + n_second, ...).
         n_first: directions.
         n_second: how many of them, from the first on, have second derivatives.
+        rows: (before + batch, units), values at other points and then the first component; None for this alone.
 
     Attributes:
         n_first, n_second: as given.
+        values: `rows`, or the first component.
+        before: what stands in `values` before the first component; None where there is none.
         value: the first component.
         derivatives: the others.
         firsts: those of first order.
@@ -27,9 +30,11 @@ class Components:
         seconds: those of second order.
     """
 
-    def __init__(self, data: Tensor, n_first: int, n_second: int) -> None:
+    def __init__(self, data: Tensor, n_first: int, n_second: int, rows: Tensor | None = None) -> None:
         self.data, self.n_first, self.n_second = data, n_first, n_second
         self.value, self.derivatives = data[0], data[1:]
+        self.values = self.value if rows is None else rows
+        self.before = None if rows is None else rows[: rows.shape[0] - self.value.shape[0]]
         self.firsts, self.bent, self.seconds = data[1 : 1 + n_first], data[1 : 1 + n_second], data[1 + n_first :]
         self.bent_apart = self.bent.unbind()
 
@@ -61,7 +66,7 @@ class Scratch:
 
 def tanh_forward(argument: Components, out: Components, scratch: Scratch) -> None:
     """The components of tanh of the argument's."""
-    torch.tanh(argument.value, out=out.value)
+    torch.tanh(argument.values, out=out.values)
     if out.n_first:
         times_slope(argument.derivatives, out.value, out=out.derivatives)
     if out.n_second:
@@ -77,6 +82,8 @@ def tanh_backward(result: Components, gradient: Components, out: Components, scr
     if result.n_second:
         torch.mul(result.bent, gradient.seconds, out=scratch.crossed)
     times_slope(gradient.data, result.value, out=out.data)
+    if result.before is not None and gradient.before is not None and out.before is not None:
+        times_slope(gradient.before, result.before, out=out.before)
     if result.n_first:
         out.value.addcmul_(result.value, scratch.total, value=-2.0)
     if result.n_second:

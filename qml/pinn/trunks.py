@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from qml.pinn.fused import fused_mlp
-from qml.pinn.jets import Array, Seed
+from qml.pinn.jets import Array, Jet, Seed
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"tanh": torch.tanh, "sin": torch.sin}
 
@@ -56,18 +56,25 @@ class MLP(nn.Module):
 
     @property
     def takes_seeds(self) -> bool:
-        """Whether all layers on the coordinates themselves are one function."""
-        return self.activation == "tanh"
+        """Whether all layers on the coordinates themselves are one function; hooks want to see them one by one."""
+        parts = [self, *self.layers]
+        hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+        hooked = any(getattr(part, kind) for part in parts for kind in hooks)
+        return self.activation == "tanh" and not hooked and all(type(part) is nn.Linear for part in self.layers)
 
     def forward(self, inputs: Array) -> Array:
         """The fields, before trial functions."""
         if isinstance(inputs, Seed) and self.takes_seeds:
-            return fused_mlp(inputs, list(self.layers))  # pyright: ignore[reportArgumentType]
+            return self.with_values(inputs, None)[0]
         activate = ACTIVATIONS[self.activation]
         hidden = inputs
         for layer in self.layers[:-1]:
             hidden = activate(layer(hidden))
         return self.layers[-1](hidden)
+
+    def with_values(self, inputs: Seed, others: Tensor | None) -> tuple[Jet, Tensor]:
+        """The jet of the fields, and their values at other points (others, in_features): in one pass."""
+        return fused_mlp(inputs, list(self.layers), others)  # pyright: ignore[reportArgumentType]
 
     def extra_repr(self) -> str:
         """The activation."""

@@ -18,11 +18,11 @@ LARGEST = 2**25  # numbers in one that is kept: 128 MiB in float32
 
 
 class Rows(NamedTuple):
-    """Components of a layer, and the same as rows of one matrix.
+    """Components of a layer, and the same as rows of one matrix, below those of values at other points.
 
     Attributes:
-        parts: of shape (batch, units).
-        flat: (components * batch, units).
+        parts: each of shape (batch, units).
+        flat: (others + components * batch, units).
     """
 
     parts: Components
@@ -33,7 +33,9 @@ class Workspace:
     """Room for one pass forward and one back.
 
     Args:
-        like: a tensor of its dtype and device, (batch, ...).
+        like: a tensor of its dtype and device.
+        n_points: with derivatives.
+        n_others: with values alone.
         sizes: directions, and how many of them have second derivatives.
         widths: units of the hidden layers.
 
@@ -45,23 +47,25 @@ class Workspace:
         numel: numbers in all.
     """
 
-    def __init__(self, like: Tensor, sizes: tuple[int, int], widths: Sequence[int]) -> None:
-        rows, n, n_products = len(like), 1 + sum(sizes), Scratch.n_parts(*sizes)
-        shared = rows * max(widths)
-        lengths = [*(n * rows * width for width in widths), *[n * shared] * 3, n_products * shared]
+    def __init__(
+        self, like: Tensor, n_points: int, n_others: int, sizes: tuple[int, int], widths: Sequence[int]
+    ) -> None:
+        n, n_products, widest = 1 + sum(sizes), Scratch.n_parts(*sizes), max(widths)
+        rows = n_others + n * n_points
+        lengths = [*(rows * width for width in widths), *[rows * widest] * 3, n_products * n_points * widest]
         self.numel = sum(lengths)
         *own, before, even, odd, products = like.new_empty(self.numel).split(lengths)
 
         def cut(piece: Tensor, width: int) -> Rows:
-            flat = piece[: n * rows * width].view(n * rows, width)
-            return Rows(Components(flat.view(n, rows, width), *sizes), flat)
+            flat = piece[: rows * width].view(rows, width)
+            data = flat[n_others:].view(n, n_points, width)
+            return Rows(Components(data, *sizes, flat[: n_others + n_points] if n_others else None), flat)
 
         self.hidden = [cut(piece, width) for piece, width in zip(own, widths, strict=True)]
         self.before = [cut(before, width) for width in widths]
         self.gradient = [cut((even, odd)[index % 2], width) for index, width in enumerate(widths)]
-        self.scratch = [
-            Scratch(products[: n_products * rows * width].view(n_products, rows, width), *sizes) for width in widths
-        ]
+        scratch = [products[: n_products * n_points * width].view(n_products, n_points, width) for width in widths]
+        self.scratch = [Scratch(memory, *sizes) for memory in scratch]
 
 
 class Loan:
@@ -74,14 +78,14 @@ class Loan:
         self._back(self._key, self.workspace)
 
 
-def lend(like: Tensor, sizes: tuple[int, int], widths: tuple[int, ...]) -> Loan:
-    """A workspace that nobody else has."""
-    key = (len(like), sizes, widths, like.dtype, like.device)
+def lend(like: Tensor, n_points: int, n_others: int, sizes: tuple[int, int], widths: tuple[int, ...]) -> Loan:
+    """A workspace that nobody else has; see there."""
+    key = (n_points, n_others, sizes, widths, like.dtype, like.device)
     try:
         workspace = _FREE[key].pop()
     except (KeyError, IndexError):
         with torch.inference_mode(False):  # or nobody could train in it later
-            workspace = Workspace(like, sizes, widths)
+            workspace = Workspace(like, n_points, n_others, sizes, widths)
     return Loan(key, workspace)
 
 
