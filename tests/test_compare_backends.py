@@ -32,6 +32,16 @@ def test_every_family_is_trained_without_noise_and_with_it() -> None:
     assert len({model.recipe for model in offered.values()}) == len(offered)
 
 
+def test_every_family_has_a_classical_model_of_its_quantum_models_size() -> None:
+    offered, parts = TASK.models({}), TASK.split(TASK.prepare({}), 0)
+
+    def size(name: str) -> int:
+        return offered[name].train(parts, 0, TINY, lambda share, text: None).n_parameters
+
+    for quantum, twin in (("qnn-ideal", "squares"), ("qkan-ideal", "mlp"), ("qrnn-ideal", "unit")):
+        assert abs(size(quantum) - size(twin)) <= 1
+
+
 def test_words_compare_models_of_one_family_only() -> None:
     models, metric = TASK.models({}), TASK.metric
     values = {"qkan-ideal": 0.9, "logistic": 0.8, "rnn": 0.7}

@@ -10,11 +10,10 @@ from qml.compare.report import describe_machine
 from qml.compare.statistics import Estimate, estimate_median, holm, paired_p
 from qml.compare.store import write_atomically
 from qml.compare.table import show_interval
-from qml.compare.task import Metric, Model, Record
+from qml.compare.task import BUDGET, Metric, Model, Record
 
 OVERVIEW, SUMMARY = "overview.html", "summary.md"
 SIGNIFICANT = 0.05
-BUDGET = 0.1  # by which numbers of parameters may differ and still count as equal; of a few, by one
 
 
 @dataclass(frozen=True)

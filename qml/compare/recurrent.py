@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from qml.baselines import count_parameters
 from qml.compare.forecasting import (
+    Build,
     SeriesModel,
     linear_on_lags,
     persistence,
@@ -14,13 +15,15 @@ from qml.compare.forecasting import (
     trained,
     untrained,
 )
-from qml.compare.task import Model
+from qml.compare.task import BUDGET, Model
 from qml.compare.training import RateSetting
 from qml.nn import HQKANLSTM, QKANLSTM, QLSTM, QKANLayer, QRNNRegressor
 
 LSTM_HIDDEN = 5  # of the authors' LSTM and QLSTM: 166 and 126 parameters
 UPLOADS = 1
 STAGES = 2  # of the QRNN
+Kind = type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]
+GATES: dict[Kind, int] = {nn.LSTM: 4, nn.GRU: 3, nn.RNN: 1}
 ROOM = 1.1  # values that turn a qubit by 0 and pi, of series scaled to [-1, 1] by their training part
 SETTINGS = (RateSetting(0.03), RateSetting(0.1))
 
@@ -33,7 +36,7 @@ def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -
         batch_size: windows a step of Adam.
         with_qlstm: whether the QLSTM takes part, whose circuits take most of the time.
     """
-    n_parameters = count_parameters(_qkan_lstm(hidden_size, torch.Generator()))
+    n_parameters = _size_of(partial(_qkan_lstm, hidden_size))
     circuits = f"circuits rpz of {UPLOADS} upload, <Z>, whose input is not scaled"
     make = partial(trained, settings=SETTINGS, batch_size=batch_size)
     offered = {
@@ -68,11 +71,17 @@ def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -
         "lstm": ("LSTM, 5 times as large", nn.LSTM, _size_for(5 * n_parameters, nn.LSTM)),
         "lstm-166": ("LSTM of the authors", nn.LSTM, LSTM_HIDDEN),
         "lstm-equal": ("LSTM, as large", nn.LSTM, _nearest_size(n_parameters, nn.LSTM)),
-        "gru": ("GRU, as large", nn.GRU, _nearest_size(n_parameters, nn.GRU)),
+        "gru": ("GRU, nearest in size", nn.GRU, _nearest_size(n_parameters, nn.GRU)),
     }
+    others: dict[str, Build] = {"hqkan-lstm": partial(_hqkan_lstm, hidden_size), "qrnn": partial(_QRNNModel, n_lanes)}
     if with_qlstm:
-        n_qlstm = count_parameters(_qlstm(torch.Generator()))
-        sizes["lstm-qlstm"] = ("LSTM, as large as the QLSTM", nn.LSTM, _nearest_size(n_qlstm, nn.LSTM))
+        others["qlstm"] = _qlstm
+    for name, build in others.items():
+        wanted = _size_of(build)
+        if all(not _is_near(_count(kind, hidden), wanted) for _, kind, hidden in sizes.values()):
+            kind, hidden = _twin(wanted)
+            title = f"{kind.__name__}, as large as the {name.upper()}"
+            sizes[f"{kind.__name__.lower()}-{name}"] = title, kind, hidden
     for name, (title, kind, hidden) in sizes.items():
         offered[name] = make(title, "classical", f"{hidden} hidden.", partial(_classical, kind, hidden))
     return offered | {
@@ -139,7 +148,8 @@ def _nearest_lanes(n_parameters: int) -> int:
     return min(counts, key=lambda lanes: abs(counts[lanes] - n_parameters))
 
 
-Kind = type[nn.LSTM] | type[nn.GRU]
+def _size_of(build: Build) -> int:
+    return count_parameters(build(torch.Generator()))
 
 
 def _classical(kind: Kind, hidden_size: int, generator: torch.Generator) -> nn.Module:
@@ -150,8 +160,7 @@ def _classical(kind: Kind, hidden_size: int, generator: torch.Generator) -> nn.M
 
 def _count(kind: Kind, hidden_size: int) -> int:
     """Parameters of a layer on one feature, its gates with two biases each, and of the read-out."""
-    gates = 4 if kind is nn.LSTM else 3
-    return gates * hidden_size * (hidden_size + 3) + hidden_size + 1
+    return GATES[kind] * hidden_size * (hidden_size + 3) + hidden_size + 1
 
 
 def _size_for(n_parameters: int, kind: Kind) -> int:
@@ -161,3 +170,13 @@ def _size_for(n_parameters: int, kind: Kind) -> int:
 
 def _nearest_size(n_parameters: int, kind: Kind) -> int:
     return min(range(1, 2 + n_parameters), key=lambda size: abs(_count(kind, size) - n_parameters))
+
+
+def _is_near(count: int, n_parameters: int) -> bool:
+    return abs(count - n_parameters) <= BUDGET * n_parameters
+
+
+def _twin(n_parameters: int) -> tuple[Kind, int]:
+    """The first kind of network, of those in `GATES`, that comes in the size; the last one comes in the most."""
+    found = [(kind, _nearest_size(n_parameters, kind)) for kind in GATES]
+    return next((twin for twin in found if _is_near(_count(*twin), n_parameters)), found[-1])

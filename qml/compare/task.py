@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 Option = int | str
 Options = Mapping[str, Option]
+BUDGET = 0.1  # by which numbers of parameters may differ and still count as equal; of a few, by one
 OnStep = Callable[[float, str], None]  # share done in [0, 1], and a few words
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from qml.backends import Backend, Native
-from qml.baselines import LogisticRegression
+from qml.baselines import LogisticRegression, MLPClassifier
 from qml.compare.task import Model, OnStep, Outcome, Preset
 from qml.compare.tasks.backends_places import PLACES, Place
 from qml.compare.training import Setting, classifier, fit_classifier
@@ -18,6 +18,7 @@ from qml.data import Dataset, Split, downsample, load_digits, split_dataset
 from qml.nn import QKANLayer, QNNClassifier
 
 SIDE = 2
+HIDDEN = 9  # of the MLP
 N_IMAGES = 180
 NEGATIVE, POSITIVE = 3, 6
 PATTERN = "zx"
@@ -80,7 +81,7 @@ def split(data: Dataset, seed: int) -> Split:
 
 
 def models() -> dict[str, Model]:
-    """Every layer at every place, and logistic regression."""
+    """Every layer at every place, logistic regression, and a classical twin of each layer's size."""
     offered = {
         f"{name}-{where}": Model(
             f"{name.upper()}, {place.title}", "quantum", f"{about}; {place.recipe}.", partial(train_at, build, place),
@@ -91,6 +92,10 @@ def models() -> dict[str, Model]:
     }  # fmt: skip
     recipe = f"A weight a pixel and a bias, on the same {SIDE**2} pixels."
     offered["logistic"] = classifier("Logistic regression", "classical", recipe, _logistic, settings=SETTINGS)
+    recipe = "A weight a pixel, one a pixel's square, and a bias: as large as the QNN but for one number."
+    offered["squares"] = classifier("Regression on squares", "classical", recipe, _squares, settings=SETTINGS)
+    recipe = f"{SIDE**2}-{HIDDEN}-1, tanh: as large as the QKAN layer but for one number."
+    offered["mlp"] = classifier("MLP", "classical", recipe, _mlp, settings=SETTINGS)
     return offered
 
 
@@ -124,6 +129,26 @@ def tested(module: nn.Module, split: Split, backend: Backend) -> dict[str, Any]:
     hits = int(((found > 0) == (labels > 0)).sum())
     deviation = float((found - exact).square().mean().sqrt() / exact.square().mean().sqrt())
     return {"tested": hits / len(labels), "deviation": deviation, "test_seconds": seconds}
+
+
+class Squares(nn.Module):
+    """The logit from pixels and their squares."""
+
+    def __init__(self, n_inputs: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.regression = LogisticRegression(2 * n_inputs, generator=generator)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The logit of label +1, (batch,)."""
+        return self.regression(torch.cat([inputs, inputs.square()], -1))
+
+
+def _squares(split: Split, generator: torch.Generator) -> nn.Module:
+    return Squares(split.train.inputs.shape[1], generator)
+
+
+def _mlp(split: Split, generator: torch.Generator) -> nn.Module:
+    return MLPClassifier(split.train.inputs.shape[1], (HIDDEN,), generator=generator)
 
 
 def _logistic(split: Split, generator: torch.Generator) -> nn.Module:

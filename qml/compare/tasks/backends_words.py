@@ -64,8 +64,13 @@ def models() -> dict[str, Model]:
                 f"{about}{FORMS[rounds]}, the best of {len(STARTS)} starts without noise, its circuit tested {how}."
             )
             offered[f"{name}-{where}"] = Model(title, "quantum", recipe, partial(_quantum, rounds, backend))
-    recipe = f"torch.nn.RNN of {RNN_SIZE} units, the best of as many starts."
-    return offered | {"rnn": Model("RNN", "classical", recipe, _classical)}
+    best = "the best of as many starts"
+    one = f"One tanh unit of the bit (-1 or 1) and of its last value; the logit is affine in it; {best}."
+    two = f"torch.nn.RNN of {RNN_SIZE} units, {best}."
+    return offered | {
+        "unit": Model("One unit", "classical", one, partial(_classical, Unit)),
+        "rnn": Model("RNN", "classical", two, partial(_classical, _rnn)),
+    }
 
 
 def trained_network(words: Words, seed: int, *, rounds: int = 0, on_step: OnStep = lambda share, text: None) -> QRNN:
@@ -113,12 +118,36 @@ def _quantum(
     return Outcome(share, count_parameters(network), trained - started, extras)
 
 
-def _classical(words: Words, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    def loss(network: WordRNN) -> Tensor:
+class Unit(nn.Module):
+    """h <- tanh(w x + u h), the logit of 1 being g h + b: as many numbers as the quantum network has angles."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.empty(4).uniform_(-1.0, 1.0, generator=generator))
+
+    def forward(self, words: Tensor) -> Tensor:
+        """Logits (batch, time, 2) of what comes after each bit."""
+        inward, back, gain, bias = self.weights
+        state, logits = torch.zeros(len(words)), []
+        for bits in words.unbind(1):
+            state = torch.tanh(inward * (2.0 * bits - 1.0) + back * state)
+            logits.append(gain * state + bias)
+        found = torch.stack(logits, 1)
+        return torch.stack([torch.zeros_like(found), found], 2)
+
+
+def _rnn(generator: torch.Generator) -> nn.Module:
+    return WordRNN("rnn", 1, RNN_SIZE, generator=generator)
+
+
+def _classical(
+    build: Callable[[torch.Generator], nn.Module], words: Words, seed: int, preset: Preset, on_step: OnStep
+) -> Outcome:
+    def loss(network: nn.Module) -> Tensor:
         return cross_entropy(network(words.inputs).flatten(0, 1), words.targets.flatten())
 
     started = time.perf_counter()
-    network = _best(lambda generator: WordRNN("rnn", 1, RNN_SIZE, generator=generator), loss, seed, on_step)
+    network = _best(build, loss, seed, on_step)
     seconds = time.perf_counter() - started
     shares = network(words.inputs).detach()[:, -1].softmax(1).gather(1, words.targets[:, -1:])
     return Outcome(float(shares.mean()), count_parameters(network), seconds)
