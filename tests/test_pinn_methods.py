@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from qml.nn import QKAN
+from qml.nn import QKAN, QKANLayer
 from qml.pinn import (
     MLP,
     Box,
@@ -19,6 +19,7 @@ from qml.pinn import (
     FeynmanKac,
     GaussianFeatures,
     Interface,
+    Jet,
     LSTMTrunk,
     Observations,
     Pieces,
@@ -103,6 +104,23 @@ def test_jets_through_edges_agree_with_nested_passes_through_circuits() -> None:
         Pinn(problem, single, derivatives="jets")
     with pytest.raises(TypeError, match="must have a series of its edges, but is a Linear"):
         EdgeJets(nn.Linear(2, 1))
+
+
+@pytest.mark.parametrize("base", ["silu", None])
+@pytest.mark.parametrize("sizes", [(2, 1), (1, 1), (2, 0), (0, 0)])
+def test_gradients_of_jets_through_edges_pass_gradcheck(base: str | None, sizes: tuple[int, int]) -> None:
+    edges = EdgeJets(QKANLayer(2, 3, reps=1, base=base, dtype=DOUBLE, generator=seeded()))
+    data = torch.randn(1 + sum(sizes), 4, 2, dtype=DOUBLE, generator=seeded())
+    data[0] = torch.tensor([[-1.0, 0.5], [1.0, -0.2], [0.3, 0.4], [0.0, 0.1]])
+    ends = torch.zeros_like(data, dtype=torch.bool)  # of the series' interval, which the rule takes as given
+    ends[0, :2, 0] = True
+    fixed = data.clone()
+
+    def through(data: Tensor) -> Tensor:
+        return edges(Jet(torch.where(ends, fixed, data), *sizes)).data  # pyright: ignore[reportAttributeAccessIssue]
+
+    data.requires_grad_()
+    assert torch.autograd.gradcheck(through, data)
 
 
 def test_gaussian_features_follow_their_formula() -> None:
