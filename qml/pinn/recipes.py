@@ -115,4 +115,5 @@ RECIPES = {
         _plane(350, 2500, redrawn=10, n_on_faces=256), (30, 30), pose=lambda problem: with_weight(problem, 100.0)
     ),
     "diffusivity": Recipe(_plane(80, 500)),
+    "radial-diffusivity": Recipe(_plane(80, 500)),
 }

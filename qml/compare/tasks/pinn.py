@@ -12,8 +12,10 @@ from qml.compare.tasks import pinn_trunks as trunks
 from qml.compare.tasks.pinn_figures import error_figure, solution_figure
 from qml.pinn import PROBLEMS, Annealing, Causal, Curriculum, Problem, Resampling, find_problem
 from qml.pinn.problems.evolution import diffusivity
+from qml.pinn.problems.radial import radial_diffusivity
 
 EQUAL = "Levenberg-Marquardt"
+INVERSE = {"diffusivity": diffusivity, "radial-diffusivity": radial_diffusivity}
 
 
 def prepare(options: Options) -> Problem:
@@ -23,7 +25,7 @@ def prepare(options: Options) -> Problem:
 
 def split(problem: Problem, seed: int) -> Problem:
     """The same for every seed, which draws weights and points; noise in measurements is the seed's own."""
-    return diffusivity(seed=seed) if problem.name == "diffusivity" else problem
+    return INVERSE[problem.name](seed=seed) if problem.name in INVERSE else problem
 
 
 def models(options: Options) -> dict[str, Model]:
@@ -100,13 +102,13 @@ def _of_one_problem(problem: Problem) -> dict[str, Model]:
             fits.lagrangian,
         ),
         "mlp-ensemble": (
-            problem.name == "diffusivity",
+            problem.name in INVERSE,
             "Ensemble",
             f"{fits.N_MEMBERS} networks by the recipe, each on a bootstrap sample of the data (1612.01474).",
             fits.ensemble,
         ),
         "mlp-bayes": (
-            problem.name == "diffusivity",
+            problem.name in INVERSE,
             "Bayesian read-out",
             "The recipe's network, and the posterior of its last layer and of k (2403.13602).",
             fits.bayes,

@@ -18,6 +18,7 @@ from qml.pinn.problems.evolution import (
     klein_gordon,
     lorenz,
 )
+from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
 from qml.pinn.problems.wells import barrier, finite_well, finite_well_states, infinite_well, oscillator
 
@@ -41,6 +42,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "advection-diffusion": advection_diffusion,
     "fisher-kpp": fisher_kpp,
     "diffusivity": diffusivity,
+    "radial-diffusivity": radial_diffusivity,
     "lorenz": lorenz,
     "cavity": cavity,
 }
