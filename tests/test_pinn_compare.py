@@ -53,6 +53,7 @@ def test_a_cell_has_the_error_the_scalars_and_the_curves() -> None:
         ("convection", "mlp-lagrangian", "derivatives"),
         ("diffusivity", "mlp-ensemble", "k_deviation"),
         ("diffusivity", "mlp-bayes", "k_deviation"),
+        ("radial-diffusivity", "mlp-bayes-readout", "k_deviation"),
         ("helmholtz", "mlp-marquardt", "epoch"),
         ("burgers", "kan-small", "derivatives"),
         ("burgers", "lstm", "epoch"),

@@ -16,14 +16,14 @@ from qml.pinn.progress import LiveTraining
 from qml.pinn.recipes import RECIPES, Recipe, recipe_of, with_exact_faces, with_weight
 from qml.pinn.training import Solution, relative_l2, train
 from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
-from qml.pinn.uncertainty import BayesianReadout, Ensemble, bayesian_readout, resampled, train_ensemble
+from qml.pinn.uncertainty import BayesianPosterior, Ensemble, bayesian_posterior, resampled, train_ensemble
 
 __all__ = [
     "MLP",
     "PROBLEMS",
     "RECIPES",
     "Annealing",
-    "BayesianReadout",
+    "BayesianPosterior",
     "Box",
     "Causal",
     "Condition",
@@ -51,7 +51,7 @@ __all__ = [
     "Resampling",
     "Solution",
     "Training",
-    "bayesian_readout",
+    "bayesian_posterior",
     "find_problem",
     "in_frame_at_rest",
     "lagrangian_convection",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from qml.pinn.model import Pinn
 from qml.pinn.options import Training
 from qml.pinn.training import Solution, train
 
+WEIGHTS = ("all", "readout")
 Build = Callable[[int], Pinn]
 """A seed to a model with weights of its own."""
 
@@ -73,8 +75,8 @@ def resampled(observations: Observations, seed: int) -> Observations:
 
 
 @dataclass(frozen=True)
-class BayesianReadout:
-    """The posterior of a trained model's last affine layer and of its scalars, normal about where training ended.
+class BayesianPosterior:
+    """The posterior of a trained model's weights and scalars, normal about where training ended.
 
     With J the derivatives of all residuals in these weights, and each residual taken as normal with its own standard
     deviation, the precision is J^T S^-1 J + I / prior^2: exact where the residuals are linear in them, and Laplace's
@@ -87,25 +89,28 @@ class BayesianReadout:
         covariance: of the weights, then the scalars.
         noise: standard deviation of the measurements, given or estimated from their residuals.
         names: of the scalars.
+        weights: "all", or "readout" for the last affine layer's.
 
     Reference:
-        Bayesian physics-informed networks for noisy data: arXiv:2403.13602; the last layer alone: Watson et al.,
-        latent derivative Bayesian last layer networks, AISTATS 2021. Linear regression: Bishop, Pattern Recognition and
-        Machine Learning, equations 3.53 and 3.54.
+        Bayesian physics-informed networks for noisy data: arXiv:2403.13602; Laplace's approximation: MacKay, Neural
+        Computation 4 (1992) 448; of the last layer alone: Watson et al., latent derivative Bayesian last layer
+        networks, AISTATS 2021. Linear regression: Bishop, Pattern Recognition and Machine Learning, equations 3.53
+        and 3.54.
     """
 
     model: Pinn
     covariance: Float[np.ndarray, "weights weights"]
     noise: float
     names: tuple[str, ...]
+    weights: str
 
     def predict(self, points: Float[np.ndarray, "batch inputs"]) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the fields, both (batch, fields); the noise of a measurement is not in it."""
         rows = self.model.as_points(points)
-        layer = read_out(self.model)
+        parameters = _weights_of(self.model, self.weights)
         deviations = []
         for index in range(len(self.model.problem.fields)):
-            slopes = torch.stack([_slopes(self.model, row, index, layer) for row in rows])
+            slopes = torch.stack([_slopes(self.model, row, index, parameters) for row in rows])
             slopes = torch.cat([slopes, slopes.new_zeros(len(rows), len(self.names))], 1).double().cpu().numpy()
             deviations.append(np.sqrt(np.einsum("nw,wv,nv->n", slopes, self.covariance, slopes)))
         return self.model.predict(points), np.stack(deviations, 1)
@@ -118,22 +123,32 @@ class BayesianReadout:
         return {name: (found[name], math.sqrt(value)) for name, value in zip(self.names, diagonal, strict=True)}
 
 
-def bayesian_readout(
-    solution: Solution, *, seed: int, noise: float | None = None, prior: float = 10.0
-) -> BayesianReadout:
+def bayesian_posterior(
+    solution: Solution,
+    *,
+    seed: int,
+    weights: Literal["all", "readout"] = "all",
+    noise: float | None = None,
+    prior: float = 10.0,
+) -> BayesianPosterior:
     """The posterior after training.
+
+    With the last layer's weights alone the others count as known, and what measurements say about them is lost: over
+    ten seeds the errors of the permeability of "diffusivity" are 4.4 deviations (root mean square), and 0.8 with all
+    weights. It is for trunks with too many weights for a matrix of all.
 
     Args:
         solution: of a problem with measurements.
         seed: of the collocation points.
+        weights: "all", or "readout" for the last affine layer's.
         noise: standard deviation of the measurements; None estimates it from their residuals.
         prior: standard deviation of every weight and scalar beforehand.
 
     Raises:
-        ValueError: a problem without measurements, or a trunk that does not end in an affine layer.
+        ValueError: a problem without measurements, other weights, or a trunk that does not end in an affine layer.
     """
     model, training = solution.model, solution.training
-    layer = read_out(model)
+    chosen = _weights_of(model, weights)
     measured = [item.name for item in model.problem.conditions if isinstance(item, Observations)]
     if not measured:
         raise ValueError(f"Problem {model.problem.name!r} must have Observations for a posterior, but has none.")
@@ -143,7 +158,7 @@ def bayesian_readout(
         n_condition_points=training.n_condition_points,
         seed=seed,
     )
-    parameters = [*layer.parameters(), *model.scalars.values()]
+    parameters = [*chosen, *model.scalars.values()]
     size = sum(part.numel() for part in parameters)
     precision = np.eye(size) / prior**2
     noises = []
@@ -156,7 +171,13 @@ def bayesian_readout(
             deviation *= math.sqrt(max(1.0, len(values) / size))
         rows = jacobian.double().cpu().numpy() / max(deviation, np.finfo(float).tiny)
         precision += rows.T @ rows
-    return BayesianReadout(model, np.linalg.inv(precision), float(np.mean(noises)), tuple(model.scalars))
+    return BayesianPosterior(model, np.linalg.inv(precision), float(np.mean(noises)), tuple(model.scalars), weights)
+
+
+def _weights_of(model: Pinn, weights: str) -> list[nn.Parameter]:
+    if weights not in WEIGHTS:
+        raise ValueError(f"Argument `weights` must be one of {', '.join(WEIGHTS)}, but is {weights!r}.")
+    return list((model.trunk if weights == "all" else read_out(model)).parameters())
 
 
 def read_out(model: Pinn) -> nn.Linear:
@@ -171,6 +192,7 @@ def read_out(model: Pinn) -> nn.Linear:
     return layers[-1]
 
 
-def _slopes(model: Pinn, row: Tensor, field: int, layer: nn.Linear) -> Tensor:
-    found = torch.autograd.grad(model(row[None])[0, field], list(layer.parameters()))
+def _slopes(model: Pinn, row: Tensor, field: int, parameters: Sequence[nn.Parameter]) -> Tensor:
+    value = model(row[None])[0, field]
+    found = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
     return torch.cat([part.flatten() for part in found])

@@ -109,9 +109,15 @@ def _of_one_problem(problem: Problem) -> dict[str, Model]:
         ),
         "mlp-bayes": (
             problem.name in INVERSE,
+            "Bayesian weights",
+            "The recipe's network, and the posterior of its weights and of k (2403.13602).",
+            partial(fits.bayes, "all"),
+        ),
+        "mlp-bayes-readout": (
+            problem.name in INVERSE,
             "Bayesian read-out",
-            "The recipe's network, and the posterior of its last layer and of k (2403.13602).",
-            fits.bayes,
+            "The same with the posterior of the last layer and of k alone.",
+            partial(fits.bayes, "readout"),
         ),
     }
     return {

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from qml.pinn import (
     Recipe,
     Solution,
     Training,
-    bayesian_readout,
+    bayesian_posterior,
     in_frame_at_rest,
     lagrangian_convection,
     recipe_of,
@@ -129,13 +129,13 @@ def ensemble(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Ou
     return replace(outcome, seconds=seconds, extras=outcome.extras | scalars | shown)
 
 
-def bayes(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    """The recipe's network, with the posterior of its read-out."""
+def bayes(weights: Literal["all", "readout"], problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """The recipe's network, with the posterior of its weights or of those of its read-out."""
     recipe = _recipe(problem, preset)
     model = Pinn(problem, recipe.trunk(problem, _drawn(seed)))
     with one_thread():
         solution = train(model, recipe.training, seed=seed, on_step=on_step)
-        posterior = bayesian_readout(solution, seed=seed)
+        posterior = bayesian_posterior(solution, seed=seed, weights=weights)
     _, deviation = posterior.predict(shown_points(problem))
     outcome = _outcome(solution, _error(model), _shown(model))
     shown = {"noise": posterior.noise, "mean_deviation": float(deviation.mean())}
