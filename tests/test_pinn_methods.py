@@ -323,7 +323,7 @@ def test_permeability_is_found_with_honest_error_bars() -> None:
         total += ((value - 0.2) / deviation) ** 2
     assert 0.38 < total < 22.5  # in all but 0.2 % of cases
     with pytest.raises(ValueError, match="`weights` must be one of all, readout, but is 'last'"):
-        bayesian_posterior(solution, seed=0, weights="last")  # pyright: ignore[reportArgumentType, reportPossiblyUnboundVariable]
+        bayesian_posterior(solution, seed=0, weights="last")  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def test_deviations_of_predictions_are_those_of_measurements_far_from_them() -> None:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -127,7 +126,7 @@ def bayesian_posterior(
     solution: Solution,
     *,
     seed: int,
-    weights: Literal["all", "readout"] = "all",
+    weights: str = "all",
     noise: float | None = None,
     prior: float = 10.0,
 ) -> BayesianPosterior:

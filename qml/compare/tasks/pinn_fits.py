@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,7 +129,7 @@ def ensemble(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Ou
     return replace(outcome, seconds=seconds, extras=outcome.extras | scalars | shown)
 
 
-def bayes(weights: Literal["all", "readout"], problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+def bayes(weights: str, problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """The recipe's network, with the posterior of its weights or of those of its read-out."""
     recipe = _recipe(problem, preset)
     model = Pinn(problem, recipe.trunk(problem, _drawn(seed)))
