@@ -175,6 +175,19 @@ def test_wells_are_solved_to_the_accuracy_asked_for(name: str, psi: float, energ
         assert abs(value / problem.reference_scalars[key] - 1) < energy
 
 
+@pytest.mark.parametrize(("name", "n_steps"), [("poisson", 120), ("lorenz", 200)])
+def test_waves_with_a_front_and_a_chaotic_system_are_solved(name: str, n_steps: int) -> None:
+    """A plain network stays at an error of 1 and more: frequencies, exact conditions and causal weights make it."""
+    problem = find_problem(name)
+    recipe = recipe_of(problem)
+    model = Pinn(recipe.posed(problem), recipe.trunk(problem, seeded(0)))
+    train(model, replace(recipe.training, n_marquardt=n_steps), seed=0)
+    assert relative_l2(model, problem.domain.grid(501)) < 1e-3
+    plain = Pinn(problem, MLP(1, (16, 16), len(problem.fields), dtype=DOUBLE, generator=seeded(0)))
+    train(plain, Training(n_adam=0, n_marquardt=60, n_points=40, collocation="quadrature"), seed=0)
+    assert relative_l2(plain, problem.domain.grid(501)) > 0.5
+
+
 def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:
     def fresh(seed: int) -> Pinn:
         return Pinn(find_problem("infinite-well"), MLP(1, (8,), dtype=DOUBLE, generator=seeded(seed)))

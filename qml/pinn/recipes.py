@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import nn
 
 from qml.pinn.conditions import Face
-from qml.pinn.methods import Resampling
+from qml.pinn.methods import Causal, Resampling
 from qml.pinn.names import Residual
 from qml.pinn.options import Training
 from qml.pinn.problem import Problem
@@ -91,6 +92,14 @@ def _plane(n_steps: int, n_points: int, *, redrawn: int | None = None, n_on_face
     )
 
 
+def _with_ends(problem: Problem) -> Problem:
+    """A function of x on [-1, 1] that has the reference's values at both ends."""
+    if problem.reference is None:
+        raise ValueError(f"Problem {problem.name!r} must have a reference for its values at the ends.")
+    left, right = (float(problem.reference(np.array([[place]]))[0, 0]) for place in (-1.0, 1.0))
+    return with_exact_faces(problem, lambda x, u: (left * (1 - x) + right * (1 + x)) / 2 + (1 - x**2) * u)
+
+
 ON_A_LINE = Recipe(_line(200, 40))
 ON_A_PLANE = Recipe(_plane(150, 1600))
 RECIPES = {
@@ -100,6 +109,15 @@ RECIPES = {
     "finite-well-states": Recipe(_line(150, 20, n_held=30), (24, 24)),
     "barrier": Recipe(_line(120, 20)),
     "oscillator": Recipe(_line(120, 40, n_held=30)),
+    "poisson": Recipe(_line(200, 300), frequencies=8.0, pose=_with_ends),
+    "klein-gordon": Recipe(
+        _plane(120, 1600), (20, 20), frequencies=3.0, pose=lambda problem: with_weight(problem, 100.0)
+    ),
+    "lorenz": Recipe(
+        replace(_line(300, 128), causal=Causal("t", epsilons=(1.0, 10.0, 100.0, 1000.0))),
+        frequencies=4.0,
+        pose=lambda problem: with_exact_faces(problem, lambda t, x, y, z: (0.1 + t * x, 0.1 + t * y, 0.1 + t * z)),
+    ),
     "helmholtz": Recipe(
         _plane(80, 1600),
         (20, 20),
