@@ -1,7 +1,9 @@
 """The fused network: memory that stays from step to step, values at other points, gradients in the points."""
 
-import gc
+import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from qml.pinn import MLP, Box, Face, Pinn, Problem, find_problem
 from qml.pinn.loss import LossParts
-from qml.pinn.workspace import KEPT, LARGEST, Workspace, lend
+from qml.pinn.workspace import KEPT, LARGEST, Layout, borrowed
 from tests.helpers import assert_close
 from tests.pinn_checks import ROUNDING
 
@@ -81,7 +83,7 @@ def test_graphs_that_are_alive_at_once_do_not_disturb_each_other() -> None:
     alone = [gradients(sum_of(model.evaluate(at, NAMES)), trunk) for at in (one, two)]
     totals = [sum_of(model.evaluate(at, NAMES)) for at in (one, two)]
     with torch.no_grad():
-        model.evaluate(one, NAMES)  # takes a third workspace, and gives it back
+        model.evaluate(one, NAMES)
     for total, expected in zip(totals, alone, strict=True):
         for again in (True, False):  # a graph that is kept can be walked twice
             found = torch.autograd.grad(total, list(trunk.parameters()), retain_graph=again)
@@ -89,28 +91,121 @@ def test_graphs_that_are_alive_at_once_do_not_disturb_each_other() -> None:
                 assert torch.equal(mine, other)
 
 
-def test_a_workspace_comes_back_with_its_graph_and_only_then() -> None:
-    like, sizes, widths = torch.zeros(1), (1, 1), (3,)
-    first = lend(like, 11, 0, sizes, widths)
-    kept = first.workspace
-    assert lend(like, 11, 0, sizes, widths).workspace is not kept
-    del first
-    gc.collect()
-    lent = [lend(like, 11, 0, sizes, widths).workspace for _ in range(3)]
-    assert kept in lent
+def test_threads_that_walk_one_graph_do_not_disturb_each_other() -> None:
+    trunk = MLP(2, (20, 20), dtype=DOUBLE, generator=torch.Generator().manual_seed(3))
+    total = sum_of(Pinn(heat(), trunk).evaluate(points(2000), NAMES))
+    parameters = list(trunk.parameters())
+    expected = torch.autograd.grad(total, parameters, retain_graph=True)
+
+    def walk(_: int) -> bool:
+        found = torch.autograd.grad(total, parameters, retain_graph=True)
+        return all(torch.equal(mine, other) for mine, other in zip(found, expected, strict=True))
+
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(walk, range(150)))
+
+
+def test_a_workspace_is_lent_to_one_at_a_time_and_few_kinds_are_kept() -> None:
+    like = torch.zeros(1)
+    layout = Layout(11, 0, (1, 1), (3,))
+    with borrowed(like, layout) as first, borrowed(like, layout) as second:
+        assert first is not second
+    with borrowed(like, layout) as again:
+        assert again in (first, second)
+    with pytest.raises(KeyError), borrowed(like, layout) as failing:  # what fails gives back too
+        raise KeyError
+    with borrowed(like, layout) as again:
+        assert again is failing
     for n in range(2 * KEPT):  # of other kinds: the oldest kind goes
-        lend(like, 20 + n, 0, sizes, widths)
-    assert lend(like, 11, 0, sizes, widths).workspace not in [kept, *lent]
+        with borrowed(like, Layout(20 + n, 0, (1, 1), (3,))):
+            pass
+    with borrowed(like, layout) as fresh:
+        assert fresh not in (first, second)
 
 
 def test_a_large_workspace_is_not_kept() -> None:
-    like, n = torch.zeros(1), LARGEST // 64
-    sizes: tuple[int, int] = (2, 2)
-    assert Workspace(like, n, 0, sizes, (8,)).numel > LARGEST
-    loan = lend(like, n, 0, sizes, (8,))
-    first = loan.workspace
-    del loan
-    assert lend(like, n, 0, sizes, (8,)).workspace is not first
+    layout = Layout(LARGEST // 32, 0, (2, 2), (8,))
+    with borrowed(torch.zeros(1), layout) as first:
+        assert first.numel > LARGEST
+    with borrowed(torch.zeros(1), layout) as second:
+        assert second is not first
+
+
+def test_what_a_graph_keeps_goes_with_its_backward_pass() -> None:
+    """A loss that is kept for a plot does not keep the activations."""
+    kept: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    trunk = mlp()
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        total = sum_of(Pinn(heat(), trunk).evaluate(points(), NAMES))
+    largest = weakref.ref(max(kept, key=Tensor.numel))
+    kept.clear()
+    assert largest() is not None
+    total.backward()
+    assert largest() is None
+
+
+def test_a_subclass_with_a_forward_of_its_own_is_asked() -> None:
+    class Twice(MLP):
+        accepts_jets = True
+
+        def forward(self, inputs: Any, others: Tensor | None = None) -> Any:
+            return super().forward(inputs) * 2.0
+
+    model = Pinn(heat(), Twice(2, (7,), dtype=DOUBLE, generator=torch.Generator().manual_seed(3)))
+    values, plain = model.evaluate_both(points(), NAMES, points(4))
+    for name, value in model.evaluate(points(), NAMES).items():
+        assert_close(values[name], value, ROUNDING)
+    assert_close(plain["u"], model(points(4))[:, 0], ROUNDING)
+    with pytest.raises(ValueError, match="`others` must be None unless `takes_seeds`"):
+        mlp()(points(), points())
+
+
+def test_hooks_of_the_trunk_see_it() -> None:
+    trunk, seen = mlp(), []
+    trunk.register_forward_hook(lambda *_: seen.append(1))
+    model = Pinn(heat(), trunk)
+    seen.clear()
+    model.evaluate_both(points(), NAMES, points(3))
+    assert seen == [1]
+
+
+def test_no_points_give_no_values() -> None:
+    model = Pinn(heat(), mlp())
+    none = points()[:0]
+    for at, others in ((none, points(3)), (points(), none), (none, none)):
+        values, plain = model.evaluate_both(at, NAMES, others)
+        assert all(value.shape == (len(at),) for value in values.values())
+        assert plain["u"].shape == (len(others),)
+        gradients(sum_of(values) + plain["u"].sum(), model.trunk)
+
+
+def test_autocast_stays_outside() -> None:
+    trunk = MLP(2, (7, 5), generator=torch.Generator().manual_seed(3))
+    model = Pinn(heat(), trunk)
+    at = points().float()
+    expected = model.evaluate(at, NAMES)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = model.evaluate(at, NAMES)
+        of_weights = gradients(sum_of(found), trunk)
+    for name in NAMES:
+        assert torch.equal(found[name], expected[name])
+    for mine, other in zip(of_weights, gradients(sum_of(expected), trunk), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_fake_tensors_leave_nothing_behind() -> None:
+    from torch._subclasses import FakeTensorMode
+
+    problem, trunk = heat(), mlp()
+    model, at = Pinn(problem, trunk), points(17)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model.evaluate(at, ("u_tt", "u_x"))
+    assert all(type(value) is Tensor for value in model.evaluate(at, ("u_tt", "u_x")).values())
 
 
 def test_training_after_inference_mode_works() -> None:

@@ -108,6 +108,12 @@ def test_gradients_of_the_rules_pass_gradcheck() -> None:
     )
 
 
+def test_jets_of_single_numbers_pass_too() -> None:
+    jet = Jet(torch.tensor([0.3, 1.0, 0.0], dtype=DOUBLE), 1, 1)
+    y = torch.tanh(jet.value)
+    assert_close(torch.tanh(jet).data, torch.stack([y, 1 - y**2, -2 * y * (1 - y**2)]), 1e-15)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+
+
 def test_constants_join_from_either_side() -> None:
     jet = Jet(torch.randn(4, 3, dtype=DOUBLE, generator=seeded()), 2, 1)
     constant = torch.tensor([1.0, -2.0, 3.0], dtype=DOUBLE)

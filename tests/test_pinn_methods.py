@@ -326,6 +326,20 @@ def test_permeability_is_found_with_honest_error_bars() -> None:
         bayesian_posterior(solution, seed=0, weights="last")  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
+def test_posteriors_of_frozen_layers_and_of_trunks_without_jets() -> None:
+    frozen = MLP(2, (6, 5), dtype=DOUBLE, generator=seeded(0))
+    frozen.layers[0].requires_grad_(False)
+    soft = nn.Sequential(nn.Linear(2, 6, dtype=DOUBLE), nn.Softplus(), nn.Linear(6, 1, dtype=DOUBLE))
+    for trunk, sizes in ((frozen, {"all": 41 + 1, "readout": 6 + 1}), (soft, {"all": 25 + 1, "readout": 7 + 1})):
+        training = Training(n_adam=0, n_marquardt=3, n_points=30, n_condition_points=8)
+        solution = train(Pinn(diffusivity(), trunk), training, seed=0)
+        for weights, size in sizes.items():
+            posterior = bayesian_posterior(solution, seed=0, weights=weights)
+            assert posterior.covariance.shape == (size, size)
+            _, deviation = posterior.predict(np.array([[0.5, 0.5]]))
+            assert deviation[0, 0] > 0
+
+
 def test_deviations_of_predictions_are_those_of_measurements_far_from_them() -> None:
     """Where nothing was measured and no equation holds, a field's deviation grows."""
     model = Pinn(diffusivity(), MLP(2, (8, 8), dtype=DOUBLE, generator=seeded(0)))

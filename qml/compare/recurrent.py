@@ -73,14 +73,19 @@ def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -
         "lstm-equal": ("LSTM, as large", nn.LSTM, _nearest_size(n_parameters, nn.LSTM)),
         "gru": ("GRU, nearest in size", nn.GRU, _nearest_size(n_parameters, nn.GRU)),
     }
-    others: dict[str, Build] = {"hqkan-lstm": partial(_hqkan_lstm, hidden_size), "qrnn": partial(_QRNNModel, n_lanes)}
+    others: dict[str, Build] = {
+        "qkan-lstm": partial(_qkan_lstm, hidden_size),
+        "hqkan-lstm": partial(_hqkan_lstm, hidden_size),
+        "qrnn": partial(_QRNNModel, n_lanes),
+    }
     if with_qlstm:
         others["qlstm"] = _qlstm
     for name, build in others.items():
         wanted = _size_of(build)
         if all(not _is_near(_count(kind, hidden), wanted) for _, kind, hidden in sizes.values()):
             kind, hidden = _twin(wanted)
-            title = f"{kind.__name__}, as large as the {name.upper()}"
+            close = "as large as" if _is_near(_count(kind, hidden), wanted) else "nearest in size to"
+            title = f"{kind.__name__}, {close} the {name.upper()}"
             sizes[f"{kind.__name__.lower()}-{name}"] = title, kind, hidden
     for name, (title, kind, hidden) in sizes.items():
         offered[name] = make(title, "classical", f"{hidden} hidden.", partial(_classical, kind, hidden))

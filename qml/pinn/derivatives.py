@@ -51,9 +51,8 @@ class Directions:
     wanted: tuple[Derivative, ...]
 
     @cached_property
-    def _speeds(self) -> dict[tuple[torch.dtype, torch.device], Tensor]:
-        """Directions as tensors, made once."""
-        return {}
+    def _speeds(self) -> list[list[float]]:
+        return [[float(axis in direction) for axis in self.coordinates] for direction in self.all]
 
     @cached_property
     def seconds(self) -> tuple[tuple[str, ...], ...]:
@@ -71,13 +70,8 @@ class Directions:
 
     def seed(self, points: Float[Tensor, "batch inputs"]) -> Seed:
         """The coordinates, moving along each direction at unit speed."""
-        kind = points.dtype, points.device
-        if kind not in self._speeds:
-            speeds = [[float(axis in direction) for axis in self.coordinates] for direction in self.all]
-            with torch.inference_mode(False):
-                made = torch.tensor(speeds, dtype=points.dtype, device=points.device)
-            self._speeds[kind] = made.view(-1, points.shape[1])
-        return Seed(points, self._speeds[kind], len(self.seconds))
+        directions = torch.tensor(self._speeds, dtype=points.dtype, device=points.device)
+        return Seed(points, directions.view(-1, points.shape[1]), len(self.seconds))
 
     def read(self, jet: Jet, axes: tuple[str, ...]) -> Tensor:
         """A derivative of a field from its jet."""

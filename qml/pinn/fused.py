@@ -1,7 +1,7 @@
 """An MLP of tanh units on the coordinates themselves, as one function of torch with a backward pass of its own.
 
 Its first layer meets jets whose derivatives are the same at all points, so that only values need a matrix product
-there; one function keeps torch's bookkeeping to one node, and what it works on stays from step to step
+there; one function keeps torch's bookkeeping to one node, and what it works on stays from call to call
 (`workspace.py`). It computes what the layers one by one compute.
 """
 
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
+from qml.backends.native import full_precision
 from qml.pinn.jets import Jet, Seed, require_first_order
 from qml.pinn.tanh import Components, tanh_backward, tanh_forward, times_slope
-from qml.pinn.workspace import Workspace, lend
+from qml.pinn.workspace import Layout, Rows, Workspace, borrowed
 
 
 def fused_mlp(inputs: Seed, layers: Sequence[nn.Linear], others: Tensor | None = None) -> tuple[Jet, Tensor]:
@@ -48,47 +49,52 @@ class _FusedMLP(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         weights, biases = parameters[0::2], parameters[1::2]
         n_points, n_others = points.shape[0], others.shape[0]
-        loan = lend(points, n_points, n_others, sizes, tuple(weight.shape[0] for weight in weights[:-1]))
-        room = loan.workspace
-        turned = [weight.T for weight in weights]
+        layout = Layout(n_points, n_others, sizes, tuple(weight.shape[0] for weight in weights[:-1]))
         places = torch.cat([others, points]) if n_others else points
-        _first_layer(room.hidden[0].parts, torch.addmm(biases[0], places, turned[0]), directions, turned[0])
-        for index in range(1, len(weights) - 1):
-            _layer(room, index, turned[index], biases[index])
-        result = torch.mm(room.hidden[-1].flat, turned[-1])
+        memory = points.new_empty(layout.n_rows * sum(layout.widths))
+        hidden = layout.layers(memory)
+        with full_precision(points), borrowed(points, layout) as room:
+            turned = [weight.T for weight in weights]
+            argument = torch.addmm(biases[0], places, turned[0])
+            _first_layer(hidden[0].parts, argument, directions, turned[0])
+            for index in range(1, len(hidden)):
+                _layer(room, hidden, index, turned[index], biases[index])
+            result = torch.mm(hidden[-1].flat, turned[-1])
         result[: n_others + n_points] += biases[-1]
-        ctx.save_for_backward(places, directions, *weights)
-        ctx.loan, ctx.sizes, ctx.n_others = loan, sizes, n_others  # pyright: ignore[reportAttributeAccessIssue]
+        ctx.save_for_backward(places, directions, memory, *weights)
+        ctx.layout = layout  # pyright: ignore[reportAttributeAccessIssue]
         plain, data = result.split([n_others, result.shape[0] - n_others])
-        return data.view(1 + sum(sizes), n_points, -1), plain
+        return data.view(1 + sum(sizes), n_points, weights[-1].shape[0]), plain
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         require_first_order()
-        places, directions, *weights = ctx.saved_tensors
-        room: Workspace = ctx.loan.workspace
+        places, directions, memory, *weights = ctx.saved_tensors
+        layout: Layout = ctx.layout
+        hidden = layout.layers(memory)
         flat = gradients[0].flatten(0, 1)
-        flat = torch.cat([gradients[1], flat]) if ctx.n_others else flat
+        flat = torch.cat([gradients[1], flat]) if layout.n_others else flat
         of_values = flat[: places.shape[0]]
         found: list[Tensor] = []
-        for index in range(len(weights) - 1, 0, -1):
-            below, hidden = room.gradient[index - 1], room.hidden[index - 1]
-            found += [sum_of_rows(of_values), flat.T @ hidden.flat]
-            # One field makes an outer product, which torch's product of matrices is slow at.
-            (torch.mul if flat.shape[1] == 1 else torch.mm)(flat, weights[index], out=below.flat)
-            tanh_backward(hidden.parts, below.parts, below.parts, room.scratch[index - 1])
-            flat, of_values = below.flat, below.parts.values
-        of_weight = (places.T @ of_values).T  # thrice as quick as the other way round
-        if ctx.sizes[0]:  # the first layer's slopes are the same at all points
-            of_weight.addmm_(room.gradient[0].parts.firsts.sum(1).T, directions)
-        found += [sum_of_rows(of_values), of_weight]
-        of_others = of_points = None
-        if any(ctx.needs_input_grad[:2]):
-            of_others, of_points = (of_values @ weights[0]).split([ctx.n_others, len(places) - ctx.n_others])
+        with full_precision(places), borrowed(places, layout) as room:
+            for index in range(len(weights) - 1, 0, -1):
+                below, upper = room.gradient[index - 1], hidden[index - 1]
+                found += [_sum_of_rows(of_values), flat.T @ upper.flat]
+                # One field makes an outer product, which torch's product of matrices is slow at.
+                (torch.mul if flat.shape[1] == 1 else torch.mm)(flat, weights[index], out=below.flat)
+                tanh_backward(upper.parts, below.parts, below.parts, room.scratch[index - 1])
+                flat, of_values = below.flat, below.parts.values
+            of_weight = (places.T @ of_values).T  # thrice as quick as the other way round
+            if layout.sizes[0]:  # the first layer's slopes are the same at all points
+                of_weight.addmm_(room.gradient[0].parts.firsts.sum(1).T, directions)
+            found += [_sum_of_rows(of_values), of_weight]
+            of_others = of_points = None
+            if any(ctx.needs_input_grad[:2]):
+                of_others, of_points = (of_values @ weights[0]).split([layout.n_others, layout.n_points])
         return of_points, of_others, None, None, *reversed(found)
 
 
-def sum_of_rows(rows: Tensor) -> Tensor:
+def _sum_of_rows(rows: Tensor) -> Tensor:
     """Over the first dimension, as a product: half the time of torch's sum."""
     return torch.mv(rows.T, rows.new_ones(rows.shape[0]))
 
@@ -103,9 +109,9 @@ def _first_layer(hidden: Components, argument: Tensor, directions: Tensor, turne
             torch.mul(hidden.bent, slopes[: hidden.n_second] * -2.0, out=hidden.seconds).mul_(hidden.value)
 
 
-def _layer(room: Workspace, index: int, turned: Tensor, bias: Tensor) -> None:
+def _layer(room: Workspace, hidden: Sequence[Rows], index: int, turned: Tensor, bias: Tensor) -> None:
     """The affine map and tanh of a layer above the first."""
-    before, hidden = room.before[index], room.hidden[index]
-    torch.mm(room.hidden[index - 1].flat, turned, out=before.flat)
+    before = room.before[index]
+    torch.mm(hidden[index - 1].flat, turned, out=before.flat)
     before.parts.values.add_(bias)
-    tanh_forward(before.parts, hidden.parts, room.scratch[index])
+    tanh_forward(before.parts, hidden[index].parts, room.scratch[index])

@@ -82,8 +82,9 @@ class Residuals:
         for part in self.parameters:
             starts[part], size = size, size + part.numel()
         result = torch.zeros(n_rows, size, dtype=total.dtype, device=total.device)
-        gradients = torch.autograd.grad(total, [call.output for call in calls], retain_graph=True, allow_unused=True)
-        for call, gradient in zip(calls, gradients, strict=True):
+        live = [call for call in calls if call.output.requires_grad]  # frozen layers at the bottom have no graph
+        gradients = torch.autograd.grad(total, [call.output for call in live], retain_graph=True, allow_unused=True)
+        for call, gradient in zip(live, gradients, strict=True):
             if gradient is not None:
                 for part, rows in call.by_rows(gradient):
                     if part in starts:
@@ -115,7 +116,7 @@ class Residuals:
         names_of = {id(part): name for name, part in asked.named_parameters()}
         weights = {names_of[id(part)]: part.detach() for part in self.parameters}
         found = vmap(jacrev(partial(_at_row, asked)), (None, 0), chunk_size=CHUNK)(weights, points)
-        return torch.cat([found[name].reshape(len(points), len(names), -1) for name in weights], 2)
+        return torch.cat([found[name].reshape(len(points), len(names), -1) for name in weights], 2).detach()
 
 
 def _times(rows: Tensor, scale: Tensor | float) -> Tensor:

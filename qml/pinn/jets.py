@@ -229,7 +229,7 @@ class _Tanh(torch.autograd.Function):
     def forward(ctx: FunctionCtx, data: Tensor, n_first: int, n_second: int) -> Tensor:
         result = torch.empty(data.shape, dtype=data.dtype, device=data.device)
         ctx.sizes = (n_first, n_second)  # pyright: ignore[reportAttributeAccessIssue]
-        argument, out = (Components(part.flatten(1), n_first, n_second) for part in (data, result))
+        argument, out = (Components(part, n_first, n_second) for part in (data, result))
         tanh_forward(argument, out, Scratch.like(out))
         ctx.save_for_backward(result)
         return result
@@ -239,7 +239,7 @@ class _Tanh(torch.autograd.Function):
         require_first_order()
         (saved,) = ctx.saved_tensors
         found = torch.empty_like(saved)
-        result, above, out = (Components(part.flatten(1), *ctx.sizes) for part in (saved, gradient, found))
+        result, above, out = (Components(part, *ctx.sizes) for part in (saved, gradient, found))
         tanh_backward(result, above, out, Scratch.like(out))
         return found, None, None
 

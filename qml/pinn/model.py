@@ -86,7 +86,7 @@ class Pinn(nn.Module):
         fields, wanted, plain = self.problem.fields, self._derivatives(names), []
 
         def both(seed: Array) -> Mapping[str, Array]:
-            jet, values = self.trunk.with_values(seed, others)  # pyright: ignore[reportCallIssue]
+            jet, values = self.trunk(seed, others)
             plain.append(values)
             return self._constructed(seed, jet)
 

@@ -6,37 +6,64 @@ argument: with g for what comes from above and h for the components, they are s 
 2 sum_k h_k^2 g_kk, s g_k - 4 y h_k g_kk and s g_kk.
 """
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
 
 class Components:
-    """Views of components [value, first derivatives, second derivatives].
+    """Views of components, taken when they are asked for: [value, first derivatives, second derivatives].
 
     Args:
         data: (1 + n_first + n_second, ...).
         n_first: directions.
         n_second: how many of them, from the first on, have second derivatives.
         rows: (before + batch, units), values at other points and then the first component; None for this alone.
-
-    Attributes:
-        n_first, n_second: as given.
-        values: `rows`, or the first component.
-        before: what stands in `values` before the first component; None where there is none.
-        value: the first component.
-        derivatives: the others.
-        firsts: those of first order.
-        bent: those of first order along directions that have second ones; `bent_apart` one by one.
-        seconds: those of second order.
     """
 
     def __init__(self, data: Tensor, n_first: int, n_second: int, rows: Tensor | None = None) -> None:
-        self.data, self.n_first, self.n_second = data, n_first, n_second
-        self.value, self.derivatives = data[0], data[1:]
-        self.values = self.value if rows is None else rows
-        self.before = None if rows is None else rows[: rows.shape[0] - self.value.shape[0]]
-        self.firsts, self.bent, self.seconds = data[1 : 1 + n_first], data[1 : 1 + n_second], data[1 + n_first :]
-        self.bent_apart = self.bent.unbind()
+        self.data, self.n_first, self.n_second, self._rows = data, n_first, n_second, rows
+
+    @cached_property
+    def values(self) -> Tensor:
+        """`rows`, or the first component."""
+        return self.value if self._rows is None else self._rows
+
+    @cached_property
+    def before(self) -> Tensor | None:
+        """What stands in `values` before the first component; None where there is nothing."""
+        return None if self._rows is None else self._rows[: self._rows.shape[0] - self.value.shape[0]]
+
+    @cached_property
+    def value(self) -> Tensor:
+        """The first component."""
+        return self.data[0]
+
+    @cached_property
+    def derivatives(self) -> Tensor:
+        """The other components, of both orders."""
+        return self.data[1:]
+
+    @cached_property
+    def firsts(self) -> Tensor:
+        """Those of first order."""
+        return self.data[1 : 1 + self.n_first]
+
+    @cached_property
+    def bent(self) -> Tensor:
+        """Those of first order along directions that have second ones."""
+        return self.data[1 : 1 + self.n_second]
+
+    @cached_property
+    def bent_apart(self) -> tuple[Tensor, ...]:
+        """`bent` one by one."""
+        return self.bent.unbind()
+
+    @cached_property
+    def seconds(self) -> Tensor:
+        """Those of second order."""
+        return self.data[1 + self.n_first :]
 
 
 class Scratch:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from qml.pinn.fused import fused_mlp
-from qml.pinn.jets import Array, Jet, Seed
+from qml.pinn.jets import Array, Seed
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"tanh": torch.tanh, "sin": torch.sin}
 
@@ -57,24 +57,34 @@ class MLP(nn.Module):
     @property
     def takes_seeds(self) -> bool:
         """Whether all layers on the coordinates themselves are one function; hooks want to see them one by one."""
-        parts = [self, *self.layers]
         hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-        hooked = any(getattr(part, kind) for part in parts for kind in hooks)
-        return self.activation == "tanh" and not hooked and all(type(part) is nn.Linear for part in self.layers)
+        plain = all(type(part) is nn.Linear and part.bias is not None for part in self.layers)
+        hooked = any(getattr(part, kind) for part in self.layers for kind in hooks)
+        return self.activation == "tanh" and type(self).forward is MLP.forward and plain and not hooked
 
-    def forward(self, inputs: Array) -> Array:
-        """The fields, before trial functions."""
+    def forward(self, inputs: Array, others: Tensor | None = None) -> Array | tuple[Array, Tensor]:
+        """The fields, before trial functions.
+
+        Args:
+            inputs: coordinates, or their jet.
+            others: points (others, in_features) where values suffice, beside the jet of the coordinates themselves.
+
+        Returns:
+            The fields; with `others` these and the values there, in one pass.
+
+        Raises:
+            ValueError: `others` where there is no such pass.
+        """
         if isinstance(inputs, Seed) and self.takes_seeds:
-            return self.with_values(inputs, None)[0]
+            found = fused_mlp(inputs, list(self.layers), others)  # pyright: ignore[reportArgumentType]
+            return found[0] if others is None else found
+        if others is not None:
+            raise ValueError("Argument `others` must be None unless `takes_seeds` and the inputs are coordinates' jet.")
         activate = ACTIVATIONS[self.activation]
         hidden = inputs
         for layer in self.layers[:-1]:
             hidden = activate(layer(hidden))
         return self.layers[-1](hidden)
-
-    def with_values(self, inputs: Seed, others: Tensor | None) -> tuple[Jet, Tensor]:
-        """The jet of the fields, and their values at other points (others, in_features): in one pass."""
-        return fused_mlp(inputs, list(self.layers), others)  # pyright: ignore[reportArgumentType]
 
     def extra_repr(self) -> str:
         """The activation."""

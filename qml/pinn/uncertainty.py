@@ -1,4 +1,4 @@
-"""How sure a solution is: the spread of an ensemble, and a Bayesian read-out."""
+"""How sure a solution is: the spread of an ensemble, and the posterior of the weights."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -139,7 +139,7 @@ def bayesian_posterior(
     Args:
         solution: of a problem with measurements.
         seed: of the collocation points.
-        weights: "all", or "readout" for the last affine layer's.
+        weights: "all" that are trained, or "readout" for the last affine layer's.
         noise: standard deviation of the measurements; None estimates it from their residuals.
         prior: standard deviation of every weight and scalar beforehand.
 
@@ -176,7 +176,8 @@ def bayesian_posterior(
 def _weights_of(model: Pinn, weights: str) -> list[nn.Parameter]:
     if weights not in WEIGHTS:
         raise ValueError(f"Argument `weights` must be one of {', '.join(WEIGHTS)}, but is {weights!r}.")
-    return list((model.trunk if weights == "all" else read_out(model)).parameters())
+    chosen = model.trunk if weights == "all" else read_out(model)
+    return [part for part in chosen.parameters() if part.requires_grad]
 
 
 def read_out(model: Pinn) -> nn.Linear:

@@ -1,12 +1,13 @@
-"""What a fused network works on, kept from step to step: memory, and the views of it that its operations take.
+"""What a fused network works on, kept from call to call: memory, and the views of it that its operations take.
 
 New memory costs a page fault for every 4 KiB, and a view costs as much as a small operation; a step would make some
 hundred of them.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,88 +15,105 @@ from torch import Tensor
 from qml.pinn.tanh import Components, Scratch
 
 KEPT = 4  # kinds of workspaces that are kept while nobody has them
-LARGEST = 2**25  # numbers in one that is kept: 128 MiB in float32
+LARGEST = 2**24  # numbers in one that is kept: 64 MiB in float32
 
 
-class Rows(NamedTuple):
-    """Components of a layer, and the same as rows of one matrix, below those of values at other points.
+@dataclass(frozen=True)
+class Layout:
+    """How rows of a layer lie: values at other points, then components at points.
 
     Attributes:
-        parts: each of shape (batch, units).
-        flat: (others + components * batch, units).
-    """
-
-    parts: Components
-    flat: Tensor
-
-
-class Workspace:
-    """Room for one pass forward and one back.
-
-    Args:
-        like: a tensor of its dtype and device.
         n_points: with derivatives.
         n_others: with values alone.
         sizes: directions, and how many of them have second derivatives.
         widths: units of the hidden layers.
+    """
+
+    n_points: int
+    n_others: int
+    sizes: tuple[int, int]
+    widths: tuple[int, ...]
+
+    @property
+    def n_rows(self) -> int:
+        """Of all components and of the others."""
+        return self.n_others + (1 + sum(self.sizes)) * self.n_points
+
+    def rows(self, memory: Tensor, width: int) -> "Rows":
+        """The first numbers of a memory as a layer's rows."""
+        return Rows(memory[: self.n_rows * width].view(self.n_rows, width), self)
+
+    def layers(self, memory: Tensor) -> list["Rows"]:
+        """A memory as the rows of every layer, one after the other."""
+        pieces = memory.split([self.n_rows * width for width in self.widths])
+        return [self.rows(piece, width) for piece, width in zip(pieces, self.widths, strict=True)]
+
+
+class Rows:
+    """A layer's rows as one matrix, (rows, units), and as components of shape (batch, units)."""
+
+    def __init__(self, flat: Tensor, layout: Layout) -> None:
+        n_others, n_points = layout.n_others, layout.n_points
+        data = flat[n_others:].view(1 + sum(layout.sizes), n_points, flat.shape[1])
+        self.flat = flat
+        self.parts = Components(data, *layout.sizes, flat[: n_others + n_points] if n_others else None)
+
+
+class Workspace:
+    """Room for a pass forward or back, in which nothing is kept from one to the other.
+
+    Args:
+        like: a tensor of its dtype and device.
+        layout: of the rows.
 
     Attributes:
-        hidden: each layer after tanh, kept for the way back.
-        before: before tanh; layers share the memory.
+        before: each layer before tanh; layers share the memory.
         gradient: gradients of each layer; those of neighbours do not share the memory.
         scratch: products on the way; layers share the memory.
         numel: numbers in all.
     """
 
-    def __init__(
-        self, like: Tensor, n_points: int, n_others: int, sizes: tuple[int, int], widths: Sequence[int]
-    ) -> None:
-        n, n_products, widest = 1 + sum(sizes), Scratch.n_parts(*sizes), max(widths)
-        rows = n_others + n * n_points
-        lengths = [*(rows * width for width in widths), *[rows * widest] * 3, n_products * n_points * widest]
+    def __init__(self, like: Tensor, layout: Layout) -> None:
+        widths, n_products = layout.widths, Scratch.n_parts(*layout.sizes)
+        widest = max(widths)
+        lengths = [*[layout.n_rows * widest] * 2, n_products * layout.n_points * widest]
         self.numel = sum(lengths)
-        *own, before, even, odd, products = like.new_empty(self.numel).split(lengths)
-
-        def cut(piece: Tensor, width: int) -> Rows:
-            flat = piece[: rows * width].view(rows, width)
-            data = flat[n_others:].view(n, n_points, width)
-            return Rows(Components(data, *sizes, flat[: n_others + n_points] if n_others else None), flat)
-
-        self.hidden = [cut(piece, width) for piece, width in zip(own, widths, strict=True)]
-        self.before = [cut(before, width) for width in widths]
-        self.gradient = [cut((even, odd)[index % 2], width) for index, width in enumerate(widths)]
-        scratch = [products[: n_products * n_points * width].view(n_products, n_points, width) for width in widths]
-        self.scratch = [Scratch(memory, *sizes) for memory in scratch]
+        even, odd, products = like.new_empty(self.numel).split(lengths)
+        self.before = [layout.rows(even, width) for width in widths]
+        self.gradient = [layout.rows((even, odd)[index % 2], width) for index, width in enumerate(widths)]
+        self.scratch = [_scratch(products, layout, n_products, width) for width in widths]
 
 
-class Loan:
-    """A workspace that belongs to one graph, and comes back when the graph is gone."""
-
-    def __init__(self, key: tuple, workspace: Workspace) -> None:
-        self._key, self.workspace, self._back = key, workspace, _give_back
-
-    def __del__(self) -> None:
-        self._back(self._key, self.workspace)
-
-
-def lend(like: Tensor, n_points: int, n_others: int, sizes: tuple[int, int], widths: tuple[int, ...]) -> Loan:
-    """A workspace that nobody else has; see there."""
-    key = (n_points, n_others, sizes, widths, like.dtype, like.device)
+@contextmanager
+def borrowed(like: Tensor, layout: Layout) -> Iterator[Workspace]:
+    """A workspace that nobody else has meanwhile."""
+    if not _may_be_kept(like):
+        yield Workspace(like, layout)
+        return
+    key = layout, like.dtype
     try:
         workspace = _FREE[key].pop()
     except (KeyError, IndexError):
         with torch.inference_mode(False):  # or nobody could train in it later
-            workspace = Workspace(like, n_points, n_others, sizes, widths)
-    return Loan(key, workspace)
+            workspace = Workspace(like, layout)
+    try:
+        yield workspace
+    finally:
+        if workspace.numel <= LARGEST:
+            _FREE.setdefault(key, []).append(workspace)
+            if len(_FREE) > KEPT:
+                _FREE.popitem(last=False)
 
 
-def _give_back(key: tuple, workspace: Workspace) -> None:
-    """Other threads and the garbage collector may come in between: the worst is that a workspace is made again."""
-    if workspace.numel > LARGEST or key[-1].type != "cpu":  # elsewhere torch's allocator keeps memory by itself
-        return
-    _FREE[key] = [*_FREE.pop(key, []), workspace]
-    if len(_FREE) > KEPT:
-        _FREE.popitem(last=False)
+def _may_be_kept(like: Tensor) -> bool:
+    """Not where tensors only stand for others, nor where torch's allocator keeps memory by itself."""
+    return type(like) is Tensor and like.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
-_FREE: OrderedDict[tuple, list[Workspace]] = OrderedDict()
+def _scratch(products: Tensor, layout: Layout, n_products: int, width: int) -> Scratch:
+    memory = products[: n_products * layout.n_points * width].view(n_products, layout.n_points, width)
+    return Scratch(memory, *layout.sizes)
+
+
+_FREE: OrderedDict[tuple[Layout, torch.dtype], list[Workspace]] = OrderedDict()
+"""A list holds as many as were borrowed at once, one a thread. What threads lose to each other is made again."""

@@ -22,7 +22,7 @@ def radial_diffusivity(
 
     Args:
         permeability: k, the dimensionless diffusivity that is to be found; training starts from 1.
-        noise: standard deviation of the measurements, whose largest value is about 1.2.
+        noise: standard deviation of the measurements, whose largest value is about 1.4.
         n_observations: measurements, at Sobol points.
         seed: of points and noise.
     """
