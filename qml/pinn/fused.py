@@ -6,13 +6,13 @@ there; one function keeps torch's bookkeeping to one node, and what it works on 
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from qml.backends.native import full_precision
 from qml.pinn.jets import Jet, Seed, require_first_order
 from qml.pinn.tanh import Components, tanh_backward, tanh_forward, times_slope
 from qml.pinn.workspace import Layout, Rows, Workspace, borrowed
@@ -53,7 +53,7 @@ class _FusedMLP(torch.autograd.Function):
         places = torch.cat([others, points]) if n_others else points
         memory = points.new_empty(layout.n_rows * sum(layout.widths))
         hidden = layout.layers(memory)
-        with full_precision(points), borrowed(points, layout) as room:
+        with _full_precision(points), borrowed(points, layout) as room:
             turned = [weight.T for weight in weights]
             argument = torch.addmm(biases[0], places, turned[0])
             _first_layer(hidden[0].parts, argument, directions, turned[0])
@@ -76,7 +76,7 @@ class _FusedMLP(torch.autograd.Function):
         flat = torch.cat([gradients[1], flat]) if layout.n_others else flat
         of_values = flat[: places.shape[0]]
         found: list[Tensor] = []
-        with full_precision(places), borrowed(places, layout) as room:
+        with _full_precision(places), borrowed(places, layout) as room:
             for index in range(len(weights) - 1, 0, -1):
                 below, upper = room.gradient[index - 1], hidden[index - 1]
                 found += [_sum_of_rows(of_values), flat.T @ upper.flat]
@@ -92,6 +92,12 @@ class _FusedMLP(torch.autograd.Function):
             if any(ctx.needs_input_grad[:2]):
                 of_others, of_points = (of_values @ weights[0]).split([layout.n_others, layout.n_points])
         return of_points, of_others, None, None, *reversed(found)
+
+
+def _full_precision(like: Tensor) -> AbstractContextManager:
+    """What is written into memory of one precision cannot be cast to another on the way: autocast stays outside."""
+    kind = like.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def _sum_of_rows(rows: Tensor) -> Tensor:
