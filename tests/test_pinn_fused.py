@@ -161,7 +161,7 @@ def test_a_subclass_with_a_forward_of_its_own_is_asked() -> None:
     for name, value in model.evaluate(points(), NAMES).items():
         assert_close(values[name], value, ROUNDING)
     assert_close(plain["u"], model(points(4))[:, 0], ROUNDING)
-    with pytest.raises(ValueError, match="`others` must be None unless `takes_seeds`"):
+    with pytest.raises(ValueError, match="`others` must be None unless `fuses_layers`"):
         mlp()(points(), points())
 
 

@@ -1,6 +1,6 @@
 """What a solution must fulfil beside its equations: values on faces, periodicity, integrals, measurements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -282,6 +282,31 @@ class Observations:
     weight: float = 1.0
     exact: bool = field(default=False, init=False)
     n_sides: int = field(default=1, init=False)
+
+    @classmethod
+    def simulated(
+        cls,
+        of: str,
+        domain: Box,
+        reference: Callable[[np.ndarray], np.ndarray],
+        *,
+        noise: float,
+        n_observations: int,
+        seed: int,
+    ) -> "Observations":
+        """A known solution of one field with normal noise, called "measured".
+
+        Args:
+            of: the field.
+            domain: where it is measured, at Sobol points.
+            reference: points (batch, coordinates) to values (batch, 1).
+            noise: standard deviation.
+            n_observations: measurements.
+            seed: of points and noise.
+        """
+        where = domain.sample(n_observations, seed)
+        errors = noise * np.random.default_rng(seed).standard_normal(n_observations)
+        return cls("measured", of, where, reference(where)[:, 0] + errors)
 
     @property
     def names(self) -> tuple[str, ...]:

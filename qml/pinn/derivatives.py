@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qml.pinn.jets import JET_ORDER, Array, Jet, Seed
+from qml.pinn.jets import JET_ORDER, Array, CoordinateJet, Jet
 from qml.pinn.names import Derivative
 
 Values = dict[Derivative, Float[Tensor, " batch"]]
@@ -68,10 +68,10 @@ class Directions:
         firsts = [item.coordinates for item in self.wanted if len(item.coordinates) == 1]
         return tuple(dict.fromkeys([*self.seconds, *firsts]))
 
-    def seed(self, points: Float[Tensor, "batch inputs"]) -> Seed:
+    def start(self, points: Float[Tensor, "batch inputs"]) -> CoordinateJet:
         """The coordinates, moving along each direction at unit speed."""
         directions = torch.tensor(self._speeds, dtype=points.dtype, device=points.device)
-        return Seed(points, directions.view(-1, points.shape[1]), len(self.seconds))
+        return CoordinateJet(points, directions.view(-1, points.shape[1]), len(self.seconds))
 
     def read(self, jet: Jet, axes: tuple[str, ...]) -> Tensor:
         """A derivative of a field from its jet."""
@@ -103,8 +103,8 @@ def by_jets(
         fused: whether a trunk may take all its layers in one function.
     """
     directions = _directions(coordinates, tuple(wanted))
-    seed = directions.seed(points)
-    found = fields(seed if fused else seed.like(seed.data))
+    start = directions.start(points)
+    found = fields(start if fused else start.like(start.data))
     return {item: directions.read(_require_jet(found[item.field]), item.coordinates) for item in wanted}
 
 

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from qml.pinn.jets import Jet, Seed, require_first_order
+from qml.pinn.jets import CoordinateJet, Jet, require_first_order
 from qml.pinn.tanh import Components, tanh_backward, tanh_forward, times_slope
 from qml.pinn.workspace import Layout, Rows, Workspace, borrowed
 
 
-def fused_mlp(inputs: Seed, layers: Sequence[nn.Linear], others: Tensor | None = None) -> tuple[Jet, Tensor]:
+def fused_mlp(inputs: CoordinateJet, layers: Sequence[nn.Linear], others: Tensor | None = None) -> tuple[Jet, Tensor]:
     """Layers of tanh units and an affine read-out.
 
     Args:

@@ -125,7 +125,7 @@ class Jet:
         return power
 
 
-class Seed(Jet):
+class CoordinateJet(Jet):
     """The coordinates themselves, which move along each direction at its speed and do not bend.
 
     Args:

@@ -85,12 +85,12 @@ class Pinn(nn.Module):
         """`evaluate`, and the fields alone at other points: in one pass where the trunk has one for both."""
         fields, wanted, plain = self.problem.fields, self._derivatives(names), []
 
-        def both(seed: Array) -> Mapping[str, Array]:
-            jet, values = self.trunk(seed, others)
+        def both(start: Array) -> Mapping[str, Array]:
+            jet, values = self.trunk(start, others)
             plain.append(values)
-            return self._constructed(seed, jet)
+            return self._constructed(start, jet)
 
-        if not (self._takes_seeds and self.derivatives == "jets" and 0 < _highest(wanted) <= JET_ORDER):
+        if not (self._fuses_layers and self.derivatives == "jets" and 0 < _highest(wanted) <= JET_ORDER):
             return self.evaluate(points, names), self.evaluate(others, fields)
         found = by_jets(both, points[:, : len(self.problem.coordinates)], self.problem.coordinates, wanted)
         others_found = self._constructed(others, plain[0])
@@ -152,10 +152,10 @@ class Pinn(nn.Module):
         return by(self._fields, points, self.problem.coordinates, wanted)
 
     @property
-    def _takes_seeds(self) -> bool:
+    def _fuses_layers(self) -> bool:
         """Whether the trunk meets the coordinates themselves and has one function for all its layers."""
         free = self.on_scalar is None and self.problem.features is None
-        return free and getattr(self.trunk, "takes_seeds", False)
+        return free and getattr(self.trunk, "fuses_layers", False)
 
     def _fields(self, points: Array) -> Mapping[str, Array]:
         features = points

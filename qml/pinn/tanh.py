@@ -19,7 +19,7 @@ class Components:
         data: (1 + n_first + n_second, ...).
         n_first: directions.
         n_second: how many of them, from the first on, have second derivatives.
-        rows: (before + batch, units), values at other points and then the first component; None for this alone.
+        rows: (others + batch, units), values at other points and then the first component; None for this alone.
     """
 
     def __init__(self, data: Tensor, n_first: int, n_second: int, rows: Tensor | None = None) -> None:
@@ -31,7 +31,7 @@ class Components:
         return self.value if self._rows is None else self._rows
 
     @cached_property
-    def before(self) -> Tensor | None:
+    def others(self) -> Tensor | None:
         """What stands in `values` before the first component; None where there is nothing."""
         return None if self._rows is None else self._rows[: self._rows.shape[0] - self.value.shape[0]]
 
@@ -109,8 +109,8 @@ def tanh_backward(result: Components, gradient: Components, out: Components, scr
     if result.n_second:
         torch.mul(result.bent, gradient.seconds, out=scratch.crossed)
     times_slope(gradient.data, result.value, out=out.data)
-    if result.before is not None and gradient.before is not None and out.before is not None:
-        times_slope(gradient.before, result.before, out=out.before)
+    if result.others is not None and gradient.others is not None and out.others is not None:
+        times_slope(gradient.others, result.others, out=out.others)
     if result.n_first:
         out.value.addcmul_(result.value, scratch.total, value=-2.0)
     if result.n_second:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from qml.pinn.fused import fused_mlp
-from qml.pinn.jets import Array, Seed
+from qml.pinn.jets import Array, CoordinateJet
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"tanh": torch.tanh, "sin": torch.sin}
 
@@ -55,7 +55,7 @@ class MLP(nn.Module):
         reset(self, generator)
 
     @property
-    def takes_seeds(self) -> bool:
+    def fuses_layers(self) -> bool:
         """Whether all layers on the coordinates themselves are one function; hooks want to see them one by one."""
         hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
         plain = all(type(part) is nn.Linear and part.bias is not None for part in self.layers)
@@ -75,11 +75,11 @@ class MLP(nn.Module):
         Raises:
             ValueError: `others` where there is no such pass.
         """
-        if isinstance(inputs, Seed) and self.takes_seeds:
+        if isinstance(inputs, CoordinateJet) and self.fuses_layers:
             found = fused_mlp(inputs, list(self.layers), others)  # pyright: ignore[reportArgumentType]
             return found[0] if others is None else found
         if others is not None:
-            raise ValueError("Argument `others` must be None unless `takes_seeds` and the inputs are coordinates' jet.")
+            raise ValueError("Argument `others` must be None unless `fuses_layers` and inputs are a CoordinateJet.")
         activate = ACTIVATIONS[self.activation]
         hidden = inputs
         for layer in self.layers[:-1]:

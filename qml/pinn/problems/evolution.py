@@ -178,8 +178,8 @@ def diffusivity(*, permeability: float = 0.2, noise: float = 0.01, n_observation
         rate = permeability * PI**2
         return np.exp(-rate * t) * np.sin(PI * x) + 0.5 * np.exp(-9 * rate * t) * np.sin(3 * PI * x)
 
-    where = UNIT.sample(n_observations, seed)
-    errors = noise * np.random.default_rng(seed).standard_normal(n_observations)
+    reference = _closed(solution)
+    seen = Observations.simulated("p", UNIT, reference, noise=noise, n_observations=n_observations, seed=seed)
     return Problem(
         name="diffusivity",
         domain=UNIT,
@@ -189,10 +189,10 @@ def diffusivity(*, permeability: float = 0.2, noise: float = 0.01, n_observation
             Face("left", {"x": 0.0}, lambda p: p),
             Face("right", {"x": 1.0}, lambda p: p),
             Face("initial", {"t": 0.0}, lambda p, x: p - torch.sin(PI * x) - 0.5 * torch.sin(3 * PI * x)),
-            Observations("measured", "p", where, solution(*where.T) + errors),
+            seen,
         ),
         scalars={"k": 1.0},
-        reference=_closed(solution),
+        reference=reference,
         reference_scalars={"k": permeability},
         source="closed form; the inverse problem of arXiv:2309.17345 in one dimension and dimensionless",
     )

@@ -40,8 +40,7 @@ def radial_diffusivity(
         found = solution(torch.stack([r, torch.zeros_like(r)], 1).detach().double().cpu().numpy())[:, 0]
         return p - torch.as_tensor(found, dtype=p.dtype, device=p.device)
 
-    where = domain.sample(n_observations, seed)
-    errors = noise * np.random.default_rng(seed).standard_normal(n_observations)
+    seen = Observations.simulated("p", domain, solution, noise=noise, n_observations=n_observations, seed=seed)
     return Problem(
         name="radial-diffusivity",
         domain=domain,
@@ -51,7 +50,7 @@ def radial_diffusivity(
             Face("well", {"r": WELL}, lambda p: p),
             Face("rim", {"r": 1.0}, lambda p: p),
             Face("initial", {"t": 0.0}, start),
-            Observations("measured", "p", where, solution(where)[:, 0] + errors),
+            seen,
         ),
         scalars={"k": 1.0},
         reference=solution,
