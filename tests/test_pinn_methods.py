@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ from qml.pinn import (
 )
 from qml.pinn.problems.cavity import cavity_velocity
 from qml.pinn.problems.evolution import diffusivity
+from qml.pinn.problems.radial import radial_diffusivity
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_a_stop_changes_nothing, assert_jets_are_nested_passes
 
@@ -324,6 +326,19 @@ def test_permeability_is_found_with_honest_error_bars() -> None:
     assert 0.38 < total < 22.5  # in all but 0.2 % of cases
     with pytest.raises(ValueError, match="`weights` must be one of all, readout, but is 'last'"):
         bayesian_posterior(solution, seed=0, weights="last")  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+@pytest.mark.parametrize("make", [diffusivity, radial_diffusivity])
+def test_simulated_measurements_have_the_noise_they_say(make: Any) -> None:
+    problem = make(noise=0.02, n_observations=2000, seed=4)
+    (seen,) = (item for item in problem.conditions if isinstance(item, Observations))
+    errors = seen.measured - problem.reference(seen.where)[:, 0]
+    # Of 2000 values the deviation is known to 1.6 % (one standard error); six of them are out by chance once in 1e9.
+    assert errors.std() == pytest.approx(0.02, rel=0.1)
+    assert make(noise=0.0, seed=4).conditions[-1].measured[0] == pytest.approx(problem.reference(seen.where)[0, 0])
+    for options in ({"n_observations": 0}, {"noise": -0.1}):
+        with pytest.raises(ValueError, match="`n_observations` and `noise` must be at least 1 and at least 0"):
+            make(**options)
 
 
 def test_posteriors_of_frozen_layers_and_of_trunks_without_jets() -> None:

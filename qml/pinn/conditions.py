@@ -303,7 +303,15 @@ class Observations:
             noise: standard deviation.
             n_observations: measurements.
             seed: of points and noise.
+
+        Raises:
+            ValueError: negative noise, or no measurement.
         """
+        if n_observations < 1 or not noise >= 0:
+            raise ValueError(
+                "Arguments `n_observations` and `noise` must be at least 1 and at least 0, but are "
+                f"{n_observations} and {noise}."
+            )
         where = domain.sample(n_observations, seed)
         errors = noise * np.random.default_rng(seed).standard_normal(n_observations)
         return cls("measured", of, where, reference(where)[:, 0] + errors)
