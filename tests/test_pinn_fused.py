@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from qml.pinn import MLP, Box, Face, Pinn, Problem, find_problem
 from qml.pinn.loss import LossParts
-from qml.pinn.workspace import KEPT, LARGEST, Layout, borrowed
+from qml.pinn.workspace import KEPT, LARGEST, Layout, activations, borrowed
 from tests.helpers import assert_close
 from tests.pinn_checks import ROUNDING
 
@@ -147,6 +147,33 @@ def test_what_a_graph_keeps_goes_with_its_backward_pass() -> None:
     assert largest() is not None
     total.backward()
     assert largest() is None
+
+
+def test_memory_of_activations_is_taken_again_when_the_graph_is_gone() -> None:
+    trunk, at = mlp(), points(31)
+    model = Pinn(heat(), trunk)
+    kept = sum_of(model.evaluate(at, NAMES))
+    layout = Layout(31, 0, (2, 1), (7, 5, 6))
+    first = activations(at, layout)
+    kept.backward()
+    again = activations(at, layout)
+    assert again is not first
+    for memory in (first, again):
+        memory.release(recorded=False)
+    model.evaluate(at, NAMES)  # recorded, and dropped at once
+    assert {activations(at, layout), activations(at, layout)} == {first, again}
+
+
+def test_who_keeps_saved_tensors_in_another_way_keeps_what_they_hold() -> None:
+    trunk, at = mlp(), points(33)
+    model = Pinn(heat(), trunk)
+    expected = gradients(sum_of(model.evaluate(at, NAMES)), trunk)
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor.detach().numpy(), torch.from_numpy):
+        total = sum_of(model.evaluate(at, NAMES))
+    for seed in range(3):  # would write into the memory if it were free
+        model.evaluate(points(33, seed=seed + 7), NAMES)
+    for mine, other in zip(gradients(total, trunk), expected, strict=True):
+        assert torch.equal(mine, other)
 
 
 def test_a_subclass_with_a_forward_of_its_own_is_asked() -> None:

@@ -15,7 +15,7 @@ from torch.autograd.function import FunctionCtx
 
 from qml.pinn.jets import CoordinateJet, Jet, require_first_order
 from qml.pinn.tanh import Components, tanh_backward, tanh_forward, times_slope
-from qml.pinn.workspace import Layout, Rows, Workspace, borrowed
+from qml.pinn.workspace import Activations, Layout, Rows, Workspace, activations, borrowed
 
 
 def fused_mlp(inputs: CoordinateJet, layers: Sequence[nn.Linear], others: Tensor | None = None) -> tuple[Jet, Tensor]:
@@ -30,10 +30,13 @@ def fused_mlp(inputs: CoordinateJet, layers: Sequence[nn.Linear], others: Tensor
         The jet of the outputs, and the outputs at the other points, (others, outputs).
     """
     parameters = [part for layer in layers for part in (layer.weight, layer.bias)]
-    sizes = (inputs.n_first, inputs.n_second)
+    points, sizes = inputs.points, (inputs.n_first, inputs.n_second)
     if others is None:
-        others = inputs.points.new_empty(0, inputs.points.shape[1])
-    data, plain = _FusedMLP.apply(inputs.points, others, inputs.directions, sizes, *parameters)  # pyright: ignore[reportGeneralTypeIssues]
+        others = points.new_empty(0, points.shape[1])
+    layout = Layout(points.shape[0], others.shape[0], sizes, tuple(layer.out_features for layer in layers[:-1]))
+    hidden = activations(points, layout)
+    data, plain = _FusedMLP.apply(points, others, inputs.directions, layout, hidden, *parameters)  # pyright: ignore[reportGeneralTypeIssues]
+    hidden.release(recorded=data.requires_grad)
     return inputs.like(data), plain
 
 
@@ -44,65 +47,59 @@ class _FusedMLP(torch.autograd.Function):
         points: Tensor,
         others: Tensor,
         directions: Tensor,
-        sizes: tuple[int, int],
+        layout: Layout,
+        hidden: Activations,
         *parameters: Tensor,
     ) -> tuple[Tensor, Tensor]:
         weights, biases = parameters[0::2], parameters[1::2]
-        n_points, n_others = points.shape[0], others.shape[0]
-        layout = Layout(n_points, n_others, sizes, tuple(weight.shape[0] for weight in weights[:-1]))
-        places = torch.cat([others, points]) if n_others else points
-        memory = points.new_empty(layout.n_rows * sum(layout.widths))
-        hidden = layout.layers(memory)
+        n_values = layout.n_others + layout.n_points
+        places = torch.cat([others, points]) if layout.n_others else points
+        layers = hidden.layers
         with _full_precision(points), borrowed(points, layout) as room:
             turned = [weight.T for weight in weights]
             argument = torch.addmm(biases[0], places, turned[0])
-            _first_layer(hidden[0].parts, argument, directions, turned[0])
-            for index in range(1, len(hidden)):
-                _layer(room, hidden, index, turned[index], biases[index])
-            result = torch.mm(hidden[-1].flat, turned[-1])
-        result[: n_others + n_points] += biases[-1]
-        ctx.save_for_backward(places, directions, memory, *weights)
-        ctx.layout = layout  # pyright: ignore[reportAttributeAccessIssue]
-        plain, data = result.split([n_others, result.shape[0] - n_others])
-        return data.view(1 + sum(sizes), n_points, weights[-1].shape[0]), plain
+            _first_layer(layers[0].parts, argument, directions, turned[0])
+            for index in range(1, len(layers)):
+                _layer(room, layers, index, turned[index], biases[index])
+            result = torch.mm(layers[-1].flat, turned[-1])
+        result[:n_values] += biases[-1]
+        ctx.save_for_backward(places, directions, hidden.alias(), *weights)
+        ctx.kept = layout, hidden  # pyright: ignore[reportAttributeAccessIssue]
+        plain, data = result.split([layout.n_others, layout.n_rows - layout.n_others])
+        return data.view(1 + sum(layout.sizes), layout.n_points, weights[-1].shape[0]), plain
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         require_first_order()
-        places, directions, memory, *weights = ctx.saved_tensors
-        layout: Layout = ctx.layout
-        hidden = layout.layers(memory)
+        places, directions, saved, *weights = ctx.saved_tensors
+        layout, hidden = ctx.kept
+        layers = hidden.layers_of(saved, layout)
         flat = gradients[0].flatten(0, 1)
         flat = torch.cat([gradients[1], flat]) if layout.n_others else flat
-        of_values = flat[: places.shape[0]]
+        turned, of_values = flat.T, flat[: places.shape[0]]
         found: list[Tensor] = []
         with _full_precision(places), borrowed(places, layout) as room:
             for index in range(len(weights) - 1, 0, -1):
-                below, upper = room.gradient[index - 1], hidden[index - 1]
-                found += [_sum_of_rows(of_values), flat.T @ upper.flat]
+                below, upper = room.gradient[index - 1], layers[index - 1]
+                found += [torch.mv(of_values.T, room.ones), torch.mm(turned, upper.flat)]
                 # One field makes an outer product, which torch's product of matrices is slow at.
                 (torch.mul if flat.shape[1] == 1 else torch.mm)(flat, weights[index], out=below.flat)
                 tanh_backward(upper.parts, below.parts, below.parts, room.scratch[index - 1])
-                flat, of_values = below.flat, below.parts.values
-            of_weight = (places.T @ of_values).T  # thrice as quick as the other way round
+                flat, turned, of_values = below.flat, below.turned, below.parts.values
+            of_weight = torch.mm(places.T, of_values).T  # thrice as quick as the other way round
             if layout.sizes[0]:  # the first layer's slopes are the same at all points
                 of_weight.addmm_(room.gradient[0].parts.firsts.sum(1).T, directions)
-            found += [_sum_of_rows(of_values), of_weight]
+            found += [torch.mv(of_values.T, room.ones), of_weight]
             of_others = of_points = None
             if any(ctx.needs_input_grad[:2]):
-                of_others, of_points = (of_values @ weights[0]).split([layout.n_others, layout.n_points])
-        return of_points, of_others, None, None, *reversed(found)
+                of_others, of_points = torch.mm(of_values, weights[0]).split([layout.n_others, layout.n_points])
+        return of_points, of_others, None, None, None, *reversed(found)
 
 
 def _full_precision(like: Tensor) -> AbstractContextManager:
     """What is written into memory of one precision cannot be cast to another on the way: autocast stays outside."""
     kind = like.device.type
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
-
-
-def _sum_of_rows(rows: Tensor) -> Tensor:
-    """Over the first dimension, as a product: half the time of torch's sum."""
-    return torch.mv(rows.T, rows.new_ones(rows.shape[0]))
 
 
 def _first_layer(hidden: Components, argument: Tensor, directions: Tensor, turned: Tensor) -> None:

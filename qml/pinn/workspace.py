@@ -4,17 +4,19 @@ New memory costs a page fault for every 4 KiB, and a view costs as much as a sma
 hundred of them.
 """
 
+import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from qml.pinn.tanh import Components, Scratch
 
-KEPT = 4  # kinds of workspaces that are kept while nobody has them
+KEPT = 8  # kinds of memory that are kept while nobody has them
 LARGEST = 2**24  # numbers in one that is kept: 64 MiB in float32
 
 
@@ -39,6 +41,11 @@ class Layout:
         """Of all components and of the others."""
         return self.n_others + (1 + sum(self.sizes)) * self.n_points
 
+    @property
+    def n_hidden(self) -> int:
+        """Numbers in the rows of all layers."""
+        return self.n_rows * sum(self.widths)
+
     def rows(self, memory: Tensor, width: int) -> "Rows":
         """The first numbers of a memory as a layer's rows."""
         return Rows(memory[: self.n_rows * width].view(self.n_rows, width), self)
@@ -50,12 +57,12 @@ class Layout:
 
 
 class Rows:
-    """A layer's rows as one matrix, (rows, units), and as components of shape (batch, units)."""
+    """A layer's rows as one matrix, (rows, units), as its transpose, and as components of shape (batch, units)."""
 
     def __init__(self, flat: Tensor, layout: Layout) -> None:
         n_others, n_points = layout.n_others, layout.n_points
         data = flat[n_others:].view(1 + sum(layout.sizes), n_points, flat.shape[1])
-        self.flat = flat
+        self.flat, self.turned = flat, flat.T
         self.parts = Components(data, *layout.sizes, flat[: n_others + n_points] if n_others else None)
 
 
@@ -70,6 +77,7 @@ class Workspace:
         before: each layer before tanh; layers share the memory.
         gradient: gradients of each layer; those of neighbours do not share the memory.
         scratch: products on the way; layers share the memory.
+        ones: one for every row of values.
         numel: numbers in all.
     """
 
@@ -82,27 +90,88 @@ class Workspace:
         self.before = [layout.rows(even, width) for width in widths]
         self.gradient = [layout.rows((even, odd)[index % 2], width) for index, width in enumerate(widths)]
         self.scratch = [_scratch(products, layout, n_products, width) for width in widths]
+        self.ones = like.new_ones(layout.n_others + layout.n_points)
+
+
+class Activations:
+    """The hidden layers of one pass forward, until nobody can ask for them any more.
+
+    A graph that is recorded saves an alias of the memory. The memory is free again when that alias is gone, be it by
+    the pass back or with the whole graph; it never is if somebody else keeps the graph's tensors in their own way.
+
+    Args:
+        like: a tensor of its dtype and device.
+        layout: of the rows.
+
+    Attributes:
+        layers: their rows.
+        numel: numbers in all.
+    """
+
+    def __init__(self, like: Tensor, layout: Layout) -> None:
+        self.numel = layout.n_hidden
+        self._memory = like.new_empty(self.numel)
+        self.layers = layout.layers(self._memory)
+        self._key: Any = (Activations, layout, like.dtype) if _may_be_kept(like) else None
+        self._alias: weakref.ref[Tensor] | None = None
+
+    def alias(self) -> Tensor:
+        """What a graph saves."""
+        alias = self._memory.view(-1)
+        self._alias = weakref.ref(alias)
+        return alias
+
+    def layers_of(self, saved: Tensor, layout: Layout) -> list[Rows]:
+        """The layers as a graph has saved them: these, unless somebody packed them up meanwhile."""
+        alias = self._alias and self._alias()
+        return self.layers if saved is alias else layout.layers(saved)
+
+    def release(self, *, recorded: bool) -> None:
+        """Free the memory as soon as nobody has its alias; called once, when a graph has been recorded or has not."""
+        alias = self._alias and self._alias()
+        if self._key is None:
+            return
+        if not recorded:
+            _give(self._key, self)
+        elif alias is not None:  # or hooks on saved tensors have it
+            weakref.finalize(alias, _give, self._key, self).atexit = False
+
+
+def activations(like: Tensor, layout: Layout) -> Activations:
+    """Such that nobody else has."""
+    return _take((Activations, layout, like.dtype), like, lambda: Activations(like, layout))
 
 
 @contextmanager
 def borrowed(like: Tensor, layout: Layout) -> Iterator[Workspace]:
     """A workspace that nobody else has meanwhile."""
-    if not _may_be_kept(like):
-        yield Workspace(like, layout)
-        return
-    key = layout, like.dtype
-    try:
-        workspace = _FREE[key].pop()
-    except (KeyError, IndexError):
-        with torch.inference_mode(False):  # or nobody could train in it later
-            workspace = Workspace(like, layout)
+    key = Workspace, layout, like.dtype
+    workspace = _take(key, like, lambda: Workspace(like, layout))
     try:
         yield workspace
     finally:
-        if workspace.numel <= LARGEST:
-            _FREE.setdefault(key, []).append(workspace)
-            if len(_FREE) > KEPT:
-                _FREE.popitem(last=False)
+        if _may_be_kept(like):
+            _give(key, workspace)
+
+
+Kept = TypeVar("Kept", Workspace, Activations)
+
+
+def _take(key: Any, like: Tensor, make: Callable[[], Kept]) -> Kept:
+    if not _may_be_kept(like):
+        return make()
+    try:
+        return _FREE[key].pop()  # pyright: ignore[reportReturnType] - the key tells the type
+    except (KeyError, IndexError):
+        with torch.inference_mode(False):  # or nobody could train in it later
+            return make()
+
+
+def _give(key: Any, kept: Workspace | Activations) -> None:
+    if kept.numel <= LARGEST:
+        _FREE.setdefault(key, []).append(kept)
+        if len(_FREE) > KEPT:
+            _FREE.popitem(last=False)
 
 
 def _may_be_kept(like: Tensor) -> bool:
@@ -115,5 +184,5 @@ def _scratch(products: Tensor, layout: Layout, n_products: int, width: int) -> S
     return Scratch(memory, *layout.sizes)
 
 
-_FREE: OrderedDict[tuple[Layout, torch.dtype], list[Workspace]] = OrderedDict()
+_FREE: OrderedDict[Any, list[Workspace | Activations]] = OrderedDict()
 """A list holds as many as were borrowed at once, one a thread. What threads lose to each other is made again."""
