@@ -8,10 +8,16 @@ import torch
 from torch import Tensor
 
 from qml.pinn import Pinn, Training, train
+from qml.pinn.tanh import Orders
 from tests.helpers import assert_close
 
 # Derivatives of a few layers of a few units in float64, of the order of 1 to 100.
 ROUNDING = 1e-10
+
+
+def pure(n_first: int, n_second: int) -> Orders:
+    """First derivatives along some directions, and the second ones along the first of them."""
+    return Orders(n_first, tuple(((index, 1.0),) for index in range(n_second)))
 
 
 def assert_jets_are_nested_passes(make: Callable[[str], Pinn], points: Tensor, asked: Sequence[str]) -> None:

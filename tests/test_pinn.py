@@ -51,14 +51,14 @@ def network(problem: Problem, hidden: tuple[int, ...] = (8,), seed: int = 0) -> 
     return Pinn(problem, MLP(n_features, hidden, len(problem.fields), dtype=torch.float64, generator=generator))
 
 
-def differences(problem: Problem, points: np.ndarray, name: str, step: np.ndarray) -> np.ndarray:
+def differences(
+    problem: Problem, points: np.ndarray, field: str, axes: tuple[str, ...], step: np.ndarray
+) -> np.ndarray:
     """A field or derivative of the reference, by central differences of sixth order applied in turn."""
     assert problem.reference is not None
-    item = problem.derivative(name)
-    assert item is not None
     weights = {-3: -1 / 60, -2: 3 / 20, -1: -3 / 4, 1: 3 / 4, 2: -3 / 20, 3: 1 / 60}
     terms = {(0,) * points.shape[1]: 1.0}
-    for axis in item.coordinates:
+    for axis in axes:
         column = problem.coordinates.index(axis)
         grown: dict[tuple[int, ...], float] = {}
         for place, factor in terms.items():
@@ -66,8 +66,8 @@ def differences(problem: Problem, points: np.ndarray, name: str, step: np.ndarra
                 moved = (*place[:column], place[column] + shift, *place[column + 1 :])
                 grown[moved] = grown.get(moved, 0.0) + factor * weight / step[column]
         terms = grown
-    field = problem.fields.index(item.field)
-    return sum(factor * problem.reference(points + step * np.array(place))[:, field] for place, factor in terms.items())
+    index = problem.fields.index(field)
+    return sum(factor * problem.reference(points + step * np.array(place))[:, index] for place, factor in terms.items())
 
 
 @pytest.mark.parametrize("name", [name for name in PROBLEMS if not find_problem(name).judged])
@@ -89,10 +89,11 @@ def test_the_reference_solves_the_equations_and_the_conditions(name: str) -> Non
         values: dict[str, Tensor] = {}
         scale = 1.0
         for asked in names:
-            if problem.derivative(asked):
-                found = differences(problem, points, asked, step)
-                values[asked] = torch.as_tensor(found)
-                scale = max(scale, float(np.abs(found).max()))
+            item = problem.derivative(asked)
+            if item is not None:
+                terms = [factor * differences(problem, points, item.field, axes, step) for axes, factor in item.terms]
+                values[asked] = torch.as_tensor(sum(terms))
+                scale = max(scale, *(float(np.abs(term).max()) for term in terms))
             else:
                 values[asked] = (coordinates | scalars)[asked]
         residual = problem.equations[equation](**values)
@@ -295,6 +296,17 @@ INITIAL = Face("initial", {"t": 0.0}, lambda u: u)
         ({"scalars": {"k": 1.0}}, "must hold an Integral or Observations, since k"),
         ({"fields": ("u", "u")}, "u is there twice"),
         ({"equations": {"left": lambda u: u}}, "left is there twice"),
+        ({"operators": {"u": {"u_x": 1.0}}}, "scalars and operators must differ, but u is there twice"),
+        ({"operators": {"u_xx": {"u_x": 1.0}}}, "Operator `u_xx` must be called by a name .* means nothing else"),
+        ({"operators": {"two words": {"u_x": 1.0}}}, "Operator `two words` must be called by a name"),
+        ({"operators": {"flow": {}}}, "`flow` must be a sum of derivatives of one field, but is {}"),
+        ({"operators": {"flow": {"u": 1.0}}}, "`flow` must map derivatives .* holds 'u': 1.0"),
+        ({"operators": {"flow": {"w_x": 1.0}}}, "`flow` must map derivatives .* holds 'w_x': 1.0"),
+        ({"operators": {"flow": {"u_x": 0.0}}}, "finite coefficients other than 0, but holds 'u_x': 0.0"),
+        ({"operators": {"flow": {"u_x": float("nan")}}}, "finite coefficients other than 0, but holds 'u_x': nan"),
+        ({"operators": {"flow": {"u_xt": 1.0, "u_tx": 1.0}}}, "each once, .* holds 'u_tx': 1.0"),
+        ({"fields": ("u", "v"), "operators": {"flow": {"u_x": 1.0, "v_x": 1.0}}}, "`flow` must be .* of one field"),
+        ({"equations": {"e": lambda flux: flux}, "operators": {"flow": {"u_x": 1.0}}}, "`flux`, which is unbound"),
         ({"equations": {"e": lambda *u: u}}, "must name each of its arguments"),
         (
             {"conditions": (Observations("seen", "u", np.array([[0.0, 9.0]]), np.zeros(1)),)},

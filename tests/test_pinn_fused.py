@@ -13,10 +13,10 @@ from qml.pinn import MLP, Box, Face, Pinn, Problem, find_problem
 from qml.pinn.loss import LossParts
 from qml.pinn.workspace import KEPT, LARGEST, Layout, activations, borrowed
 from tests.helpers import assert_close
-from tests.pinn_checks import ROUNDING
+from tests.pinn_checks import ROUNDING, pure
 
 DOUBLE = torch.float64
-NAMES = ("u", "u_x", "u_t", "u_xx")
+NAMES = ("u", "u_x", "u_t", "u_xx", "mixed")
 Trial = Callable[..., Tensor]
 
 
@@ -29,6 +29,7 @@ def heat(trial: Trial | None = None) -> Problem:
         fields=("u",),
         equations={"heat": lambda u, u_x, u_t, u_xx: u_t + u * u_x - u_xx},
         conditions=tuple(Face(name, at, lambda u, x: u - torch.sin(x)) for name, at in sides),
+        operators={"mixed": {"u_t": 1.0, "u_xx": -0.3, "u_xt": 0.7}},
         trial=trial,
     )
 
@@ -107,7 +108,7 @@ def test_threads_that_walk_one_graph_do_not_disturb_each_other() -> None:
 
 def test_a_workspace_is_lent_to_one_at_a_time_and_few_kinds_are_kept() -> None:
     like = torch.zeros(1)
-    layout = Layout(11, 0, (1, 1), (3,))
+    layout = Layout(11, 0, pure(1, 1), (3,))
     with borrowed(like, layout) as first, borrowed(like, layout) as second:
         assert first is not second
     with borrowed(like, layout) as again:
@@ -117,14 +118,14 @@ def test_a_workspace_is_lent_to_one_at_a_time_and_few_kinds_are_kept() -> None:
     with borrowed(like, layout) as again:
         assert again is failing
     for n in range(2 * KEPT):  # of other kinds: the oldest kind goes
-        with borrowed(like, Layout(20 + n, 0, (1, 1), (3,))):
+        with borrowed(like, Layout(20 + n, 0, pure(1, 1), (3,))):
             pass
     with borrowed(like, layout) as fresh:
         assert fresh not in (first, second)
 
 
 def test_a_large_workspace_is_not_kept() -> None:
-    layout = Layout(LARGEST // 32, 0, (2, 2), (8,))
+    layout = Layout(LARGEST // 32, 0, pure(2, 2), (8,))
     with borrowed(torch.zeros(1), layout) as first:
         assert first.numel > LARGEST
     with borrowed(torch.zeros(1), layout) as second:
@@ -153,7 +154,7 @@ def test_memory_of_activations_is_taken_again_when_the_graph_is_gone() -> None:
     trunk, at = mlp(), points(31)
     model = Pinn(heat(), trunk)
     kept = sum_of(model.evaluate(at, NAMES))
-    layout = Layout(31, 0, (2, 1), (7, 5, 6))
+    layout = Layout(31, 0, pure(2, 1), (7, 5, 6))
     first = activations(at, layout)
     kept.backward()
     again = activations(at, layout)

@@ -8,12 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from qml.pinn import MLP, Box, Face, FourierFeatures, Jet, JetError, ModifiedMLP, Pinn, Problem
-from qml.pinn.derivatives import accepts_jets
+from qml.pinn.derivatives import Plan, accepts_jets
+from qml.pinn.tanh import Orders
 from tests.helpers import assert_close
-from tests.pinn_checks import assert_jets_are_nested_passes
+from tests.pinn_checks import assert_jets_are_nested_passes, pure
 
-ASKED = ("u", "u_x", "u_y", "u_xx", "u_yy", "u_xy", "v", "v_x", "v_yy", "v_xy")
+OPERATORS = {
+    "along": {"u_x": 1.5, "u_y": -2.0},
+    "steep": {"v_x": 3.0},
+    "laplacian": {"u_xx": 1.0, "u_yy": 1.0},
+    "laplacian_v": {"v_yy": 1.0, "v_xx": 1.0},
+    "mixed": {"u_xy": -3.0, "u_x": 0.7, "u_yy": 0.5, "u_y": -1.1, "u_xx": 2.0},
+    "saddle": {"v_xy": 2.0},
+}
+ASKED = ("u", "u_x", "u_y", "u_xx", "u_yy", "u_xy", "v", "v_x", "v_yy", "v_xy", *OPERATORS)
 DOUBLE = torch.float64
+FORMS = Orders(3, (((0, 1.5), (2, -0.7)), ((1, 2.0),)))
 
 
 def seeded() -> torch.Generator:
@@ -35,6 +45,7 @@ def problem(**options: object) -> Problem:
         fields=("u", "v"),
         equations={"all": equation},
         conditions=tuple(Face(name, at, lambda u, v: u + v) for name, at in sides),
+        operators={**OPERATORS, "fourth": {"u_xxyy": 0.5, "u_x": -1.0}},
         **options,  # pyright: ignore[reportArgumentType]
     )
 
@@ -68,6 +79,32 @@ def test_jets_and_nested_passes_agree_in_values_and_in_gradients_of_weights(trun
     assert_jets_are_nested_passes(lambda derivatives: Pinn(made, network, derivatives=derivatives), points, ASKED)
 
 
+@pytest.mark.parametrize("derivatives", ["jets", "nested", "forward"])
+def test_an_operator_is_the_sum_of_its_terms(derivatives: str) -> None:
+    model = Pinn(problem(), TRUNKS["tanh"](), derivatives=derivatives)
+    points = torch.as_tensor(model.problem.domain.sample(5, 1))
+    for name, terms in OPERATORS.items():
+        parts = model.evaluate(points, list(terms))
+        expected = torch.stack([scale * parts[term] for term, scale in terms.items()]).sum(0)
+        assert_close(model.evaluate(points, [name])[name], expected, 1e-12)
+
+
+def test_an_operator_is_one_component() -> None:
+    """Whatever the number of its terms; and what two fields have in common is carried once."""
+    made = problem()
+
+    def carried(*names: str) -> tuple[int, int]:
+        items = tuple(item for name in names if (item := made.derivative(name)) is not None)
+        orders = Plan(made.coordinates, items).orders
+        return orders.n_first, orders.n_second
+
+    assert carried("along") == (1, 0)
+    assert carried("u", "laplacian") == (2, 1)
+    assert carried("laplacian", "laplacian_v", "u_x") == (2, 1)
+    assert carried("u_xx", "u_yy") == (2, 2)
+    assert carried("mixed") == (3, 1)
+
+
 def test_derivatives_are_those_of_a_function_known_in_closed_form() -> None:
     class Wave(nn.Module):
         accepts_jets = True
@@ -91,6 +128,8 @@ def test_derivatives_are_those_of_a_function_known_in_closed_form() -> None:
     assert_close(third["u_xxy"], -12 * phase.cos(), 1e-11)
     assert_close(third["u_yxx"], third["u_xxy"], 0)
     assert_close(third["u_xxyy"], 36 * phase.sin(), 1e-11)
+    fourth = Pinn(problem(), trunk).evaluate(points, ["fourth"])["fourth"]
+    assert_close(fourth, 18 * phase.sin() - 2 * phase.cos(), 1e-11)
 
 
 def test_gradients_of_the_rules_pass_gradcheck() -> None:
@@ -100,22 +139,24 @@ def test_gradients_of_the_rules_pass_gradcheck() -> None:
     bias = torch.randn(4, dtype=DOUBLE, generator=seeded()).requires_grad_()
     for rule in (torch.tanh, torch.sin, torch.cos, torch.exp, torch.sigmoid):
         for first, second in ((3, 2), (5, 0), (4, 1)):
-            assert torch.autograd.gradcheck(lambda part: rule(Jet(part, first, second)).data, data)  # noqa: B023
-    assert torch.autograd.gradcheck(lambda a, b: (Jet(a, 3, 2) * Jet(b, 3, 2)).data, (data, other))
+            assert torch.autograd.gradcheck(lambda part: rule(Jet(part, pure(first, second))).data, data)  # noqa: B023
+        assert torch.autograd.gradcheck(lambda part: rule(Jet(part, FORMS)).data, data)  # noqa: B023
+    assert torch.autograd.gradcheck(lambda a, b: (Jet(a, FORMS) * Jet(b, FORMS)).data, (data, other))
+    assert torch.autograd.gradcheck(lambda a, b: (Jet(a, pure(3, 2)) * Jet(b, pure(3, 2))).data, (data, other))
     assert torch.autograd.gradcheck(
-        lambda a, w, b: nn.functional.linear(Jet(a, 3, 2), w, b).data,  # pyright: ignore[reportArgumentType]
+        lambda a, w, b: nn.functional.linear(Jet(a, pure(3, 2)), w, b).data,  # pyright: ignore[reportArgumentType]
         (data, weight, bias),
     )
 
 
 def test_jets_of_single_numbers_pass_too() -> None:
-    jet = Jet(torch.tensor([0.3, 1.0, 0.0], dtype=DOUBLE), 1, 1)
+    jet = Jet(torch.tensor([0.3, 1.0, 0.0], dtype=DOUBLE), pure(1, 1))
     y = torch.tanh(jet.value)
     assert_close(torch.tanh(jet).data, torch.stack([y, 1 - y**2, -2 * y * (1 - y**2)]), 1e-15)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
 
 
 def test_constants_join_from_either_side() -> None:
-    jet = Jet(torch.randn(4, 3, dtype=DOUBLE, generator=seeded()), 2, 1)
+    jet = Jet(torch.randn(4, 3, dtype=DOUBLE, generator=seeded()), pure(2, 1))
     constant = torch.tensor([1.0, -2.0, 3.0], dtype=DOUBLE)
     doubled = jet.data * constant
     assert_close((constant * jet).data, doubled, 0)
@@ -135,12 +176,12 @@ def test_constants_join_from_either_side() -> None:
         (lambda jet: jet**0.5, "positive integers, but the exponent is 0.5"),
         (lambda jet: jet / jet, "no rule for division by a jet"),
         (lambda jet: torch.stack([jet, torch.ones(3)]), "only be joined with jets"),
-        (lambda jet: jet * Jet(torch.ones(4, 1), 2, 1), "equal shapes to be multiplied"),
+        (lambda jet: jet * Jet(torch.ones(4, 1), pure(2, 1)), "equal shapes to be multiplied"),
     ],
 )
 def test_what_jets_cannot_do_is_refused(act: Callable[[Jet], object], message: str) -> None:
     with pytest.raises(JetError, match=message):
-        act(Jet(torch.ones(4, 3), 2, 1))
+        act(Jet(torch.ones(4, 3), pure(2, 1)))
 
 
 def test_a_second_derivative_in_weights_is_refused() -> None:

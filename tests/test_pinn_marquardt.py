@@ -51,8 +51,9 @@ def everything() -> Problem:
         fields=("u", "v"),
         equations={
             "one": lambda u, v, u_t, u_xx, k: u_t - k * u_xx + u * v,
-            "two": lambda v_t, u_x, v_xx, x: v_t - v_xx + x * u_x,
+            "two": lambda diffusion, u_x, x: diffusion + x * u_x,
         },
+        operators={"diffusion": {"v_t": 1.0, "v_xx": -1.0}},
         conditions=(
             Periodic("periodic", "x", ("u", "u_x")),
             Periodic("periodic v", "x", ("v", "v_x")),

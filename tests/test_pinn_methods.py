@@ -39,8 +39,9 @@ from qml.pinn import (
 from qml.pinn.problems.cavity import cavity_velocity
 from qml.pinn.problems.evolution import diffusivity
 from qml.pinn.problems.radial import radial_diffusivity
+from qml.pinn.tanh import Orders
 from tests.helpers import assert_close
-from tests.pinn_checks import assert_a_stop_changes_nothing, assert_jets_are_nested_passes
+from tests.pinn_checks import assert_a_stop_changes_nothing, assert_jets_are_nested_passes, pure
 
 DOUBLE = torch.float64
 ROUNDING = 1e-10
@@ -87,7 +88,8 @@ def test_new_trunks_have_jets_that_agree_with_nested_passes(trunk: str) -> None:
 def test_jets_through_edges_agree_with_nested_passes_through_circuits() -> None:
     problem = find_problem("burgers")
     layers = QKAN([2, 3, 1], reps=2, dtype=DOUBLE, generator=seeded()).layers
-    points, asked = torch.as_tensor(problem.domain.sample(30, 1)), ("u", "u_x", "u_t", "u_xx", "u_xt")
+    points = torch.as_tensor(problem.domain.sample(30, 1))
+    asked = ("u", "u_x", "u_t", "u_xx", "u_xt", "diffusion")
     weights = [part for layer in layers for part in layer.parameters()]
     found = []
     for trunk, expected in ((nn.Sequential(*map(EdgeJets, layers)), "jets"), (nn.Sequential(*layers), "nested")):
@@ -110,17 +112,21 @@ def test_jets_through_edges_agree_with_nested_passes_through_circuits() -> None:
 
 
 @pytest.mark.parametrize("base", ["silu", None])
-@pytest.mark.parametrize("sizes", [(2, 1), (1, 1), (2, 0), (0, 0)])
-def test_gradients_of_jets_through_edges_pass_gradcheck(base: str | None, sizes: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    "orders",
+    [pure(2, 1), pure(1, 1), pure(2, 0), pure(0, 0), Orders(2, (((0, 1.5), (1, -0.7)), ((1, 2.0),)))],
+    ids=["2 1", "1 1", "2 0", "0 0", "forms"],
+)
+def test_gradients_of_jets_through_edges_pass_gradcheck(base: str | None, orders: Orders) -> None:
     edges = EdgeJets(QKANLayer(2, 3, reps=1, base=base, dtype=DOUBLE, generator=seeded()))
-    data = torch.randn(1 + sum(sizes), 4, 2, dtype=DOUBLE, generator=seeded())
+    data = torch.randn(orders.n_components, 4, 2, dtype=DOUBLE, generator=seeded())
     data[0] = torch.tensor([[-1.0, 0.5], [1.0, -0.2], [0.3, 0.4], [0.0, 0.1]])
     ends = torch.zeros_like(data, dtype=torch.bool)  # of the series' interval, which the rule takes as given
     ends[0, :2, 0] = True
     fixed = data.clone()
 
     def through(data: Tensor) -> Tensor:
-        return edges(Jet(torch.where(ends, fixed, data), *sizes)).data  # pyright: ignore[reportAttributeAccessIssue]
+        return edges(Jet(torch.where(ends, fixed, data), orders)).data  # pyright: ignore[reportAttributeAccessIssue]
 
     data.requires_grad_()
     assert torch.autograd.gradcheck(through, data)

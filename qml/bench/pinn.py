@@ -1,7 +1,7 @@
 """`qml bench pinn`: an iteration of Adam on a physics-informed loss, beside DeepXDE with its PyTorch backend."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from qml.bench.bench import Bench, Case, Peer, Step
 from qml.bench.peers import deepxde
 from qml.nn import QKAN
-from qml.pinn import MLP, EdgeJets, Observations, Pinn, Problem, find_problem
+from qml.pinn import MLP, EdgeJets, Observations, Pinn, find_problem
 from qml.pinn.loss import LossParts
 
 SEED = 0
@@ -74,13 +74,7 @@ def ours(case: str) -> Step:
     weights = list(trunk.parameters())
     for mine, given in zip(weights, work.state, strict=True):
         mine.data.copy_(given)
-    posed = Problem(
-        name=case,
-        domain=problem.domain,
-        fields=("u",),
-        equations=problem.equations,
-        conditions=(*problem.conditions, seen),
-    )
+    posed = replace(problem, conditions=(*problem.conditions, seen))
     loss = LossParts(Pinn(posed, trunk), work.points, n_condition_points=1, seed=SEED, only=("conditions",))
     optimizer = torch.optim.Adam(weights, LEARNING_RATE, fused=True)
 

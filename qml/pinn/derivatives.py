@@ -1,17 +1,19 @@
-"""Derivatives of fields by coordinates: by jets where every function has a rule, else by nested reverse passes."""
+"""Derivatives of fields, and sums of them: by jets where every function has a rule, else by nested reverse passes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml.pinn.jets import JET_ORDER, Array, CoordinateJet, Jet
-from qml.pinn.names import Derivative
+from qml.pinn.names import Derivative, Wanted
+from qml.pinn.tanh import Form, Orders
 
-Values = dict[Derivative, Float[Tensor, " batch"]]
+Values = dict[Wanted, Float[Tensor, " batch"]]
+Speeds = tuple[float, ...]
+"""How fast each coordinate moves."""
 FieldMap = Callable[[Array], Mapping[str, Array]]
 """Points (batch, coordinates) to a (batch,) column a field; jets of points to jets of columns."""
 
@@ -36,60 +38,82 @@ def without_jets(module: nn.Module) -> nn.Module | None:
     return next((found for part in children if (found := without_jets(part)) is not None), None)
 
 
-@dataclass(frozen=True)
-class Directions:
-    """What jets have to carry for a set of derivatives of order 2 at most.
+class Plan:
+    """What jets have to carry for a set of derivatives and operators of order 2 at most: one component each.
 
-    A mixed derivative comes from three pure ones: u_xy = (D_{x+y}^2 u - u_xx - u_yy) / 2.
+    A mixed derivative comes from three pure ones: u_xy = (D_{x+y}^2 - D_x^2 - D_y^2) u / 2. A sum of derivatives of
+    first order is one along a direction, and one with second ones is a quadratic form of the directions.
 
     Args:
         coordinates: of the problem, in order.
-        wanted: the derivatives.
+        wanted: the derivatives and operators.
     """
 
-    coordinates: tuple[str, ...]
-    wanted: tuple[Derivative, ...]
-
-    @cached_property
-    def _speeds(self) -> list[list[float]]:
-        return [[float(axis in direction) for axis in self.coordinates] for direction in self.all]
-
-    @cached_property
-    def seconds(self) -> tuple[tuple[str, ...], ...]:
-        """Directions of second order: a coordinate, or the sum of two."""
-        pairs = [item.coordinates for item in self.wanted if len(item.coordinates) == JET_ORDER]
-        mixed = list(dict.fromkeys(pair for pair in pairs if pair[0] != pair[1]))
-        pure = [(pair[0],) for pair in pairs if pair[0] == pair[1]] + [(axis,) for pair in mixed for axis in pair]
-        return (*dict.fromkeys(pure), *mixed)
-
-    @cached_property
-    def all(self) -> tuple[tuple[str, ...], ...]:
-        """Every direction, those of second order first."""
-        firsts = [item.coordinates for item in self.wanted if len(item.coordinates) == 1]
-        return tuple(dict.fromkeys([*self.seconds, *firsts]))
+    def __init__(self, coordinates: tuple[str, ...], wanted: tuple[Wanted, ...]) -> None:
+        self._coordinates = coordinates
+        self._speeds: list[Speeds] = []  # of directions
+        firsts = {item: self._direction(self._speeds_of(item)) for item in wanted if item.order == 1}
+        bending = {item: (self._form(item), self._speeds_of(item)) for item in wanted if item.order > 1}
+        n_first, seconds = len(self._speeds), list(dict.fromkeys(bending.values()))
+        self.orders = Orders(n_first, tuple(form for form, _ in seconds))
+        self._rows = [*self._speeds, *(drift for _, drift in seconds)]
+        self._components = {item: 1 + direction for item, direction in firsts.items()}
+        self._components |= {item: 1 + n_first + seconds.index(parts) for item, parts in bending.items()}
+        self._made: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def start(self, points: Float[Tensor, "batch inputs"]) -> CoordinateJet:
-        """The coordinates, moving along each direction at unit speed."""
-        directions = torch.tensor(self._speeds, dtype=points.dtype, device=points.device)
-        return CoordinateJet(points, directions.view(-1, points.shape[1]), len(self.seconds))
+        """The coordinates' own jet."""
+        key = points.dtype, points.device
+        directions = self._made.get(key)
+        if directions is None or type(points) is not Tensor or torch.compiler.is_compiling():
+            with torch.inference_mode(False):
+                directions = torch.tensor(self._rows, dtype=points.dtype, device=points.device)
+                directions = directions.view(-1, len(self._coordinates))
+            if type(directions) is Tensor and not torch.compiler.is_compiling():
+                self._made[key] = directions
+        return CoordinateJet(points, directions, self.orders)
 
-    def read(self, jet: Jet, axes: tuple[str, ...]) -> Tensor:
-        """A derivative of a field from its jet."""
-        if not axes:
-            return jet.value
-        if len(axes) == 1:
-            return jet.first(self.all.index(axes))
-        if axes[0] == axes[1]:
-            return jet.second(self.seconds.index(axes[:1]))
-        along = jet.second(self.seconds.index(axes))
-        return (along - self.read(jet, axes[:1] * 2) - self.read(jet, axes[1:] * 2)) / 2
+    def read(self, jet: Jet, item: Wanted) -> Tensor:
+        """A derivative or operator from the jet of its field."""
+        return jet.components[self._components.get(item, 0)]
+
+    def _speeds_of(self, item: Wanted) -> Speeds:
+        """The terms of first order, by coordinate."""
+        speeds = dict.fromkeys(self._coordinates, 0.0)
+        for axes, coefficient in item.terms:
+            if len(axes) == 1:
+                speeds[axes[0]] = coefficient
+        return tuple(speeds.values())
+
+    def _along(self, *axes: str) -> int:
+        """The direction that is the sum of some coordinates'."""
+        return self._direction(tuple(float(axis in axes) for axis in self._coordinates))
+
+    def _direction(self, speeds: Speeds) -> int:
+        if speeds not in self._speeds:
+            self._speeds.append(speeds)
+        return self._speeds.index(speeds)
+
+    def _form(self, item: Wanted) -> Form:
+        """The terms of second order."""
+        form: dict[int, float] = {}
+        for axes, coefficient in item.terms:
+            if len(axes) == JET_ORDER:
+                one, other = axes
+                pure = {one: 1.0} if one == other else {one: -0.5, other: -0.5}
+                parts = {self._along(axis): share for axis, share in pure.items()}
+                if one != other:
+                    parts[self._along(one, other)] = 0.5
+                for direction, share in parts.items():
+                    form[direction] = form.get(direction, 0.0) + coefficient * share
+        return tuple((direction, share) for direction, share in sorted(form.items()) if share)
 
 
 def by_jets(
     fields: FieldMap,
     points: Float[Tensor, "batch inputs"],
     coordinates: tuple[str, ...],
-    wanted: Sequence[Derivative],
+    wanted: Sequence[Wanted],
     *,
     fused: bool = True,
 ) -> Values:
@@ -102,20 +126,20 @@ def by_jets(
         wanted: of order 2 at most.
         fused: whether a trunk may take all its layers in one function.
     """
-    directions = _directions(coordinates, tuple(wanted))
-    start = directions.start(points)
+    plan = _plan(coordinates, tuple(wanted))
+    start = plan.start(points)
     found = fields(start if fused else start.like(start.data))
-    return {item: directions.read(_require_jet(found[item.field]), item.coordinates) for item in wanted}
+    return {item: plan.read(_require_jet(found[item.field]), item) for item in wanted}
 
 
 @lru_cache(maxsize=256)
-def _directions(coordinates: tuple[str, ...], wanted: tuple[Derivative, ...]) -> Directions:
-    """One object a question, since it knows its answers once they have been asked for."""
-    return Directions(coordinates, wanted)
+def _plan(coordinates: tuple[str, ...], wanted: tuple[Wanted, ...]) -> Plan:
+    """One a question, since a step of training asks the same again."""
+    return Plan(coordinates, wanted)
 
 
 def by_nesting(
-    fields: FieldMap, points: Float[Tensor, "batch inputs"], coordinates: tuple[str, ...], wanted: Sequence[Derivative]
+    fields: FieldMap, points: Float[Tensor, "batch inputs"], coordinates: tuple[str, ...], wanted: Sequence[Wanted]
 ) -> Values:
     """The derivatives, of any order and of any module whose rows do not mix, by a reverse pass an order.
 
@@ -134,13 +158,11 @@ def by_nesting(
                     "Use a module and a backend with derivatives."
                 )
             known[Derivative(name, ())] = column
-        for item in wanted:
-            _differentiate(item, leaf, coordinates, known)
-    return {item: known[item] for item in wanted}
+        return {item: _summed(item, lambda part: _differentiate(part, leaf, coordinates, known)) for item in wanted}
 
 
 def by_forward(
-    fields: FieldMap, points: Float[Tensor, "batch inputs"], coordinates: tuple[str, ...], wanted: Sequence[Derivative]
+    fields: FieldMap, points: Float[Tensor, "batch inputs"], coordinates: tuple[str, ...], wanted: Sequence[Wanted]
 ) -> Values:
     """The derivatives by forward mode, one nested in the other; torch.func can differentiate and batch the result."""
 
@@ -152,13 +174,20 @@ def by_forward(
     def of_field(name: str) -> Callable[[Tensor], Tensor]:
         return lambda at: fields(at)[name]  # pyright: ignore[reportReturnType]
 
-    found: Values = {}
-    for item in wanted:
+    def derivative(item: Derivative) -> Tensor:
         function = of_field(item.field)
         for axis in item.coordinates:
             function = along(function, axis)
-        found[item] = function(points)
-    return found
+        return function(points)
+
+    return {item: _summed(item, derivative) for item in wanted}
+
+
+def _summed(item: Wanted, derivative: Callable[[Derivative], Tensor]) -> Tensor:
+    """A derivative, or an operator from its terms."""
+    if isinstance(item, Derivative):
+        return derivative(item)
+    return torch.stack([scale * derivative(Derivative(item.field, axes)) for axes, scale in item.terms]).sum(0)
 
 
 def _differentiate(item: Derivative, leaf: Tensor, coordinates: tuple[str, ...], known: Values) -> Tensor:

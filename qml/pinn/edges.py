@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
 from qml.pinn.jets import Array, Jet, JetError, require_first_order
+from qml.pinn.tanh import Orders
 
 LONGEST = 256  # functions of a series that is still worth its cost
 
@@ -73,7 +74,7 @@ class EdgeJets(nn.Module):
         basis = layer.basis_on(float(value.min()), float(value.max()), most=LONGEST)
         if basis is None or value.dtype != torch.float64 or getattr(layer, "base", "silu") not in ("silu", None):
             raise JetError(f"Jets have no rule for this {type(layer).__name__} here: it has no series in float64.")
-        arguments = inputs.n_first, inputs.n_second, basis
+        arguments = inputs.orders, basis
         result: Any = inputs.like(
             _ThroughEdges.apply(inputs.data, layer.edge_coefficients(basis), layer.base_matrix(), *arguments)  # pyright: ignore[reportArgumentType]
         )
@@ -81,10 +82,11 @@ class EdgeJets(nn.Module):
 
 
 class _ThroughEdges(torch.autograd.Function):
-    """A jet through functions phi_ij on edges: the sums over i of phi(x_i), phi' x_i' and phi'' x_i'^2 + phi' x_i''.
+    """A jet through functions phi_ij on edges.
 
-    With the base u silu in phi. Coefficients are differentiated, and not functions: these are taken at the points once,
-    and one product of matrices gives phi and three derivatives, of which the third is for the way back.
+    The sums over i of phi(x_i), phi' d_k x_i and phi'' sum_k c_k (d_k x_i)^2 + phi' Q x_i, for a form Q = sum_k c_k
+    d_k^2, with the base u silu in phi. Coefficients are differentiated, and not functions: these are taken at the
+    points once, and one product of matrices gives phi and three derivatives, of which the third is for the way back.
     """
 
     @staticmethod
@@ -93,39 +95,40 @@ class _ThroughEdges(torch.autograd.Function):
         data: Tensor,
         coefficients: Tensor,
         base: Tensor | None,
-        n_first: int,
-        n_second: int,
+        orders: Orders,
         basis: Any,
     ) -> Tensor:
         turn = basis.derivative(coefficients)
-        orders = [coefficients.permute(1, 0, 2)]  # (inputs, size, outputs)
+        series = [coefficients.permute(1, 0, 2)]  # (inputs, size, outputs)
         for _ in range(3):
-            orders.append(turn @ orders[-1])
+            series.append(turn @ series[-1])
         columns = data[0].mT.contiguous()
         functions = basis.features(columns).permute(1, 2, 0)  # (inputs, batch, size)
-        found = (functions @ torch.stack(orders, 2).flatten(2)).unflatten(2, (4, -1))
+        found = (functions @ torch.stack(series, 2).flatten(2)).unflatten(2, (4, -1))
         waves = None if base is None else _silu_orders(columns)  # (inputs, batch, 4)
         if waves is not None and base is not None:
             found.addcmul_(waves.unsqueeze(-1), base[:, None, None])
         value, slope, bend, _ = found.unbind(2)
         moved = data[1:].transpose(1, 2).unsqueeze(-1)  # (derivatives, inputs, batch, 1)
         products = moved * slope
-        if n_second:
-            products[n_first:].addcmul_(moved[:n_second].square(), bend)
+        for index, first, scale in orders.bends:
+            products[orders.n_first + index].addcmul_(moved[first].square(), bend, value=scale)
         ctx.save_for_backward(moved, functions, found, waves, turn)  # pyright: ignore[reportArgumentType]
-        ctx.sizes = n_first, n_second  # pyright: ignore[reportAttributeAccessIssue]
+        ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
         return torch.cat([value.sum(0)[None], products.sum(1)])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         require_first_order()
         moved, functions, found, waves, turn = ctx.saved_tensors
-        n_first, n_second = ctx.sizes
+        orders: Orders = ctx.orders
         above = gradient[1:, None]  # (derivatives, 1, batch, outputs)
         by_phi = torch.empty_like(found[:, :, :3])  # in phi and its first two derivatives
         by_phi[:, :, 0] = gradient[0]
         by_phi[:, :, 1] = (moved * above).sum(0)
-        by_phi[:, :, 2] = (moved[:n_second].square() * above[n_first:]).sum(0)
+        by_phi[:, :, 2] = 0.0
+        for index, first, scale in orders.bends:
+            by_phi[:, :, 2].addcmul_(moved[first].square(), above[orders.n_first + index], value=scale)
         zeroth, first, second = (functions.mT @ by_phi.flatten(2)).unflatten(2, (3, -1)).unbind(2)
         of_coefficients = zeroth + turn.mT @ (first + turn.mT @ second)
         of_base = None
@@ -136,10 +139,11 @@ class _ThroughEdges(torch.autograd.Function):
             slope, bend = found[:, :, 1], found[:, :, 2]
             of_value = _row_sums((by_phi * found[:, :, 1:]).flatten(2))
             of_moved = _row_sums(above * slope)
-            if n_second:
-                of_moved[:n_second] += 2 * moved[:n_second, ..., 0] * _row_sums(above[n_first:] * bend)
+            for index, first, scale in orders.bends:
+                rows = _row_sums(above[orders.n_first + index] * bend)
+                of_moved[first].addcmul_(moved[first, ..., 0], rows, value=2.0 * scale)
             of_data = torch.cat([of_value[None], of_moved]).mT
-        return of_data, of_coefficients.permute(1, 0, 2), of_base, None, None, None
+        return of_data, of_coefficients.permute(1, 0, 2), of_base, None, None
 
 
 def _row_sums(values: Tensor) -> Tensor:

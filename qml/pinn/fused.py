@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
 from qml.pinn.jets import CoordinateJet, Jet, require_first_order
-from qml.pinn.tanh import Components, tanh_backward, tanh_forward, times_slope
+from qml.pinn.tanh import Components, bend, tanh_backward, tanh_forward, times_slope
 from qml.pinn.workspace import Activations, Layout, Rows, Workspace, activations, borrowed
 
 
@@ -30,10 +30,11 @@ def fused_mlp(inputs: CoordinateJet, layers: Sequence[nn.Linear], others: Tensor
         The jet of the outputs, and the outputs at the other points, (others, outputs).
     """
     parameters = [part for layer in layers for part in (layer.weight, layer.bias)]
-    points, sizes = inputs.points, (inputs.n_first, inputs.n_second)
+    points = inputs.points
     if others is None:
         others = points.new_empty(0, points.shape[1])
-    layout = Layout(points.shape[0], others.shape[0], sizes, tuple(layer.out_features for layer in layers[:-1]))
+    widths = tuple(layer.out_features for layer in layers[:-1])
+    layout = Layout(points.shape[0], others.shape[0], inputs.orders, widths)
     hidden = activations(points, layout)
     data, plain = _FusedMLP.apply(points, others, inputs.directions, layout, hidden, *parameters)  # pyright: ignore[reportGeneralTypeIssues]
     hidden.release(recorded=data.requires_grad)
@@ -62,11 +63,11 @@ class _FusedMLP(torch.autograd.Function):
             for index in range(1, len(layers)):
                 _layer(room, layers, index, turned[index], biases[index])
             result = torch.mm(layers[-1].flat, turned[-1])
-        result[:n_values] += biases[-1]
+        result[:n_values].add_(biases[-1])
         ctx.save_for_backward(places, directions, hidden.alias(), *weights)
         ctx.kept = layout, hidden  # pyright: ignore[reportAttributeAccessIssue]
         plain, data = result.split([layout.n_others, layout.n_rows - layout.n_others])
-        return data.view(1 + sum(layout.sizes), layout.n_points, weights[-1].shape[0]), plain
+        return data.view(layout.orders.n_components, layout.n_points, weights[-1].shape[0]), plain
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -87,8 +88,8 @@ class _FusedMLP(torch.autograd.Function):
                 tanh_backward(upper.parts, below.parts, below.parts, room.scratch[index - 1])
                 flat, turned, of_values = below.flat, below.turned, below.parts.values
             of_weight = torch.mm(places.T, of_values).T  # thrice as quick as the other way round
-            if layout.sizes[0]:  # the first layer's slopes are the same at all points
-                of_weight.addmm_(room.gradient[0].parts.firsts.sum(1).T, directions)
+            if directions.shape[0]:  # the first layer's derivatives are the same at all points
+                of_weight.addmm_(room.gradient[0].parts.derivatives.sum(1).T, directions)
             found += [torch.mv(of_values.T, room.ones), of_weight]
             of_others = of_points = None
             if any(ctx.needs_input_grad[:2]):
@@ -103,13 +104,19 @@ def _full_precision(like: Tensor) -> AbstractContextManager:
 
 
 def _first_layer(hidden: Components, argument: Tensor, directions: Tensor, turned: Tensor) -> None:
-    """Tanh of an argument (batch, units) whose slopes are the same at all points and which does not bend."""
+    """Tanh of an argument (batch, units) whose derivatives are the same at all points."""
     torch.tanh(argument, out=hidden.values)
-    if hidden.n_first:
-        slopes = (directions @ turned)[:, None]
-        times_slope(slopes.expand_as(hidden.firsts), hidden.value, out=hidden.firsts)
-        if hidden.n_second:
-            torch.mul(hidden.bent, slopes[: hidden.n_second] * -2.0, out=hidden.seconds).mul_(hidden.value)
+    if not directions.shape[0]:
+        return
+    moved = torch.mm(directions, turned).unsqueeze(1)
+    n_first = hidden.orders.n_first
+    times_slope(moved[:n_first].expand_as(hidden.firsts), hidden.value, out=hidden.firsts)
+    if hidden.seconds_apart:
+        slopes = moved.unbind()
+        for form, second, drift in zip(hidden.orders.forms, hidden.seconds_apart, slopes[n_first:], strict=True):
+            bent, scale = bend(form, slopes, slopes)
+            torch.addcmul(drift, hidden.value, bent, value=-2.0 * scale, out=second)
+        times_slope(hidden.seconds, hidden.value, out=hidden.seconds)
 
 
 def _layer(room: Workspace, hidden: Sequence[Rows], index: int, turned: Tensor, bias: Tensor) -> None:

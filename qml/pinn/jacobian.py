@@ -178,7 +178,7 @@ def layers_suffice(model: Pinn) -> bool:
     problem = model.problem
     asked = [*problem.equation_names.values(), *(condition.names for condition in problem.conditions)]
     items = [problem.derivative(name) for names in asked for name in names]
-    return all(item is None or len(item.coordinates) <= JET_ORDER for item in items)
+    return all(item is None or item.order <= JET_ORDER for item in items)
 
 
 class _Asked(nn.Module):

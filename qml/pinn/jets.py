@@ -1,9 +1,9 @@
-"""Jets: a value with its first and second directional derivatives, moved through a network together.
+"""Jets: a value with directional derivatives and sums of second ones, moved through a network together.
 
-A jet is one tensor of components [value, first derivatives, second derivatives], so that a linear layer is one matrix
-product for all of them, and an activation one pass. Training then needs a single reverse pass, where nested reverse
-differentiation runs a graph that doubles with every order. The activations and products have derivatives of their own,
-written out, which save the values they need and nothing else.
+A jet is one tensor of components [value, first derivatives, those of second order], so that a linear layer is one
+product of matrices for all of them, and an activation one pass. Training then needs a single reverse pass, where nested
+reverse differentiation runs a graph that doubles with every order. The activations and products have derivatives of
+their own, written out, which save the values they need and nothing else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
-from qml.pinn.tanh import Components, Scratch, tanh_backward, tanh_forward
+from qml.pinn.tanh import Components, Orders, Scratch, bend, tanh_backward, tanh_forward
 
 JET_ORDER = 2
 
@@ -25,16 +25,15 @@ class JetError(NotImplementedError):
 
 
 class Jet:
-    """Values and derivatives along `n_first` directions, of second order along the first `n_second` of them.
+    """Values with derivatives along directions, and sums of second ones.
 
     Functions of torch that have a rule here take a jet where they take a tensor: linear, tanh, sin, cos, exp, sigmoid,
     relu, cat, stack, chunk, sums, products and powers with integer exponents. Tensors that join in are constants: they
     do not depend on the coordinates. Derivatives of a jet in weights are of first order; a second one raises.
 
     Args:
-        data: (1 + n_first + n_second, ...).
-        n_first: directions.
-        n_second: how many of them, from the first on, have second derivatives.
+        data: (n_components, ...).
+        orders: of the components.
 
     Raises:
         JetError: by whatever function has no rule.
@@ -42,8 +41,8 @@ class Jet:
 
     data: Tensor
 
-    def __init__(self, data: Tensor, n_first: int, n_second: int) -> None:
-        self.data, self.n_first, self.n_second = data, n_first, n_second
+    def __init__(self, data: Tensor, orders: Orders) -> None:
+        self.data, self.orders = data, orders
 
     @property
     def shape(self) -> torch.Size:
@@ -60,17 +59,9 @@ class Jet:
         """Without derivatives."""
         return self.components[0]
 
-    def first(self, index: int) -> Tensor:
-        """The first derivative along a direction."""
-        return self.components[1 + index]
-
-    def second(self, index: int) -> Tensor:
-        """The second derivative along a direction."""
-        return self.components[1 + self.n_first + index]
-
     def like(self, data: Tensor) -> "Jet":
         """The same directions with other components."""
-        return Jet(data, self.n_first, self.n_second)
+        return Jet(data, self.orders)
 
     def column(self, index: int) -> "Jet":
         """One entry of the last dimension."""
@@ -126,23 +117,22 @@ class Jet:
 
 
 class CoordinateJet(Jet):
-    """The coordinates themselves, which move along each direction at its speed and do not bend.
+    """The coordinates themselves, whose derivatives are the same at all points.
 
     Args:
         points: (batch, coordinates).
-        directions: (n_first, coordinates).
-        n_second: directions, from the first on, that have second derivatives.
+        directions: (n_first + n_second, coordinates): how fast the coordinates move along each direction, and what the
+            terms of first order of each component of second order make of them.
+        orders: of the components.
     """
 
-    def __init__(self, points: Tensor, directions: Tensor, n_second: int) -> None:
-        self.points, self.directions = points, directions
-        self.n_first, self.n_second = len(directions), n_second
+    def __init__(self, points: Tensor, directions: Tensor, orders: Orders) -> None:
+        self.points, self.directions, self.orders = points, directions, orders
 
     @cached_property
     def data(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
         """All components, made when they are asked for."""
-        firsts = self.directions[:, None].expand(-1, *self.points.shape)
-        return torch.cat([self.points[None], firsts, self.points.new_zeros(self.n_second, *self.points.shape)])
+        return torch.cat([self.points[None], self.directions[:, None].expand(-1, *self.points.shape)])
 
     @property
     def shape(self) -> torch.Size:
@@ -189,47 +179,54 @@ ACTIVATIONS = {
 class _Apply(torch.autograd.Function):
     """An activation on all components.
 
-    With the value v_0 and the derivatives v_1, v_2 along a direction: f(v_0), f' v_1 and f' v_2 + f'' v_1^2.
+    With the value v_0, derivatives v_k along directions and v_Q of the form sum_k c_k d_k^2: f(v_0), f' v_k and
+    f' v_Q + f'' sum_k c_k v_k^2.
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, data: Tensor, n_first: int, n_second: int, activation: Activation) -> Tensor:
+    def forward(ctx: FunctionCtx, data: Tensor, orders: Orders, activation: Activation) -> Tensor:
         value, slope = activation.value_and_slope(data[0])
         result = torch.empty_like(data)
         result[0] = value
         torch.mul(data[1:], slope, out=result[1:])
-        if n_second:
-            result[1 + n_first :].addcmul_(data[1 : 1 + n_second].square(), activation.second(value, slope))
+        if orders.forms:
+            out, firsts = Components(result, orders), Components(data, orders).firsts_apart
+            second = activation.second(value, slope)
+            for form, part in zip(orders.forms, out.seconds_apart, strict=True):
+                bent, scale = bend(form, firsts, firsts)
+                part.addcmul_(bent, second, value=scale)
         ctx.save_for_backward(data, value, slope)
-        ctx.sizes, ctx.activation = (n_first, n_second), activation  # pyright: ignore[reportAttributeAccessIssue]
+        ctx.kept = orders, activation  # pyright: ignore[reportAttributeAccessIssue]
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         require_first_order()
         data, value, slope = ctx.saved_tensors
-        n_first, n_second = ctx.sizes
-        second = ctx.activation.second(value, slope)
+        orders, activation = ctx.kept
+        second = activation.second(value, slope)
         result = torch.empty_like(data)
         torch.mul(gradient, slope, out=result)
-        if n_first:
+        if orders.n_components > 1:
             result[0].addcmul_(second, weighed_sum(data[1:], gradient[1:]))
-        if n_second:
-            firsts = data[1 : 1 + n_second]
-            products = firsts * gradient[1 + n_first :]
-            result[1 : 1 + n_second].addcmul_(products, second, value=2.0)
-            result[0].addcmul_(ctx.activation.third(value, slope), products.mul_(firsts).sum(0))
-        return result, None, None, None
+        if orders.forms:
+            firsts, above = (Components(part, orders) for part in (data, gradient))
+            third = activation.third(value, slope)
+            for index, first, scale in orders.bends:
+                product = firsts.firsts_apart[first] * above.seconds_apart[index]
+                result[1 + first].addcmul_(product, second, value=2.0 * scale)
+                result[0].addcmul_(third, product.mul_(firsts.firsts_apart[first]), value=scale)
+        return result, None, None
 
 
 class _Tanh(torch.autograd.Function):
     """As `_Apply`, in fewer passes and with less kept."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, data: Tensor, n_first: int, n_second: int) -> Tensor:
+    def forward(ctx: FunctionCtx, data: Tensor, orders: Orders) -> Tensor:
         result = torch.empty(data.shape, dtype=data.dtype, device=data.device)
-        ctx.sizes = (n_first, n_second)  # pyright: ignore[reportAttributeAccessIssue]
-        argument, out = (Components(part, n_first, n_second) for part in (data, result))
+        ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
+        argument, out = (Components(part, orders) for part in (data, result))
         tanh_forward(argument, out, Scratch.like(out))
         ctx.save_for_backward(result)
         return result
@@ -239,9 +236,9 @@ class _Tanh(torch.autograd.Function):
         require_first_order()
         (saved,) = ctx.saved_tensors
         found = torch.empty_like(saved)
-        result, above, out = (Components(part, *ctx.sizes) for part in (saved, gradient, found))
+        result, above, out = (Components(part, ctx.orders) for part in (saved, gradient, found))
         tanh_backward(result, above, out, Scratch.like(out))
-        return found, None, None
+        return found, None
 
 
 def require_first_order() -> None:
@@ -262,32 +259,32 @@ def weighed_sum(left: Tensor, right: Tensor) -> Tensor:
 
 
 class _Product(torch.autograd.Function):
-    """The product rule to second order: a_0 b_0, a_0 b_1 + a_1 b_0 and a_0 b_2 + 2 a_1 b_1 + a_2 b_0."""
+    """The product rule: a_0 b_0, a_0 b_k + a_k b_0 and a_0 b_Q + 2 sum_k c_k a_k b_k + a_Q b_0 for a form Q."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, left: Tensor, right: Tensor, n_first: int, n_second: int) -> Tensor:
+    def forward(ctx: FunctionCtx, left: Tensor, right: Tensor, orders: Orders) -> Tensor:
         result = left * right[0]
         result[1:].addcmul_(right[1:], left[0])
-        if n_second:
-            result[1 + n_first :].addcmul_(left[1 : 1 + n_second], right[1 : 1 + n_second], value=2.0)
+        for index, first, scale in orders.bends:
+            result[1 + orders.n_first + index].addcmul_(left[1 + first], right[1 + first], value=2.0 * scale)
         ctx.save_for_backward(left, right)
-        ctx.sizes = (n_first, n_second)  # pyright: ignore[reportAttributeAccessIssue]
+        ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         require_first_order()
         left, right = ctx.saved_tensors
-        return _transposed(gradient, right, *ctx.sizes), _transposed(gradient, left, *ctx.sizes), None, None
+        return _transposed(gradient, right, ctx.orders), _transposed(gradient, left, ctx.orders), None
 
 
-def _transposed(gradient: Tensor, other: Tensor, n_first: int, n_second: int) -> Tensor:
+def _transposed(gradient: Tensor, other: Tensor, orders: Orders) -> Tensor:
     """The gradient of one factor of a product."""
     result = gradient * other[0]
-    if n_first:
+    if orders.n_components > 1:
         result[0].add_(weighed_sum(gradient[1:], other[1:]))
-    if n_second:
-        result[1 : 1 + n_second].addcmul_(gradient[1 + n_first :], other[1 : 1 + n_second], value=2.0)
+    for index, first, scale in orders.bends:
+        result[1 + first].addcmul_(gradient[1 + orders.n_first + index], other[1 + first], value=2.0 * scale)
     return result
 
 
@@ -313,7 +310,7 @@ def _linear(jet: Jet, weight: Tensor, bias: Tensor | None = None) -> Jet:
 
 def _rule_of(activation: Activation) -> Callable[..., Jet]:
     def apply(jet: Jet, inplace: bool = False) -> Jet:  # as relu is called; the result is the same
-        return jet.like(_Apply.apply(jet.data, jet.n_first, jet.n_second, activation))  # pyright: ignore[reportArgumentType]
+        return jet.like(_Apply.apply(jet.data, jet.orders, activation))  # pyright: ignore[reportArgumentType]
 
     return apply
 
@@ -340,7 +337,7 @@ def _multiply(left: "Array | Number", right: "Array | Number") -> Jet:
     if isinstance(right, Jet):
         if left.shape != right.shape:
             raise JetError(f"Jets must have equal shapes to be multiplied, but have {left.shape} and {right.shape}.")
-        return left.like(_Product.apply(left.data, right.data, left.n_first, left.n_second))  # pyright: ignore[reportArgumentType]
+        return left.like(_Product.apply(left.data, right.data, left.orders))  # pyright: ignore[reportArgumentType]
     return left.like(left.data * right)
 
 
@@ -367,6 +364,6 @@ RULES: dict[str, Callable[..., Any]] = {
     "mul": _multiply,
     "cat": _joined(torch.cat),
     "stack": _joined(torch.stack),
-    "tanh": lambda jet: jet.like(_Tanh.apply(jet.data, jet.n_first, jet.n_second)),
+    "tanh": lambda jet: jet.like(_Tanh.apply(jet.data, jet.orders)),
     **{name: _rule_of(activation) for name, activation in ACTIVATIONS.items()},
 }

@@ -156,7 +156,7 @@ class LossParts:
 
     def _is_plain(self, condition: Condition) -> bool:
         items = map(self.model.problem.derivative, condition.names)
-        return all(item is None or not item.coordinates for item in items)
+        return all(item is None or not item.order for item in items)
 
     def _causal_weights(self, squares: Mapping[str, Tensor], causal: Causal) -> Tensor:
         """One weight a point; a running optimiser that needs a fixed loss sets `frozen`."""

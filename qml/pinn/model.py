@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from qml.pinn.conditions import QUADRATURE
 from qml.pinn.derivatives import by_forward, by_jets, by_nesting, without_jets
 from qml.pinn.jets import JET_ORDER, Array, Jet, JetError
-from qml.pinn.names import Derivative, arguments_of
+from qml.pinn.names import Wanted, arguments_of
 from qml.pinn.problem import Problem
 
 DERIVATIVES = ("auto", "jets", "nested", "forward")
@@ -70,7 +70,7 @@ class Pinn(nn.Module):
         return torch.stack([_as_tensor(column) for column in self._fields(points).values()], -1)
 
     def evaluate(self, points: Float[Tensor, "batch inputs"], names: Sequence[str]) -> dict[str, Tensor]:
-        """Fields, derivatives, coordinates and scalars by name, as (batch,) tensors.
+        """Fields, derivatives, operators, coordinates and scalars by name, as (batch,) tensors.
 
         Args:
             points: coordinates in the problem's order; quadrature weights may stand in one more column.
@@ -117,8 +117,8 @@ class Pinn(nn.Module):
             self.on_scalar(name, copies)
         return copies
 
-    def _derivatives(self, names: Sequence[str]) -> list[Derivative]:
-        """The fields and derivatives among names, all of which there must be."""
+    def _derivatives(self, names: Sequence[str]) -> list[Wanted]:
+        """The fields, derivatives and operators among names, all of which there must be."""
         problem, wanted = self.problem, []
         for name in names:
             item = problem.derivative(name)
@@ -128,7 +128,7 @@ class Pinn(nn.Module):
                 raise ValueError(f"Argument `names` must name what {problem.name!r} has, but `{name}` is unbound.")
         return wanted
 
-    def _named(self, points: Tensor, names: Sequence[str], found: Mapping[Derivative, Tensor]) -> dict[str, Tensor]:
+    def _named(self, points: Tensor, names: Sequence[str], found: Mapping[Wanted, Tensor]) -> dict[str, Tensor]:
         """What names stand for, once the derivatives are found."""
         coordinates, values = self.problem.coordinates, {}
         for name in names:
@@ -141,7 +141,7 @@ class Pinn(nn.Module):
                 values[name] = points[:, len(coordinates) if name == QUADRATURE else coordinates.index(name)]
         return values
 
-    def _differentiate(self, points: Tensor, wanted: Sequence[Derivative]) -> dict[Derivative, Tensor]:
+    def _differentiate(self, points: Tensor, wanted: Sequence[Wanted]) -> dict[Wanted, Tensor]:
         highest = _highest(wanted)
         if highest == 0:
             found = self._fields(points) if wanted else {}
@@ -225,9 +225,9 @@ class Pinn(nn.Module):
                 )
 
 
-def _highest(wanted: Sequence[Derivative]) -> int:
+def _highest(wanted: Sequence[Wanted]) -> int:
     """Of the orders."""
-    return max((len(item.coordinates) for item in wanted), default=0)
+    return max((item.order for item in wanted), default=0)
 
 
 def _columns(points: Array) -> Sequence[Array]:

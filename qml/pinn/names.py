@@ -1,6 +1,7 @@
-"""Fields and derivatives by name: `u`, `u_x`, `u_xt`."""
+"""Fields, derivatives and operators by name: `u`, `u_x`, `u_xt`, and what a problem calls a sum of these."""
 
 import inspect
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,31 @@ class Derivative(NamedTuple):
 
     field: str
     coordinates: tuple[str, ...]
+
+    @property
+    def order(self) -> int:
+        """0 of the field itself."""
+        return len(self.coordinates)
+
+    @property
+    def terms(self) -> tuple[tuple[tuple[str, ...], float], ...]:
+        """Itself, as of an operator."""
+        return ((self.coordinates, 1.0),)
+
+
+class Operator(NamedTuple):
+    """A field, and a sum of its derivatives: the coordinates of each, and its coefficient."""
+
+    field: str
+    terms: tuple[tuple[tuple[str, ...], float], ...]
+
+    @property
+    def order(self) -> int:
+        """The highest of its terms'."""
+        return max(len(coordinates) for coordinates, _ in self.terms)
+
+
+Wanted = Derivative | Operator
 
 
 def arguments_of(function: Residual, name: str) -> tuple[str, ...]:
@@ -40,7 +66,13 @@ def parse(text: str, fields: Collection[str], coordinates: Sequence[str]) -> Der
 
 
 def require_bound(
-    function: Residual, name: str, *, fields: Collection[str], coordinates: Sequence[str], scalars: Collection[str]
+    function: Residual,
+    name: str,
+    *,
+    fields: Collection[str],
+    coordinates: Sequence[str],
+    scalars: Collection[str],
+    operators: Collection[str] = (),
 ) -> tuple[str, ...]:
     """The names that a residual asks for, all of which the problem has.
 
@@ -49,14 +81,35 @@ def require_bound(
     """
     names = arguments_of(function, name)
     for asked in names:
-        if asked in coordinates or asked in scalars or parse(asked, fields, coordinates):
+        if asked in {*coordinates, *scalars, *operators} or parse(asked, fields, coordinates):
             continue
         raise ValueError(
             f"Argument `{name}` must ask for fields ({', '.join(fields)}), their derivatives by "
-            f"{', '.join(coordinates)} (as in {next(iter(fields))}_{coordinates[0]}), coordinates or trainable scalars "
-            f"({', '.join(scalars) or 'none'}), but asks for `{asked}`, which is unbound."
+            f"{', '.join(coordinates)} (as in {next(iter(fields))}_{coordinates[0]}), coordinates, trainable scalars "
+            f"({', '.join(scalars) or 'none'}) or operators ({', '.join(operators) or 'none'}), but asks for "
+            f"`{asked}`, which is unbound."
         )
     return names
+
+
+def operator(name: str, terms: Mapping[str, float], fields: Collection[str], coordinates: Sequence[str]) -> Operator:
+    """The operator that a mapping from derivatives to coefficients describes.
+
+    Raises:
+        ValueError: no terms, one that is no derivative of the same field, or one that is there twice or vanishes.
+    """
+    items: dict[Derivative, float] = {}
+    for text, coefficient in terms.items():
+        item = parse(text, fields, coordinates)
+        if item is None or not item.order or item in items or not math.isfinite(coefficient) or coefficient == 0.0:
+            raise ValueError(
+                f"Operator `{name}` must map derivatives ({next(iter(fields))}_{coordinates[0]}), each once, to finite "
+                f"coefficients other than 0, but holds {text!r}: {coefficient!r}."
+            )
+        items[item] = float(coefficient)
+    if len({item.field for item in items}) != 1:
+        raise ValueError(f"Operator `{name}` must be a sum of derivatives of one field, but is {dict(terms)}.")
+    return Operator(next(iter(items)).field, tuple((item.coordinates, value) for item, value in items.items()))
 
 
 def renamed(function: Residual, names: Mapping[str, str]) -> Residual:

@@ -1,29 +1,66 @@
-"""Tanh of a jet, forward and back.
+"""Tanh of a jet, forward and back, and what a jet carries.
 
-Everything but y = tanh(v) has the slope s = 1 - y^2 as a factor: the components are y, s v_k and s v_kk - 2 y s v_k^2
-for the first and second derivatives v_k, v_kk of the argument. The gradients need these results alone, and not the
-argument: with g for what comes from above and h for the components, they are s g_0 - 2 y sum_k g_k h_k -
-2 sum_k h_k^2 g_kk, s g_k - 4 y h_k g_kk and s g_kk.
+Everything but y = tanh(v) has the slope s = 1 - y^2 as a factor: a first derivative v_k becomes h_k = s v_k, and one of
+second order, v_Q, whose form is Q = sum_k c_k d_k^2, becomes h_Q = s v_Q - 2 y s sum_k c_k v_k^2. The gradients need
+these results alone, and not the argument: with g for what comes from above they are s g_0 - 2 y (sum_k g_k h_k +
+sum_Q g_Q h_Q) - 2 sum_Q g_Q sum_k c_k h_k^2, s g_k - 4 y h_k sum_Q c_k g_Q and s g_Q.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+Form = tuple[tuple[int, float], ...]
 
-class Components:
-    """Views of components, taken when they are asked for: [value, first derivatives, second derivatives].
+
+@dataclass(frozen=True)
+class Orders:
+    """What a jet carries beside its value: derivatives along directions, and sums of second ones.
+
+    A component of second order is sum_k c_k d_k^2, with d_k the derivative along direction k, plus derivatives of first
+    order. An operator as the Laplacian thus moves as one component, whatever the number of its terms.
 
     Args:
-        data: (1 + n_first + n_second, ...).
         n_first: directions.
-        n_second: how many of them, from the first on, have second derivatives.
+        forms: of each component of second order: its directions k, counted from 0, with their c_k; at least one each.
+
+    Reference:
+        Li et al., forward Laplacian, arXiv:2307.08214.
+    """
+
+    n_first: int
+    forms: tuple[Form, ...]
+
+    @cached_property
+    def n_second(self) -> int:
+        """Components of second order."""
+        return len(self.forms)
+
+    @cached_property
+    def n_components(self) -> int:
+        """With the value."""
+        return 1 + self.n_first + self.n_second
+
+    @cached_property
+    def bends(self) -> tuple[tuple[int, int, float], ...]:
+        """(component of second order, direction, c) of all forms."""
+        return tuple((index, *term) for index, form in enumerate(self.forms) for term in form)
+
+
+class Components:
+    """Views of components, taken when they are asked for: [value, first derivatives, those of second order].
+
+    Args:
+        data: (n_components, ...).
+        orders: of the components.
         rows: (others + batch, units), values at other points and then the first component; None for this alone.
     """
 
-    def __init__(self, data: Tensor, n_first: int, n_second: int, rows: Tensor | None = None) -> None:
-        self.data, self.n_first, self.n_second, self._rows = data, n_first, n_second, rows
+    def __init__(self, data: Tensor, orders: Orders, rows: Tensor | None = None) -> None:
+        self.data, self.orders, self._rows = data, orders, rows
 
     @cached_property
     def values(self) -> Tensor:
@@ -46,24 +83,29 @@ class Components:
         return self.data[1:]
 
     @cached_property
+    def derivatives_apart(self) -> tuple[Tensor, ...]:
+        """They one by one."""
+        return self.derivatives.unbind()
+
+    @cached_property
     def firsts(self) -> Tensor:
         """Those of first order."""
-        return self.data[1 : 1 + self.n_first]
+        return self.derivatives[: self.orders.n_first]
 
     @cached_property
-    def bent(self) -> Tensor:
-        """Those of first order along directions that have second ones."""
-        return self.data[1 : 1 + self.n_second]
-
-    @cached_property
-    def bent_apart(self) -> tuple[Tensor, ...]:
-        """`bent` one by one."""
-        return self.bent.unbind()
+    def firsts_apart(self) -> tuple[Tensor, ...]:
+        """They one by one."""
+        return self.derivatives_apart[: self.orders.n_first]
 
     @cached_property
     def seconds(self) -> Tensor:
         """Those of second order."""
-        return self.data[1 + self.n_first :]
+        return self.derivatives[self.orders.n_first :]
+
+    @cached_property
+    def seconds_apart(self) -> tuple[Tensor, ...]:
+        """They one by one."""
+        return self.derivatives_apart[self.orders.n_first :]
 
 
 class Scratch:
@@ -71,52 +113,59 @@ class Scratch:
 
     Args:
         memory: (n_parts, ...), with the shape of a component.
-        n_first: directions.
-        n_second: how many of them have second derivatives.
     """
 
-    def __init__(self, memory: Tensor, n_first: int, n_second: int) -> None:
-        self.products, self.crossed, total = memory.split([n_first + n_second, n_second, 1])
-        self.total, self.crossed_apart = total[0], self.crossed.unbind()
+    def __init__(self, memory: Tensor) -> None:
+        self.total, *self.crossed = memory.unbind()
 
     @classmethod
     def like(cls, components: Components) -> "Scratch":
         """New memory for one pass."""
-        value, sizes = components.value, (components.n_first, components.n_second)
-        return cls(value.new_empty(cls.n_parts(*sizes), *value.shape), *sizes)
+        value = components.value
+        return cls(value.new_empty(cls.n_parts(components.orders), *value.shape))
 
     @staticmethod
-    def n_parts(n_first: int, n_second: int) -> int:
+    def n_parts(orders: Orders) -> int:
         """Components that it holds."""
-        return n_first + 2 * n_second + 1
+        return 1 + len(orders.bends)
 
 
 def tanh_forward(argument: Components, out: Components, scratch: Scratch) -> None:
     """The components of tanh of the argument's."""
     torch.tanh(argument.values, out=out.values)
-    if out.n_first:
+    if out.derivatives_apart:
         times_slope(argument.derivatives, out.value, out=out.derivatives)
-    if out.n_second:
-        squares = torch.mul(out.bent, argument.bent, out=scratch.crossed)
-        out.seconds.addcmul_(squares, out.value, value=-2.0)
+    for form, second in zip(out.orders.forms, out.seconds_apart, strict=True):
+        bent, scale = bend(form, out.firsts_apart, argument.firsts_apart, out=scratch.total)
+        second.addcmul_(bent, out.value, value=-2.0 * scale)
 
 
 def tanh_backward(result: Components, gradient: Components, out: Components, scratch: Scratch) -> None:
     """The gradient in the components of the argument, from that in those of the result; `out` may be `gradient`."""
-    if result.n_first:
-        torch.mul(gradient.derivatives, result.derivatives, out=scratch.products)
-        torch.sum(scratch.products, 0, out=scratch.total)
-    if result.n_second:
-        torch.mul(result.bent, gradient.seconds, out=scratch.crossed)
+    total, bends = scratch.total, tuple(zip(result.orders.bends, scratch.crossed, strict=True))
+    for index, (above, found) in enumerate(zip(gradient.derivatives_apart, result.derivatives_apart, strict=True)):
+        total.addcmul_(above, found) if index else torch.mul(above, found, out=total)
+    for (second, first, _), crossed in bends:
+        torch.mul(result.firsts_apart[first], gradient.seconds_apart[second], out=crossed)
     times_slope(gradient.data, result.value, out=out.data)
     if result.others is not None and gradient.others is not None and out.others is not None:
         times_slope(gradient.others, result.others, out=out.others)
-    if result.n_first:
-        out.value.addcmul_(result.value, scratch.total, value=-2.0)
-    if result.n_second:
-        for slope, crossed in zip(result.bent_apart, scratch.crossed_apart, strict=True):
-            out.value.addcmul_(slope, crossed, value=-2.0)
-        out.bent.addcmul_(result.value, scratch.crossed, value=-4.0)
+    if result.derivatives_apart:
+        out.value.addcmul_(result.value, total, value=-2.0)
+    for (_, first, scale), crossed in bends:
+        out.value.addcmul_(result.firsts_apart[first], crossed, value=-2.0 * scale)
+        out.firsts_apart[first].addcmul_(result.value, crossed, value=-4.0 * scale)
+
+
+def bend(
+    form: Form, left: Sequence[Tensor], right: Sequence[Tensor], *, out: Tensor | None = None
+) -> tuple[Tensor, float]:
+    """sum_k c_k left_k right_k as a tensor and its factor, which is c of the form's first term."""
+    (lead, scale), *rest = form
+    total = torch.mul(left[lead], right[lead], out=out)
+    for first, other in rest:
+        total.addcmul_(left[first], right[first], value=other / scale)
+    return total, scale
 
 
 def times_slope(factor: Tensor, value: Tensor, *, out: Tensor) -> Tensor:

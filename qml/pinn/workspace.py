@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from qml.pinn.tanh import Components, Scratch
+from qml.pinn.tanh import Components, Orders, Scratch
 
 KEPT = 8  # kinds of memory that are kept while nobody has them
 LARGEST = 2**24  # numbers in one that is kept: 64 MiB in float32
@@ -27,19 +27,19 @@ class Layout:
     Attributes:
         n_points: with derivatives.
         n_others: with values alone.
-        sizes: directions, and how many of them have second derivatives.
+        orders: of the components.
         widths: units of the hidden layers.
     """
 
     n_points: int
     n_others: int
-    sizes: tuple[int, int]
+    orders: Orders
     widths: tuple[int, ...]
 
     @property
     def n_rows(self) -> int:
         """Of all components and of the others."""
-        return self.n_others + (1 + sum(self.sizes)) * self.n_points
+        return self.n_others + self.orders.n_components * self.n_points
 
     @property
     def n_hidden(self) -> int:
@@ -61,9 +61,9 @@ class Rows:
 
     def __init__(self, flat: Tensor, layout: Layout) -> None:
         n_others, n_points = layout.n_others, layout.n_points
-        data = flat[n_others:].view(1 + sum(layout.sizes), n_points, flat.shape[1])
+        data = flat[n_others:].view(layout.orders.n_components, n_points, flat.shape[1])
         self.flat, self.turned = flat, flat.T
-        self.parts = Components(data, *layout.sizes, flat[: n_others + n_points] if n_others else None)
+        self.parts = Components(data, layout.orders, flat[: n_others + n_points] if n_others else None)
 
 
 class Workspace:
@@ -82,7 +82,7 @@ class Workspace:
     """
 
     def __init__(self, like: Tensor, layout: Layout) -> None:
-        widths, n_products = layout.widths, Scratch.n_parts(*layout.sizes)
+        widths, n_products = layout.widths, Scratch.n_parts(layout.orders)
         widest = max(widths)
         lengths = [*[layout.n_rows * widest] * 2, n_products * layout.n_points * widest]
         self.numel = sum(lengths)
@@ -181,7 +181,7 @@ def _may_be_kept(like: Tensor) -> bool:
 
 def _scratch(products: Tensor, layout: Layout, n_products: int, width: int) -> Scratch:
     memory = products[: n_products * layout.n_points * width].view(n_products, layout.n_points, width)
-    return Scratch(memory, *layout.sizes)
+    return Scratch(memory)
 
 
 _FREE: OrderedDict[Any, list[Workspace | Activations]] = OrderedDict()

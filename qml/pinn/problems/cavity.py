@@ -33,9 +33,12 @@ def cavity(reynolds: float = 100.0) -> Problem:
         domain=Box({"x": (0.0, 1.0), "y": (0.0, 1.0)}),
         fields=("u", "v", "p"),
         equations={
-            "momentum x": lambda u, v, u_x, u_y, p_x, u_xx, u_yy: u * u_x + v * u_y + p_x - (u_xx + u_yy) / reynolds,
-            "momentum y": lambda u, v, v_x, v_y, p_y, v_xx, v_yy: u * v_x + v * v_y + p_y - (v_xx + v_yy) / reynolds,
+            "momentum x": lambda u, v, u_x, u_y, p_x, friction_u: u * u_x + v * u_y + p_x + friction_u,
+            "momentum y": lambda u, v, v_x, v_y, p_y, friction_v: u * v_x + v * v_y + p_y + friction_v,
             "mass": lambda u_x, v_y: u_x + v_y,
+        },
+        operators={
+            f"friction_{name}": {f"{name}_xx": -1.0 / reynolds, f"{name}_yy": -1.0 / reynolds} for name in ("u", "v")
         },
         conditions=(*walls("u"), *walls("v"), Face("pressure", {"x": 0.0, "y": 0.0}, lambda p: p)),
         reference=lambda points: cavity_velocity(points, reynolds),

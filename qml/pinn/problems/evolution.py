@@ -22,7 +22,8 @@ def heat(diffusivity: float = 0.1) -> Problem:
         name="heat",
         domain=UNIT,
         fields=("u",),
-        equations={"heat": lambda u_t, u_xx: u_t - diffusivity * u_xx},
+        equations={"heat": lambda diffusion: diffusion},
+        operators={"diffusion": {"u_t": 1.0, "u_xx": -diffusivity}},
         conditions=(*_zero_ends(0.0, 1.0), Face("initial", {"t": 0.0}, lambda u, x: u - torch.sin(PI * x))),
         reference=_closed(lambda x, t: np.exp(-diffusivity * PI**2 * t) * np.sin(PI * x)),
         source="closed form",
@@ -41,7 +42,8 @@ def damped_wave(damping: float = 1.0) -> Problem:
         name="damped-wave",
         domain=UNIT,
         fields=("u",),
-        equations={"wave": lambda u_tt, u_t, u_xx: u_tt + damping * u_t - u_xx},
+        equations={"wave": lambda damped_wave: damped_wave},
+        operators={"damped_wave": {"u_tt": 1.0, "u_t": damping, "u_xx": -1.0}},
         conditions=(
             *_zero_ends(0.0, 1.0),
             Face("initial", {"t": 0.0}, lambda u, x: u - torch.sin(PI * x)),
@@ -55,16 +57,17 @@ def damped_wave(damping: float = 1.0) -> Problem:
 def klein_gordon() -> Problem:
     """u_tt - u_xx + u^3 = f on [0, 1]^2 with u = x cos(5 pi t) + (x t)^3."""
 
-    def equation(u: Tensor, u_tt: Tensor, u_xx: Tensor, x: Tensor, t: Tensor) -> Tensor:
+    def equation(u: Tensor, wave_operator: Tensor, x: Tensor, t: Tensor) -> Tensor:
         wave = x * torch.cos(5 * PI * t)
         source = -25 * PI**2 * wave + 6 * x**3 * t - 6 * x * t**3 + (wave + (x * t) ** 3) ** 3
-        return u_tt - u_xx + u**3 - source
+        return wave_operator + u**3 - source
 
     return Problem(
         name="klein-gordon",
         domain=UNIT,
         fields=("u",),
         equations={"klein-gordon": equation},
+        operators={"wave_operator": {"u_tt": 1.0, "u_xx": -1.0}},
         conditions=(
             Face("left", {"x": 0.0}, lambda u: u),
             Face("right", {"x": 1.0}, lambda u, t: u - torch.cos(5 * PI * t) - t**3),
@@ -82,7 +85,8 @@ def burgers(viscosity: float = 0.01 / PI) -> Problem:
         name="burgers",
         domain=Box({"x": (-1.0, 1.0), "t": (0.0, 1.0)}),
         fields=("u",),
-        equations={"burgers": lambda u, u_t, u_x, u_xx: u_t + u * u_x - viscosity * u_xx},
+        equations={"burgers": lambda u, u_x, diffusion: diffusion + u * u_x},
+        operators={"diffusion": {"u_t": 1.0, "u_xx": -viscosity}},
         conditions=(*_zero_ends(-1.0, 1.0), Face("initial", {"t": 0.0}, lambda u, x: u + torch.sin(PI * x))),
         reference=_closed(lambda x, t: burgers_solution(x, t, viscosity)),
         source="Cole-Hopf transform, its integrals by Gauss-Hermite quadrature",
@@ -95,7 +99,8 @@ def allen_cahn() -> Problem:
         name="allen-cahn",
         domain=Box({"x": (-1.0, 1.0), "t": (0.0, 1.0)}),
         fields=("u",),
-        equations={"allen-cahn": lambda u, u_t, u_xx: u_t - 1e-4 * u_xx + 5 * u**3 - 5 * u},
+        equations={"allen-cahn": lambda u, diffusion: diffusion + 5 * u**3 - 5 * u},
+        operators={"diffusion": {"u_t": 1.0, "u_xx": -1e-4}},
         conditions=(
             Periodic("periodic", "x", ("u", "u_x"), exact=True),
             Face("initial", {"t": 0.0}, lambda u, x: u - x**2 * torch.cos(PI * x)),
@@ -112,7 +117,8 @@ def convection(speed: float = 50.0) -> Problem:
         name="convection",
         domain=Box({"x": (0.0, 2 * PI), "t": (0.0, 1.0)}),
         fields=("u",),
-        equations={"convection": lambda u_t, u_x: (u_t + speed * u_x) / speed},
+        equations={"convection": lambda along_flow: along_flow},
+        operators={"along_flow": {"u_t": 1.0 / speed, "u_x": 1.0}},
         conditions=(
             Periodic("periodic", "x", ("u",)),
             Face("initial", {"t": 0.0}, lambda u, x: u - torch.sin(x)),
@@ -129,7 +135,8 @@ def advection_diffusion(speed: float = 1.0, diffusivity: float = 0.01) -> Proble
         name="advection-diffusion",
         domain=UNIT,
         fields=("u",),
-        equations={"transport": lambda u_t, u_x, u_xx: u_t + speed * u_x - diffusivity * u_xx},
+        equations={"transport": lambda transport: transport},
+        operators={"transport": {"u_t": 1.0, "u_x": speed, "u_xx": -diffusivity}},
         conditions=(
             Periodic("periodic", "x", ("u", "u_x")),
             Face("initial", {"t": 0.0}, lambda u, x: u - torch.sin(k * x)),
@@ -152,7 +159,8 @@ def fisher_kpp() -> Problem:
         name="fisher-kpp",
         domain=Box({"x": (-10.0, 20.0), "t": (0.0, 4.0)}),
         fields=("u",),
-        equations={"fisher-kpp": lambda u, u_t, u_xx: u_t - u_xx - u * (1 - u)},
+        equations={"fisher-kpp": lambda u, diffusion: diffusion - u * (1 - u)},
+        operators={"diffusion": {"u_t": 1.0, "u_xx": -1.0}},
         conditions=(
             Face("left", {"x": -10.0}, lambda u, x, t: u - front(x, t)),
             Face("right", {"x": 20.0}, lambda u, x, t: u - front(x, t)),

@@ -11,6 +11,7 @@ from qml.pinn.domain import Box
 from qml.pinn.problem import Problem
 
 PI = math.pi
+LAPLACIAN = {"laplacian": {"u_xx": 1.0, "u_yy": 1.0}}
 
 
 def poisson() -> Problem:
@@ -43,14 +44,15 @@ def poisson() -> Problem:
 def poisson_2d() -> Problem:
     """u_xx + u_yy = f on [0, 1]^2 with u = sin(pi x) sin(pi y)."""
 
-    def equation(u_xx: torch.Tensor, u_yy: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return u_xx + u_yy + 2 * PI**2 * torch.sin(PI * x) * torch.sin(PI * y)
+    def equation(laplacian: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return laplacian + 2 * PI**2 * torch.sin(PI * x) * torch.sin(PI * y)
 
     return Problem(
         name="poisson-2d",
         domain=Box({"x": (0.0, 1.0), "y": (0.0, 1.0)}),
         fields=("u",),
         equations={"poisson": equation},
+        operators=LAPLACIAN,
         conditions=_zero_faces((0.0, 1.0)),
         reference=_product(PI, PI),
         source="manufactured",
@@ -60,16 +62,15 @@ def poisson_2d() -> Problem:
 def helmholtz() -> Problem:
     """u_xx + u_yy + u = f on [-1, 1]^2 with u = sin(pi x) sin(4 pi y)."""
 
-    def equation(
-        u: torch.Tensor, u_xx: torch.Tensor, u_yy: torch.Tensor, x: torch.Tensor, y: torch.Tensor
-    ) -> torch.Tensor:
-        return u_xx + u_yy + u + (17 * PI**2 - 1) * torch.sin(PI * x) * torch.sin(4 * PI * y)
+    def equation(u: torch.Tensor, laplacian: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return laplacian + u + (17 * PI**2 - 1) * torch.sin(PI * x) * torch.sin(4 * PI * y)
 
     return Problem(
         name="helmholtz",
         domain=Box({"x": (-1.0, 1.0), "y": (-1.0, 1.0)}),
         fields=("u",),
         equations={"helmholtz": equation},
+        operators=LAPLACIAN,
         conditions=_zero_faces((-1.0, 1.0)),
         reference=_product(PI, 4 * PI),
         source="manufactured, arXiv:2001.04536, section 4.1, with k = 1",
