@@ -11,7 +11,7 @@ from qml.bench.bench import Bench, Case, Peer, Step
 from qml.bench.peers import deepxde
 from qml.nn import QKAN
 from qml.pinn import MLP, EdgeJets, Observations, Pinn, find_problem
-from qml.pinn.loss import LossParts
+from qml.pinn.loss import LossParts, weighed_total
 
 SEED = 0
 LEARNING_RATE = 1e-3
@@ -79,8 +79,9 @@ def ours(case: str) -> Step:
     optimizer = torch.optim.Adam(weights, LEARNING_RATE, fused=True)
 
     def step() -> dict[str, Tensor]:
-        optimizer.zero_grad()
-        total = torch.stack(list(loss.parts().values())).sum()
+        for part in weights:
+            part.grad = None
+        total = weighed_total(loss.parts(), {})
         total.backward()
         gradients = {f"gradient {n}": part.grad.clone() for n, part in enumerate(weights) if part.grad is not None}
         optimizer.step()

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from qml.pinn.domain import Box
 from qml.pinn.names import Residual, arguments_of
+
+if TYPE_CHECKING:
+    from qml.pinn.constant import Constant
 
 Arrays = Mapping[str, Any]
 BEFORE = 2.0**-21  # of the domain's width, before an interface: apart in float32 too, and far below any error asked for
@@ -341,10 +345,14 @@ class Observations:
 
     def residual(self, values: Arrays) -> Any:
         """The field minus what was measured."""
-        import torch
-
         found = values[self.of]
-        return found - torch.as_tensor(self.measured, dtype=found.dtype, device=found.device)
+        return found - self._measured.like(found)
+
+    @cached_property
+    def _measured(self) -> "Constant":
+        from qml.pinn.constant import Constant
+
+        return Constant(self.measured)
 
 
 def _jumps(values: Arrays, names: Sequence[str]) -> Any:

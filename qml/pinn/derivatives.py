@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from qml.pinn.constant import Constant
 from qml.pinn.jets import JET_ORDER, Array, CoordinateJet, Jet
 from qml.pinn.names import Derivative, Wanted
 from qml.pinn.tanh import Form, Orders
@@ -56,22 +58,14 @@ class Plan:
         bending = {item: (self._form(item), self._speeds_of(item)) for item in wanted if item.order > 1}
         n_first, seconds = len(self._speeds), list(dict.fromkeys(bending.values()))
         self.orders = Orders(n_first, tuple(form for form, _ in seconds))
-        self._rows = [*self._speeds, *(drift for _, drift in seconds)]
+        rows = [*self._speeds, *(drift for _, drift in seconds)]
         self._components = {item: 1 + direction for item, direction in firsts.items()}
         self._components |= {item: 1 + n_first + seconds.index(parts) for item, parts in bending.items()}
-        self._made: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        self._directions = Constant(np.array(rows).reshape(len(rows), len(coordinates)))
 
     def start(self, points: Float[Tensor, "batch inputs"]) -> CoordinateJet:
         """The coordinates' own jet."""
-        key = points.dtype, points.device
-        directions = self._made.get(key)
-        if directions is None or type(points) is not Tensor or torch.compiler.is_compiling():
-            with torch.inference_mode(False):
-                directions = torch.tensor(self._rows, dtype=points.dtype, device=points.device)
-                directions = directions.view(-1, len(self._coordinates))
-            if type(directions) is Tensor and not torch.compiler.is_compiling():
-                self._made[key] = directions
-        return CoordinateJet(points, directions, self.orders)
+        return CoordinateJet(points, self._directions.like(points), self.orders)
 
     def read(self, jet: Jet, item: Wanted) -> Tensor:
         """A derivative or operator from the jet of its field."""

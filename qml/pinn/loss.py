@@ -1,7 +1,7 @@
 """The loss of a problem in its parts, at points that stay until others are drawn."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, pairwise
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -67,8 +67,7 @@ class LossParts:
         width = len(problem.coordinates)
         plain = [index for index, condition in enumerate(self.conditions) if self._is_plain(condition)]
         faces = [self._condition_points[index][:, :width] for index in plain]
-        stops = list(accumulate(len(face) for face in faces))
-        self._plain = dict(zip(plain, pairwise([0, *stops]), strict=True))
+        self._plain = {index: len(face) for index, face in zip(plain, faces, strict=True)}
         self._plain_points = torch.cat(faces) if faces else None
         self.epsilon_index = 0
         self.slice_weights: Tensor | None = None
@@ -103,13 +102,14 @@ class LossParts:
             values = self.model.evaluate(self.points, self.names)
         else:
             values, shared = self.model.evaluate_both(self.points, self.names, self._plain_points)
-        found = {name: residual.square() for name, residual in self._residuals_of(values).items()}
-        weights = self.weights_of_points(found)
-        if weights is None:
-            parts = {name: square.mean() for name, square in found.items()}
+        residuals = self._residuals_of(values)
+        if self.causal is None and self.point_weights is None:
+            parts = {name: _mean_square(residual) for name, residual in residuals.items()}
         else:
-            parts = {name: (weights * square).mean() for name, square in found.items()}
-        return parts | {condition.name: value.square().mean() for condition, value in self._condition_residuals(shared)}
+            squares = {name: residual.square() for name, residual in residuals.items()}
+            weights = self.weights_of_points(squares)
+            parts = {name: (square if weights is None else weights * square).mean() for name, square in squares.items()}
+        return parts | {condition.name: _mean_square(found) for condition, found in self._condition_residuals(shared)}
 
     def weights_of_points(self, squares: Mapping[str, Tensor]) -> Tensor | None:
         """Of the squared residuals of the equations; None where all are 1."""
@@ -143,13 +143,15 @@ class LossParts:
 
     def _condition_residuals(self, shared: Mapping[str, Tensor]) -> Iterator[tuple[Condition, Tensor]]:
         """Those on values alone read them from `shared`, where they stand one after the other."""
+        apart = {name: iter(values.split(list(self._plain.values()))) for name, values in shared.items()}
         for index, condition in enumerate(self.conditions):
             points = self._condition_points[index]
             if index in self._plain:
-                start, stop = self._plain[index]
-                others = [name for name in condition.names if name not in shared]
-                values = {name: shared[name][start:stop] for name in condition.names if name in shared}
-                values |= self.model.evaluate(points, others)
+                here = {name: next(values) for name, values in apart.items()}
+                others = [name for name in condition.names if name not in here]
+                values = {name: here[name] for name in condition.names if name in here}
+                if others:
+                    values |= self.model.evaluate(points, others)
             else:
                 values = self.model.evaluate(points, condition.names)
             yield condition, condition.residual(values)
@@ -169,6 +171,17 @@ class LossParts:
             if solved and self.epsilon_index + 1 < len(causal.epsilons):
                 self.epsilon_index += 1
         return self.slice_weights[self._slices]
+
+
+def weighed_total(parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The sum of the parts, each times its weight, 1 where it has none."""
+    weighed = (part if weights.get(name, 1.0) == 1.0 else weights[name] * part for name, part in parts.items())
+    return reduce(torch.add, weighed)
+
+
+def _mean_square(residual: Tensor) -> Tensor:
+    """By torch's own function for it, without what `functional.mse_loss` looks at first."""
+    return torch.ops.aten.mse_loss.default(residual, torch.zeros_like(residual))
 
 
 def _residual_of(condition: Condition) -> Residual:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from qml.pinn.checkpoint import Checkpoint, load_checkpoint, require_suffix, save_checkpoint, to_device
 from qml.pinn.jacobian import Residuals
-from qml.pinn.loss import LossParts
+from qml.pinn.loss import LossParts, weighed_total
 from qml.pinn.marquardt import Marquardt
 from qml.pinn.model import Pinn
 from qml.pinn.options import DivergenceError, OnStep, Training
@@ -135,7 +135,8 @@ class Run:
             total = self._total(parts)
             if not math.isfinite(float(total.detach())):
                 raise DivergenceError(self.step, _numbers(parts), self._good)
-            optimizer.zero_grad()
+            for part in self.parameters:
+                part.grad = None
             total.backward()
             optimizer.step()
             if self.step % every == 0 or self.step == n_steps - 1:
@@ -283,7 +284,7 @@ class Run:
         self.loss.frozen = True
 
     def _total(self, parts: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([self.weights.get(name, 1.0) * value for name, value in parts.items()]).sum()
+        return weighed_total(parts, self.weights)
 
     def _record(self, phase: str, numbers: Mapping[str, float]) -> None:
         n_all = max(1, self._end)

@@ -12,6 +12,8 @@ from qml.pinn.jets import Array, CoordinateJet
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"tanh": torch.tanh, "sin": torch.sin}
 
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
 
 class MLP(nn.Module):
     """Layers of tanh or sine units and an affine read-out.
@@ -57,10 +59,12 @@ class MLP(nn.Module):
     @property
     def fuses_layers(self) -> bool:
         """Whether all layers on the coordinates themselves are one function; hooks want to see them one by one."""
-        hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-        plain = all(type(part) is nn.Linear and part.bias is not None for part in self.layers)
-        hooked = any(getattr(part, kind) for part in self.layers for kind in hooks)
-        return self.activation == "tanh" and type(self).forward is MLP.forward and plain and not hooked
+        if self.activation != "tanh" or type(self).forward is not MLP.forward:
+            return False
+        return all(
+            type(part) is nn.Linear and part.bias is not None and not any(map(vars(part).get, HOOKS))
+            for part in self.layers
+        )
 
     def forward(self, inputs: Array, others: Tensor | None = None) -> Array | tuple[Array, Tensor]:
         """The fields, before trial functions.

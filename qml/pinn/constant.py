@@ -1,0 +1,29 @@
+"""Numbers that a step of training needs again and again as a tensor."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Constant:
+    """An array of numbers, made a tensor once for every dtype and device that it meets.
+
+    Args:
+        numbers: of any shape.
+    """
+
+    def __init__(self, numbers: Float[np.ndarray, "..."]) -> None:
+        self._numbers = numbers
+        self._made: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+    def like(self, other: Tensor) -> Tensor:
+        """The numbers in the dtype and on the device of another tensor; not to be changed."""
+        key = other.dtype, other.device
+        if type(other) is Tensor and key in self._made:
+            return self._made[key]
+        with torch.inference_mode(False):  # or nobody could train with it later
+            made = torch.as_tensor(self._numbers, dtype=other.dtype, device=other.device)
+        if type(made) is Tensor and not torch.compiler.is_compiling():  # and does not only stand for one
+            self._made[key] = made
+        return made
