@@ -82,9 +82,13 @@ class _FusedMLP(torch.autograd.Function):
         with _full_precision(places), borrowed(places, layout) as room:
             for index in range(len(weights) - 1, 0, -1):
                 below, upper = room.gradient[index - 1], layers[index - 1]
-                found += [torch.mv(of_values.T, room.ones), torch.mm(turned, upper.flat)]
-                # One field makes an outer product, which torch's product of matrices is slow at.
-                (torch.mul if flat.shape[1] == 1 else torch.mm)(flat, weights[index], out=below.flat)
+                if flat.shape[1] == 1:  # one field: torch's product of matrices is slow at vectors
+                    of_weight = torch.mv(upper.turned, flat.squeeze(1)).unsqueeze(0)
+                    torch.mul(flat, weights[index], out=below.flat)
+                else:
+                    of_weight = torch.mm(turned, upper.flat)
+                    torch.mm(flat, weights[index], out=below.flat)
+                found += [torch.mv(of_values.T, room.ones), of_weight]
                 tanh_backward(upper.parts, below.parts, below.parts, room.scratch[index - 1])
                 flat, turned, of_values = below.flat, below.turned, below.parts.values
             of_weight = torch.mm(places.T, of_values).T  # thrice as quick as the other way round

@@ -6,7 +6,7 @@ hundred of them.
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -79,7 +79,10 @@ class Workspace:
         scratch: products on the way; layers share the memory.
         ones: one for every row of values.
         numel: numbers in all.
+        key: where it is kept while nobody has it; None where it is not.
     """
+
+    key: Any = None
 
     def __init__(self, like: Tensor, layout: Layout) -> None:
         widths, n_products = layout.widths, Scratch.n_parts(layout.orders)
@@ -106,13 +109,15 @@ class Activations:
     Attributes:
         layers: their rows.
         numel: numbers in all.
+        key: where it is kept while nobody has it; None where it is not.
     """
+
+    key: Any = None
 
     def __init__(self, like: Tensor, layout: Layout) -> None:
         self.numel = layout.n_hidden
         self._memory = like.new_empty(self.numel)
         self.layers = layout.layers(self._memory)
-        self._key: Any = (Activations, layout, like.dtype) if _may_be_kept(like) else None
         self._alias: weakref.ref[Tensor] | None = None
 
     def alias(self) -> Tensor:
@@ -129,54 +134,49 @@ class Activations:
     def release(self, *, recorded: bool) -> None:
         """Free the memory as soon as nobody has its alias; called once, when a graph has been recorded or has not."""
         alias = self._alias and self._alias()
-        if self._key is None:
-            return
         if not recorded:
-            _give(self._key, self)
+            _give(self)
         elif alias is not None:  # or hooks on saved tensors have it
-            weakref.finalize(alias, _give, self._key, self).atexit = False
+            weakref.finalize(alias, _give, self).atexit = False
 
 
 def activations(like: Tensor, layout: Layout) -> Activations:
     """Such that nobody else has."""
-    return _take((Activations, layout, like.dtype), like, lambda: Activations(like, layout))
+    return _take(Activations, like, layout)
 
 
 @contextmanager
 def borrowed(like: Tensor, layout: Layout) -> Iterator[Workspace]:
     """A workspace that nobody else has meanwhile."""
-    key = Workspace, layout, like.dtype
-    workspace = _take(key, like, lambda: Workspace(like, layout))
+    workspace = _take(Workspace, like, layout)
     try:
         yield workspace
     finally:
-        if _may_be_kept(like):
-            _give(key, workspace)
+        _give(workspace)
 
 
 Kept = TypeVar("Kept", Workspace, Activations)
 
 
-def _take(key: Any, like: Tensor, make: Callable[[], Kept]) -> Kept:
-    if not _may_be_kept(like):
-        return make()
+def _take(kind: type[Kept], like: Tensor, layout: Layout) -> Kept:
+    # Not where tensors only stand for others, nor where torch's allocator keeps memory by itself.
+    if type(like) is not Tensor or like.device.type != "cpu" or torch.compiler.is_compiling():
+        return kind(like, layout)
+    key = kind, layout, like.dtype
     try:
         return _FREE[key].pop()  # pyright: ignore[reportReturnType] - the key tells the type
     except (KeyError, IndexError):
         with torch.inference_mode(False):  # or nobody could train in it later
-            return make()
+            made = kind(like, layout)
+        made.key = key if made.numel <= LARGEST else None
+        return made
 
 
-def _give(key: Any, kept: Workspace | Activations) -> None:
-    if kept.numel <= LARGEST:
-        _FREE.setdefault(key, []).append(kept)
+def _give(kept: Workspace | Activations) -> None:
+    if kept.key is not None:
+        _FREE.setdefault(kept.key, []).append(kept)
         if len(_FREE) > KEPT:
             _FREE.popitem(last=False)
-
-
-def _may_be_kept(like: Tensor) -> bool:
-    """Not where tensors only stand for others, nor where torch's allocator keeps memory by itself."""
-    return type(like) is Tensor and like.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _scratch(products: Tensor, layout: Layout, n_products: int, width: int) -> Scratch:
