@@ -125,7 +125,7 @@ def _first_layer(hidden: Components, argument: Tensor, directions: Tensor, turne
 
 def _layer(room: Workspace, hidden: Sequence[Rows], index: int, turned: Tensor, bias: Tensor) -> None:
     """The affine map and tanh of a layer above the first."""
-    before = room.before[index]
-    torch.mm(hidden[index - 1].flat, turned, out=before.flat)
-    before.parts.values.add_(bias)
-    tanh_forward(before.parts, hidden[index].parts, room.scratch[index])
+    layer = hidden[index]
+    torch.mm(hidden[index - 1].flat, turned, out=layer.flat)
+    layer.parts.values.add_(bias)
+    tanh_forward(layer.parts, layer.parts, room.scratch[index])

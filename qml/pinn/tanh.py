@@ -131,13 +131,14 @@ class Scratch:
 
 
 def tanh_forward(argument: Components, out: Components, scratch: Scratch) -> None:
-    """The components of tanh of the argument's."""
+    """The components of tanh of the argument's; `out` may be `argument`."""
     torch.tanh(argument.values, out=out.values)
+    for form, before, after in zip(out.orders.forms, argument.seconds_apart, out.seconds_apart, strict=True):
+        bent, scale = bend(form, argument.firsts_apart, argument.firsts_apart, out=scratch.total)
+        torch.addcmul(before, bent, out.value, value=-2.0 * scale, out=after)
     if out.derivatives_apart:
-        times_slope(argument.derivatives, out.value, out=out.derivatives)
-    for form, second in zip(out.orders.forms, out.seconds_apart, strict=True):
-        bent, scale = bend(form, out.firsts_apart, argument.firsts_apart, out=scratch.total)
-        second.addcmul_(bent, out.value, value=-2.0 * scale)
+        times_slope(argument.firsts, out.value, out=out.firsts)
+        times_slope(out.seconds, out.value, out=out.seconds)
 
 
 def tanh_backward(result: Components, gradient: Components, out: Components, scratch: Scratch) -> None:

@@ -69,12 +69,13 @@ class Rows:
 class Workspace:
     """Room for a pass forward or back, in which nothing is kept from one to the other.
 
+    A layer's argument lies where its result will.
+
     Args:
         like: a tensor of its dtype and device.
         layout: of the rows.
 
     Attributes:
-        before: each layer before tanh; layers share the memory.
         gradient: gradients of each layer; those of neighbours do not share the memory.
         scratch: products on the way; layers share the memory.
         ones: one for every row of values.
@@ -90,7 +91,6 @@ class Workspace:
         lengths = [*[layout.n_rows * widest] * 2, n_products * layout.n_points * widest]
         self.numel = sum(lengths)
         even, odd, products = like.new_empty(self.numel).split(lengths)
-        self.before = [layout.rows(even, width) for width in widths]
         self.gradient = [layout.rows((even, odd)[index % 2], width) for index, width in enumerate(widths)]
         self.scratch = [_scratch(products, layout, n_products, width) for width in widths]
         self.ones = like.new_ones(layout.n_others + layout.n_points)
