@@ -323,6 +323,26 @@ def test_a_problem_that_does_not_hold_together_is_refused_by_name(options: dict[
         decay(**options)
 
 
+def test_fields_together_may_have_enough_conditions() -> None:
+    """A stream function has all of them, its vorticity none; one fewer is too few."""
+    sides = [("low", -1.0), ("high", 1.0)]
+    walls = [Face(name, {"x": at}, lambda p: p) for name, at in sides]
+    slips = [Face(f"slip {name}", {"x": at}, lambda p_x: p_x) for name, at in sides]
+
+    def bent(*conditions: Face) -> Problem:
+        return Problem(
+            name="plate",
+            domain=Box({"x": (-1.0, 1.0)}),
+            fields=("p", "w"),
+            equations={"vorticity": lambda p_xx, w: p_xx + w, "load": lambda w_xx: w_xx - 1.0},
+            conditions=conditions,
+        )
+
+    assert bent(*walls, *slips).orders == {"p": {"x": 2}, "w": {"x": 2}}
+    with pytest.raises(ValueError, match=r"must hold 2 on `w` across x.* but 0 of them fix x"):
+        bent(*walls, slips[0])
+
+
 def test_a_condition_that_is_not_exact_after_all_is_refused() -> None:
     conditions = (replace(ZERO, exact=True), Face("right", {"x": 1.0}, lambda u: u), INITIAL)
     with pytest.raises(ValueError, match="Condition `left` must hold exactly"):

@@ -68,8 +68,8 @@ TRUNKS: dict[str, Callable[[], nn.Module]] = {
 def test_jets_and_nested_passes_agree_in_values_and_in_gradients_of_weights(trunk: str, constructed: bool) -> None:
     made = (
         problem(
-            trial=lambda x, y, u, v: ((1 - x**2) * u + y, torch.exp(-y) * v * x - torch.cos(x) / 3),
-            features=lambda x, y: (torch.sin(x) + 2 * y, x * y - 0.5),
+            trial=lambda x, y, u, v: ((1 - x**2) * u + y / (2 + x), torch.exp(-y) * v * x - torch.cos(x) / 3),
+            features=lambda x, y: (torch.sin(x) + 2 * y, x * y - torch.atan(x / (1 + y))),
         )
         if constructed
         else problem()
@@ -137,7 +137,7 @@ def test_gradients_of_the_rules_pass_gradcheck() -> None:
     other = torch.randn(6, 3, 2, dtype=DOUBLE, generator=seeded()).requires_grad_()
     weight = torch.randn(4, 2, dtype=DOUBLE, generator=seeded()).requires_grad_()
     bias = torch.randn(4, dtype=DOUBLE, generator=seeded()).requires_grad_()
-    for rule in (torch.tanh, torch.sin, torch.cos, torch.exp, torch.sigmoid):
+    for rule in (torch.tanh, torch.sin, torch.cos, torch.exp, torch.sigmoid, torch.atan, torch.reciprocal):
         for first, second in ((3, 2), (5, 0), (4, 1)):
             assert torch.autograd.gradcheck(lambda part: rule(Jet(part, pure(first, second))).data, data)  # noqa: B023
         assert torch.autograd.gradcheck(lambda part: rule(Jet(part, FORMS)).data, data)  # noqa: B023
@@ -167,6 +167,16 @@ def test_constants_join_from_either_side() -> None:
     assert_close((constant - (-jet)).data, shifted, 0)
     assert_close((2 - (1 - jet)).data[0], 1 + jet.value, 1e-15)
     assert_close((jet**3).data, (jet * jet * jet).data, 0)
+    assert_close((jet / constant).data, jet.data / constant, 1e-15)
+
+
+def test_quotients_undo_products() -> None:
+    jet = Jet(torch.randn(4, 3, dtype=DOUBLE, generator=seeded()), pure(2, 1))
+    other = Jet(2 + torch.rand(4, 3, dtype=DOUBLE, generator=seeded()), pure(2, 1))
+    assert_close((jet * other / other).data, jet.data, 1e-12)
+    assert_close((2 / other).data, 2 * torch.reciprocal(other).data, 1e-15)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+    constant = torch.tensor([1.0, -2.0, 3.0], dtype=DOUBLE)
+    assert_close((constant / other).data, (constant * torch.reciprocal(other)).data, 1e-15)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue, reportOperatorIssue]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +184,6 @@ def test_constants_join_from_either_side() -> None:
     [
         (torch.erf, "no rule for torch's `erf`"),
         (lambda jet: jet**0.5, "positive integers, but the exponent is 0.5"),
-        (lambda jet: jet / jet, "no rule for division by a jet"),
         (lambda jet: torch.stack([jet, torch.ones(3)]), "only be joined with jets"),
         (lambda jet: jet * Jet(torch.ones(4, 1), pure(2, 1)), "equal shapes to be multiplied"),
     ],

@@ -1,4 +1,4 @@
-"""Curriculum, Gaussians, memory over depth, subdomains, the Lagrangian frame, Feynman-Kac, uncertainty, the cavity."""
+"""Curriculum, Gaussians, memory over depth, subdomains, the Lagrangian frame, Feynman-Kac, uncertainty."""
 
 import math
 from dataclasses import replace
@@ -36,7 +36,6 @@ from qml.pinn import (
     train,
     train_ensemble,
 )
-from qml.pinn.problems.cavity import cavity_velocity
 from qml.pinn.problems.evolution import diffusivity
 from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.tanh import Orders
@@ -368,17 +367,6 @@ def test_deviations_of_predictions_are_those_of_measurements_far_from_them() -> 
     mean, deviation = bayesian_posterior(solution, seed=0).predict(np.array([[0.5, 0.5], [0.5, 3.0]]))
     assert mean.shape == deviation.shape == (2, 1)
     assert 0 < deviation[0, 0] < 0.01 < deviation[1, 0]
-
-
-def test_the_cavity_has_the_velocities_of_a_spectral_method() -> None:
-    """Botella and Peyret, Computers and Fluids 27 (1998) 421: extrema on the centre lines at Re = 100."""
-    across = np.linspace(0, 1, 401)
-    u = cavity_velocity(np.stack([np.full(401, 0.5), across], 1), 100.0)[:, 0]
-    v = cavity_velocity(np.stack([across, np.full(401, 0.5)], 1), 100.0)[:, 1]
-    # Second-order differences on 128^2 cells beside a singular corner.
-    assert u.min() == pytest.approx(-0.2140424, rel=5e-3)
-    assert v.max() == pytest.approx(0.1795728, rel=5e-3)
-    assert v.min() == pytest.approx(-0.2538030, rel=5e-3)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,9 @@ class Jet:
     """Values with derivatives along directions, and sums of second ones.
 
     Functions of torch that have a rule here take a jet where they take a tensor: linear, tanh, sin, cos, exp, sigmoid,
-    relu, cat, stack, chunk, sums, products and powers with integer exponents. Tensors that join in are constants: they
-    do not depend on the coordinates. Derivatives of a jet in weights are of first order; a second one raises.
+    relu, atan, reciprocal, cat, stack, chunk, sums, products, quotients and powers with integer exponents. Tensors that
+    join in are constants: they do not depend on the coordinates. Derivatives of a jet in weights are of first order; a
+    second one raises.
 
     Args:
         data: (n_components, ...).
@@ -103,9 +104,10 @@ class Jet:
     __rmul__ = __mul__
 
     def __truediv__(self, other: "Array | Number") -> "Jet":
-        if isinstance(other, Jet):
-            raise JetError("Jets have no rule for division by a jet.")
-        return self.like(self.data / other)
+        return _divide(self, other)
+
+    def __rtruediv__(self, other: "Array | Number") -> "Jet":
+        return _divide(other, self)
 
     def __pow__(self, exponent: "Number") -> "Jet":
         if not isinstance(exponent, int) or exponent < 1:
@@ -157,6 +159,15 @@ def _sigmoid(argument: Tensor) -> tuple[Tensor, Tensor]:
     return value, value - value * value
 
 
+def _atan(argument: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.atan(argument), torch.reciprocal(1 + argument * argument)
+
+
+def _reciprocal(argument: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.reciprocal(argument)
+    return value, -value * value
+
+
 def _exp(argument: Tensor) -> tuple[Tensor, Tensor]:
     value = torch.exp(argument)
     return value, value
@@ -167,6 +178,13 @@ ACTIVATIONS = {
     "sin": Activation(lambda x: (torch.sin(x), torch.cos(x)), lambda f, slope: -f, lambda f, slope: -slope),
     "cos": Activation(lambda x: (torch.cos(x), -torch.sin(x)), lambda f, slope: -f, lambda f, slope: -slope),
     "exp": Activation(_exp, lambda f, slope: f, lambda f, slope: f),
+    # The argument is the tangent of the value.
+    "atan": Activation(
+        _atan,
+        lambda f, slope: -torch.sin(2 * f) * slope,
+        lambda f, slope: slope * (torch.sin(2 * f) ** 2 - 2 * torch.cos(2 * f) * slope),
+    ),
+    "reciprocal": Activation(_reciprocal, lambda f, slope: 2 * f**3, lambda f, slope: -6 * f**4),
     # The slope jumps at 0, where the second derivative is taken as 0.
     "relu": Activation(
         lambda x: (torch.relu(x), (x > 0).to(x.dtype)),
@@ -341,6 +359,15 @@ def _multiply(left: "Array | Number", right: "Array | Number") -> Jet:
     return left.like(left.data * right)
 
 
+def _divide(left: "Array | Number", right: "Array | Number") -> Jet:
+    if not isinstance(right, Jet):
+        if not isinstance(left, Jet):
+            raise TypeError("One of the two parts of a quotient must be a jet.")
+        return left.like(left.data / right)
+    inverse: Any = torch.reciprocal(right)  # pyright: ignore[reportArgumentType]
+    return left * inverse
+
+
 def _joined(join: Callable[..., Tensor]) -> Callable[..., Jet]:
     def joined(parts: Sequence[Array], dim: int = 0) -> Jet:
         jets = [part for part in parts if isinstance(part, Jet)]
@@ -362,6 +389,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "sub": _subtract,
     "rsub": lambda jet, other: _add(-jet, other),
     "mul": _multiply,
+    "div": _divide,
     "cat": _joined(torch.cat),
     "stack": _joined(torch.stack),
     "tanh": lambda jet: jet.like(_Tanh.apply(jet.data, jet.orders)),

@@ -172,18 +172,26 @@ def _require_distinct(problem: Problem) -> None:
 def _require_enough(problem: Problem) -> None:
     """As many conditions across a coordinate as the order by it; one in all where all orders are 1.
 
-    This counts: it finds what is forgotten, and proves nothing about existence or uniqueness.
+    A field may have fewer where the fields together have enough: of a stream function and its vorticity, one is given
+    twice at a wall, and the other never. This counts: it finds what is forgotten, and proves nothing about existence or
+    uniqueness.
     """
+    have: dict[str, dict[str, int]] = {}
     for name, orders in problem.orders.items():
         asking = [item for item in problem.conditions if _mentions(problem, item, name)]
-        have = {axis: sum(_order_of(item, axis, order) for item in asking) for axis, order in orders.items()}
-        if max(orders.values(), default=0) == 1 and any(have.values()):
-            continue
+        have[name] = {axis: sum(_order_of(item, axis, order) for item in asking) for axis, order in orders.items()}
+    bound = {
+        name: orders
+        for name, orders in problem.orders.items()
+        if not (max(orders.values(), default=0) == 1 and any(have[name].values()))
+    }
+    for name, orders in bound.items():
         for axis, order in orders.items():
-            if have[axis] < order:
+            lacking = sum(other[axis] - have[field][axis] for field, other in bound.items() if axis in other)
+            if have[name][axis] < order and lacking > 0:
                 raise ValueError(
                     f"Argument `conditions` must hold {order} on `{name}` across {axis}, since the equations of "
-                    f"{problem.name!r} are of order {order} in it, but {have[axis]} of them fix {axis}. "
+                    f"{problem.name!r} are of order {order} in it, but {have[name][axis]} of them fix {axis}. "
                     "List exactly fulfilled ones too, with exact=True."
                 )
     if problem.scalars and not any(not condition.fixed for condition in problem.conditions):

@@ -132,6 +132,7 @@ RECIPES = {
     "allen-cahn": Recipe(
         _plane(350, 2500, redrawn=10, n_on_faces=256), (30, 30), pose=lambda problem: with_weight(problem, 100.0)
     ),
+    "cavity-stream": Recipe(_plane(200, 1600, n_on_faces=256), (20, 20)),
     "diffusivity": Recipe(_plane(80, 500)),
     "radial-diffusivity": Recipe(_plane(80, 500)),
 }

@@ -5,7 +5,7 @@ from functools import partial
 
 from qml.pinn.lagrangian import lagrangian_convection
 from qml.pinn.problem import Problem
-from qml.pinn.problems.cavity import cavity
+from qml.pinn.problems.cavity import cavity, cavity_stream
 from qml.pinn.problems.evolution import (
     advection_diffusion,
     allen_cahn,
@@ -45,6 +45,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "radial-diffusivity": radial_diffusivity,
     "lorenz": lorenz,
     "cavity": cavity,
+    "cavity-stream": cavity_stream,
 }
 
 

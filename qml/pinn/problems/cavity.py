@@ -13,6 +13,8 @@ from qml.pinn.problem import Problem
 N_CELLS = 128
 NEWTON_TOLERANCE = 1e-9
 MAX_NEWTON = 20
+CORNER_RADIUS = 0.1  # within which residuals count less
+CORNER_GAP = 0.02  # how far above the corners the angles are measured, so that they have derivatives
 Grid = Float[np.ndarray, "rows columns"]
 
 
@@ -47,17 +49,75 @@ def cavity(reynolds: float = 100.0) -> Problem:
     )
 
 
+def cavity_stream(reynolds: float = 100.0) -> Problem:
+    """The same flow by its stream function psi and vorticity w, with u = psi_y and v = -psi_x: no mass is lost.
+
+    psi = 0 on the walls is built in, and psi's slopes there are the conditions; w has none. In the upper corners w is
+    infinite: the trunk sees the angles around them, by which the velocity jumps there, and residuals count less near
+    them, the square of the distance r by r^2 / (r^2 + 0.1^2).
+    """
+
+    def near_corners(x: Any, y: Any) -> Any:
+        left, right = x**2 + (1 - y) ** 2, (1 - x) ** 2 + (1 - y) ** 2
+        return left / (left + CORNER_RADIUS**2) * right / (right + CORNER_RADIUS**2)
+
+    def transport(psi_x: Any, psi_y: Any, w_x: Any, w_y: Any, friction: Any, x: Any, y: Any) -> Any:
+        return (psi_y * w_x - psi_x * w_y + friction) * near_corners(x, y) ** 2
+
+    def angles(x: Any, y: Any) -> tuple[Any, ...]:
+        import torch
+
+        above = 1 + CORNER_GAP - y
+        return 2 * x - 1, 2 * y - 1, torch.atan(x / above), torch.atan((1 - x) / above)
+
+    sides = {"left": {"x": 0.0}, "right": {"x": 1.0}, "bottom": {"y": 0.0}, "lid": {"y": 1.0}}
+    slips = {
+        "left": lambda psi_x: psi_x,
+        "right": lambda psi_x: psi_x,
+        "bottom": lambda psi_y: psi_y,
+        "lid": lambda psi_y, x, y: (psi_y - 1) * near_corners(x, y),
+    }
+    return Problem(
+        name="cavity-stream",
+        domain=Box({"x": (0.0, 1.0), "y": (0.0, 1.0)}),
+        fields=("psi", "w"),
+        equations={
+            "vorticity": lambda laplacian, w, x, y: (laplacian + w) * near_corners(x, y),
+            "transport": transport,
+        },
+        operators={
+            "laplacian": {"psi_xx": 1.0, "psi_yy": 1.0},
+            "friction": {"w_xx": -1.0 / reynolds, "w_yy": -1.0 / reynolds},
+        },
+        conditions=(
+            *(Face(f"{side} wall", at, lambda psi: psi, exact=True) for side, at in sides.items()),
+            *(Face(f"{side} speed", at, slips[side], weight=100.0) for side, at in sides.items()),
+        ),
+        trial=lambda x, y, psi, w: (x * (1 - x) * y * (1 - y) * psi, 10 * w),
+        features=angles,
+        reference=lambda points: _spline(_stream_function(reynolds)).ev(*points.T)[:, None],
+        judged=("psi",),
+        source=f"stream function and vorticity on {N_CELLS}^2 cells, second-order differences, Newton's method",
+    )
+
+
 def cavity_velocity(points: Float[np.ndarray, "batch 2"], reynolds: float) -> Float[np.ndarray, "batch 2"]:
     """(u, v) at points, by bicubic splines through the stream function's differences."""
-    from scipy.interpolate import RectBivariateSpline
-
     axis = np.linspace(0.0, 1.0, N_CELLS + 1)
     stream = _stream_function(reynolds)
     u = np.gradient(stream, axis, axis=1, edge_order=2)
     v = -np.gradient(stream, axis, axis=0, edge_order=2)
     u[:, 0] = u[0] = u[-1] = v[0] = v[-1] = v[:, 0] = v[:, -1] = 0.0
     u[:, -1] = 1.0
-    return np.stack([RectBivariateSpline(axis, axis, values).ev(*points.T) for values in (u, v)], 1)
+    return np.stack([_spline(values).ev(*points.T) for values in (u, v)], 1)
+
+
+def _spline(values: Grid) -> Any:
+    """Bicubic, through values on the grid."""
+    from scipy.interpolate import RectBivariateSpline
+
+    axis = np.linspace(0.0, 1.0, N_CELLS + 1)
+    return RectBivariateSpline(axis, axis, values)
 
 
 @cache

@@ -1,0 +1,37 @@
+"""Flow in a square whose lid moves: the reference beside published ones, and the stream function that is found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from qml.pinn import Pinn, find_problem, recipe_of, relative_l2, train
+from qml.pinn.problems.cavity import cavity_velocity
+
+
+def test_the_cavity_has_the_velocities_of_a_spectral_method() -> None:
+    """Botella and Peyret, Computers and Fluids 27 (1998) 421: extrema on the centre lines at Re = 100."""
+    across = np.linspace(0, 1, 401)
+    u = cavity_velocity(np.stack([np.full(401, 0.5), across], 1), 100.0)[:, 0]
+    v = cavity_velocity(np.stack([across, np.full(401, 0.5)], 1), 100.0)[:, 1]
+    # Second-order differences on 128^2 cells beside a singular corner.
+    assert u.min() == pytest.approx(-0.2140424, rel=5e-3)
+    assert v.max() == pytest.approx(0.1795728, rel=5e-3)
+    assert v.min() == pytest.approx(-0.2538030, rel=5e-3)
+
+
+def test_the_stream_function_of_the_cavity_is_found() -> None:
+    problem = find_problem("cavity-stream")
+    assert problem.reference is not None
+    grid = problem.domain.grid(129)
+    stream = problem.reference(grid)[:, 0]
+    # Ghia, Ghia and Shin, J. Comput. Phys. 48 (1982) 387: the vortex on their grid of 129 x 129 points.
+    assert stream.min() == pytest.approx(-0.103423, rel=2e-3)
+    assert tuple(grid[stream.argmin()]) == pytest.approx((0.6172, 0.7344), abs=1e-3)
+    recipe = recipe_of(problem)
+    model = Pinn(problem, recipe.trunk(problem, torch.Generator().manual_seed(0)))
+    assert model.derivatives == "jets"
+    short = replace(recipe.training, n_marquardt=50, n_points=500, n_condition_points=64)
+    train(model, short, seed=0)
+    assert relative_l2(model, problem.domain.grid(41)) < 0.1  # 0.0019 to 0.0045 by the whole recipe
