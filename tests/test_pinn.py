@@ -34,6 +34,7 @@ from qml.pinn import (
 from qml.pinn.checkpoint import load_checkpoint
 from qml.pinn.conditions import QUADRATURE
 from qml.pinn.loss import LossParts
+from qml.pinn.names import operator
 from qml.pinn.problems import finite_well
 from qml.pinn.problems.wells import barrier_energy, well_energies
 from tests.helpers import assert_close
@@ -302,10 +303,13 @@ INITIAL = Face("initial", {"t": 0.0}, lambda u: u)
         ({"operators": {"flow": {}}}, "`flow` must be a sum of derivatives of one field, but is {}"),
         ({"operators": {"flow": {"u": 1.0}}}, "`flow` must map derivatives .* holds 'u': 1.0"),
         ({"operators": {"flow": {"w_x": 1.0}}}, "`flow` must map derivatives .* holds 'w_x': 1.0"),
-        ({"operators": {"flow": {"u_x": 0.0}}}, "finite coefficients other than 0, but holds 'u_x': 0.0"),
-        ({"operators": {"flow": {"u_x": float("nan")}}}, "finite coefficients other than 0, but holds 'u_x': nan"),
+        ({"operators": {"flow": {"u_x": 0.0}}}, "finite numbers other than 0, .* holds 'u_x': 0.0"),
+        ({"operators": {"flow": {"u_x": float("nan")}}}, "finite numbers other than 0, .* holds 'u_x': nan"),
         ({"operators": {"flow": {"u_xt": 1.0, "u_tx": 1.0}}}, "each once, .* holds 'u_tx': 1.0"),
         ({"fields": ("u", "v"), "operators": {"flow": {"u_x": 1.0, "v_x": 1.0}}}, "`flow` must be .* of one field"),
+        ({"operators": {"class": {"u_x": 1.0}}}, "Operator `class` must be called by a name"),
+        ({"operators": {"flow": {"u_x": 5e-324}}}, "finite numbers other than 0, .* holds 'u_x': 5e-324"),
+        ({"trial": lambda u, flow: u, "operators": {"flow": {"u_x": 1.0}}}, r"scalars \(none\), but asks for `flow`"),
         ({"equations": {"e": lambda flux: flux}, "operators": {"flow": {"u_x": 1.0}}}, "`flux`, which is unbound"),
         ({"equations": {"e": lambda *u: u}}, "must name each of its arguments"),
         (
@@ -321,6 +325,20 @@ INITIAL = Face("initial", {"t": 0.0}, lambda u: u)
 def test_a_problem_that_does_not_hold_together_is_refused_by_name(options: dict[str, Any], message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         decay(**options)
+
+
+@pytest.mark.parametrize(
+    ("terms", "error", "message"),
+    [
+        ([("u_x", 1.0)], TypeError, "`flow` must be a mapping from derivatives to coefficients"),
+        ({"u_x": "k"}, ValueError, "which are not trained, but holds 'u_x': 'k'"),
+        ({"u_x": torch.ones(())}, ValueError, "which are not trained, but holds 'u_x': tensor"),
+        ({3: 1.0}, ValueError, "must map derivatives .* holds 3: 1.0"),
+    ],
+)
+def test_operators_of_other_types_are_refused_by_name(terms: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        operator("flow", terms, ("u",), ("x",))
 
 
 def test_fields_together_may_have_enough_conditions() -> None:
@@ -339,8 +357,10 @@ def test_fields_together_may_have_enough_conditions() -> None:
         )
 
     assert bent(*walls, *slips).orders == {"p": {"x": 2}, "w": {"x": 2}}
-    with pytest.raises(ValueError, match=r"must hold 2 on `w` across x.* but 0 of them fix x"):
+    with pytest.raises(ValueError, match=r"must hold 2 on `w` across x.* but 1 of them fix x"):
         bent(*walls, slips[0])
+    with pytest.raises(ValueError, match=r"must hold 2 on `w` across x.* but 0 of them fix x"):  # not one of its own
+        replace(bent(*walls, *slips), equations={"load": lambda w_xx: w_xx, "vorticity": lambda p_xx: p_xx})
 
 
 def test_a_condition_that_is_not_exact_after_all_is_refused() -> None:

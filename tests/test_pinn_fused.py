@@ -1,17 +1,19 @@
 """The fused network: memory that stays from step to step, values at other points, gradients in the points."""
 
+import copy
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from qml.pinn import MLP, Box, Face, Pinn, Problem, find_problem
+from qml.pinn import MLP, Box, Face, Observations, Pinn, Problem, find_problem, workspace
 from qml.pinn.loss import LossParts
-from qml.pinn.workspace import KEPT, LARGEST, Layout, activations, borrowed
+from qml.pinn.workspace import LARGEST, Layout, activations, borrowed
 from tests.helpers import assert_close
 from tests.pinn_checks import ROUNDING, pure
 
@@ -106,7 +108,7 @@ def test_threads_that_walk_one_graph_do_not_disturb_each_other() -> None:
         assert all(pool.map(walk, range(150)))
 
 
-def test_a_workspace_is_lent_to_one_at_a_time_and_few_kinds_are_kept() -> None:
+def test_a_workspace_is_lent_to_one_at_a_time_and_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     like = torch.zeros(1)
     layout = Layout(11, 0, pure(1, 1), (3,))
     with borrowed(like, layout) as first, borrowed(like, layout) as second:
@@ -117,11 +119,24 @@ def test_a_workspace_is_lent_to_one_at_a_time_and_few_kinds_are_kept() -> None:
         raise KeyError
     with borrowed(like, layout) as again:
         assert again is failing
-    for n in range(2 * KEPT):  # of other kinds: the oldest kind goes
-        with borrowed(like, Layout(20 + n, 0, pure(1, 1), (3,))):
+    monkeypatch.setattr(workspace, "LARGEST", 5 * first.numel)
+    for n in range(10):  # of other kinds: the oldest kind goes
+        with borrowed(like, Layout(12 + n, 0, pure(1, 1), (3,))):
             pass
     with borrowed(like, layout) as fresh:
         assert fresh not in (first, second)
+
+
+def test_memory_of_many_graphs_is_not_kept_when_they_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    at, layout = points(37), Layout(37, 0, pure(2, 1), (7, 5, 6))
+    monkeypatch.setattr(workspace, "LARGEST", 3 * layout.n_hidden)
+    model = Pinn(heat(), mlp())
+    graphs = [model.evaluate(at, NAMES[:4]) for _ in range(10)]
+    before = {id(one) for kind in workspace._FREE.values() for one in kind}
+    del graphs
+    after = [one for kind in workspace._FREE.values() for one in kind]
+    assert 0 < len([one for one in after if id(one) not in before]) <= 3
+    assert sum(one.numel for one in after) <= workspace.LARGEST
 
 
 def test_a_large_workspace_is_not_kept() -> None:
@@ -224,6 +239,12 @@ def test_autocast_stays_outside() -> None:
         assert torch.equal(found[name], expected[name])
     for mine, other in zip(of_weights, gradients(sum_of(expected), trunk), strict=True):
         assert torch.equal(mine, other)
+
+
+def test_constants_outlive_torch_func() -> None:
+    seen = Observations("seen", "u", np.full((3, 2), 0.1), np.ones(3))
+    torch.func.grad(lambda u: seen.residual({"u": u}).square().sum())(torch.rand(3))
+    assert_close(copy.deepcopy(seen).residual({"u": torch.ones(3)}), torch.zeros(3), 0)
 
 
 def test_fake_tensors_leave_nothing_behind() -> None:

@@ -1,6 +1,7 @@
 """Derivatives: jets beside nested reverse passes, and both beside closed forms."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -170,6 +171,14 @@ def test_constants_join_from_either_side() -> None:
     assert_close((jet / constant).data, jet.data / constant, 1e-15)
 
 
+def test_coefficients_of_very_different_sizes_pass_in_single_precision() -> None:
+    spread = {"u_xx": 1e-25, "u_yy": 1e20}
+    posed = replace(problem(), operators={**problem().operators, "spread": spread})
+    model = Pinn(posed, MLP(2, (7, 5), 2, generator=seeded()))
+    values = model.evaluate(torch.rand(4, 2), ["spread", "u_yy"])
+    assert_close(values["spread"], 1e20 * values["u_yy"], 1e14)
+
+
 def test_quotients_undo_products() -> None:
     jet = Jet(torch.randn(4, 3, dtype=DOUBLE, generator=seeded()), pure(2, 1))
     other = Jet(2 + torch.rand(4, 3, dtype=DOUBLE, generator=seeded()), pure(2, 1))
@@ -185,6 +194,8 @@ def test_quotients_undo_products() -> None:
         (torch.erf, "no rule for torch's `erf`"),
         (lambda jet: jet**0.5, "positive integers, but the exponent is 0.5"),
         (lambda jet: torch.stack([jet, torch.ones(3)]), "only be joined with jets"),
+        (lambda jet: jet.erf(), "no `erf`"),
+        (lambda jet: torch.div(jet, 2.0, rounding_mode="floor"), "no rule for torch's `div` with rounding_mode"),
         (lambda jet: jet * Jet(torch.ones(4, 1), pure(2, 1)), "equal shapes to be multiplied"),
     ],
 )

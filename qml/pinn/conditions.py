@@ -275,7 +275,7 @@ class Observations:
         name: in the loss parts.
         of: the field or derivative that was measured.
         where: coordinates of the points (batch, coordinates), in the problem's order.
-        measured: values (batch,).
+        measured: values (batch,), read once.
         weight: in the loss.
     """
 

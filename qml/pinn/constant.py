@@ -10,11 +10,11 @@ class Constant:
     """An array of numbers, made a tensor once for every dtype and device that it meets.
 
     Args:
-        numbers: of any shape.
+        numbers: of any shape; they are copied.
     """
 
     def __init__(self, numbers: Float[np.ndarray, "..."]) -> None:
-        self._numbers = numbers
+        self._numbers = np.array(numbers)
         self._made: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def like(self, other: Tensor) -> Tensor:
@@ -24,6 +24,15 @@ class Constant:
             return self._made[key]
         with torch.inference_mode(False):  # or nobody could train with it later
             made = torch.as_tensor(self._numbers, dtype=other.dtype, device=other.device)
-        if type(made) is Tensor and not torch.compiler.is_compiling():  # and does not only stand for one
+        if type(made) is Tensor and not torch.compiler.is_compiling() and _has_memory(made):
             self._made[key] = made
         return made
+
+
+def _has_memory(made: Tensor) -> bool:
+    """Whether it does not only stand for a tensor while torch.func differentiates."""
+    try:
+        made.untyped_storage()
+    except NotImplementedError:
+        return False
+    return True

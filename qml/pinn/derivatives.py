@@ -100,7 +100,10 @@ class Plan:
                     parts[self._along(one, other)] = 0.5
                 for direction, share in parts.items():
                     form[direction] = form.get(direction, 0.0) + coefficient * share
-        return tuple((direction, share) for direction, share in sorted(form.items()) if share)
+        # The largest first, so that no other is more than a fraction of it.
+        return tuple(
+            sorted(((k, share) for k, share in form.items() if share), key=lambda term: (-abs(term[1]), term[0]))
+        )
 
 
 def by_jets(

@@ -6,6 +6,7 @@ reverse differentiation runs a graph that doubles with every order. The activati
 their own, written out, which save the values they need and nothing else.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, Union
@@ -22,6 +23,10 @@ JET_ORDER = 2
 
 class JetError(NotImplementedError):
     """A function was applied to a jet that has no rule for it."""
+
+
+class NoJetMethodError(JetError, AttributeError):
+    """A jet was asked for a method that tensors have."""
 
 
 class Jet:
@@ -82,7 +87,19 @@ class Jet:
         rule = RULES.get(function.__name__)
         if rule is None:
             raise JetError(f"Jets have no rule for torch's `{function.__name__}`.")
-        return rule(*args, **(kwargs or {}))
+        if not kwargs:
+            return rule(*args)
+        try:
+            inspect.signature(rule).bind(*args, **kwargs)
+        except TypeError as error:
+            asked = ", ".join(kwargs)
+            raise JetError(f"Jets have no rule for torch's `{function.__name__}` with {asked}.") from error
+        return rule(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        raise NoJetMethodError(
+            f"Jets have no `{name}`. Functions have rules where methods have none: torch.{name}(...)."
+        )
 
     def __add__(self, other: "Array | Number") -> "Jet":
         return _add(self, other)

@@ -2,7 +2,9 @@
 
 import inspect
 import math
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 Residual = Callable[..., Any]
@@ -72,39 +74,43 @@ def require_bound(
     fields: Collection[str],
     coordinates: Sequence[str],
     scalars: Collection[str],
-    operators: Collection[str] = (),
+    operators: Collection[str] | None = None,
 ) -> tuple[str, ...]:
-    """The names that a residual asks for, all of which the problem has.
+    """The names that a residual asks for, all of which the problem has; operators are None where they make no sense.
 
     Raises:
         ValueError: an unbound name.
     """
     names = arguments_of(function, name)
     for asked in names:
-        if asked in {*coordinates, *scalars, *operators} or parse(asked, fields, coordinates):
+        if asked in {*coordinates, *scalars, *(operators or ())} or parse(asked, fields, coordinates):
             continue
+        more = "" if operators is None else f" or operators ({', '.join(operators) or 'none'})"
         raise ValueError(
             f"Argument `{name}` must ask for fields ({', '.join(fields)}), their derivatives by "
             f"{', '.join(coordinates)} (as in {next(iter(fields))}_{coordinates[0]}), coordinates, trainable scalars "
-            f"({', '.join(scalars) or 'none'}) or operators ({', '.join(operators) or 'none'}), but asks for "
-            f"`{asked}`, which is unbound."
+            f"({', '.join(scalars) or 'none'}){more}, but asks for `{asked}`, which is unbound."
         )
     return names
 
 
-def operator(name: str, terms: Mapping[str, float], fields: Collection[str], coordinates: Sequence[str]) -> Operator:
+def operator(name: str, terms: Any, fields: Collection[str], coordinates: Sequence[str]) -> Operator:
     """The operator that a mapping from derivatives to coefficients describes.
 
     Raises:
+        TypeError: no mapping.
         ValueError: no terms, one that is no derivative of the same field, or one that is there twice or vanishes.
     """
+    if not isinstance(terms, Mapping):
+        raise TypeError(f"Operator `{name}` must be a mapping from derivatives to coefficients, but is {terms!r}.")
     items: dict[Derivative, float] = {}
     for text, coefficient in terms.items():
-        item = parse(text, fields, coordinates)
-        if item is None or not item.order or item in items or not math.isfinite(coefficient) or coefficient == 0.0:
+        item = parse(text, fields, coordinates) if isinstance(text, str) else None
+        constant = isinstance(coefficient, Real) and sys.float_info.min <= abs(float(coefficient)) < math.inf
+        if item is None or not item.order or item in items or not constant:
             raise ValueError(
                 f"Operator `{name}` must map derivatives ({next(iter(fields))}_{coordinates[0]}), each once, to finite "
-                f"coefficients other than 0, but holds {text!r}: {coefficient!r}."
+                f"numbers other than 0, which are not trained, but holds {text!r}: {coefficient!r}."
             )
         items[item] = float(coefficient)
     if len({item.field for item in items}) != 1:

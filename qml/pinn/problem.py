@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from keyword import iskeyword
 
 import numpy as np
 import torch
@@ -150,7 +151,8 @@ class Problem:
         )
 
     def _require_operator(self, name: str) -> None:
-        if not name.isidentifier() or parse(name, self.fields, self.coordinates) is not None or name == QUADRATURE:
+        plain = isinstance(name, str) and name.isidentifier() and not iskeyword(name)
+        if not plain or parse(name, self.fields, self.coordinates) is not None or name == QUADRATURE:
             raise ValueError(
                 f"Operator `{name}` must be called by a name that an argument can have and that means nothing else, as "
                 "`laplacian`."
@@ -172,26 +174,27 @@ def _require_distinct(problem: Problem) -> None:
 def _require_enough(problem: Problem) -> None:
     """As many conditions across a coordinate as the order by it; one in all where all orders are 1.
 
-    A field may have fewer where the fields together have enough: of a stream function and its vorticity, one is given
-    twice at a wall, and the other never. This counts: it finds what is forgotten, and proves nothing about existence or
-    uniqueness.
+    A field that no condition names may share those of the fields that its equations hold: of a stream function and its
+    vorticity, one is given twice at a wall, and the other never. This counts: it finds what is forgotten, and proves
+    nothing about existence or uniqueness.
     """
-    have: dict[str, dict[str, int]] = {}
     for name, orders in problem.orders.items():
-        asking = [item for item in problem.conditions if _mentions(problem, item, name)]
-        have[name] = {axis: sum(_order_of(item, axis, order) for item in asking) for axis, order in orders.items()}
-    bound = {
-        name: orders
-        for name, orders in problem.orders.items()
-        if not (max(orders.values(), default=0) == 1 and any(have[name].values()))
-    }
-    for name, orders in bound.items():
+        fields = {name}
+        if max(orders.values(), default=0) > 1 and not any(
+            _mentions(problem, item, name) for item in problem.conditions
+        ):
+            fields = _together(problem, name)
+        asking = [item for item in problem.conditions if any(_mentions(problem, item, field) for field in fields)]
+        have = {axis: sum(_order_of(item, axis, order) for item in asking) for axis, order in orders.items()}
+        if max(orders.values(), default=0) == 1 and any(have.values()):
+            continue
         for axis, order in orders.items():
-            lacking = sum(other[axis] - have[field][axis] for field, other in bound.items() if axis in other)
-            if have[name][axis] < order and lacking > 0:
+            others = sum(problem.orders[field].get(axis, 0) for field in fields - {name})
+            if have[axis] < order + others:
+                found = max(0, have[axis] - others)
                 raise ValueError(
                     f"Argument `conditions` must hold {order} on `{name}` across {axis}, since the equations of "
-                    f"{problem.name!r} are of order {order} in it, but {have[name][axis]} of them fix {axis}. "
+                    f"{problem.name!r} are of order {order} in it, but {found} of them fix {axis}. "
                     "List exactly fulfilled ones too, with exact=True."
                 )
     if problem.scalars and not any(not condition.fixed for condition in problem.conditions):
@@ -199,6 +202,15 @@ def _require_enough(problem: Problem) -> None:
             f"Argument `conditions` must hold an Integral or Observations, since {', '.join(problem.scalars)} of "
             f"{problem.name!r} is to be found, but holds none."
         )
+
+
+def _together(problem: Problem, name: str) -> set[str]:
+    """The fields that the equations of one field hold."""
+    held = [
+        {item.field for item in map(problem.derivative, names) if item is not None}
+        for names in problem.equation_names.values()
+    ]
+    return {name}.union(*(fields for fields in held if name in fields))
 
 
 def _mentions(problem: Problem, condition: Condition, name: str) -> bool:

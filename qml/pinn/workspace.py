@@ -7,7 +7,7 @@ hundred of them.
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,8 +16,7 @@ from torch import Tensor
 
 from qml.pinn.tanh import Components, Orders, Scratch
 
-KEPT = 8  # kinds of memory that are kept while nobody has them
-LARGEST = 2**24  # numbers in one that is kept: 64 MiB in float32
+LARGEST = 2**25  # numbers in all that is kept while nobody has it: 128 MiB in float32
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,8 @@ class Activations:
     """The hidden layers of one pass forward, until nobody can ask for them any more.
 
     A graph that is recorded saves an alias of the memory. The memory is free again when that alias is gone, be it by
-    the pass back or with the whole graph; it never is if somebody else keeps the graph's tensors in their own way.
+    the pass back or with the whole graph. It never is if hooks on saved tensors took the alias while it was saved; who
+    takes it from the graph later must copy it.
 
     Args:
         like: a tensor of its dtype and device.
@@ -173,10 +173,17 @@ def _take(kind: type[Kept], like: Tensor, layout: Layout) -> Kept:
 
 
 def _give(kept: Workspace | Activations) -> None:
-    if kept.key is not None:
-        _FREE.setdefault(kept.key, []).append(kept)
-        if len(_FREE) > KEPT:
-            _FREE.popitem(last=False)
+    if kept.key is None:
+        return
+    _FREE.setdefault(kept.key, []).append(kept)
+    with suppress(KeyError, IndexError):  # of what another thread has taken meanwhile
+        _FREE.move_to_end(kept.key)
+        while sum(one.numel for kind in list(_FREE.values()) for one in list(kind)) > LARGEST:
+            oldest = next(iter(list(_FREE)))
+            if _FREE[oldest]:
+                _FREE[oldest].pop(0)
+            else:
+                del _FREE[oldest]
 
 
 def _scratch(products: Tensor, layout: Layout, n_products: int, width: int) -> Scratch:
@@ -185,4 +192,4 @@ def _scratch(products: Tensor, layout: Layout, n_products: int, width: int) -> S
 
 
 _FREE: OrderedDict[Any, list[Workspace | Activations]] = OrderedDict()
-"""A list holds as many as were borrowed at once, one a thread. What threads lose to each other is made again."""
+"""By kind, the one that was used last at the end. What threads lose to each other is made again."""
