@@ -59,7 +59,8 @@ class Plan:
         n_first, seconds = len(self._speeds), list(dict.fromkeys(bending.values()))
         self.orders = Orders(n_first, tuple(form for form, _ in seconds))
         rows = [*self._speeds, *(drift for _, drift in seconds)]
-        self._components = {item: 1 + direction for item, direction in firsts.items()}
+        self._components = {item: 0 for item in wanted if not item.order}
+        self._components |= {item: 1 + direction for item, direction in firsts.items()}
         self._components |= {item: 1 + n_first + seconds.index(parts) for item, parts in bending.items()}
         self._directions = Constant(np.array(rows).reshape(len(rows), len(coordinates)))
 
@@ -68,8 +69,8 @@ class Plan:
         return CoordinateJet(points, self._directions.like(points), self.orders)
 
     def read(self, jet: Jet, item: Wanted) -> Tensor:
-        """A derivative or operator from the jet of its field."""
-        return jet.components[self._components.get(item, 0)]
+        """One of those that are wanted, from the jet of its field."""
+        return jet.components[self._components[item]]
 
     def _speeds_of(self, item: Wanted) -> Speeds:
         """The terms of first order, by coordinate."""

@@ -13,6 +13,7 @@ from qml.pinn.problem import Problem
 N_CELLS = 128
 NEWTON_TOLERANCE = 1e-9
 MAX_NEWTON = 20
+SOURCE = f"stream function and vorticity on {N_CELLS}^2 cells, second-order differences, Newton's method"
 CORNER_RADIUS = 0.1  # within which residuals count less
 CORNER_GAP = 0.02  # how far above the corners the angles are measured, so that they have derivatives
 Grid = Float[np.ndarray, "rows columns"]
@@ -45,7 +46,7 @@ def cavity(reynolds: float = 100.0) -> Problem:
         conditions=(*walls("u"), *walls("v"), Face("pressure", {"x": 0.0, "y": 0.0}, lambda p: p)),
         reference=lambda points: cavity_velocity(points, reynolds),
         judged=("u", "v"),
-        source=f"stream function and vorticity on {N_CELLS}^2 cells, second-order differences, Newton's method",
+        source=SOURCE,
     )
 
 
@@ -53,8 +54,8 @@ def cavity_stream(reynolds: float = 100.0) -> Problem:
     """The same flow by its stream function psi and vorticity w, with u = psi_y and v = -psi_x: no mass is lost.
 
     psi = 0 on the walls is built in, and psi's slopes there are the conditions; w has none. In the upper corners w is
-    infinite: the trunk sees the angles around them, by which the velocity jumps there, and residuals count less near
-    them, the square of the distance r by r^2 / (r^2 + 0.1^2).
+    infinite: the trunk sees the angles around them, by which the velocity jumps there, and residuals are multiplied by
+    r^2 / (r^2 + 0.1^2) for the distance r from either corner, that of the transport by its square.
     """
 
     def near_corners(x: Any, y: Any) -> Any:
@@ -97,7 +98,7 @@ def cavity_stream(reynolds: float = 100.0) -> Problem:
         features=angles,
         reference=lambda points: _spline(_stream_function(reynolds)).ev(*points.T)[:, None],
         judged=("psi",),
-        source=f"stream function and vorticity on {N_CELLS}^2 cells, second-order differences, Newton's method",
+        source=SOURCE,
     )
 
 
