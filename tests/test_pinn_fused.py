@@ -132,9 +132,9 @@ def test_memory_of_many_graphs_is_not_kept_when_they_are_gone(monkeypatch: pytes
     monkeypatch.setattr(workspace, "LARGEST", 3 * layout.n_hidden)
     model = Pinn(heat(), mlp())
     graphs = [model.evaluate(at, NAMES[:4]) for _ in range(10)]
-    before = {id(one) for kind in workspace._FREE.values() for one in kind}
+    before = {id(one) for kind in workspace._FREE.kinds.values() for one in kind}
     del graphs
-    after = [one for kind in workspace._FREE.values() for one in kind]
+    after = [one for kind in workspace._FREE.kinds.values() for one in kind]
     assert 0 < len([one for one in after if id(one) not in before]) <= 3
     assert sum(one.numel for one in after) <= workspace.LARGEST
 

@@ -66,7 +66,7 @@ class _FusedMLP(torch.autograd.Function):
         result[:n_values].add_(biases[-1])
         ctx.save_for_backward(places, directions, hidden.alias(), *weights)
         ctx.kept = layout, hidden  # pyright: ignore[reportAttributeAccessIssue]
-        plain, data = result.split([layout.n_others, layout.n_rows - layout.n_others])
+        plain, data = result[: layout.n_others], result[layout.n_others :]
         return data.view(layout.orders.n_components, layout.n_points, weights[-1].shape[0]), plain
 
     @staticmethod
@@ -77,7 +77,7 @@ class _FusedMLP(torch.autograd.Function):
         layers = hidden.layers_of(saved, layout)
         flat = gradients[0].flatten(0, 1)
         flat = torch.cat([gradients[1], flat]) if layout.n_others else flat
-        turned, of_values = flat.T, flat[: places.shape[0]]
+        turned, of_values = flat.T, flat[: places.shape[0]].T
         found: list[Tensor] = []
         with _full_precision(places), borrowed(places, layout) as room:
             for index in range(len(weights) - 1, 0, -1):
@@ -88,16 +88,17 @@ class _FusedMLP(torch.autograd.Function):
                 else:
                     of_weight = torch.mm(turned, upper.flat)
                     torch.mm(flat, weights[index], out=below.flat)
-                found += [torch.mv(of_values.T, room.ones), of_weight]
+                found += [torch.mv(of_values, room.ones), of_weight]
                 tanh_backward(upper.parts, below.parts, below.parts, room.scratch[index - 1])
-                flat, turned, of_values = below.flat, below.turned, below.parts.values
-            of_weight = torch.mm(places.T, of_values).T  # thrice as quick as the other way round
+                flat, turned, of_values = below.flat, below.turned, below.values_turned
+            lowest = room.gradient[0].parts
+            of_weight = torch.mm(places.T, lowest.values).T  # thrice as quick as the other way round
             if directions.shape[0]:  # the first layer's derivatives are the same at all points
-                of_weight.addmm_(room.gradient[0].parts.derivatives.sum(1).T, directions)
-            found += [torch.mv(of_values.T, room.ones), of_weight]
+                of_weight = torch.addmm(of_weight, lowest.derivatives.sum(1).T, directions)
+            found += [torch.mv(of_values, room.ones), of_weight]
             of_others = of_points = None
             if any(ctx.needs_input_grad[:2]):
-                of_others, of_points = torch.mm(of_values, weights[0]).split([layout.n_others, layout.n_points])
+                of_others, of_points = torch.mm(lowest.values, weights[0]).split([layout.n_others, layout.n_points])
         return of_points, of_others, None, None, None, *reversed(found)
 
 
@@ -112,14 +113,14 @@ def _first_layer(hidden: Components, argument: Tensor, directions: Tensor, turne
     torch.tanh(argument, out=hidden.values)
     if not directions.shape[0]:
         return
-    moved = torch.mm(directions, turned).unsqueeze(1)
-    n_first = hidden.orders.n_first
-    times_slope(moved[:n_first].expand_as(hidden.firsts), hidden.value, out=hidden.firsts)
-    if hidden.seconds_apart:
-        slopes = moved.unbind()
-        for form, second, drift in zip(hidden.orders.forms, hidden.seconds_apart, slopes[n_first:], strict=True):
-            bent, scale = bend(form, slopes, slopes)
-            torch.addcmul(drift, hidden.value, bent, value=-2.0 * scale, out=second)
+    slopes = torch.mm(directions, turned).unbind()
+    drifts = slopes[hidden.orders.n_first :]
+    for slope, first in zip(slopes, hidden.firsts_apart, strict=False):
+        times_slope(slope, hidden.value, out=first)
+    for form, second, drift in zip(hidden.orders.forms, hidden.seconds_apart, drifts, strict=True):
+        bent, scale = bend(form, slopes, slopes)
+        torch.addcmul(drift, hidden.value, bent, value=-2.0 * scale, out=second)
+    if drifts:
         times_slope(hidden.seconds, hidden.value, out=hidden.seconds)
 
 

@@ -143,7 +143,8 @@ class LossParts:
 
     def _condition_residuals(self, shared: Mapping[str, Tensor]) -> Iterator[tuple[Condition, Tensor]]:
         """Those on values alone read them from `shared`, where they stand one after the other."""
-        apart = {name: iter(values.split(list(self._plain.values()))) for name, values in shared.items()}
+        sizes = list(self._plain.values())
+        apart = {name: iter(_split(values, sizes)) for name, values in shared.items()}
         for index, condition in enumerate(self.conditions):
             points = self._condition_points[index]
             if index in self._plain:
@@ -177,6 +178,11 @@ def weighed_total(parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> 
     """The sum of the parts, each times its weight, 1 where it has none."""
     weighed = (part if weights.get(name, 1.0) == 1.0 else weights[name] * part for name, part in parts.items())
     return reduce(torch.add, weighed)
+
+
+def _split(values: Tensor, sizes: list[int]) -> Sequence[Tensor]:
+    """Pieces of some rows each, without a node in the graph where there is one."""
+    return values.split(sizes) if len(sizes) > 1 else (values,)
 
 
 def _mean_square(residual: Tensor) -> Tensor:

@@ -233,7 +233,7 @@ def _highest(wanted: Sequence[Wanted]) -> int:
 def _columns(points: Array) -> Sequence[Array]:
     if isinstance(points, Jet):
         return points.columns()
-    return points.unbind(-1)
+    return (points.squeeze(-1),) if points.shape[-1] == 1 else points.unbind(-1)
 
 
 def _as_tensor(column: Array) -> Tensor:

@@ -34,6 +34,13 @@ class Orders:
     n_first: int
     forms: tuple[Form, ...]
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.n_first, self.forms))
+
     @cached_property
     def n_second(self) -> int:
         """Components of second order."""
@@ -136,7 +143,9 @@ def tanh_forward(argument: Components, out: Components, scratch: Scratch) -> Non
     for form, before, after in zip(out.orders.forms, argument.seconds_apart, out.seconds_apart, strict=True):
         bent, scale = bend(form, argument.firsts_apart, argument.firsts_apart, out=scratch.total)
         torch.addcmul(before, bent, out.value, value=-2.0 * scale, out=after)
-    if out.derivatives_apart:
+    if argument is out and out.derivatives_apart:
+        times_slope(out.derivatives, out.value, out=out.derivatives)
+    elif out.derivatives_apart:
         times_slope(argument.firsts, out.value, out=out.firsts)
         times_slope(out.seconds, out.value, out=out.seconds)
 

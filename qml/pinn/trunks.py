@@ -61,10 +61,11 @@ class MLP(nn.Module):
         """Whether all layers on the coordinates themselves are one function; hooks want to see them one by one."""
         if self.activation != "tanh" or type(self).forward is not MLP.forward:
             return False
-        return all(
-            type(part) is nn.Linear and part.bias is not None and not any(map(vars(part).get, HOOKS))
-            for part in self.layers
-        )
+        for part in self.layers:
+            own = vars(part)
+            if type(part) is not nn.Linear or own["_parameters"].get("bias") is None or any(map(own.get, HOOKS)):
+                return False
+        return True
 
     def forward(self, inputs: Array, others: Tensor | None = None) -> Array | tuple[Array, Tensor]:
         """The fields, before trial functions.

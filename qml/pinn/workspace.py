@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -34,6 +35,13 @@ class Layout:
     n_others: int
     orders: Orders
     widths: tuple[int, ...]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.n_points, self.n_others, self.orders, self.widths))
 
     @property
     def n_rows(self) -> int:
@@ -63,6 +71,7 @@ class Rows:
         data = flat[n_others:].view(layout.orders.n_components, n_points, flat.shape[1])
         self.flat, self.turned = flat, flat.T
         self.parts = Components(data, layout.orders, flat[: n_others + n_points] if n_others else None)
+        self.values_turned = self.parts.values.T
 
 
 class Workspace:
@@ -119,11 +128,12 @@ class Activations:
         self._memory = like.new_empty(self.numel)
         self.layers = layout.layers(self._memory)
         self._alias: weakref.ref[Tensor] | None = None
+        self._released = False
 
     def alias(self) -> Tensor:
         """What a graph saves."""
         alias = self._memory.view(-1)
-        self._alias = weakref.ref(alias)
+        self._alias = weakref.ref(alias, self._free)
         return alias
 
     def layers_of(self, saved: Tensor, layout: Layout) -> list[Rows]:
@@ -133,11 +143,15 @@ class Activations:
 
     def release(self, *, recorded: bool) -> None:
         """Free the memory as soon as nobody has its alias; called once, when a graph has been recorded or has not."""
-        alias = self._alias and self._alias()
+        self._released = recorded and self._alias is not None and self._alias() is not None
         if not recorded:
+            self._alias = None
             _give(self)
-        elif alias is not None:  # or hooks on saved tensors have it
-            weakref.finalize(alias, _give, self).atexit = False
+
+    def _free(self, alias: "weakref.ref[Tensor]") -> None:
+        if self._released:  # or hooks on saved tensors have had it
+            self._released = False
+            _give(self)
 
 
 def activations(like: Tensor, layout: Layout) -> Activations:
@@ -163,27 +177,57 @@ def _take(kind: type[Kept], like: Tensor, layout: Layout) -> Kept:
     if type(like) is not Tensor or like.device.type != "cpu" or torch.compiler.is_compiling():
         return kind(like, layout)
     key = kind, layout, like.dtype
-    try:
-        return _FREE[key].pop()  # pyright: ignore[reportReturnType] - the key tells the type
-    except (KeyError, IndexError):
+    kept = _FREE.take(key)
+    if kept is None:
         with torch.inference_mode(False):  # or nobody could train in it later
-            made = kind(like, layout)
-        made.key = key if made.numel <= LARGEST else None
-        return made
+            kept = kind(like, layout)
+        kept.key = key if kept.numel <= LARGEST else None
+    return kept  # pyright: ignore[reportReturnType] - the key tells the type
 
 
 def _give(kept: Workspace | Activations) -> None:
-    if kept.key is None:
-        return
-    _FREE.setdefault(kept.key, []).append(kept)
-    with suppress(KeyError, IndexError):  # of what another thread has taken meanwhile
-        _FREE.move_to_end(kept.key)
-        while sum(one.numel for kind in list(_FREE.values()) for one in list(kind)) > LARGEST:
-            oldest = next(iter(list(_FREE)))
-            if _FREE[oldest]:
-                _FREE[oldest].pop(0)
-            else:
-                del _FREE[oldest]
+    if kept.key is not None:
+        _FREE.give(kept)
+
+
+class _Free:
+    """What nobody has, by kind, the one that was used last at the end. What threads lose to each other is made again.
+
+    Attributes:
+        numel: numbers in all. Threads and finalizers may miscount, so that it is counted anew before it is believed.
+    """
+
+    def __init__(self) -> None:
+        self.kinds: OrderedDict[Any, list[Workspace | Activations]] = OrderedDict()
+        self.numel = 0
+
+    def take(self, key: Any) -> Workspace | Activations | None:
+        """One of a kind; None where there is none."""
+        try:
+            kept = self.kinds[key].pop()
+        except (KeyError, IndexError):
+            self.count()
+            return None
+        self.numel -= kept.numel
+        return kept
+
+    def give(self, kept: Workspace | Activations) -> None:
+        """Keep it, and throw away the oldest if that is too much."""
+        self.kinds.setdefault(kept.key, []).append(kept)
+        self.numel += kept.numel
+        with suppress(KeyError, IndexError):  # of what another thread has taken meanwhile
+            self.kinds.move_to_end(kept.key)
+            while self.numel > LARGEST and self.count() > LARGEST:
+                oldest = next(iter(list(self.kinds)))
+                if self.kinds[oldest]:
+                    self.kinds[oldest].pop(0)
+                else:
+                    del self.kinds[oldest]
+
+    def count(self) -> int:
+        """The numbers in all."""
+        self.numel = sum(one.numel for kind in list(self.kinds.values()) for one in list(kind))
+        return self.numel
 
 
 def _scratch(products: Tensor, layout: Layout, n_products: int, width: int) -> Scratch:
@@ -191,5 +235,4 @@ def _scratch(products: Tensor, layout: Layout, n_products: int, width: int) -> S
     return Scratch(memory)
 
 
-_FREE: OrderedDict[Any, list[Workspace | Activations]] = OrderedDict()
-"""By kind, the one that was used last at the end. What threads lose to each other is made again."""
+_FREE = _Free()
