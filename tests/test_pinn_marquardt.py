@@ -1,6 +1,7 @@
 """Levenberg-Marquardt: the Jacobian of the residuals, the steps, and the accuracy they reach."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from circuits import Circuit, X, Z, data, weight
+from qml.baselines import KANLayer
+from qml.nn import DARUAN, QKANLayer, QuantumLayer
 from qml.pinn import (
     MLP,
     Box,
     Causal,
     DivergenceError,
+    EdgeJets,
     Face,
     Integral,
     ModifiedMLP,
@@ -27,6 +32,7 @@ from qml.pinn import (
     relative_l2,
     train,
 )
+from qml.pinn import jacobian as jacobian_module
 from qml.pinn.checkpoint import load_checkpoint
 from qml.pinn.jacobian import Residuals, layers_suffice
 from qml.pinn.loss import LossParts
@@ -113,15 +119,88 @@ class Warped(nn.Module):
         return torch.erf(inputs @ self.matrix.T) @ self.out.T
 
 
-def test_other_trunks_go_by_torch_func() -> None:
-    model = Pinn(everything(), Warped())
-    assert model.derivatives == "nested"
+def circuit() -> nn.Module:
+    """Two angles, uploaded before and after an entangling gate."""
+    drawn = Circuit(2).ry(data(0), 0).ry(data(1), 1).cx(0, 1).rx(weight(0), 0).ry(data(0), 1).rz(weight(1), 1)
+    layer = QuantumLayer(drawn, [Z(0), X(1)], dtype=DOUBLE, generator=seeded())
+    return nn.Sequential(nn.Linear(2, 2, dtype=DOUBLE), layer, nn.Linear(2, 2, dtype=DOUBLE))
+
+
+OTHERS = {
+    "warped": Warped,
+    "circuit": circuit,
+    "qkan": lambda: EdgeJets(QKANLayer(2, 2, reps=2, dtype=DOUBLE, generator=seeded())),
+    "daruan": lambda: nn.Sequential(DARUAN(2, reps=2, dtype=DOUBLE, generator=seeded()), nn.Linear(2, 2, dtype=DOUBLE)),
+    "kan": lambda: KANLayer(2, 2, grid=4, domain=(-1.0, 3.0), dtype=DOUBLE, generator=seeded()),
+}
+
+
+def assert_each_row_is_a_gradient(residuals: Residuals) -> None:
+    """Every residual of every part by a reverse pass of its own, at the weights that all rows share."""
+    model, terms = residuals.model, residuals.loss.terms()
+    found = residuals.apart()
+    for term in terms:
+        values = model.evaluate(term.points, term.names)
+        for name, function in term.functions.items():
+            expected = function(**values)
+            other, residual, jacobian = next(found)
+            assert other == name
+            assert_close(residual, expected, ROUNDING)
+            rows = [
+                torch.cat([part.flatten() for part in parts])
+                for entry in expected
+                for parts in [gradients_or_zeros(entry, residuals.parameters)]
+            ]
+            assert_close(jacobian, torch.stack(rows), ROUNDING * (1 + float(jacobian.abs().max())))
+
+
+def gradients_or_zeros(entry: Tensor, parameters: Sequence[nn.Parameter]) -> Sequence[Tensor]:
+    if not entry.requires_grad:
+        return [torch.zeros_like(part) for part in parameters]
+    return torch.autograd.grad(entry, parameters, retain_graph=True, allow_unused=True, materialize_grads=True)
+
+
+@pytest.mark.parametrize("trunk", OTHERS)
+@pytest.mark.parametrize("chunk", [7, 256])
+def test_other_trunks_have_weights_of_their_own_at_every_row(
+    trunk: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jacobian_module, "CHUNK", chunk)
+    model = Pinn(everything(), OTHERS[trunk]())
     residuals = Residuals(loss_of(model), {})
     assert not residuals.by_layers
-    values, jacobian = residuals.values_and_jacobian()
-    total = torch.stack(list(residuals.loss.parts().values())).sum()
-    flat = torch.cat([part.flatten() for part in torch.autograd.grad(total, residuals.parameters)])
-    assert_close(2 * jacobian.T @ values, flat, ROUNDING * float(flat.abs().max()))
+    before = dict(model.named_modules()), model.derivatives
+    assert_each_row_is_a_gradient(residuals)
+    assert (dict(model.named_modules()), model.derivatives) == before
+
+
+def test_nested_forward_mode_and_chosen_weights_give_their_rows() -> None:
+    model = Pinn(everything(), Warped(), derivatives="forward")
+    assert_each_row_is_a_gradient(Residuals(loss_of(model), {}))
+    model = Pinn(everything(), Warped())
+    trunk = model.trunk
+    assert isinstance(trunk, Warped)
+    assert_each_row_is_a_gradient(Residuals(loss_of(model), {}, only=[model.scalars["k"], trunk.out]))
+    for part in model.trunk.parameters():
+        part.requires_grad_(False)
+    for frozen in (model, Pinn(everything(), TRUNKS["mlp"]().requires_grad_(False))):
+        assert_each_row_is_a_gradient(Residuals(loss_of(frozen), {}))
+
+
+def test_a_trunk_that_fails_is_left_as_it_was() -> None:
+    class Fussy(Warped):
+        def forward(self, inputs: Tensor) -> Tensor:
+            if torch._C._functorch.is_batchedtensor(inputs):
+                raise KeyError("not by rows")
+            return super().forward(inputs)
+
+    model = Pinn(everything(), Fussy())
+    trunk = model.trunk
+    with pytest.raises(KeyError, match="not by rows"):
+        Residuals(loss_of(model), {}).values_and_jacobian()
+    assert model.trunk is trunk
+    assert model.on_scalar is None
+    assert model.derivatives == "nested"
 
 
 def test_a_linear_problem_is_solved_as_by_linear_least_squares() -> None:

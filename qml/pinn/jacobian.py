@@ -1,20 +1,18 @@
 """Derivatives of every single residual in every weight: what a Gauss-Newton step needs."""
 
-import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jacrev, vmap
+from torch.func import functional_call, vmap
 
 from qml.pinn.jets import JET_ORDER, Jet
 from qml.pinn.loss import LossParts, Term
 from qml.pinn.model import Pinn
 
-CHUNK = 256  # rows whose derivatives by torch.func are taken at once
+CHUNK = 256  # rows that have weights of their own at once
 
 
 class Residuals:
@@ -23,7 +21,8 @@ class Residuals:
     Entry k of a part of n residuals with weight w is sqrt(w / n) r_k. Where all weights lie in layers of type nn.Linear
     that jets move through, one reverse pass of the sum gives the gradients at the layers' outputs row by row, and the
     Jacobian is their outer product with the layers' inputs, at the cost of a step of Adam and of writing the matrix.
-    For other trunks torch.func differentiates fields and derivatives row by row, those by nested forward mode.
+    Other trunks get weights of their own at every row (`torch.vmap`), and nested passes for derivatives: one reverse
+    pass of the sum then gives the gradients row by row.
 
     Args:
         loss: the residuals and their points.
@@ -55,7 +54,7 @@ class Residuals:
     def apart(self) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Name, residuals (n,) and their Jacobian (n, weights) of every part, not scaled."""
         for term in self.loss.terms():
-            yield from self._by_layers(term) if self.by_layers else self._by_func(term)
+            yield from self._by_layers(term) if self.by_layers else self._by_weights(term)
 
     def _of(self, term: Term) -> Iterator[tuple[str, Tensor]]:
         found = self.model.evaluate(term.points, term.names)
@@ -73,16 +72,40 @@ class Residuals:
         with recorded(self.model) as calls:
             found = list(self._of(term))
         for name, residual in found:
-            rows = partial(self._rows_of_layers, calls, len(term.points))
-            yield name, residual.detach(), _assembled(residual, term, rows)
+            blocks = self._blocks(calls, residual, len(term.points), term.n_sides)
+            yield name, residual.detach(), torch.cat(blocks)
 
-    def _rows_of_layers(self, calls: Sequence["Call"], n_rows: int, total: Tensor) -> Tensor:
-        """What each row contributes to the gradient of a sum, from the gradients at the layers' outputs."""
+    def _by_weights(self, term: Term) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Where every residual belongs to one row, some rows after the other."""
+        pieces = term.points.split(CHUNK) if term.n_sides == 1 else (term.points,)
+        values: dict[str, list[Tensor]] = {name: [] for name in term.functions}
+        jacobians: dict[str, list[Tensor]] = {name: [] for name in term.functions}
+        for points in pieces:
+            with weights_by_row(self.model, self.parameters, len(points)) as calls:
+                found = list(self._of(term._replace(points=points)))
+            for name, residual in found:
+                blocks = self._blocks(calls, residual, len(points), term.n_sides)
+                values[name].append(residual.detach().unflatten(0, (len(blocks), -1)))
+                jacobians[name].append(torch.stack(blocks))
+        for name in term.functions:
+            yield name, torch.cat(values[name], 1).flatten(), torch.cat(jacobians[name], 1).flatten(0, 1)
+
+    def _blocks(self, calls: Sequence["Call"], residual: Tensor, n_rows: int, n_sides: int) -> list[Tensor]:
+        """The Jacobian in blocks, each with one residual a row, or one a pair of rows; without sides one of all rows."""
+        if n_sides == 0:
+            return [self._rows(calls, n_rows, entry).sum(0)[None] for entry in residual]
+        blocks = residual.split(n_rows // n_sides)
+        return [self._rows(calls, n_rows, block.sum()).unflatten(0, (n_sides, -1)).sum(0) for block in blocks]
+
+    def _rows(self, calls: Sequence["Call"], n_rows: int, total: Tensor) -> Tensor:
+        """What each row contributes to the gradient of a sum of residuals, (rows, weights)."""
         starts, size = {}, 0
         for part in self.parameters:
             starts[part], size = size, size + part.numel()
         result = torch.zeros(n_rows, size, dtype=total.dtype, device=total.device)
         live = [call for call in calls if call.output.requires_grad]  # frozen layers at the bottom have no graph
+        if not live or not total.requires_grad:  # what is trained has no part in it
+            return result
         gradients = torch.autograd.grad(total, [call.output for call in live], retain_graph=True, allow_unused=True)
         for call, gradient in zip(live, gradients, strict=True):
             if gradient is not None:
@@ -91,48 +114,13 @@ class Residuals:
                         result[:, starts[part] : starts[part] + part.numel()] += rows
         return result
 
-    def _by_func(self, term: Term) -> Iterator[tuple[str, Tensor, Tensor]]:
-        problem = self.model.problem
-        trained = [name for name in term.names if problem.derivative(name) is not None or name in problem.scalars]
-        rows_of_values = self._rows_of_values(term.points, trained)
-        with torch.no_grad():
-            values = dict(self.model.evaluate(term.points, term.names))
-        leaves = [values[name].clone().requires_grad_() for name in trained]
-        values |= dict(zip(trained, leaves, strict=True))
-
-        def rows(total: Tensor) -> Tensor:
-            slopes = torch.autograd.grad(total, leaves, retain_graph=True, allow_unused=True, materialize_grads=True)
-            return torch.einsum("nr,rnw->rw", torch.stack(slopes), rows_of_values)
-
-        for name, function in term.functions.items():
-            residual = function(**values)
-            yield name, residual.detach(), _assembled(residual, term, rows)
-
-    def _rows_of_values(self, points: Tensor, names: Sequence[str]) -> Tensor:
-        """The derivatives of the values at each row in the weights, (rows, names, weights)."""
-        model = copy.copy(self.model)  # shares all weights
-        model.derivatives = "forward"
-        asked = _Asked(model, names)
-        names_of = {id(part): name for name, part in asked.named_parameters()}
-        weights = {names_of[id(part)]: part.detach() for part in self.parameters}
-        found = vmap(jacrev(partial(_at_row, asked)), (None, 0), chunk_size=CHUNK)(weights, points)
-        return torch.cat([found[name].reshape(len(points), len(names), -1) for name in weights], 2).detach()
-
 
 def _times(rows: Tensor, scale: Tensor | float) -> Tensor:
     return rows * (scale[:, None] if isinstance(scale, Tensor) else scale)
 
 
-def _assembled(residual: Tensor, term: Term, rows: Callable[[Tensor], Tensor]) -> Tensor:
-    """The Jacobian from a function that says what each row contributes to the gradient of a sum of residuals."""
-    if term.n_sides == 0:
-        return torch.stack([rows(entry).sum(0) for entry in residual])
-    blocks = residual.split(len(term.points) // term.n_sides)
-    return torch.cat([rows(block.sum()).unflatten(0, (term.n_sides, -1)).sum(0) for block in blocks])
-
-
 class Call:
-    """One use of a layer: its input and its output, jets or tensors; for a scalar, its copies by row."""
+    """One use of a layer: its input and its output, jets or tensors; of other weights, their copies by row."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, inputs: Tensor | None, output: Tensor) -> None:
         self.weight, self.bias, self.inputs, self.output = weight, bias, inputs, output
@@ -140,7 +128,7 @@ class Call:
     def by_rows(self, gradient: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """The gradients in the weights, (rows, entries)."""
         if self.inputs is None:
-            yield self.weight, gradient[:, None]
+            yield self.weight, gradient.reshape(len(gradient), -1)
             return
         outer = torch.einsum("...no,...ni->noi", gradient, self.inputs)
         yield self.weight, outer.flatten(1)
@@ -168,6 +156,23 @@ def recorded(model: Pinn) -> Iterator[list[Call]]:
             handle.remove()
 
 
+@contextmanager
+def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> Iterator[list[Call]]:
+    """Copies of weights for every row, which a model uses for points of that number while the context lasts."""
+    trunk, derivatives = model.trunk, model.derivatives
+    wanted = {id(part) for part in parameters}
+    held = {name: part for name, part in trunk.named_parameters() if id(part) in wanted}
+    copies = {name: part.detach().expand(n_rows, *part.shape).requires_grad_() for name, part in held.items()}
+    calls = [Call(part, None, None, copies[name]) for name, part in held.items()]
+    model.trunk = _ByRow(trunk, copies)
+    model.derivatives = "nested" if derivatives == "jets" else derivatives
+    model.on_scalar = lambda name, rows: calls.append(Call(model.scalars[name], None, None, rows))
+    try:
+        yield calls
+    finally:
+        model.trunk, model.derivatives, model.on_scalar = trunk, derivatives, None
+
+
 def layers_suffice(model: Pinn) -> bool:
     """Whether jets and layers of type nn.Linear account for all weights and all that the problem asks for."""
     if model.derivatives != "jets":
@@ -181,17 +186,20 @@ def layers_suffice(model: Pinn) -> bool:
     return all(item is None or item.order <= JET_ORDER for item in items)
 
 
-class _Asked(nn.Module):
-    """Values of a model as a module, so that torch.func can exchange the weights."""
+class _ByRow(nn.Module):
+    """A trunk with other weights at every row.
 
-    def __init__(self, model: Pinn, names: Sequence[str]) -> None:
+    Args:
+        trunk: as in `Pinn`.
+        weights: by name, (rows, ...).
+    """
+
+    def __init__(self, trunk: nn.Module, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.model, self.names = model, names
+        self.trunk, self.weights = trunk, weights
 
     def forward(self, points: Tensor) -> Tensor:
-        values = self.model.evaluate(points, self.names)
-        return torch.stack([values[name] for name in self.names], 1)
+        return vmap(self._at_row)(self.weights, points)
 
-
-def _at_row(asked: _Asked, weights: dict[str, Tensor], point: Tensor) -> Tensor:
-    return functional_call(asked, weights, (point[None],))[0]
+    def _at_row(self, weights: dict[str, Tensor], point: Tensor) -> Tensor:
+        return functional_call(self.trunk, weights, (point[None],))[0]
