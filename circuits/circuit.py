@@ -5,6 +5,7 @@ angles are in radians, Pauli strings read qubit 0 first. Every circuit starts in
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -352,6 +353,21 @@ class Circuit:
             )
             result._operations.append(op.with_angles(angles))
         return result
+
+    def weights_as_data(self) -> "Circuit":
+        """The same circuit with a weight vector a sample: `weight(k)` becomes `data(n_data + k)`."""
+
+        def make() -> Circuit:
+            result, n_data = Circuit(self._n_qubits), self.n_data
+            for op in self._operations:
+                angles = tuple(
+                    Slot("data", n_data + angle.index) if isinstance(angle, Slot) and angle.kind == "weight" else angle
+                    for angle in op.angles
+                )
+                result._operations.append(replace(op, angles=angles))
+            return result
+
+        return self.derived("weights as data", make)
 
     def inverse(self) -> "Circuit":
         """The inverse circuit; only circuits of constant gates and rotations have one.

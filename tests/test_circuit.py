@@ -145,6 +145,16 @@ def test_bound_circuit_is_the_circuit_at_these_values(name: str) -> None:
     assert_close(oracle.expectation(bound, np.zeros((1, 0)), [], case.observables), expected, FLOAT64)
 
 
+def test_weights_turn_into_data_behind_the_circuits_own() -> None:
+    circuit = Circuit(2).ry(data(1), 0).u3(weight(1), 0.3, data(0), 1).p(weight(0), 0, controls=[1])
+    turned = circuit.weights_as_data()
+    assert (turned.n_data, turned.n_weights) == (4, 0)
+    assert turned == Circuit(2).ry(data(1), 0).u3(data(3), 0.3, data(0), 1).p(data(2), 0, controls=[1])
+    assert circuit.weights_as_data() is turned
+    circuit.ry(weight(2), 0)
+    assert circuit.weights_as_data().n_data == 5
+
+
 def test_bind_leaves_the_circuit_unbound() -> None:
     circuit = Circuit(1).ry(data(0), 0)
     assert circuit.bind([0.3]).operations[0].angles == (0.3,)

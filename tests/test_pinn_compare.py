@@ -99,3 +99,9 @@ def test_the_bench_computes_the_gradient_of_its_loss(case: str) -> None:
     again = bench.ours(case)
     again()
     assert float(again()["loss"]) < float(first["loss"])
+
+
+def test_both_ways_of_the_bench_give_one_jacobian() -> None:
+    mine, other = bench.ours("jacobian")(), bench.by_rows("jacobian")()
+    for name in ("residuals", "jacobian"):
+        torch.testing.assert_close(mine[name], other[name], atol=1e-10, rtol=1e-10)

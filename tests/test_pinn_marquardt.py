@@ -126,8 +126,25 @@ def circuit() -> nn.Module:
     return nn.Sequential(nn.Linear(2, 2, dtype=DOUBLE), layer, nn.Linear(2, 2, dtype=DOUBLE))
 
 
+def tied() -> nn.Module:
+    """One layer at two places, and one activation."""
+    bend, layer = nn.Softsign(), nn.Linear(2, 2, dtype=DOUBLE)
+    return nn.Sequential(layer, bend, nn.Linear(2, 2, dtype=DOUBLE), bend, layer)
+
+
+def hooked() -> nn.Module:
+    """A sequence whose hook doubles what comes out, and one activation at two places."""
+    bend = nn.Softsign()
+    first, second, last = (nn.Linear(2, 2, dtype=DOUBLE) for _ in range(3))
+    inner = nn.Sequential(first, bend, second, bend)
+    inner.register_forward_hook(lambda *given: 2.0 * given[2])
+    return nn.Sequential(inner, last)
+
+
 OTHERS = {
     "warped": Warped,
+    "tied": tied,
+    "hooked": hooked,
     "circuit": circuit,
     "qkan": lambda: EdgeJets(QKANLayer(2, 2, reps=2, dtype=DOUBLE, generator=seeded())),
     "daruan": lambda: nn.Sequential(DARUAN(2, reps=2, dtype=DOUBLE, generator=seeded()), nn.Linear(2, 2, dtype=DOUBLE)),
@@ -161,7 +178,7 @@ def gradients_or_zeros(entry: Tensor, parameters: Sequence[nn.Parameter]) -> Seq
 
 
 @pytest.mark.parametrize("trunk", OTHERS)
-@pytest.mark.parametrize("chunk", [7, 256])
+@pytest.mark.parametrize("chunk", [7, 512])
 def test_other_trunks_have_weights_of_their_own_at_every_row(
     trunk: str, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ from qml.pinn import (
     train,
     train_ensemble,
 )
+from qml.pinn.edges import LONGEST
 from qml.pinn.problems.evolution import diffusivity
 from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.tanh import Orders
@@ -108,6 +109,31 @@ def test_jets_through_edges_agree_with_nested_passes_through_circuits() -> None:
         Pinn(problem, single, derivatives="jets")
     with pytest.raises(TypeError, match="must have a series of its edges, but is a Linear"):
         EdgeJets(nn.Linear(2, 1))
+
+
+@pytest.mark.parametrize("base", ["silu", None])
+def test_jets_through_edges_go_on_where_inputs_lie_far_apart(base: str | None) -> None:
+    """What a step of training that went too far may ask for."""
+    layer = QKANLayer(2, 2, reps=2, base=base, dtype=DOUBLE, generator=seeded())
+    trunk = nn.Sequential(nn.Linear(2, 2, dtype=DOUBLE), EdgeJets(layer), nn.Linear(2, 1, dtype=DOUBLE))
+    model, nested = Pinn(find_problem("burgers"), trunk), Pinn(find_problem("burgers"), trunk, derivatives="nested")
+    points = torch.as_tensor(model.problem.domain.sample(20, 1))
+    with torch.no_grad():
+        trunk[0].weight.mul_(300.0)
+    assert layer.basis_on(-300.0, 300.0, most=LONGEST) is None
+    found, asked = [], ("u", "u_x", "u_xt", "diffusion")
+    for one in (model, nested):
+        values = torch.stack(list(one.evaluate(points, asked).values()))
+        found.append((values.detach(), *torch.autograd.grad(values.square().sum(), list(trunk.parameters()))))
+    assert model.derivatives == "jets"
+    for mine, other in zip(*found, strict=True):
+        assert_close(mine, other, 1e-12 * (1 + float(other.abs().max())))
+    for weight in (math.inf, math.nan):
+        with torch.no_grad():
+            trunk[0].weight[0, 0] = weight
+        assert not torch.stack(list(model.evaluate(points, asked).values())).isfinite().any()
+    empty = model.evaluate(points[:0], asked)
+    assert {value.shape for value in empty.values()} == {(0,)}
 
 
 @pytest.mark.parametrize("base", ["silu", None])

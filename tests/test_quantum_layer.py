@@ -57,6 +57,29 @@ def test_gradients_are_right_to_second_order_on_native() -> None:
     assert torch.autograd.gradgradcheck(call, (inputs, weights))
 
 
+@pytest.mark.parametrize("options", [{}, {"probabilities_of": [1, 0]}])
+@pytest.mark.parametrize("backend", ["native", "pennylane"])
+def test_weights_of_every_sample_give_what_each_gives_alone(options: dict[str, Any], backend: str) -> None:
+    layer = make(dtype=torch.float64, backend=backend, **options)
+    inputs = torch.rand(2, 3, 2, dtype=torch.float64, generator=seeded())
+    weights = torch.rand(2, 3, 2, dtype=torch.float64, generator=seeded(1), requires_grad=True)
+    found = layer(inputs, weights)
+    for place in np.ndindex(2, 3):
+        alone = torch.func.functional_call(layer, {"weights": weights[place]}, (inputs[place],))
+        assert_close(found[place], alone, 1e-10)
+        expected = torch.autograd.grad(alone.square().sum(), weights)[0]
+        mine = torch.autograd.grad(found[place].square().sum(), weights, retain_graph=True)[0]
+        assert_close(mine, expected, 1e-10)
+    shared = layer(inputs, layer.weights.expand(2, 3, 2))
+    assert_close(shared, layer(inputs), 1e-10)
+
+
+def test_weights_of_another_shape_are_refused() -> None:
+    for shape in ((3, 1), (3, 3)):
+        with pytest.raises(ValueError, match=r"Argument `weights` must have shape \(3, 2\), one vector a sample"):
+            make()(torch.rand(3, 2), torch.rand(shape))
+
+
 def test_copies_pickles_and_states_give_the_same() -> None:
     layer, inputs = make(backend=Native(method="adjoint")), torch.rand(4, 2, generator=seeded())
     other = make(generator=seeded(5))

@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
+from torch.func import functional_call, jacrev, jvp, vmap
 
 from qml.bench.bench import Bench, Case, Peer, Step
 from qml.bench.peers import deepxde
 from qml.nn import QKAN
 from qml.pinn import MLP, EdgeJets, Observations, Pinn, find_problem
+from qml.pinn.jacobian import Residuals
 from qml.pinn.loss import LossParts, weighed_total
 
 SEED = 0
 LEARNING_RATE = 1e-3
-N_RESIDUAL = 1024
+N_RESIDUAL, N_ROWS = 1024, 256
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def make_work(case: str) -> PinnWork:
 
 
 def ours(case: str) -> Step:
-    """Jets, conditions on values in one pass, and torch's fused Adam; in the case "qkan" the residual alone."""
+    """Jets, conditions on values in one pass, and torch's fused Adam; of a QKAN the residual or the Jacobian alone."""
+    if case == "jacobian":
+        return jacobian()
     if case == "qkan":
         return residual(qkan)
     work, problem = make_work(case), find_problem(case)
@@ -110,6 +114,46 @@ def residual(trunk: Callable[[Generator], nn.Module]) -> Step:
     return step
 
 
+def jacobian() -> Step:
+    """The residuals of Burgers' equation at 256 points in float64, by a QKAN, and the derivatives of each."""
+    model = Pinn(find_problem("burgers"), qkan(torch.Generator().manual_seed(SEED)))
+    points = model.problem.domain.sample(N_ROWS, SEED)
+    rows = Residuals(LossParts(model, points, n_condition_points=1, seed=SEED, only=()), {})
+
+    def step() -> dict[str, Tensor]:
+        ((_, values, found),) = rows.apart()
+        return {"residuals": values, "jacobian": found}
+
+    return step
+
+
+def by_rows(case: str) -> Step:
+    """The same as torch.func does it: reverse mode over nested forward mode, row by row."""
+    problem = find_problem("burgers")
+    trunk = QKAN([2, 5, 1], dtype=torch.float64, generator=torch.Generator().manual_seed(SEED))
+    weights = {name: part.detach() for name, part in trunk.named_parameters()}
+    points = torch.as_tensor(problem.domain.sample(N_ROWS, SEED))
+    along_x, along_t = torch.eye(2, dtype=torch.float64)
+    viscosity = -problem.operators["diffusion"]["u_xx"]
+
+    def at_row(weights: dict[str, Tensor], point: Tensor) -> tuple[Tensor, Tensor]:
+        def u(at: Tensor) -> Tensor:
+            return functional_call(trunk, weights, (at[None],))[0, 0]
+
+        def u_x(at: Tensor) -> Tensor:
+            return jvp(u, (at,), (along_x,))[1]
+
+        in_space, in_time = jvp(u_x, (point,), (along_x,)), jvp(u, (point,), (along_t,))
+        found = in_time[1] + in_time[0] * in_space[0] - viscosity * in_space[1]
+        return found, found
+
+    def step() -> dict[str, Tensor]:
+        found, values = vmap(jacrev(at_row, has_aux=True), (None, 0))(weights, points)
+        return {"residuals": values, "jacobian": torch.cat([found[name].flatten(1) for name in weights], 1)}
+
+    return step
+
+
 def qkan(generator: Generator) -> nn.Module:
     """A QKAN of 255 parameters, its layers with jets."""
     return nn.Sequential(*map(EdgeJets, QKAN([2, 5, 1], dtype=torch.float64, generator=generator).layers))
@@ -135,6 +179,12 @@ BENCH = Bench(
         "deepxde": Peer(theirs, ("deepxde",), "deepxde"),
         "nested": Peer(nested, (), "qml-circuits"),
         "mlp": Peer(mlp_of_its_size, (), "qml-circuits", same_work=False),
+        "torch.func": Peer(by_rows, (), "torch"),
     },
-    cases={"burgers": Case(DEEPXDE), "helmholtz": Case(DEEPXDE), "qkan": Case(("nested", "mlp"))},
+    cases={
+        "burgers": Case(DEEPXDE),
+        "helmholtz": Case(DEEPXDE),
+        "qkan": Case(("nested", "mlp")),
+        "jacobian": Case(("torch.func",)),
+    },
 )

@@ -33,7 +33,8 @@ class QuantumLayer(nn.Module):
         generator: for the initial weights; none is seeded globally.
 
     Shape:
-        inputs (..., circuit.n_data) to (..., len(observables)), or to (..., 2**len(probabilities_of)).
+        inputs (..., circuit.n_data) to (..., len(observables)), or to (..., 2**len(probabilities_of)); weights of every
+        sample, (..., circuit.n_weights), may stand beside them in place of the parameter.
 
     Attributes:
         weights: angles in radians, shape (circuit.n_weights,).
@@ -55,6 +56,7 @@ class QuantumLayer(nn.Module):
     """
 
     weights: nn.Parameter
+    takes_weights_by_row = True
 
     def __init__(
         self,
@@ -89,16 +91,32 @@ class QuantumLayer(nn.Module):
             else:
                 self.weights.normal_(0.0, SMALL, generator=generator)
 
-    def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
-        """What is read; see the class."""
-        _checks.require_last_dimension(inputs, self.circuit.n_data, "inputs")
+    def forward(
+        self, inputs: Float[Tensor, "*batch inputs"], weights: Float[Tensor, "*batch weights"] | None = None
+    ) -> Float[Tensor, "*batch outputs"]:
+        """What is read; see the class.
+
+        Args:
+            inputs: features.
+            weights: of every sample, as another network may make them; None is the parameter for all.
+        """
+        circuit, own = self.circuit, self.weights
+        _checks.require_last_dimension(inputs, circuit.n_data, "inputs")
         if torch.is_autocast_enabled(inputs.device.type):
-            inputs = inputs.to(self.weights.dtype)
-        flat = inputs.reshape(math.prod(inputs.shape[:-1]), self.circuit.n_data)
+            inputs = inputs.to(own.dtype)
+        if weights is not None:
+            expected = (*inputs.shape[:-1], circuit.n_weights)
+            if weights.shape != expected:
+                raise ValueError(
+                    f"Argument `weights` must have shape {tuple(expected)}, one vector a sample, but has shape "
+                    f"{tuple(weights.shape)}."
+                )
+            inputs, circuit, own = torch.cat([inputs, weights.to(inputs.dtype)], -1), circuit.weights_as_data(), own[:0]
+        flat = inputs.reshape(math.prod(inputs.shape[:-1]), circuit.n_data)
         if self.observables is not None:
-            values = self.backend.expectation(self.circuit, flat, self.weights, self.observables)
+            values = self.backend.expectation(circuit, flat, own, self.observables)
         else:
-            values = self.backend.probabilities(self.circuit, flat, self.weights, self.probabilities_of)
+            values = self.backend.probabilities(circuit, flat, own, self.probabilities_of)
         return values.reshape((*inputs.shape[:-1], values.shape[1]))
 
     def to_backend(self, backend: Backend | str) -> "QuantumLayer":

@@ -1,5 +1,7 @@
 """Jets through layers of functions on edges, by the series that such a layer has of them."""
 
+import math
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -10,6 +12,7 @@ from qml.pinn.jets import Array, Jet, JetError, require_first_order
 from qml.pinn.tanh import Orders
 
 LONGEST = 256  # functions of a series that is still worth its cost
+NARROW = 1e-6  # an interval on which every layer's series is short, if it has one
 
 
 @runtime_checkable
@@ -40,7 +43,9 @@ class EdgeJets(nn.Module):
     """A layer of functions on edges, as `qml.nn.QKANLayer`, that takes jets too.
 
     A nested reverse pass differentiates the circuits again for every order. A jet needs the coefficients of the series
-    once, and those of its derivatives by a matrix: one product of matrices then gives all orders at all points.
+    once, and those of its derivatives by a matrix: one product of matrices then gives all orders at all points. Where
+    inputs lie so far apart that the series would be too long, as after a step of training that went too far, nested
+    forward mode takes its place.
 
     Args:
         layer: with the methods of `EdgeSeries`, in float64: derivatives of a series lose digits of single precision.
@@ -65,20 +70,46 @@ class EdgeJets(nn.Module):
         """The layer's outputs.
 
         Raises:
-            JetError: single precision, a residual activation other than silu, or a layer without a series here.
+            JetError: single precision, a residual activation other than silu, or a layer without a series.
         """
         layer: Any = self.layer
         if not isinstance(inputs, Jet):
             return layer(inputs)
         value = inputs.value.detach()
-        basis = layer.basis_on(float(value.min()), float(value.max()), most=LONGEST)
-        if basis is None or value.dtype != torch.float64 or getattr(layer, "base", "silu") not in ("silu", None):
-            raise JetError(f"Jets have no rule for this {type(layer).__name__} here: it has no series in float64.")
+        if value.dtype != torch.float64 or getattr(layer, "base", "silu") not in ("silu", None):
+            raise JetError(f"Jets have no rule for this {type(layer).__name__}: it has no series in float64.")
+        low, high = map(float, value.aminmax()) if value.numel() else (0.0, 0.0)
+        if not math.isfinite(low + high):  # a training that diverges finds it in its loss
+            n_outputs = layer(value.new_zeros(1, value.shape[-1])).shape[-1]
+            return inputs.like(
+                (math.nan * inputs.data.sum(-1, keepdim=True)).expand(*inputs.data.shape[:-1], n_outputs)
+            )
+        basis = layer.basis_on(low, high, most=LONGEST)
+        if basis is None and layer.basis_on(0.0, NARROW, most=LONGEST) is None:
+            raise JetError(f"Jets have no rule for this {type(layer).__name__}: it has no series in float64.")
+        if basis is None:
+            return _by_forward_mode(layer, inputs)
         arguments = inputs.orders, basis
         result: Any = inputs.like(
             _ThroughEdges.apply(inputs.data, layer.edge_coefficients(basis), layer.base_matrix(), *arguments)  # pyright: ignore[reportArgumentType]
         )
         return result if (bias := layer.bias()) is None else result + bias
+
+
+def _by_forward_mode(layer: Callable[[Tensor], Tensor], inputs: Jet) -> Jet:
+    """A jet through any function that torch.func differentiates twice."""
+    point, *moved = inputs.components
+    orders = inputs.orders
+
+    def along(direction: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda at: torch.func.jvp(layer, (at,), (direction,))[1]
+
+    firsts = [along(direction)(point) for direction in moved[: orders.n_first]]
+    seconds = [along(second)(point) for second in moved[orders.n_first :]]
+    for index, first, scale in orders.bends:
+        direction = moved[first]
+        seconds[index] = seconds[index] + scale * torch.func.jvp(along(direction), (point,), (direction,))[1]
+    return inputs.like(torch.stack([layer(point), *firsts, *seconds]))
 
 
 class _ThroughEdges(torch.autograd.Function):

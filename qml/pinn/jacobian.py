@@ -11,8 +11,9 @@ from torch.func import functional_call, vmap
 from qml.pinn.jets import JET_ORDER, Jet
 from qml.pinn.loss import LossParts, Term
 from qml.pinn.model import Pinn
+from qml.pinn.trunks import HOOKS
 
-CHUNK = 256  # rows that have weights of their own at once
+CHUNK = 512  # rows that have weights of their own at once
 
 
 class Residuals:
@@ -91,7 +92,7 @@ class Residuals:
             yield name, torch.cat(values[name], 1).flatten(), torch.cat(jacobians[name], 1).flatten(0, 1)
 
     def _blocks(self, calls: Sequence["Call"], residual: Tensor, n_rows: int, n_sides: int) -> list[Tensor]:
-        """The Jacobian in blocks, each with one residual a row, or one a pair of rows; without sides one of all rows."""
+        """The Jacobian in blocks: of a residual a row, of one a pair of rows, or, without sides, of one of all rows."""
         if n_sides == 0:
             return [self._rows(calls, n_rows, entry).sum(0)[None] for entry in residual]
         blocks = residual.split(n_rows // n_sides)
@@ -161,10 +162,18 @@ def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> It
     """Copies of weights for every row, which a model uses for points of that number while the context lasts."""
     trunk, derivatives = model.trunk, model.derivatives
     wanted = {id(part) for part in parameters}
-    held = {name: part for name, part in trunk.named_parameters() if id(part) in wanted}
-    copies = {name: part.detach().expand(n_rows, *part.shape).requires_grad_() for name, part in held.items()}
-    calls = [Call(part, None, None, copies[name]) for name, part in held.items()]
-    model.trunk = _ByRow(trunk, copies)
+    held = {
+        f"{path}.{name}".lstrip("."): part
+        for path, module in trunk.named_modules()  # every module once
+        for name, part in module._parameters.items()
+        if part is not None and id(part) in wanted
+    }
+    calls = [
+        Call(part, None, None, part.detach().expand(n_rows, *part.shape).requires_grad_())
+        for part in dict.fromkeys(held.values())
+    ]
+    copies = {id(call.weight): call.output for call in calls}
+    model.trunk = _ByRow(trunk, {name: copies[id(part)] for name, part in held.items()})
     model.derivatives = "nested" if derivatives == "jets" else derivatives
     model.on_scalar = lambda name, rows: calls.append(Call(model.scalars[name], None, None, rows))
     try:
@@ -197,9 +206,28 @@ class _ByRow(nn.Module):
     def __init__(self, trunk: nn.Module, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.trunk, self.weights = trunk, weights
+        every = list(trunk.named_parameters(remove_duplicate=False))
+        self.apart = len(every) == len(list(trunk.parameters()))  # or a weight would be missed at its second place
 
     def forward(self, points: Tensor) -> Tensor:
-        return vmap(self._at_row)(self.weights, points)
+        return _by_row(self.trunk, self.weights, points, apart=self.apart)
 
-    def _at_row(self, weights: dict[str, Tensor], point: Tensor) -> Tensor:
-        return functional_call(self.trunk, weights, (point[None],))[0]
+
+def _by_row(module: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, *, apart: bool) -> Tensor:
+    """A module at rows with weights of their own; with `apart` the parts of a sequence one by one."""
+    if not weights:
+        return module(inputs)
+    if apart and type(module) is nn.Sequential and not any(map(vars(module).get, HOOKS)):
+        for name, part in module._modules.items():  # named_children leaves out what stands there twice
+            start = f"{name}."
+            held = {key.removeprefix(start): rows for key, rows in weights.items() if key.startswith(start)}
+            inputs = inputs if part is None else _by_row(part, held, inputs, apart=True)
+        return inputs
+    if vars(type(module)).get("takes_weights_by_row", False) and set(weights) == {"weights"}:
+        return module(inputs, weights["weights"])
+
+    def at_row(weights: dict[str, Tensor], row: Tensor) -> Tensor:
+        # Without tie_weights, which leaves a module that stands at two places with the weights of one row.
+        return functional_call(module, weights, (row[None],), tie_weights=False)[0]
+
+    return vmap(at_row)(dict(weights), inputs)

@@ -41,14 +41,12 @@ def models(options: Options) -> dict[str, Model]:
             f"rotations and a ring of CX; an affine map of the <Z>: {size} parameters, by {EQUAL}.",
             trunks.qnn,
         ),
-        "qkan": _trunk("QKAN", "quantum", "An affine map and a QKAN layer (2509.14026)." + equal, trunks.qkan),
+        "qkan": _trunk("QKAN", "quantum", "Two QKAN layers (2509.14026)." + equal, trunks.qkan),
         "daruan": _trunk(
-            "DARUAN net", "quantum", "One hidden layer with DARUAN activations (2509.14026)." + equal, trunks.daruan
+            "DARUAN net", "quantum", "Two hidden layers with DARUAN activations (2509.14026)." + equal, trunks.daruan
         ),
-        "kan-small": _trunk(
-            "Small KAN", "classical", "An affine map and a layer of splines." + equal, trunks.small_kan
-        ),
-        "mlp-small": _trunk("Small MLP", "classical", "One hidden layer of tanh." + equal, trunks.small_mlp),
+        "kan-small": _trunk("Small KAN", "classical", "Two layers of splines." + equal, trunks.small_kan),
+        "mlp-small": _trunk("Small MLP", "classical", "Two hidden layers of tanh." + equal, trunks.small_mlp),
         "mlp": _method("MLP", "Three hidden layers of 32 tanh units."),
         "modified-mlp": _method("Modified MLP", "The same with two encoders (2001.04536).", trunks.modified),
         "fourier": _method("Fourier MLP", "16 random frequencies before the MLP (2006.10739).", trunks.fourier),
@@ -173,9 +171,9 @@ PINN = Task(
     name="pinn",
     title="Physics-informed networks",
     question="How near to the reference does each trunk come, trained on the equations alone, in float64? Trunks of "
-    "one size get the same points and steps of Levenberg-Marquardt; methods for a larger network get the same points, "
-    "steps of Adam and iterations of L-BFGS, but for those that name another optimiser. The error is the relative L2 "
-    "norm.",
+    "one size get the same points, exact conditions and steps of Levenberg-Marquardt; methods for a larger network get "
+    "the same points, steps of Adam and iterations of L-BFGS, but for those that name another optimiser. The error is "
+    "the relative L2 norm.",
     prepare=prepare,
     split=split,
     models=models,

@@ -34,24 +34,27 @@ from qml.pinn import (
 
 N_LINE, N_PLANE = 401, 61  # points a coordinate of the grid that errors are taken on
 N_SHOWN = 41  # of which so many a coordinate are kept for the figures of plane problems
-EPOCHS_A_STEP = 50  # steps of Adam that a step of Levenberg-Marquardt stands for, in a preset's amount of work
+# Of Levenberg-Marquardt for trunks of one size: the steps of Adam that one stands for in a preset's amount of work, the
+# most there are, and points in a plane, of which a longer training gets more.
+EPOCHS_A_STEP, MOST_STEPS, POINTS_A_STEP = 2, 300, 4
 N_LABELS, N_MEMBERS = 16, 5
 N_LAGRANGIAN = 60
 PI = math.pi
 
 
 def of_equal_size(build: trunks.Build, problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    """Levenberg-Marquardt for a small trunk of any kind."""
-    on_a_line = len(problem.coordinates) == 1
+    """Levenberg-Marquardt for a small trunk of any kind, on the problem as its recipe poses it."""
+    recipe, on_a_line = recipe_of(problem), len(problem.coordinates) == 1
+    posed, n_steps = recipe.posed(problem), max(1, min(MOST_STEPS, preset.n_epochs // EPOCHS_A_STEP))
     training = Training(
         n_adam=0,
-        n_marquardt=max(1, preset.n_epochs // EPOCHS_A_STEP),
-        n_held=recipe_of(problem).training.n_held and min(10, preset.n_epochs // EPOCHS_A_STEP),
-        n_points=24 if on_a_line else 400,
+        n_marquardt=n_steps,
+        n_held=recipe.training.n_held and min(10, n_steps),
+        n_points=24 if on_a_line else POINTS_A_STEP * n_steps,
         n_condition_points=64,
         collocation="quadrature" if on_a_line else "sobol",
     )
-    return _trained(Pinn(problem, build(problem, _drawn(seed))), training, seed, on_step)
+    return _trained(Pinn(posed, build(posed, _drawn(seed))), training, seed, on_step)
 
 
 def by_adam(

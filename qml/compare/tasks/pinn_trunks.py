@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from circuits import Circuit, Z, data, weight
-from qml.baselines import KANLayer, count_parameters
-from qml.nn import DARUAN, QKANLayer, QuantumLayer
+from qml.baselines import KAN, KANLayer, count_parameters
+from qml.nn import DARUAN, QKAN, QuantumLayer
 from qml.pinn import MLP, EdgeJets, FourierFeatures, GaussianFeatures, LSTMTrunk, ModifiedMLP, Pieces, Problem
 
-N_QUBITS, N_REPEATS = 4, 3
+N_QUBITS, N_REPEATS = 4, 8
 HIDDEN = (32, 32, 32)
 KAN_RANGE = (-3.0, 3.0)  # of affine maps of coordinates of order 1
 DTYPE = torch.float64
@@ -27,22 +27,30 @@ def qnn(problem: Problem, generator: torch.Generator) -> nn.Module:
 
 
 def qkan(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """An affine map to h features and one QKAN layer with r uploads an edge."""
+    """Two QKAN layers with h units between them and r uploads an edge."""
 
     def build(hidden: int, reps: int) -> nn.Module:
-        layer = QKANLayer(hidden, len(problem.fields), reps=reps, dtype=DTYPE, generator=generator)
-        return nn.Sequential(_affine(problem.n_features, hidden, generator), EdgeJets(layer))
+        widths = [problem.n_features, hidden, len(problem.fields)]
+        network = QKAN(widths, reps=reps, dtype=DTYPE, generator=generator)
+        return nn.Sequential(*map(EdgeJets, network.layers))
 
     return _nearest(problem, build, ((hidden, reps) for hidden in range(1, 7) for reps in range(2, 6)))
 
 
 def daruan(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """A network of one hidden layer whose activations are one-qubit circuits with r uploads."""
+    """A network of two hidden layers whose activations are one-qubit circuits with r uploads."""
 
     def build(hidden: int, reps: int) -> nn.Module:
-        activations = DARUAN(hidden, reps=reps, dtype=DTYPE, generator=generator)
-        n_features, n_fields = problem.n_features, len(problem.fields)
-        return nn.Sequential(_affine(n_features, hidden, generator), activations, _affine(hidden, n_fields, generator))
+        def activations() -> nn.Module:
+            return DARUAN(hidden, reps=reps, dtype=DTYPE, generator=generator)
+
+        return nn.Sequential(
+            _affine(problem.n_features, hidden, generator),
+            activations(),
+            _affine(hidden, hidden, generator),
+            activations(),
+            _affine(hidden, len(problem.fields), generator),
+        )
 
     return _nearest(problem, build, ((hidden, reps) for hidden in range(1, 9) for reps in range(2, 5)))
 
@@ -51,19 +59,19 @@ def small_kan(problem: Problem, generator: torch.Generator) -> nn.Module:
     """The QKAN's form with cubic B-splines."""
 
     def build(hidden: int, grid: int) -> nn.Module:
-        layer = KANLayer(hidden, len(problem.fields), grid=grid, domain=KAN_RANGE, dtype=DTYPE, generator=generator)
-        return nn.Sequential(_affine(problem.n_features, hidden, generator), layer)
+        widths = [problem.n_features, hidden, len(problem.fields)]
+        return KAN(widths, grid=grid, domain=KAN_RANGE, dtype=DTYPE, generator=generator)
 
     return _nearest(problem, build, ((hidden, grid) for hidden in range(1, 7) for grid in range(4, 20)))
 
 
 def small_mlp(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """One hidden layer of tanh."""
+    """Two hidden layers of tanh."""
 
-    def build(hidden: int) -> nn.Module:
-        return MLP(problem.n_features, (hidden,), len(problem.fields), dtype=DTYPE, generator=generator)
+    def build(first: int, second: int) -> nn.Module:
+        return MLP(problem.n_features, (first, second), len(problem.fields), dtype=DTYPE, generator=generator)
 
-    return _nearest(problem, build, ((hidden,) for hidden in range(1, 40)))
+    return _nearest(problem, build, ((size, size - less) for size in range(2, 12) for less in (0, 1)))
 
 
 def mlp(problem: Problem, generator: torch.Generator) -> nn.Module:
