@@ -139,6 +139,31 @@ def test_memory_of_many_graphs_is_not_kept_when_they_are_gone(monkeypatch: pytes
     assert sum(one.numel for one in after) <= workspace.LARGEST
 
 
+def test_memory_is_counted_without_a_word_from_the_keys() -> None:
+    """A hash written in Python may run a finalizer, which gives memory back while it is counted."""
+
+    class Key:
+        silent = False
+
+        def __hash__(self) -> int:
+            if self.silent:
+                raise AssertionError("asked for its hash")
+            return 1
+
+    free, key = workspace._Free(), Key()
+    with borrowed(torch.zeros(1), Layout(5, 0, pure(1, 1), (3,))) as kept:
+        pass
+    kept = copy.copy(kept)
+    kept.key = key
+    free.give(kept)
+    key.silent = True
+    assert free.count() == kept.numel
+    key.silent = False
+    assert free.take(key) is kept
+    assert free.take(key) is None
+    assert free.numel == 0
+
+
 def test_a_large_workspace_is_not_kept() -> None:
     layout = Layout(LARGEST // 32, 0, pure(2, 2), (8,))
     with borrowed(torch.zeros(1), layout) as first:

@@ -178,17 +178,35 @@ def gradients_or_zeros(entry: Tensor, parameters: Sequence[nn.Parameter]) -> Seq
 
 
 @pytest.mark.parametrize("trunk", OTHERS)
-@pytest.mark.parametrize("chunk", [7, 512])
+@pytest.mark.parametrize("few", [7, 16])
 def test_other_trunks_have_weights_of_their_own_at_every_row(
-    trunk: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+    trunk: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jacobian_module, "CHUNK", chunk)
+    monkeypatch.setattr(jacobian_module, "FEW", few)
+    if few == 7:
+        monkeypatch.setattr(jacobian_module, "MEMORY", 0)  # the few at once, and the rest of 32
     model = Pinn(everything(), OTHERS[trunk]())
     residuals = Residuals(loss_of(model), {})
     assert not residuals.by_layers
     before = dict(model.named_modules()), model.derivatives
     assert_each_row_is_a_gradient(residuals)
     assert (dict(model.named_modules()), model.derivatives) == before
+
+
+def test_rows_at_once_are_as_many_as_memory_allows() -> None:
+    """The graph of a circuit of twice the qubits takes more memory, and fewer rows at once."""
+    found = []
+    for n_qubits in (2, 4):
+        drawn = Circuit(n_qubits)
+        for qubit in range(n_qubits):
+            drawn.ry(data(qubit % 2), qubit).ry(weight(qubit), qubit).cx(qubit, (qubit + 1) % n_qubits)
+        layer = QuantumLayer(drawn, [Z(0)], dtype=DOUBLE, generator=seeded())
+        model = Pinn(find_problem("burgers"), layer)
+        loss = LossParts(model, model.problem.domain.sample(20, 1), n_condition_points=4, seed=0)
+        residuals = Residuals(loss, {})
+        residuals.values_and_jacobian()
+        found.append(residuals._at_once["u", "u_x", "diffusion"])
+    assert found[0] > 3 * found[1] > 1000
 
 
 def test_nested_forward_mode_and_chosen_weights_give_their_rows() -> None:

@@ -13,7 +13,8 @@ from qml.pinn.loss import LossParts, Term
 from qml.pinn.model import Pinn
 from qml.pinn.trunks import HOOKS
 
-CHUNK = 512  # rows that have weights of their own at once
+MEMORY = 2**29  # bytes that operations save on all rows with weights of their own at once; the peak is up to twice that
+FEW = 16  # rows that tell how much it takes
 
 
 class Residuals:
@@ -38,6 +39,7 @@ class Residuals:
         chosen = self.model.parameters() if only is None else only
         self.parameters = [part for part in chosen if part.requires_grad]
         self.by_layers = layers_suffice(self.model)
+        self._at_once: dict[tuple[str, ...], int] = {}
 
     def values(self) -> Tensor:
         """The vector, (residuals,), without a graph."""
@@ -78,7 +80,7 @@ class Residuals:
 
     def _by_weights(self, term: Term) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Where every residual belongs to one row, some rows after the other."""
-        pieces = term.points.split(CHUNK) if term.n_sides == 1 else (term.points,)
+        pieces = term.points.split(self._rows_at_once(term)) if term.n_sides == 1 else (term.points,)
         values: dict[str, list[Tensor]] = {name: [] for name in term.functions}
         jacobians: dict[str, list[Tensor]] = {name: [] for name in term.functions}
         for points in pieces:
@@ -90,6 +92,21 @@ class Residuals:
                 jacobians[name].append(torch.stack(blocks))
         for name in term.functions:
             yield name, torch.cat(values[name], 1).flatten(), torch.cat(jacobians[name], 1).flatten(0, 1)
+
+    def _rows_at_once(self, term: Term) -> int:
+        """As many as memory allows, by what the graph of a few saves, once for every set of names."""
+        if term.names not in self._at_once:
+            few, sizes = term.points[:FEW], list[int]()
+
+            def note(saved: Tensor) -> Tensor:
+                sizes.append(saved.nbytes)
+                return saved
+
+            hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved)
+            with hooks, weights_by_row(self.model, self.parameters, len(few)):
+                list(self._of(term._replace(points=few)))
+            self._at_once[term.names] = max(FEW, MEMORY * len(few) // max(sum(sizes), 1))
+        return self._at_once[term.names]
 
     def _blocks(self, calls: Sequence["Call"], residual: Tensor, n_rows: int, n_sides: int) -> list[Tensor]:
         """The Jacobian in blocks: of a residual a row, of one a pair of rows, or, without sides, of one of all rows."""

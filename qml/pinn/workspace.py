@@ -5,7 +5,6 @@ hundred of them.
 """
 
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -198,7 +197,7 @@ class _Free:
     """
 
     def __init__(self) -> None:
-        self.kinds: OrderedDict[Any, list[Workspace | Activations]] = OrderedDict()
+        self.kinds: dict[Any, list[Workspace | Activations]] = {}
         self.numel = 0
 
     def take(self, key: Any) -> Workspace | Activations | None:
@@ -213,10 +212,11 @@ class _Free:
 
     def give(self, kept: Workspace | Activations) -> None:
         """Keep it, and throw away the oldest if that is too much."""
-        self.kinds.setdefault(kept.key, []).append(kept)
+        kind = self.kinds.pop(kept.key, [])
+        kind.append(kept)
+        self.kinds[kept.key] = kind
         self.numel += kept.numel
         with suppress(KeyError, IndexError):  # of what another thread has taken meanwhile
-            self.kinds.move_to_end(kept.key)
             while self.numel > LARGEST and self.count() > LARGEST:
                 oldest = next(iter(list(self.kinds)))
                 if self.kinds[oldest]:
@@ -225,7 +225,7 @@ class _Free:
                     del self.kinds[oldest]
 
     def count(self) -> int:
-        """The numbers in all."""
+        """The numbers in all. A list of a dict's values asks no key for its hash, in which a finalizer might give."""
         self.numel = sum(one.numel for kind in list(self.kinds.values()) for one in list(kind))
         return self.numel
 
