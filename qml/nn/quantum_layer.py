@@ -56,7 +56,7 @@ class QuantumLayer(nn.Module):
     """
 
     weights: nn.Parameter
-    takes_weights_by_row = True
+    takes_weights_by_row = True  # told to `qml.pinn`, which may not import layers
 
     def __init__(
         self,
@@ -99,6 +99,9 @@ class QuantumLayer(nn.Module):
         Args:
             inputs: features.
             weights: of every sample, as another network may make them; None is the parameter for all.
+
+        Raises:
+            ValueError: inputs or weights of another shape.
         """
         circuit, own = self.circuit, self.weights
         _checks.require_last_dimension(inputs, circuit.n_data, "inputs")
