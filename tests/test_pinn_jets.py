@@ -90,6 +90,19 @@ def test_an_operator_is_the_sum_of_its_terms(derivatives: str) -> None:
         assert_close(model.evaluate(points, [name])[name], expected, 1e-12)
 
 
+@pytest.mark.parametrize("function", [nn.SiLU, nn.Mish])
+def test_forward_mode_needs_no_graph(function: Callable[[], nn.Module]) -> None:
+    """Of these functions torch has a second derivative by forward mode only while it records."""
+    network = nn.Sequential(nn.Linear(2, 5), function(), nn.Linear(5, 2)).double()
+    forward, nested = (Pinn(problem(), network, derivatives=by) for by in ("forward", "nested"))
+    points = torch.as_tensor(forward.problem.domain.sample(5, 1))
+    expected = nested.evaluate(points, ASKED)
+    with torch.no_grad():
+        found = forward.evaluate(points, ASKED)
+    for name in ASKED:
+        assert_close(found[name], expected[name], 1e-12)
+
+
 def test_an_operator_is_one_component() -> None:
     """Whatever the number of its terms; and what two fields have in common is carried once."""
     made = problem()

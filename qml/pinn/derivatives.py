@@ -164,10 +164,10 @@ def by_forward(
 ) -> Values:
     """The derivatives by forward mode, one nested in the other; torch.func can differentiate and batch the result."""
 
-    def along(function: Callable[[Tensor], Tensor], axis: str) -> Callable[[Tensor], Tensor]:
+    def along_axis(function: Callable[[Tensor], Tensor], axis: str) -> Callable[[Tensor], Tensor]:
         direction = torch.zeros_like(points)
         direction[:, coordinates.index(axis)] = 1.0
-        return lambda at: torch.func.jvp(function, (at,), (direction,))[1]
+        return along(function, direction)
 
     def of_field(name: str) -> Callable[[Tensor], Tensor]:
         return lambda at: fields(at)[name]  # pyright: ignore[reportReturnType]
@@ -175,10 +175,20 @@ def by_forward(
     def derivative(item: Derivative) -> Tensor:
         function = of_field(item.field)
         for axis in item.coordinates:
-            function = along(function, axis)
+            function = along_axis(function, axis)
         return function(points)
 
     return {item: _summed(item, derivative) for item in wanted}
+
+
+def along(function: Callable[[Tensor], Tensor], direction: Tensor) -> Callable[[Tensor], Tensor]:
+    """The derivative of a function along a direction, by forward mode, as a function of the same points."""
+
+    def derivative(at: Tensor) -> Tensor:
+        with torch.enable_grad():  # else torch has no second derivative of some functions, as silu
+            return torch.func.jvp(function, (at,), (direction,))[1]
+
+    return derivative
 
 
 def _summed(item: Wanted, derivative: Callable[[Derivative], Tensor]) -> Tensor:

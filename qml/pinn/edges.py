@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
+from qml.pinn.derivatives import along
 from qml.pinn.jets import Array, Jet, JetError, require_first_order
 from qml.pinn.tanh import Orders
 
@@ -100,15 +101,11 @@ def _by_forward_mode(layer: Callable[[Tensor], Tensor], inputs: Jet) -> Jet:
     """A jet through any function that torch.func differentiates twice."""
     point, *moved = inputs.components
     orders = inputs.orders
-
-    def along(direction: Tensor) -> Callable[[Tensor], Tensor]:
-        return lambda at: torch.func.jvp(layer, (at,), (direction,))[1]
-
-    firsts = [along(direction)(point) for direction in moved[: orders.n_first]]
-    seconds = [along(second)(point) for second in moved[orders.n_first :]]
+    firsts = [along(layer, direction)(point) for direction in moved[: orders.n_first]]
+    seconds = [along(layer, second)(point) for second in moved[orders.n_first :]]
     for index, first, scale in orders.bends:
-        direction = moved[first]
-        seconds[index] = seconds[index] + scale * torch.func.jvp(along(direction), (point,), (direction,))[1]
+        bent = along(along(layer, moved[first]), moved[first])
+        seconds[index] = seconds[index] + scale * bent(point)
     return inputs.like(torch.stack([layer(point), *firsts, *seconds]))
 
 
