@@ -13,6 +13,7 @@ from circuits import Circuit, Observable
 from qml.backends import _checks, _exported, _uncompiled
 from qml.backends.protocol import Capabilities, Samples
 from qml.simulator import engine
+from qml.simulator.jets import Orders
 from qml.simulator.readout_error import flip_bits, noisy_observables, noisy_probabilities
 from qml.simulator.shots import as_bits, draw, trajectories
 
@@ -92,6 +93,46 @@ class Native:
         levels = self._levels(circuit)
         with full_precision(data):
             return engine.expectation(circuit, data, weights, chosen, levels=levels, method=self.method)
+
+    def expectation_jet(
+        self,
+        circuit: Circuit,
+        data: Float[Tensor, "components batch inputs"],
+        weights: Float[Tensor, "*batch weights"],
+        observables: Sequence[Observable],
+        orders: Orders,
+    ) -> Float[Tensor, "components batch observables"]:
+        """Exact expectation values with derivatives along directions and sums of second ones, in one pass.
+
+        Data and result are jets: the value, then the derivatives. Gradients of all components are of first order.
+
+        Args:
+            circuit: of unitary gates.
+            data: the value in radians, and its derivatives.
+            weights: in radians, for all samples or for each.
+            observables: what is read.
+            orders: which derivatives.
+
+        Raises:
+            NotImplementedError: another circuit, density matrices, or the adjoint method.
+        """
+        chosen = _checks.as_observables(observables, circuit.n_qubits)
+        if weights.ndim == 1:
+            _checks.require_inputs(circuit, data[0], weights)
+        else:
+            joined = torch.cat([data[0], weights], -1)
+            _checks.require_inputs(circuit.weights_as_data(), joined, weights.new_empty(0))
+        if self.method == "adjoint" or self._levels(circuit) == 4:
+            raise NotImplementedError(
+                "Derivatives along directions need state vectors and Native(), not density matrices or the adjoint "
+                "method."
+            )
+        if not chosen or data.shape[1] == 0:
+            return (data.sum(-1, keepdim=True) + weights.sum()).expand(*data.shape[:2], len(chosen))
+        if self.readout_error is not None:
+            chosen = noisy_observables(chosen, self.readout_error)
+        with full_precision(data):
+            return engine.expectation_jet(circuit, data, weights, chosen, orders)
 
     def probabilities(
         self,

@@ -2,19 +2,29 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from circuits import Circuit, Observable
-from qml.backends import Backend, resolve
+from qml.backends import Backend, Native, resolve
 from qml.backends._checks import as_observables, as_qubits
 from qml.nn import _checks
+from qml.simulator.jets import Orders
 
 Initial = Literal["uniform", "small"]
 SMALL = 0.1  # radians
+
+
+@runtime_checkable
+class Jet(Protocol):
+    """Values with derivatives, as `qml.pinn.Jet` moves them through a network."""
+
+    def through(self, layer: Any, *arguments: Any) -> Any:
+        """What becomes of it in a layer with a method `jet`."""
+        ...
 
 
 class QuantumLayer(nn.Module):
@@ -56,7 +66,8 @@ class QuantumLayer(nn.Module):
     """
 
     weights: nn.Parameter
-    takes_weights_by_row = True  # told to `qml.pinn`, which may not import layers
+    accepts_jets = True  # told to `qml.pinn`, which may not import layers
+    takes_weights_by_row = True
 
     def __init__(
         self,
@@ -92,28 +103,25 @@ class QuantumLayer(nn.Module):
                 self.weights.normal_(0.0, SMALL, generator=generator)
 
     def forward(
-        self, inputs: Float[Tensor, "*batch inputs"], weights: Float[Tensor, "*batch weights"] | None = None
-    ) -> Float[Tensor, "*batch outputs"]:
+        self, inputs: Float[Tensor, "*batch inputs"] | Jet, weights: Float[Tensor, "*batch weights"] | None = None
+    ) -> Float[Tensor, "*batch outputs"] | Jet:
         """What is read; see the class.
 
         Args:
-            inputs: features.
+            inputs: features, or their jet as `qml.pinn` makes it.
             weights: of every sample, as another network may make them; None is the parameter for all.
 
         Raises:
             ValueError: inputs or weights of another shape.
         """
+        if not isinstance(inputs, Tensor):
+            return inputs.through(self, weights)
         circuit, own = self.circuit, self.weights
         _checks.require_last_dimension(inputs, circuit.n_data, "inputs")
         if torch.is_autocast_enabled(inputs.device.type):
             inputs = inputs.to(own.dtype)
         if weights is not None:
-            expected = (*inputs.shape[:-1], circuit.n_weights)
-            if weights.shape != expected:
-                raise ValueError(
-                    f"Argument `weights` must have shape {tuple(expected)}, one vector a sample, but has shape "
-                    f"{tuple(weights.shape)}."
-                )
+            self._require_row_each(weights, inputs.shape[:-1])
             inputs, circuit, own = torch.cat([inputs, weights.to(inputs.dtype)], -1), circuit.weights_as_data(), own[:0]
         flat = inputs.reshape(math.prod(inputs.shape[:-1]), circuit.n_data)
         if self.observables is not None:
@@ -121,6 +129,43 @@ class QuantumLayer(nn.Module):
         else:
             values = self.backend.probabilities(circuit, flat, own, self.probabilities_of)
         return values.reshape((*inputs.shape[:-1], values.shape[1]))
+
+    def jet(
+        self,
+        inputs: Float[Tensor, "components *batch inputs"],
+        orders: Orders,
+        weights: Float[Tensor, "*batch weights"] | None = None,
+    ) -> Float[Tensor, "components *batch outputs"]:
+        """Outputs with derivatives along directions and sums of second ones, from those of the inputs, in one pass.
+
+        Args:
+            inputs: components [value, first derivatives, those of second order].
+            orders: which those are; see `qml.pinn.Jet`.
+            weights: of every sample; None is the parameter for all.
+
+        Raises:
+            ValueError: as `forward`.
+            NotImplementedError: another backend than `Native()`, probabilities, or a circuit that is not unitary.
+        """
+        circuit, own = self.circuit, self.weights
+        _checks.require_last_dimension(inputs, circuit.n_data, "inputs")
+        if not isinstance(self.backend, Native) or self.observables is None:
+            raise NotImplementedError("Derivatives along directions need observables, and the backend Native().")
+        batch = inputs.shape[1:-1]
+        if weights is not None:
+            self._require_row_each(weights, batch)
+            own = weights.to(inputs.dtype).reshape(math.prod(batch), circuit.n_weights)
+        flat = inputs.reshape(len(inputs), math.prod(batch), circuit.n_data)
+        values = self.backend.expectation_jet(circuit, flat, own, self.observables, orders)
+        return values.reshape(len(inputs), *batch, values.shape[-1])
+
+    def _require_row_each(self, weights: Tensor, batch: Sequence[int]) -> None:
+        expected = (*batch, self.circuit.n_weights)
+        if weights.shape != expected:
+            raise ValueError(
+                f"Argument `weights` must have shape {tuple(expected)}, one vector a sample, but has shape "
+                f"{tuple(weights.shape)}."
+            )
 
     def to_backend(self, backend: Backend | str) -> "QuantumLayer":
         """Run on another backend from now on; the weights stay."""

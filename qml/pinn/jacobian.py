@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,8 @@ class Residuals:
     Entry k of a part of n residuals with weight w is sqrt(w / n) r_k. Where all weights lie in layers of type nn.Linear
     that jets move through, one reverse pass of the sum gives the gradients at the layers' outputs row by row, and the
     Jacobian is their outer product with the layers' inputs, at the cost of a step of Adam and of writing the matrix.
-    Other trunks get weights of their own at every row (`torch.vmap`), and nested passes for derivatives: one reverse
-    pass of the sum then gives the gradients row by row.
+    Layers that take weights by row, as `qml.nn.QuantumLayer`, may stand among them: they get copies of theirs, whose
+    gradients are the rows. Other trunks get copies of all weights (`torch.vmap`), and nested passes for derivatives.
 
     Args:
         loss: the residuals and their points.
@@ -39,6 +39,7 @@ class Residuals:
         chosen = self.model.parameters() if only is None else only
         self.parameters = [part for part in chosen if part.requires_grad]
         self.by_layers = layers_suffice(self.model)
+        self.copies = not self.by_layers or any(map(takes_weights_by_row, self.model.trunk.modules()))
         self._at_once: dict[tuple[str, ...], int] = {}
 
     def values(self) -> Tensor:
@@ -57,7 +58,7 @@ class Residuals:
     def apart(self) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Name, residuals (n,) and their Jacobian (n, weights) of every part, not scaled."""
         for term in self.loss.terms():
-            yield from self._by_layers(term) if self.by_layers else self._by_weights(term)
+            yield from self._of_term(term)
 
     def _of(self, term: Term) -> Iterator[tuple[str, Tensor]]:
         found = self.model.evaluate(term.points, term.names)
@@ -71,27 +72,21 @@ class Residuals:
         weights = self.loss.weights_of_points({name: residual.detach().square()})
         return scale if weights is None else scale * weights.sqrt()
 
-    def _by_layers(self, term: Term) -> Iterator[tuple[str, Tensor, Tensor]]:
-        with recorded(self.model) as calls:
-            found = list(self._of(term))
-        for name, residual in found:
-            blocks = self._blocks(calls, residual, len(term.points), term.n_sides)
-            yield name, residual.detach(), torch.cat(blocks)
-
-    def _by_weights(self, term: Term) -> Iterator[tuple[str, Tensor, Tensor]]:
+    def _of_term(self, term: Term) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Where every residual belongs to one row, some rows after the other."""
-        pieces = term.points.split(self._rows_at_once(term)) if term.n_sides == 1 else (term.points,)
+        in_pieces = self.copies and term.n_sides == 1
+        pieces = term.points.split(self._rows_at_once(term)) if in_pieces else (term.points,)
         values: dict[str, list[Tensor]] = {name: [] for name in term.functions}
         jacobians: dict[str, list[Tensor]] = {name: [] for name in term.functions}
         for points in pieces:
-            with weights_by_row(self.model, self.parameters, len(points)) as calls:
+            with self._calls(len(points)) as calls:
                 found = list(self._of(term._replace(points=points)))
             for name, residual in found:
                 blocks = self._blocks(calls, residual, len(points), term.n_sides)
                 values[name].append(residual.detach().unflatten(0, (len(blocks), -1)))
-                jacobians[name].append(torch.stack(blocks))
+                jacobians[name].append(torch.stack(blocks) if len(blocks) > 1 else blocks[0][None])
         for name in term.functions:
-            yield name, torch.cat(values[name], 1).flatten(), torch.cat(jacobians[name], 1).flatten(0, 1)
+            yield name, _joined(values[name]).flatten(), _joined(jacobians[name]).flatten(0, 1)
 
     def _rows_at_once(self, term: Term) -> int:
         """As many as memory allows, by what the graph of a few saves, once for every set of names."""
@@ -103,10 +98,15 @@ class Residuals:
                 return saved
 
             hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved)
-            with hooks, weights_by_row(self.model, self.parameters, len(few)):
+            with hooks, self._calls(len(few)):
                 list(self._of(term._replace(points=few)))
             self._at_once[term.names] = max(FEW, MEMORY * len(few) // max(sum(sizes), 1))
         return self._at_once[term.names]
+
+    def _calls(self, n_rows: int) -> AbstractContextManager[list["Call"]]:
+        if self.by_layers:
+            return recorded(self.model)
+        return weights_by_row(self.model, self.parameters, n_rows)
 
     def _blocks(self, calls: Sequence["Call"], residual: Tensor, n_rows: int, n_sides: int) -> list[Tensor]:
         """The Jacobian in blocks: of a residual a row, of one a pair of rows, or, without sides, of one of all rows."""
@@ -133,6 +133,11 @@ class Residuals:
         return result
 
 
+def _joined(pieces: Sequence[Tensor]) -> Tensor:
+    """Along the second dimension, without a copy of one alone."""
+    return torch.cat(list(pieces), 1) if len(pieces) > 1 else pieces[0]
+
+
 def _times(rows: Tensor, scale: Tensor | float) -> Tensor:
     return rows * (scale[:, None] if isinstance(scale, Tensor) else scale)
 
@@ -156,7 +161,7 @@ class Call:
 
 @contextmanager
 def recorded(model: Pinn) -> Iterator[list[Call]]:
-    """The calls of all layers and scalars of a model while the context lasts."""
+    """The calls of all layers and scalars of a model while the context lasts; some take copies of their weights."""
     calls: list[Call] = []
 
     def keep(layer: nn.Module, inputs: tuple, output: Tensor | Jet) -> None:
@@ -164,7 +169,14 @@ def recorded(model: Pinn) -> Iterator[list[Call]]:
         result = output.data if isinstance(output, Jet) else output
         calls.append(Call(layer.weight, layer.bias, given.detach(), result))  # pyright: ignore[reportArgumentType]
 
+    def copy(layer: nn.Module, inputs: tuple) -> tuple:
+        weights = layer.weights
+        copies = weights.detach().expand(*inputs[0].shape[:-1], -1).requires_grad_()  # pyright: ignore[reportCallIssue]
+        calls.append(Call(weights, None, None, copies))  # pyright: ignore[reportArgumentType]
+        return *inputs, copies
+
     handles = [part.register_forward_hook(keep) for part in model.trunk.modules() if type(part) is nn.Linear]
+    handles += [part.register_forward_pre_hook(copy) for part in model.trunk.modules() if takes_weights_by_row(part)]
     model.on_scalar = lambda name, copies: calls.append(Call(model.scalars[name], None, None, copies))
     try:
         yield calls
@@ -199,11 +211,21 @@ def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> It
         model.trunk, model.derivatives, model.on_scalar = trunk, derivatives, None
 
 
+def takes_weights_by_row(module: nn.Module) -> bool:
+    """Whether a module says that it takes its parameter `weights` row by row, as an argument after the inputs."""
+    return vars(type(module)).get("takes_weights_by_row", False)
+
+
 def layers_suffice(model: Pinn) -> bool:
     """Whether jets and layers of type nn.Linear account for all weights and all that the problem asks for."""
     if model.derivatives != "jets":
         return False
-    held = {id(part) for layer in model.trunk.modules() if type(layer) is nn.Linear for part in layer.parameters()}
+    held = {
+        id(part)
+        for layer in model.trunk.modules()
+        if type(layer) is nn.Linear or (takes_weights_by_row(layer) and set(layer._parameters) == {"weights"})
+        for part in layer.parameters(recurse=False)
+    }
     if any(id(part) not in held for part in model.trunk.parameters() if part.requires_grad):
         return False
     problem = model.problem
@@ -240,7 +262,7 @@ def _by_row(module: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, *,
             held = {key.removeprefix(start): rows for key, rows in weights.items() if key.startswith(start)}
             inputs = inputs if part is None else _by_row(part, held, inputs, apart=True)
         return inputs
-    if vars(type(module)).get("takes_weights_by_row", False) and set(weights) == {"weights"}:
+    if takes_weights_by_row(module) and set(weights) == {"weights"}:
         return module(inputs, weights["weights"])
 
     def at_row(weights: dict[str, Tensor], row: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ their own, written out, which save the values they need and nothing else.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Protocol, Union
 
 import torch
 from torch import Tensor
@@ -68,6 +68,17 @@ class Jet:
     def like(self, data: Tensor) -> "Jet":
         """The same directions with other components."""
         return Jet(data, self.orders)
+
+    def through(self, layer: "JetLayer", *arguments: Any) -> "Jet":
+        """What becomes of it in a layer that has a rule of its own.
+
+        Raises:
+            JetError: a layer without one as it is.
+        """
+        try:
+            return self.like(layer.jet(self.data, self.orders, *arguments))
+        except NotImplementedError as error:
+            raise JetError(f"Jets have no rule for this {type(layer).__name__}: {error}") from error
 
     def column(self, index: int) -> "Jet":
         """One entry of the last dimension."""
@@ -133,6 +144,14 @@ class Jet:
         for _ in range(exponent - 1):
             power = power * self
         return power
+
+
+class JetLayer(Protocol):
+    """A layer with a rule of its own, as `qml.nn.QuantumLayer`."""
+
+    def jet(self, inputs: Tensor, orders: Orders, /, *arguments: Any) -> Tensor:
+        """The components of the outputs, from those of the inputs."""
+        ...
 
 
 class CoordinateJet(Jet):

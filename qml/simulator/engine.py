@@ -13,11 +13,14 @@ from qml.simulator.evolve import Evolve, evolve_plain, in_functorch, run_plain
 from qml.simulator.factorised import FactorisedPlan, find_factorised
 from qml.simulator.factorised_run import factorised_expectation
 from qml.simulator.gram import gram_readout, joined_values
+from qml.simulator.jets import Orders, jet_values, slopes_fit
 from qml.simulator.memory import choose_memory, require_fits
 from qml.simulator.plan import Plan, PlanCache, Request, batch_step, make_plan
-from qml.simulator.readout import Readout, Terms
+from qml.simulator.readout import Readout, StateReadout, Terms
 
 Method = Literal["auto", "autograd", "adjoint"]
+
+JET_QUBITS = 12  # circuits that factorise or can be cut are better off without jets above
 
 _CACHE = PlanCache()
 
@@ -43,6 +46,49 @@ def expectation(
         return cut_expectation(cut, data, weights, method=method)
     values, plan = _values(circuit, data, weights, terms, None, levels=levels, method=method)
     return _normalised(values, levels) if plan.has_projection else values
+
+
+def expectation_jet(
+    circuit: Circuit, data: Tensor, weights: Tensor, observables: tuple[Observable, ...], orders: Orders
+) -> Tensor:
+    """Expectation values and their derivatives, (components, batch, observables); see `qml.simulator.jets`.
+
+    Args:
+        circuit: of unitary gates.
+        data: (components, batch, inputs).
+        weights: (weights,), or one vector a sample, (batch, weights).
+        observables: what is read.
+        orders: of the components.
+
+    Raises:
+        NotImplementedError: a circuit that projects, or whose amplitudes are data, or one too wide for a state vector.
+    """
+    terms: Terms = tuple(observable.terms for observable in observables)  # pyright: ignore[reportAssignmentType]
+    n_states = data.shape[0] * data.shape[1]
+    request = Request(2, terms, shared_data=False, batch=batch_step(n_states))
+    if circuit.n_qubits > JET_QUBITS:
+        factorised = _CACHE.get(circuit, ("factorised", request), lambda: find_factorised(circuit, request))
+        if isinstance(factorised, FactorisedPlan) or isinstance(
+            _CACHE.get(circuit, ("cut", request), lambda: find_cut(circuit, request)), CutPlan
+        ):
+            raise NotImplementedError(f"Derivatives along directions need a state vector of {circuit.n_qubits} qubits.")
+    require_fits(circuit.n_qubits, 2, n_states, data.dtype, data.device)
+    request = replace(request, only_steps=True)
+    plan = _CACHE.get(circuit, request, lambda: make_plan(circuit, request))
+    if plan.has_projection or plan.takes_amplitudes:  # pyright: ignore[reportAttributeAccessIssue]
+        raise NotImplementedError(
+            "Derivatives along directions need a circuit of unitary gates that starts in |0...0>."
+        )
+    compiled = compile_plan(plan, dtype=data.dtype, device=data.device)  # pyright: ignore[reportArgumentType]
+    is_one_row = weights.ndim == 2 and (len(weights) == 1 or weights.stride(0) == 0)
+    if weights.ndim == 2 and not (is_one_row and slopes_fit(compiled)):
+        still = torch.cat([weights[None], weights.new_zeros(data.shape[0] - 1, *weights.shape)])
+        joined = torch.cat([data, still], -1)
+        return expectation_jet(circuit.weights_as_data(), joined, weights.new_empty(0), observables, orders)
+    readout = readout_for(compiled, None, with_norm=False)
+    if not isinstance(readout, StateReadout):
+        raise TypeError("Expectation values of a state vector must have a readout of states.")
+    return jet_values(compiled, readout, data, weights, orders)
 
 
 def cut_expectation(cut: CutPlan, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:

@@ -26,12 +26,16 @@ BATCH_STEPS = (1, 2, 8, 32, 128, 512, 2048)  # plans are shared between batches 
 
 @dataclass(frozen=True)
 class Request:
-    """What a plan is made for; `terms` is None where probabilities or states are read."""
+    """What a plan is made for; `terms` is None where probabilities or states are read.
+
+    With `only_steps` no gate is taken into the initial state.
+    """
 
     levels: int
     terms: Terms | None
     shared_data: bool
     batch: int
+    only_steps: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +199,7 @@ def _started(
 ) -> tuple[dict[int, list[Linear]], list[Linear], tuple[int, ...]]:
     """The one-site maps at the start, what follows in the order in which it is fused, and the first layout."""
     taken = {site for preparation in preparations for site in preparation.sites}
-    chains, rest = split_prefix(maps, taken)
+    chains, rest = ({}, maps) if request.only_steps else split_prefix(maps, taken)
     if request.levels == 2 and not is_real:
         rest = diagonalised(rest)
     layout = tuple(site for site in range(n_sites) if site not in taken)

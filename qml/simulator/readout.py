@@ -38,7 +38,7 @@ class DenseTable:
     table: Tensor  # (rows, 2**n)
 
     def forward(self, y: Tensor) -> Tensor:
-        return self.table @ (y.to(self.table.dtype) if self.table.is_complex() else _real(y))
+        return self.table @ (y.to(self.table.dtype) if self.table.is_complex() else real_part(y))
 
     def transposed(self, grad: Tensor) -> Tensor:
         return self.table.mT @ grad.to(self.table.dtype)
@@ -58,7 +58,7 @@ class WalshTable:
     n_sites: int
 
     def forward(self, y: Tensor) -> Tensor:
-        y = y.to(self.matrix.dtype) if self.matrix.is_complex() else _real(y)
+        y = y.to(self.matrix.dtype) if self.matrix.is_complex() else real_part(y)
         return self.matrix @ walsh(y, self.n_sites).index_select(0, self.index)
 
     def transposed(self, grad: Tensor) -> Tensor:
@@ -83,18 +83,19 @@ class StringGroup:
     def forward(self, x: Tensor) -> Tensor:
         """The group's share of every row; (rows, batch)."""
         if not self.flipped:
-            return _real(self.table.forward(squared(x)))
-        return _real(self.table.forward((x.conj() if x.is_complex() else x) * self._flip(x)))
+            return real_part(self.table.forward(squared(x)))
+        return real_part(self.table.forward((x.conj() if x.is_complex() else x) * self.flipped_rows(x)))
 
     def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
         """The gradient with respect to the state: 2 g (P x)."""
         weights = 2.0 * self.table.transposed(grad)
-        source = self._flip(x) if self.flipped else x
+        source = self.flipped_rows(x) if self.flipped else x
         if weights.is_complex() and not x.is_complex():
-            return _real(weights * source)
+            return real_part(weights * source)
         return torch.mul(weights, source, out=out)
 
-    def _flip(self, x: Tensor) -> Tensor:
+    def flipped_rows(self, x: Tensor) -> Tensor:
+        """The state with the group's bits reversed."""
         return x.reshape(*self.sizes, -1).flip(self.flipped).reshape(x.shape)
 
 
@@ -279,5 +280,6 @@ def transfer_readout(
     return TransferReadout(components, torch.as_tensor(weights, dtype=dtype.to_real(), device=device))
 
 
-def _real(x: Tensor) -> Tensor:
+def real_part(x: Tensor) -> Tensor:
+    """The real part, without a copy; what is real stays."""
     return x.real if x.is_complex() else x

@@ -209,7 +209,7 @@ class DataStep:
     needs_input = True
 
     def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
-        return _combine(self._parts(x), matrix, x.dtype)
+        return _combine(self.parts(x), matrix, x.dtype)
 
     def pullback(
         self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
@@ -220,7 +220,7 @@ class DataStep:
         )
         grad = None
         if x is not None:
-            grad = torch.stack([(mu * part).sum(0).real for part in self._parts(x)])
+            grad = torch.stack([(mu * part).sum(0).real for part in self.parts(x)])
         return before, grad  # pyright: ignore[reportReturnType]
 
     def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
@@ -229,7 +229,8 @@ class DataStep:
             for part, coefficient in zip(self.table, _rows(matrix), strict=True)
         )
 
-    def _parts(self, x: Tensor) -> list[Tensor]:
+    def parts(self, x: Tensor) -> list[Tensor]:
+        """A_j x for every j."""
         return [multiply(part, x, self.left, self.side) for part in self.table]
 
 

@@ -1,0 +1,338 @@
+"""Jets through a plan: expectation values with derivatives along directions, and sums of second ones, in one pass.
+
+Data that depends on further coordinates, as those of a differential equation, carries components [value, first
+derivatives, those of second order]. So does the state then: gates shared by the batch take its components as so many
+more samples, and gates of data mix them. A component costs as much as a state, forward and back, while nested passes
+run a graph that doubles with every order. This is what the forward Laplacian is for networks (arXiv:2307.08214).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from qml.simulator.compiled import Compiled, DataTables, PhaseTables, plain_tensors
+from qml.simulator.initial import initial_state
+from qml.simulator.program import as_tensor
+from qml.simulator.readout import StateReadout, StringGroup, real_part
+from qml.simulator.steps import Block, ControlledStep, DataStep, PhaseStep, Reference, Step, multiply
+
+SLOPES = 2**25  # entries of all derivatives of matrices in weights; more are not worth their memory
+PIECE = 2**20  # entries of the products of gradients and states that are held at once
+
+
+@runtime_checkable
+class Orders(Protocol):
+    """What a jet carries beside its value, as `qml.pinn` names it.
+
+    `bends` has (q, k, c) for every term c d_k^2 of the q-th component of second order, d_k along direction k.
+    """
+
+    @property
+    def n_first(self) -> int:
+        """Directions."""
+        ...
+
+    @property
+    def n_components(self) -> int:
+        """With the value."""
+        ...
+
+    @property
+    def bends(self) -> tuple[tuple[int, int, float], ...]:
+        """Terms of second order."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Dependence:
+    """Which matrices of a program depend on which weights.
+
+    Attributes:
+        weights: of each matrix (group, entry), their indices.
+        tangents: directions (directions, weights) of weights of which no matrix has two: one product with a derivative
+            gives that of all of them.
+        place: of each weight the direction that it is in.
+    """
+
+    weights: dict[Reference, Tensor]
+    tangents: Tensor
+    place: Tensor
+
+
+def dependence(compiled: Compiled) -> Dependence:
+    """Which matrices depend on which weights, found once."""
+    kept = compiled.plan.compiled
+    key = ("dependence", compiled.dtype, compiled.device)
+    if key not in kept:
+        with plain_tensors():
+            kept[key] = _dependence(compiled)
+    return kept[key]
+
+
+def slopes_fit(compiled: Compiled) -> bool:
+    """Whether the derivatives of all matrices may be held, as rows of weights that are one row need them."""
+    n_entries = sum(group.size * group.side**2 for group in compiled.program.groups)
+    return len(dependence(compiled).tangents) * n_entries <= SLOPES
+
+
+def jet_values(compiled: Compiled, readout: StateReadout, data: Tensor, weights: Tensor, orders: Orders) -> Tensor:
+    """The components of expectation values, (components, batch, rows).
+
+    Args:
+        compiled: a plan in which all gates are steps, on state vectors, without projection.
+        readout: of its observables.
+        data: (components, batch, slots).
+        weights: (weights,), or (batch, weights) that are one row again and again, of whose derivatives every row gets
+            its own.
+        orders: of the components.
+    """
+    run = _Run(compiled, data, weights, orders)
+    state = run.start()
+    for step in compiled.steps:
+        state = run.through(step, state)
+    parts = [_read(group, state, orders) for group in readout.groups]
+    total = sum(parts[1:], parts[0]) if parts else data.new_zeros(readout.n_rows, *data.shape[:2])
+    return total.permute(1, 2, 0)
+
+
+class _Run:
+    """One pass: states have shape (amplitudes, components, batch)."""
+
+    def __init__(self, compiled: Compiled, data: Tensor, weights: Tensor, orders: Orders) -> None:
+        self.compiled, self.data, self.orders = compiled, data, orders
+        self.rows = weights if weights.ndim == 2 else None
+        shared = weights if self.rows is None else self.rows[0].detach()
+        self.evaluated = compiled.program(shared)
+        self.matrices = self.evaluated.values
+        self.depends, self.slopes = dependence(compiled), tuple[Tensor, ...]()
+        if self.rows is not None and self.rows.requires_grad and self.matrices:
+            self.slopes = _slopes(compiled, shared)
+
+    def start(self) -> Tensor:
+        """The state before the first gate, which does not depend on data."""
+        state = initial_state(self.compiled, self.data[0], self.evaluated)
+        rest = state.new_zeros(len(state), self.orders.n_components - 1, 1)
+        return torch.cat([state[:, None], rest], 1).expand(-1, -1, self.data.shape[1]).contiguous()
+
+    def through(self, step: Step, state: Tensor) -> Tensor:
+        """The state after a step."""
+        if isinstance(step, ControlledStep):
+            moved = self.through(step.inner, state.index_select(0, step.rows))
+            return state.index_copy(0, step.rows, moved)
+        if isinstance(step, PhaseStep):
+            return self._turned(step, state)
+        if isinstance(step, DataStep):
+            return self._combined(step, state)
+        if step.reference is None:
+            return step.forward(state.flatten(1), None).view(-1, *state.shape[1:])
+        group, entry = step.reference
+        matrix = self.matrices[group][entry]
+        if self.slopes and isinstance(step, Block) and step.reference in self.depends.weights:
+            live = self.depends.weights[step.reference]
+            slopes = self.slopes[group][self.depends.place[live], entry]
+            return _ByRow.apply(state, self.rows, matrix, slopes, live, step)  # pyright: ignore[reportReturnType]
+        return step.forward(state.flatten(1), matrix).view(-1, *state.shape[1:])
+
+    def _turned(self, step: PhaseStep, state: Tensor) -> Tensor:
+        table, entry = self._table(step)
+        angles = self.data.index_select(2, table.index[entry]).permute(2, 0, 1)  # (angles, components, batch)
+        phases = (step.frequencies @ angles.flatten(1)).view(-1, 1, *angles.shape[1:])
+        digits = state.reshape(step.left, step.side, -1, *state.shape[1:])
+        return _Turn.apply(digits, phases, self.orders).reshape(state.shape)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _combined(self, step: DataStep, state: Tensor) -> Tensor:
+        table, entry = self._table(step)
+        if not isinstance(table, DataTables):
+            raise TypeError("A data step must refer to a table of coefficients.")
+        angles = self.data[:, :, int(table.index[entry])]
+        phases = table.frequencies[entry][:, None, None] * angles
+        one = torch.zeros_like(phases, dtype=phases.dtype.to_complex())
+        one[:, 0] = 1.0
+        waves = _Turn.apply(one, phases, self.orders)
+        coefficients = [*waves.real, *waves.imag]  # pyright: ignore[reportAttributeAccessIssue]
+        constant, *parts = (part.view(state.shape) for part in step.parts(state.flatten(1)))
+        return sum(map(self._product, coefficients, parts), constant).to(state.dtype)
+
+    def _product(self, coefficient: Tensor, state: Tensor) -> Tensor:
+        """The product rule, of a number a sample (components, batch) and a state."""
+        lead, base = coefficient[0], state[:, 0]
+        found = [lead * base]
+        found += [lead * state[:, k] + coefficient[k] * base for k in range(1, self.orders.n_components)]
+        for second, first, scale in self.orders.bends:
+            crossed = 2.0 * scale * coefficient[1 + first] * state[:, 1 + first]
+            found[1 + self.orders.n_first + second] = found[1 + self.orders.n_first + second] + crossed
+        return torch.stack(found, 1)
+
+    def _table(self, step: PhaseStep | DataStep) -> tuple[DataTables | PhaseTables, Any]:
+        if step.reference is None:
+            raise ValueError("A step of data must refer to a table, but has no reference.")
+        number, entry = step.reference
+        return self.compiled.data_tables[number - len(self.matrices)], entry
+
+
+def _dependence(compiled: Compiled) -> Dependence:
+    nodes, known = compiled.plan.expressions.nodes, dict[int, frozenset[int]]()
+    for number, node in enumerate(nodes):  # children come before
+        own = set() if node.leaf is None or node.leaf.slot is None else {node.leaf.slot.index}
+        known[number] = frozenset(own.union(*(known[child] for child in node.children)))
+    found = {place: known[node] for node, place in compiled.program.places.items() if known[node]}
+    place: dict[int, int] = {}
+    for weight in range(compiled.plan.n_weights):
+        beside = {other for together in found.values() if weight in together for other in together}
+        taken = {place[other] for other in beside if other in place}
+        place[weight] = next(k for k in range(len(place) + 1) if k not in taken)
+    tangents = np.zeros((1 + max(place.values(), default=-1), len(place)))
+    tangents[list(place.values()), list(place)] = 1.0
+    device = compiled.device
+    return Dependence(
+        {reference: torch.as_tensor(sorted(weights), device=device) for reference, weights in found.items()},
+        as_tensor(tangents, compiled.dtype.to_real(), device),
+        torch.as_tensor(list(place.values()), device=device),
+    )
+
+
+def _slopes(compiled: Compiled, weights: Tensor) -> tuple[Tensor, ...]:
+    """The derivatives of all matrices, for each group (directions, matrices, side, side)."""
+
+    def parts(angles: Tensor) -> tuple[Tensor, ...]:
+        values = compiled.program(angles).values
+        return tuple(torch.stack([value.real, value.imag]) if value.is_complex() else value[None] for value in values)
+
+    def along(tangent: Tensor) -> tuple[Tensor, ...]:
+        return torch.func.jvp(parts, (weights,), (tangent,))[1]
+
+    slopes = torch.func.vmap(along)(dependence(compiled).tangents)
+    return tuple(torch.complex(*slope.unbind(1)) if slope.shape[1] == 2 else slope[:, 0] for slope in slopes)
+
+
+class _Turn(torch.autograd.Function):
+    """exp(i phi) x, where both carry derivatives.
+
+    With z_0 = x_0, z_k = x_k + i phi_k x_0 and, for a form sum_k c_k d_k^2, z_Q = x_Q + i phi_Q x_0 +
+    sum_k c_k i phi_k (x_k + z_k), the components are exp(i phi_0) z.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, phases: Tensor, orders: Orders) -> Tensor:
+        base = phases[..., 0, :]
+        wave = torch.complex(torch.cos(base), torch.sin(base)).unsqueeze(-2)
+        speeds = phases[..., 1:, :]
+        turns = torch.complex(torch.zeros_like(speeds), speeds)  # i phi
+        z = x.clone()
+        z[..., 1:, :].addcmul_(turns, x[..., :1, :])
+        for second, first, scale in orders.bends:
+            both = x[..., 1 + first, :] + z[..., 1 + first, :]
+            z[..., 1 + orders.n_first + second, :].addcmul_(turns[..., first, :], both, value=scale)
+        y = z.mul_(wave)
+        ctx.save_for_backward(x, y, turns, wave)
+        ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        _require_first_order()
+        (gradient,) = gradients
+        x, y, turns, wave = ctx.saved_tensors
+        orders: Orders = ctx.orders
+        back = wave.conj_physical()
+        of_z = gradient * back
+        of_x = of_z.clone()
+        of_phases = _overlap(y, gradient).sum(-2, keepdim=True)
+        of_speeds = []
+        if orders.bends:
+            z_firsts = y[..., 1 : 1 + orders.n_first, :] * back
+            bent = torch.zeros_like(of_z[..., 1:, :].real)
+            for second, first, scale in orders.bends:
+                above = of_z[..., 1 + orders.n_first + second, :]
+                both = x[..., 1 + first, :] + z_firsts[..., first, :]
+                bent[..., first, :].add_(_overlap(both, above), alpha=scale)
+                share = turns[..., first, :] * above
+                of_x[..., 1 + first, :].add_(share, alpha=-2.0 * scale)
+                of_z[..., 1 + first, :].sub_(share, alpha=scale)
+            of_speeds.append(bent)
+        of_x[..., 0, :].sub_((turns * of_z[..., 1:, :]).sum(-2))
+        of_speeds.append(_overlap(x[..., :1, :], of_z[..., 1:, :]))
+        of_phases = torch.cat([of_phases, sum(of_speeds[1:], of_speeds[0])], -2)
+        if x.ndim == 5:  # (left, side, right, components, batch)
+            of_phases = of_phases.sum((0, 2)).unsqueeze(1)
+        return of_x, of_phases, None
+
+
+class _ByRow(torch.autograd.Function):
+    """A matrix shared by the batch, whose weights get a gradient a row."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, x: Tensor, rows: Tensor, matrix: Tensor, slopes: Tensor, live: Tensor, step: Block
+    ) -> Tensor:
+        ctx.save_for_backward(x, matrix, slopes, live)
+        ctx.kept = step, rows.shape  # pyright: ignore[reportAttributeAccessIssue]
+        return step.forward(x.flatten(1), matrix).view(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        _require_first_order()
+        (gradient,) = gradients
+        x, matrix, slopes, live = ctx.saved_tensors
+        step, shape = ctx.kept
+        of_x = multiply(matrix.mH.contiguous(), gradient.flatten(1), step.left, step.side).view(x.shape)
+        of_rows = torch.zeros(shape, dtype=slopes.real.dtype, device=slopes.device)
+        flat = _weighing(slopes, is_complex=x.is_complex())
+        size = max(1, PIECE // step.side**2)
+        for start in range(0, shape[0], size):
+            above, below = (_digits(part[..., start : start + size], step) for part in (gradient, x))
+            of_rows[start : start + size, live] = (above @ below.mT).flatten(1) @ flat
+        return of_x, of_rows, None, None, None, None
+
+
+def _digits(x: Tensor, step: Block) -> Tensor:
+    """A state (amplitudes, components, batch) as (batch, side, others), real and imaginary parts below each other."""
+    parts = torch.view_as_real(x) if x.is_complex() else x.unsqueeze(-1)
+    digits = parts.reshape(step.left, step.side, -1, *parts.shape[1:])
+    return digits.permute(4, 5, 1, 0, 2, 3).reshape(x.shape[-1], parts.shape[-1] * step.side, -1)
+
+
+def _weighing(slopes: Tensor, *, is_complex: bool) -> Tensor:
+    """What Re sum conj(g) D x makes of the products of parts of g and x, (products, weights)."""
+    real, imaginary = slopes.real, slopes.imag if slopes.is_complex() else torch.zeros_like(slopes)
+    if is_complex:
+        above = torch.cat([torch.cat([real, -imaginary], 2), torch.cat([imaginary, real], 2)], 1)
+        return above.flatten(1).mT
+    return real.flatten(1).mT
+
+
+def _require_first_order() -> None:
+    """The passes back are not recorded."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "Derivatives along directions have gradients of first order only, but a second one was asked for "
+            "(create_graph=True). Differentiate expectation values themselves by nested passes."
+        )
+
+
+def _overlap(left: Tensor, right: Tensor) -> Tensor:
+    """Im conj(left) right, elementwise."""
+    return left.real * right.imag - left.imag * right.real
+
+
+def _read(group: StringGroup, state: Tensor, orders: Orders) -> Tensor:
+    """A group's share of every row, (rows, components, batch): the value is a form of the state with itself."""
+
+    def pair(one: int, other: int) -> Tensor:
+        left, right = state[:, one], state[:, other]
+        if not left.is_complex():
+            return left * group.flipped_rows(right)
+        if group.flipped:
+            return left.conj() * group.flipped_rows(right)
+        return torch.addcmul(left.real * right.real, left.imag, right.imag)
+
+    found = [pair(0, 0)] + [pair(0, k) + pair(k, 0) for k in range(1, orders.n_components)]
+    for second, first, scale in orders.bends:
+        place = 1 + orders.n_first + second
+        found[place] = found[place] + 2.0 * scale * pair(1 + first, 1 + first)
+    values = torch.stack(found, 1)
+    return real_part(group.table.forward(values.flatten(1))).view(-1, *values.shape[1:])

@@ -1,0 +1,246 @@
+"""Derivatives of circuits along directions in one pass, against the oracle, reverse passes and rows one by one."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import Tensor, nn
+
+from circuits import Circuit, Observable, X, Y, Z, data, weight
+from qml.backends import Aer, Native
+from qml.nn import QNNClassifier, QuantumLayer
+from qml.pinn import Jet, JetError, Pinn, find_problem
+from qml.pinn.tanh import Orders
+from qml.simulator import engine
+from qml.simulator import jets as jets_module
+from tests import oracle
+from tests.helpers import assert_close
+from tests.named import CASES, UNITARY_CASES
+from tests.pinn_checks import pure
+from tests.strategies import Case, build, recipes
+
+DOUBLE = torch.float64
+ORDERS = Orders(2, (((0, 1.5), (1, -0.7)), ((1, 2.0),)))
+# Central differences of eighth order at distance 0.05 of waves of frequencies up to some 8: (8 * 0.05)**8 / 630.
+STEP, DIFFERENCES = 0.05, 1e-5
+FIRST = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
+SECOND = {0: -205 / 72, 1: 8 / 5, 2: -1 / 5, 3: 8 / 315, 4: -1 / 560}
+
+
+def seeded(seed: int = 3) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def components(orders: Orders, values: np.ndarray | Tensor, size: float = 0.5) -> Tensor:
+    """A jet with these values."""
+    value = torch.as_tensor(values, dtype=DOUBLE)
+    rest = size * torch.randn(orders.n_components - 1, *value.shape, dtype=DOUBLE, generator=seeded())
+    return torch.cat([value[None], rest])
+
+
+def by_differences(case: Case, jet: Tensor, orders: Orders) -> np.ndarray:
+    """The components of expectation values, from the oracle's values on lines through the data."""
+    value, *moved = jet.numpy()
+
+    def along(direction: np.ndarray, stencil: dict[int, float], *, odd: bool) -> np.ndarray:
+        total = 0.0
+        for k, factor in stencil.items():
+            for sign in (1, -1) if k else (1,):
+                there = oracle.expectation(case.circuit, value + sign * k * STEP * direction, *case[2:])
+                total = total + (sign if odd else 1) * factor * there
+        return np.asarray(total)
+
+    firsts = [along(direction, FIRST, odd=True) / STEP for direction in moved]
+    for second, first, scale in orders.bends:
+        bent = along(moved[first], SECOND, odd=False) / STEP**2
+        firsts[orders.n_first + second] = firsts[orders.n_first + second] + scale * bent
+    return np.stack([oracle.expectation(*case), *firsts])
+
+
+def run(case: Case, jet: Tensor, weights: Tensor, orders: Orders = ORDERS) -> Tensor:
+    return Native().expectation_jet(case.circuit, jet, weights, case.observables, orders)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, case in UNITARY_CASES.items() if not name.startswith(("amplitudes_from", "complex_am"))]
+)
+def test_components_are_differences_of_the_oracles_values(name: str) -> None:
+    case = UNITARY_CASES[name]
+    jet = components(ORDERS, case.data)
+    found = run(case, jet, torch.tensor(case.weights))
+    assert_close(found, by_differences(case, jet, ORDERS), DIFFERENCES)
+    assert_close(found[0], oracle.expectation(*case), 1e-12 * 10)
+
+
+@given(recipes(preparations=(), max_qubits=4, max_steps=10))
+@settings(max_examples=25)
+def test_components_of_any_circuit_are_those_of_forward_mode(recipe: tuple) -> None:
+    """Of values, of their gradients, and of the gradients of each row."""
+    case = build(recipe)
+    jet, weights = components(ORDERS, case.data), torch.tensor(case.weights)
+    rows = weights.expand(len(case.data), -1).clone()
+    found = run(case, jet, weights)
+    assert found.shape == (ORDERS.n_components, len(case.data), len(case.observables))
+    if not len(case.data):
+        return
+    expected = by_forward_mode(case, jet, rows, ORDERS)
+    size = 1 + float(expected.abs().max())
+    assert_close(found, expected, 1e-10 * size)
+    mixture = torch.randn(found.shape, dtype=DOUBLE, generator=seeded())
+
+    def gradients(function: Callable[[Tensor, Tensor], Tensor], weights: Tensor) -> tuple[Tensor, ...]:
+        given = jet.clone().requires_grad_(), weights.clone().requires_grad_()
+        total = (mixture * function(*given)).sum() + 0.0 * sum(part.sum() for part in given)
+        return torch.autograd.grad(total, given)
+
+    of_jet, of_rows = gradients(lambda jet, rows: by_forward_mode(case, jet, rows, ORDERS), rows)
+    for mine, other in zip(gradients(lambda *at: run(case, *at), weights), (of_jet, of_rows.sum(0)), strict=True):
+        assert_close(mine, other, 1e-9 * (1 + float(other.abs().max())) if other.numel() else 1.0)
+    shared = weights.expand(len(case.data), -1).requires_grad_()
+    (mine,) = torch.autograd.grad((mixture * run(case, jet, shared)).sum() + 0.0 * shared.sum(), [shared])
+    assert_close(mine, of_rows, 1e-9 * (1 + float(of_rows.abs().max())) if of_rows.numel() else 1.0)
+
+
+def by_forward_mode(case: Case, jet: Tensor, rows: Tensor, orders: Orders) -> Tensor:
+    """The same by nested forward mode through the plain simulator, with weights of every row as data."""
+    value, *moved = jet
+    circuit = case.circuit.weights_as_data()
+
+    def values(at: Tensor) -> Tensor:
+        joined = torch.cat([at, rows], -1)
+        return Native().expectation(circuit, joined, joined.new_empty(0), case.observables)
+
+    def along(function: Callable[[Tensor], Tensor], direction: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda at: torch.func.jvp(function, (at,), (direction,))[1]
+
+    found = [along(values, direction)(value) for direction in moved]
+    for second, first, scale in orders.bends:
+        bent = along(along(values, moved[first]), moved[first])(value)
+        found[orders.n_first + second] = found[orders.n_first + second] + scale * bent
+    return torch.stack([values(value), *found])
+
+
+def layer(**options: object) -> QuantumLayer:
+    circuit = Circuit(2).ry(data(0), 0).rx(data(1), 1).cx(0, 1).ry(weight(0), 1).rz(weight(1), 0).rx(data(0), 0)
+    circuit.ry(weight(2), 0, controls=1).rz(data(1), 1, controls=0).cx(1, 0)
+    observables = [Z(0), X(1) @ Y(0), 0.3 * Z(0) - 0.5 * X(1)]
+    return QuantumLayer(circuit, observables, **({"dtype": DOUBLE, "generator": seeded()} | options))  # pyright: ignore
+
+
+@pytest.mark.parametrize("orders", [ORDERS, pure(2, 1), pure(1, 1), pure(2, 0), pure(0, 0)], ids=str)
+def test_gradients_of_all_components_pass_gradcheck(orders: Orders) -> None:
+    circuit = layer()
+    jet = components(orders, torch.rand(2, 2, dtype=DOUBLE, generator=seeded())).requires_grad_()
+    rows = torch.rand(2, 3, dtype=DOUBLE, generator=seeded(), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda jet, rows: circuit.jet(jet, orders, rows), (jet, rows))
+    circuit(torch.zeros(1, 2, dtype=DOUBLE))
+    own = circuit.weights
+    assert torch.autograd.gradcheck(lambda jet, _: circuit.jet(jet, orders), (jet, own))
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0,), (2, 0)])
+def test_any_leading_shape_is_kept(shape: tuple[int, ...]) -> None:
+    circuit = layer()
+    jet = components(ORDERS, torch.rand(*shape, 2, dtype=DOUBLE, generator=seeded())).requires_grad_()
+    rows = circuit.weights.detach().expand(*shape, -1).requires_grad_()
+    for found in (circuit.jet(jet, ORDERS), circuit.jet(jet, ORDERS, rows)):
+        assert found.shape == (ORDERS.n_components, *shape, 3)
+    assert_close(found[0], circuit(jet[0]), 1e-12)
+    gradients = torch.autograd.grad(found.sum(), [jet, rows])
+    assert [part.shape for part in gradients] == [jet.shape, rows.shape]
+
+
+def test_rows_of_weights_that_are_one_row_give_the_gradients_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With derivatives of matrices held or not, in pieces or at once; rows that differ are told from those."""
+    circuit = layer()
+    jet = components(ORDERS, torch.rand(9, 2, dtype=DOUBLE, generator=seeded()))
+    shared = circuit.weights.detach().expand(9, -1)
+    found = []
+
+    def gradient(rows: Tensor) -> None:
+        rows = rows.requires_grad_()
+        values = circuit.jet(jet, ORDERS, rows)
+        found.append((values.detach(), *torch.autograd.grad(values.square().sum(), [rows])))
+
+    gradient(shared.clone())
+    gradient(shared.detach())
+    monkeypatch.setattr(jets_module, "PIECE", 64)
+    gradient(shared.detach())
+    monkeypatch.setattr(jets_module, "SLOPES", 0)
+    gradient(shared.detach())
+    for values, rows in found[1:]:
+        assert_close(values, found[0][0], 1e-12)
+        assert_close(rows, found[0][1], 1e-10)
+    other = shared.clone()
+    other[4] += 0.5
+    assert float((circuit.jet(jet, ORDERS, other)[:, 4] - found[0][0][:, 4]).abs().max()) > 0.01
+    assert_close(circuit.jet(jet, ORDERS, other)[:, :4], found[0][0][:, :4], 1e-12)
+
+
+def test_single_precision_and_readout_errors_are_kept() -> None:
+    jet = components(ORDERS, torch.rand(4, 2, dtype=DOUBLE, generator=seeded()))
+    exact = layer().jet(jet, ORDERS).detach()
+    single = layer().float().jet(jet.float(), ORDERS).detach()
+    assert single.dtype == torch.float32
+    assert_close(single.double(), exact, 1e-4)
+    noisy = layer(backend=Native(readout_error=(0.1, 0.2)))
+    assert_close(noisy.jet(jet, ORDERS)[0], noisy(jet[0]), 1e-12)
+    assert float((noisy.jet(jet, ORDERS).detach() - exact).abs().max()) > 0.01
+
+
+@pytest.mark.parametrize("name", ["amplitudes_from_data", "post_selection", "resets", "depolarizing_noise"])
+def test_circuits_without_a_rule_are_refused(name: str) -> None:
+    case = CASES[name]
+    with pytest.raises(NotImplementedError, match="Derivatives along directions need"):
+        run(case, components(ORDERS, case.data), torch.tensor(case.weights))
+
+
+def test_what_has_no_rule_is_refused_and_bad_input_named() -> None:
+    jet = components(ORDERS, torch.rand(4, 2, dtype=DOUBLE, generator=seeded()))
+    probabilities = QuantumLayer(layer().circuit, probabilities_of=[0], dtype=DOUBLE, generator=seeded())
+    for refused in (layer(backend=Native(method="adjoint")), layer(backend=Aer()), probabilities):
+        with pytest.raises(NotImplementedError, match="Derivatives along directions need"):
+            refused.jet(jet, ORDERS)
+        with pytest.raises(JetError, match="Jets have no rule for this QuantumLayer: Derivatives along"):
+            refused(Jet(jet, ORDERS))
+    with pytest.raises(ValueError, match="must have shape"):
+        layer().jet(jet[..., :1], ORDERS)
+    with pytest.raises(ValueError, match="`weights` must have shape"):
+        layer().jet(jet, ORDERS, torch.zeros(4, 2, dtype=DOUBLE))
+    with pytest.raises(ValueError, match="must be finite"):
+        layer().jet(jet.sub(1.0).log(), ORDERS)
+    total = layer()(Jet(jet.requires_grad_(), ORDERS)).data.square().sum()
+    with pytest.raises(RuntimeError, match="gradients of first order only"):
+        torch.autograd.grad(total, [jet], create_graph=True)
+
+
+def test_wide_circuits_that_factorise_or_fall_apart_are_left_to_nested_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "JET_QUBITS", 4)
+    chain = Circuit(14)
+    for _ in range(2):
+        for qubit in range(14):
+            chain.ry(data(qubit % 2), qubit).rz(weight(qubit), qubit)
+        for qubit in range(13):
+            chain.cx(qubit, qubit + 1)
+    for circuit in (QNNClassifier(11, "zxy", dtype=DOUBLE).circuit, chain):
+        trunk = QuantumLayer(circuit, [Z(0)], dtype=DOUBLE, generator=seeded())
+        with pytest.raises(NotImplementedError, match=f"of {circuit.n_qubits} qubits"):
+            trunk.jet(components(ORDERS, torch.rand(2, circuit.n_data, dtype=DOUBLE, generator=seeded())), ORDERS)
+    assert Pinn(find_problem("burgers"), trunk).derivatives == "nested"
+
+
+@pytest.mark.parametrize(("trunk", "expected"), [("native", "jets"), ("aer", "nested")])
+def test_a_circuit_is_a_trunk_by_jets_on_the_built_in_simulator_alone(trunk: str, expected: str) -> None:
+    drawn = nn.Sequential(layer(backend=trunk), nn.Linear(3, 1, dtype=DOUBLE))
+    assert Pinn(find_problem("burgers"), drawn).derivatives == expected
+
+
+@pytest.mark.parametrize("observable", [Z(0), Y(0) @ X(1)])
+def test_real_circuits_are_real(observable: Observable) -> None:
+    """Data gates are sums of real matrices there."""
+    circuit = Circuit(2).ry(data(0), 0).cx(0, 1).ry(weight(0), 1).ry(data(1), 1, controls=0).ry(weight(1), 0)
+    case = Case(circuit, np.array([[0.3, -0.8], [1.1, 0.4]]), np.array([0.5, -0.2]), [observable])
+    jet = components(ORDERS, case.data)
+    assert_close(run(case, jet, torch.tensor(case.weights)), by_differences(case, jet, ORDERS), DIFFERENCES)
