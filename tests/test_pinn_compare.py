@@ -101,7 +101,18 @@ def test_the_bench_computes_the_gradient_of_its_loss(case: str) -> None:
     assert float(again()["loss"]) < float(first["loss"])
 
 
-def test_both_ways_of_the_bench_give_one_jacobian() -> None:
-    mine, other = bench.ours("jacobian")(), bench.by_rows("jacobian")()
+@pytest.mark.parametrize("case", bench.JACOBIANS)
+def test_both_ways_of_the_bench_give_one_jacobian(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "N_ROWS", 32)
+    mine, other = bench.ours(case)(), bench.by_rows(case)()
     for name in ("residuals", "jacobian"):
         torch.testing.assert_close(mine[name], other[name], atol=1e-10, rtol=1e-10)
+
+
+def test_all_ways_of_the_bench_give_one_gradient_of_a_circuits_residual(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "N_RESIDUAL", 32)
+    mine, *others = (make("circuit")() for make in (bench.ours, bench.nested, bench.by_pennylane))
+    for other in others:
+        assert set(mine) == set(other)
+        for name, values in mine.items():
+            torch.testing.assert_close(values, other[name], atol=1e-8, rtol=1e-8)

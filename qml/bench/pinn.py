@@ -8,16 +8,21 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, jacrev, jvp, vmap
 
+from circuits import Circuit, Z, data, weight
 from qml.bench.bench import Bench, Case, Peer, Step
-from qml.bench.peers import deepxde
-from qml.nn import QKAN
+from qml.bench.peers import deepxde, pennylane
+from qml.bench.work import Gate
+from qml.nn import QKAN, QuantumLayer
 from qml.pinn import MLP, EdgeJets, Observations, Pinn, find_problem
 from qml.pinn.jacobian import Residuals
 from qml.pinn.loss import LossParts, weighed_total
 
+Build = Callable[[Generator], nn.Module]
+
 SEED = 0
 LEARNING_RATE = 1e-3
 N_RESIDUAL, N_ROWS = 1024, 256
+N_QUBITS, N_REPEATS = 4, 8
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,11 @@ def make_work(case: str) -> PinnWork:
 
 
 def ours(case: str) -> Step:
-    """Jets, conditions on values in one pass, and torch's fused Adam; of a QKAN the residual or the Jacobian alone."""
-    if case == "jacobian":
-        return jacobian()
-    if case == "qkan":
-        return residual(qkan)
+    """Jets, values of conditions in the same pass, fused Adam; of quantum trunks the residual or the Jacobian alone."""
+    if case in TRUNKS:
+        return residual(TRUNKS[case])
+    if case in JACOBIANS:
+        return jacobian(JACOBIANS[case])
     work, problem = make_work(case), find_problem(case)
     seen = Observations("conditions", "u", work.edges.astype(float), work.values.astype(float))
     trunk = MLP(2, work.hidden_sizes)
@@ -87,7 +92,7 @@ def ours(case: str) -> Step:
             part.grad = None
         total = weighed_total(loss.parts(), {})
         total.backward()
-        gradients = {f"gradient {n}": part.grad.clone() for n, part in enumerate(weights) if part.grad is not None}
+        gradients = {f"gradient {n}": part.grad for n, part in enumerate(weights) if part.grad is not None}
         optimizer.step()
         return {"loss": total.detach(), **gradients}
 
@@ -99,9 +104,9 @@ def theirs(case: str) -> Step:
     return deepxde.training_step(make_work(case), LEARNING_RATE)
 
 
-def residual(trunk: Callable[[Generator], nn.Module]) -> Step:
+def residual(trunk: Build, derivatives: str = "auto") -> Step:
     """The mean squared residual of Burgers' equation at 1024 points in float64, and its gradient."""
-    model = Pinn(find_problem("burgers"), trunk(torch.Generator().manual_seed(SEED)))
+    model = Pinn(find_problem("burgers"), trunk(torch.Generator().manual_seed(SEED)), derivatives=derivatives)
     points = model.problem.domain.sample(N_RESIDUAL, SEED)
     loss = LossParts(model, points, n_condition_points=1, seed=SEED, only=())
     weights = list(model.parameters())
@@ -114,9 +119,9 @@ def residual(trunk: Callable[[Generator], nn.Module]) -> Step:
     return step
 
 
-def jacobian() -> Step:
-    """The residuals of Burgers' equation at 256 points in float64, by a QKAN, and the derivatives of each."""
-    model = Pinn(find_problem("burgers"), qkan(torch.Generator().manual_seed(SEED)))
+def jacobian(trunk: Build) -> Step:
+    """The residuals of Burgers' equation at 256 points in float64, and the derivatives of each."""
+    model = Pinn(find_problem("burgers"), trunk(torch.Generator().manual_seed(SEED)))
     points = model.problem.domain.sample(N_ROWS, SEED)
     rows = Residuals(LossParts(model, points, n_condition_points=1, seed=SEED, only=()), {})
 
@@ -130,7 +135,7 @@ def jacobian() -> Step:
 def by_rows(case: str) -> Step:
     """The same as torch.func does it: reverse mode over nested forward mode, row by row."""
     problem = find_problem("burgers")
-    trunk = QKAN([2, 5, 1], dtype=torch.float64, generator=torch.Generator().manual_seed(SEED))
+    trunk = PLAIN[case](torch.Generator().manual_seed(SEED))
     weights = {name: part.detach() for name, part in trunk.named_parameters()}
     points = torch.as_tensor(problem.domain.sample(N_ROWS, SEED))
     along_x, along_t = torch.eye(2, dtype=torch.float64)
@@ -154,14 +159,53 @@ def by_rows(case: str) -> Step:
     return step
 
 
+def nested(case: str) -> Step:
+    """The same network by nested reverse passes."""
+    return residual(PLAIN[case], "nested")
+
+
+def by_pennylane(case: str) -> Step:
+    """The same circuit on default.qubit with backpropagation, by nested reverse passes."""
+
+    def trunk(generator: Generator) -> nn.Module:
+        network = circuit(generator)
+        network[1] = pennylane.Expectations(N_QUBITS, gates(), network[1].weights)  # pyright: ignore[reportArgumentType]
+        return network
+
+    return residual(trunk, "nested")
+
+
+def plain_qkan(generator: Generator) -> nn.Module:
+    """A QKAN of 255 parameters."""
+    return QKAN([2, 5, 1], dtype=torch.float64, generator=generator)
+
+
 def qkan(generator: Generator) -> nn.Module:
-    """A QKAN of 255 parameters, its layers with jets."""
+    """Its layers with jets."""
     return nn.Sequential(*map(EdgeJets, QKAN([2, 5, 1], dtype=torch.float64, generator=generator).layers))
 
 
-def nested(case: str) -> Step:
-    """The same network by nested reverse passes."""
-    return residual(lambda generator: QKAN([2, 5, 1], dtype=torch.float64, generator=generator))
+def gates() -> list[Gate]:
+    """RY of an angle, RZ and RY of weights on every qubit, a ring of CX, over and over."""
+    found = []
+    for repeat in range(N_REPEATS):
+        for qubit in range(N_QUBITS):
+            first = 2 * (repeat * N_QUBITS + qubit)
+            slots = ("ry", data(qubit)), ("rz", weight(first)), ("ry", weight(first + 1))
+            found += [Gate(name, (qubit,), slot) for name, slot in slots]
+        found += [Gate("cx", (qubit, (qubit + 1) % N_QUBITS)) for qubit in range(N_QUBITS)]
+    return found
+
+
+def circuit(generator: Generator) -> nn.Sequential:
+    """An affine map to angles, the circuit, an affine map of <Z> on every qubit: 81 parameters."""
+    drawn = Circuit(N_QUBITS)
+    for gate in gates():
+        getattr(drawn, gate.name)(*(() if gate.slot is None else (gate.slot,)), *gate.qubits)
+    observables = [Z(qubit) for qubit in range(N_QUBITS)]
+    layer = QuantumLayer(drawn, observables, dtype=torch.float64, generator=generator)
+    first, last = (MLP(n, (m,), dtype=torch.float64, generator=generator).layers[0] for n, m in ((2, 4), (4, 1)))
+    return nn.Sequential(first, layer, last)
 
 
 def mlp_of_its_size(case: str) -> Step:
@@ -169,15 +213,25 @@ def mlp_of_its_size(case: str) -> Step:
     return residual(lambda generator: MLP(2, (14, 13), dtype=torch.float64, generator=generator))
 
 
+TRUNKS: dict[str, Build] = {"qkan": qkan, "circuit": circuit}
+JACOBIANS: dict[str, Build] = {"jacobian": qkan, "circuit-jacobian": circuit}
+PLAIN: dict[str, Build] = {
+    "qkan": plain_qkan,
+    "jacobian": plain_qkan,
+    "circuit": circuit,
+    "circuit-jacobian": circuit,
+}
 DEEPXDE = ("deepxde",)
 BENCH = Bench(
     title="Adam's iteration on a physics-informed loss, MLP with tanh, float32: the equation at collocation points and "
     "the values on faces; burgers is 20-20-20 at 2540 + 240 points, helmholtz is 50-50-50 at 1024 + 400; qkan is "
-    "Burgers' residual alone at 1024 points in float64, by a QKAN and by an MLP of its size",
+    "Burgers' residual alone at 1024 points in float64, by a QKAN and by an MLP of its size, circuit that of 4 qubits "
+    "with 8 uploads; the Jacobians are of 256 residuals",
     ours=ours,
     peers={
         "deepxde": Peer(theirs, ("deepxde",), "deepxde"),
         "nested": Peer(nested, (), "qml-circuits"),
+        "pennylane": Peer(by_pennylane, ("pennylane",), "pennylane"),
         "mlp": Peer(mlp_of_its_size, (), "qml-circuits", same_work=False),
         "torch.func": Peer(by_rows, (), "torch"),
     },
@@ -185,6 +239,8 @@ BENCH = Bench(
         "burgers": Case(DEEPXDE),
         "helmholtz": Case(DEEPXDE),
         "qkan": Case(("nested", "mlp")),
+        "circuit": Case(("nested", "pennylane")),
         "jacobian": Case(("torch.func",)),
+        "circuit-jacobian": Case(("torch.func",)),
     },
 )

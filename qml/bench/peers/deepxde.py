@@ -50,7 +50,7 @@ def training_step(work: "PinnWork", learning_rate: float) -> Step:
 
     def step() -> dict[str, Tensor]:
         model.train_step(inputs, targets, auxiliary)
-        return kept | {f"gradient {n}": part.grad.clone() for n, part in enumerate(weights)}
+        return kept | {f"gradient {n}": part.grad for n, part in enumerate(weights)}
 
     return step
 

@@ -1,5 +1,6 @@
 """PennyLane: default.qubit under torch and under jax, lightning.qubit with adjoint gradients."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,32 @@ def jax_jit(work: CircuitWork) -> Step:
         return {"loss": total, "gradient": gradient}
 
     return step
+
+
+class Expectations(torch.nn.Module):
+    """<Z> of every qubit on default.qubit with backpropagation, the batch broadcast.
+
+    Args:
+        n_qubits: qubits.
+        gates: in order.
+        weights: of their slots.
+    """
+
+    def __init__(self, n_qubits: int, gates: Sequence[Gate], weights: torch.nn.Parameter) -> None:
+        super().__init__()
+        import pennylane as pl
+
+        def circuit(inputs: Tensor, weights: Tensor) -> list:
+            for gate in gates:
+                _apply(gate, inputs, weights)
+            return [pl.expval(pl.PauliZ(qubit)) for qubit in range(n_qubits)]
+
+        self.weights = weights
+        self.node: Any = pl.QNode(circuit, pl.device("default.qubit", wires=n_qubits), "torch", "backprop")
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Angles (batch, slots) to (batch, n_qubits)."""
+        return torch.stack(self.node(inputs, self.weights), -1)
 
 
 def _bytes_an_amplitude(work: CircuitWork) -> int:
