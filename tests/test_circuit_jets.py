@@ -1,6 +1,11 @@
 """Derivatives of circuits along directions in one pass, against the oracle, reverse passes and rows one by one."""
 
+import math
+import subprocess
+import sys
 from collections.abc import Callable
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ from torch import Tensor, nn
 
 from circuits import Circuit, Observable, X, Y, Z, data, weight
 from qml.backends import Aer, Native
-from qml.nn import QNNClassifier, QuantumLayer
+from qml.nn import QuantumLayer
 from qml.pinn import Jet, JetError, Pinn, find_problem
 from qml.pinn.tanh import Orders
 from qml.simulator import engine
@@ -60,7 +65,9 @@ def by_differences(case: Case, jet: Tensor, orders: Orders) -> np.ndarray:
 
 
 def run(case: Case, jet: Tensor, weights: Tensor, orders: Orders = ORDERS) -> Tensor:
-    return Native().expectation_jet(case.circuit, jet, weights, case.observables, orders)
+    """Whether another way is quicker or not."""
+    with mock.patch.object(engine, "FEW_QUBITS", 99):
+        return Native().expectation_jet(case.circuit, jet, weights, case.observables, orders)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +81,7 @@ def test_components_are_differences_of_the_oracles_values(name: str) -> None:
     assert_close(found[0], oracle.expectation(*case), 1e-12 * 10)
 
 
-@given(recipes(preparations=(), max_qubits=4, max_steps=10))
+@given(recipes(preparations=("constant",), max_qubits=4, max_steps=10))
 @settings(max_examples=25)
 def test_components_of_any_circuit_are_those_of_forward_mode(recipe: tuple) -> None:
     """Of values, of their gradients, and of the gradients of each row."""
@@ -197,7 +204,7 @@ def test_circuits_without_a_rule_are_refused(name: str) -> None:
         run(case, components(ORDERS, case.data), torch.tensor(case.weights))
 
 
-def test_what_has_no_rule_is_refused_and_bad_input_named() -> None:
+def test_what_has_no_rule_is_refused_and_bad_input_named(monkeypatch: pytest.MonkeyPatch) -> None:
     jet = components(ORDERS, torch.rand(4, 2, dtype=DOUBLE, generator=seeded()))
     probabilities = QuantumLayer(layer().circuit, probabilities_of=[0], dtype=DOUBLE, generator=seeded())
     for refused in (layer(backend=Native(method="adjoint")), layer(backend=Aer()), probabilities):
@@ -212,23 +219,94 @@ def test_what_has_no_rule_is_refused_and_bad_input_named() -> None:
     with pytest.raises(ValueError, match="must be finite"):
         layer().jet(jet.sub(1.0).log(), ORDERS)
     total = layer()(Jet(jet.requires_grad_(), ORDERS)).data.square().sum()
-    with pytest.raises(RuntimeError, match="gradients of first order only"):
-        torch.autograd.grad(total, [jet], create_graph=True)
+    rows = torch.zeros(1, 3, dtype=DOUBLE).expand(4, -1).requires_grad_()
+    for value, leaf in ((total, jet), (layer().jet(jet.detach(), ORDERS, rows).sum(), rows)):
+        with pytest.raises(RuntimeError, match="gradients of first order only"):
+            torch.autograd.grad(value, [leaf], create_graph=True)
+    case = Case(layer().circuit, np.zeros((4, 2)), np.zeros(3), [Z(0)])
+    for wrong, weights, message in (
+        (jet[:3], torch.zeros(3, dtype=DOUBLE), r"`data` must have shape \(5, batch, 2\)"),
+        (jet, torch.zeros(5, 3, dtype=DOUBLE), r"`weights` must have shape \(3,\) or \(4, 3\)"),
+        (jet, torch.full((4, 3), math.nan, dtype=DOUBLE), "`weights` must be finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(case, wrong, weights)
+    monkeypatch.setattr("qml.simulator.memory.available_bytes", lambda device: 2**20)
+    with pytest.raises(ValueError, match="must fit into memory"):
+        run(case, jet.repeat(1, 40_000, 1), torch.zeros(3, dtype=DOUBLE))
 
 
-def test_wide_circuits_that_factorise_or_fall_apart_are_left_to_nested_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "JET_QUBITS", 4)
-    chain = Circuit(14)
-    for _ in range(2):
-        for qubit in range(14):
-            chain.ry(data(qubit % 2), qubit).rz(weight(qubit), qubit)
-        for qubit in range(13):
-            chain.cx(qubit, qubit + 1)
-    for circuit in (QNNClassifier(11, "zxy", dtype=DOUBLE).circuit, chain):
-        trunk = QuantumLayer(circuit, [Z(0)], dtype=DOUBLE, generator=seeded())
-        with pytest.raises(NotImplementedError, match=f"of {circuit.n_qubits} qubits"):
-            trunk.jet(components(ORDERS, torch.rand(2, circuit.n_data, dtype=DOUBLE, generator=seeded())), ORDERS)
+@pytest.mark.parametrize("n_qubits", [2, 4, 9])
+def test_wide_circuits_and_those_that_factorise_are_left_to_nested_passes(n_qubits: int) -> None:
+    drawn = Circuit(n_qubits)
+    for qubit in range(n_qubits):
+        drawn.ry(data(qubit % 2), qubit).rz(weight(qubit), qubit).ry(weight(qubit), qubit)
+    if n_qubits == 9:
+        for qubit in range(n_qubits):
+            drawn.cx(qubit, (qubit + 1) % n_qubits)
+    trunk = QuantumLayer(drawn, [Z(0)], dtype=DOUBLE, generator=seeded())
+    jet = components(ORDERS, torch.rand(2, 2, dtype=DOUBLE, generator=seeded()))
+    if n_qubits == 2:
+        assert Pinn(find_problem("burgers"), trunk).derivatives == "jets"
+        return
+    with pytest.raises(
+        NotImplementedError, match=f"8 qubits at most that does not factorise, but this one has {n_qubits}"
+    ):
+        trunk.jet(jet, ORDERS)
     assert Pinn(find_problem("burgers"), trunk).derivatives == "nested"
+
+
+def test_a_layer_that_moves_to_another_backend_takes_nested_passes_from_then_on() -> None:
+    drawn = nn.Sequential(layer(), nn.Linear(3, 1, dtype=DOUBLE))
+    free, fixed = (Pinn(find_problem("burgers"), drawn, derivatives=by) for by in ("auto", "jets"))
+    points = torch.rand(2, 2, dtype=DOUBLE, generator=seeded())
+    before = free.evaluate(points, ["u", "u_x"])
+    drawn[0].to_backend("pennylane:default.qubit")
+    after = free.evaluate(points, ["u", "u_x"])
+    assert free.derivatives == "nested"
+    for name, values in before.items():
+        assert_close(after[name], values, 1e-6)
+    with pytest.raises(JetError, match="backend Native"):
+        fixed.evaluate(points, ["u_x"])
+
+
+def test_a_backend_that_computes_something_else_is_not_bypassed() -> None:
+    class Doubled(Native):
+        def expectation(self, *arguments: Any) -> Tensor:
+            return 2.0 * super().expectation(*arguments)
+
+    with pytest.raises(NotImplementedError, match="backend Native"):
+        layer(backend=Doubled()).jet(components(ORDERS, torch.rand(2, 2, dtype=DOUBLE)), ORDERS)
+
+
+def test_autocast_stays_outside() -> None:
+    trunk = nn.Sequential(nn.Linear(2, 2), layer(dtype=torch.float32), nn.Linear(3, 1))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert Pinn(find_problem("burgers"), trunk).derivatives == "jets"
+        assert layer().jet(components(ORDERS, torch.rand(2, 2)).bfloat16(), ORDERS).dtype == DOUBLE
+
+
+COMPILED = """
+import torch
+from qml.pinn import Pinn, find_problem
+from tests.test_circuit_jets import layer
+trunk = torch.nn.Sequential(layer(), torch.nn.Linear(3, 1, dtype=torch.float64))
+model, points = Pinn(find_problem("burgers"), trunk), torch.rand(3, 2, dtype=torch.float64)
+results = []
+for run in (torch.compile(model.evaluate, backend="eager"), model.evaluate):
+    found = run(points, ["u_x", "u_xx"])
+    results.append([*found.values(), *torch.autograd.grad(found["u_xx"].square().sum(), trunk.parameters(),
+        allow_unused=True, materialize_grads=True)])
+for compiled, eager in zip(*results, strict=True):
+    torch.testing.assert_close(compiled, eager, rtol=0, atol=1e-12)
+print(model.derivatives)
+"""
+
+
+def test_compiled_derivatives_are_the_eager_ones() -> None:
+    """In a process of its own: the type checks that pytest wraps around every function cannot be compiled."""
+    run = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=False)
+    assert run.stdout.split() == ["jets"], run.stderr[-2000:]
 
 
 @pytest.mark.parametrize(("trunk", "expected"), [("native", "jets"), ("aer", "nested")])

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +143,50 @@ def hooked() -> nn.Module:
     return nn.Sequential(inner, last)
 
 
+class Using(nn.Module):
+    """A circuit, and what else a module may do with its weights: hold them, give rows, or multiply by one of them."""
+
+    accepts_jets = True
+
+    def __init__(self, use: str) -> None:
+        super().__init__()
+        self.use, self.inner = use, circuit()
+        if use == "held":
+            self.own = self.inner[1].weights
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        first, layer, last = self.inner
+        angles = first(inputs)
+        if self.use == "given":
+            values = layer(angles, layer.weights.expand(*angles.shape[:-1], -1))
+        else:
+            values = layer(inputs=angles)
+        return last(values) * torch.sin(self.own[0] if self.use == "held" else layer.weights[0])
+
+
+def held_outside() -> nn.Module:
+    """A module beside the circuit has its weights too."""
+    inner = circuit()
+    return nn.Sequential(inner, Scaled(inner[1].weights))
+
+
+class Scaled(nn.Module):
+    """The inputs times the sine of a weight."""
+
+    accepts_jets = True
+
+    def __init__(self, weights: nn.Parameter) -> None:
+        super().__init__()
+        self.weights = weights
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs * torch.sin(self.weights[0])
+
+
 OTHERS = {
+    **{use: partial(Using, use) for use in ("held", "given", "multiplied")},
+    "held outside": held_outside,
+    "two circuits": lambda: nn.Sequential(*circuit(), *circuit()),
     "warped": Warped,
     "tied": tied,
     "hooked": hooked,
@@ -177,17 +222,19 @@ def gradients_or_zeros(entry: Tensor, parameters: Sequence[nn.Parameter]) -> Seq
     return torch.autograd.grad(entry, parameters, retain_graph=True, allow_unused=True, materialize_grads=True)
 
 
-@pytest.mark.parametrize("trunk", OTHERS)
-@pytest.mark.parametrize("few", [7, 16])
+@pytest.mark.parametrize(
+    ("trunk", "few", "derivatives"),
+    [*product(OTHERS, [7, 16], ["auto"]), ("circuit", 16, "nested"), ("two circuits", 16, "nested")],
+)
 def test_other_trunks_have_weights_of_their_own_at_every_row(
-    trunk: str, few: int, monkeypatch: pytest.MonkeyPatch
+    trunk: str, few: int, derivatives: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jacobian_module, "FEW", few)
     if few == 7:
         monkeypatch.setattr(jacobian_module, "MEMORY", 0)  # the few at once, and the rest of 32
-    model = Pinn(everything(), OTHERS[trunk]())
+    model = Pinn(everything(), OTHERS[trunk](), derivatives=derivatives)
     residuals = Residuals(loss_of(model), {})
-    assert residuals.by_layers == (trunk == "circuit")
+    assert residuals.by_layers == (derivatives == "auto" and trunk in ("circuit", "two circuits"))
     before = dict(model.named_modules()), model.derivatives
     assert_each_row_is_a_gradient(residuals)
     assert (dict(model.named_modules()), model.derivatives) == before

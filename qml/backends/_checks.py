@@ -91,6 +91,26 @@ def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
         _require_values(circuit, data, weights)
 
 
+def require_jet(circuit: Circuit, data: Tensor, weights: Tensor, n_components: int) -> None:
+    """Refuse components of another number or shape, and what `require_inputs` refuses, with weights for all or each."""
+    if data.ndim != 3 or len(data) != n_components:
+        raise ValueError(
+            f"Argument `data` must have shape ({n_components}, batch, {circuit.n_data}), one component for each "
+            f"derivative, but has shape {tuple(data.shape)}."
+        )
+    if weights.ndim == 1:
+        require_inputs(circuit, data[0], weights)
+        return
+    if weights.shape != (data.shape[1], circuit.n_weights):
+        raise ValueError(
+            f"Argument `weights` must have shape ({circuit.n_weights},) or ({data.shape[1]}, {circuit.n_weights}), but "
+            f"has shape {tuple(weights.shape)}."
+        )
+    require_inputs(circuit, data[0], weights[0] if len(weights) else weights.new_zeros(circuit.n_weights))
+    if weights.stride(0) and not in_functorch() and not bool(weights.detach().isfinite().all()):
+        raise ValueError("Argument `weights` must be finite, but holds NaN or infinity. Check where it comes from.")
+
+
 def empty_answer(data: Tensor, weights: Tensor, n_columns: int) -> Tensor:
     """Zeros (batch, columns) with zero gradients, as every torch layer gives them for an empty batch."""
     return data.new_zeros(data.shape[0], n_columns) + 0.0 * (data.sum() + weights.sum())

@@ -116,12 +116,10 @@ class Native:
         Raises:
             NotImplementedError: another circuit, density matrices, or the adjoint method.
         """
+        if torch.compiler.is_compiling():
+            return _uncompiled.call(self, "expectation_jet", circuit, data, weights, observables, orders)
         chosen = _checks.as_observables(observables, circuit.n_qubits)
-        if weights.ndim == 1:
-            _checks.require_inputs(circuit, data[0], weights)
-        else:
-            joined = torch.cat([data[0], weights], -1)
-            _checks.require_inputs(circuit.weights_as_data(), joined, weights.new_empty(0))
+        _checks.require_jet(circuit, data, weights, orders.n_components)
         if self.method == "adjoint" or self._levels(circuit) == 4:
             raise NotImplementedError(
                 "Derivatives along directions need state vectors and Native(), not density matrices or the adjoint "

@@ -19,8 +19,8 @@ SMALL = 0.1  # radians
 
 
 @runtime_checkable
-class Jet(Protocol):
-    """Values with derivatives, as `qml.pinn.Jet` moves them through a network."""
+class Movable(Protocol):
+    """Values with derivatives, as a `qml.pinn.Jet` moves them through a network."""
 
     def through(self, layer: Any, *arguments: Any) -> Any:
         """What becomes of it in a layer with a method `jet`."""
@@ -103,8 +103,8 @@ class QuantumLayer(nn.Module):
                 self.weights.normal_(0.0, SMALL, generator=generator)
 
     def forward(
-        self, inputs: Float[Tensor, "*batch inputs"] | Jet, weights: Float[Tensor, "*batch weights"] | None = None
-    ) -> Float[Tensor, "*batch outputs"] | Jet:
+        self, inputs: Float[Tensor, "*batch inputs"] | Movable, weights: Float[Tensor, "*batch weights"] | None = None
+    ) -> Float[Tensor, "*batch outputs"] | Movable:
         """What is read; see the class.
 
         Args:
@@ -149,8 +149,10 @@ class QuantumLayer(nn.Module):
         """
         circuit, own = self.circuit, self.weights
         _checks.require_last_dimension(inputs, circuit.n_data, "inputs")
-        if not isinstance(self.backend, Native) or self.observables is None:
+        if type(self.backend) is not Native or self.observables is None:
             raise NotImplementedError("Derivatives along directions need observables, and the backend Native().")
+        if torch.is_autocast_enabled(inputs.device.type):
+            inputs = inputs.to(own.dtype)
         batch = inputs.shape[1:-1]
         if weights is not None:
             self._require_row_each(weights, batch)

@@ -14,6 +14,7 @@ from qml.pinn.model import Pinn
 from qml.pinn.trunks import HOOKS
 
 MEMORY = 2**29  # bytes that operations save on all rows with weights of their own at once; the peak is up to twice that
+CONTAINERS = (nn.Sequential,)
 FEW = 16  # rows that tell how much it takes
 
 
@@ -104,7 +105,7 @@ class Residuals:
         return self._at_once[term.names]
 
     def _calls(self, n_rows: int) -> AbstractContextManager[list["Call"]]:
-        if self.by_layers:
+        if self.by_layers and self.model.derivatives == "jets":
             return recorded(self.model)
         return weights_by_row(self.model, self.parameters, n_rows)
 
@@ -220,18 +221,34 @@ def layers_suffice(model: Pinn) -> bool:
     """Whether jets and layers of type nn.Linear account for all weights and all that the problem asks for."""
     if model.derivatives != "jets":
         return False
-    held = {
-        id(part)
-        for layer in model.trunk.modules()
-        if type(layer) is nn.Linear or (takes_weights_by_row(layer) and set(layer._parameters) == {"weights"})
-        for part in layer.parameters(recurse=False)
-    }
+    parts = list(model.trunk.modules())
+    layers = [part for part in parts if type(part) is nn.Linear]
+    circuits = [part for part in parts if takes_weights_by_row(part)]
+    held = {id(part) for layer in (*layers, *circuits) for part in layer.parameters()}
     if any(id(part) not in held for part in model.trunk.parameters() if part.requires_grad):
+        return False
+    if circuits and not _are_called_by_torch(circuits, parts):
         return False
     problem = model.problem
     asked = [*problem.equation_names.values(), *(condition.names for condition in problem.conditions)]
     items = [problem.derivative(name) for names in asked for name in names]
     return all(item is None or item.order <= JET_ORDER for item in items)
+
+
+def _are_called_by_torch(chosen: Sequence[nn.Module], parts: Sequence[nn.Module]) -> bool:
+    """Whether nothing but torch's containers calls these modules, and none else holds their weights.
+
+    Copies of weights reach a module as it is called; who uses them otherwise would use the weights themselves.
+    """
+    weights = {id(part) for module in chosen for part in module.parameters()}
+    for part in parts:
+        is_container = type(part) in CONTAINERS
+        if part not in chosen and not is_container and any(module in chosen for module in part.modules()):
+            return False
+        is_known = is_container or part in chosen or type(part) is nn.Linear
+        if not is_known and any(id(own) in weights for own in part._parameters.values()):
+            return False
+    return True
 
 
 class _ByRow(nn.Module):

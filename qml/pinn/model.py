@@ -56,7 +56,7 @@ class Pinn(nn.Module):
             }
         )
         self.on_scalar: Callable[[str, Tensor], None] | None = None  # told of each use, by who records all layers too
-        self.derivatives = "nested"
+        self.derivatives, self._may_change = "nested", derivatives == "auto"
         self._require_rows()
         reason = self._why_no_jets()
         if derivatives == "jets" and reason:
@@ -147,7 +147,12 @@ class Pinn(nn.Module):
             found = self._fields(points) if wanted else {}
             return {item: _as_tensor(found[item.field]) for item in wanted}
         if self.derivatives == "jets" and highest <= JET_ORDER:
-            return by_jets(self._fields, points, self.problem.coordinates, wanted, fused=self.on_scalar is None)
+            try:
+                return by_jets(self._fields, points, self.problem.coordinates, wanted, fused=self.on_scalar is None)
+            except JetError:  # a layer that has moved to another backend, or precision
+                if not self._may_change or self.on_scalar is not None:
+                    raise
+                self.derivatives = "nested"
         by = by_forward if self.derivatives == "forward" else by_nesting
         return by(self._fields, points, self.problem.coordinates, wanted)
 

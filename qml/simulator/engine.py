@@ -20,7 +20,8 @@ from qml.simulator.readout import Readout, StateReadout, Terms
 
 Method = Literal["auto", "autograd", "adjoint"]
 
-JET_QUBITS = 12  # circuits that factorise or can be cut are better off without jets above
+FEW_QUBITS = 3  # a state of so few is as good as its factors
+JET_QUBITS = 8  # above, states with all components no longer fit into caches, and nested passes are quicker
 
 _CACHE = PlanCache()
 
@@ -63,32 +64,43 @@ def expectation_jet(
     Raises:
         NotImplementedError: a circuit that projects, or whose amplitudes are data, or one too wide for a state vector.
     """
-    terms: Terms = tuple(observable.terms for observable in observables)  # pyright: ignore[reportAssignmentType]
-    n_states = data.shape[0] * data.shape[1]
-    request = Request(2, terms, shared_data=False, batch=batch_step(n_states))
-    if circuit.n_qubits > JET_QUBITS:
-        factorised = _CACHE.get(circuit, ("factorised", request), lambda: find_factorised(circuit, request))
-        if isinstance(factorised, FactorisedPlan) or isinstance(
-            _CACHE.get(circuit, ("cut", request), lambda: find_cut(circuit, request)), CutPlan
-        ):
-            raise NotImplementedError(f"Derivatives along directions need a state vector of {circuit.n_qubits} qubits.")
-    require_fits(circuit.n_qubits, 2, n_states, data.dtype, data.device)
-    request = replace(request, only_steps=True)
-    plan = _CACHE.get(circuit, request, lambda: make_plan(circuit, request))
-    if plan.has_projection or plan.takes_amplitudes:  # pyright: ignore[reportAttributeAccessIssue]
-        raise NotImplementedError(
-            "Derivatives along directions need a circuit of unitary gates that starts in |0...0>."
-        )
-    compiled = compile_plan(plan, dtype=data.dtype, device=data.device)  # pyright: ignore[reportArgumentType]
+    compiled = _compiled_for_jets(circuit, data, observables)
     is_one_row = weights.ndim == 2 and (len(weights) == 1 or weights.stride(0) == 0)
     if weights.ndim == 2 and not (is_one_row and slopes_fit(compiled)):
         still = torch.cat([weights[None], weights.new_zeros(data.shape[0] - 1, *weights.shape)])
-        joined = torch.cat([data, still], -1)
-        return expectation_jet(circuit.weights_as_data(), joined, weights.new_empty(0), observables, orders)
+        data, weights = torch.cat([data, still], -1), weights.new_empty(0)
+        compiled = _compiled_for_jets(circuit.weights_as_data(), data, observables)
     readout = readout_for(compiled, None, with_norm=False)
     if not isinstance(readout, StateReadout):
         raise TypeError("Expectation values of a state vector must have a readout of states.")
     return jet_values(compiled, readout, data, weights, orders)
+
+
+def _compiled_for_jets(circuit: Circuit, data: Tensor, observables: tuple[Observable, ...]) -> Compiled:
+    """The circuit with every gate as a step, where that is what serves it best."""
+    terms: Terms = tuple(observable.terms for observable in observables)  # pyright: ignore[reportAssignmentType]
+    n_states = data.shape[0] * data.shape[1]
+    request = Request(2, terms, shared_data=False, batch=batch_step(n_states))
+    if circuit.n_qubits > JET_QUBITS or (circuit.n_qubits > FEW_QUBITS and _factorises(circuit, request)):
+        raise NotImplementedError(
+            f"Derivatives along directions need a circuit of {JET_QUBITS} qubits at most that does not factorise, but "
+            f"this one has {circuit.n_qubits}."
+        )
+    require_fits(circuit.n_qubits, 2, n_states, data.dtype, data.device)
+    request = replace(request, only_steps=True)
+    plan: Plan = _CACHE.get(circuit, request, lambda: make_plan(circuit, request))  # pyright: ignore[reportAssignmentType]
+    if plan.has_projection or plan.takes_amplitudes:
+        raise NotImplementedError(
+            "Derivatives along directions need a circuit of unitary gates that starts in |0...0>."
+        )
+    return compile_plan(plan, dtype=data.dtype, device=data.device)
+
+
+def _factorises(circuit: Circuit, request: Request) -> bool:
+    """Whether a star of qubits, or all of them, can be simulated one by one."""
+    factorised = _CACHE.get(circuit, ("factorised", request), lambda: find_factorised(circuit, request))
+    plan: Plan = _CACHE.get(circuit, request, lambda: make_plan(circuit, request))  # pyright: ignore[reportAssignmentType]
+    return isinstance(factorised, FactorisedPlan) or not plan.steps
 
 
 def cut_expectation(cut: CutPlan, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:

@@ -310,7 +310,7 @@ def _require_first_order() -> None:
     if torch.is_grad_enabled():
         raise RuntimeError(
             "Derivatives along directions have gradients of first order only, but a second one was asked for "
-            "(create_graph=True). Differentiate expectation values themselves by nested passes."
+            "(create_graph=True). Differentiate expectation values themselves; in a Pinn, by derivatives='nested'."
         )
 
 

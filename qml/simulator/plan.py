@@ -28,7 +28,7 @@ BATCH_STEPS = (1, 2, 8, 32, 128, 512, 2048)  # plans are shared between batches 
 class Request:
     """What a plan is made for; `terms` is None where probabilities or states are read.
 
-    With `only_steps` no gate is taken into the initial state.
+    With `only_steps` no gate is taken into the initial state, and states are complex, so that gates of data are phases.
     """
 
     levels: int
@@ -160,7 +160,7 @@ def plan_maps(
 ) -> Plan:
     """Plan maps on a register that starts in |0...0> or in prepared amplitudes; nothing is read yet."""
     levels = request.levels
-    is_real = levels == 4 or _all_real(maps, preparations)
+    is_real = levels == 4 or (not request.only_steps and _all_real(maps, preparations))
     chains, rest, layout = _started(maps, n_sites, request, preparations, is_real=is_real)
     expressions = Expressions()
     blocks, cost = _best_blocks(rest, layout, request, is_real=is_real)
