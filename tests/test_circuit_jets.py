@@ -18,8 +18,7 @@ from qml.backends import Aer, Native
 from qml.nn import QuantumLayer
 from qml.pinn import Jet, JetError, Pinn, find_problem
 from qml.pinn.tanh import Orders
-from qml.simulator import engine
-from qml.simulator import jets as jets_module
+from qml.simulator import engine, weight_rows
 from tests import oracle
 from tests.helpers import assert_close
 from tests.named import CASES, UNITARY_CASES
@@ -173,9 +172,9 @@ def test_rows_of_weights_that_are_one_row_give_the_gradients_of_many(monkeypatch
 
     gradient(shared.clone())
     gradient(shared.detach())
-    monkeypatch.setattr(jets_module, "PIECE", 64)
+    monkeypatch.setattr(weight_rows, "PIECE", 64)
     gradient(shared.detach())
-    monkeypatch.setattr(jets_module, "SLOPES", 0)
+    monkeypatch.setattr(weight_rows, "SLOPES", 0)
     gradient(shared.detach())
     for values, rows in found[1:]:
         assert_close(values, found[0][0], 1e-12)

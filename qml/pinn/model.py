@@ -36,8 +36,8 @@ class Pinn(nn.Module):
 
     Attributes:
         scalars: the trainable scalars by name.
-        derivatives: "jets", "nested" or "forward": what is used. What "auto" found turns to "nested" where a layer has lost
-            its rule since, as a circuit that moved to another backend.
+        derivatives: "jets", "nested" or "forward": what is used. What "auto" found turns to "nested" where a layer has
+            lost its rule since, as a circuit that moved to another backend.
 
     Raises:
         ValueError: a trunk of other sizes, or one whose rows depend on each other; jets asked for where there are none;

@@ -13,10 +13,11 @@ from qml.simulator.evolve import Evolve, evolve_plain, in_functorch, run_plain
 from qml.simulator.factorised import FactorisedPlan, find_factorised
 from qml.simulator.factorised_run import factorised_expectation
 from qml.simulator.gram import gram_readout, joined_values
-from qml.simulator.jets import Orders, jet_values, slopes_fit
+from qml.simulator.jets import Orders, jet_values
 from qml.simulator.memory import choose_memory, require_fits
 from qml.simulator.plan import Plan, PlanCache, Request, batch_step, make_plan
 from qml.simulator.readout import Readout, StateReadout, Terms
+from qml.simulator.weight_rows import slopes_fit
 
 Method = Literal["auto", "autograd", "adjoint"]
 
