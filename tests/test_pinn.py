@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -202,6 +203,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> Non
 
 def test_methods_are_visible_in_the_solution() -> None:
     solution = train(network(decay()), METHODS, seed=0)
+    assert re.fullmatch(r"Solution\('decay', \d+ steps, [\d.]+ s(, loss of \w+=[\d.e+-]+)+\)", repr(solution))
     assert solution.training is METHODS
     assert solution.epsilon in {0.1, 1.0}
     assert all(weight != 1.0 for weight in solution.condition_weights.values())

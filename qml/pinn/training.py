@@ -40,6 +40,15 @@ class Solution:
         """The trained scalars."""
         return self.model.found_scalars()
 
+    def __repr__(self) -> str:
+        """The problem, the steps, and what they ended with; `history` and `training` tell more."""
+        steps = self.history.get("step", [])
+        losses = self.loss_parts if steps else {}
+        numbers = [f"{name}={value:.6g}" for name, value in self.scalars.items()]
+        numbers += [f"loss of {name}={value:.3g}" for name, value in losses.items()]
+        done = f"{steps[-1]:.0f} steps, {self.seconds:.1f} s" if steps else "no steps"
+        return f"Solution({', '.join([repr(self.model.problem.name), done, *numbers])})"
+
 
 def train(
     model: Pinn,
