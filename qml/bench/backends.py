@@ -9,30 +9,21 @@ from functools import partial
 
 import torch
 
-from circuits import Circuit, Z
+from circuits import Z
 from qml.backends import Aer, PennyLane
 from qml.bench.bench import Bench, Case, Peer, Step
 from qml.bench.peers import pennylane, qiskit_ml
 from qml.bench.simulator import make_work
-from qml.bench.work import CircuitWork, training_step
+from qml.bench.work import as_circuit, training_step
 from qml.jobs import PubResult, Submission
 
 PENNYLANE_ON_AER = "pennylane-qiskit 0.45 asks for qiskit <= 2.3.0 and qiskit-aer ~= 0.17.2"
 
 
-def written(work: CircuitWork) -> Circuit:
-    """The work's circuit in our form."""
-    circuit = Circuit(work.n_qubits)
-    for gate in work.gates:
-        angles = () if gate.slot is None else (gate.slot,)
-        getattr(circuit, gate.name)(*angles, *gate.qubits)
-    return circuit
-
-
 def step_on(case: str, backend: Aer | PennyLane) -> Step:
     """Forward and backward on a backend."""
     work = make_work(case)
-    circuit, observables = written(work), [Z(work.readout)]
+    circuit, observables = as_circuit(work.n_qubits, work.gates), [Z(work.readout)]
 
     def model(inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         return backend.expectation(circuit, inputs, weights, observables)[:, 0]

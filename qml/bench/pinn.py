@@ -8,10 +8,10 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, jacrev, jvp, vmap
 
-from circuits import Circuit, Z, data, weight
+from circuits import Z, data, weight
 from qml.bench.bench import Bench, Case, Peer, Step
 from qml.bench.peers import deepxde, pennylane
-from qml.bench.work import Gate
+from qml.bench.work import Gate, as_circuit
 from qml.nn import QKAN, QuantumLayer
 from qml.pinn import MLP, EdgeJets, Observations, Pinn, find_problem
 from qml.pinn.jacobian import Residuals
@@ -199,11 +199,8 @@ def gates() -> list[Gate]:
 
 def circuit(generator: Generator) -> nn.Sequential:
     """An affine map to angles, the circuit, an affine map of <Z> on every qubit: 81 parameters."""
-    drawn = Circuit(N_QUBITS)
-    for gate in gates():
-        getattr(drawn, gate.name)(*(() if gate.slot is None else (gate.slot,)), *gate.qubits)
     observables = [Z(qubit) for qubit in range(N_QUBITS)]
-    layer = QuantumLayer(drawn, observables, dtype=torch.float64, generator=generator)
+    layer = QuantumLayer(as_circuit(N_QUBITS, gates()), observables, dtype=torch.float64, generator=generator)
     first, last = (MLP(n, (m,), dtype=torch.float64, generator=generator).layers[0] for n, m in ((2, 4), (4, 1)))
     return nn.Sequential(first, layer, last)
 

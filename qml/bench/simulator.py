@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from circuits import Circuit, Z, data, weight
+from circuits import Z, data, weight
 from qml.backends import Native
 from qml.bench.bench import Bench, Case, Step
 from qml.bench.peers import circuit_peers
-from qml.bench.work import CircuitWork, Gate, parse_case, training_step
+from qml.bench.work import CircuitWork, Gate, as_circuit, parse_case, training_step
 
 N_LAYERS = 4
 SEED = 0
@@ -38,10 +38,7 @@ def make_work(case: str) -> CircuitWork:
 def ours(case: str) -> Step:
     """The circuit on the native simulator."""
     work = make_work(case)
-    circuit = Circuit(work.n_qubits)
-    for gate in work.gates:
-        angles = () if gate.slot is None else (gate.slot,)
-        getattr(circuit, gate.name)(*angles, *gate.qubits)
+    circuit = as_circuit(work.n_qubits, work.gates)
     backend, observables = Native(), [Z(work.readout)]
 
     def model(inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """The work of the circuit benches, in a form that belongs to no library: gates, data, a training step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn.functional import mse_loss
 
-from circuits import Slot
+from circuits import Circuit, Slot
 from qml.bench.bench import Step
 
 Model = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -21,6 +21,14 @@ class Gate(NamedTuple):
     name: str
     qubits: tuple[int, ...]
     slot: Slot | None = None
+
+
+def as_circuit(n_qubits: int, gates: Sequence[Gate]) -> Circuit:
+    """Gates in order as this package's circuit."""
+    circuit = Circuit(n_qubits)
+    for gate in gates:
+        getattr(circuit, gate.name)(*(() if gate.slot is None else (gate.slot,)), *gate.qubits)
+    return circuit
 
 
 @dataclass(frozen=True)
