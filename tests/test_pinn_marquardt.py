@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,6 +165,26 @@ class Using(nn.Module):
         return last(values) * torch.sin(self.own[0] if self.use == "held" else layer.weights[0])
 
 
+class Gained(QuantumLayer):
+    """It says that it takes weights by row, but has another parameter."""
+
+    accepts_jets = True
+    takes_weights_by_row = True
+
+    def __init__(self, layer: QuantumLayer) -> None:
+        super().__init__(layer.circuit, layer.observables, dtype=DOUBLE, generator=seeded())
+        self.gain = nn.Parameter(torch.tensor(1.3, dtype=DOUBLE))
+
+    def forward(self, inputs: Any, weights: Tensor | None = None) -> Any:
+        return super().forward(inputs, weights) * self.gain
+
+
+def gained() -> nn.Module:
+    """A layer whose gain is no weight of the circuit."""
+    first, layer, last = circuit()
+    return nn.Sequential(first, Gained(layer), last)
+
+
 def held_outside() -> nn.Module:
     """A module beside the circuit has its weights too."""
     inner = circuit()
@@ -186,6 +207,7 @@ class Scaled(nn.Module):
 OTHERS = {
     **{use: partial(Using, use) for use in ("held", "given", "multiplied")},
     "held outside": held_outside,
+    "gained": gained,
     "two circuits": lambda: nn.Sequential(*circuit(), *circuit()),
     "warped": Warped,
     "tied": tied,

@@ -14,8 +14,8 @@ from qml.pinn.model import Pinn
 from qml.pinn.trunks import HOOKS
 
 MEMORY = 2**29  # bytes that operations save on all rows with weights of their own at once; the peak is up to twice that
-CONTAINERS = (nn.Sequential,)
 FEW = 16  # rows that tell how much it takes
+CONTAINERS = (nn.Sequential,)
 
 
 class Residuals:
@@ -213,8 +213,9 @@ def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> It
 
 
 def takes_weights_by_row(module: nn.Module) -> bool:
-    """Whether a module says that it takes its parameter `weights` row by row, as an argument after the inputs."""
-    return vars(type(module)).get("takes_weights_by_row", False)
+    """Whether a module says that it takes its one parameter, `weights`, row by row as an argument after the inputs."""
+    says_so = vars(type(module)).get("takes_weights_by_row", False)
+    return says_so and [name for name, _ in module.named_parameters()] == ["weights"]
 
 
 def layers_suffice(model: Pinn) -> bool:
