@@ -112,8 +112,8 @@ def require_jet(circuit: Circuit, data: Tensor, weights: Tensor, n_components: i
 
 
 def empty_answer(data: Tensor, weights: Tensor, n_columns: int) -> Tensor:
-    """Zeros (batch, columns) with zero gradients, as every torch layer gives them for an empty batch."""
-    return data.new_zeros(data.shape[0], n_columns) + 0.0 * (data.sum() + weights.sum())
+    """Zeros (..., columns) with zero gradients, as every torch layer gives them for an empty batch."""
+    return data.new_zeros(*data.shape[:-1], n_columns) + 0.0 * (data.sum() + weights.sum())
 
 
 def _require_kinds(circuit: Any, data: Any, weights: Any) -> None:

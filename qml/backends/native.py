@@ -126,7 +126,7 @@ class Native:
                 "method."
             )
         if not chosen or data.shape[1] == 0:
-            return (data.sum(-1, keepdim=True) + weights.sum()).expand(*data.shape[:2], len(chosen))
+            return _checks.empty_answer(data, weights, len(chosen))
         if self.readout_error is not None:
             chosen = noisy_observables(chosen, self.readout_error)
         with full_precision(data):
