@@ -315,8 +315,7 @@ def test_a_circuit_is_a_trunk_by_jets_on_the_built_in_simulator_alone(trunk: str
 
 
 @pytest.mark.parametrize("observable", [Z(0), Y(0) @ X(1)])
-def test_real_circuits_are_real(observable: Observable) -> None:
-    """Data gates are sums of real matrices there."""
+def test_circuits_of_real_gates_agree_too(observable: Observable) -> None:
     circuit = Circuit(2).ry(data(0), 0).cx(0, 1).ry(weight(0), 1).ry(data(1), 1, controls=0).ry(weight(1), 0)
     case = Case(circuit, np.array([[0.3, -0.8], [1.1, 0.4]]), np.array([0.5, -0.2]), [observable])
     jet = components(ORDERS, case.data)

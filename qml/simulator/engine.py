@@ -66,6 +66,7 @@ def expectation_jet(
         NotImplementedError: a circuit that projects, or whose amplitudes are data, or one too wide for a state vector.
     """
     compiled = _compiled_for_jets(circuit, data, observables)
+    # One row that was expanded to all samples needs no states of its own for each.
     is_one_row = weights.ndim == 2 and (len(weights) == 1 or weights.stride(0) == 0)
     if weights.ndim == 2 and not (is_one_row and slopes_fit(compiled)):
         still = torch.cat([weights[None], weights.new_zeros(data.shape[0] - 1, *weights.shape)])

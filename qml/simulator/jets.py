@@ -6,6 +6,7 @@ more samples, and gates of data mix them. A component costs as much as a state, 
 run a graph that doubles with every order. This is what the forward Laplacian is for networks (arXiv:2307.08214).
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -16,7 +17,7 @@ from qml.simulator.compiled import Compiled, DataTables, PhaseTables
 from qml.simulator.initial import initial_state
 from qml.simulator.readout import StateReadout, StringGroup, real_part
 from qml.simulator.steps import Block, ControlledStep, DataStep, PhaseStep, Step
-from qml.simulator.weight_rows import ByRow, dependence, require_first_order, slopes
+from qml.simulator.weight_rows import ByRow, Slopes, require_first_order
 
 
 @runtime_checkable
@@ -63,7 +64,7 @@ def jet_values(compiled: Compiled, readout: StateReadout, data: Tensor, weights:
 
 
 class _Run:
-    """One pass: states have shape (amplitudes, components, batch)."""
+    """One pass: states are complex, (amplitudes, components, batch)."""
 
     def __init__(self, compiled: Compiled, data: Tensor, weights: Tensor, orders: Orders) -> None:
         self.compiled, self.data, self.orders = compiled, data, orders
@@ -71,9 +72,8 @@ class _Run:
         shared = weights if self.rows is None else self.rows[0].detach()
         self.evaluated = compiled.program(shared)
         self.matrices = self.evaluated.values
-        self.depends, self.slopes = dependence(compiled), tuple[Tensor, ...]()
-        if self.rows is not None and self.rows.requires_grad and self.matrices:
-            self.slopes = slopes(compiled, shared)
+        by_row = self.rows is not None and self.rows.requires_grad and bool(self.matrices)
+        self.slopes = Slopes(compiled, shared) if by_row else None
 
     def start(self) -> Tensor:
         """The state before the first gate, which does not depend on data."""
@@ -94,10 +94,8 @@ class _Run:
             return step.forward(state.flatten(1), None).view(-1, *state.shape[1:])
         group, entry = step.reference
         matrix = self.matrices[group][entry]
-        if self.slopes and isinstance(step, Block) and step.reference in self.depends.weights:
-            live = self.depends.weights[step.reference]
-            slope = self.slopes[group][self.depends.place[live], entry]
-            return ByRow.apply(state, self.rows, matrix, slope, live, step)  # pyright: ignore[reportReturnType]
+        if self.slopes is not None and isinstance(step, Block):
+            return ByRow.apply(state, self.rows, matrix, *self.slopes.of(step.reference), step)  # pyright: ignore[reportReturnType]
         return step.forward(state.flatten(1), matrix).view(-1, *state.shape[1:])
 
     def _turned(self, step: PhaseStep, state: Tensor) -> Tensor:
@@ -118,17 +116,11 @@ class _Run:
         waves = _Turn.apply(one, phases, self.orders)
         coefficients = [*waves.real, *waves.imag]  # pyright: ignore[reportAttributeAccessIssue]
         constant, *parts = (part.view(state.shape) for part in step.parts(state.flatten(1)))
-        return sum(map(self._product, coefficients, parts), constant).to(state.dtype)
 
-    def _product(self, coefficient: Tensor, state: Tensor) -> Tensor:
-        """The product rule, of a number a sample (components, batch) and a state."""
-        lead, base = coefficient[0], state[:, 0]
-        found = [lead * base]
-        found += [lead * state[:, k] + coefficient[k] * base for k in range(1, self.orders.n_components)]
-        for second, first, scale in self.orders.bends:
-            crossed = 2.0 * scale * coefficient[1 + first] * state[:, 1 + first]
-            found[1 + self.orders.n_first + second] = found[1 + self.orders.n_first + second] + crossed
-        return torch.stack(found, 1)
+        def product(coefficient: Tensor, part: Tensor) -> Tensor:
+            return _product_rule(lambda one, other: coefficient[one] * part[:, other], self.orders)
+
+        return sum(map(product, coefficients, parts), constant)
 
     def _table(self, step: PhaseStep | DataStep) -> tuple[DataTables | PhaseTables, Any]:
         if step.reference is None:
@@ -200,15 +192,18 @@ def _read(group: StringGroup, state: Tensor, orders: Orders) -> Tensor:
 
     def pair(one: int, other: int) -> Tensor:
         left, right = state[:, one], state[:, other]
-        if not left.is_complex():
-            return left * group.flipped_rows(right)
         if group.flipped:
             return left.conj() * group.flipped_rows(right)
         return torch.addcmul(left.real * right.real, left.imag, right.imag)
 
+    values = _product_rule(pair, orders)
+    return real_part(group.table.forward(values.flatten(1))).view(-1, *values.shape[1:])
+
+
+def _product_rule(pair: Callable[[int, int], Tensor], orders: Orders) -> Tensor:
+    """The components of a product, from products of components; they become the second dimension."""
     found = [pair(0, 0)] + [pair(0, k) + pair(k, 0) for k in range(1, orders.n_components)]
     for second, first, scale in orders.bends:
         place = 1 + orders.n_first + second
         found[place] = found[place] + 2.0 * scale * pair(1 + first, 1 + first)
-    values = torch.stack(found, 1)
-    return real_part(group.table.forward(values.flatten(1))).view(-1, *values.shape[1:])
+    return torch.stack(found, 1)

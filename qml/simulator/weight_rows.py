@@ -57,7 +57,7 @@ def _dependence(compiled: Compiled) -> Dependence:
     for number, node in enumerate(nodes):  # children come before
         own = set() if node.leaf is None or node.leaf.slot is None else {node.leaf.slot.index}
         known[number] = frozenset(own.union(*(known[child] for child in node.children)))
-    found = {place: known[node] for node, place in compiled.program.places.items() if known[node]}
+    found = {place: known[node] for node, place in compiled.program.places.items()}
     place: dict[int, int] = {}
     for weight in range(compiled.plan.n_weights):
         beside = {other for together in found.values() if weight in together for other in together}
@@ -67,14 +67,35 @@ def _dependence(compiled: Compiled) -> Dependence:
     tangents[list(place.values()), list(place)] = 1.0
     device = compiled.device
     return Dependence(
-        {reference: torch.as_tensor(sorted(weights), device=device) for reference, weights in found.items()},
+        {
+            reference: torch.as_tensor(sorted(weights), dtype=torch.int64, device=device)
+            for reference, weights in found.items()
+        },
         as_tensor(tangents, compiled.dtype.to_real(), device),
-        torch.as_tensor(list(place.values()), device=device),
+        torch.as_tensor(list(place.values()), dtype=torch.int64, device=device),
     )
 
 
-def slopes(compiled: Compiled, weights: Tensor) -> tuple[Tensor, ...]:
-    """The derivatives of all matrices, for each group (directions, matrices, side, side)."""
+class Slopes:
+    """The derivatives of all matrices in the weights that they depend on.
+
+    Args:
+        compiled: whose matrices.
+        weights: where, (weights,).
+    """
+
+    def __init__(self, compiled: Compiled, weights: Tensor) -> None:
+        self._depends, self._found = dependence(compiled), _along_all(compiled, weights)
+
+    def of(self, reference: Reference) -> tuple[Tensor, Tensor]:
+        """The indices of the weights of one matrix, and its derivatives in these, (weights, side, side)."""
+        group, entry = reference
+        live = self._depends.weights[reference]
+        return live, self._found[group][self._depends.place[live], entry]
+
+
+def _along_all(compiled: Compiled, weights: Tensor) -> tuple[Tensor, ...]:
+    """For each group (directions, matrices, side, side)."""
 
     def parts(angles: Tensor) -> tuple[Tensor, ...]:
         values = compiled.program(angles).values
@@ -92,9 +113,9 @@ class ByRow(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: Tensor, rows: Tensor, matrix: Tensor, slopes: Tensor, live: Tensor, step: Block
+        ctx: FunctionCtx, x: Tensor, rows: Tensor, matrix: Tensor, live: Tensor, slopes: Tensor, step: Block
     ) -> Tensor:
-        ctx.save_for_backward(x, matrix, slopes, live)
+        ctx.save_for_backward(x, matrix, live, slopes)
         ctx.kept = step, rows.shape  # pyright: ignore[reportAttributeAccessIssue]
         return step.forward(x.flatten(1), matrix).view(x.shape)
 
@@ -102,11 +123,11 @@ class ByRow(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         require_first_order()
         (gradient,) = gradients
-        x, matrix, slopes, live = ctx.saved_tensors
+        x, matrix, live, slopes = ctx.saved_tensors
         step, shape = ctx.kept
         of_x = multiply(matrix.mH.contiguous(), gradient.flatten(1), step.left, step.side).view(x.shape)
         of_rows = torch.zeros(shape, dtype=slopes.real.dtype, device=slopes.device)
-        flat = _weighing(slopes, is_complex=x.is_complex())
+        flat = _weighing(slopes)
         size = max(1, PIECE // step.side**2)
         for start in range(0, shape[0], size):
             above, below = (_digits(part[..., start : start + size], step) for part in (gradient, x))
@@ -115,19 +136,17 @@ class ByRow(torch.autograd.Function):
 
 
 def _digits(x: Tensor, step: Block) -> Tensor:
-    """A state (amplitudes, components, batch) as (batch, side, others), real and imaginary parts below each other."""
-    parts = torch.view_as_real(x) if x.is_complex() else x.unsqueeze(-1)
+    """A state (amplitudes, components, batch) as (batch, 2 side, others), real parts above imaginary ones."""
+    parts = torch.view_as_real(x)
     digits = parts.reshape(step.left, step.side, -1, *parts.shape[1:])
-    return digits.permute(4, 5, 1, 0, 2, 3).reshape(x.shape[-1], parts.shape[-1] * step.side, -1)
+    return digits.permute(4, 5, 1, 0, 2, 3).reshape(x.shape[-1], 2 * step.side, -1)
 
 
-def _weighing(slopes: Tensor, *, is_complex: bool) -> Tensor:
+def _weighing(slopes: Tensor) -> Tensor:
     """What Re sum conj(g) D x makes of the products of parts of g and x, (products, weights)."""
     real, imaginary = slopes.real, slopes.imag if slopes.is_complex() else torch.zeros_like(slopes)
-    if is_complex:
-        above = torch.cat([torch.cat([real, -imaginary], 2), torch.cat([imaginary, real], 2)], 1)
-        return above.flatten(1).mT
-    return real.flatten(1).mT
+    rows = torch.cat([real, -imaginary], 2), torch.cat([imaginary, real], 2)
+    return torch.cat(rows, 1).flatten(1).mT
 
 
 def require_first_order() -> None:
