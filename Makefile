@@ -1,7 +1,7 @@
 # Every target sets itself up: it makes a virtual environment and installs what it needs, once.
 #   make test VENV=/some/folder     use another environment
 #   make test PYTHON=python3.12     make it with another Python
-#   make test ARGS="-k simulator"   hand arguments on (test, demo, bench)
+#   make test ARGS="-k simulator"   hand arguments on (test, test-all, demo, bench)
 # On Linux the default package index serves torch with its CUDA packages, some gigabytes. A CPU-only torch that is
 # already in VENV, or that pip's own settings (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL) offer, is taken instead.
 
@@ -10,13 +10,14 @@ VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: help demo table test lint docs bench clean
+.PHONY: help demo table test test-all lint docs bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    train the quantum classifier and its classical twins on real digits; report in runs/demo"
 	@echo "make table   compare everything, and put the table into the README; an hour or two"
-	@echo "make test    run the tests"
+	@echo "make test    run the tests, without the long trainings"
+	@echo "make test-all  run all tests, with every argument checked against its annotation"
 	@echo "make lint    check style, types, imports, dependencies, spelling and documentation"
 	@echo "make docs    build the documentation in build/docs"
 	@echo "make bench   time the simulator beside the other libraries"
@@ -32,7 +33,12 @@ table: $(VENV)/.installed-data,dev,ibm
 
 # One thread in each of the two processes: more would wait for each other.
 test: $(VENV)/.installed-data,dev,ibm
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+# Every test, the long ones too, while jaxtyping and beartype check each argument of the package against its annotation,
+# which doubles the time. The option is written exactly so: its longer form misreads two packages.
+test-all: $(VENV)/.installed-data,dev,ibm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --jaxtyping-packages=circuits,qml,beartype.beartype $(ARGS)
 
 lint: $(VENV)/.installed-data,dev,ibm $(VENV)/.installed-docs
 	$(BIN)/ruff check .

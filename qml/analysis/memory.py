@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 
 from qml.analysis._sampling import axes_of
+from qml.checks import as_int
 from qml.reservoir import Reservoir
-from qml.reservoir._checks import require_int
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,8 +112,8 @@ def information_capacity(
     if not max_delays:
         raise ValueError("Argument `max_delays` must hold at least one degree, but is empty. Use {1: 20} for example.")
     for degree, delay in max_delays.items():
-        require_int(degree, "max_delays", 1)
-        require_int(delay, "max_delays", 0)
+        as_int(degree, "max_delays", 1)
+        as_int(delay, "max_delays", 0)
     if n_steps <= reservoir.n_features + 1:
         raise ValueError(
             f"Argument `n_steps` must exceed the {reservoir.n_features} features by far, but is {n_steps}."
@@ -181,8 +181,8 @@ def echo_check(
     Reference:
         Jaeger, GMD report 148 (2001), definition 3; the property is checked on one series here, not for all.
     """
-    require_int(n_starts, "n_starts", 2)
-    require_int(n_steps, "n_steps", 2)
+    as_int(n_starts, "n_starts", 2)
+    as_int(n_steps, "n_steps", 2)
     generator = np.random.default_rng(seed)
     own = torch.from_numpy(generator.uniform(-1.0, 1.0, (n_starts, prefix, reservoir.n_inputs)))
     common = torch.from_numpy(generator.uniform(-1.0, 1.0, (1, n_steps, reservoir.n_inputs)))

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qml.analysis._sampling import axes_of
-from qml.reservoir._checks import require_finite, require_int
+from qml.checks import as_int, require_finite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,8 +80,8 @@ def largest_lyapunov(
         >>> 0.40 < found.exponent < 0.44
         True
     """
-    require_int(n_steps, "n_steps", 1)
-    require_int(washout, "washout", 0)
+    as_int(n_steps, "n_steps", 1)
+    as_int(washout, "washout", 0)
     for name, value in (("distance", distance), ("time_step", time_step)):
         if not value > 0.0:
             raise ValueError(f"Argument `{name}` must be above 0, but is {value}.")

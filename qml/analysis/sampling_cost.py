@@ -11,8 +11,8 @@ from torch import Tensor
 
 from qml.analysis._sampling import axes_of
 from qml.backends._checks import require_shots
+from qml.checks import as_int
 from qml.reservoir import Forecaster, Reservoir
-from qml.reservoir._checks import require_int
 from qml.reservoir.ridge import DEFAULT_ALPHAS
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def sampling_cost(
         >>> -0.6 < cost.exponent < -0.4
         True
     """
-    require_int(n_repeats, "n_repeats", 1)
+    as_int(n_repeats, "n_repeats", 1)
     for count in shots:
         require_shots(count)
     if len(shots) < 2:

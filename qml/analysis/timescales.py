@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from qml.analysis._sampling import axes_of
+from qml.checks import as_int
 from qml.nn.reservoir import OnionReservoir
 from qml.reservoir import HybridReservoir, Reservoir
-from qml.reservoir._checks import require_int
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ def spectra(reservoir: Reservoir, *, value: float = 0.0, settle: int = 500) -> l
         >>> spectra(QuantumReservoir(PersistentRing(3, 2)))[0].eigenvalues.shape
         (4,)
     """
-    require_int(settle, "settle", 0)
+    as_int(settle, "settle", 0)
     if isinstance(reservoir, HybridReservoir):
         if reservoir.feed:
             raise ValueError(

@@ -9,15 +9,9 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
-from qml.simulator.evolve import in_functorch
+from qml.checks import in_functorch
 
 AMPLITUDE_NORM_TOLERANCE = 1e-4  # features normalised in float32
-
-
-def require_choice(value: Any, name: str, choices: tuple[Any, ...]) -> None:
-    """Refuse a value that is not among `choices`."""
-    if value not in choices:
-        raise ValueError(f"Argument `{name}` must be one of {', '.join(map(repr, choices))}, but is {value!r}.")
 
 
 def require_installed(module: str, complaint: str, extra: str) -> None:

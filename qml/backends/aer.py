@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from circuits import Circuit
+from qml import checks
 from qml.backends import _checks
 from qml.backends.pubs import Kind, PubBackend
 from qml.jobs import LocalService, PauliSum, Pub, PubResult, Service, Submission
@@ -73,8 +74,8 @@ class Aer(PubBackend):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _checks.require_choice(self.precision, "precision", ("double", "single"))
-        _checks.require_choice(self.level, "level", (0, 1, 2, 3))
+        checks.require_choice(self.precision, "precision", ("double", "single"))
+        checks.require_choice(self.level, "level", (0, 1, 2, 3))
         if isinstance(self.noise, str):
             _checks.require_installed(
                 "qiskit_ibm_runtime", "Backend Aer with a fake device needs qiskit-ibm-runtime", "ibm"

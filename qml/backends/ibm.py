@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from circuits import Circuit
+from qml import checks
 from qml.backends import _checks
 from qml.backends.aer import fake_device
 from qml.backends.pubs import Kind, PubBackend
@@ -77,9 +78,9 @@ class IBM(PubBackend):
         super().__post_init__()
         if self.shots is None:
             raise ValueError("Argument `shots` must be an int for a device, but is None. Use 4096.")
-        _checks.require_choice(self.level, "level", (0, 1, 2, 3))
-        _checks.require_choice(self.resilience_level, "resilience_level", (0, 1, 2))
-        _checks.require_choice(self.dynamical_decoupling, "dynamical_decoupling", (None, "XX", "XpXm", "XY4"))
+        checks.require_choice(self.level, "level", (0, 1, 2, 3))
+        checks.require_choice(self.resilience_level, "resilience_level", (0, 1, 2))
+        checks.require_choice(self.dynamical_decoupling, "dynamical_decoupling", (None, "XX", "XpXm", "XY4"))
         if self.zne and (len(self.zne) < 2 or min(self.zne) < 1):
             raise ValueError(f"Argument `zne` must hold at least two factors of at least 1, but is {self.zne!r}.")
         if self._is_local and self.batch:

@@ -10,6 +10,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from circuits import Circuit, Observable
+from qml import checks
 from qml.backends import _checks, _exported, _uncompiled
 from qml.backends.protocol import Capabilities, Samples
 from qml.simulator import engine
@@ -55,8 +56,8 @@ class Native:
     readout_error: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        _checks.require_choice(self.method, "method", ("auto", "autograd", "adjoint"))
-        _checks.require_choice(self.representation, "representation", ("auto", "state", "density"))
+        checks.require_choice(self.method, "method", ("auto", "autograd", "adjoint"))
+        checks.require_choice(self.representation, "representation", ("auto", "state", "density"))
         if self.readout_error is not None:
             _checks.require_probabilities(self.readout_error, "readout_error")
             object.__setattr__(self, "readout_error", tuple(float(value) for value in self.readout_error))

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits import Circuit, Observable, Operation
+from qml import checks
 from qml.backends import _checks, _uncompiled, packing, pullback, sampled
 from qml.backends.deferred import defer
 from qml.backends.expanded import expand
@@ -50,7 +51,7 @@ class RowBackend(ABC):
             _checks.require_shots(self.shots)
         if self.gradient != "shift" and not isinstance(self.gradient, SPSA):
             raise ValueError(f'Argument `gradient` must be "shift" or an SPSA object, but is {self.gradient!r}.')
-        _checks.require_choice(self.split, "split", ("equal", "variance"))
+        checks.require_choice(self.split, "split", ("equal", "variance"))
         if self.split == "variance" and self.shots is None:
             raise ValueError('Argument `split` must be "equal" where there are no shots to split. Give `shots`.')
         if isinstance(self.pack, bool) or not isinstance(self.pack, int) or self.pack < 1:

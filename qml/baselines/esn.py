@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qml.baselines._slices import pays, run_slices
+from qml.checks import as_int, require_finite
 from qml.reservoir import Reservoir
-from qml.reservoir._checks import require_finite, require_int
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh_, "identity": lambda values: values}
 DENSE_EIGENVALUES = 600  # units up to which all eigenvalues are computed; above, the largest by Arnoldi iteration
@@ -73,8 +73,8 @@ class EchoStateNetwork(Reservoir):
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
     ) -> None:
-        require_int(units, "units", 1)
-        require_int(n_inputs, "n_inputs", 1)
+        as_int(units, "units", 1)
+        as_int(n_inputs, "n_inputs", 1)
         _require_share(density, "density")
         if not 0.0 <= spectral_radius < math.inf:
             raise ValueError(f"Argument `spectral_radius` must be at least 0, but is {spectral_radius}.")
@@ -261,12 +261,12 @@ class OnionESN(EchoStateNetwork):
     ) -> None:
         from scipy.sparse import block_diag, csr_array
 
-        require_int(n_inputs, "n_inputs", 1)
+        as_int(n_inputs, "n_inputs", 1)
         sizes, edges = tuple(units), tuple(float(radius) for radius in radii)
         if not sizes:
             raise ValueError("Argument `units` must hold the size of at least one group, but is empty.")
         for size in sizes:
-            require_int(size, "units", 1)
+            as_int(size, "units", 1)
         if len(edges) != len(sizes) + 1 or edges[0] < 0.0 or list(edges) != sorted(edges) or edges[-1] == math.inf:
             raise ValueError(
                 f"Argument `radii` must hold {len(sizes) + 1} ascending numbers of at least 0, one more than groups, "

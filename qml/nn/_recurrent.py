@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from qml.nn import _checks
+from qml import checks
 
 State = tuple[Tensor, ...]
 """Of a cell: (h, c) or (h,), each (batch, size)."""
@@ -57,8 +57,8 @@ class Recurrent(nn.Module):
         bidirectional: bool,
     ) -> None:
         super().__init__()
-        _checks.require_at_least(input_size, "input_size", 1)
-        _checks.require_at_least(num_layers, "num_layers", 1)
+        checks.as_int(input_size, "input_size", 1)
+        checks.as_int(num_layers, "num_layers", 1)
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"Argument `dropout` must lie in [0, 1), but is {dropout}. Pass 0 for none.")
         if dropout and num_layers == 1:
@@ -91,8 +91,8 @@ class Recurrent(nn.Module):
             raise ValueError(
                 f"Argument `inputs` must have 2 (one sequence) or 3 dimensions, but has shape {tuple(inputs.shape)}."
             )
-        _checks.require_last_dimension(inputs, self.input_size, "inputs")
-        _checks.require_finite(inputs, "inputs")
+        checks.require_last_dimension(inputs, self.input_size, "inputs")
+        checks.require_finite(inputs, "inputs")
         single = inputs.ndim == 2
         if single:
             inputs = inputs.unsqueeze(1)
@@ -106,8 +106,8 @@ class Recurrent(nn.Module):
 
     def _run_packed(self, inputs: PackedSequence, state: State | None) -> tuple[PackedSequence, State]:
         padded, lengths = pad_packed_sequence(inputs)
-        _checks.require_last_dimension(padded, self.input_size, "inputs")
-        _checks.require_finite(inputs.data, "inputs")
+        checks.require_last_dimension(padded, self.input_size, "inputs")
+        checks.require_finite(inputs.data, "inputs")
         outputs, last = self._run_layers(padded, self._start(padded, state), lengths.to(padded.device))
         packed = pack_padded_sequence(outputs, lengths, enforce_sorted=False)
         # The same order of sequences as came in, so that data and indices belong together.
@@ -130,7 +130,7 @@ class Recurrent(nn.Module):
         for part, shape in zip(state, shapes, strict=True):
             if tuple(part.shape) != shape:
                 raise ValueError(f"Argument `state` must have shape {shape}, but has shape {tuple(part.shape)}.")
-            _checks.require_finite(part, "state")
+            checks.require_finite(part, "state")
         return state
 
     def _run_layers(self, inputs: Tensor, start: State, lengths: Tensor | None) -> tuple[Tensor, State]:

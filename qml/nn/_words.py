@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from qml.nn import _checks
+from qml import checks
 
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
 
@@ -28,7 +28,7 @@ def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -
         raise TypeError(f"Argument `{name}` must be a tensor, but is {type(values).__name__}.")
     if values.dtype in INTEGERS:
         words, lowest = values.long(), -1 if unknown else 0
-        if not _checks.in_transform() and words.numel() and not _within(words, lowest, 2**n_bits - 1):
+        if not checks.in_transform() and words.numel() and not _within(words, lowest, 2**n_bits - 1):
             raise ValueError(
                 f"Argument `{name}` must hold words in {lowest}..{2**n_bits - 1} for {n_bits} bits, but holds "
                 f"{words.min().item()}..{words.max().item()}. Give the layer more bits, or map the words."
@@ -36,8 +36,8 @@ def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -
         return words
     if values.is_complex():
         raise TypeError(f"Argument `{name}` must hold integer words or bits, but is {values.dtype}.")
-    _checks.require_last_dimension(values, n_bits, name)
-    if not _checks.in_transform() and not bool(((values == 0) | (values == 1)).all()):
+    checks.require_last_dimension(values, n_bits, name)
+    if not checks.in_transform() and not bool(((values == 0) | (values == 1)).all()):
         raise ValueError(
             f"Argument `{name}` must hold bits 0 and 1 where it is not of an integer type, but holds other values. "
             "Round them, or use QRNNRegressor for continuous features."

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits import Circuit
+from qml import checks
 from qml.backends import Backend
-from qml.nn import _checks
 from qml.nn._daruan.activations import Activations
 from qml.nn._daruan.bloch import arccos
 from qml.nn._daruan.extension import extend_into
@@ -71,7 +71,7 @@ class DARUAN(Activations):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        _checks.require_at_least(n_features, "n_features", 1)
+        checks.as_int(n_features, "n_features", 1)
         super().__init__(
             (n_features,),
             reps=reps,
@@ -92,14 +92,14 @@ class DARUAN(Activations):
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch inputs"]:
         """The activations of `inputs`."""
         flat = self.flattened(inputs, self.n_features)
-        if not _checks.in_transform():
+        if not checks.in_transform():
             self.bounds(flat)  # refuses NaN
         flat = arccos(flat) if self.uploads_arccos and self.input_weight is None else flat
         return self.values_at(flat.unsqueeze(-1)).reshape(inputs.shape)
 
     def extended(self, reps: int) -> "DARUAN":
         """The same functions with more uploads: what is added starts as the identity; see `QKANLayer.extended`."""
-        _checks.require_at_least(reps, "reps", self.reps)
+        checks.as_int(reps, "reps", self.reps)
         options: dict[str, Any] = self.options | {"reps": reps}
         new = DARUAN(
             self.n_features,

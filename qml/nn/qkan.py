@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from circuits import Circuit
+from qml import checks
 from qml.backends import Backend
 from qml.backends.native import full_precision
 from qml.edges import Sampled
-from qml.nn import _checks
 from qml.nn._daruan import product
 from qml.nn._daruan.activations import Activations
 from qml.nn._daruan.bases import Basis
@@ -107,10 +107,10 @@ class QKANLayer(Activations):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        _checks.require_at_least(in_features, "in_features", 1)
-        _checks.require_at_least(out_features, "out_features", 1)
+        checks.as_int(in_features, "in_features", 1)
+        checks.as_int(out_features, "out_features", 1)
         if groups is not None:
-            _checks.require_at_least(groups, "groups", 1)
+            checks.as_int(groups, "groups", 1)
         super().__init__(
             (out_features, in_features) if groups is None else (groups,),
             reps=reps,
@@ -204,7 +204,7 @@ class QKANLayer(Activations):
 
     def _is_whole(self) -> bool:
         """Whether no edge is known to be pruned."""
-        return not _checks.in_transform() and self.mask.device.type == "cpu" and bool(self.mask.all())
+        return not checks.in_transform() and self.mask.device.type == "cpu" and bool(self.mask.all())
 
     def _point_by_point(self, inputs: Tensor) -> Tensor:
         """sum_i v phi, in chunks of the batch that stay in cache."""
@@ -245,7 +245,7 @@ class QKANLayer(Activations):
             ValueError: fewer uploads than there are; "px" or an own circuit; "mix" or "real" with fixed
                 pre-activations.
         """
-        _checks.require_at_least(reps, "reps", self.reps)
+        checks.as_int(reps, "reps", self.reps)
         options: dict[str, Any] = self.options | {"reps": reps}
         new = QKANLayer(
             self.in_features,

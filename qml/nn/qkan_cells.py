@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from qml import checks
 from qml.backends import Backend
-from qml.nn import _checks
 from qml.nn._daruan import product
 from qml.nn._linear import linear
 from qml.nn._lstm_scan import lstm_scan
@@ -266,14 +266,14 @@ class _GateMap:
 
 def _hidden_bound(layer: QKANLayer, start: Tensor, projection: nn.Linear | None) -> float | None:
     """Of |h|: 1 (sigmoid times tanh), or what a projection makes of that, or the start; None where nobody may look."""
-    if _checks.in_transform():
+    if checks.in_transform():
         return None
     bound = 1.0 if projection is None else float(projection.weight.detach().abs().sum(1).max())
     return max(bound, *(abs(value) for value in layer.bounds(start)))
 
 
 def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Tensor, state: State | None) -> State:
-    _checks.require_last_dimension(inputs, cell.input_size, "inputs")
+    checks.require_last_dimension(inputs, cell.input_size, "inputs")
     if inputs.ndim > 2:
         raise ValueError(f"Argument `inputs` must have 1 or 2 dimensions, but has shape {tuple(inputs.shape)}.")
     batched = inputs if inputs.ndim == 2 else inputs.unsqueeze(0)
@@ -284,7 +284,7 @@ def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Tensor
             raise ValueError(
                 f"Argument `state` must have shape {(*inputs.shape[:-1], size)}, but has shape {tuple(part.shape)}."
             )
-        _checks.require_finite(part, "state")
+        checks.require_finite(part, "state")
     parts = tuple(part if inputs.ndim == 2 else part.unsqueeze(0) for part in state)
     after = cell.prepare(batched.unsqueeze(0), parts)(0, parts)
     return after if inputs.ndim == 2 else tuple(part.squeeze(0) for part in after)
@@ -298,8 +298,8 @@ def _projection(hidden_size: int, proj_size: int, options: LayerOptions) -> nn.L
 
 
 def _require_sizes(input_size: int, hidden_size: int, proj_size: int) -> None:
-    _checks.require_at_least(input_size, "input_size", 1)
-    _checks.require_at_least(hidden_size, "hidden_size", 1)
-    _checks.require_at_least(proj_size, "proj_size", 0)
+    checks.as_int(input_size, "input_size", 1)
+    checks.as_int(hidden_size, "hidden_size", 1)
+    checks.as_int(proj_size, "proj_size", 0)
     if proj_size >= hidden_size:
         raise ValueError(f"Argument `proj_size` must be less than `hidden_size` {hidden_size}, but is {proj_size}.")

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from qml import checks
 from qml.backends import Backend
 from qml.edges import Transfer, edge_layers, sample_edges, transferred
-from qml.nn import _checks
 from qml.nn._linear import linear
 from qml.nn._options import LayerOptions
 from qml.nn.qkan import QKANLayer
@@ -50,7 +50,7 @@ class QKAN(nn.Module):
                 f"Argument `widths` must hold at least two sizes, but is {list(widths)}. Pass [inputs, outputs]."
             )
         for width in widths:
-            _checks.require_at_least(width, "widths", 1)
+            checks.as_int(width, "widths", 1)
         self.widths = tuple(widths)
         self.layers = nn.ModuleList(QKANLayer(size, next_size, **options) for size, next_size in pairwise(widths))
 
@@ -189,7 +189,7 @@ class JHCGNet(nn.Module):
     ) -> None:
         super().__init__()
         for value, name in ((in_features, "in_features"), (out_features, "out_features"), (min(latent), "latent")):
-            _checks.require_at_least(value, name, 1)
+            checks.as_int(value, name, 1)
         self.in_features, self.out_features, self.latent = in_features, out_features, latent
         self.encoder = linear(in_features, latent[0], bias=bias, device=device, dtype=dtype, generator=generator)
         self.core = core
@@ -197,7 +197,7 @@ class JHCGNet(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """Through both maps and the core."""
-        _checks.require_last_dimension(inputs, self.in_features, "inputs")
+        checks.require_last_dimension(inputs, self.in_features, "inputs")
         return self.decoder(self.core(self.encoder(inputs)))
 
     def to_backend(self, backend: Backend | str, **options: Any) -> "JHCGNet":
@@ -237,8 +237,8 @@ class HQKAN(JHCGNet):
         latent: tuple[int, int] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
-        _checks.require_at_least(in_features, "in_features", 1)
-        _checks.require_at_least(out_features, "out_features", 1)
+        checks.as_int(in_features, "in_features", 1)
+        checks.as_int(out_features, "out_features", 1)
         if latent is None:
             latent = (max(1, math.ceil(math.log2(in_features))), max(1, math.ceil(math.log2(out_features))))
         super().__init__(

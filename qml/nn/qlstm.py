@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from circuits import Circuit, Z, data, weight
+from qml import checks
 from qml.backends import Backend, resolve
-from qml.nn import _checks
 from qml.nn._recurrent import RecurrentLSTM, State
 from qml.nn.qkan_cells import lstm_step
 
@@ -65,7 +65,7 @@ class QLSTMCell(nn.Module):
     ) -> None:
         super().__init__()
         for value, name in ((input_size, "input_size"), (hidden_size, "hidden_size"), (n_layers, "n_layers")):
-            _checks.require_at_least(value, name, 1)
+            checks.as_int(value, name, 1)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.state_sizes = (hidden_size, hidden_size)
         self.backend = resolve(backend)

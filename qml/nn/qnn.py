@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from circuits import Circuit, Observable, Y, classifier, data
 from circuits.observables import pauli_string
+from qml import checks
 from qml.backends import Backend, resolve
-from qml.nn import _checks
 
 DEFAULT_PATTERN = "zxzxzx"  # the layers of the paper's digits: ZX, XX, three times
 INITIAL_SPREAD = 0.5  # radians, over all weights together: large angles make the product over many qubits vanish
@@ -76,8 +76,8 @@ class QNNClassifier(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        _checks.require_at_least(n_inputs, "n_inputs", 1)
-        _checks.require_at_least(n_classes, "n_classes", 2)
+        checks.as_int(n_inputs, "n_inputs", 1)
+        checks.as_int(n_classes, "n_classes", 2)
         self.n_inputs, self.n_classes = n_inputs, n_classes
         if circuit is not None and pattern is not None:
             raise ValueError("Arguments `pattern` and `circuit` must not both be given: an own circuit has no pattern.")
@@ -108,7 +108,7 @@ class QNNClassifier(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
         """Predictions or logits; see the class."""
-        _checks.require_last_dimension(inputs, self.n_inputs, "inputs")
+        checks.require_last_dimension(inputs, self.n_inputs, "inputs")
         if torch.is_autocast_enabled(inputs.device.type):
             inputs = inputs.to(self.weights.dtype)
         flat = inputs.reshape(-1, self.n_inputs)
@@ -129,7 +129,7 @@ class QNNClassifier(nn.Module):
                 "States can be fed only to a layer with a pattern, but this one has an own circuit. Start that "
                 "circuit with Circuit.prepare_slots instead."
             )
-        _checks.require_last_dimension(amplitudes, 2**self.n_inputs, "amplitudes")
+        checks.require_last_dimension(amplitudes, 2**self.n_inputs, "amplitudes")
         if amplitudes.ndim != 2:
             raise ValueError(
                 f"Argument `amplitudes` must have shape (batch, {2**self.n_inputs}), but has shape "

@@ -12,8 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from circuits import Circuit
 from circuits.neuron import recurrent_circuit
+from qml import checks
 from qml.backends.native import full_precision
-from qml.nn import _checks
 from qml.nn._qrnn_neurons import NeuronScan
 from qml.nn._qrnn_scan import Advance, MapScan, map_advance, neuron_advance, scan_plain
 from qml.nn._qrnn_tables import Tables, maps_pay, word_maps
@@ -142,7 +142,7 @@ class QRNN(nn.Module):
         steps, start, known = self._read(inputs, state, targets)
         with full_precision(start):
             tables = self.cell.tables()
-            if targets is None or not (_checks.in_transform() or bool((known >= 0).all())):
+            if targets is None or not (checks.in_transform() or bool((known >= 0).all())):
                 with torch.no_grad():
                     known = self._draw(tables, start, steps, known, generator)
             shares, last = self._run(tables, start, steps, known)
@@ -213,7 +213,7 @@ class QRNN(nn.Module):
         Returns:
             The new words, (time, batch), (batch, time) or (time,) as the prompt.
         """
-        _checks.require_at_least(n_steps, "n_steps", 1)
+        checks.as_int(n_steps, "n_steps", 1)
         steps, states, _ = self._read(prompt, state, None)
         if steps.packed is not None:
             raise TypeError("Argument `prompt` must be a tensor, but is a packed sequence. Generate by length.")
@@ -330,7 +330,7 @@ class QRNN(nn.Module):
             return start.new_zeros(0, self.cell.n_words) + zero, start
         advance, parts = self._advance(tables, steps)
         squares = (tables.readout * tables.readout).T
-        plain = _checks.in_transform()
+        plain = checks.in_transform()
         scan = MapScan if len(parts) == 1 else NeuronScan
 
         def run(states: Tensor, words: Tensor, wanted: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from qml import checks
 from qml.backends.native import full_precision
-from qml.nn import _checks
 from qml.nn._qrnn_scan import neuron_advance
 from qml.nn._qrnn_tables import Tables, make_tables
 from qml.nn._words import as_words
@@ -93,9 +93,9 @@ class QRNNCell(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        _checks.require_at_least(input_size, "input_size", 1)
-        _checks.require_at_least(hidden_size, "hidden_size", 1)
-        _checks.require_at_least(n_stages, "n_stages", 0)
+        checks.as_int(input_size, "input_size", 1)
+        checks.as_int(hidden_size, "hidden_size", 1)
+        checks.as_int(n_stages, "n_stages", 0)
         n_sources = input_size + hidden_size - 1
         if n_sources >= MAX_QUBITS:
             raise ValueError(
@@ -179,7 +179,7 @@ class QRNNCell(nn.Module):
             raise ValueError(f"Argument `state` must have shape {(batch, side)}, but has shape {tuple(state.shape)}.")
         if state.dtype != self.weights.dtype:
             raise TypeError(f"Argument `state` must be {self.weights.dtype} as the layer is, but is {state.dtype}.")
-        if not _checks.in_transform():
+        if not checks.in_transform():
             norms = torch.linalg.vector_norm(state.detach(), dim=1)
             if not bool(((norms - 1.0).abs() < NORM_TOLERANCE).all()):
                 raise ValueError("Argument `state` must hold vectors of norm 1, but does not. Divide by the norms.")
@@ -247,7 +247,7 @@ def outcome_probabilities(middle: Tensor, tables: Tables) -> Tensor:
 
 def draw_outcomes(probabilities: Tensor, known: Tensor, generator: torch.Generator | None) -> Tensor:
     """The known words, and draws where they are -1."""
-    if not _checks.in_transform() and not bool((known < 0).any()):
+    if not checks.in_transform() and not bool((known < 0).any()):
         return known
     if len(known) == 0:
         return known
@@ -260,7 +260,7 @@ def require_possible(probabilities: Tensor, outcomes: Tensor, sizes: Sequence[in
 
     Small probabilities are products of small factors and keep their digits, so that training may pass through them.
     """
-    if _checks.in_transform():
+    if checks.in_transform():
         return
     chances = probabilities.detach().gather(1, outcomes[:, None]).squeeze(1)
     least = torch.finfo(probabilities.dtype).tiny / torch.finfo(probabilities.dtype).eps

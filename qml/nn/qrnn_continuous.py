@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from circuits import Circuit
+from qml import checks
 from qml.backends import Backend, Native, resolve
 from qml.backends.native import full_precision
-from qml.nn import _checks
 from qml.nn._qrnn_angles import run_angles
 from qml.nn._words import as_words
 from qml.nn.qrnn import QRNN
@@ -99,7 +99,7 @@ class QRNNRegressor(nn.Module):
             raise ValueError(f"Argument `encoding` must be one of {', '.join(DEFAULT_BITS)}, but is {encoding!r}.")
         n_bits = DEFAULT_BITS[encoding] if n_bits is None else n_bits
         for name, value in (("in_features", in_features), ("out_features", out_features), ("n_bits", n_bits)):
-            _checks.require_at_least(value, name, 1)
+            checks.as_int(value, name, 1)
         if n_bits > MAX_QUBITS:
             raise ValueError(f"Argument `n_bits` must be at most {MAX_QUBITS}, but is {n_bits}.")
         if not -math.inf < low < high < math.inf:
@@ -171,7 +171,7 @@ class QRNNRegressor(nn.Module):
         """Angles of the in/out qubits in radians, (..., word_size), with `encoding` "angle"."""
         self._require_encoding("angle")
         turns = (math.pi * self._scaled(inputs)).to(self.readout.weight.dtype)
-        if not _checks.in_transform() and not bool(turns.isfinite().all()):
+        if not checks.in_transform() and not bool(turns.isfinite().all()):
             raise ValueError(f"Argument `inputs` must give angles that {turns.dtype} can hold, but is too large.")
         return turns.repeat_interleave(self.n_bits, -1)
 
@@ -269,7 +269,7 @@ class QRNNRegressor(nn.Module):
             raise TypeError(
                 f"Argument `inputs` must be a tensor of real numbers, but is {kind}. Pad series to one length."
             )
-        _checks.require_last_dimension(inputs, self.in_features, "inputs")
+        checks.require_last_dimension(inputs, self.in_features, "inputs")
         if inputs.ndim not in (2, 3):
             raise ValueError(f"Argument `inputs` must have 2 or 3 dimensions, but has shape {tuple(inputs.shape)}.")
         if inputs.shape[self._time(inputs)] == 0:
@@ -279,7 +279,7 @@ class QRNNRegressor(nn.Module):
                 "Argument `inputs` must not require gradients, because quantisation has none, but does. Detach it, or "
                 "take encoding='angle'."
             )
-        if not _checks.in_transform() and not bool(inputs.isfinite().all()):
+        if not checks.in_transform() and not bool(inputs.isfinite().all()):
             raise ValueError("Argument `inputs` must be finite, but holds NaN or infinity.")
 
 
@@ -304,7 +304,7 @@ class QRNNClassifier(QRNNRegressor):
     """
 
     def __init__(self, in_features: int, hidden_size: int, n_classes: int, **options: object) -> None:
-        _checks.require_at_least(n_classes, "n_classes", 2)
+        checks.as_int(n_classes, "n_classes", 2)
         super().__init__(in_features, hidden_size, n_classes, **options)  # pyright: ignore[reportArgumentType]
 
     def forward(self, inputs: Tensor, state: Tensor | None = None) -> Classified:

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from circuits import Circuit, Observable
+from qml import checks
 from qml.backends import Backend, Native, resolve
 from qml.backends._checks import as_observables, as_qubits
-from qml.nn import _checks
 from qml.simulator.jets import Orders
 
 Initial = Literal["uniform", "small"]
@@ -117,7 +117,7 @@ class QuantumLayer(nn.Module):
         if not isinstance(inputs, Tensor):
             return inputs.through(self, weights)
         circuit, own = self.circuit, self.weights
-        _checks.require_last_dimension(inputs, circuit.n_data, "inputs")
+        checks.require_last_dimension(inputs, circuit.n_data, "inputs")
         if torch.is_autocast_enabled(inputs.device.type):
             inputs = inputs.to(own.dtype)
         if weights is not None:
@@ -148,7 +148,7 @@ class QuantumLayer(nn.Module):
             NotImplementedError: another backend than `Native()`, probabilities, or a circuit that is not unitary.
         """
         circuit, own = self.circuit, self.weights
-        _checks.require_last_dimension(inputs, circuit.n_data, "inputs")
+        checks.require_last_dimension(inputs, circuit.n_data, "inputs")
         if type(self.backend) is not Native or self.observables is None:
             raise NotImplementedError("Derivatives along directions need observables, and the backend Native().")
         if torch.is_autocast_enabled(inputs.device.type):

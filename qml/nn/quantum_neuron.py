@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qml.nn import _checks
+from qml import checks
 
 BIAS_SPREAD, WEIGHT_SPREAD = 0.1, 0.01  # standard deviations of the published code's initial angles, radians
 
@@ -74,7 +74,7 @@ class QuantumNeuron(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        _checks.require_at_least(n_inputs, "n_inputs", 1)
+        checks.as_int(n_inputs, "n_inputs", 1)
         require_neuron(n_inputs, order, degree, amplification)
         self.n_inputs, self.order, self.degree, self.amplification = n_inputs, order, degree, amplification
         table = monomial_table(n_inputs, degree).to(device=device, dtype=dtype or torch.get_default_dtype())
@@ -92,7 +92,7 @@ class QuantumNeuron(nn.Module):
 
     def forward(self, states: Float[Tensor, "*batch amplitudes"]) -> Float[Tensor, "*batch amplitudes"]:
         """The renormalised states after the neuron."""
-        _checks.require_last_dimension(states, 2 ** (self.n_inputs + 1), "states")
+        checks.require_last_dimension(states, 2 ** (self.n_inputs + 1), "states")
         cosine, sine = self.amplitudes()
         zero, one = states.unflatten(-1, (-1, 2)).unbind(-1)
         turned = torch.stack([cosine * zero - sine * one, cosine * one + sine * zero], -1).flatten(-2)
@@ -113,9 +113,9 @@ class QuantumNeuron(nn.Module):
 
 def require_neuron(n_inputs: int, order: int, degree: int, amplification: int) -> None:
     """Refuse an order or degree below 1, a degree above the number of sources, and negative rounds."""
-    _checks.require_at_least(order, "order", 1)
-    _checks.require_at_least(degree, "degree", 1)
-    _checks.require_at_least(amplification, "amplification", 0)
+    checks.as_int(order, "order", 1)
+    checks.as_int(degree, "degree", 1)
+    checks.as_int(amplification, "amplification", 0)
     if degree > n_inputs:
         raise ValueError(
             f"Argument `degree` must be at most {n_inputs}, the number of source qubits, but is {degree}. Lower it, or "

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from circuits.channels import kraus
 from circuits.gates import Channel
 from qml.backends import Backend, Native, resolve
-from qml.backends._checks import require_choice, require_probabilities, require_shots
+from qml.backends._checks import require_probabilities, require_shots
+from qml.checks import require_choice
 from qml.nn.feedback import FeedbackReservoir
 from qml.nn.persistent import PersistentReservoir
 from qml.nn.rings import FeedbackRing, PersistentRing, Ring, as_rings, ring_from_json, ring_to_json

@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from qml.reservoir._checks import require_int
+from qml.checks import as_int
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class FeedbackRing:
     feedback_scale: float = -0.33
 
     def __post_init__(self) -> None:
-        require_int(self.n_qubits, "n_qubits", 1, " A ring needs qubits.")
+        as_int(self.n_qubits, "n_qubits", 1, " A ring needs qubits.")
         _require_finite(self, "input_scale", "feedback_scale")
 
     @property
@@ -57,9 +57,9 @@ class PersistentRing:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_int(self.n_qubits, "n_qubits", 1, " A ring needs qubits.")
+        as_int(self.n_qubits, "n_qubits", 1, " A ring needs qubits.")
         for name in ("n_measured", "n_layers", "n_rounds"):
-            require_int(getattr(self, name), name, 1)
+            as_int(getattr(self, name), name, 1)
         if self.n_measured > self.n_qubits:
             raise ValueError(
                 f"Argument `n_measured` must be at most the ring's {self.n_qubits} qubits, but is {self.n_measured}."

@@ -7,15 +7,7 @@ import torch
 from torch import Tensor
 
 
-def require_int(value: Any, name: str, minimum: int, why: str = "") -> None:
-    """Refuse what is not an int of at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"Argument `{name}` must be an int, but is {type(value).__name__}.")
-    if value < minimum:
-        raise ValueError(f"Argument `{name}` must be at least {minimum}, but is {value}.{why}")
-
-
-def require_finite(values: Tensor, name: str) -> None:
+def require_no_gaps(values: Tensor, name: str) -> None:
     """Refuse NaN, which stands for a gap, and infinity."""
     if not bool(torch.isfinite(values).all()):
         raise ValueError(
@@ -38,7 +30,7 @@ def require_series(inputs: Any, n_inputs: int, name: str = "inputs") -> None:
             f"Argument `{name}` must have shape (time, {n_inputs}) or (batch, time, {n_inputs}), but has shape "
             f"{tuple(inputs.shape)}.{fix}"
         )
-    require_finite(inputs, name)
+    require_no_gaps(inputs, name)
 
 
 def as_lengths(lengths: Any, batch: int, time: int) -> list[int] | None:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from qml.reservoir import _checks
+from qml import checks
 from qml.reservoir.forecaster import Forecaster, Series
 from qml.reservoir.ridge import RidgeReadout
 
@@ -69,7 +69,7 @@ class Ensemble:
             n_paths: noisy futures of each member.
             generator: of the noise.
         """
-        _checks.require_int(n_paths, "n_paths", 1)
+        checks.as_int(n_paths, "n_paths", 1)
         if not 0.0 < coverage < 1.0:
             raise ValueError(f"Argument `coverage` must lie in (0, 1), but is {coverage}. Use for example 0.9.")
         means, paths = [], []

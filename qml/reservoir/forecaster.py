@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from qml import checks
 from qml.reservoir import _checks
 from qml.reservoir.progress import steps_bar
 from qml.reservoir.recursive import RecursiveLeastSquares
@@ -58,7 +59,7 @@ class Forecaster(nn.Module):
     ) -> None:
         super().__init__()
         for name, value, minimum in (("warm_up", warm_up, 0), ("washout", washout, 0), ("chunk", chunk, 1)):
-            _checks.require_int(value, name, minimum)
+            checks.as_int(value, name, minimum)
         self.reservoir = reservoir
         self.n_outputs = reservoir.n_inputs if n_outputs is None else n_outputs
         self.warm_up, self.washout, self.chunk = warm_up, washout, chunk
@@ -129,7 +130,7 @@ class Forecaster(nn.Module):
             n_paths: how many futures to draw with it; they come as a first dimension. None for one without.
             generator: of that noise.
         """
-        _checks.require_int(horizon, "horizon", 1, " A forecast looks at least one step ahead.")
+        checks.as_int(horizon, "horizon", 1, " A forecast looks at least one step ahead.")
         if self.n_outputs != self.reservoir.n_inputs:
             raise ValueError(
                 f"A closed loop needs as many outputs as inputs, but the model has {self.n_outputs} and "

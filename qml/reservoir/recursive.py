@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qml.reservoir import _checks
+from qml import checks
 
 
 class RecursiveLeastSquares(nn.Module):
@@ -34,8 +34,8 @@ class RecursiveLeastSquares(nn.Module):
 
     def __init__(self, n_features: int, n_outputs: int, *, alpha: float = 1e-4, forgetting: float = 1.0) -> None:
         super().__init__()
-        _checks.require_int(n_features, "n_features", 1)
-        _checks.require_int(n_outputs, "n_outputs", 1)
+        checks.as_int(n_features, "n_features", 1)
+        checks.as_int(n_outputs, "n_outputs", 1)
         if not alpha > 0.0:
             raise ValueError(f"Argument `alpha` must be above 0, but is {alpha}. Use for example 1e-4.")
         if not 0.0 < forgetting <= 1.0:
@@ -58,8 +58,8 @@ class RecursiveLeastSquares(nn.Module):
             raise ValueError(
                 f"Argument `targets` must hold {len(features)} rows as the features do, but holds {len(targets)}."
             )
-        _checks.require_finite(features, "features")
-        _checks.require_finite(targets, "targets")
+        checks.require_finite(features, "features")
+        checks.require_finite(targets, "targets")
         rows = torch.cat([features.new_ones(len(features), 1), features], 1).to(self.covariance)
         joined = torch.cat([self.bias[:, None], self.weight], 1)
         predictions = []

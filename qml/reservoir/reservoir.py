@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from qml import checks
 from qml.reservoir import _checks
 
 
@@ -28,7 +29,7 @@ class Reservoir(nn.Module):
 
     def __init__(self, n_inputs: int, n_features: int, state_size: int) -> None:
         super().__init__()
-        _checks.require_int(n_inputs, "n_inputs", 1)
+        checks.as_int(n_inputs, "n_inputs", 1)
         self.n_inputs, self.n_features, self.state_size = n_inputs, n_features, state_size
 
     def initial_state(self, batch: int, like: Tensor) -> Float[Tensor, "batch state"]:
@@ -105,7 +106,7 @@ class Reservoir(nn.Module):
         chunk: int = 1000,
     ) -> Iterator[Float[Tensor, "batch some features"]]:
         """Features of a long batch, `chunk` steps at a time, in memory that does not grow with its length."""
-        _checks.require_int(chunk, "chunk", 1)
+        checks.as_int(chunk, "chunk", 1)
         for start in range(0, inputs.shape[1], chunk):
             features, state = self.forward(inputs[:, start : start + chunk], state)
             yield features

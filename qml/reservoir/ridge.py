@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qml.reservoir import _checks
+from qml import checks
 
 Chunks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives the same (features, targets) at each call: (rows, features) and (rows, outputs)."""
@@ -60,8 +60,8 @@ class RidgeReadout(nn.Module):
 
     def __init__(self, n_features: int, n_outputs: int, *, alphas: float | Sequence[float] = DEFAULT_ALPHAS) -> None:
         super().__init__()
-        _checks.require_int(n_features, "n_features", 1)
-        _checks.require_int(n_outputs, "n_outputs", 1)
+        checks.as_int(n_features, "n_features", 1)
+        checks.as_int(n_outputs, "n_outputs", 1)
         self.alphas = tuple(float(a) for a in (alphas if isinstance(alphas, Sequence) else (alphas,)))
         if not self.alphas or not all(0.0 <= alpha < math.inf for alpha in self.alphas):
             raise ValueError(f"Argument `alphas` must hold numbers of at least 0, but is {alphas!r}.")
@@ -131,7 +131,7 @@ class RidgeReadout(nn.Module):
                 raise ValueError(
                     f"Argument `{name}` must have shape (rows, {width}), but has shape {tuple(values.shape)}."
                 )
-            _checks.require_finite(values, name)
+            checks.require_finite(values, name)
         columns = [features.new_ones(len(features), 1), features, targets]
         return torch.cat([column.to(self.weight) for column in columns], 1)
 

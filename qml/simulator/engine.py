@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
+from qml.checks import in_functorch
 from qml.simulator.compiled import Compiled, compile_plan, readout_for
 from qml.simulator.cut import CutPlan, find_cut
-from qml.simulator.evolve import Evolve, evolve_plain, in_functorch, run_plain
+from qml.simulator.evolve import Evolve, evolve_plain, run_plain
 from qml.simulator.factorised import FactorisedPlan, find_factorised
 from qml.simulator.factorised_run import factorised_expectation
 from qml.simulator.gram import gram_readout, joined_values

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from qml.checks import in_functorch
 from qml.simulator import initial
 from qml.simulator.compiled import Compiled
 from qml.simulator.program import Evaluated
@@ -92,11 +93,6 @@ class Evolve(torch.autograd.Function):
                 'Use Native() or Native(method="autograd"), which have any order.'
             )
         return None, None, None, *_differentiable(ctx, grad, data, weights)
-
-
-def in_functorch() -> bool:
-    """Whether torch.func transforms are active, which need plain tensor operations."""
-    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _is_batched(grad: Tensor) -> bool:

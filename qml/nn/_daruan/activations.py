@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from circuits import Circuit
 from circuits.daruan import daruan_circuit, require_activation
+from qml import checks
 from qml.backends import Backend, Native, resolve
-from qml.nn import _checks
 from qml.nn._daruan import bases, spinor
 from qml.nn._daruan.bases import Basis, Fourier
 from qml.nn._daruan.evaluate import as_angles, evaluate
@@ -53,8 +53,8 @@ class Activations(nn.Module):
     ) -> None:
         super().__init__()
         self.to_backend(backend)
-        _checks.require_at_least(reps, "reps", 1)
-        _checks.require_choice(readout, "readout", READOUTS)
+        checks.as_int(reps, "reps", 1)
+        checks.require_choice(readout, "readout", READOUTS)
         self.circuit = daruan_circuit(ansatz, reps) if isinstance(ansatz, str) else require_activation(ansatz).copy()
         self.ansatz = ansatz if isinstance(ansatz, str) else "own"
         self.readout = readout
@@ -81,7 +81,7 @@ class Activations(nn.Module):
             backend: a backend or its name.
             width: qubits of a register; the result does not depend on it.
         """
-        _checks.require_at_least(width, "width", 1)
+        checks.as_int(width, "width", 1)
         self.backend, self.width = resolve(backend), width
         return self
 
@@ -127,7 +127,7 @@ class Activations(nn.Module):
 
     def flattened(self, inputs: Tensor, size: int) -> Tensor:
         """Inputs of shape (..., size) as (batch, size), in the parameters' precision under autocast."""
-        _checks.require_last_dimension(inputs, size, "inputs")
+        checks.require_last_dimension(inputs, size, "inputs")
         if torch.is_autocast_enabled(inputs.device.type):
             inputs = inputs.to(self.weights.dtype)
         return inputs.reshape(-1, size)
@@ -141,7 +141,7 @@ class Activations(nn.Module):
         if inputs.numel() == 0:
             return 0.0, 0.0
         low, high = (bound.item() for bound in inputs.detach().aminmax())
-        _checks.require_finite_bounds(low, high, "inputs")
+        checks.require_finite_bounds(low, high, "inputs")
         return low, high
 
     def describe(self) -> str:
@@ -176,7 +176,7 @@ class Activations(nn.Module):
         Raises:
             ValueError: inputs that are not finite.
         """
-        if _checks.in_transform():
+        if checks.in_transform():
             return None
         low, high = self.bounds(inputs)
         most = TABLE_SHARE * inputs.shape[0] if inputs.shape[0] >= SMALL_BATCH else 0.0

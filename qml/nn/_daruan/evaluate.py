@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.nn._checks import in_transform
+from qml.checks import in_transform
 from qml.nn._daruan import small
 from qml.nn._daruan.bloch import Angles, expectation
 from qml.nn._daruan.program import Program

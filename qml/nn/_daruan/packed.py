@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from circuits import Circuit, Z, data
+from qml import checks
 from qml.backends import Backend
-from qml.nn import _checks
 from qml.nn._daruan.bloch import Angles, rotation_angle
 from qml.nn._daruan.program import AXES, Program
 
@@ -27,7 +27,7 @@ def packed_expectation(program: Program, angles: Angles, backend: Backend, width
     Raises:
         TypeError: inside a torch.func transform.
     """
-    if _checks.in_transform():
+    if checks.in_transform():
         raise TypeError(
             f"Backend {backend.name} cannot run inside torch.func transforms or torch.compile. Use the native backend."
         )
