@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 PRECISIONS = (torch.float32, torch.float64)
 
@@ -152,6 +153,13 @@ def in_transform() -> bool:
 def in_functorch() -> bool:
     """Whether torch.func transforms are active, which need plain tensor operations."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def has_tangent(*tensors: Tensor) -> bool:
+    """Whether one of the tensors carries a tangent of `torch.autograd.forward_ad`, which plain operations move on."""
+    if forward_ad._current_level < 0:
+        return False
+    return any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)
 
 
 def _shown(value: Any) -> str:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.func import functional_call, grad, vmap
 
 from circuits import Circuit, X, Z, data, weight
@@ -87,3 +88,33 @@ def test_answers_have_memory_of_their_own() -> None:
         before = answer[1:].clone()
         answer[0] += 1.0
         assert torch.equal(answer[1:], before)
+
+
+@pytest.mark.parametrize("method", ["auto", "autograd", "adjoint"])
+@pytest.mark.parametrize("reads", ["expectation", "probabilities"])
+def test_tangents_of_forward_mode_are_those_of_central_differences(method: str, reads: str) -> None:
+    backend, step = Native(method=method), 1e-5  # pyright: ignore[reportArgumentType]
+    inputs = torch.tensor([[0.1], [0.7]], dtype=torch.float64)
+    weights, along = torch.tensor([0.3, -0.8], dtype=torch.float64), torch.tensor([1.0, -2.0], dtype=torch.float64)
+
+    def function(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        if reads == "expectation":
+            return backend.expectation(small_circuit(), x, w, [Z(2), X(0)])
+        return backend.probabilities(small_circuit(), x, w, [2, 0])
+
+    with forward_ad.dual_level():
+        dual = function(forward_ad.make_dual(inputs, inputs + 1), forward_ad.make_dual(weights, along))
+        tangent = forward_ad.unpack_dual(dual).tangent
+    up, down = (function(inputs + s * (inputs + 1), weights + s * along) for s in (step, -step))
+    torch.testing.assert_close(tangent, (up - down) / (2 * step), atol=1e-8, rtol=0)  # third derivatives times step**2
+
+
+def test_a_tangent_of_the_gradient_that_comes_in_moves_on() -> None:
+    weights = torch.tensor([0.3, -0.8], dtype=torch.float64, requires_grad=True)
+    scale, output = torch.tensor(1.5, dtype=torch.float64), values(weights)
+    (expected,) = torch.autograd.grad(output.sum(), weights, retain_graph=True)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(scale, torch.tensor(2.0, dtype=torch.float64))
+        (gradient,) = torch.autograd.grad((dual * output).sum(), weights)
+        tangent = forward_ad.unpack_dual(gradient).tangent
+    torch.testing.assert_close(tangent, 2.0 * expected, atol=1e-12, rtol=0)

@@ -14,6 +14,7 @@ register, and the planner finds the cut.
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
 from circuits import Circuit
 from circuits.observables import PauliFactors
@@ -55,6 +56,11 @@ class CutPlan:
     terms: tuple[tuple[int, float, int, int], ...]
     n_observables: int
     compiled: dict = field(default_factory=dict)
+
+    def table_bytes(self, side: int, dtype: torch.dtype) -> int:
+        """Bytes of the signs of one half's strings, and of making them, in double precision and two pieces."""
+        n_signed = sum(any(letter in "YZ" for _, letter in factors) for factors in self.strings[side])
+        return 2 ** self.n_own[side] * (n_signed * dtype.itemsize + 2 * torch.float64.itemsize * (n_signed > 0))
 
 
 def find_cut(circuit: Circuit, request: Request) -> CutPlan | None:

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
-from qml.checks import in_functorch
+from qml.checks import has_tangent, in_functorch
 from qml.simulator.compiled import Compiled, compile_plan, readout_for
 from qml.simulator.cut import CutPlan, find_cut
 from qml.simulator.evolve import Evolve, evolve_plain, run_plain
 from qml.simulator.factorised import FactorisedPlan, find_factorised
 from qml.simulator.factorised_run import factorised_expectation
 from qml.simulator.gram import gram_readout, joined_values
+from qml.simulator.idle import without_idle, without_unread
 from qml.simulator.jets import Orders, jet_values
 from qml.simulator.memory import choose_memory, require_fits
 from qml.simulator.plan import Plan, PlanCache, Request, batch_step, make_plan
@@ -38,7 +39,7 @@ def expectation(
     method: Method,
 ) -> Tensor:
     """Expectation values; data (batch, inputs), weights (weights,) to (batch, observables)."""
-    terms: Terms = tuple(observable.terms for observable in observables)  # pyright: ignore[reportAssignmentType]
+    circuit, terms = without_idle(circuit, _terms(observables))
     request = Request(levels, terms, shared_data=data.shape[0] == 1, batch=0)
     factorised = _CACHE.get(circuit, ("factorised", request), lambda: find_factorised(circuit, request))
     if isinstance(factorised, FactorisedPlan):
@@ -66,22 +67,27 @@ def expectation_jet(
     Raises:
         NotImplementedError: a circuit that projects, or whose amplitudes are data, or one too wide for a state vector.
     """
-    compiled = _compiled_for_jets(circuit, data, observables)
+    circuit, terms = without_idle(circuit, _terms(observables))
+    compiled = _compiled_for_jets(circuit, data, terms)
     # One row that was expanded to all samples needs no states of its own for each.
     is_one_row = weights.ndim == 2 and (len(weights) == 1 or weights.stride(0) == 0)
     if weights.ndim == 2 and not (is_one_row and slopes_fit(compiled)):
         still = torch.cat([weights[None], weights.new_zeros(data.shape[0] - 1, *weights.shape)])
         data, weights = torch.cat([data, still], -1), weights.new_empty(0)
-        compiled = _compiled_for_jets(circuit.weights_as_data(), data, observables)
+        compiled = _compiled_for_jets(circuit.weights_as_data(), data, terms)
     readout = readout_for(compiled, None, with_norm=False)
     if not isinstance(readout, StateReadout):
         raise TypeError("Expectation values of a state vector must have a readout of states.")
     return jet_values(compiled, readout, data, weights, orders)
 
 
-def _compiled_for_jets(circuit: Circuit, data: Tensor, observables: tuple[Observable, ...]) -> Compiled:
+def _terms(observables: tuple[Observable, ...]) -> Terms:
+    """The weighted Pauli strings of every observable."""
+    return tuple(observable.terms for observable in observables)
+
+
+def _compiled_for_jets(circuit: Circuit, data: Tensor, terms: Terms) -> Compiled:
     """The circuit with every gate as a step, where that is what serves it best."""
-    terms: Terms = tuple(observable.terms for observable in observables)  # pyright: ignore[reportAssignmentType]
     n_states = data.shape[0] * data.shape[1]
     request = Request(2, terms, shared_data=False, batch=batch_step(n_states))
     if circuit.n_qubits > JET_QUBITS or (circuit.n_qubits > FEW_QUBITS and _factorises(circuit, request)):
@@ -108,10 +114,13 @@ def _factorises(circuit: Circuit, request: Request) -> bool:
 
 def cut_expectation(cut: CutPlan, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
     """Expectation values of a circuit in two halves; see `expectation`."""
-    grams = []
     for side, plan in enumerate(cut.halves):
         what = f"each half of a circuit of {sum(cut.n_own)} qubits, {plan.n_sites} with branches,"
-        require_fits(plan.n_sites, 2, data.shape[0], data.dtype, data.device, what=what)
+        dtype = data.dtype if plan.is_real else data.dtype.to_complex()
+        tables = cut.table_bytes(side, data.dtype)
+        require_fits(plan.n_sites, 2, data.shape[0], dtype, data.device, what=what, n_states=6, more=tables)
+    grams = []
+    for side, plan in enumerate(cut.halves):
         compiled = compile_plan(plan, dtype=data.dtype, device=data.device)
         readout = gram_readout(cut, side, compiled)
         grams.append(_run(compiled, readout, data, weights, method=method))
@@ -122,6 +131,7 @@ def probabilities(
     circuit: Circuit, data: Tensor, weights: Tensor, qubits: tuple[int, ...], *, levels: int, method: Method
 ) -> Tensor:
     """Probabilities of the outcomes of `qubits`, the first the most significant; (batch, 2**k)."""
+    circuit, qubits = without_unread(circuit, qubits)
     values, plan = _values(circuit, data, weights, None, qubits, levels=levels, method=method)
     return _normalised(values, levels) if plan.has_projection else values[:, :-1]
 
@@ -146,7 +156,7 @@ def _require_possible(chance: Tensor, *, levels: int) -> None:
 
 def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, levels: int, method: Method) -> Tensor:
     """The probability that every post-selection succeeds; (batch,)."""
-    terms: Terms = (((1.0, ()),),)
+    circuit, terms = without_idle(circuit, (((1.0, ()),),))
     values, _ = _values(circuit, data, weights, terms, None, levels=levels, method=method)
     return values[:, 0]
 
@@ -188,7 +198,7 @@ def _values(
 def _run(compiled: Compiled, readout: Readout, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
     """What a readout gives, differentiable in the way that `method` asks for."""
     plan = compiled.plan
-    if method == "autograd" or in_functorch() or not _has_pullback(plan):
+    if method == "autograd" or in_functorch() or has_tangent(data, weights) or not _has_pullback(plan):
         return run_plain(compiled, readout, data, weights)
     if method == "adjoint":
         _require_reversible(plan, data, weights)

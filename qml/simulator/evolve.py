@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from qml.checks import in_functorch
+from qml.checks import has_tangent, in_functorch
 from qml.simulator import initial
 from qml.simulator.compiled import Compiled
 from qml.simulator.program import Evaluated
@@ -85,7 +85,7 @@ class Evolve(torch.autograd.Function):
         """The pullback, or, where its own derivative is wanted, autograd through the plain path."""
         (grad,) = grads
         data, weights = ctx.saved_tensors
-        if not torch.is_grad_enabled() and not _is_batched(grad):
+        if not (torch.is_grad_enabled() or _is_batched(grad) or has_tangent(grad)):
             return None, None, None, *_pullback(ctx, grad, data, weights)
         if torch.is_grad_enabled() and ctx.memory == "adjoint only":
             raise RuntimeError(
@@ -132,10 +132,11 @@ def _pullback(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Ten
     wants_data, wants_weights = ctx.needs_input_grad[3:]
     shared = compiled.plan.request.shared_data
     grads: list[Tensor | None] = [None] * len(tape.arguments)
-    mu = _pull_steps(ctx, grad, grads)
     data_grad = torch.zeros_like(data) if wants_data else None
-    if mu is not None:
-        initial.pullback(compiled, tape.initial, mu, tape.evaluated, grads, data_grad)
+    with Loan(tuple(tape.final.shape), tape.final.dtype, tape.final.device) as loan:  # mu lies in its memory
+        mu = _pull_steps(ctx, grad, grads, loan)
+        if mu is not None:
+            initial.pullback(compiled, tape.initial, mu, tape.evaluated, grads, data_grad)
     n_groups = len(compiled.program.groups)
     if data_grad is not None:
         for table, coefficients, part in zip(
@@ -151,12 +152,14 @@ def _pullback(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Ten
     return [data_grad, angle_grad[: len(weights)] if wants_weights else None]
 
 
-def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None]) -> Tensor | None:
-    """mu of the initial state, or None where nothing before the first step depends on what is asked for."""
+def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None], loan: Loan) -> Tensor | None:
+    """mu of the initial state, or None where nothing before the first step depends on what is asked for.
+
+    The result may lie in a buffer of `loan`, so that it is valid only until the loan ends.
+    """
     compiled, tape = ctx.compiled, ctx.tape
     wants_data = ctx.needs_input_grad[3]
     state = tape.final
-    loan = Loan(tuple(state.shape), state.dtype, state.device)
     mu = ctx.readout.pullback(grad, state, loan.buffer())
     spare: Tensor | None = None
     start_matters = wants_data or any(r.fetch is not None for r in compiled.rounds)

@@ -10,6 +10,10 @@ from qml.simulator.compiled import Compiled
 from qml.simulator.evolve import Memory
 
 SMALL_BYTES = 2**24  # not worth asking the operating system about
+CONTAINER_FILES = (  # of control groups, version 2 and version 1: the folder, the limit in it, what is used
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
 STORE_SHARE = 0.5  # of the free memory that stored states may take before the adjoint method is chosen
 
 
@@ -19,9 +23,39 @@ def state_bytes(n_sites: int, levels: int, batch: int, dtype: torch.dtype) -> in
 
 
 def available_bytes(device: torch.device) -> int:
-    """Memory that can be had on a device: free or held by caches."""
+    """Memory that can be had on a device: free or held by caches, and within the limits of this process."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    return min(_free_bytes(), *(limit - used for limit, used in _limits()))
+
+
+def _limits() -> list[tuple[int, int]]:
+    """Limits on this process's memory and what counts towards them: the container's, and that of `ulimit -v`."""
+    limits = [(sys.maxsize, 0)]
+    for group, limit, used in CONTAINER_FILES:
+        if (group / limit).exists() and (group / used).exists():
+            text = (group / limit).read_text(encoding="ascii").strip()
+            if text != "max":
+                reclaimable = _container_caches(group)
+                limits.append((int(text), int((group / used).read_text(encoding="ascii")) - reclaimable))
+    if sys.platform == "linux":
+        import resource
+
+        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if soft != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+            limits.append((soft, pages * resource.getpagesize()))
+    return limits
+
+
+def _container_caches(group: Path) -> int:
+    """Bytes of cached files of a container, which the kernel gives up before it runs out of memory."""
+    lines = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
+    return int(lines.get("inactive_file", 0))
+
+
+def _free_bytes() -> int:
+    """Memory of the machine that is free or held by caches."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         lines = dict(line.split(":") for line in meminfo.read_text(encoding="ascii").splitlines())
@@ -32,9 +66,17 @@ def available_bytes(device: torch.device) -> int:
 
 
 def require_fits(
-    n_sites: int, levels: int, batch: int, dtype: torch.dtype, device: torch.device, *, what: str = ""
+    n_sites: int,
+    levels: int,
+    batch: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    what: str = "",
+    n_states: int = 3,
+    more: int = 0,
 ) -> None:
-    """Refuse a register of which even three copies (before, after, readout) do not fit.
+    """Refuse a register whose states do not fit, by default three: before a step, after it, and for the readout.
 
     Args:
         n_sites: qubits of the register.
@@ -43,19 +85,23 @@ def require_fits(
         dtype: of an amplitude.
         device: where.
         what: the register in words, if it is not the circuit's.
+        n_states: batches of states that are held at once.
+        more: bytes that are needed beside states.
 
     Raises:
         ValueError: with the number of bytes.
     """
-    needed = 3 * state_bytes(n_sites, levels, batch, dtype)
+    needed = n_states * state_bytes(n_sites, levels, batch, dtype) + more
     if needed < SMALL_BYTES:
         return
     free = available_bytes(device)
     if needed > free:
         kind = f"{'state vectors' if levels == 2 else 'density matrices'} of {what or f'{n_sites} qubits'}"
+        ways = ["fewer qubits"] + ["a smaller batch"] * (batch > 1)
+        ways += ["float32"] * (dtype.to_real() == torch.float64)
         raise ValueError(
-            f"The simulator must fit into memory, but {kind} for a batch of {batch} need {needed} "
-            f"bytes and {free} are free. Use fewer qubits, a smaller batch, float32 or a device with more memory."
+            f"The simulator must fit into memory, but {kind} for a batch of {batch} need {needed} bytes in {dtype} "
+            f"and {free} are free. Use {', '.join(ways)} or a device with more memory."
         )
 
 

@@ -4,6 +4,7 @@ A plan depends on the circuit, on what is read, on the number of levels and on w
 sample), never on angles. Planning takes milliseconds; it is pure Python and NumPy.
 """
 
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -109,9 +110,27 @@ class PlanCache:
 
     def __init__(self) -> None:
         self._plans: dict[int, tuple[int, dict[object, object]]] = {}
+        self._lock = threading.Lock()
 
     def get(self, circuit: Circuit, key: object, make: object) -> object:
-        """The plan under `key`, made by calling `make` at the first use."""
+        """The plan under `key`, made by calling `make` at the first use.
+
+        Threads that ask for a new plan at once may each make it; they are equal.
+        """
+        plans = self._plans_of(circuit)
+        with self._lock:
+            plan = plans.pop(key, MISSING)
+            if plan is not MISSING:
+                plans[key] = plan  # the most recently used come last
+                return plan
+        plan = make()  # pyright: ignore[reportCallIssue]
+        with self._lock:
+            plans[key] = plan
+            while len(plans) > self.MAX_PLANS:
+                plans.pop(next(iter(plans)))
+        return plan
+
+    def _plans_of(self, circuit: Circuit) -> dict[object, object]:
         identity = id(circuit)
         entry = self._plans.get(identity)
         if entry is None or entry[0] != len(circuit):
@@ -119,14 +138,7 @@ class PlanCache:
                 weakref.finalize(circuit, self._plans.pop, identity, None)
             entry = (len(circuit), {})
             self._plans[identity] = entry
-        plans = entry[1]
-        plan = plans.pop(key, MISSING)
-        if plan is MISSING:
-            plan = make()  # pyright: ignore[reportCallIssue]
-        plans[key] = plan  # the most recently used come last
-        while len(plans) > self.MAX_PLANS:
-            plans.pop(next(iter(plans)), None)
-        return plan
+        return entry[1]
 
 
 def batch_step(batch: int) -> int:

@@ -6,6 +6,8 @@ comes back when the pass, or the graph that holds it for a backward pass, is gon
 """
 
 import threading
+from collections import deque
+from types import TracebackType
 
 import torch
 from torch import Tensor
@@ -16,28 +18,50 @@ Key = tuple[tuple[int, ...], torch.dtype, torch.device]
 
 
 class Workspace:
-    """Idle buffers by shape, dtype and device; the kinds that were used least recently go first."""
+    """Idle buffers by shape, dtype and device; the kinds that were used least recently go first.
+
+    Any thread may borrow and return, and so may a finaliser that interrupts this very code: what is returned is put
+    into a queue, which needs no lock, and whoever holds the lock sorts it in.
+    """
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
         self.kept_bytes, self.idle_bytes = kept_bytes, 0
         self._idle: dict[Key, list[Tensor]] = {}
-        self._lock = threading.RLock()  # a garbage collection inside may give buffers back
+        self._returned: deque[tuple[Key, list[Tensor]]] = deque()
+        self._lock = threading.Lock()
 
     def lend(self, key: Key) -> Tensor:
         """A tensor whose content is undefined."""
         with self._lock:
+            self._sort_in()
             idle = self._idle.get(key)
-            if idle:
-                tensor = idle.pop()
+            tensor = idle.pop() if idle else None
+            if tensor is not None:
                 self.idle_bytes -= _bytes(tensor)
-                return tensor
+        self._tidy()
+        if tensor is not None:
+            return tensor
         shape, dtype, device = key
         with torch.inference_mode(False):  # the buffer outlives the mode in which it is first needed
             return torch.empty(shape, dtype=dtype, device=device)
 
     def take_back(self, key: Key, tensors: list[Tensor]) -> None:
         """Accept buffers, up to the limit; older kinds make room."""
-        with self._lock:
+        self._returned.append((key, tensors))
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Sort in what was returned, unless somebody is at it, who looks again behind the lock's end."""
+        while self._returned and self._lock.acquire(blocking=False):
+            try:
+                self._sort_in()
+            finally:
+                self._lock.release()
+
+    def _sort_in(self) -> None:
+        """Take what was returned, with the lock held."""
+        while self._returned:
+            key, tensors = self._returned.popleft()
             idle = self._idle.pop(key, [])
             self._idle[key] = idle
             for tensor in tensors:
@@ -54,7 +78,10 @@ WORKSPACE = Workspace()
 
 
 class Loan:
-    """The buffers of one pass, all of one kind; they go back together, or when the loan is dropped."""
+    """The buffers of one pass, all of one kind. They go back together, when the loan ends or is dropped.
+
+    Nothing that lies in a buffer may be used afterwards: another thread may be writing to it.
+    """
 
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
         self.key: Key = (shape, dtype, device)
@@ -71,6 +98,14 @@ class Loan:
         held, self._held = self._held, []
         if held:
             WORKSPACE.take_back(self.key, held)
+
+    def __enter__(self) -> "Loan":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.give_back()
 
     def __del__(self) -> None:
         self.give_back()
