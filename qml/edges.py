@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qml import checks
+
 MARGIN = 0.02  # of a range, added at either end: what an approximation of the layer before may stray
 SAMPLES_A_PARAMETER = 6  # points at which an edge is looked at, for each of its parameters
 LEAST_SAMPLES = 400
@@ -85,6 +87,7 @@ def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> 
     Raises:
         ValueError: inputs of another shape, fewer than two, not finite, or with a feature that does not vary.
     """
+    checks.require_tensor(inputs, "inputs")
     if inputs.ndim != 2 or inputs.shape[-1] != layers[0].in_features or len(inputs) < 2:
         raise ValueError(
             f"Argument `inputs` must have shape (at least 2, {layers[0].in_features}), but has shape "

@@ -83,7 +83,7 @@ def test_bad_arguments_of_a_kan_are_refused() -> None:
             KANLayer(**options)
     with pytest.raises(ValueError, match="`domain` must be"):
         KANLayer(1, 1, domain=(1.0, 1.0))
-    with pytest.raises(ValueError, match="`widths` must hold at least two"):
+    with pytest.raises(ValueError, match="`widths` must hold at least 2"):
         KAN([2])
     with pytest.raises(ValueError, match=r"`inputs` must have shape \(..., 2\), but has shape \(4, 3\)"):
         KAN([2, 1])(torch.zeros(4, 3))

@@ -2,13 +2,14 @@
 
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
+from qml import checks
 from qml.checks import in_functorch
 
 AMPLITUDE_NORM_TOLERANCE = 1e-4  # features normalised in float32
@@ -20,10 +21,21 @@ def require_installed(module: str, complaint: str, extra: str) -> None:
         raise ImportError(f'{complaint}. Install it with: pip install "qml-circuits[{extra}]"')
 
 
+def require_circuit(circuit: Any) -> None:
+    """Refuse what is not a Circuit."""
+    if not isinstance(circuit, Circuit):
+        raise TypeError(f"Argument `circuit` must be a Circuit, but is {type(circuit).__name__}.")
+
+
 def as_observables(observables: Any, n_qubits: int) -> tuple[Observable, ...]:
     """`observables` as a tuple, all on existing qubits."""
     if isinstance(observables, Observable):
         raise TypeError("Argument `observables` must be a sequence, but is one Observable. Pass [observable].")
+    if isinstance(observables, str) or not isinstance(observables, Iterable):
+        raise TypeError(
+            f"Argument `observables` must be a sequence of Observables, but is {type(observables).__name__}. "
+            "Pass for example [Z(0)]."
+        )
     result = tuple(observables)
     for item in result:
         if not isinstance(item, Observable):
@@ -39,9 +51,7 @@ def as_qubits(qubits: Sequence[int] | None, n_qubits: int) -> tuple[int, ...]:
     """`qubits` as distinct existing qubits; None for all."""
     if qubits is None:
         return tuple(range(n_qubits))
-    result = tuple(qubits)
-    if not all(isinstance(qubit, int) and not isinstance(qubit, bool) for qubit in result):
-        raise TypeError(f"Argument `qubits` must hold ints, but is {qubits!r}.")
+    result = checks.as_ints(qubits, "qubits", -math.inf, at_least=0)
     if not result or len(set(result)) != len(result) or not all(0 <= qubit < n_qubits for qubit in result):
         raise ValueError(
             f"Argument `qubits` must be distinct and lie in 0..{n_qubits - 1}, at least one, but is {result}."
@@ -51,16 +61,15 @@ def as_qubits(qubits: Sequence[int] | None, n_qubits: int) -> tuple[int, ...]:
 
 def require_shots(shots: Any) -> None:
     """Refuse anything but a positive number of shots."""
-    if isinstance(shots, bool) or not isinstance(shots, int):
-        raise TypeError(f"Argument `shots` must be an int, but is {type(shots).__name__}.")
-    if shots < 1:
-        raise ValueError(f"Argument `shots` must be at least 1, but is {shots}.")
+    checks.as_int(shots, "shots", 1)
 
 
 def require_probabilities(values: Any, name: str) -> None:
     """Refuse anything but two numbers in [0, 1]."""
-    if not isinstance(values, Sequence) or len(values) != 2 or not all(0.0 <= value <= 1.0 for value in values):
+    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != 2:
         raise ValueError(f"Argument `{name}` must be two probabilities in [0, 1], but is {values!r}.")
+    for place, value in enumerate(values):
+        checks.as_number(value, f"{name}[{place}]", at_least=0.0, at_most=1.0)
 
 
 def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
@@ -80,6 +89,11 @@ def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
     if data.device != weights.device:
         raise ValueError(
             f"Arguments `data` and `weights` must be on one device, but are on {data.device} and {weights.device}."
+        )
+    if data.device.type == "meta":
+        raise ValueError(
+            "Arguments `data` and `weights` must hold values, but are on the device meta. Move the layer with "
+            "to_empty(device=...), load its weights, and pass inputs on that device."
         )
     if not in_functorch():  # values cannot be looked at there
         _require_values(circuit, data, weights)
@@ -111,11 +125,9 @@ def empty_answer(data: Tensor, weights: Tensor, n_columns: int) -> Tensor:
 
 
 def _require_kinds(circuit: Any, data: Any, weights: Any) -> None:
-    if not isinstance(circuit, Circuit):
-        raise TypeError(f"Argument `circuit` must be a Circuit, but is {type(circuit).__name__}.")
-    for name, values in (("data", data), ("weights", weights)):
-        if not isinstance(values, Tensor):
-            raise TypeError(f"Argument `{name}` must be a tensor, but is {type(values).__name__}. Use torch.tensor.")
+    require_circuit(circuit)
+    checks.require_tensor(data, "data")
+    checks.require_tensor(weights, "weights")
 
 
 def _require_values(circuit: Circuit, data: Tensor, weights: Tensor) -> None:

@@ -48,14 +48,13 @@ class RowBackend(ABC):
 
     def __post_init__(self) -> None:
         if self.shots is not None:
-            _checks.require_shots(self.shots)
+            object.__setattr__(self, "shots", checks.as_int(self.shots, "shots", 1))
         if self.gradient != "shift" and not isinstance(self.gradient, SPSA):
             raise ValueError(f'Argument `gradient` must be "shift" or an SPSA object, but is {self.gradient!r}.')
         checks.require_choice(self.split, "split", ("equal", "variance"))
         if self.split == "variance" and self.shots is None:
             raise ValueError('Argument `split` must be "equal" where there are no shots to split. Give `shots`.')
-        if isinstance(self.pack, bool) or not isinstance(self.pack, int) or self.pack < 1:
-            raise ValueError(f"Argument `pack` must be an int of at least 1, but is {self.pack!r}.")
+        object.__setattr__(self, "pack", checks.as_int(self.pack, "pack", 1))
 
     def __deepcopy__(self, memo: dict[int, object]) -> "RowBackend":
         """Itself: options do not change, and devices are no data."""

@@ -1,11 +1,16 @@
 """The classical twins of the QNN classifier: logistic regression, small multi-layer perceptrons, a sine."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from qml import checks
 
 
 class LogisticRegression(nn.Module):
@@ -35,8 +40,9 @@ class LogisticRegression(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.n_classes = _require_classes(n_classes)
-        self.linear = _linear(n_inputs, _n_outputs(n_classes), device, dtype)
+        checks.require_generator(generator)
+        n_inputs, self.n_classes = checks.as_int(n_inputs, "n_inputs", 1), _as_classes(n_classes)
+        self.linear = _linear(n_inputs, _n_outputs(self.n_classes), device, dtype)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -45,7 +51,7 @@ class LogisticRegression(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
         """Logits of `inputs`."""
-        return _squeeze(self.linear(inputs), self.n_classes)
+        return _squeeze(_finite(self, self.linear(_features(inputs, self.linear))), self.n_classes)
 
 
 class MLPClassifier(nn.Module):
@@ -53,7 +59,7 @@ class MLPClassifier(nn.Module):
 
     Args:
         n_inputs: Features a sample.
-        hidden_sizes: Units of each hidden layer, at least one layer.
+        hidden_sizes: Units of each hidden layer, at least one layer; a number alone is one layer.
         n_classes: Two give one logit, more give one a class.
         device: Where the parameters live.
         dtype: Their type.
@@ -69,7 +75,7 @@ class MLPClassifier(nn.Module):
     def __init__(
         self,
         n_inputs: int,
-        hidden_sizes: tuple[int, ...],
+        hidden_sizes: int | Sequence[int],
         *,
         n_classes: int = 2,
         device: torch.device | str | None = None,
@@ -77,13 +83,10 @@ class MLPClassifier(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if not hidden_sizes or min(hidden_sizes) < 1:
-            raise ValueError(
-                f"Argument `hidden_sizes` must hold at least one size of at least 1, but is {hidden_sizes}. "
-                "Use LogisticRegression for a model without hidden units."
-            )
-        self.n_classes = _require_classes(n_classes)
-        sizes = (n_inputs, *hidden_sizes, _n_outputs(n_classes))
+        checks.require_generator(generator)
+        widths = _as_widths(hidden_sizes)
+        n_inputs, self.n_classes = checks.as_int(n_inputs, "n_inputs", 1), _as_classes(n_classes)
+        sizes = (n_inputs, *widths, _n_outputs(self.n_classes))
         self.layers = nn.ModuleList(_linear(size, next_size, device, dtype) for size, next_size in pairwise(sizes))
         self.reset_parameters(generator)
 
@@ -94,10 +97,10 @@ class MLPClassifier(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
         """Logits of `inputs`."""
-        hidden = inputs
+        hidden = _features(inputs, self.layers[0])
         for layer in self.layers[:-1]:
             hidden = torch.tanh(layer(hidden))
-        return _squeeze(self.layers[-1](hidden), self.n_classes)
+        return _squeeze(_finite(self, self.layers[-1](hidden)), self.n_classes)
 
 
 class SineClassifier(nn.Module):
@@ -132,7 +135,10 @@ class SineClassifier(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.spread, self.phase = spread, phase
+        checks.require_generator(generator)
+        n_inputs = checks.as_int(n_inputs, "n_inputs", 1)
+        self.spread = checks.as_number(spread, "spread", at_least=0.0)
+        self.phase = checks.as_number(phase, "phase")
         self.linear = _linear(n_inputs, 1, device, dtype)
         self.reset_parameters(generator)
 
@@ -143,7 +149,7 @@ class SineClassifier(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch"]:
         """Predictions for `inputs`."""
-        return torch.sin(self.linear(inputs).squeeze(-1))
+        return torch.sin(_finite(self, self.linear(_features(inputs, self.linear)))).squeeze(-1)
 
 
 def hidden_size_for(n_parameters: int, n_inputs: int) -> int:
@@ -159,9 +165,26 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
+def _features(inputs: Any, layer: nn.Module) -> Tensor:
+    """Inputs that `layer`, an affine map, can take: of its dtype, device and size, and finite."""
+    if not isinstance(layer, nn.Linear):
+        raise TypeError(f"Argument `layer` must be an nn.Linear, but is {type(layer).__name__}.")
+    inputs = checks.as_like(inputs, layer.weight)
+    checks.require_last_dimension(inputs, layer.in_features, "inputs")
+    checks.require_finite(inputs, "inputs")
+    return inputs
+
+
+def _finite(module: nn.Module, outputs: Tensor) -> Tensor:
+    """The outputs of finite inputs, unless they show that a parameter is not finite."""
+    checks.require_finite_result(outputs, module)
+    return outputs
+
+
 def _linear(n_inputs: int, n_outputs: int, device: torch.device | str | None, dtype: torch.dtype | None) -> nn.Linear:
     """An affine map without initial values: nn.Linear alone would draw from torch's global generator."""
-    return nn.Linear(n_inputs, n_outputs, device="meta", dtype=dtype).to_empty(device=device or "cpu")
+    place = torch.get_default_device() if device is None else device
+    return nn.Linear(n_inputs, n_outputs, device="meta", dtype=dtype).to_empty(device=place)
 
 
 def _reset(layer: nn.Module, generator: torch.Generator | None) -> None:
@@ -181,7 +204,18 @@ def _squeeze(logits: Float[Tensor, "*batch outputs"], n_classes: int) -> Float[T
     return logits.squeeze(-1) if n_classes == 2 else logits
 
 
-def _require_classes(n_classes: int) -> int:
-    if n_classes < 2:
-        raise ValueError(f"Argument `n_classes` must be at least 2, but is {n_classes}. Pass 2 for yes and no.")
-    return n_classes
+def _as_classes(n_classes: Any) -> int:
+    return checks.as_int(n_classes, "n_classes", 2, " Pass 2 for yes and no.")
+
+
+def _as_widths(hidden_sizes: Any) -> tuple[int, ...]:
+    """The units of every hidden layer; a number alone is one layer."""
+    if isinstance(hidden_sizes, (int, np.integer)):
+        hidden_sizes = (hidden_sizes,)
+    widths = checks.as_ints(hidden_sizes, "hidden_sizes", 1, at_least=0)
+    if not widths:
+        raise ValueError(
+            "Argument `hidden_sizes` must hold at least one size, but is empty. Use LogisticRegression for a model "
+            "without hidden units."
+        )
+    return widths

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qml import checks
 from qml.edges import Sampled, Transfer, edge_layers, sample_edges, transferred
 
 NOISE = 0.1  # standard deviation of the first coefficients
@@ -42,7 +44,9 @@ class KANLayer(nn.Module):
         low, high: ends of the grids, shape (in_features,).
 
     Raises:
-        ValueError: sizes below 1, an empty domain, inputs of another last dimension.
+        TypeError: sizes that are no ints; inputs that are no dense tensors of the layer's dtype.
+        ValueError: sizes below 1, an empty domain, inputs of another last dimension or with NaN or infinity, parameters
+            that are not finite.
 
     Reference:
         Liu et al., arXiv:2404.19756, section 2.2; each spline has no factor of its own here, which would only
@@ -71,16 +75,11 @@ class KANLayer(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (
-            ("in_features", in_features),
-            ("out_features", out_features),
-            ("grid", grid),
-            ("degree", degree),
-        ):
-            if value < 1:
-                raise ValueError(f"Argument `{name}` must be at least 1, but is {value}.")
-        if not domain[0] < domain[1]:
-            raise ValueError(f"Argument `domain` must be (left, right) with left below right, but is {domain}.")
+        in_features = checks.as_int(in_features, "in_features", 1)
+        out_features = checks.as_int(out_features, "out_features", 1)
+        grid, degree = checks.as_int(grid, "grid", 1), checks.as_int(degree, "degree", 1)
+        domain = checks.as_interval(domain, "domain")
+        checks.require_generator(generator)
         self.in_features, self.out_features, self.grid, self.degree = in_features, out_features, grid, degree
         edges = (out_features, in_features)
         self.coefficients = nn.Parameter(torch.empty(*edges, grid + degree, device=device, dtype=dtype))
@@ -100,6 +99,7 @@ class KANLayer(nn.Module):
         flat = self._flattened(inputs)
         result = self.splines(flat).flatten(1) @ self.coefficients.flatten(1).mT
         result = result + functional.silu(flat) @ self.base_weight.mT
+        checks.require_finite_result(result, self)
         return result.reshape(*inputs.shape[:-1], self.out_features)
 
     def splines(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch inputs splines"]:
@@ -143,11 +143,10 @@ class KANLayer(nn.Module):
         """What `repr` shows."""
         return f"{self.in_features}, {self.out_features}, grid={self.grid}, degree={self.degree}"
 
-    def _flattened(self, inputs: Tensor) -> Tensor:
-        if inputs.ndim < 1 or inputs.shape[-1] != self.in_features:
-            raise ValueError(
-                f"Argument `inputs` must have shape (..., {self.in_features}), but has shape {tuple(inputs.shape)}."
-            )
+    def _flattened(self, inputs: Any) -> Tensor:
+        inputs = checks.as_like(inputs, self.base_weight)
+        checks.require_last_dimension(inputs, self.in_features, "inputs")
+        checks.require_finite(inputs, "inputs")
         return inputs.reshape(-1, self.in_features)
 
 
@@ -191,11 +190,8 @@ class KAN(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if len(widths) < 2:
-            raise ValueError(
-                f"Argument `widths` must hold at least two sizes, but is {list(widths)}. Pass [inputs, outputs]."
-            )
-        self.widths = tuple(widths)
+        widths = checks.as_ints(widths, "widths", 1, at_least=2)
+        self.widths = widths
         self.layers = nn.ModuleList(
             KANLayer(
                 size,
@@ -233,6 +229,7 @@ class KAN(nn.Module):
             ValueError: what `KANLayer` refuses; inputs that span no range.
         """
         layers = edge_layers(source)
+        checks.require_tensor(inputs, "inputs")
         widths = [layer.in_features for layer in layers] + [layers[-1].out_features]
         network = cls(widths, grid=grid, degree=degree, device=inputs.device, dtype=inputs.dtype)
         sampled = sample_edges(layers, inputs, grid + degree + 1)

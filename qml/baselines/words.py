@@ -1,11 +1,13 @@
 """RNN and LSTM on words of bits: the classical twins of recurrent quantum networks."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from qml import checks
 
 Kind = Literal["rnn", "lstm"]
 LAYERS: dict[str, type[nn.RNN] | type[nn.LSTM]] = {"rnn": nn.RNN, "lstm": nn.LSTM}
@@ -41,14 +43,14 @@ class WordRNN(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if kind not in LAYERS:
-            raise ValueError(f"Argument `kind` must be one of {', '.join(LAYERS)}, but is {kind!r}.")
-        if hidden_size < 1:
-            raise ValueError(f"Argument `hidden_size` must be at least 1, but is {hidden_size}. Pass for example 8.")
-        self.n_bits = n_bits
+        checks.require_choice(kind, "kind", tuple(LAYERS))
+        checks.require_generator(generator)
+        hidden_size = checks.as_int(hidden_size, "hidden_size", 1, " Pass for example 8.")
+        self.n_bits = n_bits = checks.as_int(n_bits, "n_bits", 1)
+        place = torch.get_default_device() if device is None else device
         layer = LAYERS[kind](n_bits, hidden_size, batch_first=True, device="meta", dtype=dtype)
-        self.layer = layer.to_empty(device=device or "cpu")
-        self.readout = nn.Linear(hidden_size, 2**n_bits, device="meta", dtype=dtype).to_empty(device=device or "cpu")
+        self.layer = layer.to_empty(device=place)
+        self.readout = nn.Linear(hidden_size, 2**n_bits, device="meta", dtype=dtype).to_empty(device=place)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -59,7 +61,27 @@ class WordRNN(nn.Module):
 
     def forward(self, words: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time outputs"]:
         """Logits of the word that comes out after each."""
-        return self.readout(self.layer(self.bits(words))[0])
+        logits = self.readout(self.layer(self.bits(self._as_words(words)))[0])
+        checks.require_finite_result(logits, self)
+        return logits
+
+    def _as_words(self, words: Any) -> Tensor:
+        """Words that are integers below 2**n_bits, (batch, time), on the layer's device."""
+        checks.require_tensor(words, "words")
+        if words.dtype == torch.bool or words.is_floating_point() or words.is_complex():
+            raise TypeError(f"Argument `words` must hold integers, but is {words.dtype}. Pass words.long().")
+        if words.ndim != 2:
+            raise ValueError(f"Argument `words` must have shape (batch, time), but has shape {tuple(words.shape)}.")
+        place = self.readout.weight.device
+        if words.device != place:
+            raise ValueError(f"Argument `words` must be on {place}, where the layer is, but is on {words.device}.")
+        if words.numel() and not words.is_meta and not checks.in_transform():
+            low, high = (int(bound) for bound in words.aminmax())
+            if low < 0 or high >= 2**self.n_bits:
+                raise ValueError(
+                    f"Argument `words` must lie in 0..{2**self.n_bits - 1}, but holds {low if low < 0 else high}."
+                )
+        return words
 
     def bits(self, words: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch bits"]:
         """The bits of words as -1 and +1, the most significant first."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -76,9 +77,11 @@ class QNNClassifier(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        checks.as_int(n_inputs, "n_inputs", 1)
-        checks.as_int(n_classes, "n_classes", 2)
+        checks.require_precision(dtype)
+        checks.require_generator(generator)
+        n_inputs, n_classes = checks.as_int(n_inputs, "n_inputs", 1), checks.as_int(n_classes, "n_classes", 2)
         self.n_inputs, self.n_classes = n_inputs, n_classes
+        _require_kinds(pattern, circuit, observable)
         if circuit is not None and pattern is not None:
             raise ValueError("Arguments `pattern` and `circuit` must not both be given: an own circuit has no pattern.")
         self.pattern = pattern if circuit is not None or pattern is not None else DEFAULT_PATTERN
@@ -108,9 +111,8 @@ class QNNClassifier(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
         """Predictions or logits; see the class."""
+        inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
-        if torch.is_autocast_enabled(inputs.device.type):
-            inputs = inputs.to(self.weights.dtype)
         flat = inputs.reshape(-1, self.n_inputs)
         values = self.backend.expectation(self.circuit, math.pi * flat, self.weights, self.observables)
         return self._readout(values).reshape((*inputs.shape[:-1], *self._output_shape))
@@ -129,16 +131,21 @@ class QNNClassifier(nn.Module):
                 "States can be fed only to a layer with a pattern, but this one has an own circuit. Start that "
                 "circuit with Circuit.prepare_slots instead."
             )
+        checks.require_tensor(amplitudes, "amplitudes")
+        is_complex = amplitudes.is_complex()
+        parts = [amplitudes.real, amplitudes.imag] if is_complex else [amplitudes]
+        parts = [checks.as_inputs(part, self.weights, "amplitudes") for part in parts]
         checks.require_last_dimension(amplitudes, 2**self.n_inputs, "amplitudes")
         if amplitudes.ndim != 2:
             raise ValueError(
                 f"Argument `amplitudes` must have shape (batch, {2**self.n_inputs}), but has shape "
                 f"{tuple(amplitudes.shape)}."
             )
-        columns = torch.cat([amplitudes.real, amplitudes.imag], 1) if amplitudes.is_complex() else amplitudes
-        circuit = self._state_circuit(is_complex=amplitudes.is_complex())
-        values = self.backend.expectation(circuit, columns, self.weights, self.observables)
+        circuit = self._state_circuit(is_complex=is_complex)
+        values = self.backend.expectation(circuit, torch.cat(parts, 1), self.weights, self.observables)
         return self._readout(values).reshape((len(amplitudes), *self._output_shape))
+
+    __prepare_scriptable__ = checks.refuse_scripting
 
     def to_backend(self, backend: Backend | str) -> "QNNClassifier":
         """Run on another backend from now on; the weights stay."""
@@ -173,6 +180,17 @@ class QNNClassifier(nn.Module):
             slots = [data(k) for k in range(n_amplitudes)]
             cache[is_complex] = Circuit(ansatz.n_qubits).prepare_slots(slots, range(self.n_inputs)).compose(ansatz)
         return cache[is_complex]
+
+
+def _require_kinds(pattern: Any, circuit: Any, observable: Any) -> None:
+    """Refuse arguments of another kind than a string, a Circuit and an Observable."""
+    for value, name, kind in (
+        (pattern, "pattern", str),
+        (circuit, "circuit", Circuit),
+        (observable, "observable", Observable),
+    ):
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"Argument `{name}` must be a {kind.__name__}, but is {type(value).__name__}.")
 
 
 def _observables(

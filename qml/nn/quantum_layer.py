@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from circuits import Circuit, Observable
 from qml import checks
 from qml.backends import Backend, Native, resolve
-from qml.backends._checks import as_observables, as_qubits
+from qml.backends._checks import as_observables, as_qubits, require_circuit
 from qml.simulator.jets import Orders
 
 Initial = Literal["uniform", "small"]
@@ -84,8 +84,10 @@ class QuantumLayer(nn.Module):
         super().__init__()
         if (observables is None) == (probabilities_of is None):
             raise ValueError("Exactly one of `observables` and `probabilities_of` must be given.")
-        if initial not in ("uniform", "small"):
-            raise ValueError(f'Argument `initial` must be "uniform" or "small", but is {initial!r}.')
+        checks.require_choice(initial, "initial", ("uniform", "small"))
+        checks.require_precision(dtype)
+        checks.require_generator(generator)
+        require_circuit(circuit)
         self.circuit = circuit
         self.observables = None if observables is None else as_observables(observables, circuit.n_qubits)
         self.probabilities_of = None if probabilities_of is None else as_qubits(probabilities_of, circuit.n_qubits)
@@ -112,17 +114,18 @@ class QuantumLayer(nn.Module):
             weights: of every sample, as another network may make them; None is the parameter for all.
 
         Raises:
-            ValueError: inputs or weights of another shape.
+            TypeError: inputs or weights that are no dense tensors of the layer's dtype.
+            ValueError: inputs or weights of another shape or device, or with NaN or infinity.
         """
-        if not isinstance(inputs, Tensor):
+        if not isinstance(inputs, Tensor) and isinstance(inputs, Movable):
             return inputs.through(self, weights)
         circuit, own = self.circuit, self.weights
+        inputs = checks.as_inputs(inputs, own)
         checks.require_last_dimension(inputs, circuit.n_data, "inputs")
-        if torch.is_autocast_enabled(inputs.device.type):
-            inputs = inputs.to(own.dtype)
         if weights is not None:
+            weights = checks.as_inputs(weights, own, "weights")
             self._require_row_each(weights, inputs.shape[:-1])
-            inputs, circuit, own = torch.cat([inputs, weights.to(inputs.dtype)], -1), circuit.weights_as_data(), own[:0]
+            inputs, circuit, own = torch.cat([inputs, weights], -1), circuit.weights_as_data(), own[:0]
         flat = inputs.reshape(math.prod(inputs.shape[:-1]), circuit.n_data)
         if self.observables is not None:
             values = self.backend.expectation(circuit, flat, own, self.observables)
@@ -148,15 +151,15 @@ class QuantumLayer(nn.Module):
             NotImplementedError: another backend than `Native()`, probabilities, or a circuit that is not unitary.
         """
         circuit, own = self.circuit, self.weights
+        inputs = checks.as_inputs(inputs, own)
         checks.require_last_dimension(inputs, circuit.n_data, "inputs")
         if type(self.backend) is not Native or self.observables is None:
             raise NotImplementedError("Derivatives along directions need observables, and the backend Native().")
-        if torch.is_autocast_enabled(inputs.device.type):
-            inputs = inputs.to(own.dtype)
         batch = inputs.shape[1:-1]
         if weights is not None:
+            weights = checks.as_inputs(weights, own, "weights")
             self._require_row_each(weights, batch)
-            own = weights.to(inputs.dtype).reshape(math.prod(batch), circuit.n_weights)
+            own = weights.reshape(math.prod(batch), circuit.n_weights)
         flat = inputs.reshape(len(inputs), math.prod(batch), circuit.n_data)
         values = self.backend.expectation_jet(circuit, flat, own, self.observables, orders)
         return values.reshape(len(inputs), *batch, values.shape[-1])
@@ -168,6 +171,8 @@ class QuantumLayer(nn.Module):
                 f"Argument `weights` must have shape {tuple(expected)}, one vector a sample, but has shape "
                 f"{tuple(weights.shape)}."
             )
+
+    __prepare_scriptable__ = checks.refuse_scripting
 
     def to_backend(self, backend: Backend | str) -> "QuantumLayer":
         """Run on another backend from now on; the weights stay."""

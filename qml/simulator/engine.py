@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
-from qml.checks import has_tangent, in_functorch
+from qml.checks import in_forward_mode, in_functorch
 from qml.simulator.compiled import Compiled, compile_plan, readout_for
 from qml.simulator.cut import CutPlan, find_cut
 from qml.simulator.evolve import Evolve, evolve_plain, run_plain
@@ -198,7 +198,7 @@ def _values(
 def _run(compiled: Compiled, readout: Readout, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
     """What a readout gives, differentiable in the way that `method` asks for."""
     plan = compiled.plan
-    if method == "autograd" or in_functorch() or has_tangent(data, weights) or not _has_pullback(plan):
+    if method == "autograd" or in_functorch() or in_forward_mode() or not _has_pullback(plan):
         return run_plain(compiled, readout, data, weights)
     if method == "adjoint":
         _require_reversible(plan, data, weights)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from qml.checks import has_tangent, in_functorch
+from qml.checks import needs_plain_pullback
 from qml.simulator import initial
 from qml.simulator.compiled import Compiled
 from qml.simulator.program import Evaluated
@@ -85,7 +85,7 @@ class Evolve(torch.autograd.Function):
         """The pullback, or, where its own derivative is wanted, autograd through the plain path."""
         (grad,) = grads
         data, weights = ctx.saved_tensors
-        if not (torch.is_grad_enabled() or _is_batched(grad) or has_tangent(grad)):
+        if not needs_plain_pullback(grad):
             return None, None, None, *_pullback(ctx, grad, data, weights)
         if torch.is_grad_enabled() and ctx.memory == "adjoint only":
             raise RuntimeError(
@@ -93,11 +93,6 @@ class Evolve(torch.autograd.Function):
                 'Use Native() or Native(method="autograd"), which have any order.'
             )
         return None, None, None, *_differentiable(ctx, grad, data, weights)
-
-
-def _is_batched(grad: Tensor) -> bool:
-    """Whether many gradients are asked for at once, by torch.func or by `is_grads_batched`."""
-    return in_functorch() or torch._C._functorch.is_legacy_batchedtensor(grad)  # pyright: ignore
 
 
 def _arguments(compiled: Compiled, data: Tensor, weights: Tensor) -> tuple[Evaluated, list[Tensor]]:
