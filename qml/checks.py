@@ -20,7 +20,7 @@ _EXPORT = (
 )
 
 
-def as_int(value: Any, name: str, minimum: float, why: str = "") -> int:
+def as_int(value: Any, name: str, minimum: float | int, why: str = "") -> int:
     """`value` as an int of at least `minimum`. NumPy's integers are taken; booleans and floats are refused.
 
     Args:
@@ -36,7 +36,7 @@ def as_int(value: Any, name: str, minimum: float, why: str = "") -> int:
     return int(value)
 
 
-def as_ints(values: Any, name: str, minimum: float, *, at_least: int = 1) -> tuple[int, ...]:
+def as_ints(values: Any, name: str, minimum: float | int, *, at_least: int = 1) -> tuple[int, ...]:
     """`values` as a tuple of `at_least` ints or more, each of at least `minimum`; one int alone is refused."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         fix = f" Pass [{values}]." if isinstance(values, (int, np.integer)) else ""
@@ -51,10 +51,10 @@ def as_number(
     value: Any,
     name: str,
     *,
-    at_least: float = -math.inf,
-    above: float = -math.inf,
-    at_most: float = math.inf,
-    below: float = math.inf,
+    at_least: float | int = -math.inf,
+    above: float | int = -math.inf,
+    at_most: float | int = math.inf,
+    below: float | int = math.inf,
 ) -> float:
     """`value` as a finite float within the bounds. NumPy's numbers are taken; booleans and strings are refused."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
@@ -252,7 +252,7 @@ def _shown(value: Any) -> str:
     return f"{kind} ({value!r})" if isinstance(value, (str, bool, int, float)) and len(repr(value)) < 40 else kind
 
 
-def _bounds(at_least: float, above: float, at_most: float, below: float) -> str:
+def _bounds(at_least: float | int, above: float | int, at_most: float | int, below: float | int) -> str:
     """The bounds of a number in words."""
     low = f"at least {at_least:g}" if at_least > above else f"above {above:g}" if above > -math.inf else ""
     high = f"at most {at_most:g}" if at_most < below else f"below {below:g}" if below < math.inf else ""
