@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits import Circuit, Slot
+from qml import checks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ TURN = 2 * torch.pi
 
 def with_data_slots_only(circuit: Circuit) -> Circuit:
     """The circuit with weight slot i as data slot n_data + i, so that every sample has angles of its own."""
+    checks.require_kind(circuit, "circuit", Circuit)
     if any(op.is_preparation and op.slots for op in circuit.operations):
         raise ValueError(
             "Argument `circuit` must take angles only, but takes amplitudes from data slots. Start it from a constant "
@@ -33,15 +35,13 @@ def with_data_slots_only(circuit: Circuit) -> Circuit:
 
 def random_angles(n_samples: int, n_angles: int, generator: torch.Generator | None) -> Float[Tensor, "batch inputs"]:
     """Uniform in [0, 2 pi), float64."""
+    checks.require_generator(generator)
     return TURN * torch.rand(n_samples, n_angles, generator=generator, dtype=torch.float64)
 
 
 def require_samples(n_samples: int, minimum: int = 2) -> None:
     """Refuse too few samples."""
-    if isinstance(n_samples, bool) or not isinstance(n_samples, int):
-        raise TypeError(f"Argument `n_samples` must be an int, but is {type(n_samples).__name__}.")
-    if n_samples < minimum:
-        raise ValueError(f"Argument `n_samples` must be at least {minimum}, but is {n_samples}.")
+    checks.as_int(n_samples, "n_samples", minimum)
 
 
 def axes_of(ax: "Axes | None") -> "Axes":

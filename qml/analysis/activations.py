@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from qml import checks
 from qml.analysis._sampling import axes_of
 from qml.edges import edge_layers
 from qml.nn import JHCGNet
@@ -143,10 +144,12 @@ def activations(
     Reference:
         Liu et al., arXiv:2404.19756, whose figures show networks so.
     """
-    if len(inputs) == 0 or n_points < 2:
+    n_points = checks.as_int(n_points, "n_points", 2)
+    checks.require_tensor(inputs, "inputs")
+    if inputs.ndim != 2 or len(inputs) == 0:
         raise ValueError(
-            f"Arguments `inputs` and `n_points` must be at least one sample and 2, but are {len(inputs)} and "
-            f"{n_points}."
+            f"Argument `inputs` must have shape (batch, inputs) with at least one sample, but has shape "
+            f"{tuple(inputs.shape)}."
         )
     if isinstance(network, JHCGNet):
         network, inputs = network.core, network.encoder(inputs)

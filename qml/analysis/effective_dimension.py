@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qml import checks
 from qml.analysis._sampling import axes_of, require_samples
 
 if TYPE_CHECKING:
@@ -79,10 +80,13 @@ def effective_dimension(
         Abbas et al., arXiv:2011.00027, equations 2 and 3, with gamma = 1.
     """
     require_samples(n_samples)
-    if n_data / (2 * math.pi * math.log(max(n_data, 2))) <= 1.0:
-        raise ValueError(f"Argument `n_data` must be at least 20, but is {n_data}.")
-    if readout not in ("logits", "expectation"):
-        raise ValueError(f'Argument `readout` must be "logits" or "expectation", but is {readout!r}.')
+    checks.require_kind(model, "model", nn.Module)
+    checks.require_tensor(inputs, "inputs")
+    checks.require_finite(inputs, "inputs")
+    checks.require_generator(generator)
+    n_data = checks.as_int(n_data, "n_data", 20)  # from here on kappa is above 1
+    spread = checks.as_number(spread, "spread", above=0.0)
+    checks.require_choice(readout, "readout", ("logits", "expectation"))
     parameters = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
     n_parameters = sum(p.numel() for p in parameters.values())
     if n_parameters == 0:

@@ -10,6 +10,7 @@ from jaxtyping import Complex
 from torch import Tensor
 
 from circuits import Circuit
+from qml import checks
 from qml.analysis._sampling import axes_of, random_angles, require_samples, with_data_slots_only
 from qml.backends import Native
 
@@ -92,8 +93,7 @@ def expressibility(
         Sim, Johnson and Aspuru-Guzik, arXiv:1905.10876, equations 9 and 11.
     """
     require_samples(n_samples)
-    if n_bins < 2:
-        raise ValueError(f"Argument `n_bins` must be at least 2, but is {n_bins}.")
+    n_bins = checks.as_int(n_bins, "n_bins", 2)
     fidelities = [
         (states[0::2].conj() * states[1::2]).sum(1).abs().square().numpy()
         for states in _random_states(circuit, 2 * n_samples, generator)
@@ -134,6 +134,13 @@ def entangling_capability(
 
 def meyer_wallach(states: Complex[Tensor, "batch amplitudes"]) -> Tensor:
     """Q of normalised state vectors; shape (batch,)."""
+    checks.require_tensor(states, "states")
+    if not (states.is_complex() or states.is_floating_point()):
+        raise TypeError(f"Argument `states` must be complex or floating, but is {states.dtype}.")
+    if states.ndim != 2 or states.shape[1] < 2 or states.shape[1].bit_count() != 1:
+        raise ValueError(
+            f"Argument `states` must have shape (batch, 2**n_qubits), but has shape {tuple(states.shape)}."
+        )
     n_qubits = states.shape[1].bit_length() - 1
     purities = []
     for qubit in range(n_qubits):
@@ -147,6 +154,10 @@ def meyer_wallach(states: Complex[Tensor, "batch amplitudes"]) -> Tensor:
 
 def haar_log_shares(edges: np.ndarray, n_qubits: int) -> np.ndarray:
     """ln of the share of Haar-random pairs in each bin: (1 - a)^(N-1) - (1 - b)^(N-1), without underflow."""
+    checks.require_kind(edges, "edges", np.ndarray)
+    if edges.ndim != 1 or edges.dtype.kind != "f" or not ((edges >= 0) & (edges <= 1)).all():
+        raise ValueError("Argument `edges` must be one row of ascending numbers in [0, 1], but is not.")
+    n_qubits = checks.as_int(n_qubits, "n_qubits", 1)
     power = 2.0**n_qubits - 1.0
     with np.errstate(divide="ignore"):
         log_rest = power * np.log1p(-edges)  # -inf at 1

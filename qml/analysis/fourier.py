@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from circuits import Circuit, Observable, Operation
 from circuits.gates import PauliRotation, Phase
+from qml import checks
 from qml.analysis._sampling import axes_of
 from qml.backends import Backend, resolve
 
@@ -76,9 +77,9 @@ def fourier_series(
     Reference:
         Schuld, Sweke and Meyer, arXiv:2008.08605.
     """
-    base = np.array([2 * math.pi / period for period in (periods or [2 * math.pi] * len(degrees))])
-    if not degrees or min(degrees) < 0 or len(base) != len(degrees):
-        raise ValueError(f"Argument `degrees` must hold numbers of at least 0, one a period, but is {list(degrees)}.")
+    checks.require_function(function, "function", "from inputs to values")
+    degrees = checks.as_ints(degrees, "degrees", 0)
+    base = 2 * math.pi / np.array(_as_periods(periods, len(degrees)))
     sizes = [2 * degree + 1 for degree in degrees]
     if math.prod(sizes) > MAX_POINTS:
         raise ValueError(f"The grid must have at most {MAX_POINTS} points, but {sizes} are more. Fix some inputs.")
@@ -96,6 +97,17 @@ def fourier_series(
             f"but differs from it by {error:.2g} off the grid. Give higher degrees or the right periods."
         )
     return series
+
+
+def _as_periods(periods: Any, n_inputs: int) -> list[float]:
+    """A positive period for every input, 2 pi where none are given."""
+    if periods is None:
+        return [2 * math.pi] * n_inputs
+    if isinstance(periods, (str, bytes)) or not isinstance(periods, Sequence):
+        raise TypeError(f"Argument `periods` must be a sequence of numbers, but is {type(periods).__name__}.")
+    if len(periods) != n_inputs:
+        raise ValueError(f"Argument `periods` must hold {n_inputs} numbers, one a degree, but holds {len(periods)}.")
+    return [checks.as_number(period, f"periods[{place}]", above=0.0) for place, period in enumerate(periods)]
 
 
 def circuit_fourier_series(
@@ -116,12 +128,13 @@ def circuit_fourier_series(
     Raises:
         ValueError: no data slots, missing weights, amplitudes from data slots, or incommensurable frequencies.
     """
+    checks.require_kind(circuit, "circuit", Circuit)
     if circuit.n_data == 0:
         raise ValueError("Argument `circuit` must have data slots, but has none. Use circuits.data for its inputs.")
     chosen = resolve(backend)
     if not chosen.capabilities.exact:
         raise ValueError(f'Argument `backend` must be exact, but {chosen.name} draws shots. Use "native".')
-    values = torch.zeros(0, dtype=torch.float64) if weights is None else weights.detach().to(torch.float64)
+    values = torch.zeros(0, dtype=torch.float64) if weights is None else _as_weights(weights)
     spectra = [_slot_spectrum(circuit, index) for index in range(circuit.n_data)]
 
     def function(inputs: Tensor) -> Tensor:
@@ -132,9 +145,18 @@ def circuit_fourier_series(
     )
 
 
+def _as_weights(weights: Any) -> Tensor:
+    """Weights in double precision, outside of autograd."""
+    checks.require_tensor(weights, "weights")
+    if not weights.is_floating_point():
+        raise TypeError(f"Argument `weights` must be floating, but is {weights.dtype}. Pass weights.double().")
+    return weights.detach().to(torch.float64)
+
+
 def _values(function: Callable[[Tensor], Tensor], points: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         values = function(torch.from_numpy(points))
+    checks.require_tensor(values, "function(inputs)")
     if values.shape != (len(points),):
         raise ValueError(
             f"Argument `function` must give shape ({len(points)},) for {len(points)} points, but gives "

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from circuits import Circuit, Observable
+from qml import checks
 from qml.analysis._sampling import axes_of, random_angles, require_samples, with_data_slots_only
 from qml.backends import Native
 
@@ -82,6 +83,7 @@ def gradient_variance(
         McClean et al., arXiv:1803.11173.
     """
     require_samples(n_samples)
+    checks.require_kind(circuit, "circuit", Circuit)
     if circuit.n_weights == 0:
         raise ValueError("Argument `circuit` must have weight slots, but has none. Use circuits.weight for its angles.")
     free, none = with_data_slots_only(circuit), torch.zeros(0, dtype=torch.float64)
@@ -121,6 +123,9 @@ def gradient_scaling(
     Reference:
         McClean et al., arXiv:1803.11173, figure 3.
     """
+    checks.require_function(make_circuit, "make_circuit", "from a number of qubits to a Circuit")
+    checks.require_function(make_observable, "make_observable", "from a number of qubits to an Observable")
+    sizes = checks.as_ints(sizes, "sizes", 1)
     if len(set(sizes)) < 2:
         raise ValueError(f"Argument `sizes` must hold at least two different numbers of qubits, but is {list(sizes)}.")
     results = tuple(

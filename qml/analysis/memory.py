@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from qml import checks
 from qml.analysis._sampling import axes_of
-from qml.checks import as_int
 from qml.reservoir import Reservoir
 
 if TYPE_CHECKING:
@@ -109,11 +109,14 @@ def information_capacity(
         Dambre, Verstraeten, Schrauwen and Massar, doi:10.1038/srep00514.
     """
     _require_one_input(reservoir)
+    checks.require_kind(max_delays, "max_delays", Mapping, " Use {1: 20} for example.")
+    n_steps, washout = checks.as_int(n_steps, "n_steps", 1), checks.as_int(washout, "washout", 0)
+    seed = checks.as_int(seed, "seed", 0)
     if not max_delays:
         raise ValueError("Argument `max_delays` must hold at least one degree, but is empty. Use {1: 20} for example.")
     for degree, delay in max_delays.items():
-        as_int(degree, "max_delays", 1)
-        as_int(delay, "max_delays", 0)
+        checks.as_int(degree, "max_delays", 1)
+        checks.as_int(delay, "max_delays", 0)
     if n_steps <= reservoir.n_features + 1:
         raise ValueError(
             f"Argument `n_steps` must exceed the {reservoir.n_features} features by far, but is {n_steps}."
@@ -181,8 +184,9 @@ def echo_check(
     Reference:
         Jaeger, GMD report 148 (2001), definition 3; the property is checked on one series here, not for all.
     """
-    as_int(n_starts, "n_starts", 2)
-    as_int(n_steps, "n_steps", 2)
+    checks.require_kind(reservoir, "reservoir", Reservoir)
+    n_starts, n_steps = checks.as_int(n_starts, "n_starts", 2), checks.as_int(n_steps, "n_steps", 2)
+    prefix, seed = checks.as_int(prefix, "prefix", 1), checks.as_int(seed, "seed", 0)
     generator = np.random.default_rng(seed)
     own = torch.from_numpy(generator.uniform(-1.0, 1.0, (n_starts, prefix, reservoir.n_inputs)))
     common = torch.from_numpy(generator.uniform(-1.0, 1.0, (1, n_steps, reservoir.n_inputs)))
@@ -220,5 +224,6 @@ def _basis(features: Float[np.ndarray, "time features"]) -> Float[np.ndarray, "t
 
 
 def _require_one_input(reservoir: Reservoir) -> None:
+    checks.require_kind(reservoir, "reservoir", Reservoir)
     if reservoir.n_inputs != 1:
         raise ValueError(f"Argument `reservoir` must have one input for a capacity, but has {reservoir.n_inputs}.")

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qml import checks
 from qml.analysis._sampling import axes_of
-from qml.checks import as_int, require_finite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,11 +80,17 @@ def largest_lyapunov(
         >>> 0.40 < found.exponent < 0.44
         True
     """
-    as_int(n_steps, "n_steps", 1)
-    as_int(washout, "washout", 0)
-    for name, value in (("distance", distance), ("time_step", time_step)):
-        if not value > 0.0:
-            raise ValueError(f"Argument `{name}` must be above 0, but is {value}.")
+    checks.require_function(step, "step", "from a state to the next")
+    checks.require_tensor(start, "start")
+    if start.ndim != 1 or not len(start) or start.is_complex():
+        raise ValueError(
+            f"Argument `start` must be a real state of shape (state,), but has shape {tuple(start.shape)} and "
+            f"{start.dtype}."
+        )
+    checks.require_finite(start, "start")
+    n_steps, washout = checks.as_int(n_steps, "n_steps", 1), checks.as_int(washout, "washout", 0)
+    distance = checks.as_number(distance, "distance", above=0.0)
+    time_step = checks.as_number(time_step, "time_step", above=0.0)
     state = start.double()
     away = distance / math.sqrt(len(state))
     neighbour = state + away
@@ -165,16 +171,23 @@ def valid_prediction_time(
     Reference:
         Vlachas et al., doi:10.1016/j.neunet.2020.02.016, equation 26.
     """
+    for series, name in ((truth, "truth"), (forecast, "forecast")):
+        checks.require_tensor(series, name)
+        if series.ndim != 2 or not series.is_floating_point():
+            raise ValueError(
+                f"Argument `{name}` must be floating of shape (time, outputs), but has shape {tuple(series.shape)} and "
+                f"{series.dtype}."
+            )
     if truth.shape != forecast.shape:
         raise ValueError(
             "Arguments `truth` and `forecast` must have one shape (time, outputs), but have "
             f"{tuple(truth.shape)} and {tuple(forecast.shape)}."
         )
-    require_finite(truth, "truth")
-    require_finite(forecast, "forecast")
-    for name, value in (("threshold", threshold), ("time_step", time_step), ("lyapunov", lyapunov)):
-        if value is not None and not value > 0.0:
-            raise ValueError(f"Argument `{name}` must be above 0, but is {value}.")
+    checks.require_finite(truth, "truth")
+    checks.require_finite(forecast, "forecast")
+    threshold = checks.as_number(threshold, "threshold", above=0.0)
+    time_step = checks.as_number(time_step, "time_step", above=0.0)
+    lyapunov = None if lyapunov is None else checks.as_number(lyapunov, "lyapunov", above=0.0)
     spread = (truth - truth.mean(0)).square().sum(1).mean().sqrt()
     if not float(spread) > 0.0:
         raise ValueError("Argument `truth` must vary, but is constant: its error has no scale.")

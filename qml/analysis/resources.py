@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from circuits import Circuit, Operation
+from qml import checks
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def resources(circuit: Circuit) -> Resources:
         >>> counts.n_gates, counts.depth, counts.n_two_qubit
         (3, 2, 1)
     """
+    checks.require_kind(circuit, "circuit", Circuit)
     operations = [op for op in circuit.operations if not op.is_noise]
     widths = Counter(len(op.all_qubits) for op in operations)
     return Resources(

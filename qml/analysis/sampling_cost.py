@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qml import checks
 from qml.analysis._sampling import axes_of
-from qml.backends._checks import require_shots
-from qml.checks import as_int
 from qml.reservoir import Forecaster, Reservoir
 from qml.reservoir.ridge import DEFAULT_ALPHAS
 
@@ -97,11 +96,9 @@ def sampling_cost(
         >>> -0.6 < cost.exponent < -0.4
         True
     """
-    as_int(n_repeats, "n_repeats", 1)
-    for count in shots:
-        require_shots(count)
-    if len(shots) < 2:
-        raise ValueError(f"Argument `shots` must hold at least two numbers, but holds {len(shots)}.")
+    checks.require_function(build, "build", "from shots and a seed to a Reservoir")
+    n_repeats = checks.as_int(n_repeats, "n_repeats", 1)
+    shots = checks.as_ints(shots, "shots", 1, at_least=2)
     exact = build(None, 0)
     ideal = exact if ideal is None else ideal
     options = {"alphas": alphas, "washout": washout}

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qml import checks
 from qml.analysis._sampling import axes_of
-from qml.checks import as_int
 from qml.nn.reservoir import OnionReservoir
 from qml.reservoir import HybridReservoir, Reservoir
 
@@ -62,7 +62,8 @@ def spectra(reservoir: Reservoir, *, value: float = 0.0, settle: int = 500) -> l
         >>> spectra(QuantumReservoir(PersistentRing(3, 2)))[0].eigenvalues.shape
         (4,)
     """
-    as_int(settle, "settle", 0)
+    checks.require_kind(reservoir, "reservoir", Reservoir)
+    settle, value = checks.as_int(settle, "settle", 0), checks.as_number(value, "value")
     if isinstance(reservoir, HybridReservoir):
         if reservoir.feed:
             raise ValueError(
