@@ -399,7 +399,7 @@ WIDE = (Circuit(6).h(5), torch.zeros(1, 0), torch.zeros(0), [Z(5)])
         (lambda: resolve("native:x"), ValueError, "without more"),
         (lambda: resolve("aer:"), ValueError, "must be one of native, pennylane"),
         (lambda: Aer(shots=0), ValueError, "`shots` must be at least 1"),
-        (lambda: Aer(pack=0), ValueError, "`pack` must be an int of at least 1"),
+        (lambda: Aer(pack=0), ValueError, "`pack` must be at least 1"),
         (lambda: Aer(split="variance"), ValueError, "no shots to split"),
         (lambda: Aer(precision="half"), (ValueError, TypeError), "precision"),
         (lambda: Aer(shot=3), TypeError, "unexpected keyword argument 'shot'"),

@@ -172,8 +172,8 @@ def test_everything_can_be_drawn() -> None:
         (lambda: valid_prediction_time(WAVE[0], WAVE[0], threshold=-1.0), "`threshold` must be above 0"),
         (lambda: valid_prediction_time(WAVE[0], WAVE[0] * math.nan), "`forecast` must be finite"),
         (lambda: echo_check(linear(), n_starts=1), "`n_starts` must be at least 2"),
-        (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(10,)), "at least two numbers"),
-        (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(0, 1)), "`shots` must be at least 1"),
+        (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(10,)), "`shots` must hold at least 2"),
+        (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(0, 1)), r"`shots\[0\]` must be at least 1"),
         (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, n_repeats=0), "`n_repeats` must be at least 1"),
     ],
 )

@@ -289,5 +289,5 @@ def test_read_out_errors_reach_recorded_bits() -> None:
 
 @pytest.mark.parametrize("errors", [(1.2, 0.0), (0.0, -0.1)])
 def test_read_out_errors_must_be_probabilities(errors: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match=r"`readout_error` must be two probabilities in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"`readout_error\[[01]\]` must be at least 0 and at most 1"):
         Native(readout_error=errors)
