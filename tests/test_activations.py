@@ -96,7 +96,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     network = pruned_network()
     with pytest.raises(TypeError, match=r"`network` must be a network of functions on edges .*, but is Linear"):
         activations(nn.Linear(2, 1), points())
-    with pytest.raises(ValueError, match="`inputs` must have shape .* with at least one sample"):
+    with pytest.raises(ValueError, match=r"`inputs` must have shape .* with at least one sample"):
         activations(network, points()[:0])
     with pytest.raises(ValueError, match="`n_points` must be at least 2"):
         activations(network, points(), n_points=1)
