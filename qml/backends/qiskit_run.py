@@ -5,8 +5,8 @@ Whatever is sent is a `Submission` of plain bytes and arrays, so that it can be 
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ import numpy as np
 
 from circuits import Circuit, Observable, Operation
 from circuits.gates import Array
+from qml.backends import calibration
+from qml.backends.layouts import LAYOUT, PLACES, QUBITS, report_of, reported
 from qml.backends.qiskit import MEASURED, to_qiskit
 from qml.jobs import CircuitCost, PauliSum, Pub, PubResult, Submission, split
 
@@ -31,7 +33,6 @@ except ImportError as error:
 BASIS = ("u", "p", "rx", "ry", "rz", "h", "x", "y", "z", "s", "sdg", "t", "tdg", "cx", "cz", "swap", "rxx", "ryy",
          "rzz", "rzx", "reset", "measure")  # fmt: skip
 REPETITION_DELAY = 250e-6  # seconds; IBM's default
-QUBITS = "qubits"  # which of the device's qubits a circuit's are, in its metadata
 Layout = Literal["connectivity", "calibration"] | tuple[int, ...]
 
 
@@ -50,14 +51,16 @@ class Compiler:
     Args:
         device: a Qiskit backend, or `Gates`, to respect; None for what every simulator knows.
         level: Qiskit's optimisation level, 0 to 3.
-        layout: `"connectivity"`, `"calibration"` (by the device's error rates too), or the device's qubits in order.
+        layout: `"calibration"` (by the device's error rates and couplings), `"connectivity"` (by its couplings alone),
+            or the device's qubits in order. Whichever it is, broken qubits and couplers are left out
+            (`qml.backends.calibration`).
         seed: of the transpiler, so that one circuit always gets one layout.
         compact: whether qubits that nothing touches are left out, as simulators want it.
     """
 
     device: Any = None
     level: int = 1
-    layout: Layout = "connectivity"
+    layout: Layout = "calibration"
     seed: int = 0
     compact: bool = False
 
@@ -113,12 +116,7 @@ def transpiled(
         circuit.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
     written = to_qiskit(circuit)
     written.global_phase = 0.0
-    limit = getattr(compiler.device, "num_qubits", None)
-    if limit is not None and n_qubits > limit:
-        raise ValueError(
-            f"Circuits for {compiler.device.name} must have at most {limit} qubits, but this one "
-            f"has {n_qubits} (ancillas of post-selection and packed copies included). Take a wider device, or Native()."
-        )
+    working = _require_fit(n_qubits, operations, compiler)
     try:
         isa = transpiler(compiler).run(written)
     except QiskitError as error:
@@ -128,12 +126,35 @@ def transpiled(
         ) from error
     isa.global_phase = 0.0
     places = isa.layout.final_index_layout() if isa.layout is not None else list(range(n_qubits))
-    qubits = list(range(isa.num_qubits))
+    numbers = tuple(range(isa.num_qubits)) if working is None else working.qubits
+    qubits = list(numbers)
     if compiler.compact:
-        isa, qubits = _compacted(isa, places)
-        places = [qubits.index(place) for place in places]
+        isa, qubits = _compacted(isa, places, numbers)
+    elif working is not None:
+        isa, qubits = _spread(isa, numbers, compiler.device.target.num_qubits)
+    places = [qubits.index(numbers[place]) for place in places]
     isa.metadata = {QUBITS: qubits}
+    if working is not None:
+        isa.metadata |= {PLACES: places, LAYOUT: report_of(isa, qubits, places, compiler.device).as_json()}
     return isa, places, qubits
+
+
+def _require_fit(n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler) -> "Working | None":
+    """The working part of the device, which the circuit must fit onto."""
+    device = compiler.device
+    limit = getattr(device, "num_qubits", None)
+    if limit is not None and n_qubits > limit:
+        raise ValueError(
+            f"Circuits for {device.name} must have at most {limit} qubits, but this one "
+            f"has {n_qubits} (ancillas of post-selection and packed copies included). Take a wider device, or Native()."
+        )
+    working = working_part(device)
+    if working is None:
+        return None
+    calibration.require_room(operations, n_qubits, device, working.faults)
+    if not isinstance(compiler.layout, str):
+        calibration.require_layout(compiler.layout, operations, n_qubits, device, working.faults)
+    return working
 
 
 def _key(n_qubits: int, operations: tuple[Operation, ...]) -> str:
@@ -145,19 +166,51 @@ def _key(n_qubits: int, operations: tuple[Operation, ...]) -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True, eq=False)
+class Working:
+    """What works of a device.
+
+    Args:
+        target: the working operations, on the working qubits, which are numbered from 0.
+        qubits: the device's number of each.
+        faults: what is left out.
+    """
+
+    target: Target
+    qubits: tuple[int, ...]
+    faults: calibration.Faults
+
+
+@lru_cache(maxsize=64)
+def working_part(device: Any) -> Working | None:
+    """What works of a device, found once; None for simulators, whose qubits are all alike."""
+    if device is None or isinstance(device, Gates) or device.target.num_qubits is None:
+        return None
+    faults = calibration.faults_of(device)
+    qubits = tuple(qubit for qubit in range(device.target.num_qubits) if qubit not in faults.qubits)
+    if not faults.qubits and not faults.operations:
+        return Working(device.target, qubits, faults)
+    return Working(_part(device.target, qubits, faults), qubits, faults)
+
+
 @lru_cache(maxsize=64)
 def transpiler(compiler: Compiler) -> PassManager:
-    """The pass manager of a compiler."""
+    """The pass manager of a compiler; for a device, onto its working part."""
     options: dict[str, Any] = {"optimization_level": compiler.level, "seed_transpiler": compiler.seed}
-    if compiler.device is None:
-        return generate_preset_pass_manager(basis_gates=list(BASIS), **options)
-    if isinstance(compiler.device, Gates):
-        return generate_preset_pass_manager(target=compiler.device.target, **options)
-    if compiler.layout == "calibration":
-        return generate_preset_pass_manager(backend=compiler.device, **options)
-    if compiler.layout != "connectivity":
-        return generate_preset_pass_manager(backend=compiler.device, initial_layout=list(compiler.layout), **options)
-    return generate_preset_pass_manager(target=without_errors(compiler.device.target), **options)
+    working = working_part(compiler.device)
+    if working is None:
+        where = {"target": compiler.device.target} if compiler.device is not None else {"basis_gates": list(BASIS)}
+        return generate_preset_pass_manager(**where, **options)
+    if not isinstance(compiler.layout, str):
+        initial = [working.qubits.index(qubit) for qubit in compiler.layout]
+        return generate_preset_pass_manager(target=working.target, initial_layout=initial, **options)
+    if compiler.layout == "connectivity" or not working.faults.calibrated:
+        return generate_preset_pass_manager(target=without_errors(working.target), **options)
+    manager = generate_preset_pass_manager(target=working.target, **options)
+    if compiler.level < 2:  # level 0 always takes the first qubits, and level 1 wherever a circuit needs no swaps there
+        by_errors = generate_preset_pass_manager(target=working.target, **(options | {"optimization_level": 2}))
+        manager.layout, manager.routing = by_errors.layout, by_errors.routing
+    return manager
 
 
 def without_errors(target: Target) -> Target:
@@ -176,15 +229,52 @@ def without_errors(target: Target) -> Target:
     return result
 
 
-def _compacted(isa: QuantumCircuit, places: Sequence[int]) -> tuple[QuantumCircuit, list[int]]:
-    """The circuit on the qubits that something touches or that are read, and which those were."""
+def _part(
+    target: Target, qubits: Sequence[int], faults: calibration.Faults | None = None, skip: Collection[str] = ()
+) -> Target:
+    """The target on some qubits, numbered from 0, without what is broken and without the operations of `skip`."""
+    place, known = {qubit: number for number, qubit in enumerate(qubits)}, target.qubit_properties
+    complete = known is not None and max(qubits) < len(known)
+    result = Target(
+        num_qubits=len(qubits), dt=target.dt, qubit_properties=[known[qubit] for qubit in qubits] if complete else None
+    )
+    for name in target.operation_names:
+        where = target[name]
+        if name in skip:
+            continue
+        if where is None or None in where:
+            result.add_instruction(target.operation_from_name(name), name=name)
+            continue
+        inside = {
+            tuple(place[qubit] for qubit in item): what
+            for item, what in where.items()
+            if set(item) <= set(place) and (faults is None or faults.allow(name, item))
+        }
+        if inside:
+            result.add_instruction(target.operation_from_name(name), inside, name=name)
+    return result
+
+
+def _compacted(
+    isa: QuantumCircuit, places: Sequence[int], numbers: Sequence[int]
+) -> tuple[QuantumCircuit, list[int]]:
+    """The circuit on the qubits that something touches or that are read, and the number of each, from `numbers`."""
     index = {qubit: place for place, qubit in enumerate(isa.qubits)}
     items = [item for item in isa.data if item.operation.name not in ("barrier", "delay")]
     used = sorted({index[qubit] for item in items for qubit in item.qubits} | set(places))
     result = QuantumCircuit(QuantumRegister(len(used), "q"), *isa.cregs)
     for item in items:
         result.append(item.operation, [used.index(index[qubit]) for qubit in item.qubits], item.clbits)
-    return result, used
+    return result, [numbers[place] for place in used]
+
+
+def _spread(isa: QuantumCircuit, numbers: Sequence[int], n_qubits: int) -> tuple[QuantumCircuit, list[int]]:
+    """The circuit on all qubits of a device, of which it was made for those with `numbers`."""
+    index = {qubit: place for place, qubit in enumerate(isa.qubits)}
+    result = QuantumCircuit(QuantumRegister(n_qubits, "q"), *isa.cregs)
+    for item in isa.data:
+        result.append(item.operation, [numbers[index[qubit]] for qubit in item.qubits], item.clbits)
+    return result, list(range(n_qubits))
 
 
 class Region(BackendV2):
@@ -195,24 +285,7 @@ class Region(BackendV2):
 
     def __init__(self, device: Any, qubits: Sequence[int]) -> None:
         super().__init__(name=f"{device.name}[{','.join(map(str, qubits))}]", backend_version="2")
-        source, place = device.target, {qubit: number for number, qubit in enumerate(qubits)}
-        properties = source.qubit_properties
-        self._target = Target(
-            num_qubits=len(qubits),
-            dt=source.dt,
-            qubit_properties=None if properties is None else [properties[qubit] for qubit in qubits],
-        )
-        control_flow = get_control_flow_name_mapping()
-        for name in source.operation_names:
-            if name in control_flow:
-                continue
-            known = source[name]
-            if known is None or None in known:
-                self._target.add_instruction(source.operation_from_name(name), name=name)
-                continue
-            inside = {tuple(place[q] for q in where): what for where, what in known.items() if set(where) <= set(place)}
-            if inside:
-                self._target.add_instruction(source.operation_from_name(name), inside, name=name)
+        self._target = _part(device.target, qubits, skip=get_control_flow_name_mapping())
 
     @property
     def target(self) -> Target:  # pyright: ignore[reportIncompatibleMethodOverride]  # the base has no annotation
@@ -302,7 +375,18 @@ def run_primitive(primitive: Any, submitted: Submission) -> Any:
 def read_results(results: Any, submitted: Submission | None = None) -> list[PubResult]:
     """What a primitive's result says, as arrays; of a submission, only what it asked for, with its options."""
     found = [_read(result) for result in results]
-    return found if submitted is None else split.with_options(submitted, split.trim(submitted, found))
+    if submitted is None:
+        return found
+    return with_layouts(submitted, split.with_options(submitted, split.trim(submitted, found)))
+
+
+def with_layouts(submitted: Submission, results: Sequence[PubResult]) -> list[PubResult]:
+    """The results with the place of each circuit on the device, and the errors there, as `"layout"` of the metadata."""
+    reports = [(loaded(pub.circuit).metadata or {}).get(LAYOUT) for pub in submitted.pubs]
+    return [
+        result if report is None else replace(result, metadata={**result.metadata, LAYOUT: report})
+        for report, result in zip(reports, results, strict=True)
+    ]
 
 
 def _read(result: Any) -> PubResult:
@@ -334,6 +418,7 @@ def circuit_cost(circuit: bytes, device: Any = None) -> CircuitCost:
         two_qubit_gates=two,
         seconds=0.0 if device is None else _seconds(found, device),
         registers=tuple((register.name, register.size) for register in found.cregs),
+        layout=reported(found),
     )
 
 
