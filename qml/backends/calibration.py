@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from circuits import Operation
+import numpy as np
 
+from circuits import Operation
+from qml.backends._checks import require_choice
+
+LAYOUTS = ("calibration", "connectivity")
 MOST_NAMED = 4  # broken parts that a message names
+OTHERS = 'Name others, or take layout="calibration".'
 Place = tuple[int, ...]
 
 
@@ -67,59 +72,98 @@ def faults_of(device: Any) -> Faults:
     return Faults(qubits, inner, bool(calibrated))
 
 
-def require_room(operations: Iterable[Operation], n_qubits: int, device: Any, faults: Faults) -> None:
-    """Refuse a circuit that does not fit onto the working qubits and couplers of a device.
+def as_layout(layout: Any) -> str | Place:
+    """The option `layout` of a backend.
 
     Raises:
-        ValueError: more qubits than work, or more that act on each other than working couplers connect.
+        ValueError: another name, or not distinct qubits of at least 0.
     """
-    if not faults.qubits and not faults.operations:
+    if isinstance(layout, str):
+        require_choice(layout, "layout", LAYOUTS)
+        return layout
+    known = tuple(layout) if isinstance(layout, Iterable) else ()
+    whole = all(isinstance(qubit, (int, np.integer)) and not isinstance(qubit, bool) and qubit >= 0 for qubit in known)
+    if not known or not whole or len(set(known)) != len(known):
+        raise ValueError(
+            f"Argument `layout` must be one of {', '.join(map(repr, LAYOUTS))}, or distinct qubits of the device, but "
+            f"is {layout!r}."
+        )
+    return tuple(int(qubit) for qubit in known)
+
+
+def require_fit(n_qubits: int, operations: Sequence[Operation], compiler: Any, faults: Faults | None) -> None:
+    """Refuse a circuit that does not fit onto the working qubits and couplers of a device, in its layout.
+
+    Args:
+        n_qubits: of the circuit.
+        operations: of the circuit.
+        compiler: a `qml.backends.qiskit_run.Compiler`.
+        faults: of its device; None for a simulator, whose qubits are all alike.
+
+    Raises:
+        ValueError: more qubits than the device has, or than work; more that act on each other than working couplers
+            connect; a given layout on what is broken.
+    """
+    device = compiler.device
+    limit = getattr(device, "num_qubits", None)
+    if limit is not None and n_qubits > limit:
+        raise ValueError(
+            f"Circuits for {device.name} must have at most {limit} qubits, but this one "
+            f"has {n_qubits} (ancillas of post-selection and packed copies included). Take a wider device, or Native()."
+        )
+    if faults is None:
         return
+    joined = groups(n_qubits, (op.all_qubits for op in operations))
+    if faults.qubits or faults.operations:
+        _require_room(joined, n_qubits, device, faults)
+    if not isinstance(compiler.layout, str):
+        _require_layout(compiler.layout, n_qubits, device, faults)
+        _require_couplers(compiler.layout, operations, joined, device, faults)
+
+
+def mixes_couplers(device: Any) -> bool:
+    """Whether a device has CX on some couplers and only other gates on others."""
+    target = getattr(device, "target", None)
+    if target is None or "cx" not in target.operation_names:
+        return False
+    pairs = {name: {frozenset(where) for where in _errors(target[name])} for name in target.operation_names}
+    return any(len(pair) == 2 and pair not in pairs["cx"] for known in pairs.values() for pair in known)
+
+
+def _require_room(joined: Sequence[set[int]], n_qubits: int, device: Any, faults: Faults) -> None:
     n_working = device.target.num_qubits - len(faults.qubits)
     if n_qubits > n_working:
         raise ValueError(
-            f"Circuits for {device.name} must have at most {n_working} qubits, those that its calibration does not call "
+            f"Circuits for {device.name} must have at most {n_working} qubits, as its calibration calls the others "
             f"broken, but this one has {n_qubits}. Broken: {faults}. Take another device, or Native()."
         )
-    widest = max(map(len, groups(n_qubits, (op.all_qubits for op in operations))))
-    largest = max(map(len, _islands(device.target, faults)))
+    widest, largest = max(map(len, joined)), max(map(len, _islands(device.target, faults)))
     if widest > largest:
         raise ValueError(
-            f"Circuits for {device.name} must join at most {largest} qubits, as many as its working couplers connect, "
-            f"but this one joins {widest}. Broken: {faults}. Take another device, or Native()."
+            f"Circuits for {device.name} must join no more of its qubits than working couplers connect, at most "
+            f"{largest}, but this one joins {widest}. Broken: {faults}. Take another device, or Native()."
         )
 
 
-def require_layout(
-    layout: Sequence[int], operations: Sequence[Operation], n_qubits: int, device: Any, faults: Faults
-) -> None:
-    """Refuse a layout that does not fit the circuit, or that puts it on broken parts of a device.
-
-    Args:
-        layout: the device's qubit for each of the circuit's.
-        operations: the circuit's.
-        n_qubits: of the circuit.
-        device: a Qiskit backend.
-        faults: the device's.
-
-    Raises:
-        ValueError: another number of qubits, qubits that the device lacks or calls broken, two qubits that an operation
-            joins on a broken coupler, or on two parts that only broken couplers connect.
-    """
-    target = device.target
-    if len(layout) != n_qubits or max(layout) >= target.num_qubits:
+def _require_layout(layout: Sequence[int], n_qubits: int, device: Any, faults: Faults) -> None:
+    if len(layout) != n_qubits or max(layout) >= device.target.num_qubits:
         raise ValueError(
-            f"Argument `layout` must name {n_qubits} of the {target.num_qubits} qubits of {device.name}, one for each "
+            f"Argument `layout` must name {n_qubits} of the {device.target.num_qubits} qubits of {device.name}, one a "
             f"qubit of the circuit (ancillas and packed copies included), but is {tuple(layout)}."
         )
-    other = 'Name others, or take layout="calibration".'
     for qubit in layout:
         if qubit in faults.qubits:
             raise ValueError(
                 f"Argument `layout` must name working qubits of {device.name}, but its calibration calls qubit {qubit} "
-                f"broken ({faults.qubits[qubit]}). {other}"
+                f"broken ({faults.qubits[qubit]}). {OTHERS}"
             )
-    working = set(_couplers(target, faults))
+
+
+def _require_couplers(
+    layout: Sequence[int], operations: Iterable[Operation], joined: Sequence[set[int]], device: Any, faults: Faults
+) -> None:
+    """Refuse pairs on broken couplers, and qubits that act on each other where only broken couplers connect them."""
+    working = set(_couplers(device.target, faults))
     for op in operations:
         pair = tuple(layout[qubit] for qubit in op.all_qubits)
         if len(pair) != 2 or working & {pair, pair[::-1]}:
@@ -128,15 +172,15 @@ def require_layout(
             if set(where) == set(pair):
                 raise ValueError(
                     f"Argument `layout` must put {op.name} on a working coupler of {device.name}, but its calibration "
-                    f"calls {name} on {where} broken ({reason}). {other}"
+                    f"calls {name} on {where} broken ({reason}). {OTHERS}"
                 )
-    islands = _islands(target, faults)
-    for group in groups(n_qubits, (op.all_qubits for op in operations)):
+    islands = _islands(device.target, faults)
+    for group in joined:
         places = {layout[qubit] for qubit in group}
         if not any(places <= island for island in islands):
             raise ValueError(
                 f"Argument `layout` must put qubits that act on each other where working couplers connect them, but on "
-                f"{device.name} none lead from one to another of {sorted(places)}. {other}"
+                f"{device.name} none lead from one to another of {sorted(places)}. {OTHERS}"
             )
 
 
@@ -197,7 +241,7 @@ def _without_times(target: Any) -> dict[int, str]:
 def _not_operational(device: Any) -> dict[tuple[str, Place], str]:
     """Operations and qubits that the device's properties, where it has some, mark as not operational."""
     asked = getattr(device, "properties", None)
-    properties = asked() if callable(asked) else None
+    properties: Any = asked() if callable(asked) else None
     if properties is None or not hasattr(properties, "faulty_qubits"):
         return {}
     found = {(gate.gate, tuple(gate.qubits)) for gate in properties.faulty_gates()}

@@ -9,33 +9,28 @@ from qml.backends.deferred import defer
 from qml.backends.expanded import expand
 from qml.backends.packing import Packing
 from qml.backends.sampled import with_bits
-from qml.jobs import LayoutReport, OperationError
+from qml.jobs import CircuitCost, LayoutReport, OperationError
 
 QUBITS = "qubits"  # in a compiled circuit's metadata: the device's number of each of its qubits
-PLACES = "places"  # which of its qubits holds each qubit of the original at the end
 LAYOUT = "layout"  # its `LayoutReport`, as JSON; in the metadata of results too
 SILENT = ("barrier", "delay")
+REPETITION_DELAY = 250e-6  # seconds; IBM's default
 
 
-def report_of(
-    isa: Any, qubits: Sequence[int], places: Sequence[int], device: Any, read: Sequence[int] | None = None
-) -> LayoutReport:
-    """The report on a compiled circuit.
+def report_of(isa: Any, qubits: Sequence[int], places: Sequence[int], device: Any) -> LayoutReport:
+    """The report on a compiled circuit; where it measures nothing itself, all qubits of the original are read.
 
     Args:
         isa: the compiled Qiskit circuit.
         qubits: the device's number of each of its qubits.
         places: which of its qubits holds each qubit of the original circuit at the end.
         device: a Qiskit backend.
-        read: qubits of the original circuit that are read at the end; None for all where the circuit measures nothing
-            itself.
     """
-    index = {qubit: number for qubit, number in zip(isa.qubits, qubits, strict=True)}
+    index = dict(zip(isa.qubits, qubits, strict=True))
     items = [item for item in isa.data if item.operation.name not in SILENT]
     used = Counter((item.operation.name, tuple(index[qubit] for qubit in item.qubits)) for item in items)
-    if read is None:
-        read = () if any(name == "measure" for name, _ in used) else range(len(places))
-    used.update(("measure", (qubits[places[qubit]],)) for qubit in read)
+    if not any(name == "measure" for name, _ in used):
+        used.update(("measure", (qubits[place],)) for place in places)
     operations = (
         OperationError(name, where, _error(device.target, name, where), count)
         for (name, where), count in sorted(used.items())
@@ -43,10 +38,22 @@ def report_of(
     return LayoutReport(device.name, tuple(qubits[place] for place in places), tuple(operations))
 
 
-def reported(isa: Any) -> LayoutReport | None:
+def report_in(isa: Any) -> LayoutReport | None:
     """The report that a compiled circuit carries; None without a device."""
-    found = (isa.metadata or {}).get(LAYOUT)
-    return None if found is None else LayoutReport.from_json(found)
+    report = (isa.metadata or {}).get(LAYOUT)
+    return None if report is None else LayoutReport.from_json(report)
+
+
+def cost_of(isa: Any, device: Any) -> CircuitCost:
+    """What one execution of a compiled circuit needs: on a device with its times, on a simulator (None) without any."""
+    return CircuitCost(
+        n_qubits=len({qubit for item in isa.data for qubit in item.qubits}),
+        depth=isa.depth(),
+        two_qubit_gates=sum(len(item.qubits) > 1 and item.operation.name != "barrier" for item in isa.data),
+        seconds=0.0 if device is None else _seconds(isa, device),
+        registers=tuple((register.name, register.size) for register in isa.cregs),
+        layout=report_in(isa),
+    )
 
 
 def report_of_run(backend: Any, circuit: Circuit, qubits: Sequence[int]) -> LayoutReport:
@@ -62,25 +69,24 @@ def report_of_run(backend: Any, circuit: Circuit, qubits: Sequence[int]) -> Layo
     """
     from qml.backends import qiskit_run
 
-    compiler = backend.compiler()
-    if qiskit_run.working_part(compiler.device) is None:
+    read: Sequence[int] | None = None
+    if backend._estimates(circuit):
+        deferred = defer(circuit, channels=backend._channels)
+        pack = Packing(expand(deferred.circuit).circuit, backend.pack)
+        wanted = [deferred.moved(Z(qubit)) for qubit in qubits] + [Z(qubit) for qubit, _ in deferred.selected]
+        read = sorted({qubit for item in pack.observables(wanted) for qubit in item.qubits})
+    else:
+        measured, _ = with_bits(expand(circuit).circuit)
+        for qubit in qubits:
+            measured.measure(qubit)
+        pack = Packing(measured, backend.pack)
+    report = report_in(qiskit_run.loaded(qiskit_run.compiled(pack.circuit, backend.compiler()).circuit))
+    if report is None:
         raise ValueError(
             f"Backend {backend.name} must have a device for a layout, but has none. Name one, as in "
             'Aer(noise="fake_torino").'
         )
-    if not backend._estimates(circuit):
-        measured, _ = with_bits(expand(circuit).circuit)
-        for qubit in qubits:
-            measured.measure(qubit)
-        pack, read = Packing(measured, backend.pack), None
-    else:
-        deferred = defer(circuit, channels=backend._channels)
-        pack = Packing(expand(deferred.circuit).circuit, backend.pack)
-        wanted = [deferred.moved(Z(qubit)) for qubit in qubits]
-        selected = [Z(qubit) for qubit, _ in deferred.selected]
-        read = sorted({qubit for item in pack.observables([*wanted, *selected]) for qubit in item.qubits})
-    isa = qiskit_run.loaded(qiskit_run.compiled(pack.circuit, compiler).circuit)
-    return report_of(isa, isa.metadata[QUBITS], isa.metadata[PLACES], compiler.device, read)
+    return report if read is None else report.reading(read)
 
 
 def _error(target: Any, name: str, where: tuple[int, ...]) -> float | None:
@@ -88,3 +94,21 @@ def _error(target: Any, name: str, where: tuple[int, ...]) -> float | None:
     places = target[name] if name in target.operation_names else None
     known = None if places is None else places.get(where)
     return None if known is None else known.error
+
+
+def _seconds(isa: Any, device: Any) -> float | None:
+    """The time of the slowest qubit, each gate as soon as its qubits are free, and the delay between repetitions."""
+    qubits = isa.metadata[QUBITS]
+    index = {qubit: qubits[place] for place, qubit in enumerate(isa.qubits)}
+    free = dict.fromkeys(qubits, 0.0)
+    for item in isa.data:
+        where = tuple(index[qubit] for qubit in item.qubits)
+        known = device.target[item.operation.name].get(where) if item.operation.name in device.target else None
+        if known is None or known.duration is None:
+            if item.operation.name in SILENT:
+                continue
+            return None
+        end = max(free[qubit] for qubit in where) + known.duration
+        free |= dict.fromkeys(where, end)
+    delay = getattr(device, "default_rep_delay", None)
+    return max(free.values(), default=0.0) + (REPETITION_DELAY if delay is None else delay)

@@ -5,7 +5,7 @@ Whatever is sent is a `Submission` of plain bytes and arrays, so that it can be 
 
 import hashlib
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -15,7 +15,8 @@ import numpy as np
 from circuits import Circuit, Observable, Operation
 from circuits.gates import Array
 from qml.backends import calibration
-from qml.backends.layouts import LAYOUT, PLACES, QUBITS, report_of, reported
+from qml.backends.calibration import Faults
+from qml.backends.layouts import LAYOUT, QUBITS, SILENT, cost_of, report_of
 from qml.backends.qiskit import MEASURED, to_qiskit
 from qml.jobs import CircuitCost, PauliSum, Pub, PubResult, Submission, split
 
@@ -32,7 +33,6 @@ except ImportError as error:
 # What every simulator of Qiskit knows; where a target says less, it decides.
 BASIS = ("u", "p", "rx", "ry", "rz", "h", "x", "y", "z", "s", "sdg", "t", "tdg", "cx", "cz", "swap", "rxx", "ryy",
          "rzz", "rzx", "reset", "measure")  # fmt: skip
-REPETITION_DELAY = 250e-6  # seconds; IBM's default
 Layout = Literal["connectivity", "calibration"] | tuple[int, ...]
 
 
@@ -111,12 +111,10 @@ def transpiled(
     n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler
 ) -> tuple[QuantumCircuit, list[int], list[int]]:
     """The transpiled circuit, where each of our qubits is in it, and the device's qubit for each of its own."""
-    circuit = Circuit(n_qubits)
-    for op in operations:
-        circuit.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
-    written = to_qiskit(circuit)
+    written = to_qiskit(_as_circuit(n_qubits, operations, without_cx=calibration.mixes_couplers(compiler.device)))
     written.global_phase = 0.0
-    working = _require_fit(n_qubits, operations, compiler)
+    working = working_part(compiler.device)
+    calibration.require_fit(n_qubits, operations, compiler, None if working is None else working.faults)
     try:
         isa = transpiler(compiler).run(written)
     except QiskitError as error:
@@ -131,30 +129,28 @@ def transpiled(
     if compiler.compact:
         isa, qubits = _compacted(isa, places, numbers)
     elif working is not None:
-        isa, qubits = _spread(isa, numbers, compiler.device.target.num_qubits)
+        qubits = list(range(compiler.device.target.num_qubits))
+        isa = _onto(isa, numbers, qubits, isa.data)
     places = [qubits.index(numbers[place]) for place in places]
     isa.metadata = {QUBITS: qubits}
     if working is not None:
-        isa.metadata |= {PLACES: places, LAYOUT: report_of(isa, qubits, places, compiler.device).as_json()}
+        isa.metadata[LAYOUT] = report_of(isa, qubits, places, compiler.device).as_json()
     return isa, places, qubits
 
 
-def _require_fit(n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler) -> "Working | None":
-    """The working part of the device, which the circuit must fit onto."""
-    device = compiler.device
-    limit = getattr(device, "num_qubits", None)
-    if limit is not None and n_qubits > limit:
-        raise ValueError(
-            f"Circuits for {device.name} must have at most {limit} qubits, but this one "
-            f"has {n_qubits} (ancillas of post-selection and packed copies included). Take a wider device, or Native()."
-        )
-    working = working_part(device)
-    if working is None:
-        return None
-    calibration.require_room(operations, n_qubits, device, working.faults)
-    if not isinstance(compiler.layout, str):
-        calibration.require_layout(compiler.layout, operations, n_qubits, device, working.faults)
-    return working
+def _as_circuit(n_qubits: int, operations: tuple[Operation, ...], *, without_cx: bool) -> Circuit:
+    """The circuit, if asked for with CZ between H in the place of CX.
+
+    Where a device has CX on some couplers and other gates on others, Qiskit (2.6) turns no CX round that stands there
+    the wrong way; it translates all other gates.
+    """
+    circuit = Circuit(n_qubits)
+    for op in operations:
+        if without_cx and op.name == "cx":
+            circuit.h(op.qubits[0]).cz(op.controls[0], op.qubits[0]).h(op.qubits[0])
+        else:
+            circuit.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
+    return circuit
 
 
 def _key(n_qubits: int, operations: tuple[Operation, ...]) -> str:
@@ -178,7 +174,7 @@ class Working:
 
     target: Target
     qubits: tuple[int, ...]
-    faults: calibration.Faults
+    faults: Faults
 
 
 @lru_cache(maxsize=64)
@@ -205,76 +201,70 @@ def transpiler(compiler: Compiler) -> PassManager:
         initial = [working.qubits.index(qubit) for qubit in compiler.layout]
         return generate_preset_pass_manager(target=working.target, initial_layout=initial, **options)
     if compiler.layout == "connectivity" or not working.faults.calibrated:
-        return generate_preset_pass_manager(target=without_errors(working.target), **options)
-    manager = generate_preset_pass_manager(target=working.target, **options)
+        plain = _part(compiler.device.target, working.qubits, working.faults, errors=False)
+        return generate_preset_pass_manager(target=plain, **options)
+    manager: Any = generate_preset_pass_manager(target=working.target, **options)
     if compiler.level < 2:  # level 0 always takes the first qubits, and level 1 wherever a circuit needs no swaps there
-        by_errors = generate_preset_pass_manager(target=working.target, **(options | {"optimization_level": 2}))
+        options["optimization_level"] = 2
+        by_errors: Any = generate_preset_pass_manager(target=working.target, **options)
         manager.layout, manager.routing = by_errors.layout, by_errors.routing
     return manager
 
 
-def without_errors(target: Target) -> Target:
-    """The target without error rates, so that a layout follows from its couplings alone."""
-    result = Target(num_qubits=target.num_qubits, dt=target.dt)
-    for name in target.operation_names:
-        places = target[name]
-        if places is None or None in places:
-            result.add_instruction(target.operation_from_name(name), name=name)
-            continue
-        durations = {
-            qubits: InstructionProperties(duration=None if known is None else known.duration)
-            for qubits, known in places.items()
-        }
-        result.add_instruction(target.operation_from_name(name), durations, name=name)
-    return result
-
-
 def _part(
-    target: Target, qubits: Sequence[int], faults: calibration.Faults | None = None, skip: Collection[str] = ()
+    target: Target,
+    qubits: Sequence[int],
+    faults: Faults | None = None,
+    *,
+    errors: bool = True,
+    skip: Collection[str] = (),
 ) -> Target:
-    """The target on some qubits, numbered from 0, without what is broken and without the operations of `skip`."""
+    """The target on some qubits, numbered from 0, without what is broken and what is in `skip`; or without errors.
+
+    Without error rates a layout follows from the couplings alone.
+    """
     place, known = {qubit: number for number, qubit in enumerate(qubits)}, target.qubit_properties
-    complete = known is not None and max(qubits) < len(known)
-    result = Target(
-        num_qubits=len(qubits), dt=target.dt, qubit_properties=[known[qubit] for qubit in qubits] if complete else None
-    )
+    inner = None if known is None or max(qubits, default=-1) >= len(known) else [known[qubit] for qubit in qubits]
+    result = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=inner)
     for name in target.operation_names:
-        where = target[name]
         if name in skip:
             continue
-        if where is None or None in where:
-            result.add_instruction(target.operation_from_name(name), name=name)
-            continue
-        inside = {
-            tuple(place[qubit] for qubit in item): what
-            for item, what in where.items()
-            if set(item) <= set(place) and (faults is None or faults.allow(name, item))
-        }
-        if inside:
+        where = target[name]
+        inside = (
+            None
+            if where is None or None in where
+            else {
+                tuple(place[qubit] for qubit in item): what if errors or what is None else _duration(what)
+                for item, what in where.items()
+                if set(item) <= set(place) and (faults is None or faults.allow(name, item))
+            }
+        )
+        if inside != {}:
             result.add_instruction(target.operation_from_name(name), inside, name=name)
     return result
 
 
-def _compacted(
-    isa: QuantumCircuit, places: Sequence[int], numbers: Sequence[int]
-) -> tuple[QuantumCircuit, list[int]]:
+def _duration(known: InstructionProperties) -> InstructionProperties:
+    return InstructionProperties(duration=known.duration)
+
+
+def _compacted(isa: QuantumCircuit, places: Sequence[int], numbers: Sequence[int]) -> tuple[QuantumCircuit, list[int]]:
     """The circuit on the qubits that something touches or that are read, and the number of each, from `numbers`."""
+    items = [item for item in isa.data if item.operation.name not in SILENT]
     index = {qubit: place for place, qubit in enumerate(isa.qubits)}
-    items = [item for item in isa.data if item.operation.name not in ("barrier", "delay")]
     used = sorted({index[qubit] for item in items for qubit in item.qubits} | set(places))
-    result = QuantumCircuit(QuantumRegister(len(used), "q"), *isa.cregs)
+    qubits = [numbers[place] for place in used]
+    return _onto(isa, numbers, qubits, items), qubits
+
+
+def _onto(isa: QuantumCircuit, numbers: Sequence[int], qubits: list[int], items: Iterable[Any]) -> QuantumCircuit:
+    """Some instructions of a circuit, whose qubits have these numbers, on a register of `qubits`."""
+    known = zip(isa.qubits, numbers[: isa.num_qubits], strict=True)
+    place = {qubit: qubits.index(number) for qubit, number in known if number in qubits}
+    result = QuantumCircuit(QuantumRegister(len(qubits), "q"), *isa.cregs)
     for item in items:
-        result.append(item.operation, [used.index(index[qubit]) for qubit in item.qubits], item.clbits)
-    return result, [numbers[place] for place in used]
-
-
-def _spread(isa: QuantumCircuit, numbers: Sequence[int], n_qubits: int) -> tuple[QuantumCircuit, list[int]]:
-    """The circuit on all qubits of a device, of which it was made for those with `numbers`."""
-    index = {qubit: place for place, qubit in enumerate(isa.qubits)}
-    result = QuantumCircuit(QuantumRegister(n_qubits, "q"), *isa.cregs)
-    for item in isa.data:
-        result.append(item.operation, [numbers[index[qubit]] for qubit in item.qubits], item.clbits)
-    return result, list(range(n_qubits))
+        result.append(item.operation, [place[qubit] for qubit in item.qubits], item.clbits)
+    return result
 
 
 class Region(BackendV2):
@@ -383,6 +373,8 @@ def read_results(results: Any, submitted: Submission | None = None) -> list[PubR
 def with_layouts(submitted: Submission, results: Sequence[PubResult]) -> list[PubResult]:
     """The results with the place of each circuit on the device, and the errors there, as `"layout"` of the metadata."""
     reports = [(loaded(pub.circuit).metadata or {}).get(LAYOUT) for pub in submitted.pubs]
+    if len(results) != len(reports):
+        return list(results)
     return [
         result if report is None else replace(result, metadata={**result.metadata, LAYOUT: report})
         for report, result in zip(reports, results, strict=True)
@@ -410,31 +402,4 @@ def measured_bits(result: PubResult) -> np.ndarray:
 
 def circuit_cost(circuit: bytes, device: Any = None) -> CircuitCost:
     """What one execution of a pub's circuit needs: on a device with its times, on a simulator without any."""
-    found = loaded(circuit)
-    two = sum(len(item.qubits) > 1 and item.operation.name != "barrier" for item in found.data)
-    return CircuitCost(
-        n_qubits=len({qubit for item in found.data for qubit in item.qubits}),
-        depth=found.depth(),
-        two_qubit_gates=two,
-        seconds=0.0 if device is None else _seconds(found, device),
-        registers=tuple((register.name, register.size) for register in found.cregs),
-        layout=reported(found),
-    )
-
-
-def _seconds(circuit: QuantumCircuit, device: Any) -> float | None:
-    """The time of the slowest qubit, each gate as soon as its qubits are free, and the delay between repetitions."""
-    qubits = circuit.metadata[QUBITS]
-    index = {qubit: qubits[place] for place, qubit in enumerate(circuit.qubits)}
-    free = dict.fromkeys(qubits, 0.0)
-    for item in circuit.data:
-        where = tuple(index[qubit] for qubit in item.qubits)
-        known = device.target[item.operation.name].get(where) if item.operation.name in device.target else None
-        if known is None or known.duration is None:
-            if item.operation.name in ("barrier", "delay"):
-                continue
-            return None
-        end = max(free[qubit] for qubit in where) + known.duration
-        free |= dict.fromkeys(where, end)
-    delay = getattr(device, "default_rep_delay", None)
-    return max(free.values(), default=0.0) + (REPETITION_DELAY if delay is None else delay)
+    return cost_of(loaded(circuit), device)

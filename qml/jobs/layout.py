@@ -1,8 +1,8 @@
 """Where a compiled circuit runs on a device, and the calibrated errors of what it uses there."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -62,6 +62,12 @@ class LayoutReport:
         return tuple(
             sorted(item.error for item in self.operations if item.name == "measure" and item.error is not None)
         )
+
+    def reading(self, qubits: Sequence[int]) -> "LayoutReport":
+        """The report where only these qubits of the circuit are read."""
+        read = {self.qubits[qubit] for qubit in qubits}
+        kept = (item for item in self.operations if item.name != "measure" or item.qubits[0] in read)
+        return replace(self, operations=tuple(kept))
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON values, the expected fidelity included."""

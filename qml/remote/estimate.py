@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qml.jobs import CircuitCost, Limits, PubResult, Service, Submission, SubmittingBackend, split
+from qml.jobs import CircuitCost, LayoutReport, Limits, PubResult, Service, Submission, SubmittingBackend, split
 
 SECONDS_A_JOB = 2.0  # that a job takes on a device beside its circuits
 
@@ -26,6 +26,8 @@ class Estimate:
         depth: of the deepest circuit.
         two_qubit_gates: of the circuit with most.
         seconds: of the device; None where the time of a circuit is not known.
+        layout: of the circuit with the lowest expected fidelity, with its qubits on the device and their errors; None
+            on a simulator that stands for no device.
     """
 
     backend: str
@@ -36,6 +38,7 @@ class Estimate:
     depth: int
     two_qubit_gates: int
     seconds: float | None
+    layout: LayoutReport | None = None
 
 
 @dataclass(frozen=True)
@@ -194,4 +197,9 @@ def size_of(submissions: Sequence[Submission], service: Service, limits: Limits 
         depth=max((cost.depth for cost in costs.values()), default=0),
         two_qubit_gates=max((cost.two_qubit_gates for cost in costs.values()), default=0),
         seconds=(0.0 if simulated else SECONDS_A_JOB * jobs + seconds) if known else None,
+        layout=min((cost.layout for cost in costs.values() if cost.layout), key=_fidelity, default=None),
     )
+
+
+def _fidelity(report: LayoutReport) -> float:
+    return 1.0 if report.expected_fidelity is None else report.expected_fidelity
