@@ -119,7 +119,7 @@ class Aer(PubBackend):
 
     def run(self, submission: Submission) -> list[PubResult]:
         """Simulate it."""
-        from qml.backends.qiskit_run import with_layouts
+        from qml.backends.layouts import with_layouts
 
         if submission.kind == "estimator":
             results = [_exact(pub, self._noise(pub), str(submission.options["precision"])) for pub in submission.pubs]

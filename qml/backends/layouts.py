@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from circuits import Circuit, Z
@@ -9,7 +10,7 @@ from qml.backends.deferred import defer
 from qml.backends.expanded import expand
 from qml.backends.packing import Packing
 from qml.backends.sampled import with_bits
-from qml.jobs import CircuitCost, LayoutReport, OperationError
+from qml.jobs import CircuitCost, LayoutReport, OperationError, PubResult, Submission
 
 QUBITS = "qubits"  # in a compiled circuit's metadata: the device's number of each of its qubits
 LAYOUT = "layout"  # its `LayoutReport`, as JSON; in the metadata of results too
@@ -54,6 +55,19 @@ def cost_of(isa: Any, device: Any) -> CircuitCost:
         registers=tuple((register.name, register.size) for register in isa.cregs),
         layout=report_in(isa),
     )
+
+
+def with_layouts(submitted: Submission, results: Sequence[PubResult]) -> list[PubResult]:
+    """The results with the place of each circuit on the device, and the errors there, as `"layout"` of the metadata."""
+    from qml.backends.qiskit_run import loaded
+
+    reports = [(loaded(pub.circuit).metadata or {}).get(LAYOUT) for pub in submitted.pubs]
+    if len(results) != len(reports):
+        return list(results)
+    return [
+        result if report is None else replace(result, metadata={**result.metadata, LAYOUT: report})
+        for report, result in zip(reports, results, strict=True)
+    ]
 
 
 def report_of_run(backend: Any, circuit: Circuit, qubits: Sequence[int]) -> LayoutReport:

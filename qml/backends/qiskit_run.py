@@ -6,7 +6,7 @@ Whatever is sent is a `Submission` of plain bytes and arrays, so that it can be 
 import hashlib
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from circuits import Circuit, Observable, Operation
 from circuits.gates import Array
 from qml.backends import calibration
 from qml.backends.calibration import Faults
-from qml.backends.layouts import LAYOUT, QUBITS, SILENT, cost_of, report_of
+from qml.backends.layouts import LAYOUT, QUBITS, SILENT, cost_of, report_of, with_layouts
 from qml.backends.qiskit import MEASURED, to_qiskit
 from qml.jobs import CircuitCost, PauliSum, Pub, PubResult, Submission, split
 
@@ -368,17 +368,6 @@ def read_results(results: Any, submitted: Submission | None = None) -> list[PubR
     if submitted is None:
         return found
     return with_layouts(submitted, split.with_options(submitted, split.trim(submitted, found)))
-
-
-def with_layouts(submitted: Submission, results: Sequence[PubResult]) -> list[PubResult]:
-    """The results with the place of each circuit on the device, and the errors there, as `"layout"` of the metadata."""
-    reports = [(loaded(pub.circuit).metadata or {}).get(LAYOUT) for pub in submitted.pubs]
-    if len(results) != len(reports):
-        return list(results)
-    return [
-        result if report is None else replace(result, metadata={**result.metadata, LAYOUT: report})
-        for report, result in zip(reports, results, strict=True)
-    ]
 
 
 def _read(result: Any) -> PubResult:

@@ -52,9 +52,10 @@ def _range(errors: Sequence[float]) -> str:
 
 
 def estimate_json(size: Estimate) -> dict[str, Any]:
-    """The same as JSON."""
-    layout = None if size.layout is None else size.layout.as_json()
-    return asdict(size) | {"layout": layout}
+    """The same as JSON; `"layout"` only where there is a device."""
+    values = asdict(size)
+    del values["layout"]
+    return values if size.layout is None else values | {"layout": size.layout.as_json()}
 
 
 def runs_table(states: Sequence[RunState]) -> Table:
