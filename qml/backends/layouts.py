@@ -10,7 +10,7 @@ from qml.backends.deferred import defer
 from qml.backends.expanded import expand
 from qml.backends.packing import Packing
 from qml.backends.sampled import with_bits
-from qml.jobs import CircuitCost, LayoutReport, OperationError, PubResult, Submission
+from qml.jobs import CircuitCost, LayoutReport, OperationError, Pub, PubResult, Submission
 
 QUBITS = "qubits"  # in a compiled circuit's metadata: the device's number of each of its qubits
 LAYOUT = "layout"  # its `LayoutReport`, as JSON; in the metadata of results too
@@ -32,11 +32,12 @@ def report_of(isa: Any, qubits: Sequence[int], places: Sequence[int], device: An
     used = Counter((item.operation.name, tuple(index[qubit] for qubit in item.qubits)) for item in items)
     if not any(name == "measure" for name, _ in used):
         used.update(("measure", (qubits[place],)) for place in places)
-    operations = (
+    operations = [
         OperationError(name, where, _error(device.target, name, where), count)
         for (name, where), count in sorted(used.items())
-    )
-    return LayoutReport(device.name, tuple(qubits[place] for place in places), tuple(operations))
+    ]
+    kept = tuple(item for item in operations if item.error != 0.0 or len(item.qubits) > 1)
+    return LayoutReport(device.name, tuple(qubits[place] for place in places), kept)
 
 
 def report_in(isa: Any) -> LayoutReport | None:
@@ -54,6 +55,23 @@ def cost_of(isa: Any, device: Any) -> CircuitCost:
         seconds=0.0 if device is None else _seconds(isa, device),
         registers=tuple((register.name, register.size) for register in isa.cregs),
         layout=report_in(isa),
+        device_qubits=tuple((isa.metadata or {}).get(QUBITS, ())),
+    )
+
+
+def report_of_pub(pub: Pub, report: LayoutReport | None, qubits: Sequence[int]) -> LayoutReport | None:
+    """The report on a pub's circuit, where its observables say which qubits are read.
+
+    Args:
+        pub: its labels in Qiskit's order, the first qubit last.
+        report: on its circuit.
+        qubits: the device's number of each of the circuit's qubits.
+    """
+    if report is None or not pub.observables:
+        return report
+    labels = {label for terms in pub.observables for label, _ in terms}
+    return report.reading(
+        {qubits[place] for label in labels for place, letter in enumerate(label[::-1]) if letter != "I"}
     )
 
 
@@ -61,13 +79,15 @@ def with_layouts(submitted: Submission, results: Sequence[PubResult]) -> list[Pu
     """The results with the place of each circuit on the device, and the errors there, as `"layout"` of the metadata."""
     from qml.backends.qiskit_run import loaded
 
-    reports = [(loaded(pub.circuit).metadata or {}).get(LAYOUT) for pub in submitted.pubs]
-    if len(results) != len(reports):
+    if len(results) != len(submitted.pubs):
         return list(results)
-    return [
-        result if report is None else replace(result, metadata={**result.metadata, LAYOUT: report})
-        for report, result in zip(reports, results, strict=True)
-    ]
+    placed = []
+    for pub, result in zip(submitted.pubs, results, strict=True):
+        isa = loaded(pub.circuit)
+        report = report_of_pub(pub, report_in(isa), (isa.metadata or {}).get(QUBITS, ()))
+        more = {} if report is None else {LAYOUT: report.as_json()}
+        placed.append(replace(result, metadata={**result.metadata, **more}))
+    return placed
 
 
 def report_of_run(backend: Any, circuit: Circuit, qubits: Sequence[int]) -> LayoutReport:
@@ -100,7 +120,7 @@ def report_of_run(backend: Any, circuit: Circuit, qubits: Sequence[int]) -> Layo
             f"Backend {backend.name} must have a device for a layout, but has none. Name one, as in "
             'Aer(noise="fake_torino").'
         )
-    return report if read is None else report.reading(read)
+    return report if read is None else report.reading({report.qubits[qubit] for qubit in read})
 
 
 def _error(target: Any, name: str, where: tuple[int, ...]) -> float | None:

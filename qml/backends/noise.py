@@ -137,7 +137,7 @@ class NoisyNative:
         report = self.noisy(circuit).report
         if report is None:
             raise ValueError(f"Backend {self.name} must have a device for a layout, but has a noise model alone.")
-        return report.reading(_checks.as_qubits(qubits, circuit.n_qubits))
+        return report.reading({report.qubits[qubit] for qubit in _checks.as_qubits(qubits, circuit.n_qubits)})
 
     def noisy(self, circuit: Circuit) -> "NoisyCircuit":
         """The circuit as the device runs it, every gate followed by its channel; made once and kept."""

@@ -1,8 +1,8 @@
 """Where a compiled circuit runs on a device, and the calibrated errors of what it uses there."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -31,7 +31,8 @@ class LayoutReport:
         device: its name.
         qubits: the device's qubit that holds each qubit of the circuit at its end (ancillas and packed copies
             included).
-        operations: each gate and read-out that the circuit uses, with its error and how often it is used.
+        operations: each gate and read-out that the circuit uses, with its error and how often it is used; gates on one
+            qubit without any error, which are done by the clock, left out.
 
     Reference:
         Nishio, Pan, Satoh, Amano and Van Meter, arXiv:1903.10963, for the product of success rates.
@@ -39,7 +40,7 @@ class LayoutReport:
 
     device: str
     qubits: tuple[int, ...]
-    operations: tuple[OperationError, ...]
+    operations: tuple[OperationError, ...] = field(repr=False)
 
     @property
     def expected_fidelity(self) -> float | None:
@@ -63,10 +64,9 @@ class LayoutReport:
             sorted(item.error for item in self.operations if item.name == "measure" and item.error is not None)
         )
 
-    def reading(self, qubits: Sequence[int]) -> "LayoutReport":
-        """The report where only these qubits of the circuit are read."""
-        read = {self.qubits[qubit] for qubit in qubits}
-        kept = (item for item in self.operations if item.name != "measure" or item.qubits[0] in read)
+    def reading(self, qubits: Collection[int]) -> "LayoutReport":
+        """The report where only these qubits of the device are read."""
+        kept = (item for item in self.operations if item.name != "measure" or item.qubits[0] in qubits)
         return replace(self, operations=tuple(kept))
 
     def as_json(self) -> dict[str, Any]:

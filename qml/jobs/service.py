@@ -22,6 +22,7 @@ class CircuitCost:
             no device; None where it is not known.
         registers: name and number of bits of each classical register.
         layout: where it runs on a device and with which errors; None where there is no device.
+        device_qubits: the device's number of each of the compiled circuit's qubits; empty where there is no device.
     """
 
     n_qubits: int
@@ -30,6 +31,7 @@ class CircuitCost:
     seconds: float | None = None
     registers: tuple[tuple[str, int], ...] = ()
     layout: LayoutReport | None = None
+    device_qubits: tuple[int, ...] = ()
 
 
 @runtime_checkable
