@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -102,11 +104,24 @@ for backend in (PennyLane("lightning.qubit"), Aer()):
 # ## A noisy device
 #
 # `NoisyNative` transpiles the circuit for the device and follows every gate by the device's channel; read-out errors
-# are added at the end. The star of couplings that the classifier asks for does not exist on the chip, so the
-# transpiler adds gates:
+# are added at the end. Which of the 133 qubits it takes matters more than anything below: by default those with the
+# least calibrated errors, and never a qubit or coupler that the calibration calls broken. A report says which, their
+# errors, and the fidelity that they let expect. Beside it a layout that looks at the couplings alone:
 
 # %%
-noisy = NoisyNative(DEVICE)
+noisy = NoisyNative(DEVICE, layout="connectivity")
+for name, backend in (("by calibration", NoisyNative(DEVICE)), ("by couplings", noisy)):
+    report = backend.layout_report(model.qnn.circuit, [4])  # the read-out is on the last qubit
+    accuracy, _ = run(model, backend, split.test)
+    worst = report.two_qubit_errors[-1]
+    print(f"{name}: qubits {report.qubits}, worst coupler {worst:.4f}, read-out {report.readout_errors[0]:.3f}")
+    print(f"  expected fidelity {report.expected_fidelity:.2f}, accuracy {accuracy:.0%} ({ideal:.0%} without noise)")
+
+# %% [markdown]
+# The rest shows what can be done where the noise is large, so it stays with the second layout. The star of couplings
+# that the classifier asks for does not exist on the chip, so the transpiler adds gates:
+
+# %%
 device_circuit = noisy.noisy(model.qnn.circuit).circuit
 pairs = sum(len(op.all_qubits) == 2 and not op.is_noise for op in device_circuit)
 asked = sum(len(op.all_qubits) == 2 for op in model.qnn.circuit)
@@ -152,16 +167,20 @@ ways = {
 errors = {}
 for name, options in ways.items():
     started = time.perf_counter()
-    found = run(model, IBM(DEVICE, shots=4000, **options), few)[1]
+    found = run(model, IBM(DEVICE, shots=4000, layout="connectivity", **options), few)[1]
     errors[name] = float((found - exact_few).square().mean().sqrt() / exact_few.square().mean().sqrt())
     print(f"{name}: off by {errors[name]:.0%} of the values' size, {time.perf_counter() - started:.1f} s")
 plt.bar(list(errors), list(errors.values()))
 plt.ylabel("root mean square error / size")
 plt.title("What the client's mitigation wins back")
 plt.show()
-assert errors["read-out"] < errors["nothing"]
+assert errors["read-out and ZNE"] < errors["nothing"]
 
 # %% [markdown]
+# The errors of these qubits' read-out are small beside those of the gates between them, so that the first alone changes
+# nothing; extrapolation wins a part back. On the qubits that calibration chooses there is less to win: there a few
+# thousand shots of twelve images scatter more than the noise moves them.
+#
 # ## Trained with the noise
 #
 # The noise model is differentiable, so the layer can be trained with it: the threshold then fits the shrunken values.

@@ -62,11 +62,14 @@ def test_a_cell_tells_accuracy_and_deviation_of_one_run(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["qnn", "qkan"])
 def test_noise_moves_predictions_towards_the_bias(name: str) -> None:
-    """A threshold at 0 would hide that noise makes expectation values smaller: only their size changes."""
+    """A threshold at 0 would hide that noise makes expectation values smaller: only their size changes.
+
+    By couplings alone, where the noise is large: on the device's best qubits it moves one-qubit circuits by 1 %.
+    """
     split = images.split(images.prepare(), 0)
     logit = images.LAYERS[name][1](split, seeded(), Native())
     exact = (logit(split.test.inputs) - logit.bias).detach()
-    found = images.tested(logit, split, Aer(noise="fake_torino"))
+    found = images.tested(logit, split, Aer(noise="fake_torino", layout="connectivity"))
     noisy = (logit(split.test.inputs) - logit.bias).detach()
     assert found["deviation"] > 0.05
     slope = float((noisy @ exact) / (exact @ exact))

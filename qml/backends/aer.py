@@ -11,6 +11,7 @@ import torch
 from circuits import Circuit
 from qml import checks
 from qml.backends import _checks
+from qml.backends.calibration import as_layout
 from qml.backends.pubs import Kind, PubBackend
 from qml.jobs import LocalService, PauliSum, Pub, PubResult, Service, Submission
 
@@ -50,7 +51,8 @@ class Aer(PubBackend):
         precision: of the amplitudes, `"double"` or `"single"`.
         generator: of the seeds; None for fresh ones from the operating system.
         level: Qiskit's optimisation level, 0 to 3.
-        layout: which qubits of a device are taken: `"connectivity"`, `"calibration"` (by error rates too), or a tuple.
+        layout: which qubits of a device are taken: `"calibration"` (those with the least errors), `"connectivity"` (by
+            the couplings alone), or a tuple of them. What the calibration calls broken is never taken.
 
     Circuits with noise channels, resets or `noise` run as density matrices, the others as state vectors. Exact values
     with `noise` are refused for circuits with mid-circuit operations: ask for shots.
@@ -70,12 +72,13 @@ class Aer(PubBackend):
     precision: Literal["double", "single"] = "double"
     generator: torch.Generator | None = None
     level: int = 1
-    layout: Any = "connectivity"
+    layout: Any = "calibration"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.require_choice(self.precision, "precision", ("double", "single"))
         checks.require_choice(self.level, "level", (0, 1, 2, 3))
+        object.__setattr__(self, "layout", as_layout(self.layout))
         if isinstance(self.noise, str):
             _checks.require_installed(
                 "qiskit_ibm_runtime", "Backend Aer with a fake device needs qiskit-ibm-runtime", "ibm"
@@ -117,8 +120,11 @@ class Aer(PubBackend):
 
     def run(self, submission: Submission) -> list[PubResult]:
         """Simulate it."""
+        from qml.backends.layouts import with_layouts
+
         if submission.kind == "estimator":
-            return [_exact(pub, self._noise(pub), str(submission.options["precision"])) for pub in submission.pubs]
+            results = [_exact(pub, self._noise(pub), str(submission.options["precision"])) for pub in submission.pubs]
+            return with_layouts(submission, results)
         return _sampled(submission, self._noise(submission.pubs[0]), submission.options)
 
     def _estimates(self, circuit: Circuit) -> bool:

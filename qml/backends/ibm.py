@@ -13,6 +13,7 @@ from circuits import Circuit
 from qml import checks
 from qml.backends import _checks
 from qml.backends.aer import fake_device
+from qml.backends.calibration import as_layout
 from qml.backends.pubs import Kind, PubBackend
 from qml.jobs import DurableRunner, LocalService, PubResult, Runner, Service, Store, Submission
 
@@ -36,7 +37,8 @@ class IBM(PubBackend):
         device: such as `"ibm_torino"` or `"fake_torino"`, or a Qiskit backend.
         instance: of the account; None for the client's default.
         shots: runs of each circuit and basis.
-        layout: `"connectivity"`, `"calibration"` (by the day's error rates too), or the device's qubits in order.
+        layout: `"calibration"` (the qubits with the day's least errors), `"connectivity"` (by the couplings alone), or
+            the device's qubits in order. What the calibration calls broken is never taken.
         level: Qiskit's optimisation level, 0 to 3.
         dynamical_decoupling: None, `"XX"`, `"XpXm"` or `"XY4"`.
         twirling: whether gates and measurements are twirled.
@@ -63,7 +65,7 @@ class IBM(PubBackend):
     _: KW_ONLY
     instance: str | None = None
     shots: int | None = 4096
-    layout: Any = "connectivity"
+    layout: Any = "calibration"
     level: int = 1
     dynamical_decoupling: Literal["XX", "XpXm", "XY4"] | None = None
     twirling: bool = False
@@ -79,6 +81,7 @@ class IBM(PubBackend):
         if self.shots is None:
             raise ValueError("Argument `shots` must be an int for a device, but is None. Use 4096.")
         checks.require_choice(self.level, "level", (0, 1, 2, 3))
+        object.__setattr__(self, "layout", as_layout(self.layout))
         checks.require_choice(self.resilience_level, "resilience_level", (0, 1, 2))
         checks.require_choice(self.dynamical_decoupling, "dynamical_decoupling", (None, "XX", "XpXm", "XY4"))
         if self.zne and (len(self.zne) < 2 or min(self.zne) < 1):

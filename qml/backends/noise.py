@@ -15,8 +15,10 @@ from circuits import Circuit, Observable, Operation, channels
 from circuits.gates import Channel, PauliRotation
 from qml.backends import _checks
 from qml.backends.aer import Aer, Noise, ReadoutErrors
+from qml.backends.calibration import as_layout
 from qml.backends.native import Native
 from qml.backends.protocol import Capabilities, Samples
+from qml.jobs import LayoutReport
 from qml.simulator.shots import as_bits, draw
 
 
@@ -32,7 +34,8 @@ class NoisyNative:
     Args:
         noise: as for `Aer`: the name of a fake device, a Qiskit backend, or an Aer `NoiseModel`.
         level: Qiskit's optimisation level, 0 to 3.
-        layout: which qubits of a device are taken: `"connectivity"`, `"calibration"` (by error rates too), or a tuple.
+        layout: which qubits of a device are taken: `"calibration"` (those with the least errors), `"connectivity"` (by
+            the couplings alone), or a tuple of them. What the calibration calls broken is never taken.
 
     Raises:
         ImportError: qiskit-aer, or for a fake device qiskit-ibm-runtime, is not installed.
@@ -47,11 +50,12 @@ class NoisyNative:
     noise: Any
     _: KW_ONLY
     level: int = 1
-    layout: Any = "connectivity"
+    layout: Any = "calibration"
 
     def __post_init__(self) -> None:
         if self.noise is None:
             raise ValueError("Argument `noise` must be a device or a noise model, but is None. Use Native().")
+        object.__setattr__(self, "layout", as_layout(self.layout))
         object.__setattr__(self, "_aer", Aer(noise=self.noise, level=self.level, layout=self.layout))
 
     def __deepcopy__(self, memo: dict[int, object]) -> "NoisyNative":
@@ -120,6 +124,21 @@ class NoisyNative:
         bits = as_bits(draw(exact, shots, generator), len(chosen))
         return Samples(bits, bits.new_zeros(len(data), shots, 0))
 
+    def layout_report(self, circuit: Circuit, qubits: Sequence[int] | None = None) -> LayoutReport:
+        """Which qubits of the device a circuit takes, their errors, and the fidelity that they let expect.
+
+        Args:
+            circuit: any that the backend runs.
+            qubits: of the circuit, which are read at the end; None for all.
+
+        Raises:
+            ValueError: the noise is that of no device; the circuit does not fit onto what works of it.
+        """
+        report = self.noisy(circuit).report
+        if report is None:
+            raise ValueError(f"Backend {self.name} must have a device for a layout, but has a noise model alone.")
+        return report.reading({report.qubits[qubit] for qubit in _checks.as_qubits(qubits, circuit.n_qubits)})
+
     def noisy(self, circuit: Circuit) -> "NoisyCircuit":
         """The circuit as the device runs it, every gate followed by its channel; made once and kept."""
         if any(op.is_mid_circuit for op in circuit.operations):
@@ -138,11 +157,13 @@ class NoisyCircuit:
         circuit: gates of the device and channels, on the qubits that it uses.
         places: where each original qubit is.
         errors: read-out errors by place.
+        report: where it is on the device; None where the noise is that of no device.
     """
 
     circuit: Circuit
     places: tuple[int, ...]
     errors: ReadoutErrors
+    report: LayoutReport | None = None
 
     def errors_of(self, place: int) -> tuple[float, float]:
         """The probabilities that 0 reads 1 and that 1 reads 0."""
@@ -166,6 +187,7 @@ class NoisyCircuit:
 @lru_cache(maxsize=64)
 def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> NoisyCircuit:
     from qml.backends import qiskit_run
+    from qml.backends.layouts import report_in
     from qml.backends.qiskit import from_qiskit
 
     isa, places, qubits = qiskit_run.transpiled(n_qubits, operations, simulator.compiler())
@@ -185,7 +207,7 @@ def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> 
     for slot in dict.fromkeys(slot for op in operations for slot in op.slots):
         if slot not in used:
             result.append(PauliRotation("I"), 0, angles=(slot,))
-    return NoisyCircuit(result, tuple(places), noise.errors)
+    return NoisyCircuit(result, tuple(places), noise.errors, report_in(isa))
 
 
 def _channels(noise: Noise, gate: str, qubits: tuple[int, ...]) -> list[tuple[Channel, tuple[int, ...]]]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from circuits import Circuit
+from qml.backends.calibration import as_layout
 from qml.backends.pubs import PubBackend
 from qml.jobs import PubResult, Submission
 
@@ -21,7 +22,8 @@ class Qiskit(PubBackend):
         device: the Qiskit backend to transpile for; None takes the primitives' own, where they have one.
         shots: None asks the estimator for exact values (precision 0), which simulators alone can give.
         level: Qiskit's optimisation level, 0 to 3.
-        layout: which qubits of a device are taken: `"connectivity"`, `"calibration"` (by error rates too), or a tuple.
+        layout: which qubits of a device are taken: `"calibration"` (those with the least errors), `"connectivity"` (by
+            the couplings alone), or a tuple of them. What the calibration calls broken is never taken.
 
     Example:
         >>> import torch
@@ -37,10 +39,11 @@ class Qiskit(PubBackend):
     sampler: Any = None
     device: Any = None
     level: int = 1
-    layout: Any = "connectivity"
+    layout: Any = "calibration"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "layout", as_layout(self.layout))
         if self.estimator is None and self.sampler is None:
             raise ValueError("Arguments `estimator` and `sampler` must not both be None. Give at least one.")
         if self.estimator is None and self.shots is None:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from circuits import Circuit, Observable
+from qml.backends import _checks
 from qml.backends.pullback import Means, Part
 from qml.backends.rows import RowBackend
-from qml.jobs import LocalService, PubResult, Runner, Service, Submission
+from qml.jobs import LayoutReport, LocalService, PubResult, Runner, Service, Submission
 
 Kind = Literal["estimator", "sampler"]
 
@@ -44,6 +45,22 @@ class PubBackend(RowBackend):
     @abstractmethod
     def compiler(self) -> Any:
         """How circuits are transpiled: a `qml.backends.qiskit_run.Compiler`."""
+
+    def layout_report(self, circuit: Circuit, qubits: Sequence[int] | None = None) -> LayoutReport:
+        """Which qubits of the device a circuit takes, their errors, and the fidelity that they let expect.
+
+        Nothing is run. Where expectation values are read off samples, it is that of the circuit measured in Z.
+
+        Args:
+            circuit: any that the backend runs.
+            qubits: of the circuit, which are read at the end; None for all.
+
+        Raises:
+            ValueError: the backend has no device; the circuit does not fit onto what works of it.
+        """
+        from qml.backends.layouts import report_of_run
+
+        return report_of_run(self, circuit, _checks.as_qubits(qubits, circuit.n_qubits))
 
     def options(self, kind: Kind, generator: torch.Generator | None = None) -> Mapping[str, Any]:
         """What goes with a submission, as JSON."""

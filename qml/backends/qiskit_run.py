@@ -5,7 +5,7 @@ Whatever is sent is a `Submission` of plain bytes and arrays, so that it can be 
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -14,6 +14,9 @@ import numpy as np
 
 from circuits import Circuit, Observable, Operation
 from circuits.gates import Array
+from qml.backends import calibration
+from qml.backends.calibration import Faults
+from qml.backends.layouts import LAYOUT, QUBITS, SILENT, cost_of, report_of, with_layouts
 from qml.backends.qiskit import MEASURED, to_qiskit
 from qml.jobs import CircuitCost, PauliSum, Pub, PubResult, Submission, split
 
@@ -30,8 +33,6 @@ except ImportError as error:
 # What every simulator of Qiskit knows; where a target says less, it decides.
 BASIS = ("u", "p", "rx", "ry", "rz", "h", "x", "y", "z", "s", "sdg", "t", "tdg", "cx", "cz", "swap", "rxx", "ryy",
          "rzz", "rzx", "reset", "measure")  # fmt: skip
-REPETITION_DELAY = 250e-6  # seconds; IBM's default
-QUBITS = "qubits"  # which of the device's qubits a circuit's are, in its metadata
 Layout = Literal["connectivity", "calibration"] | tuple[int, ...]
 
 
@@ -50,14 +51,16 @@ class Compiler:
     Args:
         device: a Qiskit backend, or `Gates`, to respect; None for what every simulator knows.
         level: Qiskit's optimisation level, 0 to 3.
-        layout: `"connectivity"`, `"calibration"` (by the device's error rates too), or the device's qubits in order.
+        layout: `"calibration"` (by the device's error rates and couplings), `"connectivity"` (by its couplings alone),
+            or the device's qubits in order. Whichever it is, broken qubits and couplers are left out
+            (`qml.backends.calibration`).
         seed: of the transpiler, so that one circuit always gets one layout.
         compact: whether qubits that nothing touches are left out, as simulators want it.
     """
 
     device: Any = None
     level: int = 1
-    layout: Layout = "connectivity"
+    layout: Layout = "calibration"
     seed: int = 0
     compact: bool = False
 
@@ -108,17 +111,10 @@ def transpiled(
     n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler
 ) -> tuple[QuantumCircuit, list[int], list[int]]:
     """The transpiled circuit, where each of our qubits is in it, and the device's qubit for each of its own."""
-    circuit = Circuit(n_qubits)
-    for op in operations:
-        circuit.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
-    written = to_qiskit(circuit)
+    written = to_qiskit(_as_circuit(n_qubits, operations, without_cx=calibration.mixes_couplers(compiler.device)))
     written.global_phase = 0.0
-    limit = getattr(compiler.device, "num_qubits", None)
-    if limit is not None and n_qubits > limit:
-        raise ValueError(
-            f"Circuits for {compiler.device.name} must have at most {limit} qubits, but this one "
-            f"has {n_qubits} (ancillas of post-selection and packed copies included). Take a wider device, or Native()."
-        )
+    working = working_part(compiler.device)
+    calibration.require_fit(n_qubits, operations, compiler, None if working is None else working.faults)
     try:
         isa = transpiler(compiler).run(written)
     except QiskitError as error:
@@ -128,12 +124,33 @@ def transpiled(
         ) from error
     isa.global_phase = 0.0
     places = isa.layout.final_index_layout() if isa.layout is not None else list(range(n_qubits))
-    qubits = list(range(isa.num_qubits))
+    numbers = tuple(range(isa.num_qubits)) if working is None else working.qubits
+    qubits = list(numbers)
     if compiler.compact:
-        isa, qubits = _compacted(isa, places)
-        places = [qubits.index(place) for place in places]
+        isa, qubits = _compacted(isa, places, numbers)
+    elif working is not None:
+        qubits = list(range(compiler.device.target.num_qubits))
+        isa = _onto(isa, numbers, qubits, isa.data)
+    places = [qubits.index(numbers[place]) for place in places]
     isa.metadata = {QUBITS: qubits}
+    if working is not None:
+        isa.metadata[LAYOUT] = report_of(isa, qubits, places, compiler.device).as_json()
     return isa, places, qubits
+
+
+def _as_circuit(n_qubits: int, operations: tuple[Operation, ...], *, without_cx: bool) -> Circuit:
+    """The circuit, if asked for with CZ between H in the place of CX.
+
+    Where a device has CX on some couplers and other gates on others, Qiskit (2.6) turns no CX round that stands there
+    the wrong way; it translates all other gates.
+    """
+    circuit = Circuit(n_qubits)
+    for op in operations:
+        if without_cx and op.name == "cx":
+            circuit.h(op.qubits[0]).cz(op.controls[0], op.qubits[0]).h(op.qubits[0])
+        else:
+            circuit.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
+    return circuit
 
 
 def _key(n_qubits: int, operations: tuple[Operation, ...]) -> str:
@@ -145,46 +162,109 @@ def _key(n_qubits: int, operations: tuple[Operation, ...]) -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True, eq=False)
+class Working:
+    """What works of a device.
+
+    Args:
+        target: the working operations, on the working qubits, which are numbered from 0.
+        qubits: the device's number of each.
+        faults: what is left out.
+    """
+
+    target: Target
+    qubits: tuple[int, ...]
+    faults: Faults
+
+
+@lru_cache(maxsize=64)
+def working_part(device: Any) -> Working | None:
+    """What works of a device, found once; None for simulators, whose qubits are all alike."""
+    if device is None or isinstance(device, Gates) or device.target.num_qubits is None:
+        return None
+    faults = calibration.faults_of(device)
+    qubits = tuple(qubit for qubit in range(device.target.num_qubits) if qubit not in faults.qubits)
+    if not faults.qubits and not faults.operations:
+        return Working(device.target, qubits, faults)
+    return Working(_part(device.target, qubits, faults), qubits, faults)
+
+
 @lru_cache(maxsize=64)
 def transpiler(compiler: Compiler) -> PassManager:
-    """The pass manager of a compiler."""
+    """The pass manager of a compiler; for a device, onto its working part."""
     options: dict[str, Any] = {"optimization_level": compiler.level, "seed_transpiler": compiler.seed}
-    if compiler.device is None:
-        return generate_preset_pass_manager(basis_gates=list(BASIS), **options)
-    if isinstance(compiler.device, Gates):
-        return generate_preset_pass_manager(target=compiler.device.target, **options)
-    if compiler.layout == "calibration":
-        return generate_preset_pass_manager(backend=compiler.device, **options)
-    if compiler.layout != "connectivity":
-        return generate_preset_pass_manager(backend=compiler.device, initial_layout=list(compiler.layout), **options)
-    return generate_preset_pass_manager(target=without_errors(compiler.device.target), **options)
+    working = working_part(compiler.device)
+    if working is None:
+        where = {"target": compiler.device.target} if compiler.device is not None else {"basis_gates": list(BASIS)}
+        return generate_preset_pass_manager(**where, **options)
+    if not isinstance(compiler.layout, str):
+        initial = [working.qubits.index(qubit) for qubit in compiler.layout]
+        return generate_preset_pass_manager(target=working.target, initial_layout=initial, **options)
+    if compiler.layout == "connectivity" or not working.faults.calibrated:
+        plain = _part(compiler.device.target, working.qubits, working.faults, errors=False)
+        return generate_preset_pass_manager(target=plain, **options)
+    manager: Any = generate_preset_pass_manager(target=working.target, **options)
+    if compiler.level < 2:  # level 0 always takes the first qubits, and level 1 wherever a circuit needs no swaps there
+        options["optimization_level"] = 2
+        by_errors: Any = generate_preset_pass_manager(target=working.target, **options)
+        manager.layout, manager.routing = by_errors.layout, by_errors.routing
+    return manager
 
 
-def without_errors(target: Target) -> Target:
-    """The target without error rates, so that a layout follows from its couplings alone."""
-    result = Target(num_qubits=target.num_qubits, dt=target.dt)
+def _part(
+    target: Target,
+    qubits: Sequence[int],
+    faults: Faults | None = None,
+    *,
+    errors: bool = True,
+    skip: Collection[str] = (),
+) -> Target:
+    """The target on some qubits, numbered from 0, without what is broken and what is in `skip`; or without errors.
+
+    Without error rates a layout follows from the couplings alone.
+    """
+    place, known = {qubit: number for number, qubit in enumerate(qubits)}, target.qubit_properties
+    inner = None if known is None or max(qubits, default=-1) >= len(known) else [known[qubit] for qubit in qubits]
+    result = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=inner)
     for name in target.operation_names:
-        places = target[name]
-        if places is None or None in places:
-            result.add_instruction(target.operation_from_name(name), name=name)
+        if name in skip:
             continue
-        durations = {
-            qubits: InstructionProperties(duration=None if known is None else known.duration)
-            for qubits, known in places.items()
-        }
-        result.add_instruction(target.operation_from_name(name), durations, name=name)
+        where = target[name]
+        inside = (
+            None
+            if where is None or None in where
+            else {
+                tuple(place[qubit] for qubit in item): what if errors or what is None else _duration(what)
+                for item, what in where.items()
+                if set(item) <= set(place) and (faults is None or faults.allow(name, item))
+            }
+        )
+        if inside != {}:
+            result.add_instruction(target.operation_from_name(name), inside, name=name)
     return result
 
 
-def _compacted(isa: QuantumCircuit, places: Sequence[int]) -> tuple[QuantumCircuit, list[int]]:
-    """The circuit on the qubits that something touches or that are read, and which those were."""
+def _duration(known: InstructionProperties) -> InstructionProperties:
+    return InstructionProperties(duration=known.duration)
+
+
+def _compacted(isa: QuantumCircuit, places: Sequence[int], numbers: Sequence[int]) -> tuple[QuantumCircuit, list[int]]:
+    """The circuit on the qubits that something touches or that are read, and the number of each, from `numbers`."""
+    items = [item for item in isa.data if item.operation.name not in SILENT]
     index = {qubit: place for place, qubit in enumerate(isa.qubits)}
-    items = [item for item in isa.data if item.operation.name not in ("barrier", "delay")]
     used = sorted({index[qubit] for item in items for qubit in item.qubits} | set(places))
-    result = QuantumCircuit(QuantumRegister(len(used), "q"), *isa.cregs)
+    qubits = [numbers[place] for place in used]
+    return _onto(isa, numbers, qubits, items), qubits
+
+
+def _onto(isa: QuantumCircuit, numbers: Sequence[int], qubits: list[int], items: Iterable[Any]) -> QuantumCircuit:
+    """Some instructions of a circuit, whose qubits have these numbers, on a register of `qubits`."""
+    known = zip(isa.qubits, numbers[: isa.num_qubits], strict=True)
+    place = {qubit: qubits.index(number) for qubit, number in known if number in qubits}
+    result = QuantumCircuit(QuantumRegister(len(qubits), "q"), *isa.cregs)
     for item in items:
-        result.append(item.operation, [used.index(index[qubit]) for qubit in item.qubits], item.clbits)
-    return result, used
+        result.append(item.operation, [place[qubit] for qubit in item.qubits], item.clbits)
+    return result
 
 
 class Region(BackendV2):
@@ -195,24 +275,7 @@ class Region(BackendV2):
 
     def __init__(self, device: Any, qubits: Sequence[int]) -> None:
         super().__init__(name=f"{device.name}[{','.join(map(str, qubits))}]", backend_version="2")
-        source, place = device.target, {qubit: number for number, qubit in enumerate(qubits)}
-        properties = source.qubit_properties
-        self._target = Target(
-            num_qubits=len(qubits),
-            dt=source.dt,
-            qubit_properties=None if properties is None else [properties[qubit] for qubit in qubits],
-        )
-        control_flow = get_control_flow_name_mapping()
-        for name in source.operation_names:
-            if name in control_flow:
-                continue
-            known = source[name]
-            if known is None or None in known:
-                self._target.add_instruction(source.operation_from_name(name), name=name)
-                continue
-            inside = {tuple(place[q] for q in where): what for where, what in known.items() if set(where) <= set(place)}
-            if inside:
-                self._target.add_instruction(source.operation_from_name(name), inside, name=name)
+        self._target = _part(device.target, qubits, skip=get_control_flow_name_mapping())
 
     @property
     def target(self) -> Target:  # pyright: ignore[reportIncompatibleMethodOverride]  # the base has no annotation
@@ -302,7 +365,9 @@ def run_primitive(primitive: Any, submitted: Submission) -> Any:
 def read_results(results: Any, submitted: Submission | None = None) -> list[PubResult]:
     """What a primitive's result says, as arrays; of a submission, only what it asked for, with its options."""
     found = [_read(result) for result in results]
-    return found if submitted is None else split.with_options(submitted, split.trim(submitted, found))
+    if submitted is None:
+        return found
+    return with_layouts(submitted, split.with_options(submitted, split.trim(submitted, found)))
 
 
 def _read(result: Any) -> PubResult:
@@ -326,30 +391,4 @@ def measured_bits(result: PubResult) -> np.ndarray:
 
 def circuit_cost(circuit: bytes, device: Any = None) -> CircuitCost:
     """What one execution of a pub's circuit needs: on a device with its times, on a simulator without any."""
-    found = loaded(circuit)
-    two = sum(len(item.qubits) > 1 and item.operation.name != "barrier" for item in found.data)
-    return CircuitCost(
-        n_qubits=len({qubit for item in found.data for qubit in item.qubits}),
-        depth=found.depth(),
-        two_qubit_gates=two,
-        seconds=0.0 if device is None else _seconds(found, device),
-        registers=tuple((register.name, register.size) for register in found.cregs),
-    )
-
-
-def _seconds(circuit: QuantumCircuit, device: Any) -> float | None:
-    """The time of the slowest qubit, each gate as soon as its qubits are free, and the delay between repetitions."""
-    qubits = circuit.metadata[QUBITS]
-    index = {qubit: qubits[place] for place, qubit in enumerate(circuit.qubits)}
-    free = dict.fromkeys(qubits, 0.0)
-    for item in circuit.data:
-        where = tuple(index[qubit] for qubit in item.qubits)
-        known = device.target[item.operation.name].get(where) if item.operation.name in device.target else None
-        if known is None or known.duration is None:
-            if item.operation.name in ("barrier", "delay"):
-                continue
-            return None
-        end = max(free[qubit] for qubit in where) + known.duration
-        free |= dict.fromkeys(where, end)
-    delay = getattr(device, "default_rep_delay", None)
-    return max(free.values(), default=0.0) + (REPETITION_DELAY if delay is None else delay)
+    return cost_of(loaded(circuit), device)

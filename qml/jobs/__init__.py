@@ -8,6 +8,8 @@ from qml.jobs.errors import JobPending as JobPending
 from qml.jobs.errors import ServiceUnavailable as ServiceUnavailable
 from qml.jobs.errors import StoreError as StoreError
 from qml.jobs.errors import SubmissionTooLarge as SubmissionTooLarge
+from qml.jobs.layout import LayoutReport as LayoutReport
+from qml.jobs.layout import OperationError as OperationError
 from qml.jobs.local import LocalService as LocalService
 from qml.jobs.retry import Retry as Retry
 from qml.jobs.runner import DurableRunner as DurableRunner

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from qml.jobs.layout import LayoutReport
 from qml.jobs.submission import PubResult, Submission
 
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -20,6 +21,8 @@ class CircuitCost:
         seconds: time of one execution on the device, its repetition delay included; 0.0 for a simulator that stands for
             no device; None where it is not known.
         registers: name and number of bits of each classical register.
+        layout: where it runs on a device and with which errors; None where there is no device.
+        device_qubits: the device's number of each of the compiled circuit's qubits; empty where there is no device.
     """
 
     n_qubits: int
@@ -27,6 +30,8 @@ class CircuitCost:
     two_qubit_gates: int
     seconds: float | None = None
     registers: tuple[tuple[str, int], ...] = ()
+    layout: LayoutReport | None = None
+    device_qubits: tuple[int, ...] = ()
 
 
 @runtime_checkable

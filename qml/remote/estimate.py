@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qml.jobs import CircuitCost, Limits, PubResult, Service, Submission, SubmittingBackend, split
+from qml.backends.layouts import report_of_pub
+from qml.jobs import CircuitCost, LayoutReport, Limits, PubResult, Service, Submission, SubmittingBackend, split
 
 SECONDS_A_JOB = 2.0  # that a job takes on a device beside its circuits
 
@@ -26,6 +27,8 @@ class Estimate:
         depth: of the deepest circuit.
         two_qubit_gates: of the circuit with most.
         seconds: of the device; None where the time of a circuit is not known.
+        layout: of the circuit with the lowest expected fidelity, its qubits on the device and their errors; None
+            on a simulator that stands for no device.
     """
 
     backend: str
@@ -36,6 +39,7 @@ class Estimate:
     depth: int
     two_qubit_gates: int
     seconds: float | None
+    layout: LayoutReport | None = None
 
 
 @dataclass(frozen=True)
@@ -174,9 +178,12 @@ def size_of(submissions: Sequence[Submission], service: Service, limits: Limits 
     circuits, shots, seconds = 0, 0, 0.0
     known, simulated = True, True
     costs: dict[bytes, CircuitCost] = {}
+    layouts: list[LayoutReport] = []
     for submission in submissions:
         for pub in submission.pubs:
             cost = costs.setdefault(pub.circuit, service.circuit_cost(pub.circuit))
+            layout = report_of_pub(pub, cost.layout, cost.device_qubits)
+            layouts += [] if layout is None else [layout]
             executions = len(pub.values) * split.executions_of_row(pub, submission)
             circuits += executions // (pub.shots or 1)
             shots += executions if pub.shots else 0
@@ -194,4 +201,9 @@ def size_of(submissions: Sequence[Submission], service: Service, limits: Limits 
         depth=max((cost.depth for cost in costs.values()), default=0),
         two_qubit_gates=max((cost.two_qubit_gates for cost in costs.values()), default=0),
         seconds=(0.0 if simulated else SECONDS_A_JOB * jobs + seconds) if known else None,
+        layout=min(layouts, key=_fidelity, default=None),
     )
+
+
+def _fidelity(report: LayoutReport) -> float:
+    return 1.0 if report.expected_fidelity is None else report.expected_fidelity

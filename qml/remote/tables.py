@@ -9,6 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from qml.jobs import LayoutReport
 from qml.remote.estimate import Estimate
 from qml.remote.state import RunState
 
@@ -27,14 +28,34 @@ def estimate_table(size: Estimate) -> Table:
         "two-qubit gates, most": f"{size.two_qubit_gates}",
         "seconds of the device": "unknown" if size.seconds is None else f"{size.seconds:.3g}",
     }
+    if size.layout is not None:
+        rows |= _layout_rows(size.layout)
     for name, value in rows.items():
         table.add_row(name, value)
     return table
 
 
+def _layout_rows(report: LayoutReport) -> dict[str, str]:
+    fidelity = report.expected_fidelity
+    return {
+        "qubits of the device": ", ".join(map(str, report.qubits)),
+        "errors of two-qubit gates": _range(report.two_qubit_errors),
+        "errors of read-outs": _range(report.readout_errors),
+        "expected fidelity": "unknown"
+        if fidelity is None
+        else f"{fidelity:.3g}, the product of 1 - error over all gates and read-outs",
+    }
+
+
+def _range(errors: Sequence[float]) -> str:
+    return f"{errors[0]:.3g} to {errors[-1]:.3g}" if errors else "none known"
+
+
 def estimate_json(size: Estimate) -> dict[str, Any]:
-    """The same as JSON."""
-    return asdict(size)
+    """The same as JSON; `"layout"` only where there is a device."""
+    values = asdict(size)
+    del values["layout"]
+    return values if size.layout is None else values | {"layout": size.layout.as_json()}
 
 
 def runs_table(states: Sequence[RunState]) -> Table:
