@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from qml.pinn.checkpoint import Checkpoint, load_checkpoint, require_suffix, save_checkpoint, to_device
+from qml.pinn.conditions import Integral
 from qml.pinn.jacobian import Residuals
 from qml.pinn.loss import LossParts, weighed_total
 from qml.pinn.marquardt import Marquardt
@@ -22,6 +23,7 @@ from qml.pinn.states import Eigenstates, State
 LBFGS_CHUNK = 50  # iterations between checkpoints and renewals of causal weights
 LBFGS_HISTORY = 50
 MARQUARDT_CHUNK = 20  # steps between checkpoints, at most: each costs as much as many of Adam's
+NORM_WEIGHT = 100.0  # of integrals after a restart, against fields that shrink to nothing
 NOISE = 0.3  # of the weights' root mean square, on the weights of a restart
 N_HISTORY = 200  # entries of the history a phase, about
 
@@ -300,7 +302,11 @@ class Run:
                 noise = torch.randn(part.shape, generator=generator, dtype=part.dtype).to(part.device)
                 part.add_(NOISE * size * noise)
         self.loss = self._loss()
-        self.weights = {condition.name: condition.weight for condition in self.loss.conditions}
+        heavier = NORM_WEIGHT**self.n_restarts
+        self.weights = {
+            condition.name: condition.weight * (heavier if isinstance(condition, Integral) else 1.0)
+            for condition in self.loss.conditions
+        }
         self.on_step(0.0, f"another state was found; restart {self.n_restarts}")
 
     def _set_scalars(self, values: Mapping[str, float]) -> None:

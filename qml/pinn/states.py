@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from qml.pinn.conditions import Condition
+from qml.pinn.conditions import Condition, Integral, Observations
 from qml.pinn.linear import UnknownSpectrum, eigenvalue_equations
 from qml.pinn.spectrum import Spectrum, extra_conditions, spectra
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SMALL = 1e-2  # of the largest |u|: below it a change of sign is no node
 ALIKE = 0.5  # the least squared overlap with the state that a field is taken for
+CONVERGED_ALIKE = 0.95  # the same of one that has converged: an error of about a fifth
+CONVERGED_NORM, VANISHED = 0.1, 0.7  # relative residuals of a norm: of a field that has converged, and of one that is lost
 CLOSE = 2e-3  # of a level: how near to it a trained eigenvalue has to be
 CLOSE_BY_GAP = 1e-4  # of the distance to the next level, which counts for levels near 0
 DEGENERATE = 1e-6  # of the distance between neighbouring levels, on the mean
@@ -147,6 +149,9 @@ class Eigenstates:
             return State(name, value, self.model.problem.states.get(name), reason=str(error))
         field = self._field(spectrum.field, spectrum.points)
         found, agrees, reason = _match(spectrum, value, field, levels, errors, states)
+        missing, why = self._missing_norm(spectrum.field)
+        if missing > CONVERGED_NORM:
+            found, agrees, reason = found if missing < VANISHED else None, False, why
         if found is not None and asked in _group(levels, errors, found):
             found = asked
         return State(
@@ -178,6 +183,23 @@ class Eigenstates:
         settled = asked is not None and asked == nodes
         reason = f"by its nodes alone, since {why}" + ("" if asked is not None else "; ask by a number in `states`")
         return State(name, value, asked, nodes, nodes=nodes, converged=settled, reason=reason)
+
+    def _missing_norm(self, field: str) -> tuple[float, str]:
+        """The largest relative residual of the conditions that keep a field from vanishing, and which one's it is."""
+        problem, worst = self.model.problem, (0.0, "")
+        for condition in problem.conditions:
+            fields = {item.field for name in condition.names if (item := problem.derivative(name)) is not None}
+            if fields != {field} or not isinstance(condition, Integral | Observations):
+                continue
+            size = abs(condition.value) if isinstance(condition, Integral) else float(np.abs(condition.measured).max())
+            if size == 0.0:
+                continue
+            points = self.model.as_points(condition.points(problem.domain, 1, 0))
+            residual = condition.residual(self.model.evaluate(points, condition.names)).detach()
+            missing = float(residual.square().mean().sqrt()) / size
+            if missing > worst[0]:
+                worst = missing, f"its field misses condition `{condition.name}` by {missing:.2g} of its value"
+        return worst
 
     def _field(self, name: str, points: np.ndarray) -> np.ndarray:
         return self.model.predict(points)[:, self.model.problem.fields.index(name)]
@@ -264,7 +286,8 @@ def _match(
     unit = abs(spectrum.value_at(levels[alike] + 1e-3) - level) / 1e-3 if math.isfinite(level) else math.nan
     limit = CLOSE * abs(level) + unit * (CLOSE_BY_GAP * spacings.min(initial=math.inf) + 2 * errors[alike])
     if abs(value - level) <= limit:
-        return alike, True, ""
+        settled = bool(grouped[alike] >= CONVERGED_ALIKE)
+        return alike, settled, "" if settled else f"its field has only {grouped[alike]:.0%} of that state"
     if near not in groups[alike]:
         return None, False, f"{value:.6g} is nearest to state {near}, but its field resembles state {alike}"
     return alike, False, f"{value:.6g} is not its level {level:.6g}"
