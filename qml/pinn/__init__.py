@@ -14,6 +14,7 @@ from qml.pinn.problem import Problem
 from qml.pinn.problems import PROBLEMS, find_problem
 from qml.pinn.progress import LiveTraining
 from qml.pinn.recipes import RECIPES, Recipe, recipe_of, with_exact_faces, with_weight
+from qml.pinn.states import State, StateWarning
 from qml.pinn.training import Solution, relative_l2, train
 from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
 from qml.pinn.uncertainty import BayesianPosterior, Ensemble, bayesian_posterior, resampled, train_ensemble
@@ -50,6 +51,8 @@ __all__ = [
     "Recipe",
     "Resampling",
     "Solution",
+    "State",
+    "StateWarning",
     "Training",
     "bayesian_posterior",
     "find_problem",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Checkpoint:
         optimizer: the state of the optimiser.
         points: collocation points.
         point_weights: of these in the loss; None where all are 1.
+        first: the state of the model that a restart begins from; empty where there is none.
     """
 
     settings: Mapping[str, Any]
@@ -35,6 +36,7 @@ class Checkpoint:
     optimizer: Mapping[str, Any]
     points: Tensor
     point_weights: Tensor | None = None
+    first: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -47,6 +49,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
     require_suffix(path)
     tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in checkpoint.model.items()}
+    tensors |= {f"first.{name}": value.detach().cpu().contiguous() for name, value in checkpoint.first.items()}
     tensors["points"] = checkpoint.points.detach().cpu().contiguous()
     if checkpoint.point_weights is not None:
         tensors["point_weights"] = checkpoint.point_weights.detach().cpu().contiguous()
@@ -80,10 +83,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(
         settings=header["settings"],
         progress=header["progress"],
-        model={name.removeprefix("model."): part for name, part in tensors.items() if name.startswith("model.")},
+        model=_named("model.", tensors),
         optimizer=_decode(header["optimizer"], tensors),
         points=tensors["points"],
         point_weights=tensors.get("point_weights"),
+        first=_named("first.", tensors),
     )
 
 
@@ -91,6 +95,11 @@ def require_suffix(path: Path) -> None:
     """Refuse another suffix than .safetensors."""
     if path.suffix != SUFFIX:
         raise ValueError(f"Argument `checkpoint` must end in {SUFFIX}, but is {path}.")
+
+
+def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under a prefix, without it."""
+    return {name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)}
 
 
 def _encode(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

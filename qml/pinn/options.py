@@ -11,6 +11,10 @@ OnStep = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and a few words: the phase, the step and the loss parts."""
 
 LEAST = {"n_adam": 0, "n_lbfgs": 0, "n_marquardt": 0, "n_held": 0, "n_points": 1, "n_condition_points": 1}
+# The longest that eigenvalues are held by default, by phase, and the share of the phase's steps.
+MOST_HELD = {"n_adam": 1000, "n_lbfgs": 200, "n_marquardt": 30}
+HELD_SHARE = 3
+N_RESTARTS = 2  # of a run that ends on another state
 COLLOCATION = ("sobol", "quadrature")
 
 
@@ -43,7 +47,9 @@ class Training:
         n_lbfgs: iterations of L-BFGS after Adam, with strong Wolfe conditions.
         n_marquardt: steps of Levenberg and Marquardt after L-BFGS; each needs memory for residuals times weights.
         n_held: the first of these, in which the trainable scalars stay where they start: an eigenfunction then becomes
-            the one whose eigenvalue is nearest.
+            the one whose eigenvalue is nearest. None holds them where they are eigenvalues, at the beginning of the first
+            phase that has steps: see `held`; and a run that ends on another state than the one asked for starts anew, up
+            to `N_RESTARTS` times. 0 holds nothing and does not start anew.
         n_points: collocation points.
         n_condition_points: points on each face.
         collocation: "sobol" for scrambled Sobol points, "quadrature" for Gauss-Legendre nodes, of which there are
@@ -63,7 +69,7 @@ class Training:
     decay: float = 0.1
     n_lbfgs: int = 0
     n_marquardt: int = 0
-    n_held: int = 0
+    n_held: int | None = None
     n_points: int = 1024
     n_condition_points: int = 128
     collocation: str = "sobol"
@@ -75,14 +81,15 @@ class Training:
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"Argument `{name}` must be at least {least}, but is {getattr(self, name)}.")
+            value = getattr(self, name)
+            if not (name == "n_held" and value is None) and value < least:
+                raise ValueError(f"Argument `{name}` must be at least {least}, but is {value}.")
         if not self.learning_rate > 0 or not 0 < self.decay <= 1 or self.checkpoint_every < 1:
             raise ValueError(
                 "Arguments `learning_rate`, `decay` and `checkpoint_every` must be above 0, in (0, 1] and at least 1, "
                 f"but are {self.learning_rate}, {self.decay} and {self.checkpoint_every}."
             )
-        if self.n_held > self.n_marquardt:
+        if self.n_held is not None and self.n_held > self.n_marquardt:
             raise ValueError(
                 f"Argument `n_held` must be at most n_marquardt ({self.n_marquardt}), of which it is a part, but is "
                 f"{self.n_held}."
@@ -94,3 +101,18 @@ class Training:
                 f"Argument `n_candidates` of `resampling` must be at least n_points ({self.n_points}), but is "
                 f"{self.resampling.n_candidates}."
             )
+
+    def held(self, *, eigenvalues: bool) -> dict[str, int]:
+        """The steps at the beginning of each phase in which the scalars are held, by the phase's number of steps.
+
+        Args:
+            eigenvalues: whether the scalars are eigenvalues, which are held by default: for a third of the first phase
+                that has steps, at most 1000 of Adam, 200 iterations of L-BFGS or 30 steps of Levenberg-Marquardt.
+        """
+        if self.n_held is not None or not eigenvalues:
+            return {"n_adam": 0, "n_lbfgs": 0, "n_marquardt": self.n_held or 0}
+        first = next((name for name in MOST_HELD if getattr(self, name)), None)
+        return {
+            name: min(most, getattr(self, name) // HELD_SHARE) if name == first else 0
+            for name, most in MOST_HELD.items()
+        }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from keyword import iskeyword
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -42,6 +43,9 @@ class Problem:
         reference_scalars: likewise.
         sign_free: whether minus a field is a solution where the field is one, as of eigenfunctions.
         source: what the reference is and where the problem is from.
+        states: of eigenvalues among the scalars, the number of the state asked for, 0 for the ground state. A scalar that
+            is not named asks for the state whose level is nearest to its start; None does not ask, and leaves the state
+            unchecked. See `State`.
 
     Raises:
         ValueError: a residual that asks for what the problem does not have, a condition outside the domain, conditions
@@ -74,6 +78,7 @@ class Problem:
     reference_scalars: Mapping[str, float] = field(default_factory=dict)
     sign_free: bool = False
     source: str = ""
+    states: Mapping[str, int | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require_distinct(self)
@@ -95,6 +100,7 @@ class Problem:
         if self.features is not None:
             require_bound(self.features, "features", fields=("",), coordinates=self.coordinates, scalars=())
         _require_enough(self)
+        _require_states(self)
 
     @property
     def coordinates(self) -> tuple[str, ...]:
@@ -202,6 +208,16 @@ def _require_enough(problem: Problem) -> None:
             f"Argument `conditions` must hold an Integral or Observations, since {', '.join(problem.scalars)} of "
             f"{problem.name!r} is to be found, but holds none."
         )
+
+
+def _require_states(problem: Problem) -> None:
+    for name, state in problem.states.items():
+        number = isinstance(state, Integral) and not isinstance(state, bool) and int(state) >= 0
+        if name not in problem.scalars or not (state is None or number):
+            raise ValueError(
+                f"Argument `states` must map scalars ({', '.join(problem.scalars) or 'none'}) to numbers of states from 0, "
+                f"or to None, but maps {name!r} to {state!r}."
+            )
 
 
 def _together(problem: Problem, name: str) -> set[str]:

@@ -12,15 +12,19 @@ import torch
 from torch import Tensor
 
 from qml.pinn.checkpoint import Checkpoint, load_checkpoint, require_suffix, save_checkpoint, to_device
+from qml.pinn.conditions import Integral
 from qml.pinn.jacobian import Residuals
 from qml.pinn.loss import LossParts, weighed_total
 from qml.pinn.marquardt import Marquardt
 from qml.pinn.model import Pinn
-from qml.pinn.options import DivergenceError, OnStep, Training
+from qml.pinn.options import N_RESTARTS, DivergenceError, OnStep, Training
+from qml.pinn.states import Eigenstates, State
 
 LBFGS_CHUNK = 50  # iterations between checkpoints and renewals of causal weights
 LBFGS_HISTORY = 50
 MARQUARDT_CHUNK = 20  # steps between checkpoints, at most: each costs as much as many of Adam's
+NORM_WEIGHT = 100.0  # of integrals after a restart, against fields that shrink to nothing
+NOISE = 0.3  # of the weights' root mean square, on the weights of a restart
 N_HISTORY = 200  # entries of the history a phase, about
 
 
@@ -39,20 +43,16 @@ class Run:
         if path is not None:
             require_suffix(path)
         self.model, self.training, self.seed, self.on_step, self.path = model, training, seed, on_step, path
-        domain = model.problem.domain
-        by_sobol = training.collocation == "sobol"
-        self.loss = LossParts(
-            model,
-            domain.sample(training.n_points, seed) if by_sobol else domain.quadrature(training.n_points)[0],
-            n_condition_points=training.n_condition_points,
-            seed=seed,
-            causal=training.causal,
-        )
+        self.loss = self._loss()
         self.weights = {condition.name: condition.weight for condition in self.loss.conditions}
         self.parameters = [part for part in model.parameters() if part.requires_grad]
         if not self.parameters:
             raise ValueError("Argument `model` must have trainable weights, but has none.")
         self.step, self.history = 0, dict[str, list[float]]()
+        self.eigenstates = Eigenstates(model)
+        self.states = dict[str, State]()
+        self.n_restarts, self._steps_before = 0, 0
+        self._first: Mapping[str, Tensor] = {}
         self._before, self._started = 0.0, time.perf_counter()
         self._good: Path | None = None
         self._optimizer: torch.optim.Optimizer | Marquardt | None = None
@@ -73,6 +73,9 @@ class Run:
             "derivatives": self.model.derivatives,
             "shapes": {name: list(value.shape) for name, value in self.model.state_dict().items()},
         }
+        held = self.training.held(eigenvalues=bool(self.eigenstates.equations))
+        settings["training"]["n_held"] = held.pop("n_marquardt")
+        settings |= {"held": held} if any(held.values()) else {}
         return json.loads(json.dumps(settings))  # tuples become lists, as in the file
 
     def resume(self) -> None:
@@ -93,6 +96,8 @@ class Run:
         self.history, self.weights = dict(progress["history"]), dict(progress["weights"])
         self.loss.point_weights = None if found.point_weights is None else found.point_weights.to(device)
         self._before, self._good = progress["seconds"], self.path
+        self.n_restarts, self._steps_before = progress.get("restarts", 0), progress.get("steps_before", 0)
+        self._first = to_device(dict(found.first), device)
         self._restored = to_device(dict(found.optimizer), device)
 
     def save(self) -> None:
@@ -105,6 +110,9 @@ class Run:
             "history": self.history,
             "weights": self.weights,
             "epsilon_index": self.loss.epsilon_index,
+            "restarts": self.n_restarts,
+            "steps_before": self._steps_before,
+            "states": {name: state.as_json() for name, state in self.states.items()},
         }
         state = self._optimizer.state_dict() if self._optimizer else {}
         written = Checkpoint(
@@ -114,13 +122,33 @@ class Run:
             optimizer=state,
             points=self.loss.points,
             point_weights=self.loss.point_weights,
+            first=self._first,
         )
         save_checkpoint(written, self.path)
         self._good = self.path
 
+    def solve(self) -> None:
+        """All phases, once more from other weights while an eigenvalue ends on another state than the one asked for."""
+        if not self._first and self.eigenstates.equations:
+            if self.training.n_held != 0:
+                self._set_scalars(self.eigenstates.starts())
+            self._first = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        while True:
+            self.adam()
+            self.lbfgs()
+            self.marquardt()
+            self.states = self.eigenstates.identify()
+            wrong = [name for name, state in self.states.items() if state.asked is not None and not state.is_asked]
+            levels = self.eigenstates.asked_levels() if wrong else {}
+            known = all(math.isfinite(levels.get(name, math.nan)) for name in wrong)
+            if not wrong or not known or self.training.n_held == 0 or self.n_restarts == N_RESTARTS:
+                break
+            self._restart(levels)
+        self.save()
+
     def adam(self) -> None:
-        """The first phase."""
-        training, n_steps = self.training, self.training.n_adam
+        """The first phase, first with held scalars where these are eigenvalues."""
+        training, n_steps, n_held = self.training, self.training.n_adam, self._n_held("n_adam")
         if self.step >= n_steps:
             return
         optimizer = torch.optim.Adam(self.parameters, training.learning_rate, fused=True)
@@ -138,6 +166,9 @@ class Run:
             for part in self.parameters:
                 part.grad = None
             total.backward()
+            if self.step < n_held:
+                for scalar in self.model.scalars.values():
+                    scalar.grad = None
             optimizer.step()
             if self.step % every == 0 or self.step == n_steps - 1:
                 self._record("Adam", _numbers(parts))
@@ -147,13 +178,18 @@ class Run:
                 self.save()
 
     def lbfgs(self) -> None:
-        """The second phase, in chunks; it ends early where the loss no longer falls."""
-        end = self.training.n_adam + self.training.n_lbfgs
+        """The second phase, in chunks, first with held scalars where these are eigenvalues."""
+        start = self.training.n_adam
         self.loss.point_weights = None
-        if self.step >= end:
+        self._lbfgs(start + self._n_held("n_lbfgs"), hold_scalars=True)
+        self._lbfgs(start + self.training.n_lbfgs, hold_scalars=False)
+
+    def _lbfgs(self, end: int, *, hold_scalars: bool) -> None:
+        """Iterations up to `end`; fewer where the loss no longer falls."""
+        if self._is_over(end, hold_scalars=hold_scalars):
             return
         optimizer = torch.optim.LBFGS(
-            self.parameters,
+            self._trained(hold_scalars=hold_scalars),
             max_iter=LBFGS_CHUNK,
             history_size=LBFGS_HISTORY,
             tolerance_grad=0.0,
@@ -183,6 +219,8 @@ class Run:
             if not total < last and self.training.causal is None:
                 break
             last = total
+        if hold_scalars:
+            self.step = end
         self.loss.frozen = False
 
     def marquardt(self) -> None:
@@ -191,15 +229,15 @@ class Run:
         start = training.n_adam + training.n_lbfgs
         if training.n_marquardt:
             self.step = max(self.step, start)  # L-BFGS may have ended early
-            self._marquardt(min(start + training.n_held, self._end), hold_scalars=True)
+            self._marquardt(min(start + self._n_held("n_marquardt"), self._end), hold_scalars=True)
             self._marquardt(self._end, hold_scalars=False)
 
     def _marquardt(self, end: int, *, hold_scalars: bool) -> None:
         """Steps up to `end`; fewer where no step lowers the loss of points that stay."""
         training = self.training
-        if self.step >= end:
+        if self._is_over(end, hold_scalars=hold_scalars):
             return
-        trained = list(self.model.trunk.parameters()) if hold_scalars else self.parameters
+        trained = self._trained(hold_scalars=hold_scalars)
         optimizer = Marquardt(Residuals(self.loss, self.weights, only=trained))
         self._use(optimizer)
         every = max(1, training.n_marquardt // N_HISTORY)
@@ -223,6 +261,58 @@ class Run:
     @property
     def _end(self) -> int:
         return self.training.n_adam + self.training.n_lbfgs + self.training.n_marquardt
+
+    def _loss(self) -> LossParts:
+        training, domain = self.training, self.model.problem.domain
+        by_sobol = training.collocation == "sobol"
+        return LossParts(
+            self.model,
+            domain.sample(training.n_points, self.seed) if by_sobol else domain.quadrature(training.n_points)[0],
+            n_condition_points=training.n_condition_points,
+            seed=self.seed,
+            causal=training.causal,
+        )
+
+    def _n_held(self, phase: str) -> int:
+        """Steps of a phase with held scalars: half of them after a restart, where these are at the levels asked for."""
+        n_held = self.training.held(eigenvalues=bool(self.eigenstates.equations))[phase]
+        return getattr(self.training, phase) // 2 if n_held and self.n_restarts else n_held
+
+    def _trained(self, *, hold_scalars: bool) -> list[torch.nn.Parameter]:
+        if not hold_scalars:
+            return self.parameters
+        return [part for part in self.model.trunk.parameters() if part.requires_grad]
+
+    def _is_over(self, end: int, *, hold_scalars: bool) -> bool:
+        """Whether a stage has no steps left; the state of its optimiser is no other stage's."""
+        if hold_scalars and self.step == end and self._restored:
+            self._restored = {}
+        return self.step >= end
+
+    def _restart(self, levels: Mapping[str, float]) -> None:
+        """Begin anew at given scalars, from the first weights with some noise."""
+        self._steps_before += self.step
+        self.n_restarts, self.step, self._optimizer = self.n_restarts + 1, 0, None
+        self.model.load_state_dict(dict(self._first))
+        self._set_scalars(levels)
+        generator = torch.Generator().manual_seed(self.seed + self.n_restarts)
+        with torch.no_grad():
+            for part in self._trained(hold_scalars=True):
+                size = part.square().mean().sqrt()
+                noise = torch.randn(part.shape, generator=generator, dtype=part.dtype).to(part.device)
+                part.add_(NOISE * size * noise)
+        self.loss = self._loss()
+        heavier = NORM_WEIGHT**self.n_restarts
+        self.weights = {
+            condition.name: condition.weight * (heavier if isinstance(condition, Integral) else 1.0)
+            for condition in self.loss.conditions
+        }
+        self.on_step(0.0, f"another state was found; restart {self.n_restarts}")
+
+    def _set_scalars(self, values: Mapping[str, float]) -> None:
+        with torch.no_grad():
+            for name, value in values.items():
+                self.model.scalars[name].fill_(value)
 
     def _use(self, optimizer: torch.optim.Optimizer | Marquardt) -> None:
         """Make it the run's, with the state of a checkpoint of the same phase."""
@@ -288,15 +378,18 @@ class Run:
 
     def _record(self, phase: str, numbers: Mapping[str, float]) -> None:
         n_all = max(1, self._end)
-        for name, value in {"step": float(self.step), **numbers}.items():
+        for name, value in {"step": float(self._steps_before + self.step), **numbers}.items():
             self.history.setdefault(name, []).append(value)
         said = ", ".join(f"{name} {value:.1e}" for name, value in numbers.items())
         self.on_step(self.step / n_all, f"{phase} {self.step}: {said}")
 
 
 def _kind(state: Mapping[str, Any]) -> set[str]:
-    """The names of an optimiser's options tell which one it is."""
-    return set(state["param_groups"][0] if "param_groups" in state else state)
+    """The names of an optimiser's options, and the number of its parameters, tell which one it is."""
+    if "param_groups" not in state:
+        return set(state)
+    (group,) = state["param_groups"]
+    return {*group, str(len(group["params"]))}
 
 
 def _numbers(parts: Mapping[str, Tensor]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Adam, then L-BFGS, then Levenberg-Marquardt, on the loss of a problem, and what they found."""
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from qml.pinn.model import Pinn
 from qml.pinn.options import OnStep, Training
 from qml.pinn.run import Run
+from qml.pinn.states import State, StateWarning
 
 
 @dataclass
@@ -21,6 +23,8 @@ class Solution:
         seconds: of training, resumed parts included.
         condition_weights: of the conditions at the end, annealed or as given.
         epsilon: of the causal weights at the end; None without.
+        states: of each trained eigenvalue: which state it is, and whether it is the one asked for.
+        n_restarts: times that training began anew, since an eigenvalue had ended on another state.
     """
 
     model: Pinn
@@ -29,6 +33,8 @@ class Solution:
     seconds: float
     condition_weights: dict[str, float]
     epsilon: float | None
+    states: dict[str, State] = field(default_factory=dict)
+    n_restarts: int = 0
 
     @property
     def loss_parts(self) -> dict[str, float]:
@@ -44,7 +50,8 @@ class Solution:
         """The problem, the steps, and what they ended with; `history` and `training` tell more."""
         steps = self.history.get("step", [])
         losses = self.loss_parts if steps else {}
-        numbers = [f"{name}={value:.6g}" for name, value in self.scalars.items()]
+        said = {name: f" ({state})" for name, state in self.states.items()}
+        numbers = [f"{name}={value:.6g}{said.get(name, '')}" for name, value in self.scalars.items()]
         numbers += [f"loss of {name}={value:.3g}" for name, value in losses.items()]
         done = f"{steps[-1]:.0f} steps, {self.seconds:.1f} s" if steps else "no steps"
         return f"Solution({', '.join([repr(self.model.problem.name), done, *numbers])})"
@@ -60,6 +67,12 @@ def train(
 ) -> Solution:
     """Train a model in place.
 
+    A trained scalar of a problem whose equations and faces are all homogeneous is an eigenvalue. It asks for a state by
+    its number in `Problem.states`, or else by its start: for the state whose level is nearest. It is held at first
+    (`Training.n_held`), and its state is identified at the end by finite differences of the same operator. Where that is
+    another state, training begins anew, at most twice, from other weights and with the scalar held at the level that
+    finite differences give for the state asked for; then the result is said to be wrong.
+
     Args:
         model: the model.
         training: how.
@@ -71,14 +84,34 @@ def train(
     Raises:
         DivergenceError: the loss is not finite; names the part and the last good checkpoint.
         ValueError: a checkpoint of other settings.
+
+    Warns:
+        StateWarning: an eigenvalue is not that of the state asked for, has not converged, or is of unknown state.
     """
+    solution = solve(model, training, seed=seed, on_step=on_step, checkpoint=checkpoint)
+    for name, state in solution.states.items():
+        if not state.is_right:
+            warnings.warn(
+                f"{name} = {state.value:.6g} of {model.problem.name!r} is {state}. See `states` of the solution.",
+                StateWarning,
+                stacklevel=2,
+            )
+    return solution
+
+
+def solve(
+    model: Pinn,
+    training: Training,
+    *,
+    seed: int,
+    on_step: OnStep | None = None,
+    checkpoint: Path | str | None = None,
+) -> Solution:
+    """`train` without a warning: what goes on with the solution has to read its `states`."""
     path = None if checkpoint is None else Path(checkpoint)
     run = Run(model, training, seed=seed, on_step=on_step or _silence, path=path)
     run.resume()
-    run.adam()
-    run.lbfgs()
-    run.marquardt()
-    run.save()
+    run.solve()
     epsilons = training.causal.epsilons if training.causal else None
     return Solution(
         model=model,
@@ -87,6 +120,8 @@ def train(
         seconds=run.seconds,
         condition_weights=run.weights,
         epsilon=epsilons[run.loss.epsilon_index] if epsilons else None,
+        states=run.states,
+        n_restarts=run.n_restarts,
     )
 
 

@@ -149,12 +149,19 @@ def _scalars(problem: Problem, records: list[Record]) -> str:
     words = ""
     for name, reference in problem.reference_scalars.items():
         listed = [
-            f"{record.model} {record.outcome.extras[name]:.6g} (error {record.outcome.extras[f'{name}_error']:.1e})"
+            f"{record.model} {record.outcome.extras[name]:.6g} (error {record.outcome.extras[f'{name}_error']:.1e}"
+            f"{_state(record, name)})"
             for record in records
             if record.seed == 0 and name in record.outcome.extras
         ]
         words += f" {name}: reference {reference:.8g}; {', '.join(listed)}."
     return words
+
+
+def _state(record: Record, name: str) -> str:
+    """The state of an eigenvalue in words, where there is one."""
+    state = record.outcome.extras.get(f"{name}_state")
+    return "" if state is None else f"; {state}"
 
 
 TOGETHER = (

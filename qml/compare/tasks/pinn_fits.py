@@ -28,9 +28,9 @@ from qml.pinn import (
     recipe_of,
     relative_l2,
     resampled,
-    train,
     train_ensemble,
 )
+from qml.pinn.training import solve
 
 N_LINE, N_PLANE = 401, 61  # points a coordinate of the grid that errors are taken on
 N_SHOWN = 41  # of which so many a coordinate are kept for the figures of plane problems
@@ -97,7 +97,7 @@ def lagrangian(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> 
     model = Pinn(posed, MLP(posed.n_features, (16, 16), 2, dtype=trunks.DTYPE, generator=_drawn(seed)))
     training = Training(n_adam=0, n_marquardt=min(N_LAGRANGIAN, preset.n_epochs), n_points=400)
     with one_thread():
-        solution = train(model, training, seed=seed, on_step=on_step)
+        solution = solve(model, training, seed=seed, on_step=on_step)
     points = problem.domain.grid(N_PLANE)
     expected = _reference(problem, points)
     error = float(np.linalg.norm(in_frame_at_rest(model, points) - expected) / np.linalg.norm(expected))
@@ -137,7 +137,7 @@ def bayes(weights: str, problem: Problem, seed: int, preset: Preset, on_step: On
     recipe = _recipe(problem, preset)
     model = Pinn(problem, recipe.trunk(problem, _drawn(seed)))
     with one_thread():
-        solution = train(model, recipe.training, seed=seed, on_step=on_step)
+        solution = solve(model, recipe.training, seed=seed, on_step=on_step)
         posterior = bayesian_posterior(solution, seed=seed, weights=weights)
     _, deviation = posterior.predict(shown_points(problem))
     outcome = _outcome(solution, _error(model), _shown(model))
@@ -152,7 +152,7 @@ def shown_points(problem: Problem) -> np.ndarray:
 
 def _trained(model: Pinn, training: Training, seed: int, on_step: OnStep) -> Outcome:
     with one_thread():
-        solution = train(model, training, seed=seed, on_step=on_step)
+        solution = solve(model, training, seed=seed, on_step=on_step)
     return _outcome(solution, _error(model), _shown(model))
 
 
@@ -161,11 +161,18 @@ def _outcome(solution: Solution, error: float, shown: np.ndarray) -> Outcome:
     references = model.problem.reference_scalars
     scalars = solution.scalars
     errors = {f"{name}_error": abs(value / references[name] - 1) for name, value in scalars.items()}
+    states = {f"{name}_state": str(state) for name, state in solution.states.items()}
     return Outcome(
         value=error,
         n_parameters=count_parameters(model),
         seconds=solution.seconds,
-        extras={"derivatives": model.derivatives, "epoch": int(solution.history["step"][-1]), **scalars, **errors},
+        extras={
+            "derivatives": model.derivatives,
+            "epoch": int(solution.history["step"][-1]),
+            **scalars,
+            **errors,
+            **states,
+        },
         details={"curves": _curves(solution), "values": shown.round(6).tolist()},
     )
 
@@ -182,8 +189,8 @@ def _with_deviations(problem: Problem, scalars: Mapping[str, tuple[float, float]
 def _recipe(problem: Problem, preset: Preset) -> Recipe:
     recipe = recipe_of(problem)
     training, n_epochs = recipe.training, preset.n_epochs
-    shorter = replace(training, n_marquardt=min(training.n_marquardt, n_epochs), n_held=min(training.n_held, n_epochs))
-    return replace(recipe, training=shorter)
+    n_held = training.n_held and min(training.n_held, n_epochs)
+    return replace(recipe, training=replace(training, n_marquardt=min(training.n_marquardt, n_epochs), n_held=n_held))
 
 
 def _adam(problem: Problem, preset: Preset) -> Training:

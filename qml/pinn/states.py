@@ -1,0 +1,307 @@
+"""Say which state a trained eigenvalue belongs to, and whether it is the one that was asked for."""
+
+import math
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from qml.pinn.conditions import Condition, Integral, Observations
+from qml.pinn.linear import UnknownSpectrum, eigenvalue_equations
+from qml.pinn.spectrum import Spectrum, extra_conditions, spectra
+
+if TYPE_CHECKING:
+    from qml.pinn.model import Pinn
+
+SMALL = 1e-2  # of the largest |u|: below it a change of sign is no node
+ALIKE = 0.5  # the least squared overlap with the state that a field is taken for
+CONVERGED_ALIKE = 0.95  # the same of one that has converged: an error of about a fifth
+CONVERGED_NORM, VANISHED = 0.1, 0.7  # relative residuals of a norm: of a field that has converged, and of one that is lost
+CLOSE = 2e-3  # of a level: how near to it a trained eigenvalue has to be
+CLOSE_BY_GAP = 1e-4  # of the distance to the next level, which counts for levels near 0
+DEGENERATE = 1e-6  # of the distance between neighbouring levels, on the mean
+ORTHOGONAL = 0.5  # the largest residual of an orthogonality, for a state of norm 1
+AT_A_NODE = 5e-3  # the largest residual of a value inside the domain, for a state of largest value 1
+
+
+class StateWarning(UserWarning):
+    """A trained eigenvalue is another state's than the one asked for, is none's, or could not be identified."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of a trained eigenvalue, identified by finite differences of the same operator.
+
+    States are numbered from 0 in the order of their levels, away from the end where the spectrum begins: the ground
+    state is 0. On a line a state has as many nodes as its number says, but for periodic conditions.
+
+    Attributes:
+        name: of the scalar.
+        value: the trained one.
+        asked: number of the state asked for: by `Problem.states`, else the nearest to the start in `Problem.scalars`
+            among the states that fulfil all conditions. None if it is unknown, as of an equation that is not linear.
+        found: number of the state whose level and shape the scalar and its field have; None if there is none.
+        asked_level: the eigenvalue asked for, by finite differences; None if unknown.
+        level: that of the state found, likewise.
+        nodes: of the trained field on a line; None elsewhere.
+        converged: whether the value agrees with the level to 0.2 %, the field has the shape of that state, and nothing
+            about it is unknown.
+        reason: why something is unknown or has not converged; empty if all is known and has.
+    """
+
+    name: str
+    value: float
+    asked: int | None = None
+    found: int | None = None
+    asked_level: float | None = None
+    level: float | None = None
+    nodes: int | None = None
+    converged: bool = False
+    reason: str = ""
+
+    @property
+    def is_asked(self) -> bool | None:
+        """Whether the state found is the one asked for; None if one of them is unknown."""
+        return None if self.asked is None or self.found is None else self.asked == self.found
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the state asked for was found, and the value agrees with its level."""
+        return bool(self.is_asked) and self.converged
+
+    def __str__(self) -> str:
+        """The state in words."""
+        asked = "" if self.asked is None else f"state {self.asked}{_level(self.asked_level)}"
+        if self.is_right:
+            return f"state {self.found}, as asked"
+        if self.is_asked:
+            return f"nearest to {asked}, as asked, but {self.reason}"
+        if self.found is None:
+            return f"of unknown state ({self.reason}){f', asked for {asked}' if asked else ''}"
+        found = f"state {self.found}{_level(self.level)}"
+        if self.asked is None:
+            return f"{found}, {self.reason}"
+        more = f" ({self.reason})" if self.reason else ""
+        return f"{found} instead of {asked}, which was asked for{more}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The attributes, and whether the state is the one asked for."""
+        return asdict(self) | {"is_asked": self.is_asked}
+
+
+class Eigenstates:
+    """The eigenvalues among the trained scalars of a model, and their states.
+
+    Args:
+        model: before it is trained; its problem says what is asked for.
+    """
+
+    def __init__(self, model: "Pinn") -> None:
+        self.model = model
+        trained = {name for name, value in model.scalars.items() if value.requires_grad}
+        found = eigenvalue_equations(model) if trained else {}
+        self.equations = {name: equations for name, equations in found.items() if name in trained}
+        unchecked = {name for name, state in model.problem.states.items() if state is None}
+        self._checked = {name: part for name, part in self.equations.items() if name not in unchecked}
+
+    def identify(self) -> dict[str, State]:
+        """The state of each eigenvalue as the model is now."""
+        values = self.model.found_scalars()
+        return {name: self._identify(name, values[name]) for name in self._checked}
+
+    def starts(self) -> dict[str, float]:
+        """Where training has to start for states asked for by number whose level is not the nearest to the start."""
+        found = {}
+        for name in self._checked:
+            spectrum, start = self._spectra[name], self.model.problem.scalars[name]
+            if self.model.problem.states.get(name) is None or isinstance(spectrum, UnknownSpectrum):
+                continue
+            asked, levels, _, _ = self._asked(name, spectrum)
+            if _nearest(levels, spectrum.place_of(start)) != asked:
+                found[name] = spectrum.value_at(levels[asked])
+        return found
+
+    def asked_levels(self) -> dict[str, float]:
+        """The level of each state asked for that is known."""
+        found = {}
+        for name in self._checked:
+            spectrum = self._spectra[name]
+            if isinstance(spectrum, Spectrum):
+                asked, levels, _, _ = self._asked(name, spectrum)
+                found[name] = spectrum.value_at(levels[asked])
+        return found
+
+    @cached_property
+    def _spectra(self) -> dict[str, Spectrum | UnknownSpectrum]:
+        return spectra(self.model, self._checked)
+
+    def _identify(self, name: str, value: float) -> State:
+        spectrum = self._spectra[name]
+        if not math.isfinite(value):
+            return State(name, value, reason="it is not finite")
+        if isinstance(spectrum, UnknownSpectrum):
+            return self._by_nodes(name, value, str(spectrum))
+        try:
+            asked, levels, errors, states = self._asked(name, spectrum, spectrum.place_of(value))
+        except UnknownSpectrum as error:
+            return State(name, value, self.model.problem.states.get(name), reason=str(error))
+        field = self._field(spectrum.field, spectrum.points)
+        found, agrees, reason = _match(spectrum, value, field, levels, errors, states)
+        missing, why = self._missing_norm(spectrum.field)
+        if missing > CONVERGED_NORM:
+            found, agrees, reason = found if missing < VANISHED else None, False, why
+        if found is not None and asked in _group(levels, errors, found):
+            found = asked
+        return State(
+            name,
+            value,
+            asked,
+            found,
+            asked_level=spectrum.value_at(levels[asked]),
+            level=None if found is None else spectrum.value_at(levels[found]),
+            nodes=count_nodes(field) if len(self.model.problem.coordinates) == 1 else None,
+            converged=agrees,
+            reason=reason,
+        )
+
+    def _by_nodes(self, name: str, value: float, why: str) -> State:
+        """Without levels: the number of nodes on a line tells the state of an equation of second order."""
+        problem, asked = self.model.problem, self.model.problem.states.get(name)
+        (axis, *others), equations = problem.coordinates, self._checked[name]
+        fields = {
+            item.field
+            for equation in equations
+            for asked_for in problem.equation_names[equation]
+            if (item := problem.derivative(asked_for)) is not None
+        }
+        if others or len(fields) != 1 or problem.orders[next(iter(fields))].get(axis, 0) != 2:
+            return State(name, value, asked, reason=f"its level cannot be computed by finite differences: {why}")
+        points = np.linspace(*problem.domain.intervals[axis], 2001)[1:-1, None]
+        nodes = count_nodes(self._field(next(iter(fields)), points))
+        settled = asked is not None and asked == nodes
+        reason = f"by its nodes alone, since {why}" + ("" if asked is not None else "; ask by a number in `states`")
+        return State(name, value, asked, nodes, nodes=nodes, converged=settled, reason=reason)
+
+    def _missing_norm(self, field: str) -> tuple[float, str]:
+        """The largest relative residual of the conditions that keep a field from vanishing, and which one's it is."""
+        problem, worst = self.model.problem, (0.0, "")
+        for condition in problem.conditions:
+            fields = {item.field for name in condition.names if (item := problem.derivative(name)) is not None}
+            if fields != {field} or not isinstance(condition, Integral | Observations):
+                continue
+            size = abs(condition.value) if isinstance(condition, Integral) else float(np.abs(condition.measured).max())
+            if size == 0.0:
+                continue
+            points = self.model.as_points(condition.points(problem.domain, 1, 0))
+            residual = condition.residual(self.model.evaluate(points, condition.names)).detach()
+            missing = float(residual.square().mean().sqrt()) / size
+            if missing > worst[0]:
+                worst = missing, f"its field misses condition `{condition.name}` by {missing:.2g} of its value"
+        return worst
+
+    def _field(self, name: str, points: np.ndarray) -> np.ndarray:
+        return self.model.predict(points)[:, self.model.problem.fields.index(name)]
+
+    def _asked(
+        self, name: str, spectrum: Spectrum, *places: float
+    ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+        """The number asked for, and levels, errors and states that reach it and the places.
+
+        Raises:
+            UnknownSpectrum: too many levels.
+        """
+        problem = self.model.problem
+        start, number = spectrum.place_of(problem.scalars[name]), problem.states.get(name)
+        levels, errors, states = spectrum.levels(start, *places)
+        while number is not None and number >= len(levels) - 1:
+            levels, errors, states = spectrum.levels(float(levels[-1]))
+        if number is not None:
+            return number, levels, errors, states
+        allowed = self._allowed(spectrum, states)
+        while not allowed[:-1].any():
+            levels, errors, states = spectrum.levels(float(levels[-1]))
+            allowed = self._allowed(spectrum, states)
+        distances = np.where(allowed, np.abs(levels - start), math.inf)
+        return int(distances.argmin()), levels, errors, states
+
+    def _allowed(self, spectrum: Spectrum, states: np.ndarray) -> np.ndarray:
+        """Which states fulfil the conditions that single out some of them."""
+        allowed = np.ones(states.shape[1], bool)
+        for condition in extra_conditions(self.model, spectrum.field):
+            found = [self._residual(condition, spectrum, column) for column in spectrum.fields_of(states).T]
+            allowed &= np.array(found) < 1.0
+        return allowed
+
+    def _residual(self, condition: Condition, spectrum: Spectrum, values: np.ndarray) -> float:
+        """The residual of a condition for a state, over what is taken for zero."""
+        from scipy.interpolate import RegularGridInterpolator
+
+        problem, model = self.model.problem, self.model
+        points = condition.points(problem.domain, 9, 0)
+        axes = [np.unique(column) for column in spectrum.points.T]
+        grid = RegularGridInterpolator(axes, values.reshape([len(axis) for axis in axes]), bounds_error=False)
+        grid.fill_value = None  # beyond the middles of the last cells
+        column = grid(points[:, : len(axes)])
+        known = {name: model.as_points(points[:, index]) for index, name in enumerate(problem.coordinates)}
+        known |= {name: torch.full_like(next(iter(known.values())), start) for name, start in problem.scalars.items()}
+        norm = 1.0
+        if points.shape[1] > len(axes):
+            known["quadrature_weight"] = model.as_points(points[:, -1])
+            norm = math.sqrt(float(points[:, -1] @ column**2))
+        known[spectrum.field] = model.as_points(column / norm)
+        if any(name not in known for name in condition.names):
+            raise UnknownSpectrum(f"condition `{condition.name}` asks for derivatives")
+        with torch.no_grad():
+            residual = condition.residual({name: known[name] for name in condition.names})
+        limit = ORTHOGONAL if points.shape[1] > len(axes) else AT_A_NODE
+        return float(torch.as_tensor(residual).abs().max()) / limit
+
+
+def count_nodes(values: np.ndarray) -> int:
+    """Changes of sign along a line, where a function is not smaller than a hundredth of its largest value."""
+    seen = values[np.abs(values) > SMALL * np.abs(values).max()]
+    return int((np.sign(seen[1:]) != np.sign(seen[:-1])).sum())
+
+
+def _match(
+    spectrum: Spectrum,
+    value: float,
+    field: np.ndarray,
+    levels: np.ndarray,
+    errors: np.ndarray,
+    states: np.ndarray,
+) -> tuple[int | None, bool, str]:
+    """The state that a value and a field are; whether they agree; what is amiss."""
+    place, shares = spectrum.place_of(value), spectrum.shares(field, states)
+    groups = [_group(levels, errors, index) for index in range(len(levels))]
+    grouped = np.array([shares[group].sum() for group in groups])
+    alike, near = int(grouped.argmax()), _nearest(levels, place)
+    alike = max(groups[alike], key=lambda index: shares[index])
+    if not grouped[alike] >= ALIKE:
+        return None, False, f"its field has no more than {grouped[alike]:.0%} of any state"
+    level = spectrum.value_at(levels[alike])
+    spacings = np.abs(np.delete(levels, groups[alike]) - levels[alike])
+    unit = abs(spectrum.value_at(levels[alike] + 1e-3) - level) / 1e-3 if math.isfinite(level) else math.nan
+    limit = CLOSE * abs(level) + unit * (CLOSE_BY_GAP * spacings.min(initial=math.inf) + 2 * errors[alike])
+    if abs(value - level) <= limit:
+        settled = bool(grouped[alike] >= CONVERGED_ALIKE)
+        return alike, settled, "" if settled else f"its field has only {grouped[alike]:.0%} of that state"
+    if near not in groups[alike]:
+        return None, False, f"{value:.6g} is nearest to state {near}, but its field resembles state {alike}"
+    return alike, False, f"{value:.6g} is not its level {level:.6g}"
+
+
+def _group(levels: np.ndarray, errors: np.ndarray, index: int) -> list[int]:
+    """The states whose levels are the same up to the errors of both."""
+    limits = DEGENERATE * (levels[-1] - levels[0]) / max(1, len(levels) - 1) + errors + errors[index]
+    return [int(other) for other in np.flatnonzero(np.abs(levels - levels[index]) <= limits)]
+
+
+def _nearest(levels: np.ndarray, place: float) -> int:
+    return int(np.abs(levels - place).argmin())
+
+
+def _level(value: float | None) -> str:
+    return "" if value is None else f" ({value:.6g})"
