@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ def as_int(value: Any, name: str, *, minimum: int) -> int:
 
 def as_qubits(qubits: Any, n_qubits: int, name: str = "qubits") -> tuple[int, ...]:
     """`qubits` (one or several) as a tuple of distinct indices below `n_qubits`."""
+    if type(qubits) is tuple and len(qubits) == 1 and type(qubits[0]) is int and 0 <= qubits[0] < n_qubits:
+        return qubits  # most calls are of this form, and circuits are built of many
     if isinstance(qubits, (int, np.integer)):
         qubits = (qubits,)
     if not isinstance(qubits, Iterable):
@@ -124,9 +127,10 @@ def as_amplitudes(amplitudes: Any, n_qubits: int, name: str = "amplitudes") -> n
 def require_no_gaps(kind: str, indices: Iterable[int]) -> int:
     """The number of slots of one kind, where every index from 0 up is used."""
     used = set(indices)
-    missing = sorted(set(range(max(used, default=-1) + 1)) - used)
-    if missing:
-        shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    n_missing = max(used, default=-1) + 1 - len(used)
+    if n_missing:
+        missing = list(islice((index for index in range(max(used)) if index not in used), 5))
+        shown = ", ".join(map(str, missing)) + (", ..." if n_missing > len(missing) else "")
         raise ValueError(
             f"{kind.capitalize()} slots must be numbered 0..{max(used)} without gaps, but {kind}({shown}) is used "
             f"nowhere. Renumber the slots, or use the missing ones."

@@ -142,8 +142,10 @@ class Circuit:
             TypeError: an angle that is neither a number nor a slot, or a tensor that requires gradients.
         """
         targets = _checks.as_qubits(qubits, self._n_qubits)
-        control_qubits = _checks.as_qubits(controls, self._n_qubits, "controls")
-        _checks.as_qubits(control_qubits + targets, self._n_qubits)
+        control_qubits: tuple[int, ...] = ()
+        if controls != ():
+            control_qubits = _checks.as_qubits(controls, self._n_qubits, "controls")
+            _checks.as_qubits(control_qubits + targets, self._n_qubits)
         if not targets:
             raise ValueError(f"Argument `qubits` must name at least one qubit for gate {gate.name}, but is empty.")
         _checks.require_length(targets, gate.n_qubits, "qubits", f"qubits for gate {gate.name}")

@@ -12,7 +12,9 @@ Reference:
 from collections.abc import Iterable
 
 from circuits import gates
+from circuits._checks import as_int
 from circuits._openqasm_gates import rotation_definition
+from circuits._openqasm_limits import Limits
 from circuits._openqasm_reader import Program
 from circuits.circuit import Circuit
 from circuits.multiplexed import prepare_by_rotations
@@ -25,6 +27,7 @@ STANDARD = {(name, 0): name for name in ("x", "y", "z", "h", "s", "sdg", "t", "t
     (name, 1): "c" + name for name in ("x", "y", "z", "h", "swap", "rx", "ry", "rz", "p")
 }
 STANDARD["x", 2] = "ccx"
+DEFAULT_OPERATIONS = 250_000
 
 
 def to_openqasm(circuit: Circuit) -> str:
@@ -61,7 +64,14 @@ def to_openqasm(circuit: Circuit) -> str:
     return "\n".join([*lines, *body]) + "\n"
 
 
-def from_openqasm(text: str, *, data: Iterable[str] = ()) -> Circuit:
+def from_openqasm(
+    text: str,
+    *,
+    data: Iterable[str] = (),
+    max_operations: int | None = None,
+    max_qubits: int = 100_000,
+    max_depth: int = 256,
+) -> Circuit:
     """The circuit of an OpenQASM 3 program.
 
     Read are: what `to_openqasm` writes; the gates of stdgates.inc; gate definitions, which are inlined; `ctrl
@@ -73,14 +83,36 @@ def from_openqasm(text: str, *, data: Iterable[str] = ()) -> Circuit:
     declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets
     that version's further phase exp(i theta / 2).
 
+    A short text can stand for a very large circuit (gates that double, powers, broadcasts). Time and memory
+    grow linearly with the text and with the operations that it is written out to, and what is too large is
+    refused before it is written out.
+
     Args:
         text: the program.
         data: names of inputs that become data slots instead, in this order.
+        max_operations: the most operations of the circuit, calls of defined gates included; gates on more
+            than 32 qubits, and calls in definitions of more than 32 tokens, count several times (default:
+            250000, or the number of characters of the text if that is larger).
+        max_qubits: the most qubits, and the most classical bits, that the text may declare.
+        max_depth: the most levels of gates that are defined by gates, and of brackets in an angle.
 
     Raises:
-        ValueError: anything else (loops, conditions, subroutines, pulses, ...), with the number of its line.
+        ValueError: anything else (loops, conditions, subroutines, pulses, ...), with the number of its line;
+            or a program beyond one of the limits, which the error names.
+        TypeError: `text` or a name in `data` is not a str, or a limit is not an int.
     """
-    return Program(text, tuple(data)).circuit()
+    if not isinstance(text, str):
+        raise TypeError(f"Argument `text` must be a str, but is {type(text).__name__}.")
+    names = [] if isinstance(data, str) else list(data)
+    if isinstance(data, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"Argument `data` must hold names of inputs, but is {data!r}. Pass a list of str.")
+    most = max(DEFAULT_OPERATIONS, len(text)) if max_operations is None else max_operations
+    limits = Limits(
+        as_int(most, "max_operations", minimum=1),
+        as_int(max_qubits, "max_qubits", minimum=1),
+        as_int(max_depth, "max_depth", minimum=1),
+    )
+    return Program(text, names, limits).circuit()
 
 
 class _Writer:
