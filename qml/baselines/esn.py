@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qml.baselines._slices import pays, run_slices
-from qml.checks import as_int, require_finite, require_precision
+from qml.checks import as_int, require_finite
 from qml.reservoir import Reservoir
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh_, "identity": lambda values: values}
@@ -209,8 +209,6 @@ class EchoStateNetwork(Reservoir):
         """A network of that size; its matrices are to be loaded."""
         options = dict(config)
         dtype, n_entries = getattr(torch, options.pop("dtype")), options.pop("n_entries")
-        as_int(n_entries, "n_entries", 0)
-        require_precision(dtype)
         network = cls.__new__(cls)
         network._set_up(**options)
         network.register_buffer("input_weight", torch.zeros(network.units, 1 + network.n_inputs, dtype=dtype))
@@ -223,15 +221,26 @@ class EchoStateNetwork(Reservoir):
         """As `nn.Module`, and matrices of another seed or density, which have another number of entries, fit too."""
         rows, columns, values = (state_dict.get(f"{prefix}{name}") for name in ("row_starts", "columns", "values"))
         if isinstance(rows, Tensor) and isinstance(columns, Tensor) and isinstance(values, Tensor):
-            if not _are_rows(rows, columns, values, self.units):
+            if not self._has_rows(rows, columns, values):
                 rest[-1].append(
-                    f"{prefix}row_starts, columns and values must be a {self.units} x {self.units} matrix in compressed "
-                    "rows, but are none."
+                    f"{prefix}row_starts, columns and values must be a matrix of {self.units} compressed rows, as of a "
+                    f"network of {self.units} units, but are none. Build the network with the units of the state."
                 )
                 return
             self.columns = self.columns.new_empty(columns.shape)
             self.values = self.values.new_empty(values.shape)
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _has_rows(self, rows: Tensor, columns: Tensor, values: Tensor) -> bool:
+        """Whether these are a square matrix in compressed rows; sparse products trust that they are."""
+        if rows.shape != (self.units + 1,) or columns.ndim != 1 or columns.shape != values.shape:
+            return False
+        if any(part.is_floating_point() or part.is_complex() for part in (rows, columns)):
+            return False
+        if rows.is_meta or columns.is_meta:
+            return True
+        ascending = bool(rows[0] == 0 and rows[-1] == len(columns) and (rows.diff() >= 0).all())
+        return ascending and (not len(columns) or bool(columns.min() >= 0 and columns.max() < self.units))
 
     def extra_repr(self) -> str:
         """What `repr` shows."""
@@ -298,18 +307,6 @@ class OnionESN(EchoStateNetwork):
         ]
         self._set_up(n_inputs, total, leak_rate, input_scaling, activation, include_inputs=include_inputs, start=0.0)
         self._register(input_weight, block_diag([csr_array(block) for block in blocks]), dtype)
-
-
-def _are_rows(rows: Tensor, columns: Tensor, values: Tensor, units: int) -> bool:
-    """Whether three tensors are a square matrix in compressed rows; sparse products trust that they are."""
-    if rows.shape != (units + 1,) or columns.ndim != 1 or columns.shape != values.shape:
-        return False
-    if any(part.is_floating_point() or part.is_complex() for part in (rows, columns)):
-        return False
-    if any(part.device.type == "meta" for part in (rows, columns)):
-        return True
-    ascending = rows[0] == 0 and rows[-1] == len(columns) and bool((rows.diff() >= 0).all())
-    return bool(ascending) and (not len(columns) or bool(columns.min() >= 0 and columns.max() < units))
 
 
 def annular_matrix(

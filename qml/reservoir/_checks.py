@@ -20,7 +20,12 @@ def require_no_gaps(values: Tensor, name: str) -> None:
 
 def require_series(inputs: Any, n_inputs: int, name: str = "inputs") -> None:
     """Refuse what is not one series or a batch of them, or has NaN."""
-    _require_floating(inputs, name)
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"Argument `{name}` must be a tensor, but is {type(inputs).__name__}. Use torch.as_tensor.")
+    if not inputs.dtype.is_floating_point:
+        raise TypeError(
+            f"Argument `{name}` must be floating, but is {inputs.dtype}. Convert it with .to(torch.float64)."
+        )
     if inputs.ndim not in (2, 3) or inputs.shape[-1] != n_inputs:
         fix = " Add the last dimension with series[..., None]." if n_inputs == 1 else ""
         raise ValueError(
@@ -30,36 +35,12 @@ def require_series(inputs: Any, n_inputs: int, name: str = "inputs") -> None:
     require_no_gaps(inputs, name)
 
 
-def require_rows(values: Any, n_columns: int, name: str) -> None:
-    """Refuse what is not the steps of one series, of shape (time, n_columns), or has NaN."""
-    require_series(values, n_columns, name)
-    if values.ndim != 2:
-        raise ValueError(
-            f"Argument `{name}` must have shape (time, {n_columns}), but has shape {tuple(values.shape)}. Take one "
-            "series at a time."
-        )
-
-
-def require_features(features: Any, n_features: int) -> None:
-    """Refuse what is no floating tensor of shape (..., n_features); values are not looked at."""
-    _require_floating(features, "features")
-    checks.require_last_dimension(features, n_features, "features")
-
-
-def require_state(state: Any, shape: tuple[int, ...], name: str = "state") -> None:
-    """Refuse what is no state of that shape, or has NaN."""
-    _require_floating(state, name)
-    if tuple(state.shape) != shape:
-        raise ValueError(f"Argument `{name}` must have shape {shape}, but has shape {tuple(state.shape)}.")
-    checks.require_finite(state, name)
-
-
 def as_lengths(lengths: Any, batch: int, time: int) -> list[int] | None:
     """The length of every series as ints in 0..time; None where all are whole."""
     if lengths is None:
         return None
-    values = list(checks.as_ints(_items(lengths), "lengths", 0, at_least=0))
-    if len(values) != batch or not all(value <= time for value in values):
+    values = [int(value) for value in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
+    if len(values) != batch or not all(0 <= value <= time for value in values):
         raise ValueError(f"Argument `lengths` must hold {batch} lengths in 0..{time}, one a series, but is {values}.")
     return values
 
@@ -118,6 +99,30 @@ def as_states(states: Any, count: int, size: int) -> Sequence[Tensor | None]:
     return states
 
 
+def require_rows(values: Any, n_columns: int, name: str) -> None:
+    """Refuse what is not the steps of one series, of shape (time, n_columns), or has NaN."""
+    require_series(values, n_columns, name)
+    if values.ndim != 2:
+        raise ValueError(
+            f"Argument `{name}` must have shape (time, {n_columns}), but has shape {tuple(values.shape)}. Take one "
+            "series at a time."
+        )
+
+
+def require_features(features: Any, n_features: int) -> None:
+    """Refuse what is no floating tensor of shape (..., n_features); values are not looked at."""
+    _require_floating(features, "features")
+    checks.require_last_dimension(features, n_features, "features")
+
+
+def require_state(state: Any, shape: tuple[int, ...], name: str = "state") -> None:
+    """Refuse what is no state of that shape, or has NaN."""
+    _require_floating(state, name)
+    if tuple(state.shape) != shape:
+        raise ValueError(f"Argument `{name}` must have shape {shape}, but has shape {tuple(state.shape)}.")
+    checks.require_finite(state, name)
+
+
 def _require_floating(values: Any, name: str) -> None:
     checks.require_tensor(values, name)
     if not values.dtype.is_floating_point:
@@ -126,8 +131,3 @@ def _require_floating(values: Any, name: str) -> None:
         )
     if values.device.type == "meta":
         raise ValueError(f"Argument `{name}` must hold values, but is on the meta device.")
-
-
-def _items(values: Any) -> Any:
-    """Tensors and arrays as lists of numbers; everything else as it is."""
-    return values.tolist() if hasattr(values, "tolist") else values

@@ -1,11 +1,11 @@
 """The interface of every reservoir."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from qml import checks
@@ -29,9 +29,8 @@ class Reservoir(nn.Module):
 
     def __init__(self, n_inputs: int, n_features: int, state_size: int) -> None:
         super().__init__()
-        self.n_inputs = checks.as_int(n_inputs, "n_inputs", 1)
-        self.n_features = checks.as_int(n_features, "n_features", 1)
-        self.state_size = checks.as_int(state_size, "state_size", 0)
+        checks.as_int(n_inputs, "n_inputs", 1)
+        self.n_inputs, self.n_features, self.state_size = n_inputs, n_features, state_size
 
     def initial_state(self, batch: int, like: Tensor) -> Float[Tensor, "batch state"]:
         """The state before the first step, in the dtype and on the device of `like`."""
@@ -54,37 +53,35 @@ class Reservoir(nn.Module):
 
     def forward(
         self,
-        inputs: Any,  # a tensor of a shape and type that are checked below, with a message, as all others
-        state: Any = None,
+        inputs: Tensor,  # of a shape and type that are checked below, with a message
+        state: Tensor | None = None,
         *,
-        lengths: Any = None,
+        lengths: Sequence[int] | Int[Tensor, " batch"] | None = None,
     ) -> tuple[Float[Tensor, "*batch time features"], Float[Tensor, "*batch state"]]:
         """Features of every step, and the state after the last.
 
         Args:
-            inputs: one series or a batch, floating; it is converted to the reservoir's own precision.
-            state: where to go on from, converted likewise; None resets.
+            inputs: one series or a batch.
+            state: where to go on from; None resets.
             lengths: steps of each series where they differ: the inputs behind them are padding. Features there are 0,
-                and the state is that after the series' own last step. A list of ints or an integer tensor.
+                and the state is that after the series' own last step.
 
         Raises:
-            TypeError: inputs or a state that are no floating tensor, lengths that are no ints.
             ValueError: a wrong shape, NaN, a length outside of the series.
         """
         _checks.require_series(inputs, self.n_inputs)
         if inputs.ndim == 2:
-            if state is not None:
-                _checks.require_state(state, (self.state_size,))
-                state = state[None]
-            features, end = self.forward(inputs[None], state, lengths=lengths)
+            start = None if state is None else state[None]
+            features, end = self.forward(inputs[None], start, lengths=lengths)
             return features[0], end[0]
         batch, time, _ = inputs.shape
         sizes = _checks.as_lengths(lengths, batch, time)
         if state is None:
             state = self.initial_state(batch, inputs)
-        else:
-            _checks.require_state(state, (batch, self.state_size))
-            state = state.to(self.initial_state(0, inputs))  # its dtype and device
+        elif state.shape != (batch, self.state_size):
+            raise ValueError(
+                f"Argument `state` must have shape ({batch}, {self.state_size}), but has shape {tuple(state.shape)}."
+            )
         if batch == 0 or time == 0:
             return inputs.new_zeros(batch, time, self.n_features), state
         if sizes is None or set(sizes) == {time}:
@@ -93,36 +90,23 @@ class Reservoir(nn.Module):
 
     def _advance_ragged(self, inputs: Tensor, state: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
         """Between one series' end and the next only those that go on are driven."""
-        features = state.new_zeros(*inputs.shape[:2], self.n_features)
+        features = inputs.new_zeros(*inputs.shape[:2], self.n_features)
         for start, end in pairwise([0, *sorted(set(sizes) - {0})]):
             going = torch.tensor([row for row, size in enumerate(sizes) if size > start], device=inputs.device)
             part, after = self.advance(inputs[going, start:end], state[going])
-            features = features.to(part.dtype)
-            features[going, start:end] = part
+            features[going, start:end] = part.to(features.dtype)
             state = state.index_copy(0, going, after)
         return features, state
 
     def stream(
         self,
-        inputs: Any,  # checked as in `forward`
-        state: Any = None,
+        inputs: Float[Tensor, "batch time inputs"],
+        state: Float[Tensor, "batch state"] | None = None,
         *,
         chunk: int = 1000,
     ) -> Iterator[Float[Tensor, "batch some features"]]:
-        """Features of a long batch, `chunk` steps at a time, in memory that does not grow with its length.
-
-        Args:
-            inputs: (batch, time, n_inputs).
-            state: (batch, state_size); None resets.
-            chunk: steps at a time, at least 1.
-        """
-        chunk = checks.as_int(chunk, "chunk", 1)
-        _checks.require_series(inputs, self.n_inputs)
-        if inputs.ndim != 3:
-            raise ValueError(
-                f"Argument `inputs` must have shape (batch, time, {self.n_inputs}), but has shape "
-                f"{tuple(inputs.shape)}. Pass inputs[None]."
-            )
+        """Features of a long batch, `chunk` steps at a time, in memory that does not grow with its length."""
+        checks.as_int(chunk, "chunk", 1)
         for start in range(0, inputs.shape[1], chunk):
             features, state = self.forward(inputs[:, start : start + chunk], state)
             yield features
