@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from circuits import Circuit, Observable, from_openqasm, to_openqasm
 from qml.backends import Backend
-from qml.files import as_path, parse_json, write_atomically
+from qml.files import as_path, parse_json, parse_safetensors, write_atomically
 from qml.nn import _checkpoint_sizes as sizes
 from qml.nn.daruan import DARUAN
 from qml.nn.qkan import QKANLayer
@@ -32,7 +32,6 @@ from qml.nn.quantum_neuron import QuantumNeuron
 FORMAT = 1
 HEADER = "qml"
 SUFFIX = ".safetensors"
-LONGEST_HEADER = 100_000_000  # bytes, safetensors' own limit
 
 LONGEST_REASON = 500  # characters of an error within an error
 
@@ -40,10 +39,6 @@ JSON = Any
 
 
 SLOT = re.compile(r"\bweight_?\[?([0-9]{3,})")  # the number of a weight in OpenQASM
-DTYPES = {
-    *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool),
-    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8),
-}
 
 
 class _Entry(NamedTuple):
@@ -197,7 +192,7 @@ def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = 
     """
     if not isinstance(content, bytes):
         raise TypeError(f"Argument `content` must be bytes, but is {type(content).__name__}. See load_layer for files.")
-    header = _header(content, name)
+    header, state = _parsed(content, name)
     version, kind_name = header.get("format"), header.get("layer")
     if type(version) is not int or version != FORMAT:
         raise ValueError(
@@ -206,7 +201,7 @@ def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = 
         )
     if not isinstance(kind_name, str) or kind_name not in LAYERS:
         raise ValueError(f"{name} must hold one of {', '.join(LAYERS)}, but holds {_brief(kind_name)}. Update?")
-    state = _weights(content, name)
+    _require_finite(state, name)
     kind, dtype = LAYERS[kind_name].layer, _dtype(state)
     try:
         sizes.require_state(lambda: _build(header, state, device="meta", dtype=dtype), state)
@@ -230,38 +225,29 @@ def checkpoint_hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _header(content: bytes, name: str) -> Mapping[str, Any]:
-    """Our part of the header of a safetensors file."""
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > min(LONGEST_HEADER, len(content) - 8):
-        raise ValueError(f"{name} is corrupt, or no safetensors file. Save the layer again with qml.nn.save_layer.")
+def _parsed(content: bytes, name: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
+    """Our part of the header of a safetensors file, and its tensors."""
+    metadata, state = parse_safetensors(content, name)
     try:
-        found = parse_json(content[8 : 8 + length])
-        text = found.get("__metadata__", {}).get(HEADER)
+        text = metadata.get(HEADER)
         header = None if text is None else parse_json(text)
-    except (AttributeError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{name} is corrupt, or no safetensors file: it must be one that qml.nn.save_layer wrote. Save it again."
+            f"{name} is corrupt, or no safetensors file: its header must be one that qml.nn.save_layer wrote. Save the "
+            "layer again."
         ) from error
     if not isinstance(header, dict):
-        raise ValueError(f"{name} is no checkpoint of a layer of this package. Save the layer with qml.nn.save_layer.")
-    return header
+        raise ValueError(
+            f"{name} is no checkpoint of a layer of this package: it must be a file of qml.nn.save_layer. Save the "
+            "layer with it."
+        )
+    return header, state
 
 
-def _weights(content: bytes, name: str) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        state = load(content)
-    except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{name} is corrupt ({error}). Save the layer again with qml.nn.save_layer.") from error
+def _require_finite(state: Mapping[str, Tensor], name: str) -> None:
     for key, value in state.items():
-        if value.dtype not in DTYPES:
-            raise ValueError(f"{name} must hold real weights, but `{key}` is {value.dtype}.")
         if not torch.isfinite(value).all():
             raise ValueError(f"{name} must hold finite weights, but `{key}` holds NaN or infinity.")
-    return state
 
 
 def _dtype(state: Mapping[str, Tensor]) -> torch.dtype | None:
