@@ -98,8 +98,12 @@ def _require_fields(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
     for name in ("settings", "progress", "optimizer"):
         if not isinstance(header[name], dict):
             raise TypeError(f"`{name}` must be an object, but is {type(header[name]).__name__}")
-    if not isinstance(_decode(header["optimizer"], tensors), dict) or "points" not in tensors:
+    optimizer = _decode(header["optimizer"], tensors)
+    if not isinstance(optimizer, dict) or "points" not in tensors:
         raise TypeError("`optimizer` and `points` must be a state and a tensor")
+    groups = optimizer.get("param_groups", [{}])
+    if not isinstance(groups, list) or not groups or not isinstance(groups[0], dict):
+        raise TypeError("`param_groups` must be a list of options")
     _require_progress(header["progress"])
 
 
