@@ -1,8 +1,79 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and files that may come from anyone."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+LONGEST_HEADER = 100_000_000  # bytes, safetensors' own limit
+DTYPES = {
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8),
+}
+"""What a tensor of ours can be; complex and eight-bit floating ones are in none of our files."""
+
+
+def as_path(path: Any, name: str = "path") -> Path:
+    """`path` as a Path; what is neither text nor a path is refused by name."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"Argument `{name}` must be a str or a pathlib.Path, but is {type(path).__name__}.")
+    return Path(path)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of strict JSON: no name twice in an object, no NaN or infinity, no nesting that Python cannot follow.
+
+    Raises:
+        ValueError: anything else.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("JSON must not be nested as deeply as this") from error
+
+
+def parse_safetensors(content: bytes, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Metadata and tensors of a safetensors file; `name` stands for it in errors.
+
+    Raises:
+        ValueError: a file that is cut or damaged, whose header lies about it, or with tensors that are not real.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > min(LONGEST_HEADER, len(content) - 8):
+        raise ValueError(f"{name} is corrupt, or no safetensors file: its header must be as long as it says.")
+    try:
+        header = parse_json(content[8 : 8 + length])
+        if not isinstance(header, dict):
+            raise ValueError("its header must be a JSON object")
+        metadata = header.get("__metadata__", {})
+        if not isinstance(metadata, dict):
+            raise ValueError("its metadata must be a JSON object")
+        tensors = load(content)
+    except (SafetensorError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{name} is corrupt, or no safetensors file: it must be whole, but {reason}.") from error
+    for key, value in tensors.items():
+        if value.dtype not in DTYPES:
+            raise ValueError(f"{name} must hold real tensors, but `{key[:60]}` is {value.dtype}.")
+    return metadata, tensors
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise ValueError("a JSON object must have each name once")
+    return result
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON must hold finite numbers, but holds {name}")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

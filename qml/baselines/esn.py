@@ -211,10 +211,36 @@ class EchoStateNetwork(Reservoir):
         dtype, n_entries = getattr(torch, options.pop("dtype")), options.pop("n_entries")
         network = cls.__new__(cls)
         network._set_up(**options)
-        units = network.units
-        network._register(np.zeros((units, 1 + network.n_inputs)), np.zeros((units, units)), dtype)
-        network.columns, network.values = torch.zeros(n_entries, dtype=torch.int32), torch.zeros(n_entries, dtype=dtype)
+        network.register_buffer("input_weight", torch.zeros(network.units, 1 + network.n_inputs, dtype=dtype))
+        network.register_buffer("row_starts", torch.zeros(network.units + 1, dtype=torch.int32))
+        network.register_buffer("columns", torch.zeros(n_entries, dtype=torch.int32))
+        network.register_buffer("values", torch.zeros(n_entries, dtype=dtype))
         return network
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """As `nn.Module`, and matrices of another seed or density, which have another number of entries, fit too."""
+        rows, columns, values = (state_dict.get(f"{prefix}{name}") for name in ("row_starts", "columns", "values"))
+        if isinstance(rows, Tensor) and isinstance(columns, Tensor) and isinstance(values, Tensor):
+            if not self._has_rows(rows, columns, values):
+                rest[-1].append(
+                    f"{prefix}row_starts, columns and values must be a matrix of {self.units} compressed rows, as of a "
+                    f"network of {self.units} units, but are none. Build the network with the units of the state."
+                )
+                return
+            self.columns = self.columns.new_empty(columns.shape)
+            self.values = self.values.new_empty(values.shape)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _has_rows(self, rows: Tensor, columns: Tensor, values: Tensor) -> bool:
+        """Whether these are a square matrix in compressed rows; sparse products trust that they are."""
+        if rows.shape != (self.units + 1,) or columns.ndim != 1 or columns.shape != values.shape:
+            return False
+        if any(part.is_floating_point() or part.is_complex() for part in (rows, columns)):
+            return False
+        if rows.is_meta or columns.is_meta:
+            return True
+        ascending = bool(rows[0] == 0 and rows[-1] == len(columns) and (rows.diff() >= 0).all())
+        return ascending and (not len(columns) or bool(columns.min() >= 0 and columns.max() < self.units))
 
     def extra_repr(self) -> str:
         """What `repr` shows."""

@@ -1,17 +1,20 @@
 """Sensor series: gaps, scales, and a user's own CSV file."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from os import PathLike
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+from qml import checks
+from qml.data._csv import rows_of, shown
+from qml.data._times import ticks
+from qml.files import as_path
 
 MISSING = {"", "na", "nan", "null", "none", "-"}
 # unit to (factor, offset) into the unit it is kept in
@@ -26,6 +29,7 @@ UNITS = {
     "mm": (1e3, 0.0),
     "1": (1.0, 0.0),
 }
+MAX_READINGS = 2**27  # of a file with its gaps filled; 1 GiB
 TOLERANCE = 0.01  # of a step's length, for time stamps that were rounded
 
 
@@ -51,55 +55,71 @@ def read_sensor_csv(
     columns: Sequence[str],
     *,
     time_column: str | None = None,
+    time_zone: str | None = None,
     units: Mapping[str, str] | None = None,
     max_gap: int = 6,
 ) -> Sensor:
     """Read a user's sensor from a CSV file with a header.
 
     Args:
-        path: the file, UTF-8.
+        path: the file, UTF-8, with commas.
         columns: which to read, in order.
-        time_column: ISO 8601 time stamps, even and ascending; rows that are missing become gaps. None for none.
+        time_column: ISO 8601 time stamps, even and ascending; rows that are missing become gaps. None for none. Stamps
+            with an offset from UTC are moments; those without one have no zone and are never converted, so an hour
+            follows on an hour wherever the program runs. Both in one file are refused.
+        time_zone: an IANA name such as "Europe/Berlin", where stamps without an offset are local times of that zone:
+            its changes of clocks are then taken into account. Times that the zone skips are refused, and so are those
+            that it has twice unless the file goes through both. None for stamps of no zone, or with an offset.
         units: column to one of C, K, F (kept as C), %, share (kept as %), um, nm, mm (kept as um), 1 (kept).
         max_gap: longest run of missing readings that is interpolated; 0 refuses every gap.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a column that is not there, an entry that is no number, times that are not ascending or even, an
-            unknown unit, a longer gap, a file without rows.
+        TypeError: columns that are one text, a gap that is no int.
+        ValueError: a column that is not there, an entry that is no number, a row of another length than the header,
+            times that are not ascending or even, an unknown unit or zone, a longer gap, a file without rows or in
+            another encoding.
     """
-    wanted = [*columns] if time_column is None else [time_column, *columns]
-    if not columns:
-        raise ValueError("Argument `columns` must name at least one column, but is empty.")
-    scales = {name: _unit(name, (units or {}).get(name, "1")) for name in columns}
-    unknown = set(units or {}) - set(columns)
-    if unknown:
-        raise ValueError(f"Argument `units` must be of columns that are read, but names {', '.join(sorted(unknown))}.")
-    rows = _rows(path, wanted)
-    values = np.array([[_number(row[name], name, number) for name in columns] for number, row in rows])
-    for place, name in enumerate(columns):
-        factor, offset = scales[name]
+    names = _names(columns)
+    max_gap = checks.as_int(max_gap, "max_gap", 0)
+    scales = _scales(names, units)
+    if time_column is None and time_zone is not None:
+        raise ValueError(f"Argument `time_zone` must be None without a `time_column`, but is {time_zone!r}.")
+    wanted = names if time_column is None else [time_column, *names]
+    lines, cells = _rows(path, wanted)
+    values = np.array(
+        [[_number(cell, name, line) for name, cell in zip(names, row[-len(names) :], strict=True)] for line, row in cells]
+    )
+    for place, (factor, offset) in enumerate(scales):
         values[:, place] = factor * values[:, place] + offset
+    if np.isinf(values).any():
+        line, column = np.argwhere(np.isinf(values))[0]
+        raise ValueError(f"Column {names[column]!r} must be finite in its unit, but line {lines[line]} is not.")
     step = None
     if time_column is not None:
-        times = [_time(row[time_column], time_column, number) for number, row in rows]
-        values, step = _even(values, np.array(times))
+        times = ticks([(line, row[0]) for line, row in cells], time_column, time_zone)
+        values, step = _even(values, times, lines, max_gap)
     filled, count = _filled(values, max_gap)
-    return Sensor(torch.from_numpy(filled), tuple(columns), step, count)
+    return Sensor(torch.from_numpy(filled), tuple(names), step, count)
 
 
-def fill_gaps(series: Tensor, *, max_gap: int = 6) -> Float[Tensor, "time columns"]:
+def fill_gaps(series: Any, *, max_gap: int = 6) -> Float[Tensor, "time columns"]:  # a tensor, checked below
     """NaN replaced by linear interpolation in time.
 
     Args:
-        series: readings, (time, columns), NaN where one is missing.
+        series: readings, a real tensor (time, columns), NaN where one is missing.
         max_gap: longest run of missing readings that is interpolated.
 
     Raises:
-        ValueError: a longer gap, or one at either end, where there is nothing to interpolate between.
+        TypeError: no real tensor.
+        ValueError: a longer gap, or one at either end, where there is nothing to interpolate between; infinity.
     """
+    _require_real(series, "series")
+    max_gap = checks.as_int(max_gap, "max_gap", 0)
     if series.ndim != 2:
         raise ValueError(f"Argument `series` must have shape (time, columns), but has shape {tuple(series.shape)}.")
+    if bool(torch.isinf(series).any()):
+        raise ValueError("Argument `series` must be finite or NaN, which stands for a gap, but holds infinity.")
     filled, _ = _filled(series.detach().cpu().double().numpy(), max_gap)
     return torch.from_numpy(filled).to(series)
 
@@ -117,12 +137,19 @@ class Scaler:
     spread: Float[Tensor, " columns"]
 
     @classmethod
-    def fit(cls, series: Float[Tensor, "*batch columns"]) -> "Scaler":
-        """Take mean and standard deviation over all but the last dimension.
+    def fit(cls, series: Any) -> "Scaler":  # a tensor, checked below
+        """Take mean and standard deviation over all but the last dimension of a floating tensor (..., columns).
 
         Raises:
-            ValueError: a constant column, which has no scale.
+            TypeError: no floating tensor.
+            ValueError: a constant column, which has no scale; no steps.
         """
+        _require_floating(series, "series")
+        if series.ndim < 2 or not series.numel():
+            raise ValueError(
+                f"Argument `series` must have shape (time, columns) with a step or more, but has shape "
+                f"{tuple(series.shape)}."
+            )
         flat = series.reshape(-1, series.shape[-1])
         spread = flat.std(0, correction=0)
         for column, value in enumerate(spread.tolist()):
@@ -133,75 +160,116 @@ class Scaler:
                 )
         return cls(flat.mean(0), spread)
 
-    def __call__(self, series: Float[Tensor, "*batch columns"]) -> Float[Tensor, "*batch columns"]:
+    def __call__(self, series: Any) -> Float[Tensor, "*batch columns"]:  # a tensor, checked below
         """Scaled to mean 0 and standard deviation 1 on the training part."""
+        self._require_columns(series, "series")
         return (series - self.mean) / self.spread
 
-    def undo(self, scaled: Float[Tensor, "*batch columns"]) -> Float[Tensor, "*batch columns"]:
+    def undo(self, scaled: Any) -> Float[Tensor, "*batch columns"]:  # a tensor, checked below
         """The inverse."""
+        self._require_columns(scaled, "scaled")
         return scaled * self.spread + self.mean
 
-
-def _rows(path: str | PathLike[str], wanted: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Line numbers and entries of a file whose header has every wanted column once."""
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header = list(reader.fieldnames or [])
-            rows = list(enumerate(reader, 2))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"File {path} must be UTF-8, but is not: {error}. Save it as UTF-8.") from error
-    for name in wanted:
-        if name not in header:
-            found = ", ".join(header) or "none"
-            raise ValueError(f"File {path} must have the column {name!r} between commas, but has {found}.")
-        if header.count(name) > 1:
-            raise ValueError(f"File {path} must have the column {name!r} once, but has it {header.count(name)} times.")
-    if not rows:
-        raise ValueError(f"File {path} must hold readings, but has no rows below its header.")
-    return rows
+    def _require_columns(self, series: Any, name: str) -> None:
+        _require_floating(series, name)
+        checks.require_last_dimension(series, len(self.mean), name)
 
 
-def _unit(name: str, unit: str) -> tuple[float, float]:
-    if unit not in UNITS:
+def _names(columns: Any) -> list[str]:
+    if isinstance(columns, str):
+        raise TypeError(f"Argument `columns` must be a list of names, but is the text {columns!r}. Pass [{columns!r}].")
+    names = list(columns) if isinstance(columns, Sequence) else []
+    if not names:
+        raise ValueError(f"Argument `columns` must name at least one column, but is {columns!r}.")
+    for place, name in enumerate(names):
+        if not isinstance(name, str):
+            raise TypeError(f"Argument `columns[{place}]` must be a name, but is {name!r}.")
+        if name in names[:place]:
+            raise ValueError(f"Argument `columns` must name each column once, but names {name!r} twice.")
+    return names
+
+
+def _scales(names: Sequence[str], units: Any) -> list[tuple[float, float]]:
+    """Factor and offset of every column."""
+    if units is not None and not isinstance(units, Mapping):
+        raise TypeError(f"Argument `units` must be a dict from columns to units, but is {type(units).__name__}.")
+    given = dict(units or {})
+    unknown = [str(name) for name in given if name not in names]
+    if unknown:
+        raise ValueError(f"Argument `units` must be of columns that are read, but names {', '.join(sorted(unknown))}.")
+    return [_unit(name, given.get(name, "1")) for name in names]
+
+
+def _unit(name: str, unit: Any) -> tuple[float, float]:
+    if not isinstance(unit, str) or unit not in UNITS:
         raise ValueError(f"Argument `units` must give one of {', '.join(UNITS)} for {name!r}, but gives {unit!r}.")
     return UNITS[unit]
 
 
-def _number(text: str | None, name: str, line: int) -> float:
-    if text is None or text.strip().lower() in MISSING:
+def _rows(path: str | PathLike[str], wanted: Sequence[str]) -> tuple[list[int], list[tuple[int, list[str]]]]:
+    """Line numbers, and with them the wanted cells, of a file whose header has every wanted column once."""
+    rows = rows_of(as_path(path))
+    header = next(rows, (0, []))[1]
+    for name in wanted:
+        if name not in header:
+            found = ", ".join(shown(cell)[1:-1] for cell in header[:20]) or "none"
+            raise ValueError(f"File {path} must have the column {name!r} between commas, but has {found}.")
+        if header.count(name) > 1:
+            raise ValueError(f"File {path} must have the column {name!r} once, but has it {header.count(name)} times.")
+    places = [header.index(name) for name in wanted]
+    found = []
+    for line, row in rows:
+        if len(row) <= max(places) or any(cell.strip() for cell in row[len(header) :]):
+            raise ValueError(
+                f"File {path} must have {len(header)} cells in each row, as its header, but line {line} has {len(row)}. "
+                "Are there commas within numbers?"
+            )
+        found.append((line, [row[place] for place in places]))
+    if not found:
+        raise ValueError(f"File {path} must hold readings, but has no rows below its header.")
+    return [line for line, _ in found], found
+
+
+def _number(text: str, name: str, line: int) -> float:
+    if text.strip().lower() in MISSING:
         return math.nan
     try:
-        value = float(text)
+        value = float("" if "_" in text else text)  # Python reads 1_5 as 15
     except ValueError as error:
-        raise ValueError(f"Column {name!r} must hold numbers, but line {line} has {text!r}.") from error
+        raise ValueError(f"Column {name!r} must hold numbers, but line {line} has {shown(text)}.") from error
     if math.isinf(value):
-        raise ValueError(f"Column {name!r} must be finite, but line {line} has {text!r}.")
+        raise ValueError(f"Column {name!r} must be finite, but line {line} has {shown(text)}.")
     return value
 
 
-def _time(text: str | None, name: str, line: int) -> float:
-    try:
-        return datetime.fromisoformat((text or "").strip()).timestamp()
-    except ValueError as error:
-        raise ValueError(f"Column {name!r} must hold ISO 8601 times, but line {line} has {text!r}.") from error
-
-
-def _even(values: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, float]:
-    """Rows at even times, NaN where one is missing."""
+def _even(
+    values: np.ndarray, times: Int[np.ndarray, " time"], lines: Sequence[int], max_gap: int
+) -> tuple[np.ndarray, float]:
+    """Rows at even times, given in microseconds, with NaN where one is missing; and the step in seconds."""
     if len(times) < 2:
         raise ValueError("A file with times must hold at least two rows, but holds one.")
     steps = np.diff(times)
-    if steps.min() <= 0.0:
-        place = int(np.argmin(steps)) + 3
-        raise ValueError(f"Times must ascend, but line {place} is not after the one before. Sort the file.")
-    step = float(steps.min())
-    places = (times - times[0]) / step
-    rounded = np.round(places).astype(int)
+    if steps.min() <= 0:
+        line = lines[int(np.argmax(steps <= 0)) + 1]
+        raise ValueError(f"Times must ascend, but line {line} is not after the one before. Sort the file.")
+    places = (times - times[0]) / steps.min()
+    step, rounded = float(steps.min()) / 1e6, np.round(places).astype(np.int64)
     if np.abs(places - rounded).max() > TOLERANCE:
-        place = int(np.argmax(np.abs(places - rounded))) + 2
+        line = lines[int(np.argmax(np.abs(places - rounded)))]
         raise ValueError(
-            f"Times must be even steps of {step:g} s apart (some may be missing), but line {place} is not. Resample it."
+            f"Times must be even steps of {step:g} s apart (some may be missing), but line {line} is not. Resample it."
+        )
+    missing = np.diff(rounded) - 1
+    if missing.max() > max_gap:
+        raise ValueError(
+            f"Gaps must be at most {max_gap} steps of {step:g} s long, but before line "
+            f"{lines[int(np.argmax(missing)) + 1]} {int(missing.max())} are missing. Pass a larger max_gap, or cut the "
+            "file there."
+        )
+    if (int(rounded[-1]) + 1) * values.shape[1] > MAX_READINGS:
+        raise ValueError(
+            f"A file with its gaps filled must hold at most {MAX_READINGS} readings, but would hold "
+            f"{(int(rounded[-1]) + 1) * values.shape[1]}. Cut it at its gaps, with a smaller max_gap."
         )
     result = np.full((rounded[-1] + 1, values.shape[1]), np.nan)
     result[rounded] = values
@@ -225,5 +293,20 @@ def _filled(values: np.ndarray, max_gap: int) -> tuple[np.ndarray, int]:
                 f"Gaps must be at most {max_gap} steps long, but column {column} has one of {longest}. Pass a larger "
                 "max_gap, or cut the series there."
             )
-        result[missing, column] = np.interp(np.flatnonzero(missing), known, values[known, column])
+        places, halves = np.flatnonzero(missing), values[known, column] / 2  # halves have finite differences
+        result[missing, column] = 2 * np.interp(places, known, halves)
     return result, int(np.isnan(values).sum())
+
+
+def _require_real(series: Any, name: str) -> None:
+    checks.require_tensor(series, name)
+    if series.dtype == torch.bool or series.is_complex():
+        raise TypeError(f"Argument `{name}` must hold real numbers, but is {series.dtype}.")
+
+
+def _require_floating(series: Any, name: str) -> None:
+    checks.require_tensor(series, name)
+    if not series.is_floating_point():
+        raise TypeError(
+            f"Argument `{name}` must be floating, but is {series.dtype}. Convert it with .to(torch.float64)."
+        )

@@ -2,23 +2,27 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from circuits import Circuit, Observable, from_openqasm, to_openqasm
 from qml.backends import Backend
-from qml.files import write_atomically
+from qml.files import as_path, parse_json, parse_safetensors, write_atomically
+from qml.nn import _checkpoint_sizes as sizes
 from qml.nn.daruan import DARUAN
 from qml.nn.qkan import QKANLayer
 from qml.nn.qkan_cells import HQKANLSTMCell, QKANGRUCell, QKANLSTMCell
 from qml.nn.qkan_lstm import HQKANLSTM, QKANGRU, QKANLSTM
 from qml.nn.qkan_network import HQKAN, QKAN, JHCGNet
 from qml.nn.qlstm import QLSTM
-from qml.nn.qnn import QNNClassifier
+from qml.nn.qnn import DEFAULT_PATTERN, QNNClassifier
 from qml.nn.qrnn import QRNN
 from qml.nn.qrnn_cell import QRNNCell
 from qml.nn.qrnn_continuous import QRNNClassifier, QRNNRegressor
@@ -28,14 +32,28 @@ from qml.nn.quantum_neuron import QuantumNeuron
 FORMAT = 1
 HEADER = "qml"
 SUFFIX = ".safetensors"
-LONGEST_HEADER = 100_000_000  # bytes, safetensors' own limit
+
+LONGEST_REASON = 500  # characters of an error within an error
 
 JSON = Any
 
 
+SLOT = re.compile(r"\bweight_?\[?([0-9]{3,})")  # the number of a weight in OpenQASM
+
+
 class _Entry(NamedTuple):
+    """How a layer is written and read.
+
+    Attributes:
+        layer: its class.
+        arguments: its constructor arguments.
+        least: a number of weights that it has at least, by arguments from a file, where building it is work that grows
+            with them.
+    """
+
     layer: type[nn.Module]
     arguments: Callable[[Any], dict[str, Any]]
+    least: Callable[[Mapping[str, Any]], int] = lambda _: 0
 
 
 def _attributes(*names: str) -> Callable[[Any], dict[str, Any]]:
@@ -99,14 +117,16 @@ LAYERS = {
     "QKANLSTM": _Entry(QKANLSTM, _recurrent_arguments),
     "QKANLSTMCell": _Entry(QKANLSTMCell, _attributes_and_options("input_size", "hidden_size", "proj_size")),
     "QKANLayer": _Entry(QKANLayer, _attributes_and_options("in_features", "out_features")),
-    "QLSTM": _Entry(QLSTM, _attributes(*_RECURRENT, "n_circuit_layers")),
-    "QNNClassifier": _Entry(QNNClassifier, _qnn_arguments),
-    "QRNN": _Entry(QRNN, _qrnn_arguments),
-    "QRNNCell": _Entry(QRNNCell, _qrnn_cell_arguments),
-    "QRNNClassifier": _Entry(QRNNClassifier, _continuous_arguments),
-    "QRNNRegressor": _Entry(QRNNRegressor, _continuous_arguments),
+    "QLSTM": _Entry(QLSTM, _attributes(*_RECURRENT, "n_circuit_layers"), sizes.qlstm_weights),
+    "QNNClassifier": _Entry(
+        QNNClassifier, _qnn_arguments, partial(sizes.qnn_weights, default_pattern=DEFAULT_PATTERN)
+    ),
+    "QRNN": _Entry(QRNN, _qrnn_arguments, sizes.qrnn_weights),
+    "QRNNCell": _Entry(QRNNCell, _qrnn_cell_arguments, sizes.qrnn_weights),
+    "QRNNClassifier": _Entry(QRNNClassifier, _continuous_arguments, sizes.continuous_weights),
+    "QRNNRegressor": _Entry(QRNNRegressor, _continuous_arguments, sizes.continuous_weights),
     "QuantumLayer": _Entry(QuantumLayer, _attributes("circuit", "observables", "probabilities_of", "initial")),
-    "QuantumNeuron": _Entry(QuantumNeuron, _neuron_arguments),
+    "QuantumNeuron": _Entry(QuantumNeuron, _neuron_arguments, sizes.single_neuron_weights),
 }
 """Layers that can be saved, with the constructor arguments that make them again, device and dtype left out."""
 
@@ -135,7 +155,7 @@ def save_layer(layer: nn.Module, path: Path | str) -> None:
         >>> torch.equal(again(inputs), layer(inputs))
         True
     """
-    target = Path(path)
+    target = as_path(path)
     if target.suffix != SUFFIX:
         raise ValueError(f"Argument `path` must end in {SUFFIX}, but is {target}.")
     write_atomically(target, dump_layer(layer))
@@ -149,7 +169,7 @@ def load_layer(path: Path | str, *, backend: Backend | str = "native") -> nn.Mod
             another backend for a layer that runs on the built-in simulator alone.
         FileNotFoundError: no such file.
     """
-    return parse_layer(Path(path).read_bytes(), backend=backend, name=str(path))
+    return parse_layer(as_path(path).read_bytes(), backend=backend, name=str(path))
 
 
 def dump_layer(layer: nn.Module) -> bytes:
@@ -161,27 +181,38 @@ def dump_layer(layer: nn.Module) -> bytes:
     for key, value in state.items():
         if not torch.isfinite(value).all():
             raise ValueError(f"Weights must be finite to be saved, but `{key}` holds NaN or infinity.")
-    header = json.dumps({"format": FORMAT, **described}, sort_keys=True)
+    header = json.dumps({"format": FORMAT, **described}, sort_keys=True, allow_nan=False)
     return save(state, {HEADER: header})
 
 
-def parse_layer(content: bytes, *, backend: Backend | str = "native", name: str = "the checkpoint") -> nn.Module:
-    """The layer of `dump_layer`; `name` stands for the bytes in errors."""
-    header = _header(content, name)
-    if header.get("format") != FORMAT:
+def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = "the checkpoint") -> nn.Module:
+    """The layer of `dump_layer`; `name` stands for the bytes in errors.
+
+    The bytes may come from anyone: sizes are compared with the tensors before anything is built.
+    """
+    if not isinstance(content, bytes):
+        raise TypeError(f"Argument `content` must be bytes, but is {type(content).__name__}. See load_layer for files.")
+    header, state = _parsed(content, name)
+    version, kind_name = header.get("format"), header.get("layer")
+    if type(version) is not int or version != FORMAT:
         raise ValueError(
-            f"{name} has format {header.get('format')!r}, but this program reads {FORMAT}. Update qml-circuits."
+            f"{name} has format {_brief(version)}, but this program reads {FORMAT}. Update qml-circuits: a file must be "
+            "read by the version that wrote it, or a newer one."
         )
-    if header.get("layer") not in LAYERS:
-        raise ValueError(f"{name} must hold one of {', '.join(LAYERS)}, but holds {header.get('layer')!r}. Update?")
-    state = _weights(content, name)
-    kind = LAYERS[header["layer"]].layer
+    if not isinstance(kind_name, str) or kind_name not in LAYERS:
+        raise ValueError(f"{name} must hold one of {', '.join(LAYERS)}, but holds {_brief(kind_name)}. Update?")
+    _require_finite(state, name)
+    kind, dtype = LAYERS[kind_name].layer, _dtype(state)
     try:
-        layer: Any = _build(header, _dtype(state))
+        sizes.require_state(lambda: _build(header, state, device="meta", dtype=dtype), state)
+        layer: Any = _build(header, state, dtype=dtype)
         layer.load_state_dict(state)
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())  # torch writes several lines
-        raise ValueError(f"{name} cannot be made into a {kind.__name__} again: {reason}") from error
+        raise ValueError(
+            f"{name} cannot be made into a {kind.__name__} again: {reason[:LONGEST_REASON]} Its arguments and tensors "
+            "must be those that save_layer wrote."
+        ) from error
     if hasattr(layer, "to_backend"):
         layer.to_backend(backend)
     elif backend != "native":
@@ -194,34 +225,29 @@ def checkpoint_hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _header(content: bytes, name: str) -> Mapping[str, Any]:
-    """Our part of the header of a safetensors file."""
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > min(LONGEST_HEADER, len(content) - 8):
-        raise ValueError(f"{name} is corrupt, or no safetensors file. Save the layer again with qml.nn.save_layer.")
+def _parsed(content: bytes, name: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
+    """Our part of the header of a safetensors file, and its tensors."""
+    metadata, state = parse_safetensors(content, name)
     try:
-        found = json.loads(content[8 : 8 + length])
-        text = found.get("__metadata__", {}).get(HEADER)
-        header = None if text is None else json.loads(text)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{name} is corrupt, or no safetensors file. Save it again with qml.nn.save_layer.") from error
+        text = metadata.get(HEADER)
+        header = None if text is None else parse_json(text)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} is corrupt, or no safetensors file: its header must be one that qml.nn.save_layer wrote. Save the "
+            "layer again."
+        ) from error
     if not isinstance(header, dict):
-        raise ValueError(f"{name} is no checkpoint of a layer of this package. Save the layer with qml.nn.save_layer.")
-    return header
+        raise ValueError(
+            f"{name} is no checkpoint of a layer of this package: it must be a file of qml.nn.save_layer. Save the "
+            "layer with it."
+        )
+    return header, state
 
 
-def _weights(content: bytes, name: str) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        state = load(content)
-    except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{name} is corrupt ({error}). Save the layer again with qml.nn.save_layer.") from error
+def _require_finite(state: Mapping[str, Tensor], name: str) -> None:
     for key, value in state.items():
         if not torch.isfinite(value).all():
             raise ValueError(f"{name} must hold finite weights, but `{key}` holds NaN or infinity.")
-    return state
 
 
 def _dtype(state: Mapping[str, Tensor]) -> torch.dtype | None:
@@ -237,10 +263,13 @@ def _describe(layer: nn.Module) -> dict[str, JSON]:
     return {"layer": name, "arguments": arguments}
 
 
-def _build(described: Mapping[str, Any], dtype: torch.dtype | None) -> nn.Module:
-    """The layer of `_describe`, with initial weights."""
-    arguments = {key: _decode(value, dtype) for key, value in described["arguments"].items()}
-    return LAYERS[described["layer"]].layer(**arguments, dtype=dtype)
+def _build(described: Mapping[str, Any], state: Mapping[str, Tensor], **place: Any) -> nn.Module:
+    """The layer of `_describe`, with initial weights; `place` is its dtype and device."""
+    entry, arguments = LAYERS[described["layer"]], described["arguments"]
+    sizes.require_plausible(arguments, state)
+    sizes.require_weights(entry.least(arguments), state)
+    decoded = {key: _decode(value, state, place) for key, value in arguments.items()}
+    return entry.layer(**decoded, **place)
 
 
 def _encode(value: Any) -> JSON:
@@ -255,20 +284,38 @@ def _encode(value: Any) -> JSON:
         }
     if isinstance(value, list | tuple):
         return [_encode(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise TypeError(f"Constructor arguments must be numbers, strings, circuits or observables, but one is {value!r}.")
 
 
-def _decode(value: JSON, dtype: torch.dtype | None) -> Any:
+def _decode(value: JSON, state: Mapping[str, Tensor], place: Mapping[str, Any]) -> Any:
     """The constructor argument of `_encode`; sequences are tuples."""
     if isinstance(value, list):
-        return tuple(_decode(item, dtype) for item in value)
+        return tuple(_decode(item, state, place) for item in value)
     if not isinstance(value, dict):
         return value
     if "layer" in value:
-        return _build(value, dtype)
+        return _build(value, state, **place)
     if "openqasm" in value:
-        return from_openqasm(value["openqasm"])
+        return _circuit(value["openqasm"], sum(tensor.numel() for tensor in state.values()))
     terms = [(weight, tuple((qubit, letter) for letter, qubit in factors)) for weight, factors in value["observable"]]
     return Observable(tuple(terms))
+
+
+def _circuit(text: Any, n_weights: int) -> Circuit:
+    """A circuit from OpenQASM whose weights are in the file, as the numbers in their names tell."""
+    if not isinstance(text, str):
+        raise ValueError(f"`openqasm` must be text, but is {type(text).__name__}.")
+    largest = max((int(number) for number in SLOT.findall(text)), default=0)
+    if largest >= max(sizes.FREE, n_weights):
+        raise ValueError(f"a circuit must have its weights in the file, which holds {n_weights}, but has weight_{largest}.")
+    return from_openqasm(text)
+
+
+def _brief(value: Any) -> str:
+    """A value of a file in an error, not longer than a line."""
+    text = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
+    return text if len(text) <= 60 else f"{text[:57]}..."

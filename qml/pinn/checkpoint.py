@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.files import write_atomically
+from qml.files import parse_json, parse_safetensors, write_atomically
 
 FORMAT = 1
 HEADER = "qml.pinn"
 SUFFIX = ".safetensors"
+PROGRESS: dict[str, Any] = {"step": int, "seconds": int | float, "epsilon_index": int, "history": dict, "weights": dict}
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,23 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         ValueError: a file that is corrupt or that something else wrote.
     """
-    from safetensors import SafetensorError, safe_open
-
     require_suffix(path)
+    metadata, tensors = parse_safetensors(path.read_bytes(), str(path))
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-        header = json.loads(metadata.get(HEADER, "null"))
-    except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{path} is corrupt ({error}). Delete it to train anew.") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError(f"{path} is no training run of format {FORMAT} of this package. Name another file.")
+        header = parse_json(metadata.get(HEADER, "null"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is corrupt ({error}): it must be a file of a run. Delete it to train anew.") from error
+    if not isinstance(header, dict) or type(header.get("format")) is not int or header["format"] != FORMAT:
+        raise ValueError(
+            f"{path} is no training run of format {FORMAT} of this package, as it must be. Name another file."
+        )
+    try:
+        _require_fields(header, tensors)
+    except (LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is corrupt: it must have the fields of a run, but lacks or spoils one ({error!r:.200}). Delete it "
+            "to train anew."
+        ) from error
     return Checkpoint(
         settings=header["settings"],
         progress=header["progress"],
@@ -89,6 +95,35 @@ def load_checkpoint(path: Path) -> Checkpoint:
         point_weights=tensors.get("point_weights"),
         first=_named("first.", tensors),
     )
+
+
+def _require_fields(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse a header or tensors of another form; whether they fit the run is for the run to say."""
+    for name in ("settings", "progress", "optimizer"):
+        if not isinstance(header[name], dict):
+            raise TypeError(f"`{name}` must be an object, but is {type(header[name]).__name__}")
+    optimizer = _decode(header["optimizer"], tensors)
+    if not isinstance(optimizer, dict) or "points" not in tensors:
+        raise TypeError("`optimizer` and `points` must be a state and a tensor")
+    groups = optimizer.get("param_groups", [{}])
+    if not isinstance(groups, list) or not groups or not isinstance(groups[0], dict):
+        raise TypeError("`param_groups` must be a list of options")
+    _require_progress(header["progress"])
+
+
+def _require_progress(values: Mapping[str, Any]) -> None:
+    """Steps, seconds, history and weights, each of its kind."""
+    for name, kind in PROGRESS.items():
+        if isinstance(values[name], bool) or not isinstance(values[name], kind):
+            raise TypeError(f"`{name}` must be {kind}, but is {type(values[name]).__name__}")
+    if min(values["step"], values["seconds"], values["epsilon_index"]) < 0:
+        raise ValueError("`step`, `seconds` and `epsilon_index` must be at least 0")
+    lists = list(values["history"].values())
+    if not all(isinstance(items, list) for items in lists):
+        raise TypeError("`history` must hold lists of numbers")
+    for number in (*values["weights"].values(), *(item for items in lists for item in items)):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise TypeError(f"`history` and `weights` must hold numbers, but hold {type(number).__name__}")
 
 
 def require_suffix(path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qml.pinn._checkpoint_fit import require_fit, restore
 from qml.pinn.checkpoint import Checkpoint, load_checkpoint, require_suffix, save_checkpoint, to_device
 from qml.pinn.conditions import Integral
 from qml.pinn.jacobian import Residuals
@@ -90,6 +91,7 @@ class Run:
                 f"{', '.join(differing)}. Name another file."
             )
         device, progress = self.loss.points.device, found.progress
+        require_fit(found, self.model.state_dict(), self.loss.points, self.path)
         self.model.load_state_dict(to_device(dict(found.model), device))
         self.loss.set_points(found.points.to(device))
         self.loss.epsilon_index, self.step = progress["epsilon_index"], progress["step"]
@@ -318,7 +320,7 @@ class Run:
         """Make it the run's, with the state of a checkpoint of the same phase."""
         self._optimizer = optimizer
         if self._restored and _kind(self._restored) == _kind(optimizer.state_dict()):
-            optimizer.load_state_dict(dict(self._restored))
+            restore(optimizer, self._restored, self.parameters)
         self._restored = {}
 
     def _require_finite(self) -> None:

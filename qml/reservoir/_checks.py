@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qml import checks
+
 
 def require_no_gaps(values: Tensor, name: str) -> None:
     """Refuse NaN, which stands for a gap, and infinity."""
@@ -43,19 +45,89 @@ def as_lengths(lengths: Any, batch: int, time: int) -> list[int] | None:
     return values
 
 
-def padded(series: Tensor | Sequence[Tensor], n_columns: int, name: str) -> tuple[Tensor, list[int]]:
+def padded(series: Any, n_columns: int, name: str) -> tuple[Tensor, list[int]]:
     """One series, a batch or a list of series of different length as (batch, time, columns) and lengths."""
     if isinstance(series, Tensor):
         require_series(series, n_columns, name)
         batch = series if series.ndim == 3 else series[None]
         return batch, [batch.shape[1]] * batch.shape[0]
-    items = list(series)
-    if not items:
-        raise ValueError(f"Argument `{name}` must hold at least one series, but is empty.")
-    for item in items:
-        require_series(item, n_columns, name)
-        if item.ndim != 2:
-            raise ValueError(
-                f"Argument `{name}` must hold series of shape (time, {n_columns}), but one has {tuple(item.shape)}."
-            )
+    items = as_list(series, n_columns, name)
     return torch.nn.utils.rnn.pad_sequence(items, batch_first=True), [len(item) for item in items]
+
+
+def as_list(series: Any, n_columns: int, name: str) -> list[Tensor]:
+    """A list of at least one series of shape (time, columns), all of one dtype and on one device."""
+    if not isinstance(series, Sequence) or isinstance(series, (str, bytes)):
+        raise TypeError(
+            f"Argument `{name}` must be a tensor or a list of tensors, but is {type(series).__name__}. Use "
+            "torch.as_tensor."
+        )
+    if not series:
+        raise ValueError(f"Argument `{name}` must hold at least one series, but is empty.")
+    for place, item in enumerate(series):
+        require_rows(item, n_columns, f"{name}[{place}]")
+    for what in ("dtype", "device"):
+        kinds = {str(getattr(item, what)) for item in series}
+        if len(kinds) > 1:
+            raise ValueError(f"Argument `{name}` must hold series of one {what}, but holds {', '.join(sorted(kinds))}.")
+    return list(series)
+
+
+def as_states(states: Any, count: int, size: int) -> Sequence[Tensor | None]:
+    """One state, or None, for each series of a list.
+
+    Args:
+        states: None; a list of states of shape (size,) and None; or a tensor of shape (count, size).
+        count: series in the list.
+        size: numbers of a state.
+    """
+    if states is None:
+        return [None] * count
+    if isinstance(states, Tensor):
+        require_state(states, (count, size))
+        return list(states)
+    if not isinstance(states, Sequence) or isinstance(states, (str, bytes)):
+        raise TypeError(
+            "Argument `state` must be a list of states, one a series, where the series are a list, but is "
+            f"{type(states).__name__}."
+        )
+    if len(states) != count:
+        raise ValueError(f"Argument `state` must hold one state for each of {count} series, but holds {len(states)}.")
+    for place, state in enumerate(states):
+        if state is not None:
+            require_state(state, (size,), f"state[{place}]")
+    return states
+
+
+def require_rows(values: Any, n_columns: int, name: str) -> None:
+    """Refuse what is not the steps of one series, of shape (time, n_columns), or has NaN."""
+    require_series(values, n_columns, name)
+    if values.ndim != 2:
+        raise ValueError(
+            f"Argument `{name}` must have shape (time, {n_columns}), but has shape {tuple(values.shape)}. Take one "
+            "series at a time."
+        )
+
+
+def require_features(features: Any, n_features: int) -> None:
+    """Refuse what is no floating tensor of shape (..., n_features); values are not looked at."""
+    _require_floating(features, "features")
+    checks.require_last_dimension(features, n_features, "features")
+
+
+def require_state(state: Any, shape: tuple[int, ...], name: str = "state") -> None:
+    """Refuse what is no state of that shape, or has NaN."""
+    _require_floating(state, name)
+    if tuple(state.shape) != shape:
+        raise ValueError(f"Argument `{name}` must have shape {shape}, but has shape {tuple(state.shape)}.")
+    checks.require_finite(state, name)
+
+
+def _require_floating(values: Any, name: str) -> None:
+    checks.require_tensor(values, name)
+    if not values.dtype.is_floating_point:
+        raise TypeError(
+            f"Argument `{name}` must be floating, but is {values.dtype}. Convert it with .to(torch.float64)."
+        )
+    if values.device.type == "meta":
+        raise ValueError(f"Argument `{name}` must hold values, but is on the meta device.")

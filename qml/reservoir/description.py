@@ -34,6 +34,6 @@ def build(description: dict[str, Any]) -> Reservoir:
     """The reservoir that `describe` described; its own buffers are drawn anew or loaded afterwards."""
     arguments = dict(description)
     name = arguments.pop("class")
-    if name not in HOMES:
-        raise ValueError(f"A file must describe one of {', '.join(HOMES)}, but describes {name!r}.")
+    if not isinstance(name, str) or name not in HOMES:
+        raise ValueError(f"A file must describe one of {', '.join(HOMES)}, but describes {str(name)[:60]!r}.")
     return getattr(importlib.import_module(HOMES[name]), name).from_config(arguments)

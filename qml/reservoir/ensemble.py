@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from qml import checks
 from qml.reservoir.forecaster import Forecaster, Series
+from qml.reservoir.ranges import warn_of_range
 from qml.reservoir.ridge import RidgeReadout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forecast:
     """A forecast and its spread.
 
@@ -21,12 +23,33 @@ class Forecast:
         low: lower end of the interval.
         high: upper end.
         paths: all sampled futures, (paths, ..., horizon, outputs).
+        in_range: whether mean and interval lie in the range that the members were fitted to, widened by a tenth of its
+            width at either end, (..., horizon). Where they do not, neither is to be relied on. None where nothing is
+            known of that range.
     """
 
     mean: Tensor
     low: Tensor
     high: Tensor
     paths: Tensor
+    in_range: Tensor | None = None
+
+    @property
+    def reliable_steps(self) -> int:
+        """Steps before the first one at which some series leaves the range of its training."""
+        horizon = self.mean.shape[-2]
+        if self.in_range is None:
+            return horizon
+        return int(self.in_range.reshape(-1, horizon).all(0).long().cumprod(0).sum())
+
+    def __repr__(self) -> str:
+        horizon, n_outputs = self.mean.shape[-2:]
+        n_series = self.mean[..., 0, 0].numel()
+        known = f"reliable_steps={self.reliable_steps}" + (
+            "" if self.reliable_steps == horizon else " (behind them it leaves the range of its training)"
+        )
+        ends = f"low>={float(self.low.min()):.4g}, high<={float(self.high.max()):.4g}, " if self.low.numel() else ""
+        return f"Forecast(series={n_series}, horizon={horizon}, outputs={n_outputs}, {ends}{known})"
 
 
 class Ensemble:
@@ -36,21 +59,45 @@ class Ensemble:
     every step, which it then sees as its next input. The interval is between quantiles of all paths, so it holds the
     noise of the series, its growth through the loop, and the disagreement of the members.
 
+    Members that differ in nothing would say nothing of that disagreement, and are refused: in a reservoir of exact
+    feedback rings, for example, nothing is drawn, so that its `seed` makes no other one. Give each member rings of
+    other scales.
+
     Args:
         members: two or more forecasters with as many outputs as inputs.
+
+    Raises:
+        TypeError: something that is no forecaster, or a member that learns online.
+        ValueError: fewer than two members, or two that are the same.
     """
 
     def __init__(self, members: Sequence[Forecaster]) -> None:
+        if isinstance(members, Forecaster) or not isinstance(members, Sequence):
+            raise TypeError(f"Argument `members` must be a list of forecasters, but is {type(members).__name__}.")
         self.members = list(members)
+        for place, member in enumerate(self.members):
+            if not isinstance(member, Forecaster):
+                raise TypeError(f"Argument `members[{place}]` must be a Forecaster, but is {type(member).__name__}.")
         if len(self.members) < 2:
             raise ValueError(f"Argument `members` must hold at least two forecasters, but holds {len(self.members)}.")
+        for one, other in combinations(range(len(self.members)), 2):
+            if self.members[one] is self.members[other]:
+                raise ValueError(
+                    f"Argument `members` must hold different forecasters, but members {one} and {other} are one object."
+                )
 
     def fit(self, series: Series, *, progress: bool = False) -> "Ensemble":
-        """Fit every member to the same series; see `Forecaster.fit`."""
+        """Fit every member to the same series; see `Forecaster.fit`.
+
+        Raises:
+            ValueError: two members become the same, since nothing in them differs.
+        """
         for member in self.members:
             member.fit(series, progress=progress)
+        self._require_differences()
         return self
 
+    @torch.no_grad()
     def forecast(
         self,
         context: Series,
@@ -68,18 +115,27 @@ class Ensemble:
             coverage: how much of the paths the interval holds, in (0, 1).
             n_paths: noisy futures of each member.
             generator: of the noise.
+
+        Warns:
+            ForecastRangeWarning: the interval leaves the range that the members were fitted to; `Forecast.in_range`
+                says where.
         """
-        checks.as_int(n_paths, "n_paths", 1)
+        n_paths = checks.as_int(n_paths, "n_paths", 1)
+        coverage = checks.as_number(coverage, "coverage")
         if not 0.0 < coverage < 1.0:
             raise ValueError(f"Argument `coverage` must lie in (0, 1), but is {coverage}. Use for example 0.9.")
+        self._require_differences()
         means, paths = [], []
         for member in self.members:
-            means.append(member.forecast(context, horizon))
+            means.append(member._closed_loop(context, horizon, None, None, None))
             paths.append(self._paths(member, context, horizon, n_paths, generator))
         sampled = torch.cat(paths)
         tails = torch.tensor([(1.0 - coverage) / 2, (1.0 + coverage) / 2], dtype=sampled.dtype, device=sampled.device)
         low, high = torch.quantile(sampled, tails, 0)
-        return Forecast(torch.stack(means).mean(0), low, high, sampled)
+        mean = torch.stack(means).mean(0)
+        in_range = self._in_range(mean, low, high)
+        warn_of_range(in_range, "The forecast's interval")
+        return Forecast(mean, low, high, sampled, in_range)
 
     def _paths(
         self, member: Forecaster, context: Series, horizon: int, n_paths: int, generator: torch.Generator | None
@@ -88,3 +144,20 @@ class Ensemble:
         if not isinstance(member.readout, RidgeReadout):
             raise TypeError("An ensemble's members must be fitted by ridge regression, but one learns online.")
         return member.forecast(context, horizon, noise=member.readout.noise, n_paths=n_paths, generator=generator)
+
+    def _in_range(self, *values: Tensor) -> Bool[Tensor, "*batch horizon"]:
+        """Whether all values are in range for every member."""
+        found = torch.stack([member.in_range(value) for member in self.members for value in values])
+        return found.all(0)
+
+    def _require_differences(self) -> None:
+        """Refuse two members with the same fitted read-out; one of zeros, as a constant series gives, tells nothing."""
+        readouts = [member.readout for member in self.members]
+        for one, other in combinations(range(len(readouts)), 2):
+            weights = readouts[one].weight, readouts[other].weight
+            if bool(weights[0].any()) and torch.equal(*weights) and torch.equal(readouts[one].bias, readouts[other].bias):
+                raise ValueError(
+                    f"Argument `members` must hold forecasters that differ, but members {one} and {other} have the very "
+                    "same read-out, so the interval would not hold their disagreement. Give them reservoirs of other "
+                    "seeds where something is drawn from them, or of other scales or sizes, as with feedback rings."
+                )

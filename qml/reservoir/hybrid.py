@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qml import checks
 from qml.reservoir.description import build, describe
 from qml.reservoir.reservoir import Reservoir
 
@@ -27,6 +28,13 @@ class HybridReservoir(Reservoir):
     """
 
     def __init__(self, *reservoirs: Reservoir, feed: bool = False) -> None:
+        for place, part in enumerate(reservoirs):
+            if not isinstance(part, Reservoir):
+                fix = " Pass them one by one, HybridReservoir(*reservoirs)." if isinstance(part, (list, tuple)) else ""
+                raise TypeError(
+                    f"Argument `reservoirs[{place}]` must be a Reservoir, but is {type(part).__name__}.{fix}"
+                )
+        feed = checks.as_flag(feed, "feed")
         if len(reservoirs) < 2:
             raise ValueError(f"Argument `reservoirs` must hold at least two, but holds {len(reservoirs)}.")
         for before, after in pairwise(reservoirs):
@@ -54,7 +62,7 @@ class HybridReservoir(Reservoir):
         """See `Reservoir`."""
         features, states, driver = [], [], inputs
         for part, own in zip(self.parts, state.split([part.state_size for part in self.parts], 1), strict=True):
-            found, after = part.advance(driver, own)
+            found, after = part.advance(driver, own.to(part.initial_state(0, driver)))  # each in its own precision
             features.append(found)
             states.append(after)
             driver = found.to(inputs.dtype) if self.feed else inputs

@@ -1,10 +1,13 @@
 """Recursive least squares: a read-out that learns while the series goes on."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
+from qml.reservoir._checks import require_features, require_rows
 
 
 class RecursiveLeastSquares(nn.Module):
@@ -34,32 +37,46 @@ class RecursiveLeastSquares(nn.Module):
 
     def __init__(self, n_features: int, n_outputs: int, *, alpha: float = 1e-4, forgetting: float = 1.0) -> None:
         super().__init__()
-        checks.as_int(n_features, "n_features", 1)
-        checks.as_int(n_outputs, "n_outputs", 1)
-        if not alpha > 0.0:
-            raise ValueError(f"Argument `alpha` must be above 0, but is {alpha}. Use for example 1e-4.")
-        if not 0.0 < forgetting <= 1.0:
+        self.n_features = n_features = checks.as_int(n_features, "n_features", 1)
+        self.n_outputs = n_outputs = checks.as_int(n_outputs, "n_outputs", 1)
+        self.alpha = alpha = checks.as_number(alpha, "alpha", above=0.0)
+        self.forgetting = checks.as_number(forgetting, "forgetting")
+        if not 0.0 < self.forgetting <= 1.0:
             raise ValueError(f"Argument `forgetting` must lie in (0, 1], but is {forgetting}. 1 never forgets.")
-        self.n_features, self.n_outputs, self.alpha, self.forgetting = n_features, n_outputs, alpha, forgetting
         self.register_buffer("weight", torch.zeros(n_outputs, n_features, dtype=torch.float64))
         self.register_buffer("bias", torch.zeros(n_outputs, dtype=torch.float64))
         self.register_buffer("covariance", torch.eye(1 + n_features, dtype=torch.float64) / alpha)
 
-    def forward(self, features: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch outputs"]:
-        """Predictions with the weights as they are."""
+    def forward(self, features: Any) -> Float[Tensor, "*batch outputs"]:
+        """Predictions with the weights as they are; features as in `RidgeReadout`."""
+        require_features(features, self.n_features)
         return (features.to(self.weight.dtype) @ self.weight.mT + self.bias).to(features.dtype)
 
     @torch.no_grad()
     def update(
-        self, features: Float[Tensor, "time features"], targets: Float[Tensor, "time outputs"]
+        self,
+        features: Any,  # tensors that are checked below, with a message
+        targets: Any,
     ) -> Float[Tensor, "time outputs"]:
-        """Learn from samples one after another; returns what was predicted for each before it was learnt."""
+        """Learn from samples one after another.
+
+        Args:
+            features: of every sample, (time, n_features), floating.
+            targets: what was to be predicted, (time, n_outputs).
+
+        Returns:
+            What was predicted for each sample before it was learnt, (time, n_outputs).
+
+        Raises:
+            TypeError: no floating tensors.
+            ValueError: other shapes, NaN.
+        """
+        require_rows(features, self.n_features, "features")
+        require_rows(targets, self.n_outputs, "targets")
         if len(features) != len(targets):
             raise ValueError(
                 f"Argument `targets` must hold {len(features)} rows as the features do, but holds {len(targets)}."
             )
-        checks.require_finite(features, "features")
-        checks.require_finite(targets, "targets")
         rows = torch.cat([features.new_ones(len(features), 1), features], 1).to(self.covariance)
         joined = torch.cat([self.bias[:, None], self.weight], 1)
         predictions = []

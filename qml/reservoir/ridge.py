@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
+from qml.reservoir._checks import require_features, require_rows
 
 Chunks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives the same (features, targets) at each call: (rows, features) and (rows, outputs)."""
@@ -31,7 +34,7 @@ class RidgeReadout(nn.Module):
     Args:
         n_features: p.
         n_outputs: numbers to predict.
-        alphas: penalties to choose from, each at least 0, or one of them.
+        alphas: penalties to choose from, each at least 0, or one of them; lists, arrays and tensors are taken.
 
     Shape:
         features (..., n_features) to predictions (..., n_outputs), in the dtype of the features.
@@ -58,14 +61,11 @@ class RidgeReadout(nn.Module):
     noise: Tensor
     errors: Tensor
 
-    def __init__(self, n_features: int, n_outputs: int, *, alphas: float | Sequence[float] = DEFAULT_ALPHAS) -> None:
+    def __init__(self, n_features: int, n_outputs: int, *, alphas: Any = DEFAULT_ALPHAS) -> None:
         super().__init__()
-        checks.as_int(n_features, "n_features", 1)
-        checks.as_int(n_outputs, "n_outputs", 1)
-        self.alphas = tuple(float(a) for a in (alphas if isinstance(alphas, Sequence) else (alphas,)))
-        if not self.alphas or not all(0.0 <= alpha < math.inf for alpha in self.alphas):
-            raise ValueError(f"Argument `alphas` must hold numbers of at least 0, but is {alphas!r}.")
-        self.n_features, self.n_outputs = n_features, n_outputs
+        self.n_features = n_features = checks.as_int(n_features, "n_features", 1)
+        self.n_outputs = n_outputs = checks.as_int(n_outputs, "n_outputs", 1)
+        self.alphas = as_alphas(alphas)
         kind = torch.float64
         self.register_buffer("weight", torch.zeros(n_outputs, n_features, dtype=kind))
         self.register_buffer("bias", torch.zeros(n_outputs, dtype=kind))
@@ -73,13 +73,30 @@ class RidgeReadout(nn.Module):
         self.register_buffer("noise", torch.zeros(n_outputs, dtype=kind))
         self.register_buffer("errors", torch.full((len(self.alphas),), math.nan, dtype=kind))
 
-    def forward(self, features: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch outputs"]:
-        """Predictions."""
+    def forward(self, features: Any) -> Float[Tensor, "*batch outputs"]:
+        """Predictions, (..., n_outputs), from a floating tensor of shape (..., n_features)."""
+        require_features(features, self.n_features)
         return (features.to(self.weight.dtype) @ self.weight.mT + self.bias).to(features.dtype)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """As `nn.Module`, and errors of another choice of penalties are refused with words."""
+        errors = state_dict.get(f"{prefix}errors")
+        if isinstance(errors, Tensor) and errors.shape != self.errors.shape:
+            rest[-1].append(
+                f"{prefix}errors must be of as many penalties as this read-out chooses from, {len(self.alphas)}, but is "
+                f"of {errors.numel()}. Build it with the same `alphas`."
+            )
+            return
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     @torch.no_grad()
     def fit(self, chunks: Chunks) -> "RidgeReadout":
         """Fit to all samples of `chunks()`, which is called a second time where there is an alpha to choose."""
+        if not callable(chunks):
+            raise TypeError(
+                f"Argument `chunks` must be a function that gives the samples, but is {type(chunks).__name__}. Pass "
+                "lambda: [(features, targets)]."
+            )
         factor = self._factor(chunks())
         p = self.n_features
         n_rows = round(float(factor[0, 0]) ** 2)
@@ -123,21 +140,37 @@ class RidgeReadout(nn.Module):
                 "The series must hold at least one step to fit to, but none is left. Pass longer series, or a shorter "
                 "washout."
             )
+        if not bool(torch.isfinite(factor).all()):
+            raise ValueError(
+                "Features and targets must be small enough to be squared in float64, but are not. Scale the series "
+                "with qml.data.Scaler."
+            )
         return factor * factor[0, 0].sign()
 
     def _rows(self, features: Tensor, targets: Tensor) -> Tensor:
         for name, values, width in (("features", features, self.n_features), ("targets", targets, self.n_outputs)):
-            if values.ndim != 2 or values.shape[1] != width:
-                raise ValueError(
-                    f"Argument `{name}` must have shape (rows, {width}), but has shape {tuple(values.shape)}."
-                )
-            checks.require_finite(values, name)
+            require_rows(values, width, name)
+        if len(features) != len(targets):
+            raise ValueError(
+                f"Argument `targets` must hold {len(features)} rows as the features do, but holds {len(targets)}."
+            )
         columns = [features.new_ones(len(features), 1), features, targets]
         return torch.cat([column.to(self.weight) for column in columns], 1)
 
     def extra_repr(self) -> str:
         """What `repr` shows."""
         return f"n_features={self.n_features}, n_outputs={self.n_outputs}, alpha={float(self.alpha):g}"
+
+
+def as_alphas(alphas: Any) -> tuple[float, ...]:
+    """Ridge penalties as a tuple of floats: one number, or a sequence, array or tensor of them."""
+    values = alphas.tolist() if isinstance(alphas, (Tensor, np.ndarray)) else alphas
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        values = [values]
+    checked = tuple(checks.as_number(value, f"alphas[{place}]") for place, value in enumerate(values))
+    if not checked or min(checked) < 0.0:
+        raise ValueError(f"Argument `alphas` must hold numbers of at least 0, but is {alphas!r}.")
+    return checked
 
 
 def _triangular(blocks: list[Tensor]) -> Tensor:

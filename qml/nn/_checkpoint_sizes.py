@@ -1,0 +1,149 @@
+"""Sizes in a checkpoint are compared with its tensors before anything is built from them.
+
+A file of a few hundred bytes may name a layer of any size. So first its arguments are bounded by what its tensors hold,
+which keeps loops over layers, qubits and gates as short as the file is long; then the layer is built without memory, on
+torch's "meta" device, and the names, shapes and dtypes of its state are compared with those in the file.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qml import checks
+
+FREE = 64  # what an argument may be in a file of any size
+MAX_CLASSES = 2**16
+MAX_TABLE = 2**28  # numbers of a neuron's table, which is not in the file
+NO_SIZES = {"n_classes", "probabilities_of", "low", "high", "observables", "observable", "circuit"}
+"""Arguments that are no sizes: bounded on their own, or by the circuit, whose text is in the file."""
+REFUSED = ("backend", "device", "dtype", "generator")
+"""Arguments of constructors that a file never holds: they are chosen where it is read."""
+
+
+def require_plausible(arguments: Any, state: Mapping[str, Tensor]) -> None:
+    """Refuse constructor arguments that no layer with so few weights can have.
+
+    Raises:
+        ValueError: arguments that are no object, that a file never holds, or that are too large for its tensors.
+        TypeError: the same.
+    """
+    if not isinstance(arguments, dict):
+        raise ValueError(f"`arguments` must be an object, but is {type(arguments).__name__}.")
+    limit = max(FREE, sum(value.numel() for value in state.values()))
+    for name, value in arguments.items():
+        if name in REFUSED:
+            raise ValueError(f"`{name}` must not be in a file: it is chosen where the layer is loaded.")
+        if name not in NO_SIZES and not (name == "n_inputs" and "circuit" in arguments):
+            _require_at_most(value, name, limit)
+    if "circuit" in arguments and not isinstance(arguments["circuit"], dict):
+        raise ValueError("`circuit` must be an object with its OpenQASM.")
+    _require_layers(arguments, len(state))
+    n_classes = arguments.get("n_classes", 2)
+    if isinstance(n_classes, int) and n_classes > MAX_CLASSES:
+        raise ValueError(f"`n_classes` must be at most {MAX_CLASSES}, but is {n_classes}.")
+
+
+def require_weights(least: int, state: Mapping[str, Tensor]) -> None:
+    """Refuse a layer that has at least so many weights, where the file holds fewer."""
+    n_weights = sum(value.numel() for value in state.values())
+    if least > max(FREE, n_weights):
+        raise ValueError(f"a layer of these sizes must have at least {least} weights, but the file holds {n_weights}.")
+
+
+def require_state(build: Callable[[], nn.Module], state: Mapping[str, Tensor]) -> None:
+    """Build the layer without memory, and refuse a state that does not fit it.
+
+    Raises:
+        RuntimeError: missing and unexpected tensors, other shapes.
+        ValueError: other dtypes.
+    """
+    with torch.device("meta"):
+        layer = build()
+    own = {name: value.dtype for name, value in layer.state_dict().items()}
+    layer.load_state_dict(dict(state), assign=True)
+    for name, value in state.items():
+        if name in own and value.dtype != own[name]:
+            raise ValueError(f"`{name}` must be {own[name]}, but is {value.dtype}.")
+
+
+def qnn_weights(arguments: Mapping[str, Any], default_pattern: str) -> int:
+    """Weights of a `QNNClassifier`, or 0 where its circuit is its own."""
+    pattern = arguments.get("pattern", None if "circuit" in arguments else default_pattern)
+    if pattern is None:
+        return 0
+    if not isinstance(pattern, str):
+        raise ValueError(f"`pattern` must be text, but is {type(pattern).__name__}.")
+    return checks.as_int(arguments["n_inputs"], "n_inputs", 1) * len(pattern)
+
+
+def qlstm_weights(arguments: Mapping[str, Any]) -> int:
+    """At least one weight a qubit and layer of each gate's circuit."""
+    sizes = {name: checks.as_int(arguments.get(name, 1), name, 1) for name in ("input_size", "hidden_size")}
+    n_layers = checks.as_int(arguments.get("num_layers", 1), "num_layers", 1)
+    n_circuit_layers = checks.as_int(arguments.get("n_circuit_layers", 5), "n_circuit_layers", 1)
+    return 4 * n_circuit_layers * (sum(sizes.values()) + (n_layers - 1) * 2 * sizes["hidden_size"])
+
+
+def neuron_weights(n_sources: int, n_neurons: int, degree: int) -> int:
+    """Weights of neurons on that many qubits.
+
+    Raises:
+        ValueError: the table of their monomials in all basis states, which is built with them, is too large.
+    """
+    if n_sources > MAX_TABLE.bit_length():
+        raise ValueError(f"a neuron must have at most {MAX_TABLE.bit_length()} source qubits, but has {n_sources}.")
+    n_terms = sum(math.comb(n_sources, size) for size in range(1, min(degree, n_sources) + 1))
+    if n_terms * 2**n_sources > MAX_TABLE:
+        raise ValueError(
+            f"a neuron's table must hold at most {MAX_TABLE} numbers, but that of {n_sources} sources and degree "
+            f"{degree} holds {n_terms * 2**n_sources}."
+        )
+    return n_neurons * n_terms
+
+
+def single_neuron_weights(arguments: Mapping[str, Any]) -> int:
+    """Weights of a `QuantumNeuron`."""
+    n_inputs = checks.as_int(arguments["n_inputs"], "n_inputs", 1)
+    return neuron_weights(n_inputs, 1, checks.as_int(arguments.get("degree", 2), "degree", 1))
+
+
+def qrnn_weights(arguments: Mapping[str, Any]) -> int:
+    """Weights of the neurons of a `QRNN`."""
+    return _qrnn_weights(checks.as_int(arguments["input_size"], "input_size", 1), arguments)
+
+
+def continuous_weights(arguments: Mapping[str, Any]) -> int:
+    """Weights of the neurons of a `QRNNRegressor` or `QRNNClassifier`."""
+    word_size = checks.as_int(arguments["in_features"], "in_features", 1)
+    if arguments.get("encoding") != "serial":
+        word_size *= checks.as_int(arguments.get("n_bits", 1), "n_bits", 1)
+    return _qrnn_weights(word_size, arguments)
+
+
+def _qrnn_weights(input_size: int, arguments: Mapping[str, Any]) -> int:
+    hidden_size = checks.as_int(arguments["hidden_size"], "hidden_size", 1)
+    n_neurons = hidden_size * (1 + checks.as_int(arguments.get("n_stages", 1), "n_stages", 0)) + input_size
+    degree = checks.as_int(arguments.get("degree", 2), "degree", 1)
+    return neuron_weights(input_size + hidden_size - 1, n_neurons, degree)
+
+
+def _require_layers(arguments: Mapping[str, Any], n_tensors: int) -> None:
+    """Every layer of a network has a tensor or more of its own."""
+    widths, num_layers = arguments.get("widths", ()), arguments.get("num_layers", 1)
+    if isinstance(widths, list) and len(widths) > n_tensors + 1:
+        raise ValueError(f"`widths` must be of at most {n_tensors} layers, one a tensor, but holds {len(widths)}.")
+    if isinstance(num_layers, int) and num_layers > max(1, n_tensors):
+        raise ValueError(f"`num_layers` must be at most {n_tensors}, one a tensor, but is {num_layers}.")
+
+
+def _require_at_most(value: Any, name: str, limit: int) -> None:
+    """Refuse numbers, and the length of text, beyond what the file's tensors allow; nested layers bound themselves."""
+    if isinstance(value, list):
+        for item in value:
+            _require_at_most(item, name, limit)
+    size = len(value) if isinstance(value, str | list) else value
+    if isinstance(size, int | float) and not -limit <= size <= limit:
+        raise ValueError(f"`{name}` must be at most {limit}, as many numbers as the file's tensors hold, but is {size}.")
