@@ -61,7 +61,7 @@ class Line(BackendV2):
         times = [QubitProperties(t1=1e-4, t2=1e-4) for _ in range(6)]
         for qubit, value in changes.pop("times", {}).items():
             times[qubit] = value
-        self._target = Target(num_qubits=6, qubit_properties=times[: changes.pop("n_known", 6)])
+        self._target = Target(num_qubits=6, qubit_properties=times)
         pairs = [pair for k in range(5) for pair in ((k, k + 1), (k + 1, k))]
         gates = {"rz": (RZGate(Parameter("t")), 0.0), "sx": (SXGate(), 1e-3), "x": (XGate(), 1e-3)}
         gates |= {"cx": (CXGate(), 1e-2), "measure": (Measure(), 2e-2)}
@@ -74,7 +74,7 @@ class Line(BackendV2):
             self.properties = lambda: flags
 
     @property
-    def target(self) -> Target:
+    def target(self) -> Target:  # pyright: ignore[reportIncompatibleMethodOverride]  # the base has no annotation
         return self._target
 
     @property
@@ -82,7 +82,7 @@ class Line(BackendV2):
         return None
 
     @classmethod
-    def _default_options(cls) -> Options:
+    def _default_options(cls) -> Options:  # pyright: ignore[reportIncompatibleMethodOverride]
         return Options()
 
     def run(self, run_input: Any, **options: Any) -> Any:
@@ -131,7 +131,7 @@ def test_every_level_lays_out_by_errors_and_off_what_is_broken(level: int) -> No
         ({"measure": {(1,): -1}}, {1}),
         ({"times": {1: QubitProperties(t1=None, t2=1e-4)}}, {1}),
         ({"times": {1: QubitProperties(t1=1e-4, t2=0.0)}}, {1}),
-        ({"n_known": 5}, {5}),
+        ({"times": {5: QubitProperties()}}, {5}),
         (
             {
                 "flags": SimpleNamespace(
@@ -214,6 +214,7 @@ def test_one_circuit_always_gets_one_layout() -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.filterwarnings("ignore:.*no QubitProperties")
 def test_devices_without_calibration_run_as_before() -> None:
     device = GenericBackendV2(5, coupling_map=[[k, k + 1] for k in range(4)], noise_info=False, seed=0)
     working = qiskit_run.working_part(device)
@@ -371,7 +372,7 @@ def test_estimates_say_where_a_circuit_will_run(tmp_path: Path) -> None:
     for item in found["operations"]:
         assert item["error"] == error_of(device, item["name"], tuple(item["qubits"]))
         assert isfinite(item["error"])
-    text = " ".join(CliRunner().invoke(app, [*command, "--backend", "aer:fake_torino"]).stdout.split())
+    text = " ".join(CliRunner().invoke(app, [*command, "--backend", "ibm:fake_torino"]).stdout.split())
     assert "qubits of the device " + ", ".join(map(str, found["qubits"])) in text
     assert f"expected fidelity {expected:.3g}, the product of 1 - error" in text
     assert "layout" not in json.loads(CliRunner().invoke(app, [*command, "--backend", "aer", "--json"]).stdout)

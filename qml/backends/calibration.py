@@ -226,7 +226,6 @@ def _reason(name: str, where: Place, error: Any) -> str:
 def _without_times(target: Any) -> dict[int, str]:
     """Qubits without a T1 or T2 that others have."""
     known = list(target.qubit_properties or [])
-    known += [None] * (target.num_qubits - len(known))
     result = {}
     for name in ("t1", "t2"):
         times = [getattr(properties, name, None) for properties in known]

@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -193,17 +193,15 @@ def working_part(device: Any) -> Working | None:
 @lru_cache(maxsize=64)
 def transpiler(compiler: Compiler) -> PassManager | BestOf:
     """The pass manager of a compiler; for a device, onto its working part."""
-    options: dict[str, Any] = {"optimization_level": compiler.level, "seed_transpiler": compiler.seed}
+    make = partial(generate_preset_pass_manager, compiler.level, seed_transpiler=compiler.seed)
     working = working_part(compiler.device)
     if compiler.device is None:
-        return generate_preset_pass_manager(basis_gates=list(BASIS), **options)
+        return make(basis_gates=list(BASIS))
     if working is None:
-        return generate_preset_pass_manager(target=compiler.device.target, **options)
+        return make(target=compiler.device.target)
     if not isinstance(compiler.layout, str):
-        initial = [working.qubits.index(qubit) for qubit in compiler.layout]
-        return generate_preset_pass_manager(target=working.target, initial_layout=initial, **options)
-    plain = _part(compiler.device.target, working.qubits, working.faults, errors=False)
-    by_couplings = generate_preset_pass_manager(target=plain, **options)
+        return make(target=working.target, initial_layout=[working.qubits.index(qubit) for qubit in compiler.layout])
+    by_couplings = make(target=_part(compiler.device.target, working.qubits, working.faults, errors=False))
     if compiler.layout == "connectivity" or not working.faults.calibrated:
         return by_couplings
     by_errors = (_by_errors(working.target, compiler.level, compiler.seed + k) for k in range(N_LAYOUTS))
@@ -232,7 +230,7 @@ def _part(
     Without error rates a layout follows from the couplings alone.
     """
     place, known = {qubit: number for number, qubit in enumerate(qubits)}, target.qubit_properties
-    inner = None if known is None or max(qubits, default=-1) >= len(known) else [known[qubit] for qubit in qubits]
+    inner = None if known is None else [known[qubit] for qubit in qubits]
     result = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=inner)
     for name in target.operation_names:
         if name in skip:
