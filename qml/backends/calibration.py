@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from circuits import Operation
-from qml.backends._checks import require_choice
 
 LAYOUTS = ("calibration", "connectivity")
 MOST_NAMED = 4  # broken parts that a message names
@@ -78,10 +77,9 @@ def as_layout(layout: Any) -> str | Place:
     Raises:
         ValueError: another name, or not distinct qubits of at least 0.
     """
-    if isinstance(layout, str):
-        require_choice(layout, "layout", LAYOUTS)
+    if isinstance(layout, str) and layout in LAYOUTS:
         return layout
-    known = tuple(layout) if isinstance(layout, Iterable) else ()
+    known = tuple(layout) if isinstance(layout, Iterable) and not isinstance(layout, str) else ()
     whole = all(isinstance(qubit, (int, np.integer)) and not isinstance(qubit, bool) and qubit >= 0 for qubit in known)
     if not known or not whole or len(set(known)) != len(known):
         raise ValueError(
@@ -228,7 +226,6 @@ def _reason(name: str, where: Place, error: Any) -> str:
 def _without_times(target: Any) -> dict[int, str]:
     """Qubits without a T1 or T2 that others have."""
     known = list(target.qubit_properties or [])
-    known += [None] * (target.num_qubits - len(known))
     result = {}
     for name in ("t1", "t2"):
         times = [getattr(properties, name, None) for properties in known]

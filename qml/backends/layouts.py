@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from circuits import Circuit, Z
@@ -38,6 +38,29 @@ def report_of(isa: Any, qubits: Sequence[int], places: Sequence[int], device: An
     ]
     kept = tuple(item for item in operations if item.error != 0.0 or len(item.qubits) > 1)
     return LayoutReport(device.name, tuple(qubits[place] for place in places), kept)
+
+
+@dataclass(frozen=True, eq=False)
+class BestOf:
+    """Runs several pass managers of Qiskit, and keeps the circuit with the highest expected fidelity.
+
+    Args:
+        managers: for one device; of equal results the first is kept.
+        qubits: the device's number of each qubit that they know.
+        device: a Qiskit backend.
+    """
+
+    managers: tuple[Any, ...]
+    qubits: tuple[int, ...]
+    device: Any
+
+    def run(self, circuit: Any) -> Any:
+        """The transpiled circuit."""
+        return max((manager.run(circuit) for manager in self.managers), key=self._fidelity)
+
+    def _fidelity(self, isa: Any) -> float:
+        places = range(isa.num_qubits) if isa.layout is None else isa.layout.final_index_layout()
+        return report_of(isa, self.qubits[: isa.num_qubits], places, self.device).expected_fidelity or 0.0
 
 
 def report_in(isa: Any) -> LayoutReport | None:

@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from circuits import Circuit, Observable, Operation
 from circuits.gates import Array
 from qml.backends import calibration
 from qml.backends.calibration import Faults
-from qml.backends.layouts import LAYOUT, QUBITS, SILENT, cost_of, report_of, with_layouts
+from qml.backends.layouts import LAYOUT, QUBITS, SILENT, BestOf, cost_of, report_of, with_layouts
 from qml.backends.qiskit import MEASURED, to_qiskit
 from qml.jobs import CircuitCost, PauliSum, Pub, PubResult, Submission, split
 
@@ -33,6 +33,7 @@ except ImportError as error:
 # What every simulator of Qiskit knows; where a target says less, it decides.
 BASIS = ("u", "p", "rx", "ry", "rz", "h", "x", "y", "z", "s", "sdg", "t", "tdg", "cx", "cz", "swap", "rxx", "ryy",
          "rzz", "rzx", "reset", "measure")  # fmt: skip
+N_LAYOUTS = 3  # by errors, of which the best is taken; where SWAPs are needed, the number of them is chance
 Layout = Literal["connectivity", "calibration"] | tuple[int, ...]
 
 
@@ -190,24 +191,29 @@ def working_part(device: Any) -> Working | None:
 
 
 @lru_cache(maxsize=64)
-def transpiler(compiler: Compiler) -> PassManager:
+def transpiler(compiler: Compiler) -> PassManager | BestOf:
     """The pass manager of a compiler; for a device, onto its working part."""
-    options: dict[str, Any] = {"optimization_level": compiler.level, "seed_transpiler": compiler.seed}
+    make = partial(generate_preset_pass_manager, compiler.level, seed_transpiler=compiler.seed)
     working = working_part(compiler.device)
+    if compiler.device is None:
+        return make(basis_gates=list(BASIS))
     if working is None:
-        where = {"target": compiler.device.target} if compiler.device is not None else {"basis_gates": list(BASIS)}
-        return generate_preset_pass_manager(**where, **options)
+        return make(target=compiler.device.target)
     if not isinstance(compiler.layout, str):
-        initial = [working.qubits.index(qubit) for qubit in compiler.layout]
-        return generate_preset_pass_manager(target=working.target, initial_layout=initial, **options)
+        return make(target=working.target, initial_layout=[working.qubits.index(qubit) for qubit in compiler.layout])
+    by_couplings = make(target=_part(compiler.device.target, working.qubits, working.faults, errors=False))
     if compiler.layout == "connectivity" or not working.faults.calibrated:
-        plain = _part(compiler.device.target, working.qubits, working.faults, errors=False)
-        return generate_preset_pass_manager(target=plain, **options)
-    manager: Any = generate_preset_pass_manager(target=working.target, **options)
-    if compiler.level < 2:  # level 0 always takes the first qubits, and level 1 wherever a circuit needs no swaps there
-        options["optimization_level"] = 2
-        by_errors: Any = generate_preset_pass_manager(target=working.target, **options)
-        manager.layout, manager.routing = by_errors.layout, by_errors.routing
+        return by_couplings
+    by_errors = (_by_errors(working.target, compiler.level, compiler.seed + k) for k in range(N_LAYOUTS))
+    return BestOf((*by_errors, by_couplings), working.qubits, compiler.device)
+
+
+def _by_errors(target: Target, level: int, seed: int) -> PassManager:
+    """A pass manager that lays out by error rates at any level: 0 takes the first qubits, and 1 where they fit."""
+    manager: Any = generate_preset_pass_manager(level, target=target, seed_transpiler=seed)
+    if level < 2:
+        thorough: Any = generate_preset_pass_manager(2, target=target, seed_transpiler=seed)
+        manager.layout, manager.routing = thorough.layout, thorough.routing
     return manager
 
 
@@ -224,7 +230,7 @@ def _part(
     Without error rates a layout follows from the couplings alone.
     """
     place, known = {qubit: number for number, qubit in enumerate(qubits)}, target.qubit_properties
-    inner = None if known is None or max(qubits, default=-1) >= len(known) else [known[qubit] for qubit in qubits]
+    inner = None if known is None else [known[qubit] for qubit in qubits]
     result = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=inner)
     for name in target.operation_names:
         if name in skip:
