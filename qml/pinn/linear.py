@@ -21,7 +21,7 @@ Coefficients = Mapping[tuple[str, ...], np.ndarray]
 """Axes of a derivative of the field, () for the field itself, to its coefficient at points, (batch,)."""
 
 
-class UnknownSpectrum(ValueError):  # noqa: N818 - it is a finding, which nobody outside this package meets
+class UnknownSpectrum(ValueError):
     """The eigenvalues of a problem cannot be computed by finite differences; the message says why."""
 
 

@@ -11,9 +11,8 @@ OnStep = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and a few words: the phase, the step and the loss parts."""
 
 LEAST = {"n_adam": 0, "n_lbfgs": 0, "n_marquardt": 0, "n_held": 0, "n_points": 1, "n_condition_points": 1}
-# The longest that eigenvalues are held by default, by phase, and the share of the phase's steps.
-MOST_HELD = {"n_adam": 1000, "n_lbfgs": 200, "n_marquardt": 30}
-HELD_SHARE = 3
+PHASES = ("n_adam", "n_lbfgs", "n_marquardt")
+MOST_HELD, HELD_SHARE = 30, 3
 N_RESTARTS = 2  # of a run that ends on another state
 COLLOCATION = ("sobol", "quadrature")
 
@@ -47,9 +46,9 @@ class Training:
         n_lbfgs: iterations of L-BFGS after Adam, with strong Wolfe conditions.
         n_marquardt: steps of Levenberg and Marquardt after L-BFGS; each needs memory for residuals times weights.
         n_held: the first of these, in which the trainable scalars stay where they start: an eigenfunction then becomes
-            the one whose eigenvalue is nearest. None holds them where they are eigenvalues, at the beginning of the first
-            phase that has steps: see `held`; and a run that ends on another state than the one asked for starts anew, up
-            to `N_RESTARTS` times. 0 holds nothing and does not start anew.
+            the one whose eigenvalue is nearest. None holds them where they are eigenvalues, at the beginning of the
+            first phase that has steps: see `held`. A run that ends on another state than the one asked for starts
+            anew, at most twice. 0 holds nothing and never starts anew.
         n_points: collocation points.
         n_condition_points: points on each face.
         collocation: "sobol" for scrambled Sobol points, "quadrature" for Gauss-Legendre nodes, of which there are
@@ -106,13 +105,16 @@ class Training:
         """The steps at the beginning of each phase in which the scalars are held, by the phase's number of steps.
 
         Args:
-            eigenvalues: whether the scalars are eigenvalues, which are held by default: for a third of the first phase
-                that has steps, at most 1000 of Adam, 200 iterations of L-BFGS or 30 steps of Levenberg-Marquardt.
+            eigenvalues: whether the scalars are eigenvalues, which are held by default: for all of Adam's steps where
+                another phase follows, else for a third of the first phase that has steps, at most 30 of
+                Levenberg-Marquardt.
         """
         if self.n_held is not None or not eigenvalues:
             return {"n_adam": 0, "n_lbfgs": 0, "n_marquardt": self.n_held or 0}
-        first = next((name for name in MOST_HELD if getattr(self, name)), None)
-        return {
-            name: min(most, getattr(self, name) // HELD_SHARE) if name == first else 0
-            for name, most in MOST_HELD.items()
-        }
+        first, *later = [name for name in PHASES if getattr(self, name)] or [""]
+        held = dict.fromkeys(PHASES, 0)
+        if first:
+            n_steps = getattr(self, first)
+            most = MOST_HELD if first == "n_marquardt" else n_steps
+            held[first] = n_steps if first == "n_adam" and later else min(most, n_steps // HELD_SHARE)
+        return held

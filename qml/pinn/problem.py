@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from keyword import iskeyword
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,9 +44,9 @@ class Problem:
         reference_scalars: likewise.
         sign_free: whether minus a field is a solution where the field is one, as of eigenfunctions.
         source: what the reference is and where the problem is from.
-        states: of eigenvalues among the scalars, the number of the state asked for, 0 for the ground state. A scalar that
-            is not named asks for the state whose level is nearest to its start; None does not ask, and leaves the state
-            unchecked. See `State`.
+        states: the number of the state asked for, 0 for the ground state, by scalar that is an eigenvalue. One that is
+            not named asks for the state whose level is nearest to its start. None leaves the state unchecked. See
+            `State`.
 
     Raises:
         ValueError: a residual that asks for what the problem does not have, a condition outside the domain, conditions
@@ -78,7 +79,7 @@ class Problem:
     reference_scalars: Mapping[str, float] = field(default_factory=dict)
     sign_free: bool = False
     source: str = ""
-    states: Mapping[str, int | None] = field(default_factory=dict)
+    states: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require_distinct(self)
@@ -215,8 +216,8 @@ def _require_states(problem: Problem) -> None:
         number = isinstance(state, Integral) and not isinstance(state, bool) and int(state) >= 0
         if name not in problem.scalars or not (state is None or number):
             raise ValueError(
-                f"Argument `states` must map scalars ({', '.join(problem.scalars) or 'none'}) to numbers of states from 0, "
-                f"or to None, but maps {name!r} to {state!r}."
+                f"Argument `states` must map scalars ({', '.join(problem.scalars) or 'none'}) to numbers of states "
+                f"from 0, or to None, but maps {name!r} to {state!r}."
             )
 
 

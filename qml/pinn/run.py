@@ -278,7 +278,7 @@ class Run:
     def _n_held(self, phase: str) -> int:
         """Steps of a phase with held scalars: half of them after a restart, where these are at the levels asked for."""
         n_held = self.training.held(eigenvalues=bool(self.eigenstates.equations))[phase]
-        return getattr(self.training, phase) // 2 if n_held and self.n_restarts else n_held
+        return max(n_held, getattr(self.training, phase) // 2) if n_held and self.n_restarts else n_held
 
     def _trained(self, *, hold_scalars: bool) -> list[torch.nn.Parameter]:
         if not hold_scalars:

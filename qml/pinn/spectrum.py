@@ -250,14 +250,14 @@ class Spectrum:
     def _require_second_order(self, here: Coefficients, there: Coefficients) -> None:
         names = self.model.problem.coordinates
         allowed = {(), *((name,) for name in names), *((name, name) for name in names)}
-        largest = max(float(np.abs(column).max()) for column in here.values())
         beyond = [axes for axes, column in here.items() if axes not in allowed and np.abs(column).max() > 0.0]
         if beyond or any((name, name) not in here for name in names):
             raise UnknownSpectrum("the equation is not of second order without mixed derivatives")
-        if any(np.abs(there[axes] - here[axes]).max() > VANISHES * largest for axes in here if axes):
+        sizes = {axes: np.abs(column) for axes, column in here.items()}
+        if any(np.abs(there[axes] - here[axes]).max() > VANISHES * sizes[axes].max() for axes in here if axes):
             raise UnknownSpectrum("it multiplies derivatives")
-        if not all(np.abs(here[name, name]).min() > VANISHES * largest for name in names[:1]):
-            raise UnknownSpectrum("the coefficient of the second derivative vanishes somewhere")
+        if not all(sizes[name, name].min() > VANISHES * sizes[name, name].max() for name in names):
+            raise UnknownSpectrum("the coefficient of a second derivative vanishes somewhere")
 
     def _solve(self, n_cells: int, n_levels: int) -> tuple[np.ndarray, np.ndarray]:
         """The lowest levels, ascending, and their states."""

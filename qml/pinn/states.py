@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 SMALL = 1e-2  # of the largest |u|: below it a change of sign is no node
 ALIKE = 0.5  # the least squared overlap with the state that a field is taken for
 CONVERGED_ALIKE = 0.95  # the same of one that has converged: an error of about a fifth
-CONVERGED_NORM, VANISHED = 0.1, 0.7  # relative residuals of a norm: of a field that has converged, and of one that is lost
+CONVERGED_NORM, VANISHED = (
+    0.1,
+    0.7,
+)  # relative residuals of a norm: of a field that has converged, and of one that is lost
 CLOSE = 2e-3  # of a level: how near to it a trained eigenvalue has to be
 CLOSE_BY_GAP = 1e-4  # of the distance to the next level, which counts for levels near 0
+CLOSE_BY_RESIDUAL = 2e-2  # the same by the residual alone, which bounds it from above
 DEGENERATE = 1e-6  # of the distance between neighbouring levels, on the mean
 ORTHOGONAL = 0.5  # the largest residual of an orthogonality, for a state of norm 1
 AT_A_NODE = 5e-3  # the largest residual of a value inside the domain, for a state of largest value 1
@@ -180,9 +184,26 @@ class Eigenstates:
             return State(name, value, asked, reason=f"its level cannot be computed by finite differences: {why}")
         points = np.linspace(*problem.domain.intervals[axis], 2001)[1:-1, None]
         nodes = count_nodes(self._field(next(iter(fields)), points))
-        settled = asked is not None and asked == nodes
-        reason = f"by its nodes alone, since {why}" + ("" if asked is not None else "; ask by a number in `states`")
-        return State(name, value, asked, nodes, nodes=nodes, converged=settled, reason=reason)
+        missing, lost = self._missing_norm(next(iter(fields)))
+        off = self._off(name, value, points) / max(abs(value), 1e-300)
+        if missing > CONVERGED_NORM or not off <= CLOSE_BY_RESIDUAL:
+            reason = lost if missing > CONVERGED_NORM else f"its residual leaves {name} open by {off:.1%}"
+            return State(name, value, asked, None if missing > VANISHED else nodes, nodes=nodes, reason=reason)
+        reason = "" if asked is not None else f"by its nodes alone, since {why}; ask by a number in `states`"
+        return State(name, value, asked, nodes, nodes=nodes, converged=asked is not None, reason=reason)
+
+    def _off(self, name: str, value: float, points: np.ndarray) -> float:
+        """|r| / |dr/dE| of the residual r of the equations of E: how far from E an eigenvalue may be."""
+        problem, rows = self.model.problem, self.model.as_points(points)
+        squares = np.zeros(2)
+        for equation in self._checked[name]:
+            values = self.model.evaluate(rows, problem.equation_names[equation])
+            step = 1e-3 * max(1.0, abs(value))
+            here, there = (
+                problem.equations[equation](**(values | {name: values[name] + shift})).detach() for shift in (0.0, step)
+            )
+            squares += [float(here.square().mean()), float(((there - here) / step).square().mean())]
+        return math.sqrt(squares[0] / squares[1]) if squares[1] else math.inf
 
     def _missing_norm(self, field: str) -> tuple[float, str]:
         """The largest relative residual of the conditions that keep a field from vanishing, and which one's it is."""
@@ -204,9 +225,7 @@ class Eigenstates:
     def _field(self, name: str, points: np.ndarray) -> np.ndarray:
         return self.model.predict(points)[:, self.model.problem.fields.index(name)]
 
-    def _asked(
-        self, name: str, spectrum: Spectrum, *places: float
-    ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+    def _asked(self, name: str, spectrum: Spectrum, *places: float) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
         """The number asked for, and levels, errors and states that reach it and the places.
 
         Raises:

@@ -67,11 +67,11 @@ def train(
 ) -> Solution:
     """Train a model in place.
 
-    A trained scalar of a problem whose equations and faces are all homogeneous is an eigenvalue. It asks for a state by
-    its number in `Problem.states`, or else by its start: for the state whose level is nearest. It is held at first
-    (`Training.n_held`), and its state is identified at the end by finite differences of the same operator. Where that is
-    another state, training begins anew, at most twice, from other weights and with the scalar held at the level that
-    finite differences give for the state asked for; then the result is said to be wrong.
+    A trained scalar of a problem whose equations and faces are all homogeneous is an eigenvalue. It asks for a state
+    by its number in `Problem.states`, or else by its start: for the state whose level is nearest. It is held at first
+    (`Training.n_held`), and its state is identified at the end by finite differences of the same operator. Where that
+    is another state, training begins anew, at most twice, from other weights and with the scalar held at the level that
+    finite differences give for the state asked for. If that does not help, the result is said to be wrong.
 
     Args:
         model: the model.

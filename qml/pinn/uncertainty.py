@@ -32,16 +32,39 @@ class Ensemble:
     solutions: tuple[Solution, ...]
 
     def predict(self, points: Float[np.ndarray, "batch inputs"]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation over the members, both (batch, fields)."""
+        """Mean and standard deviation over the members, both (batch, fields).
+
+        Where minus a field is a solution too, each member's has the sign that is nearer to the first member's.
+
+        Raises:
+            ValueError: members that found different states.
+        """
+        self._require_one_state()
         found = np.stack([solution.model.predict(points) for solution in self.solutions])
+        if self.solutions[0].model.problem.sign_free:
+            found = found * np.where((found * found[0]).sum(1, keepdims=True) < 0.0, -1.0, 1.0)
         return found.mean(0), found.std(0, ddof=1)
 
     @property
     def scalars(self) -> dict[str, tuple[float, float]]:
-        """Mean and standard deviation of each trained scalar."""
+        """Mean and standard deviation of each trained scalar.
+
+        Raises:
+            ValueError: members that found different states.
+        """
+        self._require_one_state()
         names = self.solutions[0].scalars
         found = {name: np.array([solution.scalars[name] for solution in self.solutions]) for name in names}
         return {name: (float(values.mean()), float(values.std(ddof=1))) for name, values in found.items()}
+
+    def _require_one_state(self) -> None:
+        for name in self.solutions[0].states:
+            found = [solution.states[name].found for solution in self.solutions]
+            if len(set(found)) > 1 or None in found:
+                raise ValueError(
+                    f"Argument `solutions` must hold members of one state for a mean, but their {name} is of states "
+                    f"{found}. Leave out those that are not the one asked for, see `states` of each."
+                )
 
 
 def train_ensemble(build: Build, training: Training, seeds: Sequence[int]) -> Ensemble:
