@@ -112,7 +112,8 @@ def _box(page: _Page, centre: tuple[float, float], mark: "Mark", colours: tuple[
     page.axes.add_patch(
         FancyBboxPatch(corner, wide, BOX_HEIGHT, style, facecolor=colours[0], edgecolor=colours[1], lw=1.1, zorder=3)
     )
-    page.axes.text(*centre, mark.label, ha="center", va="center", fontsize=FONT_SIZE, color=INK, zorder=4)
+    style = {"ha": "center", "va": "center", "fontsize": FONT_SIZE, "color": INK, "zorder": 4}
+    page.axes.text(*centre, mark.label, parse_math=False, **style)  # "$" in a label is no formula
 
 
 def _dot(axes: Any, x: float, y: float, colour: str) -> None:

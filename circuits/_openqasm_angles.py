@@ -24,6 +24,7 @@ FUNCTIONS = {
     "arctan": math.atan, "exp": math.exp, "log": math.log, "sqrt": math.sqrt,
 }  # fmt: skip
 TERMS = 4  # of an angle that are added or scaled in about the time of one operation
+SMALLEST = 1e-300  # that an input may be multiplied with, so that half of it is not zero
 PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "negative": 3, "**": 4}
 CLOSING = {"(": ")", "[": "]"}
 
@@ -87,6 +88,8 @@ class Expression:
         for number in (angle.constant, *(factor for _, factor in angle.terms)):
             if not math.isfinite(number):
                 raise _too_large(self.line)
+        if any(abs(factor) < SMALLEST for _, factor in angle.terms):
+            raise refused(self.line, f"have inputs times at least {SMALLEST} in angles", "less, which is no angle")
         return angle
 
     def integer(self, names: Names) -> int:

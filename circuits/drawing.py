@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from circuits.circuit import Circuit
 
 FIXED_LABELS = {"sdg": "S†", "tdg": "T†"}
+LONGEST_LABEL = 80  # characters
 FRACTIONS = (1, 2, 3, 4, 6, 8)  # denominators of pi that are written as such
 
 
@@ -156,7 +157,7 @@ def _title(op: Operation) -> str:  # noqa: C901, PLR0911 - one case a gate
         case gates.Phase() | gates.U3():
             return f"{op.gate.name.upper()}({', '.join(map(angle_text, op.angles))})"
         case gates.Unitary(_, label):
-            return label
+            return _shown(label)
         case gates.StatePreparation() if op.angles:
             return f"ψ({angle_text(op.angles[0])}..{angle_text(op.angles[-1])})"
         case gates.StatePreparation():
@@ -168,8 +169,14 @@ def _title(op: Operation) -> str:  # noqa: C901, PLR0911 - one case a gate
         case gates.PostSelect(value):
             return f"keep {value}"
         case gates.Channel(_, label, strength):
-            return label if strength is None else f"{label} {strength:g}"
+            return _shown(label) if strength is None else f"{_shown(label)} {strength:g}"
     raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {op.gate!r}.")
+
+
+def _shown(label: str) -> str:
+    """A label that may come from elsewhere, on one line, without control characters, in reasonable length."""
+    cut = label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in cut)
 
 
 def _rotation(pauli: str, factor: float, angle: str) -> str:

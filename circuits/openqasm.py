@@ -90,9 +90,9 @@ def from_openqasm(
     Args:
         text: the program.
         data: names of inputs that become data slots instead, in this order.
-        max_operations: the most operations of the circuit, calls of defined gates included; gates on more
-            than 32 qubits, and calls in definitions of more than 32 tokens, count several times (default:
-            250000, or the number of characters of the text if that is larger).
+        max_operations: the most operations of the circuit, calls of defined gates included (default: 250000,
+            or the number of characters of the text if that is larger). Gates on more than 32 qubits, calls
+            of more than 32 tokens in definitions, and long sums of inputs count several times.
         max_qubits: the most qubits, and the most classical bits, that the text may declare.
         max_depth: the most levels of gates that are defined by gates, and of brackets in an angle.
 
@@ -118,6 +118,7 @@ def from_openqasm(
 class _Writer:
     def __init__(self) -> None:
         self.definitions: dict[object, str] = {}  # by what they define, in the order of their use
+        self.names: dict[gates.Array, str] = {}  # of the matrices among them
         self.n_post_selected = 0
 
     def lines(self, op: Operation, names: list[str]) -> list[str]:
@@ -169,13 +170,14 @@ class _Writer:
         return _call("r" + letters.lower(), angle, qubits, op.controls, names)
 
     def unitary(self, gate: gates.Unitary) -> str:
-        if gate.matrix not in self.definitions:
+        if gate.matrix not in self.names:
             letters = [f"q{k}" for k in range(gate.n_qubits)]
-            name = f"unitary_{sum(isinstance(key, gates.Array) for key in self.definitions)}"
+            name = f"unitary_{len(self.names)}"
             parts = [line for part in unitary_by_gates(gate.matrix.values) for line in self.lines(part, letters)]
             body = "".join(f"  {line}\n" for line in parts)
+            self.names[gate.matrix] = name
             self.definitions[gate.matrix] = f"gate {name} {', '.join(letters)} {{\n{body}}}"
-        return self.definitions[gate.matrix].split()[1]
+        return self.names[gate.matrix]
 
 
 def _call(name: str, angle: str, qubits: tuple[int, ...], controls: tuple[int, ...], names: list[str]) -> str:

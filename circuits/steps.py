@@ -17,6 +17,9 @@ from circuits.slots import Angle, Slot
 GLOBAL_PHASE = PauliRotation("", factor=1.0)  # exp(i t) on no qubits
 
 
+MAX_STEPS = 10**6  # of one power
+
+
 @dataclass(frozen=True)
 class Linear:
     """The angle constant + sum_k coefficient_k slot_k.
@@ -90,6 +93,14 @@ def inverted(steps: Sequence[Step], *, refuse: Callable[[str], Exception]) -> li
     return [_inverse(step, refuse) for step in reversed(steps)]
 
 
+def powered(steps: Sequence[Step], power: float, *, refuse: Callable[[str], Exception]) -> list[Step]:
+    """A whole power of unitary steps, written out; `refuse(name)` makes the error for any other."""
+    count = round(power)
+    if count != power or len(steps) * abs(count) > MAX_STEPS:
+        raise refuse(f"a power that is not whole or makes more than {MAX_STEPS} operations")
+    return (inverted(steps, refuse=refuse) if count < 0 else list(steps)) * abs(count)
+
+
 def _inverse(step: Step, refuse: Callable[[str], Exception]) -> Step:
     gate, angles = step.gate, tuple(angle.scaled(-1.0) for angle in step.angles)
     if isinstance(gate, Fixed):
@@ -135,5 +146,7 @@ def _rotations(gate: PauliRotation, step: Step, angle: Linear) -> Iterator[Emitt
 
 
 def unitary_step(matrix: np.ndarray, qubits: Sequence[int], *, label: str = "U") -> Step:
-    """A step for an arbitrary unitary, the first qubit the most significant."""
+    """A step for an arbitrary unitary, the first qubit the most significant; on no qubits it is a global phase."""
+    if not qubits:
+        return Step(GLOBAL_PHASE, angles=(Linear(float(np.angle(matrix.item()))),))
     return Step(Unitary(Array.of(matrix), label), tuple(qubits))

@@ -1,16 +1,103 @@
-"""What mkdocs runs: API pages list the public names of a package as its `__init__.py` re-exports them."""
+"""What mkdocs runs: entries of API pages, formulas that Markdown leaves alone, and a check of every page.
+
+Pages and docstrings write expectation values as <Z>, which Markdown takes for a tag that browsers then leave out,
+and shapes as (2**n, 2**n), whose stars it takes for bold type. Neither has HTML on purpose, so that here Markdown
+knows none.
+"""
 
 import ast
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+OPERATOR = r"(?<=[\w)\]|])(\*{1,2})(?=[\w(|-])"  # times or to the power of
+DOCTEST = re.compile(r"( *)>>> ")
+ELEMENTS = frozenset(  # of HTML and of pictures, as far as pages have them
+    {
+        *("a", "abbr", "article", "aside", "b", "base", "blockquote", "body", "br", "button", "caption", "circle"),
+        *("code", "dd", "defs", "del", "details", "div", "dl", "dt", "em", "figcaption", "figure", "footer", "form"),
+        *("g", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hr", "html", "i", "img", "input", "ins", "kbd"),
+        *("label", "li", "line", "link", "main", "meta", "nav", "noscript", "ol", "p", "path", "pre", "rect", "script"),
+        *("section", "small", "span", "strong", "style", "sub", "summary", "sup", "svg", "table", "tbody", "td"),
+        *("template", "text", "th", "thead", "title", "tr", "ul", "use"),
+    }
+)
+
+
+def on_config(config: Any) -> Any:
+    """Read pages and docstrings as Markdown that knows formulas and examples."""
+    config.markdown_extensions.append(plain_markdown())
+    return config
 
 
 def on_page_markdown(markdown: str, **others: Any) -> str:
     """Put an entry for each public name where a page asks for them."""
     return re.sub(r"\{\{ public names of ([\w.]+) \}\}", lambda match: _entries(match[1]), markdown)
+
+
+def on_post_page(output: str, *, page: Any, **others: Any) -> str:
+    """Refuse a page that lost something in angle brackets."""
+    lost = unknown_tags(output)
+    if lost:
+        raise ValueError(f"A page must hold elements of HTML only, but {page.file.src_uri} has {', '.join(lost)}.")
+    return output
+
+
+def plain_markdown() -> Any:
+    """An extension of Markdown: <Z> and a**b are text, and >>> begins code instead of a quotation."""
+    # Imported here, because the tests read this file without what builds the documentation.
+    from markdown.extensions import Extension
+    from markdown.inlinepatterns import InlineProcessor
+    from markdown.preprocessors import Preprocessor
+
+    class Operators(InlineProcessor):
+        def handleMatch(self, m: re.Match[str], data: str) -> tuple[str, int, int]:
+            return m[1], m.start(), m.end()
+
+    class Examples(Preprocessor):
+        def run(self, lines: list[str]) -> list[str]:
+            return fenced_examples(lines)
+
+    class PlainMarkdown(Extension):
+        def extendMarkdown(self, md: Any) -> None:
+            md.preprocessors.deregister("html_block")
+            md.inlinePatterns.deregister("html")
+            md.inlinePatterns.register(Operators(OPERATOR, md), "operators", 65)  # before emphasis, which has 60
+            md.preprocessors.register(Examples(md), "examples", 28)  # before fenced code, which has 25
+
+    return PlainMarkdown()
+
+
+def fenced_examples(lines: list[str]) -> list[str]:
+    """The lines with a fence around each example that begins with >>> and ends with an empty line."""
+    result, indent, fence = [], None, ""
+    for line in [*lines, ""]:
+        if re.match(r" *(```|~~~)", line) and indent is None:
+            fence = "" if fence else line.strip()[:3]
+        match = DOCTEST.match(line)
+        if match and indent is None and not fence and len(match[1]) < 4:  # four spaces are code already
+            indent = match[1]
+            result.append(f"{indent}```pycon")
+        if indent is not None and not line.strip():
+            result.append(f"{indent}```")
+            indent = None
+        result.append("" if line.strip() == "<BLANKLINE>" and indent is not None else line)
+    return result[:-1] if result[-1] == "" else result
+
+
+def unknown_tags(html: str) -> list[str]:
+    """The tags of a page that are none of HTML."""
+    found: list[str] = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag not in ELEMENTS:
+                found.append(self.get_starttag_text() or tag)
+
+    Tags().feed(html)
+    return found
 
 
 def _entries(package: str) -> str:

@@ -447,6 +447,60 @@ def test_initialize_by_label_and_barriers_are_read() -> None:
     assert_close(oracle.density_of(from_qiskit(circuit)), qiskit_density(circuit), SYNTHESIS)
 
 
+def composite(n_qubits: int, *, phase: float = 0.0) -> Any:
+    return QuantumCircuit(n_qubits, global_phase=phase).to_gate()
+
+
+def empty_gates() -> dict[str, Any]:
+    """Gates of Qiskit that are an identity, or nothing but a phase."""
+    zero = quantum_info.SparsePauliOp(["XX"], [0.0])
+    return {
+        "empty": composite(2),
+        "controlled empty": composite(1).control(2, annotated=False, ctrl_state=1),
+        "phase": composite(1, phase=0.4),
+        "inverse phase": composite(1, phase=0.4).inverse(),
+        "controlled phase": composite(1, phase=0.4).control(1, annotated=False),
+        "annotated phase": composite(1, phase=0.4).control(1, annotated=True, ctrl_state=0),
+        "twice controlled phase": composite(1, phase=0.4).control(1, annotated=False).control(1, annotated=False),
+        "phase of no qubits": composite(0, phase=0.4),
+        "controlled global phase": library.GlobalPhaseGate(0.4).control(2, annotated=False, ctrl_state=2),
+        "annotated global phase": AnnotatedOperation(
+            library.GlobalPhaseGate(0.4), [InverseModifier(), ControlModifier(2, 1)]
+        ),
+        "matrix of no qubits": library.UnitaryGate(np.array([[1j]])),
+        "controlled matrix": library.UnitaryGate(1j * np.eye(2)).control(1, annotated=False),
+        "permutation": library.PermutationGate([0, 1]),
+        "id": library.IGate().control(1, annotated=False),
+        "evolution of nothing": library.PauliEvolutionGate(zero, 0.3),
+        "evolution of 1": library.PauliEvolutionGate(quantum_info.Pauli("I"), 0.3).control(1, annotated=False),
+        "no Paulis": library.PauliGate("II"),
+        "power 0": AnnotatedOperation(library.SXGate(), PowerModifier(0)),
+        "power 2": AnnotatedOperation(library.XGate(), PowerModifier(2)),
+        "power 3": AnnotatedOperation(library.RXGate(0.3), PowerModifier(3)),
+        "controlled power": AnnotatedOperation(library.SXGate(), [PowerModifier(-3), ControlModifier(1, 0)]),
+        "power of controlled": AnnotatedOperation(composite(1, phase=0.4), [ControlModifier(1, 1), PowerModifier(2)]),
+        "exclusive or with 0": library.BitwiseXorGate(2, 0),
+    }
+
+
+@pytest.mark.parametrize("name", empty_gates())
+def test_a_gate_of_qiskit_that_does_nothing_or_adds_a_phase_is_read(name: str) -> None:
+    gate = empty_gates()[name]
+    circuit = QuantumCircuit(3)
+    circuit.ry(0.3, 2)
+    circuit.append(gate, list(range(gate.num_qubits)))
+    circuit.rx(0.4, 0)
+    assert_close(oracle.unitary_of(from_qiskit(circuit)), qiskit_unitary(circuit), SYNTHESIS)
+
+
+def test_circuits_of_nothing_are_read_if_they_have_qubits() -> None:
+    assert from_qiskit(QuantumCircuit(2)) == Circuit(2)
+    assert_close(oracle.unitary_of(from_qiskit(QuantumCircuit(1, global_phase=0.3))), np.exp(0.3j) * np.eye(2), ALGEBRA)
+    with pytest.raises(ValueError, match="`circuit` must have at least one qubit"):
+        from_qiskit(QuantumCircuit(0))
+    assert from_pennylane(lambda: None) == Circuit(1)
+
+
 def refused_by_qiskit() -> dict[str, tuple[QuantumCircuit, str]]:
     conditional = QuantumCircuit(1, 1)
     with conditional.if_test((0, 1)):
@@ -454,19 +508,21 @@ def refused_by_qiskit() -> dict[str, tuple[QuantumCircuit, str]]:
     loop = QuantumCircuit(1)
     with loop.for_loop(range(2)):
         loop.x(0)
-    square, waiting, approximate, power = (QuantumCircuit(2) for _ in range(4))
+    square, waiting, approximate, power, large = (QuantumCircuit(2) for _ in range(5))
     square.rx(Parameter("a") ** 2, 0)
     waiting.delay(100, 0)
     operator = quantum_info.SparsePauliOp(["XI", "ZI"])
     approximate.append(library.PauliEvolutionGate(operator, 0.3), [0, 1])
     power.append(AnnotatedOperation(library.RXGate(0.3), PowerModifier(0.5)), [0])
+    large.append(AnnotatedOperation(library.RXGate(0.3), PowerModifier(10**9)), [0])
     return {
         "if": (conditional, "holds if_else"),
         "for": (loop, "holds for_loop"),
         "square": (square, r"linear in its parameters, but has a\*\*2"),
         "delay": (waiting, "holds delay"),
         "evolution": (approximate, "terms that do not commute"),
-        "power": (power, "a power"),
+        "power": (power, "a power that is not whole"),
+        "large power": (large, "a power that is not whole or makes more than 1000000 operations"),
     }
 
 
@@ -525,6 +581,91 @@ FOREIGN_OPERATIONS: dict[str, Callable[[], Any]] = {
     "StronglyEntanglingLayers": lambda: pennylane.StronglyEntanglingLayers(np.ones((2, 3, 3)), [2, 0, 1]),
     "Permute": lambda: pennylane.Permute([2, 0, 1], wires=[0, 1, 2]),
 }
+
+
+def nothing() -> Any:
+    return pennylane.pow(pennylane.X(0), 2)
+
+
+FOREIGN_IDENTITIES: dict[str, Callable[[], Any]] = {  # most of them decompose into nothing
+    "Permute": lambda: pennylane.Permute([2, 0, 1], wires=[2, 0, 1]),
+    "controlled Permute": lambda: pennylane.ctrl(pennylane.Permute([0, 1], wires=[0, 1]), control=2),
+    "adjoint Permute": lambda: pennylane.adjoint(pennylane.Permute([0, 1], wires=[0, 1])),
+    "X**2": lambda: pennylane.pow(pennylane.X(0), 2),
+    "X**0": lambda: pennylane.pow(pennylane.X(0), 0),
+    "X**2**2": lambda: pennylane.pow(pennylane.pow(pennylane.X(0), 2), 2),
+    "controlled X**2": lambda: pennylane.ctrl(pennylane.pow(pennylane.X(0), 2), control=1, control_values=[0]),
+    "adjoint X**2": lambda: pennylane.adjoint(pennylane.pow(pennylane.X(0), 2)),
+    "S**4": lambda: pennylane.pow(pennylane.S(0), 4),
+    "SX**4": lambda: pennylane.pow(pennylane.SX(0), 4),
+    "H**2": lambda: pennylane.pow(pennylane.Hadamard(0), 2),
+    "SWAP**2": lambda: pennylane.pow(pennylane.SWAP([0, 2]), 2),
+    "CNOT**2": lambda: pennylane.pow(pennylane.CNOT([0, 2]), 2),
+    "Toffoli**2": lambda: pennylane.pow(pennylane.Toffoli([0, 2, 1]), 2),
+    "ISWAP**4": lambda: pennylane.pow(pennylane.ISWAP([0, 2]), 4),
+    "ECR**2": lambda: pennylane.pow(pennylane.ECR([0, 2]), 2),
+    "Rot**0": lambda: pennylane.pow(pennylane.Rot(0.1, 0.2, 0.3, 0), 0),
+    "prod**0": lambda: pennylane.pow(pennylane.prod(pennylane.X(0), pennylane.Y(1)), 0),
+    "prod": lambda: pennylane.prod(pennylane.X(0), pennylane.X(0)),
+    "prod of X**2": lambda: pennylane.prod(nothing(), pennylane.Identity(1)),
+    "Identity": lambda: pennylane.Identity([0, 1]),
+    "controlled Identity": lambda: pennylane.ctrl(pennylane.Identity(0), control=1),
+    "Barrier": lambda: pennylane.ctrl(pennylane.Barrier([0]), control=1),
+    "exp": lambda: pennylane.exp(pennylane.X(0), 0j),
+    "evolve": lambda: pennylane.evolve(pennylane.X(0), 0.0),
+    "AngleEmbedding": lambda: pennylane.AngleEmbedding([], wires=[0, 1]),
+    "StronglyEntanglingLayers": lambda: pennylane.StronglyEntanglingLayers(np.zeros((0, 2, 3)), wires=[0, 1]),
+    "BasicEntanglerLayers": lambda: pennylane.BasicEntanglerLayers(np.zeros((0, 2)), wires=[0, 1]),
+    "RandomLayers": lambda: pennylane.RandomLayers(np.zeros((0, 2)), wires=[0, 1], seed=1),
+    "IntegerComparator": lambda: pennylane.IntegerComparator(9, geq=True, wires=[0, 1, 2]),
+    "PauliRot": lambda: pennylane.ctrl(pennylane.PauliRot(0.0, "II", [0, 1]), control=2),
+    "GlobalPhase": lambda: pennylane.prod(pennylane.GlobalPhase(0.3), pennylane.GlobalPhase(-0.3)),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN_IDENTITIES)
+def test_an_operation_of_pennylane_that_does_nothing_is_read(name: str) -> None:
+    def function() -> None:
+        pennylane.RY(0.3, 0)
+        FOREIGN_IDENTITIES[name]()
+        pennylane.RX(0.4, 1)
+
+    expected = oracle.unitary_of(Circuit(3).ry(0.3, 0).rx(0.4, 1))
+    assert_close(oracle.unitary_of(from_pennylane(function, wires=[0, 1, 2])), expected, SYNTHESIS)
+
+
+FOREIGN_PHASES: dict[str, tuple[Callable[[], Any], Circuit]] = {  # exp(-0.3 i), where a control makes it visible
+    "GlobalPhase": (lambda: pennylane.GlobalPhase(0.3), Circuit(3).exp_pauli(-0.3, "I", 0)),
+    "adjoint": (lambda: pennylane.adjoint(pennylane.GlobalPhase(-0.3)), Circuit(3).exp_pauli(-0.3, "I", 0)),
+    "power": (lambda: pennylane.pow(pennylane.GlobalPhase(0.1), 3), Circuit(3).exp_pauli(-0.3, "I", 0)),
+    "controlled": (lambda: pennylane.ctrl(pennylane.GlobalPhase(0.3), control=1), Circuit(3).p(-0.3, 1)),
+    "controlled adjoint": (
+        lambda: pennylane.ctrl(pennylane.adjoint(pennylane.GlobalPhase(-0.3)), control=[1, 2]),
+        Circuit(3).p(-0.3, 2, controls=1),
+    ),
+    "controlled power": (
+        lambda: pennylane.ctrl(pennylane.pow(pennylane.GlobalPhase(0.1), 3), control=2),
+        Circuit(3).p(-0.3, 2),
+    ),
+    "controlled exp": (
+        lambda: pennylane.ctrl(pennylane.exp(pennylane.Identity(0), -0.3j), control=2),
+        Circuit(3).p(-0.3, 2),
+    ),
+    "controlled PauliRot": (
+        lambda: pennylane.ctrl(pennylane.PauliRot(0.6, "II", [0, 1]), control=2, control_values=[0]),
+        Circuit(3).x(2).p(-0.3, 2).x(2),
+    ),
+    "controlled SX**2": (
+        lambda: pennylane.ctrl(pennylane.pow(pennylane.SX(0), 2), control=2),
+        Circuit(3).x(0, controls=2),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN_PHASES)
+def test_a_global_phase_of_pennylane_becomes_one_of_its_controls(name: str) -> None:
+    function, expected = FOREIGN_PHASES[name]
+    assert_close(oracle.unitary_of(from_pennylane(function, wires=[0, 1, 2])), oracle.unitary_of(expected), SYNTHESIS)
 
 
 @pytest.mark.parametrize("name", FOREIGN_OPERATIONS)
@@ -607,6 +748,10 @@ def test_what_pennylane_has_and_we_do_not_is_refused_by_name() -> None:
         from_pennylane(conditional)
     with pytest.raises(ValueError, match="holds Snapshot"):
         from_pennylane(pennylane.Snapshot)
+    with pytest.raises(ValueError, match="holds WireCut"):
+        from_pennylane(lambda: pennylane.WireCut(0))
+    with pytest.raises(ValueError, match="holds Snapshot"):
+        from_pennylane(lambda: pennylane.ctrl(pennylane.Snapshot(), control=0))
     with pytest.raises(ValueError, match="linear in its arguments, but an angle of rx is not"):
         from_pennylane(uneven, n_data=1)
     with pytest.raises(ValueError, match="same gates for every value"):

@@ -1,8 +1,11 @@
 """Every block of Python in the README and the documentation runs, and prints what it says and what stands below it."""
 
+import ast
+import html
 import importlib
 import re
 import runpy
+import types
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +97,72 @@ def test_page_of_the_reference_lists_all_public_names(page: Path) -> None:
     if hasattr(package, "__all__"):
         assert sorted(listed) == sorted(f"{name}.{public}" for public in package.__all__)
     assert f"api/{page.name}" in _read(ROOT / "mkdocs.yml")
+
+
+def hooks() -> dict[str, Any]:
+    return runpy.run_path(str(DOCS / "hooks.py"))
+
+
+def converted(text: str) -> str:
+    """Text of a page or of a docstring as HTML, by the extensions that mkdocs uses."""
+    markdown = pytest.importorskip("markdown", reason="it comes with the extra docs")
+    return markdown.markdown(text, extensions=["admonition", "fenced_code", hooks()["plain_markdown"]()])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["the <Z> of one", "all <Z_i> and <Z_i Z_j>", "<psi|phi>", "<P> of a string", "<b>", "</Z>", "<Z", "1 <Y_r>"],
+)
+def test_brackets_are_text_in_the_documentation(text: str) -> None:
+    assert html.unescape(converted(text)) == f"<p>{text}</p>"
+    assert hooks()["unknown_tags"](converted(text)) == []
+    assert converted(f"`{text}`") == f"<p><code>{html.escape(text)}</code></p>"
+
+
+def test_operators_are_text_in_the_documentation_and_emphasis_is_not() -> None:
+    for formula in ("shape (2**n, 2**n)", "|a|**2 - |b|**2", "w*x + b*y", "(a)*(b)*c", "a * b * c", "2**-n, 2**-m"):
+        assert converted(formula) == f"<p>{formula}</p>"
+    assert converted("**Shapes.** a *word*") == "<p><strong>Shapes.</strong> a <em>word</em></p>"
+    assert converted("[a page](there.md) <https://a.org/b>").count("<a href=") == 2
+
+
+def test_examples_are_code_in_the_documentation() -> None:
+    lines = [">>> print('<Z>')", "<Z>", "<BLANKLINE>", "end", "", "Words."]
+    found = converted("\n".join(lines))
+    assert found.startswith('<pre><code class="language-pycon">&gt;&gt;&gt; print(')
+    assert "&lt;Z&gt;\n\nend\n</code></pre>\n<p>Words.</p>" in found
+    fenced = ["```python", ">>> 1", "", "2", "```", ">>> 3"]
+    assert hooks()["fenced_examples"](fenced) == [*fenced[:-1], "```pycon", ">>> 3", "```"]
+
+
+def test_a_page_that_lost_a_name_in_brackets_is_refused() -> None:
+    page = types.SimpleNamespace(file=types.SimpleNamespace(src_uri="layers/qkan.md"))
+    right = "<html><body><p>the &lt;Z&gt; of <code>one</code></p></body></html>"
+    check = hooks()["on_post_page"]
+    assert check(right, page=page) == right
+    with pytest.raises(ValueError, match=r"must hold elements of HTML only, but layers/qkan\.md has <Z>, <Z_i Z_j>"):
+        check(right.replace("&lt;Z&gt;", "<Z> and <Z_i Z_j>"), page=page)
+
+
+def prose() -> dict[str, str]:
+    """The pages, and all docstrings of the packages."""
+    sources = [path for package in ("circuits", "qml") for path in sorted((ROOT / package).rglob("*.py"))]
+    found = {str(page.relative_to(ROOT)): _read(page) for page in sorted(DOCS.rglob("*.md"))}
+    for path in sources:
+        for node in ast.walk(ast.parse(_read(path))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (text := ast.get_docstring(node)):
+                found[f"{path.relative_to(ROOT)} {getattr(node, 'name', '')} {node.body[0].lineno}"] = text
+    return found
+
+
+def test_no_page_and_no_docstring_loses_anything_in_brackets() -> None:
+    markdown = pytest.importorskip("markdown", reason="it comes with the extra docs")
+    reader = markdown.Markdown(extensions=["admonition", "fenced_code", hooks()["plain_markdown"]()])
+    unknown_tags = hooks()["unknown_tags"]
+    texts = {name: text for name, text in prose().items() if re.search("<[A-Za-z/!?]", text)}
+    assert len(texts) > 40
+    lost = {name: tags for name, text in texts.items() if (tags := unknown_tags(reader.reset().convert(text)))}
+    assert lost == {}
 
 
 def test_readme_shows_both_commands_and_a_block_of_code() -> None:

@@ -1,7 +1,9 @@
 """Drawings: what stands where, and that nothing is left out in silence."""
 
+import io
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -49,6 +51,21 @@ def test_every_kind_of_operation_has_its_label() -> None:
         "┤depolarizing 0.1├", "┤kraus├", "┤P(1.23)├", "┤S†├",
     ):  # fmt: skip
         assert label in text
+
+
+@pytest.mark.parametrize("label", ["$\\frac{$", "a\nb", "\x1b[31mred", "[/red]", "<b>", "\u202egnp", "x" * 10_000, ""])
+def test_labels_of_others_stay_on_their_line_and_are_no_markup(label: str) -> None:
+    circuit = Circuit(2).unitary(np.eye(2), 0, label=label).kraus([np.eye(2)], 0)
+    text = str(draw(circuit))
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    lines = text.split("\n")
+    assert [line[:4] for line in lines] == ["q0: ", "", "q1: "]
+    assert len(lines[0]) < 120
+    figure = draw(circuit, "mpl")
+    assert isinstance(figure, Figure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a glyph that the font lacks
+        figure.savefig(io.BytesIO(), format="svg")
 
 
 def test_slots_as_amplitudes_and_other_factors_are_labelled() -> None:

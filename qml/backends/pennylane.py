@@ -46,6 +46,7 @@ ANGLED = {
     pennylane.U3,
 }
 NOTHING = (pennylane.Barrier, pennylane.Identity)
+MARKS = ("Snapshot", "WireCut", "MidMeasureMP", "PauliMeasure")  # nothing to decompose, and yet no identities
 PROBES = 2  # points at which the angles of a quantum function are checked to be linear
 LINEARITY_TOLERANCE = 1e-9
 
@@ -311,13 +312,11 @@ class _Reader:
         return result + ([Step(gates.Reset(), qubits)] if op.reset else [])
 
     def inlined(self, op: Any, *, pure: bool) -> list[Step]:
-        if isinstance(op, Conditional):
+        if isinstance(op, Conditional) or op.name in MARKS:
             raise _refusal(op.name)
-        if op.has_decomposition:
-            parts = op.decomposition()
-            if parts or isinstance(op, pennylane.BasisState):
-                return [step for part in parts for step in self.operation(part, pure=pure)]
-        elif getattr(op, "has_matrix", False):
+        if op.has_decomposition:  # an empty one, as of X**2, is an identity
+            return [step for part in op.decomposition() for step in self.operation(part, pure=pure)]
+        if getattr(op, "has_matrix", False):
             return [steps.unitary_step(np.asarray(pennylane.matrix(op)), self.qubits(op.wires), label=op.name)]
         raise _refusal(op.name)
 

@@ -188,6 +188,8 @@ def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit
         ValueError: an instruction that our circuits do not know (control flow, for example), an angle that is
             not linear in the parameters, a name in `data` that the circuit does not have.
     """
+    if circuit.num_qubits == 0:
+        raise ValueError("Argument `circuit` must have at least one qubit, but has none. Add a qubit.")
     reader = _Reader(_slots_of(circuit, list(data)), _bits_of(circuit))
     read = reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
     return steps.circuit_of(circuit.num_qubits, read)
@@ -298,7 +300,7 @@ class _Reader:
                 result = steps.controlled(result, qubits[start:end], values=values)
                 end = start
             else:
-                raise _refusal(f"{op.name}, a power")
+                result = steps.powered(result, modifier.power, refuse=_refusal)
         return result
 
     def not_unitary(self, op: Any, kind: type, qubits: list[int], bits: list[Clbit]) -> list[Step] | None:
