@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qml import checks
+
 MARGIN = 0.02  # of a range, added at either end: what an approximation of the layer before may stray
 SAMPLES_A_PARAMETER = 6  # points at which an edge is looked at, for each of its parameters
 LEAST_SAMPLES = 400
@@ -83,17 +85,10 @@ def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> 
         n_parameters: that an edge is to be described by; more of them need more points.
 
     Raises:
+        TypeError: inputs that are no tensor of the first layer's dtype.
         ValueError: inputs of another shape, fewer than two, not finite, or with a feature that does not vary.
     """
-    if inputs.ndim != 2 or inputs.shape[-1] != layers[0].in_features or len(inputs) < 2:
-        raise ValueError(
-            f"Argument `inputs` must have shape (at least 2, {layers[0].in_features}), but has shape "
-            f"{tuple(inputs.shape)}. Pass samples that span the range of every feature."
-        )
-    if not bool(inputs.isfinite().all()):
-        raise ValueError("Argument `inputs` must be finite, but holds NaN or infinity. Check where it comes from.")
-    if not bool((inputs.amax(0) > inputs.amin(0)).all()):
-        raise ValueError("Argument `inputs` must vary in every feature, but one is constant. Pass a range of values.")
+    inputs = _as_samples(inputs, layers[0])
     n_points = max(LEAST_SAMPLES, SAMPLES_A_PARAMETER * n_parameters)
     sampled = []
     for layer in layers:
@@ -106,6 +101,25 @@ def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> 
         sampled.append(Sampled(*(part.double().cpu().numpy() for part in (low, high, points, values))))
         inputs = layer(inputs)
     return sampled
+
+
+def _as_samples(inputs: Any, layer: EdgeLayer) -> Tensor:
+    parameters = layer.parameters() if isinstance(layer, nn.Module) else ()
+    like = next(iter(parameters), None)
+    if like is None:
+        checks.require_tensor(inputs, "inputs")
+    else:
+        inputs = checks.as_inputs(inputs, like)
+    if inputs.ndim != 2 or inputs.shape[-1] != layer.in_features or len(inputs) < 2:
+        raise ValueError(
+            f"Argument `inputs` must have shape (at least 2, {layer.in_features}), but has shape "
+            f"{tuple(inputs.shape)}. Pass samples that span the range of every feature."
+        )
+    if not bool(inputs.isfinite().all()):
+        raise ValueError("Argument `inputs` must be finite, but holds NaN or infinity. Check where it comes from.")
+    if not bool((inputs.amax(0) > inputs.amin(0)).all()):
+        raise ValueError("Argument `inputs` must vary in every feature, but one is constant. Pass a range of values.")
+    return inputs
 
 
 @torch.no_grad()

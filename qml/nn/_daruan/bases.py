@@ -6,6 +6,8 @@ exponentially, and is cut where the rest is below rounding.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import cycle
@@ -302,6 +304,13 @@ def _constant(make: object, size: int, like: Tensor) -> Tensor:
     """`make(size)` in the precision and on the device of `like`, made once."""
     key = (make, size, like.dtype, like.device)
     if key not in _CONSTANTS:
-        with torch.inference_mode(False):
+        with outside_of_modes():
             _CONSTANTS[key] = torch.from_numpy(make(size)).to(like)  # pyright: ignore[reportCallIssue]
     return _CONSTANTS[key]
+
+
+@contextmanager
+def outside_of_modes() -> Iterator[None]:
+    """Tensors made here outlive inference mode and the transform of torch.func that is active."""
+    with torch.inference_mode(False), torch._C._DisableFuncTorch():
+        yield

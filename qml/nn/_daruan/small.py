@@ -59,9 +59,10 @@ def values_and_slopes(edges: SmallEdges, points: Tensor, *, slopes: bool) -> tup
     x = _spread(edges, points)
     n_rotations = edges.offsets.shape[0]
     n_rows = n_rotations + (n_wide if edges.shift is not None else 0) if slopes else 0
-    results = points.new_empty(1 + n_rows, points.shape[0], *edges.shape)
-    arrays = results.numpy().reshape(1 + n_rows, points.shape[0], edges.shape.numel())
-    registers = np.empty((schedule.n_registers, *arrays.shape[1:]), arrays.dtype)
+    values = points.new_empty(points.shape[0], *edges.shape)  # memory of its own: autograd guards it against changes
+    kept = points.new_empty(n_rows, *values.shape)
+    rows = kept.numpy().reshape(n_rows, points.shape[0], edges.shape.numel())
+    registers = np.empty((schedule.n_registers, *rows.shape[1:]), rows.dtype)
     angles = registers[:n_wide]
     np.multiply(x, edges.scale[:, None], out=angles)
     pre = None
@@ -71,15 +72,20 @@ def values_and_slopes(edges: SmallEdges, points: Tensor, *, slopes: bool) -> tup
     np.add(angles, edges.offsets[:n_wide, None], out=angles)
     np.sin(angles, out=registers[n_wide : 2 * n_wide])
     np.cos(angles, out=angles)
-    slots = [*_narrow_slots(schedule, edges.offsets[n_wide:]), *registers, *arrays]
-    product = np.empty(arrays.shape[1:], arrays.dtype)
+    slots = [
+        *_narrow_slots(schedule, edges.offsets[n_wide:]),
+        *registers,
+        values.numpy().reshape(rows.shape[1:]),
+        *rows,
+    ]
+    product = np.empty_like(slots[-1 - n_rows])
     for step in schedule.wide:
         _carry_out(step, slots, product)
     if pre is not None and slopes:
         inside = np.abs(pre) < 1
         by_pre = np.where(inside, -1 / np.sqrt(1 - np.where(inside, pre, 0) ** 2), 0) * edges.tables.factors.numpy()
-        np.multiply(arrays[1 : 1 + n_wide], by_pre, out=arrays[-n_wide:])
-    return results[0], results[1:] if slopes else None
+        np.multiply(rows[:n_wide], by_pre, out=rows[-n_wide:])
+    return values, kept if slopes else None
 
 
 def gradients(
