@@ -173,7 +173,7 @@ def require_values(module: nn.Module) -> None:
     """Refuse a layer on the meta device, whose parameters have shapes only."""
     if any(parameter.is_meta for parameter in module.parameters()):
         raise ValueError(
-            "The layer must have values, but is on the meta device. Call layer.to_empty(device=...) and load its weights."
+            "The layer must have values, but is on the meta device. Call layer.to_empty(device=...) and load weights."
         )
 
 

@@ -164,8 +164,9 @@ class QKANLayer(Activations):
             if basis is None:
                 result = self.with_base(flat, self._point_by_point(uploaded))
             elif self.base == "silu" and uploaded is flat:
-                result = product.expand(basis, flat, self.edge_coefficients(basis), self.base_matrix())
-                result = result if self.output_bias is None else result + self.bias()
+                whole = self._is_whole()
+                result = product.expand(basis, flat, self.edge_coefficients(basis), self.base_matrix(whole=whole))
+                result = result if self.output_bias is None else result + self.bias(whole=whole)
             else:
                 result = self.with_base(flat, product.expand(basis, uploaded, self.edge_coefficients(basis)))
         checks.require_finite_result(result, self)
@@ -210,13 +211,14 @@ class QKANLayer(Activations):
         coefficients = self.coefficients(basis)
         return coefficients if self.output_weight is None and self._is_whole() else coefficients * self.edge_scale()
 
-    def _masked(self, values: Tensor) -> Tensor:
-        """Values of every edge, 0 where it is pruned."""
-        return values if self._is_whole() else values * self.mask
+    def _masked(self, values: Tensor, whole: bool | None = None) -> Tensor:
+        """Values of every edge, 0 where it is pruned; `whole` is `_is_whole` where it is known."""
+        return values if whole or (whole is None and self._is_whole()) else values * self.mask
 
     def _is_whole(self) -> bool:
         """Whether no edge is known to be pruned."""
-        return not checks.in_transform() and self.mask.device.type == "cpu" and bool(self.mask.all())
+        mask = self.mask
+        return mask.is_cpu and not checks.in_transform() and bool(mask.all())
 
     def _point_by_point(self, inputs: Tensor) -> Tensor:
         """sum_i v phi, in chunks of the batch that stay in cache."""
@@ -228,20 +230,26 @@ class QKANLayer(Activations):
 
     def with_base(self, inputs: Tensor, result: Tensor) -> Tensor:
         """Plus v c and the residual activation."""
+        whole = self._is_whole()
         if self.output_bias is not None:
-            result = result + self.bias()
-        matrix = self.base_matrix()
+            result = result + self.bias(whole=whole)
+        matrix = self.base_matrix(whole=whole)
         return result if matrix is None else torch.addmm(result, self.base_of(inputs), matrix)
 
-    def bias(self) -> Tensor:
-        """sum_i v c, shape (out_features,)."""
-        if self.output_weight is None or self.output_bias is None:
+    def bias(self, *, whole: bool | None = None) -> Tensor:
+        """sum_i v c, shape (out_features,); `whole` says whether no edge is pruned, where that is known."""
+        scale, shift = self.output_weight, self.output_bias
+        if scale is None or shift is None:
             return self.mask.new_zeros(self.out_features)
-        return (self._masked(self.output_weight) * self.output_bias).sum(1)
+        return (self._masked(scale, whole) * shift).sum(1)
 
-    def base_matrix(self) -> Tensor | None:
-        """u of every edge, 0 where it is pruned, shape (in_features, out_features); None without a base."""
-        return None if self.base_weight is None else self._masked(self.base_weight).mT
+    def base_matrix(self, *, whole: bool | None = None) -> Tensor | None:
+        """u of every edge, 0 where it is pruned, shape (in_features, out_features); None without a base.
+
+        `whole` says whether no edge is pruned, where that is known.
+        """
+        weight = self.base_weight
+        return None if weight is None else self._masked(weight, whole).mT
 
     def base_of(self, inputs: Tensor) -> Tensor:
         """The residual activation itself."""
