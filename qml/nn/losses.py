@@ -8,6 +8,8 @@ from torch import Tensor
 
 from qml import checks
 
+FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
 
 def farhi_neven_loss(prediction: Float[Tensor, "*batch"], labels: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
     """Mean of 1 - l <Y_r>, in [0, 2] (Farhi and Neven, arXiv:1802.06002, section 2).
@@ -117,9 +119,11 @@ def _counted(probabilities: Tensor, targets: Tensor) -> Tensor:
         raise ValueError(
             f"Argument `targets` must have shape {tuple(probabilities.shape[:-1])}, but has {tuple(targets.shape)}."
         )
-    if not checks.in_transform() and targets.numel() and int(targets.max()) >= n_words:
+    checks.require_same_device(targets, probabilities, "targets", "probabilities")
+    targets = targets.long()
+    if not (checks.hides_values() or targets.is_meta) and targets.numel() and int(targets.max()) >= n_words:
         raise ValueError(f"Argument `targets` must be words below {n_words}, but holds {int(targets.max())}.")
-    return torch.where(targets < 0, -1, targets.long()).reshape(-1)
+    return torch.where(targets < 0, -1, targets).reshape(-1)
 
 
 def _require_binary(prediction: Tensor, labels: Tensor) -> None:
@@ -130,9 +134,10 @@ def _require_binary(prediction: Tensor, labels: Tensor) -> None:
             f"Argument `labels` must have the prediction's shape {tuple(prediction.shape)}, but has shape "
             f"{tuple(labels.shape)}."
         )
-    if not labels.dtype.is_floating_point:
+    checks.require_same_device(labels, prediction, "labels", "prediction")
+    if labels.dtype not in FLOATING:
         raise TypeError(f"Argument `labels` must be floating, but is {labels.dtype}. Convert it with labels.to(float).")
-    if labels.is_meta or checks.in_transform():
+    if labels.is_meta or checks.hides_values():
         return
     if not bool((labels.detach().abs() == 1).all()):
         raise ValueError(
@@ -143,6 +148,6 @@ def _require_binary(prediction: Tensor, labels: Tensor) -> None:
 def _require_floating(values: Tensor, name: str) -> None:
     """Refuse what a loss cannot be taken of: no floating tensor, or one with NaN."""
     checks.require_tensor(values, name)
-    if not values.is_floating_point():
+    if values.dtype not in FLOATING:
         raise TypeError(f"Argument `{name}` must be floating, but is {values.dtype}. Convert it with {name}.float().")
     checks.require_finite(values, name)

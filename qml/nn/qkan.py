@@ -218,7 +218,7 @@ class QKANLayer(Activations):
     def _is_whole(self) -> bool:
         """Whether no edge is known to be pruned."""
         mask = self.mask
-        return mask.is_cpu and not checks.in_transform() and bool(mask.all())
+        return mask.is_cpu and not checks.hides_values() and bool(mask.all())
 
     def _point_by_point(self, inputs: Tensor) -> Tensor:
         """sum_i v phi, in chunks of the batch that stay in cache."""

@@ -192,6 +192,8 @@ class JHCGNet(nn.Module):
         super().__init__()
         if not isinstance(core, nn.Module):
             raise TypeError(f"Argument `core` must be a torch.nn.Module, but is {type(core).__name__}.")
+        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            raise ValueError(f"Argument `dtype` must be a floating torch.dtype, but is {dtype}.")
         checks.require_generator(generator)
         self.in_features = checks.as_int(in_features, "in_features", 1)
         self.out_features = checks.as_int(out_features, "out_features", 1)

@@ -183,7 +183,7 @@ class Activations(nn.Module):
         Raises:
             ValueError: inputs that are not finite.
         """
-        if checks.in_transform() or inputs.is_meta:
+        if checks.hides_values() or inputs.is_meta:
             return None
         low, high = self.bounds(inputs)
         if checks.in_forward_mode():

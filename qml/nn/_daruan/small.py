@@ -121,8 +121,9 @@ def _spread(edges: SmallEdges, points: Tensor) -> Array:
 def _narrow_slots(schedule: Schedule, angles: Array) -> list[Array]:
     """Cosines and sines of the rotations that do not upload, and what follows from them alone."""
     slots = [part for pair in zip(np.cos(angles), np.sin(angles), strict=True) for part in pair]
-    slots += [np.empty_like(angles[0]) for _ in schedule.narrow]
-    _carry_out(schedule.narrow, slots, np.empty_like(angles[0]))
+    if schedule.narrow:
+        slots += [np.empty_like(angles[0]) for _ in schedule.narrow]
+        _carry_out(schedule.narrow, slots, np.empty_like(angles[0]))
     return slots
 
 

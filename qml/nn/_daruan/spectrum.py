@@ -155,7 +155,7 @@ def layer_expressions(layer: "QKANLayer", variables: list, tolerance: float) -> 
         for value, default in ((layer.output_weight, 1.0), (layer.output_bias, 0.0), (layer.base_weight, 0.0))
     )
     spectrum = spectrum_of(layer)
-    mask = layer.mask.detach().cpu().numpy()
+    mask = layer.mask.detach().double().cpu().numpy()
     # A shared circuit is written down for each of its inputs.
     places = [i if layer.groups is None else i % layer.groups for i in range(layer.in_features)]
     outputs = []
