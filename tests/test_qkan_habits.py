@@ -47,8 +47,8 @@ def test_outputs_may_be_changed_in_place(name: str, batch: int) -> None:
     layer = (LAYERS | {"on a backend": made})[name](generator=seeded())
     inputs = inputs_of(min(batch, 5) if name == "on a backend" else batch).requires_grad_()
     leaves = [inputs, *layer.parameters()]
-    right = torch.autograd.grad(layer(inputs).relu().mul(2.0).square().sum(), leaves)
-    changed = nn.functional.relu(layer(inputs), inplace=True).mul_(2.0)
+    right = torch.autograd.grad(layer(inputs).mul(2.0).relu().square().sum(), leaves)
+    changed = nn.functional.relu(layer(inputs).mul_(2.0), inplace=True)
     for found, expected in zip(torch.autograd.grad(changed.square().sum(), leaves), right, strict=True):
         torch.testing.assert_close(found, expected)
     with torch.no_grad():
@@ -64,13 +64,13 @@ def test_inputs_and_parameters_that_were_changed_after_the_call_are_noticed(name
     inner = inputs * 1.0
     outputs = layer(inner)
     inner.add_(1.0)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+    with pytest.raises(RuntimeError, match=r"modified (by an )?inplace"):
         outputs.sum().backward()
     outputs = layer(inputs)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.add_(1.0)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+    with pytest.raises(RuntimeError, match=r"modified (by an )?inplace"):
         outputs.sum().backward()
 
 
@@ -86,7 +86,7 @@ def test_modules_in_half_precision_are_refused_by_every_method(name: str, batch:
         if hasattr(layer, method):
             with pytest.raises(TypeError, match=r"must be in float32 or float64.*torch\.autocast"):
                 getattr(layer, method)(inputs)
-    with pytest.raises(ValueError, match="`dtype` must be torch.float32 or torch.float64"):
+    with pytest.raises(ValueError, match=r"`dtype` must be torch\.float32 or torch\.float64"):
         LAYERS[name](dtype=half)
 
 
@@ -99,7 +99,7 @@ def test_circuits_keep_float32_under_autocast_forwards_and_backwards(name: str, 
     allowed = 0.05 if name == "HQKAN" else 2e-5
     with torch.autocast("cpu", dtype=half):
         outputs = layer(inputs)
-        found = torch.autograd.grad(outputs.float().square().mean(), list(layer.parameters()))
+    found = torch.autograd.grad(outputs.float().square().mean(), list(layer.parameters()))
     exact = layer.double()(inputs.double())
     right = torch.autograd.grad(exact.square().mean(), list(layer.parameters()))
     torch.testing.assert_close(outputs.double(), exact, rtol=0, atol=allowed)

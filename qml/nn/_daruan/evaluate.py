@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,8 +72,9 @@ def _computed(
     """Values, where they are wanted and fit into memory their slopes, and the edges of both."""
     points, weights, scale, shift = leaves
     if small.is_small(points, weights):
-        few = small.make_edges(program, weights, scale, shift, arccos=arccos)
-        return *small.values_and_slopes(few, points, slopes=wanted), few
+        with np.errstate(invalid="ignore", over="ignore"):  # layers refuse what is not finite
+            few = small.make_edges(program, weights, scale, shift, arccos=arccos)
+            return *small.values_and_slopes(few, points, slopes=wanted), few
     edges = make_edges(program, weights, scale, shift, arccos=arccos)
     kept = wanted and edges.n_rows * points.shape[0] * edges.offsets.shape[1:].numel() <= KEPT
     return *values_and_slopes(edges, points, slopes=kept), edges
