@@ -5,7 +5,7 @@ only refuses. Each raises TypeError for a wrong kind and ValueError for a wrong 
 """
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ def as_int(value: Any, name: str, minimum: float | int, why: str = "") -> int:
 
 def as_ints(values: Any, name: str, minimum: float | int, *, at_least: int = 1) -> tuple[int, ...]:
     """`values` as a tuple of `at_least` ints or more, each of at least `minimum`; one int alone is refused."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
         fix = f" Pass [{values}]." if isinstance(values, (int, np.integer)) else ""
         raise TypeError(f"Argument `{name}` must be a sequence of ints, but is {_shown(values)}.{fix}")
     result = tuple(as_int(value, f"{name}[{place}]", minimum) for place, value in enumerate(values))
@@ -85,9 +85,21 @@ def as_flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
+def require_kind(value: Any, name: str, kind: type, fix: str = "") -> None:
+    """Refuse what is not an instance of `kind`; `fix` is a sentence with a space in front."""
+    if not isinstance(value, kind):
+        raise TypeError(f"Argument `{name}` must be a {kind.__name__}, but is {_shown(value)}.{fix}")
+
+
+def require_function(value: Any, name: str, maps: str) -> None:
+    """Refuse what cannot be called; `maps` says from what to what."""
+    if not callable(value):
+        raise TypeError(f"Argument `{name}` must be a function {maps}, but is {_shown(value)}.")
+
+
 def require_choice(value: Any, name: str, choices: tuple[Any, ...]) -> None:
     """Refuse a value that is not among `choices`."""
-    if not isinstance(value, Hashable) or value not in choices:  # an array compares with each, element by element
+    if not any(value is choice or (isinstance(value, type(choice)) and value == choice) for choice in choices):
         raise ValueError(f"Argument `{name}` must be one of {', '.join(map(repr, choices))}, but is {value!r}.")
 
 
@@ -185,7 +197,8 @@ def require_finite_bounds(low: float, high: float, name: str) -> None:
 def require_finite(values: Tensor, name: str) -> None:
     """Refuse NaN and infinity, where values can be looked at: not within torch.func, torch.compile or on "meta"."""
     if values.numel() and not values.is_meta and not hides_values():
-        low, high = (bound.item() for bound in values.detach().aminmax())
+        numbers = torch.view_as_real(values.detach()) if values.is_complex() else values.detach()
+        low, high = (bound.item() for bound in numbers.aminmax())
         require_finite_bounds(low, high, name)
 
 

@@ -250,7 +250,8 @@ def half_precision(example: Example) -> None:
         try:
             output = run(layer, inputs)
         except (TypeError, ValueError) as error:
-            assert "must" in str(error), error
+            if "must" not in str(error):
+                raise
             continue
         exact = run(example.layer(), inputs.double() if inputs.is_floating_point() else inputs)
         equal(output.double(), exact, 0.1)
