@@ -88,7 +88,16 @@ def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> 
         TypeError: inputs that are no tensor of the first layer's dtype.
         ValueError: inputs of another shape, fewer than two, not finite, or with a feature that does not vary.
     """
-    inputs = _as_samples(inputs, layers[0])
+    inputs = _as_inputs(inputs, layers[0])
+    if inputs.ndim != 2 or inputs.shape[-1] != layers[0].in_features or len(inputs) < 2:
+        raise ValueError(
+            f"Argument `inputs` must have shape (at least 2, {layers[0].in_features}), but has shape "
+            f"{tuple(inputs.shape)}. Pass samples that span the range of every feature."
+        )
+    if not bool(inputs.isfinite().all()):
+        raise ValueError("Argument `inputs` must be finite, but holds NaN or infinity. Check where it comes from.")
+    if not bool((inputs.amax(0) > inputs.amin(0)).all()):
+        raise ValueError("Argument `inputs` must vary in every feature, but one is constant. Pass a range of values.")
     n_points = max(LEAST_SAMPLES, SAMPLES_A_PARAMETER * n_parameters)
     sampled = []
     for layer in layers:
@@ -103,23 +112,11 @@ def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> 
     return sampled
 
 
-def _as_samples(inputs: Any, layer: EdgeLayer) -> Tensor:
-    parameters = layer.parameters() if isinstance(layer, nn.Module) else ()
-    like = next(iter(parameters), None)
-    if like is None:
-        checks.require_tensor(inputs, "inputs")
-    else:
-        inputs = checks.as_inputs(inputs, like)
-    if inputs.ndim != 2 or inputs.shape[-1] != layer.in_features or len(inputs) < 2:
-        raise ValueError(
-            f"Argument `inputs` must have shape (at least 2, {layer.in_features}), but has shape "
-            f"{tuple(inputs.shape)}. Pass samples that span the range of every feature."
-        )
-    if not bool(inputs.isfinite().all()):
-        raise ValueError("Argument `inputs` must be finite, but holds NaN or infinity. Check where it comes from.")
-    if not bool((inputs.amax(0) > inputs.amin(0)).all()):
-        raise ValueError("Argument `inputs` must vary in every feature, but one is constant. Pass a range of values.")
-    return inputs
+def _as_inputs(inputs: Any, layer: EdgeLayer) -> Tensor:
+    """Inputs in the precision and on the device of the layer, if it has parameters that say so."""
+    like = next(layer.parameters(), None) if isinstance(layer, nn.Module) else None
+    checks.require_tensor(inputs, "inputs")
+    return inputs if like is None else checks.as_inputs(inputs, like)
 
 
 @torch.no_grad()
