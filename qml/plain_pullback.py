@@ -5,6 +5,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from qml.checks import needs_plain_pullback
+
+__all__ = ["needs_plain_pullback", "plain_pullback"]
+
 
 def plain_pullback(
     function: Callable[..., Tensor | tuple[Tensor, ...]],

@@ -13,7 +13,7 @@ from qml.nn._daruan import small
 from qml.nn._daruan.bloch import Angles, expectation
 from qml.nn._daruan.program import Program
 from qml.nn._daruan.slopes import Edges, as_planes, gradients, make_edges, values_and_slopes
-from qml.plain_pullback import plain_pullback
+from qml.plain_pullback import needs_plain_pullback, plain_pullback
 
 KEPT = 2**23  # slopes, 32 MiB in float32: above it the way back computes them again
 
@@ -62,7 +62,7 @@ class _Evaluate(torch.autograd.Function):
     def backward(ctx: Any, *results: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = results
         with full_precision(gradient):
-            pull = _differentiable if checks.needs_plain_pullback(gradient) else _pullback
+            pull = _differentiable if needs_plain_pullback(gradient) else _pullback
             return None, None, *pull(ctx, gradient)
 
 

@@ -11,7 +11,7 @@ from qml import checks
 from qml.backends.native import full_precision
 from qml.nn._daruan.bases import Basis
 from qml.nn._daruan.scratch import SCRATCH
-from qml.plain_pullback import plain_pullback
+from qml.plain_pullback import needs_plain_pullback, plain_pullback
 
 NARROW = 32  # outputs up to which a product is quicker with its factors exchanged
 
@@ -59,7 +59,7 @@ class _Expand(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         with full_precision(gradient):
-            pull = _differentiable if checks.needs_plain_pullback(gradient) else _pullback
+            pull = _differentiable if needs_plain_pullback(gradient) else _pullback
             return None, *pull(ctx, gradient)
 
 
