@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 PRECISIONS = (torch.float32, torch.float64)
+_TRACERS = (torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.FAKE)
 _EXPORT = (
     "A layer with circuits must be exported by torch.export.export, but was given to {}, which cannot follow its "
     "checks of values and would keep those of one example. Use torch.export.export(layer, (inputs,))."
@@ -104,7 +105,7 @@ def require_choice(value: Any, name: str, choices: tuple[Any, ...]) -> None:
 
 def require_precision(dtype: Any, name: str = "dtype") -> None:
     """Refuse a dtype of parameters that is neither float32, float64 nor None (torch's default)."""
-    if dtype is not None and dtype not in PRECISIONS:
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype in PRECISIONS):
         raise ValueError(f"Argument `{name}` must be torch.float32 or torch.float64, but is {dtype}.")
 
 
@@ -155,6 +156,15 @@ def as_like(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
     )
 
 
+def require_same_device(value: Tensor, other: Tensor, name: str, of: str) -> None:
+    """Refuse a tensor on another device than the argument that is called `of`."""
+    if value.device != other.device:
+        raise ValueError(
+            f"Argument `{name}` must be on {other.device} as `{of}` is, but is on {value.device}. Move one of them "
+            "with .to(device)."
+        )
+
+
 def require_full_precision(parameter: Tensor) -> None:
     """Refuse a layer whose parameters are neither float32 nor float64."""
     if parameter.dtype not in PRECISIONS:
@@ -186,10 +196,18 @@ def require_finite_bounds(low: float, high: float, name: str) -> None:
 
 def require_finite(values: Tensor, name: str) -> None:
     """Refuse NaN and infinity, where values can be looked at: not within torch.func, torch.compile or on "meta"."""
-    if values.numel() and not values.is_meta and not in_transform():
-        numbers = torch.view_as_real(values.detach()) if values.is_complex() else values.detach()
+    if values.numel() and not values.is_meta and not hides_values():
+        numbers = torch.view_as_real(values.detach().resolve_conj()) if values.is_complex() else values.detach()
         low, high = (bound.item() for bound in numbers.aminmax())
         require_finite_bounds(low, high, name)
+
+
+def require_values(module: nn.Module) -> None:
+    """Refuse a layer on the meta device, whose parameters have shapes only."""
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise ValueError(
+            "The layer must have values, but is on the meta device. Call layer.to_empty(device=...) and load weights."
+        )
 
 
 def require_finite_parameters(module: nn.Module) -> None:
@@ -208,7 +226,7 @@ def require_finite_result(result: Tensor, module: nn.Module) -> None:
     A result that overflows though all parameters are finite passes, as it does in torch's own layers. As inputs are,
     parameters are not looked at within torch.func, torch.compile or on "meta".
     """
-    if result.is_meta or in_transform() or math.isfinite(result.detach().sum().item()):
+    if result.is_meta or hides_values() or math.isfinite(result.detach().sum().item()):
         return
     require_finite_parameters(module)
 
@@ -233,9 +251,21 @@ def in_transform() -> bool:
     return torch.compiler.is_compiling() or in_functorch()
 
 
+def in_trace() -> bool:
+    """Whether operations are recorded, as `torch.func.linearize` does, or tensors are fake and have no values."""
+    if not torch._C._len_torch_dispatch_stack():
+        return False
+    return any(torch._C._get_dispatch_mode(kind) is not None for kind in _TRACERS)  # pyright: ignore
+
+
+def hides_values() -> bool:
+    """Whether nobody can look at values: in transforms, and where operations are recorded."""
+    return in_transform() or in_trace()
+
+
 def needs_plain_operations() -> bool:
-    """Whether only plain tensor operations are followed: in transforms, and by forward-mode derivatives."""
-    return in_transform() or in_forward_mode()
+    """Whether only plain tensor operations are followed: where values hide, and by forward-mode derivatives."""
+    return hides_values() or in_forward_mode()
 
 
 def needs_plain_pullback(gradient: Tensor) -> bool:

@@ -85,9 +85,10 @@ def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> 
         n_parameters: that an edge is to be described by; more of them need more points.
 
     Raises:
+        TypeError: inputs that are no tensor of the first layer's dtype.
         ValueError: inputs of another shape, fewer than two, not finite, or with a feature that does not vary.
     """
-    checks.require_tensor(inputs, "inputs")
+    inputs = _as_inputs(inputs, layers[0])
     if inputs.ndim != 2 or inputs.shape[-1] != layers[0].in_features or len(inputs) < 2:
         raise ValueError(
             f"Argument `inputs` must have shape (at least 2, {layers[0].in_features}), but has shape "
@@ -109,6 +110,13 @@ def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> 
         sampled.append(Sampled(*(part.double().cpu().numpy() for part in (low, high, points, values))))
         inputs = layer(inputs)
     return sampled
+
+
+def _as_inputs(inputs: Any, layer: EdgeLayer) -> Tensor:
+    """Inputs in the precision and on the device of the layer, if it has parameters that say so."""
+    like = next(layer.parameters(), None) if isinstance(layer, nn.Module) else None
+    checks.require_tensor(inputs, "inputs")
+    return inputs if like is None else checks.as_inputs(inputs, like)
 
 
 @torch.no_grad()

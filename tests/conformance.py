@@ -9,6 +9,7 @@ import json
 import pickle
 import random
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from circuits import Circuit, X, Z
 from circuits import data as data_slot
@@ -38,6 +40,8 @@ from qml.nn import (
 
 SAME = 1e-12  # the same operations in float64, perhaps in another order
 SINGLE = 1e-5  # float32 against float64
+STEP = 1e-5  # of central differences in float64
+DIFFERENCE = 1e-7  # their error: STEP**2 times a third derivative, and rounding / STEP
 
 
 @dataclass(frozen=True)
@@ -222,11 +226,113 @@ def hessian(example: Example) -> None:
 
 
 def autocast(example: Example) -> None:
-    """Circuits keep their precision under autocast."""
+    """Inputs in bfloat16, as layers under autocast hand them on; circuits keep their precision, forwards and backwards.
+
+    The reference is float64 on the same rounded inputs. What is classical around a circuit keeps 8 bits.
+    """
     layer, inputs = example.layer(torch.float32), example.batch(dtype=torch.float32)
+    rounded = inputs.to(torch.bfloat16) if inputs.is_floating_point() else inputs
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        output = run(layer, inputs)
-    equal(output.float(), run(layer, inputs), 2e-2)  # bfloat16 keeps 8 bits of what is classical around a circuit
+        output = run(layer, rounded)
+        loss = output.float().square().sum()
+    found = torch.autograd.grad(loss, list(layer.parameters()))
+    exact, exact_inputs = example.layer(), rounded.double() if inputs.is_floating_point() else inputs
+    equal(output.double(), run(exact, exact_inputs), 2e-2)
+    for one, other in zip(found, gradients(exact, exact_inputs), strict=True):
+        equal(one.double(), other, 4e-2 * max(1.0, float(other.abs().max())))
+
+
+def half_precision(example: Example) -> None:
+    """A module in bfloat16 works near float64, or refuses in words, whatever the batch."""
+    layer = example.layer(torch.bfloat16)
+    for batch in (3, 1000):
+        inputs = example.batch((batch,), torch.bfloat16)
+        try:
+            output = run(layer, inputs)
+        except (TypeError, ValueError) as error:
+            if "must" not in str(error):
+                raise
+            continue
+        exact = run(example.layer(), inputs.double() if inputs.is_floating_point() else inputs)
+        equal(output.double(), exact, 0.1)
+
+
+def gradients_at_once(example: Example) -> None:
+    """`autograd.grad(is_grads_batched=True)` is one gradient after another."""
+    layer = example.layer()
+    parameters, outputs = list(layer.parameters()), run(layer, example.batch((2,))).flatten()
+    rows = torch.eye(len(outputs), dtype=outputs.dtype)
+    found = torch.autograd.grad(outputs, parameters, rows, is_grads_batched=True, retain_graph=True)
+    for index, row in enumerate(rows):
+        alone = torch.autograd.grad(outputs, parameters, row, retain_graph=True)
+        for many, one in zip(found, alone, strict=True):
+            equal(many[index], one)
+
+
+def vectorised_hessian(example: Example) -> None:
+    """`autograd.functional.hessian(vectorize=True)` by the first parameter is a difference of gradients."""
+    layer, inputs = example.layer(), example.batch((2,))
+    weights = {name: p.detach() for name, p in layer.named_parameters()}
+    name = next(iter(weights))
+
+    def loss(values: Tensor) -> Tensor:
+        return called(layer, weights | {name: values}, inputs).square().sum()
+
+    point = weights[name]
+    found = torch.autograd.functional.hessian(loss, point, vectorize=True).reshape(point.numel(), -1)
+    direction = torch.rand(point.shape, dtype=point.dtype, generator=seeded(3)) - 0.5
+    ends = [torch.autograd.functional.jacobian(loss, point + sign * STEP * direction) for sign in (1, -1)]
+    equal(found @ direction.flatten(), ((ends[0] - ends[1]) / (2 * STEP)).flatten(), DIFFERENCE)
+
+
+def forward_mode(example: Example) -> None:
+    """Tangents of inputs and parameters within `forward_ad.dual_level` are central differences."""
+    layer, inputs = example.layer(), example.batch((2,))
+    weights = {name: p.detach() for name, p in layer.named_parameters()}
+    generator = seeded(3)
+    along = {name: torch.rand(p.shape, dtype=p.dtype, generator=generator) - 0.5 for name, p in weights.items()}
+    of_inputs = (
+        torch.rand(inputs.shape, dtype=torch.float64, generator=generator) if inputs.is_floating_point() else None
+    )
+
+    def moved(size: float) -> Tensor:
+        values = {name: p + size * along[name] for name, p in weights.items()}
+        return called(layer, values, inputs if of_inputs is None else inputs + size * of_inputs)
+
+    with forward_ad.dual_level():
+        duals = {name: forward_ad.make_dual(p, along[name]) for name, p in weights.items()}
+        output = called(layer, duals, inputs if of_inputs is None else forward_ad.make_dual(inputs, of_inputs))
+        tangent = forward_ad.unpack_dual(output).tangent
+    assert tangent is not None
+    equal(tangent, (moved(STEP) - moved(-STEP)) / (2 * STEP), DIFFERENCE)
+
+
+def threads(example: Example) -> None:
+    """Four threads that share a layer get the values and gradients of one."""
+    layer, sizes = example.layer(), (2, 3, 5)
+    right = {size: [run(layer, example.batch((size,))), *gradients(layer, example.batch((size,)))] for size in sizes}
+    wrong: list[str] = []
+
+    def work(first: int) -> None:
+        try:
+            for turn in range(first, first + 3):
+                inputs = example.batch((sizes[turn % 3],))
+                for one, other in zip([run(layer, inputs), *gradients(layer, inputs)], right[len(inputs)], strict=True):
+                    equal(one, other)
+        except Exception as error:  # noqa: BLE001 - it is raised again below, by the thread that asked
+            wrong.append(str(error))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        workers = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong, wrong[0]
 
 
 def eval_gradients(example: Example) -> None:
@@ -316,7 +422,12 @@ IN_PROCESS: dict[str, Callable[[Example], None]] = {
     "pickle": pickled,
     "vmap": vmap,
     "hessian": hessian,
+    "batched gradients": gradients_at_once,
+    "vectorised hessian": vectorised_hessian,
+    "forward mode": forward_mode,
     "autocast": autocast,
+    "bfloat16 module": half_precision,
+    "threads": threads,
     "eval-mode gradients": eval_gradients,
 }
 # The type checks that pytest wraps around every function cannot be traced and draw random numbers themselves, and DDP

@@ -53,7 +53,7 @@ LAYERS = {
         {
             "in_features": lambda n: HQKAN(n, 2),
             "out_features": lambda n: HQKAN(2, n),
-            "widths": lambda n: HQKAN(4, 4, latent=(2, n)),
+            "latent": lambda n: HQKAN(4, 4, latent=(2, n)),
         },
     ),
     "JHCGNet": Family(

@@ -16,7 +16,8 @@ def linear(
     generator: torch.Generator | None = None,
 ) -> nn.Linear:
     """`nn.Linear` with its own initial distribution, drawn from `generator`; none is seeded or drawn globally."""
-    layer = nn.Linear(in_features, out_features, bias=bias, device="meta", dtype=dtype).to_empty(device=device or "cpu")
+    place = torch.get_default_device() if device is None else device
+    layer = nn.Linear(in_features, out_features, bias=bias, device="meta", dtype=dtype).to_empty(device=place)
     bound = 1.0 / math.sqrt(in_features)
     for parameter in layer.parameters():
         nn.init.uniform_(parameter, -bound, bound, generator=generator)

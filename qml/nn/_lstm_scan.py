@@ -4,6 +4,7 @@ Step by step autograd would add a matrix product for the gradient of the coeffic
 accumulated product. Everything lies as (features, batch), so that gates are contiguous.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from qml.nn._daruan import product
 from qml.nn._daruan.bases import Basis
+from qml.plain_pullback import plain_pullback
 
 
 def lstm_scan(
@@ -135,11 +137,4 @@ def _plain(
 
 
 def _differentiable(ctx: Any, of_outputs: Tensor, of_c: Tensor) -> list[Tensor | None]:
-    leaves, needed = ctx.saved_tensors, ctx.needs_input_grad[1:]
-    asked = [leaf for leaf, wanted in zip(leaves, needed, strict=True) if wanted]
-    found = iter(
-        torch.autograd.grad(
-            _plain(ctx.basis, *leaves), asked, (of_outputs, of_c), create_graph=True, materialize_grads=True
-        )
-    )
-    return [next(found) if wanted else None for wanted in needed]
+    return plain_pullback(partial(_plain, ctx.basis), ctx.saved_tensors, ctx.needs_input_grad[1:], (of_outputs, of_c))

@@ -224,10 +224,12 @@ def differentiable(
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
     """Gradients of `inputs` by autograd through `plain`, themselves differentiable; None where `needed` is False."""
-    wanted = [tensor for tensor, need in zip(inputs, needed, strict=False) if need]
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
+        # Aliases, at which autograd stops: a state may depend on the matrices, and derivatives are partial.
+        inputs = [tensor.view_as(tensor) for tensor in inputs]
         outputs = plain(*inputs)
+    wanted = [tensor for tensor, need in zip(inputs, needed, strict=False) if need]
     found = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=create_graph, allow_unused=True))
     return [next(found) if need else None for need in needed[: len(inputs)]]
 

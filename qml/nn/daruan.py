@@ -46,7 +46,9 @@ class DARUAN(Activations):
 
     Raises:
         ValueError: fewer than one feature or upload, an unknown ansatz or read-out, an own circuit of more than one
-            qubit or without data slots; inputs of another last dimension or with NaN.
+            qubit or without data slots; inputs of another last dimension or with NaN, or parameters with NaN (inside
+            torch.func transforms and torch.compile nobody can look).
+        TypeError: inputs that are no dense tensor of the parameters' dtype; parameters in half precision.
 
     Reference:
         arXiv:2509.14026, section on DARUAN. Its package reads |a| - |b| by default.
@@ -71,7 +73,7 @@ class DARUAN(Activations):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        checks.as_int(n_features, "n_features", 1)
+        n_features = checks.as_int(n_features, "n_features", 1)
         super().__init__(
             (n_features,),
             reps=reps,
@@ -92,15 +94,15 @@ class DARUAN(Activations):
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch inputs"]:
         """The activations of `inputs`."""
         flat = self.flattened(inputs, self.n_features)
-        if not checks.in_transform():
-            self.bounds(flat)  # refuses NaN
+        checks.require_finite(flat, "inputs")
         flat = arccos(flat) if self.uploads_arccos and self.input_weight is None else flat
-        return self.values_at(flat.unsqueeze(-1)).reshape(inputs.shape)
+        result = self.values_at(flat.unsqueeze(-1)).reshape(inputs.shape)
+        checks.require_finite_result(result, self)
+        return result
 
     def extended(self, reps: int) -> "DARUAN":
         """The same functions with more uploads: what is added starts as the identity; see `QKANLayer.extended`."""
-        checks.as_int(reps, "reps", self.reps)
-        options: dict[str, Any] = self.options | {"reps": reps}
+        options: dict[str, Any] = self.options | {"reps": checks.as_int(reps, "reps", self.reps)}
         new = DARUAN(
             self.n_features,
             **options,
@@ -113,6 +115,7 @@ class DARUAN(Activations):
 
     def to_sympy(self, variables: list | None = None, *, tolerance: float = 0.0) -> list:
         """Each activation as a sympy expression; see `QKANLayer.to_sympy`."""
+        tolerance = checks.as_number(tolerance, "tolerance", at_least=0.0)
         given, spectrum = as_variables(variables, self.n_features), self.spectrum()
         return [expression(self, spectrum, (i,), variable, tolerance) for i, variable in enumerate(given)]
 

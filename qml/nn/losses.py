@@ -6,7 +6,9 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
-from qml.checks import in_transform
+from qml import checks
+
+FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def farhi_neven_loss(prediction: Float[Tensor, "*batch"], labels: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
@@ -16,23 +18,37 @@ def farhi_neven_loss(prediction: Float[Tensor, "*batch"], labels: Float[Tensor, 
         prediction: <Y_r> in [-1, 1].
         labels: -1 or +1.
     """
-    _check(prediction, labels)
+    _require_binary(prediction, labels)
     return (1.0 - labels * prediction).mean()
 
 
 def logistic_loss(
     prediction: Float[Tensor, "*batch"], labels: Float[Tensor, "*batch"], *, scale: float | int = 4.0
 ) -> Float[Tensor, ""]:
-    """Mean of log(1 + exp(-scale l <Y_r>)): cross-entropy with the logit scale * <Y_r>."""
-    _check(prediction, labels)
+    """Mean of log(1 + exp(-scale l <Y_r>)): cross-entropy with the logit scale * <Y_r>.
+
+    Args:
+        prediction: <Y_r> in [-1, 1].
+        labels: -1 or +1.
+        scale: of the logit.
+    """
+    _require_binary(prediction, labels)
+    scale = checks.as_number(scale, "scale")
     return torch.nn.functional.softplus(-scale * labels * prediction).mean()
 
 
 def hinge_loss(
     prediction: Float[Tensor, "*batch"], labels: Float[Tensor, "*batch"], *, margin: float | int = 1.0
 ) -> Float[Tensor, ""]:
-    """Mean of max(0, margin - l <Y_r>)."""
-    _check(prediction, labels)
+    """Mean of max(0, margin - l <Y_r>).
+
+    Args:
+        prediction: <Y_r> in [-1, 1].
+        labels: -1 or +1.
+        margin: from which on a right prediction costs nothing.
+    """
+    _require_binary(prediction, labels)
+    margin = checks.as_number(margin, "margin")
     return (margin - labels * prediction).clamp_min(0.0).mean()
 
 
@@ -43,6 +59,8 @@ def superposition_loss(positive: Float[Tensor, ""], negative: Float[Tensor, ""])
         positive: the prediction for the uniform superposition of all samples labelled +1.
         negative: the same for -1; see `QNNClassifier.expectation_of_states`.
     """
+    for value, name in ((positive, "positive"), (negative, "negative")):
+        _require_floating(value, name)
     return 1.0 - (positive - negative) / 2.0
 
 
@@ -57,10 +75,11 @@ def word_loss(probabilities: Float[Tensor, "*batch words"], targets: Integer[Ten
         targets: the right words, 0 to n - 1; negative ones do not count.
 
     Raises:
-        ValueError: targets of another shape, or beyond n - 1.
+        ValueError: probabilities with NaN; targets of another shape, or beyond n - 1.
+        TypeError: probabilities that are not floating, targets that are not integer.
     """
-    n_words = probabilities.shape[-1]
     counted = _counted(probabilities, targets)
+    n_words = probabilities.shape[-1]
     loss = torch.nn.functional.cross_entropy(probabilities.reshape(-1, n_words), counted, ignore_index=-1)
     return loss - (math.log(n_words - 1 + math.e) - 1.0)
 
@@ -79,35 +98,56 @@ def floored_likelihood_loss(
         floor: above 0.
 
     Raises:
-        ValueError: targets of another shape, or beyond n - 1; a floor that is not above 0.
+        ValueError: probabilities with NaN; targets of another shape, or beyond n - 1; a floor that is not above 0.
+        TypeError: probabilities that are not floating, targets that are not integer.
     """
-    if not 0.0 < floor < math.inf:
-        raise ValueError(f"Argument `floor` must be above 0 and finite, but is {floor}.")
+    floor, counted = checks.as_number(floor, "floor", above=0.0), _counted(probabilities, targets)
     logarithms = torch.log((probabilities + floor) / (1.0 + floor)).reshape(-1, probabilities.shape[-1])
-    return torch.nn.functional.nll_loss(logarithms, _counted(probabilities, targets), ignore_index=-1)
+    return torch.nn.functional.nll_loss(logarithms, counted, ignore_index=-1)
 
 
 def _counted(probabilities: Tensor, targets: Tensor) -> Tensor:
     """The targets in one row, checked, -1 where they do not count."""
+    _require_floating(probabilities, "probabilities")
+    checks.require_tensor(targets, "targets")
+    if targets.dtype in (torch.bool, torch.complex64, torch.complex128) or targets.is_floating_point():
+        raise TypeError(f"Argument `targets` must be integer, but is {targets.dtype}. Convert it with targets.long().")
+    if probabilities.ndim < 1:
+        raise ValueError("Argument `probabilities` must have shape (..., words), but is a single number.")
     n_words = probabilities.shape[-1]
     if targets.shape != probabilities.shape[:-1]:
         raise ValueError(
             f"Argument `targets` must have shape {tuple(probabilities.shape[:-1])}, but has {tuple(targets.shape)}."
         )
-    if not in_transform() and targets.numel() and int(targets.max()) >= n_words:
+    checks.require_same_device(targets, probabilities, "targets", "probabilities")
+    targets = targets.long()
+    if not (checks.hides_values() or targets.is_meta) and targets.numel() and int(targets.max()) >= n_words:
         raise ValueError(f"Argument `targets` must be words below {n_words}, but holds {int(targets.max())}.")
-    return torch.where(targets < 0, -1, targets.long()).reshape(-1)
+    return torch.where(targets < 0, -1, targets).reshape(-1)
 
 
-def _check(prediction: Tensor, labels: Tensor) -> None:
+def _require_binary(prediction: Tensor, labels: Tensor) -> None:
+    _require_floating(prediction, "prediction")
+    checks.require_tensor(labels, "labels")
     if prediction.shape != labels.shape:
         raise ValueError(
             f"Argument `labels` must have the prediction's shape {tuple(prediction.shape)}, but has shape "
             f"{tuple(labels.shape)}."
         )
-    if not labels.dtype.is_floating_point:
+    checks.require_same_device(labels, prediction, "labels", "prediction")
+    if labels.dtype not in FLOATING:
         raise TypeError(f"Argument `labels` must be floating, but is {labels.dtype}. Convert it with labels.to(float).")
-    if not in_transform() and not bool((labels.detach().abs() == 1).all()):
+    if labels.is_meta or checks.hides_values():
+        return
+    if not bool((labels.detach().abs() == 1).all()):
         raise ValueError(
             "Argument `labels` must hold -1 and +1 only, but holds other values. Map classes 0 and 1 by 2 * labels - 1."
         )
+
+
+def _require_floating(values: Tensor, name: str) -> None:
+    """Refuse what a loss cannot be taken of: no floating tensor, or one with NaN."""
+    checks.require_tensor(values, name)
+    if values.dtype not in FLOATING:
+        raise TypeError(f"Argument `{name}` must be floating, but is {values.dtype}. Convert it with {name}.float().")
+    checks.require_finite(values, name)

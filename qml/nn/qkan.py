@@ -72,7 +72,9 @@ class QKANLayer(Activations):
 
     Raises:
         ValueError: fewer than one feature, upload or group, an unknown ansatz, read-out or base, an own circuit of more
-            than one qubit or without data slots; inputs of another last dimension or with NaN.
+            than one qubit or without data slots; inputs of another last dimension or with NaN, or parameters with NaN
+            (inside torch.func transforms and torch.compile nobody can look).
+        TypeError: inputs that are no dense tensor of the parameters' dtype; parameters in half precision.
 
     Reference:
         arXiv:2509.14026. The published package keeps v, c, w and b fixed by default; its layers have the bias
@@ -107,10 +109,11 @@ class QKANLayer(Activations):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        checks.as_int(in_features, "in_features", 1)
-        checks.as_int(out_features, "out_features", 1)
-        if groups is not None:
-            checks.as_int(groups, "groups", 1)
+        in_features = checks.as_int(in_features, "in_features", 1)
+        out_features = checks.as_int(out_features, "out_features", 1)
+        groups = None if groups is None else checks.as_int(groups, "groups", 1)
+        train_postactivation = checks.as_flag(train_postactivation, "train_postactivation")
+        function = _base_function(base)
         super().__init__(
             (out_features, in_features) if groups is None else (groups,),
             reps=reps,
@@ -122,7 +125,7 @@ class QKANLayer(Activations):
             dtype=dtype,
         )
         self.in_features, self.out_features, self.groups = in_features, out_features, groups
-        self.base, self._base_function = base, _base_function(base)
+        self.base, self._base_function = base, function
         edges = (out_features, in_features)
         for name, wanted in (
             ("output_weight", train_postactivation),
@@ -144,6 +147,14 @@ class QKANLayer(Activations):
         if self.groups is not None and self.output_weight is not None:  # else outputs that share circuits start equal
             nn.init.uniform_(self.output_weight, 0.0, 2.0, generator=generator)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "QKANLayer":  # torch's hook of .to()
+        """A layer that leaves the meta device, where no mask has values, keeps every edge until weights are loaded."""
+        had_values = not self.mask.is_meta
+        super()._apply(fn, recurse)
+        if not had_values and not self.mask.is_meta:
+            self.mask.fill_(1.0)
+        return self
+
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """The layer's outputs; see the class."""
         flat = self.flattened(inputs, self.in_features)
@@ -153,10 +164,12 @@ class QKANLayer(Activations):
             if basis is None:
                 result = self.with_base(flat, self._point_by_point(uploaded))
             elif self.base == "silu" and uploaded is flat:
-                result = product.expand(basis, flat, self.edge_coefficients(basis), self.base_matrix())
-                result = result if self.output_bias is None else result + self.bias()
+                whole = self._is_whole()
+                result = product.expand(basis, flat, self.edge_coefficients(basis), self.base_matrix(whole=whole))
+                result = result if self.output_bias is None else result + self.bias(whole=whole)
             else:
                 result = self.with_base(flat, product.expand(basis, uploaded, self.edge_coefficients(basis)))
+        checks.require_finite_result(result, self)
         return result.reshape(*inputs.shape[:-1], self.out_features)
 
     @property
@@ -174,7 +187,7 @@ class QKANLayer(Activations):
 
         Without gradients they are kept, and computed again only where a parameter has changed.
         """
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or checks.needs_plain_operations():
             return self._scaled_coefficients(basis)
         parameters = (self.weights, self.input_weight, self.input_bias, self.output_weight, self.mask)
         tensors = [parameter for parameter in parameters if parameter is not None]
@@ -198,13 +211,14 @@ class QKANLayer(Activations):
         coefficients = self.coefficients(basis)
         return coefficients if self.output_weight is None and self._is_whole() else coefficients * self.edge_scale()
 
-    def _masked(self, values: Tensor) -> Tensor:
-        """Values of every edge, 0 where it is pruned."""
-        return values if self._is_whole() else values * self.mask
+    def _masked(self, values: Tensor, whole: bool | None = None) -> Tensor:
+        """Values of every edge, 0 where it is pruned; `whole` is `_is_whole` where it is known."""
+        return values if whole or (whole is None and self._is_whole()) else values * self.mask
 
     def _is_whole(self) -> bool:
         """Whether no edge is known to be pruned."""
-        return not checks.in_transform() and self.mask.device.type == "cpu" and bool(self.mask.all())
+        mask = self.mask
+        return mask.is_cpu and not checks.hides_values() and bool(mask.all())
 
     def _point_by_point(self, inputs: Tensor) -> Tensor:
         """sum_i v phi, in chunks of the batch that stay in cache."""
@@ -216,20 +230,26 @@ class QKANLayer(Activations):
 
     def with_base(self, inputs: Tensor, result: Tensor) -> Tensor:
         """Plus v c and the residual activation."""
+        whole = self._is_whole()
         if self.output_bias is not None:
-            result = result + self.bias()
-        matrix = self.base_matrix()
+            result = result + self.bias(whole=whole)
+        matrix = self.base_matrix(whole=whole)
         return result if matrix is None else torch.addmm(result, self.base_of(inputs), matrix)
 
-    def bias(self) -> Tensor:
-        """sum_i v c, shape (out_features,)."""
-        if self.output_weight is None or self.output_bias is None:
+    def bias(self, *, whole: bool | None = None) -> Tensor:
+        """sum_i v c, shape (out_features,); `whole` says whether no edge is pruned, where that is known."""
+        scale, shift = self.output_weight, self.output_bias
+        if scale is None or shift is None:
             return self.mask.new_zeros(self.out_features)
-        return (self._masked(self.output_weight) * self.output_bias).sum(1)
+        return (self._masked(scale, whole) * shift).sum(1)
 
-    def base_matrix(self) -> Tensor | None:
-        """u of every edge, 0 where it is pruned, shape (in_features, out_features); None without a base."""
-        return None if self.base_weight is None else self._masked(self.base_weight).mT
+    def base_matrix(self, *, whole: bool | None = None) -> Tensor | None:
+        """u of every edge, 0 where it is pruned, shape (in_features, out_features); None without a base.
+
+        `whole` says whether no edge is pruned, where that is known.
+        """
+        weight = self.base_weight
+        return None if weight is None else self._masked(weight, whole).mT
 
     def base_of(self, inputs: Tensor) -> Tensor:
         """The residual activation itself."""
@@ -245,8 +265,7 @@ class QKANLayer(Activations):
             ValueError: fewer uploads than there are; "px" or an own circuit; "mix" or "real" with fixed
                 pre-activations.
         """
-        checks.as_int(reps, "reps", self.reps)
-        options: dict[str, Any] = self.options | {"reps": reps}
+        options: dict[str, Any] = self.options | {"reps": checks.as_int(reps, "reps", self.reps)}
         new = QKANLayer(
             self.in_features,
             self.out_features,
@@ -273,36 +292,46 @@ class QKANLayer(Activations):
         Raises:
             ValueError: what `spectrum` refuses; a base that is not "silu", "identity" or None.
         """
+        tolerance = checks.as_number(tolerance, "tolerance", at_least=0.0)
         return layer_expressions(self, as_variables(variables, self.in_features), tolerance)
 
     @torch.no_grad()
     def importance(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "outputs inputs"]:
-        """How much each edge contributes: the standard deviation of its part of the output over `inputs`."""
-        return self.edge_outputs(inputs).std(0, correction=0)
+        """How much each edge contributes: the standard deviation of its part of the output over `inputs`.
+
+        Raises:
+            ValueError: no samples.
+        """
+        return _over_samples(self.edge_outputs(inputs)).std(0, correction=0)
 
     def edge_outputs(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "batch outputs inputs"]:
         """Every edge's part of the output, v (phi + c) + u silu(x), shape (batch, out_features, in_features)."""
         flat = self.flattened(inputs, self.in_features)
         uploaded = arccos(flat) if self.uploads_arccos and self.input_weight is None else flat
-        self.bounds(flat)  # refuses NaN
+        checks.require_finite(flat, "inputs")
         values = self.values_at(uploaded.unsqueeze(-1)).mT.expand(-1, self.out_features, -1)
         if self.output_weight is not None and self.output_bias is not None:
             values = self.output_weight * (values + self.output_bias)
         if self.base_weight is not None:
             values = values + self.base_weight * self.base_of(flat).unsqueeze(1)
-        return values * self.mask
+        values = values * self.mask
+        checks.require_finite_result(values, self)
+        return values
 
     def fit(self, edges: Sampled) -> None:
         """Take the parameters nearest to given functions, in closed form; see `QKAN.from_network`.
 
         Raises:
-            ValueError: another ansatz than "pz", shared circuits, or parameters that are not trained.
+            ValueError: another ansatz than "pz", shared circuits, or parameters that are not trained; functions of
+                another number, or with NaN.
+            TypeError: functions in another form; parameters in half precision.
         """
         fit_edges(self, edges)
 
     @torch.no_grad()
     def prune(self, inputs: Float[Tensor, "*batch inputs"], threshold: float) -> int:
         """Take out edges whose importance is below `threshold`, in place; how many are left."""
+        threshold = checks.as_number(threshold, "threshold")
         self.mask.mul_((self.importance(inputs) >= threshold).to(self.mask.dtype))
         return int(self.mask.sum())
 
@@ -312,7 +341,8 @@ class QKANLayer(Activations):
         Reference:
             Liu et al., "KAN: Kolmogorov-Arnold networks", arXiv:2404.19756, equations 2.17 to 2.20.
         """
-        sizes = self.edge_outputs(inputs).abs().mean(0)
+        entropy = checks.as_number(entropy, "entropy")
+        sizes = _over_samples(self.edge_outputs(inputs)).abs().mean(0)
         shares = sizes / sizes.sum().clamp_min(torch.finfo(sizes.dtype).tiny)
         return sizes.sum() + entropy * torch.special.entr(shares).sum()
 
@@ -322,9 +352,18 @@ class QKANLayer(Activations):
         return f"{self.in_features}, {self.out_features}, {self.describe()}, base={self.base!r}{groups}"
 
 
+def _over_samples(values: Tensor) -> Tensor:
+    """Values of the edges, (batch, outputs, inputs), refused where there are none to judge by."""
+    if len(values) == 0:
+        raise ValueError(
+            "Argument `inputs` must hold at least one sample, but is empty. Pass samples to judge edges by."
+        )
+    return values
+
+
 def _base_function(base: str | Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor] | None:
     if base is None or callable(base):
         return base
-    if base not in BASES:
+    if not isinstance(base, str) or base not in BASES:
         raise ValueError(f"Argument `base` must be a function, None or one of {', '.join(BASES)}, but is {base!r}.")
     return BASES[base]

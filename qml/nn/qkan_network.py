@@ -1,7 +1,7 @@
 """Networks of QKAN layers: QKAN, and HQKAN between two affine maps."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Unpack
 
@@ -45,14 +45,12 @@ class QKAN(nn.Module):
 
     def __init__(self, widths: Sequence[int], **options: Unpack[LayerOptions]) -> None:
         super().__init__()
-        if len(widths) < 2:
+        self.widths = _as_sizes(widths, "widths", "[inputs, outputs]")
+        if len(self.widths) < 2:
             raise ValueError(
-                f"Argument `widths` must hold at least two sizes, but is {list(widths)}. Pass [inputs, outputs]."
+                f"Argument `widths` must hold at least two sizes, but is {list(self.widths)}. Pass [inputs, outputs]."
             )
-        for width in widths:
-            checks.as_int(width, "widths", 1)
-        self.widths = tuple(widths)
-        self.layers = nn.ModuleList(QKANLayer(size, next_size, **options) for size, next_size in pairwise(widths))
+        self.layers = nn.ModuleList(QKANLayer(size, next_size, **options) for size, next_size in pairwise(self.widths))
 
     @classmethod
     def from_network(cls, source: nn.Module, inputs: Float[Tensor, "batch inputs"], *, reps: int = 10) -> Transfer:
@@ -71,13 +69,13 @@ class QKAN(nn.Module):
             The QKAN as `network`, with its errors.
 
         Raises:
-            TypeError: a source of another kind.
+            TypeError: a source of another kind; inputs that are no tensor of its dtype.
             ValueError: no upload; inputs that span no range, or leave the grid of a KAN.
         """
-        layers = edge_layers(source)
+        layers, reps = edge_layers(source), checks.as_int(reps, "reps", 1)
+        sampled = sample_edges(layers, inputs, 2 * reps + 2)
         widths = [layer.in_features for layer in layers] + [layers[-1].out_features]
         network = cls(widths, reps=reps, device=inputs.device, dtype=inputs.dtype)
-        sampled = sample_edges(layers, inputs, 2 * reps + 2)
         for layer, edges in zip(network.qkan_layers(), sampled, strict=True):
             layer.fit(edges)
         return transferred(network, source, inputs, sampled)
@@ -118,6 +116,7 @@ class QKAN(nn.Module):
             edge: least importance of an edge.
             node: least of the largest importance among a hidden node's incoming, and among its outgoing edges.
         """
+        edge, node = checks.as_number(edge, "edge"), checks.as_number(node, "node")
         scores = self.importance(inputs)
         layers = self.qkan_layers()
         for layer, score in zip(layers, scores, strict=True):
@@ -130,7 +129,7 @@ class QKAN(nn.Module):
 
     def regularisation(self, inputs: Float[Tensor, "*batch inputs"], *, entropy: float = 1.0) -> Tensor:
         """The sum of the layers' `QKANLayer.regularisation` at what reaches them."""
-        total = inputs.new_zeros(())
+        total = self.qkan_layers()[0].mask.new_zeros(())
         for layer in self.qkan_layers():
             total = total + layer.regularisation(inputs, entropy=entropy)
             inputs = layer(inputs)
@@ -159,7 +158,7 @@ class JHCGNet(nn.Module):
         in_features: number of inputs.
         out_features: number of outputs.
         core: a module from (..., latent[0]) to (..., latent[1]): a QKAN, a KAN, an MLP.
-        latent: the core's inputs and outputs.
+        latent: the core's inputs and outputs, two sizes.
         bias: whether the affine maps have one.
         device: of the affine maps.
         dtype: of the affine maps.
@@ -169,7 +168,10 @@ class JHCGNet(nn.Module):
         (..., in_features) to (..., out_features).
 
     Raises:
-        ValueError: a size below 1; inputs of another last dimension.
+        ValueError: a size below 1; inputs of another last dimension or with NaN; parameters with NaN; a core that gives
+            another last dimension.
+        TypeError: a core that is no module, or gives no tensor; inputs that are no dense tensor of the affine maps'
+            dtype.
 
     Reference:
         arXiv:2509.14026, section on hybrid networks.
@@ -188,17 +190,45 @@ class JHCGNet(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        for value, name in ((in_features, "in_features"), (out_features, "out_features"), (min(latent), "latent")):
-            checks.as_int(value, name, 1)
-        self.in_features, self.out_features, self.latent = in_features, out_features, latent
-        self.encoder = linear(in_features, latent[0], bias=bias, device=device, dtype=dtype, generator=generator)
+        if not isinstance(core, nn.Module):
+            raise TypeError(f"Argument `core` must be a torch.nn.Module, but is {type(core).__name__}.")
+        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            raise ValueError(f"Argument `dtype` must be a floating torch.dtype, but is {dtype}.")
+        checks.require_generator(generator)
+        self.in_features = checks.as_int(in_features, "in_features", 1)
+        self.out_features = checks.as_int(out_features, "out_features", 1)
+        self.latent = _as_latent(latent)
+        factory: dict[str, Any] = {
+            "bias": checks.as_flag(bias, "bias"),
+            "device": device,
+            "dtype": dtype,
+            "generator": generator,
+        }
+        self.encoder = linear(self.in_features, self.latent[0], **factory)
         self.core = core
-        self.decoder = linear(latent[1], out_features, bias=bias, device=device, dtype=dtype, generator=generator)
+        self.decoder = linear(self.latent[1], self.out_features, **factory)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """Through both maps and the core."""
+        inputs = checks.as_like(inputs, self.encoder.weight)
         checks.require_last_dimension(inputs, self.in_features, "inputs")
-        return self.decoder(self.core(self.encoder(inputs)))
+        checks.require_finite(inputs, "inputs")
+        encoded = self.encoder(inputs)
+        checks.require_finite_result(encoded, self)
+        features = self.core(encoded)
+        self._require_features(features)
+        result = self.decoder(features)
+        checks.require_finite_result(result, self)
+        return result
+
+    def _require_features(self, features: Any) -> None:
+        if not isinstance(features, Tensor):
+            raise TypeError(f"Argument `core` must give a tensor, but gave {type(features).__name__}. Wrap it.")
+        if features.ndim < 1 or features.shape[-1] != self.latent[1]:
+            raise ValueError(
+                f"Argument `core` must give {self.latent[1]} features, as `latent` says, but gave shape "
+                f"{tuple(features.shape)}."
+            )
 
     def to_backend(self, backend: Backend | str, **options: Any) -> "JHCGNet":
         """Move the core to another backend, by its own `to_backend`; the affine maps stay where they are.
@@ -237,10 +267,11 @@ class HQKAN(JHCGNet):
         latent: tuple[int, int] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
-        checks.as_int(in_features, "in_features", 1)
-        checks.as_int(out_features, "out_features", 1)
+        in_features = checks.as_int(in_features, "in_features", 1)
+        out_features = checks.as_int(out_features, "out_features", 1)
         if latent is None:
             latent = (max(1, math.ceil(math.log2(in_features))), max(1, math.ceil(math.log2(out_features))))
+        latent = _as_latent(latent)
         super().__init__(
             in_features,
             out_features,
@@ -260,3 +291,20 @@ class HQKAN(JHCGNet):
     def core_layer(self) -> QKANLayer:
         """The core's only layer."""
         return next(module for module in self.core.modules() if isinstance(module, QKANLayer))
+
+
+def _as_sizes(values: Any, name: str, example: str) -> tuple[int, ...]:
+    """Sizes of at least 1 as a tuple of ints; a number or a string alone is refused with an `example`."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) != 1:
+        raise TypeError(
+            f"Argument `{name}` must be a sequence of sizes, but is {type(values).__name__}. Pass {name}={example}."
+        )
+    return tuple(checks.as_int(value, name, 1) for value in values)
+
+
+def _as_latent(latent: Any) -> tuple[int, int]:
+    """The sizes at the core's two ends."""
+    sizes = _as_sizes(latent, "latent", "(inputs, outputs)")
+    if len(sizes) != 2:
+        raise ValueError(f"Argument `latent` must hold two sizes, but is {sizes}. Pass latent=(inputs, outputs).")
+    return sizes[0], sizes[1]

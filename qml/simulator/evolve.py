@@ -114,9 +114,11 @@ def _matrix(step: Step, arguments: list[Tensor]) -> Tensor | None:
 
 def _differentiable(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tensor | None]:
     wanted = ctx.needs_input_grad[3:]
-    inputs = [tensor for tensor, needed in zip((data, weights), wanted, strict=True) if needed]
     with torch.enable_grad():
+        # Aliases, at which autograd stops: data of a second call depends on the weights, and derivatives are partial.
+        data, weights = data.view_as(data), weights.view_as(weights)
         value = run_plain(ctx.compiled, ctx.readout, data, weights)
+    inputs = [tensor for tensor, needed in zip((data, weights), wanted, strict=True) if needed]
     create_graph = torch.is_grad_enabled()  # off where only many gradients at once are wanted, as a vmap
     found = iter(torch.autograd.grad(value, inputs, grad, create_graph=create_graph, allow_unused=True))
     return [next(found) if needed else None for needed in wanted]

@@ -1,5 +1,6 @@
 """What DARUAN and QKANLayer share: circuits with their trained angles and pre-activations."""
 
+import math
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from circuits import Circuit
 from circuits.daruan import daruan_circuit, require_activation
 from qml import checks
 from qml.backends import Backend, Native, resolve
+from qml.backends.native import full_precision
 from qml.nn._daruan import bases, spinor
 from qml.nn._daruan.bases import Basis, Fourier
 from qml.nn._daruan.evaluate import as_angles, evaluate
@@ -53,14 +55,14 @@ class Activations(nn.Module):
     ) -> None:
         super().__init__()
         self.to_backend(backend)
-        checks.as_int(reps, "reps", 1)
+        reps = checks.as_int(reps, "reps", 1)
+        train_preactivation = checks.as_flag(train_preactivation, "train_preactivation")
         checks.require_choice(readout, "readout", READOUTS)
+        checks.require_precision(dtype)
         self.circuit = daruan_circuit(ansatz, reps) if isinstance(ansatz, str) else require_activation(ansatz).copy()
         self.ansatz = ansatz if isinstance(ansatz, str) else "own"
         self.readout = readout
         self.program = compile_activation(self.circuit)
-        if dtype not in (None, torch.float32, torch.float64):
-            raise ValueError(f"Argument `dtype` must be torch.float32 or torch.float64, but is {dtype}.")
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weights = nn.Parameter(torch.empty(*edges, self.program.n_weights, **factory))
         if train_preactivation:
@@ -69,6 +71,8 @@ class Activations(nn.Module):
         else:
             self.register_parameter("input_weight", None)
             self.register_parameter("input_bias", None)
+
+    __prepare_scriptable__ = checks.refuse_scripting
 
     def to_backend(self, backend: Backend | str, *, width: int = 4) -> "Activations":
         """Run on another backend from now on; the parameters stay.
@@ -81,8 +85,7 @@ class Activations(nn.Module):
             backend: a backend or its name.
             width: qubits of a register; the result does not depend on it.
         """
-        checks.as_int(width, "width", 1)
-        self.backend, self.width = resolve(backend), width
+        self.backend, self.width = resolve(backend), checks.as_int(width, "width", 1)
         return self
 
     @property
@@ -126,10 +129,14 @@ class Activations(nn.Module):
         return self.weights, self.input_weight, self.input_bias
 
     def flattened(self, inputs: Tensor, size: int) -> Tensor:
-        """Inputs of shape (..., size) as (batch, size), in the parameters' precision under autocast."""
+        """Inputs of shape (..., size) as (batch, size), in the parameters' precision under autocast.
+
+        Raises:
+            TypeError: no dense tensor of the parameters' dtype; see `checks.as_inputs`.
+            ValueError: another device or last dimension.
+        """
+        inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, size, "inputs")
-        if torch.is_autocast_enabled(inputs.device.type):
-            inputs = inputs.to(self.weights.dtype)
         return inputs.reshape(-1, size)
 
     def bounds(self, inputs: Tensor) -> tuple[float, float]:
@@ -176,9 +183,11 @@ class Activations(nn.Module):
         Raises:
             ValueError: inputs that are not finite.
         """
-        if checks.in_transform():
+        if checks.hides_values() or inputs.is_meta:
             return None
         low, high = self.bounds(inputs)
+        if checks.in_forward_mode():
+            return None
         most = TABLE_SHARE * inputs.shape[0] if inputs.shape[0] >= SMALL_BATCH else 0.0
         return self.basis_on(low, high, most=most)
 
@@ -190,7 +199,10 @@ class Activations(nn.Module):
             return None if self.program.degree is None else Fourier(self.program.degree)
         if self.uploads_arccos or most < 1:
             return None
-        basis = bases.chebyshev(low, high, self.bandwidth(), self.weights.dtype)
+        bandwidth = self.bandwidth()
+        if not math.isfinite(bandwidth):
+            checks.require_finite_parameters(self)
+        basis = bases.chebyshev(low, high, bandwidth, self.weights.dtype)
         return basis if basis is not None and basis.size <= most else None
 
     def bandwidth(self) -> float:
@@ -209,4 +221,5 @@ class Activations(nn.Module):
     def coefficients(self, basis: Basis) -> Tensor:
         """Of every activation, shape (basis.size, inputs, outputs)."""
         values = self.values_at(basis.nodes(self.weights)[:, None, None])
-        return (basis.from_nodes(self.weights) @ values.flatten(1)).view_as(values)
+        with full_precision(values):
+            return (basis.from_nodes(self.weights) @ values.flatten(1)).view_as(values)

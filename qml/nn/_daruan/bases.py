@@ -6,6 +6,8 @@ exponentially, and is cut where the rest is below rounding.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import cycle
@@ -93,6 +95,9 @@ class Fourier:
         """See `Basis`."""
         degree = self.degree
         result = inputs.new_empty(self.size, *inputs.shape) if out is None else out
+        if inputs.device.type == "cpu" and inputs.numel() <= SMALL:
+            self._small_features(inputs.detach().numpy(), result.numpy())
+            return result
         result[0] = 1.0
         cosines, sines = result[1 : degree + 1], result[degree + 1 :]
         torch.cos(inputs, out=cosines[0])
@@ -106,6 +111,21 @@ class Fourier:
             torch.addcmul(torch.mul(sin_m, cos_k, out=new_sines), cos_m, sin_k, out=new_sines)
             m += n
         return result
+
+    def _small_features(self, inputs: np.ndarray, result: np.ndarray) -> None:
+        """By NumPy, whose calls cost less where there is little to do, in place."""
+        degree = self.degree
+        result[0] = 1.0
+        cosines, sines = result[1 : degree + 1], result[degree + 1 :]
+        cos_m, sin_m = np.cos(inputs, cosines[0]), np.sin(inputs, sines[0])
+        m = 1
+        while m < degree:
+            n = min(m, degree - m)
+            cos_k, sin_k = cosines[:n], sines[:n]
+            np.subtract(cos_m * cos_k, sin_m * sin_k, cosines[m : m + n])
+            np.add(sin_m * cos_k, cos_m * sin_k, sines[m : m + n])
+            m += n
+            cos_m, sin_m = cosines[m - 1], sines[m - 1]
 
     def plain_features(self, inputs: Tensor) -> Tensor:
         """See `Basis`."""
@@ -302,6 +322,13 @@ def _constant(make: object, size: int, like: Tensor) -> Tensor:
     """`make(size)` in the precision and on the device of `like`, made once."""
     key = (make, size, like.dtype, like.device)
     if key not in _CONSTANTS:
-        with torch.inference_mode(False):
+        with outside_of_modes():
             _CONSTANTS[key] = torch.from_numpy(make(size)).to(like)  # pyright: ignore[reportCallIssue]
     return _CONSTANTS[key]
+
+
+@contextmanager
+def outside_of_modes() -> Iterator[None]:
+    """Tensors made here outlive inference mode and the transform of torch.func that is active."""
+    with torch.inference_mode(False), torch._C._DisableFuncTorch():
+        yield

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qml import checks
 from qml.nn._daruan.program import Program, Rotation
 
 Component = Tensor | int  # 0, 1 and -1 stay numbers as long as they can
@@ -56,7 +57,7 @@ def preactivation(angles: Angles, slot: int) -> Tensor:
     """scale * x + shift of one upload."""
     if angles.scale is None or angles.shift is None:
         return angles.points
-    return torch.addcmul(angles.shift[slot], angles.scale[slot], angles.points)
+    return _multiply_add(angles.shift[slot], angles.scale[slot], angles.points)
 
 
 def arccos(values: Tensor) -> Tensor:
@@ -87,7 +88,7 @@ def rotation_angle(rotation: Rotation, angles: Angles) -> Tensor:
     slot, factor = rotation.upload
     if not angles.arccos and angles.scale is not None and angles.shift is not None:
         start = _times(angles.shift[slot], factor) + offset
-        return torch.addcmul(start, _times(angles.scale[slot], factor), angles.points)
+        return _multiply_add(start, _times(angles.scale[slot], factor), angles.points)
     value = preactivation(angles, slot)
     upload = _times(arccos(value) if angles.arccos else value, factor)
     return upload if isinstance(offset, float) and offset == 0.0 else upload + offset
@@ -109,11 +110,22 @@ def _rotated(vector: list[Component], axis: int, cosine: Tensor, sine: Tensor) -
 def _plus(value: Component, first: Component, second: Component, sign: int) -> Component:
     """value + sign * first * second."""
     if isinstance(first, Tensor) and isinstance(second, Tensor) and isinstance(value, Tensor):
-        return torch.addcmul(value, first, second, value=sign)
+        return _multiply_add(value, first, second, sign)
     product = _times(_times(first, second), sign)
     if not isinstance(value, Tensor) and value == 0:
         return product
     return value if not isinstance(product, Tensor) and product == 0 else value + product
+
+
+def _multiply_add(value: Tensor, first: Tensor, second: Tensor, sign: int = 1) -> Tensor:
+    """value + sign * first * second.
+
+    In two operations where they are traced: `torch.func.linearize` ends the process in the forward-mode derivative of
+    `addcmul` if a factor does not depend on the input (torch 2.13).
+    """
+    if checks.in_trace():
+        return value + sign * (first * second)
+    return torch.addcmul(value, first, second, value=sign)
 
 
 def _times(first: Any, second: Any) -> Any:

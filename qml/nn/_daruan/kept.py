@@ -12,7 +12,7 @@ class Kept:
     """Coefficients of one layer in one basis, with copies of the parameters that they were computed from.
 
     Parameters are compared by value, since not every way of changing them leaves a trace. Copies and pickles of a layer
-    start without.
+    start without. What is kept is one tuple, replaced as a whole: threads may share a layer.
     """
 
     def __init__(self) -> None:

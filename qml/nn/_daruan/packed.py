@@ -25,11 +25,12 @@ def packed_expectation(program: Program, angles: Angles, backend: Backend, width
     """<Z> of every edge at every point by `backend`, shape (points, inputs, outputs); once differentiable.
 
     Raises:
-        TypeError: inside a torch.func transform.
+        TypeError: inside a torch.func transform, torch.compile or a level of forward-mode derivatives.
     """
-    if checks.in_transform():
+    if checks.needs_plain_operations():
         raise TypeError(
-            f"Backend {backend.name} cannot run inside torch.func transforms or torch.compile. Use the native backend."
+            f"Backend {backend.name} cannot run inside torch.func transforms, torch.compile or forward-mode "
+            "derivatives, but must compute a value there. Use the native backend."
         )
     shape = torch.broadcast_shapes(angles.points.shape, (1, *angles.weights.shape[1:]))
     columns = [rotation_angle(rotation, angles).expand(shape) for rotation in program.rotations]
@@ -69,7 +70,8 @@ class _Shifted(torch.autograd.Function):
     def forward(ctx: Any, backend: Backend, circuit: Circuit, width: int, angles: Tensor) -> Tensor:
         ctx.backend, ctx.circuit, ctx.width = backend, circuit, width
         ctx.save_for_backward(angles)
-        return _measured(backend, circuit, width, angles)
+        values = _measured(backend, circuit, width, angles)
+        return values.clone() if values._is_view() else values  # autograd would not let a view be changed in place
 
     @staticmethod
     @once_differentiable

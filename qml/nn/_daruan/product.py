@@ -1,13 +1,17 @@
 """Coefficients times features: a layer as one matrix product, forward and backward."""
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from qml import checks
+from qml.backends.native import full_precision
 from qml.nn._daruan.bases import Basis
 from qml.nn._daruan.scratch import SCRATCH
+from qml.plain_pullback import needs_plain_pullback, plain_pullback
 
 NARROW = 32  # outputs up to which a product is quicker with its factors exchanged
 
@@ -27,13 +31,16 @@ def expand(basis: Basis, inputs: Tensor, coefficients: Tensor, base_weight: Tens
         (batch, outputs).
     """
     leaves = (inputs, coefficients, base_weight)
-    if torch.is_grad_enabled() and any(leaf is not None and leaf.requires_grad for leaf in leaves):
-        return _Expand.apply(basis, *leaves)
-    columns = inputs.mT.contiguous()
-    features = SCRATCH.take(1, (basis.size, *columns.shape), columns)[0][0]
-    basis.features(columns, out=features)
-    base = None if base_weight is None else functional.silu(columns)
-    return _product(coefficients, features, base_weight, base)
+    with full_precision(inputs):
+        if checks.needs_plain_operations():
+            return _plain(basis, *leaves)
+        if torch.is_grad_enabled() and any(leaf is not None and leaf.requires_grad for leaf in leaves):
+            return _Expand.apply(basis, *leaves)
+        columns = inputs.mT.contiguous()
+        features = SCRATCH.take(1, (basis.size, *columns.shape), columns)[0][0]
+        basis.features(columns, out=features)
+        base = None if base_weight is None else functional.silu(columns)
+        return _product(coefficients, features, base_weight, base)
 
 
 class _Expand(torch.autograd.Function):
@@ -51,22 +58,26 @@ class _Expand(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
-        if torch.is_grad_enabled():  # a second derivative is wanted
-            return None, *_differentiable(ctx, gradient)
-        _, coefficients, base_weight = ctx.saved_tensors
-        features, columns = ctx.features, ctx.columns
-        of_inputs = of_coefficients = of_base = None
-        rows = gradient.mT.contiguous()
-        if ctx.needs_input_grad[1]:
-            of_inputs = _of_inputs(ctx.basis, coefficients, features, rows)
-            if base_weight is not None:
-                of_inputs += torch.ops.aten.silu_backward(base_weight @ rows, columns)
-            of_inputs = of_inputs.mT
-        if ctx.needs_input_grad[2]:
-            of_coefficients = _of_coefficients(features, gradient, rows)
-        if base_weight is not None and ctx.needs_input_grad[3]:
-            of_base = ctx.base @ gradient
-        return None, of_inputs, of_coefficients, of_base
+        with full_precision(gradient):
+            pull = _differentiable if needs_plain_pullback(gradient) else _pullback
+            return None, *pull(ctx, gradient)
+
+
+def _pullback(ctx: Any, gradient: Tensor) -> list[Tensor | None]:
+    _, coefficients, base_weight = ctx.saved_tensors
+    features, columns = ctx.features, ctx.columns
+    of_inputs = of_coefficients = of_base = None
+    rows = gradient.mT.contiguous()
+    if ctx.needs_input_grad[1]:
+        of_inputs = _of_inputs(ctx.basis, coefficients, features, rows)
+        if base_weight is not None:
+            of_inputs += torch.ops.aten.silu_backward(base_weight @ rows, columns)
+        of_inputs = of_inputs.mT
+    if ctx.needs_input_grad[2]:
+        of_coefficients = _of_coefficients(features, gradient, rows)
+    if base_weight is not None and ctx.needs_input_grad[3]:
+        of_base = ctx.base @ gradient
+    return [of_inputs, of_coefficients, of_base]
 
 
 def _product(coefficients: Tensor, features: Tensor, base_weight: Tensor | None, base: Tensor | None) -> Tensor:
@@ -77,7 +88,7 @@ def _product(coefficients: Tensor, features: Tensor, base_weight: Tensor | None,
     result = coefficients.flatten(0, 1).mT @ features.flatten(0, 1)
     if base_weight is not None and base is not None:
         result.addmm_(base_weight.mT, base)
-    return result.mT.contiguous()
+    return result.mT.clone(memory_format=torch.contiguous_format)  # never a view, which autograd would not let change
 
 
 def _of_coefficients(features: Tensor, gradient: Tensor, rows: Tensor) -> Tensor:
@@ -100,11 +111,9 @@ def _of_inputs(basis: Basis, coefficients: Tensor, features: Tensor, rows: Tenso
 
 
 def _differentiable(ctx: Any, gradient: Tensor) -> list[Tensor | None]:
-    leaves, needed = ctx.saved_tensors, ctx.needs_input_grad[1:]
-    inputs, coefficients, base_weight = leaves
-    result = ctx.basis.plain_features(inputs.mT).flatten(0, 1).mT @ coefficients.flatten(0, 1)
-    if base_weight is not None:
-        result = result + functional.silu(inputs) @ base_weight
-    asked = [leaf for leaf, wanted in zip(leaves, needed, strict=True) if wanted]
-    found = iter(torch.autograd.grad(result, asked, gradient, create_graph=True, materialize_grads=True))
-    return [next(found) if wanted else None for wanted in needed]
+    return plain_pullback(partial(_plain, ctx.basis), ctx.saved_tensors, ctx.needs_input_grad[1:], [gradient])
+
+
+def _plain(basis: Basis, inputs: Tensor, coefficients: Tensor, base_weight: Tensor | None) -> Tensor:
+    result = basis.plain_features(inputs.mT).flatten(0, 1).mT @ coefficients.flatten(0, 1)
+    return result if base_weight is None else result + functional.silu(inputs) @ base_weight

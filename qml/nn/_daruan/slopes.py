@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from qml.nn._daruan.bases import outside_of_modes
 from qml.nn._daruan.bloch import arccos, arccos_slope
 from qml.nn._daruan.program import Program
 from qml.nn._daruan.schedule import Schedule, make_schedule
@@ -103,10 +104,11 @@ def values_and_slopes(edges: Edges, points: Tensor, *, slopes: bool) -> tuple[Te
     The slopes, shape (rows, points, inputs, outputs), are those by the angles in the schedule's order, without the
     schedule's signs; behind them, where an arccosine is uploaded, those by the pre-activations.
     """
-    results = points.new_empty(1 + (edges.n_rows if slopes else 0), points.shape[0], *edges.offsets.shape[1:])
-    for _ in _sweep(edges, points, results, slopes=slopes):
+    values = points.new_empty(points.shape[0], *edges.offsets.shape[1:])  # memory of its own: autograd guards it
+    kept = values.new_empty(edges.n_rows if slopes else 0, *values.shape)
+    for _ in _sweep(edges, points, (values, kept), slopes=slopes):
         pass
-    return results[0], results[1:] if slopes else None
+    return values, kept if slopes else None
 
 
 def gradients(
@@ -161,11 +163,13 @@ def _cut(edges: Edges, points: Tensor, slopes: Tensor) -> Iterator[tuple[int, in
         yield start, stop, slopes[:, start:stop]
 
 
-def _sweep(edges: Edges, points: Tensor, results: Tensor | None, *, slopes: bool) -> Iterator[tuple[int, int, Tensor]]:
+def _sweep(
+    edges: Edges, points: Tensor, results: tuple[Tensor, Tensor] | None, *, slopes: bool
+) -> Iterator[tuple[int, int, Tensor]]:
     """Run the schedule chunk by chunk; yields ranges of points and their slopes.
 
-    `results` takes <Z> and the slopes, (1 + rows, points, inputs, outputs); where it is None they are in memory that
-    the next chunk uses again.
+    `results` takes <Z>, (points, inputs, outputs), and the slopes, (rows, points, inputs, outputs); where it is None
+    they are in memory that the next chunk uses again.
     """
     schedule, n_wide = make_schedule(edges.program, slopes=slopes), edges.n_wide
     cosines, sines = edges.offsets.cos(), edges.offsets.sin()
@@ -175,16 +179,16 @@ def _sweep(edges: Edges, points: Tensor, results: Tensor | None, *, slopes: bool
         some, shape = points[start:stop], (stop - start, *edges.offsets.shape[1:])
         if results is None:
             block, registers = SCRATCH.take(n_registers + n_results, shape, points)
-            part, slots = block[n_registers:], [*narrow, *registers]
+            rows, slots = block[n_registers + 1 :], [*narrow, *registers]
         else:
             block, registers = SCRATCH.take(n_registers, shape, points)
-            part = results[:, start:stop]
-            slots = [*narrow, *registers, *part.unbind()]
+            values, rows = results[0][start:stop], results[1][:, start:stop]
+            slots = [*narrow, *registers, values, *rows.unbind()]
         _upload(edges, some, block[:n_wide], block[n_wide : 2 * n_wide], cosines, sines)
         _multiply_add(schedule, slots)
         if edges.shift is not None and slopes:
-            torch.mul(part[1 : 1 + n_wide], _arccos_slopes(edges, some), out=part[-n_wide:])
-        yield start, stop, part[1:]
+            torch.mul(rows[:n_wide], _arccos_slopes(edges, some), out=rows[-n_wide:])
+        yield start, stop, rows
 
 
 def _upload(edges: Edges, points: Tensor, cosines: Tensor, sines: Tensor, *narrow: Tensor) -> None:
@@ -271,7 +275,7 @@ def make_tables(program: Program, trained: bool, arccos: bool, dtype: torch.dtyp
     def tensor(values: list) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=device).to(dtype)
 
-    with torch.inference_mode(False):
+    with outside_of_modes():
         mixing = tensor(rows) if trained else tensor(rows)[:, :n_weights]
         return Tables(
             mixing,

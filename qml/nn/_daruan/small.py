@@ -4,6 +4,7 @@ Where tensors have a few thousand entries a call costs more than its arithmetic,
 torch's. Arrays share the tensors' memory.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from qml.nn._daruan.program import Program
 from qml.nn._daruan.schedule import Schedule, Step, make_schedule
-from qml.nn._daruan.slopes import Tables, as_planes, make_tables
+from qml.nn._daruan.slopes import Tables, make_tables
 
 LIMIT = 2**13  # activations: above it torch's threads and fused operations win
 Array = np.ndarray
@@ -42,7 +43,7 @@ def make_edges(
     trained = scale is not None and shift is not None
     tables = make_tables(program, trained, arccos, weights.dtype, weights.device)
     parts = [weights] if scale is None or shift is None else [weights, shift, scale]
-    planes = np.concatenate([as_planes(part.detach()).numpy() for part in parts])
+    planes = np.concatenate([_as_planes(part) for part in parts])
     mixed = tables.mixing.numpy() @ planes.reshape(planes.shape[0], -1)
     n_rotations, n_wide = len(program.rotations), tables.factors.shape[0]
     offsets = mixed[:n_rotations]
@@ -53,15 +54,22 @@ def make_edges(
     return SmallEdges(program, trained, tables, offsets, shifts, scales, torch.Size(planes.shape[1:]))
 
 
+def _as_planes(parameter: Tensor) -> Array:
+    """See `slopes.as_planes`."""
+    array = parameter.detach().numpy()
+    return array.T if array.ndim == 3 else array.T[:, :, None]
+
+
 def values_and_slopes(edges: SmallEdges, points: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
     """See `slopes.values_and_slopes`."""
     schedule, n_wide = make_schedule(edges.program, slopes=slopes), edges.tables.factors.shape[0]
     x = _spread(edges, points)
     n_rotations = edges.offsets.shape[0]
     n_rows = n_rotations + (n_wide if edges.shift is not None else 0) if slopes else 0
-    results = points.new_empty(1 + n_rows, points.shape[0], *edges.shape)
-    arrays = results.numpy().reshape(1 + n_rows, points.shape[0], edges.shape.numel())
-    registers = np.empty((schedule.n_registers, *arrays.shape[1:]), arrays.dtype)
+    values = points.new_empty(points.shape[0], *edges.shape)  # memory of its own: autograd guards it against changes
+    kept = points.new_empty(n_rows, *values.shape)
+    rows = kept.numpy().reshape(n_rows, points.shape[0], edges.shape.numel())
+    registers = np.empty((schedule.n_registers, *rows.shape[1:]), rows.dtype)
     angles = registers[:n_wide]
     np.multiply(x, edges.scale[:, None], out=angles)
     pre = None
@@ -71,15 +79,19 @@ def values_and_slopes(edges: SmallEdges, points: Tensor, *, slopes: bool) -> tup
     np.add(angles, edges.offsets[:n_wide, None], out=angles)
     np.sin(angles, out=registers[n_wide : 2 * n_wide])
     np.cos(angles, out=angles)
-    slots = [*_narrow_slots(schedule, edges.offsets[n_wide:]), *registers, *arrays]
-    product = np.empty(arrays.shape[1:], arrays.dtype)
-    for step in schedule.wide:
-        _carry_out(step, slots, product)
+    slots = [
+        *_narrow_slots(schedule, edges.offsets[n_wide:]),
+        *registers,
+        values.numpy().reshape(rows.shape[1:]),
+        *rows,
+    ]
+    product = np.empty_like(slots[-1 - n_rows])
+    _carry_out(schedule.wide, slots, product)
     if pre is not None and slopes:
         inside = np.abs(pre) < 1
         by_pre = np.where(inside, -1 / np.sqrt(1 - np.where(inside, pre, 0) ** 2), 0) * edges.tables.factors.numpy()
-        np.multiply(arrays[1 : 1 + n_wide], by_pre, out=arrays[-n_wide:])
-    return results[0], results[1:] if slopes else None
+        np.multiply(rows[:n_wide], by_pre, out=rows[-n_wide:])
+    return values, kept if slopes else None
 
 
 def gradients(
@@ -109,19 +121,20 @@ def _spread(edges: SmallEdges, points: Tensor) -> Array:
 def _narrow_slots(schedule: Schedule, angles: Array) -> list[Array]:
     """Cosines and sines of the rotations that do not upload, and what follows from them alone."""
     slots = [part for pair in zip(np.cos(angles), np.sin(angles), strict=True) for part in pair]
-    for step in schedule.narrow:
-        slots.append(np.empty_like(angles[0]))
-        _carry_out(step, slots, np.empty_like(angles[0]))
+    if schedule.narrow:
+        slots += [np.empty_like(angles[0]) for _ in schedule.narrow]
+        _carry_out(schedule.narrow, slots, np.empty_like(angles[0]))
     return slots
 
 
-def _carry_out(step: Step, slots: list[Array], product: Array) -> None:
-    out, first, second, third, factor = step
-    if second is None:
-        np.multiply(slots[first], factor, slots[out])
-    elif third is None:
-        np.multiply(slots[first], slots[second], slots[out])
-    elif factor > 0:
-        np.add(slots[first], np.multiply(slots[second], slots[third], product), slots[out])
-    else:
-        np.subtract(slots[first], np.multiply(slots[second], slots[third], product), slots[out])
+def _carry_out(steps: Sequence[Step], slots: list[Array], product: Array) -> None:
+    """The steps, in place; `product` is memory for one array."""
+    add, subtract, multiply = np.add, np.subtract, np.multiply
+    for out, first, second, third, factor in steps:
+        if second is None:
+            multiply(slots[first], factor, slots[out])
+        elif third is None:
+            multiply(slots[first], slots[second], slots[out])
+        else:
+            multiply(slots[second], slots[third], product)
+            (add if factor > 0 else subtract)(slots[first], product, slots[out])

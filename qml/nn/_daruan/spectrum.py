@@ -1,9 +1,13 @@
 """Activations as what they are: finite sums of cosines."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from qml import checks
 
 if TYPE_CHECKING:
     from qml.nn._daruan.activations import Activations
@@ -37,7 +41,8 @@ def spectrum_of(module: "Activations") -> Spectrum:
     """Exact, in float64.
 
     Raises:
-        ValueError: a read-out that is no finite sum; arccosines of trained pre-activations; too many terms.
+        ValueError: a read-out that is no finite sum; arccosines of trained pre-activations; too many terms; parameters
+            that are not finite, or on the meta device.
     """
     if module.readout != "z":
         raise ValueError(f'Argument `readout` must be "z" for a finite spectrum, but is {module.readout!r}.')
@@ -52,6 +57,8 @@ def spectrum_of(module: "Activations") -> Spectrum:
             f"A spectrum must have at most {MOST_TERMS} exponentials, but {uploads} uploads give {3**uploads}. "
             "Use fewer uploads."
         )
+    checks.require_values(module)
+    checks.require_finite_parameters(module)
     weights, scale, shift = (
         None if value is None else value.detach().double().cpu().numpy()
         for value in (module.weights, module.input_weight, module.input_bias)
@@ -148,7 +155,7 @@ def layer_expressions(layer: "QKANLayer", variables: list, tolerance: float) -> 
         for value, default in ((layer.output_weight, 1.0), (layer.output_bias, 0.0), (layer.base_weight, 0.0))
     )
     spectrum = spectrum_of(layer)
-    mask = layer.mask.detach().cpu().numpy()
+    mask = layer.mask.detach().double().cpu().numpy()
     # A shared circuit is written down for each of its inputs.
     places = [i if layer.groups is None else i % layer.groups for i in range(layer.in_features)]
     outputs = []
@@ -171,8 +178,18 @@ def as_variables(variables: list | None, size: int) -> list:
 
     if variables is None:
         return list(sympy.symbols(f"x_1:{size + 1}", real=True))
-    if len(variables) != size:
-        raise ValueError(
-            f"Argument `variables` must hold {size} expressions, one an input, but holds {len(variables)}."
+    if isinstance(variables, str) or not isinstance(variables, Iterable):
+        raise TypeError(
+            f"Argument `variables` must be a list of {size} sympy expressions, but is {type(variables).__name__}. Pass "
+            f'list(sympy.symbols("x_1:{size + 1}")), or None for these.'
         )
-    return list(variables)
+    given = list(variables)
+    if len(given) != size:
+        raise ValueError(f"Argument `variables` must hold {size} expressions, one an input, but holds {len(given)}.")
+    for place, variable in enumerate(given):
+        if not isinstance(variable, (sympy.Basic, Number)):
+            raise TypeError(
+                f"Argument `variables[{place}]` must be a sympy expression, but is {type(variable).__name__}. Pass "
+                "sympy.Symbol(name)."
+            )
+    return given

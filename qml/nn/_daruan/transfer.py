@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from qml import checks
 from qml.edges import Sampled
 from qml.nn._daruan.synthesis import angles_of
 
@@ -24,6 +25,7 @@ def fit_edges(layer: "QKANLayer", edges: Sampled) -> None:
             'A layer must have ansatz "pz", base "silu", no groups and everything trained to be fitted to functions. '
             "Build one with the defaults."
         )
+    _require_edges(layer, edges)
     orders, rank = np.arange(layer.reps + 1), max(RANK, 10 * torch.finfo(layer.weights.dtype).eps)
     centre, frequency = (edges.low + edges.high) / 2, 2 * np.pi / (PERIOD * (edges.high - edges.low))
     period = np.linspace(0, 2 * np.pi, 40 * len(orders))
@@ -50,3 +52,22 @@ def fit_edges(layer: "QKANLayer", edges: Sampled) -> None:
         for parameter, value in zip((layer.weights, *parameters), values, strict=True):
             if parameter is not None:
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+
+
+def _require_edges(layer: "QKANLayer", edges: Sampled) -> None:
+    """Refuse functions of another number or form than the layer's edges, and layers that cannot take their angles."""
+    if not isinstance(edges, Sampled):
+        raise TypeError(
+            f"Argument `edges` must be a qml.edges.Sampled, but is {type(edges).__name__}. Make it with "
+            "qml.edges.sample_edges."
+        )
+    checks.require_values(layer)
+    checks.require_full_precision(layer.weights)
+    n_points = len(edges.points)
+    shapes = (layer.in_features,), (layer.in_features,), (n_points, layer.in_features)
+    shapes = (*shapes, (n_points, layer.out_features, layer.in_features))
+    for name, values, shape in zip(edges._fields, edges, shapes, strict=True):
+        if np.shape(values) != shape:
+            raise ValueError(f"Argument `edges` must have {name} of shape {shape}, but has {np.shape(values)}.")
+        if not np.isfinite(values).all():
+            raise ValueError(f"Argument `edges` must have finite {name}, but they hold NaN or infinity.")
