@@ -114,7 +114,7 @@ def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
         )
     if inputs.dtype == like.dtype:
         return inputs
-    if inputs.is_floating_point() and torch.is_autocast_enabled(inputs.device.type):
+    if inputs.is_floating_point() and not inputs.is_meta and torch.is_autocast_enabled(inputs.device.type):
         return inputs.to(like.dtype)
     raise TypeError(
         f"Argument `{name}` must be {like.dtype} as the layer's parameters, but is {inputs.dtype}. "

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import functional
 
-from qml.nn._daruan import product
 from qml.nn._daruan.bases import Basis
+from qml.nn._qrnn_scan import is_batched
 
 
 def lstm_scan(
@@ -30,6 +31,8 @@ def lstm_scan(
         h: (batch, hidden).
         c: (batch, hidden).
     """
+    if forward_ad._current_level >= 0:  # tangents go through plain operations
+        return _plain(basis, from_inputs, coefficients, base_weight, h, c)
     return _Scan.apply(basis, from_inputs, coefficients, base_weight, h, c)
 
 
@@ -50,7 +53,7 @@ class _Scan(torch.autograd.Function):
         features = from_inputs.new_empty(time, rows, hidden, batch)
         matrix = coefficients if base_weight is None else torch.cat([coefficients, base_weight[None]])
         mixing = matrix.flatten(0, 1).mT.contiguous()
-        gates = from_inputs.mT.contiguous()
+        gates = _columns(from_inputs)  # written to below, so never memory of the input's
         hs, cs = from_inputs.new_empty(2, time + 1, hidden, batch)
         tanh_c = torch.empty_like(cs[1:])
         hs[0], cs[0] = h.mT, c.mT
@@ -70,12 +73,12 @@ class _Scan(torch.autograd.Function):
         ctx.basis = basis
         ctx.kept = (features, gates, hs, cs, tanh_c)
         ctx.save_for_backward(from_inputs, coefficients, base_weight, h, c)
-        return hs[1:].mT.contiguous(), cs[-1].mT.contiguous()
+        return _columns(hs[1:]), _columns(cs[-1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         of_outputs, of_c = gradients
-        if torch.is_grad_enabled():  # a second derivative is wanted
+        if torch.is_grad_enabled() or is_batched(gradients):  # a second derivative is wanted, or many first ones
             return None, *_differentiable(ctx, of_outputs, of_c)
         _, coefficients, base_weight, _, _ = ctx.saved_tensors
         features, gates, hs, cs, tanh_c = ctx.kept
@@ -121,10 +124,10 @@ def _silu_slope(values: Tensor) -> Tensor:
 def _plain(
     basis: Basis, from_inputs: Tensor, coefficients: Tensor, base_weight: Tensor | None, h: Tensor, c: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The same, step by step under autograd."""
+    """The same, step by step by operations that autograd can differentiate to any order, in either mode."""
     outputs = []
     for given in from_inputs:
-        gates = given + product.expand(basis, h, coefficients)
+        gates = given + basis.plain_features(h.mT).flatten(0, 1).mT @ coefficients.flatten(0, 1)
         if base_weight is not None:
             gates = gates + functional.silu(h) @ base_weight
         i, f, g, o = gates.chunk(4, 1)
@@ -137,9 +140,15 @@ def _plain(
 def _differentiable(ctx: Any, of_outputs: Tensor, of_c: Tensor) -> list[Tensor | None]:
     leaves, needed = ctx.saved_tensors, ctx.needs_input_grad[1:]
     asked = [leaf for leaf, wanted in zip(leaves, needed, strict=True) if wanted]
+    create_graph = torch.is_grad_enabled()  # off where only many gradients at once are wanted, as a vmap
+    with torch.enable_grad():
+        results = _plain(ctx.basis, *leaves)
     found = iter(
-        torch.autograd.grad(
-            _plain(ctx.basis, *leaves), asked, (of_outputs, of_c), create_graph=True, materialize_grads=True
-        )
+        torch.autograd.grad(results, asked, (of_outputs, of_c), create_graph=create_graph, materialize_grads=True)
     )
     return [next(found) if wanted else None for wanted in needed]
+
+
+def _columns(values: Tensor) -> Tensor:
+    """The transpose in memory of its own: `contiguous` would give a view where one of the sizes is 1."""
+    return values.mT.clone(memory_format=torch.contiguous_format)
