@@ -10,9 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 PRECISIONS = (torch.float32, torch.float64)
+_EXPORT = (
+    "A layer with circuits must be exported by torch.export.export, but was given to {}, which cannot follow its "
+    "checks of values and would keep those of one example. Use torch.export.export(layer, (inputs,))."
+)
 
 
 def as_int(value: Any, name: str, minimum: int, why: str = "") -> int:
@@ -89,6 +94,8 @@ def require_tensor(value: Any, name: str) -> None:
         )
     if value.layout != torch.strided:
         raise TypeError(f"Argument `{name}` must be dense, but is {value.layout}. Pass {name}.to_dense().")
+    if value.is_nested:
+        raise TypeError(f"Argument `{name}` must be dense, but is nested. Pass {name}.to_padded_tensor(0.0).")
 
 
 def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
@@ -98,15 +105,19 @@ def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
     dtype is refused, as `torch.nn.Linear` refuses it. Values are not looked at; see `require_finite`.
 
     Raises:
-        TypeError: no tensor, a sparse one, or another dtype; a layer whose parameters are in half precision.
+        TypeError: no tensor, a sparse one, or another dtype; a layer whose parameters are in half precision; a call by
+            `torch.jit.trace`.
         ValueError: another device.
     """
+    require_full_precision(like)
+    return as_like(inputs, like, name)
+
+
+def as_like(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
+    """`as_inputs` for layers that compute in any floating precision, as classical ones do."""
     require_tensor(inputs, name)
-    if like.dtype not in PRECISIONS:
-        raise TypeError(
-            f"The layer must be in float32 or float64, but its parameters are {like.dtype}, which circuits are not "
-            "computed in. Convert it with layer.float(), and run it under torch.autocast for mixed precision."
-        )
+    if torch.jit.is_tracing():
+        raise TypeError(_EXPORT.format("torch.jit.trace"))
     if inputs.device != like.device:
         raise ValueError(
             f"Argument `{name}` must be on {like.device}, where the layer is, but is on {inputs.device}. "
@@ -114,12 +125,26 @@ def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
         )
     if inputs.dtype == like.dtype:
         return inputs
-    if inputs.is_floating_point() and not inputs.is_meta and torch.is_autocast_enabled(inputs.device.type):
+    if inputs.is_floating_point() and in_autocast(inputs):
         return inputs.to(like.dtype)
     raise TypeError(
         f"Argument `{name}` must be {like.dtype} as the layer's parameters, but is {inputs.dtype}. "
         f"Convert it with {name}.to({like.dtype}), or the layer with layer.to({name}.dtype) if that is floating."
     )
+
+
+def require_full_precision(parameter: Tensor) -> None:
+    """Refuse a layer whose parameters are neither float32 nor float64."""
+    if parameter.dtype not in PRECISIONS:
+        raise TypeError(
+            f"The layer must be in float32 or float64, but its parameters are {parameter.dtype}, which circuits are "
+            "not computed in. Convert it with layer.float(), and run it under torch.autocast for mixed precision."
+        )
+
+
+def refuse_scripting(module: nn.Module) -> nn.Module:
+    """The method `__prepare_scriptable__` of a layer, which `torch.jit.script` calls first."""
+    raise TypeError(_EXPORT.format("torch.jit.script"))
 
 
 def require_last_dimension(inputs: Tensor, size: int, name: str) -> None:
@@ -139,14 +164,68 @@ def require_finite_bounds(low: float, high: float, name: str) -> None:
 
 def require_finite(values: Tensor, name: str) -> None:
     """Refuse NaN and infinity, where values can be looked at: not within torch.func, torch.compile or on "meta"."""
-    if values.numel() and values.device.type != "meta" and not in_transform():
+    if values.numel() and not values.is_meta and not in_transform():
         low, high = (bound.item() for bound in values.detach().aminmax())
         require_finite_bounds(low, high, name)
+
+
+def require_values(module: nn.Module) -> None:
+    """Refuse a layer on the meta device, whose parameters have shapes only."""
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise ValueError(
+            "The layer must have values, but is on the meta device. Call layer.to_empty(device=...) and load weights."
+        )
+
+
+def require_finite_parameters(module: nn.Module) -> None:
+    """Refuse NaN and infinity in parameters and buffers, by the name of the one that holds them."""
+    for name, values in (*module.named_parameters(), *module.named_buffers()):
+        if not bool(values.detach().isfinite().all()):
+            raise ValueError(
+                f"Parameter `{name}` of {type(module).__name__} must be finite, but holds NaN or infinity. Load other "
+                "weights, or train with a smaller step."
+            )
+
+
+def require_finite_result(result: Tensor, module: nn.Module) -> None:
+    """Refuse parameters that are not finite, at the price of one look at what the layer made of finite inputs.
+
+    A result that overflows though all parameters are finite passes, as it does in torch's own layers. As inputs are,
+    parameters are not looked at within torch.func, torch.compile or on "meta".
+    """
+    if result.is_meta or in_transform() or math.isfinite(result.detach().sum().item()):
+        return
+    require_finite_parameters(module)
+
+
+def require_generator(value: Any, name: str = "generator") -> None:
+    """Refuse what is neither a torch.Generator nor None, a bare seed above all."""
+    if value is not None and not isinstance(value, torch.Generator):
+        raise TypeError(
+            f"Argument `{name}` must be a torch.Generator or None, but is {_shown(value)}. Pass "
+            "torch.Generator().manual_seed(seed)."
+        )
+
+
+def in_autocast(values: Tensor) -> bool:
+    """Whether autocast is on for the device of `values`."""
+    kind = values.device.type
+    return kind != "meta" and torch.is_autocast_enabled(kind)  # torch knows no autocast on "meta", and raises
 
 
 def in_transform() -> bool:
     """Whether values cannot be looked at: inside torch.func transforms or torch.compile."""
     return torch.compiler.is_compiling() or in_functorch()
+
+
+def needs_plain_operations() -> bool:
+    """Whether only plain tensor operations are followed: in transforms, and by forward-mode derivatives."""
+    return in_transform() or in_forward_mode()
+
+
+def in_forward_mode() -> bool:
+    """Whether a level of `torch.autograd.forward_ad` is open, in which tensors may carry tangents."""
+    return forward_ad._current_level >= 0
 
 
 def in_functorch() -> bool:

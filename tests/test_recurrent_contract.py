@@ -113,7 +113,8 @@ def test_packed_sequences_flow_as_through_torchs_layers(name: str, case: str, wi
     expected, expected_last = twin(packed, state)
     assert_close(found.data, expected.data, SAME)
     for one, other in zip(found[1:], expected[1:], strict=True):
-        assert (one is None and other is None) or torch.equal(one, other)
+        assert (one is None) == (other is None)
+        assert one is None or other is None or torch.equal(one, other)
     for one, other in zip(parts(last), parts(expected_last), strict=True):
         assert_close(one, other, SAME)
 
@@ -168,7 +169,17 @@ def test_packed_sequences_that_are_none_are_refused(
 def test_the_odd_kinds_of_inputs_and_states_are_refused_by_name(name: str) -> None:
     layer, inputs, state = make(name), series(), state_of(name)
     sparse = inputs.to_sparse()
-    odd = (inputs.tolist(), inputs.numpy(), None, 3, "x", inputs.long(), inputs > 0, inputs.cfloat(), inputs.float())
+    odd = (
+        inputs.tolist(),
+        inputs.numpy(),
+        None,
+        3,
+        "x",
+        inputs.long(),
+        inputs > 0,
+        inputs.to(torch.complex64),
+        inputs.float(),
+    )
     for value in (
         *odd,
         inputs.bfloat16(),
@@ -181,14 +192,14 @@ def test_the_odd_kinds_of_inputs_and_states_are_refused_by_name(name: str) -> No
     ):
         with pytest.raises(REFUSED, match="inputs"):
             layer(value)
-    for value in (inputs.float(), inputs.long(), inputs.to("meta"), sparse.to_dense().cdouble()):
+    for value in (inputs.float(), inputs.long(), inputs.to("meta"), inputs.to(torch.complex128)):
         with pytest.raises(REFUSED, match="Argument `inputs` must be"):
             layer(PackedSequence(value[0], torch.tensor([4])))
     first = parts(state)[0]
     for value in (
         first.tolist(), first.numpy(), 3, "x", {"h": first}, first.long(), first.float(), first.bfloat16(),
-        first.cdouble(), first.to("meta"), first.to_sparse(), first[:, :3], first[0], first[..., :2], first * torch.nan,
-        None if "GRU" not in name else (first, first),
+        first.to(torch.complex128), first.to("meta"), first.to_sparse(), first[:, :3], first[0], first[..., :2],
+        first * torch.nan, None if "GRU" not in name else (first, first),
     ):  # fmt: skip
         given = value if isinstance(value, tuple | dict | str | int) else as_given(name, value, first)
         if given is None:
@@ -400,23 +411,34 @@ def test_layers_in_half_precision_are_refused_in_words(name: str, dtype: torch.d
 
 
 @every_layer
-def test_parameters_that_are_not_finite_are_refused_by_name(name: str) -> None:
-    for index, (parameter, _) in enumerate(make(name).named_parameters()):
-        layer = make(name)
-        values = dict(layer.named_parameters())[parameter].detach()
-        values.view(-1)[0] = torch.nan if index % 2 else torch.inf
+def test_nan_in_a_parameter_is_refused_by_name(name: str) -> None:
+    options = {} if name in ("QLSTM", "QKANGRU") else {"proj_size": 2}
+    for parameter, _ in make(name, 2, **options).named_parameters():
+        layer = make(name, 2, **options)
+        dict(layer.named_parameters())[parameter].detach().view(-1)[-1] = torch.nan
         for inputs in (series(), series(3, 1), series(2, 300)):
-            with pytest.raises(ValueError, match=f"`{parameter}` must be finite"):
+            with pytest.raises(ValueError, match=f"`{parameter}` of .* must be finite"):
                 layer(inputs)
 
 
 @every_cell
-def test_parameters_of_cells_that_are_not_finite_are_refused_by_name(name: str) -> None:
-    for parameter, _ in make_cell(name).named_parameters():
-        cell = make_cell(name)
+@pytest.mark.parametrize("batch", [4, 100])
+def test_nan_in_a_parameter_of_a_cell_is_refused_by_name(name: str, batch: int) -> None:
+    options = {} if "GRU" in name else {"proj_size": 2}
+    for parameter, _ in make_cell(name, **options).named_parameters():
+        cell = make_cell(name, **options)
         dict(cell.named_parameters())[parameter].detach().view(-1)[-1] = torch.nan
-        with pytest.raises(ValueError, match=f"`{parameter}` must be finite"):
-            cell(series()[0])
+        with pytest.raises(ValueError, match=rf"`([\w.]+\.)?{parameter.rpartition('.')[-1]}`.* must be finite"):
+            cell(series(1, batch)[0])
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *CELLS])
+def test_scripts_and_traces_are_refused_in_words(name: str) -> None:
+    layer = make(name) if name in LAYERS else make_cell(name)
+    with pytest.raises(TypeError, match=r"must be exported by torch\.export"):
+        torch.jit.trace(layer, (series() if name in LAYERS else series()[0],))
+    with pytest.raises(TypeError, match=r"must be exported by torch\.export"):
+        torch.jit.script(layer)
 
 
 @every_layer

@@ -35,6 +35,12 @@ def central_jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return torch.stack(columns, 1)
 
 
+def hessian_of(function: Callable[[Tensor], Tensor], x: Tensor, **options: Any) -> Tensor:
+    """By torch, shape (x.numel(), x.numel())."""
+    found: Any = torch.autograd.functional.hessian(function, x, **options)
+    return found.reshape(x.numel(), -1)
+
+
 def gradient_of(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     def gradient(x: Tensor) -> Tensor:
         leaf = x.detach().requires_grad_()
@@ -59,7 +65,7 @@ def test_second_derivatives_are_right_for_every_size_of_batch(batch: int, hidden
         return outputs.square().sum() + h.sum() + c.square().sum()
 
     expected = central_jacobian(gradient_of(loss), x)
-    assert_close(torch.autograd.functional.hessian(loss, x).reshape(x.numel(), -1), expected, SECOND)
+    assert_close(hessian_of(loss, x), expected, SECOND)
     assert_close(gradient_of(loss)(x).flatten(), central_jacobian(lambda z: loss(z)[None], x)[0], FIRST)
 
 
@@ -110,7 +116,7 @@ def test_vectorised_hessians_of_a_scan_are_right(name: str) -> None:
         def loss(values: Tensor, function: Callable[[Tensor], Tensor] = function) -> Tensor:
             return function(values).square().sum()
 
-        found = torch.autograd.functional.hessian(loss, x, vectorize=True).reshape(x.numel(), -1)
+        found = hessian_of(loss, x, vectorize=True)
         assert_close(found, central_jacobian(gradient_of(loss), x), SECOND)
 
 
@@ -138,6 +144,10 @@ LAYERS: dict[str, Callable[..., Any]] = {
     },
     "QLSTM, 1": lambda **o: QLSTM(2, 1, n_circuit_layers=1, dtype=torch.float64, generator=seeded(), **o),
 }
+
+
+def total(result: Any) -> Tensor:
+    return torch.stack([part.sum() for part in tensors(result)]).sum()
 
 
 def tensors(result: Any) -> list[Tensor]:
@@ -169,9 +179,9 @@ def test_results_may_be_changed_in_place(name: str, shape: tuple[int, ...], batc
 def test_results_share_no_memory_with_what_the_gradient_needs(name: str) -> None:
     """Results that are overwritten behind autograd's back give the right gradient, or its version error."""
     layer, inputs = LAYERS[name](), rand(4, 1, 2).requires_grad_()
-    expected = torch.autograd.grad(sum(part.sum() for part in tensors(layer(inputs))), inputs)[0]
+    expected = torch.autograd.grad(total(layer(inputs)), inputs)[0]
     results = tensors(layer(inputs))
-    loss = torch.stack([part.sum() for part in results]).sum()  # its gradient needs no result
+    loss = total(results)  # its gradient needs no result
     for part in results:
         part.data.zero_()  # no version is counted
     assert_close(torch.autograd.grad(loss, inputs)[0], expected, 1e-12)
@@ -184,8 +194,8 @@ def test_a_state_changed_after_the_pass_is_noticed_or_does_not_matter(name: str)
     shapes = [tuple(part.shape) for part in tensors(layer(inputs))][0 if name in CELLS else 1 :]
     given = [rand(*shape) for shape in shapes]
     state: Any = given[0] if "GRU" in name else tuple(given)
-    expected = torch.autograd.grad(sum(part.sum() for part in tensors(layer(inputs, state))), inputs)[0]
-    loss = torch.stack([part.sum() for part in tensors(layer(inputs, state))]).sum()
+    expected = torch.autograd.grad(total(layer(inputs, state)), inputs)[0]
+    loss = total(layer(inputs, state))
     for part in given:
         part.mul_(2.0)
     message = ""

@@ -16,8 +16,8 @@ def linear(
     generator: torch.Generator | None = None,
 ) -> nn.Linear:
     """`nn.Linear` with its own initial distribution, drawn from `generator`; none is seeded or drawn globally."""
-    device = torch.get_default_device() if device is None else device
-    layer = nn.Linear(in_features, out_features, bias=bias, device="meta", dtype=dtype).to_empty(device=device)
+    place = torch.get_default_device() if device is None else device
+    layer = nn.Linear(in_features, out_features, bias=bias, device="meta", dtype=dtype).to_empty(device=place)
     reset_linear(layer, generator)
     return layer
 

@@ -4,15 +4,16 @@ Step by step autograd would add a matrix product for the gradient of the coeffic
 accumulated product. Everything lies as (features, batch), so that gates are contiguous.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.nn import functional
 
+from qml import checks
 from qml.nn._daruan.bases import Basis
-from qml.nn._qrnn_scan import is_batched
+from qml.plain_pullback import needs_plain_pullback, plain_pullback
 
 
 def lstm_scan(
@@ -31,7 +32,7 @@ def lstm_scan(
         h: (batch, hidden).
         c: (batch, hidden).
     """
-    if forward_ad._current_level >= 0:  # tangents go through plain operations
+    if checks.in_forward_mode():  # tangents go through plain operations
         return _plain(basis, from_inputs, coefficients, base_weight, h, c)
     return _Scan.apply(basis, from_inputs, coefficients, base_weight, h, c)
 
@@ -78,8 +79,9 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         of_outputs, of_c = gradients
-        if torch.is_grad_enabled() or is_batched(gradients):  # a second derivative is wanted, or many first ones
-            return None, *_differentiable(ctx, of_outputs, of_c)
+        if needs_plain_pullback(of_outputs) or needs_plain_pullback(of_c):
+            plain = partial(_plain, ctx.basis)
+            return None, *plain_pullback(plain, ctx.saved_tensors, ctx.needs_input_grad[1:], gradients)
         _, coefficients, base_weight, _, _ = ctx.saved_tensors
         features, gates, hs, cs, tanh_c = ctx.kept
         time, hidden, size = gates.shape[0], hs.shape[1], ctx.basis.size
@@ -135,18 +137,6 @@ def _plain(
         h = o.sigmoid() * c.tanh()
         outputs.append(h)
     return torch.stack(outputs), c
-
-
-def _differentiable(ctx: Any, of_outputs: Tensor, of_c: Tensor) -> list[Tensor | None]:
-    leaves, needed = ctx.saved_tensors, ctx.needs_input_grad[1:]
-    asked = [leaf for leaf, wanted in zip(leaves, needed, strict=True) if wanted]
-    create_graph = torch.is_grad_enabled()  # off where only many gradients at once are wanted, as a vmap
-    with torch.enable_grad():
-        results = _plain(ctx.basis, *leaves)
-    found = iter(
-        torch.autograd.grad(results, asked, (of_outputs, of_c), create_graph=create_graph, materialize_grads=True)
-    )
-    return [next(found) if wanted else None for wanted in needed]
 
 
 def _columns(values: Tensor) -> Tensor:

@@ -95,6 +95,8 @@ class Recurrent(nn.Module):
         """Of h (and c) of a layer and direction."""
         return self._cell(0).state_sizes
 
+    __prepare_scriptable__ = checks.refuse_scripting
+
     def flatten_parameters(self) -> None:
         """Do nothing: `nn.LSTM` lays its weights out for cuDNN here, which circuits do not use."""
 
@@ -105,7 +107,6 @@ class Recurrent(nn.Module):
 
     def run(self, inputs: Any, state: State | None) -> tuple[Sequences, State]:
         """Outputs and the last state; see `nn.LSTM`."""
-        require_finite_parameters(self)
         if isinstance(inputs, PackedSequence):
             return self._run_packed(inputs, state)
         inputs = self._as_features(inputs)
@@ -146,20 +147,29 @@ class Recurrent(nn.Module):
         if inputs.is_meta:  # shapes alone
             n_features = self.n_directions * self.state_sizes[0]
             return inputs.new_empty(*inputs.shape[:2], n_features), tuple(map(torch.empty_like, start))
+        try:
+            with full_precision(inputs):
+                return self._through_layers(inputs, start, alive)
+        except ValueError:
+            if not checks.in_transform():  # NaN of a parameter is refused a step later, as the input of a QKAN layer
+                checks.require_finite_parameters(self)
+            raise
+
+    def _through_layers(self, inputs: Tensor, start: State, alive: Tensor | None) -> tuple[Tensor, State]:
         finals: list[State] = []
-        with full_precision(inputs):
-            for layer in range(self.num_layers):
-                if layer and self.dropout:
-                    inputs = nn.functional.dropout(inputs, self.dropout, self.training)
-                directions = []
-                for direction in range(self.n_directions):
-                    index = layer * self.n_directions + direction
-                    begin = tuple(part[index] for part in start)
-                    outputs, final = _run_cell(self._cell(index), inputs, begin, alive, backwards=direction == 1)
-                    directions.append(outputs)
-                    finals.append(final)
-                inputs = directions[0] if len(directions) == 1 else torch.cat(directions, -1)
-            return inputs, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+        for layer in range(self.num_layers):
+            if layer and self.dropout:
+                inputs = nn.functional.dropout(inputs, self.dropout, self.training)
+            directions = []
+            for direction in range(self.n_directions):
+                index = layer * self.n_directions + direction
+                begin = tuple(part[index] for part in start)
+                outputs, final = _run_cell(self._cell(index), inputs, begin, alive, backwards=direction == 1)
+                checks.require_finite_result(final[0], self)  # what is NaN in a cell stays in its state
+                directions.append(outputs)
+                finals.append(final)
+            inputs = directions[0] if len(directions) == 1 else torch.cat(directions, -1)
+        return inputs, tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
 
     def _cell(self, index: int) -> Cell:
         cell: Any = self.cells[index]
@@ -243,12 +253,6 @@ def start_state(inputs: Tensor, state: State | None, shapes: list[tuple[int, ...
             raise ValueError(f"Argument `state` must have shape {shape}, but has shape {tuple(part.shape)}.")
         checks.require_finite(part, "state")
     return parts
-
-
-def require_finite_parameters(layer: nn.Module) -> None:
-    """Refuse NaN and infinity in parameters, where values can be looked at; see `checks.require_finite`."""
-    for name, parameter in layer.named_parameters():
-        checks.require_finite(parameter, name)
 
 
 def _single(part: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Recurrent cells whose affine maps are QKAN layers."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Unpack
 
@@ -14,13 +15,15 @@ from qml.nn._daruan import product
 from qml.nn._linear import linear, reset_linear
 from qml.nn._lstm_scan import lstm_scan
 from qml.nn._options import LayerOptions
-from qml.nn._recurrent import State, as_bias, as_state, either, require_finite_parameters, start_state
+from qml.nn._recurrent import State, as_bias, as_state, either, start_state
 from qml.nn.qkan import QKANLayer
 from qml.nn.qkan_network import HQKAN
 
 
 class OfQKANLayers(nn.Module):
     """A module whose QKAN layers were all made with the same options."""
+
+    __prepare_scriptable__ = checks.refuse_scripting
 
     @property
     def options(self) -> dict[str, Any]:
@@ -295,6 +298,7 @@ class _GateMap:
         of_h, of_x = gate.encoder.weight.split([start.shape[-1], inputs.shape[-1]], 1)
         self._from_inputs = nn.functional.linear(inputs, of_x, gate.encoder.bias)
         self._of_h, self._decoder = of_h.mT, gate.decoder
+        checks.require_finite_result(self._from_inputs, gate)
         layer = gate.core_layer
         bound = _hidden_bound(layer, start, projection)
         if bound is not None:
@@ -311,12 +315,15 @@ def _hidden_bound(layer: QKANLayer, start: Tensor, projection: nn.Linear | None)
     """Of |h|: 1 (sigmoid times tanh), or what a projection makes of that, or the start; None where nobody may look."""
     if checks.in_transform():
         return None
-    bound = 1.0 if projection is None else float(projection.weight.detach().abs().sum(1).max())
+    bound = 1.0
+    if projection is not None:
+        bound = float(projection.weight.detach().abs().sum(1).max())
+        if not math.isfinite(bound):
+            checks.require_finite_parameters(projection)
     return max(bound, *(abs(value) for value in layer.bounds(start)))
 
 
 def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Any, state: State | None) -> State:
-    require_finite_parameters(cell)
     inputs = checks.as_inputs(inputs, next(cell.parameters()))
     checks.require_last_dimension(inputs, cell.input_size, "inputs")
     if inputs.ndim > 2:
@@ -330,6 +337,7 @@ def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Any, s
         inputs, parts = inputs.unsqueeze(0), tuple(part.unsqueeze(0) for part in parts)
     with full_precision(inputs):
         after = cell.prepare(inputs.unsqueeze(0), parts)(0, parts)
+    checks.require_finite_result(after[0], cell)
     return tuple(part.squeeze(0) for part in after) if single else after
 
 

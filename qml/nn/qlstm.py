@@ -70,6 +70,7 @@ class QLSTMCell(nn.Module):
         )
         n_layers = checks.as_int(n_layers, "n_layers", 1)
         checks.require_precision(dtype)
+        checks.require_generator(generator)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.state_sizes = (hidden_size, hidden_size)
         self.backend = resolve(backend)

@@ -1,5 +1,6 @@
 """What DARUAN and QKANLayer share: circuits with their trained angles and pre-activations."""
 
+import math
 from typing import Any
 
 import torch
@@ -190,7 +191,10 @@ class Activations(nn.Module):
             return None if self.program.degree is None else Fourier(self.program.degree)
         if self.uploads_arccos or most < 1:
             return None
-        basis = bases.chebyshev(low, high, self.bandwidth(), self.weights.dtype)
+        bandwidth = self.bandwidth()
+        if not math.isfinite(bandwidth):
+            checks.require_finite_parameters(self)
+        basis = bases.chebyshev(low, high, bandwidth, self.weights.dtype)
         return basis if basis is not None and basis.size <= most else None
 
     def bandwidth(self) -> float:

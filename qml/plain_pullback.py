@@ -1,0 +1,45 @@
+"""Backward passes made of plain operations, for autograd functions whose own pullback is of first order only."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from qml import checks
+
+
+def needs_plain_pullback(gradient: Tensor) -> bool:
+    """Whether a backward pass must be made of plain operations.
+
+    It must where a derivative of it is wanted, of either mode, and where many gradients come at once, by torch.func or
+    by `is_grads_batched`.
+    """
+    if torch.is_grad_enabled() or checks.in_functorch() or checks.in_forward_mode():
+        return True
+    return torch._C._functorch.is_legacy_batchedtensor(gradient)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def plain_pullback(
+    function: Callable[..., Tensor | tuple[Tensor, ...]],
+    leaves: Sequence[Tensor | None],
+    needed: Sequence[bool],
+    gradients: Sequence[Tensor],
+) -> list[Tensor | None]:
+    """Gradients of `leaves` by autograd through `function`; None where `needed` is False.
+
+    They are partial derivatives, though leaves may depend on each other: the inputs of a layer that is called twice
+    depend on its weights. So `function` is given aliases, at which autograd stops.
+
+    Args:
+        function: of the leaves, by plain operations.
+        leaves: what the autograd function saved.
+        needed: which gradients are wanted.
+        gradients: of the function's results.
+    """
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        aliases = [None if leaf is None else leaf.view_as(leaf) for leaf in leaves]
+        results = function(*aliases)
+    asked = [alias for alias, wanted in zip(aliases, needed, strict=True) if wanted and alias is not None]
+    found = iter(torch.autograd.grad(results, asked, gradients, create_graph=again, materialize_grads=True))
+    return [next(found) if wanted else None for wanted in needed]
