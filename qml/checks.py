@@ -5,7 +5,7 @@ only refuses. Each raises TypeError for a wrong kind and ValueError for a wrong 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 PRECISIONS = (torch.float32, torch.float64)
+_TRACERS = (torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.FAKE)
 _EXPORT = (
     "A layer with circuits must be exported by torch.export.export, but was given to {}, which cannot follow its "
     "checks of values and would keep those of one example. Use torch.export.export(layer, (inputs,))."
 )
 
 
-def as_int(value: Any, name: str, minimum: int, why: str = "") -> int:
+def as_int(value: Any, name: str, minimum: float | int, why: str = "") -> int:
     """`value` as an int of at least `minimum`. NumPy's integers are taken; booleans and floats are refused.
 
     Args:
@@ -36,7 +37,7 @@ def as_int(value: Any, name: str, minimum: int, why: str = "") -> int:
     return int(value)
 
 
-def as_ints(values: Any, name: str, minimum: int, *, at_least: int = 1) -> tuple[int, ...]:
+def as_ints(values: Any, name: str, minimum: float | int, *, at_least: int = 1) -> tuple[int, ...]:
     """`values` as a tuple of `at_least` ints or more, each of at least `minimum`; one int alone is refused."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         fix = f" Pass [{values}]." if isinstance(values, (int, np.integer)) else ""
@@ -51,10 +52,10 @@ def as_number(
     value: Any,
     name: str,
     *,
-    at_least: float = -math.inf,
-    above: float = -math.inf,
-    at_most: float = math.inf,
-    below: float = math.inf,
+    at_least: float | int = -math.inf,
+    above: float | int = -math.inf,
+    at_most: float | int = math.inf,
+    below: float | int = math.inf,
 ) -> float:
     """`value` as a finite float within the bounds. NumPy's numbers are taken; booleans and strings are refused."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
@@ -67,6 +68,16 @@ def as_number(
     return number
 
 
+def as_interval(value: Any, name: str) -> tuple[float, float]:
+    """`value` as (left, right), two finite numbers, the left one below the right one."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"Argument `{name}` must be (left, right), but is {_shown(value)}.")
+    ends = tuple(as_number(end, f"{name}[{place}]") for place, end in enumerate(value))
+    if len(ends) != 2 or not ends[0] < ends[1]:
+        raise ValueError(f"Argument `{name}` must be (left, right) with left below right, but is {value!r}.")
+    return ends
+
+
 def as_flag(value: Any, name: str) -> bool:
     """`value` as a bool; anything else than True and False is refused, since "no" counts as true."""
     if not isinstance(value, (bool, np.bool_)):
@@ -76,13 +87,13 @@ def as_flag(value: Any, name: str) -> bool:
 
 def require_choice(value: Any, name: str, choices: tuple[Any, ...]) -> None:
     """Refuse a value that is not among `choices`."""
-    if value not in choices:
+    if not isinstance(value, Hashable) or value not in choices:  # an array compares with each, element by element
         raise ValueError(f"Argument `{name}` must be one of {', '.join(map(repr, choices))}, but is {value!r}.")
 
 
 def require_precision(dtype: Any, name: str = "dtype") -> None:
     """Refuse a dtype of parameters that is neither float32, float64 nor None (torch's default)."""
-    if dtype is not None and dtype not in PRECISIONS:
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype in PRECISIONS):
         raise ValueError(f"Argument `{name}` must be torch.float32 or torch.float64, but is {dtype}.")
 
 
@@ -133,6 +144,15 @@ def as_like(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
     )
 
 
+def require_same_device(value: Tensor, other: Tensor, name: str, of: str) -> None:
+    """Refuse a tensor on another device than the argument that is called `of`."""
+    if value.device != other.device:
+        raise ValueError(
+            f"Argument `{name}` must be on {other.device} as `{of}` is, but is on {value.device}. Move one of them "
+            "with .to(device)."
+        )
+
+
 def require_full_precision(parameter: Tensor) -> None:
     """Refuse a layer whose parameters are neither float32 nor float64."""
     if parameter.dtype not in PRECISIONS:
@@ -164,7 +184,7 @@ def require_finite_bounds(low: float, high: float, name: str) -> None:
 
 def require_finite(values: Tensor, name: str) -> None:
     """Refuse NaN and infinity, where values can be looked at: not within torch.func, torch.compile or on "meta"."""
-    if values.numel() and not values.is_meta and not in_transform():
+    if values.numel() and not values.is_meta and not hides_values():
         low, high = (bound.item() for bound in values.detach().aminmax())
         require_finite_bounds(low, high, name)
 
@@ -193,7 +213,7 @@ def require_finite_result(result: Tensor, module: nn.Module) -> None:
     A result that overflows though all parameters are finite passes, as it does in torch's own layers. As inputs are,
     parameters are not looked at within torch.func, torch.compile or on "meta".
     """
-    if result.is_meta or in_transform() or math.isfinite(result.detach().sum().item()):
+    if result.is_meta or hides_values() or math.isfinite(result.detach().sum().item()):
         return
     require_finite_parameters(module)
 
@@ -218,9 +238,32 @@ def in_transform() -> bool:
     return torch.compiler.is_compiling() or in_functorch()
 
 
+def in_trace() -> bool:
+    """Whether operations are recorded, as `torch.func.linearize` does, or tensors are fake and have no values."""
+    if not torch._C._len_torch_dispatch_stack():
+        return False
+    return any(torch._C._get_dispatch_mode(kind) is not None for kind in _TRACERS)  # pyright: ignore
+
+
+def hides_values() -> bool:
+    """Whether nobody can look at values: in transforms, and where operations are recorded."""
+    return in_transform() or in_trace()
+
+
 def needs_plain_operations() -> bool:
-    """Whether only plain tensor operations are followed: in transforms, and by forward-mode derivatives."""
-    return in_transform() or in_forward_mode()
+    """Whether only plain tensor operations are followed: where values hide, and by forward-mode derivatives."""
+    return hides_values() or in_forward_mode()
+
+
+def needs_plain_pullback(gradient: Tensor) -> bool:
+    """Whether a backward pass must be made of plain operations.
+
+    It must where a derivative of it is wanted, of either mode, and where many gradients come at once, by torch.func or
+    by `is_grads_batched`.
+    """
+    if torch.is_grad_enabled() or in_functorch() or in_forward_mode():
+        return True
+    return torch._C._functorch.is_legacy_batchedtensor(gradient)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def in_forward_mode() -> bool:
@@ -239,7 +282,7 @@ def _shown(value: Any) -> str:
     return f"{kind} ({value!r})" if isinstance(value, (str, bool, int, float)) and len(repr(value)) < 40 else kind
 
 
-def _bounds(at_least: float, above: float, at_most: float, below: float) -> str:
+def _bounds(at_least: float | int, above: float | int, at_most: float | int, below: float | int) -> str:
     """The bounds of a number in words."""
     low = f"at least {at_least:g}" if at_least > above else f"above {above:g}" if above > -math.inf else ""
     high = f"at most {at_most:g}" if at_most < below else f"below {below:g}" if below < math.inf else ""

@@ -5,19 +5,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from qml import checks
-
-
-def needs_plain_pullback(gradient: Tensor) -> bool:
-    """Whether a backward pass must be made of plain operations.
-
-    It must where a derivative of it is wanted, of either mode, and where many gradients come at once, by torch.func or
-    by `is_grads_batched`.
-    """
-    if torch.is_grad_enabled() or checks.in_functorch() or checks.in_forward_mode():
-        return True
-    return torch._C._functorch.is_legacy_batchedtensor(gradient)  # pyright: ignore[reportAttributeAccessIssue]
-
 
 def plain_pullback(
     function: Callable[..., Tensor | tuple[Tensor, ...]],

@@ -253,3 +253,31 @@ def test_a_model_with_an_activation_in_place_trains_as_one_without() -> None:
     ]
     for one, other in zip(*gradients, strict=True):
         assert_close(one, other, 1e-12)
+
+
+@pytest.mark.parametrize("name", list(LAYERS))
+def test_a_backward_pass_under_autocast_keeps_its_precision(name: str) -> None:
+    layer, inputs = LAYERS[name]().float(), rand(4, 16, 2).float()
+    expected = torch.autograd.grad(total(layer(inputs)), list(layer.parameters()))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = torch.autograd.grad(total(layer(inputs)), list(layer.parameters()))
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other, 1e-5 * float(other.abs().max()) + 1e-6)  # float32, the same operations
+
+
+def test_second_derivatives_of_passes_in_line_are_partial() -> None:
+    """The state of the second pass depends on the weights, and so does its own gradient."""
+    layer = QKANLSTM(2, 2, reps=1, train_preactivation=False, dtype=torch.float64, generator=seeded())
+    parameter = layer.cells[0].hidden_layer.base_weight
+    inputs = rand(3, 2, 2)
+
+    def loss(values: Tensor) -> Tensor:
+        weights = {"cells.0.hidden_layer.base_weight": values}
+        outputs, (h, c) = torch.func.functional_call(layer, weights, (inputs,))
+        again, _ = torch.func.functional_call(layer, weights, (inputs, (h, c)))
+        return outputs.sum() + again.square().sum()
+
+    start = parameter.detach()
+    expected = central_jacobian(gradient_of(loss), start)
+    assert_close(hessian_of(loss, start), expected, SECOND)
+    assert_close(hessian_of(loss, start, vectorize=True), expected, SECOND)

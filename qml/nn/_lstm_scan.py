@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from qml import checks
+from qml.backends.native import full_precision
 from qml.nn._daruan.bases import Basis
-from qml.plain_pullback import needs_plain_pullback, plain_pullback
+from qml.plain_pullback import plain_pullback
 
 
 def lstm_scan(
@@ -78,37 +79,42 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        of_outputs, of_c = gradients
-        if needs_plain_pullback(of_outputs) or needs_plain_pullback(of_c):
-            plain = partial(_plain, ctx.basis)
-            return None, *plain_pullback(plain, ctx.saved_tensors, ctx.needs_input_grad[1:], gradients)
-        _, coefficients, base_weight, _, _ = ctx.saved_tensors
-        features, gates, hs, cs, tanh_c = ctx.kept
-        time, hidden, size = gates.shape[0], hs.shape[1], ctx.basis.size
-        slopes = (ctx.basis.derivative(coefficients) @ coefficients.flatten(1)).view_as(coefficients)
-        slopes = (slopes if base_weight is None else torch.cat([slopes, base_weight[None]])).flatten(0, 1)
-        by_c, by_h, c_by_h = _gate_slopes(gates, cs, tanh_c)
-        silu_slopes = None if base_weight is None else _silu_slope(hs[:-1])
-        of_gates = torch.empty_like(gates)
-        of_matrix = coefficients.new_zeros(features.shape[1] * hidden, 4 * hidden)
-        of_outputs = of_outputs.mT.contiguous()
-        of_h, of_c = torch.zeros_like(of_outputs[0]), of_c.mT.contiguous()
-        for t in range(time - 1, -1, -1):
-            of_h = of_h + of_outputs[t]
-            of_c = torch.addcmul(of_c, of_h, c_by_h[t])
-            of_gate = of_gates[t]
-            torch.mul(of_c, by_c[t], out=of_gate[: 3 * hidden].view_as(by_c[t]))
-            torch.mul(of_h, by_h[t], out=of_gate[3 * hidden :])
-            of_c = of_c * gates[t, hidden : 2 * hidden]
-            of_matrix.addmm_(features[t].flatten(0, 1), of_gate.mT)
-            back = (slopes @ of_gate).view_as(features[t])
-            back[:size] *= features[t, :size]
-            if silu_slopes is not None:
-                back[size] *= silu_slopes[t]
-            of_h = back.sum(0)
-        of_coefficients = of_matrix[: size * hidden].view_as(coefficients)
-        of_base = None if base_weight is None else of_matrix[size * hidden :]
-        return None, of_gates.mT, of_coefficients, of_base, of_h.mT, of_c.mT
+        with full_precision(gradients[0]):
+            if any(map(checks.needs_plain_pullback, gradients)):
+                plain = partial(_plain, ctx.basis)
+                return None, *plain_pullback(plain, ctx.saved_tensors, ctx.needs_input_grad[1:], gradients)
+            return None, *_pullback(ctx, *gradients)
+
+
+def _pullback(ctx: Any, of_outputs: Tensor, of_c: Tensor) -> tuple[Tensor | None, ...]:
+    """First derivatives, from what the forward pass has kept."""
+    _, coefficients, base_weight, _, _ = ctx.saved_tensors
+    features, gates, hs, cs, tanh_c = ctx.kept
+    time, hidden, size = gates.shape[0], hs.shape[1], ctx.basis.size
+    slopes = (ctx.basis.derivative(coefficients) @ coefficients.flatten(1)).view_as(coefficients)
+    slopes = (slopes if base_weight is None else torch.cat([slopes, base_weight[None]])).flatten(0, 1)
+    by_c, by_h, c_by_h = _gate_slopes(gates, cs, tanh_c)
+    silu_slopes = None if base_weight is None else _silu_slope(hs[:-1])
+    of_gates = torch.empty_like(gates)
+    of_matrix = coefficients.new_zeros(features.shape[1] * hidden, 4 * hidden)
+    of_outputs = of_outputs.mT.contiguous()
+    of_h, of_c = torch.zeros_like(of_outputs[0]), of_c.mT.contiguous()
+    for t in range(time - 1, -1, -1):
+        of_h = of_h + of_outputs[t]
+        of_c = torch.addcmul(of_c, of_h, c_by_h[t])
+        of_gate = of_gates[t]
+        torch.mul(of_c, by_c[t], out=of_gate[: 3 * hidden].view_as(by_c[t]))
+        torch.mul(of_h, by_h[t], out=of_gate[3 * hidden :])
+        of_c = of_c * gates[t, hidden : 2 * hidden]
+        of_matrix.addmm_(features[t].flatten(0, 1), of_gate.mT)
+        back = (slopes @ of_gate).view_as(features[t])
+        back[:size] *= features[t, :size]
+        if silu_slopes is not None:
+            back[size] *= silu_slopes[t]
+        of_h = back.sum(0)
+    of_coefficients = of_matrix[: size * hidden].view_as(coefficients)
+    of_base = None if base_weight is None else of_matrix[size * hidden :]
+    return of_gates.mT, of_coefficients, of_base, of_h.mT, of_c.mT
 
 
 def _gate_slopes(gates: Tensor, cs: Tensor, tanh_c: Tensor) -> tuple[Tensor, Tensor, Tensor]:

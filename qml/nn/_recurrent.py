@@ -151,7 +151,7 @@ class Recurrent(nn.Module):
             with full_precision(inputs):
                 return self._through_layers(inputs, start, alive)
         except ValueError:
-            if not checks.in_transform():  # NaN of a parameter is refused a step later, as the input of a QKAN layer
+            if not checks.hides_values():  # NaN of a parameter is refused a step later, as the input of a QKAN layer
                 checks.require_finite_parameters(self)
             raise
 

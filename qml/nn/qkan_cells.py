@@ -313,7 +313,7 @@ class _GateMap:
 
 def _hidden_bound(layer: QKANLayer, start: Tensor, projection: nn.Linear | None) -> float | None:
     """Of |h|: 1 (sigmoid times tanh), or what a projection makes of that, or the start; None where nobody may look."""
-    if checks.in_transform():
+    if checks.hides_values():
         return None
     bound = 1.0
     if projection is not None:
