@@ -5,10 +5,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from qml.checks import needs_plain_pullback
-
-__all__ = ["needs_plain_pullback", "plain_pullback"]
-
 
 def plain_pullback(
     function: Callable[..., Tensor | tuple[Tensor, ...]],

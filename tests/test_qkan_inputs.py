@@ -129,7 +129,7 @@ def test_circuits_that_are_no_activations_are_refused_by_name(name: str) -> None
 
 
 def test_the_qlstm_refuses_circuits_without_layers() -> None:
-    with pytest.raises(ValueError, match="`n_layers` must be at least 1, but is 0"):
+    with pytest.raises(ValueError, match="`n_circuit_layers` must be at least 1, but is 0"):
         QLSTM(2, 2, n_circuit_layers=0)
 
 

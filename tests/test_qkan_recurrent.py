@@ -168,7 +168,7 @@ def test_bad_arguments_are_refused() -> None:
         ("hidden_size", {"hidden_size": 0}),
         ("input_size", {"input_size": 0}),
         ("num_layers", {"num_layers": 0}),
-        ("dropout", {"dropout": 1.0, "num_layers": 2}),
+        ("dropout", {"dropout": 1.1, "num_layers": 2}),
         ("dropout", {"dropout": 0.5}),
         ("proj_size", {"proj_size": 3}),
     ):

@@ -18,7 +18,12 @@ def linear(
     """`nn.Linear` with its own initial distribution, drawn from `generator`; none is seeded or drawn globally."""
     place = torch.get_default_device() if device is None else device
     layer = nn.Linear(in_features, out_features, bias=bias, device="meta", dtype=dtype).to_empty(device=place)
-    bound = 1.0 / math.sqrt(in_features)
+    reset_linear(layer, generator)
+    return layer
+
+
+def reset_linear(layer: nn.Linear, generator: torch.Generator | None) -> None:
+    """Draw the parameters from the distribution of `nn.Linear`, U(-k, k) with k = in_features**(-1 / 2)."""
+    bound = 1.0 / math.sqrt(layer.in_features)
     for parameter in layer.parameters():
         nn.init.uniform_(parameter, -bound, bound, generator=generator)
-    return layer

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from qml.nn._daruan import product
+from qml import checks
+from qml.backends.native import full_precision
 from qml.nn._daruan.bases import Basis
 from qml.plain_pullback import plain_pullback
 
@@ -32,6 +33,8 @@ def lstm_scan(
         h: (batch, hidden).
         c: (batch, hidden).
     """
+    if checks.in_forward_mode():  # tangents go through plain operations
+        return _plain(basis, from_inputs, coefficients, base_weight, h, c)
     return _Scan.apply(basis, from_inputs, coefficients, base_weight, h, c)
 
 
@@ -52,7 +55,7 @@ class _Scan(torch.autograd.Function):
         features = from_inputs.new_empty(time, rows, hidden, batch)
         matrix = coefficients if base_weight is None else torch.cat([coefficients, base_weight[None]])
         mixing = matrix.flatten(0, 1).mT.contiguous()
-        gates = from_inputs.mT.contiguous()
+        gates = _columns(from_inputs)  # written to below, so never memory of the input's
         hs, cs = from_inputs.new_empty(2, time + 1, hidden, batch)
         tanh_c = torch.empty_like(cs[1:])
         hs[0], cs[0] = h.mT, c.mT
@@ -72,40 +75,46 @@ class _Scan(torch.autograd.Function):
         ctx.basis = basis
         ctx.kept = (features, gates, hs, cs, tanh_c)
         ctx.save_for_backward(from_inputs, coefficients, base_weight, h, c)
-        return hs[1:].mT.contiguous(), cs[-1].mT.contiguous()
+        return _columns(hs[1:]), _columns(cs[-1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        of_outputs, of_c = gradients
-        if torch.is_grad_enabled():  # a second derivative is wanted
-            return None, *_differentiable(ctx, of_outputs, of_c)
-        _, coefficients, base_weight, _, _ = ctx.saved_tensors
-        features, gates, hs, cs, tanh_c = ctx.kept
-        time, hidden, size = gates.shape[0], hs.shape[1], ctx.basis.size
-        slopes = (ctx.basis.derivative(coefficients) @ coefficients.flatten(1)).view_as(coefficients)
-        slopes = (slopes if base_weight is None else torch.cat([slopes, base_weight[None]])).flatten(0, 1)
-        by_c, by_h, c_by_h = _gate_slopes(gates, cs, tanh_c)
-        silu_slopes = None if base_weight is None else _silu_slope(hs[:-1])
-        of_gates = torch.empty_like(gates)
-        of_matrix = coefficients.new_zeros(features.shape[1] * hidden, 4 * hidden)
-        of_outputs = of_outputs.mT.contiguous()
-        of_h, of_c = torch.zeros_like(of_outputs[0]), of_c.mT.contiguous()
-        for t in range(time - 1, -1, -1):
-            of_h = of_h + of_outputs[t]
-            of_c = torch.addcmul(of_c, of_h, c_by_h[t])
-            of_gate = of_gates[t]
-            torch.mul(of_c, by_c[t], out=of_gate[: 3 * hidden].view_as(by_c[t]))
-            torch.mul(of_h, by_h[t], out=of_gate[3 * hidden :])
-            of_c = of_c * gates[t, hidden : 2 * hidden]
-            of_matrix.addmm_(features[t].flatten(0, 1), of_gate.mT)
-            back = (slopes @ of_gate).view_as(features[t])
-            back[:size] *= features[t, :size]
-            if silu_slopes is not None:
-                back[size] *= silu_slopes[t]
-            of_h = back.sum(0)
-        of_coefficients = of_matrix[: size * hidden].view_as(coefficients)
-        of_base = None if base_weight is None else of_matrix[size * hidden :]
-        return None, of_gates.mT, of_coefficients, of_base, of_h.mT, of_c.mT
+        with full_precision(gradients[0]):
+            if any(map(checks.needs_plain_pullback, gradients)):
+                plain = partial(_plain, ctx.basis)
+                return None, *plain_pullback(plain, ctx.saved_tensors, ctx.needs_input_grad[1:], gradients)
+            return None, *_pullback(ctx, *gradients)
+
+
+def _pullback(ctx: Any, of_outputs: Tensor, of_c: Tensor) -> tuple[Tensor | None, ...]:
+    """First derivatives, from what the forward pass has kept."""
+    _, coefficients, base_weight, _, _ = ctx.saved_tensors
+    features, gates, hs, cs, tanh_c = ctx.kept
+    time, hidden, size = gates.shape[0], hs.shape[1], ctx.basis.size
+    slopes = (ctx.basis.derivative(coefficients) @ coefficients.flatten(1)).view_as(coefficients)
+    slopes = (slopes if base_weight is None else torch.cat([slopes, base_weight[None]])).flatten(0, 1)
+    by_c, by_h, c_by_h = _gate_slopes(gates, cs, tanh_c)
+    silu_slopes = None if base_weight is None else _silu_slope(hs[:-1])
+    of_gates = torch.empty_like(gates)
+    of_matrix = coefficients.new_zeros(features.shape[1] * hidden, 4 * hidden)
+    of_outputs = of_outputs.mT.contiguous()
+    of_h, of_c = torch.zeros_like(of_outputs[0]), of_c.mT.contiguous()
+    for t in range(time - 1, -1, -1):
+        of_h = of_h + of_outputs[t]
+        of_c = torch.addcmul(of_c, of_h, c_by_h[t])
+        of_gate = of_gates[t]
+        torch.mul(of_c, by_c[t], out=of_gate[: 3 * hidden].view_as(by_c[t]))
+        torch.mul(of_h, by_h[t], out=of_gate[3 * hidden :])
+        of_c = of_c * gates[t, hidden : 2 * hidden]
+        of_matrix.addmm_(features[t].flatten(0, 1), of_gate.mT)
+        back = (slopes @ of_gate).view_as(features[t])
+        back[:size] *= features[t, :size]
+        if silu_slopes is not None:
+            back[size] *= silu_slopes[t]
+        of_h = back.sum(0)
+    of_coefficients = of_matrix[: size * hidden].view_as(coefficients)
+    of_base = None if base_weight is None else of_matrix[size * hidden :]
+    return of_gates.mT, of_coefficients, of_base, of_h.mT, of_c.mT
 
 
 def _gate_slopes(gates: Tensor, cs: Tensor, tanh_c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -123,10 +132,10 @@ def _silu_slope(values: Tensor) -> Tensor:
 def _plain(
     basis: Basis, from_inputs: Tensor, coefficients: Tensor, base_weight: Tensor | None, h: Tensor, c: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The same, step by step under autograd."""
+    """The same, step by step by operations that autograd can differentiate to any order, in either mode."""
     outputs = []
     for given in from_inputs:
-        gates = given + product.expand(basis, h, coefficients)
+        gates = given + basis.plain_features(h.mT).flatten(0, 1).mT @ coefficients.flatten(0, 1)
         if base_weight is not None:
             gates = gates + functional.silu(h) @ base_weight
         i, f, g, o = gates.chunk(4, 1)
@@ -136,5 +145,6 @@ def _plain(
     return torch.stack(outputs), c
 
 
-def _differentiable(ctx: Any, of_outputs: Tensor, of_c: Tensor) -> list[Tensor | None]:
-    return plain_pullback(partial(_plain, ctx.basis), ctx.saved_tensors, ctx.needs_input_grad[1:], (of_outputs, of_c))
+def _columns(values: Tensor) -> Tensor:
+    """The transpose in memory of its own: `contiguous` would give a view where one of the sizes is 1."""
+    return values.mT.clone(memory_format=torch.contiguous_format)

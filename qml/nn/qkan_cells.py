@@ -1,5 +1,6 @@
 """Recurrent cells whose affine maps are QKAN layers."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Unpack
 
@@ -9,17 +10,20 @@ from torch import Tensor, nn
 
 from qml import checks
 from qml.backends import Backend
+from qml.backends.native import full_precision
 from qml.nn._daruan import product
-from qml.nn._linear import linear
+from qml.nn._linear import linear, reset_linear
 from qml.nn._lstm_scan import lstm_scan
 from qml.nn._options import LayerOptions
-from qml.nn._recurrent import State, as_state
+from qml.nn._recurrent import State, as_bias, as_state, either, start_state
 from qml.nn.qkan import QKANLayer
 from qml.nn.qkan_network import HQKAN
 
 
 class OfQKANLayers(nn.Module):
     """A module whose QKAN layers were all made with the same options."""
+
+    __prepare_scriptable__ = checks.refuse_scripting
 
     @property
     def options(self) -> dict[str, Any]:
@@ -40,6 +44,14 @@ class OfQKANLayers(nn.Module):
             layer.to_backend(backend, width=width)
         return self
 
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the parameters of the QKAN layers, and of affine maps beside them, anew."""
+        for module in self.modules():
+            if isinstance(module, QKANLayer):
+                module.reset_parameters(generator)
+            elif isinstance(module, nn.Linear):
+                reset_linear(module, generator)
+
 
 class QKANLSTMCell(OfQKANLayers):
     """A cell of an LSTM whose four affine maps of [h, x] are QKAN layers.
@@ -50,6 +62,7 @@ class QKANLSTMCell(OfQKANLayers):
     Args:
         input_size: features of the input.
         hidden_size: features of c, and of h.
+        bias: True; the constant parts of circuits cannot be left out.
         proj_size: features of h after a linear map; 0 for none.
         options: what `QKANLayer` takes.
 
@@ -69,21 +82,35 @@ class QKANLSTMCell(OfQKANLayers):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, proj_size: int = 0, **options: Unpack[LayerOptions]
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        proj_size: int = 0,
+        **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__()
-        _require_sizes(input_size, hidden_size, proj_size)
+        input_size, hidden_size, proj_size = _as_sizes(input_size, hidden_size, proj_size)
         self.input_size, self.hidden_size, self.proj_size = input_size, hidden_size, proj_size
+        self.bias = as_bias(bias)
         self.state_sizes = (proj_size or hidden_size, hidden_size)
         self.input_layer = QKANLayer(input_size, 4 * hidden_size, **options)
         self.hidden_layer = QKANLayer(self.state_sizes[0], 4 * hidden_size, **options)
         self.projection = _projection(hidden_size, proj_size, options)
 
     def forward(
-        self, inputs: Float[Tensor, "*batch inputs"], state: tuple[Tensor, Tensor] | None = None
+        self,
+        inputs: Float[Tensor, "*batch inputs"] | None = None,
+        state: tuple[Tensor, Tensor] | None = None,
+        *,
+        input: Tensor | None = None,
+        hx: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(h, c) after one step; a missing state is 0."""
-        return _one_step(self, inputs, as_state(state, "h", "c"))  # pyright: ignore[reportReturnType]
+        """(h, c) after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
+        given = as_state(either(state, hx, "state", "hx"), "h", "c")
+        h, c = _one_step(self, either(inputs, input, "inputs", "input"), given)
+        return h, c
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """The input layer on all time steps at once, and the hidden layer as coefficients."""
@@ -115,6 +142,7 @@ class QKANGRUCell(OfQKANLayers):
     Args:
         input_size: features of the input.
         hidden_size: features of h.
+        bias: True; the constant parts of circuits cannot be left out.
         options: what `QKANLayer` takes.
 
     Shape:
@@ -125,17 +153,25 @@ class QKANGRUCell(OfQKANLayers):
         hidden_layer: QKAN layer from h to the gates.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, **options: Unpack[LayerOptions]) -> None:
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, **options: Unpack[LayerOptions]) -> None:
         super().__init__()
-        _require_sizes(input_size, hidden_size, 0)
-        self.input_size, self.hidden_size = input_size, hidden_size
+        input_size, hidden_size, _ = _as_sizes(input_size, hidden_size, 0)
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, as_bias(bias)
         self.state_sizes = (hidden_size,)
         self.input_layer = QKANLayer(input_size, 3 * hidden_size, **options)
         self.hidden_layer = QKANLayer(hidden_size, 3 * hidden_size, **options)
 
-    def forward(self, inputs: Float[Tensor, "*batch inputs"], state: Tensor | None = None) -> Tensor:
-        """h after one step; a missing state is 0."""
-        return _one_step(self, inputs, as_state(state, "h"))[0]
+    def forward(
+        self,
+        inputs: Float[Tensor, "*batch inputs"] | None = None,
+        state: Tensor | None = None,
+        *,
+        input: Tensor | None = None,
+        hx: Tensor | None = None,
+    ) -> Tensor:
+        """h after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
+        given = as_state(either(state, hx, "state", "hx"), "h")
+        return _one_step(self, either(inputs, input, "inputs", "input"), given)[0]
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """The input layer on all time steps at once, and the hidden layer as coefficients."""
@@ -159,6 +195,7 @@ class HQKANLSTMCell(OfQKANLayers):
     Args:
         input_size: features of the input.
         hidden_size: features of c, and of h.
+        bias: True; the constant parts of circuits cannot be left out.
         proj_size: features of h after a linear map; 0 for none.
         latent: inputs and outputs of each core; None for ceil(log2) of the map's.
         options: what the cores' `QKANLayer` takes.
@@ -178,14 +215,16 @@ class HQKANLSTMCell(OfQKANLayers):
         self,
         input_size: int,
         hidden_size: int,
+        bias: bool = True,
         *,
         proj_size: int = 0,
         latent: tuple[int, int] | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__()
-        _require_sizes(input_size, hidden_size, proj_size)
+        input_size, hidden_size, proj_size = _as_sizes(input_size, hidden_size, proj_size)
         self.input_size, self.hidden_size, self.proj_size = input_size, hidden_size, proj_size
+        self.bias = as_bias(bias)
         self.state_sizes = (proj_size or hidden_size, hidden_size)
         size = input_size + self.state_sizes[0]
         self.latent = latent
@@ -193,10 +232,17 @@ class HQKANLSTMCell(OfQKANLayers):
         self.projection = _projection(hidden_size, proj_size, options)
 
     def forward(
-        self, inputs: Float[Tensor, "*batch inputs"], state: tuple[Tensor, Tensor] | None = None
+        self,
+        inputs: Float[Tensor, "*batch inputs"] | None = None,
+        state: tuple[Tensor, Tensor] | None = None,
+        *,
+        input: Tensor | None = None,
+        hx: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(h, c) after one step; a missing state is 0."""
-        return _one_step(self, inputs, as_state(state, "h", "c"))  # pyright: ignore[reportReturnType]
+        """(h, c) after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
+        given = as_state(either(state, hx, "state", "hx"), "h", "c")
+        h, c = _one_step(self, either(inputs, input, "inputs", "input"), given)
+        return h, c
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """The encoders on all time steps at once, and the cores as coefficients."""
@@ -252,6 +298,7 @@ class _GateMap:
         of_h, of_x = gate.encoder.weight.split([start.shape[-1], inputs.shape[-1]], 1)
         self._from_inputs = nn.functional.linear(inputs, of_x, gate.encoder.bias)
         self._of_h, self._decoder = of_h.mT, gate.decoder
+        checks.require_finite_result(self._from_inputs, gate)
         layer = gate.core_layer
         bound = _hidden_bound(layer, start, projection)
         if bound is not None:
@@ -261,33 +308,37 @@ class _GateMap:
 
     def __call__(self, time: int, hidden: Tensor) -> Tensor:
         encoded = self._from_inputs[time] + hidden @ self._of_h
-        return self._decoder(self._core(encoded.to(self._of_h.dtype)))  # under autocast as a QKAN layer does
+        return self._decoder(self._core(encoded))
 
 
 def _hidden_bound(layer: QKANLayer, start: Tensor, projection: nn.Linear | None) -> float | None:
     """Of |h|: 1 (sigmoid times tanh), or what a projection makes of that, or the start; None where nobody may look."""
-    if checks.in_transform():
+    if checks.hides_values():
         return None
-    bound = 1.0 if projection is None else float(projection.weight.detach().abs().sum(1).max())
+    bound = 1.0
+    if projection is not None:
+        bound = float(projection.weight.detach().abs().sum(1).max())
+        if not math.isfinite(bound):
+            checks.require_finite_parameters(projection)
     return max(bound, *(abs(value) for value in layer.bounds(start)))
 
 
-def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Tensor, state: State | None) -> State:
+def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Any, state: State | None) -> State:
+    inputs = checks.as_inputs(inputs, next(cell.parameters()))
     checks.require_last_dimension(inputs, cell.input_size, "inputs")
     if inputs.ndim > 2:
         raise ValueError(f"Argument `inputs` must have 1 or 2 dimensions, but has shape {tuple(inputs.shape)}.")
-    batched = inputs if inputs.ndim == 2 else inputs.unsqueeze(0)
-    if state is None:
-        state = tuple(inputs.new_zeros(*inputs.shape[:-1], size) for size in cell.state_sizes)
-    for part, size in zip(state, cell.state_sizes, strict=True):
-        if part.shape != (*inputs.shape[:-1], size):
-            raise ValueError(
-                f"Argument `state` must have shape {(*inputs.shape[:-1], size)}, but has shape {tuple(part.shape)}."
-            )
-        checks.require_finite(part, "state")
-    parts = tuple(part if inputs.ndim == 2 else part.unsqueeze(0) for part in state)
-    after = cell.prepare(batched.unsqueeze(0), parts)(0, parts)
-    return after if inputs.ndim == 2 else tuple(part.squeeze(0) for part in after)
+    checks.require_finite(inputs, "inputs")
+    single = inputs.ndim == 1
+    parts = start_state(inputs, state, [(*inputs.shape[:-1], size) for size in cell.state_sizes])
+    if inputs.is_meta:  # shapes alone
+        return tuple(map(torch.empty_like, parts))
+    if single:
+        inputs, parts = inputs.unsqueeze(0), tuple(part.unsqueeze(0) for part in parts)
+    with full_precision(inputs):
+        after = cell.prepare(inputs.unsqueeze(0), parts)(0, parts)
+    checks.require_finite_result(after[0], cell)
+    return tuple(part.squeeze(0) for part in after) if single else after
 
 
 def _projection(hidden_size: int, proj_size: int, options: LayerOptions) -> nn.Linear | None:
@@ -297,9 +348,9 @@ def _projection(hidden_size: int, proj_size: int, options: LayerOptions) -> nn.L
     return linear(hidden_size, proj_size, bias=False, device=device, dtype=dtype, generator=generator)
 
 
-def _require_sizes(input_size: int, hidden_size: int, proj_size: int) -> None:
-    checks.as_int(input_size, "input_size", 1)
-    checks.as_int(hidden_size, "hidden_size", 1)
-    checks.as_int(proj_size, "proj_size", 0)
+def _as_sizes(input_size: Any, hidden_size: Any, proj_size: Any) -> tuple[int, int, int]:
+    input_size, hidden_size = checks.as_int(input_size, "input_size", 1), checks.as_int(hidden_size, "hidden_size", 1)
+    proj_size = checks.as_int(proj_size, "proj_size", 0)
     if proj_size >= hidden_size:
         raise ValueError(f"Argument `proj_size` must be less than `hidden_size` {hidden_size}, but is {proj_size}.")
+    return input_size, hidden_size, proj_size

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from circuits import Circuit, Z, data, weight
 from qml import checks
 from qml.backends import Backend, resolve
-from qml.nn._recurrent import RecurrentLSTM, State
+from qml.nn._recurrent import RecurrentLSTM, State, require_no_projection
 from qml.nn.qkan_cells import lstm_step
 
 
@@ -64,13 +64,22 @@ class QLSTMCell(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        for value, name in ((input_size, "input_size"), (hidden_size, "hidden_size"), (n_layers, "n_layers")):
-            checks.as_int(value, name, 1)
+        input_size, hidden_size = (
+            checks.as_int(input_size, "input_size", 1),
+            checks.as_int(hidden_size, "hidden_size", 1),
+        )
+        n_layers = checks.as_int(n_layers, "n_layers", 1)
+        checks.require_precision(dtype)
+        checks.require_generator(generator)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.state_sizes = (hidden_size, hidden_size)
         self.backend = resolve(backend)
         self.circuit = qlstm_circuit(hidden_size + input_size, n_layers)
         self.weights = nn.Parameter(torch.empty(4, self.circuit.n_weights, device=device, dtype=dtype))
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the angles, uniform in [0, 2 pi)."""
         nn.init.uniform_(self.weights, 0.0, 2 * torch.pi, generator=generator)
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
@@ -92,10 +101,12 @@ class QLSTM(RecurrentLSTM):
         input_size: features of a time step.
         hidden_size: features of h and c; the circuits have input_size + hidden_size qubits.
         num_layers: layers, each reading the one before.
-        n_circuit_layers: entangling layers of a circuit.
+        bias: True; the constant parts of circuits cannot be left out.
         batch_first: whether inputs and outputs are (batch, time, features).
-        dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1).
+        dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1].
         bidirectional: whether a second cell reads each sequence backwards.
+        proj_size: 0; the circuits need a qubit for every feature of h that they are read for.
+        n_circuit_layers: entangling layers of a circuit.
         backend: a backend or its name.
         device: of the weights.
         dtype: of the weights, float32 or float64.
@@ -103,6 +114,9 @@ class QLSTM(RecurrentLSTM):
 
     Shape:
         As `QKANLSTM`, without projection.
+
+    Raises:
+        ValueError, TypeError: as `QKANLSTM`; fewer than one entangling layer.
 
     Example:
         >>> import torch
@@ -116,16 +130,20 @@ class QLSTM(RecurrentLSTM):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
-        *,
-        n_circuit_layers: int = 5,
+        bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
+        *,
+        n_circuit_layers: int = 5,
         backend: Backend | str = "native",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
+        require_no_projection(proj_size, "gates are read from the qubits of h, one for each hidden feature")
+        n_circuit_layers = checks.as_int(n_circuit_layers, "n_circuit_layers", 1)
         make_cell = partial(
             QLSTMCell,
             hidden_size=hidden_size,
@@ -139,11 +157,12 @@ class QLSTM(RecurrentLSTM):
             make_cell,
             input_size,
             num_layers=num_layers,
+            bias=bias,
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
         )
-        self.hidden_size, self.n_circuit_layers = hidden_size, n_circuit_layers
+        self.n_circuit_layers = n_circuit_layers
 
     def to_backend(self, backend: Backend | str) -> "QLSTM":
         """Run on another backend from now on; four jobs a layer, direction and time step, since steps are in line."""

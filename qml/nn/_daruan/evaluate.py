@@ -9,11 +9,12 @@ from torch import Tensor
 
 from qml import checks
 from qml.backends.native import full_precision
+from qml.checks import needs_plain_pullback
 from qml.nn._daruan import small
 from qml.nn._daruan.bloch import Angles, expectation
 from qml.nn._daruan.program import Program
 from qml.nn._daruan.slopes import Edges, as_planes, gradients, make_edges, values_and_slopes
-from qml.plain_pullback import needs_plain_pullback, plain_pullback
+from qml.plain_pullback import plain_pullback
 
 KEPT = 2**23  # slopes, 32 MiB in float32: above it the way back computes them again
 

@@ -9,9 +9,10 @@ from torch.nn import functional
 
 from qml import checks
 from qml.backends.native import full_precision
+from qml.checks import needs_plain_pullback
 from qml.nn._daruan.bases import Basis
 from qml.nn._daruan.scratch import SCRATCH
-from qml.plain_pullback import needs_plain_pullback, plain_pullback
+from qml.plain_pullback import plain_pullback
 
 NARROW = 32  # outputs up to which a product is quicker with its factors exchanged
 
