@@ -15,7 +15,7 @@ import pytest
 
 import qml.jobs.database
 from qml.jobs import JobFailed, Pub, PubResult, Store, StoreError, Submission, codec
-from qml.jobs.owner import describe, is_gone, new_owner
+from qml.jobs.owner import _since_boot, describe, is_gone, new_owner
 from qml.jobs.split import Part
 from qml.jobs.store import Stored, default_path
 
@@ -138,13 +138,17 @@ def test_only_the_owner_sends_and_nobody_after_a_cancellation(tmp_path: Path) ->
         assert not store.begin_sending(chunk.tag, "a", now=5.0)
 
 
-@pytest.mark.parametrize("content", [b"garbage", b"SQLite format 3\x00" + b"\xff" * 4096])
-def test_a_corrupt_file_is_kept_and_a_new_one_begun(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("damage", [slice(0, 16), slice(100, 4096), slice(16, 60)])
+def test_a_corrupt_file_is_kept_and_a_new_one_begun(tmp_path: Path, damage: slice) -> None:
     path = tmp_path / "jobs.sqlite"
+    filled(path).close()
+    whole = bytearray(path.read_bytes())
+    whole[damage] = b"\xff" * (damage.stop - damage.start)
+    content = bytes(whole)
     for number in (1, 2):
         path.write_bytes(content)
         with pytest.raises(StoreError, match=rf"is corrupt. It is kept as jobs.sqlite.corrupt-{number}, and the next"):
-            Store(path)
+            Store(path).runs()
         assert (tmp_path / f"jobs.sqlite.corrupt-{number}").read_bytes() == content
         assert not path.exists()
     filled(path).close()
@@ -197,7 +201,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match=r"has version 99, but this program reads 1. Update qml-circuits"):
+    with pytest.raises(StoreError, match=r"has version 99, but this program reads 2. Update qml-circuits"):
         Store(path)
     assert path.exists()
 
@@ -271,8 +275,9 @@ def test_owners_are_looked_up_here_and_waited_for_elsewhere() -> None:
     assert not is_gone(me, lease=0.0, now=1e12)
     assert describe(me).startswith(f"process {os.getpid()} on ")
     earlier = json.loads(me)
-    earlier["started"] -= 100.0  # the number was given to another process
+    earlier |= {"started": earlier["started"] - 100.0, "since_boot": "another boot/1"}  # its number was given again
     assert is_gone(json.dumps(earlier), lease=1e12, now=0.0)
+    assert is_gone(json.dumps(earlier | {"since_boot": None}), lease=1e12, now=0.0)
     elsewhere = json.dumps(json.loads(me) | {"machine": "elsewhere/"})
     assert is_gone(elsewhere, lease=1.0, now=2.0)
     assert not is_gone(elsewhere, lease=2.0, now=1.0)
@@ -282,7 +287,8 @@ def test_owners_are_looked_up_here_and_waited_for_elsewhere() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_process_that_was_killed_is_gone_before_its_parent_asks() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    owner = json.loads(new_owner()) | {"pid": child.pid, "started": psutil.Process(child.pid).create_time()}
+    started = psutil.Process(child.pid).create_time()
+    owner = json.loads(new_owner()) | {"pid": child.pid, "started": started, "since_boot": _since_boot(child.pid)}
     assert not is_gone(json.dumps(owner), lease=0.0, now=1.0)
     child.kill()
     until = time.monotonic() + 30

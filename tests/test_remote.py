@@ -434,7 +434,10 @@ def test_a_store_that_is_not_there_is_not_made_by_looking(folder: Path, monkeypa
 
 
 def test_a_corrupt_store_ends_with_one_line(folder: Path) -> None:
-    (folder / "jobs.sqlite").write_bytes(b"nonsense")
+    submit()
+    content = bytearray((folder / "jobs.sqlite").read_bytes())
+    content[100:4096] = bytes(3996)
+    (folder / "jobs.sqlite").write_bytes(content)
     result = submit()
     assert result.exit_code == 1
     assert "is corrupt. It is kept as jobs.sqlite.corrupt-1" in result.stderr

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def _expectations(pub: Pub, result: PubResult, number: int) -> PubResult:
 
 def _reals(values: np.ndarray, name: str, number: int) -> np.ndarray:
     """Finite numbers as float64; complex ones where their imaginary parts are nothing but rounding."""
-    array = np.asarray(values)
+    array: Any = np.asarray(values)
     if array.dtype.kind not in "iufc":
         raise JobFailed(f"The answer to pub {number} must hold real numbers, but `{name}` holds {array.dtype}.")
     if not np.isfinite(array).all():

@@ -78,7 +78,7 @@ def pack_results(results: Any) -> bytes:
                 continue
             if array.dtype.kind == "c":
                 complex_names.append(key)
-                array = np.stack([array.real, array.imag], axis=-1)
+                array = np.stack([np.real(array), np.imag(array)], axis=-1)
             arrays[key] = array
     return pack(arrays, {"metadata": metadata, "texts": texts, "complex": complex_names})
 

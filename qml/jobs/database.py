@@ -190,6 +190,8 @@ class Database:
     def _in_words(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError as error:  # SQLite's message quotes the damaged schema
+            raise StoreError(self._keep_aside()) from error
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
                 raise StoreError(f"The job file {self.path} is closed.") from error

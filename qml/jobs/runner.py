@@ -309,13 +309,19 @@ class DurableRunner:
         """The results that are stored; those of an earlier version that are none are refused now, and kept."""
         pieces = []
         for chunk in self._chunks(sequence, "done"):
-            results, part = codec.unpack_results(self.store.results(chunk.tag)), split.take(submission, chunk.parts)
+            results, part = codec.unpack_results(self._stored(chunk.tag)), split.take(submission, chunk.parts)
             try:
                 pieces.append((chunk.parts, answers.checked(part, results)))
             except JobFailed as error:
                 reason = f"job {chunk.job_id}: {error} {_reply_is_kept(self.run_id)}"
                 self.store.set_refused(chunk.tag, reason, now=self._now())
         return pieces
+
+    def _stored(self, tag: str) -> bytes:
+        try:
+            return self.store.results(tag)
+        except ValueError as error:  # a table that does not agree with its index
+            raise codec.damaged(error) from error
 
     def _chunks(self, sequence: int, *states: str) -> list[Chunk]:
         chunks = self.store.chunks(self.run_id, sequence)

@@ -110,6 +110,8 @@ class Store:
         """
         rows = self._database.rows(f"SELECT {RUN} FROM runs WHERE run_id = ?", run_id)
         if not rows:
+            if any(run.run_id == run_id for run in self.runs()):  # the table does not agree with its index
+                raise damaged(f"run {run_id!r} is gone")
             raise ValueError(f"Argument `run_id` must be a run of {self.path}, but {run_id!r} is none.")
         return run_of(rows[0])
 
