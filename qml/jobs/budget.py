@@ -5,6 +5,7 @@ from typing import Any
 
 from qml.jobs import split
 from qml.jobs.checks import as_int, as_number
+from qml.jobs.errors import BudgetReached
 from qml.jobs.service import Service
 from qml.jobs.submission import Submission
 
@@ -68,14 +69,22 @@ class Budget:
                 "--shots, or send fewer rows."
             )
 
+    def seconds_of(self, submission: Submission, service: Service) -> float | None:
+        """The device's seconds for a job, as estimated; None where nobody limits them.
 
-def seconds_of(submission: Submission, service: Service) -> float | None:
-    """The device's seconds for a submission that is sent as one job; None where they are not known."""
-    total, simulated = 0.0, True
-    for pub in submission.pubs:
-        seconds = service.circuit_cost(pub.circuit).seconds
-        if seconds is None:
+        Raises:
+            BudgetReached: they are limited, and the service does not tell how long its gates take.
+        """
+        if self.seconds is None:
             return None
-        total += len(pub.values) * split.executions_of_row(pub, submission) * seconds
-        simulated = simulated and seconds == 0.0
-    return 0.0 if simulated else SECONDS_A_JOB + total
+        total, simulated = 0.0, True
+        for pub in submission.pubs:
+            seconds = service.circuit_cost(pub.circuit).seconds
+            if seconds is None:
+                raise BudgetReached(
+                    f"Budget: a run may take at most {self.seconds:g} s of the device, but {service.name} does not tell "
+                    "how long its gates take. Start a run with --max-jobs instead."
+                )
+            total += len(pub.values) * split.executions_of_row(pub, submission) * seconds
+            simulated = simulated and seconds == 0.0
+        return 0.0 if simulated else SECONDS_A_JOB + total

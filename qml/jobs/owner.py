@@ -49,6 +49,11 @@ def is_gone(owner: str, lease: float, now: float) -> bool:
         return now > lease
 
 
+def is_elsewhere(owner: str) -> bool:
+    """Whether an owner is on another machine, where its process cannot be looked up."""
+    return _read(owner)["machine"] != _machine()
+
+
 def describe(owner: str) -> str:
     """An owner in words."""
     known = _read(owner)

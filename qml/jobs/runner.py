@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from itertools import islice
 
 from qml.jobs import answers, codec, split
-from qml.jobs.budget import seconds_of
 from qml.jobs.checks import as_text, has_members, require_kind
 from qml.jobs.errors import (
     BudgetReached,
@@ -17,9 +16,10 @@ from qml.jobs.errors import (
     StoreError,
     SubmissionTooLarge,
 )
-from qml.jobs.owner import describe, new_owner
+from qml.jobs.owner import describe, is_elsewhere, new_owner
 from qml.jobs.retry import TRANSIENT, Retry
 from qml.jobs.rows import OPEN, Chunk
+from qml.jobs.search import find_patiently
 from qml.jobs.service import Service
 from qml.jobs.split import UNLIMITED, Limits
 from qml.jobs.store import Store, Stored
@@ -92,6 +92,7 @@ class DurableRunner:
         self._watch = watch or (lambda chunks: None)
         self._tags = (run_id, *store.run(run_id).tags)
         self._owner = new_owner()
+        self._watched: float | None = None  # the lease of an owner elsewhere that did not change for a while
         self._next = 0
         self._lock = threading.Lock()
 
@@ -170,7 +171,8 @@ class DurableRunner:
 
     def _send(self, chunk: Chunk, part: Submission) -> None:
         """One chunk, from planned to sent, however many replies are lost on the way."""
-        pauses, seconds = self.retry.pauses(), self._seconds(part)
+        budget = self.store.run(self.run_id).budget
+        pauses, seconds = self.retry.pauses(), budget.seconds_of(part, self.service)
         for attempt in range(1, self.retry.attempts + 1):
             self._renew()
             if not self.store.begin_sending(chunk.tag, self._owner, now=self._now(), seconds=seconds):
@@ -195,20 +197,9 @@ class DurableRunner:
                 self._keep(chunk, job_id)
                 return
 
-    def _seconds(self, part: Submission) -> float | None:
-        """The device's seconds for a job; None where nobody limits them."""
-        limit = self.store.run(self.run_id).budget.seconds
-        seconds = None if limit is None else seconds_of(part, self.service)
-        if limit is not None and seconds is None:
-            raise BudgetReached(
-                f"Budget: run {self.run_id} may take at most {limit:g} s of the device, but {self.service.name} does "
-                "not tell how long its gates take. Start a run with --max-jobs instead."
-            )
-        return seconds
-
     def _adopt(self, chunk: Chunk) -> bool:
         """Keep the job of a chunk whose reply was lost, if there is one."""
-        found = _find_patiently(self.service, chunk, self.retry)
+        found = find_patiently(self.service, chunk, self.retry)
         if not found:
             return False
         ranks = {"done": 0, "running": 1, "queued": 2, "failed": 3, "cancelled": 4}
@@ -335,6 +326,8 @@ class DurableRunner:
         """Be the only one who works on this run; wait while another process does."""
         pauses = self.retry.pauses(self.retry.poll)
         while (holder := self._claim()) is not None:
+            if self._has_lapsed(holder):
+                continue
             if not self.wait:
                 raise JobPending(f"Run {self.run_id} is being worked on by {describe(holder)}.")
             self._watch(self.store.chunks(self.run_id))
@@ -345,7 +338,16 @@ class DurableRunner:
             self.store.release(self.run_id, self._owner)
 
     def _claim(self) -> str | None:
-        return self.store.claim(self.run_id, self._owner, now=self._now(), lease=LEASE)
+        return self.store.claim(self.run_id, self._owner, now=self._now(), lease=LEASE, watched=self._watched)
+
+    def _has_lapsed(self, holder: str) -> bool:
+        """Whether an owner elsewhere, whose lease is over by this clock, does not renew it while it is watched."""
+        lease = self.store.lease(self.run_id)
+        if not is_elsewhere(holder) or lease is None or lease >= self._now() or lease == self._watched:
+            return False
+        self.retry.sleep(self.retry.settle)
+        self._watched = lease
+        return self.store.lease(self.run_id) == lease
 
     def _renew(self) -> None:
         if (holder := self._claim()) is not None:
@@ -362,7 +364,7 @@ def cancel_run(service: Service, store: Store, run_id: str, *, retry: Retry | No
     store.cancel_run(run_id, now=retry.clock())
     for chunk in store.chunks(run_id):
         if chunk.state == "sending":
-            for job_id in _find_patiently(service, chunk, retry):
+            for job_id in find_patiently(service, chunk, retry):
                 if not store.set_sent(chunk.tag, job_id, now=retry.clock()):
                     store.note_job(chunk.tag, job_id)
                     retry.call(service.cancel, job_id)
@@ -371,18 +373,6 @@ def cancel_run(service: Service, store: Store, run_id: str, *, retry: Retry | No
             store.set_ended(chunk.tag, "cancelled", "before its job was known", now=retry.clock())
         elif chunk.state == "sent":
             _cancel_job(service, store, chunk, retry)
-
-
-def _find_patiently(service: Service, chunk: Chunk, retry: Retry) -> list[str]:
-    """The jobs of a chunk that was being sent; where there is none, asked again when it would have turned up.
-
-    The pause between both is whole: how long ago the sending began is told by a clock that may have stepped since.
-    """
-    found = retry.call(service.find, chunk.tag)
-    if not found and service.keeps_jobs and retry.settle > 0:
-        retry.sleep(retry.settle)
-        found = retry.call(service.find, chunk.tag)
-    return found
 
 
 def _reply_is_kept(run_id: str) -> str:

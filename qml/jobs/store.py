@@ -22,7 +22,7 @@ from qml.jobs.checks import as_number, as_text, as_texts
 from qml.jobs.codec import damaged
 from qml.jobs.database import Database
 from qml.jobs.errors import StoreError
-from qml.jobs.owner import is_gone
+from qml.jobs.owner import is_elsewhere, is_gone
 from qml.jobs.rows import CHUNK, NO_LIMITS, RUN, Chunk, Run, chunk_of, run_of
 from qml.jobs.spending import SPENT, above_jobs, columns_of, require_budget
 from qml.jobs.split import Parts
@@ -117,11 +117,11 @@ class Store:
 
     def inputs(self, run_id: str) -> bytes | None:
         """What makes the run's submissions again."""
-        return self._blob("SELECT inputs FROM runs WHERE run_id = ?", run_id)
+        return self._value("SELECT inputs FROM runs WHERE run_id = ?", run_id)
 
     def outputs(self, run_id: str) -> bytes | None:
         """What came out of the whole run, once it has ended."""
-        return self._blob("SELECT outputs FROM runs WHERE run_id = ?", run_id)
+        return self._value("SELECT outputs FROM runs WHERE run_id = ?", run_id)
 
     def set_outputs(self, run_id: str, outputs: bytes | None) -> None:
         """Write what came out of the whole run; None where it turned out to be no result."""
@@ -139,17 +139,27 @@ class Store:
         n_jobs, seconds = self._database.rows(SPENT, run_id, "")[0]
         return n_jobs, seconds
 
-    def claim(self, run_id: str, owner: str, *, now: float, lease: float) -> str | None:
-        """Let only `owner` send the run's chunks; None, or the living owner who has it already."""
+    def claim(self, run_id: str, owner: str, *, now: float, lease: float, watched: float | None = None) -> str | None:
+        """Let only `owner` send the run's chunks; None, or the living owner who has it already.
+
+        An owner on another machine is taken for gone only where its lease is over by the clock `now` and is still
+        `watched`, the one that was seen some time ago: clocks differ, and step.
+        """
         with self._database.writing() as connection:
             row = connection.execute("SELECT owner, lease FROM runs WHERE run_id = ?", (run_id,)).fetchone()
             if row is None:
                 raise damaged(f"run {run_id!r} is gone")
             holder, until = row["owner"], row["lease"] if isinstance(row["lease"], int | float) else 0.0
-            if holder is not None and holder != owner and not is_gone(holder, until, now):
-                return holder
+            if holder not in (None, owner):
+                renewed = is_elsewhere(holder) and until != watched
+                if renewed or not is_gone(holder, until, now):
+                    return holder
             connection.execute("UPDATE runs SET owner = ?, lease = ? WHERE run_id = ?", (owner, now + lease, run_id))
             return None
+
+    def lease(self, run_id: str) -> float | None:
+        """Until when the run's owner has claimed it, by its own clock; None without an owner."""
+        return self._value("SELECT lease FROM runs WHERE run_id = ?", run_id)
 
     def release(self, run_id: str, owner: str) -> None:
         """Give a claim back."""
@@ -202,7 +212,7 @@ class Store:
 
     def results(self, tag: str) -> bytes:
         """The results of a chunk that is done."""
-        blob = self._blob("SELECT results FROM chunks WHERE tag = ? AND state = 'done'", tag)
+        blob = self._value("SELECT results FROM chunks WHERE tag = ? AND state = 'done'", tag)
         if blob is None:
             raise ValueError(f"Argument `tag` must be that of a chunk that is done, but {tag!r} is not.")
         return blob
@@ -248,7 +258,7 @@ class Store:
 
     def reply(self, tag: str) -> bytes | None:
         """The reply that is kept of a chunk, for `qml.jobs.codec.unpack_results`; None where there is none."""
-        return self._blob("SELECT reply FROM chunks WHERE tag = ?", tag)
+        return self._value("SELECT reply FROM chunks WHERE tag = ?", tag)
 
     def set_done(self, tag: str, results: bytes, *, now: float) -> None:
         """Keep the results, in place of the reply that they were made of."""
@@ -329,7 +339,7 @@ class Store:
         with self._database.writing() as connection:
             return connection.execute(statement, values).rowcount > 0
 
-    def _blob(self, query: str, key: str) -> bytes | None:
+    def _value(self, query: str, key: str) -> Any:
         rows = self._database.rows(query, key)
         return rows[0][0] if rows else None
 
