@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import sqlite3
 import subprocess
@@ -42,6 +43,18 @@ def filled(path: Path) -> Store:
     assert store.begin_sending(chunk.tag, "owner", now=3.0)
     assert store.set_sent(chunk.tag, "job", now=4.0)
     return store
+
+
+def read_all(path: Path) -> None:
+    """Whatever the commands read of a store, and a transaction."""
+    with Store(path) as store:
+        for run in store.runs():
+            store.chunks(run.run_id)
+            store.spent(run.run_id)
+            store.inputs(run.run_id)
+            for payload in store.payloads(run.run_id):
+                codec.unpack_submission(payload)
+            store.allow_again(run.run_id, now=0.0)
 
 
 def test_submissions_come_back_as_they_were() -> None:
@@ -195,6 +208,107 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
         Store("data.npy")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x00the database of another program" * 300,
+        b"garbage",
+        b"SQLite format 3\x00" + b"\xff" * 4096,
+        b"SQLite format 3\x00",
+        b"BEGIN TRANSACTION;\nCREATE TABLE chunks (\n    tag TEXT PRIMARY KEY,\n",  # a dump of ours is text
+        b"\n",
+    ],
+)
+def test_what_cannot_be_recognised_is_not_touched(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "passwords.db"
+    path.write_bytes(content)
+    path.with_name("passwords.db-journal").write_bytes(b"of another program")
+    with pytest.raises(StoreError, match="is left as it is. Name another file with --store"):
+        Store(path)
+    assert path.read_bytes() == content
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["passwords.db", "passwords.db-journal"]
+
+
+def test_a_file_of_another_program_is_not_touched_however_broken(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.executescript("PRAGMA application_id = 7; CREATE TABLE mine (x); INSERT INTO mine VALUES (1);")
+    connection.close()
+    broken = path.read_bytes()[:5000]
+    path.write_bytes(broken)
+    with pytest.raises(StoreError, match="is a database of another program, and is left as it is"):
+        Store(path)
+    assert path.read_bytes() == broken
+    assert [item.name for item in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_the_users_own_file_is_rescued_even_where_nothing_is_left_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qml.jobs.store.default_path", lambda: tmp_path / "jobs.sqlite")
+    (tmp_path / "jobs.sqlite").write_bytes(bytes(5000))
+    with pytest.raises(StoreError, match="is corrupt. It is kept as jobs.sqlite.corrupt-1"):
+        Store()
+    Store().close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DROP TABLE chunks", "PRAGMA user_version = 0", "PRAGMA user_version = -3", "UPDATE runs SET tags = 5"],
+)
+def test_our_file_with_another_schema_is_a_store_error(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "jobs.sqlite"
+    filled(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="damaged"):
+        read_all(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "runs SET tags = '[['", "runs SET tags = '[1]'", "runs SET options = '[]'", "runs SET options = x'ff'",
+        "runs SET created = 'never'", "runs SET backend = x'00ff'", "runs SET max_jobs = 'many'",
+        "runs SET max_jobs = -1", "chunks SET parts = '[[1,2,'",
+        "chunks SET parts = '[[0]]'", "chunks SET parts = '{}'", "chunks SET parts = 'null'",
+        "chunks SET sequence = 'x'", "submissions SET payload = 'text'", "submissions SET payload = x'00'",
+        f"runs SET options = '{'[' * 20000}'", f"runs SET tags = '{'[' * 20000}{']' * 20000}'",
+    ],
+)  # fmt: skip
+def test_a_damaged_row_is_a_store_error(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "jobs.sqlite"
+    filled(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"UPDATE {change}")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="damaged"):
+        read_all(path)
+
+
+def test_a_file_damaged_anywhere_is_read_or_a_store_error(tmp_path: Path) -> None:
+    path, generator = tmp_path / "jobs.sqlite", random.Random(0)
+    filled(path).close()
+    whole = path.read_bytes()
+    n_errors = 0
+    for number in range(120):
+        content = bytearray(whole)
+        first = generator.randrange(len(whole))
+        last = min(len(whole), first + generator.choice([1, 16, 700, 4096]))
+        content[first:last] = [generator.randbytes(last - first), bytes(last - first), b""][number % 3]
+        path.write_bytes(content)
+        try:
+            read_all(path)
+        except StoreError:
+            n_errors += 1
+        for extra in tmp_path.iterdir():
+            extra.unlink()
+    assert n_errors > 30
+
+
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite"
     filled(path).close()
@@ -297,6 +411,15 @@ def test_a_process_that_was_killed_is_gone_before_its_parent_asks() -> None:
         time.sleep(0.01)
     child.wait()
     assert is_gone(json.dumps(owner), lease=1e12, now=0.0)
+
+
+def test_a_process_is_known_by_the_kernels_time_not_by_a_clock_that_steps() -> None:
+    stepped = json.loads(new_owner())
+    stepped["started"] += 3600.0  # as it is read after a step of the clock
+    assert not is_gone(json.dumps(stepped), lease=0.0, now=1e12)
+    for owner in ("", "[]", "{}", '{"machine": 3, "pid": 7}', '{"machine": "x", "pid": "y"}'):
+        with pytest.raises(StoreError, match="A record is damaged"):
+            is_gone(owner, lease=0.0, now=0.0)
 
 
 def test_the_default_file_is_in_the_users_data_folder() -> None:

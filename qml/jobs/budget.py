@@ -82,7 +82,7 @@ class Budget:
             seconds = service.circuit_cost(pub.circuit).seconds
             if seconds is None:
                 raise BudgetReached(
-                    f"Budget: a run may take at most {self.seconds:g} s of the device, but {service.name} does not tell "
+                    f"Budget: a run may take at most {self.seconds:g} s of the device, but {service.name} does not say "
                     "how long its gates take. Start a run with --max-jobs instead."
                 )
             total += len(pub.values) * split.executions_of_row(pub, submission) * seconds

@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from qml.jobs.submission import JSONValue
-
 DEEPEST = 20  # lists in lists; below that, text
 LARGEST = 2**63  # of an int: longer ones cannot be read back as decimals of any length
 TEXT_ERRORS = (ArithmeticError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError)
 
 
-def as_json(value: Any, depth: int = 0) -> JSONValue:
+def as_json(value: Any, depth: int = 0) -> Any:
     """A value as JSON: NumPy's numbers as numbers, times in ISO 8601, and what JSON has no word for as its `repr`."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
@@ -51,7 +49,7 @@ def text_of(value: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _as_scalar(value: Any) -> JSONValue:
+def _as_scalar(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
     for kind in (str, float):  # subclasses, such as enums, become the plain thing

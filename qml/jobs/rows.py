@@ -82,7 +82,9 @@ def chunk_of(row: sqlite3.Row) -> Chunk:
         StoreError: a row that is damaged.
     """
     try:
-        parts = tuple(Part(*map(int, part)) for part in json.loads(row["parts"]))
+        listed = json.loads(row["parts"])
+        require_kind(listed, "parts", list)
+        parts = tuple(Part(*map(int, part)) for part in listed)
         require_kind(row["sequence"], "sequence", int)
         if row["state"] not in get_args(ChunkState):
             raise ValueError(f"a job cannot be {row['state']!r}")

@@ -192,7 +192,10 @@ class Store:
     def payloads(self, run_id: str) -> list[bytes]:
         """All submissions of a run as they were written, in their order."""
         query = "SELECT payload FROM submissions WHERE run_id = ? ORDER BY sequence"
-        return [row["payload"] for row in self._database.rows(query, run_id)]
+        payloads = [row["payload"] for row in self._database.rows(query, run_id)]
+        if not all(isinstance(payload, bytes) for payload in payloads):
+            raise damaged("a submission is text")
+        return payloads
 
     # ---- chunks
 
