@@ -223,7 +223,7 @@ def test_what_cannot_be_recognised_is_not_touched(tmp_path: Path, content: bytes
     path = tmp_path / "passwords.db"
     path.write_bytes(content)
     path.with_name("passwords.db-journal").write_bytes(b"of another program")
-    with pytest.raises(StoreError, match="is left as it is. Name another file with --store"):
+    with pytest.raises(StoreError, match=r"is left as it is\. Name another file with --store"):
         Store(path)
     assert path.read_bytes() == content
     assert sorted(item.name for item in tmp_path.iterdir()) == ["passwords.db", "passwords.db-journal"]
@@ -247,7 +247,7 @@ def test_the_users_own_file_is_rescued_even_where_nothing_is_left_of_it(
 ) -> None:
     monkeypatch.setattr("qml.jobs.store.default_path", lambda: tmp_path / "jobs.sqlite")
     (tmp_path / "jobs.sqlite").write_bytes(bytes(5000))
-    with pytest.raises(StoreError, match="is corrupt. It is kept as jobs.sqlite.corrupt-1"):
+    with pytest.raises(StoreError, match=r"is corrupt\. It is kept as jobs.sqlite.corrupt-1"):
         Store()
     Store().close()
 

@@ -133,6 +133,7 @@ def make_plan(
         _require_one_of(value, task.options[name], name, task.name)
         chosen[name] = value
     offered = task.models(chosen)
+    n_trials = None if n_trials is None else as_int(n_trials, "trials", least=-(2**63))
     names = tuple(offered) if models is None else as_texts(models, "models")
     if not names:
         raise ValueError(f"Argument `models` must name at least one of {', '.join(offered)}, but is empty. Name one.")
@@ -151,7 +152,6 @@ def make_plan(
 def _with_trials(task: Task, offered: Mapping[str, Model], work: Preset, n_trials: int | None) -> Preset:
     if n_trials is None:
         return work
-    n_trials = as_int(n_trials, "trials", least=-(2**63))
     if n_trials < 1:
         raise ValueError(f"Argument `trials` must be at least 1, but is {n_trials}. Pass 20 for a thorough search.")
     if max((len(model.settings) for model in offered.values()), default=0) < 2:
