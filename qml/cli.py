@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from qml import __version__, cli_jobs
 from qml.shell import INTERRUPTED, one_line_errors
+from qml.terminal import verbatim, visible
 
 if TYPE_CHECKING:
     from qml.compare.engine import Plan, RunCells
@@ -109,7 +109,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
         from qml.compare.overview import write_overview
 
         path = write_overview(finished, _folder(out, (ALL, preset), part=None))
-        console.print(f"\nAll of them: [bold]{escape(str(path))}[/]", highlight=False, soft_wrap=True)
+        console.print("\nAll of them:", verbatim(path, style="bold"), highlight=False, soft_wrap=True)
 
 
 def _finish(
@@ -135,8 +135,8 @@ def _print_result(console: Console, finished: "Finished") -> None:
     console.print(result_table(records, plan.models, plan.task.metric))
     console.print()
     for sentence in verdict(records, plan.models, plan.task.metric):
-        console.print(sentence, highlight=False)
-    console.print(f"\nReport: [bold]{escape(str(finished.report))}[/]", highlight=False, soft_wrap=True)
+        console.print(verbatim(sentence), highlight=False)
+    console.print("\nReport:", verbatim(finished.report, style="bold"), highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -182,5 +182,6 @@ def _clean_stop(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"Stopped. Finished runs are kept in {folder}: the same command goes on from there.", err=True)
+        kept = f"Stopped. Finished runs are kept in {visible(folder)}: the same command goes on from there."
+        typer.echo(kept, err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from qml.shell import FAILED, INTERRUPTED, PENDING, one_line_errors
+from qml.shell import FAILED, INTERRUPTED, PENDING, REFUSED, one_line_errors
+from qml.terminal import one_line, verbatim, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,8 @@ Model = Annotated[Path, typer.Argument(help="A layer saved by qml.nn.save_layer.
 Data = Annotated[Path, typer.Argument(help="Samples: .npy, .npz, .csv or .safetensors, one a row.")]
 BackendName = Annotated[str, typer.Option("--backend", help="For example aer:fake_torino, or ibm:ibm_torino.")]
 Shots = Annotated[int | None, typer.Option(min=1, help="Runs of each circuit; the backend's default if not given.")]
-MaxSeconds = Annotated[float | None, typer.Option(help="Refuse a run that needs more seconds of the device.")]
-MaxJobs = Annotated[int | None, typer.Option(help="Refuse a run that needs more jobs.")]
+MaxSeconds = Annotated[float | None, typer.Option(help="Let the run take no more seconds of the device, ever.")]
+MaxJobs = Annotated[int | None, typer.Option(help="Let the run send no more jobs, ever.")]
 StorePath = Annotated[Path | None, typer.Option("--store", help="The file of records, instead of the user's own.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Out = Annotated[Path | None, typer.Option(help="Write the predictions to this .npy or .csv file.")]
@@ -87,9 +87,8 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of a command
         budget.require(size)
         options = {name: value for name, value in (("shots", shots), ("seed", seed)) if value is not None}
         with _opened(store) as records:
-            run_id = remote.start(
-                records, checkpoint, remote.read_inputs(data), backend, options=options, tags=tuple(tag or ())
-            )
+            inputs, tags = remote.read_inputs(data), tuple(tag or ())
+            run_id = remote.start(records, checkpoint, inputs, backend, options=options, tags=tags, budget=budget)
             _go_on(records, run_id, wait=not detach, out=out, as_json=as_json)
 
 
@@ -139,20 +138,42 @@ def resume(
     run: RunName,
     again: Annotated[bool, typer.Option("--again", help="Send failed and cancelled jobs once more, and pay.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Send what is missing, and do not wait.")] = False,
+    max_seconds: Annotated[float | None, typer.Option(help="Change the run's limit of seconds, all included.")] = None,
+    max_jobs: Annotated[int | None, typer.Option(help="Change the run's limit of jobs, all included.")] = None,
     out: Out = None,
     store: StorePath = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a run: find its jobs, wait for them, send only what never was.
 
-    Exit codes as for `qml submit`.
+    A limit of `qml submit` holds for the whole run until it is changed here. Exit codes as for `qml submit`.
     """
     with one_line_errors(), _opened(store, make=False) as records:
-        from qml.remote import find_run
+        from qml.remote import Budget, find_run
 
         _require_output(out)
-        run_id = find_run(_known(records), run).run_id
-        _go_on(records, run_id, wait=not detach, again=again, out=out, as_json=as_json)
+        budget, run_id = Budget(max_seconds, max_jobs), find_run(_known(records), run).run_id
+        _go_on(records, run_id, wait=not detach, again=again, budget=budget, out=out, as_json=as_json)
+
+
+@jobs.command()
+def replies(
+    run: RunName,
+    out: Annotated[Path, typer.Option(help="Write them to this .npz file.")],
+    store: StorePath = None,
+) -> None:
+    """Write what a run's service answered where that is no result, as it came: arrays, and the metadata as JSON.
+
+    Nothing is asked of the service, and nothing is sent.
+    """
+    with one_line_errors(), _opened(store, make=False) as records:
+        from qml import remote
+
+        found = remote.replies_of(_known(records), remote.find_run(records, run).run_id)
+        if not found:
+            raise ValueError(f"Argument `run` must have jobs whose replies are no results, but {run!r} has none.")
+        remote.write_arrays(out, found)
+        typer.echo(f"{len(found)} arrays are written to {visible(out)}.")
 
 
 @jobs.command()
@@ -218,7 +239,7 @@ def _summary(run_id: str, outputs: "np.ndarray", out: Path | None) -> str:
 def _progress(run_id: str) -> "Iterator[Callable[[Sequence[Chunk]], None]]":
     """A line on the error stream that says how many jobs have results."""
     console = Console(stderr=True)
-    console.print(f"Run [bold]{escape(run_id)}[/]", highlight=False)
+    console.print("Run", verbatim(run_id, style="bold"), highlight=False)
     with console.status("Sending") as line:
 
         def watch(chunks: "Sequence[Chunk]") -> None:
@@ -233,18 +254,21 @@ def _progress(run_id: str) -> "Iterator[Callable[[Sequence[Chunk]], None]]":
 @contextmanager
 def _job_errors(run_id: str) -> Iterator[None]:
     """End with one line, the exit code of what happened, and how to go on."""
-    from qml.jobs import JobError, JobPending
+    from qml.jobs import BudgetReached, JobError, JobPending
 
     try:
         yield
     except JobPending as error:
-        typer.echo(f"qml: {error}", err=True)
+        typer.echo(f"qml: {one_line(error)}", err=True)
         raise typer.Exit(PENDING) from error
+    except BudgetReached as error:
+        typer.echo(f"qml: {one_line(error)}", err=True)
+        raise typer.Exit(REFUSED) from error
     except JobError as error:
-        typer.echo(f"qml: {' '.join(str(error).split())}", err=True)
+        typer.echo(f"qml: {one_line(error)}", err=True)
         raise typer.Exit(FAILED) from error
     except KeyboardInterrupt:
-        typer.echo(f"Stopped. Nothing is lost: `qml jobs resume {run_id}` goes on.", err=True)
+        typer.echo(f"Stopped. Nothing is lost: `qml jobs resume {visible(run_id)}` goes on.", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -255,16 +279,18 @@ def _opened(path: Path | None, *, make: bool = True) -> "Iterator[Any]":
     from qml.jobs.store import default_path
 
     file = path or default_path()
-    if not make and not file.exists():
+    is_empty = file.is_file() and file.stat().st_size == 0
+    if not make and (is_empty or not file.exists()):
         if path is not None:
-            raise ValueError(f"Argument `store` must be a file of records, but {path} does not exist.")
+            what = "is empty" if is_empty else "does not exist"
+            raise ValueError(f"Argument `store` must be a file of records, but {path} {what}.")
         yield None
         return
     try:
         with Store(file) as records:
             yield records
     except StoreError as error:
-        typer.echo(f"qml: {error}", err=True)
+        typer.echo(f"qml: {one_line(error)}", err=True)
         raise typer.Exit(FAILED) from error
 
 
@@ -283,6 +309,8 @@ def _require_output(out: Path | None) -> None:
 
 def _show(data: Any, table: Any, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(data, indent=2))
+        typer.echo(json.dumps(data, indent=2, allow_nan=False))  # JSON has no NaN
+    elif isinstance(table, str):
+        Console().print(verbatim(table), highlight=False, soft_wrap=True)
     else:
-        Console().print(table, highlight=False, soft_wrap=isinstance(table, str), markup=not isinstance(table, str))
+        Console().print(table, highlight=False)

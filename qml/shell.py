@@ -5,19 +5,21 @@ from contextlib import contextmanager
 
 import typer
 
+from qml.terminal import one_line
+
 FAILED = 1  # jobs that failed, a service that does not answer, records that cannot be used
-REFUSED = 2  # bad input, or a run above its budget: nothing was sent
+REFUSED = 2  # bad input, or a run above its budget: nothing more was sent
 PENDING = 3  # results are not there yet
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Show what was refused as one line, without the traceback that is only of use to us."""
+    """Show what was refused as one line, without a traceback."""
     try:
         yield
     except (ImportError, OSError, ValueError) as error:
-        typer.echo(f"qml: {' '.join(str(error).split())}", err=True)
+        typer.echo(f"qml: {one_line(error)}", err=True)
         raise typer.Exit(REFUSED) from error
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)

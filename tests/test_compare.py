@@ -1,22 +1,30 @@
+import io
 import json
 import math
+import os
+import platform
 import re
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from qml.baselines import LogisticRegression, count_parameters
 from qml.compare import (
     TASKS,
+    LiveProgress,
     Metric,
     Model,
     Outcome,
@@ -27,7 +35,9 @@ from qml.compare import (
     Task,
     estimate_mean,
     find_task,
+    lock,
     make_plan,
+    require_folder,
     result_table,
     run_plan,
     summarise,
@@ -211,6 +221,180 @@ def test_a_corrupt_file_is_kept_aside_and_its_good_lines_are_used(tmp_path: Path
     assert calls.trained == [("quantum", 0)]
     assert (tmp_path / f"{RESULTS}.corrupt-1").read_bytes() == broken
     assert "could not be read" in heard.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": None}, {"value": "0.5"}, {"value": True}, {"value": math.nan}, {"value": math.inf}, {"value": [0.5]},
+        {"value": 0.25}, {"details": 5}, {"details": None}, {"details": []}, {"details": {"curves": 3}},
+        {"details": {"curves": {"loss": "x"}}}, {"details": {"confusion": [[1]]}}, {"model": 3}, {"model": ["quantum"]},
+        {"task": None}, {"task": {}}, {"seed": "0"}, {"seed": 0.0}, {"seed": True}, {"n_parameters": "7"},
+        {"n_parameters": None}, {"seconds": "fast"}, {"seconds": None}, {"metric": 5}, {"settings": 5}, {"setting": {}},
+        {"setting": [1]}, {"extra": None}, {"setting": "\ud800"}, {"another": 1},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_line_with_values_of_another_kind_runs_again(
+    tmp_path: Path, change: dict[str, Any], *, checked: bool
+) -> None:
+    run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
+    path = tmp_path / RESULTS
+    first, second = lines_of(tmp_path)
+    if not checked:  # as an earlier version wrote it
+        assert first.pop("check")
+        if change in ({"value": 0.25}, {"another": 1}):
+            return
+    path.write_text(json.dumps(first | change) + "\n" + json.dumps(second) + "\n")
+    broken = path.read_bytes()
+    calls, heard = Calls(), Heard()
+    plan = make_plan(calls.task, n_seeds=1, folder=tmp_path)
+    run_plan(plan, heard)
+    assert calls.trained == [("quantum", 0)]
+    assert (tmp_path / f"{RESULTS}.corrupt-1").read_bytes() == broken
+    assert "those cells run again" in heard.warnings[0]
+
+
+@pytest.mark.parametrize("line", [b"[" * 100_000, b'{"a":' * 100_000, b"1" * 10_000, b"null", b'"text"', b"\x00"])
+def test_a_line_that_is_no_cell_runs_again(tmp_path: Path, line: bytes) -> None:
+    run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
+    path = tmp_path / RESULTS
+    path.write_bytes(path.read_bytes().splitlines()[1] + b"\n" + line + b"\n")
+    calls = Calls()
+    run_plan(make_plan(calls.task, n_seeds=1, folder=tmp_path))
+    assert calls.trained == [("quantum", 0)]
+    (tmp_path / "settings.json").write_bytes(line)
+    assert len(run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))) == 2
+
+
+def test_lines_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    records = run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path))
+    old = [{key: value for key, value in line.items() if key != "check"} for line in lines_of(tmp_path)]
+    (tmp_path / RESULTS).write_text("".join(json.dumps(line) + "\n" for line in old))
+    calls, heard = Calls(), Heard()
+    assert run_plan(make_plan(calls.task, n_seeds=1, folder=tmp_path), heard) == records
+    assert (calls.trained, heard.warnings) == ([], [])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_metric_that_is_no_number_is_refused_and_the_others_stay(tmp_path: Path, value: float) -> None:
+    class Diverging(Calls):
+        def train(self, name: str, split: object, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+            outcome = super().train(name, split, seed, preset, on_step)
+            return replace(outcome, value=value) if (name, seed) == ("classical", 1) else outcome
+
+    with pytest.raises(ValueError, match=f"Model classical with seed 1 must reach a finite .* but reached {value}"):
+        run_plan(make_plan(Diverging().task, folder=tmp_path))
+    assert len(lines_of(tmp_path)) == 3
+
+
+# ---- one at a time
+
+LOCKING = """
+import sys, time
+from pathlib import Path
+from qml.compare.lock import held
+
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_in_use_is_refused_by_name_until_its_process_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LOCKING, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        plan = make_plan(Calls().task, n_seeds=1, folder=tmp_path)
+        message = rf"is in use by process {other.pid} on {re.escape(platform.node())}, since 20\d\d-.*--out"
+        for use in (run_plan, require_folder):
+            with pytest.raises(ValueError, match=message):
+                use(plan)
+        assert not (tmp_path / RESULTS).exists()
+        other.kill()
+    assert len(run_plan(plan)) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {RESULTS, "settings.json"}
+
+
+def test_two_comparisons_at_once_train_every_cell_once(tmp_path: Path) -> None:
+    class Slow(Calls):
+        def train(self, name: str, split: object, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+            time.sleep(0.02)
+            return super().train(name, split, seed, preset, on_step)
+
+    refused: list[str] = []
+
+    def work() -> None:
+        try:
+            run_plan(make_plan(Slow().task, folder=tmp_path))
+        except ValueError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    cells = [(line["model"], line["seed"]) for line in lines_of(tmp_path)]
+    assert len(cells) == len(set(cells)) == 6
+    assert all(f"process {os.getpid()}" in text or "another process" in text for text in refused)
+
+
+def test_a_lock_that_was_just_given_back_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, n_deleted = lock._try_to_lock, []
+
+    def late(file: int) -> bool | None:
+        if not n_deleted:  # the one before deletes its file between our opening and our locking it
+            n_deleted.append((tmp_path / lock.LOCK).unlink())
+        return plain(file)
+
+    monkeypatch.setattr(lock, "_try_to_lock", late)
+    with lock.held(tmp_path), pytest.raises(ValueError, match="is in use by"), lock.held(tmp_path):
+        raise AssertionError
+
+
+def test_a_file_system_without_locks_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_try_to_lock", lambda file: None)
+    heard = Heard()
+    run_plan(make_plan(Calls().task, n_seeds=1, folder=tmp_path), heard)
+    assert "cannot be locked" in heard.warnings[0]
+
+
+def test_names_and_folders_are_no_markup(tmp_path: Path) -> None:
+    folder = tmp_path / "[red]out[x]"
+    output = io.StringIO()
+    console = Console(file=output, width=300)
+    task = Calls().task
+    models = {f"[bold]{name}[/x]": model for name, model in task.models({}).items()}
+    task = replace(task, models=lambda options: models)
+    plan = make_plan(task, n_seeds=1, folder=folder)
+    run_plan(plan)
+    (folder / RESULTS).write_text("torn[/red]\x1b[31m" + (folder / RESULTS).read_text())
+    with LiveProgress(console) as progress:
+        records = run_plan(plan, progress)
+    console.print(result_table(records, plan.models, plan.task.metric))
+    for text in ("[red]out[x]", "[bold]quantum[/x]", "[bold]classical[/x]", "Warning:", "1 of 2 runs are in"):
+        assert text in output.getvalue()
+    assert "\x1b" not in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_seeds": "3"}, "`seeds` must be an int, but is str"),
+        ({"n_seeds": True}, "`seeds` must be an int, but is bool"),
+        ({"n_trials": 2.0}, "`trials` must be an int, but is float"),
+        ({"models": "quantum"}, "`models` must be a list of str, but is str"),
+        ({"models": [3]}, "`models` must hold str, but holds int"),
+        ({"folder": 3}, "`folder` must be a path or None, but is int"),
+    ],
+)
+def test_plans_of_other_kinds_are_refused(arguments: dict[str, Any], message: str) -> None:
+    make: Any = getattr(make_plan, "__wrapped__", make_plan)  # without the tests' type checks
+    with pytest.raises(TypeError, match=message):
+        make(Calls().task, **arguments)
+    assert make(Calls().task, n_seeds=np.int64(2), folder="out").folder == Path("out")
 
 
 def test_corrupt_settings_are_kept_aside(tmp_path: Path) -> None:

@@ -9,10 +9,18 @@ import pytest
 import qiskit_ibm_runtime
 import torch
 from qiskit.primitives import StatevectorEstimator
-from qiskit_ibm_runtime.accounts.exceptions import AccountNotFoundError
-from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobFailureError, RuntimeJobNotFound
+from qiskit_ibm_runtime.accounts.exceptions import AccountNotFoundError, CloudResourceNameResolutionError
+from qiskit_ibm_runtime.exceptions import (
+    IBMApiError,
+    IBMInputValueError,
+    IBMNotAuthorizedError,
+    IBMRuntimeError,
+    RuntimeJobFailureError,
+    RuntimeJobNotFound,
+)
 
 from circuits import Circuit, Z, weight
+from qml import remote
 from qml.backends import IBM, Aer, ibm_service
 from qml.backends.aer import fake_device
 from qml.backends.ibm_service import RuntimeService
@@ -26,6 +34,7 @@ from qml.jobs import (
     Store,
     Submission,
     SubmissionTooLarge,
+    sends_jobs,
 )
 
 CALL = (Circuit(2).ry(weight(0), 0).cx(0, 1), torch.zeros(1, 0), torch.tensor([0.4]), [Z(1)])
@@ -187,6 +196,42 @@ def test_missing_credentials_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(qiskit_ibm_runtime, "QiskitRuntimeService", refuse)
     with pytest.raises(PermissionError, match=r"QiskitRuntimeService.save_account.*or use IBM\(\"fake_torino\"\)"):
         IBM("ibm_torino").expectation(*CALL)
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected", "message"),
+    [
+        (
+            IBMInputValueError("moon is not a valid instance."),
+            ValueError,
+            "`instance` must be one of .* is 'moon'.*not a v",
+        ),
+        (CloudResourceNameResolutionError("no CRN"), ValueError, "`instance` must be one of the account's"),
+        (IBMNotAuthorizedError("401"), PermissionError, "must find credentials"),
+        (IBMApiError("the service is down"), ConnectionError, "could not ask the account: 'the service is down'"),
+    ],
+)
+def test_a_bad_instance_or_account_is_said_as_such(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, expected: type[Exception], message: str
+) -> None:
+    contacts: list[Any] = []
+
+    def refuse(**options: Any) -> None:
+        contacts.append(options)
+        raise raised
+
+    monkeypatch.setattr(qiskit_ibm_runtime, "QiskitRuntimeService", refuse)
+    make: Any = getattr(remote.make_backend, "__wrapped__", remote.make_backend)  # the tests' type checks do ask
+    backend = make("ibm:ibm_torino", shots=10)
+    assert sends_jobs(backend)
+    assert not contacts
+    with pytest.raises(expected, match=message):
+        _ = IBM("ibm_torino", instance="moon").service
+    finds = SimpleNamespace(backend=lambda name: refuse(name=name))
+    monkeypatch.setattr(qiskit_ibm_runtime, "QiskitRuntimeService", lambda **_: finds)
+    if not isinstance(raised, CloudResourceNameResolutionError | IBMNotAuthorizedError):
+        with pytest.raises(expected):
+            _ = IBM("ibm_torino", instance="moon").service
 
 
 def test_the_real_client_takes_our_options() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 import qml.jobs.database
 from qml.jobs import JobFailed, Pub, PubResult, Store, StoreError, Submission, codec
-from qml.jobs.owner import describe, is_gone, new_owner
+from qml.jobs.owner import _since_boot, describe, is_gone, new_owner
 from qml.jobs.split import Part
 from qml.jobs.store import Stored, default_path
 
@@ -42,6 +43,18 @@ def filled(path: Path) -> Store:
     assert store.begin_sending(chunk.tag, "owner", now=3.0)
     assert store.set_sent(chunk.tag, "job", now=4.0)
     return store
+
+
+def read_all(path: Path) -> None:
+    """Whatever the commands read of a store, and a transaction."""
+    with Store(path) as store:
+        for run in store.runs():
+            store.chunks(run.run_id)
+            store.spent(run.run_id)
+            store.inputs(run.run_id)
+            for payload in store.payloads(run.run_id):
+                codec.unpack_submission(payload)
+            store.allow_again(run.run_id, now=0.0)
 
 
 def test_submissions_come_back_as_they_were() -> None:
@@ -138,13 +151,17 @@ def test_only_the_owner_sends_and_nobody_after_a_cancellation(tmp_path: Path) ->
         assert not store.begin_sending(chunk.tag, "a", now=5.0)
 
 
-@pytest.mark.parametrize("content", [b"garbage", b"SQLite format 3\x00" + b"\xff" * 4096])
-def test_a_corrupt_file_is_kept_and_a_new_one_begun(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("damage", [slice(0, 16), slice(100, 4096), slice(16, 60)])
+def test_a_corrupt_file_is_kept_and_a_new_one_begun(tmp_path: Path, damage: slice) -> None:
     path = tmp_path / "jobs.sqlite"
+    filled(path).close()
+    whole = bytearray(path.read_bytes())
+    whole[damage] = b"\xff" * (damage.stop - damage.start)
+    content = bytes(whole)
     for number in (1, 2):
         path.write_bytes(content)
         with pytest.raises(StoreError, match=rf"is corrupt. It is kept as jobs.sqlite.corrupt-{number}, and the next"):
-            Store(path)
+            Store(path).runs()
         assert (tmp_path / f"jobs.sqlite.corrupt-{number}").read_bytes() == content
         assert not path.exists()
     filled(path).close()
@@ -191,13 +208,114 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
         Store("data.npy")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x00the database of another program" * 300,
+        b"garbage",
+        b"SQLite format 3\x00" + b"\xff" * 4096,
+        b"SQLite format 3\x00",
+        b"BEGIN TRANSACTION;\nCREATE TABLE chunks (\n    tag TEXT PRIMARY KEY,\n",  # a dump of ours is text
+        b"\n",
+    ],
+)
+def test_what_cannot_be_recognised_is_not_touched(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "passwords.db"
+    path.write_bytes(content)
+    path.with_name("passwords.db-journal").write_bytes(b"of another program")
+    with pytest.raises(StoreError, match=r"is left as it is\. Name another file with --store"):
+        Store(path)
+    assert path.read_bytes() == content
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["passwords.db", "passwords.db-journal"]
+
+
+def test_a_file_of_another_program_is_not_touched_however_broken(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.executescript("PRAGMA application_id = 7; CREATE TABLE mine (x); INSERT INTO mine VALUES (1);")
+    connection.close()
+    broken = path.read_bytes()[:5000]
+    path.write_bytes(broken)
+    with pytest.raises(StoreError, match="is a database of another program, and is left as it is"):
+        Store(path)
+    assert path.read_bytes() == broken
+    assert [item.name for item in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_the_users_own_file_is_rescued_even_where_nothing_is_left_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qml.jobs.store.default_path", lambda: tmp_path / "jobs.sqlite")
+    (tmp_path / "jobs.sqlite").write_bytes(bytes(5000))
+    with pytest.raises(StoreError, match=r"is corrupt\. It is kept as jobs.sqlite.corrupt-1"):
+        Store()
+    Store().close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DROP TABLE chunks", "PRAGMA user_version = 0", "PRAGMA user_version = -3", "UPDATE runs SET tags = 5"],
+)
+def test_our_file_with_another_schema_is_a_store_error(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "jobs.sqlite"
+    filled(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="damaged"):
+        read_all(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "runs SET tags = '[['", "runs SET tags = '[1]'", "runs SET options = '[]'", "runs SET options = x'ff'",
+        "runs SET created = 'never'", "runs SET backend = x'00ff'", "runs SET max_jobs = 'many'",
+        "runs SET max_jobs = -1", "chunks SET parts = '[[1,2,'",
+        "chunks SET parts = '[[0]]'", "chunks SET parts = '{}'", "chunks SET parts = 'null'",
+        "chunks SET sequence = 'x'", "submissions SET payload = 'text'", "submissions SET payload = x'00'",
+        f"runs SET options = '{'[' * 20000}'", f"runs SET tags = '{'[' * 20000}{']' * 20000}'",
+    ],
+)  # fmt: skip
+def test_a_damaged_row_is_a_store_error(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "jobs.sqlite"
+    filled(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"UPDATE {change}")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="damaged"):
+        read_all(path)
+
+
+def test_a_file_damaged_anywhere_is_read_or_a_store_error(tmp_path: Path) -> None:
+    path, generator = tmp_path / "jobs.sqlite", random.Random(0)
+    filled(path).close()
+    whole = path.read_bytes()
+    n_errors = 0
+    for number in range(120):
+        content = bytearray(whole)
+        first = generator.randrange(len(whole))
+        last = min(len(whole), first + generator.choice([1, 16, 700, 4096]))
+        content[first:last] = [generator.randbytes(last - first), bytes(last - first), b""][number % 3]
+        path.write_bytes(content)
+        try:
+            read_all(path)
+        except StoreError:
+            n_errors += 1
+        for extra in tmp_path.iterdir():
+            extra.unlink()
+    assert n_errors > 30
+
+
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite"
     filled(path).close()
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match=r"has version 99, but this program reads 1. Update qml-circuits"):
+    with pytest.raises(StoreError, match=r"has version 99, but this program reads 2. Update qml-circuits"):
         Store(path)
     assert path.exists()
 
@@ -271,8 +389,9 @@ def test_owners_are_looked_up_here_and_waited_for_elsewhere() -> None:
     assert not is_gone(me, lease=0.0, now=1e12)
     assert describe(me).startswith(f"process {os.getpid()} on ")
     earlier = json.loads(me)
-    earlier["started"] -= 100.0  # the number was given to another process
+    earlier |= {"started": earlier["started"] - 100.0, "since_boot": "another boot/1"}  # its number was given again
     assert is_gone(json.dumps(earlier), lease=1e12, now=0.0)
+    assert is_gone(json.dumps(earlier | {"since_boot": None}), lease=1e12, now=0.0)
     elsewhere = json.dumps(json.loads(me) | {"machine": "elsewhere/"})
     assert is_gone(elsewhere, lease=1.0, now=2.0)
     assert not is_gone(elsewhere, lease=2.0, now=1.0)
@@ -282,7 +401,8 @@ def test_owners_are_looked_up_here_and_waited_for_elsewhere() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_process_that_was_killed_is_gone_before_its_parent_asks() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    owner = json.loads(new_owner()) | {"pid": child.pid, "started": psutil.Process(child.pid).create_time()}
+    started = psutil.Process(child.pid).create_time()
+    owner = json.loads(new_owner()) | {"pid": child.pid, "started": started, "since_boot": _since_boot(child.pid)}
     assert not is_gone(json.dumps(owner), lease=0.0, now=1.0)
     child.kill()
     until = time.monotonic() + 30
@@ -291,6 +411,15 @@ def test_a_process_that_was_killed_is_gone_before_its_parent_asks() -> None:
         time.sleep(0.01)
     child.wait()
     assert is_gone(json.dumps(owner), lease=1e12, now=0.0)
+
+
+def test_a_process_is_known_by_the_kernels_time_not_by_a_clock_that_steps() -> None:
+    stepped = json.loads(new_owner())
+    stepped["started"] += 3600.0  # as it is read after a step of the clock
+    assert not is_gone(json.dumps(stepped), lease=0.0, now=1e12)
+    for owner in ("", "[]", "{}", '{"machine": 3, "pid": 7}', '{"machine": "x", "pid": "y"}'):
+        with pytest.raises(StoreError, match="A record is damaged"):
+            is_gone(owner, lease=0.0, now=0.0)
 
 
 def test_the_default_file_is_in_the_users_data_folder() -> None:

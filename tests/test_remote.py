@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from typer.testing import CliRunner, Result
 import qml.jobs.runner
 from qml import remote
 from qml.backends import IBM, Aer
+from qml.backends.resolve import resolve
 from qml.cli import app
-from qml.jobs import DurableRunner, PubResult, Retry, Store
+from qml.jobs import DurableRunner, JobFailed, PubResult, Retry, Store, Submission, codec
 from qml.nn import HQKAN, QKAN, QKANLSTM, QNNClassifier, QRNNClassifier, QRNNRegressor, QuantumNeuron, save_layer
 from tests import sending_backend
 from tests.sending_backend import SERVICES, Sending
@@ -188,6 +189,52 @@ def test_a_budget_of_jobs_counts_chunks() -> None:
         remote.Budget(jobs=2).require(size)
 
 
+def test_a_budget_holds_for_the_whole_run_until_it_is_raised(folder: Path) -> None:
+    cloud = SERVICES["sending"] = Sky(largest=2)
+    result = submit("--max-jobs", "2")
+    assert result.exit_code == 2
+    assert "may send at most 2 jobs, but sent 0 and needs 3 more" in result.stderr
+    assert not cloud.jobs  # six rows need three jobs, or four by halves
+    found = state()
+    assert (found["max_jobs"], found["jobs_sent"], found["state"]) == (2, 0, "open")
+    assert jobs("resume", found["run"]).exit_code == 2
+    assert jobs("resume", found["run"], "--max-jobs", "3").exit_code == 2
+    assert len(cloud.jobs) == 2  # of three planned ones, before the last was halved
+    result = jobs("resume", found["run"], "--max-jobs", "4", "--out", "out.npy")
+    assert result.exit_code == 0, result.output
+    np.testing.assert_allclose(np.load("out.npy"), right(), atol=1e-6)
+    assert len(cloud.jobs) == 4
+    assert "4 of at most 4 jobs sent" in " ".join(jobs("status", found["run"]).output.split())
+
+
+def test_a_budget_holds_over_failures_that_are_sent_again(folder: Path) -> None:
+    cloud = SERVICES["sending"] = Sky(fails=lambda submission: True)
+    assert submit("--max-jobs", "1").exit_code == 1
+    for _ in range(2):
+        result = jobs("resume", state()["run"], "--again")
+        assert (result.exit_code, "sent 1 and needs 1 more" in result.stderr) == (2, True)
+        assert state()["state"] == "failed"
+    assert len(cloud.jobs) == 1
+    cloud.fails = lambda submission: False
+    assert jobs("resume", state()["run"], "--again", "--max-jobs", "2").exit_code == 0
+    assert len(cloud.jobs) == 2
+
+
+def test_a_limit_of_seconds_holds_too(folder: Path) -> None:
+    cloud = SERVICES["sending"] = Sky(largest=3)
+    result = submit("--shots", "100", "--max-seconds", "3")
+    assert (result.exit_code, "may take at most 3 s" in result.stderr) == (2, True)
+    assert len(cloud.jobs) == 1  # of three rows: 2.3 s
+    run_id = state()["run"]
+    assert jobs("resume", run_id, "--max-seconds", "5").exit_code == 0
+    assert len(cloud.jobs) == 2
+    SERVICES["sending"] = Sky(fails=lambda submission: True)
+    submit("--shots", "100")
+    other = json.loads(jobs("list", "--json").stdout)[1]["run"]
+    result = jobs("resume", other, "--again", "--max-seconds", "5")
+    assert (result.exit_code, "`max_seconds` must be left out" in result.stderr) == (2, True)
+
+
 def test_seconds_that_nobody_knows_cannot_be_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     from qml.jobs import CircuitCost
 
@@ -281,6 +328,126 @@ def test_failed_runs_are_sent_again_only_when_asked(folder: Path) -> None:
     assert len(cloud.jobs) == 2
     assert jobs("resume", found["run"], "--again").exit_code == 0
     assert len(cloud.jobs) == 2
+
+
+class Broken(Sky):
+    """A cloud that answers all with one value, once."""
+
+    value = float("nan")
+
+    def result(self, job_id: str) -> list[PubResult]:
+        return [
+            PubResult({"evs": np.full_like(result.arrays["evs"], self.value), "stds": result.arrays["stds"]})
+            for result in super().result(job_id)
+        ]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e6])
+def test_what_is_no_result_ends_as_failed_and_can_be_looked_at(folder: Path, value: float) -> None:
+    cloud = SERVICES["sending"] = Broken(once=True)
+    cloud.value = value
+    result = submit("--json", "--out", "out.npy")
+    assert result.exit_code == 1
+    assert not result.stdout
+    assert "qml jobs replies" in result.stderr
+    assert "qml jobs resume --again" in result.stderr
+    assert not (folder / "out.npy").exists()
+    found = state()
+    assert found["state"] == "failed"
+    result = run("jobs", "replies", found["run"], "--out", "replies.npz", "--store", "jobs.sqlite")
+    assert result.exit_code == 0, result.output
+    with np.load("replies.npz") as kept:
+        (name,) = (name for name in kept.files if name.endswith("evs"))
+        np.testing.assert_array_equal(kept[name], np.full((6, 1), value))
+    assert "ending in .npz" in run("jobs", "replies", found["run"], "--out", "r.csv", "--store", "jobs.sqlite").stderr
+    cloud.value = 0.5
+    assert jobs("resume", found["run"], "--again").exit_code == 0
+    assert "has none" in run("jobs", "replies", found["run"], "--out", "r.npz", "--store", "jobs.sqlite").stderr
+
+
+def test_predictions_that_are_no_numbers_are_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit()
+    found = state()
+    with Store("jobs.sqlite") as store:  # as an earlier version left it
+        store.set_outputs(found["run"], codec.pack({"outputs": np.full((6, 1), np.nan)}, {}))
+    fetched = json.loads(jobs("fetch", found["run"], "--json").stdout)
+    np.testing.assert_allclose(fetched["outputs"], right(), atol=1e-6)
+    runs = importlib.import_module("qml.remote.runs")
+    monkeypatch.setattr(runs, "predictions", lambda layer, inputs: torch.full((6, 1), torch.nan))
+    result = submit("--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "must be finite, but hold NaN" in result.stderr
+
+
+# ---- text of others
+
+
+@pytest.mark.parametrize("tag", ["[/red]", "[bold]x", "[link=file:///x]y[/]", "x\\", "\\[x", "[", "ok"])
+def test_tags_are_listed_as_they_are(folder: Path, monkeypatch: pytest.MonkeyPatch, tag: str) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with Store("jobs.sqlite") as store:
+        store.add_run("[red]run[/]", now=0.0, backend="aer[/]", tags=(tag,))
+    result = jobs("list")
+    assert result.exit_code == 0, result.output
+    assert all(text in result.output for text in ("[red]run[/]", "aer[/]", tag))
+    result = jobs("status", "[red]run[/]", "--offline")
+    assert (result.exit_code, "[red]run[/] on aer[/]" in result.output) == (0, True)
+
+
+HOSTILE = "\x1b[31m\x1b]0;title\x07\r\u202e\x9b2J[/x][bold]"
+SHOWN = "\\x1b[31m\\x1b]0;title\\x07\\r\\u202e\\x9b2J[/x][bold]"
+
+
+def test_text_of_a_service_does_not_steer_the_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+
+    class Hostile(Sky):
+        def submit(self, submission: Submission, tags: Sequence[str]) -> str:
+            job_id = super().submit(submission, tags)
+            self.jobs[HOSTILE] = self.jobs.pop(job_id)
+            return HOSTILE
+
+        def result(self, job_id: str) -> list[PubResult]:
+            raise JobFailed(f"bad {HOSTILE}")
+
+    SERVICES["sending"] = Hostile()
+    result = submit("--tag", HOSTILE)
+    assert result.exit_code == 1
+    whole = result.output + result.stderr
+    for command in (("list",), ("status", state()["run"])):
+        shown = jobs(*command)
+        assert shown.exit_code == 0, shown.exception
+        assert SHOWN.replace("\\r", "\\r") in shown.output
+        whole += shown.output
+    assert not set("\x1b\x07\r\u202e\x9b") & set(whole)
+
+
+def test_a_file_of_another_program_is_left_by_every_command(folder: Path) -> None:
+    content = b"\x00the database of another program" * 300
+    for command in (("list",), ("status", "x"), ("fetch", "x"), ("resume", "x"), ("cancel", "x")):
+        (folder / "passwords.db").write_bytes(content)
+        result = run("jobs", *command, "--store", "passwords.db")
+        assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+        assert "passwords.db is no file of job records, and is left as it is" in result.stderr
+        assert (folder / "passwords.db").read_bytes() == content
+    assert run("submit", "model.safetensors", "data.npy", "--backend", "sending", "--store", "passwords.db").exit_code
+    (folder / "empty.db").write_bytes(b"")
+    (folder / "folder.db").mkdir()
+    assert "empty.db is empty" in run("jobs", "list", "--store", "empty.db").stderr
+    assert "it is no file" in run("jobs", "list", "--store", "folder.db").stderr
+    assert (folder / "empty.db").read_bytes() == b""
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"data.npy", "model.safetensors", "passwords.db", "empty.db", "folder.db"}
+
+
+def test_asking_for_a_backend_contacts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def contacted(self: Aer) -> None:
+        raise AssertionError("the account was contacted")
+
+    monkeypatch.setattr(Aer, "service", property(contacted))
+    make: Any = getattr(remote.make_backend, "__wrapped__", remote.make_backend)  # the tests' type checks do ask
+    assert isinstance(make("aer"), Aer)
+    assert isinstance(resolve(Aer()), Aer)
 
 
 def test_cancelled_runs_stay_so_unless_asked(folder: Path) -> None:
@@ -434,7 +601,10 @@ def test_a_store_that_is_not_there_is_not_made_by_looking(folder: Path, monkeypa
 
 
 def test_a_corrupt_store_ends_with_one_line(folder: Path) -> None:
-    (folder / "jobs.sqlite").write_bytes(b"nonsense")
+    submit()
+    content = bytearray((folder / "jobs.sqlite").read_bytes())
+    content[100:4096] = bytes(3996)
+    (folder / "jobs.sqlite").write_bytes(content)
     result = submit()
     assert result.exit_code == 1
     assert "is corrupt. It is kept as jobs.sqlite.corrupt-1" in result.stderr
@@ -456,6 +626,23 @@ def test_data_files_are_read_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["x,y\n1,2\n3,4", "# x,y\n1,2\n3,4", "# made by hand\n# twice\n1,2\n3,4", "x1,x2\r\n1,2\r\n3,4\r\n", "1,2\r3,4\r",
+     '"a, b",c\n"1",2\n3,4', "2m_temp,10m_wind\n1,2\n3,4", " 1 , 2.\n\n+3,4e0\n", "\ufeff\u03b8,\u6e29\n1,2\n3,4"],
+)  # fmt: skip
+def test_a_header_is_a_line_without_numbers(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    np.testing.assert_array_equal(remote.read_inputs(tmp_path / "a.csv"), [[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(remote.read_inputs(str(tmp_path / "a.csv")), [[1.0, 2.0], [3.0, 4.0]])
+
+
+def header(shape: str) -> bytes:
+    """A `.npy` file that says it has this shape, and has nothing."""
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(118) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.txt", b"1,2", "must be a file ending in .npy, .npz, .csv, .safetensors"),
@@ -469,6 +656,36 @@ def test_data_files_are_read_alike(tmp_path: Path) -> None:
         ("a.csv", b"1,2\n3,four\n", "must be a readable .csv file"),
         ("a.csv", b"\xff\xfe1", "must be a readable .csv file"),
         ("a.csv", b"1,nan\n", "must be finite"),
+        ("a.csv", b"1,x\n1,2\n3,4\n", "line 1 must hold numbers only, but has 'x'"),
+        ("a.csv", b"1j,2\n1,2\n", "line 1 must hold numbers only, but has '1j'"),
+        ("a.csv", b"1j,2j\n1,2\n", "line 1 must hold numbers only, but has '1j'"),
+        ("a.csv", b"1,\n1,2\n", "line 1 must hold numbers only, but has ''"),
+        ("a.csv", b",b\n1,2\n", "line 1 must hold numbers only, but has ''"),
+        ("a.csv", b"nan,1\n1,2\n", "line 1 must be finite, but has 'nan'"),
+        ("a.csv", b"x,inf\n1,2\n", "line 1 must hold numbers only, but has 'x'"),
+        ("a.csv", b"NA\n1\n", "line 1 must hold numbers only, but has 'NA'"),
+        ("a.csv", b"x,x\n1,2\n", "line 1 must hold numbers, or a name for each column, but names repeat"),
+        ("a.csv", b"x,y\n1,2\nx,y\n3,4\n", "line 3 must hold numbers only, but has 'x'"),
+        ("a.csv", b"x,y\n\n1,2\n1,2,3\n", "line 4 must have 2 cells, as the lines before, but has 3"),
+        ("a.csv", b"x,y,z\n1,2\n", "line 2 must have 3 cells"),
+        ("a.csv", b"1;2\n3;4\n", "line 1 must hold numbers only, but has '1;2'. Separate cells with commas"),
+        ("a.csv", b"1\t2\n3\t4\n", "Separate cells with commas"),
+        ("a.csv", b"1.5 2\n", "line 1 must hold numbers only"),
+        ("a.csv", b"1_0,2\n3,4\n", "line 1 must hold numbers only, but has '1_0'"),
+        ("a.csv", b"0x10,0x11\n3,4\n", "line 1 must hold numbers only, but has '0x10'"),
+        ("a.csv", b"12%,13%\n3,4\n", "line 1 must hold numbers only, but has '12%'"),
+        ("a.csv", b"#1,2\n3,4\n", "line 1 must hold numbers only, but has '#1'"),
+        ("a.csv", b"1,2\n#,3\n", "line 2 must hold numbers only, but has '#'"),
+        ("a.csv", b"1,2\n3,1e999\n", "must be finite"),
+        ("a.csv", b"1" * 200_000 + b"\n", "must be a readable .csv file"),
+        ("a.csv", b'1,"2\n', "must be a readable .csv file"),
+        ("a.csv", b"1,\x002\n", "must be a readable .csv file"),
+        ("a.csv", "1,2\n".encode("utf-16"), "must be a readable .csv file"),
+        ("a.npy", header("(1000000000000, 1000)"), "it must hold 1000000000000000 values of float64, but is cut short"),
+        ("a.npy", header("(-3, 2)"), "must be a readable .npy file"),
+        ("a.npy", header("(" * 90 + ")" * 90), "must be a readable .npy file"),
+        ("a.npy", header("(2, 2)" + " " * 20_000), "must be a readable .npy file"),
+        ("a.npz", b"PK\x05\x06" + bytes(18), "one array, or one called `inputs`, but holds"),
         ("a.npy", np.array([["a"]]), "must hold real numbers, but .* holds <U1"),
         ("a.npy", np.array([[1j]]), "must hold real numbers, but .* holds complex128"),
         ("a.npy", np.array([[{}]]), "must be a readable .npy file"),

@@ -15,7 +15,7 @@ from qml.backends import _checks
 from qml.backends.aer import fake_device
 from qml.backends.calibration import as_layout
 from qml.backends.pubs import Kind, PubBackend
-from qml.jobs import DurableRunner, LocalService, PubResult, Runner, Service, Store, Submission
+from qml.jobs import DurableRunner, LocalService, PubResult, Runner, Service, Store, Submission, answers
 
 NEEDS = "Backend IBM needs qiskit-ibm-runtime"
 N_DEFAULT_FACTORS = 3  # of the client's extrapolation at resilience level 2
@@ -174,7 +174,7 @@ class IBM(PubBackend):
         return run_locally(self._target, submission) if self._is_local else DirectRunner(self.service).run(submission)
 
     def _send(self, submission: Submission) -> list[PubResult]:
-        return (self.runner or self._default_runner).run(submission)
+        return answers.checked(submission, (self.runner or self._default_runner).run(submission))
 
     @cached_property
     def _default_runner(self) -> Runner:
@@ -201,22 +201,37 @@ def cloud_device(name: str, instance: str | None) -> Any:
 
     Raises:
         PermissionError: no credentials, or wrong ones.
-        ValueError: no device of this name; the message lists those of the account.
+        ValueError: no instance of this name, or no device; the message lists the devices of the account.
+        ConnectionError: the account could not be asked.
     """
     from qiskit.providers.exceptions import QiskitBackendNotFoundError
     from qiskit_ibm_runtime import QiskitRuntimeService
-    from qiskit_ibm_runtime.accounts.exceptions import AccountsError
-    from qiskit_ibm_runtime.exceptions import IBMNotAuthorizedError
+    from qiskit_ibm_runtime.accounts.exceptions import AccountsError, CloudResourceNameResolutionError
+    from qiskit_ibm_runtime.exceptions import IBMError, IBMInputValueError, IBMNotAuthorizedError
 
     try:
         service = QiskitRuntimeService(instance=instance)
+    except (CloudResourceNameResolutionError, IBMInputValueError) as error:
+        raise ValueError(
+            f"Argument `instance` must be one of the account's, or None for its default, but is {instance!r}, of which "
+            f"the Runtime client says: {error}"
+        ) from error
     except (AccountsError, IBMNotAuthorizedError) as error:
         raise PermissionError(
             f"Backend IBM must find credentials of the Runtime client, but it says: {error} Save them once with "
             'QiskitRuntimeService.save_account(token="...", instance="..."), or use IBM("fake_torino").'
         ) from error
+    except IBMError as error:
+        raise ConnectionError(f"Backend IBM could not ask the account: {error}") from error
     try:
         return service.backend(name)
     except QiskitBackendNotFoundError as error:
         known = ", ".join(sorted(str(device.name) for device in service.backends()))
         raise ValueError(f"Argument `device` must be one of {known}, but is {name!r}.") from error
+    except IBMInputValueError as error:
+        raise ValueError(
+            f"Argument `instance` must be one of the account's that has {name!r}, but is {instance!r}, of which the "
+            f"Runtime client says: {error}"
+        ) from error
+    except IBMError as error:
+        raise ConnectionError(f"Backend IBM could not ask the account for {name!r}: {error}") from error

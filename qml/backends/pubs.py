@@ -12,7 +12,7 @@ from circuits import Circuit, Observable
 from qml.backends import _checks
 from qml.backends.pullback import Means, Part
 from qml.backends.rows import RowBackend
-from qml.jobs import LayoutReport, LocalService, PubResult, Runner, Service, Submission
+from qml.jobs import JobFailed, LayoutReport, LocalService, PubResult, Runner, Service, Submission, answers
 
 Kind = Literal["estimator", "sampler"]
 
@@ -84,6 +84,8 @@ class PubBackend(RowBackend):
             options, overhead = self.options("estimator"), self.overhead("estimator")
             results = self._send(qiskit_run.submission("estimator", built, parts, sent, options, overhead))
             for (values, errors), result in zip(found, results, strict=True):
+                if "stds" not in result.arrays:
+                    raise JobFailed(f"{self.name} must answer with standard deviations, but answered {result.arrays}.")
                 values[:, live], errors[:, live] = result.arrays["evs"], result.arrays["stds"]
         return list(found)
 
@@ -96,4 +98,4 @@ class PubBackend(RowBackend):
         return [qiskit_run.measured_bits(result) for result in results]
 
     def _send(self, submission: Submission) -> list[PubResult]:
-        return (self.runner or self).run(submission)
+        return answers.checked(submission, (self.runner or self).run(submission))

@@ -6,6 +6,7 @@ from qml.backends.native import Native
 from qml.backends.noise import NoisyNative
 from qml.backends.pennylane_device import PennyLane
 from qml.backends.protocol import Backend
+from qml.jobs.checks import has_members
 
 BACKENDS = {
     "native": Native,
@@ -38,7 +39,7 @@ def resolve(backend: Backend | str) -> Backend:
         return BACKENDS[name](detail) if detail else BACKENDS[name]()
     if isinstance(backend, type):
         raise TypeError(f"Argument `backend` must be a Backend, but is the class. Call it: {backend.__name__}().")
-    if not isinstance(backend, Backend):
+    if not has_members(backend, "name", "capabilities", "expectation", "probabilities", "sample"):
         raise TypeError(f"Argument `backend` must be a Backend or a name, but is {type(backend).__name__}.")
     return backend
 

@@ -1,12 +1,15 @@
 """Tasks x models x seeds: what is not in the folder yet is run, and every finished cell is kept."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from qml.compare.lock import held
 from qml.compare.store import append_record, open_folder
 from qml.compare.task import Model, Option, Options, Outcome, Preset, Record, Task
+from qml.jobs.checks import as_int, as_texts
 
 FORMAT = 1  # of the folder; another number makes old folders unreadable to this version
 
@@ -130,17 +133,20 @@ def make_plan(
         _require_one_of(value, task.options[name], name, task.name)
         chosen[name] = value
     offered = task.models(chosen)
-    names = tuple(offered) if models is None else tuple(models)
+    n_trials = None if n_trials is None else as_int(n_trials, "trials", least=-(2**63))
+    names = tuple(offered) if models is None else as_texts(models, "models")
     if not names:
         raise ValueError(f"Argument `models` must name at least one of {', '.join(offered)}, but is empty. Name one.")
     for name in names:
         _require_one_of(name, tuple(offered), "models", " ".join([task.name, *map(str, chosen.values())]))
-    n_seeds = task.presets[preset].n_seeds if n_seeds is None else n_seeds
+    n_seeds = task.presets[preset].n_seeds if n_seeds is None else as_int(n_seeds, "seeds", least=-(2**63))
     if n_seeds < 1:
         raise ValueError(f"Argument `seeds` must be at least 1, but is {n_seeds}. Pass 5 for intervals.")
+    if folder is not None and not isinstance(folder, str | Path):
+        raise TypeError(f"Argument `folder` must be a path or None, but is {type(folder).__name__}.")
     ordered = {name: model for name, model in offered.items() if name in names}
     work = _with_trials(task, offered, task.presets[preset], n_trials)
-    return Plan(task, chosen, preset, work, ordered, tuple(range(n_seeds)), folder)
+    return Plan(task, chosen, preset, work, ordered, tuple(range(n_seeds)), None if folder is None else Path(folder))
 
 
 def _with_trials(task: Task, offered: Mapping[str, Model], work: Preset, n_trials: int | None) -> Preset:
@@ -180,9 +186,12 @@ def require_folder(plan: Plan) -> None:
     """Refuse a folder that cannot take the plan's results, before anything runs.
 
     Raises:
-        ValueError: If it is a file, or holds results of other settings.
+        ValueError: If it is a file, holds results of other settings, or another comparison is working in it.
     """
-    if plan.folder and plan.folder.exists():
+    if plan.folder and plan.folder.is_dir():
+        with held(plan.folder):
+            open_folder(plan.folder, plan.settings)
+    elif plan.folder and plan.folder.exists():
         open_folder(plan.folder, plan.settings)
 
 
@@ -197,15 +206,34 @@ def run_plan(plan: Plan, listener: Listener | None = None, run_cells: RunCells |
         run_cells: Runs them elsewhere, see `qml.compare.distribute`; None runs them here, one after another.
 
     Raises:
-        ValueError: If the folder holds results of other settings.
+        ValueError: If the folder holds results of other settings, another comparison is working in it, or a model
+            reaches a metric that is no number. Finished cells stay.
     """
     listener = listener or Silence()
-    stored, warnings = open_folder(plan.folder, plan.settings) if plan.folder else ([], [])
+    if plan.folder is None:
+        return _run(plan, listener, run_cells, [], [])
+    if not plan.folder.exists():
+        plan.folder.mkdir(parents=True)
+    if not plan.folder.is_dir():
+        raise ValueError(f"Argument `out` must be a folder, but {plan.folder} is a file. Name another one.")
+    with held(plan.folder) as warnings:  # what another process has finished is read after it has ended
+        stored, repairs = open_folder(plan.folder, plan.settings)
+        return _run(plan, listener, run_cells, stored, [*warnings, *repairs])
+
+
+def _run(
+    plan: Plan, listener: Listener, run_cells: RunCells | None, stored: Sequence[Record], warnings: Sequence[str]
+) -> list[Record]:
     finished = {(record.model, record.seed): record for record in stored}
     missing = [cell for cell in plan.cells if cell not in finished]
     listener.started(plan, len(plan.cells) - len(missing), warnings)
     outcomes = _one_after_another(plan, missing, listener) if run_cells is None else run_cells(plan, missing)
     for (name, seed), outcome in outcomes:
+        if not math.isfinite(outcome.value):
+            raise ValueError(
+                f"Model {name} with seed {seed} must reach a finite {plan.task.metric.title.lower()}, but reached "
+                f"{outcome.value}: its training diverged. Finished cells are kept; leave the model out with --models."
+            )
         record = Record(plan.task.name, name, seed, plan.task.metric.name, outcome)
         if plan.folder:
             append_record(plan.folder, record, plan.settings)

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from qml.compare.engine import Plan
 from qml.compare.task import Record
+from qml.terminal import verbatim, visible
 
 SCALE = 1000  # steps of the cell's bar
 
@@ -24,11 +25,11 @@ class LiveProgress:
         self.n_finished = 0
         self._plan: Plan | None = None
         self._progress = Progress(
-            TextColumn("{task.description}", style="bold"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=28),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}", style="dim"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             console=console,
             transient=True,
         )
@@ -46,19 +47,24 @@ class LiveProgress:
         """Say what was found, and show the bars."""
         self._plan, self.n_finished = plan, n_finished
         for warning in warnings:
-            self.console.print(f"[yellow]Warning:[/] {warning}", highlight=False, soft_wrap=True)
+            self.console.print("[yellow]Warning:[/]", verbatim(warning), highlight=False, soft_wrap=True)
         if n_finished:
-            self.console.print(f"{n_finished} of {len(plan.cells)} runs are in {plan.folder} already.", soft_wrap=True)
-        self._all = self._progress.add_task(plan.task.name, total=len(plan.cells), completed=n_finished, note="")
+            there = verbatim(f"{n_finished} of {len(plan.cells)} runs are in {plan.folder} already.")
+            self.console.print(there, soft_wrap=True)
+        self._all = self._progress.add_task(
+            visible(plan.task.name), total=len(plan.cells), completed=n_finished, note=""
+        )
         self._cell = self._progress.add_task("", total=SCALE, note="loading the data", visible=False)
 
     def cell_started(self, model: str, seed: int) -> None:
         """Start the lower bar anew."""
-        self._progress.reset(self._cell, total=SCALE, description=f"{model}, seed {seed}", note="", visible=True)
+        self._progress.reset(
+            self._cell, total=SCALE, description=visible(f"{model}, seed {seed}"), note="", visible=True
+        )
 
     def step(self, share: float, text: str) -> None:
         """Move the lower bar."""
-        self._progress.update(self._cell, completed=SCALE * share, note=text)
+        self._progress.update(self._cell, completed=SCALE * share, note=visible(text))
 
     def cell_finished(self, record: Record) -> None:
         """Move the upper bar, and write the result above both."""
@@ -67,8 +73,8 @@ class LiveProgress:
         if self._plan is None:
             return
         metric = self._plan.task.metric
-        self.console.print(
+        line = (
             f"  {record.model:<10} seed {record.seed}   {metric.title.lower()} "
-            f"{metric.show(record.outcome.value):>7}   {record.outcome.seconds:6.1f} s",
-            highlight=False,
+            f"{metric.show(record.outcome.value):>7}   {record.outcome.seconds:6.1f} s"
         )
+        self.console.print(verbatim(line), highlight=False)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from qml.compare.task import Outcome, Record
 
 RESULTS = "results.jsonl"
 SETTINGS = "settings.json"
+CHECK = "check"
+BESIDE = ("settings", "details", CHECK)  # keys of a line beside those of the cell
 KEYS = ("task", "model", "seed", "metric", "value", "n_parameters", "seconds")
 
 
@@ -50,6 +53,7 @@ def append_record(folder: Path, record: Record, settings: Mapping[str, Any]) -> 
     values = (record.task, record.model, record.seed, record.metric, *(outcome[key] for key in KEYS[4:]))
     line = dict(zip(KEYS, values, strict=True)) | outcome["extras"]
     line |= {"settings": settings_hash(settings), "details": outcome["details"]}
+    line |= {CHECK: _check_of(line)}
     with (folder / RESULTS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
         file.flush()
@@ -75,7 +79,7 @@ def _read_settings(path: Path, warnings: list[str]) -> dict[str, Any] | None:
         return None
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (RecursionError, ValueError):
         stored = None
     if isinstance(stored, dict):
         return stored
@@ -103,12 +107,56 @@ def _read_lines(path: Path, warnings: list[str]) -> list[dict[str, Any]]:
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
+    """The cell of a line; None where it is none that `append_record` wrote."""
     try:
         record = json.loads(line)
-    except ValueError:  # json's and Unicode's errors both
+        complete = isinstance(record, dict) and record.keys() >= {*KEYS, "settings", "details"}
+        if not complete or not _is_sound(record):
+            return None
+        json.dumps(record, ensure_ascii=False).encode()  # half of a surrogate pair cannot be written again
+    except (RecursionError, ValueError):  # json's and Unicode's errors both
         return None
-    complete = isinstance(record, dict) and record.keys() >= {*KEYS, "settings", "details"}
-    return record if complete else None
+    return record
+
+
+def _is_sound(record: dict[str, Any]) -> bool:
+    """Whether all values are of the kinds that a cell has, and, where a check was written, nobody changed them."""
+    texts = [record[key] for key in ("task", "model", "metric", "settings")]
+    counts = [record["seed"], record["n_parameters"]]
+    numbers = [record["value"], record["seconds"]]
+    extras = [record[key] for key in record.keys() - {*KEYS, *BESIDE}]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(type(count) is int for count in counts)
+        and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
+        and all(isinstance(extra, str | int | float) for extra in extras)
+        and _are_details(record["details"])
+        and record.get(CHECK, _check_of(record)) == _check_of(record)
+    )
+
+
+def _are_details(details: Any) -> bool:
+    """Whether details have the form that the figures draw."""
+    if not isinstance(details, dict):
+        return False
+    curves, counts = details.get("curves", {}), details.get("confusion", [[0, 0], [0, 0]])
+    return (
+        isinstance(curves, dict)
+        and all(isinstance(curve, list) and _are_numbers(curve) for curve in curves.values())
+        and isinstance(counts, list)
+        and len(counts) == 2
+        and all(isinstance(row, list) and len(row) == 2 and _are_numbers(row) for row in counts)
+    )
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    return all(type(value) in (int, float) for value in values)
+
+
+def _check_of(line: Mapping[str, Any]) -> str:
+    """A fingerprint of a line without its check, the same before it is written and after it was read."""
+    plain = json.loads(json.dumps({key: value for key, value in line.items() if key != CHECK}))
+    return hashlib.sha256(_canonical(plain).encode()).hexdigest()[:12]
 
 
 def _keep_aside(path: Path, reason: str) -> Path:
@@ -120,7 +168,7 @@ def _keep_aside(path: Path, reason: str) -> Path:
 
 
 def _to_record(line: dict[str, Any]) -> Record:
-    extras = {key: value for key, value in line.items() if key not in {*KEYS, "settings", "details"}}
+    extras = {key: value for key, value in line.items() if key not in {*KEYS, *BESIDE}}
     outcome = Outcome(line["value"], line["n_parameters"], line["seconds"], extras, line["details"])
     return Record(line["task"], line["model"], line["seed"], line["metric"], outcome)
 

@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from rich.markup import escape
 from rich.table import Table
 
 from qml.compare.statistics import CONFIDENCE, Estimate, Row, holm, paired_difference, paired_p, summarise
 from qml.compare.task import Metric, Model, Record
+from qml.terminal import verbatim
 
 EQUAL = 1e-12  # means that differ by rounding only
 
@@ -21,12 +23,12 @@ def result_table(records: Sequence[Record], models: Mapping[str, Model], metric:
     table.add_column("kind", no_wrap=True)
     title = metric.title.lower()
     shown = (title, "95 % interval") if metric.percent else (f"{title}\nmedian", "range")
-    for column in ("parameters", *shown, "training"):
+    for column in ("parameters", *map(escape, shown), "training"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            row.model,
-            models[row.model].kind,
+            verbatim(row.model),
+            verbatim(models[row.model].kind),
             f"{row.n_parameters}",
             *(_mean_and_interval(row.estimate, metric) if metric.percent else _median_and_range(row.values, metric)),
             f"{row.seconds:.2f} s",

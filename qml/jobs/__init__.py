@@ -1,6 +1,8 @@
 """Submissions, and jobs that survive the process that sent them."""
 
+from qml.jobs.budget import Budget as Budget
 from qml.jobs.direct import DirectRunner as DirectRunner
+from qml.jobs.errors import BudgetReached as BudgetReached
 from qml.jobs.errors import JobError as JobError
 from qml.jobs.errors import JobFailed as JobFailed
 from qml.jobs.errors import JobNotFound as JobNotFound
@@ -12,6 +14,8 @@ from qml.jobs.layout import LayoutReport as LayoutReport
 from qml.jobs.layout import OperationError as OperationError
 from qml.jobs.local import LocalService as LocalService
 from qml.jobs.retry import Retry as Retry
+from qml.jobs.rows import Chunk as Chunk
+from qml.jobs.rows import Run as Run
 from qml.jobs.runner import DurableRunner as DurableRunner
 from qml.jobs.runner import cancel_run as cancel_run
 from qml.jobs.service import CircuitCost as CircuitCost
@@ -19,9 +23,8 @@ from qml.jobs.service import JobStatus as JobStatus
 from qml.jobs.service import Runner as Runner
 from qml.jobs.service import Service as Service
 from qml.jobs.service import SubmittingBackend as SubmittingBackend
+from qml.jobs.service import sends_jobs as sends_jobs
 from qml.jobs.split import Limits as Limits
-from qml.jobs.store import Chunk as Chunk
-from qml.jobs.store import Run as Run
 from qml.jobs.store import Store as Store
 from qml.jobs.submission import PauliSum as PauliSum
 from qml.jobs.submission import Pub as Pub

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from qml.jobs.errors import StoreError
+from qml.jobs.plain import as_array, as_json, name_of
 from qml.jobs.submission import Pub, PubResult, Submission
 
 HEADER = "qml"
@@ -27,7 +29,7 @@ def pack_submission(submission: Submission) -> bytes:
     for number, pub in enumerate(submission.pubs):
         place = circuits.setdefault(pub.circuit, len(circuits))
         arrays[f"values.{number}"] = pub.values
-        pubs.append({"circuit": place, "observables": pub.observables, "shots": pub.shots, "key": pub.key})
+        pubs.append({"circuit": place, "observables": _plain_sums(pub), "shots": pub.shots, "key": pub.key})
     for circuit, place in circuits.items():
         arrays[f"circuit.{place}"] = np.frombuffer(circuit, np.uint8)
     return pack(
@@ -37,42 +39,86 @@ def pack_submission(submission: Submission) -> bytes:
 
 
 def unpack_submission(blob: bytes) -> Submission:
-    """The submission of `pack_submission`."""
-    arrays, header = unpack(blob)
-    pubs = tuple(
-        Pub(
-            arrays[f"circuit.{pub['circuit']}"].tobytes(),
-            arrays[f"values.{number}"],
-            tuple(tuple((label, float(weight)) for label, weight in terms) for terms in pub["observables"]),
-            pub["shots"],
-            pub["key"],
+    """The submission of `pack_submission`.
+
+    Raises:
+        StoreError: bytes that are damaged.
+    """
+    with _damage_in_words():
+        arrays, header = unpack(blob)
+        pubs = tuple(
+            Pub(
+                arrays[f"circuit.{pub['circuit']}"].tobytes(),
+                arrays[f"values.{number}"],
+                tuple(tuple((label, float(weight)) for label, weight in terms) for terms in pub["observables"]),
+                pub["shots"],
+                pub["key"],
+            )
+            for number, pub in enumerate(header["pubs"])
         )
-        for number, pub in enumerate(header["pubs"])
-    )
-    return Submission(header["kind"], pubs, header["options"], header.get("overhead", 1))
+        return Submission(header["kind"], pubs, header["options"], header.get("overhead", 1))
 
 
-def pack_results(results: Sequence[PubResult]) -> bytes:
-    """Everything in the results of some pubs."""
-    arrays = {f"{k}.{name}": array for k, result in enumerate(results) for name, array in result.arrays.items()}
-    return pack(arrays, {"metadata": [dict(result.metadata) for result in results]})
+def pack_results(results: Any) -> bytes:
+    """Everything in the results of some pubs, whatever is in them.
+
+    Complex arrays keep both parts. What JSON or arrays of numbers have no form for is kept as text: metadata that are
+    no JSON, arrays of objects, things that are no results at all.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    metadata, texts, complex_names = [], {}, []
+    for number, result in enumerate(_listed(results)):
+        said = result.metadata
+        metadata.append(as_json(said if isinstance(said, Mapping) else {"metadata": said}))
+        named = result.arrays if isinstance(result.arrays, Mapping) else {"arrays": result.arrays}
+        for name, value in named.items():
+            key, array = f"{number}.{name_of(name)}", as_array(value)
+            if array.dtype.kind == "U":
+                texts[key] = str(array)
+                continue
+            if array.dtype.kind == "c":
+                complex_names.append(key)
+                array = np.stack([np.real(array), np.imag(array)], axis=-1)
+            arrays[key] = array
+    return pack(arrays, {"metadata": metadata, "texts": texts, "complex": complex_names})
 
 
 def unpack_results(blob: bytes) -> list[PubResult]:
-    """The results of `pack_results`."""
-    arrays, header = unpack(blob)
-    split: list[dict[str, np.ndarray]] = [{} for _ in header["metadata"]]
-    for name, array in arrays.items():
-        number, _, rest = name.partition(".")
-        split[int(number)][rest] = array
-    return [PubResult(arrays, metadata) for arrays, metadata in zip(split, header["metadata"], strict=True)]
+    """The results of `pack_results`; what was kept as text is an array of one text.
+
+    Raises:
+        StoreError: bytes that are damaged.
+    """
+    with _damage_in_words():
+        arrays, header = unpack(blob)
+        texts = {key: np.array(text) for key, text in header.get("texts", {}).items()}
+        complex_names = header.get("complex", ())
+        split: list[dict[str, np.ndarray]] = [{} for _ in header["metadata"]]
+        for key, array in (arrays | texts).items():
+            number, _, name = key.partition(".")
+            split[int(number)][name] = array[..., 0] + 1j * array[..., 1] if key in complex_names else array
+        pairs = zip(split, header["metadata"], strict=True)
+        return [PubResult(named, dict(metadata)) for named, metadata in pairs]
+
+
+def _listed(results: Any) -> list[PubResult]:
+    """The results one by one; what is none becomes one whose array is its text."""
+    single = not isinstance(results, Iterable) or isinstance(results, str | bytes | Mapping)
+    listed = [results] if single else list(results)
+    return [item if isinstance(item, PubResult) else PubResult({"answer": as_array(item)}) for item in listed]
+
+
+def _plain_sums(pub: Pub) -> list[list[tuple[str, float]]]:
+    """The observables with weights that JSON takes; those that it takes already stay as they are."""
+    kinds = (int, float)
+    return [[(label, w if type(w) in kinds else float(w)) for label, w in terms] for terms in pub.observables]
 
 
 def pack(arrays: Mapping[str, np.ndarray], header: Any) -> bytes:
     """Named arrays and a header of JSON values as compressed bytes."""
     from safetensors.numpy import save
 
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     return zlib.compress(save(whole, {HEADER: json.dumps(header)}), FAST)
 
 
@@ -85,13 +131,27 @@ def unpack(blob: bytes) -> tuple[dict[str, np.ndarray], Any]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    with _damage_in_words():
+        try:
+            plain = zlib.decompress(blob)
+            length = int.from_bytes(plain[:8], "little")
+            header = json.loads(json.loads(plain[8 : 8 + length])["__metadata__"][HEADER])
+            return load(plain), header
+        except (zlib.error, SafetensorError) as error:
+            raise ValueError(str(error)) from error
+
+
+@contextmanager
+def _damage_in_words() -> Iterator[None]:
     try:
-        plain = zlib.decompress(blob)
-        length = int.from_bytes(plain[:8], "little")
-        header = json.loads(json.loads(plain[8 : 8 + length])["__metadata__"][HEADER])
-        return load(plain), header
-    except (KeyError, TypeError, ValueError, zlib.error, SafetensorError) as error:
-        raise StoreError(f"A record is damaged ({error}). The other records of the file can still be read.") from error
+        yield
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise damaged(error) from error
+
+
+def damaged(error: object) -> StoreError:
+    """The error for a record that cannot be read."""
+    return StoreError(f"A record is damaged ({error}). The other records of the file can still be read.")
 
 
 def fingerprint(submission: Submission) -> str:
@@ -103,7 +163,7 @@ def fingerprint(submission: Submission) -> str:
     options = {name: value for name, value in submission.options.items() if not (placed and name == "qubits")}
     lines: list[Any] = [submission.kind, options]
     for pub in submission.pubs:
-        what = pub.key or [hashlib.sha256(pub.circuit).hexdigest(), pub.observables]
+        what = pub.key or [hashlib.sha256(pub.circuit).hexdigest(), _plain_sums(pub)]
         lines.append([what, pub.shots, pub.values.shape])
     return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from qml.jobs.errors import StoreError
 
 APPLICATION = 0x514D4C4A  # "QMLJ", in the file's header
-VERSION = 1
+VERSION = 2
 PATIENCE = 30.0  # seconds to wait for another process's write
 SYNCHRONOUS = "FULL"  # a transaction is on the disk when it ends, even if the power fails
+RECOVER = "Keep a copy; what can be read of it: sqlite3 FILE .recover"
 SUFFIXES = (".sqlite", ".sqlite3", ".db")
 
 SCHEMA = """
@@ -27,7 +28,9 @@ CREATE TABLE runs (
     outputs BLOB,
     owner TEXT,
     lease REAL,
-    cancelled REAL
+    cancelled REAL,
+    max_jobs INTEGER,
+    max_seconds REAL
 );
 CREATE TABLE submissions (
     run_id TEXT NOT NULL REFERENCES runs,
@@ -48,12 +51,27 @@ CREATE TABLE chunks (
     sent REAL,
     changed REAL NOT NULL,
     results BLOB,
+    reply BLOB,
+    seconds REAL,
     CHECK (state != 'sent' OR job_id IS NOT NULL),
     CHECK (state != 'done' OR results IS NOT NULL),
     FOREIGN KEY (run_id, sequence) REFERENCES submissions
 );
 CREATE INDEX chunks_of_submission ON chunks (run_id, sequence);
 """
+UPGRADES = {
+    1: (
+        "ALTER TABLE runs ADD COLUMN max_jobs INTEGER",
+        "ALTER TABLE runs ADD COLUMN max_seconds REAL",
+        "ALTER TABLE chunks ADD COLUMN reply BLOB",
+        "ALTER TABLE chunks ADD COLUMN seconds REAL",
+    )
+}
+"""What makes the next version of a file of this version."""
+
+HEAD, MAGIC, ID_PLACE = 100, b"SQLite format 3\x00", slice(68, 72)
+OWN_TEXT = b"CREATE TABLE chunks (\n    tag TEXT PRIMARY KEY"  # in the first page, should its head be damaged
+FIRST_PAGES = 65536
 
 
 class Database:
@@ -61,14 +79,15 @@ class Database:
 
     Args:
         path: the file, made with its folders where it is missing.
+        own: whether nobody but this package puts files there, so that one that cannot be recognised is ours, damaged.
 
     Raises:
-        StoreError: a file that is corrupt (it is renamed and kept), that another program or a newer version wrote, that
-            is locked or read-only, or a full disk.
+        StoreError: a file of ours that is corrupt (it is renamed and kept), a file of another program (it is not
+            touched), one that a newer version wrote, that is locked or read-only, or a full disk.
         ValueError: a name that no database has.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, own: bool = False) -> None:
         if path.suffix.lower() not in SUFFIXES:
             raise ValueError(f"Argument `store` must name a file ending in {', '.join(SUFFIXES)}, but is {path}.")
         self.path = path
@@ -79,6 +98,7 @@ class Database:
             raise StoreError(
                 f"The folder of {path} cannot be made ({error.strerror}). Name another --store."
             ) from error
+        self._require_recognised(own=own)
         with self._in_words():
             self._connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
             weakref.finalize(self, self._connection.close)
@@ -109,8 +129,30 @@ class Database:
         with self._lock, self._in_words():
             return self._connection.execute(query, values).fetchall()
 
+    def _require_recognised(self, *, own: bool) -> None:
+        """Refuse a file that is not ours before SQLite opens it, which may write to it or end in a rescue."""
+        try:
+            if not self.path.exists():
+                return
+            if not self.path.is_file():
+                raise StoreError(
+                    f"The job file {self.path} cannot be opened or made: it is no file. Name another one with --store."
+                )
+            with self.path.open("rb") as file:
+                first = file.read(FIRST_PAGES)
+        except OSError as error:
+            raise StoreError(
+                f"The job file {self.path} cannot be read ({error.strerror}). Name another file with --store."
+            ) from error
+        application = int.from_bytes(first[:HEAD][ID_PLACE], "big")
+        ours = application == APPLICATION or (OWN_TEXT in first and b"\x00" in first)  # a dump of ours is text
+        if own or ours or not first:
+            return
+        what = "a database of another program" if first.startswith(MAGIC) else "no file of job records"
+        raise StoreError(f"{self.path} is {what}, and is left as it is. Name another file with --store.")
+
     def _require_own(self) -> None:
-        """Make the tables of a new file; refuse a file that is not ours."""
+        """Make the tables of a new file, add what an older version has not; refuse a file that is not ours."""
         if self._state() == (0, 0, 0):
             with self.writing() as connection:
                 if self._state() == (0, 0, 0):  # no other process was faster
@@ -121,11 +163,22 @@ class Database:
         application, version, _ = self._state()
         if application != APPLICATION:
             raise StoreError(f"{self.path} is a database of another program. Name another file with --store.")
+        if version in UPGRADES:
+            self._upgrade()
+        elif version < VERSION:
+            raise StoreError(f"The job file {self.path} is damaged: it has version {version}. {RECOVER}")
         if version > VERSION:
             raise StoreError(
                 f"{self.path} has version {version}, but this program reads {VERSION}. Update qml-circuits, or name "
                 "another file with --store."
             )
+
+    def _upgrade(self) -> None:
+        with self.writing() as connection:
+            while (version := self._state()[1]) in UPGRADES:  # no other process was faster
+                for statement in UPGRADES[version]:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version + 1}")
 
     def _state(self) -> tuple[int, int, int]:
         """Whose file it is, its version, and how many tables it has."""
@@ -137,9 +190,11 @@ class Database:
     def _in_words(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.ProgrammingError as error:
-            raise StoreError(f"The job file {self.path} is closed.") from error
-        except sqlite3.DatabaseError as error:
+        except UnicodeDecodeError as error:  # SQLite's message quotes the damaged schema
+            raise StoreError(self._keep_aside()) from error
+        except sqlite3.Error as error:
+            if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+                raise StoreError(f"The job file {self.path} is closed.") from error
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 raise StoreError(self._keep_aside()) from error
@@ -151,9 +206,8 @@ class Database:
                 sqlite3.SQLITE_IOERR: "the disk reports an error. Nothing half-written is kept",
                 sqlite3.SQLITE_TOOBIG: "a record is larger than SQLite takes. Send fewer rows in one run",
             }
-            if code not in meanings:
-                raise
-            raise StoreError(f"The job file {self.path} could not be used: {meanings[code]} ({error}).") from error
+            meaning = meanings.get(code, f"SQLite reports an error, as it does of damaged files. {RECOVER}")
+            raise StoreError(f"The job file {self.path} could not be used: {meaning} ({error}).") from error
 
     def _keep_aside(self) -> str:
         """Rename a corrupt file, its journal with it, and say so."""

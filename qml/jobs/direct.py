@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qml.jobs import split
+from qml.jobs import answers, split
 from qml.jobs.errors import JobError
 from qml.jobs.service import Service
 from qml.jobs.submission import PubResult, Submission
@@ -22,7 +22,7 @@ class DirectRunner:
         sleep: waits for so many seconds.
 
     Raises:
-        JobError: whatever the service raises, or a job that was cancelled.
+        JobError: whatever the service raises, a job that was cancelled, or an answer that is no result.
     """
 
     service: Service
@@ -37,4 +37,4 @@ class DirectRunner:
             pause = min(2 * pause, LONGEST_PAUSE)
         if status == "cancelled":
             raise JobError(f"Job {job_id} on {self.service.name} was cancelled. Run it again.")
-        return split.with_options(submission, split.trim(submission, self.service.result(job_id)))
+        return split.with_options(submission, answers.checked(submission, self.service.result(job_id)))

@@ -25,5 +25,9 @@ class JobPending(JobError):
     """Results are not there yet, and nobody was asked to wait for them."""
 
 
+class BudgetReached(JobError):
+    """The run may send no more; what was sent is kept, and the message says how to raise the limit."""
+
+
 class StoreError(JobError):
     """The file of records cannot be read or written."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from qml.jobs.checks import as_int, as_time, require_kind
 from qml.jobs.errors import ServiceUnavailable
 
 TRANSIENT = (ServiceUnavailable, ConnectionError, TimeoutError)
@@ -23,10 +24,15 @@ class Retry:
             drawn between half its bound and its bound.
         longest: bound of all pauses, those between two looks at a job too.
         poll: longest first pause between two looks at a job.
-        settle: how long after a lost reply a job may still turn up, before it is sent again.
+        settle: how long after a lost reply a job may still turn up. A job that is not found is looked for again after
+            this pause, whatever any clock says, before it is sent again.
         sleep: waits.
-        clock: the time since 1970.
+        clock: the time since 1970, for the records alone: it may step.
         generator: scatters the pauses, so that many clients do not come back at once.
+
+    Raises:
+        TypeError: another kind of thing for any of them.
+        ValueError: less than one attempt, or a time that is negative, infinite or NaN.
     """
 
     attempts: int = 6
@@ -39,11 +45,15 @@ class Retry:
     generator: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ValueError(f"Argument `attempts` must be at least 1, but is {self.attempts}.")
+        object.__setattr__(self, "attempts", as_int(self.attempts, "attempts", least=1))
         for name in ("first", "longest", "poll", "settle"):
-            if not 0.0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"Argument `{name}` must be a time of at least 0 s, but is {getattr(self, name)}.")
+            object.__setattr__(self, name, as_time(getattr(self, name), name))
+        for name in ("sleep", "clock"):
+            if not callable(getattr(self, name)):
+                raise TypeError(
+                    f"Argument `{name}` must be callable, but is {type(getattr(self, name)).__name__}. Leave it out."
+                )
+        require_kind(self.generator, "generator", random.Random)
 
     def pauses(self, first: float | None = None) -> Iterator[float]:
         """The lengths of pauses, without end."""

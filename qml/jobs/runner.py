@@ -5,17 +5,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
-from qml.jobs import codec, split
-from qml.jobs.errors import JobError, JobFailed, JobNotFound, JobPending, StoreError, SubmissionTooLarge
-from qml.jobs.owner import describe, new_owner
+from qml.jobs import answers, codec, split
+from qml.jobs.checks import as_text, has_members, require_kind
+from qml.jobs.errors import (
+    BudgetReached,
+    JobError,
+    JobFailed,
+    JobNotFound,
+    JobPending,
+    StoreError,
+    SubmissionTooLarge,
+)
+from qml.jobs.owner import describe, is_elsewhere, new_owner
 from qml.jobs.retry import TRANSIENT, Retry
+from qml.jobs.rows import OPEN, Chunk
+from qml.jobs.search import find_patiently
 from qml.jobs.service import Service
 from qml.jobs.split import UNLIMITED, Limits
-from qml.jobs.store import OPEN, Chunk, Store, Stored
+from qml.jobs.store import Store, Stored
 from qml.jobs.submission import PubResult, Submission
 
 LEASE = 900.0  # seconds that a silent owner on another machine is waited for; on this machine its process is looked up
 REASONS_SHOWN = 3
+SERVICE = ("name", "keeps_jobs", "circuit_cost", "submit", "find", "status", "result", "cancel")
 
 
 class DurableRunner:
@@ -35,11 +47,16 @@ class DurableRunner:
         retry: pauses and attempts.
         watch: is called with the chunks of the submission whenever something may have changed.
 
+    What a service answers is written down as it came, and only then checked (`qml.jobs.answers`): an answer that is no
+    result fails, and stays there as the chunk's reply.
+
     Raises:
         JobPending: results are missing, and `wait` or `send` is False.
-        JobFailed: some chunks failed or were cancelled; the results of all others are stored.
+        JobFailed: some chunks failed or were cancelled, or their results are none; those of all others are stored.
+        BudgetReached: the run would send more than its budget says; what was sent is collected before.
         ServiceUnavailable: no answer after all attempts; the run can be resumed.
         StoreError: records that cannot be read or written.
+        TypeError: another kind of thing for an argument.
         ValueError: a submission that differs from the stored one of this number.
 
     Example:
@@ -62,13 +79,20 @@ class DurableRunner:
         retry: Retry | None = None,
         watch: Callable[[Sequence[Chunk]], None] | None = None,
     ) -> None:
-        self.service, self.store, self.run_id = service, store, run_id
+        if not has_members(service, *SERVICE):
+            raise TypeError(f"Argument `service` must be a Service, but is {type(service).__name__}.")
+        require_kind(store, "store", Store)
+        for name, value, kind in (("limits", limits, Limits), ("retry", retry, Retry)):
+            if value is not None:
+                require_kind(value, name, kind)
+        self.service, self.store, self.run_id = service, store, as_text(run_id, "run_id")
         self.send, self.wait = send, wait
         self.limits = limits or (Limits() if service.keeps_jobs else UNLIMITED)
         self.retry = retry or Retry()
         self._watch = watch or (lambda chunks: None)
         self._tags = (run_id, *store.run(run_id).tags)
         self._owner = new_owner()
+        self._watched: float | None = None  # the lease of an owner elsewhere that did not change for a while
         self._next = 0
         self._lock = threading.Lock()
 
@@ -102,15 +126,20 @@ class DurableRunner:
 
     def _finish(self, sequence: int, submission: Submission) -> None:
         """Send what is missing and collect, until nothing is open or nothing more may be done now."""
-        pauses = self.retry.pauses(self.retry.poll)
+        pauses, above = self.retry.pauses(self.retry.poll), None
         while True:
-            self._send_missing(sequence, submission)
+            try:
+                self._send_missing(sequence, submission)
+            except BudgetReached as error:
+                above = error
             unknown = self._look_at_sent(sequence, submission)
             chunks = self.store.chunks(self.run_id, sequence)
             self._watch(chunks)
             left = [chunk for chunk in chunks if chunk.state in OPEN and chunk.tag not in unknown]
-            if not self.send:
+            if not self.send or above is not None:
                 left = [chunk for chunk in left if chunk.state == "sent"]
+            if above is not None and not (left and self.wait):
+                raise above
             if not left and unknown:
                 raise next(iter(unknown.values()))
             if not left or not self.wait:
@@ -142,10 +171,11 @@ class DurableRunner:
 
     def _send(self, chunk: Chunk, part: Submission) -> None:
         """One chunk, from planned to sent, however many replies are lost on the way."""
-        pauses = self.retry.pauses()
+        budget = self.store.run(self.run_id).budget
+        pauses, seconds = self.retry.pauses(), budget.seconds_of(part, self.service)
         for attempt in range(1, self.retry.attempts + 1):
             self._renew()
-            if not self.store.begin_sending(chunk.tag, self._owner, now=self._now()):
+            if not self.store.begin_sending(chunk.tag, self._owner, now=self._now(), seconds=seconds):
                 self.store.set_ended(chunk.tag, "cancelled", "before it was sent", now=self._now())
                 return
             try:
@@ -169,7 +199,7 @@ class DurableRunner:
 
     def _adopt(self, chunk: Chunk) -> bool:
         """Keep the job of a chunk whose reply was lost, if there is one."""
-        found = _find_patiently(self.service, chunk, self.retry)
+        found = find_patiently(self.service, chunk, self.retry)
         if not found:
             return False
         ranks = {"done": 0, "running": 1, "queued": 2, "failed": 3, "cancelled": 4}
@@ -183,6 +213,7 @@ class DurableRunner:
         """Write down the id; a job whose chunk was cancelled, or has another job by now, is stopped."""
         kept = self.store.set_sent(chunk.tag, job_id, now=self._now())
         if not kept and self.store.chunk(chunk.tag).job_id != job_id:
+            self.store.note_job(chunk.tag, job_id)
             self.retry.call(self.service.cancel, job_id)
 
     def _halve(self, chunk: Chunk, error: SubmissionTooLarge) -> None:
@@ -196,6 +227,9 @@ class DurableRunner:
     def _look(self, chunk: Chunk, submission: Submission) -> None:
         """Ask for one job, and keep its results if it has ended."""
         job_id = chunk.job_id or ""
+        if chunk.has_reply:  # by a process that ended before it had checked it
+            self._digest(chunk, submission)
+            return
         # A service whose jobs die with its process may give their ids to other jobs, but never their tags.
         if not self.service.keeps_jobs and job_id not in self.retry.call(self.service.find, chunk.tag):
             self.store.plan_again(chunk.tag, now=self._now())
@@ -210,30 +244,45 @@ class DurableRunner:
         if status == "cancelled":
             self.store.set_ended(chunk.tag, "cancelled", f"job {job_id} was cancelled", now=self._now())
         elif status in ("done", "failed"):
-            self._fetch(chunk, job_id, split.take(submission, chunk.parts))
+            self._fetch(chunk, job_id, submission)
 
-    def _fetch(self, chunk: Chunk, job_id: str, part: Submission) -> None:
-        self.store.require_space(split.result_bytes(part))
+    def _fetch(self, chunk: Chunk, job_id: str, submission: Submission) -> None:
+        """Ask for the reply, and write it down before anything is done with it: there may be no second one."""
+        self.store.require_space(split.result_bytes(split.take(submission, chunk.parts)))
         try:
-            results = split.trim(part, self.retry.call(self.service.result, job_id))
-            split.require_fit(part, results)
+            reply = self.retry.call(self.service.result, job_id)
         except JobFailed as error:
             self.store.set_ended(chunk.tag, "failed", f"job {job_id}: {error}", now=self._now())
         else:
-            self._store(chunk.tag, codec.pack_results(results))
+            self._patiently(self.store.set_reply, chunk.tag, codec.pack_results(reply))
+            self._digest(chunk, submission)
 
-    def _store(self, tag: str, results: bytes) -> None:
-        """Write results, patiently: the service may not hand them out again."""
+    def _digest(self, chunk: Chunk, submission: Submission) -> None:
+        """Make results of a reply that is kept, or say why they are none."""
+        part, reply = split.take(submission, chunk.parts), self.store.reply(chunk.tag)
+        if reply is None:  # another process was faster
+            return
+        try:
+            results = answers.checked(part, codec.unpack_results(reply))
+        except JobFailed as error:
+            reason = f"job {chunk.job_id}: {error} {_reply_is_kept(self.run_id)}"
+            self.store.set_ended(chunk.tag, "failed", reason, now=self._now())
+        else:
+            self._patiently(self.store.set_done, chunk.tag, codec.pack_results(results), now=self._now())
+
+    def _patiently(self, write: Callable[..., None], *arguments: object, **options: object) -> None:
+        """Write results although the disk is full for a while: the service may not hand them out again."""
         for pause in islice(self.retry.pauses(), self.retry.attempts - 1):
             try:
-                self.store.set_done(tag, results, now=self._now())
+                write(*arguments, **options)
             except StoreError:
                 self.retry.sleep(pause)
             else:
                 return
-        self.store.set_done(tag, results, now=self._now())
+        write(*arguments, **options)
 
     def _gather(self, sequence: int, submission: Submission) -> list[PubResult]:
+        pieces = self._results(sequence, submission)
         chunks = self.store.chunks(self.run_id, sequence)
         bad = [chunk for chunk in chunks if chunk.state in ("failed", "cancelled")]
         n_done = sum(chunk.state == "done" for chunk in chunks)
@@ -245,8 +294,25 @@ class DurableRunner:
             raise JobFailed(
                 f"Only {where}, which are kept ({reasons}). `qml jobs resume --again` sends the others once more."
             )
-        pieces = [(chunk.parts, codec.unpack_results(self.store.results(chunk.tag))) for chunk in chunks]
         return split.assemble(submission, pieces)
+
+    def _results(self, sequence: int, submission: Submission) -> list[tuple[split.Parts, list[PubResult]]]:
+        """The results that are stored; those of an earlier version that are none are refused now, and kept."""
+        pieces = []
+        for chunk in self._chunks(sequence, "done"):
+            results, part = codec.unpack_results(self._stored(chunk.tag)), split.take(submission, chunk.parts)
+            try:
+                pieces.append((chunk.parts, answers.checked(part, results)))
+            except JobFailed as error:
+                reason = f"job {chunk.job_id}: {error} {_reply_is_kept(self.run_id)}"
+                self.store.set_refused(chunk.tag, reason, now=self._now())
+        return pieces
+
+    def _stored(self, tag: str) -> bytes:
+        try:
+            return self.store.results(tag)
+        except ValueError as error:  # a table that does not agree with its index
+            raise codec.damaged(error) from error
 
     def _chunks(self, sequence: int, *states: str) -> list[Chunk]:
         chunks = self.store.chunks(self.run_id, sequence)
@@ -260,6 +326,8 @@ class DurableRunner:
         """Be the only one who works on this run; wait while another process does."""
         pauses = self.retry.pauses(self.retry.poll)
         while (holder := self._claim()) is not None:
+            if self._has_lapsed(holder):
+                continue
             if not self.wait:
                 raise JobPending(f"Run {self.run_id} is being worked on by {describe(holder)}.")
             self._watch(self.store.chunks(self.run_id))
@@ -270,7 +338,16 @@ class DurableRunner:
             self.store.release(self.run_id, self._owner)
 
     def _claim(self) -> str | None:
-        return self.store.claim(self.run_id, self._owner, now=self._now(), lease=LEASE)
+        return self.store.claim(self.run_id, self._owner, now=self._now(), lease=LEASE, watched=self._watched)
+
+    def _has_lapsed(self, holder: str) -> bool:
+        """Whether an owner elsewhere, whose lease is over by this clock, does not renew it while it is watched."""
+        lease = self.store.lease(self.run_id)
+        if not is_elsewhere(holder) or lease is None or lease >= self._now() or lease == self._watched:
+            return False
+        self.retry.sleep(self.retry.settle)
+        self._watched = lease
+        return self.store.lease(self.run_id) == lease
 
     def _renew(self) -> None:
         if (holder := self._claim()) is not None:
@@ -287,8 +364,9 @@ def cancel_run(service: Service, store: Store, run_id: str, *, retry: Retry | No
     store.cancel_run(run_id, now=retry.clock())
     for chunk in store.chunks(run_id):
         if chunk.state == "sending":
-            for job_id in _find_patiently(service, chunk, retry):
+            for job_id in find_patiently(service, chunk, retry):
                 if not store.set_sent(chunk.tag, job_id, now=retry.clock()):
+                    store.note_job(chunk.tag, job_id)
                     retry.call(service.cancel, job_id)
     for chunk in store.chunks(run_id):
         if chunk.state == "sending":
@@ -297,14 +375,8 @@ def cancel_run(service: Service, store: Store, run_id: str, *, retry: Retry | No
             _cancel_job(service, store, chunk, retry)
 
 
-def _find_patiently(service: Service, chunk: Chunk, retry: Retry) -> list[str]:
-    """The jobs of a chunk that was being sent; where there is none, asked again when it would have turned up."""
-    found = retry.call(service.find, chunk.tag)
-    rest = (chunk.sent or 0.0) + retry.settle - retry.clock()
-    if not found and service.keeps_jobs and rest > 0:
-        retry.sleep(min(rest, retry.settle))
-        found = retry.call(service.find, chunk.tag)
-    return found
+def _reply_is_kept(run_id: str) -> str:
+    return f"The reply is kept: `qml jobs replies {run_id} --out FILE.npz` writes it."
 
 
 def _cancel_job(service: Service, store: Store, chunk: Chunk, retry: Retry) -> None:

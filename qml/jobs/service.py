@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from qml.jobs.checks import has_members
 from qml.jobs.layout import LayoutReport
 from qml.jobs.submission import PubResult, Submission
 
@@ -89,11 +90,17 @@ class Runner(Protocol):
         ...
 
 
+def sends_jobs(backend: object) -> bool:
+    """Whether something is a `SubmittingBackend`; no property is evaluated, so that no account is contacted."""
+    return has_members(backend, "service", "with_runner")
+
+
 @runtime_checkable
 class SubmittingBackend(Protocol):
     """A backend whose circuits become submissions: what `qml submit` and `qml estimate` ask of it.
 
-    A simulator in this process makes its service with `qml.jobs.LocalService`.
+    A simulator in this process makes its service with `qml.jobs.LocalService`. Ask with `sends_jobs` whether something
+    is one: `isinstance` evaluates `service` on Python 3.11, which may contact an account.
     """
 
     @property

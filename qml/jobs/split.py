@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qml.jobs.checks import as_int
 from qml.jobs.errors import JobFailed
 from qml.jobs.submission import Pub, PubResult, Submission
 
@@ -29,15 +30,18 @@ class Limits:
     Args:
         payload: bytes of circuits and parameter values.
         executions: runs of circuits, all shots counted.
+
+    Raises:
+        TypeError: limits that are no ints.
+        ValueError: limits below 1.
     """
 
     payload: int = 20_000_000
     executions: int = 10_000_000
 
     def __post_init__(self) -> None:
-        for name, value in (("payload", self.payload), ("executions", self.executions)):
-            if value < 1:
-                raise ValueError(f"Argument `{name}` must be at least 1, but is {value}.")
+        for name in ("payload", "executions"):
+            object.__setattr__(self, name, as_int(getattr(self, name), name, least=1))
 
 
 UNLIMITED = Limits(payload=sys.maxsize, executions=sys.maxsize)
@@ -118,7 +122,13 @@ def trim(submission: Submission, results: Sequence[PubResult]) -> list[PubResult
     if submission.kind == "estimator" or len(results) != len(submission.pubs):
         return list(results)
     return [
-        replace(result, arrays={name: bits[:, : pub.shots] for name, bits in result.arrays.items()})
+        replace(
+            result,
+            arrays={
+                name: bits[:, : pub.shots] if np.ndim(bits) > 1 else bits  # another form is refused by `require_fit`
+                for name, bits in result.arrays.items()
+            },
+        )
         for pub, result in zip(submission.pubs, results, strict=True)
     ]
 
@@ -131,15 +141,18 @@ def require_fit(submission: Submission, results: Sequence[PubResult]) -> None:
     """
     if len(results) != len(submission.pubs):
         raise JobFailed(f"The service must answer {len(submission.pubs)} pubs, but it answered {len(results)}.")
+    estimated = submission.kind == "estimator"
     for number, (pub, result) in enumerate(zip(submission.pubs, results, strict=True)):
-        second = len(pub.observables) if submission.kind == "estimator" else pub.shots
+        second = len(pub.observables) if estimated else pub.shots
         shapes = {name: np.shape(array) for name, array in result.arrays.items()}
-        if not shapes or (submission.kind == "estimator" and "evs" not in shapes):
+        if not shapes or (estimated and "evs" not in shapes):
             raise JobFailed(f"The service must answer pub {number} with values, but it answered {sorted(shapes)}.")
         for name, shape in shapes.items():
-            if shape[:2] != (len(pub.values), second):
+            exact = {"evs": 2, "stds": 2}.get(name, len(shape)) if estimated else 3
+            if shape[:2] != (len(pub.values), second) or len(shape) != exact:
+                more = "" if estimated else ", bits"
                 raise JobFailed(
-                    f"The answer to pub {number} must have shape ({len(pub.values)}, {second}, ...), but `{name}` has "
+                    f"The answer to pub {number} must have shape ({len(pub.values)}, {second}{more}), but `{name}` has "
                     f"shape {shape}."
                 )
 
@@ -183,7 +196,7 @@ def fixed_bytes(pub: Pub) -> int:
 def _join(results: Sequence[PubResult]) -> PubResult:
     if len(results) == 1:
         return results[0]
-    names = results[0].arrays
+    names = [name for name in results[0].arrays if all(name in result.arrays for result in results)]
     arrays = {name: np.concatenate([result.arrays[name] for result in results]) for name in names}
     same = all(result.metadata == results[0].metadata for result in results)
     return PubResult(arrays, results[0].metadata if same else {"chunks": [dict(result.metadata) for result in results]})

@@ -15,47 +15,20 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from qml.jobs.budget import Budget
+from qml.jobs.checks import as_number, as_text, as_texts
+from qml.jobs.codec import damaged
 from qml.jobs.database import Database
 from qml.jobs.errors import StoreError
-from qml.jobs.owner import is_gone
-from qml.jobs.split import Part, Parts
+from qml.jobs.owner import is_elsewhere, is_gone
+from qml.jobs.rows import CHUNK, NO_LIMITS, RUN, Chunk, Run, chunk_of, run_of
+from qml.jobs.spending import SPENT, above_jobs, columns_of, require_budget
+from qml.jobs.split import Parts
 from qml.jobs.submission import JSONValue
 
-ChunkState = Literal["planned", "sending", "sent", "done", "failed", "cancelled", "replaced"]
-OPEN: tuple[ChunkState, ...] = ("planned", "sending", "sent")
 MARGIN = 1_000_000  # bytes of a transaction beside its results
-
-
-@dataclass(frozen=True)
-class Run:
-    """A row of the runs, without the large columns; times in seconds since 1970."""
-
-    run_id: str
-    created: float
-    backend: str
-    model_hash: str
-    options: Mapping[str, JSONValue]
-    tags: tuple[str, ...]
-    has_inputs: bool
-    has_outputs: bool
-    owner: str | None
-    cancelled: float | None
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A row of the chunks, without its results; `sent` is when the sending began."""
-
-    tag: str
-    run_id: str
-    sequence: int
-    parts: Parts
-    state: ChunkState
-    job_id: str | None
-    reason: str | None
-    sent: float | None
 
 
 @dataclass(frozen=True)
@@ -74,11 +47,14 @@ class Store:
 
     Raises:
         StoreError: see `qml.jobs.database.Database`; from every method.
+        TypeError: a path that is none.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
+        if path is not None and not isinstance(path, str | Path):
+            raise TypeError(f"Argument `path` must be a path or None, but is {type(path).__name__}.")
         self.path = default_path() if path is None else Path(path)
-        self._database = Database(self.path)
+        self._database = Database(self.path, own=self.path == default_path())
 
     def __enter__(self) -> "Store":
         return self
@@ -102,20 +78,29 @@ class Store:
         options: Mapping[str, JSONValue] | None = None,
         tags: Sequence[str] = (),
         inputs: bytes | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        """Write a new run; `inputs` is whatever makes its submissions again."""
-        columns = (run_id, now, backend, model_hash, json.dumps(dict(options or {})), json.dumps(list(tags)), inputs)
+        """Write a new run; `inputs` is whatever makes its submissions again, `budget` what it may cost.
+
+        Raises:
+            ValueError: a run of this id is there already, or an argument is empty.
+            TypeError: an argument of another kind.
+        """
+        limits = columns_of(NO_LIMITS if budget is None else budget)
+        made = (as_text(run_id, "run_id"), as_number(now, "now"), as_text(backend, "backend"), model_hash)
+        columns = (*made, _json(dict(options or {}), "options"), json.dumps(as_texts(tags, "tags")), inputs, *limits)
         with self._database.writing() as connection:
             if connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone():
                 raise ValueError(f"Argument `run_id` must be new, but {run_id!r} is a run already. Resume it.")
             connection.execute(
-                "INSERT INTO runs (run_id, created, backend, model_hash, options, tags, inputs) VALUES (?,?,?,?,?,?,?)",
+                "INSERT INTO runs (run_id, created, backend, model_hash, options, tags, inputs, max_jobs, max_seconds) "
+                "VALUES (?,?,?,?,?,?,?,?,?)",
                 columns,
             )
 
     def runs(self) -> list[Run]:
         """All runs, the oldest first."""
-        return [_run(row) for row in self._database.rows(f"SELECT {RUN} FROM runs ORDER BY created, run_id")]
+        return [run_of(row) for row in self._database.rows(f"SELECT {RUN} FROM runs ORDER BY created, run_id")]
 
     def run(self, run_id: str) -> Run:
         """One run.
@@ -125,30 +110,56 @@ class Store:
         """
         rows = self._database.rows(f"SELECT {RUN} FROM runs WHERE run_id = ?", run_id)
         if not rows:
+            if any(run.run_id == run_id for run in self.runs()):  # the table does not agree with its index
+                raise damaged(f"run {run_id!r} is gone")
             raise ValueError(f"Argument `run_id` must be a run of {self.path}, but {run_id!r} is none.")
-        return _run(rows[0])
+        return run_of(rows[0])
 
     def inputs(self, run_id: str) -> bytes | None:
         """What makes the run's submissions again."""
-        return self._blob("SELECT inputs FROM runs WHERE run_id = ?", run_id)
+        return self._value("SELECT inputs FROM runs WHERE run_id = ?", run_id)
 
     def outputs(self, run_id: str) -> bytes | None:
         """What came out of the whole run, once it has ended."""
-        return self._blob("SELECT outputs FROM runs WHERE run_id = ?", run_id)
+        return self._value("SELECT outputs FROM runs WHERE run_id = ?", run_id)
 
-    def set_outputs(self, run_id: str, outputs: bytes) -> None:
-        """Write what came out of the whole run."""
+    def set_outputs(self, run_id: str, outputs: bytes | None) -> None:
+        """Write what came out of the whole run; None where it turned out to be no result."""
         self._change("UPDATE runs SET outputs = ? WHERE run_id = ?", outputs, run_id)
 
-    def claim(self, run_id: str, owner: str, *, now: float, lease: float) -> str | None:
-        """Let only `owner` send the run's chunks; None, or the living owner who has it already."""
+    def set_budget(self, run_id: str, budget: Budget) -> None:
+        """Change what the run may cost; limits that are None stay as they are."""
+        self._change(
+            "UPDATE runs SET max_jobs = coalesce(?, max_jobs), max_seconds = coalesce(?, max_seconds) WHERE run_id = ?",
+            *columns_of(budget), run_id,
+        )  # fmt: skip
+
+    def spent(self, run_id: str) -> tuple[int, float]:
+        """Jobs that were sent, and the seconds of the device that they were estimated to take."""
+        n_jobs, seconds = self._database.rows(SPENT, run_id, "")[0]
+        return n_jobs, seconds
+
+    def claim(self, run_id: str, owner: str, *, now: float, lease: float, watched: float | None = None) -> str | None:
+        """Let only `owner` send the run's chunks; None, or the living owner who has it already.
+
+        An owner on another machine is taken for gone only where its lease is over by the clock `now` and is still
+        `watched`, the one that was seen some time ago: clocks differ, and step.
+        """
         with self._database.writing() as connection:
             row = connection.execute("SELECT owner, lease FROM runs WHERE run_id = ?", (run_id,)).fetchone()
-            holder = row["owner"]
-            if holder is not None and holder != owner and not is_gone(holder, row["lease"], now):
-                return holder
+            if row is None:
+                raise damaged(f"run {run_id!r} is gone")
+            holder, until = row["owner"], row["lease"] if isinstance(row["lease"], int | float) else 0.0
+            if holder not in (None, owner):
+                renewed = is_elsewhere(holder) and until != watched
+                if renewed or not is_gone(holder, until, now):
+                    return holder
             connection.execute("UPDATE runs SET owner = ?, lease = ? WHERE run_id = ?", (owner, now + lease, run_id))
             return None
+
+    def lease(self, run_id: str) -> float | None:
+        """Until when the run's owner has claimed it, by its own clock; None without an owner."""
+        return self._value("SELECT lease FROM runs WHERE run_id = ?", run_id)
 
     def release(self, run_id: str, owner: str) -> None:
         """Give a claim back."""
@@ -181,7 +192,10 @@ class Store:
     def payloads(self, run_id: str) -> list[bytes]:
         """All submissions of a run as they were written, in their order."""
         query = "SELECT payload FROM submissions WHERE run_id = ? ORDER BY sequence"
-        return [row["payload"] for row in self._database.rows(query, run_id)]
+        payloads = [row["payload"] for row in self._database.rows(query, run_id)]
+        if not all(isinstance(payload, bytes) for payload in payloads):
+            raise damaged("a submission is text")
+        return payloads
 
     # ---- chunks
 
@@ -190,42 +204,79 @@ class Store:
         query = f"SELECT {CHUNK} FROM chunks WHERE run_id = ? AND state != 'replaced'"
         narrow = "" if sequence is None else " AND sequence = ?"
         rows = self._database.rows(query + narrow, run_id, *(() if sequence is None else (sequence,)))
-        return sorted(map(_chunk, rows), key=lambda chunk: (chunk.sequence, chunk.parts))
+        return sorted(map(chunk_of, rows), key=lambda chunk: (chunk.sequence, chunk.parts))
 
     def chunk(self, tag: str) -> Chunk:
         """One chunk, whatever its state."""
-        (row,) = self._database.rows(f"SELECT {CHUNK} FROM chunks WHERE tag = ?", tag)
-        return _chunk(row)
+        rows = self._database.rows(f"SELECT {CHUNK} FROM chunks WHERE tag = ?", tag)
+        if not rows:
+            raise damaged(f"job {tag!r} is gone")
+        return chunk_of(rows[0])
 
     def results(self, tag: str) -> bytes:
         """The results of a chunk that is done."""
-        blob = self._blob("SELECT results FROM chunks WHERE tag = ? AND state = 'done'", tag)
+        blob = self._value("SELECT results FROM chunks WHERE tag = ? AND state = 'done'", tag)
         if blob is None:
             raise ValueError(f"Argument `tag` must be that of a chunk that is done, but {tag!r} is not.")
         return blob
 
-    def begin_sending(self, tag: str, owner: str, *, now: float) -> bool:
-        """Note that the chunk is about to be sent; False where it is not the owner's to send, or was cancelled."""
-        return self._change(
-            "UPDATE chunks SET state = 'sending', sent = ?, changed = ? WHERE tag = ? AND state IN ('planned', "
-            "'sending') AND EXISTS (SELECT 1 FROM runs WHERE runs.run_id = chunks.run_id AND owner = ? AND cancelled "
-            "IS NULL)",
-            now, now, tag, owner,
-        )  # fmt: skip
+    def begin_sending(self, tag: str, owner: str, *, now: float, seconds: float | None = None) -> bool:
+        """Note that the chunk is about to be sent; False where it is not the owner's to send, or was cancelled.
+
+        Args:
+            tag: of the chunk.
+            owner: who sends it.
+            now: the time.
+            seconds: of the device, as estimated; None where nobody limits them.
+
+        Raises:
+            BudgetReached: this job, and those of its submission that are still to be sent, are more than the run may
+                send.
+        """
+        with self._database.writing() as connection:
+            row = connection.execute(f"SELECT {CHUNK} FROM chunks WHERE tag = ?", (tag,)).fetchone()
+            chunk = chunk_of(row)
+            require_budget(connection, chunk, seconds)
+            return connection.execute(
+                "UPDATE chunks SET state = 'sending', sent = ?, seconds = ?, changed = ? WHERE tag = ? AND state IN "
+                "('planned', 'sending') AND EXISTS (SELECT 1 FROM runs WHERE runs.run_id = chunks.run_id AND owner = ? "
+                "AND cancelled IS NULL)",
+                (now, seconds, now, tag, owner),
+            ).rowcount > 0  # fmt: skip
 
     def set_sent(self, tag: str, job_id: str, *, now: float) -> bool:
-        """Note the job's id; False where the chunk is another job's by now."""
+        """Note the job's id; False where the chunk is another job's by now, or was cancelled."""
         return self._change(
             "UPDATE chunks SET state = 'sent', job_id = ?, changed = ? WHERE tag = ? AND state = 'sending'",
             job_id, now, tag,
         )  # fmt: skip
 
+    def note_job(self, tag: str, job_id: str) -> None:
+        """Note the job of a chunk that was cancelled while it was being sent: it counts as sent."""
+        self._change("UPDATE chunks SET job_id = ? WHERE tag = ? AND job_id IS NULL", job_id, tag)
+
+    def set_reply(self, tag: str, reply: bytes) -> None:
+        """Keep the service's reply as it came, before anything else is done with it."""
+        self._change("UPDATE chunks SET reply = ? WHERE tag = ?", reply, tag)
+
+    def reply(self, tag: str) -> bytes | None:
+        """The reply that is kept of a chunk, for `qml.jobs.codec.unpack_results`; None where there is none."""
+        return self._value("SELECT reply FROM chunks WHERE tag = ?", tag)
+
     def set_done(self, tag: str, results: bytes, *, now: float) -> None:
-        """Keep the results."""
+        """Keep the results, in place of the reply that they were made of."""
         self._change(
-            "UPDATE chunks SET state = 'done', results = ?, reason = NULL, changed = ? WHERE tag = ? AND state "
-            "IN ('sent', 'failed', 'cancelled')",
+            "UPDATE chunks SET state = 'done', results = ?, reply = NULL, reason = NULL, changed = ? WHERE tag = ? AND "
+            "state IN ('sent', 'failed', 'cancelled')",
             results, now, tag,
+        )  # fmt: skip
+
+    def set_refused(self, tag: str, reason: str, *, now: float) -> None:
+        """Note that what was taken for results is none; it stays as the service's reply."""
+        self._change(
+            "UPDATE chunks SET state = 'failed', reason = ?, reply = results, results = NULL, changed = ? "
+            "WHERE tag = ? AND state = 'done'",
+            reason, now, tag,
         )  # fmt: skip
 
     def set_ended(self, tag: str, state: Literal["failed", "cancelled"], reason: str, *, now: float) -> None:
@@ -263,8 +314,15 @@ class Store:
             )
 
     def allow_again(self, run_id: str, *, now: float) -> int:
-        """Plan every failed or cancelled chunk anew, under new tags; how many there were."""
+        """Plan every failed or cancelled chunk anew, under new tags; how many there were.
+
+        Raises:
+            BudgetReached: they are more jobs than the run may still send.
+        """
         ended = [chunk for chunk in self.chunks(run_id) if chunk.state in ("failed", "cancelled")]
+        limit, n_sent = self.run(run_id).budget.jobs, self.spent(run_id)[0]
+        if limit is not None and n_sent + len(ended) > limit:
+            raise above_jobs(run_id, limit, n_sent, len(ended))
         self._change("UPDATE runs SET cancelled = NULL WHERE run_id = ?", run_id)
         for chunk in ended:
             self.replace(chunk, [chunk.parts], f"sent again: {chunk.reason}", now=now)
@@ -273,7 +331,7 @@ class Store:
     def require_space(self, n_bytes: int) -> None:
         """Refuse to ask for results that could not be written: a service may hand them out only once."""
         free = shutil.disk_usage(self.path.parent).free
-        needed = 2 * n_bytes + MARGIN  # the row and the journal
+        needed = 4 * n_bytes + MARGIN  # the reply and the results, each with its journal
         if free < needed:
             raise StoreError(
                 f"The disk of {self.path} must have {needed} bytes free for the next results, but has {free}. Free "
@@ -284,16 +342,9 @@ class Store:
         with self._database.writing() as connection:
             return connection.execute(statement, values).rowcount > 0
 
-    def _blob(self, query: str, key: str) -> bytes | None:
+    def _value(self, query: str, key: str) -> Any:
         rows = self._database.rows(query, key)
         return rows[0][0] if rows else None
-
-
-RUN = (
-    "run_id, created, backend, model_hash, options, tags, inputs IS NOT NULL AS has_inputs, "
-    "outputs IS NOT NULL AS has_outputs, owner, cancelled"
-)
-CHUNK = "tag, run_id, sequence, parts, state, job_id, reason, sent"
 
 
 def default_path() -> Path:
@@ -311,14 +362,8 @@ def _insert_chunk(connection: sqlite3.Connection, run_id: str, sequence: int, pa
     )
 
 
-def _run(row: sqlite3.Row) -> Run:
-    options, tags = json.loads(row["options"]), tuple(json.loads(row["tags"]))
-    identity = (row["run_id"], row["created"], row["backend"], row["model_hash"])
-    whole = (bool(row["has_inputs"]), bool(row["has_outputs"]))
-    return Run(*identity, options, tags, *whole, row["owner"], row["cancelled"])
-
-
-def _chunk(row: sqlite3.Row) -> Chunk:
-    parts = tuple(Part(*part) for part in json.loads(row["parts"]))
-    place = (row["tag"], row["run_id"], row["sequence"], parts)
-    return Chunk(*place, row["state"], row["job_id"], row["reason"], row["sent"])
+def _json(value: Any, name: str) -> str:
+    try:
+        return json.dumps(value)
+    except (RecursionError, TypeError, ValueError) as error:
+        raise TypeError(f"Argument `{name}` must hold JSON values, but holds others ({error}).") from error

@@ -3,11 +3,14 @@
 No SDK is imported here: a circuit is the bytes in which its SDK serialises it.
 """
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+
+from qml.jobs.checks import as_int, require_kind
 
 PauliSum = tuple[tuple[str, float], ...]
 """Weighted Pauli labels over all qubits of the serialised circuit, each in the order of its SDK."""
@@ -27,6 +30,10 @@ class Pub:
         key: what is computed, before any compilation: a hash of the circuit in our own terms and of the observables,
             the same in every process. Compiled bytes are not (parameters have random names, layouts follow the day's
             calibration), and a run that is taken up again is recognised by the key. Empty: by the bytes.
+
+    Raises:
+        TypeError: another kind of thing for a circuit, a key or shots.
+        ValueError: values of another shape or dtype, or with NaN or infinity; fewer shots than 1.
     """
 
     circuit: bytes
@@ -42,8 +49,15 @@ class Pub:
             raise ValueError(f"Argument `values` must be float64 of shape (rows >= 1, parameters), but is {found}.")
         if not np.isfinite(values).all():
             raise ValueError("Argument `values` must be finite, but holds NaN or infinity.")
-        if self.shots is not None and self.shots < 1:
+        require_kind(self.circuit, "circuit", bytes)
+        require_kind(self.key, "key", str)
+        if self.shots is None:
+            return
+        if not isinstance(self.shots, numbers.Integral) or isinstance(self.shots, bool):
+            raise TypeError(f"Argument `shots` must be an int or None, but is {type(self.shots).__name__}.")
+        if self.shots < 1:
             raise ValueError(f"Argument `shots` must be at least 1 or None, but is {self.shots}.")
+        object.__setattr__(self, "shots", int(self.shots))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +83,10 @@ class Submission:
         pubs: at least one.
         options: of the primitive (mitigation, dynamical decoupling, twirling), as JSON.
         overhead: runs that mitigation makes of each one that is asked for, at least 1.
+
+    Raises:
+        TypeError: another kind of thing for any of them.
+        ValueError: another kind of primitive, no pubs, an overhead below 1.
     """
 
     kind: Literal["estimator", "sampler"]
@@ -77,7 +95,12 @@ class Submission:
     overhead: int = 1
 
     def __post_init__(self) -> None:
+        if self.kind not in ("estimator", "sampler"):
+            raise ValueError(f"Argument `kind` must be 'estimator' or 'sampler', but is {self.kind!r}.")
+        require_kind(self.pubs, "pubs", tuple)
         if not self.pubs:
             raise ValueError("Argument `pubs` must hold at least one, but is empty.")
-        if self.overhead < 1:
-            raise ValueError(f"Argument `overhead` must be at least 1, but is {self.overhead}.")
+        for pub in self.pubs:
+            require_kind(pub, "pubs", Pub)
+        require_kind(self.options, "options", Mapping)
+        object.__setattr__(self, "overhead", as_int(self.overhead, "overhead", least=1))

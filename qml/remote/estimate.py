@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from qml.backends.layouts import report_of_pub
 from qml.jobs import CircuitCost, LayoutReport, Limits, PubResult, Service, Submission, SubmittingBackend, split
-
-SECONDS_A_JOB = 2.0  # that a job takes on a device beside its circuits
+from qml.jobs.budget import SECONDS_A_JOB
 
 
 @dataclass(frozen=True)
@@ -42,56 +41,9 @@ class Estimate:
     layout: LayoutReport | None = None
 
 
-@dataclass(frozen=True)
-class Budget:
-    """What a run may cost; None for no limit.
-
-    Args:
-        seconds: of the device.
-        jobs: at most.
-
-    Raises:
-        ValueError: limits that are not positive.
-    """
-
-    seconds: float | None = None
-    jobs: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in (("max_seconds", self.seconds), ("max_jobs", self.jobs)):
-            if value is not None and not value > 0:
-                raise ValueError(f"Argument `{name}` must be positive, but is {value}.")
-
-    @property
-    def is_set(self) -> bool:
-        """Whether there is any limit."""
-        return self.seconds is not None or self.jobs is not None
-
-    def require(self, size: Estimate) -> None:
-        """Refuse a run that is larger.
-
-        Raises:
-            ValueError: it is larger, or its seconds cannot be told and are limited.
-        """
-        if self.jobs is not None and size.jobs > self.jobs:
-            raise ValueError(f"Budget: the run must take at most {self.jobs} jobs, but takes {size.jobs}.")
-        if self.seconds is None:
-            return
-        if size.seconds is None:
-            raise ValueError(
-                f"Budget: the seconds on {size.backend} cannot be estimated, as it does not tell how long its gates "
-                "take. Use --max-jobs."
-            )
-        if size.seconds > self.seconds:
-            raise ValueError(
-                f"Budget: the run must take at most {self.seconds:g} s, but takes about {size.seconds:.3g} s. Lower "
-                "--shots, or send fewer rows."
-            )
-
-
 @dataclass
 class DryRunner:
-    """Keeps submissions and answers with values of the right form: ones, and bits.
+    """Keeps submissions and answers with values of the right form: the largest of each observable, and bits.
 
     Of three shots one has zeros alone, one ones alone, and one random bits, so that a post-selection on equal bits
     keeps some of any, and one on others of many.
@@ -107,8 +59,9 @@ class DryRunner:
         results = []
         for pub in submission.pubs:
             if submission.kind == "estimator":
-                ones = np.ones((len(pub.values), len(pub.observables)))  # a success of 0 would be refused
-                results.append(PubResult({"evs": ones, "stds": ones}))
+                largest = [sum(abs(weight) for _, weight in terms) for terms in pub.observables]
+                evs = np.ones((len(pub.values), 1)) * largest  # a success of 0 would be refused
+                results.append(PubResult({"evs": evs, "stds": np.ones_like(evs)}))
                 continue
             cost = self.service.circuit_cost(pub.circuit)
             shape = (len(pub.values), pub.shots or 1)

@@ -1,6 +1,7 @@
 """Runs of saved layers: begun once, taken up as often as needed, by whichever process."""
 
 import dataclasses
+import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from qml.backends import resolve
-from qml.jobs import Chunk, DurableRunner, Retry, Run, Service, Store, SubmittingBackend, cancel_run, codec
+from qml.jobs import (
+    Budget,
+    Chunk,
+    DurableRunner,
+    JobFailed,
+    Retry,
+    Run,
+    Service,
+    Store,
+    SubmittingBackend,
+    cancel_run,
+    codec,
+    sends_jobs,
+)
+from qml.jobs.checks import as_int, as_text, as_texts
 from qml.jobs.submission import JSONValue
 from qml.nn.checkpoint import checkpoint_hash, parse_layer
 from qml.remote.estimate import predictions
@@ -26,21 +41,23 @@ def make_backend(name: str, *, shots: int | None = None, seed: int | None = None
 
     Raises:
         ValueError: no backend of this name, one that sends no jobs, or that has no shots or seed to set.
+        TypeError: an argument of another kind.
     """
-    backend = resolve(name)
-    if not isinstance(backend, SubmittingBackend):
+    backend: Any = resolve(as_text(name, "backend"))
+    if not sends_jobs(backend):
         raise ValueError(
             f"Argument `backend` must be one that sends jobs, but {name!r} computes at once. Call the layer itself, or "
             "name a backend of Qiskit's or IBM's."
         )
+    shots = None if shots is None else as_int(shots, "shots", least=1)
+    seed = None if seed is None else as_int(seed, "seed", least=0)
     given = {"shots": shots, "generator": None if seed is None else torch.Generator().manual_seed(seed)}
     changes = {field: value for field, value in given.items() if value is not None}
     for field in changes:
         if field not in getattr(backend, "__dataclass_fields__", {}):
             option = "seed" if field == "generator" else field
             raise ValueError(f"Argument `{option}` must be left out for backend {name!r}, which has none.")
-    made: Any = backend
-    return dataclasses.replace(made, **changes) if changes else made
+    return dataclasses.replace(backend, **changes) if changes else backend
 
 
 def start(
@@ -51,6 +68,7 @@ def start(
     *,
     options: Mapping[str, JSONValue],
     tags: Sequence[str] = (),
+    budget: Budget | None = None,
 ) -> str:
     """Write down a new run with all that makes it, and send nothing yet; its id.
 
@@ -61,10 +79,13 @@ def start(
         backend: its name.
         options: what `make_backend` takes beside the name.
         tags: what its jobs are marked with at the service.
+        budget: what it may cost; stored with it.
 
     Raises:
         ValueError: tags that services do not take.
+        TypeError: tags that are no list of str.
     """
+    tags = as_texts(tags, "tag")
     if len(tags) > MOST_TAGS or not all(0 < len(tag) <= LONGEST_TAG for tag in tags):
         raise ValueError(
             f"Argument `tag` must be given at most {MOST_TAGS} times, each of 1 to {LONGEST_TAG} characters, but is "
@@ -80,6 +101,7 @@ def start(
         options=options,
         tags=tags,
         inputs=codec.pack({"model": model, "inputs": inputs}, {}),
+        budget=budget,
     )
     return run_id
 
@@ -93,6 +115,7 @@ def take_up(
     again: bool = False,
     watch: Watch | None = None,
     retry: Retry | None = None,
+    budget: Budget | None = None,
 ) -> np.ndarray | None:
     """Go on with a run until its predictions are there: stored results are replayed, only what is missing is sent.
 
@@ -107,15 +130,21 @@ def take_up(
         again: whether chunks that failed or were cancelled are sent once more.
         watch: see `DurableRunner`.
         retry: see `DurableRunner`.
+        budget: what the run may cost from now on, all that was sent before included; limits that are None stay.
 
     Raises:
-        JobPending, JobFailed, ServiceUnavailable, StoreError: see `DurableRunner`.
-        ValueError: a run that was cancelled.
+        JobPending, JobFailed, BudgetReached, ServiceUnavailable, StoreError: see `DurableRunner`.
+        JobFailed: predictions that are not finite, too.
+        ValueError: a run that was cancelled; a limit of seconds for one that has sent jobs without any.
     """
     run = store.run(run_id)
+    if budget is not None and budget.is_set:
+        _change_budget(store, run, budget)
     stored = outputs_of(store, run)
-    if stored is not None:
+    if stored is not None and np.isfinite(stored).all():
         return stored
+    if stored is not None:  # of a version that took NaN for predictions
+        store.set_outputs(run_id, None)
     backend = _backend(run)
     if again:
         store.allow_again(run_id, now=time.time())
@@ -131,6 +160,11 @@ def take_up(
     layer.to_backend(backend.with_runner(durable))
     with torch.no_grad():
         outputs = predictions(layer, inputs).numpy()
+    if not np.isfinite(outputs).all():
+        raise JobFailed(
+            f"The predictions of run {run_id} must be finite, but hold NaN or infinity. The results of its jobs, which "
+            "are finite, are kept: check the model's weights."
+        )
     store.set_outputs(run_id, codec.pack({"outputs": outputs}, {}))
     return outputs
 
@@ -153,7 +187,23 @@ def parse_model(content: bytes, name: str) -> Any:
 def outputs_of(store: Store, run: Run) -> np.ndarray | None:
     """The predictions of a run, once they are stored."""
     blob = store.outputs(run.run_id)
-    return None if blob is None else codec.unpack(blob)[0]["outputs"]
+    return None if blob is None else _array(blob, "outputs")
+
+
+def replies_of(store: Store, run_id: str) -> dict[str, np.ndarray]:
+    """The replies of a run's jobs that are no results, as the service gave them: what to look at before paying again.
+
+    Returns:
+        Arrays by `TAG/PUB/NAME`, and under `TAG/PUB/metadata` what the service said beside them, as JSON.
+    """
+    found: dict[str, np.ndarray] = {}
+    for chunk in store.chunks(run_id):
+        reply = store.reply(chunk.tag)
+        for number, result in enumerate([] if reply is None else codec.unpack_results(reply)):
+            where = f"{chunk.tag}/{number}"
+            found |= {f"{where}/{name}": array for name, array in result.arrays.items()}
+            found[f"{where}/metadata"] = np.array(json.dumps(dict(result.metadata)))
+    return found
 
 
 def cancel(store: Store, run: Run, *, retry: Retry | None = None) -> None:
@@ -204,10 +254,28 @@ def as_tensor(inputs: np.ndarray, layer: nn.Module) -> Tensor:
 
 def _parts(blob: bytes, name: str) -> tuple[Any, Tensor]:
     """The layer and the inputs of a run."""
+    layer = parse_model(_array(blob, "model").tobytes(), name)
+    return layer, as_tensor(_array(blob, "inputs"), layer)
+
+
+def _array(blob: bytes, name: str) -> np.ndarray:
     arrays, _ = codec.unpack(blob)
-    layer = parse_model(arrays["model"].tobytes(), name)
-    return layer, as_tensor(arrays["inputs"], layer)
+    if name not in arrays:
+        raise codec.damaged(f"it has no {name}")
+    return arrays[name]
+
+
+def _change_budget(store: Store, run: Run, budget: Budget) -> None:
+    if budget.seconds is not None and run.budget.seconds is None and store.spent(run.run_id)[0]:
+        raise ValueError(
+            f"Argument `max_seconds` must be left out for run {run.run_id}, whose jobs so far were sent without such a "
+            "limit and are not counted. Use --max-jobs."
+        )
+    store.set_budget(run.run_id, budget)
 
 
 def _backend(run: Run) -> SubmittingBackend:
+    unknown = set(run.options) - {"shots", "seed"}
+    if unknown:
+        raise codec.damaged(f"run {run.run_id} has unknown options {sorted(unknown)}")
     return make_backend(run.backend, **dict(run.options))  # pyright: ignore[reportArgumentType] - written by `start`

@@ -14,6 +14,7 @@ class RunState:
     Args:
         run: its record.
         chunks: its jobs.
+        n_sent: jobs that were sent, those that were sent once more among them.
         word: `done` (its predictions are there), `stored` (all results are, of a run that another program began),
             `failed`, `cancelled`, `running` (jobs are at the service) or `open` (something is still to be sent).
     """
@@ -21,6 +22,7 @@ class RunState:
     run: Run
     chunks: tuple[Chunk, ...]
     word: str
+    n_sent: int = 0
 
     @property
     def n_done(self) -> int:
@@ -31,7 +33,7 @@ class RunState:
 def run_state(store: Store, run: Run) -> RunState:
     """How far a run is."""
     chunks = tuple(store.chunks(run.run_id))
-    return RunState(run, chunks, _word(run, chunks))
+    return RunState(run, chunks, _word(run, chunks), store.spent(run.run_id)[0])
 
 
 def live_states(service: Service, chunks: Sequence[Chunk]) -> dict[str, str]:

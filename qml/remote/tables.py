@@ -6,19 +6,20 @@ from dataclasses import asdict
 from typing import Any
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from qml.jobs import LayoutReport
 from qml.remote.estimate import Estimate
 from qml.remote.state import RunState
+from qml.terminal import verbatim
 
 COLOURS = {"done": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "open": "cyan", "sent": "cyan"}
 
 
 def estimate_table(size: Estimate) -> Table:
     """One line a quantity."""
-    table = Table("", "", box=box.SIMPLE, show_header=False, title=f"On {escape(size.backend)}, before sending")
+    table = Table("", "", box=box.SIMPLE, show_header=False, title=verbatim(f"On {size.backend}, before sending"))
     rows = {
         "jobs": f"{size.jobs}",
         "circuits": f"{size.circuits}",
@@ -66,21 +67,24 @@ def runs_table(states: Sequence[RunState]) -> Table:
     for state in states:
         run = state.run
         jobs = f"{state.n_done} of {len(state.chunks)}"
-        cells = (run.run_id, when(run.created), run.backend, coloured(state.word), jobs, ", ".join(run.tags))
-        table.add_row(*(cell if cell.startswith("[") else escape(cell) for cell in cells))
+        table.add_row(
+            verbatim(run.run_id), when(run.created), verbatim(run.backend), coloured(state.word), jobs,
+            verbatim(", ".join(run.tags)),
+        )  # fmt: skip
     return table
 
 
 def run_table(state: RunState, live: Mapping[str, str]) -> Table:
     """One line a job of one run."""
-    title = f"{escape(state.run.run_id)} on {escape(state.run.backend)}: {state.word}"
+    title = verbatim(f"{state.run.run_id} on {state.run.backend}: {state.word}{_limits(state)}")
     table = Table(box=box.SIMPLE, title=title)
     for name in ("submission", "rows", "state", "job", "remark"):
         table.add_column(name, no_wrap=name == "state", overflow="fold")
     for chunk in state.chunks:
         n_rows = sum(part.stop - part.start for part in chunk.parts)
         remark = live.get(chunk.tag) or chunk.reason or ""
-        table.add_row(str(chunk.sequence), str(n_rows), coloured(chunk.state), chunk.job_id or "", escape(remark))
+        cells = (coloured(chunk.state), verbatim(chunk.job_id or ""), verbatim(remark))
+        table.add_row(str(chunk.sequence), str(n_rows), *cells)
     return table
 
 
@@ -100,16 +104,24 @@ def run_json(state: RunState, live: Mapping[str, str] | None = None) -> dict[str
         for chunk in state.chunks
     ]
     columns = {"run": run.run_id, "state": state.word, "backend": run.backend, "begun": when(run.created)}
+    budget = {"max_jobs": run.budget.jobs, "max_seconds": run.budget.seconds, "jobs_sent": state.n_sent}
     more = {"model": run.model_hash, "options": dict(run.options), "tags": list(run.tags), "jobs": jobs}
-    return columns | more
+    return columns | budget | more
 
 
-def coloured(word: str) -> str:
+def coloured(word: str) -> Text:
     """A state in its colour."""
-    colour = COLOURS.get(word)
-    return f"[{colour}]{word}[/]" if colour else word
+    return verbatim(word, style=COLOURS.get(word, ""))
 
 
 def when(seconds: float) -> str:
     """A time on this machine's clock."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    except (OverflowError, OSError, ValueError):
+        return "unknown"  # a damaged record
+
+
+def _limits(state: RunState) -> str:
+    limit = state.run.budget.jobs
+    return "" if limit is None else f"; {state.n_sent} of at most {limit} jobs sent"

@@ -1,0 +1,90 @@
+"""What a run may cost, over its whole life."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from qml.jobs import split
+from qml.jobs.checks import as_int, as_number
+from qml.jobs.errors import BudgetReached
+from qml.jobs.service import Service
+from qml.jobs.submission import Submission
+
+SECONDS_A_JOB = 2.0  # that a job takes on a device beside its circuits
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may cost; None for no limit.
+
+    The limit is stored with the run and counts what is really sent: the halves of a job that a service refuses for its
+    size, jobs after an interruption, and jobs that are sent once more.
+
+    Args:
+        seconds: of the device, as estimated from the circuits' durations.
+        jobs: at most.
+
+    Raises:
+        TypeError: limits that are no numbers.
+        ValueError: limits that are not positive.
+    """
+
+    seconds: float | None = None
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        seconds = None if self.seconds is None else as_number(self.seconds, "max_seconds")
+        jobs = None if self.jobs is None else as_int(self.jobs, "max_jobs", least=-(2**63))
+        for name, value in (("max_seconds", seconds), ("max_jobs", jobs)):
+            if value is not None and not value > 0:
+                raise ValueError(f"Argument `{name}` must be positive, but is {value:g}.")
+        object.__setattr__(self, "seconds", seconds)
+        object.__setattr__(self, "jobs", jobs)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is any limit."""
+        return self.seconds is not None or self.jobs is not None
+
+    def require(self, size: Any) -> None:
+        """Refuse a run that is larger.
+
+        Args:
+            size: a `qml.remote.Estimate`.
+
+        Raises:
+            ValueError: it is larger, or its seconds cannot be told and are limited.
+        """
+        if self.jobs is not None and size.jobs > self.jobs:
+            raise ValueError(f"Budget: the run must take at most {self.jobs} jobs, but takes {size.jobs}.")
+        if self.seconds is None:
+            return
+        if size.seconds is None:
+            raise ValueError(
+                f"Budget: the seconds on {size.backend} cannot be estimated, as it does not tell how long its gates "
+                "take. Use --max-jobs."
+            )
+        if size.seconds > self.seconds:
+            raise ValueError(
+                f"Budget: the run must take at most {self.seconds:g} s, but takes about {size.seconds:.3g} s. Lower "
+                "--shots, or send fewer rows."
+            )
+
+    def seconds_of(self, submission: Submission, service: Service) -> float | None:
+        """The device's seconds for a job, as estimated; None where nobody limits them.
+
+        Raises:
+            BudgetReached: they are limited, and the service does not tell how long its gates take.
+        """
+        if self.seconds is None:
+            return None
+        total, simulated = 0.0, True
+        for pub in submission.pubs:
+            seconds = service.circuit_cost(pub.circuit).seconds
+            if seconds is None:
+                raise BudgetReached(
+                    f"Budget: a run may take at most {self.seconds:g} s of the device, but {service.name} does not say "
+                    "how long its gates take. Start a run with --max-jobs instead."
+                )
+            total += len(pub.values) * split.executions_of_row(pub, submission) * seconds
+            simulated = simulated and seconds == 0.0
+        return 0.0 if simulated else SECONDS_A_JOB + total
