@@ -102,6 +102,24 @@ def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
         ValueError: another device.
     """
     require_tensor(inputs, name)
+    require_place(inputs, like, name)
+    if inputs.dtype == like.dtype:
+        return inputs
+    if inputs.is_floating_point() and torch.is_autocast_enabled(inputs.device.type):
+        return inputs.to(like.dtype)
+    raise TypeError(
+        f"Argument `{name}` must be {like.dtype} as the layer's parameters, but is {inputs.dtype}. "
+        f"Convert it with {name}.to({like.dtype}), or the layer with layer.to({name}.dtype) if that is floating."
+    )
+
+
+def require_place(inputs: Tensor, like: Tensor, name: str = "inputs") -> None:
+    """Refuse a layer in half precision, of which `like` is a parameter or table, and inputs on another device.
+
+    Raises:
+        TypeError: the layer is in half precision.
+        ValueError: another device.
+    """
     if like.dtype not in PRECISIONS:
         raise TypeError(
             f"The layer must be in float32 or float64, but its parameters are {like.dtype}, which circuits are not "
@@ -112,14 +130,6 @@ def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
             f"Argument `{name}` must be on {like.device}, where the layer is, but is on {inputs.device}. "
             f"Move one of them with .to(device)."
         )
-    if inputs.dtype == like.dtype:
-        return inputs
-    if inputs.is_floating_point() and torch.is_autocast_enabled(inputs.device.type):
-        return inputs.to(like.dtype)
-    raise TypeError(
-        f"Argument `{name}` must be {like.dtype} as the layer's parameters, but is {inputs.dtype}. "
-        f"Convert it with {name}.to({like.dtype}), or the layer with layer.to({name}.dtype) if that is floating."
-    )
 
 
 def require_last_dimension(inputs: Tensor, size: int, name: str) -> None:
@@ -147,6 +157,11 @@ def require_finite(values: Tensor, name: str) -> None:
 def in_transform() -> bool:
     """Whether values cannot be looked at: inside torch.func transforms or torch.compile."""
     return torch.compiler.is_compiling() or in_functorch()
+
+
+def in_forward_mode() -> bool:
+    """Whether `torch.autograd.forward_ad.dual_level` is active, in which functions with a pullback of their own fail."""
+    return torch.autograd.forward_ad._current_level >= 0
 
 
 def in_functorch() -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qml.checks import in_functorch
 from qml.nn._qrnn_tables import groups_pay
 
 Advance = Callable[[Tensor, Tensor], Tensor]
@@ -233,5 +234,5 @@ def differentiable(
 
 
 def is_batched(grads: Sequence[Tensor]) -> bool:
-    """Whether many gradients are asked for at once, by `is_grads_batched`."""
-    return any(torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads)  # pyright: ignore
+    """Whether many gradients are asked for at once, by torch.func or by `is_grads_batched`."""
+    return in_functorch() or any(torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads)  # pyright: ignore
