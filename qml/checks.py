@@ -120,11 +120,21 @@ def require_place(inputs: Tensor, like: Tensor, name: str = "inputs") -> None:
         TypeError: the layer is in half precision.
         ValueError: another device.
     """
+    require_layer_precision(like)
+    require_device(inputs, like, name)
+
+
+def require_layer_precision(like: Tensor) -> None:
+    """Refuse a layer in half precision, of which `like` is a parameter or table."""
     if like.dtype not in PRECISIONS:
         raise TypeError(
             f"The layer must be in float32 or float64, but its parameters are {like.dtype}, which circuits are not "
             "computed in. Convert it with layer.float(), and run it under torch.autocast for mixed precision."
         )
+
+
+def require_device(inputs: Tensor, like: Tensor, name: str) -> None:
+    """Refuse inputs on another device than a layer, of which `like` is a parameter or table."""
     if inputs.device != like.device:
         raise ValueError(
             f"Argument `{name}` must be on {like.device}, where the layer is, but is on {inputs.device}. "
@@ -160,7 +170,7 @@ def in_transform() -> bool:
 
 
 def in_forward_mode() -> bool:
-    """Whether `torch.autograd.forward_ad.dual_level` is active, in which functions with a pullback of their own fail."""
+    """Whether `torch.autograd.forward_ad.dual_level` is active, where functions with their own pullback fail."""
     return torch.autograd.forward_ad._current_level >= 0
 
 

@@ -9,8 +9,8 @@ from qml import checks
 class WithTables(nn.Module):
     """A layer with tables that follow from its sizes, in the dtype and on the device of a tensor.
 
-    They are no buffers: a buffer that is not in the state has no values in a layer that was made on the meta device, and
-    the values of some other memory after `to_empty`, whatever state is loaded then.
+    They are no buffers: a buffer that is not in the state has no values in a layer that was made on the meta device,
+    and those of some other memory after `to_empty`, whatever state is loaded then.
     """
 
     _kept: tuple[torch.device, torch.dtype, dict[str, Tensor]] | None = None  # replaced whole, so threads may share it

@@ -197,8 +197,8 @@ class QRNNCell(WithTables):
             if not math.isfinite(known.item()):
                 require_finite_parameters(self)
                 raise ValueError(
-                    f"Argument `order` must be so low that a neuron's amplitudes do not underflow {self.weights.dtype}, "
-                    f"but is {self.order}. Lower it, or take more rounds of amplification or float64."
+                    f"Argument `order` must be so low that no neuron's amplitudes underflow {self.weights.dtype}, but is "
+                    f"{self.order}. Lower it, or take more rounds of amplification or float64."
                 )
         return tables
 
