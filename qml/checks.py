@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 PRECISIONS = (torch.float32, torch.float64)
+FLOATING = (torch.float16, torch.bfloat16, *PRECISIONS)  # what torch computes with; it has no sums of 8-bit numbers
 
 
 def as_int(value: Any, name: str, minimum: int, why: str = "") -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 from qml import checks
 from qml.backends.native import full_precision
 from qml.baselines._slices import pays, run_slices
+from qml.baselines._sparse import SparseProduct, dense_matrix
 from qml.baselines._spectra import annular_matrix, scaled_to_radius
 from qml.reservoir import Reservoir
 
@@ -187,26 +188,41 @@ class EchoStateNetwork(Reservoir):
         return features, end
 
     def _advance(self, scaled: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        batch, time, _ = scaled.shape
+        batch = len(scaled)
         derived = torch.is_grad_enabled() and (scaled.requires_grad or state.requires_grad)
-        plain = derived or checks.in_functorch() or checks.in_forward_mode()  # nothing may be overwritten
-        if not plain and pays(self.units, batch, state):
+        if checks.in_functorch() or checks.in_forward_mode():  # which sparse tensors do not take part in
+            states, end = self._run(self._drive(scaled), state.mT, self._dense(), torch.addmm)
+            return self._with_inputs(scaled, states.permute(2, 0, 1)), end.mT
+        if not derived and pays(self.units, batch, state):
             activate = ACTIVATIONS[self.activation]
             states, end = run_slices(self.recurrent(), self.input_weight, scaled, state, self.leak_rate, activate)
-            features = states.permute(2, 0, 1)
-            return (torch.cat([scaled, features], -1) if self.include_inputs else features), end
-        bias, weight = self.input_weight[:, :1], self.input_weight[:, 1:]
-        drive = torch.baddbmm(bias[None], weight.expand(time, -1, -1), scaled.permute(1, 2, 0))  # (time, units, batch)
+            return self._with_inputs(scaled, states.permute(2, 0, 1)), end
+        drive, matrix = self._drive(scaled), self.recurrent()
         if batch == 1:  # a product with a vector is faster than with a matrix of one column
-            states, end = self._run(drive[:, :, 0], state[0], torch.addmv, in_place=not plain)
-            features, end = states[None], end[None]
-        else:
-            states, end = self._run(drive, state.mT, torch.addmm, in_place=not plain)
-            features, end = states.permute(2, 0, 1), end.mT
-        return (torch.cat([scaled, features], -1) if self.include_inputs else features), end
+            product = self._plus_product if derived else torch.addmv
+            states, end = self._run(drive[:, :, 0], state[0], matrix, product, in_place=not derived)
+            return self._with_inputs(scaled, states[None]), end[None]
+        product = self._plus_product if derived else torch.addmm
+        states, end = self._run(drive, state.mT, matrix, product, in_place=not derived)
+        return self._with_inputs(scaled, states.permute(2, 0, 1)), end.mT
+
+    def _drive(self, scaled: Tensor) -> Tensor:
+        """W_in (1, c u_t) of all steps, (time, units, batch)."""
+        bias, weight = self.input_weight[:, :1], self.input_weight[:, 1:]
+        return torch.baddbmm(bias[None], weight.expand(scaled.shape[1], -1, -1), scaled.permute(1, 2, 0))
+
+    def _plus_product(self, step: Tensor, matrix: Tensor, now: Tensor) -> Tensor:
+        return step + SparseProduct.apply(matrix, self._dense, now)
+
+    def _dense(self) -> Tensor:
+        return dense_matrix(self.row_starts, self.columns, self.values)
+
+    def _with_inputs(self, scaled: Tensor, states: Tensor) -> Tensor:
+        """The features (batch, time, features)."""
+        return torch.cat([scaled, states], -1) if self.include_inputs else states
 
     def _require_finite(self, end: Tensor) -> None:
-        """Refuse NaN in the matrices, by what it makes of the last state: one look at every call, not at every entry."""
+        """Refuse NaN in the matrices, by what it makes of the last state: one look a call, not at every entry."""
         if checks.in_transform() or end.is_meta or bool(end.isfinite().all()):
             return
         for name in ("input_weight", "values"):
@@ -217,10 +233,10 @@ class EchoStateNetwork(Reservoir):
         raise ValueError("The states must stay finite, but overflow. Take a smaller spectral radius or inputs.")
 
     def _run(
-        self, drive: Tensor, now: Tensor, product: Callable[..., Tensor], *, in_place: bool
+        self, drive: Tensor, now: Tensor, matrix: Tensor, product: Callable[..., Tensor], *, in_place: bool = False
     ) -> tuple[Tensor, Tensor]:
         """All states, (time, units) or (time, units, batch), and the last; in place they overwrite the drive."""
-        matrix, activate = self.recurrent(), ACTIVATIONS[self.activation]
+        activate = ACTIVATIONS[self.activation]
         states = []
         for step in drive:
             driven = activate(product(step, matrix, now, out=step) if in_place else product(step, matrix, now))
@@ -344,7 +360,7 @@ def _as_share(value: Any, name: str) -> float:
     return share
 
 
-def _as_seed(seed: Any) -> int | None:
+def _as_seed(seed: Any) -> Any:
     return None if seed is None else checks.as_int(seed, "seed", 0)
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from qml import checks
+from qml.backends.native import full_precision
 
 
 class WithTables(nn.Module):
@@ -24,10 +25,11 @@ class WithTables(nn.Module):
         kept = self._kept
         if kept is not None and kept[0] == like.device and kept[1] == like.dtype:
             return kept[2]
-        if checks.in_transform():  # made there they may belong to the transform alone
-            return self.make_tables(like)
-        with torch.inference_mode(False), torch.no_grad():  # they serve gradients too
-            tables = self.make_tables(like)
+        with full_precision(like):
+            if checks.in_transform():  # made there they may belong to the transform alone
+                return self.make_tables(like)
+            with torch.inference_mode(False), torch.no_grad():  # they serve gradients too
+                tables = self.make_tables(like)
         if all(type(table) is Tensor for table in tables.values()):
             self._kept = like.device, like.dtype, tables
         return tables

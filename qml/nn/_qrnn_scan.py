@@ -224,11 +224,16 @@ def differentiable(
     grads: Sequence[Tensor],
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Gradients of `inputs` by autograd through `plain`, themselves differentiable; None where `needed` is False."""
-    wanted = [tensor for tensor, need in zip(inputs, needed, strict=False) if need]
+    """Gradients of `inputs` by autograd through `plain`, themselves differentiable; None where `needed` is False.
+
+    They are partial derivatives though inputs may depend on each other, as the states of a later stretch of steps do
+    on the maps that all stretches share. So `plain` is given aliases, at which autograd stops.
+    """
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
-        outputs = plain(*inputs)
+        aliases = [tensor.view_as(tensor) for tensor in inputs]
+        outputs = plain(*aliases)
+    wanted = [alias for alias, need in zip(aliases, needed, strict=False) if need]
     found = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=create_graph, allow_unused=True))
     return [next(found) if need else None for need in needed[: len(inputs)]]
 

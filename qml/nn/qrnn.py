@@ -17,6 +17,7 @@ from qml.backends.native import full_precision
 from qml.nn._qrnn_neurons import NeuronScan
 from qml.nn._qrnn_scan import Advance, MapScan, map_advance, neuron_advance, scan_plain
 from qml.nn._qrnn_tables import Tables, maps_pay, word_maps
+from qml.nn._torch_names import either
 from qml.nn._words import Steps, as_bits
 from qml.nn.qrnn_cell import QRNNCell, draw_outcomes, normalised, outcome_probabilities, require_possible
 
@@ -130,11 +131,13 @@ class QRNN(nn.Module):
 
     def forward(
         self,
-        inputs: Tensor | PackedSequence,
+        inputs: Tensor | PackedSequence | None = None,
         state: Tensor | None = None,
         *,
         targets: Tensor | PackedSequence | None = None,
         generator: torch.Generator | None = None,
+        input: Tensor | PackedSequence | None = None,
+        hx: Tensor | None = None,
     ) -> tuple[Tensor | PackedSequence, Tensor]:
         """Probabilities of each step's outcome, and the last states.
 
@@ -143,8 +146,11 @@ class QRNN(nn.Module):
             state: states to start from; None for |0...0>.
             targets: outcomes to post-select, -1 where one is to be drawn; None to draw all.
             generator: for the draws.
+            input: `nn.LSTM`'s name of `inputs`.
+            hx: `nn.LSTM`'s name of `state`.
         """
-        return self.sample(inputs, state, targets=targets, generator=generator)[1:]
+        words, start = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
+        return self.sample(words, start, targets=targets, generator=generator)[1:]
 
     def sample(
         self,

@@ -15,6 +15,7 @@ from qml.backends.native import full_precision
 from qml.nn._fixed_tables import WithTables
 from qml.nn._qrnn_scan import neuron_advance
 from qml.nn._qrnn_tables import Tables, make_tables
+from qml.nn._torch_names import either
 from qml.nn._words import as_words
 from qml.nn.quantum_neuron import (
     BIAS_SPREAD,
@@ -141,11 +142,13 @@ class QRNNCell(WithTables):
 
     def forward(
         self,
-        inputs: Tensor,
+        inputs: Tensor | None = None,
         state: Float[Tensor, "batch hidden"] | None = None,
         *,
         targets: Tensor | None = None,
         generator: torch.Generator | None = None,
+        input: Tensor | None = None,
+        hx: Tensor | None = None,
     ) -> CellStep:
         """One step.
 
@@ -154,11 +157,14 @@ class QRNNCell(WithTables):
             state: of the workspace before; None for |0...0>.
             targets: the outcome that each sample is post-selected on (words or bits), -1 or None to draw it.
             generator: for the draws.
+            input: `nn.LSTMCell`'s name of `inputs`.
+            hx: `nn.LSTMCell`'s name of `state`.
         """
-        self.require_words(inputs, "inputs")
-        words = as_words(inputs, self.input_size, "inputs")
+        given, state = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
+        self.require_words(given, "inputs")
+        words = as_words(given, self.input_size, "inputs")
         if words.ndim != 1:
-            raise ValueError(f"Argument `inputs` must be one word a sample, but has shape {tuple(inputs.shape)}.")
+            raise ValueError(f"Argument `inputs` must be one word a sample, but has shape {tuple(given.shape)}.")
         known = self._known(targets, words)
         with full_precision(self.weights):
             tables = self.tables()
@@ -197,7 +203,7 @@ class QRNNCell(WithTables):
             if not math.isfinite(known.item()):
                 require_finite_parameters(self)
                 raise ValueError(
-                    f"Argument `order` must be so low that no neuron's amplitudes underflow {self.weights.dtype}, but is "
+                    f"Argument `order` must be so low that amplitudes do not underflow {self.weights.dtype}, but is "
                     f"{self.order}. Lower it, or take more rounds of amplification or float64."
                 )
         return tables
@@ -251,6 +257,8 @@ class QRNNCell(WithTables):
         """
         if isinstance(values, Tensor):
             checks.require_tensor(values, "values")
+            if values.is_meta:
+                raise ValueError("Argument `values` must have values, but is on the meta device.")
         else:
             values = torch.from_numpy(np.array(_real(values)))
         if values.is_complex() or values.dtype == torch.bool:

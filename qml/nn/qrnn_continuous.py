@@ -13,6 +13,7 @@ from qml import checks
 from qml.backends import Backend, Native, resolve
 from qml.backends.native import full_precision
 from qml.nn._qrnn_angles import run_angles
+from qml.nn._torch_names import either
 from qml.nn._words import as_words
 from qml.nn.qrnn import QRNN
 from qml.nn.qrnn_cell import MAX_QUBITS
@@ -146,14 +147,29 @@ class QRNNRegressor(nn.Module):
         self.qrnn.reset_parameters(generator)
         self._reset_readout(generator)
 
-    def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Outputs of each step, and the last states, None by circuits; see the class."""
+    def forward(
+        self,
+        inputs: Tensor | None = None,
+        state: Tensor | None = None,
+        *,
+        input: Tensor | None = None,
+        hx: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Outputs of each step, and the last states, None by circuits; see the class.
+
+        Args:
+            inputs: the series.
+            state: states to start from; None for |0...0>.
+            input: `nn.LSTM`'s name of `inputs`.
+            hx: `nn.LSTM`'s name of `state`.
+        """
+        series, state = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
         if self._by_circuits:
-            self._require(inputs)
-            time = self._time(inputs)
-            steps = [self._on_backend(inputs.narrow(time, 0, step + 1), state) for step in range(inputs.shape[time])]
+            self._require(series)
+            time = self._time(series)
+            steps = [self._on_backend(series.narrow(time, 0, step + 1), state) for step in range(series.shape[time])]
             return self._read_out(torch.stack(steps, time)), None
-        probabilities, last = self._run(inputs, state)
+        probabilities, last = self._run(series, state)
         return self._read_out(probabilities), last
 
     def read(self, probabilities: Tensor) -> Tensor:
@@ -296,7 +312,7 @@ class QRNNRegressor(nn.Module):
         if isinstance(inputs, PackedSequence):
             raise TypeError("Argument `inputs` must be a tensor, but is a packed sequence. Pad series to one length.")
         self.qrnn.cell.require_words(inputs, "inputs")
-        if inputs.is_complex():
+        if inputs.is_complex() or (inputs.is_floating_point() and inputs.dtype not in checks.FLOATING):
             raise TypeError(f"Argument `inputs` must be a tensor of real numbers, but is {inputs.dtype}.")
         checks.require_last_dimension(inputs, self.in_features, "inputs")
         if inputs.ndim not in (2, 3):
@@ -336,10 +352,18 @@ class QRNNClassifier(QRNNRegressor):
         n_classes = checks.as_int(n_classes, "n_classes", 2)
         super().__init__(in_features, hidden_size, n_classes, **options)  # pyright: ignore[reportArgumentType]
 
-    def forward(self, inputs: Tensor, state: Tensor | None = None) -> Classified:
-        """Logits and the last states; on another backend one job for all series."""
+    def forward(
+        self,
+        inputs: Tensor | None = None,
+        state: Tensor | None = None,
+        *,
+        input: Tensor | None = None,
+        hx: Tensor | None = None,
+    ) -> Classified:
+        """Logits and the last states; on another backend one job for all series. See `QRNNRegressor.forward`."""
+        series, state = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
         if self._by_circuits:
-            self._require(inputs)
-            return Classified(self._read_out(self._on_backend(inputs, state)), None)
-        probabilities, last = self._run(inputs, state)
-        return Classified(self._read_out(probabilities.select(self._time(inputs), -1)), last)
+            self._require(series)
+            return Classified(self._read_out(self._on_backend(series, state)), None)
+        probabilities, last = self._run(series, state)
+        return Classified(self._read_out(probabilities.select(self._time(series), -1)), last)

@@ -98,7 +98,8 @@ class QuantumNeuron(WithTables):
         states = checks.as_inputs(states, self.weights, "states")
         checks.require_last_dimension(states, 2 ** (self.n_inputs + 1), "states")
         cosine, sine = self.amplitudes()
-        zero, one = states.unflatten(-1, (-1, 2)).unbind(-1)
+        pairs = states.unflatten(-1, (-1, 2))
+        zero, one = pairs[..., 0], pairs[..., 1]  # unbind's views would make a later change of the states in place fail
         turned = torch.stack([cosine * zero - sine * one, cosine * one + sine * zero], -1).flatten(-2)
         norms = torch.linalg.vector_norm(turned, dim=-1, keepdim=True)
         self._require_norms(norms, states)

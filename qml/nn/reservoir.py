@@ -135,11 +135,6 @@ class OnionReservoir(Reservoir):
         """Measurements of every qubit at each step."""
         return self._options["shots"]
 
-    @property
-    def is_random(self) -> bool:
-        """Whether anything in it is drawn: the angles of persistent rings, shots or trajectories."""
-        return self.shots is not None or any(isinstance(ring, PersistentRing) for ring in self.rings)
-
     def single_rings(self) -> list[tuple[Ring, "QuantumReservoir"]]:
         """Every ring with a reservoir of it alone, exact and with the same noise, on the built-in simulator."""
         noise = self._options["noise"]

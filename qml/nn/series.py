@@ -58,6 +58,8 @@ def sampled_features(
             f"Argument `inputs` must have shape (batch, time, inputs), but has shape {tuple(inputs.shape)}. Pass one "
             "series as inputs[None]."
         )
+    if inputs.is_meta:
+        raise ValueError("Argument `inputs` must have values, but is on the meta device.")
     require_series(inputs, inputs.shape[-1])
     circuit = wide_series(chosen, inputs.shape[1], noise=noise)
     angles = [_input_angles(ring, inputs) for ring in chosen]

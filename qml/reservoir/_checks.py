@@ -21,9 +21,10 @@ def require_no_gaps(values: Tensor, name: str) -> None:
 def require_series(inputs: Any, n_inputs: int, name: str = "inputs") -> None:
     """Refuse what is not one series or a batch of them, or has NaN."""
     checks.require_tensor(inputs, name)
-    if not inputs.dtype.is_floating_point:
+    if inputs.dtype not in checks.FLOATING:
         raise TypeError(
-            f"Argument `{name}` must be floating, but is {inputs.dtype}. Convert it with .to(torch.float64)."
+            f"Argument `{name}` must be floating of 16 bits or more, but is {inputs.dtype}. Convert it with "
+            ".to(torch.float64)."
         )
     if inputs.ndim not in (2, 3) or inputs.shape[-1] != n_inputs:
         fix = " Add the last dimension with series[..., None]." if n_inputs == 1 else ""
@@ -37,7 +38,7 @@ def require_series(inputs: Any, n_inputs: int, name: str = "inputs") -> None:
 def as_state(state: Any, batch: int | None, like: Tensor) -> Tensor:
     """The state of a batch, or of one series for which `batch` is None, in the dtype of `like`, (batch, state)."""
     checks.require_tensor(state, "state")
-    if not state.dtype.is_floating_point:
+    if state.dtype not in checks.FLOATING:
         raise TypeError(f"Argument `state` must be floating, but is {state.dtype}. Pass the state of an earlier call.")
     shape = (like.shape[1],) if batch is None else (batch, like.shape[1])
     if state.shape != shape:

@@ -32,11 +32,6 @@ class Reservoir(nn.Module):
         n_inputs = checks.as_int(n_inputs, "n_inputs", 1)
         self.n_inputs, self.n_features, self.state_size = n_inputs, n_features, state_size
 
-    @property
-    def is_random(self) -> bool:
-        """Whether anything in it is drawn, so that two with different seeds differ."""
-        return True
-
     def initial_state(self, batch: int, like: Tensor) -> Float[Tensor, "batch state"]:
         """The state before the first step, in the dtype and on the device of `like`."""
         raise NotImplementedError
