@@ -10,13 +10,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 PRECISIONS = (torch.float32, torch.float64)
 FLOATING = (torch.float16, torch.bfloat16, *PRECISIONS)  # what torch computes with; it has no sums of 8-bit numbers
+_EXPORT = (
+    "A layer with circuits must be exported by torch.export.export, but was given to {}, which cannot follow its "
+    "checks of values and would keep those of one example. Use torch.export.export(layer, (inputs,))."
+)
 
 
-def as_int(value: Any, name: str, minimum: int, why: str = "") -> int:
+def as_int(value: Any, name: str, minimum: float | int, why: str = "") -> int:
     """`value` as an int of at least `minimum`. NumPy's integers are taken; booleans and floats are refused.
 
     Args:
@@ -32,9 +37,9 @@ def as_int(value: Any, name: str, minimum: int, why: str = "") -> int:
     return int(value)
 
 
-def as_ints(values: Any, name: str, minimum: int, *, at_least: int = 1) -> tuple[int, ...]:
+def as_ints(values: Any, name: str, minimum: float | int, *, at_least: int = 1) -> tuple[int, ...]:
     """`values` as a tuple of `at_least` ints or more, each of at least `minimum`; one int alone is refused."""
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
         fix = f" Pass [{values}]." if isinstance(values, (int, np.integer)) else ""
         raise TypeError(f"Argument `{name}` must be a sequence of ints, but is {_shown(values)}.{fix}")
     result = tuple(as_int(value, f"{name}[{place}]", minimum) for place, value in enumerate(values))
@@ -47,10 +52,10 @@ def as_number(
     value: Any,
     name: str,
     *,
-    at_least: float = -math.inf,
-    above: float = -math.inf,
-    at_most: float = math.inf,
-    below: float = math.inf,
+    at_least: float | int = -math.inf,
+    above: float | int = -math.inf,
+    at_most: float | int = math.inf,
+    below: float | int = math.inf,
 ) -> float:
     """`value` as a finite float within the bounds. NumPy's numbers are taken; booleans and strings are refused."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
@@ -63,6 +68,16 @@ def as_number(
     return number
 
 
+def as_interval(value: Any, name: str) -> tuple[float, float]:
+    """`value` as (left, right), two finite numbers, the left one below the right one."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"Argument `{name}` must be (left, right), but is {_shown(value)}.")
+    ends = tuple(as_number(end, f"{name}[{place}]") for place, end in enumerate(value))
+    if len(ends) != 2 or not ends[0] < ends[1]:
+        raise ValueError(f"Argument `{name}` must be (left, right) with left below right, but is {value!r}.")
+    return ends
+
+
 def as_flag(value: Any, name: str) -> bool:
     """`value` as a bool; anything else than True and False is refused, since "no" counts as true."""
     if not isinstance(value, (bool, np.bool_)):
@@ -70,9 +85,21 @@ def as_flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
+def require_kind(value: Any, name: str, kind: type, fix: str = "") -> None:
+    """Refuse what is not an instance of `kind`; `fix` is a sentence with a space in front."""
+    if not isinstance(value, kind):
+        raise TypeError(f"Argument `{name}` must be a {kind.__name__}, but is {_shown(value)}.{fix}")
+
+
+def require_function(value: Any, name: str, maps: str) -> None:
+    """Refuse what cannot be called; `maps` says from what to what."""
+    if not callable(value):
+        raise TypeError(f"Argument `{name}` must be a function {maps}, but is {_shown(value)}.")
+
+
 def require_choice(value: Any, name: str, choices: tuple[Any, ...]) -> None:
     """Refuse a value that is not among `choices`."""
-    if value not in choices:
+    if not any(value is choice or (isinstance(value, type(choice)) and value == choice) for choice in choices):
         raise ValueError(f"Argument `{name}` must be one of {', '.join(map(repr, choices))}, but is {value!r}.")
 
 
@@ -90,6 +117,8 @@ def require_tensor(value: Any, name: str) -> None:
         )
     if value.layout != torch.strided:
         raise TypeError(f"Argument `{name}` must be dense, but is {value.layout}. Pass {name}.to_dense().")
+    if value.is_nested:
+        raise TypeError(f"Argument `{name}` must be dense, but is nested. Pass {name}.to_padded_tensor(0.0).")
 
 
 def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
@@ -99,39 +128,28 @@ def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
     dtype is refused, as `torch.nn.Linear` refuses it. Values are not looked at; see `require_finite`.
 
     Raises:
-        TypeError: no tensor, a sparse one, or another dtype; a layer whose parameters are in half precision.
+        TypeError: no tensor, a sparse one, or another dtype; a layer whose parameters are in half precision; a call by
+            `torch.jit.trace`.
         ValueError: another device.
     """
+    require_full_precision(like)
+    return as_like(inputs, like, name)
+
+
+def as_like(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
+    """`as_inputs` for layers that compute in any floating precision, as classical ones do."""
     require_tensor(inputs, name)
-    require_place(inputs, like, name)
+    if torch.jit.is_tracing():
+        raise TypeError(_EXPORT.format("torch.jit.trace"))
+    require_device(inputs, like, name)
     if inputs.dtype == like.dtype:
         return inputs
-    if inputs.is_floating_point() and torch.is_autocast_enabled(inputs.device.type):
+    if inputs.is_floating_point() and in_autocast(inputs):
         return inputs.to(like.dtype)
     raise TypeError(
         f"Argument `{name}` must be {like.dtype} as the layer's parameters, but is {inputs.dtype}. "
         f"Convert it with {name}.to({like.dtype}), or the layer with layer.to({name}.dtype) if that is floating."
     )
-
-
-def require_place(inputs: Tensor, like: Tensor, name: str = "inputs") -> None:
-    """Refuse a layer in half precision, of which `like` is a parameter or table, and inputs on another device.
-
-    Raises:
-        TypeError: the layer is in half precision.
-        ValueError: another device.
-    """
-    require_layer_precision(like)
-    require_device(inputs, like, name)
-
-
-def require_layer_precision(like: Tensor) -> None:
-    """Refuse a layer in half precision, of which `like` is a parameter or table."""
-    if like.dtype not in PRECISIONS:
-        raise TypeError(
-            f"The layer must be in float32 or float64, but its parameters are {like.dtype}, which circuits are not "
-            "computed in. Convert it with layer.float(), and run it under torch.autocast for mixed precision."
-        )
 
 
 def require_device(inputs: Tensor, like: Tensor, name: str) -> None:
@@ -141,6 +159,20 @@ def require_device(inputs: Tensor, like: Tensor, name: str) -> None:
             f"Argument `{name}` must be on {like.device}, where the layer is, but is on {inputs.device}. "
             f"Move one of them with .to(device)."
         )
+
+
+def require_full_precision(parameter: Tensor) -> None:
+    """Refuse a layer whose parameters are neither float32 nor float64."""
+    if parameter.dtype not in PRECISIONS:
+        raise TypeError(
+            f"The layer must be in float32 or float64, but its parameters are {parameter.dtype}, which circuits are "
+            "not computed in. Convert it with layer.float(), and run it under torch.autocast for mixed precision."
+        )
+
+
+def refuse_scripting(module: nn.Module) -> nn.Module:
+    """The method `__prepare_scriptable__` of a layer, which `torch.jit.script` calls first."""
+    raise TypeError(_EXPORT.format("torch.jit.script"))
 
 
 def require_last_dimension(inputs: Tensor, size: int, name: str) -> None:
@@ -160,9 +192,46 @@ def require_finite_bounds(low: float, high: float, name: str) -> None:
 
 def require_finite(values: Tensor, name: str) -> None:
     """Refuse NaN and infinity, where values can be looked at: not within torch.func, torch.compile or on "meta"."""
-    if values.numel() and values.device.type != "meta" and not in_transform():
-        low, high = (bound.item() for bound in values.detach().aminmax())
+    if values.numel() and not values.is_meta and not in_transform():
+        numbers = torch.view_as_real(values.detach()) if values.is_complex() else values.detach()
+        low, high = (bound.item() for bound in numbers.aminmax())
         require_finite_bounds(low, high, name)
+
+
+def require_finite_parameters(module: nn.Module) -> None:
+    """Refuse NaN and infinity in parameters and buffers, by the name of the one that holds them."""
+    for name, values in (*module.named_parameters(), *module.named_buffers()):
+        if not bool(values.detach().isfinite().all()):
+            raise ValueError(
+                f"Parameter `{name}` of {type(module).__name__} must be finite, but holds NaN or infinity. Load other "
+                "weights, or train with a smaller step."
+            )
+
+
+def require_finite_result(result: Tensor, module: nn.Module) -> None:
+    """Refuse parameters that are not finite, at the price of one look at what the layer made of finite inputs.
+
+    A result that overflows though all parameters are finite passes, as it does in torch's own layers. As inputs are,
+    parameters are not looked at within torch.func, torch.compile or on "meta".
+    """
+    if result.is_meta or in_transform() or math.isfinite(result.detach().sum().item()):
+        return
+    require_finite_parameters(module)
+
+
+def require_generator(value: Any, name: str = "generator") -> None:
+    """Refuse what is neither a torch.Generator nor None, a bare seed above all."""
+    if value is not None and not isinstance(value, torch.Generator):
+        raise TypeError(
+            f"Argument `{name}` must be a torch.Generator or None, but is {_shown(value)}. Pass "
+            "torch.Generator().manual_seed(seed)."
+        )
+
+
+def in_autocast(values: Tensor) -> bool:
+    """Whether autocast is on for the device of `values`."""
+    kind = values.device.type
+    return kind != "meta" and torch.is_autocast_enabled(kind)  # torch knows no autocast on "meta", and raises
 
 
 def in_transform() -> bool:
@@ -170,9 +239,25 @@ def in_transform() -> bool:
     return torch.compiler.is_compiling() or in_functorch()
 
 
+def needs_plain_operations() -> bool:
+    """Whether only plain tensor operations are followed: in transforms, and by forward-mode derivatives."""
+    return in_transform() or in_forward_mode()
+
+
+def needs_plain_pullback(gradient: Tensor) -> bool:
+    """Whether a backward pass must be made of plain operations.
+
+    It must where a derivative of it is wanted, of either mode, and where many gradients come at once, by torch.func or
+    by `is_grads_batched`.
+    """
+    if torch.is_grad_enabled() or in_functorch() or in_forward_mode():
+        return True
+    return torch._C._functorch.is_legacy_batchedtensor(gradient)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def in_forward_mode() -> bool:
-    """Whether `torch.autograd.forward_ad.dual_level` is active, where functions with their own pullback fail."""
-    return torch.autograd.forward_ad._current_level >= 0
+    """Whether a level of `torch.autograd.forward_ad` is open, in which tensors may carry tangents."""
+    return forward_ad._current_level >= 0
 
 
 def in_functorch() -> bool:
@@ -186,7 +271,7 @@ def _shown(value: Any) -> str:
     return f"{kind} ({value!r})" if isinstance(value, (str, bool, int, float)) and len(repr(value)) < 40 else kind
 
 
-def _bounds(at_least: float, above: float, at_most: float, below: float) -> str:
+def _bounds(at_least: float | int, above: float | int, at_most: float | int, below: float | int) -> str:
     """The bounds of a number in words."""
     low = f"at least {at_least:g}" if at_least > above else f"above {above:g}" if above > -math.inf else ""
     high = f"at most {at_most:g}" if at_most < below else f"below {below:g}" if below < math.inf else ""

@@ -229,5 +229,4 @@ class Native:
 
 def full_precision(data: Tensor) -> AbstractContextManager:
     """Amplitudes keep the precision of the inputs: autocast to 16 bits stays outside."""
-    kind = data.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    return torch.autocast(data.device.type, enabled=False) if checks.in_autocast(data) else nullcontext()

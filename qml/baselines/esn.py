@@ -175,7 +175,7 @@ class EchoStateNetwork(Reservoir):
         Raises:
             TypeError: a network in half precision.
         """
-        checks.require_layer_precision(self.values)
+        checks.require_full_precision(self.values)
         return self.values.new_full((batch, self.units), self.start)
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

@@ -36,7 +36,7 @@ class RingGroup(Reservoir, WithTables):
             TypeError: a reservoir in half precision.
             ValueError: a reservoir on the meta device.
         """
-        checks.require_layer_precision(self.place)
+        checks.require_full_precision(self.place)
         if self.place.is_meta:
             raise ValueError(
                 "The reservoir must have values to be run, but is on the meta device. Call to_empty(device=...), after "

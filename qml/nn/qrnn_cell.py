@@ -22,7 +22,6 @@ from qml.nn.quantum_neuron import (
     WEIGHT_SPREAD,
     as_neuron,
     monomial_table,
-    require_finite_parameters,
     subsets,
 )
 from qml.simulator.draws import multinomial
@@ -201,7 +200,7 @@ class QRNNCell(WithTables):
         if not checks.in_transform():
             known = tables.log_scale + self.rotations.detach().sum()  # every angle is in one of them
             if not math.isfinite(known.item()):
-                require_finite_parameters(self)
+                checks.require_finite_parameters(self)
                 raise ValueError(
                     f"Argument `order` must be so low that amplitudes do not underflow {self.weights.dtype}, but is "
                     f"{self.order}. Lower it, or take more rounds of amplification or float64."
@@ -222,7 +221,8 @@ class QRNNCell(WithTables):
             )
         tensor = values.data if isinstance(values, PackedSequence) else values
         checks.require_tensor(tensor, name)
-        checks.require_place(tensor, self.weights, name)
+        checks.require_full_precision(self.weights)
+        checks.require_device(tensor, self.weights, name)
 
     def start(self, state: Tensor | None, batch: int) -> Tensor:
         """The given states, checked, or |0...0> for each sample."""

@@ -17,7 +17,6 @@ from qml.nn._torch_names import either
 from qml.nn._words import as_words
 from qml.nn.qrnn import QRNN
 from qml.nn.qrnn_cell import MAX_QUBITS
-from qml.nn.quantum_neuron import require_finite_parameters
 
 DEFAULT_BITS = {"angle": 1, "bits": 4, "serial": 4}
 EPSILON = 1e-6  # of probabilities inside a logarithm
@@ -125,7 +124,7 @@ class QRNNRegressor(nn.Module):
             generator=generator,
         )
         readout = nn.Linear(2**word_size, self.out_features, device="meta", dtype=dtype)
-        self.readout = readout.to_empty(device=device or "cpu")
+        self.readout = readout.to_empty(device=device or torch.get_default_device())
         self._reset_readout(generator)
         self.to_backend(backend)
 
@@ -182,7 +181,7 @@ class QRNNRegressor(nn.Module):
         """`read` of probabilities that are finite, which its outputs are too unless a parameter is not."""
         outputs = self.read(probabilities)
         if not checks.in_transform() and not bool(outputs.isfinite().all()):
-            require_finite_parameters(self)
+            checks.require_finite_parameters(self)
             raise ValueError("The outputs must be finite, but overflow. Scale the weights of the read-out down.")
         return outputs
 

@@ -131,22 +131,12 @@ class QuantumNeuron(WithTables):
         """Refuse states without a direction; the norms are NaN where an angle or an amplitude is."""
         if norms.is_meta or checks.in_transform() or bool(((norms > 0) & norms.isfinite()).all()):
             return
-        require_finite_parameters(self)
+        checks.require_finite_parameters(self)
         checks.require_finite(states, "states")
         raise ValueError(
             f"Argument `states` must have norms above 0 that {norms.dtype} can hold, before and after the neuron, but "
             "one has not. Divide the states by their norms."
         )
-
-
-def require_finite_parameters(layer: nn.Module) -> None:
-    """Refuse a layer with NaN or infinity in a parameter, by the parameter's name."""
-    for name, parameter in layer.named_parameters():
-        if not bool(parameter.isfinite().all()):
-            raise ValueError(
-                f"Parameter `{name}` must be finite, but holds NaN or infinity. Check the loss and the learning rate, "
-                "and load the last good state or call reset_parameters()."
-            )
 
 
 def as_neuron(n_inputs: int, order: int, degree: int, amplification: int) -> tuple[int, int, int]:
