@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 PRECISIONS = (torch.float32, torch.float64)
+FLOATING = (torch.float16, torch.bfloat16, *PRECISIONS)  # what torch computes with; it has no sums of 8-bit numbers
 _TRACERS = (torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.FAKE)
 _EXPORT = (
     "A layer with circuits must be exported by torch.export.export, but was given to {}, which cannot follow its "
@@ -141,11 +142,7 @@ def as_like(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
     require_tensor(inputs, name)
     if torch.jit.is_tracing():
         raise TypeError(_EXPORT.format("torch.jit.trace"))
-    if inputs.device != like.device:
-        raise ValueError(
-            f"Argument `{name}` must be on {like.device}, where the layer is, but is on {inputs.device}. "
-            f"Move one of them with .to(device)."
-        )
+    require_device(inputs, like, name)
     if inputs.dtype == like.dtype:
         return inputs
     if inputs.is_floating_point() and in_autocast(inputs):
@@ -154,6 +151,15 @@ def as_like(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
         f"Argument `{name}` must be {like.dtype} as the layer's parameters, but is {inputs.dtype}. "
         f"Convert it with {name}.to({like.dtype}), or the layer with layer.to({name}.dtype) if that is floating."
     )
+
+
+def require_device(inputs: Tensor, like: Tensor, name: str) -> None:
+    """Refuse inputs on another device than a layer, of which `like` is a parameter or table."""
+    if inputs.device != like.device:
+        raise ValueError(
+            f"Argument `{name}` must be on {like.device}, where the layer is, but is on {inputs.device}. "
+            "Move one of them with .to(device)."
+        )
 
 
 def require_same_device(value: Tensor, other: Tensor, name: str, of: str) -> None:

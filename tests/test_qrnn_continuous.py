@@ -207,7 +207,7 @@ def test_bad_arguments_are_refused() -> None:
         QRNNRegressor(2, 2)(torch.full((3, 1, 2), 1e39, dtype=torch.float64))
     with pytest.raises(ValueError, match="`n_bits` must be at most 24"):
         QRNNRegressor(1, 2, encoding="serial", n_bits=70)
-    with pytest.raises(ValueError, match="must be finite and ascending"):
+    with pytest.raises(ValueError, match="`high` must be finite"):
         QRNNRegressor(1, 2, high=math.inf)
     with pytest.raises(ValueError, match="`state` must be one vector"):
         QRNNRegressor(2, 2)(torch.rand(3, 2), torch.ones(1, 4) / 2)

@@ -72,7 +72,7 @@ def test_side_by_side_keeps_slots_and_qubits_apart() -> None:
         (lambda: PersistentRing(0), "A ring needs qubits"),
         (lambda: PersistentRing(2, 3), "`n_measured` must be at most the ring's 2 qubits"),
         (lambda: PersistentRing(2, 0), "`n_measured` must be at least 1"),
-        (lambda: FeedbackRing(2, float("nan")), "`input_scale` must be a finite number"),
+        (lambda: FeedbackRing(2, float("nan")), "`input_scale` must be finite, but is nan"),
         (lambda: OnionReservoir([]), "at least one ring"),
         (lambda: OnionReservoir([FeedbackRing(2)], 3), "`n_inputs` must be at most"),
         (lambda: OnionReservoir([PersistentRing(3, 1)], 2), "`n_inputs` must be at most the 1 measured"),

@@ -2,20 +2,21 @@
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from qml import checks
+from qml.backends.native import full_precision
 from qml.baselines._slices import pays, run_slices
-from qml.checks import as_int, require_finite
+from qml.baselines._sparse import SparseProduct, dense_matrix
+from qml.baselines._spectra import annular_matrix, scaled_to_radius
 from qml.reservoir import Reservoir
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh_, "identity": lambda values: values}
-DENSE_EIGENVALUES = 600  # units up to which all eigenvalues are computed; above, the largest by Arnoldi iteration
 
 
 class EchoStateNetwork(Reservoir):
@@ -46,7 +47,9 @@ class EchoStateNetwork(Reservoir):
         row_starts, columns, values: W in compressed rows.
 
     Raises:
-        ValueError: no units, a density or leak rate outside of (0, 1], a negative radius.
+        ValueError: no units, a density or leak rate outside of (0, 1], a negative radius; NaN in a matrix, which is
+            seen at the last state of a call (infinity in W_in may saturate and go unseen).
+        TypeError: an option of another kind, such as a string for a number; a network in half precision.
 
     Reference:
         Jaeger, GMD report 148 (2001); Lukosevicius, doi:10.1007/978-3-642-35289-8_36.
@@ -73,11 +76,11 @@ class EchoStateNetwork(Reservoir):
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
     ) -> None:
-        as_int(units, "units", 1)
-        as_int(n_inputs, "n_inputs", 1)
-        _require_share(density, "density")
-        if not 0.0 <= spectral_radius < math.inf:
-            raise ValueError(f"Argument `spectral_radius` must be at least 0, but is {spectral_radius}.")
+        units, n_inputs = checks.as_int(units, "units", 1), checks.as_int(n_inputs, "n_inputs", 1)
+        density = _as_share(density, "density")
+        spectral_radius = checks.as_number(spectral_radius, "spectral_radius", at_least=0.0)
+        bias_scaling = checks.as_number(bias_scaling, "bias_scaling")
+        seed = _as_seed(seed)
         generator = np.random.default_rng(seed)
         input_weight = _input_weight(generator, units, n_inputs, bias_scaling)
         recurrent = scaled_to_radius(_sparse_normal(generator, units, density), spectral_radius)
@@ -95,16 +98,29 @@ class EchoStateNetwork(Reservoir):
         include_inputs: bool,
         start: float,
     ) -> None:
-        _require_share(leak_rate, "leak_rate")
-        if activation not in ACTIVATIONS:
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
             raise ValueError(f"Argument `activation` must be one of {', '.join(ACTIVATIONS)}, but is {activation!r}.")
-        Reservoir.__init__(self, n_inputs, units + (n_inputs if include_inputs else 0), units)
-        self.units, self.leak_rate, self.input_scaling, self.activation = units, leak_rate, input_scaling, activation
-        self.include_inputs, self.start = include_inputs, start
+        has_inputs = checks.as_flag(include_inputs, "include_inputs")
+        Reservoir.__init__(self, n_inputs, units + (n_inputs if has_inputs else 0), units)
+        self.units, self.leak_rate, self.activation = units, _as_share(leak_rate, "leak_rate"), activation
+        self.input_scaling = checks.as_number(input_scaling, "input_scaling")
+        self.include_inputs, self.start = has_inputs, checks.as_number(start, "start")
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "EchoStateNetwork":
+        """As in `torch.nn.Module`; what leaves the meta device is marked as not loaded, by NaN, and has no entries."""
+        was_meta = self.values.is_meta
+        super()._apply(fn, recurse)
+        if was_meta and not self.values.is_meta:
+            with torch.no_grad():
+                for values, mark in ((self.input_weight, math.nan), (self.values, math.nan), (self.columns, 0)):
+                    values.fill_(mark)
+                self.row_starts.zero_()
+        return self
 
     def _register(self, input_weight: np.ndarray, recurrent: Any, dtype: torch.dtype) -> None:
         from scipy.sparse import csr_array
 
+        checks.require_choice(dtype, "dtype", checks.PRECISIONS)
         rows = csr_array(recurrent)
         self.register_buffer("input_weight", torch.as_tensor(input_weight, dtype=dtype))
         self.register_buffer("row_starts", torch.as_tensor(rows.indptr.astype(np.int32)))
@@ -136,7 +152,8 @@ class EchoStateNetwork(Reservoir):
             start: every entry of the first state.
             dtype: of both matrices.
         """
-        entry = np.asarray(input_weight, dtype=float)
+        entry = _as_matrix(input_weight, "input_weight")
+        recurrent = _as_matrix(recurrent, "recurrent")
         if entry.ndim != 2 or entry.shape[1] < 2 or recurrent.shape != (len(entry), len(entry)):
             raise ValueError(
                 "Arguments `input_weight` and `recurrent` must have shapes (units, 1 + n_inputs) and (units, units), "
@@ -148,39 +165,78 @@ class EchoStateNetwork(Reservoir):
             n_inputs, len(entry), leak_rate, input_scaling, activation, include_inputs=include_inputs, start=start
         )
         network._register(entry, recurrent, dtype)
-        require_finite(network.values, "recurrent")
-        require_finite(network.input_weight, "input_weight")
+        checks.require_finite(network.values, "recurrent")
+        checks.require_finite(network.input_weight, "input_weight")
         return network
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
-        """See `Reservoir`."""
+        """See `Reservoir`.
+
+        Raises:
+            TypeError: a network in half precision.
+        """
+        checks.require_full_precision(self.values)
         return self.values.new_full((batch, self.units), self.start)
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Reservoir`; the state is held as columns, one a series."""
-        scaled = self.input_scaling * inputs.to(self.values.dtype)
-        batch, time, _ = inputs.shape
+        with full_precision(inputs):
+            features, end = self._advance(
+                self.input_scaling * inputs.to(self.values.dtype), state.to(self.values.dtype)
+            )
+        self._require_finite(end)
+        return features, end
+
+    def _advance(self, scaled: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        batch = len(scaled)
         derived = torch.is_grad_enabled() and (scaled.requires_grad or state.requires_grad)
+        if checks.in_functorch() or checks.in_forward_mode():  # which sparse tensors do not take part in
+            states, end = self._run(self._drive(scaled), state.mT, self._dense(), torch.addmm)
+            return self._with_inputs(scaled, states.permute(2, 0, 1)), end.mT
         if not derived and pays(self.units, batch, state):
             activate = ACTIVATIONS[self.activation]
             states, end = run_slices(self.recurrent(), self.input_weight, scaled, state, self.leak_rate, activate)
-            features = states.permute(2, 0, 1)
-            return (torch.cat([scaled, features], -1) if self.include_inputs else features), end
-        bias, weight = self.input_weight[:, :1], self.input_weight[:, 1:]
-        drive = torch.baddbmm(bias[None], weight.expand(time, -1, -1), scaled.permute(1, 2, 0))  # (time, units, batch)
+            return self._with_inputs(scaled, states.permute(2, 0, 1)), end
+        drive, matrix = self._drive(scaled), self.recurrent()
         if batch == 1:  # a product with a vector is faster than with a matrix of one column
-            states, end = self._run(drive[:, :, 0], state[0], torch.addmv, in_place=not derived)
-            features, end = states[None], end[None]
-        else:
-            states, end = self._run(drive, state.mT, torch.addmm, in_place=not derived)
-            features, end = states.permute(2, 0, 1), end.mT
-        return (torch.cat([scaled, features], -1) if self.include_inputs else features), end
+            product = self._plus_product if derived else torch.addmv
+            states, end = self._run(drive[:, :, 0], state[0], matrix, product, in_place=not derived)
+            return self._with_inputs(scaled, states[None]), end[None]
+        product = self._plus_product if derived else torch.addmm
+        states, end = self._run(drive, state.mT, matrix, product, in_place=not derived)
+        return self._with_inputs(scaled, states.permute(2, 0, 1)), end.mT
+
+    def _drive(self, scaled: Tensor) -> Tensor:
+        """W_in (1, c u_t) of all steps, (time, units, batch)."""
+        bias, weight = self.input_weight[:, :1], self.input_weight[:, 1:]
+        return torch.baddbmm(bias[None], weight.expand(scaled.shape[1], -1, -1), scaled.permute(1, 2, 0))
+
+    def _plus_product(self, step: Tensor, matrix: Tensor, now: Tensor) -> Tensor:
+        return step + SparseProduct.apply(matrix, self._dense, now)
+
+    def _dense(self) -> Tensor:
+        return dense_matrix(self.row_starts, self.columns, self.values)
+
+    def _with_inputs(self, scaled: Tensor, states: Tensor) -> Tensor:
+        """The features (batch, time, features)."""
+        return torch.cat([scaled, states], -1) if self.include_inputs else states
+
+    def _require_finite(self, end: Tensor) -> None:
+        """Refuse NaN in the matrices, by what it makes of the last state: one look a call, not at every entry."""
+        if checks.in_transform() or end.is_meta or bool(end.isfinite().all()):
+            return
+        for name in ("input_weight", "values"):
+            if not bool(getattr(self, name).isfinite().all()):
+                raise ValueError(
+                    f"Buffer `{name}` must be finite, but holds NaN or infinity. Load a state of the network."
+                )
+        raise ValueError("The states must stay finite, but overflow. Take a smaller spectral radius or inputs.")
 
     def _run(
-        self, drive: Tensor, now: Tensor, product: Callable[..., Tensor], *, in_place: bool
+        self, drive: Tensor, now: Tensor, matrix: Tensor, product: Callable[..., Tensor], *, in_place: bool = False
     ) -> tuple[Tensor, Tensor]:
         """All states, (time, units) or (time, units, batch), and the last; in place they overwrite the drive."""
-        matrix, activate = self.recurrent(), ACTIVATIONS[self.activation]
+        activate = ACTIVATIONS[self.activation]
         states = []
         for step in drive:
             driven = activate(product(step, matrix, now, out=step) if in_place else product(step, matrix, now))
@@ -287,13 +343,12 @@ class OnionESN(EchoStateNetwork):
     ) -> None:
         from scipy.sparse import block_diag, csr_array
 
-        as_int(n_inputs, "n_inputs", 1)
-        sizes, edges = tuple(units), tuple(float(radius) for radius in radii)
+        n_inputs, seed = checks.as_int(n_inputs, "n_inputs", 1), _as_seed(seed)
+        sizes, edges = checks.as_ints(units, "units", 1, at_least=0), _as_numbers(radii, "radii")
+        bias_scaling = checks.as_number(bias_scaling, "bias_scaling")
         if not sizes:
             raise ValueError("Argument `units` must hold the size of at least one group, but is empty.")
-        for size in sizes:
-            as_int(size, "units", 1)
-        if len(edges) != len(sizes) + 1 or edges[0] < 0.0 or list(edges) != sorted(edges) or edges[-1] == math.inf:
+        if len(edges) != len(sizes) + 1 or edges[0] < 0.0 or list(edges) != sorted(edges):
             raise ValueError(
                 f"Argument `radii` must hold {len(sizes) + 1} ascending numbers of at least 0, one more than groups, "
                 f"but is {edges}."
@@ -307,65 +362,6 @@ class OnionESN(EchoStateNetwork):
         ]
         self._set_up(n_inputs, total, leak_rate, input_scaling, activation, include_inputs=include_inputs, start=0.0)
         self._register(input_weight, block_diag([csr_array(block) for block in blocks]), dtype)
-
-
-def annular_matrix(
-    matrix: Float[np.ndarray, "units units"], inner: float, outer: float
-) -> Float[np.ndarray, "units units"]:
-    """A real matrix with eigenvalues moved radially into inner <= |lambda| <= outer, the largest onto `outer`.
-
-    A modulus m of the spectral radius rho becomes sqrt(inner^2 + (outer^2 - inner^2) (m / rho)^2), which maps the
-    uniform disc of a large random matrix to the uniform annulus.
-    """
-    from scipy.linalg import schur
-
-    # scaled first: an upper triangle far larger than the eigenvalues would make them meaningless
-    largest = _largest_modulus(matrix)
-    form, basis = schur(matrix * (outer / largest) if largest else matrix, output="real")[:2]
-    size = len(form)
-    blocks, start = [], 0
-    while start < size:
-        width = 2 if start + 1 < size and form[start + 1, start] != 0.0 else 1
-        blocks.append(slice(start, start + width))
-        start += width
-    moduli = [float(np.abs(np.linalg.eigvals(form[block, block])).max()) for block in blocks]
-    radius = max(*moduli, np.finfo(float).tiny)
-    for block, modulus in zip(blocks, moduli, strict=True):
-        wanted = math.sqrt(inner**2 + (outer**2 - inner**2) * (modulus / radius) ** 2)
-        form[block, block] = form[block, block] * (wanted / modulus) if modulus > 0.0 else wanted
-    return basis @ form @ basis.T
-
-
-def scaled_to_radius(matrix: Any, spectral_radius: float) -> Any:
-    """A dense or sparse matrix times what makes its largest eigenvalue modulus `spectral_radius`."""
-    largest = _largest_modulus(matrix)
-    if largest == 0.0:
-        if spectral_radius == 0.0:
-            return matrix
-        raise ValueError(
-            f"Argument `spectral_radius` must be 0 for a matrix without eigenvalues other than 0, but is "
-            f"{spectral_radius}. Use more units or a larger density."
-        )
-    return matrix * (spectral_radius / largest)
-
-
-def _largest_modulus(matrix: Any) -> float:
-    from scipy.sparse.linalg import ArpackNoConvergence, eigs
-
-    size = matrix.shape[0]
-    if size <= DENSE_EIGENVALUES:
-        return float(np.abs(np.linalg.eigvals(_dense(matrix))).max())
-    try:
-        start = np.full(size, size**-0.5)  # a start of its own would make the result random
-        return float(np.abs(eigs(matrix, k=1, v0=start, return_eigenvectors=False)).max())
-    except ArpackNoConvergence:
-        return float(np.abs(np.linalg.eigvals(_dense(matrix))).max())
-
-
-def _dense(matrix: Any) -> np.ndarray:
-    from scipy.sparse import issparse
-
-    return matrix.toarray() if issparse(matrix) else matrix
 
 
 def _sparse_normal(generator: np.random.Generator, units: int, density: float) -> Any:
@@ -383,6 +379,33 @@ def _input_weight(generator: np.random.Generator, units: int, n_inputs: int, bia
     return weight
 
 
-def _require_share(value: float, name: str) -> None:
-    if not 0.0 < value <= 1.0:
-        raise ValueError(f"Argument `{name}` must lie in (0, 1], but is {value}.")
+def _as_share(value: Any, name: str) -> float:
+    share = checks.as_number(value, name)
+    if not 0.0 < share <= 1.0:
+        raise ValueError(f"Argument `{name}` must lie in (0, 1], but is {share}.")
+    return share
+
+
+def _as_seed(seed: Any) -> Any:
+    return None if seed is None else checks.as_int(seed, "seed", 0)
+
+
+def _as_numbers(values: Any, name: str) -> tuple[float, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"Argument `{name}` must be a sequence of numbers, but is {type(values).__name__}.")
+    return tuple(checks.as_number(value, name) for value in values)
+
+
+def _as_matrix(matrix: Any, name: str) -> Any:
+    """A matrix of real numbers in NumPy or SciPy."""
+    from scipy.sparse import issparse
+
+    if isinstance(matrix, Tensor):
+        checks.require_tensor(matrix, name)
+        if matrix.is_meta:
+            raise ValueError(f"Argument `{name}` must have values, but is on the meta device.")
+        matrix = matrix.detach().cpu().numpy()
+    found = matrix if issparse(matrix) else np.asarray(matrix)
+    if found.dtype.kind not in "fiu":
+        raise TypeError(f"Argument `{name}` must be a matrix of real numbers, but holds {found.dtype}.")
+    return found.astype(float)

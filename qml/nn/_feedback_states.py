@@ -1,6 +1,5 @@
 """The step of a feedback ring as few batched products: its layers are one rotation matrix and one permutation."""
 
-from functools import lru_cache
 from itertools import combinations
 
 import torch
@@ -11,7 +10,7 @@ MAX_QUBITS = 12  # the rotation matrices of half the qubits have 2**n entries a 
 
 
 def outcome_probabilities(
-    first: Float[Tensor, "batch qubits"], measured: Float[Tensor, "batch qubits"], table: Int[Tensor, " amplitudes"]
+    first: Float[Tensor, "batch qubits"], measured: Float[Tensor, "batch qubits"], tables: dict[str, Tensor]
 ) -> Float[Tensor, "batch amplitudes"]:
     """Probabilities of all basis states after `circuits.reservoir.feedback_ring`.
 
@@ -21,25 +20,29 @@ def outcome_probabilities(
     Args:
         first: angles of the first layer.
         measured: angles of all others.
-        table: of `pairs_table`.
+        tables: "pairs" of `pairs_table`, "left" and "right" of `factor_places`.
     """
     batch, n_qubits = first.shape
+    pairs = tables["pairs"]
     split = n_qubits // 2
     halves = torch.stack([first, measured, 2.0 * measured], 1) / 2.0
     cosine, sine = torch.cos(halves), torch.sin(halves)
     turns = torch.stack([cosine, -sine, sine, cosine], -1).unflatten(-1, (2, 2))
     if n_qubits == 2 * split:  # both halves in one go
-        both = _product(turns.view(batch, 6, split, 2, 2)).unflatten(1, (3, 2))
+        both = _product(turns.view(batch, 6, split, 2, 2), tables["left"]).unflatten(1, (3, 2))
         left, right = both[:, :, 0], both[:, :, 1]
     else:
-        left, right = _product(turns[:, :, :split]), _product(turns[:, :, split:])
-    state = (left[:, 0, :, :1] * right[:, 0, None, :, 0]).flatten(1).index_select(1, table)  # from |0...0>
+        left, right = (
+            _product(part, tables[side])
+            for side, part in (("left", turns[:, :, :split]), ("right", turns[:, :, split:]))
+        )
+    state = (left[:, 0, :, :1] * right[:, 0, None, :, 0]).flatten(1).index_select(1, pairs)  # from |0...0>
     left, right = left[:, 1:], right[:, 1:]
     for turn, permuted in ((0, True), (1, True), (0, False)):
         grid = state.view(batch, left.shape[-1], right.shape[-1])
         state = (left[:, turn] @ grid @ right[:, turn].mT).flatten(1)
         if permuted:
-            state = state.index_select(1, table)
+            state = state.index_select(1, pairs)
     return state.square()
 
 
@@ -52,7 +55,19 @@ def pairs_table(n_qubits: int) -> Int[Tensor, " amplitudes"]:
     return torch.argsort(index)
 
 
-def _product(turns: Tensor) -> Tensor:
+def factor_places(n_qubits: int) -> tuple[Int[Tensor, "qubits entries"], Int[Tensor, "qubits entries"]]:
+    """For either half of the register: for each qubit where in its 2 x 2 matrix the factor of every entry is."""
+    return _places(n_qubits // 2), _places(n_qubits - n_qubits // 2)
+
+
+def _places(n_qubits: int) -> Int[Tensor, "qubits entries"]:
+    """Row by row of the matrix of all qubits."""
+    index, qubits = torch.arange(2**n_qubits), torch.arange(n_qubits - 1, -1, -1)
+    bits = (index >> qubits[:, None]) & 1
+    return (2 * bits[:, :, None] + bits[:, None, :]).flatten(1)
+
+
+def _product(turns: Tensor, places: Int[Tensor, "qubits entries"]) -> Tensor:
     """Kronecker product over qubits: (batch, layers, qubits, 2, 2) to (batch, layers, side, side).
 
     Every entry is a product of one entry a qubit; gathered row by row, since axes of length 2 are slow to run over.
@@ -60,16 +75,7 @@ def _product(turns: Tensor) -> Tensor:
     batch, layers, n_qubits = turns.shape[:3]
     side = 2**n_qubits
     result = turns.new_ones(batch, layers, 1)
-    for qubit, places in enumerate(_places(n_qubits, turns.device)):
-        factor = turns[:, :, qubit].flatten(2).index_select(2, places)
+    for qubit, entries in enumerate(places):
+        factor = turns[:, :, qubit].flatten(2).index_select(2, entries)
         result = result * factor if qubit else factor
     return result.view(batch, layers, side, side)
-
-
-@lru_cache(maxsize=64)
-def _places(n_qubits: int, device: torch.device) -> tuple[Tensor, ...]:
-    """For each qubit where in its 2 x 2 matrix the factor of every entry is, row by row."""
-    with torch.inference_mode(False):  # they serve gradients too
-        entries, qubits = torch.arange(2**n_qubits, device=device), torch.arange(n_qubits - 1, -1, -1, device=device)
-        bits = (entries >> qubits[:, None]) & 1
-        return tuple(2 * row.repeat_interleave(len(row)) + row.repeat(len(row)) for row in bits)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qml.checks import in_functorch
 from qml.nn._qrnn_tables import groups_pay
 
 Advance = Callable[[Tensor, Tensor], Tensor]
@@ -223,17 +224,20 @@ def differentiable(
     grads: Sequence[Tensor],
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
-    """Gradients of `inputs` by autograd through `plain`, themselves differentiable; None where `needed` is False."""
+    """Gradients of `inputs` by autograd through `plain`, themselves differentiable; None where `needed` is False.
+
+    They are partial derivatives though inputs may depend on each other, as the states of a later stretch of steps do
+    on the maps that all stretches share. So `plain` is given aliases, at which autograd stops.
+    """
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
-        # Aliases, at which autograd stops: a state may depend on the matrices, and derivatives are partial.
-        inputs = [tensor.view_as(tensor) for tensor in inputs]
-        outputs = plain(*inputs)
-    wanted = [tensor for tensor, need in zip(inputs, needed, strict=False) if need]
+        aliases = [tensor.view_as(tensor) for tensor in inputs]
+        outputs = plain(*aliases)
+    wanted = [alias for alias, need in zip(aliases, needed, strict=False) if need]
     found = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=create_graph, allow_unused=True))
     return [next(found) if need else None for need in needed[: len(inputs)]]
 
 
 def is_batched(grads: Sequence[Tensor]) -> bool:
-    """Whether many gradients are asked for at once, by `is_grads_batched`."""
-    return any(torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads)  # pyright: ignore
+    """Whether many gradients are asked for at once, by torch.func or by `is_grads_batched`."""
+    return in_functorch() or any(torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads)  # pyright: ignore

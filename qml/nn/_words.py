@@ -8,7 +8,10 @@ from torch.nn.utils.rnn import PackedSequence
 
 from qml import checks
 
-INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
+INTEGERS = (
+    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64,
+)  # fmt: skip
+BITS = (torch.bool, torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -> Tensor:
@@ -21,11 +24,10 @@ def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -
         unknown: whether -1 may stand for a word that is not known.
 
     Raises:
-        TypeError: no tensor, or a complex one.
+        TypeError: no dense tensor, or a complex one.
         ValueError: words out of range, bits other than 0 and 1, another number of bits.
     """
-    if not isinstance(values, Tensor):
-        raise TypeError(f"Argument `{name}` must be a tensor, but is {type(values).__name__}.")
+    checks.require_tensor(values, name)
     if values.dtype in INTEGERS:
         words, lowest = values.long(), -1 if unknown else 0
         if not checks.in_transform() and words.numel() and not _within(words, lowest, 2**n_bits - 1):
@@ -34,7 +36,7 @@ def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -
                 f"{words.min().item()}..{words.max().item()}. Give the layer more bits, or map the words."
             )
         return words
-    if values.is_complex():
+    if values.dtype not in BITS:
         raise TypeError(f"Argument `{name}` must hold integer words or bits, but is {values.dtype}.")
     checks.require_last_dimension(values, n_bits, name)
     if not checks.in_transform() and not bool(((values == 0) | (values == 1)).all()):
@@ -141,9 +143,13 @@ class Steps:
 
 
 def _same_order(first: PackedSequence, second: PackedSequence | None) -> bool:
-    if second is None or first.sorted_indices is None or second.sorted_indices is None:
-        return second is not None and first.sorted_indices is second.sorted_indices
-    return torch.equal(first.sorted_indices, second.sorted_indices)
+    if second is None:
+        return False
+    orders = [packed.sorted_indices for packed in (first, second)]
+    known = [order for order in orders if order is not None]
+    if len(known) == 2:
+        return torch.equal(known[0], known[1])
+    return all(torch.equal(order, torch.arange(len(order), device=order.device)) for order in known)  # None: as given
 
 
 def _require_steps(holds: bool, values: Tensor, name: str) -> None:

@@ -1,22 +1,20 @@
 """Rings with fed-back measurements, run through a backend."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from circuits import reservoir as ring_circuits
 from circuits.gates import Channel
 from qml.backends import Backend, Native
-from qml.nn._feedback_states import MAX_QUBITS, outcome_probabilities, pairs_table
+from qml.nn._feedback_states import MAX_QUBITS, factor_places, outcome_probabilities, pairs_table
+from qml.nn._ring_group import RingGroup
 from qml.nn.persistent import parity_signs
 from qml.nn.rings import FeedbackRing
-from qml.reservoir import Reservoir
 
 START = 0.5  # <Z> of every qubit before the first step (arXiv:2505.22837)
 
 
-class FeedbackReservoir(Reservoir):
+class FeedbackReservoir(RingGroup):
     """Feedback rings of one size: all rings and series of a step are one call of the backend.
 
     The exact built-in simulator without noise takes a shorter way, some matrix products a step.
@@ -39,24 +37,24 @@ class FeedbackReservoir(Reservoir):
         self.n_qubits = rings[0].n_qubits
         one = ring_circuits.feedback_ring(self.n_qubits, n_inputs, noise=noise)
         n_features = self.n_qubits * (self.n_qubits + 1) // 2
-        super().__init__(n_inputs, len(rings) * n_features, len(rings) * self.n_qubits)
+        super().__init__(n_inputs, len(rings) * n_features, len(rings) * self.n_qubits, dtype)
         self.rings, self.backend, self.shots, self.generator, self.wide = rings, backend, shots, generator, wide
         copies = len(rings) if wide else 1
         self.circuit = ring_circuits.side_by_side([one] * copies)
         starts = [copy * self.n_qubits for copy in range(copies)]
         self.observables = [o for s in starts for o in ring_circuits.correlators(self.n_qubits, 2, first=s)]
-        scales = [(ring.input_scale * ring.feedback_scale, ring.feedback_scale) for ring in rings]
         self.has_noise = noise is not None
-        for name, value in (
-            ("scales", torch.tensor(scales, dtype=dtype)),
-            ("signs", parity_signs(self.n_qubits).to(dtype)),
-            ("table", pairs_table(self.n_qubits)),
-        ):
-            self.register_buffer(name, value, persistent=False)
+        self.tables()
 
-    scales: Tensor
-    signs: Tensor
-    table: Tensor
+    def cpu_tables(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """Scales of all rings, and what the short way needs."""
+        scales = [(ring.input_scale * ring.feedback_scale, ring.feedback_scale) for ring in self.rings]
+        tables = {"scales": torch.tensor(scales, dtype=dtype)}
+        if self.n_qubits > MAX_QUBITS:
+            return tables
+        left, right = factor_places(self.n_qubits)
+        signs = parity_signs(self.n_qubits).to(dtype)
+        return tables | {"signs": signs, "pairs": pairs_table(self.n_qubits), "left": left, "right": right}
 
     @property
     def is_short(self) -> bool:
@@ -66,21 +64,21 @@ class FeedbackReservoir(Reservoir):
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
         """<Z> = 0.5 everywhere."""
-        return self.scales.new_full((batch, self.state_size), START)
+        return self.tables()["scales"].new_full((batch, self.state_size), START)
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Reservoir`."""
         batch, time, _ = inputs.shape
-        n, rings = self.n_qubits, len(self.rings)
-        turned = self.scales[:, :1] * inputs.to(self.scales.dtype)[:, :, None]  # (batch, time, rings, inputs)
-        weights = self.scales.new_zeros(0)
-        features, is_short = [], self.is_short
+        n, rings, tables = self.n_qubits, len(self.rings), self.tables()
+        scales, is_short = tables["scales"], self.is_short
+        turned = scales[:, :1] * inputs.to(scales.dtype)[:, :, None]  # (batch, time, rings, inputs)
+        state, weights, features = state.to(scales.dtype), scales.new_zeros(0), []
         for step in range(time):
             measured = state.reshape(batch, rings, n).clamp(-1.0, 1.0)  # rounding, and shots, may leave the interval
-            turns = self.scales[:, 1:] * torch.arccos(measured)
+            turns = scales[:, 1:] * torch.arccos(measured)
             if is_short:
                 first = torch.cat([turned[:, step], turns[:, :, : n - self.n_inputs]], -1).view(-1, n)
-                found = outcome_probabilities(first, turns.view(-1, n), self.table) @ self.signs
+                found = outcome_probabilities(first, turns.view(-1, n), tables) @ tables["signs"]
             else:
                 angles = torch.cat([turned[:, step], turns], -1)
                 found = self._measure(angles.reshape(batch if self.wide else batch * rings, -1), weights)
@@ -101,7 +99,3 @@ class FeedbackReservoir(Reservoir):
             row, column = torch.triu_indices(self.n_qubits, self.n_qubits, 1, device=rows.device)
             found += [part.mean(1), pairs[:, row, column]]
         return torch.cat(found, 1)
-
-    def config(self) -> dict[str, Any]:
-        """It is part of an `OnionReservoir`, which describes it."""
-        raise NotImplementedError

@@ -1,7 +1,6 @@
 """Rings with a persistent register: the exact density matrix, and trajectories for larger rings."""
 
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,15 +11,15 @@ from circuits import Circuit, data
 from circuits import reservoir as ring_circuits
 from circuits.gates import Channel
 from qml.backends import Native
+from qml.nn._ring_group import RingGroup
 from qml.nn.rings import PersistentRing
-from qml.reservoir import Reservoir
 from qml.simulator.draws import multinomial
 
 MAX_BYTES = 2**21  # of the maps of one stretch of steps that is worked on at once
 MAX_IMAGINARY = 1e-12  # a channel whose map of real density matrices is more imaginary than that is refused
 
 
-class PersistentReservoir(Reservoir):
+class PersistentReservoir(RingGroup):
     r"""Persistent rings of one shape, exactly: density matrices of the memory qubits.
 
     A step maps the memory's density matrix rho by rho -> sum_b K_b(x) rho K_b(x)^T, where outcomes b of the measured
@@ -31,12 +30,6 @@ class PersistentReservoir(Reservoir):
 
     The state holds the memory's density matrix of every ring, 4**m numbers each.
     """
-
-    maps: Tensor
-    layers: Tensor
-    superoperator: Tensor
-    confusion: Tensor
-    signs: Tensor
 
     def __init__(
         self,
@@ -58,7 +51,7 @@ class PersistentReservoir(Reservoir):
             )
         n_features = self.n_measured * (self.n_measured + 1) // 2
         memory = 2 ** (self.n_qubits - self.n_measured)
-        super().__init__(n_inputs, len(rings) * self.n_rounds * n_features, len(rings) * memory**2)
+        super().__init__(n_inputs, len(rings) * self.n_rounds * n_features, len(rings) * memory**2, dtype)
         self.rings, self.shots, self.generator, self.memory, self.outcomes = (
             rings,
             shots,
@@ -66,50 +59,50 @@ class PersistentReservoir(Reservoir):
             memory,
             2**self.n_measured,
         )
-        layers = torch.stack([torch.stack(layer_matrices(ring)) for ring in rings]).to(
-            dtype
-        )  # (rings, layers, side, side)
-        fixed: dict[str, Tensor] = {
-            "maps": _kraus_maps(layers, self.outcomes),
-            "layers": layers if noise is not None else layers[:, :0],
-            "superoperator": real_superoperator(noise).to(dtype) if noise is not None else torch.zeros(0, dtype=dtype),
-            "confusion": _confusion(readout_error, self.n_measured).to(dtype),
-            "signs": parity_signs(self.n_measured).to(dtype),
-            "scales": torch.tensor([ring.input_scale for ring in rings], dtype=dtype),
-        }
-        for name, value in fixed.items():
-            self.register_buffer(name, value, persistent=False)
+        self.noise, self.readout_error = noise, readout_error
+        self.tables()
 
-    scales: Tensor
+    def cpu_tables(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """The rings' maps, or layers and channel where there is noise, and how outcomes are read."""
+        matrices = [torch.stack(layer_matrices(ring)) for ring in self.rings]
+        layers = torch.stack(matrices).to(dtype)  # (rings, layers, side, side)
+        tables = {
+            "confusion": _confusion(self.readout_error, self.n_measured).to(dtype),
+            "signs": parity_signs(self.n_measured).to(dtype),
+            "scales": torch.tensor([ring.input_scale for ring in self.rings], dtype=dtype),
+        }
+        if self.noise is None:
+            return tables | {"maps": _kraus_maps(layers, self.outcomes)}
+        return tables | {"layers": layers, "superoperator": real_superoperator(self.noise).to(dtype)}
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
         """Every memory qubit in |0>."""
-        state = self.scales.new_zeros(batch, len(self.rings), self.memory**2)
+        state = self.tables()["scales"].new_zeros(batch, len(self.rings), self.memory**2)
         state[:, :, 0] = 1.0
         return state.flatten(1)
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Reservoir`."""
         batch, time, _ = inputs.shape
-        rings = len(self.rings)
-        rho = state.reshape(batch * rings, self.memory, self.memory)
-        repeated = inputs.to(self.scales.dtype).repeat_interleave(self.n_rounds, 1)
-        size = batch * rings * self.outcomes * self.memory**2 * self.scales.itemsize
-        stretch = max(1, MAX_BYTES // size)
+        rings, tables = len(self.rings), self.tables()
+        scales = tables["scales"]
+        rho = state.to(scales.dtype).reshape(batch * rings, self.memory, self.memory)
+        repeated = inputs.to(scales.dtype).repeat_interleave(self.n_rounds, 1)
+        stretch = max(1, MAX_BYTES // (batch * rings * self.outcomes * self.memory**2 * scales.itemsize))
+        run = self._run if self.noise is None else self._run_noisy
         found = []
         for start in range(0, time * self.n_rounds, stretch):
             amplitudes = self.amplitudes(repeated[:, start : start + stretch])
-            run = self._run if self.superoperator.numel() == 0 else self._run_noisy
             outcomes, rho = run(amplitudes, rho)
             found.append(outcomes)
         outcomes = torch.cat(found).reshape(time, self.n_rounds, batch, rings, self.outcomes)
-        features = self._drawn(outcomes @ self.confusion) @ self.signs
+        features = self._drawn(outcomes @ tables["confusion"]) @ tables["signs"]
         features = features.permute(2, 0, 3, 1, 4).reshape(batch, time, self.n_features)
         return features, rho.reshape(batch, -1)
 
     def amplitudes(self, inputs: Float[Tensor, "batch time inputs"]) -> Float[Tensor, "time batch rings outcomes"]:
         """The real amplitudes of the measured qubits after RY(s x), input k mod n_inputs on qubit k."""
-        half = self.scales[:, None] * inputs.transpose(0, 1)[:, :, None] / 2  # (time, batch, rings, inputs)
+        half = self.tables()["scales"][:, None] * inputs.transpose(0, 1)[:, :, None] / 2  # (time, batch, rings, inputs)
         pairs = torch.stack([torch.cos(half), torch.sin(half)], -1)
         result = pairs[..., 0, :]
         for qubit in range(1, self.n_measured):
@@ -120,7 +113,8 @@ class PersistentReservoir(Reservoir):
     def step_maps(self, amplitudes: Float[Tensor, "time batch rings outcomes"]) -> Tensor:
         """K_b(x) of every step, series and ring: (time, batch * rings, memory, outcomes * memory)."""
         time, batch, rings, outcomes = amplitudes.shape
-        parts = [amplitudes[:, :, k].reshape(-1, outcomes) @ self.maps[k] for k in range(rings)]
+        maps = self.tables()["maps"]
+        parts = [amplitudes[:, :, k].reshape(-1, outcomes) @ maps[k] for k in range(rings)]
         joined = parts[0] if rings == 1 else torch.stack([part.reshape(time * batch, -1) for part in parts], 1)
         return joined.reshape(time, batch * rings, self.memory, outcomes * self.memory)
 
@@ -144,25 +138,25 @@ class PersistentReservoir(Reservoir):
     def _run_noisy(self, amplitudes: Tensor, rho: Tensor) -> tuple[Tensor, Tensor]:
         """As `_run`, with the channel on every qubit after every layer."""
         _, batch, rings, outcomes = amplitudes.shape
-        side = outcomes * self.memory
+        side, tables = outcomes * self.memory, self.tables()
         rho = rho.view(batch, rings, self.memory, self.memory)
         found = []
         for step in amplitudes:
             whole = torch.einsum("bra,brc,brij->braicj", step, step, rho).reshape(batch, rings, side, side)
-            for layer in self.layers.unbind(1):
-                whole = self._noisy(layer @ whole @ layer.mT)
+            for layer in tables["layers"].unbind(1):
+                whole = self._noisy(layer @ whole @ layer.mT, tables["superoperator"])
             found.append(torch.diagonal(whole, dim1=-2, dim2=-1).reshape(batch, rings, outcomes, self.memory).sum(-1))
             blocks = whole.view(batch, rings, outcomes, self.memory, outcomes, self.memory)
             rho = torch.diagonal(blocks, dim1=2, dim2=4).sum(-1)
         return torch.stack(found), rho.reshape(-1, self.memory, self.memory)
 
-    def _noisy(self, rho: Tensor) -> Tensor:
+    def _noisy(self, rho: Tensor, superoperator: Tensor) -> Tensor:
         """The one-qubit channel on every qubit; rho of shape (..., side, side)."""
         shape = rho.shape
         for qubit in range(self.n_qubits):
             left, right = 2**qubit, 2 ** (self.n_qubits - 1 - qubit)
             split = rho.reshape(-1, left, 2, right * left, 2, right)
-            rho = torch.einsum("abij,zliRjr->zlaRbr", self.superoperator, split)
+            rho = torch.einsum("abij,zliRjr->zlaRbr", superoperator, split)
         return rho.reshape(shape)
 
     def _drawn(self, probabilities: Tensor) -> Tensor:
@@ -173,10 +167,6 @@ class PersistentReservoir(Reservoir):
         drawn = multinomial(flat, self.shots, self.generator)
         counts = torch.zeros_like(flat).scatter_add_(1, drawn, torch.ones_like(drawn, dtype=flat.dtype))
         return (counts / self.shots).reshape(probabilities.shape)
-
-    def config(self) -> dict[str, Any]:
-        """It is part of an `OnionReservoir`, which describes it."""
-        raise NotImplementedError
 
 
 def ring_angles(ring: PersistentRing) -> Float[Tensor, "layers weights"]:

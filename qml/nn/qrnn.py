@@ -17,6 +17,7 @@ from qml.backends.native import full_precision
 from qml.nn._qrnn_neurons import NeuronScan
 from qml.nn._qrnn_scan import Advance, MapScan, map_advance, neuron_advance, scan_plain
 from qml.nn._qrnn_tables import Tables, maps_pay, word_maps
+from qml.nn._torch_names import either
 from qml.nn._words import Steps, as_bits
 from qml.nn.qrnn_cell import QRNNCell, draw_outcomes, normalised, outcome_probabilities, require_possible
 
@@ -62,8 +63,10 @@ class QRNN(nn.Module):
 
     Raises:
         ValueError: words out of range, no steps, a state of another shape or norm, a target whose
-            probability underflows (below 1e-31 in float32, 1e-292 in float64).
-        TypeError: words and targets of which one is packed.
+            probability underflows (below 1e-31 in float32, 1e-292 in float64), angles with NaN or infinity (which
+            torch.func and torch.compile do not let us see).
+        TypeError: words and targets of which one is packed; words, targets or a state that are no dense tensors; a
+            state of another dtype; a layer in half precision.
 
     Reference:
         Bausch, "Recurrent quantum neural networks", arXiv:2006.14619.
@@ -94,7 +97,8 @@ class QRNN(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.batch_first, self.recompute = batch_first, recompute
+        self.batch_first = checks.as_flag(batch_first, "batch_first")
+        self.recompute = checks.as_flag(recompute, "recompute")
         self.cell = QRNNCell(
             input_size,
             hidden_size,
@@ -108,17 +112,32 @@ class QRNN(nn.Module):
             generator=generator,
         )
 
+    @property
+    def input_size(self) -> int:
+        """Bits of a word."""
+        return self.cell.input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """Workspace qubits."""
+        return self.cell.hidden_size
+
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw all angles anew."""
         self.cell.reset_parameters(generator)
 
+    def flatten_parameters(self) -> None:
+        """Do nothing: the method of `torch.nn.LSTM`, whose weights cuDNN wants in one piece of memory."""
+
     def forward(
         self,
-        inputs: Tensor | PackedSequence,
+        inputs: Tensor | PackedSequence | None = None,
         state: Tensor | None = None,
         *,
         targets: Tensor | PackedSequence | None = None,
         generator: torch.Generator | None = None,
+        input: Tensor | PackedSequence | None = None,
+        hx: Tensor | None = None,
     ) -> tuple[Tensor | PackedSequence, Tensor]:
         """Probabilities of each step's outcome, and the last states.
 
@@ -127,8 +146,11 @@ class QRNN(nn.Module):
             state: states to start from; None for |0...0>.
             targets: outcomes to post-select, -1 where one is to be drawn; None to draw all.
             generator: for the draws.
+            input: `nn.LSTM`'s name of `inputs`.
+            hx: `nn.LSTM`'s name of `state`.
         """
-        return self.sample(inputs, state, targets=targets, generator=generator)[1:]
+        words, start = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
+        return self.sample(words, start, targets=targets, generator=generator)[1:]
 
     def sample(
         self,
@@ -176,8 +198,12 @@ class QRNN(nn.Module):
         For looking inside: `torch.autograd.grad(loss, states)` shows how gradients fade over time.
         """
         steps, states, known = self._read(inputs, state, targets)
-        if steps.packed is not None or bool((known < 0).any()):
+        if targets is None or steps.packed is not None or bool((known < 0).any()):
             raise ValueError("Arguments of `trace` must be a padded batch and known targets, but are not.")
+        with full_precision(states):
+            return self._trace(steps, states, known)
+
+    def _trace(self, steps: Steps, states: Tensor, known: Tensor) -> tuple[Tensor, list[Tensor]]:
         tables = self.cell.tables()
         advance, found, shares = self._advance(tables, steps)[0], [], []
         squares = (tables.readout * tables.readout).T
@@ -213,7 +239,7 @@ class QRNN(nn.Module):
         Returns:
             The new words, (time, batch), (batch, time) or (time,) as the prompt.
         """
-        checks.as_int(n_steps, "n_steps", 1)
+        n_steps, greedy = checks.as_int(n_steps, "n_steps", 1), checks.as_flag(greedy, "greedy")
         steps, states, _ = self._read(prompt, state, None)
         if steps.packed is not None:
             raise TypeError("Argument `prompt` must be a tensor, but is a packed sequence. Generate by length.")
@@ -285,16 +311,20 @@ class QRNN(nn.Module):
     ) -> tuple[Steps, Tensor, Tensor]:
         """Steps, first states in their order, and outcomes, -1 where none is given."""
         n_bits = self.cell.input_size
+        self.cell.require_words(inputs, "inputs")
         steps = Steps.of(inputs, n_bits, "inputs", batch_first=self.batch_first)
         if state is not None and not steps.is_batched:
+            checks.require_tensor(state, "state")
             if state.ndim != 1:
                 raise ValueError(
                     f"Argument `state` must be one vector, as the sequence is, but is {tuple(state.shape)}."
                 )
             state = state[None]
         start = steps.into_order(self.cell.start(state, steps.batch))
-        known = torch.full_like(steps.words, -1) if targets is None else steps.alike(targets, n_bits, "targets")
-        return steps, start, known
+        if targets is None:
+            return steps, start, torch.full_like(steps.words, -1)
+        self.cell.require_words(targets, "targets")
+        return steps, start, steps.alike(targets, n_bits, "targets")
 
     def _written(self, last: Tensor, steps: Steps) -> Tensor:
         return steps.out_of_order(last) if steps.is_batched else last[0]
@@ -330,7 +360,7 @@ class QRNN(nn.Module):
             return start.new_zeros(0, self.cell.n_words) + zero, start
         advance, parts = self._advance(tables, steps)
         squares = (tables.readout * tables.readout).T
-        plain = checks.in_transform()
+        plain = checks.in_transform() or checks.in_forward_mode()
         scan = MapScan if len(parts) == 1 else NeuronScan
 
         def run(states: Tensor, words: Tensor, wanted: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -342,7 +372,9 @@ class QRNN(nn.Module):
 
         if plain or not (self.recompute and torch.is_grad_enabled()):
             return run(start, steps.words, outcomes, steps.sizes)
-        return _in_chunks(run, start, steps, outcomes)
+        # copies, since what is computed again must be of the same words and states even if the caller's have changed
+        own = replace(steps, words=steps.words.clone())
+        return _in_chunks(run, start.clone(), own, outcomes.clone())
 
 
 def _in_chunks(run: object, start: Tensor, steps: Steps, outcomes: Tensor) -> tuple[Tensor, Tensor]:

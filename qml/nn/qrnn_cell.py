@@ -1,18 +1,29 @@
 """One step of the recurrent quantum neural network."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from qml import checks
 from qml.backends.native import full_precision
+from qml.nn._fixed_tables import WithTables
 from qml.nn._qrnn_scan import neuron_advance
 from qml.nn._qrnn_tables import Tables, make_tables
+from qml.nn._torch_names import either
 from qml.nn._words import as_words
-from qml.nn.quantum_neuron import BIAS_SPREAD, WEIGHT_SPREAD, monomial_table, require_neuron
+from qml.nn.quantum_neuron import (
+    BIAS_SPREAD,
+    WEIGHT_SPREAD,
+    as_neuron,
+    monomial_table,
+    subsets,
+)
 from qml.simulator.draws import multinomial
 
 MAX_QUBITS = 24
@@ -27,7 +38,7 @@ class CellStep(NamedTuple):
     state: Tensor
 
 
-class QRNNCell(nn.Module):
+class QRNNCell(WithTables):
     """Recurrent cell of quantum neurons on I = input_size in/out qubits and W = hidden_size workspace qubits.
 
     A step writes the input word on the in/out qubits; applies a quantum neuron onto each workspace qubit and then, a
@@ -59,7 +70,9 @@ class QRNNCell(nn.Module):
 
     Raises:
         ValueError: sizes out of range, words out of range, a state of another shape or norm, an outcome whose
-            probability underflows (below 1e-31 in float32, 1e-292 in float64).
+            probability underflows (below 1e-31 in float32, 1e-292 in float64), angles with NaN or infinity (which
+            torch.func and torch.compile do not let us see).
+        TypeError: words, targets or a state that are no dense tensors; a state of another dtype.
 
     Reference:
         Bausch, "Recurrent quantum neural networks", arXiv:2006.14619, section 3 and figure 3. (W + W n_stages + I)
@@ -76,7 +89,6 @@ class QRNNCell(nn.Module):
     weights: nn.Parameter
     bias: nn.Parameter | None
     rotations: nn.Parameter
-    monomials: Tensor
 
     def __init__(  # noqa: PLR0913 - the sizes of a recurrent layer, and torch's device, dtype and generator
         self,
@@ -93,27 +105,26 @@ class QRNNCell(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        checks.as_int(input_size, "input_size", 1)
-        checks.as_int(hidden_size, "hidden_size", 1)
-        checks.as_int(n_stages, "n_stages", 0)
-        n_sources = input_size + hidden_size - 1
+        checks.require_precision(dtype)
+        self.input_size = checks.as_int(input_size, "input_size", 1)
+        self.hidden_size = checks.as_int(hidden_size, "hidden_size", 1)
+        self.n_stages, has_bias = checks.as_int(n_stages, "n_stages", 0), checks.as_flag(bias, "bias")
+        n_sources = self.input_size + self.hidden_size - 1
         if n_sources >= MAX_QUBITS:
             raise ValueError(
                 f"Arguments `input_size` and `hidden_size` must add up to at most {MAX_QUBITS}, because a state has "
                 f"2**hidden_size amplitudes, but are {input_size} and {hidden_size}."
             )
-        require_neuron(n_sources, order, degree, amplification)
-        self.input_size, self.hidden_size, self.n_stages = input_size, hidden_size, n_stages
-        self.order, self.degree, self.amplification = order, degree, amplification
-        table = monomial_table(n_sources, degree).to(device=device, dtype=dtype or torch.get_default_dtype())
-        self.register_buffer("monomials", table, persistent=False)
-        n_neurons = hidden_size * (1 + n_stages) + input_size
-        self.weights = nn.Parameter(torch.empty(n_neurons, len(table), device=device, dtype=dtype))
+        self.order, self.degree, self.amplification = as_neuron(n_sources, order, degree, amplification)
+        n_neurons = self.hidden_size * (1 + self.n_stages) + self.input_size
+        n_subsets = len(subsets(n_sources, self.degree))
+        self.weights = nn.Parameter(torch.empty(n_neurons, n_subsets, device=device, dtype=dtype))
         self.register_parameter(
-            "bias", nn.Parameter(torch.empty(n_neurons, device=device, dtype=dtype)) if bias else None
+            "bias", nn.Parameter(torch.empty(n_neurons, device=device, dtype=dtype)) if has_bias else None
         )
-        self.rotations = nn.Parameter(torch.empty(n_stages, hidden_size, device=device, dtype=dtype))
+        self.rotations = nn.Parameter(torch.empty(self.n_stages, self.hidden_size, device=device, dtype=dtype))
         self.reset_parameters(generator)
+        self.tables_like(self.weights)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw all angles anew: biases, weights, rotations."""
@@ -130,11 +141,13 @@ class QRNNCell(nn.Module):
 
     def forward(
         self,
-        inputs: Tensor,
+        inputs: Tensor | None = None,
         state: Float[Tensor, "batch hidden"] | None = None,
         *,
         targets: Tensor | None = None,
         generator: torch.Generator | None = None,
+        input: Tensor | None = None,
+        hx: Tensor | None = None,
     ) -> CellStep:
         """One step.
 
@@ -143,10 +156,14 @@ class QRNNCell(nn.Module):
             state: of the workspace before; None for |0...0>.
             targets: the outcome that each sample is post-selected on (words or bits), -1 or None to draw it.
             generator: for the draws.
+            input: `nn.LSTMCell`'s name of `inputs`.
+            hx: `nn.LSTMCell`'s name of `state`.
         """
-        words = as_words(inputs, self.input_size, "inputs")
+        given, state = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
+        self.require_words(given, "inputs")
+        words = as_words(given, self.input_size, "inputs")
         if words.ndim != 1:
-            raise ValueError(f"Argument `inputs` must be one word a sample, but has shape {tuple(inputs.shape)}.")
+            raise ValueError(f"Argument `inputs` must be one word a sample, but has shape {tuple(given.shape)}.")
         known = self._known(targets, words)
         with full_precision(self.weights):
             tables = self.tables()
@@ -156,9 +173,22 @@ class QRNNCell(nn.Module):
             require_possible(probabilities, outcomes, (len(words),))
             return CellStep(probabilities, outcomes, normalised(middle * tables.readout[outcomes]))
 
+    @property
+    def monomials(self) -> Float[Tensor, "weights words"]:
+        """The products of source bits that the weights multiply, where the weights are; see `monomial_table`."""
+        return self.tables_like(self.weights)["monomials"]
+
+    def make_tables(self, like: Tensor) -> dict[str, Tensor]:
+        """See `WithTables`."""
+        return {"monomials": monomial_table(self.input_size + self.hidden_size - 1, self.degree, like)}
+
     def tables(self) -> Tables:
-        """What the neurons do at the present angles."""
-        return make_tables(
+        """What the neurons do at the present angles.
+
+        Raises:
+            ValueError: angles that are not finite, or neurons of so high an order that all amplitudes underflow.
+        """
+        tables = make_tables(
             self.weights,
             self.bias,
             self.rotations,
@@ -167,6 +197,32 @@ class QRNNCell(nn.Module):
             order=self.order,
             amplification=self.amplification,
         )
+        if not checks.in_transform():
+            known = tables.log_scale + self.rotations.detach().sum()  # every angle is in one of them
+            if not math.isfinite(known.item()):
+                checks.require_finite_parameters(self)
+                raise ValueError(
+                    f"Argument `order` must be so low that amplitudes do not underflow {self.weights.dtype}, but is "
+                    f"{self.order}. Lower it, or take more rounds of amplification or float64."
+                )
+        return tables
+
+    def require_words(self, values: Any, name: str) -> None:
+        """Refuse what is no dense tensor (or packed sequence of one) where the layer is, and a layer without values.
+
+        Raises:
+            TypeError: no dense tensor; a layer in half precision.
+            ValueError: another device; a layer on the meta device.
+        """
+        if self.weights.is_meta:
+            raise ValueError(
+                "The layer must have values to be run, but its parameters are on the meta device. Call to_empty(device="
+                "...) and load a state, or load_state_dict(state, assign=True)."
+            )
+        tensor = values.data if isinstance(values, PackedSequence) else values
+        checks.require_tensor(tensor, name)
+        checks.require_full_precision(self.weights)
+        checks.require_device(tensor, self.weights, name)
 
     def start(self, state: Tensor | None, batch: int) -> Tensor:
         """The given states, checked, or |0...0> for each sample."""
@@ -175,10 +231,9 @@ class QRNNCell(nn.Module):
             start = self.weights.new_zeros(batch, side)
             start[:, 0] = 1.0
             return start
+        state = checks.as_inputs(state, self.weights, "state")
         if state.shape != (batch, side):
             raise ValueError(f"Argument `state` must have shape {(batch, side)}, but has shape {tuple(state.shape)}.")
-        if state.dtype != self.weights.dtype:
-            raise TypeError(f"Argument `state` must be {self.weights.dtype} as the layer is, but is {state.dtype}.")
         if not checks.in_transform():
             norms = torch.linalg.vector_norm(state.detach(), dim=1)
             if not bool(((norms - 1.0).abs() < NORM_TOLERANCE).all()):
@@ -197,9 +252,18 @@ class QRNNCell(nn.Module):
         """Take all angles from an array in the order of `vector`.
 
         Raises:
+            TypeError: no real numbers.
             ValueError: another number of angles, or one that is not finite.
         """
-        vector = torch.as_tensor(values, dtype=self.weights.dtype, device=self.weights.device)
+        if isinstance(values, Tensor):
+            checks.require_tensor(values, "values")
+            if values.is_meta:
+                raise ValueError("Argument `values` must have values, but is on the meta device.")
+        else:
+            values = torch.from_numpy(np.array(_real(values)))
+        if values.is_complex() or values.dtype == torch.bool:
+            raise TypeError(f"Argument `values` must hold real numbers, but holds {values.dtype}.")
+        vector = values.detach().to(self.weights)
         count = sum(parameter.numel() for parameter in self.parameters())
         if vector.shape != (count,) or not bool(vector.isfinite().all()):
             raise ValueError(
@@ -224,6 +288,7 @@ class QRNNCell(nn.Module):
     def _known(self, targets: Tensor | None, words: Tensor) -> Tensor:
         if targets is None:
             return torch.full_like(words, -1)
+        self.require_words(targets, "targets")
         known = as_words(targets, self.input_size, "targets", unknown=True)
         if known.shape != words.shape:
             raise ValueError(
@@ -231,6 +296,14 @@ class QRNNCell(nn.Module):
                 f"{tuple(targets.shape)}."
             )
         return known
+
+
+def _real(values: Any) -> np.ndarray:
+    """Other sequences than tensors as an array of numbers."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiuc":
+        raise TypeError(f"Argument `values` must hold real numbers, but holds {array.dtype}. Pass a list of floats.")
+    return array
 
 
 def normalised(states: Tensor) -> Tensor:

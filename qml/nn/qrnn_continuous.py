@@ -6,12 +6,14 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from circuits import Circuit
 from qml import checks
 from qml.backends import Backend, Native, resolve
 from qml.backends.native import full_precision
 from qml.nn._qrnn_angles import run_angles
+from qml.nn._torch_names import either
 from qml.nn._words import as_words
 from qml.nn.qrnn import QRNN
 from qml.nn.qrnn_cell import MAX_QUBITS
@@ -53,15 +55,18 @@ class QRNNRegressor(nn.Module):
         generator: for the initial parameters; none is seeded globally.
 
     Shape:
-        inputs (time, batch, in_features), (batch, time, in_features) with `batch_first`, or (time, in_features), to
-        outputs with out_features in place of in_features; states as of `QRNN`.
+        inputs (time, batch, in_features), (batch, time, in_features) with `batch_first`, or (time, in_features), of any
+        real dtype, scaled in their own precision (16-bit ones in the layer's); to outputs with out_features in place of
+        in_features; states as of `QRNN`.
 
     Attributes:
         qrnn: the network, on words of in_features * n_bits bits, with "serial" of in_features.
         readout: the nn.Linear on 2**word_size logarithms, initialised U(-k, k), k = 2**(-word_size / 2).
 
     Raises:
-        ValueError: sizes out of range, low not below high, inputs of another shape or not finite.
+        ValueError: sizes out of range, low not below high, inputs of another shape or not finite, parameters that are
+            not finite (inside torch.func and torch.compile values are not looked at).
+        TypeError: inputs that are no dense tensor of real numbers, a state of another dtype, a layer in half precision.
 
     Reference:
         Bausch, arXiv:2006.14619, section 4, quantises coordinates to bits, all planes one after another. The same
@@ -95,18 +100,18 @@ class QRNNRegressor(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if encoding not in DEFAULT_BITS:
+        if not isinstance(encoding, str) or encoding not in DEFAULT_BITS:
             raise ValueError(f"Argument `encoding` must be one of {', '.join(DEFAULT_BITS)}, but is {encoding!r}.")
-        n_bits = DEFAULT_BITS[encoding] if n_bits is None else n_bits
-        for name, value in (("in_features", in_features), ("out_features", out_features), ("n_bits", n_bits)):
-            checks.as_int(value, name, 1)
+        n_bits = DEFAULT_BITS[encoding] if n_bits is None else checks.as_int(n_bits, "n_bits", 1)
+        self.in_features = checks.as_int(in_features, "in_features", 1)
+        self.out_features = checks.as_int(out_features, "out_features", 1)
         if n_bits > MAX_QUBITS:
             raise ValueError(f"Argument `n_bits` must be at most {MAX_QUBITS}, but is {n_bits}.")
-        if not -math.inf < low < high < math.inf:
+        self.low, self.high = checks.as_number(low, "low"), checks.as_number(high, "high")
+        if self.low >= self.high:
             raise ValueError(f"Arguments `low` and `high` must be finite and ascending, but are {low} and {high}.")
-        self.in_features, self.out_features, self.n_bits = in_features, out_features, n_bits
-        self.low, self.high, self.encoding = float(low), float(high), encoding
-        word_size = in_features if encoding == "serial" else in_features * n_bits
+        self.n_bits, self.encoding = n_bits, encoding
+        word_size = self.in_features if encoding == "serial" else self.in_features * n_bits
         self.qrnn = QRNN(
             word_size,
             hidden_size,
@@ -118,8 +123,8 @@ class QRNNRegressor(nn.Module):
             dtype=dtype,
             generator=generator,
         )
-        readout = nn.Linear(2**word_size, out_features, device="meta", dtype=dtype)
-        self.readout = readout.to_empty(device=device or "cpu")
+        readout = nn.Linear(2**word_size, self.out_features, device="meta", dtype=dtype)
+        self.readout = readout.to_empty(device=device or torch.get_default_device())
         self._reset_readout(generator)
         self.to_backend(backend)
 
@@ -128,24 +133,57 @@ class QRNNRegressor(nn.Module):
         self.backend = resolve(backend)
         return self
 
+    @property
+    def hidden_size(self) -> int:
+        """Workspace qubits."""
+        return self.qrnn.hidden_size
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: the method of `torch.nn.LSTM`, whose weights cuDNN wants in one piece of memory."""
+
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw all parameters anew."""
         self.qrnn.reset_parameters(generator)
         self._reset_readout(generator)
 
-    def forward(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Outputs of each step, and the last states, None by circuits; see the class."""
+    def forward(
+        self,
+        inputs: Tensor | None = None,
+        state: Tensor | None = None,
+        *,
+        input: Tensor | None = None,
+        hx: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Outputs of each step, and the last states, None by circuits; see the class.
+
+        Args:
+            inputs: the series.
+            state: states to start from; None for |0...0>.
+            input: `nn.LSTM`'s name of `inputs`.
+            hx: `nn.LSTM`'s name of `state`.
+        """
+        series, state = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
         if self._by_circuits:
-            self._require(inputs)
-            time = self._time(inputs)
-            steps = [self._on_backend(inputs.narrow(time, 0, step + 1), state) for step in range(inputs.shape[time])]
-            return self.read(torch.stack(steps, time)), None
-        probabilities, last = self._run(inputs, state)
-        return self.read(probabilities), last
+            self._require(series)
+            time = self._time(series)
+            steps = [self._on_backend(series.narrow(time, 0, step + 1), state) for step in range(series.shape[time])]
+            return self._read_out(torch.stack(steps, time)), None
+        probabilities, last = self._run(series, state)
+        return self._read_out(probabilities), last
 
     def read(self, probabilities: Tensor) -> Tensor:
         """Outputs from probabilities of the in/out qubits, (..., 2**word_size), such as a device measures them."""
+        probabilities = checks.as_inputs(probabilities, self.readout.weight, "probabilities")
+        checks.require_last_dimension(probabilities, self.readout.in_features, "probabilities")
         return self.readout(torch.log(probabilities + EPSILON))
+
+    def _read_out(self, probabilities: Tensor) -> Tensor:
+        """`read` of probabilities that are finite, which its outputs are too unless a parameter is not."""
+        outputs = self.read(probabilities)
+        if not checks.in_transform() and not bool(outputs.isfinite().all()):
+            checks.require_finite_parameters(self)
+            raise ValueError("The outputs must be finite, but overflow. Scale the weights of the read-out down.")
+        return outputs
 
     def circuit(self, n_steps: int) -> Circuit:
         """The circuit of a series of `n_steps`, post-selected on 0 before its last step; see `QRNN.circuit`.
@@ -153,6 +191,7 @@ class QRNNRegressor(nn.Module):
         Its weights are `qrnn.cell.vector()`, its data `circuit_data(...)`; `read` makes outputs of the last step from
         the probabilities of qubits hidden_size to hidden_size + word_size - 1.
         """
+        n_steps = checks.as_int(n_steps, "n_steps", 1)
         return self.qrnn.circuit(n_steps * (self.n_bits if self.encoding == "serial" else 1))
 
     def circuit_data(self, inputs: Tensor) -> Tensor:
@@ -221,10 +260,12 @@ class QRNNRegressor(nn.Module):
         """See `_run`."""
         turns = self.angles(inputs)
         if inputs.ndim == 2:
-            if state is not None and state.ndim != 1:
-                raise ValueError(
-                    f"Argument `state` must be one vector, as the series is, but has shape {tuple(state.shape)}."
-                )
+            if state is not None:
+                checks.require_tensor(state, "state")
+                if state.ndim != 1:
+                    raise ValueError(
+                        f"Argument `state` must be one vector, as the series is, but has shape {tuple(state.shape)}."
+                    )
             turns, state = turns[:, None], None if state is None else state[None]
         elif self.qrnn.batch_first:
             turns = turns.transpose(0, 1)
@@ -258,17 +299,20 @@ class QRNNRegressor(nn.Module):
             raise ValueError(f"The layer's encoding must be {' or '.join(encodings)} for this, but is {self.encoding}.")
 
     def _scaled(self, inputs: Tensor) -> Tensor:
-        """0 at `low` and 1 at `high`, in the inputs' own precision."""
+        """0 at `low` and 1 at `high`, in the inputs' own precision, or the layer's where they have 16 bits."""
         self._require(inputs)
-        exact = inputs if inputs.is_floating_point() else inputs.double()
+        if inputs.is_floating_point():
+            exact = inputs if inputs.dtype in checks.PRECISIONS else inputs.to(self.readout.weight.dtype)
+        else:
+            exact = inputs.double()
         return (exact - self.low) / (self.high - self.low)
 
     def _require(self, inputs: Tensor) -> None:
-        if not isinstance(inputs, Tensor) or inputs.is_complex():
-            kind = inputs.dtype if isinstance(inputs, Tensor) else type(inputs).__name__
-            raise TypeError(
-                f"Argument `inputs` must be a tensor of real numbers, but is {kind}. Pad series to one length."
-            )
+        if isinstance(inputs, PackedSequence):
+            raise TypeError("Argument `inputs` must be a tensor, but is a packed sequence. Pad series to one length.")
+        self.qrnn.cell.require_words(inputs, "inputs")
+        if inputs.is_complex() or (inputs.is_floating_point() and inputs.dtype not in checks.FLOATING):
+            raise TypeError(f"Argument `inputs` must be a tensor of real numbers, but is {inputs.dtype}.")
         checks.require_last_dimension(inputs, self.in_features, "inputs")
         if inputs.ndim not in (2, 3):
             raise ValueError(f"Argument `inputs` must have 2 or 3 dimensions, but has shape {tuple(inputs.shape)}.")
@@ -304,12 +348,21 @@ class QRNNClassifier(QRNNRegressor):
     """
 
     def __init__(self, in_features: int, hidden_size: int, n_classes: int, **options: object) -> None:
-        checks.as_int(n_classes, "n_classes", 2)
+        n_classes = checks.as_int(n_classes, "n_classes", 2)
         super().__init__(in_features, hidden_size, n_classes, **options)  # pyright: ignore[reportArgumentType]
 
-    def forward(self, inputs: Tensor, state: Tensor | None = None) -> Classified:
-        """Logits and the last states; on another backend one job for all series."""
+    def forward(
+        self,
+        inputs: Tensor | None = None,
+        state: Tensor | None = None,
+        *,
+        input: Tensor | None = None,
+        hx: Tensor | None = None,
+    ) -> Classified:
+        """Logits and the last states; on another backend one job for all series. See `QRNNRegressor.forward`."""
+        series, state = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
         if self._by_circuits:
-            return Classified(self.read(self._on_backend(inputs, state)), None)
-        probabilities, last = self._run(inputs, state)
-        return Classified(self.read(probabilities.select(self._time(inputs), -1)), last)
+            self._require(series)
+            return Classified(self._read_out(self._on_backend(series, state)), None)
+        probabilities, last = self._run(series, state)
+        return Classified(self._read_out(probabilities.select(self._time(series), -1)), last)

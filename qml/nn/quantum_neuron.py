@@ -1,18 +1,20 @@
 """The quantum neuron: a rotation of one qubit by a polynomial in other qubits' bits, made nonlinear by ancillas."""
 
 import math
-from itertools import combinations, product
+from itertools import combinations
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
+from qml.backends.native import full_precision
+from qml.nn._fixed_tables import WithTables
 
 BIAS_SPREAD, WEIGHT_SPREAD = 0.1, 0.01  # standard deviations of the published code's initial angles, radians
 
 
-class QuantumNeuron(nn.Module):
+class QuantumNeuron(WithTables):
     r"""Rotates a target qubit by a polynomial of degree d in the bits of n source qubits.
 
     For a basis state x of the sources the angle is eta(x) = pi/2 + theta + sum_S phi_S prod_{i in S} x_i over subsets S
@@ -44,7 +46,9 @@ class QuantumNeuron(nn.Module):
             lexicographically, as `subsets(n_inputs, degree)` lists them.
 
     Raises:
-        ValueError: a size out of range, states of another length.
+        ValueError: a size out of range, states of another length, states or angles with NaN or infinity, a state of
+            norm 0. Inside torch.func and torch.compile values are not looked at.
+        TypeError: states that are no dense tensor of the layer's dtype.
 
     Reference:
         Bausch, "Recurrent quantum neural networks", arXiv:2006.14619, section 3; the neuron of Cao, Guerreschi and
@@ -59,7 +63,6 @@ class QuantumNeuron(nn.Module):
 
     weights: nn.Parameter
     bias: nn.Parameter | None
-    monomials: Tensor
 
     def __init__(
         self,
@@ -74,14 +77,14 @@ class QuantumNeuron(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        checks.as_int(n_inputs, "n_inputs", 1)
-        require_neuron(n_inputs, order, degree, amplification)
-        self.n_inputs, self.order, self.degree, self.amplification = n_inputs, order, degree, amplification
-        table = monomial_table(n_inputs, degree).to(device=device, dtype=dtype or torch.get_default_dtype())
-        self.register_buffer("monomials", table, persistent=False)
-        self.weights = nn.Parameter(torch.empty(len(table), device=device, dtype=dtype))
-        self.register_parameter("bias", nn.Parameter(torch.empty((), device=device, dtype=dtype)) if bias else None)
+        checks.require_precision(dtype)
+        self.n_inputs = checks.as_int(n_inputs, "n_inputs", 1)
+        self.order, self.degree, self.amplification = as_neuron(self.n_inputs, order, degree, amplification)
+        n_subsets, has_bias = len(subsets(self.n_inputs, self.degree)), checks.as_flag(bias, "bias")
+        self.weights = nn.Parameter(torch.empty(n_subsets, device=device, dtype=dtype))
+        self.register_parameter("bias", nn.Parameter(torch.empty((), device=device, dtype=dtype)) if has_bias else None)
         self.reset_parameters(generator)
+        self.tables_like(self.weights)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the angles anew, the bias first."""
@@ -92,16 +95,30 @@ class QuantumNeuron(nn.Module):
 
     def forward(self, states: Float[Tensor, "*batch amplitudes"]) -> Float[Tensor, "*batch amplitudes"]:
         """The renormalised states after the neuron."""
+        states = checks.as_inputs(states, self.weights, "states")
         checks.require_last_dimension(states, 2 ** (self.n_inputs + 1), "states")
         cosine, sine = self.amplitudes()
-        zero, one = states.unflatten(-1, (-1, 2)).unbind(-1)
+        pairs = states.unflatten(-1, (-1, 2))
+        zero, one = pairs[..., 0], pairs[..., 1]  # unbind's views would make a later change of the states in place fail
         turned = torch.stack([cosine * zero - sine * one, cosine * one + sine * zero], -1).flatten(-2)
-        return turned / torch.linalg.vector_norm(turned, dim=-1, keepdim=True)
+        norms = torch.linalg.vector_norm(turned, dim=-1, keepdim=True)
+        self._require_norms(norms, states)
+        return turned / norms
+
+    @property
+    def monomials(self) -> Float[Tensor, "weights words"]:
+        """The table of `monomial_table`, where the weights are."""
+        return self.tables_like(self.weights)["monomials"]
+
+    def make_tables(self, like: Tensor) -> dict[str, Tensor]:
+        """See `WithTables`."""
+        return {"monomials": monomial_table(self.n_inputs, self.degree, like)}
 
     def amplitudes(self) -> tuple[Float[Tensor, " words"], Float[Tensor, " words"]]:
         """C and S for each basis state of the sources; C^2 + S^2 is the probability that the ancillas read 0."""
-        eta = neuron_angles(self.weights, self.bias, self.monomials)
-        return neuron_amplitudes(eta, self.order, self.amplification)
+        with full_precision(self.weights):
+            eta = neuron_angles(self.weights, self.bias, self.monomials)
+            return neuron_amplitudes(eta, self.order, self.amplification)
 
     def extra_repr(self) -> str:
         """What `repr` shows."""
@@ -110,17 +127,28 @@ class QuantumNeuron(nn.Module):
             f"bias={self.bias is not None}"
         )
 
+    def _require_norms(self, norms: Tensor, states: Tensor) -> None:
+        """Refuse states without a direction; the norms are NaN where an angle or an amplitude is."""
+        if norms.is_meta or checks.in_transform() or bool(((norms > 0) & norms.isfinite()).all()):
+            return
+        checks.require_finite_parameters(self)
+        checks.require_finite(states, "states")
+        raise ValueError(
+            f"Argument `states` must have norms above 0 that {norms.dtype} can hold, before and after the neuron, but "
+            "one has not. Divide the states by their norms."
+        )
 
-def require_neuron(n_inputs: int, order: int, degree: int, amplification: int) -> None:
-    """Refuse an order or degree below 1, a degree above the number of sources, and negative rounds."""
-    checks.as_int(order, "order", 1)
-    checks.as_int(degree, "degree", 1)
-    checks.as_int(amplification, "amplification", 0)
+
+def as_neuron(n_inputs: int, order: int, degree: int, amplification: int) -> tuple[int, int, int]:
+    """Order, degree and rounds as ints, of which the first two must be at least 1, the degree at most the sources."""
+    order, degree = checks.as_int(order, "order", 1), checks.as_int(degree, "degree", 1)
+    amplification = checks.as_int(amplification, "amplification", 0)
     if degree > n_inputs:
         raise ValueError(
             f"Argument `degree` must be at most {n_inputs}, the number of source qubits, but is {degree}. Lower it, or "
             "add qubits."
         )
+    return order, degree, amplification
 
 
 def subsets(n_inputs: int, degree: int) -> list[tuple[int, ...]]:
@@ -128,10 +156,11 @@ def subsets(n_inputs: int, degree: int) -> list[tuple[int, ...]]:
     return [subset for size in range(1, degree + 1) for subset in combinations(range(n_inputs), size)]
 
 
-def monomial_table(n_inputs: int, degree: int) -> Float[Tensor, "weights words"]:
-    """prod_{i in S} x_i for each subset S (rows) and basis state x of the sources (columns)."""
-    bits = torch.tensor(list(product((0.0, 1.0), repeat=n_inputs)))
-    return torch.stack([bits[:, list(subset)].prod(1) for subset in subsets(n_inputs, degree)])
+def monomial_table(n_inputs: int, degree: int, like: Tensor) -> Float[Tensor, "weights words"]:
+    """prod_{i in S} x_i for each subset S (rows) and basis state x of the sources (columns), as `like`."""
+    words = torch.arange(2**n_inputs, device=like.device)
+    masks = [sum(1 << (n_inputs - 1 - source) for source in subset) for subset in subsets(n_inputs, degree)]
+    return torch.stack([(words & mask) == mask for mask in masks]).to(like.dtype)
 
 
 def neuron_angles(

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from circuits.channels import kraus
 from circuits.gates import Channel
+from qml import checks
 from qml.backends import Backend, Native, resolve
-from qml.backends._checks import require_probabilities, require_shots
+from qml.backends.native import full_precision
 from qml.checks import require_choice
 from qml.nn.feedback import FeedbackReservoir
 from qml.nn.persistent import PersistentReservoir
@@ -51,7 +52,7 @@ class OnionReservoir(Reservoir):
 
     Raises:
         ValueError: a ring without qubits, more inputs than qubits that take them, shots below 1.
-        TypeError: something that is no ring.
+        TypeError: something that is no ring; an option of another kind.
 
     Reference:
         "Onion quantum reservoirs", arXiv:2505.22837. The persistent ring's gates are ours.
@@ -79,14 +80,16 @@ class OnionReservoir(Reservoir):
         dtype: torch.dtype = torch.float64,
     ) -> None:
         chosen = as_rings(rings)
-        for name, value in (("shots", shots), ("trajectories", trajectories)):
-            if value is not None:
-                _require_count(value, name)
+        n_inputs = checks.as_int(n_inputs, "n_inputs", 1)
+        shots = None if shots is None else checks.as_int(shots, "shots", 1)
+        trajectories = None if trajectories is None else checks.as_int(trajectories, "trajectories", 1)
+        seed = None if seed is None else checks.as_int(seed, "seed", 0)
+        require_choice(dtype, "dtype", checks.PRECISIONS)
         require_choice(layout, "layout", ("batched", "wide"))
         if noise is not None and not isinstance(noise, Channel):
             raise TypeError(f"Argument `noise` must come from circuits.channels, but is {type(noise).__name__}.")
         if readout_error is not None:
-            require_probabilities(readout_error, "readout_error")
+            readout_error = _as_readout_error(readout_error)
             if any(isinstance(ring, FeedbackRing) for ring in chosen):
                 raise ValueError(
                     "Argument `readout_error` must be None where rings feed back, which run on a backend. Pass it to "
@@ -120,7 +123,8 @@ class OnionReservoir(Reservoir):
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Reservoir`."""
         split = state.split([part.state_size for part in self.parts], 1)
-        found = [part.advance(inputs, own) for part, own in zip(self.parts, split, strict=True)]
+        with full_precision(inputs):
+            found = [part.advance(inputs, own) for part, own in zip(self.parts, split, strict=True)]
         if len(found) == 1:
             return found[0]
         features = torch.cat([features for features, _ in found], -1)[..., self._order]
@@ -190,8 +194,9 @@ class OnionReservoir(Reservoir):
         numbers = [number for members in self._members for number in members]
         widths = [part.n_features // len(members) for part, members in zip(self.parts, self._members, strict=True)]
         sizes = [width for width, members in zip(widths, self._members, strict=True) for _ in members]
-        places = torch.arange(self.n_features).split(sizes)
-        return torch.cat([places[numbers.index(number)] for number in range(len(numbers))])
+        with torch.inference_mode(False), torch.device("cpu"):  # it serves gradients too, and is in no state
+            places = torch.arange(self.n_features).split(sizes)
+            return torch.cat([places[numbers.index(number)] for number in range(len(numbers))])
 
 
 class QuantumReservoir(OnionReservoir):
@@ -235,8 +240,8 @@ def _require_use(rings: tuple[Ring, ...], backend: Backend, layout: str) -> None
             )
 
 
-def _require_count(value: Any, name: str) -> None:
-    if name == "shots":
-        require_shots(value)
-    elif isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"Argument `{name}` must be an int of at least 1, but is {value!r}.")
+def _as_readout_error(values: Any) -> tuple[float, float]:
+    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != 2:
+        raise ValueError(f"Argument `readout_error` must be two probabilities in [0, 1], but is {values!r}.")
+    up, down = (checks.as_number(value, "readout_error", at_least=0.0, at_most=1.0) for value in values)
+    return up, down

@@ -1,10 +1,10 @@
 """What a ring of a quantum reservoir is, in numbers."""
 
-import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from qml.checks import as_int
+from qml.checks import as_int, as_number
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class FeedbackRing:
     feedback_scale: float = -0.33
 
     def __post_init__(self) -> None:
-        as_int(self.n_qubits, "n_qubits", 1, " A ring needs qubits.")
-        _require_finite(self, "input_scale", "feedback_scale")
+        _set(self, "n_qubits", as_int(self.n_qubits, "n_qubits", 1, " A ring needs qubits."))
+        for name in ("input_scale", "feedback_scale"):
+            _set(self, name, as_number(getattr(self, name), name))
 
     @property
     def kind(self) -> tuple[Any, ...]:
@@ -57,14 +58,15 @@ class PersistentRing:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        as_int(self.n_qubits, "n_qubits", 1, " A ring needs qubits.")
-        for name in ("n_measured", "n_layers", "n_rounds"):
-            as_int(getattr(self, name), name, 1)
+        _set(self, "n_qubits", as_int(self.n_qubits, "n_qubits", 1, " A ring needs qubits."))
+        for name, minimum in (("n_measured", 1), ("n_layers", 1), ("n_rounds", 1), ("seed", 0)):
+            _set(self, name, as_int(getattr(self, name), name, minimum))
         if self.n_measured > self.n_qubits:
             raise ValueError(
                 f"Argument `n_measured` must be at most the ring's {self.n_qubits} qubits, but is {self.n_measured}."
             )
-        _require_finite(self, "input_scale", "weight_scale")
+        for name in ("input_scale", "weight_scale"):
+            _set(self, name, as_number(getattr(self, name), name))
 
     @property
     def kind(self) -> tuple[Any, ...]:
@@ -77,6 +79,9 @@ Ring = FeedbackRing | PersistentRing
 
 def as_rings(rings: Any) -> tuple[Ring, ...]:
     """`rings` as a tuple of at least one."""
+    if not isinstance(rings, Iterable):
+        fix = f"Pass [{rings}]." if isinstance(rings, (FeedbackRing, PersistentRing)) else "Pass [FeedbackRing(6)]."
+        raise TypeError(f"Argument `rings` must be a sequence of rings, but is {type(rings).__name__}. {fix}")
     items = tuple(rings)
     if not items:
         raise ValueError("Argument `rings` must hold at least one ring, but is empty.")
@@ -108,8 +113,6 @@ def ring_from_json(values: dict[str, Any]) -> Ring:
     return kind(**options)
 
 
-def _require_finite(ring: Ring, *names: str) -> None:
-    for name in names:
-        value = getattr(ring, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ValueError(f"Argument `{name}` must be a finite number, but is {value!r}.")
+def _set(ring: Ring, name: str, value: float) -> None:
+    """Put the plain number in place of a NumPy one, which JSON does not take."""
+    object.__setattr__(ring, name, value)

@@ -11,7 +11,7 @@ from circuits import Circuit
 from circuits import reservoir as ring_circuits
 from circuits.gates import Channel
 from qml.backends import Backend, resolve
-from qml.backends._checks import require_shots
+from qml.checks import as_int, require_tensor
 from qml.nn.persistent import ring_angles
 from qml.nn.rings import PersistentRing, Ring, as_rings
 from qml.reservoir._checks import require_series
@@ -41,7 +41,7 @@ def sampled_features(
         generator: of the samples, where the backend takes one.
 
     Raises:
-        TypeError: rings that feed back.
+        TypeError: rings that feed back, inputs that are no dense floating tensor.
         ValueError: no rings, a backend that cannot measure inside a circuit, shots below 1.
     """
     target = resolve(backend)
@@ -51,12 +51,15 @@ def sampled_features(
             f"Backend {target.name} must measure and reset qubits inside a circuit and give shots, but does not. Use "
             'backend="native".'
         )
-    require_shots(shots)
+    shots = as_int(shots, "shots", 1)
+    require_tensor(inputs, "inputs")
     if inputs.ndim != 3:
         raise ValueError(
             f"Argument `inputs` must have shape (batch, time, inputs), but has shape {tuple(inputs.shape)}. Pass one "
             "series as inputs[None]."
         )
+    if inputs.is_meta:
+        raise ValueError("Argument `inputs` must have values, but is on the meta device.")
     require_series(inputs, inputs.shape[-1])
     circuit = wide_series(chosen, inputs.shape[1], noise=noise)
     angles = [_input_angles(ring, inputs) for ring in chosen]

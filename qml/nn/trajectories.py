@@ -1,7 +1,5 @@
 """Persistent rings by trajectories: state vectors of single runs, for rings too large for density matrices."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -10,13 +8,13 @@ from circuits import reservoir as ring_circuits
 from circuits.gates import Channel
 from circuits.slots import Slot
 from qml.backends import Native
+from qml.nn._ring_group import RingGroup
 from qml.nn.persistent import parity_signs, real_superoperator, ring_angles
 from qml.nn.rings import PersistentRing
-from qml.reservoir import Reservoir
 from qml.simulator.shots import draw
 
 
-class TrajectoryReservoir(Reservoir):
+class TrajectoryReservoir(RingGroup):
     """Persistent rings of one shape as `n_runs` runs of the device each, side by side as a batch of state vectors.
 
     At every step an outcome of the measured qubits is drawn for each run with its Born probability, and the memory's
@@ -50,33 +48,37 @@ class TrajectoryReservoir(Reservoir):
             )
         n_features = self.n_measured * (self.n_measured + 1) // 2
         self.memory, self.outcomes = 2 ** (self.n_qubits - self.n_measured), 2**self.n_measured
-        super().__init__(n_inputs, len(rings) * self.n_rounds * n_features, len(rings) * n_runs * self.memory)
+        n_features *= len(rings) * self.n_rounds
+        super().__init__(n_inputs, n_features, len(rings) * n_runs * self.memory, dtype)
         self.rings, self.n_runs, self.shots, self.generator = rings, n_runs, shots, generator
         self.readout_error = readout_error
         self.circuits = [_step_circuit(ring, noise) for ring in rings]
-        self.noise = None if noise is None else _real_kraus(noise)
-        for name, value in (
-            ("signs", parity_signs(self.n_measured)),
-            ("scales", torch.tensor([ring.input_scale for ring in rings])),
-            ("angles", torch.stack([ring_angles(ring) for ring in rings])),
-        ):
-            self.register_buffer(name, value.to(dtype), persistent=False)
+        self.noise = noise
+        self.tables()
 
-    signs: Tensor
-    scales: Tensor
-    angles: Tensor
+    def cpu_tables(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """The rings' scales and angles, the signs of outcomes, and the channel's operators."""
+        tables = {
+            "signs": parity_signs(self.n_measured),
+            "scales": torch.tensor([ring.input_scale for ring in self.rings], dtype=torch.float64),
+            "angles": torch.stack([ring_angles(ring) for ring in self.rings]),
+        }
+        if self.noise is not None:
+            tables["kraus"] = _real_kraus(self.noise)
+        return {name: table.to(dtype) for name, table in tables.items()}
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
         """Every memory qubit in |0>."""
-        state = self.scales.new_zeros(batch, len(self.rings) * self.n_runs, self.memory)
+        state = self.tables()["scales"].new_zeros(batch, len(self.rings) * self.n_runs, self.memory)
         state[:, :, 0] = 1.0
         return state.flatten(1)
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Reservoir`."""
         batch, time, _ = inputs.shape
-        memory = state.reshape(batch, len(self.rings), self.n_runs, self.memory)
-        repeated = inputs.to(self.scales.dtype).repeat_interleave(self.n_rounds, 1)
+        dtype = self.tables()["scales"].dtype
+        memory = state.to(dtype).reshape(batch, len(self.rings), self.n_runs, self.memory)
+        repeated = inputs.to(dtype).repeat_interleave(self.n_rounds, 1)
         found = []
         for step in repeated.unbind(1):
             features, parts = [], []
@@ -91,20 +93,21 @@ class TrajectoryReservoir(Reservoir):
 
     def _step(self, number: int, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """One ring's features (batch, features) and memory after a step; memory is (batch * runs, amplitudes)."""
+        tables = self.tables()
         order = torch.arange(self.n_measured, device=inputs.device) % self.n_inputs
-        turned = (self.scales[number] * inputs[:, order]).repeat_interleave(self.n_runs, 0)
+        turned = (tables["scales"][number] * inputs[:, order]).repeat_interleave(self.n_runs, 0)
         states = memory
         for layer, circuit in enumerate(self.circuits[number]):
             columns = torch.cat([states[:, : self.memory * (self.memory > 1)], turned], 1) if layer == 0 else states
-            states = Native().state(circuit, columns, self.angles[number, layer]).real
-            states = states if self.noise is None else self._jump(states)
+            states = Native().state(circuit, columns, tables["angles"][number, layer]).real
+            states = self._jump(states, tables["kraus"]) if self.noise is not None else states
         split = states.reshape(len(states), self.outcomes, self.memory)
         chances = split.square().sum(-1)
         drawn = draw(chances, 1, self.generator)[:, 0]
         left = split[torch.arange(len(split), device=split.device), drawn]
         left = left / torch.linalg.vector_norm(left, dim=1, keepdim=True)
         read = chances if self.shots is None else torch.nn.functional.one_hot(drawn, self.outcomes).to(chances.dtype)
-        features = self._read(read) @ self.signs
+        features = self._read(read) @ tables["signs"]
         return features.reshape(len(inputs), self.n_runs, -1).mean(1), left
 
     def _read(self, outcomes: Tensor) -> Tensor:
@@ -122,21 +125,15 @@ class TrajectoryReservoir(Reservoir):
         read = draw(spread, 1, self.generator)[:, 0]
         return torch.nn.functional.one_hot(read, self.outcomes).to(outcomes.dtype)
 
-    def _jump(self, states: Tensor) -> Tensor:
+    def _jump(self, states: Tensor, kraus: Tensor) -> Tensor:
         """One Kraus operator of the channel drawn for every qubit and run, and applied."""
-        if self.noise is None:
-            return states
         for qubit in range(self.n_qubits):
             split = states.reshape(len(states), 2**qubit, 2, -1)
-            branches = torch.einsum("kij,bljr->bklir", self.noise.to(states), split).flatten(2)
+            branches = torch.einsum("kij,bljr->bklir", kraus, split).flatten(2)
             drawn = draw(branches.square().sum(2), 1, self.generator)[:, 0]
             chosen = branches[torch.arange(len(states), device=states.device), drawn]
             states = chosen / torch.linalg.vector_norm(chosen, dim=1, keepdim=True)
         return states
-
-    def config(self) -> dict[str, Any]:
-        """It is part of an `OnionReservoir`, which describes it."""
-        raise NotImplementedError
 
 
 def _step_circuit(ring: PersistentRing, noise: Channel | None) -> list[Circuit]:

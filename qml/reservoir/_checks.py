@@ -11,7 +11,7 @@ from qml import checks
 
 def require_no_gaps(values: Tensor, name: str) -> None:
     """Refuse NaN, which stands for a gap, and infinity."""
-    if not bool(torch.isfinite(values).all()):
+    if not (values.is_meta or checks.in_transform() or bool(torch.isfinite(values).all())):
         raise ValueError(
             f"Argument `{name}` must be finite, but holds NaN or infinity. Fill the gaps with qml.data.fill_gaps, or "
             "cut the series there and pass the pieces as a list."
@@ -20,11 +20,11 @@ def require_no_gaps(values: Tensor, name: str) -> None:
 
 def require_series(inputs: Any, n_inputs: int, name: str = "inputs") -> None:
     """Refuse what is not one series or a batch of them, or has NaN."""
-    if not isinstance(inputs, Tensor):
-        raise TypeError(f"Argument `{name}` must be a tensor, but is {type(inputs).__name__}. Use torch.as_tensor.")
-    if not inputs.dtype.is_floating_point:
+    checks.require_tensor(inputs, name)
+    if inputs.dtype not in checks.FLOATING:
         raise TypeError(
-            f"Argument `{name}` must be floating, but is {inputs.dtype}. Convert it with .to(torch.float64)."
+            f"Argument `{name}` must be floating of 16 bits or more, but is {inputs.dtype}. Convert it with "
+            ".to(torch.float64)."
         )
     if inputs.ndim not in (2, 3) or inputs.shape[-1] != n_inputs:
         fix = " Add the last dimension with series[..., None]." if n_inputs == 1 else ""
@@ -35,14 +35,36 @@ def require_series(inputs: Any, n_inputs: int, name: str = "inputs") -> None:
     require_no_gaps(inputs, name)
 
 
+def as_state(state: Any, batch: int | None, like: Tensor) -> Tensor:
+    """The state of a batch, or of one series for which `batch` is None, in the dtype of `like`, (batch, state)."""
+    checks.require_tensor(state, "state")
+    if state.dtype not in checks.FLOATING:
+        raise TypeError(f"Argument `state` must be floating, but is {state.dtype}. Pass the state of an earlier call.")
+    shape = (like.shape[1],) if batch is None else (batch, like.shape[1])
+    if state.shape != shape:
+        raise ValueError(f"Argument `state` must have shape {shape}, but has shape {tuple(state.shape)}.")
+    checks.require_device(state, like, "state")
+    checks.require_finite(state, "state")
+    return (state if batch is not None else state[None]).to(like.dtype)
+
+
 def as_lengths(lengths: Any, batch: int, time: int) -> list[int] | None:
     """The length of every series as ints in 0..time; None where all are whole."""
     if lengths is None:
         return None
-    values = [int(value) for value in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
-    if len(values) != batch or not all(0 <= value <= time for value in values):
-        raise ValueError(f"Argument `lengths` must hold {batch} lengths in 0..{time}, one a series, but is {values}.")
-    return values
+    if isinstance(lengths, Tensor):
+        checks.require_tensor(lengths, "lengths")
+        if lengths.is_meta or lengths.ndim != 1:
+            raise ValueError(
+                f"Argument `lengths` must be one vector with values, but has shape {tuple(lengths.shape)}."
+            )
+        lengths = lengths.tolist()
+    values = checks.as_ints(lengths, "lengths", 0, at_least=0)
+    if len(values) != batch or max(values, default=0) > time:
+        raise ValueError(
+            f"Argument `lengths` must hold {batch} lengths in 0..{time}, one a series, but is {list(values)}."
+        )
+    return list(values)
 
 
 def padded(series: Any, n_columns: int, name: str) -> tuple[Tensor, list[int]]:

@@ -29,7 +29,7 @@ class Reservoir(nn.Module):
 
     def __init__(self, n_inputs: int, n_features: int, state_size: int) -> None:
         super().__init__()
-        checks.as_int(n_inputs, "n_inputs", 1)
+        n_inputs = checks.as_int(n_inputs, "n_inputs", 1)
         self.n_inputs, self.n_features, self.state_size = n_inputs, n_features, state_size
 
     def initial_state(self, batch: int, like: Tensor) -> Float[Tensor, "batch state"]:
@@ -66,31 +66,32 @@ class Reservoir(nn.Module):
             lengths: steps of each series where they differ: the inputs behind them are padding. Features there are 0,
                 and the state is that after the series' own last step.
 
+        Inputs and states of any floating dtype are taken in the reservoir's.
+
         Raises:
-            ValueError: a wrong shape, NaN, a length outside of the series.
+            ValueError: a wrong shape or device, NaN, a length outside of the series.
+            TypeError: inputs or a state that is no dense floating tensor, lengths that are no ints; a reservoir in half
+                precision.
         """
         _checks.require_series(inputs, self.n_inputs)
         if inputs.ndim == 2:
-            start = None if state is None else state[None]
-            features, end = self.forward(inputs[None], start, lengths=lengths)
+            own = None if state is None else _checks.as_state(state, None, self.initial_state(0, inputs))
+            features, end = self.forward(inputs[None], own, lengths=lengths)
             return features[0], end[0]
         batch, time, _ = inputs.shape
         sizes = _checks.as_lengths(lengths, batch, time)
-        if state is None:
-            state = self.initial_state(batch, inputs)
-        elif state.shape != (batch, self.state_size):
-            raise ValueError(
-                f"Argument `state` must have shape ({batch}, {self.state_size}), but has shape {tuple(state.shape)}."
-            )
+        like = self.initial_state(batch if state is None else 0, inputs)
+        checks.require_device(inputs, like, "inputs")
+        start = like if state is None else _checks.as_state(state, batch, like)
         if batch == 0 or time == 0:
-            return inputs.new_zeros(batch, time, self.n_features), state
+            return like.new_zeros(batch, time, self.n_features), start.clone()
         if sizes is None or set(sizes) == {time}:
-            return self.advance(inputs, state)
-        return self._advance_ragged(inputs, state, sizes)
+            return self.advance(inputs, start)
+        return self._advance_ragged(inputs, start, sizes)
 
     def _advance_ragged(self, inputs: Tensor, state: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
         """Between one series' end and the next only those that go on are driven."""
-        features = inputs.new_zeros(*inputs.shape[:2], self.n_features)
+        features = state.new_zeros(*inputs.shape[:2], self.n_features)
         for start, end in pairwise([0, *sorted(set(sizes) - {0})]):
             going = torch.tensor([row for row, size in enumerate(sizes) if size > start], device=inputs.device)
             part, after = self.advance(inputs[going, start:end], state[going])
@@ -106,7 +107,10 @@ class Reservoir(nn.Module):
         chunk: int = 1000,
     ) -> Iterator[Float[Tensor, "batch some features"]]:
         """Features of a long batch, `chunk` steps at a time, in memory that does not grow with its length."""
-        checks.as_int(chunk, "chunk", 1)
+        chunk = checks.as_int(chunk, "chunk", 1)
+        checks.require_tensor(inputs, "inputs")
+        if inputs.ndim != 3:
+            raise ValueError(f"Argument `inputs` must have shape (batch, time, inputs), but is {tuple(inputs.shape)}.")
         for start in range(0, inputs.shape[1], chunk):
             features, state = self.forward(inputs[:, start : start + chunk], state)
             yield features
