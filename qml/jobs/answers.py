@@ -75,7 +75,7 @@ def _reals(values: np.ndarray, name: str, number: int) -> np.ndarray:
 def _bits(result: PubResult, number: int) -> PubResult:
     for name, values in result.arrays.items():
         array = np.asarray(values)
-        unsigned = array.dtype.kind in "bu" and array.size
+        unsigned = array.dtype.kind in ("b", "u") and array.size
         fits = array.max() <= 1 if unsigned else array.dtype.kind in "buif" and ((array == 0) | (array == 1)).all()
         if not fits:
             raise JobFailed(f"The answer to pub {number} must hold bits, 0 or 1, but `{name}` holds other values.")
