@@ -376,6 +376,6 @@ def test_estimates_say_where_a_circuit_will_run(tmp_path: Path) -> None:
     assert "qubits of the device " + ", ".join(map(str, found["qubits"])) in text
     assert f"expected fidelity {expected:.3g}, the product of 1 - error" in text
     assert "layout" not in json.loads(CliRunner().invoke(app, [*command, "--backend", "aer", "--json"]).stdout)
-    size = remote.estimate(QNNClassifier(3, "zx"), torch.rand(2, 3), IBM(DEAD), backward=True)
+    size = remote.estimate(QNNClassifier(2, "zx"), torch.rand(2, 2), IBM(DEAD), backward=True)
     assert size.layout is not None
     assert size.layout.readout_errors == (0.02,)  # one qubit is read

@@ -88,7 +88,10 @@ def read_sensor_csv(
     wanted = names if time_column is None else [time_column, *names]
     lines, cells = _rows(path, wanted)
     values = np.array(
-        [[_number(cell, name, line) for name, cell in zip(names, row[-len(names) :], strict=True)] for line, row in cells]
+        [
+            [_number(cell, name, line) for name, cell in zip(names, row[-len(names) :], strict=True)]
+            for line, row in cells
+        ]
     )
     for place, (factor, offset) in enumerate(scales):
         values[:, place] = factor * values[:, place] + offset

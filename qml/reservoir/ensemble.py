@@ -155,7 +155,11 @@ class Ensemble:
         readouts = [member.readout for member in self.members]
         for one, other in combinations(range(len(readouts)), 2):
             weights = readouts[one].weight, readouts[other].weight
-            if bool(weights[0].any()) and torch.equal(*weights) and torch.equal(readouts[one].bias, readouts[other].bias):
+            if (
+                bool(weights[0].any())
+                and torch.equal(*weights)
+                and torch.equal(readouts[one].bias, readouts[other].bias)
+            ):
                 raise ValueError(
                     f"Argument `members` must hold forecasters that differ, but members {one} and {other} have the very "
                     "same read-out, so the interval would not hold their disagreement. Give them reservoirs of other "

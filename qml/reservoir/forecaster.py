@@ -213,7 +213,9 @@ class Forecaster(nn.Module):
         _checks.require_rows(inputs, self.reservoir.n_inputs, "inputs")
         _checks.require_rows(targets, self.n_outputs, "targets")
         if len(inputs) != len(targets):
-            raise ValueError(f"Argument `targets` must hold {len(inputs)} steps as the inputs, but holds {len(targets)}.")
+            raise ValueError(
+                f"Argument `targets` must hold {len(inputs)} steps as the inputs, but holds {len(targets)}."
+            )
         skipped = self.washout if state is None else 0
         if 0 < len(inputs) <= skipped:
             raise ValueError(
