@@ -34,6 +34,7 @@ from qml.pinn.linear import UnknownSpectrum, eigenvalue_equations
 from qml.pinn.spectrum import Spectrum, spectra
 from qml.pinn.states import Eigenstates, count_nodes
 from qml.pinn.training import solve
+from qml.pinn.uncertainty import read_out
 
 DEPTH, HALF, WALL = 5.0, 1.0, 4.0
 PI = math.pi
@@ -433,7 +434,7 @@ def test_members_of_an_ensemble_have_to_be_of_one_state() -> None:
     def member(state: int, sign: float) -> Solution:
         model = network(find_problem("infinite-well-energy"), (4,))
         with torch.no_grad():
-            for part in model.trunk.layers[-1].parameters():  # pyright: ignore[reportAttributeAccessIssue]
+            for part in read_out(model).parameters():
                 part.mul_(sign)
         states = {"E": State("E", 1.0, asked=0, found=state)}
         return Solution(model, UNTRAINED, {}, 0.0, {}, None, states)

@@ -112,7 +112,7 @@ class Training:
         if self.n_held is not None or not eigenvalues:
             return {"n_adam": 0, "n_lbfgs": 0, "n_marquardt": self.n_held or 0}
         first, *later = [name for name in PHASES if getattr(self, name)] or [""]
-        held = dict.fromkeys(PHASES, 0)
+        held: dict[str, int] = dict.fromkeys(map(str, PHASES), 0)
         if first:
             n_steps = getattr(self, first)
             most = MOST_HELD if first == "n_marquardt" else n_steps

@@ -267,12 +267,13 @@ class Spectrum:
         if self.n_nodes_count:
             diagonal, beside, _ = axes[0].bands()
             scale = np.sqrt(weights)
-            return eigh_tridiagonal(
+            levels, states = eigh_tridiagonal(
                 (diagonal + potential) / weights,
                 beside / (scale[1:] * scale[:-1]),
                 select="i",
                 select_range=(0, n_levels - 1),
-            )
+            )  # pyright: ignore[reportAssignmentType]
+            return np.asarray(levels), np.asarray(states)
         return _lowest(_matrix(axes, potential, weights), n_levels)
 
 
@@ -363,7 +364,7 @@ def _matrix(axes: list[Axis], potential: np.ndarray, weights: np.ndarray) -> Any
     for index, axis in enumerate(axes):
         diagonal, beside, corner = axis.bands()
         n = len(diagonal)
-        factor = sparse.diags_array([diagonal, beside, beside], offsets=[0, 1, -1]).tolil()
+        factor = sparse.diags_array([beside, diagonal, beside], offsets=(-1, 0, 1)).tolil()  # pyright: ignore[reportArgumentType]
         if corner:
             factor[0, n - 1] = factor[n - 1, 0] = corner
         term: Any = sparse.eye_array(1)
