@@ -277,7 +277,7 @@ def test_adam_and_lbfgs_hold_eigenvalues_too() -> None:
     with pytest.warns(StateWarning):  # it is far from trained
         train(held, Training(n_adam=3, n_lbfgs=0, n_points=8), seed=0)
     assert Training(n_adam=300).held(eigenvalues=True) == {"n_adam": 100, "n_lbfgs": 0, "n_marquardt": 0}
-    assert Training(n_adam=30, n_lbfgs=9).held(eigenvalues=True) == {"n_adam": 30, "n_lbfgs": 0, "n_marquardt": 0}
+    assert Training(n_adam=30, n_lbfgs=9).held(eigenvalues=True) == {"n_adam": 30, "n_lbfgs": 3, "n_marquardt": 0}
     assert Training(n_adam=0, n_lbfgs=9).held(eigenvalues=True) == {"n_adam": 0, "n_lbfgs": 3, "n_marquardt": 0}
     assert Training(n_adam=0, n_marquardt=120).held(eigenvalues=True)["n_marquardt"] == 30
     assert Training(n_adam=0, n_marquardt=120, n_held=7).held(eigenvalues=True)["n_marquardt"] == 7
