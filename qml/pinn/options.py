@@ -106,15 +106,17 @@ class Training:
 
         Args:
             eigenvalues: whether the scalars are eigenvalues, which are held by default: for all of Adam's steps where
-                another phase follows, else for a third of the first phase that has steps, at most 30 of
+                another phase follows, and for a third of that one, or of the only one; at most 30 steps of
                 Levenberg-Marquardt.
         """
         if self.n_held is not None or not eigenvalues:
             return {"n_adam": 0, "n_lbfgs": 0, "n_marquardt": self.n_held or 0}
-        first, *later = [name for name in PHASES if getattr(self, name)] or [""]
-        held = dict.fromkeys(PHASES, 0)
-        if first:
-            n_steps = getattr(self, first)
-            most = MOST_HELD if first == "n_marquardt" else n_steps
-            held[first] = n_steps if first == "n_adam" and later else min(most, n_steps // HELD_SHARE)
+        phases = [name for name in PHASES if getattr(self, name)]
+        held: dict[str, int] = dict.fromkeys(map(str, PHASES), 0)
+        if phases[:1] == ["n_adam"] and len(phases) > 1:
+            held["n_adam"] = self.n_adam
+            phases = phases[1:]
+        for name in phases[:1]:
+            share = getattr(self, name) // HELD_SHARE
+            held[name] = min(MOST_HELD, share) if name == "n_marquardt" else share
         return held

@@ -48,18 +48,17 @@ class Axis:
     def bands(self) -> tuple[np.ndarray, np.ndarray, float]:
         """Diagonal, next diagonal and corner of the symmetric matrix of -(p u')' times the factor."""
         inner = self.factor * self.fluxes / self.width**2
-        low, high = inner[0], inner[-1]
         if self.ends == PERIODIC:
             if abs(self.fluxes[0] - self.fluxes[-1]) > VANISHES * self.fluxes.max():
                 raise UnknownSpectrum("the coefficients are not periodic")
-            return inner[1:] + inner[:-1], -inner[1:-1], -float(low)
+            return inner[1:] + inner[:-1], -inner[1:-1], -float(inner[0])
         diagonal = np.zeros(len(self.fluxes) - 1)
         diagonal[:-1] += inner[1:-1]
         diagonal[1:] += inner[1:-1]
         below, above = (float(ratio) for ratio in self.ends)
         half = self.width / 2  # the flux at a wall, where u' follows from the condition and the half cell before it
-        diagonal[0] += low * self.width / (half - below)
-        diagonal[-1] += high * self.width / (half + above)
+        diagonal[0] += inner[0] * self.width / (half - below)
+        diagonal[-1] += inner[-1] * self.width / (half + above)
         return diagonal, -inner[1:-1], 0.0
 
 
@@ -101,6 +100,7 @@ class Spectrum:
         self._n_cells = CELLS[len(problem.coordinates)]
         self._start = float(problem.scalars[scalar])
         self._unit = max(0.5, 0.5 * abs(self._start))
+        self._solved: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}  # by number of levels
         self._ends = {axis: _ends_of(model, axis, self.field, scalar) for axis in problem.coordinates}
         self._require_affine()
 
@@ -160,10 +160,6 @@ class Spectrum:
         """The states as values of the field, each of largest value 1."""
         values = states / np.sqrt(self._weights)[:, None]
         return values / np.abs(values).max(0)
-
-    @cached_property
-    def _solved(self) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        return {}
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -267,12 +263,13 @@ class Spectrum:
         if self.n_nodes_count:
             diagonal, beside, _ = axes[0].bands()
             scale = np.sqrt(weights)
-            return eigh_tridiagonal(
+            levels, states = eigh_tridiagonal(
                 (diagonal + potential) / weights,
                 beside / (scale[1:] * scale[:-1]),
                 select="i",
                 select_range=(0, n_levels - 1),
-            )
+            )  # pyright: ignore[reportAssignmentType]
+            return np.asarray(levels), np.asarray(states)
         return _lowest(_matrix(axes, potential, weights), n_levels)
 
 
@@ -363,7 +360,7 @@ def _matrix(axes: list[Axis], potential: np.ndarray, weights: np.ndarray) -> Any
     for index, axis in enumerate(axes):
         diagonal, beside, corner = axis.bands()
         n = len(diagonal)
-        factor = sparse.diags_array([diagonal, beside, beside], offsets=[0, 1, -1]).tolil()
+        factor = sparse.diags_array([beside, diagonal, beside], offsets=(-1, 0, 1)).tolil()  # pyright: ignore[reportArgumentType]
         if corner:
             factor[0, n - 1] = factor[n - 1, 0] = corner
         term: Any = sparse.eye_array(1)
@@ -383,17 +380,17 @@ def _lowest(matrix: Any, n_levels: int) -> tuple[np.ndarray, np.ndarray]:
     start = np.random.default_rng(0).uniform(0.5, 1.5, len(diagonal))
     shift = bound - 1e-3 * (1 + abs(bound))
     levels, states = eigsh(matrix, n_levels, sigma=shift, v0=start, ncv=4 * n_levels)
-    order = np.argsort(levels)
-    return levels[order], states[:, order]
+    return np.sort(levels), states[:, np.argsort(levels)]
 
 
 def spectra(model: "Pinn", equations: Mapping[str, tuple[str, ...]]) -> dict[str, "Spectrum | UnknownSpectrum"]:
     """The spectrum of each eigenvalue, or why there is none."""
     found: dict[str, Spectrum | UnknownSpectrum] = {}
     for scalar, names in equations.items():
+        if len(names) != 1:
+            found[scalar] = UnknownSpectrum("it stands in several equations")
+            continue
         try:
-            if len(names) != 1:
-                raise UnknownSpectrum("it stands in several equations")
             spectrum = Spectrum(model, scalar, names[0])
             spectrum.levels()
         except UnknownSpectrum as reason:

@@ -260,8 +260,9 @@ class Eigenstates:
         problem, model = self.model.problem, self.model
         points = condition.points(problem.domain, 9, 0)
         axes = [np.unique(column) for column in spectrum.points.T]
-        grid = RegularGridInterpolator(axes, values.reshape([len(axis) for axis in axes]), bounds_error=False)
-        grid.fill_value = None  # beyond the middles of the last cells
+        shaped = values.reshape([len(axis) for axis in axes])
+        beyond: Any = None  # extrapolates to the faces, half a cell away
+        grid = RegularGridInterpolator(axes, shaped, bounds_error=False, fill_value=beyond)
         column = grid(points[:, : len(axes)])
         known = {name: model.as_points(points[:, index]) for index, name in enumerate(problem.coordinates)}
         known |= {name: torch.full_like(next(iter(known.values())), start) for name, start in problem.scalars.items()}
