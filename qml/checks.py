@@ -258,8 +258,11 @@ def in_transform() -> bool:
 
 
 def in_trace() -> bool:
-    """Whether operations are recorded, as `torch.func.linearize` does, or tensors are fake and have no values."""
-    if not torch._C._len_torch_dispatch_stack():
+    """Whether operations are recorded, as `torch.func.linearize` does, or tensors are fake and have no values.
+
+    Not inside torch.compile, which has its own word and does not look into this one.
+    """
+    if torch.compiler.is_compiling() or not torch._C._len_torch_dispatch_stack():
         return False
     return any(torch._C._get_dispatch_mode(kind) is not None for kind in _TRACERS)  # pyright: ignore
 
