@@ -55,7 +55,7 @@ def pairs_table(n_qubits: int) -> Int[Tensor, " amplitudes"]:
     return torch.argsort(index)
 
 
-def factor_places(n_qubits: int) -> tuple[Int[Tensor, "qubits entries"], Int[Tensor, "qubits entries"]]:
+def factor_places(n_qubits: int) -> tuple[Tensor, Tensor]:
     """For either half of the register: for each qubit where in its 2 x 2 matrix the factor of every entry is."""
     return _places(n_qubits // 2), _places(n_qubits - n_qubits // 2)
 

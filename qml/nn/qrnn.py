@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -240,7 +240,7 @@ class QRNN(nn.Module):
             The new words, (time, batch), (batch, time) or (time,) as the prompt.
         """
         n_steps, greedy = checks.as_int(n_steps, "n_steps", 1), checks.as_flag(greedy, "greedy")
-        steps, states, _ = self._read(prompt, state, None)
+        steps, states, _ = self._read(prompt, state, None, name="prompt")
         if steps.packed is not None:
             raise TypeError("Argument `prompt` must be a tensor, but is a packed sequence. Generate by length.")
         words = steps.words.view(len(steps.sizes), -1)
@@ -306,13 +306,11 @@ class QRNN(nn.Module):
         """What `repr` shows beside the cell."""
         return f"batch_first={self.batch_first}, recompute={self.recompute}"
 
-    def _read(
-        self, inputs: Tensor | PackedSequence, state: Tensor | None, targets: Tensor | PackedSequence | None
-    ) -> tuple[Steps, Tensor, Tensor]:
+    def _read(self, inputs: Any, state: Any, targets: Any, *, name: str = "inputs") -> tuple[Steps, Tensor, Tensor]:
         """Steps, first states in their order, and outcomes, -1 where none is given."""
         n_bits = self.cell.input_size
-        self.cell.require_words(inputs, "inputs")
-        steps = Steps.of(inputs, n_bits, "inputs", batch_first=self.batch_first)
+        self.cell.require_words(inputs, name)
+        steps = Steps.of(inputs, n_bits, name, batch_first=self.batch_first)
         if state is not None and not steps.is_batched:
             checks.require_tensor(state, "state")
             if state.ndim != 1:

@@ -113,6 +113,6 @@ def ring_from_json(values: dict[str, Any]) -> Ring:
     return kind(**options)
 
 
-def _set(ring: Ring, name: str, value: float) -> None:
+def _set(ring: Ring, name: str, value: object) -> None:
     """Put the plain number in place of a NumPy one, which JSON does not take."""
     object.__setattr__(ring, name, value)

@@ -1,11 +1,11 @@
 """The interface of every reservoir."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
@@ -56,7 +56,7 @@ class Reservoir(nn.Module):
         inputs: Tensor,  # of a shape and type that are checked below, with a message
         state: Tensor | None = None,
         *,
-        lengths: Sequence[int] | Int[Tensor, " batch"] | None = None,
+        lengths: Any = None,  # ints in a sequence, tensor or array
     ) -> tuple[Float[Tensor, "*batch time features"], Float[Tensor, "*batch state"]]:
         """Features of every step, and the state after the last.
 
