@@ -1,8 +1,12 @@
 """Layers in files: they compute the same when they come back, and nothing else is taken for one."""
 
 import json
+import random
+import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -216,6 +220,180 @@ def test_what_is_no_layer_is_refused(tmp_path: Path, content: bytes, message: st
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         load_layer(path)
+
+
+def written(layer: object, tensors: dict[str, torch.Tensor] | None = None, **arguments: object) -> bytes:
+    header = {"format": 1, "layer": layer, "arguments": arguments}
+    return save({"w": torch.zeros(1)} if tensors is None else tensors, {"qml": json.dumps(header)})
+
+
+def one_circuit(name: str) -> dict[str, str]:
+    program = f"input float[64] {name}; qubit q; rx({name}) q;"
+    return {"openqasm": f'OPENQASM 3.0;\ninclude "stdgates.inc";\n{program}'}
+
+
+Z_ONLY = [{"observable": [[1.0, [["Z", 0]]]]}]
+HUGE: dict[str, Callable[[], bytes]] = {
+    "inputs": lambda: written("QNNClassifier", n_inputs=10**9, pattern="zx"),
+    "pattern": lambda: written("QNNClassifier", {"weights": torch.zeros(300)}, n_inputs=300, pattern="z" * 300),
+    "classes": lambda: written("QNNClassifier", n_inputs=4, n_classes=10**9),
+    "widths": lambda: written("QKAN", widths=[5000] * 20),
+    "widths of 1": lambda: written("QKAN", widths=[1] * 10_000),
+    "widths that the file seems to hold": lambda: written("QKAN", {"w": torch.zeros(5000)}, widths=[5000] * 20),
+    "reps": lambda: written("DARUAN", n_features=1, reps=10**7),
+    "groups": lambda: written("QKANLayer", in_features=1, out_features=1, groups=10**9),
+    "latent": lambda: written("HQKAN", in_features=4, out_features=4, latent=[10**6, 10**6]),
+    "layers": lambda: written("QKANLSTM", input_size=1, hidden_size=1, num_layers=10**6),
+    "layers of circuits": lambda: written("QLSTM", input_size=1, hidden_size=1, n_circuit_layers=10**7),
+    "qubits": lambda: written("QLSTM", input_size=10**7, hidden_size=1),
+    "neuron": lambda: written("QuantumNeuron", n_inputs=40),
+    "neuron's table": lambda: written("QuantumNeuron", {"weights": torch.zeros(6195)}, n_inputs=20, degree=4),
+    "recurrent": lambda: written("QRNN", input_size=12, hidden_size=12, degree=23),
+    "words": lambda: written("QRNNRegressor", in_features=10, hidden_size=12, n_bits=2, degree=23),
+    "outputs": lambda: written("QRNNRegressor", in_features=1, hidden_size=2, out_features=10**9),
+    "core": lambda: written("JHCGNet", in_features=1, out_features=1, latent=[1, 1], core=nested_core()),
+    "number in a name": lambda: written("QuantumLayer", circuit=one_circuit("weight_999999999"), observables=Z_ONLY),
+    "number in an ansatz": lambda: written(
+        "QKANLayer", in_features=1, out_features=1, ansatz=one_circuit("weight_999999999")
+    ),
+    "qubit of an observable": lambda: written(
+        "QuantumLayer", circuit=one_circuit("weight_0"), observables=[{"observable": [[1.0, [["Z", 10**9]]]]}]
+    ),
+}
+
+
+def nested_core() -> dict[str, object]:
+    return {"layer": "QKANLayer", "arguments": {"in_features": 10**6, "out_features": 10**6}}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_sizes_beyond_the_file_are_refused_before_anything_is_built(name: str) -> None:
+    content = HUGE[name]()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="cannot be made into a .* must"):
+            parse_layer(content)
+        assert tracemalloc.get_traced_memory()[1] < 60e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", [*EXAMPLES, *OTHERS, *ON_CIRCUITS])
+def test_the_least_number_of_weights_is_no_more_than_there_are(name: str) -> None:
+    layer = (EXAMPLES | OTHERS | ON_CIRCUITS)[name]()
+    entry = LAYERS[type(layer).__name__]
+    n_weights = sum(value.numel() for value in layer.state_dict().values())
+    assert entry.least(json.loads(json.dumps(_plain(entry.arguments(layer))))) <= n_weights
+
+
+def _plain(arguments: dict[str, object]) -> dict[str, object]:
+    kept = (int, float, str, bool, type(None), tuple, list)
+    return {name: value if isinstance(value, kept) and name != "observables" else {} for name, value in arguments.items()}
+
+
+@pytest.mark.parametrize("layer", [[], {}, None, 5, "Linear", ["QKAN"], True])
+def test_names_that_are_none_are_refused(layer: object) -> None:
+    with pytest.raises(ValueError, match="must hold one of .*QKAN"):
+        parse_layer(written(layer))
+
+
+@pytest.mark.parametrize("version", [True, 1.0, "1", [1], None, 2, -1, 10**30])
+def test_other_versions_are_refused(version: object) -> None:
+    with pytest.raises(ValueError, match=r"has format .*, but this program reads 1\. Update"):
+        parse_layer(with_header(format=version))
+
+
+@pytest.mark.parametrize("name", ["device", "dtype", "backend", "generator"])
+def test_arguments_that_are_chosen_at_loading_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"`{name}` must not be in a file"):
+        parse_layer(written("QKANLayer", in_features=2, out_features=2, **{name: "cuda"}))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000 + "]" * 100_000, '{"format": 1, "format": 1}', '{"format": NaN}', "{", "5"])
+def test_json_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        parse_layer(save({"w": torch.zeros(1)}, {"qml": text}))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "message"),
+    [
+        (torch.complex64, "must hold real tensors, but `.*` is torch.complex64"),
+        (torch.float8_e4m3fn, "must hold real tensors, but `.*` is torch.float8"),
+        (torch.int32, "must be torch.float32, but is torch.int32"),
+        (torch.bool, "must be torch.float32, but is torch.bool"),
+    ],
+)
+def test_tensors_of_another_kind_are_refused(dtype: torch.dtype, message: str) -> None:
+    tensors = {name: torch.ones(value.shape).to(dtype) for name, value in QKANLayer(2, 2).state_dict().items()}
+    with pytest.raises(ValueError, match=message):
+        parse_layer(written("QKANLayer", tensors, in_features=2, out_features=2))
+
+
+def test_tensors_that_are_missing_or_too_many_or_of_two_precisions_are_refused() -> None:
+    tensors = QKANLayer(2, 2).state_dict()
+    sizes = {"in_features": 2, "out_features": 2}
+    assert isinstance(parse_layer(written("QKANLayer", dict(tensors), **sizes)), QKANLayer)
+    last = {name: tensors[name] for name in list(tensors)[:-1]}
+    for changed in (
+        last,
+        {**tensors, "more": torch.zeros(1)},
+        {**tensors, "mask": tensors["mask"].double()},
+        {**tensors, "mask": tensors["mask"][:1].contiguous()},
+    ):
+        with pytest.raises(ValueError, match="cannot be made into a QKANLayer again"):
+            parse_layer(written("QKANLayer", changed, **sizes))
+
+
+VALUES: list[Any] = [None, True, -1, 0, 3, 10**9, 10**30, 0.5, 1e300, "", "cuda", "z" * 900, [], {}, [10**9] * 3]
+VALUES += [[[1]], {"layer": "QKAN"}, {"openqasm": 5}, {"observable": [["a", [["Q", 10**9]]]]}, nested_core(), "F8_E4M3"]
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where something is in nested lists and objects."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place] * bool(place) + [found for key, item in items for found in places(item, (*place, key))]
+
+
+def mutated(content: bytes, draw: random.Random) -> bytes:
+    """A file with one change: in our header, in that of safetensors, in its length, in its bytes, or at its end."""
+    length = struct.unpack("<Q", content[:8])[0]
+    header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
+    own = json.loads(header["__metadata__"]["qml"])
+    kind = draw.choice(["own", "own", "own", "header", "length", "bytes", "end"])
+    if kind == "length":
+        return struct.pack("<Q", draw.choice([0, 1, len(content) - 8, 2**63, 2**64 - 1])) + content[8:]
+    if kind == "end":
+        return content[: draw.randrange(len(content))]
+    if kind == "bytes":
+        changed = bytearray(content)
+        changed[draw.randrange(8, len(changed))] = draw.randrange(256)
+        return bytes(changed)
+    target = own if kind == "own" else header
+    *way, last = draw.choice(places(target))
+    inner = target
+    for key in way:
+        inner = inner[key]
+    inner[last] = draw.choice(VALUES)
+    if kind == "own":
+        header["__metadata__"]["qml"] = json.dumps(own)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+@pytest.mark.parametrize("name", [*EXAMPLES, *OTHERS, *ON_CIRCUITS])
+def test_a_mutated_file_is_a_layer_or_a_value_error(name: str) -> None:
+    content, draw = dump_layer((EXAMPLES | OTHERS | ON_CIRCUITS)[name]()), random.Random(name)
+    refused = 0
+    for _ in range(25):
+        try:
+            layer = parse_layer(mutated(content, draw))
+        except ValueError as error:
+            assert "must" in str(error)  # says what a file has to be
+            refused += 1
+        else:
+            parse_layer(dump_layer(layer))
+    assert refused > 5
 
 
 def test_weights_that_are_not_finite_are_refused_both_ways() -> None:

@@ -94,7 +94,8 @@ def read_sensor_csv(
         ]
     )
     for place, (factor, offset) in enumerate(scales):
-        values[:, place] = factor * values[:, place] + offset
+        with np.errstate(over="ignore"):  # infinity is refused below
+            values[:, place] = factor * values[:, place] + offset
     if np.isinf(values).any():
         line, column = np.argwhere(np.isinf(values))[0]
         raise ValueError(f"Column {names[column]!r} must be finite in its unit, but line {lines[line]} is not.")

@@ -62,11 +62,11 @@ def require_state(build: Callable[[], nn.Module], state: Mapping[str, Tensor]) -
     """
     with torch.device("meta"):
         layer = build()
-    own = {name: value.dtype for name, value in layer.state_dict().items()}
-    layer.load_state_dict(dict(state), assign=True)
+    own = layer.state_dict()
     for name, value in state.items():
-        if name in own and value.dtype != own[name]:
-            raise ValueError(f"`{name}` must be {own[name]}, but is {value.dtype}.")
+        if name in own and value.dtype != own[name].dtype:
+            raise ValueError(f"`{name}` must be {own[name].dtype}, but is {value.dtype}.")
+    layer.load_state_dict(dict(state), assign=True)
 
 
 def qnn_weights(arguments: Mapping[str, Any], default_pattern: str) -> int:

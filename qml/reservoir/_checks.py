@@ -70,6 +70,7 @@ def as_lengths(lengths: Any, batch: int, time: int) -> list[int] | None:
 def padded(series: Any, n_columns: int, name: str) -> tuple[Tensor, list[int]]:
     """One series, a batch or a list of series of different length as (batch, time, columns) and lengths."""
     if isinstance(series, Tensor):
+        checks.require_tensor(series, name)
         require_series(series, n_columns, name)
         batch = series if series.ndim == 3 else series[None]
         return batch, [batch.shape[1]] * batch.shape[0]
@@ -123,6 +124,7 @@ def as_states(states: Any, count: int, size: int) -> Sequence[Tensor | None]:
 
 def require_rows(values: Any, n_columns: int, name: str) -> None:
     """Refuse what is not the steps of one series, of shape (time, n_columns), or has NaN."""
+    checks.require_tensor(values, name)
     require_series(values, n_columns, name)
     if values.ndim != 2:
         raise ValueError(

@@ -130,6 +130,7 @@ class Forecaster(nn.Module):
             states = _checks.as_states(state, len(items), size)
             starts = [None if own is None else own[None] for own in states]
             return [self._predict(item[None], own, shown=progress)[0] for item, own in zip(items, starts, strict=True)]
+        checks.require_tensor(series, "series")
         _checks.require_series(series, self.reservoir.n_inputs, "series")
         if state is not None:
             _checks.require_state(state, (size,) if series.ndim == 2 else (len(series), size))
@@ -303,7 +304,6 @@ class Forecaster(nn.Module):
 
     def _groups(self, series: Series, targets: Series | None) -> list[tuple[Tensor, Tensor]]:
         """Pairs of inputs and targets, each (batch, time, columns): series of equal length together."""
-        items = list(series) if not isinstance(series, Tensor) else None
         inputs, lengths = _checks.padded(series, self.reservoir.n_inputs, "series")
         if targets is None:
             if self.n_outputs != self.reservoir.n_inputs:
@@ -319,7 +319,7 @@ class Forecaster(nn.Module):
                 f"Argument `series` must be longer than the washout of {self.washout} steps (and one step to predict), "
                 f"but one leaves {min(lengths, default=0)} to learn from. Pass longer series or a shorter washout."
             )
-        if items is None:
+        if isinstance(series, Tensor):
             return [(inputs, wanted)]
         rows = {length: [row for row, own in enumerate(lengths) if own == length] for length in sorted(set(lengths))}
         return [(inputs[some, :length], wanted[some, :length]) for length, some in rows.items()]

@@ -16,6 +16,7 @@ Chunks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives the same (features, targets) at each call: (rows, features) and (rows, outputs)."""
 
 DEFAULT_ALPHAS = tuple(10.0**power for power in range(-12, 3))
+LARGEST = 1e150  # whose square is finite in float64
 MIN_ROWS = 512  # of a block that is worth a QR decomposition
 
 
@@ -140,7 +141,7 @@ class RidgeReadout(nn.Module):
                 "The series must hold at least one step to fit to, but none is left. Pass longer series, or a shorter "
                 "washout."
             )
-        if not bool(torch.isfinite(factor).all()):
+        if not bool((factor.abs() < LARGEST).all()):  # NaN too
             raise ValueError(
                 "Features and targets must be small enough to be squared in float64, but are not. Scale the series "
                 "with qml.data.Scaler."
