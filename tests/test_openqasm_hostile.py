@@ -81,9 +81,9 @@ ON_THE_WAY = {  # after 2000 operations
 }  # fmt: skip
 
 
-def require_refusal(text: str, message: str, **limits: int) -> None:
+def require_refusal(text: str, message: str, *, max_operations: int | None = None) -> None:
     with pytest.raises(ValueError, match=message) as refusal:
-        from_openqasm(HEADER + text, **limits)
+        from_openqasm(HEADER + text, max_operations=max_operations)
     assert re.search(r"line \d+", str(refusal.value))
     assert len(str(refusal.value)) < 500
 

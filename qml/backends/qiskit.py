@@ -35,6 +35,7 @@ try:
         ParameterExpression,
         ParameterVector,
         ParameterVectorElement,
+        PowerModifier,
         library,
     )
     from qiskit.quantum_info import Kraus, Pauli
@@ -299,8 +300,10 @@ class _Reader:
                 values = _bits(modifier.ctrl_state, modifier.num_ctrl_qubits)
                 result = steps.controlled(result, qubits[start:end], values=values)
                 end = start
-            else:
+            elif isinstance(modifier, PowerModifier):
                 result = steps.powered(result, modifier.power, refuse=_refusal)
+            else:
+                raise _refusal(f"{op.name}, an unknown modifier")
         return result
 
     def not_unitary(self, op: Any, kind: type, qubits: list[int], bits: list[Clbit]) -> list[Step] | None:
