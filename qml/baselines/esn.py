@@ -217,7 +217,9 @@ class EchoStateNetwork(Reservoir):
         network.register_buffer("values", torch.zeros(n_entries, dtype=dtype))
         return network
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+    def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride] - torch calls it so
+        self, state_dict: dict[str, Any], prefix: str, *rest: Any
+    ) -> None:
         """As `nn.Module`, and matrices of another seed or density, which have another number of entries, fit too."""
         rows, columns, values = (state_dict.get(f"{prefix}{name}") for name in ("row_starts", "columns", "values"))
         if isinstance(rows, Tensor) and isinstance(columns, Tensor) and isinstance(values, Tensor):

@@ -88,7 +88,10 @@ def read_sensor_csv(
     wanted = names if time_column is None else [time_column, *names]
     lines, cells = _rows(path, wanted)
     values = np.array(
-        [[_number(cell, name, line) for name, cell in zip(names, row[-len(names) :], strict=True)] for line, row in cells]
+        [
+            [_number(cell, name, line) for name, cell in zip(names, row[-len(names) :], strict=True)]
+            for line, row in cells
+        ]
     )
     for place, (factor, offset) in enumerate(scales):
         with np.errstate(over="ignore"):  # infinity is refused below
@@ -222,8 +225,8 @@ def _rows(path: str | PathLike[str], wanted: Sequence[str]) -> tuple[list[int], 
     for line, row in rows:
         if len(row) <= max(places) or any(cell.strip() for cell in row[len(header) :]):
             raise ValueError(
-                f"File {path} must have {len(header)} cells in each row, as its header, but line {line} has {len(row)}. "
-                "Are there commas within numbers?"
+                f"File {path} must have {len(header)} cells in each row, as its header, but line {line} has {len(row)}."
+                " Are there commas within numbers?"
             )
         found.append((line, [row[place] for place in places]))
     if not found:

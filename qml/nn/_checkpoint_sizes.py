@@ -146,4 +146,6 @@ def _require_at_most(value: Any, name: str, limit: int) -> None:
             _require_at_most(item, name, limit)
     size = len(value) if isinstance(value, str | list) else value
     if isinstance(size, int | float) and not -limit <= size <= limit:
-        raise ValueError(f"`{name}` must be at most {limit}, as many numbers as the file's tensors hold, but is {size}.")
+        raise ValueError(
+            f"`{name}` must be at most {limit}, as many numbers as the file's tensors hold, but is {size}."
+        )

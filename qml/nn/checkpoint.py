@@ -118,9 +118,7 @@ LAYERS = {
     "QKANLSTMCell": _Entry(QKANLSTMCell, _attributes_and_options("input_size", "hidden_size", "proj_size")),
     "QKANLayer": _Entry(QKANLayer, _attributes_and_options("in_features", "out_features")),
     "QLSTM": _Entry(QLSTM, _attributes(*_RECURRENT, "n_circuit_layers"), sizes.qlstm_weights),
-    "QNNClassifier": _Entry(
-        QNNClassifier, _qnn_arguments, partial(sizes.qnn_weights, default_pattern=DEFAULT_PATTERN)
-    ),
+    "QNNClassifier": _Entry(QNNClassifier, _qnn_arguments, partial(sizes.qnn_weights, default_pattern=DEFAULT_PATTERN)),
     "QRNN": _Entry(QRNN, _qrnn_arguments, sizes.qrnn_weights),
     "QRNNCell": _Entry(QRNNCell, _qrnn_cell_arguments, sizes.qrnn_weights),
     "QRNNClassifier": _Entry(QRNNClassifier, _continuous_arguments, sizes.continuous_weights),
@@ -196,8 +194,8 @@ def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = 
     version, kind_name = header.get("format"), header.get("layer")
     if type(version) is not int or version != FORMAT:
         raise ValueError(
-            f"{name} has format {_brief(version)}, but this program reads {FORMAT}. Update qml-circuits: a file must be "
-            "read by the version that wrote it, or a newer one."
+            f"{name} has format {_brief(version)}, but this program reads {FORMAT}. Update qml-circuits: a file must "
+            "be read by the version that wrote it, or a newer one."
         )
     if not isinstance(kind_name, str) or kind_name not in LAYERS:
         raise ValueError(f"{name} must hold one of {', '.join(LAYERS)}, but holds {_brief(kind_name)}. Update?")
@@ -311,7 +309,9 @@ def _circuit(text: Any, n_weights: int) -> Circuit:
         raise ValueError(f"`openqasm` must be text, but is {type(text).__name__}.")
     largest = max((int(number) for number in SLOT.findall(text)), default=0)
     if largest >= max(sizes.FREE, n_weights):
-        raise ValueError(f"a circuit must have its weights in the file, which holds {n_weights}, but has weight_{largest}.")
+        raise ValueError(
+            f"a circuit must have its weights in the file, which holds {n_weights}, but has weight_{largest}."
+        )
     return from_openqasm(text)
 
 

@@ -29,7 +29,9 @@ def require_fit(found: Checkpoint, model: Mapping[str, Tensor], points: Tensor, 
             for of in (wanted, given)
         ]
         if shapes[0] != shapes[1]:
-            raise ValueError(f"{path} must hold `{name}` as {shapes[0]}, but holds {shapes[1]}. Delete it to train anew.")
+            raise ValueError(
+                f"{path} must hold `{name}` as {shapes[0]}, but holds {shapes[1]}. Delete it to train anew."
+            )
         if not bool(torch.isfinite(given[name]).all()):
             raise ValueError(f"{path} must be finite, but `{name}` holds NaN or infinity. Delete it to train anew.")
 

@@ -71,7 +71,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         header = parse_json(metadata.get(HEADER, "null"))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is corrupt ({error}): it must be a file of a run. Delete it to train anew.") from error
+        raise ValueError(
+            f"{path} is corrupt ({error}): it must be a file of a run. Delete it to train anew."
+        ) from error
     if not isinstance(header, dict) or type(header.get("format")) is not int or header["format"] != FORMAT:
         raise ValueError(
             f"{path} is no training run of format {FORMAT} of this package, as it must be. Name another file."

@@ -29,7 +29,9 @@ def require_forecaster(description: Any, tensors: Mapping[str, Tensor]) -> None:
         )
     covariance = tensors.get("readout.covariance")
     if ("online" in options) != (covariance is not None):
-        raise ValueError("a read-out must be described as one that learns online where it has a covariance, and only there")
+        raise ValueError(
+            "a read-out must be described as one that learns online where it has a covariance, and only there"
+        )
     if covariance is not None and tuple(covariance.shape) != (1 + n_features, 1 + n_features):
         raise ValueError(f"`readout.covariance` must be of {1 + n_features} rows, but is {tuple(covariance.shape)}")
 
@@ -67,7 +69,9 @@ def _ring_features(ring: Any, exact: bool) -> int:
     n_read = checks.as_int(ring.get("n_measured", n_qubits), "n_measured", 1)
     n_layers, n_rounds = (checks.as_int(ring.get(name, 1), name, 1) for name in ("n_layers", "n_rounds"))
     if max(n_qubits, n_read) > MAX_TABLE.bit_length() or n_layers > MAX_LAYERS:
-        raise ValueError(f"a ring must have at most {MAX_TABLE.bit_length()} qubits and {MAX_LAYERS} layers, unlike {ring}")
+        raise ValueError(
+            f"a ring must have at most {MAX_TABLE.bit_length()} qubits and {MAX_LAYERS} layers, unlike {ring}"
+        )
     by_matrices = exact and ring.get("kind") != "feedback"
     table = max(2**n_read * n_read * (n_read + 1) // 2, n_layers * 4**n_qubits if by_matrices else 0)
     if table > MAX_TABLE:

@@ -62,7 +62,9 @@ def load(path: str | PathLike[str]) -> Forecaster:
         model.load_state_dict(tensors)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:500]
-        raise ValueError(f"{name} cannot be made into a forecaster again: {reason} ({type(error).__name__}).") from error
+        raise ValueError(
+            f"{name} cannot be made into a forecaster again: {reason} ({type(error).__name__})."
+        ) from error
     return model
 
 
