@@ -6,6 +6,7 @@ only refuses. Each raises TypeError for a wrong kind and ValueError for a wrong 
 
 import math
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -250,6 +251,11 @@ def in_autocast(values: Tensor) -> bool:
     """Whether autocast is on for the device of `values`."""
     kind = values.device.type
     return kind != "meta" and torch.is_autocast_enabled(kind)  # torch knows no autocast on "meta", and raises
+
+
+def full_precision(data: Tensor) -> AbstractContextManager:
+    """Amplitudes keep the precision of the inputs: autocast to 16 bits stays outside."""
+    return torch.autocast(data.device.type, enabled=False) if in_autocast(data) else nullcontext()
 
 
 def in_transform() -> bool:

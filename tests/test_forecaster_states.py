@@ -233,7 +233,10 @@ def test_penalties_are_kept_through_online_learning_and_files(tmp_path: Path, gi
 
 @pytest.mark.parametrize("alphas", ["0.1", ["a"], -1.0, [-1.0], float("nan"), [1.0, float("inf")], [], True, None, 1j])
 def test_penalties_that_are_none_are_refused(alphas: Any) -> None:
-    for build in (lambda: Forecaster(RESERVOIRS["echo state"](), alphas=alphas), lambda: RidgeReadout(2, 1, alphas=alphas)):
+    for build in (
+        lambda: Forecaster(RESERVOIRS["echo state"](), alphas=alphas),
+        lambda: RidgeReadout(2, 1, alphas=alphas),
+    ):
         with pytest.raises(REFUSED, match="alphas"):
             build()
 
@@ -271,7 +274,9 @@ def test_a_state_of_another_seed_makes_that_network() -> None:
 
 def test_a_state_of_another_size_says_which() -> None:
     model = Forecaster(EchoStateNetwork(1, 20, seed=1), alphas=ALPHA)
-    with pytest.raises(RuntimeError, match="of a network of 20 units, but are none. Build the network with the units"):
+    with pytest.raises(
+        RuntimeError, match=r"of a network of 20 units, but are none\. Build the network with the units"
+    ):
         model.load_state_dict(Forecaster(EchoStateNetwork(1, 21, seed=1), alphas=ALPHA).state_dict())
     with pytest.raises(RuntimeError, match="as many penalties as this read-out chooses from, 1, but is of 2"):
         model.load_state_dict(Forecaster(EchoStateNetwork(1, 20, seed=1), alphas=[0.1, 1.0]).state_dict())
@@ -282,7 +287,10 @@ def test_a_state_of_another_size_says_which() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_hybrids_of_two_precisions_run_each_part_in_its_own(dtype: torch.dtype) -> None:
-    parts = EchoStateNetwork(1, 5, density=0.9, seed=1, dtype=torch.float32), EchoStateNetwork(1, 6, density=0.9, seed=2)
+    parts = (
+        EchoStateNetwork(1, 5, density=0.9, seed=1, dtype=torch.float32),
+        EchoStateNetwork(1, 6, density=0.9, seed=2),
+    )
     series = wave(20).to(dtype)
     first, state = HybridReservoir(*parts)(series[:9])
     second, _ = HybridReservoir(*parts)(series[9:], state)
@@ -346,7 +354,7 @@ def test_a_closed_loop_that_leaves_the_range_warns_and_names_the_step() -> None:
 
 def test_members_that_are_the_same_are_refused() -> None:
     same = [Forecaster(OnionReservoir([FeedbackRing(3, 0.4)], seed=seed), washout=5) for seed in range(3)]
-    with pytest.raises(ValueError, match="members 0 and 1 have the very same read-out.*of other scales"):
+    with pytest.raises(ValueError, match=r"members 0 and 1 have the very same read-out.*of other scales"):
         Ensemble(same).fit(wave())
     for member in same:
         member.fit(wave())
@@ -399,7 +407,10 @@ def test_members_that_are_the_same_are_refused() -> None:
         (lambda m, e: m.readout(torch.zeros(3, 2)), "features"),
         (lambda m, e: m.readout.fit(5), "chunks"),
         (lambda m, e: m.readout.fit(lambda: [(torch.zeros(3, 12), torch.zeros(2, 1))]), "targets"),
-        (lambda m, e: m.readout.fit(lambda: [(torch.full((3, 12), 1e200, dtype=torch.float64), torch.ones(3, 1))]), "small enough"),
+        (
+            lambda m, e: m.readout.fit(lambda: [(torch.full((3, 12), 1e200, dtype=torch.float64), torch.ones(3, 1))]),
+            "small enough",
+        ),
         (lambda m, e: save(5, "x"), "model"),
         (lambda m, e: save(m, 5), "path"),
         (lambda m, e: load(5), "path"),

@@ -62,7 +62,10 @@ def test_local_times_of_a_named_zone_are_those_of_utc(tmp_path: Path, machine_zo
         moments = [day.replace(tzinfo=UTC) + timedelta(minutes=30 * k) for k in range(12)]
         at_one = datetime(day.year, day.month, change, 1, tzinfo=UTC)  # clocks change at 1:00 UTC
         shifts = [before if moment < at_one else 3 - before for moment in moments]
-        local = [(moment + timedelta(hours=shift)).replace(tzinfo=None) for moment, shift in zip(moments, shifts, strict=True)]
+        local = [
+            (moment + timedelta(hours=shift)).replace(tzinfo=None)
+            for moment, shift in zip(moments, shifts, strict=True)
+        ]
         found = read(tmp_path, [stamp.isoformat() for stamp in local], time_zone="Europe/Berlin")
         assert found.values.flatten().tolist() == list(range(12))
         assert (found.step_seconds, found.n_filled) == (1800, 0)
@@ -89,7 +92,11 @@ def test_days_of_a_named_zone_are_not_even_where_its_clocks_change(tmp_path: Pat
         (["2024-01-01", "2024-01-02"], {"time_zone": 2}, "time_zone"),
         (["2024-03-31T02:30", "2024-03-31T03:30"], {"time_zone": "Europe/Berlin"}, "clocks skip"),
         (["2024-10-27T02:00", "2024-10-27T03:00"], {"time_zone": "Europe/Berlin"}, "line 2 has .* twice"),
-        (["2024-10-27T01:00", "2024-10-27T02:00", "2024-10-27T03:00"], {"time_zone": "Europe/Berlin"}, "line 3 .* twice"),
+        (
+            ["2024-10-27T01:00", "2024-10-27T02:00", "2024-10-27T03:00"],
+            {"time_zone": "Europe/Berlin"},
+            "line 3 .* twice",
+        ),
         (["2023-10-29T02:00", "2024-10-27T02:00"], {"time_zone": "Europe/Berlin"}, "line 2 has .* twice"),
         (["2024-10-27T02:00"] * 3, {"time_zone": "Europe/Berlin"}, "twice"),
         (["10000-01-01", "10001-01-01"], {}, "ISO 8601 times, but line 2"),

@@ -1,7 +1,6 @@
 """The built-in simulator as a backend."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,7 +91,7 @@ class Native:
         if self.readout_error is not None:
             chosen = noisy_observables(chosen, self.readout_error)
         levels = self._levels(circuit)
-        with full_precision(data):
+        with checks.full_precision(data):
             return engine.expectation(circuit, data, weights, chosen, levels=levels, method=self.method)
 
     def expectation_jet(
@@ -130,7 +129,7 @@ class Native:
             return _checks.empty_answer(data, weights, len(chosen))
         if self.readout_error is not None:
             chosen = noisy_observables(chosen, self.readout_error)
-        with full_precision(data):
+        with checks.full_precision(data):
             return engine.expectation_jet(circuit, data, weights, chosen, orders)
 
     def probabilities(
@@ -150,7 +149,7 @@ class Native:
         if data.shape[0] == 0:
             return _checks.empty_answer(data, weights, 2 ** len(chosen))
         levels = self._levels(circuit)
-        with full_precision(data):
+        with checks.full_precision(data):
             exact = engine.probabilities(circuit, data, weights, chosen, levels=levels, method=self.method)
         return exact if self.readout_error is None else noisy_probabilities(exact, self.readout_error)
 
@@ -162,7 +161,7 @@ class Native:
         if data.shape[0] == 0:
             return _checks.empty_answer(data, weights, 1)[:, 0]
         levels = self._levels(circuit)
-        with full_precision(data):
+        with checks.full_precision(data):
             return engine.success_probability(circuit, data, weights, levels=levels, method=self.method)
 
     def state(
@@ -179,7 +178,7 @@ class Native:
             )
         if data.shape[0] == 0:
             return data.new_zeros(0, 2**circuit.n_qubits, dtype=data.dtype.to_complex())
-        with full_precision(data):
+        with checks.full_precision(data):
             return engine.final_state(circuit, data, weights)
 
     def sample(
@@ -205,7 +204,7 @@ class Native:
                 exact = self.probabilities(circuit, data, weights, chosen)
             bits = as_bits(draw(exact, shots, generator), len(chosen))
             return Samples(bits, bits.new_zeros(batch, shots, 0))
-        with full_precision(data):
+        with checks.full_precision(data):
             final, record = trajectories(circuit, data, weights, shots, generator)
         final = final[:, :, list(chosen)]
         if self.readout_error is not None:
@@ -225,8 +224,3 @@ class Native:
                 'representation is "state".'
             )
         return 4 if mixed else 2
-
-
-def full_precision(data: Tensor) -> AbstractContextManager:
-    """Amplitudes keep the precision of the inputs: autocast to 16 bits stays outside."""
-    return torch.autocast(data.device.type, enabled=False) if checks.in_autocast(data) else nullcontext()

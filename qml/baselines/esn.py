@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from qml import checks
-from qml.backends.native import full_precision
 from qml.baselines._slices import pays, run_slices
 from qml.baselines._sparse import SparseProduct, dense_matrix
 from qml.baselines._spectra import annular_matrix, scaled_to_radius
+from qml.checks import full_precision
 from qml.reservoir import Reservoir
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh_, "identity": lambda values: values}
@@ -273,7 +273,9 @@ class EchoStateNetwork(Reservoir):
         network.register_buffer("values", torch.zeros(n_entries, dtype=dtype))
         return network
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+    def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride] - torch calls it so
+        self, state_dict: dict[str, Any], prefix: str, *rest: Any
+    ) -> None:
         """As `nn.Module`, and matrices of another seed or density, which have another number of entries, fit too."""
         rows, columns, values = (state_dict.get(f"{prefix}{name}") for name in ("row_starts", "columns", "values"))
         if isinstance(rows, Tensor) and isinstance(columns, Tensor) and isinstance(values, Tensor):

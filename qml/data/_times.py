@@ -108,7 +108,7 @@ def _folds(times: Sequence[tuple[int, datetime]], twice: Sequence[int], name: st
         if len(back) != 1:
             line, time = times[run[0]]
             raise ValueError(
-                f"Column {name!r} must hold times that can be told apart, but line {line} has {time}, which {zone_name} "
+                f"Column {name!r} must hold times of one meaning, but line {line} has {time}, which {zone_name} "
                 "has twice as its clocks go back, and the file does not go through both. Write the offset from UTC "
                 "behind the times instead."
             )

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qml import checks
+
 NARMA_LIMIT = 10.0  # a series that grows beyond has left the stable region
 LORENZ_START = (1.0, 1.0, 1.0)
 
@@ -23,7 +25,7 @@ def narma10(n_steps: int, *, seed: int = 0) -> tuple[Float[Tensor, "time 1"], Fl
     Reference:
         Atiya and Parlos, doi:10.1109/72.846741.
     """
-    _require_steps(n_steps)
+    n_steps, seed = _as_steps(n_steps), checks.as_int(seed, "seed", 0)
     inputs = np.random.default_rng(seed).uniform(0.0, 0.5, n_steps)
     padded = np.concatenate([np.zeros(9), inputs])
     targets = np.zeros(n_steps + 10)  # ten zeros before the series
@@ -55,11 +57,15 @@ def mackey_glass(
     Reference:
         Mackey and Glass, doi:10.1126/science.267326.
     """
-    _require_steps(n_steps)
-    if not (tau > 0.0 and time_step > 0.0):
-        raise ValueError(f"Arguments `tau` and `time_step` must be above 0, but are {tau} and {time_step}.")
+    n_steps, washout = _as_steps(n_steps), checks.as_int(washout, "washout", 0)
+    time_step = checks.as_number(time_step, "time_step", above=0.0)
+    tau, start = checks.as_number(tau, "tau", above=0.0), checks.as_number(start, "start")
     fine = 10
     h = time_step / fine
+    if tau < h:
+        raise ValueError(
+            f"Argument `tau` must be at least a tenth of the time step, {h:g}, but is {tau}. Use a smaller one."
+        )
     lag = tau / h
     whole, part = int(lag), lag - int(lag)
     total = (n_steps + washout) * fine
@@ -84,7 +90,7 @@ def mackey_glass(
         k4 = slope(now + h * k3, end)
         values[index + 1 : index + 2] = now + h * (k1 + 2.0 * k2 + 2.0 * k3 + k4) / 6.0
     picked = values[first + washout * fine : first + total : fine]
-    return torch.from_numpy(picked.copy())[:, None]
+    return _finite(torch.from_numpy(picked.copy())[:, None])
 
 
 def lorenz(n_steps: int, *, time_step: float = 0.02, washout: int = 1000) -> Float[Tensor, "time 3"]:
@@ -93,13 +99,14 @@ def lorenz(n_steps: int, *, time_step: float = 0.02, washout: int = 1000) -> Flo
     Reference:
         Lorenz, doi:10.1175/1520-0469(1963)020<0130:DNF>2.0.CO;2.
     """
-    _require_steps(n_steps)
+    n_steps, washout = _as_steps(n_steps), checks.as_int(washout, "washout", 0)
+    time_step = checks.as_number(time_step, "time_step", above=0.0)
     state = torch.tensor(LORENZ_START, dtype=torch.float64)
     found = []
     for _ in range(washout + n_steps):
         state = lorenz_step(state, time_step=time_step)
         found.append(state)
-    return torch.stack(found[washout:])
+    return _finite(torch.stack(found[washout:]))
 
 
 def lorenz_step(state: Float[Tensor, " 3"], *, time_step: float = 0.02) -> Float[Tensor, " 3"]:
@@ -122,7 +129,7 @@ def henon(n_steps: int, *, washout: int = 100) -> Float[Tensor, "time 2"]:
     Reference:
         Henon, doi:10.1007/BF01608556.
     """
-    _require_steps(n_steps)
+    n_steps, washout = _as_steps(n_steps), checks.as_int(washout, "washout", 0)
     state = torch.zeros(2, dtype=torch.float64)
     found = []
     for _ in range(washout + n_steps):
@@ -150,6 +157,13 @@ def sunspots() -> Float[Tensor, "time 1"]:
     return torch.from_numpy(table["SUNACTIVITY"].to_numpy(dtype=float, copy=True))[:, None]
 
 
-def _require_steps(n_steps: int) -> None:
-    if isinstance(n_steps, bool) or not isinstance(n_steps, int) or n_steps < 1:
+def _as_steps(n_steps: Any) -> int:
+    if isinstance(n_steps, (bool, np.bool_)) or not isinstance(n_steps, (int, np.integer)) or n_steps < 1:
         raise ValueError(f"Argument `n_steps` must be an int of at least 1, but is {n_steps!r}.")
+    return int(n_steps)
+
+
+def _finite(series: Tensor) -> Tensor:
+    if not bool(torch.isfinite(series).all()):
+        raise ValueError("Argument `time_step` must be small enough for a bounded solution, but it diverges.")
+    return series

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from qml import checks
 
 STATIONS = {"Sand Point, Alaska": "703165TY.csv", "Greensboro, North Carolina": "723170TYA.CSV"}
 HOURS_A_YEAR = 8760
@@ -49,8 +52,10 @@ def corrosion(
         ImportError: pvlib is not installed.
         ValueError: another station, hours that do not divide a year.
     """
-    if station not in STATIONS:
+    if not isinstance(station, str) or station not in STATIONS:
         raise ValueError(f"Argument `station` must be one of {', '.join(STATIONS)}, but is {station!r}.")
+    step_hours = checks.as_int(step_hours, "step_hours", 0)
+    noise, seed = checks.as_number(noise, "noise"), checks.as_int(seed, "seed", 0)
     if step_hours < 1 or HOURS_A_YEAR % step_hours:
         raise ValueError(f"Argument `step_hours` must divide {HOURS_A_YEAR}, but is {step_hours}. Use 6 or 24.")
     if noise < 0.0:
@@ -64,8 +69,8 @@ def corrosion(
 
 
 def aluminium_rate(
-    temperature: Float[np.ndarray, " time"],
-    humidity: Float[np.ndarray, " time"],
+    temperature: Any,  # numbers, checked below
+    humidity: Any,
     *,
     sulphur: float = SULPHUR,
     chloride: float = CHLORIDE,
@@ -76,19 +81,39 @@ def aluminium_rate(
     else -0.043 (T - 10).
 
     Args:
-        temperature: T in C.
-        humidity: RH in %.
+        temperature: T in C, an array or list (time,).
+        humidity: RH in %, of the same shape.
         sulphur: Pd, deposition of SO2 in mg/(m2 d).
         chloride: Sd, deposition of chloride in mg/(m2 d).
+
+    Raises:
+        TypeError: readings that are no real numbers.
+        ValueError: readings that are not finite, or of two shapes; a negative deposition.
 
     Reference:
         ISO 9223:2012, Corrosivity of atmospheres, equation for aluminium.
     """
+    temperature, humidity = _as_readings(temperature, "temperature"), _as_readings(humidity, "humidity")
+    if temperature.shape != humidity.shape:
+        raise ValueError(
+            f"Argument `humidity` must have the shape of `temperature`, {temperature.shape}, but has {humidity.shape}."
+        )
+    sulphur = checks.as_number(sulphur, "sulphur", at_least=0.0)
+    chloride = checks.as_number(chloride, "chloride", at_least=0.0)
     warmer = temperature - 10.0
     f = np.where(warmer <= 0.0, 0.009 * warmer, -0.043 * warmer)
     dry = 0.0042 * sulphur**0.73 * np.exp(0.025 * humidity + f)
     wet = 0.0018 * chloride**0.60 * np.exp(0.020 * humidity + 0.094 * temperature)
     return dry + wet
+
+
+def _as_readings(values: Any, name: str) -> np.ndarray:
+    readings = np.asarray(values)
+    if readings.dtype.kind not in "iuf":
+        raise TypeError(f"Argument `{name}` must be an array of real numbers, but is {type(values).__name__}.")
+    if not np.isfinite(readings).all():
+        raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity.")
+    return readings.astype(float)
 
 
 @cache

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Int, Shaped
 from torch import Tensor
 
+from qml import checks
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -20,6 +22,13 @@ class Dataset:
     labels: Shaped[Tensor, " _"]  # its length is compared below
 
     def __post_init__(self) -> None:
+        checks.require_tensor(self.inputs, "inputs")
+        checks.require_tensor(self.labels, "labels")
+        if self.inputs.ndim < 1 or self.labels.ndim != 1:
+            raise ValueError(
+                f"Arguments `inputs` and `labels` must have shapes (batch, inputs) and (batch,), but have "
+                f"{tuple(self.inputs.shape)} and {tuple(self.labels.shape)}."
+            )
         if len(self.inputs) != len(self.labels):
             raise ValueError(
                 f"Argument `labels` must hold one label a sample, but holds {len(self.labels)} for "
@@ -60,8 +69,13 @@ def split_dataset(data: Dataset, *, seed: int, test: float = 0.2, validation: fl
     Raises:
         ValueError: If a share is outside (0, 1), or a label has too few samples to be in every part.
     """
+    if not isinstance(data, Dataset):
+        raise TypeError(f"Argument `data` must be a Dataset, but is {type(data).__name__}.")
     _require_share(test, "test")
     _require_share(validation, "validation")
+    if not bool((data.labels.abs() == 1).all()):
+        raise ValueError("Argument `data` must have labels -1 and +1, but has others, which would be in no part.")
+    seed = checks.as_int(seed, "seed", -(2**63))
     generator = torch.Generator().manual_seed(seed)
     parts: tuple[list[Tensor], ...] = ([], [], [])
     for label in (-1.0, 1.0):
@@ -82,5 +96,5 @@ def split_dataset(data: Dataset, *, seed: int, test: float = 0.2, validation: fl
 
 
 def _require_share(share: float, name: str) -> None:
-    if not 0.0 < share < 1.0:
+    if not 0.0 < checks.as_number(share, name) < 1.0:
         raise ValueError(f"Argument `{name}` must be a share in (0, 1), but is {share}. Pass for example 0.2.")

@@ -225,8 +225,8 @@ def _rows(path: str | PathLike[str], wanted: Sequence[str]) -> tuple[list[int], 
     for line, row in rows:
         if len(row) <= max(places) or any(cell.strip() for cell in row[len(header) :]):
             raise ValueError(
-                f"File {path} must have {len(header)} cells in each row, as its header, but line {line} has {len(row)}. "
-                "Are there commas within numbers?"
+                f"File {path} must have {len(header)} cells in each row, as its header, but line {line} has {len(row)}."
+                " Are there commas within numbers?"
             )
         found.append((line, [row[place] for place in places]))
     if not found:

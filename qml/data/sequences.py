@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from qml import checks
+
 XOR_ANY = 2  # the target of a bit that cannot be foretold
 LETTERS = {"b": 0b100, "d": 0b101, "g": 0b110, "a": 0b000, "i": 0b001, "u": 0b010}
 SYLLABLES = ("ba", "dii", "guuu")
@@ -47,6 +49,7 @@ Draw = Callable[[torch.Generator], WordBatch]
 
 def sentences(generator: torch.Generator, *, length: int = 20) -> WordBatch:
     """The two sentences 444... and 0123 0123... of 3-bit words; every next word counts. Nothing is drawn."""
+    length = checks.as_int(length, "length", 1)
     words = torch.stack([torch.full((length,), 4), torch.arange(length) % 4])
     return _next_words(words, words, torch.ones(2, length, dtype=torch.bool))
 
@@ -56,6 +59,7 @@ def elman_xor(generator: torch.Generator, *, batch: int = 16, length: int = 36) 
 
     Words of two bits: the bit, and whether the next bit but one is free (1 for a and b, 0 for their xor).
     """
+    batch, length = checks.as_int(batch, "batch", 0), checks.as_int(length, "length", 1)
     n_triples = -(-length // 3)
     pairs = torch.randint(0, 2, (batch, n_triples, 2), generator=generator)
     bits = torch.cat([pairs, pairs.sum(-1, keepdim=True) % 2], -1).flatten(1)[:, :length]
@@ -65,6 +69,7 @@ def elman_xor(generator: torch.Generator, *, batch: int = 16, length: int = 36) 
 
 def elman_letters(generator: torch.Generator, *, batch: int = 8, length: int = 36) -> WordBatch:
     """Syllables ba, dii, guuu in random order; each next letter counts, any consonant being the same target."""
+    batch, length = checks.as_int(batch, "batch", 1), checks.as_int(length, "length", 1)
     texts = []
     for syllables in torch.randint(0, 3, (batch, length), generator=generator).tolist():
         texts.append("".join(SYLLABLES[index] for index in syllables)[:length])
@@ -83,6 +88,7 @@ def dna(generator: torch.Generator, *, batch: int = 128, length: int = 10) -> Wo
     Raises:
         ValueError: fewer than 4 steps.
     """
+    batch, length = checks.as_int(batch, "batch", 0), checks.as_int(length, "length", 0)
     if length < 4:
         raise ValueError(f"Argument `length` must be at least 4, but is {length}. Two halves need a mark and a base.")
     words = torch.randint(0, 4, (batch, length), generator=generator)

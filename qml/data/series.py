@@ -1,11 +1,14 @@
 """Time series for forecasting: a damped pendulum and a Bessel function (arXiv 2512.05049), cut into windows."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from qml import checks
 
 DAMPING, GRAVITY = 0.15, 9.81
 
@@ -39,10 +42,11 @@ def damped_pendulum(n_points: int = 240, end: float | int = 20.0) -> Float[Tenso
     """
     from scipy.integrate import solve_ivp
 
-    times = np.linspace(0.0, float(end), _at_least_two(n_points))
+    end = checks.as_number(end, "end", above=0.0)
+    times = np.linspace(0.0, end, _at_least_two(n_points))
     found = solve_ivp(
         lambda _, state: (state[1], -DAMPING * state[1] - GRAVITY * np.sin(state[0])),
-        (0.0, float(end)),
+        (0.0, end),
         (0.0, 3.0),
         t_eval=times,
         rtol=1e-10,
@@ -59,11 +63,16 @@ def bessel_series(n_points: int = 256, start: float | int = 2.0, end: float | in
     """
     from scipy.special import jv
 
-    return torch.from_numpy(jv(2, np.linspace(float(start), float(end), _at_least_two(n_points))))
+    start, end = checks.as_number(start, "start"), checks.as_number(end, "end")
+    return torch.from_numpy(jv(2, np.linspace(start, end, _at_least_two(n_points))))
 
 
 def split_series(
-    series: Float[Tensor, " time"], *, length: int = 4, train: float = 0.67, leaking_scaler: bool = False
+    series: Any,  # a tensor, checked below
+    *,
+    length: int = 4,
+    train: float = 0.67,
+    leaking_scaler: bool = False,
 ) -> SeriesSplit:
     """Windows s[i : i + length] with the target s[i + length], the first share of them to train on.
 
@@ -71,19 +80,21 @@ def split_series(
     the later part may exceed it.
 
     Args:
-        series: values in the order of time.
+        series: values in the order of time, (time,).
         length: of a window.
         train: share of the windows, in (0, 1).
         leaking_scaler: scale by the range of the whole series, as the authors of arXiv 2512.05049 do: the test part
             then leaks into training. Only to reproduce their numbers.
 
     Raises:
+        TypeError: a series that is no tensor of real numbers.
         ValueError: a share outside (0, 1), a series that is too short, constant or not finite.
     """
+    _require_series(series)
+    train, length = checks.as_number(train, "train"), checks.as_int(length, "length", 1)
+    leaking_scaler = checks.as_flag(leaking_scaler, "leaking_scaler")
     if not 0.0 < train < 1.0:
         raise ValueError(f"Argument `train` must be a share in (0, 1), but is {train}. Pass for example 0.67.")
-    if length < 1:
-        raise ValueError(f"Argument `length` must be at least 1, but is {length}.")
     n_windows = len(series) - length
     n_train = round(train * n_windows)
     if n_train < 1 or n_train >= n_windows:
@@ -104,6 +115,12 @@ def split_series(
 
 
 def _at_least_two(n_points: int) -> int:
-    if n_points < 2:
-        raise ValueError(f"Argument `n_points` must be at least 2, but is {n_points}.")
-    return n_points
+    return checks.as_int(n_points, "n_points", 2)
+
+
+def _require_series(series: Any) -> None:
+    checks.require_tensor(series, "series")
+    if series.dtype == torch.bool or series.is_complex():
+        raise TypeError(f"Argument `series` must hold real numbers, but is {series.dtype}.")
+    if series.ndim != 1:
+        raise ValueError(f"Argument `series` must have shape (time,), but has shape {tuple(series.shape)}.")

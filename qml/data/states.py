@@ -1,8 +1,12 @@
 """Quantum states as data: their amplitudes, and labels that are signs of an observable."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
+
+from qml import checks
 
 PAULIS = torch.tensor([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]], dtype=torch.complex64)
 
@@ -15,6 +19,7 @@ def random_states(
     Shape:
         (n_states, 2**n_qubits), qubit 0 the most significant bit of the index.
     """
+    n_states, n_qubits = checks.as_int(n_states, "n_states", 0), checks.as_int(n_qubits, "n_qubits", 0)
     parts = torch.randn(n_states, 2**n_qubits, 2, generator=generator)
     vectors = torch.view_as_complex(parts)
     return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
@@ -22,16 +27,18 @@ def random_states(
 
 def hidden_axes(n_qubits: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "qubits 3"]:
     """One direction of the Bloch sphere a qubit, uniform: unit vectors (x, y, z)."""
+    n_qubits = checks.as_int(n_qubits, "n_qubits", 0)
     vectors = torch.randn(n_qubits, 3, generator=generator)
     return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
 
 
-def single_spins(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "batch qubits 3"]:
+def single_spins(states: Any) -> Float[Tensor, "batch qubits 3"]:
     """<X>, <Y>, <Z> of every qubit.
 
     Shape:
         (batch, 2**n_qubits), qubit 0 the most significant bit, to (batch, n_qubits, 3), in [-1, 1].
     """
+    states = _as_states(states)
     batch, n_amplitudes = states.shape
     n_qubits = n_amplitudes.bit_length() - 1
     if n_amplitudes != 2**n_qubits:
@@ -45,7 +52,8 @@ def single_spins(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "
 
 
 def spin_projection(
-    states: Complex[Tensor, "batch amplitudes"], axes: Float[Tensor, "qubits 3"]
+    states: Any,  # tensors, checked below
+    axes: Any,
 ) -> Float[Tensor, " batch"]:
     """The expectation of sum_j n_j . sigma_j, each qubit's spin along its own axis n_j.
 
@@ -57,9 +65,28 @@ def spin_projection(
         (batch, 2**n_qubits) and (n_qubits, 3) to (batch), in [-n_qubits, n_qubits].
     """
     spins = single_spins(states)
+    checks.require_tensor(axes, "axes")
+    if axes.ndim != 2 or axes.shape[1] != 3 or not axes.is_floating_point():
+        raise ValueError(
+            f"Argument `axes` must be floating of shape (qubits, 3), but is {axes.dtype} of shape {tuple(axes.shape)}."
+        )
+    checks.require_finite(axes, "axes")
     if len(axes) != spins.shape[1]:
         raise ValueError(
             f"Argument `axes` must hold one axis for each of {spins.shape[1]} qubits, but holds "
             f"{len(axes)}. Pass as many axes as the states have qubits."
         )
     return (spins * axes).sum((-2, -1))
+
+
+def _as_states(states: Any) -> Complex[Tensor, "batch amplitudes"]:
+    """Amplitudes as a complex tensor of two dimensions; real ones are taken as they are."""
+    checks.require_tensor(states, "states")
+    if states.ndim != 2 or not (states.is_complex() or states.is_floating_point()):
+        raise ValueError(
+            f"Argument `states` must be complex of shape (batch, 2**n_qubits), but is {states.dtype} of shape "
+            f"{tuple(states.shape)}."
+        )
+    if not bool(torch.isfinite(states).all()):
+        raise ValueError("Argument `states` must be finite, but holds NaN or infinity.")
+    return states if states.is_complex() else torch.complex(states, torch.zeros_like(states))

@@ -1,10 +1,13 @@
 """Text that ships inside Python, as numbers of characters."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
+
+from qml import checks
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,21 @@ class Text:
     @classmethod
     def of(cls, text: str) -> "Text":
         """Number the characters of `text`."""
+        if not isinstance(text, str):
+            raise TypeError(f"Argument `text` must be a str, but is {type(text).__name__}.")
         alphabet = "".join(sorted(set(text)))
         places = {character: place for place, character in enumerate(alphabet)}
         return cls(torch.tensor([places[character] for character in text]), alphabet)
 
-    def decode(self, codes: Int[Tensor, " time"]) -> str:
-        """The characters of `codes`."""
+    def decode(self, codes: Any) -> str:  # a tensor, checked below
+        """The characters of `codes`, integers of shape (time,)."""
+        checks.require_tensor(codes, "codes")
+        if codes.is_floating_point() or codes.is_complex() or codes.ndim != 1:
+            raise TypeError(
+                f"Argument `codes` must be one row of integers, but is {codes.dtype} of {codes.ndim} dimensions."
+            )
+        if codes.numel() and not bool((codes >= 0).all() and (codes < len(self.alphabet)).all()):
+            raise ValueError(f"Argument `codes` must lie in 0..{len(self.alphabet) - 1}, but some do not.")
         return "".join(self.alphabet[code] for code in codes.tolist())
 
 
@@ -40,6 +52,7 @@ def python_text(n_characters: int = 200_000) -> Text:
         ValueError: `n_characters` below 1 or beyond the text.
         ImportError: a Python without its help pages, as some minimal installations are.
     """
+    n_characters = checks.as_int(n_characters, "n_characters", 0)
     try:
         from pydoc_data.topics import topics
     except ImportError as error:

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qml import checks
+
 N_STEPS, N_TRAIN, N_TEST = 26, 10, 4
 AMPLITUDE, DAMPING, NOISE = 30.0, 0.05, 0.3
 
@@ -37,6 +39,7 @@ def damped_waves(*, seed: int = 1) -> Waves:
     Ten series to learn from and four to forecast, each 26 steps on linspace(0, 26, 26). NumPy's PCG64 draws all 14 w,
     then the noise of the first ten, then that of the others; seed 1 gives the published series.
     """
+    seed = checks.as_int(seed, "seed", 0)
     generator = np.random.Generator(np.random.PCG64(seed))
     times = np.linspace(0.0, float(N_STEPS), N_STEPS)
     frequencies = 0.5 + 0.4 * generator.standard_normal(N_TRAIN + N_TEST)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from qml import checks
-from qml.backends.native import full_precision
+from qml.checks import full_precision
 
 
 class WithTables(nn.Module):

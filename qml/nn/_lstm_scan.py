@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from qml import checks
-from qml.backends.native import full_precision
+from qml.checks import full_precision
 from qml.nn._daruan.bases import Basis
 from qml.plain_pullback import plain_pullback
 

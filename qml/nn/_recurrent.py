@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from qml import checks
-from qml.backends.native import full_precision
+from qml.checks import full_precision
 from qml.nn._packed_steps import PackedSteps
 
 Sequences = Tensor | PackedSequence

@@ -194,8 +194,8 @@ def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = 
     version, kind_name = header.get("format"), header.get("layer")
     if type(version) is not int or version != FORMAT:
         raise ValueError(
-            f"{name} has format {_brief(version)}, but this program reads {FORMAT}. Update qml-circuits: a file must be "
-            "read by the version that wrote it, or a newer one."
+            f"{name} has format {_brief(version)}, but this program reads {FORMAT}. Update qml-circuits: a file must "
+            "be read by the version that wrote it, or a newer one."
         )
     if not isinstance(kind_name, str) or kind_name not in LAYERS:
         raise ValueError(f"{name} must hold one of {', '.join(LAYERS)}, but holds {_brief(kind_name)}. Update?")

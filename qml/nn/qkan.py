@@ -11,7 +11,7 @@ from torch.nn import functional
 from circuits import Circuit
 from qml import checks
 from qml.backends import Backend
-from qml.backends.native import full_precision
+from qml.checks import full_precision
 from qml.edges import Sampled
 from qml.nn._daruan import product
 from qml.nn._daruan.activations import Activations

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from qml import checks
 from qml.backends import Backend
-from qml.backends.native import full_precision
+from qml.checks import full_precision
 from qml.nn._daruan import product
 from qml.nn._linear import linear, reset_linear
 from qml.nn._lstm_scan import lstm_scan

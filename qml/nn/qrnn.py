@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from circuits import Circuit
 from circuits.neuron import recurrent_circuit
 from qml import checks
-from qml.backends.native import full_precision
+from qml.checks import full_precision
 from qml.nn._qrnn_neurons import NeuronScan
 from qml.nn._qrnn_scan import Advance, MapScan, map_advance, neuron_advance, scan_plain
 from qml.nn._qrnn_tables import Tables, maps_pay, word_maps

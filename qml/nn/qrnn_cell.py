@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from qml import checks
-from qml.backends.native import full_precision
+from qml.checks import full_precision
 from qml.nn._fixed_tables import WithTables
 from qml.nn._qrnn_scan import neuron_advance
 from qml.nn._qrnn_tables import Tables, make_tables

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from circuits import Circuit
 from qml import checks
 from qml.backends import Backend, Native, resolve
-from qml.backends.native import full_precision
+from qml.checks import full_precision
 from qml.nn._qrnn_angles import run_angles
 from qml.nn._torch_names import either
 from qml.nn._words import as_words

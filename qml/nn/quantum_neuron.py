@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
-from qml.backends.native import full_precision
+from qml.checks import full_precision
 from qml.nn._fixed_tables import WithTables
 
 BIAS_SPREAD, WEIGHT_SPREAD = 0.1, 0.01  # standard deviations of the published code's initial angles, radians

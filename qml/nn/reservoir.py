@@ -10,8 +10,7 @@ from circuits.channels import kraus
 from circuits.gates import Channel
 from qml import checks
 from qml.backends import Backend, Native, resolve
-from qml.backends.native import full_precision
-from qml.checks import require_choice
+from qml.checks import full_precision, require_choice
 from qml.nn.feedback import FeedbackReservoir
 from qml.nn.persistent import PersistentReservoir
 from qml.nn.rings import FeedbackRing, PersistentRing, Ring, as_rings, ring_from_json, ring_to_json

@@ -152,16 +152,12 @@ class Ensemble:
 
     def _require_differences(self) -> None:
         """Refuse two members with the same fitted read-out; one of zeros, as a constant series gives, tells nothing."""
-        readouts = [member.readout for member in self.members]
+        readouts = [(member.readout.weight, member.readout.bias) for member in self.members]
         for one, other in combinations(range(len(readouts)), 2):
-            weights = readouts[one].weight, readouts[other].weight
-            if (
-                bool(weights[0].any())
-                and torch.equal(*weights)
-                and torch.equal(readouts[one].bias, readouts[other].bias)
-            ):
+            same = all(map(torch.equal, readouts[one], readouts[other]))
+            if same and bool(readouts[one][0].any()):
                 raise ValueError(
-                    f"Argument `members` must hold forecasters that differ, but members {one} and {other} have the very "
-                    "same read-out, so the interval would not hold their disagreement. Give them reservoirs of other "
-                    "seeds where something is drawn from them, or of other scales or sizes, as with feedback rings."
+                    f"Argument `members` must hold forecasters that differ, but members {one} and {other} have the "
+                    "very same read-out, so the interval would not hold their disagreement. Give them reservoirs "
+                    "of other seeds where something is drawn, or of other scales or sizes, as with feedback rings."
                 )

@@ -292,7 +292,9 @@ class Forecaster(nn.Module):
                 [torch.fmin(self.trained_range[0], low), torch.fmax(self.trained_range[1], high)]
             )
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+    def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride] - torch calls it so
+        self, state_dict: dict[str, Any], prefix: str, *rest: Any
+    ) -> None:
         """As `nn.Module`; a state of an earlier version, which knows no range, leaves it unknown."""
         like = state_dict.get(f"{prefix}readout.weight", self.trained_range)
         state_dict.setdefault(f"{prefix}trained_range", like.new_full((2, self.n_outputs), torch.nan))

@@ -79,13 +79,15 @@ class RidgeReadout(nn.Module):
         require_features(features, self.n_features)
         return (features.to(self.weight.dtype) @ self.weight.mT + self.bias).to(features.dtype)
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+    def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride] - torch calls it so
+        self, state_dict: dict[str, Any], prefix: str, *rest: Any
+    ) -> None:
         """As `nn.Module`, and errors of another choice of penalties are refused with words."""
         errors = state_dict.get(f"{prefix}errors")
         if isinstance(errors, Tensor) and errors.shape != self.errors.shape:
             rest[-1].append(
-                f"{prefix}errors must be of as many penalties as this read-out chooses from, {len(self.alphas)}, but is "
-                f"of {errors.numel()}. Build it with the same `alphas`."
+                f"{prefix}errors must be of as many penalties as this read-out chooses from, {len(self.alphas)}, but "
+                f"is of {errors.numel()}. Build it with the same `alphas`."
             )
             return
         super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -10,7 +10,7 @@ from circuits import Circuit
 from circuits.daruan import daruan_circuit, require_activation
 from qml import checks
 from qml.backends import Backend, Native, resolve
-from qml.backends.native import full_precision
+from qml.checks import full_precision
 from qml.nn._daruan import bases, spinor
 from qml.nn._daruan.bases import Basis, Fourier
 from qml.nn._daruan.evaluate import as_angles, evaluate

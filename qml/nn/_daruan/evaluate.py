@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from qml import checks
-from qml.backends.native import full_precision
-from qml.checks import needs_plain_pullback
+from qml.checks import full_precision, needs_plain_pullback
 from qml.nn._daruan import small
 from qml.nn._daruan.bloch import Angles, expectation
 from qml.nn._daruan.program import Program

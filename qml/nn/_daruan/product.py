@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from qml import checks
-from qml.backends.native import full_precision
-from qml.checks import needs_plain_pullback
+from qml.checks import full_precision, needs_plain_pullback
 from qml.nn._daruan.bases import Basis
 from qml.nn._daruan.scratch import SCRATCH
 from qml.plain_pullback import plain_pullback
