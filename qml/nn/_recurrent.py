@@ -182,10 +182,10 @@ class RecurrentLSTM(Recurrent):
     def forward(
         self,
         inputs: Sequences | None = None,
-        state: tuple[Tensor, Tensor] | None = None,
+        state: tuple[Tensor, Tensor] | list[Tensor] | None = None,
         *,
         input: Sequences | None = None,
-        hx: tuple[Tensor, Tensor] | None = None,
+        hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Sequences, tuple[Tensor, Tensor]]:
         """Outputs of the last layer at every step, and (h, c) after the last.
 

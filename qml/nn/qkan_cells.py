@@ -102,10 +102,10 @@ class QKANLSTMCell(OfQKANLayers):
     def forward(
         self,
         inputs: Float[Tensor, "*batch inputs"] | None = None,
-        state: tuple[Tensor, Tensor] | None = None,
+        state: tuple[Tensor, Tensor] | list[Tensor] | None = None,
         *,
         input: Tensor | None = None,
-        hx: tuple[Tensor, Tensor] | None = None,
+        hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """(h, c) after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
         given = as_state(either(state, hx, "state", "hx"), "h", "c")
@@ -234,10 +234,10 @@ class HQKANLSTMCell(OfQKANLayers):
     def forward(
         self,
         inputs: Float[Tensor, "*batch inputs"] | None = None,
-        state: tuple[Tensor, Tensor] | None = None,
+        state: tuple[Tensor, Tensor] | list[Tensor] | None = None,
         *,
         input: Tensor | None = None,
-        hx: tuple[Tensor, Tensor] | None = None,
+        hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """(h, c) after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
         given = as_state(either(state, hx, "state", "hx"), "h", "c")
