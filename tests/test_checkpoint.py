@@ -287,6 +287,7 @@ def test_the_least_number_of_weights_is_no_more_than_there_are(name: str) -> Non
 
 
 def _plain(arguments: dict[str, object]) -> dict[str, object]:
+    """Constructor arguments as they are in a file, circuits and the like left empty."""
     kept = (int, float, str, bool, type(None), tuple, list)
     return {
         name: value if isinstance(value, kept) and name != "observables" else {} for name, value in arguments.items()
@@ -359,11 +360,11 @@ def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [place] * bool(place) + [found for key, item in items for found in places(item, (*place, key))]
 
 
-def mutated(content: bytes, draw: random.Random) -> bytes:
-    """A file with one change: in our header, in that of safetensors, in its length, in its bytes, or at its end."""
+def mutated_header(content: bytes, draw: random.Random, entry: str = "qml") -> bytes:
+    """A file with one change: in our entry of the header, in the rest of it, in its length or bytes, or its end."""
     length = struct.unpack("<Q", content[:8])[0]
     header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
-    own = json.loads(header["__metadata__"]["qml"])
+    own = json.loads(header["__metadata__"][entry])
     kind = draw.choice(["own", "own", "own", "header", "length", "bytes", "end"])
     if kind == "length":
         return struct.pack("<Q", draw.choice([0, 1, len(content) - 8, 2**63, 2**64 - 1])) + content[8:]
@@ -380,7 +381,7 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
         inner = inner[key]
     inner[last] = draw.choice(VALUES)
     if kind == "own":
-        header["__metadata__"]["qml"] = json.dumps(own)
+        header["__metadata__"][entry] = json.dumps(own)
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
 
@@ -391,7 +392,7 @@ def test_a_mutated_file_is_a_layer_or_a_value_error(name: str) -> None:
     messages = list[str]()
     for _ in range(25):
         try:
-            layer = parse_layer(mutated(content, draw))
+            layer = parse_layer(mutated_header(content, draw))
         except ValueError as error:
             messages.append(str(error))
         else:

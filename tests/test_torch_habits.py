@@ -118,3 +118,11 @@ def test_a_tangent_of_the_gradient_that_comes_in_moves_on() -> None:
         (gradient,) = torch.autograd.grad((dual * output).sum(), weights)
         tangent = forward_ad.unpack_dual(gradient).tangent
     torch.testing.assert_close(tangent, 2.0 * expected, atol=1e-12, rtol=0)
+
+
+def test_a_circuit_is_linearised() -> None:
+    weights, along = torch.tensor([0.3, -0.8], dtype=torch.float64), torch.tensor([1.0, -2.0], dtype=torch.float64)
+    output, pushed = torch.func.linearize(values, weights)
+    expected_output, expected = torch.func.jvp(values, (weights,), (along,))
+    torch.testing.assert_close(output, expected_output, atol=1e-12, rtol=0)
+    torch.testing.assert_close(pushed(along), expected, atol=1e-12, rtol=0)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from circuits import Circuit, Observable
 from qml import checks
-from qml.checks import in_functorch
 
 AMPLITUDE_NORM_TOLERANCE = 1e-4  # features normalised in float32
 
@@ -95,7 +94,7 @@ def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
             "Arguments `data` and `weights` must hold values, but are on the device meta. Move the layer with "
             "to_empty(device=...), load its weights, and pass inputs on that device."
         )
-    if not in_functorch():  # values cannot be looked at there
+    if not checks.hides_values():
         _require_values(circuit, data, weights)
 
 
@@ -115,7 +114,7 @@ def require_jet(circuit: Circuit, data: Tensor, weights: Tensor, n_components: i
             f"has shape {tuple(weights.shape)}."
         )
     require_inputs(circuit, data[0], weights[0] if len(weights) else weights.new_zeros(circuit.n_weights))
-    if weights.stride(0) and not in_functorch() and not bool(weights.detach().isfinite().all()):
+    if weights.stride(0) and not checks.hides_values() and not bool(weights.detach().isfinite().all()):
         raise ValueError("Argument `weights` must be finite, but holds NaN or infinity. Check where it comes from.")
 
 

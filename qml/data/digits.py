@@ -99,6 +99,8 @@ def bit_planes(
     n_bits = checks.as_int(n_bits, "n_bits", 1)
     for name, value in (("features", features), ("low", low), ("high", high)):
         checks.require_tensor(value, name)
+        if value.is_complex():
+            raise TypeError(f"Argument `{name}` must hold real numbers, but is {value.dtype}.")
         checks.require_finite(value, name)
     if features.ndim != 2 or n_bits > MAX_BITS or features.shape[1] > MAX_BITS:
         raise ValueError(

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.nn._qrnn_scan import Run, differentiable, is_batched, neuron_advance, pull_steps, scan_plain
+from qml.checks import needs_plain_pullback
+from qml.nn._qrnn_scan import Run, neuron_advance, pull_steps, scan_plain
+from qml.plain_pullback import plain_pullback
 
 
 class NeuronScan(torch.autograd.Function):
@@ -41,10 +43,10 @@ class NeuronScan(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """The pullback, or autograd through the plain steps where its own derivative is wanted."""
         cosine, sine, rotations, readout, start, words, outcomes, before, middle, norms = ctx.saved_tensors
-        if torch.is_grad_enabled() or is_batched(grads):
+        if any(map(needs_plain_pullback, grads)):
             plain = lambda c, s, k, g, v: scan_plain(neuron_advance(c, s, k), g, v, words, outcomes, ctx.sizes)  # noqa: E731
             inputs = (cosine, sine, rotations, readout, start)
-            return *differentiable(plain, inputs, grads, ctx.needs_input_grad), None, None, None
+            return *plain_pullback(plain, inputs, ctx.needs_input_grad[:5], grads), None, None, None
         neurons = _Neurons(cosine, sine, rotations, words, ctx.sizes)
         neurons.start_pullback(before)
         _, readout_grad, start_grad = pull_steps(

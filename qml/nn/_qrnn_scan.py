@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.checks import in_functorch
+from qml.checks import needs_plain_pullback
 from qml.nn._qrnn_tables import groups_pay
+from qml.plain_pullback import plain_pullback
 
 Advance = Callable[[Tensor, Tensor], Tensor]
 """States (batch, 2**W) before a step and the words read in it, to the states after the workspace's neurons."""
@@ -90,9 +91,9 @@ class MapScan(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """The pullback, or autograd through the plain steps where its own derivative is wanted."""
         maps, readout, start, words, outcomes, before, middle, norms = ctx.saved_tensors
-        if torch.is_grad_enabled() or is_batched(grads):
+        if any(map(needs_plain_pullback, grads)):
             plain = lambda m, g, v: scan_plain(map_advance(m), g, v, words, outcomes, ctx.sizes)  # noqa: E731
-            return *differentiable(plain, (maps, readout, start), grads, ctx.needs_input_grad), None, None, None
+            return *plain_pullback(plain, (maps, readout, start), ctx.needs_input_grad[:3], grads), None, None, None
         n_words, side, _ = maps.shape
         multiply = _Multiply(maps.transpose(0, 1).reshape(side, n_words * side), n_words, words, ctx.sizes)
         pulled, readout_grad, start_grad = pull_steps(
@@ -216,28 +217,3 @@ def _norms(states: Tensor) -> Tensor:
     """Norms as constants, never 0: what cannot happen is refused where the probabilities are known."""
     norms = torch.linalg.vector_norm(states.detach(), dim=1, keepdim=True)
     return norms.clamp_min(torch.finfo(states.dtype).tiny)
-
-
-def differentiable(
-    plain: Callable[..., tuple[Tensor, Tensor]],
-    inputs: Sequence[Tensor],
-    grads: Sequence[Tensor],
-    needed: Sequence[bool],
-) -> list[Tensor | None]:
-    """Gradients of `inputs` by autograd through `plain`, themselves differentiable; None where `needed` is False.
-
-    They are partial derivatives though inputs may depend on each other, as the states of a later stretch of steps do
-    on the maps that all stretches share. So `plain` is given aliases, at which autograd stops.
-    """
-    create_graph = torch.is_grad_enabled()
-    with torch.enable_grad():
-        aliases = [tensor.view_as(tensor) for tensor in inputs]
-        outputs = plain(*aliases)
-    wanted = [alias for alias, need in zip(aliases, needed, strict=False) if need]
-    found = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=create_graph, allow_unused=True))
-    return [next(found) if need else None for need in needed[: len(inputs)]]
-
-
-def is_batched(grads: Sequence[Tensor]) -> bool:
-    """Whether many gradients are asked for at once, by torch.func or by `is_grads_batched`."""
-    return in_functorch() or any(torch._C._functorch.is_legacy_batchedtensor(grad) for grad in grads)  # pyright: ignore

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 from qml import checks
 from qml.checks import full_precision
 from qml.nn._packed_steps import PackedSteps
+from qml.nn._torch_names import either
 
 Sequences = Tensor | PackedSequence
 """A batch of sequences, or one alone."""
@@ -182,10 +183,10 @@ class RecurrentLSTM(Recurrent):
     def forward(
         self,
         inputs: Sequences | None = None,
-        state: tuple[Tensor, Tensor] | None = None,
+        state: tuple[Tensor, Tensor] | list[Tensor] | None = None,
         *,
         input: Sequences | None = None,
-        hx: tuple[Tensor, Tensor] | None = None,
+        hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Sequences, tuple[Tensor, Tensor]]:
         """Outputs of the last layer at every step, and (h, c) after the last.
 
@@ -198,16 +199,6 @@ class RecurrentLSTM(Recurrent):
         given = either(state, hx, "state", "hx")
         outputs, (h, c) = self.run(either(inputs, input, "inputs", "input"), as_state(given, "h", "c"))
         return outputs, (h, c)
-
-
-def either(value: Any, other: Any, name: str, torchs_name: str) -> Any:
-    """An argument under our name for it or under torch's; both at once are refused."""
-    if value is not None and other is not None:
-        raise TypeError(
-            f"Argument `{torchs_name}` must be left out where `{name}` is given, which is the same argument, but both "
-            "are given. Pass one of them."
-        )
-    return value if other is None else other
 
 
 def as_bias(bias: Any) -> bool:

@@ -15,7 +15,8 @@ from qml.nn._daruan import product
 from qml.nn._linear import linear, reset_linear
 from qml.nn._lstm_scan import lstm_scan
 from qml.nn._options import LayerOptions
-from qml.nn._recurrent import State, as_bias, as_state, either, start_state
+from qml.nn._recurrent import State, as_bias, as_state, start_state
+from qml.nn._torch_names import either
 from qml.nn.qkan import QKANLayer
 from qml.nn.qkan_network import HQKAN
 
@@ -102,10 +103,10 @@ class QKANLSTMCell(OfQKANLayers):
     def forward(
         self,
         inputs: Float[Tensor, "*batch inputs"] | None = None,
-        state: tuple[Tensor, Tensor] | None = None,
+        state: tuple[Tensor, Tensor] | list[Tensor] | None = None,
         *,
         input: Tensor | None = None,
-        hx: tuple[Tensor, Tensor] | None = None,
+        hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """(h, c) after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
         given = as_state(either(state, hx, "state", "hx"), "h", "c")
@@ -234,10 +235,10 @@ class HQKANLSTMCell(OfQKANLayers):
     def forward(
         self,
         inputs: Float[Tensor, "*batch inputs"] | None = None,
-        state: tuple[Tensor, Tensor] | None = None,
+        state: tuple[Tensor, Tensor] | list[Tensor] | None = None,
         *,
         input: Tensor | None = None,
-        hx: tuple[Tensor, Tensor] | None = None,
+        hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """(h, c) after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
         given = as_state(either(state, hx, "state", "hx"), "h", "c")

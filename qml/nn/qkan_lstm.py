@@ -6,7 +6,8 @@ from typing import Unpack
 from torch import Tensor
 
 from qml.nn._options import LayerOptions
-from qml.nn._recurrent import Recurrent, RecurrentLSTM, Sequences, as_state, either, require_no_projection
+from qml.nn._recurrent import Recurrent, RecurrentLSTM, Sequences, as_state, require_no_projection
+from qml.nn._torch_names import either
 from qml.nn.qkan_cells import HQKANLSTMCell, OfQKANLayers, QKANGRUCell, QKANLSTMCell
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
-from qml.checks import in_forward_mode, in_functorch
+from qml.checks import hides_values, needs_plain_operations
 from qml.simulator.compiled import Compiled, compile_plan, readout_for
 from qml.simulator.cut import CutPlan, find_cut
 from qml.simulator.evolve import Evolve, evolve_plain, run_plain
@@ -146,7 +146,7 @@ def _require_possible(chance: Tensor, *, levels: int) -> None:
     """Refuse a success probability that is zero within rounding."""
     epsilon = torch.finfo(chance.dtype).eps
     impossible = 100 * epsilon**2 if levels == 2 else 100 * epsilon  # rounding noise of a squared norm, of a trace
-    if not in_functorch() and bool((chance.detach() < impossible).any()):
+    if not hides_values() and bool((chance.detach() < impossible).any()):
         raise ValueError(
             "Post-selection must be possible, but for some sample its probability is zero within the rounding "
             f"of {chance.dtype} ({chance.detach().min().item():.3g}, below {impossible:.1g}). Check the values that "
@@ -198,7 +198,7 @@ def _values(
 def _run(compiled: Compiled, readout: Readout, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
     """What a readout gives, differentiable in the way that `method` asks for."""
     plan = compiled.plan
-    if method == "autograd" or in_functorch() or in_forward_mode() or not _has_pullback(plan):
+    if method == "autograd" or needs_plain_operations() or not _has_pullback(plan):
         return run_plain(compiled, readout, data, weights)
     if method == "adjoint":
         _require_reversible(plan, data, weights)
