@@ -159,5 +159,5 @@ class Ensemble:
                 raise ValueError(
                     f"Argument `members` must hold forecasters that differ, but members {one} and {other} have the "
                     "very same read-out, so the interval would not hold their disagreement. Give them reservoirs "
-                    "of other seeds where something is drawn from these, or of other scales, as with feedback rings."
+                    "of other seeds where something is drawn, or of other scales or sizes, as with feedback rings."
                 )
