@@ -120,6 +120,7 @@ def test_a_tangent_of_the_gradient_that_comes_in_moves_on() -> None:
     torch.testing.assert_close(tangent, 2.0 * expected, atol=1e-12, rtol=0)
 
 
+@pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node:UserWarning")  # torch about its own graph
 def test_a_circuit_is_linearised() -> None:
     weights, along = torch.tensor([0.3, -0.8], dtype=torch.float64), torch.tensor([1.0, -2.0], dtype=torch.float64)
     output, pushed = torch.func.linearize(values, weights)
