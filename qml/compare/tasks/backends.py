@@ -79,7 +79,7 @@ def sections(data: Parts, records: list[Record], options: Options) -> list[Secti
         "Persistent rings keep their register for a whole series, which is one circuit with measurements inside: all "
         "series are one job, and there is nothing that the client could mitigate. "
         f"The device. {DEVICE} is a snapshot of a device of 133 qubits: Aer plays its gates, couplings and errors. "
-        "Circuits are placed by its couplings alone, not by its error rates. Mitigation is the "
+        "Circuits are placed on the qubits with the least calibrated errors. Mitigation is the "
         "Runtime client's; Mitiq 1.1 asks for numpy < 2.3 and cannot be installed beside what is tested here. "
         f"The classifier's images of {images.NEGATIVE} and {images.POSITIVE} have {images.SIDE}x{images.SIDE} pixels: "
         "small enough for a noisy density matrix. Its circuit:"
