@@ -247,3 +247,8 @@ def test_a_primitive_that_answers_nan_is_refused_without_records(monkeypatch: py
     monkeypatch.setattr(Aer, "run", lambda self, submission: nothing)
     with pytest.raises(JobFailed, match="must be finite"):
         backend.expectation(Circuit(1).ry(weight(0), 0), torch.zeros(1, 0), torch.tensor([0.5]), [Z(0)])
+
+
+def test_a_deviation_that_a_service_cannot_tell_may_be_infinite() -> None:
+    (result,) = answers.checked(ESTIMATE, estimate(stds=changed(ERRORS, np.inf)))
+    assert np.isinf(result.arrays["stds"]).sum() == 1
