@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circuits import Circuit, X, Y, Z, data, weight
@@ -33,6 +33,7 @@ def three_on(n_qubits: int, places: tuple[int, int, int]) -> Circuit:
     return circuit.rx(0.4, second)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.permutations(range(5)), st.booleans(), st.booleans())
 def test_idle_qubits_change_no_number(order: list[int], mixed: bool, projected: bool) -> None:
     circuit = three_on(5, (order[0], order[1], order[2]))

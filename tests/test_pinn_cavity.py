@@ -21,6 +21,7 @@ def test_the_cavity_has_the_velocities_of_a_spectral_method() -> None:
     assert v.min() == pytest.approx(-0.2538030, rel=5e-3)
 
 
+@pytest.mark.slow
 def test_the_stream_function_of_the_cavity_is_found() -> None:
     problem = find_problem("cavity-stream")
     assert problem.reference is not None

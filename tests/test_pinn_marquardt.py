@@ -359,6 +359,7 @@ def test_wells_are_solved_to_the_accuracy_asked_for(name: str, psi: float, energ
         assert abs(value / problem.reference_scalars[key] - 1) < energy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "n_steps"), [("poisson", 120), ("lorenz", 200)])
 def test_waves_with_a_front_and_a_chaotic_system_are_solved(name: str, n_steps: int) -> None:
     """A plain network stays at an error of 1 and more: frequencies, exact conditions and causal weights make it."""

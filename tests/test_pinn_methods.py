@@ -346,6 +346,7 @@ def test_an_ensemble_of_bootstrap_samples_shows_the_noise() -> None:
         train_ensemble(build, Training(n_adam=1), seeds=[3])
 
 
+@pytest.mark.slow
 def test_permeability_is_found_with_honest_error_bars() -> None:
     """Of six seeds, each with noise of its own: the sum of squares of errors over deviations follows chi squared."""
     total = 0.0
