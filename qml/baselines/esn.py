@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +12,6 @@ import torch
 from torch import Tensor
 
 from qml import checks
-from qml.backends.native import full_precision
 from qml.baselines._slices import pays, run_slices
 from qml.baselines._sparse import ConstantMatrix, SparseStep
 from qml.baselines._spectra import annular_matrix, scaled_to_radius
@@ -187,7 +187,7 @@ class EchoStateNetwork(Reservoir):
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Reservoir`; the state is held as columns, one a series."""
-        with full_precision(inputs):
+        with _own_precision(inputs):
             features, end = self._advance(
                 self.input_scaling * inputs.to(self.values.dtype), state.to(self.values.dtype)
             )
@@ -352,6 +352,11 @@ def _input_weight(generator: np.random.Generator, units: int, n_inputs: int, bia
     weight = generator.uniform(-1.0, 1.0, (units, 1 + n_inputs))
     weight[:, 0] *= bias_scaling
     return weight
+
+
+def _own_precision(inputs: Tensor) -> AbstractContextManager:
+    """Autocast to 16 bits stays outside, since states are fed back."""
+    return torch.autocast(inputs.device.type, enabled=False) if checks.in_autocast(inputs) else nullcontext()
 
 
 @lru_cache(maxsize=1)
