@@ -1,34 +1,61 @@
 """Products with a constant sparse matrix that have every derivative, as those with a dense one."""
 
-from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from qml.checks import in_functorch
+from qml.checks import in_functorch, needs_plain_pullback
 
 
-class SparseProduct(torch.autograd.Function):
-    """A sparse matrix times a vector or columns. In torch's own product no batch of gradients can be pulled back."""
+class ConstantMatrix:
+    """A square matrix in compressed rows, with its transpose, which is put in compressed rows once.
+
+    Args:
+        row_starts: where each row starts among the entries, one more than rows.
+        columns: the column of each entry.
+        values: the entries.
+    """
+
+    def __init__(self, row_starts: Tensor, columns: Tensor, values: Tensor) -> None:
+        self.parts = row_starts, columns, values
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """It as a sparse tensor."""
+        size = len(self.parts[0]) - 1
+        return torch.sparse_csr_tensor(*self.parts, (size, size), check_invariants=False)
+
+    @cached_property
+    def transposed(self) -> "ConstantMatrix":
+        """Its transpose."""
+        rows = self.rows.mT.to_sparse_csr()
+        return ConstantMatrix(rows.crow_indices(), rows.col_indices(), rows.values())
+
+    def dense(self) -> Tensor:
+        """It with its zeros, by operations that torch.func has too."""
+        row_starts, columns, values = self.parts
+        size = len(row_starts) - 1
+        rows = torch.repeat_interleave(torch.arange(size, device=values.device), row_starts.diff().long())
+        return values.new_zeros(size, size).index_put((rows, columns.long()), values, accumulate=True)
+
+
+class SparseStep(torch.autograd.Function):
+    """A tensor plus a matrix times a vector or columns. Through torch's own no batch of gradients is pulled back."""
 
     @staticmethod
-    def forward(ctx: Any, matrix: Tensor, dense: Callable[[], Tensor], columns: Tensor) -> Tensor:
-        """The product of `matrix`, of which `dense` gives the dense form where it is wanted."""
-        ctx.matrix, ctx.dense = matrix, dense
-        return matrix @ columns
+    def forward(ctx: Any, step: Tensor, matrix: ConstantMatrix, columns: Tensor) -> Tensor:
+        """step + matrix @ columns."""
+        ctx.matrix = matrix
+        return (torch.addmv if columns.ndim == 1 else torch.addmm)(step, matrix.rows, columns)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """The transposed product, which is as differentiable; many gradients at once take the dense matrix."""
         (grad,) = grads
-        if in_functorch() or torch._C._functorch.is_legacy_batchedtensor(grad):  # pyright: ignore
-            return None, None, ctx.dense().mT @ grad
-        return None, None, SparseProduct.apply(ctx.matrix.mT, lambda: ctx.dense().mT, grad)
-
-
-def dense_matrix(row_starts: Tensor, columns: Tensor, values: Tensor) -> Tensor:
-    """A square matrix in compressed rows as a dense one, by operations that torch.func has too."""
-    units = len(row_starts) - 1
-    rows = torch.repeat_interleave(torch.arange(units, device=values.device), row_starts.diff().long())
-    return values.new_zeros(units, units).index_put((rows, columns.long()), values, accumulate=True)
+        if not needs_plain_pullback(grad):
+            return grad, None, ctx.matrix.transposed.rows @ grad
+        if torch.is_grad_enabled() and not in_functorch():
+            return grad, None, SparseStep.apply(torch.zeros_like(grad), ctx.matrix.transposed, grad)
+        return grad, None, ctx.matrix.dense().mT @ grad

@@ -3,6 +3,8 @@
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,11 @@ from torch import Tensor
 
 from qml import checks
 from qml.baselines._slices import pays, run_slices
-from qml.baselines._sparse import SparseProduct, dense_matrix
+from qml.baselines._sparse import ConstantMatrix, SparseStep
 from qml.baselines._spectra import annular_matrix, scaled_to_radius
 from qml.checks import full_precision
 from qml.reservoir import Reservoir
+from qml.reservoir._checks import is_finite
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh_, "identity": lambda values: values}
 
@@ -170,17 +173,22 @@ class EchoStateNetwork(Reservoir):
         return network
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
+        """See `Reservoir`."""
+        return self.place_of(like).new_full((batch, self.units), self.start)
+
+    def place_of(self, inputs: Tensor) -> Tensor:
         """See `Reservoir`.
 
         Raises:
             TypeError: a network in half precision.
         """
-        checks.require_full_precision(self.values)
-        return self.values.new_full((batch, self.units), self.start)
+        values = self.values
+        checks.require_full_precision(values)
+        return values
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Reservoir`; the state is held as columns, one a series."""
-        with full_precision(inputs):
+        with _own_precision(inputs):
             features, end = self._advance(
                 self.input_scaling * inputs.to(self.values.dtype), state.to(self.values.dtype)
             )
@@ -191,18 +199,18 @@ class EchoStateNetwork(Reservoir):
         batch = len(scaled)
         derived = torch.is_grad_enabled() and (scaled.requires_grad or state.requires_grad)
         if checks.in_functorch() or checks.in_forward_mode():  # which sparse tensors do not take part in
-            states, end = self._run(self._drive(scaled), state.mT, self._dense(), torch.addmm)
+            states, end = self._run(self._drive(scaled), state.mT, self._matrix().dense(), torch.addmm)
             return self._with_inputs(scaled, states.permute(2, 0, 1)), end.mT
         if not derived and pays(self.units, batch, state):
             activate = ACTIVATIONS[self.activation]
             states, end = run_slices(self.recurrent(), self.input_weight, scaled, state, self.leak_rate, activate)
             return self._with_inputs(scaled, states.permute(2, 0, 1)), end
-        drive, matrix = self._drive(scaled), self.recurrent()
+        drive, matrix = self._drive(scaled), self._matrix() if derived else self.recurrent()
         if batch == 1:  # a product with a vector is faster than with a matrix of one column
-            product = self._plus_product if derived else torch.addmv
+            product = SparseStep.apply if derived else torch.addmv
             states, end = self._run(drive[:, :, 0], state[0], matrix, product, in_place=not derived)
             return self._with_inputs(scaled, states[None]), end[None]
-        product = self._plus_product if derived else torch.addmm
+        product = SparseStep.apply if derived else torch.addmm
         states, end = self._run(drive, state.mT, matrix, product, in_place=not derived)
         return self._with_inputs(scaled, states.permute(2, 0, 1)), end.mT
 
@@ -211,19 +219,13 @@ class EchoStateNetwork(Reservoir):
         bias, weight = self.input_weight[:, :1], self.input_weight[:, 1:]
         return torch.baddbmm(bias[None], weight.expand(scaled.shape[1], -1, -1), scaled.permute(1, 2, 0))
 
-    def _plus_product(self, step: Tensor, matrix: Tensor, now: Tensor) -> Tensor:
-        return step + SparseProduct.apply(matrix, self._dense, now)
-
-    def _dense(self) -> Tensor:
-        return dense_matrix(self.row_starts, self.columns, self.values)
-
     def _with_inputs(self, scaled: Tensor, states: Tensor) -> Tensor:
         """The features (batch, time, features)."""
         return torch.cat([scaled, states], -1) if self.include_inputs else states
 
     def _require_finite(self, end: Tensor) -> None:
         """Refuse NaN in the matrices, by what it makes of the last state: one look a call, not at every entry."""
-        if checks.in_transform() or end.is_meta or bool(end.isfinite().all()):
+        if is_finite(end):
             return
         for name in ("input_weight", "values"):
             if not bool(getattr(self, name).isfinite().all()):
@@ -233,7 +235,7 @@ class EchoStateNetwork(Reservoir):
         raise ValueError("The states must stay finite, but overflow. Take a smaller spectral radius or inputs.")
 
     def _run(
-        self, drive: Tensor, now: Tensor, matrix: Tensor, product: Callable[..., Tensor], *, in_place: bool = False
+        self, drive: Tensor, now: Tensor, matrix: Any, product: Callable[..., Tensor], *, in_place: bool = False
     ) -> tuple[Tensor, Tensor]:
         """All states, (time, units) or (time, units, batch), and the last; in place they overwrite the drive."""
         activate = ACTIVATIONS[self.activation]
@@ -248,11 +250,11 @@ class EchoStateNetwork(Reservoir):
 
     def recurrent(self) -> Tensor:
         """W as a sparse tensor, shape (units, units)."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that sparse tensors may still change
-            return torch.sparse_csr_tensor(
-                self.row_starts, self.columns, self.values, (self.units, self.units), check_invariants=False
-            )
+        return self._matrix().rows
+
+    def _matrix(self) -> ConstantMatrix:
+        _hear_of_sparse_tensors()
+        return ConstantMatrix(self.row_starts, self.columns, self.values)
 
     def config(self) -> dict[str, Any]:
         """What `from_config` needs to make room for the matrices, which a file holds."""
@@ -379,6 +381,19 @@ def _input_weight(generator: np.random.Generator, units: int, n_inputs: int, bia
     weight = generator.uniform(-1.0, 1.0, (units, 1 + n_inputs))
     weight[:, 0] *= bias_scaling
     return weight
+
+
+def _own_precision(inputs: Tensor) -> AbstractContextManager:
+    """Autocast to 16 bits stays outside, since states are fed back."""
+    return torch.autocast(inputs.device.type, enabled=False) if checks.in_autocast(inputs) else nullcontext()
+
+
+@lru_cache(maxsize=1)
+def _hear_of_sparse_tensors() -> None:
+    """Let torch warn once, unheard, that sparse tensors may still change; filters of warnings are not of one thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.sparse_csr_tensor([0, 0], [], [], (1, 1), check_invariants=False)
 
 
 def _as_share(value: Any, name: str) -> float:

@@ -6,11 +6,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+Places = tuple[Tensor, ...]
+"""For each qubit of a half the places of `factor_places`."""
+
 MAX_QUBITS = 12  # the rotation matrices of half the qubits have 2**n entries a row
 
 
 def outcome_probabilities(
-    first: Float[Tensor, "batch qubits"], measured: Float[Tensor, "batch qubits"], tables: dict[str, Tensor]
+    first: Float[Tensor, "batch qubits"],
+    measured: Float[Tensor, "batch qubits"],
+    pairs: Int[Tensor, " amplitudes"],
+    places: tuple[Places, Places],
 ) -> Float[Tensor, "batch amplitudes"]:
     """Probabilities of all basis states after `circuits.reservoir.feedback_ring`.
 
@@ -20,22 +26,19 @@ def outcome_probabilities(
     Args:
         first: angles of the first layer.
         measured: angles of all others.
-        tables: "pairs" of `pairs_table`, "left" and "right" of `factor_places`.
+        pairs: of `pairs_table`.
+        places: of `factor_places`, row by row.
     """
     batch, n_qubits = first.shape
-    pairs = tables["pairs"]
     split = n_qubits // 2
     halves = torch.stack([first, measured, 2.0 * measured], 1) / 2.0
     cosine, sine = torch.cos(halves), torch.sin(halves)
-    turns = torch.stack([cosine, -sine, sine, cosine], -1).unflatten(-1, (2, 2))
+    turns = torch.stack([cosine, -sine, sine, cosine], -1)
     if n_qubits == 2 * split:  # both halves in one go
-        both = _product(turns.view(batch, 6, split, 2, 2), tables["left"]).unflatten(1, (3, 2))
+        both = _product(turns.view(batch, 6, split, 4), places[0]).unflatten(1, (3, 2))
         left, right = both[:, :, 0], both[:, :, 1]
     else:
-        left, right = (
-            _product(part, tables[side])
-            for side, part in (("left", turns[:, :, :split]), ("right", turns[:, :, split:]))
-        )
+        left, right = _product(turns[:, :, :split], places[0]), _product(turns[:, :, split:], places[1])
     state = (left[:, 0, :, :1] * right[:, 0, None, :, 0]).flatten(1).index_select(1, pairs)  # from |0...0>
     left, right = left[:, 1:], right[:, 1:]
     for turn, permuted in ((0, True), (1, True), (0, False)):
@@ -67,15 +70,17 @@ def _places(n_qubits: int) -> Int[Tensor, "qubits entries"]:
     return (2 * bits[:, :, None] + bits[:, None, :]).flatten(1)
 
 
-def _product(turns: Tensor, places: Int[Tensor, "qubits entries"]) -> Tensor:
-    """Kronecker product over qubits: (batch, layers, qubits, 2, 2) to (batch, layers, side, side).
+def _product(turns: Tensor, places: Places) -> Tensor:
+    """Kronecker product over qubits: (batch, layers, qubits, 4) to (batch, layers, side, side).
 
     Every entry is a product of one entry a qubit; gathered row by row, since axes of length 2 are slow to run over.
     """
     batch, layers, n_qubits = turns.shape[:3]
     side = 2**n_qubits
-    result = turns.new_ones(batch, layers, 1)
-    for qubit, entries in enumerate(places):
-        factor = turns[:, :, qubit].flatten(2).index_select(2, entries)
-        result = result * factor if qubit else factor
+    if not places:
+        return turns.new_ones(batch, layers, 1, 1)
+    factors = turns.unbind(2)
+    result = factors[0].index_select(2, places[0])
+    for factor, entries in zip(factors[1:], places[1:], strict=True):
+        result = result * factor.index_select(2, entries)
     return result.view(batch, layers, side, side)

@@ -36,13 +36,21 @@ class RingGroup(Reservoir, WithTables):
             TypeError: a reservoir in half precision.
             ValueError: a reservoir on the meta device.
         """
-        checks.require_full_precision(self.place)
-        if self.place.is_meta:
+        place, kept = self.place, self._kept
+        if kept is not None and kept[1] == place.dtype and kept[0] == place.device:
+            return kept[2]
+        checks.require_full_precision(place)
+        if place.is_meta:
             raise ValueError(
                 "The reservoir must have values to be run, but is on the meta device. Call to_empty(device=...), after "
                 "which it is whole, since nothing in it is loaded."
             )
-        return self.tables_like(self.place)
+        return self.tables_like(place)
+
+    def place_of(self, inputs: Tensor) -> Tensor:
+        """See `Reservoir`."""
+        self.tables()  # which refuses what cannot run
+        return self.place
 
     def make_tables(self, like: Tensor) -> dict[str, Tensor]:
         """See `WithTables`; they are computed on the CPU."""

@@ -11,6 +11,7 @@ from qml.nn._ring_group import RingGroup
 from qml.nn.persistent import parity_signs
 from qml.nn.rings import FeedbackRing
 
+PLAIN = Native()  # the built-in simulator without options
 START = 0.5  # <Z> of every qubit before the first step (arXiv:2505.22837)
 
 
@@ -59,7 +60,7 @@ class FeedbackReservoir(RingGroup):
     @property
     def is_short(self) -> bool:
         """Whether steps run as matrix products instead of circuits on the backend."""
-        plain = isinstance(self.backend, Native) and self.backend == Native() and self.shots is None
+        plain = isinstance(self.backend, Native) and self.backend == PLAIN and self.shots is None
         return plain and not self.has_noise and self.n_qubits <= MAX_QUBITS
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
@@ -73,12 +74,13 @@ class FeedbackReservoir(RingGroup):
         scales, is_short = tables["scales"], self.is_short
         turned = scales[:, :1] * inputs.to(scales.dtype)[:, :, None]  # (batch, time, rings, inputs)
         state, weights, features = state.to(scales.dtype), scales.new_zeros(0), []
+        places = (tables["left"].unbind(), tables["right"].unbind()) if is_short else ((), ())
         for step in range(time):
             measured = state.reshape(batch, rings, n).clamp(-1.0, 1.0)  # rounding, and shots, may leave the interval
             turns = scales[:, 1:] * torch.arccos(measured)
             if is_short:
                 first = torch.cat([turned[:, step], turns[:, :, : n - self.n_inputs]], -1).view(-1, n)
-                found = outcome_probabilities(first, turns.view(-1, n), tables) @ tables["signs"]
+                found = outcome_probabilities(first, turns.view(-1, n), tables["pairs"], places) @ tables["signs"]
             else:
                 angles = torch.cat([turned[:, step], turns], -1)
                 found = self._measure(angles.reshape(batch if self.wide else batch * rings, -1), weights)

@@ -17,6 +17,7 @@ from qml.nn._torch_names import either
 from qml.nn._words import as_words
 from qml.nn.qrnn import QRNN
 from qml.nn.qrnn_cell import MAX_QUBITS
+from qml.reservoir._checks import is_finite
 
 DEFAULT_BITS = {"angle": 1, "bits": 4, "serial": 4}
 EPSILON = 1e-6  # of probabilities inside a logarithm
@@ -180,7 +181,7 @@ class QRNNRegressor(nn.Module):
     def _read_out(self, probabilities: Tensor) -> Tensor:
         """`read` of probabilities that are finite, which its outputs are too unless a parameter is not."""
         outputs = self.read(probabilities)
-        if not checks.in_transform() and not bool(outputs.isfinite().all()):
+        if not is_finite(outputs):
             checks.require_finite_parameters(self)
             raise ValueError("The outputs must be finite, but overflow. Scale the weights of the read-out down.")
         return outputs
@@ -210,7 +211,7 @@ class QRNNRegressor(nn.Module):
         """Angles of the in/out qubits in radians, (..., word_size), with `encoding` "angle"."""
         self._require_encoding("angle")
         turns = (math.pi * self._scaled(inputs)).to(self.readout.weight.dtype)
-        if not checks.in_transform() and not bool(turns.isfinite().all()):
+        if not is_finite(turns):
             raise ValueError(f"Argument `inputs` must give angles that {turns.dtype} can hold, but is too large.")
         return turns.repeat_interleave(self.n_bits, -1)
 
@@ -323,7 +324,7 @@ class QRNNRegressor(nn.Module):
                 "Argument `inputs` must not require gradients, because quantisation has none, but does. Detach it, or "
                 "take encoding='angle'."
             )
-        if not checks.in_transform() and not bool(inputs.isfinite().all()):
+        if not is_finite(inputs):
             raise ValueError("Argument `inputs` must be finite, but holds NaN or infinity.")
 
 

@@ -99,8 +99,12 @@ class QuantumNeuron(WithTables):
         checks.require_last_dimension(states, 2 ** (self.n_inputs + 1), "states")
         cosine, sine = self.amplitudes()
         pairs = states.unflatten(-1, (-1, 2))
-        zero, one = pairs[..., 0], pairs[..., 1]  # unbind's views would make a later change of the states in place fail
-        turned = torch.stack([cosine * zero - sine * one, cosine * one + sine * zero], -1).flatten(-2)
+        zero, one = (
+            pairs.select(-1, 0),
+            pairs.select(-1, 1),
+        )  # unbind's views would make a later change of the states in place fail
+        turned_zero = torch.addcmul(cosine * zero, sine, one, value=-1)
+        turned = torch.stack([turned_zero, torch.addcmul(cosine * one, sine, zero)], -1).flatten(-2)
         norms = torch.linalg.vector_norm(turned, dim=-1, keepdim=True)
         self._require_norms(norms, states)
         return turned / norms
@@ -129,7 +133,10 @@ class QuantumNeuron(WithTables):
 
     def _require_norms(self, norms: Tensor, states: Tensor) -> None:
         """Refuse states without a direction; the norms are NaN where an angle or an amplitude is."""
-        if norms.is_meta or checks.in_transform() or bool(((norms > 0) & norms.isfinite()).all()):
+        if norms.is_meta or checks.in_transform() or not norms.numel():
+            return
+        low, high = norms.detach().aminmax()
+        if low.item() > 0 and math.isfinite(high.item()):
             return
         checks.require_finite_parameters(self)
         checks.require_finite(states, "states")

@@ -119,13 +119,18 @@ class OnionReservoir(Reservoir):
         """See `Reservoir`."""
         return torch.cat([part.initial_state(batch, like) for part in self.parts], 1)
 
+    def place_of(self, inputs: Tensor) -> Tensor:
+        """See `Reservoir`."""
+        return next(iter(self.parts)).place_of(inputs)
+
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Reservoir`."""
-        split = state.split([part.state_size for part in self.parts], 1)
+        parts = self.parts
         with full_precision(inputs):
-            found = [part.advance(inputs, own) for part, own in zip(self.parts, split, strict=True)]
-        if len(found) == 1:
-            return found[0]
+            if len(parts) == 1:
+                return parts[0].advance(inputs, state)
+            split = state.split([part.state_size for part in parts], 1)
+            found = [part.advance(inputs, own) for part, own in zip(parts, split, strict=True)]
         features = torch.cat([features for features, _ in found], -1)[..., self._order]
         return features, torch.cat([after for _, after in found], 1)
 

@@ -1,5 +1,6 @@
 """Checks at the border of everything that takes series."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,9 +10,17 @@ from torch import Tensor
 from qml import checks
 
 
+def is_finite(values: Tensor) -> bool:
+    """Whether nothing is NaN or infinite, as far as values can be looked at: not on "meta" or inside torch.func."""
+    if values.is_meta or checks.in_transform():
+        return True
+    # a sum is finite only where all terms are, and is cheaper than a look at each of them
+    return math.isfinite(values.sum().item()) or bool(values.isfinite().all())
+
+
 def require_no_gaps(values: Tensor, name: str) -> None:
     """Refuse NaN, which stands for a gap, and infinity."""
-    if not (values.is_meta or checks.in_transform() or bool(torch.isfinite(values).all())):
+    if not is_finite(values):
         raise ValueError(
             f"Argument `{name}` must be finite, but holds NaN or infinity. Fill the gaps with qml.data.fill_gaps, or "
             "cut the series there and pass the pieces as a list."
@@ -35,16 +44,17 @@ def require_series(inputs: Any, n_inputs: int, name: str = "inputs") -> None:
     require_no_gaps(inputs, name)
 
 
-def as_state(state: Any, batch: int | None, like: Tensor) -> Tensor:
+def as_state(state: Any, batch: int | None, size: int, like: Tensor) -> Tensor:
     """The state of a batch, or of one series for which `batch` is None, in the dtype of `like`, (batch, state)."""
     checks.require_tensor(state, "state")
     if state.dtype not in checks.FLOATING:
         raise TypeError(f"Argument `state` must be floating, but is {state.dtype}. Pass the state of an earlier call.")
-    shape = (like.shape[1],) if batch is None else (batch, like.shape[1])
+    shape = (size,) if batch is None else (batch, size)
     if state.shape != shape:
         raise ValueError(f"Argument `state` must have shape {shape}, but has shape {tuple(state.shape)}.")
     checks.require_device(state, like, "state")
-    checks.require_finite(state, "state")
+    if not is_finite(state):
+        raise ValueError("Argument `state` must be finite, but holds NaN or infinity. Check where it comes from.")
     return (state if batch is not None else state[None]).to(like.dtype)
 
 

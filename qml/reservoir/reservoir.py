@@ -36,6 +36,10 @@ class Reservoir(nn.Module):
         """The state before the first step, in the dtype and on the device of `like`."""
         raise NotImplementedError
 
+    def place_of(self, inputs: Tensor) -> Tensor:
+        """A tensor in the dtype and on the device of the reservoir's states."""
+        return self.initial_state(0, inputs)
+
     def advance(
         self, inputs: Float[Tensor, "batch time inputs"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "batch time features"], Float[Tensor, "batch state"]]:
@@ -75,16 +79,19 @@ class Reservoir(nn.Module):
         """
         _checks.require_series(inputs, self.n_inputs)
         if inputs.ndim == 2:
-            own = None if state is None else _checks.as_state(state, None, self.initial_state(0, inputs))
+            own = None if state is None else _checks.as_state(state, None, self.state_size, self.place_of(inputs))
             features, end = self.forward(inputs[None], own, lengths=lengths)
             return features[0], end[0]
         batch, time, _ = inputs.shape
         sizes = _checks.as_lengths(lengths, batch, time)
-        like = self.initial_state(batch if state is None else 0, inputs)
+        like = self.place_of(inputs)
         checks.require_device(inputs, like, "inputs")
-        start = like if state is None else _checks.as_state(state, batch, like)
+        if state is None:
+            start = self.initial_state(batch, inputs)
+        else:
+            start = _checks.as_state(state, batch, self.state_size, like)
         if batch == 0 or time == 0:
-            return like.new_zeros(batch, time, self.n_features), start.clone()
+            return start.new_zeros(batch, time, self.n_features), start.clone()
         if sizes is None or set(sizes) == {time}:
             return self.advance(inputs, start)
         return self._advance_ragged(inputs, start, sizes)
