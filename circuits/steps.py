@@ -93,7 +93,7 @@ def inverted(steps: Sequence[Step], *, refuse: Callable[[str], Exception]) -> li
     return [_inverse(step, refuse) for step in reversed(steps)]
 
 
-def powered(steps: Sequence[Step], power: float, *, refuse: Callable[[str], Exception]) -> list[Step]:
+def powered(steps: Sequence[Step], power: float | int, *, refuse: Callable[[str], Exception]) -> list[Step]:
     """A whole power of unitary steps, written out; `refuse(name)` makes the error for any other."""
     count = round(power)
     if count != power or len(steps) * abs(count) > MAX_STEPS:

@@ -268,6 +268,7 @@ def test_inputs_of_another_kind_are_refused_by_name(name: str, odd: str) -> None
                 getattr(layer, method)(ODD[odd], *more)
 
 
+@pytest.mark.plain  # annotations say int and float
 def test_numbers_of_numpy_work() -> None:
     two, layer = np.int64(2), QKANLayer(np.int64(3), np.int32(2), reps=np.int64(4), groups=np.int8(2))
     assert (layer.in_features, layer.out_features, layer.reps, layer.groups) == (3, 2, 4, 2)
