@@ -80,6 +80,26 @@ def as_interval(value: Any, name: str) -> tuple[float, float]:
     return ends
 
 
+def as_widths(values: Any, name: str) -> tuple[int, ...]:
+    """`values` as the units of hidden layers, at least one layer of at least one unit; a number alone is one layer."""
+    single = isinstance(values, (int, np.integer)) and not isinstance(values, (bool, np.bool_))
+    return as_ints((values,) if single else values, name, 1)
+
+
+def settle_numbers(
+    options: object, *, ints: tuple[str, ...] = (), floats: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> None:
+    """Make the fields of a frozen dataclass plain ints and floats, where an `optional` one may be None.
+
+    Ranges are checked by the class's own rules.
+    """
+    for names, settled in ((ints, lambda value, name: as_int(value, name, -math.inf)), (floats, as_number)):
+        for name in names:
+            value = getattr(options, name)
+            if value is not None or name not in optional:
+                object.__setattr__(options, name, settled(value, name))
+
+
 def as_flag(value: Any, name: str) -> bool:
     """`value` as a bool; anything else than True and False is refused, since "no" counts as true."""
     if not isinstance(value, (bool, np.bool_)):

@@ -402,9 +402,9 @@ def test_deviations_of_predictions_are_those_of_measurements_far_from_them() -> 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GaussianFeatures(1, 0, low=(0.0,), high=(1.0,)), "`n_gaussians` and `width` must be positive"),
+        (lambda: GaussianFeatures(1, 0, low=(0.0,), high=(1.0,)), "`n_gaussians` must be at least 1"),
         (lambda: GaussianFeatures(2, 3, low=(0.0,), high=(1.0,)), "corners of a box of 2 dimensions"),
-        (lambda: LSTMTrunk(1, 0, 2), "hidden layers must be at least one of at least 1 unit"),
+        (lambda: LSTMTrunk(1, 0, 2), "`hidden_size` must be at least 1"),
         (lambda: Pieces([nn.Linear(1, 1)], (0.5,)), "one fewer than the 1 trunks"),
         (lambda: Pieces([nn.Linear(1, 1)] * 3, (0.5, 0.2)), "must rise"),
         (lambda: Curriculum(ramp=0.0), r"in \(0, 1\]"),

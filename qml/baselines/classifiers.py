@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -210,12 +209,9 @@ def _as_classes(n_classes: Any) -> int:
 
 def _as_widths(hidden_sizes: Any) -> tuple[int, ...]:
     """The units of every hidden layer; a number alone is one layer."""
-    if isinstance(hidden_sizes, (int, np.integer)):
-        hidden_sizes = (hidden_sizes,)
-    widths = checks.as_ints(hidden_sizes, "hidden_sizes", 1, at_least=0)
-    if not widths:
+    if isinstance(hidden_sizes, Sequence) and not hidden_sizes:
         raise ValueError(
             "Argument `hidden_sizes` must hold at least one size, but is empty. Use LogisticRegression for a model "
             "without hidden units."
         )
-    return widths
+    return checks.as_widths(hidden_sizes, "hidden_sizes")

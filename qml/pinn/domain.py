@@ -1,9 +1,11 @@
 """Boxes: where a problem is solved, their points and their quadrature."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from qml import checks
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,13 @@ class Box:
     breaks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        checks.require_kind(self.intervals, "intervals", Mapping, ' Pass for example {"x": (0.0, 1.0)}.')
         if not self.intervals:
             raise ValueError("Argument `intervals` must hold at least one coordinate, but is empty.")
+        for axis, ends in self.intervals.items():
+            checks.require_kind(ends, f"intervals[{axis!r}]", Sequence, " Pass (low, high).")
         for axis, (low, high) in self.intervals.items():
-            if len(axis) != 1 or not axis.isalpha():
+            if not isinstance(axis, str) or len(axis) != 1 or not axis.isalpha():
                 raise ValueError(f"Argument `intervals` must name coordinates by one letter, but has {axis!r}.")
             if not (np.isfinite([low, high]).all() and low < high):
                 raise ValueError(f"Argument `intervals` must have finite low < high, but {axis} has {low}, {high}.")

@@ -1,11 +1,14 @@
 """What may be switched on in training: weights of conditions, of times and of points, and points drawn anew."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from qml import checks
 
 MIXTURE_STEPS = 500  # of the mixture's fit, which ends at a hundredth of a nat a point
 EPSILONS = (1e-2, 1e-1, 1.0, 1e1, 1e2)
@@ -29,6 +32,7 @@ class Annealing:
     rate: float = 0.1
 
     def __post_init__(self) -> None:
+        checks.settle_numbers(self, ints=("every",), floats=("rate",))
         if self.every < 1 or not 0 < self.rate <= 1:
             raise ValueError(
                 f"Arguments `every` and `rate` must be at least 1 and in (0, 1], but are {self.every} and {self.rate}."
@@ -57,6 +61,10 @@ class Causal:
     threshold: float = 0.99
 
     def __post_init__(self) -> None:
+        checks.settle_numbers(self, ints=("n_slices",), floats=("threshold",))
+        checks.require_kind(self.epsilons, "epsilons", Sequence, " Pass for example (0.1, 1.0).")
+        for place, epsilon in enumerate(self.epsilons):
+            checks.as_number(epsilon, f"epsilons[{place}]")
         if self.n_slices < 2:
             raise ValueError(f"Argument `n_slices` must be at least 2, but is {self.n_slices}.")
         if not self.epsilons or self.epsilons[0] <= 0 or list(self.epsilons) != sorted(self.epsilons):
@@ -92,6 +100,7 @@ class Resampling:
     floor: float = 1.0
 
     def __post_init__(self) -> None:
+        checks.settle_numbers(self, ints=("every", "n_candidates"), floats=("power", "floor"))
         if self.every < 1 or self.n_candidates < 1 or not self.power > 0 or not self.floor >= 0:
             raise ValueError(
                 "Arguments `every`, `n_candidates`, `power` and `floor` must be at least 1, 1, above 0 and at least 0, "
@@ -132,6 +141,7 @@ class Curriculum:
     ramp: float = 0.8
 
     def __post_init__(self) -> None:
+        checks.settle_numbers(self, ints=("every", "n_components"), floats=("sharpness", "ramp"))
         if self.every < 1 or self.n_components < 2 or not self.sharpness > 0 or not 0 < self.ramp <= 1:
             raise ValueError(
                 "Arguments `every`, `n_components`, `sharpness` and `ramp` must be at least 1, at least 2, above 0 and "

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from qml import checks
 from qml.pinn.conditions import QUADRATURE
 from qml.pinn.derivatives import by_forward, by_jets, by_nesting, without_jets
 from qml.pinn.jets import JET_ORDER, Array, Jet, JetError
@@ -46,8 +47,9 @@ class Pinn(nn.Module):
 
     def __init__(self, problem: Problem, trunk: nn.Module, *, derivatives: str = "auto") -> None:
         super().__init__()
-        if derivatives not in DERIVATIVES:
-            raise ValueError(f"Argument `derivatives` must be one of {DERIVATIVES}, but is {derivatives!r}.")
+        checks.require_kind(problem, "problem", Problem)
+        checks.require_kind(trunk, "trunk", nn.Module)
+        checks.require_choice(derivatives, "derivatives", tuple(DERIVATIVES))
         self.problem, self.trunk = problem, trunk
         like = next((part for part in trunk.parameters() if part.is_floating_point()), torch.zeros(()))
         self.scalars = nn.ParameterDict(

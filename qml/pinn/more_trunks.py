@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from qml import checks
 from qml.pinn.jets import Array, Jet
-from qml.pinn.trunks import affine_maps, require_sizes, reset
+from qml.pinn.trunks import affine_maps, reset
 
 
 class GaussianFeatures(nn.Module):
@@ -53,10 +54,11 @@ class GaussianFeatures(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if n_gaussians < 1 or not width > 0:
-            raise ValueError(
-                f"Arguments `n_gaussians` and `width` must be positive, but are {n_gaussians} and {width}."
-            )
+        checks.require_generator(generator)
+        in_features = checks.as_int(in_features, "in_features", 1)
+        n_gaussians, width = checks.as_int(n_gaussians, "n_gaussians", 1), checks.as_number(width, "width", above=0)
+        for corner, name in ((low, "low"), (high, "high")):
+            checks.require_kind(corner, name, Sequence, " Pass one number a dimension.")
         if len(low) != in_features or len(high) != in_features or any(a >= b for a, b in zip(low, high, strict=True)):
             raise ValueError(
                 f"Arguments `low` and `high` must be corners of a box of {in_features} dimensions, but are {low}, "
@@ -128,7 +130,9 @@ class LSTMTrunk(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        sizes = require_sizes((hidden_size,) * n_layers)
+        checks.require_generator(generator)
+        hidden_size = checks.as_int(hidden_size, "hidden_size", 1)
+        sizes = (hidden_size,) * checks.as_int(n_layers, "n_layers", 1)
         self.layers = affine_maps((in_features, hidden_size), device, dtype)
         for size in sizes:
             self.layers.extend(affine_maps((size, 4 * size), device, dtype))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from qml import checks
 from qml.pinn.methods import Annealing, Causal, Curriculum, Resampling
 
 OnStep = Callable[[float, str], None]
@@ -79,6 +80,9 @@ class Training:
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
+        checks.settle_numbers(
+            self, ints=(*LEAST, "checkpoint_every"), floats=("learning_rate", "decay"), optional=("n_held",)
+        )
         for name, least in LEAST.items():
             value = getattr(self, name)
             if not (name == "n_held" and value is None) and value < least:
@@ -93,8 +97,7 @@ class Training:
                 f"Argument `n_held` must be at most n_marquardt ({self.n_marquardt}), of which it is a part, but is "
                 f"{self.n_held}."
             )
-        if self.collocation not in COLLOCATION:
-            raise ValueError(f"Argument `collocation` must be one of {COLLOCATION}, but is {self.collocation!r}.")
+        checks.require_choice(self.collocation, "collocation", tuple(COLLOCATION))
         if self.resampling and self.resampling.n_candidates < self.n_points:
             raise ValueError(
                 f"Argument `n_candidates` of `resampling` must be at least n_points ({self.n_points}), but is "

@@ -1,12 +1,13 @@
 """Networks from coordinates to fields: MLP, modified MLP, Fourier features. They take tensors and jets."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from qml import checks
 from qml.pinn.fused import fused_mlp
 from qml.pinn.jets import Array, CoordinateJet
 
@@ -20,7 +21,7 @@ class MLP(nn.Module):
 
     Args:
         in_features: coordinates or features.
-        hidden_sizes: units of each hidden layer, at least one layer.
+        hidden_sizes: units of each hidden layer, at least one layer; a number alone is one layer.
         out_features: fields.
         activation: "tanh" or "sin".
         device: where the parameters live.
@@ -39,7 +40,7 @@ class MLP(nn.Module):
     def __init__(
         self,
         in_features: int,
-        hidden_sizes: tuple[int, ...],
+        hidden_sizes: int | Sequence[int],
         out_features: int = 1,
         *,
         activation: str = "tanh",
@@ -49,7 +50,9 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = _require_activation(activation)
-        self.layers = affine_maps((in_features, *require_sizes(hidden_sizes), out_features), device, dtype)
+        checks.require_generator(generator)
+        widths = checks.as_widths(hidden_sizes, "hidden_sizes")
+        self.layers = affine_maps((in_features, *widths, out_features), device, dtype)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -136,7 +139,9 @@ class ModifiedMLP(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = _require_activation(activation)
-        hidden_sizes = require_sizes((hidden_size,) * n_layers)
+        checks.require_generator(generator)
+        hidden_size = checks.as_int(hidden_size, "hidden_size", 1)
+        hidden_sizes = (hidden_size,) * checks.as_int(n_layers, "n_layers", 1)
         self.encoders = affine_maps((in_features, hidden_size), device, dtype)
         self.encoders.extend(affine_maps((in_features, hidden_size), device, dtype))
         self.layers = affine_maps((in_features, *hidden_sizes, out_features), device, dtype)
@@ -196,6 +201,10 @@ class FourierFeatures(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        checks.require_generator(generator)
+        in_features = checks.as_int(in_features, "in_features", 1)
+        n_frequencies = checks.as_int(n_frequencies, "n_frequencies", -math.inf)
+        scale = checks.as_number(scale, "scale")
         if n_frequencies < 1 or not scale > 0:
             raise ValueError(
                 f"Arguments `n_frequencies` and `scale` must be positive, but are {n_frequencies} and {scale}."
@@ -216,6 +225,11 @@ class FourierFeatures(nn.Module):
 
 def affine_maps(sizes: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None) -> nn.ModuleList:
     """Without initial values: nn.Linear alone would draw from torch's global generator."""
+    sizes = (
+        checks.as_int(sizes[0], "in_features", 1),
+        *sizes[1:-1],
+        checks.as_int(sizes[-1], "out_features", 1),
+    )
     maps = [nn.Linear(size, following, device="meta", dtype=dtype) for size, following in pairwise(sizes)]
     return nn.ModuleList(part.to_empty(device=device or "cpu") for part in maps)
 
@@ -229,14 +243,6 @@ def reset(trunk: nn.Module, generator: torch.Generator | None) -> None:
             nn.init.zeros_(part.bias)
 
 
-def require_sizes(hidden_sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """Refuse no hidden layer, or one without units."""
-    if not hidden_sizes or min(hidden_sizes) < 1:
-        raise ValueError(f"The hidden layers must be at least one of at least 1 unit, but are {hidden_sizes}.")
-    return hidden_sizes
-
-
 def _require_activation(activation: str) -> str:
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"Argument `activation` must be one of {', '.join(ACTIVATIONS)}, but is {activation!r}.")
+    checks.require_choice(activation, "activation", tuple(ACTIVATIONS))
     return activation

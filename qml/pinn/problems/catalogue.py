@@ -55,6 +55,6 @@ def find_problem(name: str) -> Problem:
     Raises:
         ValueError: there is none; the message lists those there are.
     """
-    if name not in PROBLEMS:
+    if not isinstance(name, str) or name not in PROBLEMS:
         raise ValueError(f"Argument `problem` must be one of {', '.join(PROBLEMS)}, but is {name!r}.")
     return PROBLEMS[name]()
