@@ -31,14 +31,14 @@ CLOSING = {"(": ")", "[": "]"}
 
 @dataclass
 class Names:
-    """What names in angles mean: inputs, constants and parameters; and arrays of inputs."""
+    """The meanings of names in angles: inputs, constants, parameters, and arrays of inputs."""
 
     scalars: dict[str, Linear] = field(default_factory=dict)
     arrays: dict[str, InputArray] = field(default_factory=dict)
 
 
 class Instruction(NamedTuple):
-    """One step of the stack machine; the token says where it stands."""
+    """A step of the stack machine that computes an angle, with the token that it was read from."""
 
     kind: str  # number, name, element, function, an operator, or "("
     token: Token
@@ -61,7 +61,7 @@ _Value = float | _Sum
 
 
 class Expression:
-    """One angle: numbers, constants, functions of constants, and sums of inputs times constants."""
+    """An angle: numbers, constants, functions of constants, and sums of inputs times constants."""
 
     def __init__(self, cursor: Cursor, names: Names, limits: Limits) -> None:
         self.line = cursor.here.line
@@ -72,7 +72,7 @@ class Expression:
 
     @property
     def is_constant(self) -> bool:
-        """Whether no input and no parameter occurs."""
+        """True where neither an input nor a parameter occurs."""
         return self.code[0].kind == "number" and len(self.code) == 1
 
     def value(self, names: Names) -> Linear:

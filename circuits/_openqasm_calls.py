@@ -39,7 +39,7 @@ class Definition:
 
 @dataclass
 class Scope:
-    """What names mean: angles, registers of qubits, gates; and the program's dialect."""
+    """The meanings of all names of a program (angles, registers of qubits, gates), and its dialect."""
 
     limits: Limits
     names: Names = field(default_factory=Names)
@@ -68,7 +68,7 @@ class Controls(NamedTuple):
 
 
 class Modifiers(NamedTuple):
-    """What stands before a gate: controls, inversions and powers. They commute, but for the order of controls."""
+    """The modifiers of a gate: controls, inversions and powers. They commute, but for the order of controls."""
 
     controls: list[Controls]
     is_inverse: bool

@@ -118,7 +118,7 @@ class Inliner:
         return _Frame(names, under, inner, targets, ordered, call.token.line, len(self.steps), counted)
 
     def modified(self, call: Call, qubits: tuple[int, ...], outer: _Frame) -> _Under:
-        """What a call with modifiers is under."""
+        """Return the controls, inversion and power that act on a call."""
         counts = [(group.value, group.count(outer.names)) for group in call.modifiers.controls]
         n_controls = sum(count for _, count in counts)
         if len(qubits) < n_controls:
