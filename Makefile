@@ -29,7 +29,7 @@ demo: $(VENV)/.installed-data
 # Every task beside its classical twins, a demo of each, and the README's table of it: an hour or two the first time.
 table: $(VENV)/.installed-data,dev,ibm
 	OMP_NUM_THREADS=1 $(BIN)/qml compare all --preset demo --out runs/all $(ARGS)
-	$(BIN)/python -m tests.readme_table runs/all
+	$(BIN)/python -m tools.readme_table runs/all
 
 # One thread in each of the two processes: more would wait for each other.
 test: $(VENV)/.installed-data,dev,ibm

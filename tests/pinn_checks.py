@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from qml.jets.orders import Orders
 from qml.pinn import Pinn, Training, train
-from qml.pinn.tanh import Orders
 from tests.helpers import assert_close
 
 # Derivatives of a few layers of a few units in float64, of the order of 1 to 100.

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from circuits import Circuit, Observable, X, Y, Z, data, weight
 from qml.backends import Aer, Native
+from qml.jets.orders import Orders
 from qml.nn import QuantumLayer
 from qml.pinn import Jet, JetError, Pinn, find_problem
-from qml.pinn.tanh import Orders
 from qml.simulator import engine, weight_rows
 from tests import oracle
 from tests.helpers import assert_close

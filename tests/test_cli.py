@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 import qml.bench
 import qml.compare
-from qml.cli import app
+from qml.commands.main import app
 from qml.compare import TASKS
 
 SMALL = ["compare", "majority", "--seeds", "2", "--models", "exact,logistic", "--preset", "demo", "--out"]
@@ -115,7 +115,7 @@ def test_help_and_version_answer() -> None:
 
 
 def test_importing_the_command_line_imports_nothing_heavy_of_its_own() -> None:
-    code = "import qml, sys; before = set(sys.modules); import qml.cli; print(*(set(sys.modules) - before))"
+    code = "import qml, sys; before = set(sys.modules); import qml.commands.main; print(*(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     roots = {name.partition(".")[0] for name in loaded}
     assert not roots & {"matplotlib", "scipy", "sklearn", "mlxtend", "jinja2", "pennylane", "qiskit"}

@@ -20,8 +20,8 @@ from qiskit.circuit import (
 )
 
 from circuits import Circuit, Observable, X, Y, Z, channels, data, gates, weight
-from qml.backends.pennylane import from_pennylane, to_pennylane
-from qml.backends.qiskit import from_qiskit, reverse_qubits, to_qiskit
+from qml.backends.convert.pennylane import from_pennylane, to_pennylane
+from qml.backends.convert.qiskit import from_qiskit, reverse_qubits, to_qiskit
 from tests import oracle, strategies
 from tests.helpers import assert_close
 

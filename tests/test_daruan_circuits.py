@@ -6,8 +6,8 @@ import torch
 
 from circuits import Circuit, Z, data, weight
 from circuits.daruan import ANSATZES, daruan_circuit, require_activation
-from qml.nn._daruan.bloch import Angles, expectation
-from qml.nn._daruan.program import compile_activation
+from qml.nn.qkan.points.bloch import Angles, expectation
+from qml.nn.qkan.points.program import compile_activation
 from tests import oracle
 from tests.helpers import FLOAT64, assert_close
 

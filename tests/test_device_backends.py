@@ -15,11 +15,12 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 from circuits import Circuit, X, Y, Z, data, pauli_string, weight
-from qml.backends import IBM, SPSA, Aer, Backend, Native, PennyLane, Qiskit, qiskit_run, resolve
-from qml.backends.expanded import Use, expand
-from qml.backends.packing import Packing
-from qml.backends.pullback import split_shots
-from qml.backends.sampled import measure_observables
+from qml.backends import IBM, SPSA, Aer, Backend, Native, PennyLane, Qiskit, resolve
+from qml.backends.primitives import targets, transpile
+from qml.backends.shift.expanded import Use, expand
+from qml.backends.shift.packing import Packing
+from qml.backends.shift.pullback import split_shots
+from qml.backends.shift.sampled import measure_observables
 from qml.nn import QNNClassifier, QuantumLayer
 from tests import oracle
 from tests.counting import counted
@@ -134,7 +135,7 @@ def test_perturbation_is_a_difference_quotient_and_right_on_average() -> None:
 
 def test_forward_and_backward_of_a_batch_are_two_jobs_and_one_transpile(monkeypatch: pytest.MonkeyPatch) -> None:
     transpiled = []
-    make = qiskit_run.transpiler
+    make = transpile.transpiler
 
     class Transpiler:
         def __init__(self, compiler: Any) -> None:
@@ -144,8 +145,8 @@ def test_forward_and_backward_of_a_batch_are_two_jobs_and_one_transpile(monkeypa
             transpiled.append(circuit)
             return self.inner.run(circuit)
 
-    monkeypatch.setattr(qiskit_run, "transpiler", Transpiler)
-    qiskit_run._compiled.cache_clear()
+    monkeypatch.setattr(transpile, "transpiler", Transpiler)
+    transpile._compiled.cache_clear()
     for base, per_row in ((Aer(), 1), (Aer(shots=10), 1), (Aer(noise="fake_manila", shots=10), 1)):
         transpiled.clear()
         backend, runner = counted(base)
@@ -434,7 +435,7 @@ def test_what_cannot_be_done_is_refused_with_the_way_out(call: Any, error: Any, 
 
 def test_an_operation_that_the_device_lacks_is_refused() -> None:
     target = AerSimulator(basis_gates=["sx", "rz", "cx"]).target
-    backend = Qiskit(estimator=StatevectorEstimator(), device=qiskit_run.Gates("bare", _without(target, ("reset",))))
+    backend = Qiskit(estimator=StatevectorEstimator(), device=targets.Gates("bare", _without(target, ("reset",))))
     sampler = Qiskit(sampler=StatevectorSampler(), shots=5, device=backend.device)
     with pytest.raises(ValueError, match=r"Circuits for bare must have operations that it knows.*Native\(\)"):
         sampler.expectation(Circuit(1).reset(0), torch.zeros(1, 0), torch.zeros(0), [Z(0)])
@@ -461,7 +462,7 @@ def _without(target: Any, names: Sequence[str]) -> Any:
 def test_a_missing_package_is_named_with_its_command(
     monkeypatch: pytest.MonkeyPatch, module: str, make: Any, command: str
 ) -> None:
-    from qml.backends import pennylane_device
+    from qml.backends import pennylane as pennylane_device
 
     pennylane_device._unseeded_device.cache_clear()
     monkeypatch.setitem(sys.modules, module, None)

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from circuits import Circuit, channels, data, weight
 from circuits.classifier import classifier_circuit
-from circuits.drawing import angle_text, draw, layout
+from circuits.drawing import draw
+from circuits.drawing.layout import angle_text, layout
 from tests import strategies
 
 KINDS = (*strategies.UNITARY_KINDS, *strategies.MID_CIRCUIT_KINDS, *strategies.NOISE_KINDS)

@@ -9,7 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from qml.baselines import count_parameters
-from qml.cli import app
+from qml.commands.main import app
 from qml.compare import Preset, choose_subjects, find_task
 from qml.compare.forecasting import ForecastSplit, Windows, fit_forecaster, mean_squared_error, split_windows
 from qml.compare.recurrent import SETTINGS, forecasters

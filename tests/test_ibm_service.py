@@ -21,9 +21,10 @@ from qiskit_ibm_runtime.exceptions import (
 
 from circuits import Circuit, Z, weight
 from qml import remote
-from qml.backends import IBM, Aer, ibm_service
-from qml.backends.aer import fake_device
-from qml.backends.ibm_service import RuntimeService
+from qml.backends import IBM, Aer
+from qml.backends.primitives import ibm_service
+from qml.backends.primitives.ibm_service import RuntimeService
+from qml.backends.primitives.noise import fake_device
 from qml.jobs import (
     DirectRunner,
     DurableRunner,
@@ -94,7 +95,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_job_goes_out_with_tags_and_options_and_is_found_again(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qml.backends.qiskit_run.transpiler", _transpiler)
+    monkeypatch.setattr("qml.backends.primitives.transpile.transpiler", _transpiler)
     backend = IBM(device, readout_mitigation=True, dynamical_decoupling="XY4", shots=100)
     value = backend.with_runner(DirectRunner(backend.service)).expectation(*CALL)
     assert value.item() == pytest.approx(np.cos(0.4), abs=1e-6)
@@ -113,7 +114,7 @@ def test_a_job_goes_out_with_tags_and_options_and_is_found_again(device: Any, mo
 def test_submissions_are_durable_unless_a_runner_says_otherwise(
     device: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    monkeypatch.setattr("qml.backends.qiskit_run.transpiler", _transpiler)
+    monkeypatch.setattr("qml.backends.primitives.transpile.transpiler", _transpiler)
     monkeypatch.setattr("qml.jobs.store.default_path", lambda: tmp_path / "jobs.sqlite")
     backend = IBM(device)
     backend.expectation(*CALL)
@@ -125,7 +126,7 @@ def test_submissions_are_durable_unless_a_runner_says_otherwise(
 
 
 def test_a_script_that_names_its_run_pays_once(device: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setattr("qml.backends.qiskit_run.transpiler", _transpiler)
+    monkeypatch.setattr("qml.backends.primitives.transpile.transpiler", _transpiler)
     monkeypatch.setattr("qml.jobs.store.default_path", lambda: tmp_path / "jobs.sqlite")
     values = [IBM(device, run_id="mine").expectation(*CALL) for _ in range(2)]  # the second as after a crash
     assert torch.equal(*values)
@@ -140,7 +141,7 @@ def test_a_script_that_names_its_run_pays_once(device: Any, monkeypatch: pytest.
 
 
 def test_options_of_a_job_of_the_cloud_are_in_its_result(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qml.backends.qiskit_run.transpiler", _transpiler)
+    monkeypatch.setattr("qml.backends.primitives.transpile.transpiler", _transpiler)
     backend, results = IBM(device, readout_mitigation=True), list[PubResult]()
 
     class Keep:
@@ -153,7 +154,7 @@ def test_options_of_a_job_of_the_cloud_are_in_its_result(device: Any, monkeypatc
 
 
 def test_a_circuit_costs_what_the_devices_times_say(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qml.backends.qiskit_run.transpiler", _transpiler)
+    monkeypatch.setattr("qml.backends.primitives.transpile.transpiler", _transpiler)
     kept: list[Submission] = []
 
     class Keep:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from circuits import Z
 from circuits.daruan import daruan_circuit
 from qml.baselines import KAN, KANLayer, count_parameters
-from qml.edges import edge_layers, sample_edges
+from qml.jets.edges import edge_layers, sample_edges
 from qml.nn import HQKAN, QKAN, JHCGNet, QKANLayer
-from qml.nn._daruan.synthesis import angles_of
+from qml.nn.qkan.synthesis import angles_of
 from tests import oracle
 from tests.helpers import assert_close
 

@@ -21,9 +21,10 @@ from typer.testing import CliRunner
 
 from circuits import Circuit, X, Z, weight
 from qml import remote
-from qml.backends import IBM, Aer, Native, NoisyNative, Qiskit, qiskit_run
-from qml.backends.aer import fake_device
-from qml.cli import app
+from qml.backends import IBM, Aer, Native, NoisyNative, Qiskit
+from qml.backends.primitives import targets, transpile
+from qml.backends.primitives.noise import fake_device
+from qml.commands.main import app
 from qml.jobs import DirectRunner
 from qml.nn import QNNClassifier, save_layer
 from tests.helpers import assert_close
@@ -44,7 +45,7 @@ def chain(n_qubits: int, *, closed: bool = True) -> Circuit:
 
 def uses(circuit: Circuit, compiler: Any) -> list[tuple[str, tuple[int, ...]]]:
     """Each operation of the transpiled circuit on the device's qubits, and the read-out of each of ours."""
-    isa, places, qubits = qiskit_run.transpiled(circuit.n_qubits, circuit.operations, compiler)
+    isa, places, qubits = transpile.transpiled(circuit.n_qubits, circuit.operations, compiler)
     found = [(item.operation.name, tuple(qubits[isa.find_bit(q).index] for q in item.qubits)) for item in isa.data]
     return found + [("measure", (qubits[place],)) for place in places]
 
@@ -148,10 +149,10 @@ def test_every_sign_of_a_fault_is_understood(changes: dict[str, Any], broken: se
     qubits = {item for item in broken if isinstance(item, int)}
     for n_qubits in (1, 2, 3):
         for layout in ("calibration", "connectivity"):
-            found = uses(chain(n_qubits, closed=False), qiskit_run.Compiler(device, layout=layout, compact=True))
+            found = uses(chain(n_qubits, closed=False), transpile.Compiler(device, layout=layout, compact=True))
             assert not {q for _, where in found for q in where} & qubits
             assert not {(name, *where) for name, where in found} & broken
-    working = qiskit_run.working_part(device)
+    working = targets.working_part(device)
     assert working is not None
     assert working.qubits == tuple(qubit for qubit in range(6) if qubit not in qubits)
     n_pairs = 10 - sum(qubit in qubits for pair in range(5) for qubit in (pair, pair + 1)) * 2
@@ -181,7 +182,7 @@ def test_devices_that_mix_couplers_are_transpiled_right() -> None:
     circuit = chain(5).h(2).cx(4, 2).ry(0.4, 3)
     angles = torch.linspace(-1.0, 1.3, 5, dtype=torch.float64)
     observables = [Z(0) @ Z(3), X(2) @ Z(1), Z(4)]
-    isa, places, _ = qiskit_run.transpiled(5, circuit.operations, Aer(noise="fake_cairo").compiler())
+    isa, places, _ = transpile.transpiled(5, circuit.operations, Aer(noise="fake_cairo").compiler())
     assert {item.operation.name for item in isa.data if len(item.qubits) == 2} <= {"cx", "ecr"}
     state = Statevector(isa.assign_parameters([angles[parameter.index].item() for parameter in isa.parameters]))
     for observable in observables:
@@ -197,7 +198,7 @@ def test_devices_that_mix_couplers_are_transpiled_right() -> None:
 def test_circuits_for_whole_devices_keep_off_what_is_broken_too() -> None:
     device = fake_device("fake_torino")
     backend = Qiskit(estimator=BackendEstimatorV2(backend=device), shots=100)
-    isa, places, qubits = qiskit_run.transpiled(6, chain(6).operations, backend.compiler())
+    isa, places, qubits = transpile.transpiled(6, chain(6).operations, backend.compiler())
     assert isa.num_qubits == 133
     assert qubits == list(range(133))
     for name, where in uses(chain(6), backend.compiler()):
@@ -208,8 +209,8 @@ def test_circuits_for_whole_devices_keep_off_what_is_broken_too() -> None:
 def test_one_circuit_always_gets_one_layout() -> None:
     found = []
     for _ in range(2):
-        qiskit_run.transpiler.cache_clear()
-        qiskit_run.working_part.cache_clear()
+        transpile.transpiler.cache_clear()
+        targets.working_part.cache_clear()
         found.append(uses(chain(7), Aer(noise="fake_torino").compiler()))
     assert found[0] == found[1]
 
@@ -217,7 +218,7 @@ def test_one_circuit_always_gets_one_layout() -> None:
 @pytest.mark.filterwarnings("ignore:.*no QubitProperties")
 def test_devices_without_calibration_run_as_before() -> None:
     device = GenericBackendV2(5, coupling_map=[[k, k + 1] for k in range(4)], noise_info=False, seed=0)
-    working = qiskit_run.working_part(device)
+    working = targets.working_part(device)
     assert working is not None
     assert working.qubits == (0, 1, 2, 3, 4)
     backend = Aer(noise=device)

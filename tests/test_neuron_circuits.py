@@ -11,7 +11,7 @@ import torch
 from circuits import Circuit, from_openqasm, to_openqasm
 from circuits.neuron import neuron_circuit, recurrent_circuit
 from qml.backends import Native
-from qml.backends.qiskit import from_qiskit, to_qiskit
+from qml.backends.convert.qiskit import from_qiskit, to_qiskit
 from qml.nn import QRNN, QuantumNeuron
 from tests import oracle
 

@@ -8,7 +8,7 @@ from qiskit.circuit import ParameterVector, library
 
 from circuits import Circuit, channels, data, from_openqasm, to_openqasm, weight
 from circuits.two_level import unitary_by_gates
-from qml.backends.qiskit import reverse_qubits
+from qml.backends.convert.qiskit import reverse_qubits
 from tests import oracle, strategies
 from tests.helpers import assert_close
 

@@ -11,7 +11,7 @@ import scipy.stats
 from typer.testing import CliRunner
 
 import qml.compare
-from qml.cli import app
+from qml.commands.main import app
 from qml.compare import TASKS, Metric, Model, Outcome, Preset, Record, Task, choose_subjects, make_plan, run_plan
 from qml.compare.figures import alike, curves_figure, ranks_figure
 from qml.compare.overview import Finished, table_lines

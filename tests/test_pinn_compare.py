@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from qml.baselines import count_parameters
 from qml.bench import pinn as bench
-from qml.cli import app
+from qml.commands.main import app
 from qml.compare import Preset, find_task
 from qml.compare.tasks import pinn as task
 from qml.compare.tasks import pinn_fits as fits

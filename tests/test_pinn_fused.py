@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from qml.pinn import MLP, Box, Face, Observations, Pinn, Problem, find_problem, workspace
+from qml.jets import workspace
+from qml.jets.workspace import LARGEST, Layout, activations, borrowed
+from qml.pinn import MLP, Box, Face, Observations, Pinn, Problem, find_problem
 from qml.pinn.loss import LossParts
-from qml.pinn.workspace import LARGEST, Layout, activations, borrowed
 from tests.helpers import assert_close
 from tests.pinn_checks import ROUNDING, pure
 

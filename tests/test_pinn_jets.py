@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from qml.jets.orders import Orders
 from qml.pinn import MLP, Box, Face, FourierFeatures, Jet, JetError, ModifiedMLP, Pinn, Problem
 from qml.pinn.derivatives import Plan, accepts_jets
-from qml.pinn.tanh import Orders
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_jets_are_nested_passes, pure
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from qml.jets.orders import Orders
 from qml.nn import QKAN, QKANLayer
 from qml.pinn import (
     MLP,
@@ -39,7 +40,6 @@ from qml.pinn import (
 from qml.pinn.edges import LONGEST
 from qml.pinn.problems.evolution import diffusivity
 from qml.pinn.problems.radial import radial_diffusivity
-from qml.pinn.tanh import Orders
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_a_stop_changes_nothing, assert_jets_are_nested_passes, pure
 

@@ -9,7 +9,7 @@ from qiskit_aer import AerSimulator
 
 from circuits import Circuit
 from qml.backends import Native
-from qml.backends.qiskit_retry import repeat_until_success
+from qml.backends.convert.qiskit_retry import repeat_until_success
 from qml.nn import QRNN
 
 SHOTS = 2000

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from circuits import Circuit, X, Z, data, weight
 from qml.nn import DARUAN, HQKAN, QKAN, QKANGRU, QKANLSTM, JHCGNet, QKANLayer, QuantumLayer
-from qml.nn._daruan import evaluate, small
+from qml.nn.qkan.points import evaluate, small
 from tests.minimal_backend import OracleBackend
 
 OWN = Circuit(1).ry(weight(0), 0).rz(data(1), 0).t(0).rx(data(0), 0).ry(weight(1), 0)

@@ -17,8 +17,9 @@ from circuits import Circuit, Z, data, weight
 from circuits.daruan import ANSATZES
 from qml.backends import Native
 from qml.nn import DARUAN, QKANLayer
-from qml.nn._daruan import bases, evaluate, slopes, small
-from qml.nn._daruan.bases import Chebyshev, Fourier, chebyshev, series_length
+from qml.nn.qkan.points import evaluate, slopes, small
+from qml.nn.qkan.series import bases
+from qml.nn.qkan.series.bases import Chebyshev, Fourier, chebyshev, series_length
 from tests.helpers import PROMISED, assert_close
 
 OWN = Circuit(1).ry(weight(0), 0).rz(data(1), 0).t(0).rx(data(0), 0).ry(weight(1), 0)

@@ -11,9 +11,10 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
 
 from qml.bench.peers.recurrent import PlainRecurrent
-from qml.nn import QRNN, QuantumNeuron, floored_likelihood_loss, qrnn, word_loss
-from qml.nn._words import as_bits
-from qml.nn.quantum_neuron import subsets
+from qml.nn import QRNN, QuantumNeuron, floored_likelihood_loss, word_loss
+from qml.nn.qrnn import network as qrnn
+from qml.nn.qrnn._words import as_bits
+from qml.nn.qrnn.neuron import subsets
 
 FLOAT64 = 1e-11  # float64 algebra; a few hundred products of numbers of order one
 CASES = [  # W, I, stages, order, degree: odd sizes, one lane, no stage, high order
@@ -83,7 +84,7 @@ def test_layer_equals_the_plain_simulation_with_its_gradients(
 @pytest.mark.parametrize("grouped", [False, True])
 def test_grouping_samples_by_word_changes_nothing(monkeypatch: pytest.MonkeyPatch, *, grouped: bool) -> None:
     monkeypatch.setattr(qrnn, "maps_pay", lambda **_: True)
-    monkeypatch.setattr("qml.nn._qrnn_scan.groups_pay", lambda **_: grouped)
+    monkeypatch.setattr("qml.nn.qrnn._scan.groups_pay", lambda **_: grouped)
     case = (3, 2, 1, 2, 2)
     net, (inputs, targets) = network(case), words_for(case, 4, 5)
     torch.testing.assert_close(

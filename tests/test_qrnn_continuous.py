@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from qml.backends import Backend, Native
-from qml.nn import QRNNClassifier, QRNNRegressor, _qrnn_angles
+from qml.nn import QRNNClassifier, QRNNRegressor
+from qml.nn.qrnn import _angles as _qrnn_angles
 
 ENCODINGS = ("angle", "bits", "serial")
 FLOAT64 = 1e-10  # promised in float64

@@ -14,7 +14,7 @@ from qml.backends import Native
 from qml.compare.tasks import onion
 from qml.data import damped_waves
 from qml.nn import FeedbackRing, HybridReservoir, OnionReservoir, PersistentRing, QuantumReservoir
-from qml.nn.persistent import ring_angles
+from qml.nn.reservoirs.persistent import ring_angles
 from qml.reservoir import Forecaster, Reservoir, load, save
 from tests import oracle
 from tests.helpers import assert_close
@@ -221,7 +221,7 @@ def test_rings_of_an_onion_are_those_alone_in_their_order() -> None:
 def test_long_stretches_are_the_same_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     reservoir, inputs = QuantumReservoir(PersistentRing(4, 2)), series(2, 9, 1)
     whole = reservoir(inputs)[0]
-    monkeypatch.setattr("qml.nn.persistent.MAX_BYTES", 1)
+    monkeypatch.setattr("qml.nn.reservoirs.persistent.MAX_BYTES", 1)
     assert_close(reservoir(inputs)[0], whole, ROUNDING)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from qml.compare import TASKS, Model, Task
 from qml.compare.overview import markdown
-from tests.readme_table import BEGIN, END, README, replaced, table_of
+from tools.readme_table import BEGIN, END, README, replaced, table_of
 
 
 def test_the_readme_shows_the_table_of_every_task() -> None:

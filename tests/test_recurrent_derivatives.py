@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from qml.nn import HQKANLSTM, QKANGRU, QKANLSTM, QLSTM, HQKANLSTMCell, QKANGRUCell, QKANLSTMCell
-from qml.nn._daruan.bases import Chebyshev, Fourier
-from qml.nn._lstm_scan import lstm_scan
+from qml.nn.qkan._lstm_scan import lstm_scan
+from qml.nn.qkan.series.bases import Chebyshev, Fourier
 from tests.helpers import assert_close
 
 STEP = 1e-5  # of central differences, whose error is STEP**2 and rounding / STEP

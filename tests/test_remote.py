@@ -23,7 +23,7 @@ import qml.jobs.runner
 from qml import remote
 from qml.backends import IBM, Aer
 from qml.backends.resolve import resolve
-from qml.cli import app
+from qml.commands.main import app
 from qml.jobs import DurableRunner, JobFailed, PubResult, Retry, Store, Submission, codec
 from qml.nn import HQKAN, QKAN, QKANLSTM, QNNClassifier, QRNNClassifier, QRNNRegressor, QuantumNeuron, save_layer
 from tests import sending_backend

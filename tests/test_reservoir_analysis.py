@@ -65,7 +65,7 @@ def test_echo_check_sees_who_forgets() -> None:
 def channel_by_oracle(ring: PersistentRing, noise: Any = None) -> np.ndarray:
     """Eigenvalues of the memory's channel at input 0, from the Kronecker products of its Kraus operators."""
     from circuits.reservoir import persistent_layer
-    from qml.nn.persistent import ring_angles
+    from qml.nn.reservoirs.persistent import ring_angles
 
     side, outcomes = 2**ring.n_qubits, 2**ring.n_measured
     matrix = np.eye(side)

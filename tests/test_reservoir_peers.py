@@ -9,7 +9,7 @@ import torch
 from qml.baselines import EchoStateNetwork
 from qml.bench import reservoir as bench
 from qml.nn import FeedbackRing, OnionReservoir, PersistentRing, QuantumReservoir, sampled_features
-from qml.nn.series import wide_series
+from qml.nn.reservoirs.on_device import wide_series
 from tests.helpers import assert_close
 
 INPUTS = np.random.default_rng(0).standard_normal((2, 3, 1))

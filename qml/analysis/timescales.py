@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qml import checks
 from qml.analysis._sampling import axes_of
-from qml.nn.reservoir import OnionReservoir
+from qml.nn.reservoirs.onion import OnionReservoir
 from qml.reservoir import HybridReservoir, Reservoir
 
 if TYPE_CHECKING:

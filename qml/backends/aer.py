@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -11,33 +11,23 @@ import torch
 from circuits import Circuit
 from qml import checks
 from qml.backends import _checks
-from qml.backends.calibration import as_layout
-from qml.backends.pubs import Kind, PubBackend
-from qml.jobs import LocalService, PauliSum, Pub, PubResult, Service, Submission
+from qml.backends.primitives.calibration import as_layout
+from qml.backends.primitives.noise import (
+    IDEAL,
+    MIXING,
+    SEED_LIMIT,
+    Noise,
+    _gates_of,
+    _simulator,
+    device_noise,
+    fake_device,
+    read_with_errors,
+    readout_errors,
+)
+from qml.backends.primitives.pubs import Kind, PubBackend
+from qml.jobs import LocalService, Pub, PubResult, Service, Submission
 
-ReadoutErrors = Mapping[int, tuple[float, float]]
-"""For a qubit the probabilities that 0 reads 1 and that 1 reads 0."""
-
-AER_LIBRARY = 'Backend Aer needs qiskit-aer. Install it with: pip install "qiskit-aer>=0.17.1"'
-SEED_LIMIT = 2**31 - 1
 BINDS_LATE = ("u", "p", "rx", "ry", "rz", "rxx", "ryy", "rzz", "rzx", "r")
-MIXING = ("kraus", "reset")  # instructions that make a state mixed
-
-
-@dataclass(frozen=True, eq=False)
-class Noise:
-    """An Aer `NoiseModel`, or None, and the read-out errors in it."""
-
-    model: Any
-    errors: ReadoutErrors
-
-    @cached_property
-    def gate_errors(self) -> list[dict[str, Any]]:
-        """The model's quantum errors, as Aer writes them."""
-        return [error for error in self.model.to_dict()["errors"] if error["type"] == "qerror"]
-
-
-IDEAL = Noise(None, {})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +88,7 @@ class Aer(PubBackend):
 
     def compiler(self) -> Any:
         """For the noise's gates: others would run without noise, silently."""
-        from qml.backends.qiskit_run import Compiler
+        from qml.backends.primitives.transpile import Compiler
 
         device = self._device()
         if device is not None:
@@ -108,7 +98,7 @@ class Aer(PubBackend):
     @property
     def service(self) -> Service:
         """This process; where there is a device, circuits cost the time that they would take there."""
-        from qml.backends.qiskit_run import circuit_cost
+        from qml.backends.primitives.submissions import circuit_cost
 
         return LocalService(self.name, self.run, lambda circuit: circuit_cost(circuit, self._device()))
 
@@ -120,7 +110,7 @@ class Aer(PubBackend):
 
     def run(self, submission: Submission) -> list[PubResult]:
         """Simulate it."""
-        from qml.backends.layouts import with_layouts
+        from qml.backends.primitives.layouts import with_layouts
 
         if submission.kind == "estimator":
             results = [_exact(pub, self._noise(pub), str(submission.options["precision"])) for pub in submission.pubs]
@@ -142,7 +132,8 @@ class Aer(PubBackend):
 
     def _noise(self, pub: Pub) -> "Noise":
         """What Aer adds to a pub's circuit."""
-        from qml.backends.qiskit_run import QUBITS, loaded
+        from qml.backends.primitives.submissions import loaded
+        from qml.backends.primitives.transpile import QUBITS
 
         return self.noise_on(tuple(loaded(pub.circuit).metadata[QUBITS]))
 
@@ -158,68 +149,11 @@ class Aer(PubBackend):
         return self.noise if hasattr(self.noise, "target") else None
 
 
-@lru_cache(maxsize=8)
-def fake_device(name: str) -> Any:
-    """A fake device of qiskit-ibm-runtime by its name, such as "fake_torino".
-
-    Raises:
-        ValueError: an unknown name; the message lists those that exist.
-    """
-    from qiskit_ibm_runtime import fake_provider
-
-    devices = {kind.backend_name: kind for kind in vars(fake_provider).values() if hasattr(kind, "backend_name")}
-    if name not in devices:
-        raise ValueError(f"Argument `noise` must be one of {', '.join(sorted(devices))}, but is {name!r}.")
-    return devices[name]()
-
-
-def simulator_of(device: Any) -> Any:
-    """Aer with the gates, couplings and errors of a Qiskit backend."""
-    from qiskit_aer import AerSimulator
-
-    return AerSimulator.from_backend(device)
-
-
-# --- noise ----------------------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=64)
-def device_noise(device: Any, qubits: tuple[int, ...]) -> Noise:
-    """Aer's noise model of some qubits of a device, numbered from 0, and their read-out errors."""
-    from qiskit_aer.noise import NoiseModel
-
-    from qml.backends.qiskit_run import region
-
-    model = NoiseModel.from_backend(region(device, qubits))
-    return Noise(model, readout_errors(model))
-
-
-def readout_errors(model: Any) -> ReadoutErrors:
-    """The read-out errors of a noise model by qubit; -1 stands for all others.
-
-    Raises:
-        ValueError: errors that several qubits share.
-    """
-    result: dict[int, tuple[float, float]] = {}
-    for error in model.to_dict(serializable=True)["errors"]:
-        if error["type"] != "roerror":
-            continue
-        places = error.get("gate_qubits") or [[-1]]
-        if any(len(place) != 1 for place in places) or len(error["probabilities"]) != 2:
-            raise ValueError("Read-out errors must be of single qubits, but some are of several. Use shots.")
-        (_, wrong_0), (wrong_1, _) = error["probabilities"]
-        result |= dict.fromkeys((place[0] for place in places), (wrong_0, wrong_1))
-    return result
-
-
-# --- runs -----------------------------------------------------------------------------------------------------------
-
-
 def _exact(pub: Pub, noise: Noise, precision: str) -> PubResult:
     """Expectation values saved by the simulator itself, one a string."""
     from qiskit.quantum_info import Pauli
 
-    from qml.backends.qiskit_run import loaded
+    from qml.backends.primitives.submissions import loaded
 
     sums = [read_with_errors(item, noise.errors) for item in pub.observables]
     circuit: Any = loaded(pub.circuit).copy()  # Aer adds methods
@@ -244,32 +178,10 @@ def _exact(pub: Pub, noise: Noise, precision: str) -> PubResult:
     return PubResult({"evs": values, "stds": np.zeros_like(values)})
 
 
-def read_with_errors(item: PauliSum, errors: ReadoutErrors) -> PauliSum:
-    """The sum whose exact value is what is read: a factor P becomes (1 - p - q) P + (q - p)."""
-    if not errors:
-        return item
-    result: dict[str, float] = {}
-    for label, coefficient in item:
-        parts = {"": coefficient}
-        for position, letter in enumerate(label):
-            place = len(label) - 1 - position
-            p, q = errors.get(place, errors.get(-1, (0.0, 0.0)))
-            choices = [(letter, 1.0 - p - q), ("I", q - p)] if letter != "I" else [("I", 1.0)]
-            parts = {
-                prefix + choice: value * scale
-                for prefix, value in parts.items()
-                for choice, scale in choices
-                if scale != 0.0
-            }
-        for key, value in parts.items():
-            result[key] = result.get(key, 0.0) + value
-    return tuple(result.items())
-
-
 def _sampled(submission: Submission, noise: Noise, options: Mapping[str, Any]) -> list[PubResult]:
     from qiskit_aer.primitives import SamplerV2
 
-    from qml.backends.qiskit_run import loaded, read_results, run_primitive
+    from qml.backends.primitives.submissions import loaded, read_results, run_primitive
 
     late = all(_binds_late(loaded(pub.circuit)) for pub in submission.pubs)
     simulator = _simulator("automatic", options["precision"], noise, binds_late=late)
@@ -277,32 +189,6 @@ def _sampled(submission: Submission, noise: Noise, options: Mapping[str, Any]) -
     return read_results(run_primitive(sampler, submission).result(), submission)
 
 
-@lru_cache(maxsize=32)
-def _simulator(method: str, precision: str, noise: Noise, *, binds_late: bool) -> Any:
-    try:
-        from qiskit_aer import AerSimulator
-    except ImportError as error:
-        raise ImportError(AER_LIBRARY) from error
-    # Angles bound while it runs save a circuit a row, ten times the time. Leaving out idle qubits then mixes up angles.
-    late = {"runtime_parameter_bind_enable": True, "enable_truncation": False} if binds_late else {}
-    return AerSimulator(method=method, precision=precision, noise_model=noise.model, **late)
-
-
 def _binds_late(circuit: Any) -> bool:
     """Whether Aer (0.18) can bind its angles while it runs: in controlled gates it misplaces them."""
     return all(item.operation.name in BINDS_LATE for item in circuit.data if item.operation.is_parameterized())
-
-
-@lru_cache(maxsize=16)
-def _gates_of(noise: Noise) -> Any:
-    """The simulator as a device to transpile for: the noise's gates, or those that it knows and binds late."""
-    from qiskit.transpiler import Target
-
-    from qml.backends.qiskit_run import BASIS, Gates
-
-    source = _simulator("automatic", "double", noise, binds_late=False).target
-    names = [name for name in source.operation_names if noise.model is not None or name in (*BASIS, "kraus")]
-    target = Target(num_qubits=source.num_qubits)
-    for name in names:
-        target.add_instruction(source.operation_from_name(name), name=name)
-    return Gates("aer", target)

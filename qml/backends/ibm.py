@@ -12,9 +12,9 @@ import torch
 from circuits import Circuit
 from qml import checks
 from qml.backends import _checks
-from qml.backends.aer import fake_device
-from qml.backends.calibration import as_layout
-from qml.backends.pubs import Kind, PubBackend
+from qml.backends.primitives.calibration import as_layout
+from qml.backends.primitives.noise import fake_device
+from qml.backends.primitives.pubs import Kind, PubBackend
 from qml.jobs import DurableRunner, LocalService, PubResult, Runner, Service, Store, Submission, answers
 
 NEEDS = "Backend IBM needs qiskit-ibm-runtime"
@@ -117,7 +117,7 @@ class IBM(PubBackend):
 
     def compiler(self) -> Any:
         """For the device; a fake one is cut down to the qubits in use."""
-        from qml.backends.qiskit_run import Compiler
+        from qml.backends.primitives.transpile import Compiler
 
         return Compiler(self._target, level=self.level, layout=self.layout, compact=self._is_local)
 
@@ -128,8 +128,8 @@ class IBM(PubBackend):
 
     @cached_property
     def _service(self) -> Service:
-        from qml.backends.ibm_service import RuntimeService
-        from qml.backends.qiskit_run import circuit_cost
+        from qml.backends.primitives.ibm_service import RuntimeService
+        from qml.backends.primitives.submissions import circuit_cost
 
         if self._is_local:
             return LocalService(self.name, self.run, lambda circuit: circuit_cost(circuit, self._target))
@@ -168,7 +168,7 @@ class IBM(PubBackend):
 
     def run(self, submission: Submission) -> list[PubResult]:
         """Run it: a fake device here, another one through a direct job."""
-        from qml.backends.ibm_service import run_locally
+        from qml.backends.primitives.ibm_service import run_locally
         from qml.jobs import DirectRunner
 
         return run_locally(self._target, submission) if self._is_local else DirectRunner(self.service).run(submission)

@@ -3,8 +3,8 @@
 from qml.backends.aer import Aer
 from qml.backends.ibm import IBM
 from qml.backends.native import Native
-from qml.backends.noise import NoisyNative
-from qml.backends.pennylane_device import PennyLane
+from qml.backends.noisy_native import NoisyNative
+from qml.backends.pennylane import PennyLane
 from qml.backends.protocol import Backend
 from qml.jobs.checks import has_members
 

@@ -1,9 +1,7 @@
 """`qml bench pinn`: an iteration of Adam on a physics-informed loss, beside DeepXDE with its PyTorch backend."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, jacrev, jvp, vmap
@@ -11,64 +9,17 @@ from torch.func import functional_call, jacrev, jvp, vmap
 from circuits import Z, data, weight
 from qml.bench.bench import Bench, Case, Peer, Step
 from qml.bench.peers import deepxde, pennylane
+from qml.bench.pinn_work import LEARNING_RATE, SEED, Build, make_work
 from qml.bench.work import Gate, as_circuit
 from qml.nn import QKAN, QuantumLayer
 from qml.pinn import MLP, EdgeJets, Observations, Pinn, find_problem
 from qml.pinn.jacobian import Residuals
 from qml.pinn.loss import LossParts, weighed_total
 
-Build = Callable[[Generator], nn.Module]
-
-SEED = 0
-LEARNING_RATE = 1e-3
 N_RESIDUAL, N_ROWS = 1024, 256
+
+
 N_QUBITS, N_REPEATS = 4, 8
-
-
-@dataclass(frozen=True)
-class PinnWork:
-    """What both libraries are given.
-
-    Args:
-        case: "burgers" or "helmholtz".
-        points: collocation points (batch, 2), float32.
-        edges: points of the conditions (batch, 2), float32.
-        values: what u is there (batch,), float32.
-        hidden_sizes: units of the tanh layers.
-        state: weights and biases by turns, the layers in order.
-    """
-
-    case: str
-    points: np.ndarray
-    edges: np.ndarray
-    values: np.ndarray
-    hidden_sizes: tuple[int, ...]
-    state: tuple[Tensor, ...]
-
-
-SIZES = {"burgers": (2540, 240, (20, 20, 20)), "helmholtz": (1024, 400, (50, 50, 50))}
-"""Points, points of conditions, units: Burgers as in DeepXDE's example, Helmholtz as in arXiv:2001.04536."""
-
-
-def make_work(case: str) -> PinnWork:
-    """Sobol points in the domain and on its faces, values of the reference there, Glorot's weights."""
-    n_points, n_edges, hidden_sizes = SIZES[case]
-    problem = find_problem(case)
-    faces = [face for face in problem.conditions if face.fixed]
-    each = n_edges // len(faces)
-    edges = np.concatenate([face.points(problem.domain, each, SEED + n) for n, face in enumerate(faces)])
-    reference = problem.reference
-    if reference is None:
-        raise ValueError(f"Problem {case!r} must have a reference.")
-    trunk = MLP(2, hidden_sizes, generator=torch.Generator().manual_seed(SEED))
-    return PinnWork(
-        case=case,
-        points=problem.domain.sample(n_points, SEED).astype(np.float32),
-        edges=edges.astype(np.float32),
-        values=reference(edges)[:, 0].astype(np.float32),
-        hidden_sizes=hidden_sizes,
-        state=tuple(part.detach().clone() for part in trunk.parameters()),
-    )
 
 
 def ours(case: str) -> Step:
@@ -211,14 +162,22 @@ def mlp_of_its_size(case: str) -> Step:
 
 
 TRUNKS: dict[str, Build] = {"qkan": qkan, "circuit": circuit}
+
+
 JACOBIANS: dict[str, Build] = {"jacobian": qkan, "circuit-jacobian": circuit}
+
+
 PLAIN: dict[str, Build] = {
     "qkan": plain_qkan,
     "jacobian": plain_qkan,
     "circuit": circuit,
     "circuit-jacobian": circuit,
 }
+
+
 DEEPXDE = ("deepxde",)
+
+
 BENCH = Bench(
     title="Adam's iteration on a physics-informed loss, MLP with tanh, float32: the equation at collocation points and "
     "the values on faces; burgers is 20-20-20 at 2540 + 240 points, helmholtz is 50-50-50 at 1024 + 400; qkan is "

@@ -16,18 +16,18 @@ from circuits import Circuit, Observable, from_openqasm, to_openqasm
 from qml.backends import Backend
 from qml.files import as_path, parse_json, parse_safetensors, write_atomically
 from qml.nn import _checkpoint_sizes as sizes
-from qml.nn.daruan import DARUAN
-from qml.nn.qkan import QKANLayer
-from qml.nn.qkan_cells import HQKANLSTMCell, QKANGRUCell, QKANLSTMCell
-from qml.nn.qkan_lstm import HQKANLSTM, QKANGRU, QKANLSTM
-from qml.nn.qkan_network import HQKAN, QKAN, JHCGNet
+from qml.nn.qkan.cells import HQKANLSTMCell, QKANGRUCell, QKANLSTMCell
+from qml.nn.qkan.daruan import DARUAN
+from qml.nn.qkan.layer import QKANLayer
+from qml.nn.qkan.network import HQKAN, QKAN, JHCGNet
+from qml.nn.qkan.recurrent import HQKANLSTM, QKANGRU, QKANLSTM
 from qml.nn.qlstm import QLSTM
 from qml.nn.qnn import DEFAULT_PATTERN, QNNClassifier
-from qml.nn.qrnn import QRNN
-from qml.nn.qrnn_cell import QRNNCell
-from qml.nn.qrnn_continuous import QRNNClassifier, QRNNRegressor
+from qml.nn.qrnn.cell import QRNNCell
+from qml.nn.qrnn.network import QRNN
+from qml.nn.qrnn.neuron import QuantumNeuron
+from qml.nn.qrnn.numbers import QRNNClassifier, QRNNRegressor
 from qml.nn.quantum_layer import QuantumLayer
-from qml.nn.quantum_neuron import QuantumNeuron
 
 FORMAT = 1
 HEADER = "qml"

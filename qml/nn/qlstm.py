@@ -10,7 +10,7 @@ from circuits import Circuit, Z, data, weight
 from qml import checks
 from qml.backends import Backend, resolve
 from qml.nn._recurrent import RecurrentLSTM, State, require_no_projection
-from qml.nn.qkan_cells import lstm_step
+from qml.nn.qkan.cells import lstm_step
 
 
 def qlstm_circuit(n_qubits: int, n_layers: int) -> Circuit:

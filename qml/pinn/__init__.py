@@ -1,10 +1,10 @@
 """Physics-informed networks: differential equations solved by any module as a trunk. They know no circuits."""
 
+from qml.jets.jet import Jet, JetError
 from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
 from qml.pinn.domain import Box
 from qml.pinn.edges import EdgeJets
 from qml.pinn.feynman_kac import FeynmanKac
-from qml.pinn.jets import Jet, JetError
 from qml.pinn.lagrangian import in_frame_at_rest, lagrangian_convection
 from qml.pinn.methods import Annealing, Causal, Curriculum, Resampling
 from qml.pinn.model import Pinn

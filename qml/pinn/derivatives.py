@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from qml.jets.jet import JET_ORDER, Array, CoordinateJet, Jet
+from qml.jets.orders import Form, Orders
 from qml.pinn.constant import Constant
-from qml.pinn.jets import JET_ORDER, Array, CoordinateJet, Jet
 from qml.pinn.names import Derivative, Wanted
-from qml.pinn.tanh import Form, Orders
 
 Values = dict[Wanted, Float[Tensor, " batch"]]
 Speeds = tuple[float, ...]

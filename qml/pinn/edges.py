@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
+from qml.jets.jet import Array, Jet, JetError
+from qml.jets.orders import Orders
+from qml.jets.rules import require_first_order
 from qml.pinn.derivatives import along
-from qml.pinn.jets import Array, Jet, JetError, require_first_order
-from qml.pinn.tanh import Orders
 
 LONGEST = 256  # functions of a series that is still worth its cost
 NARROW = 1e-6  # an interval on which every layer's series is short, if it has one

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from qml.pinn.jets import JET_ORDER, Jet
+from qml.jets.jet import JET_ORDER, Jet
 from qml.pinn.loss import LossParts, Term
 from qml.pinn.model import Pinn
 from qml.pinn.trunks import HOOKS

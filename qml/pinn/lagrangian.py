@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from qml.jets.jet import Array
 from qml.pinn.conditions import Face
 from qml.pinn.domain import Box
-from qml.pinn.jets import Array
 from qml.pinn.model import Pinn
 from qml.pinn.problem import Problem
 

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
+from qml.jets.jet import JET_ORDER, Array, Jet, JetError
 from qml.pinn.conditions import QUADRATURE
 from qml.pinn.derivatives import by_forward, by_jets, by_nesting, without_jets
-from qml.pinn.jets import JET_ORDER, Array, Jet, JetError
 from qml.pinn.names import Wanted, arguments_of
 from qml.pinn.problem import Problem
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from qml import checks
-from qml.pinn.jets import Array, Jet
+from qml.jets.jet import Array, Jet
 from qml.pinn.trunks import affine_maps, reset
 
 

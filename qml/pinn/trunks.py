@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from qml import checks
-from qml.pinn.fused import fused_mlp
-from qml.pinn.jets import Array, CoordinateJet
+from qml.jets.fused import fused_mlp
+from qml.jets.jet import Array, CoordinateJet
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"tanh": torch.tanh, "sin": torch.sin}
 

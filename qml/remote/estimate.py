@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qml.backends.layouts import report_of_pub
+from qml.backends.primitives.layouts import report_of_pub
 from qml.jobs import CircuitCost, LayoutReport, Limits, PubResult, Service, Submission, SubmittingBackend, split
 from qml.jobs.budget import SECONDS_A_JOB
 

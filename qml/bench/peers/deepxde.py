@@ -12,7 +12,7 @@ from torch import Tensor
 from qml.bench.bench import Step
 
 if TYPE_CHECKING:
-    from qml.bench.pinn import PinnWork
+    from qml.bench.pinn_work import PinnWork
 
 VISCOSITY = 0.01 / math.pi
 PI = math.pi

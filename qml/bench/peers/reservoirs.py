@@ -13,7 +13,7 @@ from circuits.reservoir import persistent_layer
 from qml.baselines import EchoStateNetwork
 from qml.bench.bench import Step
 from qml.nn import FeedbackRing, OnionReservoir, PersistentRing
-from qml.nn.persistent import parity_signs, ring_angles
+from qml.nn.reservoirs.persistent import parity_signs, ring_angles
 from qml.reservoir import Reservoir
 
 

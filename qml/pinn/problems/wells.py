@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qml.jets.jet import Array
 from qml.pinn.conditions import Condition, Face, Integral
 from qml.pinn.domain import Box
-from qml.pinn.jets import Array
 from qml.pinn.model import Pinn
 from qml.pinn.names import renamed
 from qml.pinn.problem import Problem

@@ -1,0 +1,333 @@
+"""Angles of OpenQASM 3: read once into the code of a stack machine, and computed from the values of their names.
+
+No function calls itself, so that no text can exhaust Python's stack; sums grow in place, so that the time is
+linear in the number of their terms.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from circuits.openqasm.inputs import InputArray
+from circuits.openqasm.limits import Limits, refused
+from circuits.openqasm.syntax import Cursor, Token
+from circuits.slots import Slot
+from circuits.steps import Linear
+
+CONSTANTS = {
+    "pi": math.pi, "π": math.pi, "tau": math.tau, "τ": math.tau, "euler": math.e, "ℇ": math.e, "true": 1.0,
+    "false": 0.0,
+}  # fmt: skip
+FUNCTIONS = {
+    "sin": math.sin, "cos": math.cos, "tan": math.tan, "arcsin": math.asin, "arccos": math.acos,
+    "arctan": math.atan, "exp": math.exp, "log": math.log, "sqrt": math.sqrt,
+}  # fmt: skip
+TERMS = 4  # of an angle that are added or scaled in about the time of one operation
+SMALLEST = 1e-300  # that an input may be multiplied with, so that half of it is not zero
+PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "negative": 3, "**": 4}
+CLOSING = {"(": ")", "[": "]"}
+
+
+@dataclass
+class Names:
+    """The meanings of names in angles: inputs, constants, parameters, and arrays of inputs."""
+
+    scalars: dict[str, Linear] = field(default_factory=dict)
+    arrays: dict[str, InputArray] = field(default_factory=dict)
+
+
+class Instruction(NamedTuple):
+    """A step of the stack machine that computes an angle, with the token that it was read from."""
+
+    kind: str  # number, name, element, function, an operator, or "("
+    token: Token
+    number: float = 0.0
+
+
+class _Sum:
+    """constant + sum_k coefficient_k slot_k, which grows in place."""
+
+    __slots__ = ("constant", "terms")
+
+    def __init__(self, angle: Linear) -> None:
+        self.constant, self.terms = angle.constant, dict[Slot, float](angle.terms)
+
+    def linear(self) -> Linear:
+        return Linear(self.constant, tuple(pair for pair in self.terms.items() if pair[1] != 0.0))
+
+
+_Value = float | _Sum
+
+
+class Expression:
+    """An angle: numbers, constants, functions of constants, and sums of inputs times constants."""
+
+    def __init__(self, cursor: Cursor, names: Names, limits: Limits) -> None:
+        self.line = cursor.here.line
+        self.limits = limits
+        self.code = _Parser(cursor, names, limits).read()
+        if not any(step.kind in ("name", "element") for step in self.code):
+            self.code = [Instruction("number", self.code[0].token, self.value(names).constant)]
+
+    @property
+    def is_constant(self) -> bool:
+        """True where neither an input nor a parameter occurs."""
+        return self.code[0].kind == "number" and len(self.code) == 1
+
+    def value(self, names: Names) -> Linear:
+        """The angle, by the values of names."""
+        first = self.code[0]
+        if len(self.code) == 1:
+            return Linear(first.number) if first.kind == "number" else names.scalars[first.token.text]
+        stack: list[_Value] = []
+        for step in self.code:
+            _MACHINE[step.kind](self, stack, step, names)
+        (result,) = stack
+        angle = result.linear() if isinstance(result, _Sum) else Linear(result)
+        for number in (angle.constant, *(factor for _, factor in angle.terms)):
+            if not math.isfinite(number):
+                raise _too_large(self.line)
+        if any(abs(factor) < SMALLEST for _, factor in angle.terms):
+            raise refused(self.line, f"have inputs times at least {SMALLEST} in angles", "less, which is no angle")
+        return angle
+
+    def integer(self, names: Names) -> int:
+        """The whole number, by the values of names."""
+        value = self.value(names)
+        if value.terms or value.constant != round(value.constant):
+            raise refused(self.line, "have a whole number here", "something else")
+        return round(value.constant)
+
+    # --- the stack machine ----------------------------------------------------------------------------------
+
+    def number(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        del names
+        stack.append(step.number)
+
+    def name(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        self.push(stack, names.scalars[step.token.text])
+
+    def element(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        index, name = self.constant(stack.pop(), step.token), step.token.text
+        if index != round(index):
+            raise refused(step.token.line, "have a whole number here", "something else")
+        slot = names.arrays[name].slot(round(index)) if name in names.arrays else None
+        if slot is None:
+            raise _undeclared(step.token.line, f"{name}[{round(index)}]")
+        self.push(stack, Linear.of(slot))
+
+    def push(self, stack: list[_Value], angle: Linear) -> None:
+        self.spend(len(angle.terms))
+        stack.append(_Sum(angle) if angle.terms else angle.constant)
+
+    def negative(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        del names
+        self.scale(stack, lambda number: -number, step.token)
+
+    def sum(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        del names
+        sign = 1.0 if step.kind == "+" else -1.0
+        right, left = stack.pop(), stack.pop()
+        if not isinstance(left, _Sum) and not isinstance(right, _Sum):
+            stack.append(_finite(left + sign * right, step.token))
+            return
+        total = left if isinstance(left, _Sum) else _Sum(Linear(left))
+        if isinstance(right, _Sum):
+            self.spend(len(right.terms))
+            total.constant += sign * right.constant
+            for slot, factor in right.terms.items():
+                total.terms[slot] = total.terms.get(slot, 0.0) + sign * factor
+        else:
+            total.constant += sign * right
+        stack.append(total)
+
+    def product(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        del names
+        right, left = stack.pop(), stack.pop()
+        if not isinstance(left, _Sum):
+            right, left = left, right
+        number = self.constant(right, step.token)
+        stack.append(left)
+        self.scale(stack, lambda factor: factor * number, step.token)
+
+    def quotient(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        del names
+        number = self.constant(stack.pop(), step.token)
+        if number == 0.0:
+            raise refused(step.token.line, "not divide by zero", "a division by zero")
+        # Not a product with 1 / number, which would round twice: 2 * pi / 3.
+        self.scale(stack, lambda factor: factor / number, step.token)
+
+    def power(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        del names
+        exponent = self.constant(stack.pop(), step.token)
+        base = self.constant(stack.pop(), step.token)
+        stack.append(_computed(math.pow, step.token, base, exponent))
+
+    def function(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        del names
+        argument = self.constant(stack.pop(), step.token)
+        stack.append(_computed(FUNCTIONS[step.token.text], step.token, argument))
+
+    def scale(self, stack: list[_Value], factor: Callable[[float], float], where: Token) -> None:
+        """Apply a linear function to what is on top."""
+        value = stack.pop()
+        if not isinstance(value, _Sum):
+            stack.append(_finite(factor(value), where))
+            return
+        self.spend(len(value.terms))
+        value.constant = factor(value.constant)
+        value.terms = {slot: factor(coefficient) for slot, coefficient in value.terms.items()}
+        stack.append(value)
+
+    def constant(self, value: _Value, where: Token) -> float:
+        """The value of an expression without inputs."""
+        if not isinstance(value, _Sum):
+            return value
+        if any(factor != 0.0 for factor in value.terms.values()):
+            raise refused(
+                where.line,
+                "have angles linear in the inputs",
+                f"an input under {where.text!r}",
+                "Compute the angle outside, and give the program one input for it.",
+            )
+        return _finite(value.constant, where)
+
+    def spend(self, n_terms: int) -> None:
+        self.limits.spend(n_terms // TERMS, self.line)
+
+
+_MACHINE: dict[str, Callable[[Expression, list[_Value], Instruction, Names], None]] = {
+    "number": Expression.number,
+    "name": Expression.name,
+    "element": Expression.element,
+    "function": Expression.function,
+    "negative": Expression.negative,
+    "+": Expression.sum,
+    "-": Expression.sum,
+    "*": Expression.product,
+    "/": Expression.quotient,
+    "**": Expression.power,
+}
+
+
+class _Parser:
+    """Turns an angle into postfix code, operators waiting on a stack for their right operand (shunting yard)."""
+
+    def __init__(self, cursor: Cursor, names: Names, limits: Limits) -> None:
+        self.cursor, self.names, self.limits = cursor, names, limits
+        self.code: list[Instruction] = []
+        self.waiting: list[Instruction] = []
+        self.depth = 0
+
+    def read(self) -> list[Instruction]:
+        while True:
+            while self.operand():
+                pass
+            while self.closed():
+                pass
+            token = self.cursor.here
+            if token.kind != "symbol" or token.text not in PRECEDENCE:
+                break
+            self.operator(self.cursor.next())
+        self.emit_above(0)
+        if self.waiting:
+            raise refused(token.line, f"have {CLOSING[self.waiting[-1].kind]!r} here", repr(token.text))
+        return self.code
+
+    def operand(self) -> bool:
+        """Read a sign, an opening bracket or an operand; whether an operand is still to come."""
+        token = self.cursor.next()
+        if token.kind == "symbol" and token.text in ("+", "-", "("):
+            self.prefix(token)
+            return True
+        if token.kind == "number":
+            number = _computed(float, token, token.text.replace("_", ""))
+            self.code.append(Instruction("number", token, number))
+            return False
+        if token.kind != "name":
+            raise _undeclared(token.line, token.text)
+        return self.word(token)
+
+    def word(self, token: Token) -> bool:
+        """Read a name, or the start of an element or of a function's value."""
+        name = token.text
+        if self.cursor.accept("["):
+            self.open("[", token)
+            return True
+        if name in self.names.scalars:
+            self.code.append(Instruction("name", token))
+        elif name in CONSTANTS:
+            self.code.append(Instruction("number", token, CONSTANTS[name]))
+        elif name in FUNCTIONS:
+            self.cursor.expect("(")
+            self.open("(", token)
+            return True
+        else:
+            raise _undeclared(token.line, name)
+        return False
+
+    def prefix(self, token: Token) -> None:
+        if token.text == "(":
+            self.open("(", token)
+        elif token.text == "-" and self.waiting and self.waiting[-1].kind == "negative":
+            self.waiting.pop()  # two in a row, of which there may be thousands
+        elif token.text == "-":
+            self.waiting.append(Instruction("negative", token))
+
+    def open(self, bracket: str, token: Token) -> None:
+        self.depth += 1
+        self.limits.require_depth(self.depth, token.line, "brackets")
+        self.waiting.append(Instruction(bracket, token))
+
+    def closed(self) -> bool:
+        """Read a bracket that closes one of this angle, if it stands here."""
+        token = self.cursor.here
+        if self.depth == 0 or token.kind != "symbol" or token.text not in (")", "]"):
+            return False
+        self.emit_above(0)
+        opening = self.waiting.pop()
+        self.cursor.expect(CLOSING[opening.kind])
+        self.depth -= 1
+        if opening.kind == "[":
+            self.code.append(Instruction("element", opening.token))
+        elif opening.token.kind == "name":
+            self.code.append(Instruction("function", opening.token))
+        return True
+
+    def operator(self, token: Token) -> None:
+        # The power alone is read from right to left.
+        self.emit_above(PRECEDENCE[token.text] - (token.text != "**"))
+        self.waiting.append(Instruction(token.text, token))
+
+    def emit_above(self, precedence: int) -> None:
+        """Move operators that bind more tightly than that to the code."""
+        while self.waiting and PRECEDENCE.get(self.waiting[-1].kind, 0) > precedence:
+            self.code.append(self.waiting.pop())
+
+
+def _undeclared(line: int, name: str) -> ValueError:
+    return refused(line, "use declared names and numbers as angles", repr(name))
+
+
+def _too_large(line: int) -> ValueError:
+    return refused(line, "have finite real angles", "one too large for a float")
+
+
+def _finite(value: float, token: Token) -> float:
+    if not math.isfinite(value):
+        raise _too_large(token.line)
+    return value
+
+
+def _computed(function: Callable[..., float], token: Token, *arguments: float | str) -> float:
+    """The function's value, or an error where it has none that is real and finite."""
+    try:
+        value = function(*arguments)
+    except (ValueError, OverflowError):
+        value = math.nan
+    if not math.isfinite(value):
+        what = f"{token.text} of {' and '.join(map(str, arguments))}" if token.kind != "number" else repr(token.text)
+        raise refused(token.line, "have finite real angles", what)
+    return value

@@ -1,0 +1,196 @@
+"""Circuits to and from OpenQASM 3 text.
+
+Qubit k is `q[k]`. Slots are inputs, `data_0` and `weight_0` for data(0) and weight(0). Gates that the
+standard library lacks are defined in the text. A post-selection is a measurement into the register
+`post_select` under the annotation `@qml.post_select`, which other tools may ignore: they must then keep the
+runs in which that bit has the annotated value.
+
+Reference:
+    OpenQASM 3 live specification, https://openqasm.com; Cross et al., arXiv:2104.14722.
+"""
+
+from collections.abc import Iterable
+
+from circuits import gates
+from circuits._checks import as_int
+from circuits.circuit import Circuit
+from circuits.multiplexed import prepare_by_rotations
+from circuits.openqasm.gates import rotation_definition
+from circuits.openqasm.limits import Limits
+from circuits.openqasm.reader import Program
+from circuits.operation import Operation
+from circuits.slots import Angle, Slot
+from circuits.two_level import unitary_by_gates
+
+# Names in stdgates.inc by (name of ours, number of controls); all others are written with `ctrl @`.
+STANDARD = {(name, 0): name for name in ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "swap", "rx", "ry", "rz", "p")} | {
+    (name, 1): "c" + name for name in ("x", "y", "z", "h", "swap", "rx", "ry", "rz", "p")
+}
+STANDARD["x", 2] = "ccx"
+DEFAULT_OPERATIONS = 250_000
+
+
+def to_openqasm(circuit: Circuit) -> str:
+    """The circuit as an OpenQASM 3 program.
+
+    Constant amplitudes and matrices are written as plain gates (exactly, the global phase included), so that
+    `from_openqasm` gives back the same unitary, and mostly the same operations.
+
+    Raises:
+        ValueError: amplitudes from slots, or noise, which the language cannot say.
+
+    Example:
+        >>> from circuits import Circuit, weight
+        >>> print(to_openqasm(Circuit(2).ry(weight(0), 0).cx(0, 1)))
+        OPENQASM 3.0;
+        include "stdgates.inc";
+        input float[64] weight_0;
+        qubit[2] q;
+        ry(weight_0) q[0];
+        cx q[0], q[1];
+        <BLANKLINE>
+    """
+    inputs = [f"data_{k}" for k in range(circuit.n_data)] + [f"weight_{k}" for k in range(circuit.n_weights)]
+    writer = _Writer()
+    names = [f"q[{k}]" for k in range(circuit.n_qubits)]
+    body = [line for op in circuit for line in writer.lines(op, names)]
+    lines = ["OPENQASM 3.0;", 'include "stdgates.inc";', *(f"input float[64] {name};" for name in inputs)]
+    lines += writer.definitions.values()
+    lines.append(f"qubit[{circuit.n_qubits}] q;")
+    if circuit.n_bits:
+        lines.append(f"bit[{circuit.n_bits}] c;")
+    if writer.n_post_selected:
+        lines.append(f"bit[{writer.n_post_selected}] post_select;")
+    return "\n".join([*lines, *body]) + "\n"
+
+
+def from_openqasm(
+    text: str,
+    *,
+    data: Iterable[str] = (),
+    max_operations: int | None = None,
+    max_qubits: int = 100_000,
+    max_depth: int = 256,
+) -> Circuit:
+    """The circuit of an OpenQASM 3 program.
+
+    Read are: what `to_openqasm` writes; the gates of stdgates.inc; gate definitions, which are inlined; `ctrl
+    @`, `negctrl @`, `inv @` and `pow(k) @` for whole k from -1000 to 1000; registers, broadcasting over them,
+    reset, measure, barrier (which leaves nothing), gphase; float and angle inputs and constants; angles that
+    are linear in the inputs.
+
+    Inputs called `data_k` and `weight_k` are these slots; others become weights in the order of their
+    declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets
+    that version's further phase exp(i theta / 2).
+
+    A short text can stand for a very large circuit (gates that double, powers, broadcasts). Time and memory
+    grow linearly with the text and with the operations that it is written out to, and what is too large is
+    refused before it is written out.
+
+    Args:
+        text: the program.
+        data: names of inputs that become data slots instead, in this order.
+        max_operations: the most operations of the circuit, calls of defined gates included (default: 250000,
+            or the number of characters of the text if that is larger). Gates on more than 32 qubits, calls
+            of more than 32 tokens in definitions, and long sums of inputs count several times.
+        max_qubits: the most qubits, and the most classical bits, that the text may declare.
+        max_depth: the most levels of gates that are defined by gates, and of brackets in an angle.
+
+    Raises:
+        ValueError: anything else (loops, conditions, subroutines, pulses, ...), with the number of its line;
+            or a program beyond one of the limits, which the error names.
+        TypeError: `text` or a name in `data` is not a str, or a limit is not an int.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"Argument `text` must be a str, but is {type(text).__name__}.")
+    names = [] if isinstance(data, str) else list(data)
+    if isinstance(data, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"Argument `data` must hold names of inputs, but is {data!r}. Pass a list of str.")
+    most = max(DEFAULT_OPERATIONS, len(text)) if max_operations is None else max_operations
+    limits = Limits(
+        as_int(most, "max_operations", minimum=1),
+        as_int(max_qubits, "max_qubits", minimum=1),
+        as_int(max_depth, "max_depth", minimum=1),
+    )
+    return Program(text, names, limits).circuit()
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.definitions: dict[object, str] = {}  # by what they define, in the order of their use
+        self.names: dict[gates.Array, str] = {}  # of the matrices among them
+        self.n_post_selected = 0
+
+    def lines(self, op: Operation, names: list[str]) -> list[str]:
+        """The statements of an operation on qubits called `names`."""
+        if op.is_unitary:
+            return [line for part in op.elementary() for line in self.gate(part, names)]
+        place = names[op.qubits[0]]
+        match op.gate:
+            case gates.Reset():
+                return [f"reset {place};"]
+            case gates.Measure(bit):
+                return [f"c[{bit}] = measure {place};"]
+            case gates.PostSelect(value):
+                self.n_post_selected += 1
+                target = f"post_select[{self.n_post_selected - 1}]"
+                return [f"@qml.post_select {value}", f"{target} = measure {place};"]
+            case gates.StatePreparation(_, gates.Array() as amplitudes):
+                parts = prepare_by_rotations(Circuit(len(names)), amplitudes.values, op.qubits)
+                return [line for part in parts for line in self.lines(part, names)]
+            case gates.StatePreparation():
+                raise ValueError(
+                    "Argument `circuit` must have constant amplitudes to be written as OpenQASM, but "
+                    "prepares them from slots. Call Circuit.bind first."
+                )
+        raise ValueError(
+            f"Argument `circuit` must be free of noise to be written as OpenQASM, but has {op.name} on "
+            f"{op.qubits}. Leave the noise to the backend that runs the program."
+        )
+
+    def gate(self, op: Operation, names: list[str]) -> list[str]:
+        gate = op.gate
+        if isinstance(gate, gates.PauliRotation):
+            return [self.rotation(gate, op, names)]
+        name = self.unitary(gate) if isinstance(gate, gates.Unitary) else gate.name
+        angle = f"({_number(op.angles[0])})" if op.angles else ""
+        return [_call(name, angle, op.qubits, op.controls, names)]
+
+    def rotation(self, gate: gates.PauliRotation, op: Operation, names: list[str]) -> str:
+        pairs = [(letter, qubit) for letter, qubit in zip(gate.pauli, op.qubits, strict=True) if letter != "I"]
+        letters, qubits = "".join(letter for letter, _ in pairs), tuple(qubit for _, qubit in pairs)
+        if not letters and not op.controls:
+            return f"gphase({_number(op.angles[0], gate.factor)});"
+        if not letters:  # a phase under controls is a phase gate on the last of them
+            angle = f"({_number(op.angles[0], gate.factor)})"
+            return _call("p", angle, op.controls[-1:], op.controls[:-1], names)
+        if len(letters) > 1:
+            self.definitions[letters] = rotation_definition(letters)
+        angle = f"({_number(op.angles[0], -2.0 * gate.factor)})"
+        return _call("r" + letters.lower(), angle, qubits, op.controls, names)
+
+    def unitary(self, gate: gates.Unitary) -> str:
+        if gate.matrix not in self.names:
+            letters = [f"q{k}" for k in range(gate.n_qubits)]
+            name = f"unitary_{len(self.names)}"
+            parts = [line for part in unitary_by_gates(gate.matrix.values) for line in self.lines(part, letters)]
+            body = "".join(f"  {line}\n" for line in parts)
+            self.names[gate.matrix] = name
+            self.definitions[gate.matrix] = f"gate {name} {', '.join(letters)} {{\n{body}}}"
+        return self.names[gate.matrix]
+
+
+def _call(name: str, angle: str, qubits: tuple[int, ...], controls: tuple[int, ...], names: list[str]) -> str:
+    count = len(controls)
+    prefix, written = "", STANDARD.get((name, count))
+    if written is None:
+        prefix = "" if not count else "ctrl @ " if count == 1 else f"ctrl({count}) @ "
+        written = name
+    return f"{prefix}{written}{angle} {', '.join(names[qubit] for qubit in (*controls, *qubits))};"
+
+
+def _number(angle: Angle, scale: float = 1.0) -> str:
+    if not isinstance(angle, Slot):
+        return repr(float(scale * angle))
+    name = f"{angle.kind}_{angle.index}"
+    return name if scale == 1.0 else f"{float(scale)!r}*{name}"

@@ -1,0 +1,1 @@
+"""Circuits to and from the objects of PennyLane and Qiskit."""

@@ -1,0 +1,334 @@
+"""Circuits to and from PennyLane.
+
+Qubit order: our qubit k is wire k, and both read the first as the most significant bit, so that nothing is
+reversed. Post-selection is `measure(..., postselect=value)`, a reset is `measure(..., reset=True)`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from circuits import Circuit, Operation, Slot, channels, gates, steps
+from circuits.steps import Linear, Step
+
+try:
+    import pennylane
+    from pennylane.ops import Adjoint, Conditional, Controlled
+    from pennylane.tape import QuantumScript, make_qscript
+except ImportError as error:
+    raise ImportError(
+        'Circuits in PennyLane\'s form need pennylane. Install it with: pip install "pennylane>=0.43"'
+    ) from error
+
+FIXED: dict[str, Any] = {
+    "x": pennylane.X, "y": pennylane.Y, "z": pennylane.Z, "h": pennylane.Hadamard, "s": pennylane.S,
+    "sdg": lambda wires: pennylane.adjoint(pennylane.S(wires)), "t": pennylane.T,
+    "tdg": lambda wires: pennylane.adjoint(pennylane.T(wires)), "swap": pennylane.SWAP,
+}  # fmt: skip
+ROTATIONS = {
+    "X": pennylane.RX, "Y": pennylane.RY, "Z": pennylane.RZ, "XX": pennylane.IsingXX, "YY": pennylane.IsingYY,
+    "ZZ": pennylane.IsingZZ,
+}  # fmt: skip
+FIXED_NAMES = {
+    pennylane.X: "x", pennylane.Y: "y", pennylane.Z: "z", pennylane.Hadamard: "h", pennylane.S: "s",
+    pennylane.T: "t", pennylane.SWAP: "swap",
+}  # fmt: skip
+ROTATION_STRINGS = {gate: pauli for pauli, gate in ROTATIONS.items()}
+PHASES = (pennylane.PhaseShift, pennylane.U1)
+ANGLED = {
+    *ROTATIONS.values(),
+    *PHASES,
+    pennylane.PauliRot,
+    pennylane.MultiRZ,
+    pennylane.GlobalPhase,
+    pennylane.U3,
+}
+NOTHING = (pennylane.Barrier, pennylane.Identity)
+MARKS = ("Snapshot", "WireCut", "MidMeasureMP", "PauliMeasure")  # nothing to decompose, and yet no identities
+PROBES = 2  # points at which the angles of a quantum function are checked to be linear
+LINEARITY_TOLERANCE = 1e-9
+
+QuantumFunction = Callable[..., Any]
+
+
+def to_pennylane(circuit: Circuit, *, wires: Sequence[Any] | None = None) -> QuantumFunction:
+    """The circuit as a quantum function `function(data, weights)`, to be called inside a QNode.
+
+    Data have shape (..., n_data) and may be broadcast, weights have shape (n_weights,). The function returns
+    its mid-circuit measurements, one a classical bit. Amplitudes are prepared first, as devices want it; they
+    are on fresh qubits, so nothing changes.
+
+    Args:
+        circuit: any circuit.
+        wires: labels of the wires for qubits 0, 1, ... (default: 0, 1, ...).
+
+    Example:
+        >>> import pennylane
+        >>> from circuits import Circuit, data
+        >>> function = to_pennylane(Circuit(1).ry(data(0), 0))
+        >>> @pennylane.qnode(pennylane.device("default.qubit"))
+        ... def node(data):
+        ...     function(data, [])
+        ...     return pennylane.expval(pennylane.Z(0))
+    """
+    labels = list(range(circuit.n_qubits) if wires is None else wires)
+    if len(labels) != circuit.n_qubits:
+        raise ValueError(f"Argument `wires` must hold {circuit.n_qubits} labels, but holds {len(labels)}.")
+    n_data, n_weights, n_bits = circuit.n_data, circuit.n_weights, circuit.n_bits
+    ordered = sorted(circuit.operations, key=lambda op: not op.is_preparation)
+
+    def function(data: Any = (), weights: Any = ()) -> tuple[Any, ...]:
+        values = {"data": _checked(data, n_data, "data"), "weight": _checked(weights, n_weights, "weights")}
+        outcomes: list[Any] = [None] * n_bits
+        for op in ordered:
+            outcome = _apply(op, [labels[q] for q in op.qubits], [labels[q] for q in op.controls], values)
+            if isinstance(op.gate, gates.Measure):
+                outcomes[op.gate.bit] = outcome
+        return tuple(outcomes)
+
+    return function
+
+
+def _checked(values: Any, n_slots: int, name: str) -> Any:
+    values = values if hasattr(values, "shape") else np.asarray(values)
+    if n_slots and values.shape[-1:] != (n_slots,):
+        raise ValueError(f"Argument `{name}` must have shape (..., {n_slots}), but has shape {tuple(values.shape)}.")
+    return values
+
+
+def _apply(  # noqa: PLR0911 - one return a kind of gate
+    op: Operation, wires: list[Any], controls: list[Any], values: dict[str, Any]
+) -> Any:
+    angles = [values[angle.kind][..., angle.index] if isinstance(angle, Slot) else angle for angle in op.angles]
+    match op.gate:
+        case gates.Reset():
+            return pennylane.measure(wires[0], reset=True)
+        case gates.Measure():
+            return pennylane.measure(wires[0])
+        case gates.PostSelect(value):
+            return pennylane.measure(wires[0], postselect=value)
+        case gates.Channel(kraus):
+            return pennylane.QubitChannel(list(kraus.values), wires=wires)
+        case gates.StatePreparation():
+            return pennylane.StatePrep(_amplitudes(op.gate, angles), wires=wires)
+    if not controls:
+        return _gate(op.gate, angles, wires)
+    with pennylane.QueuingManager.stop_recording():
+        gate = _gate(op.gate, angles, wires)
+    return pennylane.ctrl(gate, control=controls)
+
+
+def _amplitudes(gate: gates.StatePreparation, angles: list[Any]) -> Any:
+    if gate.amplitudes is not None:
+        return gate.amplitudes.values
+    stacked = pennylane.math.stack(  # pyright: ignore[reportAttributeAccessIssue]
+        angles, axis=-1
+    )
+    if not gate.is_complex:
+        return stacked
+    half = len(angles) // 2
+    return stacked[..., :half] + 1j * stacked[..., half:]
+
+
+def _gate(  # noqa: PLR0911 - one return a kind of gate
+    gate: gates.Gate, angles: list[Any], wires: list[Any]
+) -> Any:
+    match gate:
+        case gates.Fixed(name):
+            return FIXED[name](wires=wires)
+        case gates.Phase():
+            return pennylane.PhaseShift(angles[0], wires=wires)
+        case gates.U3():
+            return pennylane.U3(*angles, wires=wires)
+        case gates.Unitary(matrix):
+            return pennylane.QubitUnitary(matrix.values, wires=wires)
+        case gates.PauliRotation(pauli, factor) if set(pauli) == {"I"}:
+            return pennylane.GlobalPhase(-factor * angles[0], wires=wires)
+        case gates.PauliRotation(pauli, factor):
+            angle = angles[0] if factor == -0.5 else -2.0 * factor * angles[0]
+            if pauli in ROTATIONS:
+                return ROTATIONS[pauli](angle, wires=wires)
+            return pennylane.PauliRot(angle, pauli, wires=wires)
+    raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {gate!r}.")
+
+
+def from_pennylane(source: Any, *, n_data: int = 0, n_weights: int = 0, wires: Sequence[Any] | None = None) -> Circuit:
+    """A PennyLane tape, quantum function or QNode in our form.
+
+    A tape has numbers as its angles, and they stay constants. A function is called as `function(data,
+    weights)`, or without arguments where `n_data` and `n_weights` are 0, at n_data + n_weights + 3 points:
+    angles that are linear in its arguments become slots, exactly. What it returns (and a tape's final
+    measurements) says what is read, not what runs, and is left out. Barriers and identities leave nothing.
+
+    Args:
+        source: a `QuantumScript`, a quantum function or a `QNode`.
+        n_data: length of the function's first argument.
+        n_weights: length of its second.
+        wires: the labels that become qubits 0, 1, ... (default: 0..max for integers, else in the order of
+            their use).
+
+    Raises:
+        ValueError: an operation that our circuits do not know (a conditional, for example), an angle that is
+            not linear in the arguments, a circuit whose gates depend on the arguments' values, broadcast
+            angles.
+    """
+    tapes, slots = _tapes(source, n_data, n_weights)
+    labels = list(_wires(tapes[0]) if wires is None else wires)
+    lowered = [_Reader(tape, labels).steps for tape in tapes]
+    merged = [_merged(list(column), slots) for column in _aligned(lowered)]
+    return steps.circuit_of(max(len(labels), 1), merged)
+
+
+def _tapes(source: Any, n_data: int, n_weights: int) -> tuple[list[Any], list[Slot]]:
+    """The tape at 0, at each unit vector, and at random points."""
+    if isinstance(source, QuantumScript):
+        return [source], []
+    function = source.func if isinstance(source, pennylane.QNode) else source
+    slots = [Slot("data", k) for k in range(n_data)] + [Slot("weight", k) for k in range(n_weights)]
+    if not slots:
+        return [make_qscript(function)()], slots
+    return [make_qscript(function)(point[:n_data], point[n_data:]) for point in _points(len(slots))], slots
+
+
+def _points(n_slots: int) -> np.ndarray:
+    random = np.random.default_rng(0).normal(size=(PROBES, n_slots))
+    return np.concatenate([np.zeros((1, n_slots)), np.eye(n_slots), random])
+
+
+def _wires(tape: Any) -> list[Any]:
+    wires = list(tape.wires)
+    if all(isinstance(wire, int) and wire >= 0 for wire in wires):
+        return list(range(max(wires, default=0) + 1))
+    return wires
+
+
+def _aligned(lowered: list[list[Step]]) -> Iterable[tuple[Step, ...]]:
+    shapes = [[(step.qubits, step.controls, step.gate) for step in tape] for tape in lowered]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ValueError(
+            "Argument `source` must apply the same gates for every value of its arguments, but a gate, its "
+            "wires or its matrix depends on them. Use gates whose angles are the arguments, and "
+            "Circuit.prepare_slots for amplitudes."
+        )
+    return zip(*lowered, strict=True)
+
+
+def _merged(column: list[Step], slots: list[Slot]) -> Step:
+    """One step whose angles are linear in the slots, from the step's values at all points."""
+    values = np.array([[angle.constant for angle in step.angles] for step in column])
+    if not slots:
+        return column[0]
+    constant, slopes = values[0], values[1 : len(slots) + 1] - values[0]
+    expected = constant + _points(len(slots))[-PROBES:] @ slopes
+    if not np.allclose(values[-PROBES:], expected, rtol=0.0, atol=LINEARITY_TOLERANCE):
+        raise ValueError(
+            "Argument `source` must have angles linear in its arguments, but an angle of "
+            f"{column[0].gate.name} is not. Compute the angle outside, and give the circuit one slot for it."
+        )
+    angles = (
+        Linear(float(offset), tuple(pair for pair in zip(slots, map(float, row), strict=True) if pair[1] != 0.0))
+        for offset, row in zip(constant, slopes.T, strict=True)
+    )
+    return Step(column[0].gate, column[0].qubits, column[0].controls, tuple(angles))
+
+
+class _Reader:
+    """The steps of one tape, all angles constants."""
+
+    def __init__(self, tape: Any, labels: list[Any]) -> None:
+        self.labels, self.used, self.bits = labels, set[int](), count()
+        values = [value for final in tape.measurements for value in _outcomes(final)]
+        self.read_later = {id(measurement) for value in values for measurement in value.measurements}
+        self.steps: list[Step] = []
+        for op in tape.operations:
+            self.steps += self.operation(op, pure=False)
+            if type(op) not in NOTHING:
+                self.used.update(self.qubits(op.wires))
+
+    def qubits(self, wires: Iterable[Any]) -> tuple[int, ...]:
+        for wire in wires:
+            if wire not in self.labels:
+                raise ValueError(f"Argument `wires` must hold every wire, but lacks {wire!r}.")
+        return tuple(self.labels.index(wire) for wire in wires)
+
+    def operation(self, op: Any, *, pure: bool) -> list[Step]:
+        """The steps of an operation; `pure` where only unitary gates may occur (controls, adjoints)."""
+        if op.batch_size is not None:
+            raise ValueError(
+                f"Argument `source` must have one value an angle, but {op.name} has {op.batch_size}. Give a "
+                "function with `n_data`, whose slots are broadcast when the circuit runs."
+            )
+        if isinstance(op, Controlled):
+            values = [int(value) for value in op.control_values]
+            return steps.controlled(self.operation(op.base, pure=True), self.qubits(op.control_wires), values=values)
+        if isinstance(op, Adjoint):
+            return steps.inverted(self.operation(op.base, pure=True), refuse=_refusal)
+        found = self.gate(op)
+        if found is None and not pure:
+            found = self.not_unitary(op)
+        return self.inlined(op, pure=pure) if found is None else found
+
+    def gate(self, op: Any) -> list[Step] | None:  # noqa: PLR0911 - one return a kind of gate
+        kind, qubits = type(op), self.qubits(op.wires)
+        if kind in NOTHING:
+            return []
+        if kind is pennylane.QubitUnitary:
+            return [steps.unitary_step(np.array(op.data[0]), qubits)]
+        if kind in FIXED_NAMES:
+            return [Step(gates.Fixed(FIXED_NAMES[kind]), qubits)]
+        pauli = ROTATION_STRINGS.get(kind)
+        if kind is pennylane.PauliRot:
+            pauli = op.hyperparameters["pauli_word"]
+        elif kind is pennylane.MultiRZ:
+            pauli = "Z" * len(qubits)
+        angles = [Linear(float(value)) for value in op.data] if kind in ANGLED else []
+        if pauli is not None:
+            return [Step(gates.PauliRotation(pauli), qubits, angles=tuple(angles))]
+        if kind is pennylane.GlobalPhase:
+            return [Step(steps.GLOBAL_PHASE, angles=(angles[0].scaled(-1.0),))]
+        if kind is pennylane.U3:
+            return [Step(gates.U3(), qubits, angles=tuple(angles))]
+        return [Step(gates.Phase(), qubits, angles=tuple(angles))] if angles else None
+
+    def not_unitary(self, op: Any) -> list[Step] | None:
+        qubits = self.qubits(op.wires)
+        if op.name == "MidMeasureMP":
+            return self.measurement(op, qubits)
+        if isinstance(op, pennylane.operation.Channel):
+            return [Step(channels.kraus(np.stack([np.array(matrix) for matrix in op.kraus_matrices()])), qubits)]
+        if isinstance(op, pennylane.StatePrep) and self.used.isdisjoint(qubits):
+            return [Step(gates.StatePreparation(len(qubits), gates.Array.of(np.array(op.data[0]))), qubits)]
+        return None
+
+    def measurement(self, op: Any, qubits: tuple[int, ...]) -> list[Step]:
+        if op.postselect is not None:
+            result = [Step(gates.PostSelect(int(op.postselect)), qubits)]
+        elif id(op) in self.read_later or not op.reset:
+            result = [Step(gates.Measure(next(self.bits)), qubits)]
+        else:
+            result = []  # a reset is a measurement whose outcome nobody reads
+        return result + ([Step(gates.Reset(), qubits)] if op.reset else [])
+
+    def inlined(self, op: Any, *, pure: bool) -> list[Step]:
+        if isinstance(op, Conditional) or op.name in MARKS:
+            raise _refusal(op.name)
+        if op.has_decomposition:  # an empty one, as of X**2, is an identity
+            return [step for part in op.decomposition() for step in self.operation(part, pure=pure)]
+        if getattr(op, "has_matrix", False):
+            return [steps.unitary_step(np.asarray(pennylane.matrix(op)), self.qubits(op.wires), label=op.name)]
+        raise _refusal(op.name)
+
+
+def _outcomes(final: Any) -> list[Any]:
+    if final.mv is None:
+        return []
+    return list(final.mv) if isinstance(final.mv, (list, tuple)) else [final.mv]
+
+
+def _refusal(name: str) -> ValueError:
+    return ValueError(
+        "Argument `source` must hold gates, measurements, resets, channels and amplitudes only, but holds "
+        f"{name}. Decompose it with PennyLane first, or leave it out."
+    )

@@ -1,0 +1,234 @@
+"""A device's noise in our own simulator, so that layers can be trained with it."""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from circuits import Circuit, Observable, Operation, channels
+from circuits.gates import Channel, PauliRotation
+from qml.backends import _checks
+from qml.backends.aer import Aer
+from qml.backends.native import Native
+from qml.backends.primitives.calibration import as_layout
+from qml.backends.primitives.noise import Noise, ReadoutErrors
+from qml.backends.protocol import Capabilities, Samples
+from qml.jobs import LayoutReport
+from qml.simulator.shots import as_bits, draw
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyNative:
+    """The built-in simulator with a device's gates, couplings and errors: noise-aware training in one line.
+
+    A circuit is transpiled for the device (once), and every gate is followed by the device's channel for it, as Aer
+    would apply it: depolarisation and thermal relaxation by gate and qubit, Pauli errors, anything that an Aer noise
+    model can say. What is read has the device's read-out errors. It runs as a density matrix, 4**n numbers a sample, on
+    any torch device, and its values are differentiable to any order.
+
+    Args:
+        noise: as for `Aer`: the name of a fake device, a Qiskit backend, or an Aer `NoiseModel`.
+        level: Qiskit's optimisation level, 0 to 3.
+        layout: which qubits of a device are taken: `"calibration"` (those with the least errors), `"connectivity"` (by
+            the couplings alone), or a tuple of them. What the calibration calls broken is never taken.
+
+    Raises:
+        ImportError: qiskit-aer, or for a fake device qiskit-ibm-runtime, is not installed.
+        ValueError: mid-circuit operations or amplitudes from slots; what the device cannot run.
+
+    Example:
+        >>> from qml.backends import NoisyNative
+        >>> from qml.nn import QNNClassifier
+        >>> layer = QNNClassifier(2, "zx").to_backend(NoisyNative("fake_manila"))
+    """
+
+    noise: Any
+    _: KW_ONLY
+    level: int = 1
+    layout: Any = "calibration"
+
+    def __post_init__(self) -> None:
+        if self.noise is None:
+            raise ValueError("Argument `noise` must be a device or a noise model, but is None. Use Native().")
+        object.__setattr__(self, "layout", as_layout(self.layout))
+        object.__setattr__(self, "_aer", Aer(noise=self.noise, level=self.level, layout=self.layout))
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "NoisyNative":
+        """Itself: options do not change."""
+        return self
+
+    @property
+    def name(self) -> str:
+        """`"noisy:"` and the device's name."""
+        return "noisy:" + self._simulator.name.partition(":")[2]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Exact values with noise; derivatives of any order; no mid-circuit operations."""
+        return Capabilities(exact=True, shots=True, noise=True, mid_circuit=False, derivative_order=None)
+
+    @property
+    def _simulator(self) -> Aer:
+        return self.__dict__["_aer"]
+
+    def expectation(
+        self,
+        circuit: Circuit,
+        data: Float[Tensor, "batch inputs"],
+        weights: Float[Tensor, " weights"],
+        observables: Sequence[Observable],
+    ) -> Float[Tensor, "batch observables"]:
+        """Exact expectation values of what is read; see `Backend.expectation`."""
+        chosen = _checks.as_observables(observables, circuit.n_qubits)
+        noisy = self.noisy(circuit)
+        return Native().expectation(noisy.circuit, data, weights, [noisy.read(item) for item in chosen])
+
+    def probabilities(
+        self,
+        circuit: Circuit,
+        data: Float[Tensor, "batch inputs"],
+        weights: Float[Tensor, " weights"],
+        qubits: Sequence[int] | None = None,
+    ) -> Float[Tensor, "batch outcomes"]:
+        """Exact probabilities of what is read; see `Backend.probabilities`."""
+        noisy = self.noisy(circuit)
+        places = [noisy.places[qubit] for qubit in _checks.as_qubits(qubits, circuit.n_qubits)]
+        values = Native().probabilities(noisy.circuit, data, weights, places)
+        shape = values.shape
+        for k, place in enumerate(places):
+            p, q = noisy.errors_of(place)
+            confusion = values.new_tensor([[1.0 - p, q], [p, 1.0 - q]])
+            values = (confusion @ values.reshape(-1, 2, shape[1] >> (k + 1))).reshape(shape)
+        return values
+
+    def sample(
+        self,
+        circuit: Circuit,
+        data: Float[Tensor, "batch inputs"],
+        weights: Float[Tensor, " weights"],
+        shots: int,
+        *,
+        qubits: Sequence[int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Samples:
+        """Outcomes of `shots` runs; see `Backend.sample`."""
+        _checks.require_shots(shots)
+        chosen = _checks.as_qubits(qubits, circuit.n_qubits)
+        with torch.no_grad():
+            exact = self.probabilities(circuit, data, weights, chosen)
+        bits = as_bits(draw(exact, shots, generator), len(chosen))
+        return Samples(bits, bits.new_zeros(len(data), shots, 0))
+
+    def layout_report(self, circuit: Circuit, qubits: Sequence[int] | None = None) -> LayoutReport:
+        """Which qubits of the device a circuit takes, their errors, and the fidelity that they let expect.
+
+        Args:
+            circuit: any that the backend runs.
+            qubits: of the circuit, which are read at the end; None for all.
+
+        Raises:
+            ValueError: the noise is that of no device; the circuit does not fit onto what works of it.
+        """
+        report = self.noisy(circuit).report
+        if report is None:
+            raise ValueError(f"Backend {self.name} must have a device for a layout, but has a noise model alone.")
+        return report.reading({report.qubits[qubit] for qubit in _checks.as_qubits(qubits, circuit.n_qubits)})
+
+    def noisy(self, circuit: Circuit) -> "NoisyCircuit":
+        """The circuit as the device runs it, every gate followed by its channel; made once and kept."""
+        if any(op.is_mid_circuit for op in circuit.operations):
+            raise ValueError(
+                f"Backend {self.name} must run circuits without mid-circuit operations (capability `mid_circuit`), but "
+                "this one has some. Use Aer(noise=..., shots=4096)."
+            )
+        return _noisy(circuit.n_qubits, circuit.operations, self._simulator)
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyCircuit:
+    """A circuit with a device's noise in it.
+
+    Args:
+        circuit: gates of the device and channels, on the qubits that it uses.
+        places: where each original qubit is.
+        errors: read-out errors by place.
+        report: where it is on the device; None where the noise is that of no device.
+    """
+
+    circuit: Circuit
+    places: tuple[int, ...]
+    errors: ReadoutErrors
+    report: LayoutReport | None = None
+
+    def errors_of(self, place: int) -> tuple[float, float]:
+        """The probabilities that 0 reads 1 and that 1 reads 0."""
+        return self.errors.get(place, self.errors.get(-1, (0.0, 0.0)))
+
+    def read(self, observable: Observable) -> Observable:
+        """The observable whose exact value is what is read: a factor P becomes (1 - p - q) P + (q - p)."""
+        terms = []
+        for coefficient, factors in observable.terms:
+            moved = [(self.places[qubit], letter) for qubit, letter in factors]
+            errors = [self.errors_of(place) for place, _ in moved]
+            choices = [(True, False) if p != q else (True,) for p, q in errors]
+            for kept in product(*choices):
+                scale = coefficient
+                for keep, (p, q) in zip(kept, errors, strict=True):
+                    scale *= 1.0 - p - q if keep else q - p
+                terms.append((scale, tuple(factor for factor, keep in zip(moved, kept, strict=True) if keep)))
+        return Observable(tuple(terms))
+
+
+@lru_cache(maxsize=64)
+def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> NoisyCircuit:
+    from qml.backends.convert.qiskit import from_qiskit
+    from qml.backends.primitives import transpile
+    from qml.backends.primitives.layouts import report_in
+
+    isa, places, qubits = transpile.transpiled(n_qubits, operations, simulator.compiler())
+    noise = simulator.noise_on(tuple(qubits))
+    result = Circuit(isa.num_qubits)
+    index = {qubit: place for place, qubit in enumerate(isa.qubits)}
+    for item in isa.data:
+        one = isa.copy_empty_like()
+        one.append(item.operation, item.qubits)
+        for op in from_qiskit(one).operations:
+            result.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
+        where = tuple(index[qubit] for qubit in item.qubits)
+        for channel, targets in _channels(noise, item.operation.name, where):
+            result.noise(channel, targets)
+    # A slot that the transpiler found to have no effect stays a slot, as a global phase.
+    used = {slot for op in result.operations for slot in op.slots}
+    for slot in dict.fromkeys(slot for op in operations for slot in op.slots):
+        if slot not in used:
+            result.append(PauliRotation("I"), 0, angles=(slot,))
+    return NoisyCircuit(result, tuple(places), noise.errors, report_in(isa))
+
+
+def _channels(noise: Noise, gate: str, qubits: tuple[int, ...]) -> list[tuple[Channel, tuple[int, ...]]]:
+    """What follows a gate on these qubits, in our qubit order: the first of a matrix the most significant."""
+    found = [
+        error
+        for error in noise.gate_errors
+        if gate in error["operations"]
+        and [list(qubits)] == [list(place) for place in error.get("gate_qubits", [qubits])]
+    ]
+    local = [error for error in found if "gate_qubits" in error]  # an error of these qubits replaces that of all
+    return [(_channel(error["id"], noise), qubits[::-1]) for error in local or found]
+
+
+@lru_cache(maxsize=1024)
+def _channel(identity: str, noise: Noise) -> Channel:
+    from qiskit.quantum_info import Kraus, SuperOp
+    from qiskit_aer.noise import QuantumError
+
+    (error,) = [error for error in noise.gate_errors if error["id"] == identity]
+    kraus = Kraus(SuperOp(QuantumError.from_dict(error)))
+    operators = np.array(kraus.data[0] if isinstance(kraus.data, tuple) else kraus.data)
+    return channels.kraus(operators)

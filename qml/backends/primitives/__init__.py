@@ -1,0 +1,1 @@
+"""Backends that send circuits to Qiskit's primitives: transpilation, noise and submissions."""

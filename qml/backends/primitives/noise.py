@@ -1,0 +1,129 @@
+"""The noise of a device, for Qiskit Aer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from qml.jobs import PauliSum
+
+ReadoutErrors = Mapping[int, tuple[float, float]]
+"""For a qubit the probabilities that 0 reads 1 and that 1 reads 0."""
+
+
+AER_LIBRARY = 'Backend Aer needs qiskit-aer. Install it with: pip install "qiskit-aer>=0.17.1"'
+
+
+SEED_LIMIT = 2**31 - 1
+
+
+MIXING = ("kraus", "reset")  # instructions that make a state mixed
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """An Aer `NoiseModel`, or None, and the read-out errors in it."""
+
+    model: Any
+    errors: ReadoutErrors
+
+    @cached_property
+    def gate_errors(self) -> list[dict[str, Any]]:
+        """The model's quantum errors, as Aer writes them."""
+        return [error for error in self.model.to_dict()["errors"] if error["type"] == "qerror"]
+
+
+IDEAL = Noise(None, {})
+
+
+@lru_cache(maxsize=8)
+def fake_device(name: str) -> Any:
+    """A fake device of qiskit-ibm-runtime by its name, such as "fake_torino".
+
+    Raises:
+        ValueError: an unknown name; the message lists those that exist.
+    """
+    from qiskit_ibm_runtime import fake_provider
+
+    devices = {kind.backend_name: kind for kind in vars(fake_provider).values() if hasattr(kind, "backend_name")}
+    if name not in devices:
+        raise ValueError(f"Argument `noise` must be one of {', '.join(sorted(devices))}, but is {name!r}.")
+    return devices[name]()
+
+
+@lru_cache(maxsize=64)
+def device_noise(device: Any, qubits: tuple[int, ...]) -> Noise:
+    """Aer's noise model of some qubits of a device, numbered from 0, and their read-out errors."""
+    from qiskit_aer.noise import NoiseModel
+
+    from qml.backends.primitives.region import region
+
+    model = NoiseModel.from_backend(region(device, qubits))
+    return Noise(model, readout_errors(model))
+
+
+def readout_errors(model: Any) -> ReadoutErrors:
+    """The read-out errors of a noise model by qubit; -1 stands for all others.
+
+    Raises:
+        ValueError: errors that several qubits share.
+    """
+    result: dict[int, tuple[float, float]] = {}
+    for error in model.to_dict(serializable=True)["errors"]:
+        if error["type"] != "roerror":
+            continue
+        places = error.get("gate_qubits") or [[-1]]
+        if any(len(place) != 1 for place in places) or len(error["probabilities"]) != 2:
+            raise ValueError("Read-out errors must be of single qubits, but some are of several. Use shots.")
+        (_, wrong_0), (wrong_1, _) = error["probabilities"]
+        result |= dict.fromkeys((place[0] for place in places), (wrong_0, wrong_1))
+    return result
+
+
+def read_with_errors(item: PauliSum, errors: ReadoutErrors) -> PauliSum:
+    """The sum whose exact value is what is read: a factor P becomes (1 - p - q) P + (q - p)."""
+    if not errors:
+        return item
+    result: dict[str, float] = {}
+    for label, coefficient in item:
+        parts = {"": coefficient}
+        for position, letter in enumerate(label):
+            place = len(label) - 1 - position
+            p, q = errors.get(place, errors.get(-1, (0.0, 0.0)))
+            choices = [(letter, 1.0 - p - q), ("I", q - p)] if letter != "I" else [("I", 1.0)]
+            parts = {
+                prefix + choice: value * scale
+                for prefix, value in parts.items()
+                for choice, scale in choices
+                if scale != 0.0
+            }
+        for key, value in parts.items():
+            result[key] = result.get(key, 0.0) + value
+    return tuple(result.items())
+
+
+@lru_cache(maxsize=32)
+def _simulator(method: str, precision: str, noise: Noise, *, binds_late: bool) -> Any:
+    try:
+        from qiskit_aer import AerSimulator
+    except ImportError as error:
+        raise ImportError(AER_LIBRARY) from error
+    # Angles bound while it runs save a circuit a row, ten times the time. Leaving out idle qubits then mixes up angles.
+    late = {"runtime_parameter_bind_enable": True, "enable_truncation": False} if binds_late else {}
+    return AerSimulator(method=method, precision=precision, noise_model=noise.model, **late)
+
+
+@lru_cache(maxsize=16)
+def _gates_of(noise: Noise) -> Any:
+    """The simulator as a device to transpile for: the noise's gates, or those that it knows and binds late."""
+    from qiskit.transpiler import Target
+
+    from qml.backends.primitives.targets import Gates
+    from qml.backends.primitives.transpile import BASIS
+
+    source = _simulator("automatic", "double", noise, binds_late=False).target
+    names = [name for name in source.operation_names if noise.model is not None or name in (*BASIS, "kraus")]
+    target = Target(num_qubits=source.num_qubits)
+    for name in names:
+        target.add_instruction(source.operation_from_name(name), name=name)
+    return Gates("aer", target)

@@ -1,0 +1,107 @@
+"""The working part of a device as a Qiskit target of its own."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from qml.backends.primitives import calibration
+from qml.backends.primitives.calibration import Faults
+from qml.backends.primitives.layouts import SILENT
+
+try:
+    from qiskit import QuantumCircuit, QuantumRegister
+    from qiskit.transpiler import InstructionProperties, Target
+except ImportError as error:
+    raise ImportError('Backend Qiskit needs qiskit. Install it with: pip install "qiskit>=2.1"') from error
+
+
+@dataclass(frozen=True, eq=False)
+class Gates:
+    """The gates of a simulator, on any number of qubits."""
+
+    name: str
+    target: Target
+
+
+@dataclass(frozen=True, eq=False)
+class Working:
+    """What works of a device.
+
+    Args:
+        target: the working operations, on the working qubits, which are numbered from 0.
+        qubits: the device's number of each.
+        faults: what is left out.
+    """
+
+    target: Target
+    qubits: tuple[int, ...]
+    faults: Faults
+
+
+@lru_cache(maxsize=64)
+def working_part(device: Any) -> Working | None:
+    """What works of a device, found once; None for simulators, whose qubits are all alike."""
+    if device is None or isinstance(device, Gates) or device.target.num_qubits is None:
+        return None
+    faults = calibration.faults_of(device)
+    qubits = tuple(qubit for qubit in range(device.target.num_qubits) if qubit not in faults.qubits)
+    if not faults.qubits and not faults.operations:
+        return Working(device.target, qubits, faults)
+    return Working(_part(device.target, qubits, faults), qubits, faults)
+
+
+def _part(
+    target: Target,
+    qubits: Sequence[int],
+    faults: Faults | None = None,
+    *,
+    errors: bool = True,
+    skip: Collection[str] = (),
+) -> Target:
+    """The target on some qubits, numbered from 0, without what is broken and what is in `skip`; or without errors.
+
+    Without error rates a layout follows from the couplings alone.
+    """
+    place, known = {qubit: number for number, qubit in enumerate(qubits)}, target.qubit_properties
+    inner = None if known is None else [known[qubit] for qubit in qubits]
+    result = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=inner)
+    for name in target.operation_names:
+        if name in skip:
+            continue
+        where = target[name]
+        inside = (
+            None
+            if where is None or None in where
+            else {
+                tuple(place[qubit] for qubit in item): what if errors or what is None else _duration(what)
+                for item, what in where.items()
+                if set(item) <= set(place) and (faults is None or faults.allow(name, item))
+            }
+        )
+        if inside != {}:
+            result.add_instruction(target.operation_from_name(name), inside, name=name)
+    return result
+
+
+def _duration(known: InstructionProperties) -> InstructionProperties:
+    return InstructionProperties(duration=known.duration)
+
+
+def _compacted(isa: QuantumCircuit, places: Sequence[int], numbers: Sequence[int]) -> tuple[QuantumCircuit, list[int]]:
+    """The circuit on the qubits that something touches or that are read, and the number of each, from `numbers`."""
+    items = [item for item in isa.data if item.operation.name not in SILENT]
+    index = {qubit: place for place, qubit in enumerate(isa.qubits)}
+    used = sorted({index[qubit] for item in items for qubit in item.qubits} | set(places))
+    qubits = [numbers[place] for place in used]
+    return _onto(isa, numbers, qubits, items), qubits
+
+
+def _onto(isa: QuantumCircuit, numbers: Sequence[int], qubits: list[int], items: Iterable[Any]) -> QuantumCircuit:
+    """Some instructions of a circuit, whose qubits have these numbers, on a register of `qubits`."""
+    known = zip(isa.qubits, numbers[: isa.num_qubits], strict=True)
+    place = {qubit: qubits.index(number) for qubit, number in known if number in qubits}
+    result = QuantumCircuit(QuantumRegister(len(qubits), "q"), *isa.cregs)
+    for item in items:
+        result.append(item.operation, [place[qubit] for qubit in item.qubits], item.clbits)
+    return result

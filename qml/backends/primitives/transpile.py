@@ -1,0 +1,176 @@
+"""Transpile each circuit once for each target, and keep the result as bytes."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, Literal
+
+from circuits import Circuit, Operation
+from circuits.gates import Array
+from qml.backends.convert.qiskit import to_qiskit
+from qml.backends.primitives import calibration
+from qml.backends.primitives.layouts import LAYOUT, QUBITS, BestOf, report_of
+
+try:
+    from qiskit import QuantumCircuit, qpy
+    from qiskit.exceptions import QiskitError
+    from qiskit.transpiler import PassManager, Target, generate_preset_pass_manager
+except ImportError as error:
+    raise ImportError('Backend Qiskit needs qiskit. Install it with: pip install "qiskit>=2.1"') from error
+from qml.backends.primitives.targets import _compacted, _onto, _part, working_part
+
+# What every simulator of Qiskit knows; where a target says less, it decides.
+BASIS = ("u", "p", "rx", "ry", "rz", "h", "x", "y", "z", "s", "sdg", "t", "tdg", "cx", "cz", "swap", "rxx", "ryy",
+         "rzz", "rzx", "reset", "measure")  # fmt: skip
+
+
+N_LAYOUTS = 3  # by errors, of which the best is taken; where SWAPs are needed, the number of them is chance
+
+
+Layout = Literal["connectivity", "calibration"] | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """How circuits are transpiled.
+
+    Args:
+        device: a Qiskit backend, or `Gates`, to respect; None for what every simulator knows.
+        level: Qiskit's optimisation level, 0 to 3.
+        layout: `"calibration"` (by the device's error rates and couplings), `"connectivity"` (by its couplings alone),
+            or the device's qubits in order. Whichever it is, broken qubits and couplers are left out
+            (`qml.backends.primitives.calibration`).
+        seed: of the transpiler, so that one circuit always gets one layout.
+        compact: whether qubits that nothing touches are left out, as simulators want it.
+    """
+
+    device: Any = None
+    level: int = 1
+    layout: Layout = "calibration"
+    seed: int = 0
+    compact: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A transpiled circuit.
+
+    Args:
+        circuit: its QPY bytes.
+        columns: which of our slots each of its parameters is, in its own order.
+        places: where each of our qubits is in it.
+        n_qubits: its width.
+        key: what it computes, the same in every process (see `qml.jobs.Pub`).
+    """
+
+    circuit: bytes
+    columns: tuple[int, ...]
+    places: tuple[int, ...]
+    n_qubits: int
+    key: str
+
+
+def compiled(circuit: Circuit, compiler: Compiler) -> Compiled:
+    """The transpiled circuit, made once for each circuit and target.
+
+    Raises:
+        ValueError: the circuit is wider than the device, or has an operation that the device lacks.
+    """
+    return _compiled(circuit.n_qubits, circuit.operations, compiler)
+
+
+@lru_cache(maxsize=256)
+def _compiled(n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler) -> Compiled:
+    isa, places, _ = transpiled(n_qubits, operations, compiler)
+    buffer = io.BytesIO()
+    qpy.dump(isa, buffer)
+    return Compiled(
+        circuit=buffer.getvalue(),
+        columns=tuple(parameter.index for parameter in isa.parameters),
+        places=tuple(places),
+        n_qubits=isa.num_qubits,
+        key=_key(n_qubits, operations),
+    )
+
+
+def transpiled(
+    n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler
+) -> tuple[QuantumCircuit, list[int], list[int]]:
+    """The transpiled circuit, where each of our qubits is in it, and the device's qubit for each of its own."""
+    written = to_qiskit(_as_circuit(n_qubits, operations, without_cx=calibration.mixes_couplers(compiler.device)))
+    written.global_phase = 0.0
+    working = working_part(compiler.device)
+    calibration.require_fit(n_qubits, operations, compiler, None if working is None else working.faults)
+    try:
+        isa = transpiler(compiler).run(written)
+    except QiskitError as error:
+        raise ValueError(
+            f"Circuits for {'simulators' if compiler.device is None else compiler.device.name} must have operations "
+            f"that it knows, but Qiskit says: {error.message} Use another device, or Native()."
+        ) from error
+    isa.global_phase = 0.0
+    places = isa.layout.final_index_layout() if isa.layout is not None else list(range(n_qubits))
+    numbers = tuple(range(isa.num_qubits)) if working is None else working.qubits
+    qubits = list(numbers)
+    if compiler.compact:
+        isa, qubits = _compacted(isa, places, numbers)
+    elif working is not None:
+        qubits = list(range(compiler.device.target.num_qubits))
+        isa = _onto(isa, numbers, qubits, isa.data)
+    places = [qubits.index(numbers[place]) for place in places]
+    isa.metadata = {QUBITS: qubits}
+    if working is not None:
+        isa.metadata[LAYOUT] = report_of(isa, qubits, places, compiler.device).as_json()
+    return isa, places, qubits
+
+
+def _as_circuit(n_qubits: int, operations: tuple[Operation, ...], *, without_cx: bool) -> Circuit:
+    """The circuit, if asked for with CZ between H in the place of CX.
+
+    Where a device has CX on some couplers and other gates on others, Qiskit (2.6) turns no CX round that stands there
+    the wrong way; it translates all other gates.
+    """
+    circuit = Circuit(n_qubits)
+    for op in operations:
+        if without_cx and op.name == "cx":
+            circuit.h(op.qubits[0]).cz(op.controls[0], op.qubits[0]).h(op.qubits[0])
+        else:
+            circuit.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
+    return circuit
+
+
+def _key(n_qubits: int, operations: tuple[Operation, ...]) -> str:
+    digest = hashlib.sha256(str(n_qubits).encode())
+    for op in operations:
+        digest.update(repr(op).encode())
+        for value in vars(op.gate).values():
+            digest.update(value.content if isinstance(value, Array) else b"")
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def transpiler(compiler: Compiler) -> PassManager | BestOf:
+    """The pass manager of a compiler; for a device, onto its working part."""
+    make = partial(generate_preset_pass_manager, compiler.level, seed_transpiler=compiler.seed)
+    working = working_part(compiler.device)
+    if compiler.device is None:
+        return make(basis_gates=list(BASIS))
+    if working is None:
+        return make(target=compiler.device.target)
+    if not isinstance(compiler.layout, str):
+        return make(target=working.target, initial_layout=[working.qubits.index(qubit) for qubit in compiler.layout])
+    by_couplings = make(target=_part(compiler.device.target, working.qubits, working.faults, errors=False))
+    if compiler.layout == "connectivity" or not working.faults.calibrated:
+        return by_couplings
+    by_errors = (_by_errors(working.target, compiler.level, compiler.seed + k) for k in range(N_LAYOUTS))
+    return BestOf((*by_errors, by_couplings), working.qubits, compiler.device)
+
+
+def _by_errors(target: Target, level: int, seed: int) -> PassManager:
+    """A pass manager that lays out by error rates at any level: 0 takes the first qubits, and 1 where they fit."""
+    manager: Any = generate_preset_pass_manager(level, target=target, seed_transpiler=seed)
+    if level < 2:
+        thorough: Any = generate_preset_pass_manager(2, target=target, seed_transpiler=seed)
+        manager.layout, manager.routing = thorough.layout, thorough.routing
+    return manager

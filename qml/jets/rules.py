@@ -1,0 +1,264 @@
+"""The rules of torch's functions for jets: activations, products, linear layers and joins, with their derivatives."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+from torch.nn import functional
+
+from qml.jets.jet import RULES, Array, Jet, JetError, Number
+from qml.jets.orders import Components, Orders, Scratch
+from qml.jets.tanh import bend, tanh_backward, tanh_forward
+
+
+class Activation(NamedTuple):
+    """A function of one variable, its first three derivatives: f and f' from the argument, f'' and f''' from those."""
+
+    value_and_slope: Callable[[Tensor], tuple[Tensor, Tensor]]
+    second: Callable[[Tensor, Tensor], Tensor]
+    third: Callable[[Tensor, Tensor], Tensor]
+
+
+def _sigmoid(argument: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.sigmoid(argument)
+    return value, value - value * value
+
+
+def _atan(argument: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.atan(argument), torch.reciprocal(1 + argument * argument)
+
+
+def _reciprocal(argument: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.reciprocal(argument)
+    return value, -value * value
+
+
+def _exp(argument: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.exp(argument)
+    return value, value
+
+
+ACTIVATIONS = {
+    "sigmoid": Activation(_sigmoid, lambda f, slope: slope * (1 - 2 * f), lambda f, slope: slope * (1 - 6 * slope)),
+    "sin": Activation(lambda x: (torch.sin(x), torch.cos(x)), lambda f, slope: -f, lambda f, slope: -slope),
+    "cos": Activation(lambda x: (torch.cos(x), -torch.sin(x)), lambda f, slope: -f, lambda f, slope: -slope),
+    "exp": Activation(_exp, lambda f, slope: f, lambda f, slope: f),
+    # The argument is the tangent of the value.
+    "atan": Activation(
+        _atan,
+        lambda f, slope: -torch.sin(2 * f) * slope,
+        lambda f, slope: slope * (torch.sin(2 * f) ** 2 - 2 * torch.cos(2 * f) * slope),
+    ),
+    "reciprocal": Activation(_reciprocal, lambda f, slope: 2 * f**3, lambda f, slope: -6 * f**4),
+    # The slope jumps at 0, where the second derivative is taken as 0.
+    "relu": Activation(
+        lambda x: (torch.relu(x), (x > 0).to(x.dtype)),
+        lambda f, slope: torch.zeros_like(f),
+        lambda f, slope: torch.zeros_like(f),
+    ),
+}
+
+
+class _Apply(torch.autograd.Function):
+    """An activation on all components.
+
+    With the value v_0, derivatives v_k along directions and v_Q of the form sum_k c_k d_k^2: f(v_0), f' v_k and
+    f' v_Q + f'' sum_k c_k v_k^2.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, data: Tensor, orders: Orders, activation: Activation) -> Tensor:
+        value, slope = activation.value_and_slope(data[0])
+        result = torch.empty_like(data)
+        result[0] = value
+        torch.mul(data[1:], slope, out=result[1:])
+        if orders.forms:
+            out, firsts = Components(result, orders), Components(data, orders).firsts_apart
+            second = activation.second(value, slope)
+            for form, part in zip(orders.forms, out.seconds_apart, strict=True):
+                bent, scale = bend(form, firsts, firsts)
+                part.addcmul_(bent, second, value=scale)
+        ctx.save_for_backward(data, value, slope)
+        ctx.kept = orders, activation  # pyright: ignore[reportAttributeAccessIssue]
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        require_first_order()
+        data, value, slope = ctx.saved_tensors
+        orders, activation = ctx.kept
+        second = activation.second(value, slope)
+        result = torch.empty_like(data)
+        torch.mul(gradient, slope, out=result)
+        if orders.n_components > 1:
+            result[0].addcmul_(second, weighed_sum(data[1:], gradient[1:]))
+        if orders.forms:
+            firsts, above = (Components(part, orders) for part in (data, gradient))
+            third = activation.third(value, slope)
+            for index, first, scale in orders.bends:
+                product = firsts.firsts_apart[first] * above.seconds_apart[index]
+                result[1 + first].addcmul_(product, second, value=2.0 * scale)
+                result[0].addcmul_(third, product.mul_(firsts.firsts_apart[first]), value=scale)
+        return result, None, None
+
+
+class _Tanh(torch.autograd.Function):
+    """As `_Apply`, in fewer passes and with less kept."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, data: Tensor, orders: Orders) -> Tensor:
+        result = torch.empty(data.shape, dtype=data.dtype, device=data.device)
+        ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
+        argument, out = (Components(part, orders) for part in (data, result))
+        tanh_forward(argument, out, Scratch.like(out))
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        require_first_order()
+        (saved,) = ctx.saved_tensors
+        found = torch.empty_like(saved)
+        result, above, out = (Components(part, ctx.orders) for part in (saved, gradient, found))
+        tanh_backward(result, above, out, Scratch.like(out))
+        return found, None
+
+
+def require_first_order() -> None:
+    """Refuse to be differentiated again, for the backward passes here are not recorded."""
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "Jets have derivatives in weights of first order only, but a second one was asked for (create_graph=True). "
+            "Build the Pinn with derivatives='nested'."
+        )
+
+
+def weighed_sum(left: Tensor, right: Tensor) -> Tensor:
+    """The sum of products over the first dimension, without making them all."""
+    total = left[0] * right[0]
+    for index in range(1, len(left)):
+        total.addcmul_(left[index], right[index])
+    return total
+
+
+class _Product(torch.autograd.Function):
+    """The product rule: a_0 b_0, a_0 b_k + a_k b_0 and a_0 b_Q + 2 sum_k c_k a_k b_k + a_Q b_0 for a form Q."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, left: Tensor, right: Tensor, orders: Orders) -> Tensor:
+        result = left * right[0]
+        result[1:].addcmul_(right[1:], left[0])
+        for index, first, scale in orders.bends:
+            result[1 + orders.n_first + index].addcmul_(left[1 + first], right[1 + first], value=2.0 * scale)
+        ctx.save_for_backward(left, right)
+        ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        require_first_order()
+        left, right = ctx.saved_tensors
+        return _transposed(gradient, right, ctx.orders), _transposed(gradient, left, ctx.orders), None
+
+
+def _transposed(gradient: Tensor, other: Tensor, orders: Orders) -> Tensor:
+    """The gradient of one factor of a product."""
+    result = gradient * other[0]
+    if orders.n_components > 1:
+        result[0].add_(weighed_sum(gradient[1:], other[1:]))
+    for index, first, scale in orders.bends:
+        result[1 + first].addcmul_(gradient[1 + orders.n_first + index], other[1 + first], value=2.0 * scale)
+    return result
+
+
+class _Shift(torch.autograd.Function):
+    """A bias onto the value, in place: derivatives do not feel it."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, data: Tensor, bias: Tensor) -> Tensor:
+        data[0] += bias
+        ctx.mark_dirty(data)
+        return data
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        require_first_order()
+        return gradient, gradient[0].flatten(0, -2).sum(0)
+
+
+def _linear(jet: Jet, weight: Tensor, bias: Tensor | None = None) -> Jet:
+    product = functional.linear(jet.data, weight)
+    return jet.like(product if bias is None else _Shift.apply(product, bias))  # pyright: ignore[reportArgumentType]
+
+
+def _rule_of(activation: Activation) -> Callable[..., Jet]:
+    def apply(jet: Jet, inplace: bool = False) -> Jet:  # as relu is called; the result is the same
+        return jet.like(_Apply.apply(jet.data, jet.orders, activation))  # pyright: ignore[reportArgumentType]
+
+    return apply
+
+
+def _add(left: "Array | Number", right: "Array | Number") -> Jet:
+    if not isinstance(left, Jet):
+        left, right = right, left
+    if not isinstance(left, Jet):
+        raise TypeError("One of the two terms must be a jet.")
+    if isinstance(right, Jet):
+        return left.like(left.data + right.data)
+    return left.like(torch.cat([(left.data[:1] + right), left.data[1:]]))
+
+
+def _subtract(left: Tensor, right: Jet) -> Jet:
+    return _add(-right, left)
+
+
+def _multiply(left: "Array | Number", right: "Array | Number") -> Jet:
+    if not isinstance(left, Jet):
+        left, right = right, left
+    if not isinstance(left, Jet):
+        raise TypeError("One of the two factors must be a jet.")
+    if isinstance(right, Jet):
+        if left.shape != right.shape:
+            raise JetError(f"Jets must have equal shapes to be multiplied, but have {left.shape} and {right.shape}.")
+        return left.like(_Product.apply(left.data, right.data, left.orders))  # pyright: ignore[reportArgumentType]
+    return left.like(left.data * right)
+
+
+def _divide(left: "Array | Number", right: "Array | Number") -> Jet:
+    if not isinstance(right, Jet):
+        if not isinstance(left, Jet):
+            raise TypeError("One of the two parts of a quotient must be a jet.")
+        return left.like(left.data / right)
+    inverse: Any = torch.reciprocal(right)  # pyright: ignore[reportArgumentType]
+    return left * inverse
+
+
+def _joined(join: Callable[..., Tensor]) -> Callable[..., Jet]:
+    def joined(parts: Sequence[Array], dim: int = 0) -> Jet:
+        jets = [part for part in parts if isinstance(part, Jet)]
+        if len(jets) < len(parts):
+            raise JetError("Jets can only be joined with jets.")
+        return jets[0].like(join([jet.data for jet in jets], dim if dim < 0 else dim + 1))
+
+    return joined
+
+
+def _chunk(jet: Jet, chunks: int, dim: int = 0) -> tuple[Jet, ...]:
+    return tuple(jet.like(part) for part in jet.data.chunk(chunks, dim if dim < 0 else dim + 1))
+
+
+RULES |= {
+    "chunk": _chunk,
+    "linear": _linear,
+    "add": _add,
+    "sub": _subtract,
+    "rsub": lambda jet, other: _add(-jet, other),
+    "mul": _multiply,
+    "div": _divide,
+    "cat": _joined(torch.cat),
+    "stack": _joined(torch.stack),
+    "tanh": lambda jet: jet.like(_Tanh.apply(jet.data, jet.orders)),
+    **{name: _rule_of(activation) for name, activation in ACTIVATIONS.items()},
+}

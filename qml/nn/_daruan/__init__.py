@@ -1,1 +1,0 @@
-"""How activations of data re-uploading circuits are computed: exactly, without simulating states."""

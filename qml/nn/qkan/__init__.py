@@ -1,0 +1,1 @@
+"""Kolmogorov-Arnold networks whose activations are data re-uploading circuits."""

@@ -1,0 +1,1 @@
+"""Activations at points, simulated: programs, schedules and their derivatives."""

@@ -1,0 +1,93 @@
+"""Activations on any backend: circuits packed side by side into registers, one call forward and one backward.
+
+Every rotation of a compiled activation is one data slot, and every activation at every point is one qubit of one row of
+the batch. So a layer's forward pass is a single call of `Backend.expectation`, and so is its backward pass: qubits of a
+register are independent, and one slot of all of them is shifted at once.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from circuits import Circuit, Z, data
+from qml import checks
+from qml.backends import Backend
+from qml.nn.qkan.points.bloch import Angles, rotation_angle
+from qml.nn.qkan.points.program import AXES, Program
+
+SHIFT = math.pi / 2  # of a rotation by exp(-i t P / 2): f'(t) = (f(t + SHIFT) - f(t - SHIFT)) / 2
+
+
+def packed_expectation(program: Program, angles: Angles, backend: Backend, width: int) -> Tensor:
+    """<Z> of every edge at every point by `backend`, shape (points, inputs, outputs); once differentiable.
+
+    Raises:
+        TypeError: inside a torch.func transform, torch.compile or a level of forward-mode derivatives.
+    """
+    if checks.needs_plain_operations():
+        raise TypeError(
+            f"Backend {backend.name} cannot run inside torch.func transforms, torch.compile or forward-mode "
+            "derivatives, but must compute a value there. Use the native backend."
+        )
+    shape = torch.broadcast_shapes(angles.points.shape, (1, *angles.weights.shape[1:]))
+    columns = [rotation_angle(rotation, angles).expand(shape) for rotation in program.rotations]
+    rows = torch.stack(columns, -1).reshape(-1, len(columns))
+    n_edges = len(rows)
+    width = max(1, min(width, n_edges))
+    rows = torch.nn.functional.pad(rows, (0, 0, 0, -n_edges % width))
+    values = _Shifted.apply(backend, packed_circuit(program, width), width, rows.reshape(-1, width * len(columns)))
+    return values.reshape(-1)[:n_edges].reshape(shape)
+
+
+def packed_circuit(program: Program, width: int) -> Circuit:
+    """`width` copies of an activation on as many qubits; data slot q * n + k is the angle of rotation k on qubit q."""
+    circuit = Circuit(width)
+    slots = len(program.rotations)
+    for qubit in range(width):
+        _prepare(circuit, qubit, program.start)
+        for index, rotation in enumerate(program.rotations):
+            circuit.pauli_rotation(data(qubit * slots + index), AXES[rotation.axis], qubit)
+    return circuit
+
+
+def _prepare(circuit: Circuit, qubit: int, start: tuple[int, int, int]) -> None:
+    """The state whose Bloch vector is +-1 along one axis."""
+    if sum(start) < 0:
+        circuit.x(qubit)
+    if start[0]:
+        circuit.h(qubit)
+    elif start[1]:
+        circuit.h(qubit).s(qubit)
+
+
+class _Shifted(torch.autograd.Function):
+    """<Z> of every qubit, with the parameter-shift rule taken for one slot of all qubits at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, backend: Backend, circuit: Circuit, width: int, angles: Tensor) -> Tensor:
+        ctx.backend, ctx.circuit, ctx.width = backend, circuit, width
+        ctx.save_for_backward(angles)
+        values = _measured(backend, circuit, width, angles)
+        return values.clone() if values._is_view() else values  # autograd would not let a view be changed in place
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - the decorator renames nothing
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        (angles,) = ctx.saved_tensors
+        slots = angles.shape[1] // ctx.width
+        shifts = SHIFT * torch.eye(slots, dtype=angles.dtype, device=angles.device).repeat(1, ctx.width)
+        shifted = torch.cat([angles[:, None] + shifts, angles[:, None] - shifts], 1)  # (rows, 2 slots, columns)
+        values = _measured(ctx.backend, ctx.circuit, ctx.width, shifted.flatten(0, 1)).unflatten(0, (-1, 2, slots))
+        slopes = (values[:, 0] - values[:, 1]) / 2  # (rows, slots, width)
+        return None, None, None, (slopes * gradient[:, None]).mT.flatten(1)
+
+
+def _measured(backend: Backend, circuit: Circuit, width: int, angles: Tensor) -> Tensor:
+    with torch.no_grad():
+        return backend.expectation(circuit, angles, angles.new_zeros(0), [Z(qubit) for qubit in range(width)])

@@ -1,0 +1,1 @@
+"""Activations as trigonometric series, evaluated in a basis."""

@@ -1,0 +1,343 @@
+"""One step of the recurrent quantum neural network."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from qml import checks
+from qml.checks import full_precision
+from qml.nn._fixed_tables import WithTables
+from qml.nn._torch_names import either
+from qml.nn.qrnn._scan import neuron_advance
+from qml.nn.qrnn._tables import Tables, make_tables
+from qml.nn.qrnn._words import as_words
+from qml.nn.qrnn.neuron import BIAS_SPREAD, WEIGHT_SPREAD, as_neuron, monomial_table, subsets
+from qml.simulator.draws import multinomial
+
+MAX_QUBITS = 24
+NORM_TOLERANCE = 1e-3  # of a given state: float32 states drift in their last digits, anything else is a mistake
+
+
+class CellStep(NamedTuple):
+    """What a step yields: outcome probabilities (batch, 2**input_size), outcomes (batch,), states (batch, 2**W)."""
+
+    probabilities: Tensor
+    words: Tensor
+    state: Tensor
+
+
+class QRNNCell(WithTables):
+    """Recurrent cell of quantum neurons on I = input_size in/out qubits and W = hidden_size workspace qubits.
+
+    A step writes the input word on the in/out qubits; applies a quantum neuron onto each workspace qubit and then, a
+    stage, an RY and a neuron onto each; takes the word off again; applies a neuron onto each in/out qubit; and measures
+    those. The state of the workspace is a real vector: all gates are real, and every neuron is post-selected.
+
+    Args:
+        input_size: bits I of an input and an output word, at least 1.
+        hidden_size: workspace qubits W, at least 1.
+        n_stages: stages of rotations and neurons, at least 0.
+        order: order of every neuron, at least 1.
+        degree: degree of every neuron, from 1 to W + I - 1.
+        amplification: rounds of amplitude amplification of every neuron; see `QuantumNeuron`.
+        bias: whether the neurons' constant angles are trained; without they are 0.
+        device: of the angles.
+        dtype: of the angles, float32 or float64.
+        generator: for the initial angles; none is seeded globally.
+
+    Shape:
+        inputs (batch,) integer words, the first in/out qubit the most significant bit, or (batch, I) bits that are bool
+        or floating; state (batch, 2**W) real amplitudes of norm 1.
+
+    Attributes:
+        weights: phi_S, shape (n_neurons, n_subsets), drawn from N(0, 0.01^2). Neurons: onto each workspace qubit, again
+            in each stage, then onto each in/out qubit. A neuron's sources are all other qubits, the workspace first;
+            subsets as in `QuantumNeuron`.
+        bias: theta, shape (n_neurons,), drawn from N(0, 0.1^2); None without a bias.
+        rotations: omega, shape (n_stages, W), drawn from N(0, 0.01^2).
+
+    Raises:
+        ValueError: sizes out of range, words out of range, a state of another shape or norm, an outcome whose
+            probability underflows (below 1e-31 in float32, 1e-292 in float64), angles with NaN or infinity (which
+            torch.func and torch.compile do not let us see).
+        TypeError: words, targets or a state that are no dense tensors; a state of another dtype.
+
+    Reference:
+        Bausch, "Recurrent quantum neural networks", arXiv:2006.14619, section 3 and figure 3. (W + W n_stages + I)
+        (1 + n_subsets) + W n_stages parameters.
+
+    Example:
+        >>> import torch
+        >>> from qml.nn import QRNNCell
+        >>> step = QRNNCell(2, 3)(torch.tensor([0, 3]))
+        >>> step.probabilities.shape, step.state.shape
+        (torch.Size([2, 4]), torch.Size([2, 8]))
+    """
+
+    weights: nn.Parameter
+    bias: nn.Parameter | None
+    rotations: nn.Parameter
+
+    def __init__(  # noqa: PLR0913 - the sizes of a recurrent layer, and torch's device, dtype and generator
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        n_stages: int = 1,
+        order: int = 2,
+        degree: int = 2,
+        amplification: int = 0,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        checks.require_precision(dtype)
+        self.input_size = checks.as_int(input_size, "input_size", 1)
+        self.hidden_size = checks.as_int(hidden_size, "hidden_size", 1)
+        self.n_stages, has_bias = checks.as_int(n_stages, "n_stages", 0), checks.as_flag(bias, "bias")
+        n_sources = self.input_size + self.hidden_size - 1
+        if n_sources >= MAX_QUBITS:
+            raise ValueError(
+                f"Arguments `input_size` and `hidden_size` must add up to at most {MAX_QUBITS}, because a state has "
+                f"2**hidden_size amplitudes, but are {input_size} and {hidden_size}."
+            )
+        self.order, self.degree, self.amplification = as_neuron(n_sources, order, degree, amplification)
+        n_neurons = self.hidden_size * (1 + self.n_stages) + self.input_size
+        n_subsets = len(subsets(n_sources, self.degree))
+        self.weights = nn.Parameter(torch.empty(n_neurons, n_subsets, device=device, dtype=dtype))
+        self.register_parameter(
+            "bias", nn.Parameter(torch.empty(n_neurons, device=device, dtype=dtype)) if has_bias else None
+        )
+        self.rotations = nn.Parameter(torch.empty(self.n_stages, self.hidden_size, device=device, dtype=dtype))
+        self.reset_parameters(generator)
+        self.tables_like(self.weights)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw all angles anew: biases, weights, rotations."""
+        with torch.no_grad():
+            if self.bias is not None:
+                self.bias.normal_(0.0, BIAS_SPREAD, generator=generator)
+            self.weights.normal_(0.0, WEIGHT_SPREAD, generator=generator)
+            self.rotations.normal_(0.0, WEIGHT_SPREAD, generator=generator)
+
+    @property
+    def n_words(self) -> int:
+        """Number of different words, 2**input_size."""
+        return 2**self.input_size
+
+    def forward(
+        self,
+        inputs: Tensor | None = None,
+        state: Float[Tensor, "batch hidden"] | None = None,
+        *,
+        targets: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        input: Tensor | None = None,
+        hx: Tensor | None = None,
+    ) -> CellStep:
+        """One step.
+
+        Args:
+            inputs: words or bits, see the class.
+            state: of the workspace before; None for |0...0>.
+            targets: the outcome that each sample is post-selected on (words or bits), -1 or None to draw it.
+            generator: for the draws.
+            input: `nn.LSTMCell`'s name of `inputs`.
+            hx: `nn.LSTMCell`'s name of `state`.
+        """
+        given, state = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
+        self.require_words(given, "inputs")
+        words = as_words(given, self.input_size, "inputs")
+        if words.ndim != 1:
+            raise ValueError(f"Argument `inputs` must be one word a sample, but has shape {tuple(given.shape)}.")
+        known = self._known(targets, words)
+        with full_precision(self.weights):
+            tables = self.tables()
+            middle = neuron_advance(tables.cosine, tables.sine, tables.rotations)(self.start(state, len(words)), words)
+            probabilities = outcome_probabilities(middle, tables)
+            outcomes = draw_outcomes(probabilities.detach(), known, generator)
+            require_possible(probabilities, outcomes, (len(words),))
+            return CellStep(probabilities, outcomes, normalised(middle * tables.readout[outcomes]))
+
+    @property
+    def monomials(self) -> Float[Tensor, "weights words"]:
+        """The products of source bits that the weights multiply, where the weights are; see `monomial_table`."""
+        return self.tables_like(self.weights)["monomials"]
+
+    def make_tables(self, like: Tensor) -> dict[str, Tensor]:
+        """See `WithTables`."""
+        return {"monomials": monomial_table(self.input_size + self.hidden_size - 1, self.degree, like)}
+
+    def tables(self) -> Tables:
+        """What the neurons do at the present angles.
+
+        Raises:
+            ValueError: angles that are not finite, or neurons of so high an order that all amplitudes underflow.
+        """
+        tables = make_tables(
+            self.weights,
+            self.bias,
+            self.rotations,
+            self.monomials,
+            sizes=(self.input_size, self.hidden_size),
+            order=self.order,
+            amplification=self.amplification,
+        )
+        if not checks.in_transform():
+            known = tables.log_scale + self.rotations.detach().sum()  # every angle is in one of them
+            if not math.isfinite(known.item()):
+                checks.require_finite_parameters(self)
+                raise ValueError(
+                    f"Argument `order` must be so low that amplitudes do not underflow {self.weights.dtype}, but is "
+                    f"{self.order}. Lower it, or take more rounds of amplification or float64."
+                )
+        return tables
+
+    def require_words(self, values: Any, name: str) -> None:
+        """Refuse what is no dense tensor (or packed sequence of one) where the layer is, and a layer without values.
+
+        Raises:
+            TypeError: no dense tensor; a layer in half precision.
+            ValueError: another device; a layer on the meta device.
+        """
+        if self.weights.is_meta:
+            raise ValueError(
+                "The layer must have values to be run, but its parameters are on the meta device. Call to_empty(device="
+                "...) and load a state, or load_state_dict(state, assign=True)."
+            )
+        tensor = values.data if isinstance(values, PackedSequence) else values
+        checks.require_tensor(tensor, name)
+        checks.require_full_precision(self.weights)
+        checks.require_device(tensor, self.weights, name)
+
+    def start(self, state: Tensor | None, batch: int) -> Tensor:
+        """The given states, checked, or |0...0> for each sample."""
+        side = 2**self.hidden_size
+        if state is None:
+            start = self.weights.new_zeros(batch, side)
+            start[:, 0] = 1.0
+            return start
+        state = checks.as_inputs(state, self.weights, "state")
+        if state.shape != (batch, side):
+            raise ValueError(f"Argument `state` must have shape {(batch, side)}, but has shape {tuple(state.shape)}.")
+        if not checks.in_transform():
+            norms = torch.linalg.vector_norm(state.detach(), dim=1)
+            if not bool(((norms - 1.0).abs() < NORM_TOLERANCE).all()):
+                raise ValueError("Argument `state` must hold vectors of norm 1, but does not. Divide by the norms.")
+        return state
+
+    def vector(self) -> Float[Tensor, " weights"]:
+        """All angles as one vector: for each neuron its bias (if any) and weights, then all rotations.
+
+        The order of the weight slots of `circuits.neuron.recurrent_circuit`.
+        """
+        angles = self.weights if self.bias is None else torch.cat([self.bias[:, None], self.weights], 1)
+        return torch.cat([angles.flatten(), self.rotations.flatten()])
+
+    def load_vector(self, values: Sequence[float] | Any) -> None:
+        """Take all angles from an array in the order of `vector`.
+
+        Raises:
+            TypeError: no real numbers.
+            ValueError: another number of angles, or one that is not finite.
+        """
+        if isinstance(values, Tensor):
+            checks.require_tensor(values, "values")
+            if values.is_meta:
+                raise ValueError("Argument `values` must have values, but is on the meta device.")
+        else:
+            values = torch.from_numpy(np.array(_real(values)))
+        if values.is_complex() or values.dtype == torch.bool:
+            raise TypeError(f"Argument `values` must hold real numbers, but holds {values.dtype}.")
+        vector = values.detach().to(self.weights)
+        count = sum(parameter.numel() for parameter in self.parameters())
+        if vector.shape != (count,) or not bool(vector.isfinite().all()):
+            raise ValueError(
+                f"Argument `values` must hold {count} finite angles, but has shape {tuple(vector.shape)} or holds NaN."
+            )
+        n_bias = 0 if self.bias is None else 1
+        n_neurons, n_subsets = self.weights.shape
+        angles = vector[: n_neurons * (n_bias + n_subsets)].unflatten(0, (n_neurons, n_bias + n_subsets))
+        with torch.no_grad():
+            self.weights.copy_(angles[:, n_bias:])
+            self.rotations.copy_(vector[angles.numel() :].view_as(self.rotations))
+            if self.bias is not None:
+                self.bias.copy_(angles[:, 0])
+
+    def extra_repr(self) -> str:
+        """What `repr` shows."""
+        return (
+            f"{self.input_size}, {self.hidden_size}, n_stages={self.n_stages}, order={self.order}, "
+            f"degree={self.degree}, amplification={self.amplification}, bias={self.bias is not None}"
+        )
+
+    def _known(self, targets: Tensor | None, words: Tensor) -> Tensor:
+        if targets is None:
+            return torch.full_like(words, -1)
+        self.require_words(targets, "targets")
+        known = as_words(targets, self.input_size, "targets", unknown=True)
+        if known.shape != words.shape:
+            raise ValueError(
+                f"Argument `targets` must hold one word for each of {len(words)} samples, but has shape "
+                f"{tuple(targets.shape)}."
+            )
+        return known
+
+
+def _real(values: Any) -> np.ndarray:
+    """Other sequences than tensors as an array of numbers."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiuc":
+        raise TypeError(f"Argument `values` must hold real numbers, but holds {array.dtype}. Pass a list of floats.")
+    return array
+
+
+def normalised(states: Tensor) -> Tensor:
+    """The states divided by their norms, differentiably."""
+    norms = torch.linalg.vector_norm(states, dim=1, keepdim=True)
+    return states / norms.clamp_min(torch.finfo(states.dtype).tiny)
+
+
+def outcome_probabilities(middle: Tensor, tables: Tables) -> Tensor:
+    """Born probabilities of the in/out qubits, (rows, words), from the states u after the workspace's neurons."""
+    shares = (middle * middle) @ (tables.readout * tables.readout).T
+    return shares / shares.sum(1, keepdim=True)
+
+
+def draw_outcomes(probabilities: Tensor, known: Tensor, generator: torch.Generator | None) -> Tensor:
+    """The known words, and draws where they are -1."""
+    if not checks.in_transform() and not bool((known < 0).any()):
+        return known
+    if len(known) == 0:
+        return known
+    drawn = multinomial(probabilities, 1, generator).squeeze(1)
+    return torch.where(known < 0, drawn, known)
+
+
+def require_possible(probabilities: Tensor, outcomes: Tensor, sizes: Sequence[int]) -> None:
+    """Refuse an outcome whose probability underflows; `sizes` tell rows into steps.
+
+    Small probabilities are products of small factors and keep their digits, so that training may pass through them.
+    """
+    if checks.in_transform():
+        return
+    chances = probabilities.detach().gather(1, outcomes[:, None]).squeeze(1)
+    least = torch.finfo(probabilities.dtype).tiny / torch.finfo(probabilities.dtype).eps
+    bad = torch.nonzero(~(chances >= least))
+    if len(bad):
+        row, step = int(bad[0]), 0
+        while row >= sizes[step]:
+            row, step = row - sizes[step], step + 1
+        raise ValueError(
+            f"Argument `targets` must hold words that can be measured, but at step {step} of sequence {row} word "
+            f"{int(outcomes[bad[0]])} has probability {float(chances[bad[0]]):.3g}, zero in {probabilities.dtype} "
+            f"(below {least:.1g}). Choose another word or start, other angles, or float64."
+        )

@@ -1,0 +1,1 @@
+"""Writers of tables in the README and the documentation."""
