@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from qml.baselines import count_parameters
 from qml.bench import pinn as bench
+from qml.bench import pinn_work
 from qml.commands.main import app
 from qml.compare import Preset, find_task
 from qml.compare.tasks import pinn as task
@@ -91,9 +92,9 @@ def _with_presets(presets: dict[str, Preset]) -> object:
     return replace(find_task("pinn"), presets=presets)
 
 
-@pytest.mark.parametrize("case", bench.SIZES)
+@pytest.mark.parametrize("case", pinn_work.SIZES)
 def test_the_bench_computes_the_gradient_of_its_loss(case: str) -> None:
-    work = bench.make_work(case)
+    work = pinn_work.make_work(case)
     first = bench.ours(case)()
     assert len(first) == 1 + len(work.state)
     again = bench.ours(case)

@@ -69,8 +69,18 @@ class Native:
     @property
     def capabilities(self) -> Capabilities:
         """Everything; derivatives of any order unless the adjoint method was asked for."""
-        order = 1 if self.method == "adjoint" else None
-        return Capabilities(exact=True, shots=True, noise=True, mid_circuit=True, derivative_order=order)
+        plain = (self.method, self.representation, self.readout_error) == ("auto", "auto", None)
+        kind = type(self)  # a subclass may compute something else
+        own = kind.expectation is Native.expectation and kind.probabilities is Native.probabilities
+        return Capabilities(
+            exact=True,
+            shots=True,
+            noise=True,
+            mid_circuit=True,
+            derivative_order=1 if self.method == "adjoint" else None,
+            jets=self.method != "adjoint" and self.representation != "density",
+            closed_form=plain and own,
+        )
 
     def expectation(
         self,

@@ -21,6 +21,9 @@ class Capabilities:
         noise: whether noise channels are simulated.
         mid_circuit: whether reset, measurement and post-selection inside a circuit work.
         derivative_order: the highest derivative it gives; None for any.
+        jets: whether it has `expectation_jet`, which moves derivatives along directions through a circuit in one pass.
+        closed_form: whether a layer may evaluate its circuits by a formula of its own: the backend computes exactly
+            what the circuit says, with derivatives of any order, and no option of it would be ignored.
     """
 
     exact: bool
@@ -28,6 +31,8 @@ class Capabilities:
     noise: bool
     mid_circuit: bool
     derivative_order: int | None
+    jets: bool = False
+    closed_form: bool = False
 
 
 @dataclass(frozen=True)
