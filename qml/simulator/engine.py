@@ -8,6 +8,8 @@ from torch import Tensor
 
 from circuits import Circuit, Observable
 from qml.checks import hides_values, needs_plain_operations
+from qml.simulator.cone_run import cone_expectation
+from qml.simulator.cones import Cones, find_cones
 from qml.simulator.compiled import Compiled, compile_plan, readout_for
 from qml.simulator.cut import CutPlan, find_cut
 from qml.simulator.evolve import Evolve, evolve_plain, run_plain
@@ -40,6 +42,24 @@ def expectation(
 ) -> Tensor:
     """Expectation values; data (batch, inputs), weights (weights,) to (batch, observables)."""
     circuit, terms = without_idle(circuit, _terms(observables))
+    cones = _CACHE.get(circuit, ("cones", levels, terms), lambda: find_cones(circuit, terms, levels))
+    if not isinstance(cones, Cones):
+        return _on_one_register(circuit, data, weights, terms, levels=levels, method=method)
+
+    def evaluate(part: Circuit, inputs: Tensor, angles: Tensor, terms: Terms) -> Tensor:
+        return _on_one_register(part, inputs, angles, terms, levels=levels, method=method)
+
+    def require_possible(part: Circuit, inputs: Tensor, angles: Tensor) -> None:
+        chance = success_probability(part, inputs, angles, levels=levels, method=method)
+        _require_possible(chance, levels=levels)
+
+    return cone_expectation(cones, data, weights, evaluate, require_possible)
+
+
+def _on_one_register(
+    circuit: Circuit, data: Tensor, weights: Tensor, terms: Terms, *, levels: int, method: Method
+) -> Tensor:
+    """Expectation values of a circuit that is not taken to pieces."""
     request = Request(levels, terms, shared_data=data.shape[0] == 1, batch=0)
     factorised = _CACHE.get(circuit, ("factorised", request), lambda: find_factorised(circuit, request))
     if isinstance(factorised, FactorisedPlan):
