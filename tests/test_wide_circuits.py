@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from circuits import Circuit, Observable, X, Y, Z, channels, data, pauli_string, weight
@@ -76,3 +77,246 @@ def test_pieces_give_the_gradients_of_the_whole_register(recipe: Recipe) -> None
         pieces = gradients()
     for piece, expected in zip(pieces, whole, strict=True):
         assert_close(piece, expected.detach(), 1e-8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(recipes(EVERY_KIND, max_qubits=4), st.data())
+def test_components_give_the_probabilities_of_the_oracle(recipe: Recipe, drawn: st.DataObject) -> None:
+    case = build(recipe)
+    assume(is_likely(case))
+    n = case.circuit.n_qubits
+    qubits = drawn.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=n, unique=True))
+    with pieces_everywhere():
+        probabilities = Native().probabilities(case.circuit, *tensors(case), qubits)
+    assert_close(probabilities, oracle.probabilities(case.circuit, case.data, case.weights, qubits), SAME)
+
+
+@settings(max_examples=60, deadline=None)
+@given(recipes((*UNITARY_KINDS, "post_select", "reset"), max_qubits=4, min_batch=1))
+def test_components_give_the_success_probability_of_the_oracle(recipe: Recipe) -> None:
+    case = build(recipe)
+    expected = [oracle.success_probability(case.circuit, row, case.weights) for row in case.data]
+    with pieces_everywhere():
+        assert_close(Native().success_probability(case.circuit, *tensors(case)), expected, SAME)
+
+
+# --- circuits that no register holds ----------------------------------------------------------------------------------
+
+
+def test_one_gate_on_thousands_of_qubits() -> None:
+    for n_qubits in (1000, 5000):
+        circuit = Circuit(n_qubits).ry(weight(0), 20)
+        assert_close(values(circuit, [Z(20), Z(7), X(20)], numbers(1)), [[np.cos(1.0), 1.0, np.sin(-1.0)]], EXACT)
+
+
+def test_product_state_of_a_thousand_qubits() -> None:
+    circuit, angles = Circuit(1000), numbers(1000, low=-0.1, high=0.1)
+    cosines = torch.cos(angles)
+    for qubit in range(1000):
+        circuit.ry(weight(qubit), qubit)
+    every = pauli_string("Z" * 1000)
+    assert_close(values(circuit, [every, Z(999)], angles), [[cosines.prod(), cosines[-1]]], EXACT)
+
+
+def test_ghz_state_of_a_thousand_qubits() -> None:
+    circuit = Circuit(1000).h(0)
+    for qubit in range(999):
+        circuit.cx(qubit, qubit + 1)
+    parity = pauli_string("X" * 1000)
+    observables = [Z(0) @ Z(999), Z(0), parity, 2.0 * (Z(3) @ Z(5)) - 0.5 * Z(4)]
+    assert_close(values(circuit, observables, numbers(0)), [[1.0, 0.0, 1.0, 2.0]], EXACT)
+
+
+def test_chain_of_cx_reads_a_product_of_cosines() -> None:
+    circuit, angles = Circuit(300), numbers(300, low=-0.2, high=0.3)
+    for qubit in range(300):
+        circuit.ry(weight(qubit), qubit)
+    for qubit in range(299):
+        circuit.cx(qubit, qubit + 1)
+    angles.requires_grad_()
+    value = values(circuit, [Z(299)], angles)
+    assert_close(value.detach(), [[np.prod(np.cos(angles.detach().numpy()))]], EXACT)
+    (slope,) = torch.autograd.grad(value.sum(), angles)
+    assert_close(slope, -value.detach()[0] * torch.tan(angles.detach()), EXACT)
+
+
+def test_a_factor_of_zero_has_the_right_gradient() -> None:
+    circuit = Circuit(12)
+    for qubit in range(12):
+        circuit.ry(weight(qubit), qubit)
+    angles = torch.full((12,), 0.3, dtype=torch.float64)
+    angles[4] = torch.pi / 2
+    angles.requires_grad_()
+    (slope,) = torch.autograd.grad(values(circuit, [pauli_string("Z" * 12)], angles).sum(), angles)
+    expected = torch.zeros(12, dtype=torch.float64)
+    expected[4] = -(np.cos(0.3) ** 11)
+    assert_close(slope, expected, EXACT)
+
+
+def brick(kind: str, n_qubits: int, n_layers: int) -> Circuit:
+    """Rotations of all qubits, then gates on neighbours: even pairs first, odd pairs second."""
+    circuit = Circuit(n_qubits)
+    for layer in range(n_layers):
+        for qubit in range(n_qubits):
+            rotate = circuit.rx if kind == "kicked" else circuit.ry
+            rotate(weight(layer * n_qubits + qubit), qubit)
+        for first in (*range(0, n_qubits - 1, 2), *range(1, n_qubits - 1, 2)):
+            circuit.rzz(-np.pi / 2, first, first + 1) if kind == "kicked" else circuit.cz(first, first + 1)
+    return circuit
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_qubits", "n_layers", "observable", "value", "slope"),
+    [  # computed on light cones that were cut out by hand; the first of RY and CZ by four other programs as well
+        ("kicked", 30, 3, Z(15), 0.9552809174079641, -0.29694020235952107),
+        ("kicked", 30, 3, Z(15) @ Z(29), 0.9126147177652115, -0.5659826245344274),
+        ("rycz", 100, 3, Z(50), 0.6628378403952483, -1.845357944824871),
+    ],
+)
+def test_brick_circuits_have_their_published_values(
+    kind: str, n_qubits: int, n_layers: int, observable: Observable, value: float, slope: float
+) -> None:
+    circuit = brick(kind, n_qubits, n_layers)
+    angles = torch.full((circuit.n_weights,), 0.3, dtype=torch.float64, requires_grad=True)
+    expectation = values(circuit, [observable], angles)
+    assert_close(expectation.detach(), [[value]], EXACT)
+    assert_close(torch.autograd.grad(expectation.sum(), angles)[0].sum(), slope, 1e-11)
+
+
+@pytest.mark.parametrize("kind", ["kicked", "rycz"])
+def test_all_qubits_of_a_chain_read_what_they_read_in_a_short_one(kind: str) -> None:
+    short, long = brick(kind, 14, 2), brick(kind, 200, 2)
+    angles = torch.full((400,), 0.4, dtype=torch.float64)
+    with mock.patch.object(cones, "NARROW", 99):
+        expected = values(short, [Z(0), Z(6), Z(7), X(7)], angles[:28])
+    every = values(long, [Z(qubit) for qubit in range(200)], angles)
+    assert_close(every[0, [0, 100, 101]], expected[0, :3], EXACT)
+    assert_close(values(long, [X(101)], angles), expected[:, 3:], EXACT)
+
+
+def test_a_hamiltonian_of_many_strings_is_the_sum_of_them() -> None:
+    circuit, angles = brick("rycz", 120, 2), numbers(240)
+    pairs = [Z(qubit) @ Z(qubit + 1) for qubit in range(119)]
+    total = values(circuit, [sum(pairs[1:], start=pairs[0])], angles)
+    assert_close(total[:, 0], values(circuit, pairs, angles).sum(1), SAME)
+
+
+def test_batches_precisions_and_empty_batches() -> None:
+    circuit = Circuit(40)
+    for qubit in range(40):
+        circuit.ry(data(qubit % 3), qubit).rx(weight(qubit), qubit)
+    for qubit in range(39):
+        circuit.cz(qubit, qubit + 1)
+    inputs = torch.rand(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    whole = values(circuit, [Y(20), Z(3)], numbers(40), inputs)
+    single = torch.cat([values(circuit, [Y(20), Z(3)], numbers(40), row[None]) for row in inputs])
+    assert_close(whole, single, EXACT)
+    assert_close(values(circuit, [Y(20), Z(3)], numbers(40).float(), inputs.float()), whole, 1e-5)
+    assert values(circuit, [Y(20)], numbers(40), inputs[:0]).shape == (0, 1)
+
+
+def test_layers_train_on_a_wide_circuit() -> None:
+    circuit = Circuit(60)
+    for qubit in range(60):
+        circuit.ry(data(qubit % 2), qubit).ry(weight(qubit), qubit)
+    for qubit in range(59):
+        circuit.cx(qubit, qubit + 1)
+    circuit.ry(weight(60), 30)
+    layer = QuantumLayer(circuit, [Z(30), Z(31)], dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    inputs = torch.rand(3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(layer, (inputs,))
+    assert torch.autograd.gradgradcheck(layer, (inputs,))
+
+
+# --- what could go wrong with pieces ----------------------------------------------------------------------------------
+
+
+def test_post_selection_joins_what_its_norm_joins() -> None:
+    # Teleportation: after the Bell measurement nothing acts on qubit 2 with the others, yet they carry its state.
+    circuit = Circuit(14).ry(weight(0), 0).h(1).cx(1, 2).cx(0, 1).h(0).post_select(0, 0).post_select(1, 0)
+    assert_close(values(circuit, [Z(2), X(2)], numbers(1)), [[np.cos(1.0), np.sin(-1.0)]], EXACT)
+
+
+def test_post_selection_elsewhere_cancels_but_must_be_possible() -> None:
+    possible = Circuit(14).ry(weight(0), 0).h(5).post_select(5, 1)
+    assert_close(values(possible, [Z(0)], numbers(1)), [[np.cos(1.0)]], EXACT)
+    impossible = Circuit(14).ry(weight(0), 0).x(5).post_select(5, 0)
+    with pytest.raises(ValueError, match="Post-selection must be possible"):
+        values(impossible, [Z(0)], numbers(1))
+
+
+def test_reset_ends_a_cone_and_a_measurement_dephases() -> None:
+    deep = Circuit(14)
+    for qubit in range(14):
+        deep.ry(weight(0), qubit)
+    for qubit in range(13):
+        deep.cx(qubit, qubit + 1)
+    reset = deep.copy().reset(6).ry(0.7, 6)
+    assert light_cone(reset, [{6: "Z"}]).operations[-1] == len(reset) - 1
+    assert len(light_cone(reset, [{6: "Z"}]).operations) == 1
+    assert_close(values(reset, [Z(6)], numbers(1)), [[np.cos(0.7)]], EXACT)
+    measured = deep.copy().measure(6)
+    assert_close(values(measured, [X(6)], numbers(1)), [[0.0]], EXACT)
+    assert_close(values(measured, [Z(6)], numbers(1)), [[np.cos(1.0) ** 7]], EXACT)
+
+
+def test_noise_shrinks_what_it_touches() -> None:
+    circuit = Circuit(14).ry(weight(0), 3).noise(channels.amplitude_damping(0.25), 3).noise(channels.bit_flip(0.5), 9)
+    expected = [[0.75 * np.cos(1.0) + 0.25, 0.0]]
+    assert_close(values(circuit, [Z(3), Z(9)], numbers(1)), expected, EXACT)
+
+
+def test_a_preparation_of_several_qubits_stays_whole() -> None:
+    bell = np.array([1.0, 0.0, 0.0, 1.0]) / np.sqrt(2)
+    circuit = Circuit(14).prepare(bell, (2, 9)).ry(weight(0), 9)
+    assert_close(values(circuit, [Z(2), Z(9), Z(2) @ Z(9)], numbers(1)), [[0.0, 0.0, np.cos(1.0)]], EXACT)
+
+
+def test_diagonal_gates_and_controls_do_not_widen_a_cone() -> None:
+    circuit = Circuit(14).h(0).h(1).rzz(weight(0), 0, 1).cx(0, 2).p(weight(1), 0, controls=(1, 3))
+    assert light_cone(circuit, [{0: "Z"}]).operations == ()
+    assert light_cone(circuit, [{2: "Z"}]).operations == ()  # the CX is absorbed, and H turns Z into X
+    assert_close(values(circuit, [Z(0), Z(2), X(0)], numbers(2)), oracle_of(circuit, [Z(0), Z(2), X(0)]), EXACT)
+
+
+def oracle_of(circuit: Circuit, observables: list[Observable]) -> np.ndarray:
+    """The oracle on the first four qubits, which are all that the circuit acts on."""
+    narrow = Circuit(4)
+    for op in circuit.operations:
+        narrow.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
+    return oracle.expectation(narrow, np.zeros((1, 0)), numbers(circuit.n_weights).numpy(), observables)
+
+
+def test_an_identity_string_and_an_empty_observable() -> None:
+    circuit = brick("rycz", 40, 1)
+    identity = Observable(((0.5, ()),))
+    assert_close(
+        values(circuit, [identity, Observable(()), Z(0) + 2.0], numbers(40)), [[0.5, 0.0, 2 + np.cos(1)]], EXACT
+    )
+
+
+def test_constant_angles_may_be_used_and_weights_never() -> None:
+    constant = Circuit(14).h(0).rx(np.pi / 2, 0)
+    slotted = Circuit(14).h(0).rx(weight(0), 0)
+    assert light_cone(constant, [{0: "Z"}]).operations == ()
+    assert light_cone(slotted, [{0: "Z"}]).operations != ()
+
+
+def test_wide_cones_are_refused_with_their_bytes() -> None:
+    circuit = brick("rycz", 60, 40)
+    with pytest.raises(ValueError, match="must fit into memory"):
+        values(circuit, [Z(30)], numbers(circuit.n_weights))
+
+
+def test_joint_outcomes_of_independent_qubits() -> None:
+    circuit = Circuit(40).ry(0.3, 5).h(20).cx(20, 21)
+    probabilities = Native().probabilities(circuit, *no_inputs(), [21, 5, 20, 39])
+    expected = np.zeros((2, 2, 2, 2))
+    for bit in (0, 1):
+        expected[bit, :, bit, 0] = np.array([np.cos(0.15) ** 2, np.sin(0.15) ** 2]) / 2
+    assert_close(probabilities, expected.reshape(1, 16), EXACT)
+
+
+def no_inputs() -> tuple[Tensor, Tensor]:
+    """Data and weights of a circuit without slots."""
+    return torch.zeros(1, 0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)

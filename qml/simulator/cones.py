@@ -10,6 +10,7 @@ be possible: those components are listed apart.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from circuits import Circuit, Operation, Slot
 from qml.simulator.light_cone import Cone, String, light_cone, projections
@@ -183,7 +184,14 @@ class _Builder:
                 if factors is not None and scale * coefficient:
                     terms.append((observable, coefficient * scale, factors))
                     read |= {(factor.piece, factor.copy) for factor in factors}
-        return Cones(tuple(self._pieces), tuple(terms), n_observables, tuple(sorted(projecting - read)), self._cost, self._joint(kept))
+        return Cones(
+            tuple(self._pieces),
+            tuple(terms),
+            n_observables,
+            tuple(sorted(projecting - read)),
+            self._cost,
+            self._joint(kept),
+        )
 
     def _joint(self, numbers: set[int]) -> float:
         """The amplitudes of the largest component of some operations."""
@@ -213,20 +221,52 @@ class _Builder:
         """The piece, the copy and the register of a component, and whether it post-selects."""
         projects = not self._projecting.isdisjoint(numbers)
         if numbers not in self._copies:
-            operations = [self._operations[number] for number in numbers]
-            register = {q: k for k, q in enumerate(sorted({q for op in operations for q in op.all_qubits}))}
-            slots: dict[str, dict[int, int]] = {"data": {}, "weight": {}}
-            renumbered = [_renumbered(op, register, slots) for op in operations]
-            key = (len(register), tuple(renumbered))
+            alone = isolated(self._operations, numbers)
+            key = (len(alone.register), alone.operations)
             if key not in self._numbers:
                 self._numbers[key] = len(self._pieces)
-                self._pieces.append(Piece(_circuit(len(register), renumbered)))
+                self._pieces.append(Piece(alone.circuit()))
             piece = self._pieces[self._numbers[key]]
-            piece.data_slots.append(tuple(slots["data"]))
-            piece.weight_slots.append(tuple(slots["weight"]))
-            self._cost += len(operations) * float(self._levels) ** min(len(register), LARGEST_EXPONENT)
-            self._copies[numbers] = (self._numbers[key], len(piece.data_slots) - 1, register)
+            piece.data_slots.append(alone.data_slots)
+            piece.weight_slots.append(alone.weight_slots)
+            self._cost += alone.cost(self._levels)
+            self._copies[numbers] = (self._numbers[key], len(piece.data_slots) - 1, alone.register)
         return self._copies[numbers], projects
+
+
+class Isolated(NamedTuple):
+    """Some operations of a circuit on a register of their own.
+
+    Attributes:
+        operations: their qubits and slots are numbered from 0.
+        register: for each qubit of the circuit its number there.
+        data_slots, weight_slots: for each slot there its number in the circuit.
+    """
+
+    operations: tuple[Operation, ...]
+    register: dict[int, int]
+    data_slots: tuple[int, ...]
+    weight_slots: tuple[int, ...]
+
+    def circuit(self) -> Circuit:
+        """Make the circuit of them."""
+        circuit = Circuit(len(self.register))
+        for op in self.operations:
+            circuit.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
+        return circuit
+
+    def cost(self, levels: int) -> float:
+        """Count the amplitudes that are moved, summed over all operations."""
+        return len(self.operations) * float(levels) ** min(len(self.register), LARGEST_EXPONENT)
+
+
+def isolated(operations: Sequence[Operation], numbers: Sequence[int]) -> Isolated:
+    """Renumber the qubits and slots of some operations; qubits keep their order, slots that of their use."""
+    chosen = [operations[number] for number in numbers]
+    register = {qubit: k for k, qubit in enumerate(sorted({qubit for op in chosen for qubit in op.all_qubits}))}
+    slots: dict[str, dict[int, int]] = {"data": {}, "weight": {}}
+    renumbered = tuple(_renumbered(op, register, slots) for op in chosen)
+    return Isolated(renumbered, register, tuple(slots["data"]), tuple(slots["weight"]))
 
 
 def components_of(operations: Sequence[Operation], numbers: Sequence[int]) -> list[tuple[int, ...]]:
@@ -259,10 +299,3 @@ def _renumbered(operation: Operation, register: dict[int, int], slots: dict[str,
     )
     qubits, controls = (tuple(register[q] for q in group) for group in (operation.qubits, operation.controls))
     return Operation(operation.gate, qubits, controls, angles)
-
-
-def _circuit(n_qubits: int, operations: Sequence[Operation]) -> Circuit:
-    circuit = Circuit(n_qubits)
-    for op in operations:
-        circuit.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
-    return circuit

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from circuits import Circuit, Observable
 from qml.checks import hides_values, needs_plain_operations
+from qml.simulator.compiled import Compiled, compile_plan, readout_for
 from qml.simulator.cone_run import cone_expectation
 from qml.simulator.cones import Cones, find_cones
-from qml.simulator.compiled import Compiled, compile_plan, readout_for
 from qml.simulator.cut import CutPlan, find_cut
 from qml.simulator.evolve import Evolve, evolve_plain, run_plain
 from qml.simulator.factorised import FactorisedPlan, find_factorised
@@ -18,6 +18,7 @@ from qml.simulator.factorised_run import factorised_expectation
 from qml.simulator.gram import gram_readout, joined_values
 from qml.simulator.idle import without_idle, without_unread
 from qml.simulator.jets import Orders, jet_values
+from qml.simulator.marginals import find_components, joint_probabilities
 from qml.simulator.memory import choose_memory, require_fits
 from qml.simulator.plan import Plan, PlanCache, Request, batch_step, make_plan
 from qml.simulator.readout import Readout, StateReadout, Terms
@@ -151,9 +152,17 @@ def probabilities(
     circuit: Circuit, data: Tensor, weights: Tensor, qubits: tuple[int, ...], *, levels: int, method: Method
 ) -> Tensor:
     """Probabilities of the outcomes of `qubits`, the first the most significant; (batch, 2**k)."""
-    circuit, qubits = without_unread(circuit, qubits)
-    values, plan = _values(circuit, data, weights, None, qubits, levels=levels, method=method)
-    return _normalised(values, levels) if plan.has_projection else values[:, :-1]
+    components = _CACHE.get(circuit, ("components", levels, qubits), lambda: find_components(circuit, qubits, levels))
+
+    def on_one_register(part: Circuit, inputs: Tensor, angles: Tensor, chosen: tuple[int, ...]) -> Tensor:
+        part, chosen = without_unread(part, chosen)
+        values, plan = _values(part, inputs, angles, None, chosen, levels=levels, method=method)
+        return _normalised(values, levels) if plan.has_projection else values[:, :-1]
+
+    if not isinstance(components, tuple):
+        return on_one_register(circuit, data, weights, qubits)
+    require_fits(len(qubits), 2, data.shape[0], data.dtype, data.device, what=f"{len(qubits)} outcomes")
+    return joint_probabilities(components, len(qubits), data, weights, on_one_register)
 
 
 def _normalised(values: Tensor, levels: int) -> Tensor:
@@ -176,9 +185,16 @@ def _require_possible(chance: Tensor, *, levels: int) -> None:
 
 def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, levels: int, method: Method) -> Tensor:
     """The probability that every post-selection succeeds; (batch,)."""
-    circuit, terms = without_idle(circuit, (((1.0, ()),),))
-    values, _ = _values(circuit, data, weights, terms, None, levels=levels, method=method)
-    return values[:, 0]
+    components = _CACHE.get(circuit, ("components", levels, ()), lambda: find_components(circuit, (), levels))
+
+    def on_one_register(part: Circuit, inputs: Tensor, angles: Tensor, _: tuple[int, ...] = ()) -> Tensor:
+        part, terms = without_idle(part, (((1.0, ()),),))
+        return _values(part, inputs, angles, terms, None, levels=levels, method=method)[0][:, :1]
+
+    if not isinstance(components, tuple):
+        return on_one_register(circuit, data, weights)[:, 0]
+    chances = [component.evaluate(on_one_register, data, weights) for component in components]
+    return torch.cat([data.new_ones(data.shape[0], 1), *chances], 1).prod(1)
 
 
 def final_state(circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:

@@ -112,7 +112,20 @@ class _Sweep:
             for qubit in operation.all_qubits:
                 if self._of(qubit) != IDENTITY:
                     self.reach(qubit, number)
-        return Cone(tuple(self._scales), tuple(self._strings), tuple(reversed(self._kept)), len(self._queued))
+        kept = self._without_first_resets(reversed(self._kept))
+        return Cone(tuple(self._scales), tuple(self._strings), kept, len(self._queued))
+
+    def _without_first_resets(self, numbers: Iterable[int]) -> tuple[int, ...]:
+        """Drop resets of qubits that are still in |0>."""
+        touched: set[int] = set()
+        result = []
+        for number in numbers:
+            operation = self.operations[number]
+            if isinstance(operation.gate, Reset) and touched.isdisjoint(operation.qubits):
+                continue
+            touched.update(operation.all_qubits)
+            result.append(number)
+        return tuple(result)
 
     def _visit(self, number: int, operation: Operation) -> None:
         qubits = operation.all_qubits
@@ -242,7 +255,7 @@ class Action:
             return True
         if isinstance(self._gate, PauliRotation) and not self._n_controls:
             pairs = zip(letters, self._gate.pauli, strict=True)
-            return sum(own != "I" and other != "I" and own != other for own, other in pairs) % 2 == 0
+            return sum("I" != own != other != "I" for own, other in pairs) % 2 == 0
         return False
 
 
