@@ -11,6 +11,7 @@ from qml.checks import hides_values, needs_plain_operations
 from qml.simulator.compiled import Compiled, compile_plan, readout_for
 from qml.simulator.cone_run import cone_expectation
 from qml.simulator.cones import Cones, find_cones
+from qml.simulator.contraction import Contractions, contracted_expectation, find_contractions
 from qml.simulator.cut import CutPlan, find_cut
 from qml.simulator.evolve import Evolve, evolve_plain, run_plain
 from qml.simulator.factorised import FactorisedPlan, find_factorised
@@ -65,6 +66,12 @@ def _on_one_register(
     factorised = _CACHE.get(circuit, ("factorised", request), lambda: find_factorised(circuit, request))
     if isinstance(factorised, FactorisedPlan):
         return factorised_expectation(factorised, data, weights)
+    if method != "adjoint":
+        key = ("contractions", levels, terms, batch_step(data.shape[0]))
+        contractions = _CACHE.get(circuit, key, lambda: find_contractions(circuit, terms, levels, data.shape[0]))
+        if isinstance(contractions, Contractions):
+            values, norm = contracted_expectation(contractions, data, weights)
+            return values if norm is None else _normalised(torch.cat([values, norm], 1), levels)
     cut_request = replace(request, batch=batch_step(data.shape[0]))
     cut = _CACHE.get(circuit, ("cut", cut_request), lambda: find_cut(circuit, cut_request))
     if isinstance(cut, CutPlan):

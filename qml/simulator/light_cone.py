@@ -150,7 +150,7 @@ class _Sweep:
         """Move all strings through an operation, if each stays one string."""
         if isinstance(operation.gate, StatePreparation):
             return False
-        action = action_of(operation.gate, len(operation.controls), _constants(operation))
+        action = action_of(operation.gate, len(operation.controls), constants_of(operation))
         qubits = operation.all_qubits
         images = []
         for string in self._strings:
@@ -176,8 +176,8 @@ def _by_qubit(circuit: Circuit) -> dict[int, list[int]]:
     return numbers
 
 
-def _constants(operation: Operation) -> tuple[float | None, ...]:
-    """The angles of an operation, None for slots: what strings become never depends on the value of a slot."""
+def constants_of(operation: Operation) -> tuple[float | None, ...]:
+    """Return the angles of an operation, None for slots: what strings become never depends on the value of a slot."""
     return tuple(None if isinstance(angle, Slot) else angle for angle in operation.angles)
 
 
@@ -192,7 +192,7 @@ def _commutes(operation: Operation, known: list[int]) -> bool:
     if not operation.is_unitary:
         return False
     n_controls = len(operation.controls)
-    if largest == DIAGONAL and action_of(gate, n_controls, _constants(operation)).is_diagonal:
+    if largest == DIAGONAL and action_of(gate, n_controls, constants_of(operation)).is_diagonal:
         return True
     return max(known[n_controls:]) == IDENTITY and largest == DIAGONAL  # it is block diagonal in its controls
 
@@ -207,7 +207,7 @@ def _after(operation: Operation, known: list[int]) -> list[int]:
     if not operation.is_unitary:
         return [GENERAL] * len(known)
     n_controls = len(operation.controls)
-    if action_of(gate, n_controls, _constants(operation)).is_diagonal:
+    if action_of(gate, n_controls, constants_of(operation)).is_diagonal:
         n_controls = len(known)
     return [max(value, DIAGONAL) if k < n_controls else GENERAL for k, value in enumerate(known)]
 

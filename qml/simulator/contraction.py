@@ -1,0 +1,272 @@
+"""Expectation values of wide circuits of low width by contraction of a tensor network; see `qml.simulator.network`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from circuits import Circuit
+from circuits.observables import PauliFactors
+from qml.simulator.memory import require_fits
+from qml.simulator.network import Network, Order, Source, find_order, network_of
+from qml.simulator.readout import Terms
+
+WIDE = 12  # qubits: a register of so few is as quick
+TABLE_NANOSECONDS = 60_000.0  # of one contraction of two tables, forward and back, whatever their size
+ENTRY_NANOSECONDS = 4.0  # of one multiplication of entries
+AMPLITUDE_NANOSECONDS = 1.0  # of one amplitude in one operation on a register
+LARGEST_WIDTH = 27
+LARGEST_COST = 1e11  # multiplications, some minutes
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"
+BATCH = "Z"
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Two tables become one.
+
+    Attributes:
+        left, right: their places; the result takes the next free place. None for a table that is only summed.
+        left_variables, right_variables, result: variables of all three.
+    """
+
+    left: int
+    right: int | None
+    left_variables: tuple[int, ...]
+    right_variables: tuple[int, ...]
+    result: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Contraction:
+    """One string of a circuit, and how its network is contracted."""
+
+    network: Network
+    order: Order
+    steps: tuple[Step, ...]
+    remaining: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Contractions:
+    """Observables of a circuit by contraction.
+
+    Attributes:
+        strings: a contraction for each distinct string; the last one is of the norm where the circuit post-selects.
+        terms: (observable, coefficient, string) of all strings.
+        n_observables: how many observables there are.
+        projects: whether the circuit post-selects.
+        is_complex: whether any table is.
+    """
+
+    strings: tuple[Contraction, ...]
+    terms: tuple[tuple[int, float, int], ...]
+    n_observables: int
+    projects: bool
+    is_complex: bool
+
+    @property
+    def cost(self) -> float:
+        """Nanoseconds for one sample, estimated."""
+        return sum(
+            len(entry.steps) * TABLE_NANOSECONDS + entry.order.cost * ENTRY_NANOSECONDS for entry in self.strings
+        )
+
+
+def find_contractions(circuit: Circuit, terms: Terms, levels: int, batch: int) -> Contractions | None:
+    """Plan the contraction of all strings, or None where a register is quicker.
+
+    Args:
+        circuit: any circuit.
+        terms: weighted Pauli strings of every observable.
+        levels: of a site of the register that would be taken instead.
+        batch: samples.
+    """
+    if circuit.n_qubits <= WIDE:
+        return None
+    register = AMPLITUDE_NANOSECONDS * len(circuit) * float(levels) ** min(circuit.n_qubits, 500)
+    strings: dict[PauliFactors, int] = {}
+    entries = [
+        (observable, coefficient, strings.setdefault(factors, len(strings)))
+        for observable, weighted in enumerate(terms)
+        for coefficient, factors in weighted
+    ]
+    projects = any(op.gate.name == "post_select" for op in circuit.operations)
+    if projects:
+        strings.setdefault((), len(strings))
+    planned, spent = [], 0.0
+    for string in strings:
+        planned.append(_planned(network_of(circuit, string)))
+        spent += planned[-1].order.cost * ENTRY_NANOSECONDS
+        if spent > register or planned[-1].order.cost > LARGEST_COST or planned[-1].order.width > LARGEST_WIDTH:
+            return None
+    is_complex = any(_is_complex(source) for entry in planned for source in entry.network.sources)
+    result = Contractions(tuple(planned), tuple(entries), len(terms), projects, is_complex)
+    return result if result.cost < register else None
+
+
+def _is_complex(source: Source) -> bool:
+    parts = [source.constant, *(part for _, *pair in source.terms for part in pair)]
+    n_entries = source.constant.size
+    return len(source.amplitudes) > n_entries or any(abs(part.imag).max() > 0 for part in parts)
+
+
+def _planned(network: Network) -> Contraction:
+    order = find_order(network)
+    held: dict[int, tuple[int, ...]] = {k: tuple(dict.fromkeys(t.variables)) for k, t in enumerate(network.tables)}
+    steps: list[Step] = []
+    holders: dict[int, set[int]] = {}
+    for number, variables in held.items():
+        for variable in variables:
+            holders.setdefault(variable, set()).add(number)
+    free = len(held)
+
+    def combine(left: int, right: int | None, summed: int | None) -> int:
+        nonlocal free
+        lefts, rights = held.pop(left), () if right is None else held.pop(right)
+        for variable in {*lefts, *rights}:
+            holders[variable] -= {left, right}
+        gone = {summed} | {v for v in (*lefts, *rights) if not holders[v] and v == summed}
+        result = tuple(v for v in dict.fromkeys((*lefts, *rights)) if v not in gone)
+        steps.append(Step(left, right, lefts, rights, result))
+        held[free] = result
+        for variable in result:
+            holders[variable].add(free)
+        free += 1
+        return free - 1
+
+    for variable in order.variables:
+        bucket = sorted(holders[variable], key=lambda k: (len(held[k]), k))
+        while len(bucket) > 2:
+            bucket = sorted([*bucket[2:], combine(bucket[0], bucket[1], None)], key=lambda k: (len(held[k]), k))
+        combine(bucket[0], bucket[1] if len(bucket) == 2 else None, variable)
+    return Contraction(network, order, tuple(steps), tuple(held))
+
+
+def contracted_expectation(plan: Contractions, data: Tensor, weights: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Compute expectation values (batch, observables), and the norm (batch, 1) where the circuit post-selects."""
+    values = [_contract(entry, data, weights, is_complex=plan.is_complex) for entry in plan.strings]
+    known = torch.stack([value.expand(data.shape[0]) for value in values], 1)
+    matrix = data.new_zeros(len(values), plan.n_observables)
+    for observable, coefficient, string in plan.terms:
+        matrix[string, observable] += coefficient
+    answer = known @ matrix + 0.0 * (data.sum() + weights.sum())
+    return answer, known[:, -1:] if plan.projects else None
+
+
+def _contract(plan: Contraction, data: Tensor, weights: Tensor, *, is_complex: bool) -> Tensor:
+    """One string, (batch,) or () where no data enters."""
+    dtype = data.dtype.to_complex() if is_complex else data.dtype
+    batch = len(data) if any(_takes_data(plan.network, k) for k in range(len(plan.network.tables))) else 1
+    what = f"the largest table of a contraction, of {plan.order.width} variables,"
+    require_fits(plan.order.width, 2, batch, dtype, data.device, what=what, n_states=4)
+    tables: list[tuple[Tensor, bool] | None] = [*_tables(plan.network, data, weights, dtype)]
+    for step in plan.steps:
+        tables.append(_step(step, tables))
+        tables[step.left] = None
+        if step.right is not None:
+            tables[step.right] = None
+    result = data.new_ones(())
+    for number in plan.remaining:
+        entry = tables[number]
+        if entry is not None:
+            result = result * entry[0]
+    return result.real if is_complex else result
+
+
+def _takes_data(network: Network, number: int) -> bool:
+    table = network.tables[number]
+    slots = network.sources[table.source].amplitudes if table.slot is None else (table.slot,)
+    return any(slot.kind == "data" for slot in slots)
+
+
+def _step(step: Step, tables: Sequence[tuple[Tensor, bool] | None]) -> tuple[Tensor, bool]:
+    names: dict[int, str] = {}
+    for variable in (*step.left_variables, *step.right_variables):
+        names.setdefault(variable, LETTERS[len(names)])
+
+    def text(variables: tuple[int, ...], *, batched: bool) -> str:
+        return BATCH * batched + "".join(names[variable] for variable in variables)
+
+    left = tables[step.left]
+    right = None if step.right is None else tables[step.right]
+    if left is None:
+        raise ValueError("A table must be contracted only once.")
+    if right is None:
+        summed = [left[1] + k for k, v in enumerate(step.left_variables) if v not in step.result]
+        return (left[0].sum(summed) if summed else left[0]), left[1]
+    batched = left[1] or right[1]
+    first, second = text(step.left_variables, batched=left[1]), text(step.right_variables, batched=right[1])
+    equation = f"{first},{second}->{text(step.result, batched=batched)}"
+    return torch.einsum(equation, left[0], right[0]), batched
+
+
+def _tables(network: Network, data: Tensor, weights: Tensor, dtype: torch.dtype) -> list[tuple[Tensor, bool]]:
+    """The entries of all tables, and whether each has a dimension of samples in front."""
+    entries: list[tuple[Tensor, bool] | None] = [None] * len(network.tables)
+    groups: dict[tuple[int, str | None], list[int]] = {}
+    for number, table in enumerate(network.tables):
+        groups.setdefault((table.source, None if table.slot is None else table.slot.kind), []).append(number)
+    for (source, kind), numbers in groups.items():
+        slots = [network.tables[number].slot for number in numbers]
+        indices = sorted({slot.index for slot in slots if slot is not None})
+        angles = None if kind is None else (data[:, indices] if kind == "data" else weights[indices])
+        values, batched = _entries(network.sources[source], angles, data, weights, dtype)
+        plain = values.unbind(-1) if kind is not None else (values,)
+        turned = (values.conj() if values.is_complex() else values).unbind(-1) if kind is not None else (_conj(values),)
+        for number in numbers:
+            table = network.tables[number]
+            place = 0 if table.slot is None else indices.index(table.slot.index)
+            value = turned[place] if table.is_conjugate else plain[place]
+            entries[number] = _without_repeats(value, table.variables, batched=batched), batched
+    return [entry for entry in entries if entry is not None]
+
+
+def _conj(values: Tensor) -> Tensor:
+    return values.conj() if values.is_complex() else values
+
+
+def _entries(
+    source: Source, angles: Tensor | None, data: Tensor, weights: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, bool]:
+    """Entries (*samples, *shape, angles), without the last where there are none; whether samples stand in front."""
+
+    def constant(values: object) -> Tensor:
+        return torch.as_tensor(values, device=data.device).to(dtype)
+
+    shape = source.constant.shape
+    if source.amplitudes:
+        columns = data[:, [slot.index for slot in source.amplitudes]]
+        n_entries = source.constant.size
+        if len(source.amplitudes) > n_entries:
+            return torch.complex(columns[:, :n_entries], columns[:, n_entries:]).reshape(-1, *shape), True
+        return columns.to(dtype).reshape(-1, *shape), True
+    plain = constant(source.constant.real if not dtype.is_complex else source.constant)
+    if angles is None:
+        return plain, False
+    batched = angles.ndim == 2
+    lifted = angles.reshape(*angles.shape[:-1], *(1,) * len(shape), angles.shape[-1])
+    total = plain[..., None].expand(*shape, angles.shape[-1])
+    for frequency, cosine, sine in source.terms:
+        cos_part, sin_part = (
+            constant(part.real if not dtype.is_complex else part)[..., None] for part in (cosine, sine)
+        )
+        total = total + torch.cos(frequency * lifted) * cos_part + torch.sin(frequency * lifted) * sin_part
+    return total, batched
+
+
+def _without_repeats(value: Tensor, variables: tuple[int, ...], *, batched: bool) -> Tensor:
+    """The diagonal where a table has one variable twice, as where state and conjugate are joined."""
+    current = list(variables)
+    while len(set(current)) < len(current):
+        first = next(k for k, v in enumerate(current) if current.count(v) > 1)
+        second = current.index(current[first], first + 1)
+        value = torch.diagonal(value, dim1=batched + first, dim2=batched + second)
+        variable = current[first]
+        current = [v for k, v in enumerate(current) if k not in (first, second)] + [variable]
+        order = tuple(dict.fromkeys(variables))
+        if len(set(current)) == len(current):
+            axes = [current.index(v) for v in order]
+            value = value.permute(*range(batched), *(batched + axis for axis in axes))
+    return value

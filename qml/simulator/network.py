@@ -1,0 +1,275 @@
+"""A circuit and a Pauli string as a tensor network with hyperedges, and the order in which it is contracted.
+
+<P> is a sum over the values 0 and 1 of one variable for each stretch of a qubit's line between gates, once for the state
+and once for its conjugate, of a product of small tables. A gate that is diagonal multiplies by a table of the variables
+that are there; controls likewise; any other gate has new variables behind it. So a diagonal gate joins two lines without
+making either longer, and the width of the network is often far below the number of its qubits.
+
+Variables are summed one after another (bucket elimination: Dechter, Artificial Intelligence 113, 41, 1999). Summing a
+variable multiplies the tables that hold it into one that holds all their other variables. The order takes the variable
+first that joins the fewest pairs of variables anew (min-fill), ties by a seeded draw, and the best of a few such orders.
+"""
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from circuits import Circuit, Operation, Slot
+from circuits.gates import Channel, Measure, PostSelect, Reset, StatePreparation
+from circuits.observables import PauliFactors
+from qml.simulator.light_cone import action_of, constants_of
+from qml.simulator.linear import PROJECTORS, RESET_KRAUS, linear_maps
+
+TRIALS = 12
+NARROW_ENOUGH = 2.0**17  # multiplications: no better order is looked for
+SEED = 0
+PAULI_TABLES = {"X": np.array([[0, 1], [1, 0]]), "Y": np.array([[0, -1j], [1j, 0]]), "Z": np.array([1, -1])}
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where the entries of tables come from: constant + sum_f cos(f t) C_f + sin(f t) S_f of one angle t.
+
+    Attributes:
+        constant: of the shape of a table.
+        terms: (frequency, cosine part, sine part).
+        amplitudes: data slots that are the entries themselves, real parts and then, if complex, imaginary parts.
+    """
+
+    constant: np.ndarray
+    terms: tuple[tuple[float, np.ndarray, np.ndarray], ...] = ()
+    amplitudes: tuple[Slot, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One factor of the sum.
+
+    Attributes:
+        variables: of its dimensions.
+        source: number of the source of its entries.
+        slot: the angle; None for a constant.
+        is_conjugate: whether it belongs to the conjugate of the state.
+    """
+
+    variables: tuple[int, ...]
+    source: int
+    slot: Slot | None = None
+    is_conjugate: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """All tables whose product is summed, and their sources."""
+
+    tables: tuple[Table, ...]
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """An order of summing variables.
+
+    Attributes:
+        variables: in order.
+        width: variables of the largest table that is made.
+        cost: multiplications.
+        written: entries of all tables that are made.
+    """
+
+    variables: tuple[int, ...]
+    width: int
+    cost: float
+    written: float
+
+
+def network_of(circuit: Circuit, string: PauliFactors) -> Network:
+    """Write <string> of a circuit as a network; post-selections only project, they do not normalise."""
+    builder = _Builder(circuit.n_qubits)
+    for operation in circuit.operations:
+        for part in operation.elementary():
+            builder.add(part)
+    return builder.close(dict(string))
+
+
+class _Builder:
+    """Follows the lines of all qubits through a circuit, for the state and for its conjugate."""
+
+    def __init__(self, n_qubits: int) -> None:
+        self._n_variables = 0
+        self._lines: list[list[int | None]] = [[None] * n_qubits, [None] * n_qubits]  # None is |0> that nothing touched
+        self._tables: list[Table] = []
+        self._sources: list[Source] = []
+        self._known: dict[object, int] = {}
+
+    def add(self, operation: Operation) -> None:
+        """Append the tables of one operation."""
+        gate = operation.gate
+        if isinstance(gate, StatePreparation):
+            self._prepare(operation)
+        elif isinstance(gate, Channel):
+            self._add_kraus(operation, gate.kraus.values)
+        elif isinstance(gate, Reset):
+            self._add_kraus(operation, RESET_KRAUS)
+        elif isinstance(gate, Measure):
+            self._add_shared(operation, np.eye(2))
+        elif isinstance(gate, PostSelect):
+            chosen = self._source(("value", gate.value), lambda: Source(np.diag(PROJECTORS[gate.value]).copy()))
+            for side in (0, 1):
+                self._tables.append(Table((self._line(side, operation.qubits[0]),), chosen, None, bool(side)))
+        else:
+            self._add_unitary(operation)
+
+    def _add_unitary(self, operation: Operation) -> None:
+        n_controls, constants = len(operation.controls), constants_of(operation)
+        is_diagonal = action_of(operation.gate, n_controls, constants).is_diagonal
+        slot = next(iter(operation.slots), None)
+        key = (operation.gate, n_controls, constants)
+        source = self._source(key, lambda: _source_of(operation, is_diagonal=is_diagonal))
+        for side in (0, 1):
+            before = tuple(self._line(side, qubit) for qubit in operation.all_qubits)
+            if is_diagonal:
+                variables = before
+            else:
+                after = tuple(self._new_line(side, qubit) for qubit in operation.qubits)
+                variables = before[:n_controls] + after + before[n_controls:]
+            self._tables.append(Table(variables, source, slot, bool(side)))
+
+    def _add_kraus(self, operation: Operation, kraus: np.ndarray) -> None:
+        """K_r of the state and its conjugate share the variables of r, which runs over a power of two."""
+        n_bits = max(1, math.ceil(math.log2(len(kraus))))
+        padded = np.zeros((2**n_bits, *kraus.shape[1:]), dtype=complex)
+        padded[: len(kraus)] = kraus
+        k = len(operation.qubits)
+        key = ("kraus", kraus.tobytes(), kraus.shape)
+        source = self._source(key, lambda: Source(padded.reshape((2,) * (n_bits + 2 * k))))
+        shared = tuple(self._new() for _ in range(n_bits))
+        for side in (0, 1):
+            before = tuple(self._line(side, qubit) for qubit in operation.qubits)
+            after = tuple(self._new_line(side, qubit) for qubit in operation.qubits)
+            self._tables.append(Table(shared + after + before, source, None, bool(side)))
+
+    def _add_shared(self, operation: Operation, table: np.ndarray) -> None:
+        """A table of both lines of one qubit."""
+        lines = tuple(self._line(side, operation.qubits[0]) for side in (0, 1))
+        self._tables.append(Table(lines, self._source(("shared", table.tobytes()), lambda: Source(table))))
+
+    def _prepare(self, operation: Operation) -> None:
+        gate = operation.gate
+        if not isinstance(gate, StatePreparation):
+            raise TypeError(f"A preparation must prepare amplitudes, but is {operation.name}.")
+        shape = (2,) * len(operation.qubits)
+        constant = np.zeros(shape) if gate.amplitudes is None else gate.amplitudes.values.reshape(shape)
+        self._sources.append(Source(constant, (), operation.slots))
+        for side in (0, 1):
+            lines = tuple(self._new_line(side, qubit) for qubit in operation.qubits)
+            self._tables.append(Table(lines, len(self._sources) - 1, None, bool(side)))
+
+    def close(self, letters: dict[int, str]) -> Network:
+        """Join the state and its conjugate by the letters of a string."""
+        joined: dict[int, int] = {}
+        for qubit in range(len(self._lines[0])):
+            letter = letters.get(qubit, "I")
+            state, conjugate = (self._line(side, qubit) for side in (0, 1))
+            if letter in "IZ":
+                joined[conjugate] = state
+            if letter != "I":
+                source = self._source(letter, lambda letter=letter: Source(PAULI_TABLES[letter]))
+                self._tables.append(Table((state,) if letter == "Z" else (conjugate, state), source))
+        tables = (
+            Table(tuple(joined.get(v, v) for v in table.variables), table.source, table.slot, table.is_conjugate)
+            for table in self._tables
+        )
+        return Network(tuple(tables), tuple(self._sources))
+
+    def _source(self, key: object, make: Callable[[], Source]) -> int:
+        if key not in self._known:
+            self._known[key] = len(self._sources)
+            self._sources.append(make())
+        return self._known[key]
+
+    def _new(self) -> int:
+        self._n_variables += 1
+        return self._n_variables - 1
+
+    def _new_line(self, side: int, qubit: int) -> int:
+        variable = self._new()
+        self._lines[side][qubit] = variable
+        return variable
+
+    def _line(self, side: int, qubit: int) -> int:
+        """The variable of a line; of one that begins here, a table says that it is 0."""
+        variable = self._lines[side][qubit]
+        if variable is None:
+            variable = self._new_line(side, qubit)
+            zero = self._source("zero", lambda: Source(np.array([1.0, 0.0])))
+            self._tables.append(Table((variable,), zero))
+        return variable
+
+
+def _source_of(operation: Operation, *, is_diagonal: bool) -> Source:
+    """The tables of a unitary gate, its controls first."""
+    n_controls, n_own = len(operation.controls), len(operation.qubits)
+    alone = Circuit(n_controls + n_own)
+    angles = tuple(Slot("weight", 0) if isinstance(angle, Slot) else angle for angle in operation.angles)
+    own = tuple(range(n_controls, n_controls + n_own))
+    alone.append(operation.gate, own, controls=tuple(range(n_controls)), angles=angles)
+
+    def table(matrix: np.ndarray) -> np.ndarray:
+        if is_diagonal:
+            return np.diagonal(matrix).reshape((2,) * (n_controls + n_own))
+        blocks = matrix.reshape(2**n_controls, 2**n_own, 2**n_controls, 2**n_own)
+        return np.einsum("cocd->cod", blocks).reshape((2,) * (n_controls + 2 * n_own))
+
+    (linear,) = linear_maps(alone, 2)[1]
+    terms = tuple((frequency, table(cosine), table(sine)) for frequency, cosine, sine in linear.terms)
+    return Source(table(linear.constant), terms)
+
+
+def find_order(network: Network) -> Order:
+    """Find an order of summing variables by repeated min-fill; the same network always gets the same order."""
+    best: Order | None = None
+    for trial in range(TRIALS):
+        order = _eliminated(network, random.Random(SEED + trial), by_fill=trial % 3 < 2)
+        best = order if best is None or order.cost < best.cost else best
+        if best.cost < NARROW_ENOUGH:
+            break
+    if best is None:
+        raise ValueError("At least one order must be tried.")
+    return best
+
+
+def _eliminated(network: Network, draws: random.Random, *, by_fill: bool) -> Order:
+    neighbours: dict[int, set[int]] = {}
+    for table in network.tables:
+        for variable in table.variables:
+            neighbours.setdefault(variable, set()).update(other for other in table.variables if other != variable)
+
+    def score(variable: int) -> int:
+        around = list(neighbours[variable])
+        if not by_fill:
+            return len(around)
+        return sum(
+            len(around) - k - 1 - len(neighbours[one].intersection(around[k + 1 :])) for k, one in enumerate(around)
+        )
+
+    scores = {variable: score(variable) for variable in neighbours}
+    order, width, cost, written = [], 0, 0.0, 0.0
+    while scores:
+        _, _, _, variable = min((scores[v], len(neighbours[v]), draws.random(), v) for v in scores)
+        around = neighbours.pop(variable)
+        del scores[variable]
+        order.append(variable)
+        width, cost, written = max(width, len(around)), cost + 2.0 ** (len(around) + 1), written + 2.0 ** len(around)
+        touched = set(around)
+        for other in around:
+            neighbours[other].discard(variable)
+            neighbours[other] |= around - {other}
+        for other in around:
+            touched |= neighbours[other]
+        for other in touched:
+            scores[other] = score(other)
+    return Order(tuple(order), width, cost, written)
