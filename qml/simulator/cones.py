@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from circuits import Circuit, Operation, Slot
+from circuits.gates import PostSelect
 from qml.simulator.light_cone import Cone, String, light_cone, projections
 from qml.simulator.readout import Terms
 
@@ -65,6 +66,7 @@ class Cones:
         conditions: copies (piece, copy) that no string reads and that post-select.
         cost: amplitudes that are moved, summed over the operations of all pieces.
         joint_cost: the least that one cone of all strings could cost.
+        is_pure: whether the circuit has neither noise nor reset nor measurement.
     """
 
     pieces: tuple[Piece, ...]
@@ -73,6 +75,7 @@ class Cones:
     conditions: tuple[tuple[int, int], ...]
     cost: float
     joint_cost: float
+    is_pure: bool
 
 
 def find_cones(circuit: Circuit, terms: Terms, levels: int) -> Cones | None:
@@ -184,14 +187,9 @@ class _Builder:
                 if factors is not None and scale * coefficient:
                     terms.append((observable, coefficient * scale, factors))
                     read |= {(factor.piece, factor.copy) for factor in factors}
-        return Cones(
-            tuple(self._pieces),
-            tuple(terms),
-            n_observables,
-            tuple(sorted(projecting - read)),
-            self._cost,
-            self._joint(kept),
-        )
+        conditions = tuple(sorted(projecting - read))
+        pure = all(op.is_unitary or op.is_preparation or isinstance(op.gate, PostSelect) for op in self._operations)
+        return Cones(tuple(self._pieces), tuple(terms), n_observables, conditions, self._cost, self._joint(kept), pure)
 
     def _joint(self, numbers: set[int]) -> float:
         """The amplitudes of the largest component of some operations."""

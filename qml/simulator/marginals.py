@@ -37,13 +37,19 @@ class Component:
         return function(self.circuit, data[:, list(self.data_slots)], weights[list(self.weight_slots)], self.measured)
 
 
-def find_components(circuit: Circuit, qubits: tuple[int, ...], levels: int) -> tuple[Component, ...] | None:
+def independent_components(circuit: Circuit, qubits: tuple[int, ...], levels: int) -> tuple[Component, ...] | None:
     """Find the components that the outcomes of some qubits depend on, or None where they cost as much as the whole.
 
     Components that post-select without being read stand in it too: they must be possible.
     """
     if circuit.n_qubits <= cones.NARROW:
         return None
+    return circuit.derived(
+        f"components that {qubits} depend on, {levels} levels", lambda: _find_components(circuit, qubits, levels)
+    )
+
+
+def _find_components(circuit: Circuit, qubits: tuple[int, ...], levels: int) -> tuple[Component, ...] | None:
     cone = light_cone(circuit, [], qubits)
     place = {qubit: k for k, qubit in enumerate(qubits)}
     projecting = frozenset(projections(circuit))

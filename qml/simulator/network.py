@@ -1,13 +1,13 @@
 """A circuit and a Pauli string as a tensor network with hyperedges, and the order in which it is contracted.
 
-<P> is a sum over the values 0 and 1 of one variable for each stretch of a qubit's line between gates, once for the state
-and once for its conjugate, of a product of small tables. A gate that is diagonal multiplies by a table of the variables
-that are there; controls likewise; any other gate has new variables behind it. So a diagonal gate joins two lines without
-making either longer, and the width of the network is often far below the number of its qubits.
+<P> is a sum over the values 0 and 1 of one variable for each stretch of a qubit's line between gates, once for the
+state and once for its conjugate, of a product of small tables. A gate that is diagonal multiplies by a table of the
+variables that are there; controls likewise; any other gate has new variables behind it. So a diagonal gate joins two
+lines without making either longer, and the width of the network is often far below the number of its qubits.
 
 Variables are summed one after another (bucket elimination: Dechter, Artificial Intelligence 113, 41, 1999). Summing a
 variable multiplies the tables that hold it into one that holds all their other variables. The order takes the variable
-first that joins the fewest pairs of variables anew (min-fill), ties by a seeded draw, and the best of a few such orders.
+first that joins the fewest pairs of variables anew (min-fill), ties by a seeded draw; the best of some orders is kept.
 """
 
 import math
@@ -24,6 +24,7 @@ from qml.simulator.light_cone import action_of, constants_of
 from qml.simulator.linear import PROJECTORS, RESET_KRAUS, linear_maps
 
 TRIALS = 12
+HOPELESS = 2  # trials without an order below the limit, after which no more are made
 NARROW_ENOUGH = 2.0**17  # multiplications: no better order is looked for
 SEED = 0
 PAULI_TABLES = {"X": np.array([[0, 1], [1, 0]]), "Y": np.array([[0, -1j], [1j, 0]]), "Z": np.array([1, -1])}
@@ -229,20 +230,27 @@ def _source_of(operation: Operation, *, is_diagonal: bool) -> Source:
     return Source(table(linear.constant), terms)
 
 
-def find_order(network: Network) -> Order:
-    """Find an order of summing variables by repeated min-fill; the same network always gets the same order."""
+def find_order(network: Network, limit: float = math.inf) -> Order | None:
+    """Find an order of summing variables by repeated min-fill; the same network always gets the same order.
+
+    Args:
+        network: what is contracted.
+        limit: multiplications above which no order is of use; None is returned where none is below.
+    """
     best: Order | None = None
     for trial in range(TRIALS):
-        order = _eliminated(network, random.Random(SEED + trial), by_fill=trial % 3 < 2)
-        best = order if best is None or order.cost < best.cost else best
-        if best.cost < NARROW_ENOUGH:
+        order = _eliminated(network, random.Random(SEED + trial), limit, by_fill=trial % 3 < 2)
+        if order is not None:
+            best, limit = order, order.cost
+            if best.cost < NARROW_ENOUGH:
+                break
+        elif trial >= HOPELESS and best is None:
             break
-    if best is None:
-        raise ValueError("At least one order must be tried.")
     return best
 
 
-def _eliminated(network: Network, draws: random.Random, *, by_fill: bool) -> Order:
+def _eliminated(network: Network, draws: random.Random, limit: float, *, by_fill: bool) -> Order | None:
+    """Take one variable after another; None where that costs as much as the limit."""
     neighbours: dict[int, set[int]] = {}
     for table in network.tables:
         for variable in table.variables:
@@ -264,6 +272,8 @@ def _eliminated(network: Network, draws: random.Random, *, by_fill: bool) -> Ord
         del scores[variable]
         order.append(variable)
         width, cost, written = max(width, len(around)), cost + 2.0 ** (len(around) + 1), written + 2.0 ** len(around)
+        if cost >= limit:
+            return None
         touched = set(around)
         for other in around:
             neighbours[other].discard(variable)

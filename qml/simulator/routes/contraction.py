@@ -1,21 +1,27 @@
-"""Expectation values of wide circuits of low width by contraction of a tensor network; see `qml.simulator.network`."""
+"""The route by contraction: a wide circuit of low width as a tensor network (see `qml.simulator.network`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from circuits import Circuit
-from circuits.observables import PauliFactors
-from qml.simulator.memory import require_fits
+from qml.simulator.cost import CALL_NS
+from qml.simulator.execution import Method
+from qml.simulator.memory import MemoryNeed
 from qml.simulator.network import Network, Order, Source, find_order, network_of
-from qml.simulator.readout import Terms
+from qml.simulator.plan import Request
+from qml.simulator.routes.register import require_possible
+from qml.simulator.tables import TableCache, as_tensor
 
 WIDE = 12  # qubits: a register of so few is as quick
-TABLE_NANOSECONDS = 60_000.0  # of one contraction of two tables, forward and back, whatever their size
-ENTRY_NANOSECONDS = 4.0  # of one multiplication of entries
-AMPLITUDE_NANOSECONDS = 1.0  # of one amplitude in one operation on a register
+CALLS_A_STEP = 4.0  # tensor operations in one product of two tables
+ENTRY_NS = 4.0  # one multiplication of entries
+AMPLITUDE_NS = 1.0  # one amplitude in one operation on a register
+STATES_OF_A_TABLE = 4  # tables of the largest size that are held at once
+LARGEST_EXPONENT = 500  # of levels in an estimate, which must stay a finite float
 LARGEST_WIDTH = 27
 LARGEST_COST = 1e11  # multiplications, some minutes
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"
@@ -46,64 +52,106 @@ class Contraction:
     order: Order
     steps: tuple[Step, ...]
     remaining: tuple[int, ...]
+    takes_data: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Contractions:
-    """Observables of a circuit by contraction.
+class ContractionRoute:
+    """A contraction for every string; see `ExpectationRoute`.
 
-    Attributes:
+    Args:
         strings: a contraction for each distinct string; the last one is of the norm where the circuit post-selects.
         terms: (observable, coefficient, string) of all strings.
         n_observables: how many observables there are.
+        request: what is asked.
         projects: whether the circuit post-selects.
-        is_complex: whether any table is.
     """
 
-    strings: tuple[Contraction, ...]
-    terms: tuple[tuple[int, float, int], ...]
-    n_observables: int
-    projects: bool
-    is_complex: bool
+    is_final = False
+
+    def __init__(
+        self,
+        strings: tuple[Contraction, ...],
+        terms: tuple[tuple[int, float, int], ...],
+        n_observables: int,
+        request: Request,
+        *,
+        projects: bool,
+    ) -> None:
+        self.strings, self._terms, self._n_observables = strings, terms, n_observables
+        self._projects, self._request = projects, request
+        self._is_complex = any(_is_complex(source) for entry in strings for source in entry.network.sources)
+        self._tables: TableCache[tuple[torch.dtype, torch.device], Tensor] = TableCache()
 
     @property
     def cost(self) -> float:
-        """Nanoseconds for one sample, estimated."""
+        """Estimate the products of tables of all strings."""
+        batch = max(self._request.batch, 1)
         return sum(
-            len(entry.steps) * TABLE_NANOSECONDS + entry.order.cost * ENTRY_NANOSECONDS for entry in self.strings
+            len(entry.steps) * CALLS_A_STEP * CALL_NS + entry.order.cost * ENTRY_NS * (batch if entry.takes_data else 1)
+            for entry in self.strings
         )
 
+    def needs(self, data: Tensor) -> tuple[MemoryNeed, ...]:
+        """Return the memory of the largest table of every contraction."""
+        dtype = data.dtype.to_complex() if self._is_complex else data.dtype
+        return tuple(
+            MemoryNeed(
+                entry.order.width,
+                2,
+                len(data) if entry.takes_data else 1,
+                dtype,
+                data.device,
+                register=f"a contraction whose largest table has {entry.order.width} variables,",
+                n_states=STATES_OF_A_TABLE,
+            )
+            for entry in self.strings
+        )
 
-def find_contractions(circuit: Circuit, terms: Terms, levels: int, batch: int) -> Contractions | None:
-    """Plan the contraction of all strings, or None where a register is quicker.
+    def expectation(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
+        """Contract all networks; derivatives are by autograd, whatever the method."""
+        for need in self.needs(data):
+            need.require()
+        dtype = data.dtype.to_complex() if self._is_complex else data.dtype
+        values = [_contract(entry, data, weights, dtype) for entry in self.strings]
+        known = torch.stack([value.expand(data.shape[0]) for value in values], 1)
+        matrix = self._tables.get((data.dtype, data.device), lambda: self._matrix(data))
+        answer = known @ matrix + 0.0 * (data.sum() + weights.sum())
+        if not self._projects:
+            return answer
+        require_possible(known[:, -1:], levels=2)
+        return answer / known[:, -1:]
 
-    Args:
-        circuit: any circuit.
-        terms: weighted Pauli strings of every observable.
-        levels: of a site of the register that would be taken instead.
-        batch: samples.
-    """
-    if circuit.n_qubits <= WIDE:
+    def _matrix(self, like: Tensor) -> Tensor:
+        """The coefficient of every string in every observable."""
+        matrix = like.new_zeros(len(self.strings), self._n_observables)
+        for observable, coefficient, string in self._terms:
+            matrix[string, observable] += coefficient
+        return matrix
+
+
+def find_contraction(circuit: Circuit, request: Request) -> ContractionRoute | None:
+    """Plan the contraction of all strings; None where a register is certainly quicker."""
+    if request.terms is None or request.only_registers or circuit.n_qubits <= WIDE:
         return None
-    register = AMPLITUDE_NANOSECONDS * len(circuit) * float(levels) ** min(circuit.n_qubits, 500)
-    strings: dict[PauliFactors, int] = {}
-    entries = [
-        (observable, coefficient, strings.setdefault(factors, len(strings)))
-        for observable, weighted in enumerate(terms)
-        for coefficient, factors in weighted
-    ]
+    limit = len(circuit) * AMPLITUDE_NS * float(request.levels) ** min(circuit.n_qubits, LARGEST_EXPONENT)
     projects = any(op.gate.name == "post_select" for op in circuit.operations)
+    distinct = list(dict.fromkeys(factors for weighted in request.terms for _, factors in weighted))
     if projects:
-        strings.setdefault((), len(strings))
-    planned, spent = [], 0.0
-    for string in strings:
-        planned.append(_planned(network_of(circuit, string)))
-        spent += planned[-1].order.cost * ENTRY_NANOSECONDS
-        if spent > register or planned[-1].order.cost > LARGEST_COST or planned[-1].order.width > LARGEST_WIDTH:
+        distinct = [factors for factors in distinct if factors] + [()]
+    planned, left = [], limit / ENTRY_NS
+    for string in distinct:
+        network = network_of(circuit, string)
+        order = find_order(network, min(left, LARGEST_COST))
+        if order is None or order.width > LARGEST_WIDTH:
             return None
-    is_complex = any(_is_complex(source) for entry in planned for source in entry.network.sources)
-    result = Contractions(tuple(planned), tuple(entries), len(terms), projects, is_complex)
-    return result if result.cost < register else None
+        planned.append(planned_contraction(network, order))
+        left -= order.cost
+    terms = tuple(
+        (observable, coefficient, distinct.index(factors))
+        for observable, weighted in enumerate(request.terms)
+        for coefficient, factors in weighted
+    )
+    return ContractionRoute(tuple(planned), terms, len(request.terms), request, projects=projects)
 
 
 def _is_complex(source: Source) -> bool:
@@ -112,8 +160,8 @@ def _is_complex(source: Source) -> bool:
     return len(source.amplitudes) > n_entries or any(abs(part.imag).max() > 0 for part in parts)
 
 
-def _planned(network: Network) -> Contraction:
-    order = find_order(network)
+def planned_contraction(network: Network, order: Order) -> Contraction:
+    """Write an order of summing variables as products of two tables each."""
     held: dict[int, tuple[int, ...]] = {k: tuple(dict.fromkeys(t.variables)) for k, t in enumerate(network.tables)}
     steps: list[Step] = []
     holders: dict[int, set[int]] = {}
@@ -141,26 +189,12 @@ def _planned(network: Network) -> Contraction:
         while len(bucket) > 2:
             bucket = sorted([*bucket[2:], combine(bucket[0], bucket[1], None)], key=lambda k: (len(held[k]), k))
         combine(bucket[0], bucket[1] if len(bucket) == 2 else None, variable)
-    return Contraction(network, order, tuple(steps), tuple(held))
+    takes_data = any(_takes_data(network, number) for number in range(len(network.tables)))
+    return Contraction(network, order, tuple(steps), tuple(held), takes_data)
 
 
-def contracted_expectation(plan: Contractions, data: Tensor, weights: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Compute expectation values (batch, observables), and the norm (batch, 1) where the circuit post-selects."""
-    values = [_contract(entry, data, weights, is_complex=plan.is_complex) for entry in plan.strings]
-    known = torch.stack([value.expand(data.shape[0]) for value in values], 1)
-    matrix = data.new_zeros(len(values), plan.n_observables)
-    for observable, coefficient, string in plan.terms:
-        matrix[string, observable] += coefficient
-    answer = known @ matrix + 0.0 * (data.sum() + weights.sum())
-    return answer, known[:, -1:] if plan.projects else None
-
-
-def _contract(plan: Contraction, data: Tensor, weights: Tensor, *, is_complex: bool) -> Tensor:
-    """One string, (batch,) or () where no data enters."""
-    dtype = data.dtype.to_complex() if is_complex else data.dtype
-    batch = len(data) if any(_takes_data(plan.network, k) for k in range(len(plan.network.tables))) else 1
-    what = f"the largest table of a contraction, of {plan.order.width} variables,"
-    require_fits(plan.order.width, 2, batch, dtype, data.device, what=what, n_states=4)
+def _contract(plan: Contraction, data: Tensor, weights: Tensor, dtype: torch.dtype) -> Tensor:
+    """Contract the network of one string, (batch,) or () where no data enters."""
     tables: list[tuple[Tensor, bool] | None] = [*_tables(plan.network, data, weights, dtype)]
     for step in plan.steps:
         tables.append(_step(step, tables))
@@ -172,7 +206,7 @@ def _contract(plan: Contraction, data: Tensor, weights: Tensor, *, is_complex: b
         entry = tables[number]
         if entry is not None:
             result = result * entry[0]
-    return result.real if is_complex else result
+    return result.real if dtype.is_complex else result
 
 
 def _takes_data(network: Network, number: int) -> bool:
@@ -232,8 +266,8 @@ def _entries(
 ) -> tuple[Tensor, bool]:
     """Entries (*samples, *shape, angles), without the last where there are none; whether samples stand in front."""
 
-    def constant(values: object) -> Tensor:
-        return torch.as_tensor(values, device=data.device).to(dtype)
+    def constant(values: np.ndarray) -> Tensor:
+        return as_tensor(values, dtype, data.device)
 
     shape = source.constant.shape
     if source.amplitudes:
@@ -242,16 +276,14 @@ def _entries(
         if len(source.amplitudes) > n_entries:
             return torch.complex(columns[:, :n_entries], columns[:, n_entries:]).reshape(-1, *shape), True
         return columns.to(dtype).reshape(-1, *shape), True
-    plain = constant(source.constant.real if not dtype.is_complex else source.constant)
+    plain = constant(source.constant)
     if angles is None:
         return plain, False
     batched = angles.ndim == 2
     lifted = angles.reshape(*angles.shape[:-1], *(1,) * len(shape), angles.shape[-1])
     total = plain[..., None].expand(*shape, angles.shape[-1])
     for frequency, cosine, sine in source.terms:
-        cos_part, sin_part = (
-            constant(part.real if not dtype.is_complex else part)[..., None] for part in (cosine, sine)
-        )
+        cos_part, sin_part = (constant(part)[..., None] for part in (cosine, sine))
         total = total + torch.cos(frequency * lifted) * cos_part + torch.sin(frequency * lifted) * sin_part
     return total, batched
 

@@ -1,0 +1,28 @@
+"""The candidates for every kind of answer. A new route is one file beside this one, and one line in a list here."""
+
+from qml.simulator.routes.choice import RouteChoice
+from qml.simulator.routes.contraction import find_contraction
+from qml.simulator.routes.factorised import find_factorised
+from qml.simulator.routes.halves import find_halves
+from qml.simulator.routes.pieces import find_pieces
+from qml.simulator.routes.register import find_register
+from qml.simulator.routes.route import DistributionRoute, ExpectationRoute, JetRoute
+from qml.simulator.routes.stepwise import MAX_JET_QUBITS, find_stepwise
+
+EXPECTATIONS: RouteChoice[ExpectationRoute] = RouteChoice(
+    find_pieces,
+    find_factorised,
+    find_register,
+    find_halves,
+    find_contraction,
+    refusal="Expectation values need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
+)
+DISTRIBUTIONS: RouteChoice[DistributionRoute] = RouteChoice(
+    find_register,
+    refusal="Probabilities need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
+)
+JETS: RouteChoice[JetRoute] = RouteChoice(
+    find_stepwise,
+    refusal=f"Derivatives along directions need a circuit of {MAX_JET_QUBITS} qubits at most that does not factorise, "
+    "but this one has {n_qubits}.",
+)
