@@ -10,21 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from circuits import _checks, channels
-from circuits.gates import (
-    U3,
-    Array,
-    Channel,
-    Fixed,
-    Gate,
-    Measure,
-    PauliRotation,
-    Phase,
-    PostSelect,
-    Reset,
-    StatePreparation,
-    Unitary,
-)
+from circuits import _checks, channels, drawing
+from circuits.gates import Array, Channel, Gate, GateMethods, Measure, PostSelect, Qubits, Reset, StatePreparation
 from circuits.operation import Operation
 from circuits.slots import Angle, Slot
 
@@ -32,10 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 T = TypeVar("T")
-Qubits = int | Iterable[int]
 
 
-class Circuit:
+class Circuit(GateMethods):
     """A quantum circuit on `n_qubits`, built by appending operations.
 
     Every gate method returns the circuit, so that calls can be chained, and every unitary gate takes `controls=`.
@@ -167,108 +153,6 @@ class Circuit:
                 "Prepare them first."
             )
 
-    def _fixed(self, name: str, qubits: Qubits, controls: Qubits) -> "Circuit":
-        return self.append(Fixed(name), qubits, controls=controls)
-
-    def x(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """Pauli X."""
-        return self._fixed("x", qubit, controls)
-
-    def y(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """Pauli Y."""
-        return self._fixed("y", qubit, controls)
-
-    def z(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """Pauli Z."""
-        return self._fixed("z", qubit, controls)
-
-    def h(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """Hadamard."""
-        return self._fixed("h", qubit, controls)
-
-    def s(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """diag(1, i)."""
-        return self._fixed("s", qubit, controls)
-
-    def sdg(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """diag(1, -i)."""
-        return self._fixed("sdg", qubit, controls)
-
-    def t(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """diag(1, exp(i pi/4))."""
-        return self._fixed("t", qubit, controls)
-
-    def tdg(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """diag(1, exp(-i pi/4))."""
-        return self._fixed("tdg", qubit, controls)
-
-    def swap(self, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
-        """Exchange two qubits."""
-        return self._fixed("swap", (first, second), controls)
-
-    def cx(self, control: int, target: int) -> "Circuit":
-        """X on `target` where `control` reads 1."""
-        return self.x(target, controls=control)
-
-    def cy(self, control: int, target: int) -> "Circuit":
-        """Y on `target` where `control` reads 1."""
-        return self.y(target, controls=control)
-
-    def cz(self, control: int, target: int) -> "Circuit":
-        """Z on `target` where `control` reads 1."""
-        return self.z(target, controls=control)
-
-    def rx(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle X / 2)."""
-        return self.pauli_rotation(angle, "X", qubit, controls=controls)
-
-    def ry(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle Y / 2)."""
-        return self.pauli_rotation(angle, "Y", qubit, controls=controls)
-
-    def rz(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle Z / 2)."""
-        return self.pauli_rotation(angle, "Z", qubit, controls=controls)
-
-    def p(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """diag(1, exp(i angle))."""
-        return self.append(Phase(), qubit, controls=controls, angles=(angle,))
-
-    def u3(self, theta: Angle, phi: Angle, lam: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """P(phi) RY(theta) P(lam), the general one-qubit gate."""
-        return self.append(U3(), qubit, controls=controls, angles=(theta, phi, lam))
-
-    def rxx(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle X X / 2)."""
-        return self.pauli_rotation(angle, "XX", (first, second), controls=controls)
-
-    def ryy(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle Y Y / 2)."""
-        return self.pauli_rotation(angle, "YY", (first, second), controls=controls)
-
-    def rzz(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle Z Z / 2)."""
-        return self.pauli_rotation(angle, "ZZ", (first, second), controls=controls)
-
-    def rzx(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle Z X / 2), Z on `first`."""
-        return self.pauli_rotation(angle, "ZX", (first, second), controls=controls)
-
-    def pauli_rotation(self, angle: Angle, pauli: str, qubits: Qubits, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle P / 2): the usual sign and factor. `pauli` reads `qubits` in order."""
-        return self.append(PauliRotation(_checks.as_pauli(pauli)), qubits, controls=controls, angles=(angle,))
-
-    def exp_pauli(self, angle: Angle, pauli: str, qubits: Qubits, *, controls: Qubits = ()) -> "Circuit":
-        """exp(+i angle P): the sign and factor of Farhi and Neven (arXiv:1802.06002). A rotation by -2 angle."""
-        gate = PauliRotation(_checks.as_pauli(pauli), factor=1.0)
-        return self.append(gate, qubits, controls=controls, angles=(angle,))
-
-    def unitary(self, matrix: Any, qubits: Qubits, *, controls: Qubits = (), label: str = "U") -> "Circuit":
-        """An arbitrary constant unitary, shape (2**k, 2**k) on k qubits, the first the most significant."""
-        targets = _checks.as_qubits(qubits, self._n_qubits)
-        gate = Unitary(Array.of(_checks.as_unitary(matrix, len(targets))), label)
-        return self.append(gate, targets, controls=controls)
-
     def prepare(self, amplitudes: Any, qubits: Qubits | None = None) -> "Circuit":
         """Prepare constant amplitudes, shape (2**k,) and norm 1, on k qubits that are still |0> (default: all)."""
         targets = _checks.as_qubits(range(self._n_qubits) if qubits is None else qubits, self._n_qubits)
@@ -385,9 +269,7 @@ class Circuit:
 
     def draw(self, output: Literal["text", "mpl"] = "text", **options: Any) -> "str | Figure":
         """Draw the circuit as text or as a matplotlib figure; see `circuits.drawing`."""
-        from circuits import drawing
-
-        return drawing.draw(self, output, **options)
+        return drawing.draw(self._n_qubits, self.operations, output, **options)
 
 
 def _require_data_slots(angles: Sequence[Angle]) -> None:

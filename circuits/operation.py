@@ -7,24 +7,20 @@ import numpy as np
 
 from circuits import _checks
 from circuits.gates import (
-    FIXED_INVERSES,
-    U3,
     Array,
     Channel,
-    Fixed,
+    ConstantGate,
+    ExponentialGate,
+    Frequencies,
     Gate,
     Measure,
-    PauliRotation,
-    Phase,
     PostSelect,
     Reset,
     StatePreparation,
-    Unitary,
+    UnitaryGate,
     gate_matrix,
 )
 from circuits.slots import Angle, Slot
-
-CONTROLLED_NAMES = {"x": "cx", "y": "cy", "z": "cz", "swap": "cswap", "p": "cp", "h": "ch"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class Operation:
     @property
     def is_unitary(self) -> bool:
         """Whether the operation is a unitary gate (no reset, measurement, post-selection or noise)."""
-        return isinstance(self.gate, (Fixed, PauliRotation, Phase, U3, Unitary))
+        return isinstance(self.gate, UnitaryGate)
 
     @property
     def is_mid_circuit(self) -> bool:
@@ -76,21 +72,37 @@ class Operation:
     @property
     def name(self) -> str:
         """The gate's name with one c for each control, such as "ccx"."""
-        if len(self.controls) == 1:
-            return CONTROLLED_NAMES.get(self.gate.name, "c" + self.gate.name)
         return "c" * len(self.controls) + self.gate.name
 
     def elementary(self) -> "tuple[Operation, ...]":
-        """The same operation as gates of at most one angle each: U3 becomes P, RY, P; all others are themselves."""
-        if not isinstance(self.gate, U3):
+        """Return the same operation as gates of at most one angle and one frequency: U3 becomes P, RY, P, X is X."""
+        gate = self.gate
+        if not isinstance(gate, UnitaryGate) or gate.is_elementary():
             return (self,)
-        theta, phi, lam = self.angles
-        parts: tuple[tuple[Phase | PauliRotation, Angle], ...] = (
-            (Phase(), lam),
-            (PauliRotation("Y"), theta),
-            (Phase(), phi),
+        return tuple(elementary for part in self.parts() for elementary in part.elementary())
+
+    def parts(self) -> "tuple[Operation, ...]":
+        """Return the parts of a unitary gate as operations under the same controls; () for a constant gate."""
+        parts = self.gate.parts() if isinstance(self.gate, UnitaryGate) else ()
+        return tuple(
+            Operation(
+                part.gate,
+                tuple(self.qubits[place] for place in part.places),
+                self.controls,
+                tuple(self.angles[k] for k in part.angles),
+            )
+            for part in parts
         )
-        return tuple(Operation(gate, self.qubits, self.controls, (angle,)) for gate, angle in parts)
+
+    def frequencies(self) -> Frequencies:
+        """Return the frequencies of expectation values in the one angle of an elementary gate.
+
+        Raises:
+            ValueError: the gate is not elementary, or takes no angle.
+        """
+        if not isinstance(self.gate, ExponentialGate):
+            raise ValueError(f"Operation `{self.name}` must be a gate with one angle to have frequencies, but is not.")
+        return self.gate.frequencies(is_controlled=bool(self.controls))
 
     def matrix(self) -> np.ndarray:
         """The unitary on `all_qubits`, for an operation whose angles are constants.
@@ -99,7 +111,7 @@ class Operation:
             ValueError: the operation is not unitary, or has an unfilled slot.
         """
         gate = self.gate
-        if not isinstance(gate, (Fixed, PauliRotation, Phase, U3, Unitary)):
+        if not isinstance(gate, UnitaryGate):
             raise ValueError(f"Operation `{self.name}` must be a unitary gate to have a matrix, but is not.")
         values = []
         for angle in self.angles:
@@ -130,15 +142,15 @@ class Operation:
             ValueError: it is not unitary, or a P or U3 with a slot.
         """
         gate = self.gate
-        if isinstance(gate, Fixed):
-            return replace(self, gate=Fixed(FIXED_INVERSES.get(gate.name, gate.name)))
-        if isinstance(gate, Unitary):
-            return replace(self, gate=replace(gate, matrix=Array.of(gate.matrix.values.conj().T)))
-        angle = self.angles[0] if self.angles else None
-        if isinstance(gate, (PauliRotation, Phase)) and isinstance(angle, float):
-            return replace(self, angles=(-angle,))
-        if isinstance(gate, PauliRotation):
-            return replace(self, gate=replace(gate, factor=-gate.factor))
+        if isinstance(gate, ConstantGate):
+            return replace(self, gate=gate.inverse())
+        if isinstance(gate, ExponentialGate):
+            (angle,) = self.angles
+            if not isinstance(angle, Slot):
+                return replace(self, angles=(-angle,))
+            opposite = gate.scaled(-1.0)
+            if opposite is not None:
+                return replace(self, gate=opposite)
         raise ValueError(
             f"Circuit.inverse must find only unitary gates, and no slot on P or U3, but found {self.name} with "
             f"angles {self.angles}. Bind the circuit first, or use rotations."

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from circuits.drawing.layout import Item, Layout, Mark
+    from circuits.drawing.layout import DrawingLayout, Item, Mark
 
 ROW_HEIGHT = 0.46  # all lengths in inches
 BOX_HEIGHT = 0.31
@@ -35,7 +35,7 @@ class _Page(NamedTuple):
         return -(block * self.pitch + row * ROW_HEIGHT)
 
 
-def draw_figure(layout: "Layout", width: float) -> "Figure":
+def draw_figure(layout: "DrawingLayout", width: float) -> "Figure":
     """A figure at most `width` inches wide (or as wide as its widest gate), without pyplot."""
     try:
         from matplotlib.figure import Figure
@@ -141,7 +141,7 @@ def _cross(axes: Any, x: float, y: float, colour: str) -> None:
 SYMBOLS = {"control": _dot, "not": _plus, "swap": _cross}
 
 
-def _legend(page: _Page, layout: "Layout", y: float) -> None:
+def _legend(page: _Page, layout: "DrawingLayout", y: float) -> None:
     """The meaning of the colours that occur, and what was not drawn."""
     from matplotlib.patches import FancyBboxPatch
 

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from circuits.drawing.layout import Item, Layout
+    from circuits.drawing.layout import DrawingLayout, Item
 
 SYMBOLS = {"control": "●", "not": "⊕", "swap": "╳"}
 
 
-def draw_text(layout: "Layout", width: int) -> str:
+def draw_text(layout: "DrawingLayout", width: int) -> str:
     """One line a qubit and one between, wrapped at `width` characters (a longer gate stands alone)."""
     names = ["⋮" if qubit is None else f"q{qubit}" for qubit in layout.rows]
     margin = max(map(len, names)) + 2

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from circuits.openqasm.inputs import InputArray
-from circuits.openqasm.limits import Limits, refused
+from circuits.openqasm.limits import ReaderLimits, refused
 from circuits.openqasm.syntax import Cursor, Token
 from circuits.slots import Slot
-from circuits.steps import Linear
+from circuits.steps import LinearAngle
 
 CONSTANTS = {
     "pi": math.pi, "π": math.pi, "tau": math.tau, "τ": math.tau, "euler": math.e, "ℇ": math.e, "true": 1.0,
@@ -33,7 +33,7 @@ CLOSING = {"(": ")", "[": "]"}
 class Names:
     """The meanings of names in angles: inputs, constants, parameters, and arrays of inputs."""
 
-    scalars: dict[str, Linear] = field(default_factory=dict)
+    scalars: dict[str, LinearAngle] = field(default_factory=dict)
     arrays: dict[str, InputArray] = field(default_factory=dict)
 
 
@@ -50,11 +50,11 @@ class _Sum:
 
     __slots__ = ("constant", "terms")
 
-    def __init__(self, angle: Linear) -> None:
+    def __init__(self, angle: LinearAngle) -> None:
         self.constant, self.terms = angle.constant, dict[Slot, float](angle.terms)
 
-    def linear(self) -> Linear:
-        return Linear(self.constant, tuple(pair for pair in self.terms.items() if pair[1] != 0.0))
+    def linear(self) -> LinearAngle:
+        return LinearAngle(self.constant, tuple(pair for pair in self.terms.items() if pair[1] != 0.0))
 
 
 _Value = float | _Sum
@@ -63,7 +63,7 @@ _Value = float | _Sum
 class Expression:
     """An angle: numbers, constants, functions of constants, and sums of inputs times constants."""
 
-    def __init__(self, cursor: Cursor, names: Names, limits: Limits) -> None:
+    def __init__(self, cursor: Cursor, names: Names, limits: ReaderLimits) -> None:
         self.line = cursor.here.line
         self.limits = limits
         self.code = _Parser(cursor, names, limits).read()
@@ -75,16 +75,16 @@ class Expression:
         """True where neither an input nor a parameter occurs."""
         return self.code[0].kind == "number" and len(self.code) == 1
 
-    def value(self, names: Names) -> Linear:
+    def value(self, names: Names) -> LinearAngle:
         """The angle, by the values of names."""
         first = self.code[0]
         if len(self.code) == 1:
-            return Linear(first.number) if first.kind == "number" else names.scalars[first.token.text]
+            return LinearAngle(first.number) if first.kind == "number" else names.scalars[first.token.text]
         stack: list[_Value] = []
         for step in self.code:
             _MACHINE[step.kind](self, stack, step, names)
         (result,) = stack
-        angle = result.linear() if isinstance(result, _Sum) else Linear(result)
+        angle = result.linear() if isinstance(result, _Sum) else LinearAngle(result)
         for number in (angle.constant, *(factor for _, factor in angle.terms)):
             if not math.isfinite(number):
                 raise _too_large(self.line)
@@ -115,9 +115,9 @@ class Expression:
         slot = names.arrays[name].slot(round(index)) if name in names.arrays else None
         if slot is None:
             raise _undeclared(step.token.line, f"{name}[{round(index)}]")
-        self.push(stack, Linear.of(slot))
+        self.push(stack, LinearAngle.of(slot))
 
-    def push(self, stack: list[_Value], angle: Linear) -> None:
+    def push(self, stack: list[_Value], angle: LinearAngle) -> None:
         self.spend(len(angle.terms))
         stack.append(_Sum(angle) if angle.terms else angle.constant)
 
@@ -132,7 +132,7 @@ class Expression:
         if not isinstance(left, _Sum) and not isinstance(right, _Sum):
             stack.append(_finite(left + sign * right, step.token))
             return
-        total = left if isinstance(left, _Sum) else _Sum(Linear(left))
+        total = left if isinstance(left, _Sum) else _Sum(LinearAngle(left))
         if isinstance(right, _Sum):
             self.spend(len(right.terms))
             total.constant += sign * right.constant
@@ -215,7 +215,7 @@ _MACHINE: dict[str, Callable[[Expression, list[_Value], Instruction, Names], Non
 class _Parser:
     """Turns an angle into postfix code, operators waiting on a stack for their right operand (shunting yard)."""
 
-    def __init__(self, cursor: Cursor, names: Names, limits: Limits) -> None:
+    def __init__(self, cursor: Cursor, names: Names, limits: ReaderLimits) -> None:
         self.cursor, self.names, self.limits = cursor, names, limits
         self.code: list[Instruction] = []
         self.waiting: list[Instruction] = []

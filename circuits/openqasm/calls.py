@@ -7,7 +7,7 @@ from typing import NamedTuple
 from circuits import gates
 from circuits.openqasm.angles import Expression, Names
 from circuits.openqasm.gates import N_QUBITS
-from circuits.openqasm.limits import LARGE, Limits, refused
+from circuits.openqasm.limits import LARGE, ReaderLimits, refused
 from circuits.openqasm.syntax import Cursor, Token
 
 MODIFIERS = ("ctrl", "negctrl", "inv", "pow")
@@ -41,7 +41,7 @@ class Definition:
 class Scope:
     """The meanings of all names of a program (angles, registers of qubits, gates), and its dialect."""
 
-    limits: Limits
+    limits: ReaderLimits
     names: Names = field(default_factory=Names)
     qubits: dict[str, range] = field(default_factory=dict)
     gates: dict[str, Definition] = field(default_factory=dict)

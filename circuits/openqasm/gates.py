@@ -8,7 +8,7 @@ from itertools import pairwise
 from circuits import gates, steps
 from circuits.openqasm.limits import refused
 from circuits.openqasm.syntax import Token, tokens_of
-from circuits.steps import Linear, Step
+from circuits.steps import LinearAngle, LinearStep
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 FIXED = {name: gates.Fixed(name) for name in ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "swap")}
@@ -26,7 +26,7 @@ N_QUBITS = {
     **dict.fromkeys((*FIXED, *ROTATIONS, *PHASES, "id", "sx", "u2", "u3", "U"), 1),
     **dict.fromkeys(CONTROLLED, 2), "swap": 2, "cswap": 3, "ccx": 3,
 }  # fmt: skip
-QUARTER = Linear(math.pi / 2)
+QUARTER = LinearAngle(math.pi / 2)
 
 
 def rotation_definition(pauli: str) -> str:
@@ -71,7 +71,9 @@ def require_counts(token: Token, found: tuple[int, int], needed: tuple[int, int]
         )
 
 
-def standard_gate(token: Token, angles: tuple[Linear, ...], qubits: tuple[int, ...], *, is_phased: bool) -> list[Step]:
+def standard_gate(
+    token: Token, angles: tuple[LinearAngle, ...], qubits: tuple[int, ...], *, is_phased: bool
+) -> list[LinearStep]:
     """The steps of a gate of the language or of its library.
 
     Args:
@@ -85,31 +87,31 @@ def standard_gate(token: Token, angles: tuple[Linear, ...], qubits: tuple[int, .
 
 
 def _standard(  # noqa: PLR0911 - one return a kind of gate
-    name: str, angles: tuple[Linear, ...], qubits: tuple[int, ...], *, is_phased: bool
-) -> list[Step]:
+    name: str, angles: tuple[LinearAngle, ...], qubits: tuple[int, ...], *, is_phased: bool
+) -> list[LinearStep]:
     if name in FIXED:
-        return [Step(FIXED[name], qubits)]
+        return [LinearStep(FIXED[name], qubits)]
     if name in ROTATIONS:
-        return [Step(ROTATIONS[name], qubits, angles=angles)]
+        return [LinearStep(ROTATIONS[name], qubits, angles=angles)]
     if name in PHASES:
-        return [Step(gates.Phase(), qubits, angles=angles)]
+        return [LinearStep(gates.Phase(), qubits, angles=angles)]
     if name == "gphase":
-        return [Step(steps.GLOBAL_PHASE, angles=angles)]
+        return [LinearStep(steps.GLOBAL_PHASE, angles=angles)]
     if name in CONTROLLED:
         inner = _standard(CONTROLLED[name], angles[:3], qubits[1:], is_phased=False)
-        phase = [Step(gates.Phase(), qubits[:1], angles=angles[3:])] if name == "cu" else []
+        phase = [LinearStep(gates.Phase(), qubits[:1], angles=angles[3:])] if name == "cu" else []
         return steps.controlled(inner, qubits[:1]) + phase
     if name == "U":
-        phase = [Step(steps.GLOBAL_PHASE, angles=(angles[0].scaled(0.5),))] if is_phased else []
-        return [Step(gates.U3(), qubits, angles=angles), *phase]
+        phase = [LinearStep(steps.GLOBAL_PHASE, angles=(angles[0].scaled(0.5),))] if is_phased else []
+        return [LinearStep(gates.U3(), qubits, angles=angles), *phase]
     if name == "sx":  # sqrt(X) = exp(i pi/4) RX(pi/2)
         half = QUARTER.scaled(0.5)
-        return [Step(ROTATIONS["rx"], qubits, angles=(QUARTER,)), Step(steps.GLOBAL_PHASE, angles=(half,))]
+        return [LinearStep(ROTATIONS["rx"], qubits, angles=(QUARTER,)), LinearStep(steps.GLOBAL_PHASE, angles=(half,))]
     return [] if name == "id" else _euler((QUARTER, *angles)[-3:], qubits)
 
 
-def _euler(angles: Sequence[Linear], qubits: tuple[int, ...]) -> list[Step]:
+def _euler(angles: Sequence[LinearAngle], qubits: tuple[int, ...]) -> list[LinearStep]:
     """The u3 (u2: theta = pi/2) of the library, which differs from U by exp(-i (phi + lambda) / 2)."""
     theta, phi, lam = angles
     parts = (("rz", lam), ("ry", theta), ("rz", phi))
-    return [Step(ROTATIONS[name], qubits, angles=(angle,)) for name, angle in parts]
+    return [LinearStep(ROTATIONS[name], qubits, angles=(angle,)) for name, angle in parts]

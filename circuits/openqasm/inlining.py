@@ -15,7 +15,7 @@ from circuits.openqasm.calls import Call, Definition, Scope, read_call, require_
 from circuits.openqasm.gates import FIXED, defined_rotation, require_counts, standard_gate
 from circuits.openqasm.limits import LARGE, refused
 from circuits.openqasm.syntax import Cursor
-from circuits.steps import Linear, Step
+from circuits.steps import LinearAngle, LinearStep
 
 
 class _Under(NamedTuple):
@@ -31,7 +31,7 @@ class _Under(NamedTuple):
     controls: tuple[int, ...] = ()
     is_inverse: bool = False
     repeats: int = 1
-    flips: tuple[Step, ...] = ()
+    flips: tuple[LinearStep, ...] = ()
 
 
 @dataclass
@@ -62,7 +62,7 @@ class _Frame:
 class Inliner:
     """Appends the steps of calls to a list."""
 
-    def __init__(self, scope: Scope, result: list[Step]) -> None:
+    def __init__(self, scope: Scope, result: list[LinearStep]) -> None:
         self.scope, self.limits, self.steps = scope, scope.limits, result
         self.root = _Frame(scope.names, _Under(), _Under(), (), iter(()), line=1)
 
@@ -104,7 +104,7 @@ class Inliner:
             return None
         require_counts(call.token, (len(angles), len(targets)), (len(definition.parameters), len(definition.qubits)))
         if definition.rotation is not None:
-            self.append([Step(definition.rotation, targets, angles=angles)], call, under)
+            self.append([LinearStep(definition.rotation, targets, angles=angles)], call, under)
             return None
         self.limits.spend(1, call.token.line)
         if under.repeats == 0:
@@ -125,13 +125,15 @@ class Inliner:
             value = f"{len(qubits)} qubit(s)"
             raise refused(call.token.line, f"name {n_controls} controls for {call.token.text!r}", value)
         values = [value for value, count in counts for _ in range(count)]
-        flips = tuple(Step(FIXED["x"], (qubit,)) for qubit, value in zip(qubits, values, strict=False) if not value)
+        flips = tuple(
+            LinearStep(FIXED["x"], (qubit,)) for qubit, value in zip(qubits, values, strict=False) if not value
+        )
         self.limits.spend(2 * len(flips), call.token.line)
         exponent = call.modifiers.exponent(outer.names)
         is_inverse = outer.inner.is_inverse != (exponent < 0)
         return _Under(outer.inner.controls + qubits[:n_controls], is_inverse, abs(exponent), flips)
 
-    def append(self, found: list[Step], call: Call, under: _Under) -> None:
+    def append(self, found: list[LinearStep], call: Call, under: _Under) -> None:
         """Append a gate under modifiers."""
         line, repeats = call.token.line, under.repeats
         n_terms = sum([len(angle.terms) for step in found for angle in step.angles])
@@ -183,7 +185,7 @@ def _read_body(definition: Definition, scope: Scope) -> list[Call]:
         return definition.calls
     inner = Scope(
         scope.limits,
-        Names({name: Linear() for name in definition.parameters}),
+        Names({name: LinearAngle() for name in definition.parameters}),
         {name: range(k, k + 1) for k, name in enumerate(definition.qubits)},
         scope.gates,
         definition.place,

@@ -17,7 +17,7 @@ def _shortened(text: str) -> str:
 
 
 @dataclass
-class Limits:
+class ReaderLimits:
     """How large a program may become.
 
     Args:

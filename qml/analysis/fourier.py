@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from circuits import Circuit, Observable, Operation
-from circuits.gates import PauliRotation, Phase
+from circuits import Circuit, Observable
 from qml import checks
 from qml.analysis._sampling import axes_of
 from qml.backends import Backend, resolve
@@ -168,30 +167,24 @@ def _values(function: Callable[[Tensor], Tensor], points: np.ndarray) -> np.ndar
 def _slot_spectrum(circuit: Circuit, index: int) -> tuple[int, float]:
     """The degree and the base frequency of an expectation value in one data slot."""
     highest: list[float] = []
-    steps: list[float] = []
+    bases: list[float] = []
     for operation in circuit.operations:
         for part in operation.elementary():
             if any(slot.kind == "data" and slot.index == index for slot in part.slots):
-                frequency, multiples = _gate_spectrum(part)
-                highest.append(frequency * multiples)
-                steps.append(frequency)
-    ratios = [Fraction(step / steps[0]).limit_denominator(LARGEST_DENOMINATOR) for step in steps]
-    if any(abs(float(ratio) * steps[0] - step) > TOLERANCE for ratio, step in zip(ratios, steps, strict=True)):
+                if part.is_preparation:
+                    raise ValueError(f"Data slots must be angles to have frequencies, but one is in {part.name}.")
+                base, order = part.frequencies()
+                if order > 0:
+                    highest.append(base * order)
+                    bases.append(base)
+    if not bases:  # global phases only
+        return 0, 1.0
+    ratios = [Fraction(base / bases[0]).limit_denominator(LARGEST_DENOMINATOR) for base in bases]
+    if any(abs(float(ratio) * bases[0] - base) > TOLERANCE for ratio, base in zip(ratios, bases, strict=True)):
         raise ValueError(
-            f"The frequencies of data slot {index} must have a common base, but are {sorted(set(steps))}. Scale the "
+            f"The frequencies of data slot {index} must have a common base, but are {sorted(set(bases))}. Scale the "
             "inputs before the circuit instead of in its gates."
         )
     common = Fraction(math.gcd(*(ratio.numerator for ratio in ratios)), math.lcm(*(r.denominator for r in ratios)))
-    base = steps[0] * float(common)
+    base = bases[0] * float(common)
     return round(sum(highest) / base), base
-
-
-def _gate_spectrum(operation: Operation) -> tuple[float, int]:
-    """The base frequency that one gate brings, and the highest multiple of it."""
-    gate = operation.gate
-    if isinstance(gate, Phase):
-        return 1.0, 1
-    if isinstance(gate, PauliRotation):
-        # differences of the eigenvalues -f, f, and with controls 0
-        return (abs(gate.factor), 2) if operation.controls else (2 * abs(gate.factor), 1)
-    raise ValueError(f"Data slots must be angles to have frequencies, but one is in {operation.name}.")

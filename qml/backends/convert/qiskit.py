@@ -13,14 +13,14 @@ do that by itself.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from circuits import Circuit, Operation, Slot, channels, gates, steps
-from circuits.steps import Linear, Step
+from circuits.steps import LinearAngle, LinearStep
 
 try:
     from qiskit import ClassicalRegister, QuantumCircuit
@@ -45,16 +45,28 @@ except ImportError as error:
 POST_SELECT = "post_select"
 MEASURED = "measured"
 
-FIXED = {
-    library.XGate: "x", library.YGate: "y", library.ZGate: "z", library.HGate: "h", library.SGate: "s",
-    library.SdgGate: "sdg", library.TGate: "t", library.TdgGate: "tdg", library.SwapGate: "swap",
-}  # fmt: skip
-ROTATIONS = {
-    library.RXGate: "X", library.RYGate: "Y", library.RZGate: "Z", library.RXXGate: "XX",
-    library.RYYGate: "YY", library.RZZGate: "ZZ", library.RZXGate: "ZX",
-}  # fmt: skip
-FIXED_CLASSES = {name: gate for gate, name in FIXED.items()}
-ROTATION_CLASSES = {pauli: gate for gate, pauli in ROTATIONS.items()}
+CLASSES: dict[gates.UnitaryGate, Any] = {
+    gates.Fixed("x"): library.XGate,
+    gates.Fixed("y"): library.YGate,
+    gates.Fixed("z"): library.ZGate,
+    gates.Fixed("h"): library.HGate,
+    gates.Fixed("s"): library.SGate,
+    gates.Fixed("sdg"): library.SdgGate,
+    gates.Fixed("t"): library.TGate,
+    gates.Fixed("tdg"): library.TdgGate,
+    gates.Fixed("swap"): library.SwapGate,
+    gates.PauliRotation("X"): library.RXGate,
+    gates.PauliRotation("Y"): library.RYGate,
+    gates.PauliRotation("Z"): library.RZGate,
+    gates.PauliRotation("XX"): library.RXXGate,
+    gates.PauliRotation("YY"): library.RYYGate,
+    gates.PauliRotation("ZZ"): library.RZZGate,
+    gates.PauliRotation("ZX"): library.RZXGate,
+    gates.XXPlusYY(): library.XXPlusYYGate,
+    gates.Phase(): library.PhaseGate,
+    gates.U3(): library.UGate,
+}
+GATES = {kind: gate for gate, kind in CLASSES.items()} | {library.U1Gate: gates.Phase(), library.U3Gate: gates.U3()}
 
 
 def reverse_qubits(values: Any, *, axis: int = -1) -> np.ndarray:
@@ -91,10 +103,10 @@ def to_qiskit(circuit: Circuit, *, parameters: Sequence[ParameterVector] | None 
         ValueError: amplitudes from slots, which Qiskit cannot prepare before they are bound; vectors that are
             too short.
     """
-    return _Writer(circuit, parameters).target
+    return _QiskitWriter(circuit, parameters).target
 
 
-class _Writer:
+class _QiskitWriter:
     def __init__(self, circuit: Circuit, parameters: Sequence[ParameterVector] | None) -> None:
         counts = (circuit.n_data, circuit.n_weights)
         vectors = parameters or [ParameterVector("data", counts[0]), ParameterVector("weight", counts[1])]
@@ -125,9 +137,6 @@ class _Writer:
         match op.gate:
             case gates.PauliRotation() if set(op.gate.pauli) == {"I"}:
                 self.add_phase(op, op.gate.factor)
-            case gates.Unitary(matrix, label):
-                # A matrix's first qubit is our most and Qiskit's least significant.
-                self.add_gate(library.UnitaryGate(matrix.values, label=label), qubits[::-1], op.controls)
             case gates.Reset():
                 self.target.reset(qubits)
             case gates.Measure(bit):
@@ -143,8 +152,29 @@ class _Writer:
                     "Argument `circuit` must have constant amplitudes to be written for Qiskit, but "
                     "prepares them from slots. Call Circuit.bind first."
                 )
+            case gates.UnitaryGate():
+                self.add_unitary(op, op.gate)
             case _:
-                self.add_gate(self.standard_gate(op), qubits, op.controls)
+                raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {op.gate!r}.")
+
+    def add_unitary(self, op: Operation, gate: gates.UnitaryGate) -> None:
+        """Append a gate by Qiskit's name for it; one without a name as its matrix, or as its parts by parameters."""
+        usual, scale = gate.usual
+        if usual in CLASSES:
+            written = CLASSES[usual](*(self.angle(angle, scale) for angle in op.angles))
+            self.add_gate(written, list(op.qubits), op.controls)
+        elif isinstance(gate, gates.PauliRotation):
+            word = Pauli(gate.pauli[::-1])
+            evolution = library.PauliEvolutionGate(word, self.angle(op.angles[0], -gate.factor))
+            self.add_gate(evolution, list(op.qubits), op.controls)
+        elif op.slots:
+            for part in op.parts():
+                self.add(part)
+        else:
+            matrix = replace(op, controls=()).matrix()
+            label = gate.label if isinstance(gate, gates.Unitary) else gate.name
+            # A matrix's first qubit is our most and Qiskit's least significant.
+            self.add_gate(library.UnitaryGate(matrix, label=label), list(op.qubits[::-1]), op.controls)
 
     def add_gate(self, gate: Any, qubits: list[int], controls: Sequence[int]) -> None:
         # annotated=False: built at once, and about a third shorter once transpiled than a deferred control.
@@ -157,20 +187,6 @@ class _Writer:
             self.add_gate(library.PhaseGate(phase), [op.controls[-1]], op.controls[:-1])
         else:
             self.target.global_phase += phase
-
-    def standard_gate(self, op: Operation) -> Any:
-        match op.gate:
-            case gates.Fixed(name):
-                return FIXED_CLASSES[name]()
-            case gates.Phase():
-                return library.PhaseGate(self.angle(op.angles[0]))
-            case gates.U3():
-                return library.UGate(*(self.angle(angle) for angle in op.angles))
-            case gates.PauliRotation(pauli, factor) if pauli in ROTATION_CLASSES:
-                return ROTATION_CLASSES[pauli](self.angle(op.angles[0], -2.0 * factor))
-            case gates.PauliRotation(pauli, factor):
-                return library.PauliEvolutionGate(Pauli(pauli[::-1]), self.angle(op.angles[0], -factor))
-        raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {op.gate!r}.")
 
 
 def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit:
@@ -191,7 +207,7 @@ def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit
     """
     if circuit.num_qubits == 0:
         raise ValueError("Argument `circuit` must have at least one qubit, but has none. Add a qubit.")
-    reader = _Reader(_slots_of(circuit, list(data)), _bits_of(circuit))
+    reader = _QiskitReader(_slots_of(circuit, list(data)), _bits_of(circuit))
     read = reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
     return steps.circuit_of(circuit.num_qubits, read)
 
@@ -235,21 +251,21 @@ def _bits_of(circuit: QuantumCircuit) -> dict[Clbit, gates.Measure | gates.PostS
 
 
 @dataclass
-class _Reader:
+class _QiskitReader:
     slots: dict[Any, Slot]
     bits: dict[Clbit, gates.Measure | gates.PostSelect]
     used: set[int] = field(default_factory=set)
 
     def circuit(
         self, source: QuantumCircuit, qubits: Sequence[int], bits: Sequence[Clbit], *, pure: bool
-    ) -> list[Step]:
+    ) -> list[LinearStep]:
         """The steps of a circuit or a definition; `pure` where only unitary gates may occur."""
         places = dict(zip(source.qubits, qubits, strict=True))
         outcomes = dict(zip(source.clbits, bits, strict=True))
         result = []
         phase = self.angle(source.global_phase)
-        if phase != Linear():
-            result.append(Step(steps.GLOBAL_PHASE, angles=(phase,)))
+        if phase != LinearAngle():
+            result.append(LinearStep(steps.GLOBAL_PHASE, angles=(phase,)))
         for item in source.data:
             targets = [places[qubit] for qubit in item.qubits]
             result += self.instruction(item.operation, targets, [outcomes[bit] for bit in item.clbits], pure=pure)
@@ -259,16 +275,11 @@ class _Reader:
 
     def instruction(  # noqa: PLR0911 - one return a kind of gate
         self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool
-    ) -> list[Step]:
+    ) -> list[LinearStep]:
         kind = getattr(op, "base_class", type(op))
-        if kind in FIXED:
-            return [Step(gates.Fixed(FIXED[kind]), tuple(qubits))]
-        if kind in ROTATIONS:
-            return [Step(gates.PauliRotation(ROTATIONS[kind]), tuple(qubits), angles=self.angles(op))]
-        if kind in (library.PhaseGate, library.U1Gate):
-            return [Step(gates.Phase(), tuple(qubits), angles=self.angles(op))]
-        if kind in (library.UGate, library.U3Gate):
-            return [Step(gates.U3(), tuple(qubits), angles=self.angles(op)[:3])]
+        gate = GATES.get(kind)
+        if gate is not None and not any(op.params[gate.n_angles :]):  # further angles, as XXPlusYY's beta, are 0 here
+            return [LinearStep(gate, tuple(qubits), angles=self.angles(op)[: gate.n_angles])]
         if kind in (library.Barrier, library.IGate):
             return []
         if kind is library.UnitaryGate:
@@ -281,7 +292,7 @@ class _Reader:
             return found
         return self.inlined(op, qubits, bits, pure=pure)
 
-    def modified(self, op: Any, qubits: list[int]) -> list[Step]:
+    def modified(self, op: Any, qubits: list[int]) -> list[LinearStep]:
         if isinstance(op, AnnotatedOperation):
             base, modifiers = op.base_op, list(op.modifiers)
         else:
@@ -290,7 +301,7 @@ class _Reader:
                 return self.inlined(op, qubits, [], pure=True)  # ancillas behind the target, as in MCXVChain
         result = self.instruction(base, qubits[len(qubits) - base.num_qubits :], [], pure=True)
         if isinstance(base, library.UGate) and len(op.params) == 4:  # CUGate: the last angle is a phase
-            result.append(Step(steps.GLOBAL_PHASE, angles=(self.angle(op.params[3]),)))
+            result.append(LinearStep(steps.GLOBAL_PHASE, angles=(self.angle(op.params[3]),)))
         end = len(qubits) - base.num_qubits
         for modifier in modifiers:
             if isinstance(modifier, InverseModifier):
@@ -306,20 +317,20 @@ class _Reader:
                 raise _refusal(f"{op.name}, an unknown modifier")
         return result
 
-    def not_unitary(self, op: Any, kind: type, qubits: list[int], bits: list[Clbit]) -> list[Step] | None:
+    def not_unitary(self, op: Any, kind: type, qubits: list[int], bits: list[Clbit]) -> list[LinearStep] | None:
         if kind is library.Measure:
-            return [Step(self.bits[bits[0]], tuple(qubits))]
+            return [LinearStep(self.bits[bits[0]], tuple(qubits))]
         if kind is library.Reset:
-            return [Step(gates.Reset(), tuple(qubits))]
+            return [LinearStep(gates.Reset(), tuple(qubits))]
         if op.name == "kraus":
-            return [Step(channels.kraus(np.array(op.params)), tuple(qubits[::-1]))]
+            return [LinearStep(channels.kraus(np.array(op.params)), tuple(qubits[::-1]))]
         if op.name in ("state_preparation", "initialize") and self.used.isdisjoint(qubits):
             return _prepared(op.params, qubits[::-1])
         return None
 
-    def inlined(self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool) -> list[Step]:
+    def inlined(self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool) -> list[LinearStep]:
         if isinstance(op, library.GlobalPhaseGate):
-            return [Step(steps.GLOBAL_PHASE, angles=self.angles(op))]
+            return [LinearStep(steps.GLOBAL_PHASE, angles=self.angles(op))]
         definition = None if getattr(op, "blocks", None) else getattr(op, "definition", None)
         if definition is not None:
             return self.circuit(definition, qubits, bits, pure=pure)
@@ -327,12 +338,12 @@ class _Reader:
             return [steps.unitary_step(op.to_matrix(), qubits[::-1], label=op.label or op.name)]
         raise _refusal(op.name)
 
-    def angles(self, op: Any) -> tuple[Linear, ...]:
+    def angles(self, op: Any) -> tuple[LinearAngle, ...]:
         return tuple(self.angle(value) for value in op.params)
 
-    def angle(self, value: Any) -> Linear:
+    def angle(self, value: Any) -> LinearAngle:
         if not isinstance(value, ParameterExpression):
-            return Linear(float(value))
+            return LinearAngle(float(value))
         terms = []
         for parameter in value.parameters:
             slope = value.gradient(parameter)
@@ -343,7 +354,7 @@ class _Reader:
                 )
             terms.append((self.slots[parameter], float(slope)))
         constant = float(value.bind(dict.fromkeys(value.parameters, 0.0)))
-        return Linear(constant, tuple(sorted(terms, key=lambda term: (term[0].kind, term[0].index))))
+        return LinearAngle(constant, tuple(sorted(terms, key=lambda term: (term[0].kind, term[0].index))))
 
 
 def _bits(state: Any, n_bits: int) -> list[int]:
@@ -351,14 +362,14 @@ def _bits(state: Any, n_bits: int) -> list[int]:
     return [int(state) >> place & 1 for place in range(n_bits)]
 
 
-def _prepared(amplitudes: list[Any], qubits: list[int]) -> list[Step] | None:
+def _prepared(amplitudes: list[Any], qubits: list[int]) -> list[LinearStep] | None:
     """Amplitudes as such; None for labels and integers, which Qiskit's own definition spells out."""
     if len(amplitudes) != 2 ** len(qubits) or not all(isinstance(value, (complex, float)) for value in amplitudes):
         return None
-    return [Step(gates.StatePreparation(len(qubits), gates.Array.of(np.array(amplitudes))), tuple(qubits))]
+    return [LinearStep(gates.StatePreparation(len(qubits), gates.Array.of(np.array(amplitudes))), tuple(qubits))]
 
 
-def _evolution(op: Any, qubits: list[int], time: Linear) -> list[Step]:
+def _evolution(op: Any, qubits: list[int], time: LinearAngle) -> list[LinearStep]:
     operators = op.operator if isinstance(op.operator, list) else [op.operator]
     terms = [term for operator in operators for term in operator.to_sparse_list()]
     words = [dict(zip(places, letters, strict=True)) for letters, places, _ in terms]
@@ -372,9 +383,9 @@ def _evolution(op: Any, qubits: list[int], time: Linear) -> list[Step]:
             raise _refusal(f"{op.name} of {op.operator}")
         factor, angle = complex(coefficient).real, time.scaled(2.0 * complex(coefficient).real)
         gate = gates.PauliRotation("".join(paulis.values()))
-        step = Step(gate, tuple(paulis), angles=(angle,))
+        step = LinearStep(gate, tuple(paulis), angles=(angle,))
         if not paulis:
-            step = Step(steps.GLOBAL_PHASE, angles=(time.scaled(-factor),))
+            step = LinearStep(steps.GLOBAL_PHASE, angles=(time.scaled(-factor),))
         result += steps.controlled([step], list(values), values=list(values.values()))
     return result
 

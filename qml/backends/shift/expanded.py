@@ -15,7 +15,7 @@ import numpy as np
 
 from circuits import Circuit, Operation, Slot
 from circuits import data as data_slot
-from circuits.gates import PauliRotation, Phase, StatePreparation
+from circuits.gates import StatePreparation
 
 Angles = np.ndarray
 
@@ -129,9 +129,11 @@ def _expand(circuit: Circuit) -> Expanded:
             prepared.append((operation, tuple(range(start, len(uses)))))
             continue
         for part in operation.elementary():
-            if part.slots and _is_global_phase(part):
-                continue
-            uses += [Use(slot, *spectrum(part)) for slot in part.slots]
+            if part.slots:
+                frequencies = part.frequencies()
+                if frequencies.order == 0:  # a global phase
+                    continue
+                uses += [Use(slot, *frequencies) for slot in part.slots]
             plain.append((part, bool(part.slots)))
     result, n_angles = Circuit(circuit.n_qubits), sum(has_slot for _, has_slot in plain)
     preparations = []
@@ -146,28 +148,6 @@ def _expand(circuit: Circuit) -> Expanded:
         result.append(part.gate, part.qubits, controls=part.controls, angles=angles)
         column += has_slot
     return Expanded(result, tuple(uses), tuple(preparations))
-
-
-def _is_global_phase(part: Operation) -> bool:
-    return isinstance(part.gate, PauliRotation) and set(part.gate.pauli) <= {"I"} and not part.controls
-
-
-def spectrum(operation: Operation) -> tuple[float, int]:
-    """Base frequency and order (see `Use`) of a gate in its one angle.
-
-    A rotation exp(i f t P) has the eigenvalue differences 0 and 2 f; under controls also f, as the identity's
-    eigenvalue 0 joins. A phase, controlled or not, has 0 and 1.
-    """
-    gate = operation.gate
-    if isinstance(gate, Phase):
-        return 1.0, 1
-    if isinstance(gate, PauliRotation):
-        if not operation.controls:
-            return 2.0 * abs(gate.factor), 1
-        return abs(gate.factor), 1 if set(gate.pauli) <= {"I"} else 2
-    raise ValueError(
-        f"Slots must be on rotations and phases to be shifted, but one is on {operation.name}. Use Native()."
-    )
 
 
 def append_preparation(circuit: Circuit, qubits: Sequence[int], *, start: int, is_complex: bool) -> int:
