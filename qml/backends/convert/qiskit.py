@@ -278,7 +278,8 @@ class _QiskitReader:
     ) -> list[LinearStep]:
         kind = getattr(op, "base_class", type(op))
         gate = GATES.get(kind)
-        if gate is not None and not any(op.params[gate.n_angles :]):  # further angles, as XXPlusYY's beta, are 0 here
+        # A further angle is 0 here, as XXPlusYY's beta; but that of U within a CU is read with the control.
+        if gate is not None and (kind is library.UGate or not any(op.params[gate.n_angles :])):
             return [LinearStep(gate, tuple(qubits), angles=self.angles(op)[: gate.n_angles])]
         if kind in (library.Barrier, library.IGate):
             return []
