@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from matplotlib.figure import Figure
 
-from circuits import Circuit, channels, data, weight
+from circuits import Circuit, channels, data, drawing, weight
 from circuits.classifier import classifier_circuit
 from circuits.drawing.layout import angle_text, layout
 from tests import strategies
@@ -154,7 +154,7 @@ def test_an_empty_circuit_can_be_drawn() -> None:
 
 def test_bad_options_are_refused() -> None:
     with pytest.raises(ValueError, match='must be "text" or "mpl", but is \'png\''):
-        draw(Circuit(1), "png")
+        drawing.draw(1, (), "png")
     with pytest.raises(ValueError, match="`max_operations` must be at least 1, but is 0"):
         draw(Circuit(1), max_operations=0)
     with pytest.raises(ValueError, match="`max_qubits` must be at least 1, but is 0"):
