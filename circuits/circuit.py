@@ -51,32 +51,32 @@ class Circuit(GateMethods):
 
     @property
     def n_qubits(self) -> int:
-        """Number of qubits."""
+        """Return the number of qubits."""
         return self._n_qubits
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """The operations in order."""
+        """Return the operations in order."""
         return self.derived("operations", lambda: tuple(self._operations))
 
     @property
     def n_data(self) -> int:
-        """Number of data slots; raises ValueError where their numbers have gaps."""
+        """Return the number of data slots; refuse numbers with gaps."""
         return self._n_slots("data")
 
     @property
     def n_weights(self) -> int:
-        """Number of weight slots; raises ValueError where their numbers have gaps."""
+        """Return the number of weight slots; refuse numbers with gaps."""
         return self._n_slots("weight")
 
     @property
     def n_bits(self) -> int:
-        """Number of classical bits that mid-circuit measurements write."""
+        """Return the number of classical bits that mid-circuit measurements write."""
         return max((op.gate.bit + 1 for op in self._operations if isinstance(op.gate, Measure)), default=0)
 
     @property
     def is_unitary(self) -> bool:
-        """Whether only unitary gates (and state preparations) occur."""
+        """Tell whether only unitary gates (and state preparations) occur."""
         return all(op.is_unitary or op.is_preparation for op in self._operations)
 
     def _n_slots(self, kind: Literal["data", "weight"]) -> int:
@@ -88,7 +88,7 @@ class Circuit(GateMethods):
         )
 
     def derived(self, key: str, make: Callable[[], T]) -> T:
-        """`make()`, computed once and kept under `key` until the circuit grows."""
+        """Return `make()`, computed once and kept under `key` until the circuit grows."""
         entry = self._derived.get(key)
         if entry is None or entry[0] != len(self._operations):
             entry = (len(self._operations), make())
@@ -192,19 +192,19 @@ class Circuit(GateMethods):
         return self.append(PostSelect(int(value)), qubit)
 
     def noise(self, channel: Channel, qubits: Qubits) -> "Circuit":
-        """A noise channel from `circuits.channels`."""
+        """Append a noise channel from `circuits.channels`."""
         if not isinstance(channel, Channel):
             raise TypeError(f"Argument `channel` must come from circuits.channels, but is {type(channel).__name__}.")
         return self.append(channel, qubits)
 
     def kraus(self, operators: Any, qubits: Qubits) -> "Circuit":
-        """A noise channel by its Kraus operators, shape (operators, 2**k, 2**k)."""
+        """Append a noise channel by its Kraus operators, shape (operators, 2**k, 2**k)."""
         return self.noise(channels.kraus(operators), qubits)
 
     # --- making others ----------------------------------------------------------------------------------------------
 
     def copy(self) -> "Circuit":
-        """A circuit with the same operations that grows on its own."""
+        """Return a circuit with the same operations that grows on its own."""
         result = Circuit(self._n_qubits)
         result._operations = list(self._operations)
         return result
@@ -221,7 +221,7 @@ class Circuit(GateMethods):
         return self
 
     def bind(self, data: Any = (), weights: Any = ()) -> "Circuit":
-        """A new circuit with every slot filled: data shape (n_data,), weights shape (n_weights,).
+        """Return a new circuit with every slot filled: data shape (n_data,), weights shape (n_weights,).
 
         Raises:
             ValueError: a wrong number of values, or a value that is not finite.
@@ -241,7 +241,7 @@ class Circuit(GateMethods):
         return result
 
     def weights_as_data(self) -> "Circuit":
-        """The same circuit with a weight vector a sample: `weight(k)` becomes `data(n_data + k)`."""
+        """Return the same circuit with a weight vector a sample: `weight(k)` becomes `data(n_data + k)`."""
 
         def make() -> Circuit:
             result, n_data = Circuit(self._n_qubits), self.n_data
@@ -256,7 +256,7 @@ class Circuit(GateMethods):
         return self.derived("weights as data", make)
 
     def inverse(self) -> "Circuit":
-        """The inverse circuit; only circuits of constant gates and rotations have one.
+        """Return the inverse circuit; only circuits of constant gates and rotations have one.
 
         A slot's angle cannot change sign inside a circuit, so a rotation about P by a slot turns into a rotation with
         the opposite factor.

@@ -137,104 +137,104 @@ class GateMethods:
         return self.append(Fixed(name), qubits, controls=controls)
 
     def x(self: C, qubit: int, *, controls: Qubits = ()) -> C:
-        """Pauli X."""
+        """Append Pauli X."""
         return self._fixed("x", qubit, controls)
 
     def y(self: C, qubit: int, *, controls: Qubits = ()) -> C:
-        """Pauli Y."""
+        """Append Pauli Y."""
         return self._fixed("y", qubit, controls)
 
     def z(self: C, qubit: int, *, controls: Qubits = ()) -> C:
-        """Pauli Z."""
+        """Append Pauli Z."""
         return self._fixed("z", qubit, controls)
 
     def h(self: C, qubit: int, *, controls: Qubits = ()) -> C:
-        """Hadamard."""
+        """Append Hadamard's gate."""
         return self._fixed("h", qubit, controls)
 
     def s(self: C, qubit: int, *, controls: Qubits = ()) -> C:
-        """diag(1, i)."""
+        """Append diag(1, i)."""
         return self._fixed("s", qubit, controls)
 
     def sdg(self: C, qubit: int, *, controls: Qubits = ()) -> C:
-        """diag(1, -i)."""
+        """Append diag(1, -i)."""
         return self._fixed("sdg", qubit, controls)
 
     def t(self: C, qubit: int, *, controls: Qubits = ()) -> C:
-        """diag(1, exp(i pi/4))."""
+        """Append diag(1, exp(i pi/4))."""
         return self._fixed("t", qubit, controls)
 
     def tdg(self: C, qubit: int, *, controls: Qubits = ()) -> C:
-        """diag(1, exp(-i pi/4))."""
+        """Append diag(1, exp(-i pi/4))."""
         return self._fixed("tdg", qubit, controls)
 
     def swap(self: C, first: int, second: int, *, controls: Qubits = ()) -> C:
-        """Exchange two qubits."""
+        """Append the exchange of two qubits."""
         return self._fixed("swap", (first, second), controls)
 
     def cx(self: C, control: int, target: int) -> C:
-        """X on `target` where `control` reads 1."""
+        """Append X on `target` where `control` reads 1."""
         return self.x(target, controls=control)
 
     def cy(self: C, control: int, target: int) -> C:
-        """Y on `target` where `control` reads 1."""
+        """Append Y on `target` where `control` reads 1."""
         return self.y(target, controls=control)
 
     def cz(self: C, control: int, target: int) -> C:
-        """Z on `target` where `control` reads 1."""
+        """Append Z on `target` where `control` reads 1."""
         return self.z(target, controls=control)
 
     def rx(self: C, angle: Angle, qubit: int, *, controls: Qubits = ()) -> C:
-        """exp(-i angle X / 2)."""
+        """Append exp(-i angle X / 2)."""
         return self.pauli_rotation(angle, "X", qubit, controls=controls)
 
     def ry(self: C, angle: Angle, qubit: int, *, controls: Qubits = ()) -> C:
-        """exp(-i angle Y / 2)."""
+        """Append exp(-i angle Y / 2)."""
         return self.pauli_rotation(angle, "Y", qubit, controls=controls)
 
     def rz(self: C, angle: Angle, qubit: int, *, controls: Qubits = ()) -> C:
-        """exp(-i angle Z / 2)."""
+        """Append exp(-i angle Z / 2)."""
         return self.pauli_rotation(angle, "Z", qubit, controls=controls)
 
     def p(self: C, angle: Angle, qubit: int, *, controls: Qubits = ()) -> C:
-        """diag(1, exp(i angle))."""
+        """Append diag(1, exp(i angle))."""
         return self.append(Phase(), qubit, controls=controls, angles=(angle,))
 
     def u3(self: C, theta: Angle, phi: Angle, lam: Angle, qubit: int, *, controls: Qubits = ()) -> C:
-        """P(phi) RY(theta) P(lam), the general one-qubit gate."""
+        """Append P(phi) RY(theta) P(lam), the general one-qubit gate."""
         return self.append(U3(), qubit, controls=controls, angles=(theta, phi, lam))
 
     def rxx(self: C, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> C:
-        """exp(-i angle X X / 2)."""
+        """Append exp(-i angle X X / 2)."""
         return self.pauli_rotation(angle, "XX", (first, second), controls=controls)
 
     def ryy(self: C, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> C:
-        """exp(-i angle Y Y / 2)."""
+        """Append exp(-i angle Y Y / 2)."""
         return self.pauli_rotation(angle, "YY", (first, second), controls=controls)
 
     def rzz(self: C, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> C:
-        """exp(-i angle Z Z / 2)."""
+        """Append exp(-i angle Z Z / 2)."""
         return self.pauli_rotation(angle, "ZZ", (first, second), controls=controls)
 
     def rzx(self: C, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> C:
-        """exp(-i angle Z X / 2), Z on `first`."""
+        """Append exp(-i angle Z X / 2), Z on `first`."""
         return self.pauli_rotation(angle, "ZX", (first, second), controls=controls)
 
     def xx_plus_yy(self: C, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> C:
-        """exp(-i angle (XX + YY) / 4): Qiskit's `XXPlusYYGate(angle)`, PennyLane's `IsingXY(-angle)`."""
+        """Append exp(-i angle (XX + YY) / 4): Qiskit's `XXPlusYYGate(angle)`, PennyLane's `IsingXY(-angle)`."""
         return self.append(XXPlusYY(), (first, second), controls=controls, angles=(angle,))
 
     def pauli_rotation(self: C, angle: Angle, pauli: str, qubits: Qubits, *, controls: Qubits = ()) -> C:
-        """exp(-i angle P / 2): the usual sign and factor. `pauli` reads `qubits` in order."""
+        """Append exp(-i angle P / 2): the usual sign and factor. `pauli` reads `qubits` in order."""
         return self.append(PauliRotation(_checks.as_pauli(pauli)), qubits, controls=controls, angles=(angle,))
 
     def exp_pauli(self: C, angle: Angle, pauli: str, qubits: Qubits, *, controls: Qubits = ()) -> C:
-        """exp(+i angle P): the sign and factor of Farhi and Neven (arXiv:1802.06002). A rotation by -2 angle."""
+        """Append exp(+i angle P): the sign and factor of Farhi and Neven (arXiv:1802.06002). A rotation by -2 angle."""
         gate = PauliRotation(_checks.as_pauli(pauli), factor=1.0)
         return self.append(gate, qubits, controls=controls, angles=(angle,))
 
     def unitary(self: C, matrix: Any, qubits: Qubits, *, controls: Qubits = (), label: str = "U") -> C:
-        """An arbitrary constant unitary, shape (2**k, 2**k) on k qubits, the first the most significant."""
+        """Append an arbitrary constant unitary, shape (2**k, 2**k) on k qubits, the first the most significant."""
         targets = _checks.as_qubits(qubits, self._n_qubits)
         gate = Unitary(Array.of(_checks.as_unitary(matrix, len(targets))), label)
         return self.append(gate, targets, controls=controls)

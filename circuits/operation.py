@@ -41,37 +41,37 @@ class Operation:
 
     @property
     def all_qubits(self) -> tuple[int, ...]:
-        """Controls first, then the gate's own qubits: the order of `matrix`."""
+        """Return the controls, then the gate's own qubits: the order of `matrix`."""
         return self.controls + self.qubits
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """The angles that are slots."""
+        """Return the angles that are slots."""
         return tuple(angle for angle in self.angles if isinstance(angle, Slot))
 
     @property
     def is_unitary(self) -> bool:
-        """Whether the operation is a unitary gate (no reset, measurement, post-selection or noise)."""
+        """Tell whether the operation is a unitary gate (no reset, measurement, post-selection or noise)."""
         return isinstance(self.gate, UnitaryGate)
 
     @property
     def is_mid_circuit(self) -> bool:
-        """Whether it resets, measures or post-selects."""
+        """Tell whether it resets, measures or post-selects."""
         return isinstance(self.gate, (Reset, Measure, PostSelect))
 
     @property
     def is_noise(self) -> bool:
-        """Whether it is a noise channel."""
+        """Tell whether it is a noise channel."""
         return isinstance(self.gate, Channel)
 
     @property
     def is_preparation(self) -> bool:
-        """Whether it prepares given amplitudes."""
+        """Tell whether it prepares given amplitudes."""
         return isinstance(self.gate, StatePreparation)
 
     @property
     def name(self) -> str:
-        """The gate's name with one c for each control, such as "ccx"."""
+        """Return the gate's name with one c for each control, such as "ccx"."""
         return "c" * len(self.controls) + self.gate.name
 
     def elementary(self) -> "tuple[Operation, ...]":
@@ -105,7 +105,7 @@ class Operation:
         return self.gate.frequencies(is_controlled=bool(self.controls))
 
     def matrix(self) -> np.ndarray:
-        """The unitary on `all_qubits`, for an operation whose angles are constants.
+        """Return the unitary on `all_qubits`, for an operation whose angles are constants.
 
         Raises:
             ValueError: the operation is not unitary, or has an unfilled slot.
@@ -121,7 +121,7 @@ class Operation:
         return gate_matrix(gate, tuple(values), len(self.controls))
 
     def with_angles(self, angles: tuple[Any, ...]) -> "Operation":
-        """The same operation at these angles; amplitudes from slots become constants.
+        """Return the same operation at these angles; amplitudes from slots become constants.
 
         Raises:
             ValueError: amplitudes whose norm is not 1.
@@ -136,7 +136,7 @@ class Operation:
         return replace(self, gate=StatePreparation(gate.n_qubits, Array.of(values)), angles=())
 
     def inverse(self) -> "Operation":
-        """The inverse of a unitary gate of at most one angle; a slot keeps its sign, so its rotation turns round.
+        """Return the inverse of a unitary gate of at most one angle; at a slot, the gate of opposite scale.
 
         Raises:
             ValueError: it is not unitary, or a P or U3 with a slot.

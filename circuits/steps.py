@@ -26,7 +26,7 @@ from circuits.gates import (
 from circuits.slots import Angle, Slot
 
 GLOBAL_PHASE = PauliRotation("", factor=1.0)  # exp(i t) on no qubits
-MAX_STEPS = 10**6  # of one power
+MAX_STEPS = 10**6  # of one power that is written out
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class LinearAngle:
 
     @staticmethod
     def of(angle: Angle) -> "LinearAngle":
-        """A constant or a slot as a linear angle."""
+        """Return a constant or a slot as a linear angle."""
         return LinearAngle(0.0, ((angle, 1.0),)) if isinstance(angle, Slot) else LinearAngle(float(angle))
 
     def __add__(self, other: "LinearAngle") -> "LinearAngle":
@@ -56,13 +56,13 @@ class LinearAngle:
         return self + other.scaled(-1.0)
 
     def scaled(self, factor: float) -> "LinearAngle":
-        """The angle times a number."""
+        """Return the angle times a number."""
         terms = tuple((slot, factor * coefficient) for slot, coefficient in self.terms if factor != 0.0)
         return LinearAngle(factor * self.constant, terms)
 
     @property
     def plain(self) -> Angle | None:
-        """The slot or the constant that this is, or None."""
+        """Return the slot or the constant that this is, or None."""
         if not self.terms:
             return self.constant
         if self.constant == 0.0 and len(self.terms) == 1 and self.terms[0][1] == 1.0:
@@ -81,7 +81,7 @@ class LinearStep:
 
 
 def circuit_of(n_qubits: int, steps: Iterable[LinearStep]) -> Circuit:
-    """The circuit of the steps; a global phase becomes exp(i t I) on qubit 0."""
+    """Return the circuit of the steps; a global phase becomes exp(i t I) on qubit 0."""
     circuit = Circuit(n_qubits)
     for step in steps:
         for gate, qubits, controls, angles in _emitted(step):
@@ -92,7 +92,7 @@ def circuit_of(n_qubits: int, steps: Iterable[LinearStep]) -> Circuit:
 def controlled(
     steps: Iterable[LinearStep], controls: Sequence[int], *, values: Sequence[int] | None = None
 ) -> list[LinearStep]:
-    """The steps where every control reads its value (default: 1), as controls on 1 between X gates."""
+    """Return the steps where every control reads its value (default: 1), as controls on 1 between X gates."""
     values = [1] * len(controls) if values is None else values
     flips = [LinearStep(Fixed("x"), (qubit,)) for qubit, value in zip(controls, values, strict=True) if not value]
     inner = [replace(step, controls=(*controls, *step.controls)) for step in steps]
@@ -100,12 +100,12 @@ def controlled(
 
 
 def inverted(steps: Sequence[LinearStep], *, refuse: Callable[[str], Exception]) -> list[LinearStep]:
-    """The inverse of unitary steps; `refuse(name)` makes the error for any other."""
+    """Return the inverse of unitary steps; `refuse(name)` makes the error for any other."""
     return [part for step in reversed(steps) for part in _inverse(step, refuse)]
 
 
 def powered(steps: Sequence[LinearStep], power: float | int, *, refuse: Callable[[str], Exception]) -> list[LinearStep]:
-    """A whole power of unitary steps, written out; `refuse(name)` makes the error for any other."""
+    """Return a whole power of unitary steps, written out; `refuse(name)` makes the error for any other."""
     count = round(power)
     if count != power or len(steps) * abs(count) > MAX_STEPS:
         raise refuse(f"a power that is not whole or makes more than {MAX_STEPS} operations")
@@ -170,7 +170,7 @@ def _terms(gate: ExponentialGate, step: LinearStep, angle: LinearAngle) -> list[
 
 
 def unitary_step(matrix: np.ndarray, qubits: Sequence[int], *, label: str = "U") -> LinearStep:
-    """A step for an arbitrary unitary, the first qubit the most significant; on no qubits it is a global phase."""
+    """Return a step for an arbitrary unitary, the first qubit the most significant; on no qubits a global phase."""
     if not qubits:
         return LinearStep(GLOBAL_PHASE, angles=(LinearAngle(float(np.angle(matrix.item()))),))
     return LinearStep(Unitary(Array.of(matrix), label), tuple(qubits))

@@ -36,7 +36,7 @@ class _Page(NamedTuple):
 
 
 def draw_figure(layout: "DrawingLayout", width: float) -> "Figure":
-    """A figure at most `width` inches wide (or as wide as its widest gate), without pyplot."""
+    """Draw a figure at most `width` inches wide (or as wide as its widest gate), without pyplot."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -70,11 +70,11 @@ def _size(mark: "Mark") -> float:
     return max(MIN_BOX, CHARACTER_WIDTH * len(mark.label) + PADDING) if mark.kind == "box" else MIN_BOX
 
 
-def _wrapped(sizes: list[float], room: float) -> list[list[int]]:
+def _wrapped(sizes: list[float], length: float) -> list[list[int]]:
     blocks: list[list[int]] = [[]]
     used = 0.0
     for k, size in enumerate(sizes):
-        if blocks[-1] and used + size > room:
+        if blocks[-1] and used + size > length:
             blocks.append([])
             used = 0.0
         blocks[-1].append(k)
@@ -142,13 +142,13 @@ SYMBOLS = {"control": _dot, "not": _plus, "swap": _cross}
 
 
 def _legend(page: _Page, layout: "DrawingLayout", y: float) -> None:
-    """The meaning of the colours that occur, and what was not drawn."""
+    """Write the meaning of the colours that occur, and what was not drawn."""
     from matplotlib.patches import FancyBboxPatch
 
-    found = {item.colour for column in layout.columns for item in column}
+    colours = {item.colour for column in layout.columns for item in column}
     x = page.left
     for colour, meaning in MEANINGS.items():
-        if colour in found:
+        if colour in colours:
             face, edge = COLOURS[colour]
             style = "round,pad=0,rounding_size=0.03"
             page.axes.add_patch(

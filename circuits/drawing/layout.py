@@ -14,7 +14,7 @@ FRACTIONS = (1, 2, 3, 4, 6, 8)  # denominators of pi that are written as such
 
 @dataclass(frozen=True)
 class Mark:
-    """What an operation looks like on one row."""
+    """A sign on one row that belongs to an operation."""
 
     row: int
     kind: Literal["box", "control", "not", "swap"]
@@ -77,7 +77,7 @@ def _rows(n_qubits: int, max_qubits: int | None) -> tuple[int | None, ...]:
 
 def _notes(operations: tuple[int, int], qubits: tuple[int, int]) -> str:
     parts = [(*operations, "operations"), (*qubits, "qubits")]
-    words = [f"{hidden} of {total} {what}" for hidden, total, what in parts if hidden]
+    words = [f"{hidden} of {total} {noun}" for hidden, total, noun in parts if hidden]
     return f"Not drawn: {' and '.join(words)}." if words else ""
 
 
@@ -98,7 +98,7 @@ def _item(op: Operation, row_of: dict[int, int]) -> Item:
 
 
 def angle_text(angle: Angle) -> str:
-    """An angle in few characters: data[0], w[0], 3π/4, 0.123."""
+    """Write an angle in few characters: data[0], w[0], 3π/4, 0.123."""
     if isinstance(angle, Slot):
         return f"{'w' if angle.kind == 'weight' else 'data'}[{angle.index}]"
     for denominator in FRACTIONS:

@@ -23,8 +23,8 @@ FUNCTIONS = {
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "arcsin": math.asin, "arccos": math.acos,
     "arctan": math.atan, "exp": math.exp, "log": math.log, "sqrt": math.sqrt,
 }  # fmt: skip
-TERMS = 4  # of an angle that are added or scaled in about the time of one operation
-SMALLEST = 1e-300  # that an input may be multiplied with, so that half of it is not zero
+TERMS_PER_OPERATION = 4  # that are added or scaled in about the time of one operation
+MIN_COEFFICIENT = 1e-300  # of an input, so that half of it is not zero
 PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "negative": 3, "**": 4}
 CLOSING = {"(": ")", "[": "]"}
 
@@ -72,11 +72,11 @@ class Expression:
 
     @property
     def is_constant(self) -> bool:
-        """True where neither an input nor a parameter occurs."""
+        """Return True if neither an input nor a parameter occurs."""
         return self.code[0].kind == "number" and len(self.code) == 1
 
     def value(self, names: Names) -> LinearAngle:
-        """The angle, by the values of names."""
+        """Return the angle, by the values of names."""
         first = self.code[0]
         if len(self.code) == 1:
             return LinearAngle(first.number) if first.kind == "number" else names.scalars[first.token.text]
@@ -88,12 +88,13 @@ class Expression:
         for number in (angle.constant, *(factor for _, factor in angle.terms)):
             if not math.isfinite(number):
                 raise _too_large(self.line)
-        if any(abs(factor) < SMALLEST for _, factor in angle.terms):
-            raise refused(self.line, f"have inputs times at least {SMALLEST} in angles", "less, which is no angle")
+        if any(abs(factor) < MIN_COEFFICIENT for _, factor in angle.terms):
+            rule = f"have inputs times at least {MIN_COEFFICIENT} in angles"
+            raise refused(self.line, rule, "less, which is no angle")
         return angle
 
     def integer(self, names: Names) -> int:
-        """The whole number, by the values of names."""
+        """Return the whole number, by the values of names."""
         value = self.value(names)
         if value.terms or value.constant != round(value.constant):
             raise refused(self.line, "have a whole number here", "something else")
@@ -182,7 +183,7 @@ class Expression:
         stack.append(value)
 
     def constant(self, value: _Value, where: Token) -> float:
-        """The value of an expression without inputs."""
+        """Return the value of an expression without inputs."""
         if not isinstance(value, _Sum):
             return value
         if any(factor != 0.0 for factor in value.terms.values()):
@@ -195,7 +196,7 @@ class Expression:
         return _finite(value.constant, where)
 
     def spend(self, n_terms: int) -> None:
-        self.limits.spend(n_terms // TERMS, self.line)
+        self.limits.spend(n_terms // TERMS_PER_OPERATION, self.line)
 
 
 _MACHINE: dict[str, Callable[[Expression, list[_Value], Instruction, Names], None]] = {
@@ -322,12 +323,12 @@ def _finite(value: float, token: Token) -> float:
 
 
 def _computed(function: Callable[..., float], token: Token, *arguments: float | str) -> float:
-    """The function's value, or an error where it has none that is real and finite."""
+    """Return the function's value; refuse one that is not real and finite."""
     try:
         value = function(*arguments)
     except (ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):
-        what = f"{token.text} of {' and '.join(map(str, arguments))}" if token.kind != "number" else repr(token.text)
-        raise refused(token.line, "have finite real angles", what)
+        value = f"{token.text} of {' and '.join(map(str, arguments))}" if token.kind != "number" else repr(token.text)
+        raise refused(token.line, "have finite real angles", value)
     return value

@@ -30,7 +30,7 @@ QUARTER = LinearAngle(math.pi / 2)
 
 
 def rotation_definition(pauli: str) -> str:
-    """The gate `r<letters>(theta)`: exp(-i theta P / 2) by a ladder of CX gates around one RZ."""
+    """Write the gate `r<letters>(theta)`: exp(-i theta P / 2) by a ladder of CX gates around one RZ."""
     qubits = LETTERS[: len(pauli)] if len(pauli) <= len(LETTERS) else [f"q{k}" for k in range(len(pauli))]
     before, after = [], []
     for letter, qubit in zip(pauli, qubits, strict=True):
@@ -44,37 +44,37 @@ def rotation_definition(pauli: str) -> str:
 def defined_rotation(
     name: str, parameters: list[str], qubits: list[str], body: Sequence[Token]
 ) -> gates.PauliRotation | None:
-    """The rotation whose definition, as `rotation_definition` writes it, this is."""
+    """Return the rotation that `rotation_definition` writes so, None for any other definition."""
     letters = name[1:].upper()
     if name[:1] != "r" or len(letters) < 2 or len(letters) != len(qubits) or not set(letters) <= set("XYZ"):
         return None
-    found = (parameters, qubits, [token.text for token in body])
-    return gates.PauliRotation(letters) if found == _rotation_parts(letters) else None
+    definition = (parameters, qubits, [token.text for token in body])
+    return gates.PauliRotation(letters) if definition == _rotation_parts(letters) else None
 
 
 @lru_cache(maxsize=256)
 def _rotation_parts(letters: str) -> tuple[list[str], list[str], list[str]]:
-    """The parameters, the qubits and the body of `rotation_definition`."""
+    """Return the parameters, the qubits and the body of `rotation_definition`."""
     written = [token.text for token in tokens_of(rotation_definition(letters))]
     opening = written.index("{")
     qubits = written[written.index(")") + 1 : opening : 2]
     return ["theta"], qubits, written[opening + 1 : written.index("}")]
 
 
-def require_counts(token: Token, found: tuple[int, int], needed: tuple[int, int]) -> None:
+def require_counts(token: Token, counts: tuple[int, int], needed: tuple[int, int]) -> None:
     """Refuse another number of angles or qubits than the gate has."""
-    if found != needed:
+    if counts != needed:
         raise refused(
             token.line,
             f"give {token.text!r} {needed[0]} angles and {needed[1]} qubits",
-            f"{found[0]} and {found[1]}",
+            f"{counts[0]} and {counts[1]}",
         )
 
 
 def standard_gate(
     token: Token, angles: tuple[LinearAngle, ...], qubits: tuple[int, ...], *, is_phased: bool
 ) -> list[LinearStep]:
-    """The steps of a gate of the language or of its library.
+    """Return the steps of a gate of the language or of its library.
 
     Args:
         token: its name.
@@ -111,7 +111,7 @@ def _standard(  # noqa: PLR0911 - one return a kind of gate
 
 
 def _euler(angles: Sequence[LinearAngle], qubits: tuple[int, ...]) -> list[LinearStep]:
-    """The u3 (u2: theta = pi/2) of the library, which differs from U by exp(-i (phi + lambda) / 2)."""
+    """Return the u3 (u2: theta = pi/2) of the library, which differs from U by exp(-i (phi + lambda) / 2)."""
     theta, phi, lam = angles
     parts = (("rz", lam), ("ry", theta), ("rz", phi))
     return [LinearStep(ROTATIONS[name], qubits, angles=(angle,)) for name, angle in parts]

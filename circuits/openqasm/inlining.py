@@ -13,13 +13,13 @@ from circuits import steps
 from circuits.openqasm.angles import Names
 from circuits.openqasm.calls import Call, Definition, Scope, read_call, require_distinct, skip_barrier
 from circuits.openqasm.gates import FIXED, defined_rotation, require_counts, standard_gate
-from circuits.openqasm.limits import LARGE, refused
+from circuits.openqasm.limits import SIZE_PER_OPERATION, refused
 from circuits.openqasm.syntax import Cursor
 from circuits.steps import LinearAngle, LinearStep
 
 
 class _Under(NamedTuple):
-    """The modifiers under which something is written.
+    """The modifiers under which a call is written.
 
     Args:
         controls: all of them, the outermost first.
@@ -96,7 +96,7 @@ class Inliner:
         """Append a gate, or return the frame of a definition that is to be written out."""
         under = outer.inner if call.modifiers.is_plain else self.modified(call, qubits, outer)
         targets = qubits[len(under.controls) - len(outer.inner.controls) :]
-        self.limits.spend(call.size - 1 + len(under.controls) // LARGE, call.token.line)
+        self.limits.spend(call.size - 1 + len(under.controls) // SIZE_PER_OPERATION, call.token.line)
         angles = tuple([angle.value(outer.names) for angle in call.angles])
         definition = call.definition
         if definition is None:
@@ -133,19 +133,19 @@ class Inliner:
         is_inverse = outer.inner.is_inverse != (exponent < 0)
         return _Under(outer.inner.controls + qubits[:n_controls], is_inverse, abs(exponent), flips)
 
-    def append(self, found: list[LinearStep], call: Call, under: _Under) -> None:
+    def append(self, gate_steps: list[LinearStep], call: Call, under: _Under) -> None:
         """Append a gate under modifiers."""
         line, repeats = call.token.line, under.repeats
-        n_terms = sum([len(angle.terms) for step in found for angle in step.angles])
-        width = 1 + (len(under.controls) + len(call.operands)) // LARGE
-        self.limits.spend((max(len(found), 1) + 2 * n_terms) * width * repeats, line)
+        n_terms = sum([len(angle.terms) for step in gate_steps for angle in step.angles])
+        width = 1 + (len(under.controls) + len(call.operands)) // SIZE_PER_OPERATION
+        self.limits.spend((max(len(gate_steps), 1) + 2 * n_terms) * width * repeats, line)
         if under.is_inverse:
-            found = steps.inverted(found, refuse=lambda kind: refused(line, "invert gates only", kind))
+            gate_steps = steps.inverted(gate_steps, refuse=lambda kind: refused(line, "invert gates only", kind))
         if under.controls:
-            found = steps.controlled(found, under.controls)
+            gate_steps = steps.controlled(gate_steps, under.controls)
         if repeats:
             self.steps += under.flips
-            self.steps += found * repeats
+            self.steps += gate_steps * repeats
             self.steps += under.flips
 
     def leave(self, frame: _Frame) -> None:
@@ -202,6 +202,6 @@ def _read_body(definition: Definition, scope: Scope) -> list[Call]:
 
 
 def _size(call: Call) -> int:
-    """The least number of operations that a call counts as."""
+    """Return the least number of operations that a call counts as."""
     inner = 0 if call.definition is None else call.definition.size or 0
     return (call.size + inner) * abs(call.modifiers.power)

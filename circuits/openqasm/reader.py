@@ -15,16 +15,16 @@ from circuits.openqasm.syntax import Cursor, Token, tokens_of
 from circuits.steps import LinearAngle, LinearStep
 
 POST_SELECT = "@qml.post_select"
-REFUSED = {
+REFUSED_WORDS = {
     "if", "else", "for", "while", "switch", "def", "extern", "defcal", "defcalgrammar", "cal", "box", "delay",
     "let", "return", "break", "continue", "end", "int", "uint", "bool", "float", "angle", "complex",
     "duration", "stretch", "output", "array", "durationof", "nop",
 }  # fmt: skip
-ADVICE = "Unroll or remove it first."
+UNROLL_ADVICE = "Unroll or remove it first."
 
 
 class ProgramReader:
-    """A program of OpenQASM 3; `circuit()` gives what it does."""
+    """A program of OpenQASM 3 that is read statement by statement; `circuit()` returns its circuit."""
 
     def __init__(self, text: str, data: Iterable[str], limits: ReaderLimits) -> None:
         self.cursor, self.limits = Cursor(tokens_of(text)), limits
@@ -39,7 +39,7 @@ class ProgramReader:
         self.post_select: int | None = None
 
     def circuit(self) -> Circuit:
-        """The circuit of the program. Bits are numbered through the registers that are measured into."""
+        """Return the circuit of the program. Bits are numbered through the registers that are measured into."""
         while self.cursor.here.kind != "end":
             self.statement()
         if self.n_qubits == 0:
@@ -58,8 +58,10 @@ class ProgramReader:
         if token.kind == "annotation":
             self.annotation()
             return
-        if token.kind == "pragma" or token.text in REFUSED:
-            raise refused(token.line, "hold gates, inputs, resets and measurements only", repr(token.text), ADVICE)
+        if token.kind == "pragma" or token.text in REFUSED_WORDS:
+            raise refused(
+                token.line, "hold gates, inputs, resets and measurements only", repr(token.text), UNROLL_ADVICE
+            )
         if token.text in STATEMENTS:
             self.cursor.next()
             STATEMENTS[token.text](self, token)
@@ -104,7 +106,7 @@ class ProgramReader:
 
     def bit(self, token: Token) -> None:
         name, size = self.register(token)
-        self.limits.require_qubits(self.n_bits + size, token.line, what="bits")
+        self.limits.require_qubits(self.n_bits + size, token.line, noun="bits")
         self.bits[name] = size
         self.n_bits += size
         if self.cursor.accept("="):
@@ -133,7 +135,7 @@ class ProgramReader:
             raise refused(token.line, "declare a name once", f"{name!r} again")
 
     def input(self, token: Token) -> None:
-        """Nothing: `_inputs` has read it."""
+        """Skip the declaration, which `read_inputs` has read."""
         del token
         self.cursor.skip_to(";")
 

@@ -32,7 +32,7 @@ DEFAULT_OPERATIONS = 250_000
 
 
 def to_openqasm(circuit: Circuit) -> str:
-    """The circuit as an OpenQASM 3 program.
+    """Write the circuit as an OpenQASM 3 program.
 
     Constant amplitudes and matrices are written as plain gates (exactly, the global phase included), so that
     `from_openqasm` gives back the same unitary, and mostly the same operations.
@@ -73,7 +73,7 @@ def from_openqasm(
     max_qubits: int = 100_000,
     max_depth: int = 256,
 ) -> Circuit:
-    """The circuit of an OpenQASM 3 program.
+    """Read the circuit of an OpenQASM 3 program.
 
     Read are: what `to_openqasm` writes; the gates of stdgates.inc; gate definitions, which are inlined; `ctrl
     @`, `negctrl @`, `inv @` and `pow(k) @` for whole k from -1000 to 1000; registers, broadcasting over them,
@@ -123,7 +123,7 @@ class _OpenQASMWriter:
         self.n_post_selected = 0
 
     def lines(self, op: Operation, names: list[str]) -> list[str]:
-        """The statements of an operation on qubits called `names`."""
+        """Return the statements of an operation on qubits called `names`."""
         place = names[op.qubits[0]]
         match op.gate:
             case gates.UnitaryGate():

@@ -29,7 +29,7 @@ from circuits.gates import (
 )
 
 MAX_DENSE_QUBITS = {2: 4, 4: 3}  # wider gates become Controlled maps (two levels) or are refused (four levels)
-NEGLIGIBLE = 1e-14
+NEGLIGIBLE = 1e-14  # rounding in matrices whose entries are at most about 1
 # <I>, <X>, <Y>, <Z> from rho_00, rho_01, rho_10, rho_11, and back
 TO_PAULI = np.array([[1, 0, 0, 1], [0, 1, 1, 0], [0, 1j, -1j, 0], [1, 0, 0, -1]])
 FROM_PAULI = TO_PAULI.conj().T / 2
@@ -37,7 +37,7 @@ FROM_PAULI = TO_PAULI.conj().T / 2
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """One linear map.
+    """A linear map on some sites.
 
     Attributes:
         sites: where it acts, the first the most significant.
@@ -66,7 +66,7 @@ class Linear:
 
     @property
     def table(self) -> np.ndarray | None:
-        """Rows to gather, if the map only permutes basis states: out[i] = in[table[i]]."""
+        """Return the rows to gather, if the map only permutes basis states: out[i] = in[table[i]]."""
         return None if self.slot is not None else _permutation(self.constant)
 
 
@@ -81,7 +81,7 @@ class Preparation:
 
 
 def linear_maps(circuit: Circuit, levels: int) -> tuple[list[Preparation], list[Linear]]:
-    """All preparations of a circuit, and its other operations as linear maps on two-level or four-level sites."""
+    """Return the preparations of a circuit, and its other operations as maps on two-level or four-level sites."""
     preparations: list[Preparation] = []
     maps: list[Linear] = []
     for operation in circuit.operations:
@@ -102,7 +102,7 @@ def _preparation(operation: Operation) -> Preparation:
 
 
 def _without_idle_letters(operation: Operation) -> Operation:
-    """A Pauli rotation on the qubits where its string is not I; a string of I only keeps one letter."""
+    """Restrict a Pauli rotation to the qubits where its string is not I; a string of I only keeps one letter."""
     gate = operation.gate
     if not isinstance(gate, PauliRotation) or "I" not in gate.pauli:
         return operation
@@ -138,7 +138,7 @@ def _unitary_map(gate: Gate, sites: tuple[int, ...], angles: tuple, n_controls: 
 
 
 def _ladder(operation: Operation, gate: PauliRotation) -> list[Operation]:
-    """A long Pauli rotation as basis changes, a chain of CX and one RZ (Nielsen and Chuang, section 4.7.3)."""
+    """Write a long Pauli rotation as basis changes, a chain of CX and one RZ (Nielsen and Chuang, section 4.7.3)."""
     active = list(zip(operation.qubits, gate.pauli, strict=True))
     to_z: list[Operation] = []
     for qubit, letter in active:
@@ -174,7 +174,7 @@ def _four_level(operation: Operation) -> list[Linear]:
 
 
 def transfer_map(linear: Linear) -> Linear:
-    """The Pauli transfer form of a two-level map: U . U^dagger, its angle dependence expanded in frequencies."""
+    """Return the Pauli transfer form of a two-level map: U . U^dagger, its angle dependence expanded in frequencies."""
     if linear.slot is None:
         return Linear(linear.sites, transfer_matrix(linear.constant[None]))
     ((frequency, cosine, sine),) = linear.terms
@@ -193,12 +193,12 @@ def transfer_map(linear: Linear) -> Linear:
 
 
 def transfer_matrix(kraus: np.ndarray) -> np.ndarray:
-    """The Pauli transfer matrix of rho -> sum_k K rho K^dagger; shape (operators, 2**k, 2**k) to (4**k, 4**k)."""
+    """Return the Pauli transfer matrix of rho -> sum_k K rho K^dagger, from (operators, 2**k, 2**k) to (4**k, 4**k)."""
     return np.sum([np.real(_transfer(operator, operator)) for operator in kraus], axis=0) + 0j
 
 
 def _transfer(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """tr(P_a L P_b R^dagger) / 2**k for all pairs of Pauli strings, site by site from L and conj(R)."""
+    """Return tr(P_a L P_b R^dagger) / 2**k for all pairs of Pauli strings, site by site from L and conj(R)."""
     k = left.shape[0].bit_length() - 1
     pairs = np.multiply.outer(left, right.conj()).reshape((2,) * (4 * k))  # row, column of L, row, column of R
     rows = [place for site in range(k) for place in (site, 2 * k + site)]

@@ -44,16 +44,16 @@ NAMES: dict[gates.UnitaryGate, tuple[Callable[..., Any], float]] = {
     gates.U3(): (pennylane.U3, 1.0),
 }
 GATES = {name: (gate, factor) for gate, (name, factor) in NAMES.items()} | {pennylane.U1: (gates.Phase(), 1.0)}
-NOTHING = (pennylane.Barrier, pennylane.Identity)
-MARKS = ("Snapshot", "WireCut", "MidMeasureMP", "PauliMeasure")  # nothing to decompose, and yet no identities
-PROBES = 2  # points at which the angles of a quantum function are checked to be linear
+IDENTITIES = (pennylane.Barrier, pennylane.Identity)
+MARKERS = ("Snapshot", "WireCut", "MidMeasureMP", "PauliMeasure")  # have no decomposition, and yet are no identities
+N_PROBES = 2  # points at which the angles of a quantum function are checked to be linear
 LINEARITY_TOLERANCE = 1e-9
 
 QuantumFunction = Callable[..., Any]
 
 
 def to_pennylane(circuit: Circuit, *, wires: Sequence[Any] | None = None) -> QuantumFunction:
-    """The circuit as a quantum function `function(data, weights)`, to be called inside a QNode.
+    """Return the circuit as a quantum function `function(data, weights)`, to be called inside a QNode.
 
     Data have shape (..., n_data) and may be broadcast, weights have shape (n_weights,). The function returns
     its mid-circuit measurements, one a classical bit. Amplitudes are prepared first, as devices want it; they
@@ -161,7 +161,7 @@ def _scaled(angle: Any, factor: float) -> Any:
 
 
 def from_pennylane(source: Any, *, n_data: int = 0, n_weights: int = 0, wires: Sequence[Any] | None = None) -> Circuit:
-    """A PennyLane tape, quantum function or QNode in our form.
+    """Convert a PennyLane tape, quantum function or QNode into a circuit.
 
     A tape has numbers as its angles, and they stay constants. A function is called as `function(data,
     weights)`, or without arguments where `n_data` and `n_weights` are 0, at n_data + n_weights + 3 points:
@@ -188,7 +188,7 @@ def from_pennylane(source: Any, *, n_data: int = 0, n_weights: int = 0, wires: S
 
 
 def _tapes(source: Any, n_data: int, n_weights: int) -> tuple[list[Any], list[Slot]]:
-    """The tape at 0, at each unit vector, and at random points."""
+    """Return the tape at 0, at each unit vector, and at random points."""
     if isinstance(source, QuantumScript):
         return [source], []
     function = source.func if isinstance(source, pennylane.QNode) else source
@@ -199,7 +199,7 @@ def _tapes(source: Any, n_data: int, n_weights: int) -> tuple[list[Any], list[Sl
 
 
 def _points(n_slots: int) -> np.ndarray:
-    random = np.random.default_rng(0).normal(size=(PROBES, n_slots))
+    random = np.random.default_rng(0).normal(size=(N_PROBES, n_slots))
     return np.concatenate([np.zeros((1, n_slots)), np.eye(n_slots), random])
 
 
@@ -222,13 +222,13 @@ def _aligned(lowered: list[list[LinearStep]]) -> Iterable[tuple[LinearStep, ...]
 
 
 def _merged(column: list[LinearStep], slots: list[Slot]) -> LinearStep:
-    """One step whose angles are linear in the slots, from the step's values at all points."""
+    """Return a step whose angles are linear in the slots, from the step's values at all points."""
     values = np.array([[angle.constant for angle in step.angles] for step in column])
     if not slots:
         return column[0]
     constant, slopes = values[0], values[1 : len(slots) + 1] - values[0]
-    expected = constant + _points(len(slots))[-PROBES:] @ slopes
-    if not np.allclose(values[-PROBES:], expected, rtol=0.0, atol=LINEARITY_TOLERANCE):
+    expected = constant + _points(len(slots))[-N_PROBES:] @ slopes
+    if not np.allclose(values[-N_PROBES:], expected, rtol=0.0, atol=LINEARITY_TOLERANCE):
         raise ValueError(
             "Argument `source` must have angles linear in its arguments, but an angle of "
             f"{column[0].gate.name} is not. Compute the angle outside, and give the circuit one slot for it."
@@ -250,7 +250,7 @@ class _PennyLaneReader:
         self.steps: list[LinearStep] = []
         for op in tape.operations:
             self.steps += self.operation(op, pure=False)
-            if type(op) not in NOTHING:
+            if type(op) not in IDENTITIES:
                 self.used.update(self.qubits(op.wires))
 
     def qubits(self, wires: Iterable[Any]) -> tuple[int, ...]:
@@ -260,7 +260,7 @@ class _PennyLaneReader:
         return tuple(self.labels.index(wire) for wire in wires)
 
     def operation(self, op: Any, *, pure: bool) -> list[LinearStep]:
-        """The steps of an operation; `pure` where only unitary gates may occur (controls, adjoints)."""
+        """Return the steps of an operation; `pure` where only unitary gates may occur (controls, adjoints)."""
         if op.batch_size is not None:
             raise ValueError(
                 f"Argument `source` must have one value an angle, but {op.name} has {op.batch_size}. Give a "
@@ -271,15 +271,15 @@ class _PennyLaneReader:
             return steps.controlled(self.operation(op.base, pure=True), self.qubits(op.control_wires), values=values)
         if isinstance(op, Adjoint):
             return steps.inverted(self.operation(op.base, pure=True), refuse=_refusal)
-        found = self.gate(op)
-        if found is None and not pure:
-            found = self.not_unitary(op)
-        return self.inlined(op, pure=pure) if found is None else found
+        result = self.gate(op)
+        if result is None and not pure:
+            result = self.not_unitary(op)
+        return self.inlined(op, pure=pure) if result is None else result
 
     def gate(self, op: Any) -> list[LinearStep] | None:
         """Return the step of a gate that has a name here, None for any other operation."""
         kind, qubits = type(op), self.qubits(op.wires)
-        if kind in NOTHING:
+        if kind in IDENTITIES:
             return []
         if kind is pennylane.QubitUnitary:
             return [steps.unitary_step(np.array(op.data[0]), qubits)]
@@ -315,7 +315,7 @@ class _PennyLaneReader:
         return result + ([LinearStep(gates.Reset(), qubits)] if op.reset else [])
 
     def inlined(self, op: Any, *, pure: bool) -> list[LinearStep]:
-        if isinstance(op, Conditional) or op.name in MARKS:
+        if isinstance(op, Conditional) or op.name in MARKERS:
             raise _refusal(op.name)
         if op.has_decomposition:  # an empty one, as of X**2, is an identity
             return [step for part in op.decomposition() for step in self.operation(part, pure=pure)]

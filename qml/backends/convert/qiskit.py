@@ -70,7 +70,7 @@ GATES = {kind: gate for gate, kind in CLASSES.items()} | {library.U1Gate: gates.
 
 
 def reverse_qubits(values: Any, *, axis: int = -1) -> np.ndarray:
-    """The same array with the bits of one index reversed: from Qiskit's qubit order to ours, and back.
+    """Reverse the bits of one index of an array: from Qiskit's qubit order to ours, and back.
 
     Args:
         values: an array with 2**n entries along `axis`: amplitudes, probabilities, or one side of a matrix.
@@ -89,7 +89,7 @@ def reverse_qubits(values: Any, *, axis: int = -1) -> np.ndarray:
 
 
 def to_qiskit(circuit: Circuit, *, parameters: Sequence[ParameterVector] | None = None) -> QuantumCircuit:
-    """The circuit in Qiskit's form: our qubit k is Qiskit's qubit k, see the head of this module.
+    """Convert the circuit into Qiskit's form: our qubit k is Qiskit's qubit k, see the head of this module.
 
     Data and weight slots become the parameter vectors `data` and `weight`; mid-circuit measurements write the
     register `measured`; noise becomes Kraus instructions; exp(i t I) becomes the global phase.
@@ -119,11 +119,11 @@ class _QiskitWriter:
         self.target = QuantumCircuit(circuit.n_qubits)
         if circuit.n_bits:
             self.target.add_register(ClassicalRegister(circuit.n_bits, MEASURED))
-        kept = [op.gate.value for op in circuit if isinstance(op.gate, gates.PostSelect)]
-        post_select = ClassicalRegister(len(kept), POST_SELECT)
-        if kept:
+        selected = [op.gate.value for op in circuit if isinstance(op.gate, gates.PostSelect)]
+        post_select = ClassicalRegister(len(selected), POST_SELECT)
+        if selected:
             self.target.add_register(post_select)
-            self.target.metadata = {POST_SELECT: kept}
+            self.target.metadata = {POST_SELECT: selected}
         self.free_bits = iter(post_select)
         for op in circuit:
             self.add(op)
@@ -190,7 +190,7 @@ class _QiskitWriter:
 
 
 def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit:
-    """A Qiskit circuit in our form, Qiskit's qubit k as our qubit k.
+    """Convert a Qiskit circuit into our form, Qiskit's qubit k into our qubit k.
 
     Elements of parameter vectors called `data` and `weight` become the slots of their index. Other parameters
     become weight slots in the order of `circuit.parameters`, after those of the vector `weight`. Rotations
@@ -226,11 +226,11 @@ def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Any, Slot]:
         counts[slot.kind] = max(counts[slot.kind], slot.index + 1)
     for item in data:
         name = item if isinstance(item, str) else item.name
-        found = [pair for pair in others if name in (pair[0].name, pair[1])]
-        if not found:
+        chosen = [pair for pair in others if name in (pair[0].name, pair[1])]
+        if not chosen:
             names = sorted({vector or parameter.name for parameter, vector in others})
             raise ValueError(f"Argument `data` must name parameters of the circuit, {names}, but names {name!r}.")
-        for pair in found:
+        for pair in chosen:
             slots[pair[0]] = Slot("data", counts["data"])
             counts["data"] += 1
             others.remove(pair)
@@ -241,10 +241,10 @@ def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Any, Slot]:
 
 
 def _bits_of(circuit: QuantumCircuit) -> dict[Clbit, gates.Measure | gates.PostSelect]:
-    kept = (circuit.metadata or {}).get(POST_SELECT, [])
+    selected = (circuit.metadata or {}).get(POST_SELECT, [])
     register = next((register for register in circuit.cregs if register.name == POST_SELECT), ())
     bits: dict[Clbit, gates.Measure | gates.PostSelect] = {
-        bit: gates.PostSelect(value) for bit, value in zip(register, kept, strict=False)
+        bit: gates.PostSelect(value) for bit, value in zip(register, selected, strict=False)
     }
     free = [bit for bit in circuit.clbits if bit not in bits]
     return bits | {bit: gates.Measure(place) for place, bit in enumerate(free)}
@@ -259,7 +259,7 @@ class _QiskitReader:
     def circuit(
         self, source: QuantumCircuit, qubits: Sequence[int], bits: Sequence[Clbit], *, pure: bool
     ) -> list[LinearStep]:
-        """The steps of a circuit or a definition; `pure` where only unitary gates may occur."""
+        """Return the steps of a circuit or a definition; `pure` where only unitary gates may occur."""
         places = dict(zip(source.qubits, qubits, strict=True))
         outcomes = dict(zip(source.clbits, bits, strict=True))
         result = []
@@ -289,8 +289,8 @@ class _QiskitReader:
             return _evolution(op, qubits, self.angle(op.time))
         if isinstance(op, (ControlledGate, AnnotatedOperation)):
             return self.modified(op, qubits)
-        if not pure and (found := self.not_unitary(op, kind, qubits, bits)) is not None:
-            return found
+        if not pure and (result := self.not_unitary(op, kind, qubits, bits)) is not None:
+            return result
         return self.inlined(op, qubits, bits, pure=pure)
 
     def modified(self, op: Any, qubits: list[int]) -> list[LinearStep]:
@@ -359,12 +359,12 @@ class _QiskitReader:
 
 
 def _bits(state: Any, n_bits: int) -> list[int]:
-    """The values of controls, Qiskit's first control the least significant; a whole number by now."""
+    """Return the values of controls, Qiskit's first control the least significant; a whole number by now."""
     return [int(state) >> place & 1 for place in range(n_bits)]
 
 
 def _prepared(amplitudes: list[Any], qubits: list[int]) -> list[LinearStep] | None:
-    """Amplitudes as such; None for labels and integers, which Qiskit's own definition spells out."""
+    """Return amplitudes as such; None for labels and integers, which Qiskit's own definition spells out."""
     if len(amplitudes) != 2 ** len(qubits) or not all(isinstance(value, (complex, float)) for value in amplitudes):
         return None
     return [LinearStep(gates.StatePreparation(len(qubits), gates.Array.of(np.array(amplitudes))), tuple(qubits))]
