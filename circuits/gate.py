@@ -75,20 +75,20 @@ class GatePart:
 
 
 class UnitaryGate(Gate):
-    """A gate with a unitary matrix. Derive from one of its three kinds."""
+    """A gate with a unitary matrix. Derive from one of the three kinds in `circuits.gate_kinds`."""
 
     @property
     def usual(self) -> "tuple[UnitaryGate, float]":
-        """Return the gate at its usual scale, and the factor of the angle that makes it this gate."""
+        """Return the gate at its usual scale, and the factor by which its angle is to be multiplied."""
         return self, 1.0
 
     def is_elementary(self) -> bool:
         """Tell whether there is at most one angle, in which the matrix has one frequency."""
-        return True
+        raise NotImplementedError(f"Gate {self.name} must be a ConstantGate, an ExponentialGate or a CompositeGate.")
 
     def parts(self) -> tuple[GatePart, ...]:
         """Return the simpler gates whose product this is exactly, the first to act first; () for a constant gate."""
-        return ()
+        raise NotImplementedError(f"Gate {self.name} must define `parts`.")
 
     def matrix_at(self, *angles: float) -> np.ndarray:
         """Return the matrix at these angles, shape (2**n_qubits, 2**n_qubits)."""

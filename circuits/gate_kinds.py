@@ -36,6 +36,19 @@ from circuits.generators import (
 class ConstantGate(UnitaryGate):
     """A unitary gate without angles. Its class must have `name`, `n_qubits` and `matrix_at`."""
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.n_angles != 0:
+            raise TypeError(f"Class {cls.__name__} must have no angles, but has {cls.n_angles}. Use ExponentialGate.")
+
+    def is_elementary(self) -> bool:
+        """Return True."""
+        return True
+
+    def parts(self) -> tuple[GatePart, ...]:
+        """Return ()."""
+        return ()
+
     def inverse(self) -> "ConstantGate":
         """Return the inverse gate."""
         return Unitary(Array.of(self.matrix_at().conj().T), f"{self.title(())}†")
@@ -79,6 +92,11 @@ class ExponentialGate(UnitaryGate):
     """A unitary gate with one angle t, exp(-i t G). Its class must have `name`, `n_qubits` and `generator`."""
 
     n_angles = 1
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.n_angles != 1:
+            raise TypeError(f"Class {cls.__name__} must have one angle, but has {cls.n_angles}. Use CompositeGate.")
 
     @property
     def generator(self) -> np.ndarray:

@@ -8,7 +8,7 @@ import pennylane
 import pytest
 import torch
 from qiskit import QuantumCircuit
-from qiskit.circuit import library
+from qiskit.circuit import Parameter, library
 from qiskit.quantum_info import Operator
 from scipy.linalg import expm
 
@@ -63,6 +63,18 @@ class HalfTurn(gates.ExponentialGate):
 
 
 @dataclass(frozen=True)
+class Slanted(gates.ExponentialGate):
+    """A rotation about no coordinate axis, of one frequency."""
+
+    name = "slanted"
+    n_qubits = 1
+
+    @property
+    def generator(self) -> np.ndarray:
+        return 0.6 * PAULI["X"] + 0.8 * PAULI["Z"]
+
+
+@dataclass(frozen=True)
 class Ladder(gates.ExponentialGate):
     """Eigenvalues 0, 1, 3 and -2 in a basis of its own."""
 
@@ -104,7 +116,16 @@ class Echo(gates.CompositeGate):
         )
 
 
-FOREIGN: list[gates.UnitaryGate] = [ISwap(), Tilted(), HalfTurn(), Ladder(), Heisenberg(), Heisenberg(-0.7), Echo()]
+FOREIGN: list[gates.UnitaryGate] = [
+    ISwap(),
+    Tilted(),
+    Slanted(),
+    HalfTurn(),
+    Ladder(),
+    Heisenberg(),
+    Heisenberg(-0.7),
+    Echo(),
+]
 OWN: list[gates.UnitaryGate] = [
     gates.Fixed("sdg"),
     gates.Phase(),
@@ -312,7 +333,7 @@ def test_gates_are_drawn_by_their_names() -> None:
     assert "ISWAP†:1" in str(Circuit(2).append(ISwap(), (0, 1)).inverse().draw())
 
 
-@pytest.mark.parametrize("gate", [Tilted(), HalfTurn()], ids=named)
+@pytest.mark.parametrize("gate", [Tilted(), Slanted(), HalfTurn()], ids=named)
 def test_an_activation_by_a_foreign_rotation_is_that_of_the_circuit(gate: gates.ExponentialGate) -> None:
     """A gate with one angle that is neither a Pauli rotation nor P was once taken for RZ."""
     circuit = Circuit(1).h(0).append(gate, 0, angles=(data(0),)).rx(weight(0), 0)
@@ -340,6 +361,15 @@ def test_the_fourier_series_of_a_foreign_gate_is_that_of_the_circuit(gate: gates
         assert_close(series(np.array([[value]])), oracle.expectation(bound, np.zeros((1, 0)), (), [Z(1)])[0], SYNTHESIS)
 
 
+def test_a_parameter_as_the_phase_of_qiskits_exchange_gate_is_a_slot() -> None:
+    source, beta = QuantumCircuit(2), Parameter("beta")
+    source.append(library.XXPlusYYGate(0.9, beta), [0, 1])
+    read = from_qiskit(source)
+    assert read.n_weights == 1
+    expected = Operator(source.assign_parameters({beta: 0.7}).reverse_bits()).data
+    assert_close(oracle.unitary_of(read, (), (0.7,)), expected, SYNTHESIS)
+
+
 @pytest.mark.parametrize("beta", [0.0, 0.7])
 def test_the_phase_of_qiskits_exchange_gate_is_kept(beta: float) -> None:
     source = QuantumCircuit(2)
@@ -359,6 +389,38 @@ def test_exchange_gates_keep_their_name_through_other_packages() -> None:
 def test_a_scale_that_loses_the_angle_is_refused(scale: float) -> None:
     with pytest.raises(ValueError, match="`scale` must be finite and not 0"):
         gates.XXPlusYY(scale)
+
+
+def test_a_class_with_angles_that_its_kind_has_not_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Class Angled must have no angles, but has 1\. Use ExponentialGate"):
+
+        class Angled(gates.ConstantGate):
+            n_angles = 1
+
+    with pytest.raises(TypeError, match=r"Class Pair must have one angle, but has 2\. Use CompositeGate"):
+
+        class Pair(gates.ExponentialGate):
+            n_angles = 2
+
+
+def test_a_gate_of_no_kind_is_refused_and_never_left_out() -> None:
+    @dataclass(frozen=True)
+    class Vague(gates.UnitaryGate):
+        name = "vague"
+        n_qubits = 1
+        n_angles = 1
+
+    circuit = Circuit(1).append(Vague(), 0, angles=(data(0),))
+    for use in (
+        to_qiskit,
+        to_openqasm,
+        lambda item: to_pennylane(item)([0.1]),
+        lambda item: Native().expectation(
+            item, torch.zeros(1, 1, dtype=torch.float64), torch.zeros(0, dtype=torch.float64), [Z(0)]
+        ),
+    ):
+        with pytest.raises(NotImplementedError, match="Gate vague must"):
+            use(circuit)
 
 
 def test_a_generator_that_is_not_hermitian_is_refused() -> None:

@@ -22,7 +22,7 @@ from circuits.operation import Operation
 from circuits.slots import Angle, Slot
 from circuits.two_level import unitary_by_gates
 
-GATES: dict[gates.UnitaryGate, str] = {**{gate: name for name, gate in FIXED.items()}, gates.Phase(): "p"}
+GATE_NAMES: dict[gates.UnitaryGate, str] = {**{gate: name for name, gate in FIXED.items()}, gates.Phase(): "p"}
 # Names in stdgates.inc by (name without controls, number of controls); all others are written with `ctrl @`.
 STANDARD = {(name, 0): name for name in ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "swap", "rx", "ry", "rz", "p")} | {
     (name, 1): "c" + name for name in ("x", "y", "z", "h", "swap", "rx", "ry", "rz", "p")
@@ -153,9 +153,9 @@ class _OpenQASMWriter:
         """Return the statements of an elementary gate: its own, or those of its parts."""
         if isinstance(gate, gates.PauliRotation):
             return [self.rotation(gate, op, names)]
-        if isinstance(gate, gates.UnitaryGate) and gate in GATES:
+        if isinstance(gate, gates.UnitaryGate) and gate in GATE_NAMES:
             angle = f"({_number(op.angles[0])})" if op.angles else ""
-            return [_call(GATES[gate], angle, op.qubits, op.controls, names)]
+            return [_call(GATE_NAMES[gate], angle, op.qubits, op.controls, names)]
         if isinstance(gate, gates.ConstantGate):
             return [_call(self.unitary(gate), "", op.qubits, op.controls, names)]
         return [line for part in op.parts() for line in self.lines(part, names)]
