@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from circuits import Circuit, Slot
-from circuits.gates import PAULIS, PauliRotation, gate_matrix
+from circuits.gates import PAULIS, ExponentialGate, PauliRotation, gate_matrix
+from circuits.generators import pauli_terms
 from circuits.operation import Operation
 
 EXACT = 1e-12  # rounding of products of a few 3x3 matrices
@@ -97,13 +98,18 @@ def compile_activation(circuit: Circuit) -> Program:
 
 def _steps(op: Operation) -> Iterator[Rotation | np.ndarray]:
     """An elementary operation as an exchange of axes (a signed permutation) or rotations."""
-    if op.angles:
+    if isinstance(op.gate, ExponentialGate):
         (angle,) = op.angles
-        pauli = op.gate.pauli if isinstance(op.gate, PauliRotation) else "Z"  # P(t) is RZ(t) but for a phase
-        factor = -2.0 * op.gate.factor if isinstance(op.gate, PauliRotation) else 1.0
-        if pauli == "I":
+        # exp(-i t G) turns about the vector of G's Pauli coefficients; P(t), for one, is RZ(t) but for a phase
+        factors = {letter: 2.0 * value for letter, value in pauli_terms(op.gate.generator).items() if letter != "I"}
+        if not factors:
             return
-        axis = AXES.index(pauli)
+        if len(factors) > 1:  # about no coordinate axis: about one between two constant gates
+            for part in op.parts():
+                yield from _steps(part)
+            return
+        ((letter, factor),) = factors.items()
+        axis = AXES.index(letter)
         if not isinstance(angle, Slot):
             yield from _constant_steps(_rotation_matrix(axis, factor * float(angle)))
         elif angle.kind == "weight":
