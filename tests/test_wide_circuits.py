@@ -15,6 +15,9 @@ from qml.backends import Native
 from qml.nn import QuantumLayer
 from qml.simulator import cones
 from qml.simulator.light_cone import light_cone
+from qml.simulator.plan import Request
+from qml.simulator.routes import contraction
+from qml.simulator.routes.contraction import find_contraction
 from tests import oracle
 from tests.helpers import assert_close, is_likely, tensors
 from tests.strategies import MID_CIRCUIT_KINDS, NOISE_KINDS, UNITARY_KINDS, Recipe, build, recipes
@@ -98,6 +101,43 @@ def test_components_give_the_success_probability_of_the_oracle(recipe: Recipe) -
     expected = [oracle.success_probability(case.circuit, row, case.weights) for row in case.data]
     with pieces_everywhere():
         assert_close(Native().success_probability(case.circuit, *tensors(case)), expected, SAME)
+
+
+@settings(max_examples=150, deadline=None)
+@given(recipes(EVERY_KIND, max_qubits=4, min_batch=1))
+def test_contraction_gives_the_numbers_of_the_oracle(recipe: Recipe) -> None:
+    case = build(recipe)
+    assume(is_likely(case))
+    expected = oracle.expectation(case.circuit, case.data, case.weights, case.observables)
+    assert_close(contracted(case.circuit, case.observables, *tensors(case)), expected, SAME)
+
+
+@settings(max_examples=50, deadline=None)
+@given(recipes(UNITARY_KINDS, preparations=("constant",), max_qubits=4, min_batch=1))
+def test_contraction_has_the_derivatives_of_the_register(recipe: Recipe) -> None:
+    case = build(recipe)
+    inputs, weights = (part.requires_grad_() for part in tensors(case))
+
+    def derivatives(values: Tensor) -> list[Tensor]:
+        total = values.square().sum() + 0.0 * (inputs.square().sum() + weights.square().sum())
+        first = torch.autograd.grad(total, (inputs, weights), create_graph=True)
+        slope = sum((part.square().sum() for part in first), start=torch.zeros((), dtype=torch.float64))
+        return [*first, *torch.autograd.grad(slope, (inputs, weights))]
+
+    expected = derivatives(Native().expectation(case.circuit, inputs, weights, case.observables))
+    for value, right in zip(
+        derivatives(contracted(case.circuit, case.observables, inputs, weights)), expected, strict=True
+    ):
+        assert_close(value.detach(), right.detach(), 1e-8)
+
+
+def contracted(circuit: Circuit, observables: list[Observable], inputs: Tensor, weights: Tensor) -> Tensor:
+    """Expectation values by contraction, however narrow the circuit is."""
+    request = Request(2, tuple(item.terms for item in observables), shared_data=False, batch=1)
+    with mock.patch.object(contraction, "WIDE", -1), mock.patch.object(contraction, "AMPLITUDE_NS", 1e30):
+        route = find_contraction(circuit.copy().ry(0.0, 0), request)
+    assert route is not None
+    return route.expectation(inputs, weights, method="auto")
 
 
 # --- circuits that no register holds ----------------------------------------------------------------------------------

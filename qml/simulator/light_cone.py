@@ -20,7 +20,7 @@ import numpy as np
 
 from circuits import Circuit, Operation, Slot
 from circuits.gates import Gate, Measure, PauliRotation, PostSelect, Reset, StatePreparation
-from qml.simulator.linear import NEGLIGIBLE, linear_maps
+from qml.simulator.linear import NEGLIGIBLE, Linear, linear_maps
 
 LETTERS = "IXYZ"
 WIDEST_TABLE = 3  # qubits of an operation whose action on strings is tabulated (64 x 64 numbers)
@@ -150,7 +150,7 @@ class _Sweep:
         """Move all strings through an operation, if each stays one string."""
         if isinstance(operation.gate, StatePreparation):
             return False
-        action = action_of(operation.gate, len(operation.controls), constants_of(operation))
+        action = action_on(operation)
         qubits = operation.all_qubits
         images = []
         for string in self._strings:
@@ -183,18 +183,15 @@ def constants_of(operation: Operation) -> tuple[float | None, ...]:
 
 def _commutes(operation: Operation, known: list[int]) -> bool:
     """Tell whether an operation leaves the operator as it is, by what is known of the operator on its qubits."""
-    gate = operation.gate
     largest = max(known)
     if largest == IDENTITY:
         return True
-    if largest == DIAGONAL and isinstance(gate, Measure):
-        return True
-    if not operation.is_unitary:
+    if largest == GENERAL:
         return False
-    n_controls = len(operation.controls)
-    if largest == DIAGONAL and action_of(gate, n_controls, constants_of(operation)).is_diagonal:
-        return True
-    return max(known[n_controls:]) == IDENTITY and largest == DIAGONAL  # it is block diagonal in its controls
+    if not operation.is_unitary:
+        return isinstance(operation.gate, Measure)
+    # A diagonal operator commutes with what is block diagonal on its qubits.
+    return all(value == IDENTITY or keeps for value, keeps in zip(known, action_on(operation).keeps_basis, strict=True))
 
 
 def _after(operation: Operation, known: list[int]) -> list[int]:
@@ -206,26 +203,34 @@ def _after(operation: Operation, known: list[int]) -> list[int]:
         return [DIAGONAL]
     if not operation.is_unitary:
         return [GENERAL] * len(known)
-    n_controls = len(operation.controls)
-    if action_of(gate, n_controls, constants_of(operation)).is_diagonal:
-        n_controls = len(known)
-    return [max(value, DIAGONAL) if k < n_controls else GENERAL for k, value in enumerate(known)]
+    keeps_basis = action_on(operation).keeps_basis
+    return [max(value, DIAGONAL) if keeps else GENERAL for value, keeps in zip(known, keeps_basis, strict=True)]
 
 
 class Action:
-    """What an operation does to Pauli strings on its qubits, controls first, as the sweep goes backwards."""
+    """What an operation does to Pauli strings on its qubits, controls first, as the sweep goes backwards.
+
+    Attributes:
+        keeps_basis: for each qubit whether a unitary operation is block diagonal in it, as a controlled gate is in its
+            controls and a diagonal gate in all its qubits.
+    """
 
     def __init__(self, gate: Gate, n_controls: int, constants: tuple[float | None, ...]) -> None:
         self._gate, self._n_controls = gate, n_controls
-        self._n_qubits = n_controls + gate.n_qubits
-        self._circuit = _alone(gate, n_controls, constants)
+        circuit = alone(gate, n_controls, constants)
+        n_qubits = circuit.n_qubits
         self._images: dict[str, tuple[float, str] | None] = {}
-        self.is_diagonal = self._circuit.is_unitary and all(
-            _is_diagonal(part)
-            for linear in linear_maps(self._circuit, 2)[1]
-            for part in (linear.constant, *(part for _, *pair in linear.terms for part in pair))
-        )
-        self._maps = linear_maps(self._circuit, 4)[1] if self._n_qubits <= WIDEST_TABLE else None
+        self._maps = linear_maps(circuit, 4)[1] if n_qubits <= WIDEST_TABLE else None
+        self.keeps_basis = self._kept_qubits(circuit) if circuit.is_unitary else (False,) * n_qubits
+
+    def _kept_qubits(self, circuit: Circuit) -> tuple[bool, ...]:
+        if isinstance(self._gate, PauliRotation):
+            return (True,) * self._n_controls + tuple(letter in "IZ" for letter in self._gate.pauli)
+        keeps = [True] * circuit.n_qubits
+        for linear in linear_maps(circuit, 2)[1]:
+            for site, kept in zip(linear.sites, diagonal_sites(linear), strict=True):
+                keeps[site] &= kept
+        return tuple(keeps)
 
     def image(self, letters: str) -> tuple[float, str] | None:
         """Return the factor and the string that a string becomes, or None where it becomes several."""
@@ -260,21 +265,33 @@ class Action:
 
 
 @lru_cache(maxsize=4096)
-def action_of(gate: Gate, n_controls: int, constants: tuple[float | None, ...]) -> Action:
-    """Return the action of an operation on strings, made once."""
+def _action(gate: Gate, n_controls: int, constants: tuple[float | None, ...]) -> Action:
     return Action(gate, n_controls, constants)
 
 
-def _alone(gate: Gate, n_controls: int, constants: tuple[float | None, ...]) -> Circuit:
-    """A circuit of one operation, controls on the first qubits."""
+def action_on(operation: Operation) -> Action:
+    """Return the action of an operation on strings, made once for all operations that differ in qubits and slots."""
+    return _action(operation.gate, len(operation.controls), constants_of(operation))
+
+
+def alone(gate: Gate, n_controls: int, constants: tuple[float | None, ...]) -> Circuit:
+    """Make a circuit of one operation: controls on the first qubits, the k-th angle from weight k if it is a slot."""
     circuit = Circuit(n_controls + gate.n_qubits)
-    angles = [Slot("weight", k) if angle is None else angle for k, angle in enumerate(constants)]
-    qubits = range(n_controls, n_controls + gate.n_qubits)
-    return circuit.append(gate, tuple(qubits), controls=tuple(range(n_controls)), angles=angles)
+    n_slots = sum(angle is None for angle in constants)
+    numbers = iter(range(n_slots))
+    angles = [Slot("weight", next(numbers)) if angle is None else angle for angle in constants]
+    qubits = tuple(range(n_controls, n_controls + gate.n_qubits))
+    return circuit.append(gate, qubits, controls=tuple(range(n_controls)), angles=angles)
 
 
-def _is_diagonal(matrix: np.ndarray) -> bool:
-    return bool(np.abs(matrix - np.diag(np.diagonal(matrix))).max() < NEGLIGIBLE)
+def diagonal_sites(linear: Linear) -> tuple[bool, ...]:
+    """Tell for each site of a map of two-level sites whether the map is block diagonal in it."""
+    n_sites = len(linear.sites)
+    size = sum(np.abs(part) for part in (linear.constant, *(part for _, *pair in linear.terms for part in pair)))
+    entries = np.asarray(size).reshape((2,) * (2 * n_sites))
+    return tuple(
+        bool(entries.diagonal(0, site, n_sites + site).sum() >= entries.sum() - NEGLIGIBLE) for site in range(n_sites)
+    )
 
 
 def _single_entry(constant: np.ndarray, varying: Sequence[np.ndarray], row: int) -> tuple[float, int] | None:

@@ -14,14 +14,17 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from circuits import Circuit, Operation, Slot
-from circuits.gates import Channel, Measure, PostSelect, Reset, StatePreparation
+from circuits.gate import Gate
+from circuits.not_unitary import KrausGate, StatePreparation
 from circuits.observables import PauliFactors
-from qml.simulator.light_cone import action_of, constants_of
-from qml.simulator.linear import PROJECTORS, RESET_KRAUS, linear_maps
+from qml.simulator.light_cone import alone, constants_of, diagonal_sites
+from qml.simulator.linear import Linear, linear_maps
 
 TRIALS = 12
 HOPELESS = 2  # trials without an order below the limit, after which no more are made
@@ -91,8 +94,7 @@ def network_of(circuit: Circuit, string: PauliFactors) -> Network:
     """Write <string> of a circuit as a network; post-selections only project, they do not normalise."""
     builder = _Builder(circuit.n_qubits)
     for operation in circuit.operations:
-        for part in operation.elementary():
-            builder.add(part)
+        builder.add(operation)
     return builder.close(dict(string))
 
 
@@ -110,38 +112,30 @@ class _Builder:
         """Append the tables of one operation."""
         gate = operation.gate
         if isinstance(gate, StatePreparation):
-            self._prepare(operation)
-        elif isinstance(gate, Channel):
-            self._add_kraus(operation, gate.kraus.values)
-        elif isinstance(gate, Reset):
-            self._add_kraus(operation, RESET_KRAUS)
-        elif isinstance(gate, Measure):
-            self._add_shared(operation, np.eye(2))
-        elif isinstance(gate, PostSelect):
-            chosen = self._source(("value", gate.value), lambda: Source(np.diag(PROJECTORS[gate.value]).copy()))
-            for side in (0, 1):
-                self._tables.append(Table((self._line(side, operation.qubits[0]),), chosen, None, bool(side)))
+            self._prepare(operation, gate)
+        elif isinstance(gate, KrausGate):
+            self._add_kraus(operation, gate.kraus_operators)
         else:
             self._add_unitary(operation)
 
     def _add_unitary(self, operation: Operation) -> None:
-        n_controls, constants = len(operation.controls), constants_of(operation)
-        is_diagonal = action_of(operation.gate, n_controls, constants).is_diagonal
-        slot = next(iter(operation.slots), None)
-        key = (operation.gate, n_controls, constants)
-        source = self._source(key, lambda: _source_of(operation, is_diagonal=is_diagonal))
-        for side in (0, 1):
-            before = tuple(self._line(side, qubit) for qubit in operation.all_qubits)
-            if is_diagonal:
-                variables = before
-            else:
-                after = tuple(self._new_line(side, qubit) for qubit in operation.qubits)
-                variables = before[:n_controls] + after + before[n_controls:]
-            self._tables.append(Table(variables, source, slot, bool(side)))
+        key = (operation.gate, len(operation.controls), constants_of(operation))
+        for number, part in enumerate(_parts(*key)):
+            source = self._source((key, number), lambda part=part: part.source)
+            slot = None if part.angle is None else operation.slots[part.angle]
+            qubits = [operation.all_qubits[site] for site in part.sites]
+            for side in (0, 1):
+                before = [self._line(side, qubit) for qubit in qubits]
+                after = [
+                    line if kept else self._new_line(side, qubit)
+                    for qubit, line, kept in zip(qubits, before, part.keeps_basis, strict=True)
+                ]
+                taken = [line for line, kept in zip(before, part.keeps_basis, strict=True) if not kept]
+                self._tables.append(Table((*after, *taken), source, slot, bool(side)))
 
     def _add_kraus(self, operation: Operation, kraus: np.ndarray) -> None:
         """K_r of the state and its conjugate share the variables of r, which runs over a power of two."""
-        n_bits = max(1, math.ceil(math.log2(len(kraus))))
+        n_bits = max(0, math.ceil(math.log2(len(kraus))))
         padded = np.zeros((2**n_bits, *kraus.shape[1:]), dtype=complex)
         padded[: len(kraus)] = kraus
         k = len(operation.qubits)
@@ -153,15 +147,7 @@ class _Builder:
             after = tuple(self._new_line(side, qubit) for qubit in operation.qubits)
             self._tables.append(Table(shared + after + before, source, None, bool(side)))
 
-    def _add_shared(self, operation: Operation, table: np.ndarray) -> None:
-        """A table of both lines of one qubit."""
-        lines = tuple(self._line(side, operation.qubits[0]) for side in (0, 1))
-        self._tables.append(Table(lines, self._source(("shared", table.tobytes()), lambda: Source(table))))
-
-    def _prepare(self, operation: Operation) -> None:
-        gate = operation.gate
-        if not isinstance(gate, StatePreparation):
-            raise TypeError(f"A preparation must prepare amplitudes, but is {operation.name}.")
+    def _prepare(self, operation: Operation, gate: StatePreparation) -> None:
         shape = (2,) * len(operation.qubits)
         constant = np.zeros(shape) if gate.amplitudes is None else gate.amplitudes.values.reshape(shape)
         self._sources.append(Source(constant, (), operation.slots))
@@ -211,23 +197,50 @@ class _Builder:
         return variable
 
 
-def _source_of(operation: Operation, *, is_diagonal: bool) -> Source:
-    """The tables of a unitary gate, its controls first."""
-    n_controls, n_own = len(operation.controls), len(operation.qubits)
-    alone = Circuit(n_controls + n_own)
-    angles = tuple(Slot("weight", 0) if isinstance(angle, Slot) else angle for angle in operation.angles)
-    own = tuple(range(n_controls, n_controls + n_own))
-    alone.append(operation.gate, own, controls=tuple(range(n_controls)), angles=angles)
+class Part(NamedTuple):
+    """A part of a unitary operation that has one angle at most.
 
-    def table(matrix: np.ndarray) -> np.ndarray:
-        if is_diagonal:
-            return np.diagonal(matrix).reshape((2,) * (n_controls + n_own))
-        blocks = matrix.reshape(2**n_controls, 2**n_own, 2**n_controls, 2**n_own)
-        return np.einsum("cocd->cod", blocks).reshape((2,) * (n_controls + 2 * n_own))
+    Attributes:
+        sites: the operation's qubits that it acts on, controls first.
+        keeps_basis: for each of them whether it is block diagonal there: its table then has one variable, not two.
+        source: variables after it of all sites, then those before it of sites that it is not block diagonal in.
+        angle: which of the operation's slots; None for a constant.
+    """
 
-    (linear,) = linear_maps(alone, 2)[1]
-    terms = tuple((frequency, table(cosine), table(sine)) for frequency, cosine, sine in linear.terms)
-    return Source(table(linear.constant), terms)
+    sites: tuple[int, ...]
+    keeps_basis: tuple[bool, ...]
+    source: Source
+    angle: int | None
+
+
+@lru_cache(maxsize=4096)
+def _parts(gate: Gate, n_controls: int, constants: tuple[float | None, ...]) -> tuple[Part, ...]:
+    """Write a unitary operation as parts, made once for all operations that differ in qubits and slots."""
+    return tuple(_part(linear) for linear in linear_maps(alone(gate, n_controls, constants), 2)[1])
+
+
+def _part(linear: Linear) -> Part:
+    keeps_basis = (True,) * len(linear.controls) + diagonal_sites(linear)
+    terms = tuple(
+        (frequency, _table(cosine, linear, keeps_basis, 0.0), _table(sine, linear, keeps_basis, 0.0))
+        for frequency, cosine, sine in linear.terms
+    )
+    source = Source(_table(linear.constant, linear, keeps_basis, 1.0), terms)
+    return Part(linear.all_sites, keeps_basis, source, None if linear.slot is None else linear.slot.index)
+
+
+def _table(matrix: np.ndarray, linear: Linear, keeps_basis: tuple[bool, ...], elsewhere: float) -> np.ndarray:
+    """The entries of a map, its controls first; `elsewhere` times the identity where a control reads 0."""
+    n_controls, n_own = len(linear.controls), len(linear.sites)
+    matrix = np.asarray(matrix, dtype=complex)
+    blocks = np.stack([elsewhere * np.eye(2**n_own)] * (2**n_controls - 1) + [matrix])
+    entries = blocks.reshape((2,) * (n_controls + 2 * n_own))
+    for site in reversed(range(n_own)):
+        if keeps_basis[n_controls + site]:
+            n_after = n_controls + n_own  # rows stand before columns; the diagonal moves to the end, and back
+            kept = np.diagonal(entries, axis1=n_controls + site, axis2=n_after + site)
+            entries = np.moveaxis(kept, -1, n_controls + site)
+    return np.ascontiguousarray(entries)
 
 
 def find_order(network: Network, limit: float = math.inf) -> Order | None:
