@@ -15,6 +15,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from qml.simulator.light_cone import alone, constants_of, diagonal_sites
 from qml.simulator.linear import Linear, linear_maps
 
 TRIALS = 12
-HOPELESS = 2  # trials without an order below the limit, after which no more are made
+HOPE = 64.0  # times the limit that a quick first order may cost before no better one is looked for
 NARROW_ENOUGH = 2.0**17  # multiplications: no better order is looked for
 SEED = 0
 PAULI_TABLES = {"X": np.array([[0, 1], [1, 0]]), "Y": np.array([[0, -1j], [1j, 0]]), "Z": np.array([1, -1])}
@@ -250,16 +251,15 @@ def find_order(network: Network, limit: float = math.inf) -> Order | None:
         network: what is contracted.
         limit: multiplications above which no order is of use; None is returned where none is below.
     """
-    best: Order | None = None
-    for trial in range(TRIALS):
-        order = _eliminated(network, random.Random(SEED + trial), limit, by_fill=trial % 3 < 2)
-        if order is not None:
-            best, limit = order, order.cost
-            if best.cost < NARROW_ENOUGH:
-                break
-        elif trial >= HOPELESS and best is None:
+    best = _eliminated(network, random.Random(SEED), HOPE * limit, by_fill=False)
+    if best is None:
+        return None
+    for trial in range(1, TRIALS):
+        if best.cost < min(NARROW_ENOUGH, limit):
             break
-    return best
+        order = _eliminated(network, random.Random(SEED + trial), best.cost, by_fill=trial % 3 > 0)
+        best = best if order is None else order
+    return best if best.cost < limit else None
 
 
 def _eliminated(network: Network, draws: random.Random, limit: float, *, by_fill: bool) -> Order | None:
@@ -278,9 +278,14 @@ def _eliminated(network: Network, draws: random.Random, limit: float, *, by_fill
         )
 
     scores = {variable: score(variable) for variable in neighbours}
+    ties = {variable: draws.random() for variable in neighbours}
+    queue = [(value, ties[variable], variable) for variable, value in scores.items()]
+    heapify(queue)
     order, width, cost, written = [], 0, 0.0, 0.0
-    while scores:
-        _, _, _, variable = min((scores[v], len(neighbours[v]), draws.random(), v) for v in scores)
+    while queue:
+        value, _, variable = heappop(queue)
+        if scores.get(variable) != value:
+            continue  # an entry from before its score changed
         around = neighbours.pop(variable)
         del scores[variable]
         order.append(variable)
@@ -291,8 +296,11 @@ def _eliminated(network: Network, draws: random.Random, limit: float, *, by_fill
         for other in around:
             neighbours[other].discard(variable)
             neighbours[other] |= around - {other}
-        for other in around:
-            touched |= neighbours[other]
+        if by_fill:
+            touched.update(*(neighbours[other] for other in around))
         for other in touched:
-            scores[other] = score(other)
+            new = score(other)
+            if new != scores[other]:
+                scores[other] = new
+                heappush(queue, (new, ties[other], other))
     return Order(tuple(order), width, cost, written)

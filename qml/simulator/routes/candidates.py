@@ -12,9 +12,9 @@ from qml.simulator.routes.stepwise import MAX_JET_QUBITS, find_stepwise
 EXPECTATIONS: RouteChoice[ExpectationRoute] = RouteChoice(
     find_pieces,
     find_factorised,
+    find_contraction,
     find_register,
     find_halves,
-    find_contraction,
     refusal="Expectation values need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
 )
 DISTRIBUTIONS: RouteChoice[DistributionRoute] = RouteChoice(

@@ -20,6 +20,8 @@ WIDE = 12  # qubits: a register of so few is as quick
 CALLS_A_STEP = 4.0  # tensor operations in one product of two tables
 ENTRY_NS = 4.0  # one multiplication of entries
 AMPLITUDE_NS = 1.0  # one amplitude in one operation on a register
+CLEARLY = 20.0  # times cheaper than a register, where both costs are estimates
+QUICK_NS = 3e7  # of a register, below which no order is looked for
 STATES_OF_A_TABLE = 4  # tables of the largest size that are held at once
 LARGEST_EXPONENT = 500  # of levels in an estimate, which must stay a finite float
 LARGEST_WIDTH = 27
@@ -64,9 +66,8 @@ class ContractionRoute:
         n_observables: how many observables there are.
         request: what is asked.
         projects: whether the circuit post-selects.
+        register_cost: an estimate of what a register would cost.
     """
-
-    is_final = False
 
     def __init__(
         self,
@@ -76,11 +77,18 @@ class ContractionRoute:
         request: Request,
         *,
         projects: bool,
+        register_cost: float,
     ) -> None:
+        self._register_cost = register_cost
         self.strings, self._terms, self._n_observables = strings, terms, n_observables
         self._projects, self._request = projects, request
         self._is_complex = any(_is_complex(source) for entry in strings for source in entry.network.sources)
         self._tables: TableCache[tuple[torch.dtype, torch.device], Tensor] = TableCache()
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether no register comes near the cost, so that none need be planned."""
+        return CLEARLY * self.cost < self._register_cost
 
     @property
     def cost(self) -> float:
@@ -134,6 +142,8 @@ def find_contraction(circuit: Circuit, request: Request) -> ContractionRoute | N
     if request.terms is None or request.only_registers or circuit.n_qubits <= WIDE:
         return None
     limit = len(circuit) * AMPLITUDE_NS * float(request.levels) ** min(circuit.n_qubits, LARGEST_EXPONENT)
+    if limit < QUICK_NS:
+        return None
     projects = any(op.gate.name == "post_select" for op in circuit.operations)
     distinct = list(dict.fromkeys(factors for weighted in request.terms for _, factors in weighted))
     if projects:
@@ -151,7 +161,7 @@ def find_contraction(circuit: Circuit, request: Request) -> ContractionRoute | N
         for observable, weighted in enumerate(request.terms)
         for coefficient, factors in weighted
     )
-    return ContractionRoute(tuple(planned), terms, len(request.terms), request, projects=projects)
+    return ContractionRoute(tuple(planned), terms, len(request.terms), request, projects=projects, register_cost=limit)
 
 
 def _is_complex(source: Source) -> bool:

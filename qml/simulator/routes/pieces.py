@@ -30,9 +30,9 @@ NORM = (((1.0, ()),),)
 
 ONE_PIECE: RouteChoice[ExpectationRoute] = RouteChoice(
     find_factorised,
+    find_contraction,
     find_register,
     find_halves,
-    find_contraction,
     refusal="Expectation values need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
 )
 """The candidates for a circuit that is not taken to pieces."""
