@@ -28,11 +28,11 @@ class Plan:
         folder: Where results go; None keeps none.
     """
 
-    task: Task
+    task: Task[Any, Any]
     options: Options
     preset_name: str
     preset: Preset
-    models: Mapping[str, Model]
+    models: Mapping[str, Model[Any]]
     seeds: tuple[int, ...]
     folder: Path | None = None
 
@@ -98,7 +98,7 @@ class Silence:
 
 
 def make_plan(
-    task: Task,
+    task: Task[Any, Any],
     *,
     n_seeds: int | None = None,
     models: Sequence[str] | None = None,
@@ -149,7 +149,7 @@ def make_plan(
     return Plan(task, chosen, preset, work, ordered, tuple(range(n_seeds)), None if folder is None else Path(folder))
 
 
-def _with_trials(task: Task, offered: Mapping[str, Model], work: Preset, n_trials: int | None) -> Preset:
+def _with_trials(task: Task[Any, Any], offered: Mapping[str, Model[Any]], work: Preset, n_trials: int | None) -> Preset:
     if n_trials is None:
         return work
     if n_trials < 1:
@@ -162,7 +162,7 @@ def _with_trials(task: Task, offered: Mapping[str, Model], work: Preset, n_trial
     return replace(work, n_settings=n_trials)
 
 
-def choose_subjects(task: Task, named: Sequence[str]) -> list[dict[str, Option]]:
+def choose_subjects(task: Task[Any, Any], named: Sequence[str]) -> list[dict[str, Option]]:
     """A choice of the task's first option for each name, or for what the task compares where none is named.
 
     Args:
@@ -180,6 +180,26 @@ def choose_subjects(task: Task, named: Sequence[str]) -> list[dict[str, Option]]
     by_text: dict[str, Option] = {str(value): value for value in allowed}
     chosen = [by_text.get(name, name) for name in named] or task.together
     return [{option: value} for value in dict.fromkeys(chosen)] or [{}]
+
+
+def read_options(task: Task[Any, Any], texts: Sequence[str]) -> dict[str, Option]:
+    """Return the options that are written as "name=value"; `make_plan` refuses those that the task does not have.
+
+    Raises:
+        ValueError: If a text has no "=", or names the first option, whose values stand behind the task's name.
+    """
+    chosen: dict[str, Option] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"Argument `option` must be written as name=value, but is {text!r}.")
+        if name == next(iter(task.options), None):
+            raise ValueError(
+                f"Argument `option` must not be {name!r}, whose values stand behind the task's name. Write "
+                f"`{task.name} {value}`."
+            )
+        chosen[name] = next((allowed for allowed in task.options.get(name, ()) if str(allowed) == value), value)
+    return chosen
 
 
 def require_folder(plan: Plan) -> None:

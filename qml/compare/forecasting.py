@@ -100,13 +100,13 @@ def split_windows(series: SeriesSplit) -> ForecastSplit:
 
 def trained(
     title: str, kind: str, recipe: str, build: Build, *, settings: tuple[RateSetting, ...], batch_size: int
-) -> Model:
+) -> Model[ForecastSplit]:
     """A competitor that is trained by `fit_forecaster`."""
     train = partial(fit_forecaster, build, settings, batch_size)
     return Model(title, kind, recipe, train, settings)
 
 
-def untrained(title: str, recipe: str, predict: Predict) -> Model:
+def untrained(title: str, recipe: str, predict: Predict) -> Model[ForecastSplit]:
     """A competitor that is solved for at once, or has nothing to learn."""
     return Model(title, "classical", recipe, partial(_solve, predict))
 

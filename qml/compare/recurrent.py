@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from qml.baselines import count_parameters
 from qml.compare.forecasting import (
     Build,
+    ForecastSplit,
     SeriesModel,
     linear_on_lags,
     persistence,
@@ -28,7 +29,7 @@ ROOM = 1.1  # values that turn a qubit by 0 and pi, of series scaled to [-1, 1] 
 SETTINGS = (RateSetting(0.03), RateSetting(0.1))
 
 
-def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -> dict[str, Model]:
+def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -> dict[str, Model[ForecastSplit]]:
     """QKAN-LSTM and HQKAN-LSTM of `hidden_size`, a QRNN and classical twins, and models that are not trained.
 
     Args:

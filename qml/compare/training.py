@@ -80,7 +80,7 @@ def classifier(
     *,
     settings: tuple[Setting, ...],
     inspect: Inspect | None = None,
-) -> Model:
+) -> Model[Split]:
     """A competitor that `fit_classifier` trains.
 
     Args:

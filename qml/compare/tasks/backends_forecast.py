@@ -49,7 +49,7 @@ def split(data: None, seed: int) -> Waves:
     return damped_waves(seed=seed + 1)
 
 
-def models() -> dict[str, Model]:
+def models() -> dict[str, Model[Waves]]:
     """The onion at every place, and an echo state network with as many features."""
     about = f"Three feedback rings of {N_QUBITS} qubits, ridge regression"
     # Mitigated, a job of every step is 384 circuits: minutes, for -8.2 instead of -8.6 (R2, seed 0, read-out alone).

@@ -80,7 +80,7 @@ def split(data: Dataset, seed: int) -> Split:
     return split_dataset(data, seed=seed, test=1 / 3)
 
 
-def models() -> dict[str, Model]:
+def models() -> dict[str, Model[Split]]:
     """Every layer at every place, logistic regression, and a classical twin of each layer's size."""
     offered = {
         f"{name}-{where}": Model(

@@ -52,7 +52,7 @@ RUNS = {
 }
 
 
-def models() -> dict[str, Model]:
+def models() -> dict[str, Model[Waves]]:
     """The persistent onion with each origin of its features."""
     about = f"{len(RINGS)} persistent rings of 2 qubits, one measured and reset at every step; ridge regression"
     return {

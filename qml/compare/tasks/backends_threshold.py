@@ -40,7 +40,7 @@ def split(data: Dataset, seed: int) -> Split:
     return split_dataset(data, seed=seed, test=TEST)
 
 
-def models() -> dict[str, Model]:
+def models() -> dict[str, Model[Split]]:
     """The classifier without noise, with it, and trained with it."""
     about, build = images.LAYERS["qnn"]
     return {

@@ -52,7 +52,7 @@ def split(data: Words, seed: int) -> Words:
     return data
 
 
-def models() -> dict[str, Model]:
+def models() -> dict[str, Model[Words]]:
     """The cell as a circuit without noise and on the device, in both forms, and a classical network."""
     about = f"Recurrent quantum network of one workspace qubit, {N_STEPS} steps; neurons of order 1, "
     places = {"ideal": ("exactly", Native), "noisy": (f"on {DEVICE}, {SHOTS} shots", partial(IBM, DEVICE, shots=SHOTS))}

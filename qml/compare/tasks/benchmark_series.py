@@ -111,7 +111,7 @@ def split_mackey_glass(whole: Tensor, seed: int) -> Driven:
     return _scaled(whole[start : start + size], whole[start + HORIZON : start + HORIZON + size])
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[Driven]]:
     """Reservoirs of both kinds, reservoirpy's where it is installed, and ridge on lags; all try the same number."""
     shape = f"{rings.N_RINGS} rings of {rings.RING_QUBITS} qubits"
     one = f"One ring of {rings.N_RINGS * rings.RING_QUBITS} qubits."
@@ -133,11 +133,11 @@ def models(options: Options) -> dict[str, Model]:
 
 def _model(
     title: str, kind: str, recipe: str, build: Callable[[Setting, int], Reservoir], settings: tuple[Setting, ...]
-) -> Model:
+) -> Model[Driven]:
     return _tuned(title, kind, recipe, partial(_reservoir, build), settings)
 
 
-def _tuned(title: str, kind: str, recipe: str, predict: Predict, settings: tuple[Setting, ...]) -> Model:
+def _tuned(title: str, kind: str, recipe: str, predict: Predict, settings: tuple[Setting, ...]) -> Model[Driven]:
     return Model(title, kind, recipe, partial(_train, predict, settings), settings)
 
 

@@ -85,7 +85,7 @@ def split(strings: Strings, seed: int) -> BooleanSplit:
     return BooleanSplit(parts.train, parts.validation, parts.test, subset, strings.function)
 
 
-def models(function: str, options: Options) -> dict[str, Model]:
+def models(function: str, options: Options) -> dict[str, Model[BooleanSplit]]:
     """The exact circuit, the trained QNN, and three classical models."""
     hidden = hidden_size_for(N_BITS + 1, N_BITS)
     classical = partial(classifier, kind="classical", settings=CLASSICAL_SETTINGS)

@@ -28,7 +28,7 @@ def split(series: SeriesSplit, seed: int) -> ForecastSplit:
     return split_windows(series)
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[ForecastSplit]]:
     """See `forecasters`."""
     return forecasters(HIDDEN, BATCH, with_qlstm=int(options["length"]) <= QLSTM_LENGTH)
 

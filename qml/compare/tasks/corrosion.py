@@ -132,7 +132,7 @@ def split(years: list[Corrosion], seed: int) -> Series:
     return Series(inputs, seen, truth, reading[:, :, None] - past, scale, parts)
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[Series]]:
     """Quantum and classical reservoirs, an LSTM, and what needs no training; all tuned ones try as many settings."""
     one = rings.N_RINGS * rings.RING_QUBITS
     shape = f"{rings.N_RINGS} rings of {rings.RING_QUBITS} qubits"
@@ -206,7 +206,7 @@ def sections(years: list[Corrosion], records: list[Record], options: Options) ->
     ]
 
 
-def _tuned(title: str, kind: str, recipe: str, predict: Predict, settings: Settings) -> Model:
+def _tuned(title: str, kind: str, recipe: str, predict: Predict, settings: Settings) -> Model[Series]:
     return Model(title, kind, recipe, partial(_train, predict, settings), settings)
 
 

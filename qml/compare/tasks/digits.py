@@ -78,7 +78,7 @@ def split(digits: Digits, seed: int) -> Split:
     return split_dataset(digits.data, seed=seed)
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[Split]]:
     """The QNN, logistic regression, an MLP of 37 parameters (4x4 only), and one of the QNN's size."""
     side = int(options["resolution"])
     n_inputs = side**2

@@ -58,7 +58,7 @@ def split(data: None, seed: int) -> FunctionSplit:
     return FunctionSplit(*parts)
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[FunctionSplit]]:
     """A QKAN of 3 uploads and one extended to 20, each beside a KAN and an MLP of its size and its training."""
     stages = 1 + len(EXTENSIONS)
     return {

@@ -83,7 +83,7 @@ def split(images: Images, seed: int) -> ImageSplit:
     return ImageSplit(*(Images(images.inputs[part], images.labels[part]) for part in rows))
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[ImageSplit]]:
     """The same convolutions under three heads."""
     heads: dict[str, tuple[str, str, str, Head]] = {
         "qkan": (

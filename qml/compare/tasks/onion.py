@@ -59,7 +59,7 @@ def split(waves: Waves, seed: int) -> Waves:
     return waves
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[Waves]]:
     """The classical reservoir, the onion rings, both, and the mean of the training series at each step."""
     return {
         "quantum": Model(

@@ -28,7 +28,7 @@ def split(problem: Problem, seed: int) -> Problem:
     return INVERSE[problem.name](seed=seed) if problem.name in INVERSE else problem
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[Problem]]:
     """Trunks of one size in one training, and methods that bring a larger network nearer to the solution."""
     problem = prepare(options)
     size = count_parameters(trunks.qnn(problem, torch.Generator()))
@@ -78,7 +78,7 @@ def models(options: Options) -> dict[str, Model]:
     return found | _of_one_problem(problem)
 
 
-def _of_one_problem(problem: Problem) -> dict[str, Model]:
+def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
     """Methods that need what only some problems have."""
     offered = {
         "pieces": (
@@ -134,12 +134,12 @@ def sections(problem: Problem, records: list[Record], options: Options) -> list[
     ]
 
 
-def _trunk(title: str, kind: str, recipe: str, build: trunks.Build) -> Model:
+def _trunk(title: str, kind: str, recipe: str, build: trunks.Build) -> Model[Problem]:
     fit = partial(fits.of_equal_size, build)
     return Model(title, kind, recipe, fit, settings=("as in the recipe",), family="equal size")
 
 
-def _method(title: str, recipe: str, build: trunks.Build = trunks.mlp, **methods: Any) -> Model:
+def _method(title: str, recipe: str, build: trunks.Build = trunks.mlp, **methods: Any) -> Model[Problem]:
     fit = partial(fits.by_adam, build, methods)
     return Model(title, "classical", recipe, fit, settings=("as in the recipe",), family="method")
 

@@ -140,7 +140,7 @@ def _coordinate_words(pixels: Tensor, train: Tensor) -> Tensor:
     return bit_planes(coordinates, coordinates[train].amin(0), coordinates[train].amax(0))
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[SequenceSplit]]:
     """The paper's network, and an RNN and an LSTM with as many parameters as it."""
     network = NETWORKS[str(options["words"])]
     n_parameters = count_parameters(network.build(torch.Generator().manual_seed(0)))

@@ -144,7 +144,7 @@ def split(words: Words, seed: int) -> Words:
     return words
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[Words]]:
     """The paper's network, and an RNN and an LSTM with as many parameters as it."""
     words = prepare(options)
     n_parameters = count_parameters(words.quantum(torch.Generator().manual_seed(0)))

@@ -111,7 +111,7 @@ def split(data: None, seed: int) -> StateSplit:
     return StateSplit(parts.train, parts.validation, parts.test, axes)
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[StateSplit]]:
     """The QNN on states, and classical models on amplitudes, spins and density matrices."""
     n_amplitudes = 2**N_QUBITS
     classical = partial(classifier, kind="classical", settings=CLASSICAL_SETTINGS)

@@ -57,7 +57,7 @@ def split(text: Text, seed: int) -> TextSplit:
     return TextSplit(train, validation, test, len(text.alphabet))
 
 
-def models(options: Options) -> dict[str, Model]:
+def models(options: Options) -> dict[str, Model[TextSplit]]:
     """The same attentions with four kinds of blocks behind them, and the frequencies of pairs."""
     blocks: dict[str, tuple[str, str, str, MakeBlock]] = {
         "hqkan": (
