@@ -24,11 +24,11 @@ from rich.console import Console
 from qml.baselines import LogisticRegression, count_parameters
 from qml.compare import (
     TASKS,
+    ComparisonPlan,
     LiveProgress,
     Metric,
     Model,
     Outcome,
-    Plan,
     Preset,
     Record,
     Section,
@@ -172,7 +172,7 @@ class Heard:
     def __init__(self) -> None:
         self.warnings = []
 
-    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
+    def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
         self.warnings = list(warnings)
 
     def cell_started(self, model: str, seed: int) -> None:

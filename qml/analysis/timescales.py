@@ -22,7 +22,7 @@ NILPOTENT = 1e-12  # moduli below are 0 within rounding
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
+class ReservoirSpectrum:
     """Eigenvalues of the map of the state over one step, at constant input, where it has settled.
 
     Args:
@@ -43,7 +43,7 @@ class Spectrum:
             return -1.0 / np.log(moduli)
 
 
-def spectra(reservoir: Reservoir, *, value: float = 0.0, settle: int = 500) -> list[Spectrum]:
+def spectra(reservoir: Reservoir, *, value: float = 0.0, settle: int = 500) -> list[ReservoirSpectrum]:
     """The spectrum of every ring of an onion, or of the reservoir as a whole.
 
     The Jacobian of the map of the state, by autograd. For a persistent quantum ring that map is linear, and its
@@ -77,7 +77,7 @@ def spectra(reservoir: Reservoir, *, value: float = 0.0, settle: int = 500) -> l
     return [_spectrum(reservoir, value, settle, type(reservoir).__name__)]
 
 
-def _spectrum(reservoir: Reservoir, value: float, settle: int, name: str) -> Spectrum:
+def _spectrum(reservoir: Reservoir, value: float, settle: int, name: str) -> ReservoirSpectrum:
     constant = torch.full((1, max(settle, 1), reservoir.n_inputs), value, dtype=torch.float64)
     with torch.no_grad():
         state = reservoir(constant)[1] if settle else reservoir.initial_state(1, constant)
@@ -87,10 +87,10 @@ def _spectrum(reservoir: Reservoir, value: float, settle: int, name: str) -> Spe
 
     jacobian = torch.autograd.functional.jacobian(step, state[0])
     eigenvalues = np.linalg.eigvals(torch.as_tensor(jacobian).double().numpy())
-    return Spectrum(name, eigenvalues[np.argsort(-np.abs(eigenvalues))])
+    return ReservoirSpectrum(name, eigenvalues[np.argsort(-np.abs(eigenvalues))])
 
 
-def plot_spectra(found: list[Spectrum], ax: "Axes | None" = None) -> "Figure":
+def plot_spectra(found: list[ReservoirSpectrum], ax: "Axes | None" = None) -> "Figure":
     """Eigenvalues in the complex plane, with the unit circle."""
     axes = axes_of(ax)
     angles = np.linspace(0.0, 2.0 * math.pi, 200)
@@ -103,7 +103,7 @@ def plot_spectra(found: list[Spectrum], ax: "Axes | None" = None) -> "Figure":
     return axes.figure  # pyright: ignore[reportReturnType]
 
 
-def plot_time_scales(found: list[Spectrum], ax: "Axes | None" = None) -> "Figure":
+def plot_time_scales(found: list[ReservoirSpectrum], ax: "Axes | None" = None) -> "Figure":
     """Time scales of every ring, on a logarithmic axis."""
     axes = axes_of(ax)
     for number, spectrum in enumerate(found):

@@ -9,7 +9,7 @@ import numpy as np
 
 from qml.bench.bench import Bench
 from qml.bench.machine import Machine
-from qml.bench.table import Row
+from qml.bench.table import BenchRow
 from qml.bench.worker import OURS, Worker, WorkerError
 
 TURNS = 7
@@ -28,7 +28,7 @@ class ResultMismatchError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchPlan:
     """What `compare_case` needs to know beside the case.
 
     Args:
@@ -48,7 +48,7 @@ class Plan:
     note: Callable[[str], None]
 
 
-def compare_case(plan: Plan, case: str) -> Iterator[Row]:
+def compare_case(plan: BenchPlan, case: str) -> Iterator[BenchRow]:
     """A row for each peer that is installed and bounded; one row of ours alone where the case has no peers.
 
     Raises:
@@ -96,7 +96,7 @@ def _reason_to_skip(bench: Bench, case: str, peer: str) -> str | None:
     return None
 
 
-def _against(own: _Own, plan: Plan, peer: str) -> Row:
+def _against(own: _Own, plan: BenchPlan, peer: str) -> BenchRow:
     with Worker(plan.module, peer, own.case, threads=plan.threads) as theirs:
         first_seconds, values = theirs.ask("first", limit=FIRST_CALL_LIMIT)
         error = None
@@ -148,11 +148,11 @@ def _row(
     *,
     peer: str | None = None,
     peer_first_ms: float | None = None,
-) -> Row:
+) -> BenchRow:
     ours = [1e3 * seconds for seconds in times[0]]
     theirs = [1e3 * seconds for part in times[1:] for seconds in part]
     operations, moved = (amount / (median(ours) / 1e3) / 1e9 for amount in own.traffic)
-    return Row(
+    return BenchRow(
         case=own.case,
         ours_ms=median(ours),
         peer=peer,

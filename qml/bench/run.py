@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from qml.bench.catalogue import BENCHES, choose, load
-from qml.bench.compare import Plan, compare_case
+from qml.bench.compare import BenchPlan, compare_case
 from qml.bench.machine import Machine
-from qml.bench.table import Row, header, line, summary, write_json
+from qml.bench.table import BenchRow, header, line, summary, write_json
 from qml.bench.worker import OURS, Worker
 
 THREADS = 2
@@ -26,7 +26,7 @@ def run(
     json_path: str | PathLike[str] | None = None,
     threads: int = THREADS,
     console: Console | None = None,
-) -> list[Row]:
+) -> list[BenchRow]:
     """Time ours beside every installed peer, print a row for each case and peer, and write them as JSON.
 
     Each library runs in a process of its own, held to `threads` threads. Ours and a peer take turns, and
@@ -54,8 +54,8 @@ def run(
         machine = worker.ask("machine", limit=MACHINE_LIMIT)
     say(_describe(machine))
     say(header())
-    rows: list[Row] = []
-    plan = Plan(bench, module, chosen_peers, threads, machine, note=say)
+    rows: list[BenchRow] = []
+    plan = BenchPlan(bench, module, chosen_peers, threads, machine, note=say)
     for case in chosen_cases:
         for row in compare_case(plan, case):
             rows.append(row)

@@ -11,7 +11,7 @@ from qml.bench.bench import Bench
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """Ours beside one peer at one case, or alone (then what concerns the peer is `None`). Times are medians.
 
     Args:
@@ -59,7 +59,7 @@ class Row:
     peer_peak_mb: float | None
 
 
-def write_json(rows: Sequence[Row], path: Path) -> None:
+def write_json(rows: Sequence[BenchRow], path: Path) -> None:
     """Write the rows as a JSON list; the file is replaced whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -86,7 +86,7 @@ def header() -> str:
     return f"{'case':<{CASE_WIDTH}}{'peer':<16}" + "".join(f"{title:>{width}}" for title, width in COLUMNS.items())
 
 
-def line(row: Row) -> str:
+def line(row: BenchRow) -> str:
     """One row as a line, so that it can be shown as soon as it is measured."""
     cells = (
         _number(row.ours_ms),
@@ -103,11 +103,11 @@ def line(row: Row) -> str:
     return f"{row.case:<{CASE_WIDTH}}{row.peer or '-':<16}" + "".join(f"{cell:>{width}}" for cell, width in widths)
 
 
-def summary(bench: Bench, rows: Sequence[Row]) -> list[str]:
+def summary(bench: Bench, rows: Sequence[BenchRow]) -> list[str]:
     """One line for the fastest torch-facing peer of each case, and one for each peer of another framework or work."""
     lines = []
-    fastest: dict[str, Row] = {}
-    others: dict[str, list[Row]] = {}
+    fastest: dict[str, BenchRow] = {}
+    others: dict[str, list[BenchRow]] = {}
     for row in rows:
         if row.peer is None or row.peer_ms is None:
             continue
@@ -121,7 +121,7 @@ def summary(bench: Bench, rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _mean_line(name: str, rows: Sequence[Row]) -> str:
+def _mean_line(name: str, rows: Sequence[BenchRow]) -> str:
     ratios = {row.case: row.ratio for row in rows if row.ratio}
     mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
     worst = min(rows, key=lambda row: row.ratio or math.inf)

@@ -14,7 +14,7 @@ from qml.commands.shell import INTERRUPTED, one_line_errors
 from qml.terminal import verbatim, visible
 
 if TYPE_CHECKING:
-    from qml.compare.engine import Plan, RunCells
+    from qml.compare.engine import ComparisonPlan, RunCells
     from qml.compare.overview import Finished
 
 ALL = "all"  # what `qml compare` calls every task, one after another
@@ -117,7 +117,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
 
 
 def _finish(
-    console: Console, plan: "Plan", folder: Path, runner: AbstractContextManager["RunCells | None"]
+    console: Console, plan: "ComparisonPlan", folder: Path, runner: AbstractContextManager["RunCells | None"]
 ) -> "Finished":
     """Run what is missing, write the report, and show the table."""
     from qml.compare import LiveProgress, run_plan, write_report

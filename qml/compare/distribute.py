@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from qml.compare.engine import Cell, Plan, RunCells
+from qml.compare.engine import Cell, ComparisonPlan, RunCells
 from qml.compare.registry import TASKS, find_task
 from qml.compare.task import Option, Outcome
 from qml.jobs.checks import as_int
@@ -72,7 +72,7 @@ def _distributed() -> Any:
     return distributed
 
 
-def _run(client: Any, plan: Plan, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Outcome]]:
+def _run(client: Any, plan: ComparisonPlan, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Outcome]]:
     from distributed import as_completed
 
     if TASKS.get(plan.task.name) is not plan.task:

@@ -15,7 +15,7 @@ FORMAT = 1  # of the folder; another number makes old folders unreadable to this
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """What is to be run, with every argument checked.
 
     Attributes:
@@ -56,7 +56,7 @@ class Plan:
 
 
 Cell = tuple[str, int]
-RunCells = Callable[[Plan, Sequence[Cell]], Iterator[tuple[Cell, Outcome]]]
+RunCells = Callable[[ComparisonPlan, Sequence[Cell]], Iterator[tuple[Cell, Outcome]]]
 """From a plan and its missing cells to their outcomes, in the order in which they end."""
 
 
@@ -64,7 +64,7 @@ RunCells = Callable[[Plan, Sequence[Cell]], Iterator[tuple[Cell, Outcome]]]
 class Listener(Protocol):
     """Hears what a running comparison does."""
 
-    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
+    def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
         """The folder was read: so many cells are there already."""
         ...
 
@@ -84,7 +84,7 @@ class Listener(Protocol):
 class Silence:
     """A listener that says nothing."""
 
-    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
+    def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
         """Say nothing."""
 
     def cell_started(self, model: str, seed: int) -> None:
@@ -106,7 +106,7 @@ def make_plan(
     n_trials: int | None = None,
     options: Mapping[str, Option] | None = None,
     folder: Path | None = None,
-) -> Plan:
+) -> ComparisonPlan:
     """Check what is asked for, and fill in the rest.
 
     Args:
@@ -146,7 +146,9 @@ def make_plan(
         raise TypeError(f"Argument `folder` must be a path or None, but is {type(folder).__name__}.")
     ordered = {name: model for name, model in offered.items() if name in names}
     work = _with_trials(task, offered, task.presets[preset], n_trials)
-    return Plan(task, chosen, preset, work, ordered, tuple(range(n_seeds)), None if folder is None else Path(folder))
+    return ComparisonPlan(
+        task, chosen, preset, work, ordered, tuple(range(n_seeds)), None if folder is None else Path(folder)
+    )
 
 
 def _with_trials(task: Task[Any, Any], offered: Mapping[str, Model[Any]], work: Preset, n_trials: int | None) -> Preset:
@@ -202,7 +204,7 @@ def read_options(task: Task[Any, Any], texts: Sequence[str]) -> dict[str, Option
     return chosen
 
 
-def require_folder(plan: Plan) -> None:
+def require_folder(plan: ComparisonPlan) -> None:
     """Refuse a folder that cannot take the plan's results, before anything runs.
 
     Raises:
@@ -215,7 +217,7 @@ def require_folder(plan: Plan) -> None:
         open_folder(plan.folder, plan.settings)
 
 
-def run_plan(plan: Plan, listener: Listener | None = None, run_cells: RunCells | None = None) -> list[Record]:
+def run_plan(plan: ComparisonPlan, listener: Listener | None = None, run_cells: RunCells | None = None) -> list[Record]:
     """Run the cells that are not stored yet, and return all records of the plan in its order.
 
     A `KeyboardInterrupt` passes through: finished cells stay, and the same plan goes on after them.
@@ -242,7 +244,11 @@ def run_plan(plan: Plan, listener: Listener | None = None, run_cells: RunCells |
 
 
 def _run(
-    plan: Plan, listener: Listener, run_cells: RunCells | None, stored: Sequence[Record], warnings: Sequence[str]
+    plan: ComparisonPlan,
+    listener: Listener,
+    run_cells: RunCells | None,
+    stored: Sequence[Record],
+    warnings: Sequence[str],
 ) -> list[Record]:
     finished = {(record.model, record.seed): record for record in stored}
     missing = [cell for cell in plan.cells if cell not in finished]
@@ -262,7 +268,9 @@ def _run(
     return [finished[cell] for cell in plan.cells]
 
 
-def _one_after_another(plan: Plan, cells: Sequence[Cell], listener: Listener) -> Iterator[tuple[Cell, Outcome]]:
+def _one_after_another(
+    plan: ComparisonPlan, cells: Sequence[Cell], listener: Listener
+) -> Iterator[tuple[Cell, Outcome]]:
     data = plan.task.prepare(plan.options) if cells else None
     splits: dict[int, Any] = {}
     for name, seed in cells:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from qml.compare.engine import Plan
+from qml.compare.engine import ComparisonPlan
 from qml.compare.report import describe_machine
-from qml.compare.statistics import Estimate, estimate_median, holm, paired_p
+from qml.compare.statistics import IntervalEstimate, estimate_median, holm, paired_p
 from qml.compare.store import write_atomically
 from qml.compare.table import show_interval
 from qml.compare.task import BUDGET, Metric, Model, Record
@@ -26,7 +26,7 @@ class Finished:
         report: its own page.
     """
 
-    plan: Plan
+    plan: ComparisonPlan
     records: Sequence[Record]
     report: Path
 
@@ -38,7 +38,7 @@ class Side:
     model: str
     title: str
     n_parameters: int
-    estimate: Estimate
+    estimate: IntervalEstimate
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def markdown(lines: Sequence[Line]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _questions(plan: Plan) -> list[tuple[str, Mapping[str, Model]]]:
+def _questions(plan: ComparisonPlan) -> list[tuple[str, Mapping[str, Model]]]:
     """The name of each question of a task, and the models that answer it."""
     asked = dict.fromkeys(model.family for model in plan.models.values() if model.kind == "quantum")
     classical = {model.family for model in plan.models.values()} - set(asked)
@@ -171,7 +171,7 @@ def _best(item: Finished, models: Mapping[str, Model], kind: str, *, size: int |
     return max(sides, key=lambda side: sign * side.estimate.mean, default=None)
 
 
-def _name(plan: Plan) -> str:
+def _name(plan: ComparisonPlan) -> str:
     return " ".join([plan.task.name, *map(str, plan.options.values())])
 
 

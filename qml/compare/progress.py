@@ -6,7 +6,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from qml.compare.engine import Plan
+from qml.compare.engine import ComparisonPlan
 from qml.compare.task import Record
 from qml.terminal import verbatim, visible
 
@@ -23,7 +23,7 @@ class LiveProgress:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.n_finished = 0
-        self._plan: Plan | None = None
+        self._plan: ComparisonPlan | None = None
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=28),
@@ -43,7 +43,7 @@ class LiveProgress:
     ) -> None:
         self._progress.stop()
 
-    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
+    def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
         """Say what was found, and show the bars."""
         self._plan, self.n_finished = plan, n_finished
         for warning in warnings:

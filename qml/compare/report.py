@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from qml.compare.engine import Plan
+from qml.compare.engine import ComparisonPlan
 from qml.compare.figures import confusion_figure, curves_figure, metric_figure, ranks_figure, to_data_uri
-from qml.compare.statistics import Row, summarise
+from qml.compare.statistics import ModelSummary, summarise
 from qml.compare.store import write_atomically
 from qml.compare.table import EQUAL, best_mean, show_interval, verdict
 from qml.compare.task import Record, Section
@@ -20,7 +20,7 @@ REPORT = "report.html"
 PACKAGES = ("qml-circuits", "torch", "numpy", "scipy", "matplotlib", "mlxtend")
 
 
-def write_report(plan: Plan, records: Sequence[Record], folder: Path) -> Path:
+def write_report(plan: ComparisonPlan, records: Sequence[Record], folder: Path) -> Path:
     """Write `report.html` into `folder`, with every figure inside, and return its path.
 
     Args:
@@ -59,7 +59,7 @@ def describe_machine() -> dict[str, str]:
     } | {package: _version(package) for package in PACKAGES}
 
 
-def _common_sections(plan: Plan, records: Sequence[Record]) -> list[Section]:
+def _common_sections(plan: ComparisonPlan, records: Sequence[Record]) -> list[Section]:
     metric, models = plan.task.metric, plan.models
     sections = [
         Section(
@@ -91,7 +91,7 @@ def _common_sections(plan: Plan, records: Sequence[Record]) -> list[Section]:
     return [section for section in sections if section.figure is not None]
 
 
-def _row(row: Row, plan: Plan, best: float) -> dict[str, Any]:
+def _row(row: ModelSummary, plan: ComparisonPlan, best: float) -> dict[str, Any]:
     model, metric = plan.models[row.model], plan.task.metric
     return {
         "name": row.model,
@@ -106,7 +106,7 @@ def _row(row: Row, plan: Plan, best: float) -> dict[str, Any]:
     }
 
 
-def _run(record: Record, plan: Plan) -> dict[str, Any]:
+def _run(record: Record, plan: ComparisonPlan) -> dict[str, Any]:
     outcome = record.outcome
     return {
         "title": plan.models[record.model].title,

@@ -11,7 +11,7 @@ N_RESAMPLES = 9999
 
 
 @dataclass(frozen=True)
-class Estimate:
+class IntervalEstimate:
     """A mean with its interval; `low` and `high` are NaN where one value gives none."""
 
     mean: float
@@ -21,17 +21,17 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Row:
+class ModelSummary:
     """One model over its seeds: a row of the table."""
 
     model: str
-    estimate: Estimate
+    estimate: IntervalEstimate
     n_parameters: int
     seconds: float
     values: tuple[float, ...] = ()
 
 
-def estimate_mean(values: Sequence[float]) -> Estimate:
+def estimate_mean(values: Sequence[float]) -> IntervalEstimate:
     """The mean of `values` with Student's t interval: mean +- t_{0.975, n-1} s / sqrt(n).
 
     Seeds change the split and the initial weights: the interval covers both. The splits cut one data set and
@@ -44,27 +44,27 @@ def estimate_mean(values: Sequence[float]) -> Estimate:
         raise ValueError("Argument `values` must hold at least one number, but is empty. Run a seed first.")
     mean = math.fsum(values) / n_values
     if n_values == 1:
-        return Estimate(mean, math.nan, math.nan, 1)
+        return IntervalEstimate(mean, math.nan, math.nan, 1)
     variance = math.fsum((value - mean) ** 2 for value in values) / (n_values - 1)
     half = float(t.ppf(0.5 + CONFIDENCE / 2, n_values - 1)) * math.sqrt(variance / n_values)
-    return Estimate(mean, mean - half, mean + half, n_values)
+    return IntervalEstimate(mean, mean - half, mean + half, n_values)
 
 
-def estimate_metric(values: Sequence[float], metric: Metric) -> Estimate:
+def estimate_metric(values: Sequence[float], metric: Metric) -> IntervalEstimate:
     """As `estimate_mean`, with the interval of a share cut to [0, 1]."""
     whole = estimate_mean(values)
     if not metric.percent or whole.n_values == 1:
         return whole
-    return Estimate(whole.mean, max(whole.low, 0.0), min(whole.high, 1.0), whole.n_values)
+    return IntervalEstimate(whole.mean, max(whole.low, 0.0), min(whole.high, 1.0), whole.n_values)
 
 
-def summarise(records: Sequence[Record], metric: Metric) -> list[Row]:
+def summarise(records: Sequence[Record], metric: Metric) -> list[ModelSummary]:
     """One row a model, in the order in which they first occur."""
     rows = []
     for model in dict.fromkeys(record.model for record in records):
         outcomes = [record.outcome for record in records if record.model == model]
         rows.append(
-            Row(
+            ModelSummary(
                 model,
                 estimate_metric([outcome.value for outcome in outcomes], metric),
                 outcomes[0].n_parameters,
@@ -75,7 +75,7 @@ def summarise(records: Sequence[Record], metric: Metric) -> list[Row]:
     return rows
 
 
-def estimate_median(values: Sequence[float]) -> Estimate:
+def estimate_median(values: Sequence[float]) -> IntervalEstimate:
     """The median of `values` with the interval of the percentile bootstrap, always with the same resamples.
 
     Reference:
@@ -85,11 +85,11 @@ def estimate_median(values: Sequence[float]) -> Estimate:
 
     middle = float(np.median(values))
     if len(values) == 1:
-        return Estimate(middle, math.nan, math.nan, 1)
+        return IntervalEstimate(middle, math.nan, math.nan, 1)
     rows = np.random.default_rng(0).integers(0, len(values), (N_RESAMPLES, len(values)))
     medians = np.median(np.asarray(values)[rows], axis=1)
     low, high = np.quantile(medians, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return Estimate(middle, float(low), float(high), len(values))
+    return IntervalEstimate(middle, float(low), float(high), len(values))
 
 
 def paired_p(records: Sequence[Record], model: str, other: str) -> float:
@@ -146,7 +146,7 @@ def critical_difference(n_models: int, n_blocks: int) -> float:
     return q * math.sqrt(n_models * (n_models + 1) / (6.0 * n_blocks))
 
 
-def paired_difference(records: Sequence[Record], model: str, other: str) -> Estimate:
+def paired_difference(records: Sequence[Record], model: str, other: str) -> IntervalEstimate:
     """The mean over common seeds of `model`'s value minus `other`'s, on the same splits."""
     first = {record.seed: record.outcome.value for record in records if record.model == model}
     second = {record.seed: record.outcome.value for record in records if record.model == other}

@@ -7,7 +7,15 @@ from statistics import median
 from rich.markup import escape
 from rich.table import Table
 
-from qml.compare.statistics import CONFIDENCE, Estimate, Row, holm, paired_difference, paired_p, summarise
+from qml.compare.statistics import (
+    CONFIDENCE,
+    IntervalEstimate,
+    ModelSummary,
+    holm,
+    paired_difference,
+    paired_p,
+    summarise,
+)
 from qml.compare.task import Metric, Model, Record
 from qml.terminal import verbatim
 
@@ -37,7 +45,7 @@ def result_table(records: Sequence[Record], models: Mapping[str, Model], metric:
     return table
 
 
-def show_interval(estimate: Estimate, metric: Metric) -> str:
+def show_interval(estimate: IntervalEstimate, metric: Metric) -> str:
     """The interval as text, a dash where one seed gives none."""
     if math.isnan(estimate.low):
         return "-"
@@ -46,7 +54,7 @@ def show_interval(estimate: Estimate, metric: Metric) -> str:
     return f"{metric.show(estimate.low)} to {metric.show(estimate.high)}"
 
 
-def _mean_and_interval(estimate: Estimate, metric: Metric) -> tuple[str, str]:
+def _mean_and_interval(estimate: IntervalEstimate, metric: Metric) -> tuple[str, str]:
     return metric.show(estimate.mean), show_interval(estimate, metric)
 
 
@@ -54,7 +62,7 @@ def _median_and_range(values: Sequence[float], metric: Metric) -> tuple[str, str
     return metric.show(median(values)), f"{metric.show(min(values))} to {metric.show(max(values))}"
 
 
-def best_mean(rows: Sequence[Row], metric: Metric) -> float:
+def best_mean(rows: Sequence[ModelSummary], metric: Metric) -> float:
     """The best mean among `rows`."""
     means = [row.estimate.mean for row in rows]
     return max(means) if metric.larger_is_better else min(means)
@@ -90,12 +98,18 @@ def _judged(records: Sequence[Record], models: Mapping[str, Model], metric: Metr
 
 
 def _against(
-    quantum: Model, twin: Model, quantum_row: Row, twin_row: Row, records: Sequence[Record], metric: Metric, p: float
+    quantum: Model,
+    twin: Model,
+    quantum_row: ModelSummary,
+    twin_row: ModelSummary,
+    records: Sequence[Record],
+    metric: Metric,
+    p: float,
 ) -> str:
     """One sentence on `twin` beside `quantum`, judged by the paired test, corrected for the number of twins."""
     lead = paired_difference(records, twin_row.model, quantum_row.model)
     if not metric.larger_is_better:
-        lead = Estimate(-lead.mean, -lead.high, -lead.low, lead.n_values)
+        lead = IntervalEstimate(-lead.mean, -lead.high, -lead.low, lead.n_values)
     named = [
         f"{model.title} ({row.n_parameters} parameters)" for model, row in ((twin, twin_row), (quantum, quantum_row))
     ]

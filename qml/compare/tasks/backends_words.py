@@ -29,7 +29,7 @@ FORMS = {0: "repeated until success", 1: "with one round of fixed-point amplitud
 
 
 @dataclass(frozen=True)
-class Words:
+class ParityWords:
     """All sequences of bits.
 
     Args:
@@ -41,18 +41,18 @@ class Words:
     targets: Tensor
 
 
-def prepare() -> Words:
+def prepare() -> ParityWords:
     """The eight sequences of three bits."""
     inputs = torch.tensor(list(product((0, 1), repeat=N_STEPS)))
-    return Words(inputs, inputs.cumsum(1) % 2)
+    return ParityWords(inputs, inputs.cumsum(1) % 2)
 
 
-def split(data: Words, seed: int) -> Words:
+def split(data: ParityWords, seed: int) -> ParityWords:
     """All of them, to train and to test on: what is tested is the device."""
     return data
 
 
-def models() -> dict[str, Model[Words]]:
+def models() -> dict[str, Model[ParityWords]]:
     """The cell as a circuit without noise and on the device, in both forms, and a classical network."""
     about = f"Recurrent quantum network of one workspace qubit, {N_STEPS} steps; neurons of order 1, "
     places = {"ideal": ("exactly", Native), "noisy": (f"on {DEVICE}, {SHOTS} shots", partial(IBM, DEVICE, shots=SHOTS))}
@@ -73,7 +73,9 @@ def models() -> dict[str, Model[Words]]:
     }
 
 
-def trained_network(words: Words, seed: int, *, rounds: int = 0, on_step: OnStep = lambda share, text: None) -> QRNN:
+def trained_network(
+    words: ParityWords, seed: int, *, rounds: int = 0, on_step: OnStep = lambda share, text: None
+) -> QRNN:
     """The best of some starts, post-selected on the targets of every step."""
 
     def build(generator: torch.Generator) -> QRNN:
@@ -90,7 +92,7 @@ def trained_network(words: Words, seed: int, *, rounds: int = 0, on_step: OnStep
 
 
 @torch.no_grad()
-def right_answers(network: QRNN, words: Words, backend: Backend) -> tuple[float, float]:
+def right_answers(network: QRNN, words: ParityWords, backend: Backend) -> tuple[float, float]:
     """The share of last words that are right, and that of the runs that count: all of whose ancillas read 0.
 
     Both are means over all sequences. The circuit measures the words before the last, records them and goes on.
@@ -105,7 +107,7 @@ def right_answers(network: QRNN, words: Words, backend: Backend) -> tuple[float,
 
 
 def _quantum(
-    rounds: int, backend: Callable[[], Backend], words: Words, seed: int, preset: Preset, on_step: OnStep
+    rounds: int, backend: Callable[[], Backend], words: ParityWords, seed: int, preset: Preset, on_step: OnStep
 ) -> Outcome:
     started = time.perf_counter()
     network = trained_network(words, seed, rounds=rounds, on_step=on_step)
@@ -141,7 +143,7 @@ def _rnn(generator: torch.Generator) -> nn.Module:
 
 
 def _classical(
-    build: Callable[[torch.Generator], nn.Module], words: Words, seed: int, preset: Preset, on_step: OnStep
+    build: Callable[[torch.Generator], nn.Module], words: ParityWords, seed: int, preset: Preset, on_step: OnStep
 ) -> Outcome:
     def loss(network: nn.Module) -> Tensor:
         return cross_entropy(network(words.inputs).flatten(0, 1), words.targets.flatten())

@@ -30,7 +30,7 @@ MLP_HIDDEN, LARGE_HIDDEN = 64, 318  # 257 and 1273 parameters: as near as there 
 
 
 @dataclass(frozen=True)
-class Samples:
+class FunctionSamples:
     """Points and values, float64."""
 
     inputs: Float[Tensor, "batch inputs"]
@@ -41,8 +41,8 @@ class Samples:
 class FunctionSplit:
     """What is trained on, and what is looked at once at the end."""
 
-    train: Samples
-    test: Samples
+    train: FunctionSamples
+    test: FunctionSamples
 
 
 def target(inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch 1"]:
@@ -54,7 +54,7 @@ def split(data: None, seed: int) -> FunctionSplit:
     """Uniform points in [-1, 1]**2."""
     generator = torch.Generator().manual_seed(seed)
     points = 2 * torch.rand(2 * N_POINTS, 2, dtype=torch.float64, generator=generator) - 1
-    parts = (Samples(part, target(part)) for part in points.split(N_POINTS))
+    parts = (FunctionSamples(part, target(part)) for part in points.split(N_POINTS))
     return FunctionSplit(*parts)
 
 
@@ -204,7 +204,7 @@ def _lbfgs(model: nn.Module, split: FunctionSplit, steps: int, on_step: OnStep) 
         on_step((step + 1) / steps, f"training error {float(error.detach()):.2g}")
 
 
-def _error(model: nn.Module, data: Samples) -> Tensor:
+def _error(model: nn.Module, data: FunctionSamples) -> Tensor:
     return (model(data.inputs) - data.values).square().mean()
 
 

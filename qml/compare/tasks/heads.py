@@ -28,8 +28,8 @@ MLP_HIDDEN = 33  # 703 parameters beside the QKAN's 700
 
 
 @dataclass(frozen=True)
-class Images:
-    """Images (batch, 1, 28, 28) in [0, 1] and digits (batch)."""
+class LabelledImages:
+    """Images (batch, 1, 28, 28) in [0, 1] with their digits (batch)."""
 
     inputs: Float[Tensor, "batch 1 rows columns"]
     labels: Int[Tensor, " batch"]
@@ -39,9 +39,9 @@ class Images:
 class ImageSplit:
     """What is trained on, what chooses the setting and the epoch, and what is looked at once."""
 
-    train: Images
-    validation: Images
-    test: Images
+    train: LabelledImages
+    validation: LabelledImages
+    test: LabelledImages
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ SETTINGS = (DecaySetting(0.01, 0.2), DecaySetting(0.01, 0.05))
 Head = Callable[[torch.Generator], nn.Module]
 
 
-def prepare(options: Options) -> Images:
+def prepare(options: Options) -> LabelledImages:
     """The 5000 images."""
     pixels, digits = load_images()
-    return Images(pixels.reshape(-1, 1, SIDE, SIDE), digits)
+    return LabelledImages(pixels.reshape(-1, 1, SIDE, SIDE), digits)
 
 
-def split(images: Images, seed: int) -> ImageSplit:
+def split(images: LabelledImages, seed: int) -> ImageSplit:
     """Of every digit 300 images to train on, 100 to choose on, 100 to test on, drawn by the seed."""
     generator = torch.Generator().manual_seed(seed)
     parts: tuple[list[Tensor], ...] = ([], [], [])
@@ -80,7 +80,7 @@ def split(images: Images, seed: int) -> ImageSplit:
         for part, chosen in zip(parts, members.split(PARTS), strict=True):
             part.append(chosen)
     rows = [torch.cat(part) for part in parts]
-    return ImageSplit(*(Images(images.inputs[part], images.labels[part]) for part in rows))
+    return ImageSplit(*(LabelledImages(images.inputs[part], images.labels[part]) for part in rows))
 
 
 def models(options: Options) -> dict[str, Model[ImageSplit]]:
@@ -101,7 +101,7 @@ def models(options: Options) -> dict[str, Model[ImageSplit]]:
     }
 
 
-def sections(images: Images, records: list[Record], options: Options) -> list[Section]:
+def sections(images: LabelledImages, records: list[Record], options: Options) -> list[Section]:
     """Ten of the images."""
     with figure_style():
         figure = new_figure(8.0, 1.1)
@@ -117,9 +117,10 @@ def sections(images: Images, records: list[Record], options: Options) -> list[Se
 
 
 def trunk(generator: torch.Generator) -> nn.Sequential:
-    """Images (batch, 1, 28, 28) to 10 features; initial weights U(-k, k) with k = sqrt(6/fan in), made for ReLU.
+    """Build the convolutions from images (batch, 1, 28, 28) to 10 features; they start as U(-k, k), k = sqrt(6/fan in).
 
-    With so few channels torch's own start, smaller by sqrt(6), leaves some of them dead in some seeds.
+    This start is made for ReLU. With so few channels torch's own one, smaller by sqrt(6), leaves some of them dead in
+    some seeds.
     """
     layers: list[nn.Module] = []
     for channels, next_channels, kernel in ((1, 3, 5), (3, 6, 5), (6, FEATURES, 3)):
@@ -152,7 +153,7 @@ def _linear(generator: torch.Generator) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class _Run:
+class _HeadRun:
     model: nn.Module
     curves: dict[str, list[float]]
     best: tuple[float, float]  # validation accuracy and minus loss
@@ -163,7 +164,7 @@ class _Run:
 def _fit(head: Head, split: ImageSplit, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Try settings, keep the epoch and the setting of the best validation accuracy, look at the test part once."""
 
-    def run(trial: Trial[DecaySetting]) -> tuple[Merit, _Run]:
+    def run(trial: Trial[DecaySetting]) -> tuple[Merit, _HeadRun]:
         generator = torch.Generator().manual_seed(seed)
         model = nn.Sequential(trunk(generator), head(generator))
         found = _train(model, split, trial.setting, preset.n_epochs, generator, trial.on_step)
@@ -193,7 +194,7 @@ def _train(
     n_epochs: int,
     generator: torch.Generator,
     on_step: OnStep,
-) -> _Run:
+) -> _HeadRun:
     """AdamW on cross-entropy, its rate falling to 0 as a cosine; the weights of the best validation accuracy return."""
     optimizer = torch.optim.AdamW(model.parameters(), setting.learning_rate, weight_decay=setting.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs)
@@ -216,10 +217,10 @@ def _train(
             best, best_epoch, best_state = (accuracy, -loss_value), epoch, copy.deepcopy(model.state_dict())
         on_step((epoch + 1) / n_epochs, f"validation {100 * accuracy:.1f} %")
     model.load_state_dict(best_state)
-    return _Run(model, curves, best, best_epoch, time.perf_counter() - started)
+    return _HeadRun(model, curves, best, best_epoch, time.perf_counter() - started)
 
 
-def _judge(model: nn.Module, data: Images) -> tuple[float, float]:
+def _judge(model: nn.Module, data: LabelledImages) -> tuple[float, float]:
     """Share of images that are right, and cross-entropy."""
     with torch.no_grad():
         logits = model(data.inputs)

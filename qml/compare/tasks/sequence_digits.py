@@ -33,7 +33,7 @@ class Network:
         n_lanes: Workspace qubits.
         degree: Of the neurons; 2 stages everywhere.
         order: Of the neurons.
-        a_digit: Images of each digit in a mini-batch.
+        a_digit: NetworkImages of each digit in a mini-batch.
         n_batches: The most mini-batches.
         settings: Of the network and of its twins, by name; a few tried, the twins' on seeds 100 and 101.
         loss: What the quantum network minimises.
@@ -83,8 +83,8 @@ NETWORKS = {
 
 
 @dataclass(frozen=True)
-class Images:
-    """Images of the digits of a network, whole, with the digits' places in its list."""
+class NetworkImages:
+    """The images of the digits that a network tells apart, not split yet, with the digits' places in its list."""
 
     network: Network
     pixels: Tensor
@@ -116,13 +116,13 @@ class SequenceSplit:
         return WordBatch(*(part[torch.cat(rows)] for part in self.train))
 
 
-def prepare(options: Options) -> Images:
+def prepare(options: Options) -> NetworkImages:
     """The images that were asked for."""
     network = NETWORKS[str(options["words"])]
-    return Images(network, *load_images(network.digits))
+    return NetworkImages(network, *load_images(network.digits))
 
 
-def split(images: Images, seed: int) -> SequenceSplit:
+def split(images: NetworkImages, seed: int) -> SequenceSplit:
     """60 % to train on, 10 % to choose the stopping point on, 30 % to test on; what is fitted sees the first part."""
     order = torch.randperm(len(images.labels), generator=torch.Generator().manual_seed(seed))
     n_test, n_validation = round(TEST * len(order)), round(VALIDATION * len(order))
@@ -160,7 +160,7 @@ def models(options: Options) -> dict[str, Model[SequenceSplit]]:
     return offered
 
 
-def sections(images: Images, records: list[Record], options: Options) -> list[Section]:
+def sections(images: NetworkImages, records: list[Record], options: Options) -> list[Section]:
     """Learning curves, and how gradients fade over time."""
     measured = [
         f"{record.model}, seed {record.seed}: {100 * float(record.outcome.extras['measured']):.1f} %"

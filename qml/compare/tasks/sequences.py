@@ -19,7 +19,7 @@ from qml.nn import QRNN
 
 
 @dataclass(frozen=True)
-class Words:
+class WordProblem:
     """Sequences and the network that the paper takes for them.
 
     Attributes:
@@ -78,7 +78,7 @@ def slowed(network: QRNN) -> QRNN:
     return network
 
 
-def _dna(length: int, published: str) -> Words:
+def _dna(length: int, published: str) -> WordProblem:
     about = (
         f"{length} bases with one mark in the first half; the mark is asked for where it is read, and the base behind "
         "it at the end. Training begins with 8 bases and goes on to longer sequences each time that 98 % of a "
@@ -87,7 +87,7 @@ def _dna(length: int, published: str) -> Words:
     rates = {"qrnn": 0.01, "rnn": 0.03, "lstm": 0.03}
     settings = {name: SoapSetting(rate, averaging=0.9) for name, rate in rates.items()}
     # The paper prints neither order nor criterion. Order 1 learns where order 2 gets stuck.
-    return Words(
+    return WordProblem(
         partial(Lengthening, dna, length), about, 3, 5, 1, Goal(share=0.995), settings, published, order=1, slow=True
     )
 
@@ -96,8 +96,8 @@ def _clipped(**rates: float) -> dict[str, SoapSetting]:
     return {name: SoapSetting(rate, max_norm=0.5) for name, rate in rates.items()}
 
 
-SEQUENCES: dict[str, Words] = {
-    "xor": Words(
+SEQUENCES: dict[str, WordProblem] = {
+    "xor": WordProblem(
         lambda: elman_xor,
         "Bits a, b, a xor b, 36 in a row; every third can be foretold from the two before it.",
         2,
@@ -107,7 +107,7 @@ SEQUENCES: dict[str, Words] = {
         _clipped(qrnn=0.01, rnn=0.1, lstm=0.1),
         "170 to 200",
     ),
-    "memory": Words(
+    "memory": WordProblem(
         lambda: sentences,
         "The two sentences 444... and 0123 0123..., 20 words of 3 bits each.",
         3,
@@ -117,7 +117,7 @@ SEQUENCES: dict[str, Words] = {
         _clipped(qrnn=0.01, rnn=0.1, lstm=0.1),
         "not printed",
     ),
-    "letters": Words(
+    "letters": WordProblem(
         lambda: elman_letters,
         "Syllables ba, dii and guuu in random order, 36 letters.",
         3,
@@ -134,17 +134,17 @@ SEQUENCES: dict[str, Words] = {
 TWINS: dict[str, tuple[str, Kind]] = {"rnn": ("RNN", "rnn"), "lstm": ("LSTM", "lstm")}
 
 
-def prepare(options: Options) -> Words:
+def prepare(options: Options) -> WordProblem:
     """The sequences that were asked for."""
     return SEQUENCES[str(options["words"])]
 
 
-def split(words: Words, seed: int) -> Words:
+def split(words: WordProblem, seed: int) -> WordProblem:
     """Nothing to split: every mini-batch is drawn anew, the same ones for every model."""
     return words
 
 
-def models(options: Options) -> dict[str, Model[Words]]:
+def models(options: Options) -> dict[str, Model[WordProblem]]:
     """The paper's network, and an RNN and an LSTM with as many parameters as it."""
     words = prepare(options)
     n_parameters = count_parameters(words.quantum(torch.Generator().manual_seed(0)))
@@ -173,7 +173,7 @@ def models(options: Options) -> dict[str, Model[Words]]:
     return offered
 
 
-def sections(words: Words, records: list[Record], options: Options) -> list[Section]:
+def sections(words: WordProblem, records: list[Record], options: Options) -> list[Section]:
     """Medians and ranges, learning curves, and how gradients fade over time."""
     shown = []
     for model in dict.fromkeys(record.model for record in records):
@@ -205,7 +205,7 @@ def sections(words: Words, records: list[Record], options: Options) -> list[Sect
 def _train(
     build: Callable[[torch.Generator], QRNN | WordRNN],
     setting: SoapSetting,
-    words: Words,
+    words: WordProblem,
     seed: int,
     preset: Preset,
     on_step: OnStep,
