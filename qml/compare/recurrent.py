@@ -61,12 +61,13 @@ def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -
             f"{LSTM_HIDDEN} hidden, four circuits of {LSTM_HIDDEN + 1} qubits and 5 layers.",
             _qlstm,
         )
-    n_lanes = _nearest_lanes(n_parameters)
+    qrnn_hidden_size = _nearest_hidden_size(n_parameters)
     offered["qrnn"] = make(
         "QRNN, as large",
         "quantum",
-        f"{n_lanes} workspace qubits and one turned by the value, {STAGES} stages of neurons of order 1 and degree 2.",
-        partial(_QRNNModel, n_lanes),
+        f"{qrnn_hidden_size} workspace qubits and one turned by the value, {STAGES} stages of neurons of order 1 and "
+        "degree 2.",
+        partial(_QRNNModel, qrnn_hidden_size),
     )
     sizes = {
         "lstm": ("LSTM, 5 times as large", nn.LSTM, _size_for(5 * n_parameters, nn.LSTM)),
@@ -77,7 +78,7 @@ def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -
     others: dict[str, Build] = {
         "qkan-lstm": partial(_qkan_lstm, hidden_size),
         "hqkan-lstm": partial(_hqkan_lstm, hidden_size),
-        "qrnn": partial(_QRNNModel, n_lanes),
+        "qrnn": partial(_QRNNModel, qrnn_hidden_size),
     }
     if with_qlstm:
         others["qlstm"] = _qlstm
@@ -138,10 +139,10 @@ def _qlstm(generator: torch.Generator) -> nn.Module:
 class _QRNNModel(nn.Module):
     """A recurrent quantum network with its read-out, after the last value; room on both sides of the training part."""
 
-    def __init__(self, n_lanes: int, generator: torch.Generator) -> None:
+    def __init__(self, hidden_size: int, generator: torch.Generator) -> None:
         super().__init__()
         self.layer = QRNNRegressor(
-            1, n_lanes, low=-ROOM, high=ROOM, n_stages=STAGES, batch_first=True, generator=generator
+            1, hidden_size, low=-ROOM, high=ROOM, n_stages=STAGES, batch_first=True, generator=generator
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -149,9 +150,9 @@ class _QRNNModel(nn.Module):
         return self.layer(inputs)[0][:, -1]
 
 
-def _nearest_lanes(n_parameters: int) -> int:
-    counts = {lanes: count_parameters(_QRNNModel(lanes, torch.Generator())) for lanes in range(2, 8)}
-    return min(counts, key=lambda lanes: abs(counts[lanes] - n_parameters))
+def _nearest_hidden_size(n_parameters: int) -> int:
+    counts = {size: count_parameters(_QRNNModel(size, torch.Generator())) for size in range(2, 8)}
+    return min(counts, key=lambda size: abs(counts[size] - n_parameters))
 
 
 def _size_of(build: Build) -> int:

@@ -14,7 +14,8 @@ from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.sequences import TWINS, twin
 from qml.compare.tasks.sequences_figures import digit_shares, digits_figure, losses_figure, norms_figure
-from qml.compare.words import ClassicalWords, QuantumWords, SoapSetting, WordLoss, WordModel, thinned, train_words
+from qml.compare.word_models import ClassicalWords, QuantumWords, WordLoss, WordModel
+from qml.compare.word_training import SoapSetting, thinned, train_words
 from qml.data import WordBatch, bit_planes, label_last, load_images, pixel_words
 from qml.nn import QRNN, floored_likelihood_loss, word_loss
 
@@ -30,7 +31,7 @@ class Network:
     Attributes:
         digits: Which are told apart.
         n_bits: Bits of a word.
-        n_lanes: Workspace qubits.
+        hidden_size: Workspace qubits.
         degree: Of the neurons; 2 stages everywhere.
         order: Of the neurons.
         a_digit: NetworkImages of each digit in a mini-batch.
@@ -41,7 +42,7 @@ class Network:
 
     digits: tuple[int, ...]
     n_bits: int
-    n_lanes: int
+    hidden_size: int
     degree: int
     order: int
     a_digit: int
@@ -53,7 +54,7 @@ class Network:
         """The quantum network."""
         return QRNN(
             self.n_bits,
-            self.n_lanes,
+            self.hidden_size,
             n_stages=2,
             order=self.order,
             degree=self.degree,
@@ -64,14 +65,14 @@ class Network:
 
 PIXELS = {"qrnn": SoapSetting(1e-3), "rnn": SoapSetting(1e-2), "lstm": SoapSetting(3e-2)}
 COORDINATES = {"qrnn": SoapSetting(6e-3), "rnn": SoapSetting(3e-3), "lstm": SoapSetting(1e-2)}
-_TWO = {"n_bits": 2, "n_lanes": 8, "degree": 2, "order": 2, "a_digit": 50, "n_batches": 400, "settings": PIXELS}
+_TWO = {"n_bits": 2, "hidden_size": 8, "degree": 2, "order": 2, "a_digit": 50, "n_batches": 400, "settings": PIXELS}
 NETWORKS = {
     "zero-one": Network((0, 1), **_TWO),
     "three-six": Network((3, 6), **_TWO),
     "all": Network(
         tuple(range(10)),
         n_bits=N_COORDINATES,
-        n_lanes=6,
+        hidden_size=6,
         degree=3,
         order=1,
         a_digit=10,
@@ -146,8 +147,8 @@ def models(options: Options) -> dict[str, Model[SequenceSplit]]:
     n_parameters = count_parameters(network.build(torch.Generator().manual_seed(0)))
     setting = network.settings["qrnn"]
     about = (
-        f"{network.n_lanes} workspace and {network.n_bits} in/out qubits, 2 stages, neurons of order {network.order} "
-        f"and degree {network.degree}, post-selected on 0 before the label; {network.a_digit} images a digit; "
+        f"{network.hidden_size} workspace and {network.n_bits} in/out qubits, 2 stages, neurons of order "
+        f"{network.order} and degree {network.degree}, post-selected on 0 before the label; {network.a_digit} images a digit; "
         f"`{network.loss.__name__}`; {setting}."
     )
     offered = {"qrnn": Model("QRNN", "quantum", about, partial(_train, network.build, setting), (setting,))}

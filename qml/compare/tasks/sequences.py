@@ -13,7 +13,9 @@ from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
 from qml.baselines.words import Kind
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.sequences_figures import losses_figure, norms_figure
-from qml.compare.words import ClassicalWords, Goal, Lengthening, QuantumWords, SoapSetting, thinned, train_words
+from qml.compare.word_curriculum import Goal, Lengthening
+from qml.compare.word_models import ClassicalWords, QuantumWords
+from qml.compare.word_training import SoapSetting, thinned, train_words
 from qml.data import Draw, dna, elman_letters, elman_xor, sentences
 from qml.nn import QRNN
 
@@ -26,7 +28,7 @@ class WordProblem:
         draw: Makes the source of mini-batches.
         about: What has to be learnt, in words.
         n_bits: Bits of a word.
-        n_lanes: Workspace qubits.
+        hidden_size: Workspace qubits.
         n_stages: Stages; degree 3 everywhere.
         goal: When it counts as learnt.
         settings: Of the network and of its twins, by name, found on seeds 100 to 107: two or three rates each, and for
@@ -39,7 +41,7 @@ class WordProblem:
     draw: Callable[[], Draw]
     about: str
     n_bits: int
-    n_lanes: int
+    hidden_size: int
     n_stages: int
     goal: Goal
     settings: Mapping[str, SoapSetting]
@@ -51,7 +53,7 @@ class WordProblem:
         """The paper's network."""
         network = QRNN(
             self.n_bits,
-            self.n_lanes,
+            self.hidden_size,
             n_stages=self.n_stages,
             order=self.order,
             degree=3,
@@ -153,8 +155,8 @@ def models(options: Options) -> dict[str, Model[WordProblem]]:
         "qrnn": Model(
             "QRNN",
             "quantum",
-            f"{words.n_lanes} workspace and {words.n_bits} in/out qubits, {words.n_stages} stages, neurons of order "
-            f"{words.order} and degree 3{', slowed at the start' if words.slow else ''}, post-selected on the targets; "
+            f"{words.hidden_size} workspace and {words.n_bits} in/out qubits, {words.n_stages} stages, neurons of "
+            f"order {words.order} and degree 3{', slowed at the start' if words.slow else ''}, post-selected on the targets; "
             f"cross-entropy of probabilities as logits; {setting}.",
             partial(_train, words.quantum, setting),
             (setting,),

@@ -3,87 +3,18 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from qml.baselines import WordRNN
 from qml.compare.task import OnStep
 from qml.compare.tuning import one_thread
+from qml.compare.word_curriculum import Goal, Lengthening
+from qml.compare.word_models import WordModel
 from qml.data import Draw, WordBatch
-from qml.nn import QRNN, word_loss
-
-WordLoss = Callable[[Tensor, Tensor], Tensor]
-"""Of probabilities (batch, time, words) and targets (batch, time)."""
-RECENT = 3  # mini-batches whose answers are counted together
-
-
-@runtime_checkable
-class WordModel(Protocol):
-    """A model of words, quantum or classical."""
-
-    def loss(self, batch: WordBatch) -> tuple[Tensor, Tensor]:
-        """What is minimised, and the probabilities (batch, time, words)."""
-        ...
-
-    def gradient_norms(self, batch: WordBatch) -> list[float]:
-        """Root mean square over samples of the norm of d loss / d state after each step but the last."""
-        ...
-
-    def state_dict(self) -> Any:
-        """As of any module."""
-        ...
-
-
-class QuantumWords(nn.Module):
-    """A QRNN, post-selected on all targets.
-
-    Args:
-        layer: the network.
-        loss: of probabilities and targets; that of its paper if not given.
-    """
-
-    def __init__(self, layer: QRNN, loss: WordLoss = word_loss) -> None:
-        super().__init__()
-        self.layer, self.measure = layer, loss
-
-    def loss(self, batch: WordBatch) -> tuple[Tensor, Tensor]:
-        """See `WordModel`."""
-        probabilities, _ = self.layer(batch.inputs, targets=batch.targets)
-        if not isinstance(probabilities, Tensor):
-            raise TypeError("Argument `batch` must not be packed, but is.")
-        return self.measure(probabilities, batch.scored), probabilities
-
-    def gradient_norms(self, batch: WordBatch) -> list[float]:
-        """See `WordModel`; the states are vectors of norm 1."""
-        probabilities, states = self.layer.trace(batch.inputs, targets=batch.targets)
-        return _norms(self.measure(probabilities, batch.scored), states)
-
-
-class ClassicalWords(nn.Module):
-    """An RNN or LSTM on cross-entropy."""
-
-    def __init__(self, layer: WordRNN) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def loss(self, batch: WordBatch) -> tuple[Tensor, Tensor]:
-        """See `WordModel`."""
-        logits = self.layer(batch.inputs)
-        return _cross_entropy(logits, batch), logits.softmax(-1)
-
-    def gradient_norms(self, batch: WordBatch) -> list[float]:
-        """See `WordModel`; the states are what the read-out reads, of an LSTM h alone."""
-        inputs, state, states = self.layer.bits(batch.inputs), None, []
-        for step in inputs.split(1, 1):
-            _, state = self.layer.layer(step, state)
-            states.append(state[0] if isinstance(state, tuple) else state)
-        logits = self.layer.readout(torch.stack([part[0] for part in states], 1))
-        return _norms(_cross_entropy(logits, batch), states)
+from qml.nn import word_loss
 
 
 @dataclass(frozen=True)
@@ -123,81 +54,6 @@ class SoapSetting:
     def averaged(self, model: nn.Module) -> AveragedModel | None:
         """A copy of the model for averaged weights, if there are any."""
         return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.averaging)) if self.averaging else None
-
-
-@dataclass(frozen=True)
-class Goal:
-    """When words count as learnt, judged on mini-batches that were never seen before.
-
-    Attributes:
-        loss: `word_loss` of one mini-batch is below this, whatever loss the model is trained on.
-        share: Of the answers of `RECENT` mini-batches in a row at least this share is right; None to judge by the loss.
-    """
-
-    loss: float = 0.0
-    share: float | None = None
-
-    def __str__(self) -> str:
-        if self.share is None:
-            return f"`word_loss` of a mini-batch never seen before is below {self.loss:g}"
-        return f"of the answers to {RECENT} mini-batches never seen before {100 * self.share:g} % are right"
-
-    def reached(self, losses: Sequence[float], shares: Sequence[float]) -> bool:
-        """Whether the last mini-batches meet it."""
-        if self.share is None:
-            return losses[-1] < self.loss
-        return len(shares) >= RECENT and sum(shares[-RECENT:]) >= RECENT * self.share
-
-
-@dataclass
-class Lengthening:
-    """A curriculum: short sequences, and longer ones each time that they are known; every mini-batch counts.
-
-    What a step does to a state adds up over a sequence, so that the learning rate falls as the length grows.
-
-    Attributes:
-        draw: A mini-batch of a `length`.
-        longest: Where it ends.
-        first: Where it begins.
-        factor: Between one length and the next, above 1.
-        share: Of a mini-batch's answers that must be right.
-        length: Now.
-    """
-
-    draw: Callable[..., WordBatch]
-    longest: int
-    first: int = 8
-    factor: float = 1.35
-    share: float = 0.98
-    length: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.length = min(self.first, self.longest)
-
-    @classmethod
-    def fixed(cls, draw: Draw) -> "Lengthening":
-        """Mini-batches as `draw` makes them, of one length for good."""
-        return cls(lambda generator, length: draw(generator), longest=1, first=1)
-
-    def __call__(self, generator: torch.Generator) -> WordBatch:
-        """The next mini-batch."""
-        return self.draw(generator, length=self.length)
-
-    @property
-    def finished(self) -> bool:
-        """Whether sequences are as long as they will be."""
-        return self.length == self.longest
-
-    def last(self, generator: torch.Generator) -> WordBatch:
-        """A mini-batch as long as the last ones; `generator` goes on as if nothing had been drawn."""
-        return self.draw(generator.clone_state(), length=self.longest)
-
-    def lengthen(self, share: float) -> bool:
-        """Go on to longer sequences if `share` of the last answers is enough; whether it did."""
-        if share < self.share or self.finished:
-            return False
-        self.length = min(self.longest, math.ceil(self.factor * self.length))
-        return True
 
 
 @dataclass(frozen=True)
@@ -295,16 +151,6 @@ def thinned(values: Sequence[float], most: int = 200) -> list[tuple[int, float]]
     return [(point + 1, float(f"{values[point]:.4g}")) for point in points]
 
 
-def _cross_entropy(logits: Tensor, batch: WordBatch) -> Tensor:
-    return cross_entropy(logits.flatten(0, 1), batch.scored.flatten(), ignore_index=-1)
-
-
 def _share_right(probabilities: Tensor, batch: WordBatch) -> float:
     right = probabilities.detach().argmax(-1) == batch.targets
     return float(right[batch.counted].float().mean())
-
-
-def _norms(loss: Tensor, states: Sequence[Tensor]) -> list[float]:
-    gradients = torch.autograd.grad(loss, list(states[:-1]), allow_unused=True)
-    size = [0.0 if part is None else float(part.square().sum(-1).mean().sqrt()) for part in gradients]
-    return [float(f"{value:.3g}") for value in size]
