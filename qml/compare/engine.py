@@ -1,4 +1,4 @@
-"""Tasks x models x seeds: what is not in the folder yet is run, and every finished cell is kept."""
+"""Tasks x models x seeds: cells that are not in the folder yet are run, and every finished one is kept."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,16 +16,16 @@ FORMAT = 1  # of the folder; another number makes old folders unreadable to this
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """What is to be run, with every argument checked.
+    """A comparison that is to be run, with every argument checked.
 
     Attributes:
         task: The task.
-        options: A value for each of its options.
+        options: A value for each of the task's options.
         preset_name: Name of `preset`.
         preset: Amount of work.
         models: The chosen models, in the task's order.
         seeds: 0..n-1.
-        folder: Where results go; None keeps none.
+        folder: The folder of the results; None keeps none.
     """
 
     task: Task[Any, Any]
@@ -38,12 +38,12 @@ class ComparisonPlan:
 
     @property
     def cells(self) -> list[tuple[str, int]]:
-        """Every (model, seed), seed by seed, so that an interrupted run still compares models."""
+        """Return every (model, seed), seed by seed, so that an interrupted run still compares models."""
         return [(model, seed) for seed in self.seeds for model in self.models]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Whatever a cell's result depends on, as JSON values; other models or seeds may join later."""
+        """Return the values that a cell's result depends on, as JSON; other models or seeds may join later."""
         models = {
             name: {"recipe": model.recipe, "settings": [_plain(setting) for setting in model.settings]}
             for name, model in self.task.models(self.options).items()
@@ -62,22 +62,22 @@ RunCells = Callable[[ComparisonPlan, Sequence[Cell]], Iterator[tuple[Cell, Outco
 
 @runtime_checkable
 class Listener(Protocol):
-    """Hears what a running comparison does."""
+    """A listener that hears the steps of a running comparison."""
 
     def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
-        """The folder was read: so many cells are there already."""
+        """Hear that the folder was read, and how many of its cells are finished."""
         ...
 
     def cell_started(self, model: str, seed: int) -> None:
-        """A cell begins."""
+        """Hear that a cell begins."""
         ...
 
     def step(self, share: float, text: str) -> None:
-        """The cell has come this far."""
+        """Hear how far the cell has come."""
         ...
 
     def cell_finished(self, record: Record) -> None:
-        """A cell is finished and stored."""
+        """Hear that a cell is finished and stored."""
         ...
 
 
@@ -107,16 +107,16 @@ def make_plan(
     options: Mapping[str, Option] | None = None,
     folder: Path | None = None,
 ) -> ComparisonPlan:
-    """Check what is asked for, and fill in the rest.
+    """Check the arguments, and fill in the rest.
 
     Args:
         task: The task.
         n_seeds: How many seeds; None takes the preset's.
         models: Names of models; None takes all.
         preset: Name of an amount of work; None takes the task's first.
-        n_trials: Settings tried a model and seed; None takes the preset's. See `qml.compare.tuning`.
+        n_trials: Settings tried for each model and seed; None takes the preset's. See `qml.compare.tuning`.
         options: Values of the task's options; those not given take their first allowed value.
-        folder: Where results go.
+        folder: The folder of the results; None keeps none.
 
     Raises:
         ValueError: If something is not offered; the message lists what is.
@@ -165,7 +165,7 @@ def _with_trials(task: Task[Any, Any], offered: Mapping[str, Model[Any]], work: 
 
 
 def choose_subjects(task: Task[Any, Any], named: Sequence[str]) -> list[dict[str, Option]]:
-    """A choice of the task's first option for each name, or for what the task compares where none is named.
+    """Return a choice of the task's first option for each name, or for those that it compares where none is named.
 
     Args:
         task: The task.
@@ -223,9 +223,9 @@ def run_plan(plan: ComparisonPlan, listener: Listener | None = None, run_cells: 
     A `KeyboardInterrupt` passes through: finished cells stay, and the same plan goes on after them.
 
     Args:
-        plan: What to run.
-        listener: Hears what happens.
-        run_cells: Runs them elsewhere, see `qml.compare.distribute`; None runs them here, one after another.
+        plan: The comparison.
+        listener: Hears of each step.
+        run_cells: Runs the cells elsewhere, see `qml.compare.distribute`; None runs them here, one after another.
 
     Raises:
         ValueError: If the folder holds results of other settings, another comparison is working in it, or a model
@@ -238,7 +238,7 @@ def run_plan(plan: ComparisonPlan, listener: Listener | None = None, run_cells: 
         plan.folder.mkdir(parents=True)
     if not plan.folder.is_dir():
         raise ValueError(f"Argument `out` must be a folder, but {plan.folder} is a file. Name another one.")
-    with held(plan.folder) as warnings:  # what another process has finished is read after it has ended
+    with held(plan.folder) as warnings:  # results of another process are read after it has ended
         stored, repairs = open_folder(plan.folder, plan.settings)
         return _run(plan, listener, run_cells, stored, [*warnings, *repairs])
 

@@ -16,13 +16,13 @@ FAR = 1 << 30  # of the byte that is locked on Windows, where locked bytes canno
 
 @contextmanager
 def held(folder: Path) -> Iterator[list[str]]:
-    """Keep others out of a folder of results; yields warnings.
+    """Keep other processes out of a folder of results; yield warnings.
 
     Args:
-        folder: it exists.
+        folder: An existing folder.
 
     Raises:
-        ValueError: another comparison is working there; the message names its process, its host and since when.
+        ValueError: If another comparison is working there; the message names its process, its host and since when.
     """
     path = folder / LOCK
     while True:
@@ -53,7 +53,7 @@ def held(folder: Path) -> Iterator[list[str]]:
 
 
 def _try_to_lock(file: int) -> bool | None:
-    """Whether the lock is ours now; None where the file system has none."""
+    """Take the lock, and tell whether it is ours now; None where the file system has no locks."""
     try:
         if sys.platform == "win32":
             import msvcrt

@@ -17,7 +17,7 @@ class LiveProgress:
     """A listener that draws bars; where the console is no terminal it writes a line a finished cell.
 
     Args:
-        console: Where to draw.
+        console: The console that is drawn on.
     """
 
     def __init__(self, console: Console) -> None:
@@ -44,13 +44,13 @@ class LiveProgress:
         self._progress.stop()
 
     def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
-        """Say what was found, and show the bars."""
+        """Say how much is finished, and show the bars."""
         self._plan, self.n_finished = plan, n_finished
         for warning in warnings:
             self.console.print("[yellow]Warning:[/]", verbatim(warning), highlight=False, soft_wrap=True)
         if n_finished:
-            there = verbatim(f"{n_finished} of {len(plan.cells)} runs are in {plan.folder} already.")
-            self.console.print(there, soft_wrap=True)
+            already = verbatim(f"{n_finished} of {len(plan.cells)} runs are in {plan.folder} already.")
+            self.console.print(already, soft_wrap=True)
         self._all = self._progress.add_task(
             visible(plan.task.name), total=len(plan.cells), completed=n_finished, note=""
         )

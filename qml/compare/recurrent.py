@@ -20,22 +20,22 @@ from qml.compare.task import BUDGET, Model
 from qml.compare.training import RateSetting
 from qml.nn import HQKANLSTM, QKANLSTM, QLSTM, QKANLayer, QRNNRegressor
 
-LSTM_HIDDEN = 5  # of the authors' LSTM and QLSTM: 166 and 126 parameters
+LSTM_HIDDEN = 5  # units of the authors' LSTM and QLSTM: 166 and 126 parameters
 UPLOADS = 1
 STAGES = 2  # of the QRNN
 Kind = type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]
 GATES: dict[Kind, int] = {nn.LSTM: 4, nn.GRU: 3, nn.RNN: 1}
-ROOM = 1.1  # values that turn a qubit by 0 and pi, of series scaled to [-1, 1] by their training part
+INPUT_BOUND = 1.1  # -1.1 and 1.1 turn a qubit by 0 and pi; series are scaled to [-1, 1] by their training part
 SETTINGS = (RateSetting(0.03), RateSetting(0.1))
 
 
 def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -> dict[str, Model[ForecastSplit]]:
-    """QKAN-LSTM and HQKAN-LSTM of `hidden_size`, a QRNN and classical twins, and models that are not trained.
+    """Return QKAN-LSTM and HQKAN-LSTM of `hidden_size`, a QRNN, classical twins, and models that are not trained.
 
     Args:
-        hidden_size: of the QKAN-LSTM and the HQKAN-LSTM.
-        batch_size: windows a step of Adam.
-        with_qlstm: whether the QLSTM takes part, whose circuits take most of the time.
+        hidden_size: Units of the QKAN-LSTM and the HQKAN-LSTM.
+        batch_size: Windows for each step of Adam.
+        with_qlstm: Whether the QLSTM takes part, whose circuits take most of the time.
     """
     n_parameters = _size_of(partial(_qkan_lstm, hidden_size))
     circuits = f"circuits rpz of {UPLOADS} upload, <Z>, whose input is not scaled"
@@ -137,16 +137,16 @@ def _qlstm(generator: torch.Generator) -> nn.Module:
 
 
 class _QRNNModel(nn.Module):
-    """A recurrent quantum network with its read-out, after the last value; room on both sides of the training part."""
+    """A recurrent quantum network read after the last value; its range is wider than that of the training part."""
 
     def __init__(self, hidden_size: int, generator: torch.Generator) -> None:
         super().__init__()
         self.layer = QRNNRegressor(
-            1, hidden_size, low=-ROOM, high=ROOM, n_stages=STAGES, batch_first=True, generator=generator
+            1, hidden_size, low=-INPUT_BOUND, high=INPUT_BOUND, n_stages=STAGES, batch_first=True, generator=generator
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The next value, (batch, 1)."""
+        """Forecast the next value, (batch, 1)."""
         return self.layer(inputs)[0][:, -1]
 
 
@@ -166,12 +166,12 @@ def _classical(kind: Kind, hidden_size: int, generator: torch.Generator) -> nn.M
 
 
 def _count(kind: Kind, hidden_size: int) -> int:
-    """Parameters of a layer on one feature, its gates with two biases each, and of the read-out."""
+    """Count the parameters of a layer on one feature, its gates with two biases each, and of the read-out."""
     return GATES[kind] * hidden_size * (hidden_size + 3) + hidden_size + 1
 
 
 def _size_for(n_parameters: int, kind: Kind) -> int:
-    """The least size with at least `n_parameters`."""
+    """Return the least size with at least `n_parameters`."""
     return next(size for size in range(1, 1 + n_parameters) if _count(kind, size) >= n_parameters)
 
 
@@ -184,6 +184,6 @@ def _is_near(count: int, n_parameters: int) -> bool:
 
 
 def _twin(n_parameters: int) -> tuple[Kind, int]:
-    """The first kind of network, of those in `GATES`, that comes in the size; the last one comes in the most."""
-    found = [(kind, _nearest_size(n_parameters, kind)) for kind in GATES]
-    return next((twin for twin in found if _is_near(_count(*twin), n_parameters)), found[-1])
+    """Return the first kind of network in `GATES` that comes near the size; the last kind comes in the most sizes."""
+    candidates = [(kind, _nearest_size(n_parameters, kind)) for kind in GATES]
+    return next((twin for twin in candidates if _is_near(_count(*twin), n_parameters)), candidates[-1])

@@ -24,9 +24,9 @@ def write_report(plan: ComparisonPlan, records: Sequence[Record], folder: Path) 
     """Write `report.html` into `folder`, with every figure inside, and return its path.
 
     Args:
-        plan: What was run.
+        plan: The comparison.
         records: Its results.
-        folder: Where the file goes.
+        folder: The folder of the file.
     """
     from jinja2 import Environment
 
@@ -50,7 +50,7 @@ def write_report(plan: ComparisonPlan, records: Sequence[Record], folder: Path) 
 
 
 def describe_machine() -> dict[str, str]:
-    """What the numbers depend on: versions, processor, threads, the day."""
+    """Describe the machine that the numbers depend on: versions, processor, threads, the day."""
     return {
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}",
@@ -131,7 +131,7 @@ def _version(package: str) -> str:
 
 
 def _processor() -> str:
-    """The processor's name where Linux tells it, else what Python knows."""
+    """Return the processor's name where Linux tells it, else as Python knows it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text(encoding="utf-8").splitlines():

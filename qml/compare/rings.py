@@ -10,12 +10,12 @@ RING_SPREAD = (1.0, 1.25, 1.125)  # of the rings' input scales, as in arXiv:2505
 
 
 def single(setting: Mapping[str, float], n_inputs: int) -> Reservoir:
-    """One ring with the setting's `input_scale` and `feedback_scale`."""
+    """Build one ring with the setting's `input_scale` and `feedback_scale`."""
     return QuantumReservoir(_ring(N_RINGS * RING_QUBITS, setting, 1.0), n_inputs)
 
 
 def onion(setting: Mapping[str, float], n_inputs: int) -> Reservoir:
-    """Rings with spread input scales, around the setting's."""
+    """Build rings whose input scales are spread around the setting's."""
     return OnionReservoir([_ring(RING_QUBITS, setting, spread) for spread in RING_SPREAD], n_inputs)
 
 

@@ -12,7 +12,7 @@ N_RESAMPLES = 9999
 
 @dataclass(frozen=True)
 class IntervalEstimate:
-    """A mean with its interval; `low` and `high` are NaN where one value gives none."""
+    """A mean or median with its interval; `low` and `high` are NaN where one value gives none."""
 
     mean: float
     low: float
@@ -22,7 +22,7 @@ class IntervalEstimate:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """One model over its seeds: a row of the table."""
+    """A model's results over its seeds: a row of the table."""
 
     model: str
     estimate: IntervalEstimate
@@ -32,7 +32,7 @@ class ModelSummary:
 
 
 def estimate_mean(values: Sequence[float]) -> IntervalEstimate:
-    """The mean of `values` with Student's t interval: mean +- t_{0.975, n-1} s / sqrt(n).
+    """Estimate the mean of `values` with Student's t interval: mean +- t_{0.975, n-1} s / sqrt(n).
 
     Seeds change the split and the initial weights: the interval covers both. The splits cut one data set and
     overlap, which makes it somewhat too narrow.
@@ -51,7 +51,7 @@ def estimate_mean(values: Sequence[float]) -> IntervalEstimate:
 
 
 def estimate_metric(values: Sequence[float], metric: Metric) -> IntervalEstimate:
-    """As `estimate_mean`, with the interval of a share cut to [0, 1]."""
+    """Estimate the mean as `estimate_mean` does, and cut the interval of a share to [0, 1]."""
     whole = estimate_mean(values)
     if not metric.percent or whole.n_values == 1:
         return whole
@@ -59,7 +59,7 @@ def estimate_metric(values: Sequence[float], metric: Metric) -> IntervalEstimate
 
 
 def summarise(records: Sequence[Record], metric: Metric) -> list[ModelSummary]:
-    """One row a model, in the order in which they first occur."""
+    """Return a row for each model, in the order in which they first occur."""
     rows = []
     for model in dict.fromkeys(record.model for record in records):
         outcomes = [record.outcome for record in records if record.model == model]
@@ -76,7 +76,7 @@ def summarise(records: Sequence[Record], metric: Metric) -> list[ModelSummary]:
 
 
 def estimate_median(values: Sequence[float]) -> IntervalEstimate:
-    """The median of `values` with the interval of the percentile bootstrap, always with the same resamples.
+    """Estimate the median of `values` with the interval of the percentile bootstrap, always by the same resamples.
 
     Reference:
         Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3.
@@ -93,7 +93,7 @@ def estimate_median(values: Sequence[float]) -> IntervalEstimate:
 
 
 def paired_p(records: Sequence[Record], model: str, other: str) -> float:
-    """The two-sided p value of Student's paired t test over common seeds; NaN where one seed gives none."""
+    """Return the two-sided p value of Student's paired t test over common seeds; NaN where one seed gives none."""
     from scipy.stats import t
 
     lead = paired_difference(records, model, other)
@@ -107,7 +107,7 @@ def paired_p(records: Sequence[Record], model: str, other: str) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values corrected for their number, so that all of them together are wrong in at most 5 % of cases.
+    """Correct p values for their number, so that all of them together are wrong in at most 5 % of cases.
 
     NaN stays NaN, and does not count.
 
@@ -123,7 +123,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def mean_ranks(records: Sequence[Record], metric: Metric) -> tuple[dict[str, float], int]:
-    """Every model's mean rank over the seeds that all of them have (1 is best, ties share), and how many those are."""
+    """Return each model's mean rank over the seeds that all of them have (1 is best, ties share), and their number."""
     from scipy.stats import rankdata
 
     models = list(dict.fromkeys(record.model for record in records))
@@ -135,7 +135,7 @@ def mean_ranks(records: Sequence[Record], metric: Metric) -> tuple[dict[str, flo
 
 
 def critical_difference(n_models: int, n_blocks: int) -> float:
-    """Mean ranks that differ by less are not told apart by Nemenyi's test at 5 %.
+    """Compute the difference of mean ranks below which Nemenyi's test at 5 % does not tell models apart.
 
     Reference:
         Demsar, J. Mach. Learn. Res. 7, 1 (2006), section 3.2.2.
@@ -147,7 +147,7 @@ def critical_difference(n_models: int, n_blocks: int) -> float:
 
 
 def paired_difference(records: Sequence[Record], model: str, other: str) -> IntervalEstimate:
-    """The mean over common seeds of `model`'s value minus `other`'s, on the same splits."""
+    """Estimate the mean over common seeds of `model`'s value minus `other`'s, on the same splits."""
     first = {record.seed: record.outcome.value for record in records if record.model == model}
     second = {record.seed: record.outcome.value for record in records if record.model == other}
     return estimate_mean([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])

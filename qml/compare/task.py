@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Option = int | str
 Options = Mapping[str, Option]
-BUDGET = 0.1  # relative difference in parameter count that still counts as equal (a difference of 1 always does)
+BUDGET = 0.1  # relative difference in parameter count that still counts as equal (or one parameter)
 OnStep = Callable[[float, str], None]  # share done in [0, 1], and a few words
 DataT = TypeVar("DataT")
 SplitT = TypeVar("SplitT")

@@ -13,11 +13,11 @@ RECENT = 3  # mini-batches whose answers are counted together
 
 @dataclass(frozen=True)
 class Goal:
-    """When words count as learnt, judged on mini-batches that were never seen before.
+    """A condition for words to count as learnt, judged on mini-batches that were never seen before.
 
     Attributes:
-        loss: `word_loss` of one mini-batch is below this, whatever loss the model is trained on.
-        share: Of the answers of `RECENT` mini-batches in a row at least this share is right; None to judge by the loss.
+        loss: Bound that `word_loss` of one mini-batch must fall below, whatever loss the model is trained on.
+        share: Least share of right answers over `RECENT` mini-batches in a row; None to judge by the loss.
     """
 
     loss: float = 0.0
@@ -29,7 +29,7 @@ class Goal:
         return f"of the answers to {RECENT} mini-batches never seen before {100 * self.share:g} % are right"
 
     def reached(self, losses: Sequence[float], shares: Sequence[float]) -> bool:
-        """Whether the last mini-batches meet it."""
+        """Tell whether the last mini-batches meet the goal."""
         if self.share is None:
             return losses[-1] < self.loss
         return len(shares) >= RECENT and sum(shares[-RECENT:]) >= RECENT * self.share
@@ -39,15 +39,15 @@ class Goal:
 class Lengthening:
     """A curriculum: short sequences, and longer ones each time that they are known; every mini-batch counts.
 
-    What a step does to a state adds up over a sequence, so that the learning rate falls as the length grows.
+    Effects of a step on a state add up over a sequence, so that the learning rate falls as the length grows.
 
     Attributes:
-        draw: A mini-batch of a `length`.
-        longest: Where it ends.
-        first: Where it begins.
-        factor: Between one length and the next, above 1.
-        share: Of a mini-batch's answers that must be right.
-        length: Now.
+        draw: Draws a mini-batch of a `length`.
+        longest: Final length.
+        first: First length.
+        factor: Ratio of one length to the one before, above 1.
+        share: Share of a mini-batch's answers that must be right.
+        length: Present length.
     """
 
     draw: Callable[..., WordBatch]
@@ -62,24 +62,24 @@ class Lengthening:
 
     @classmethod
     def fixed(cls, draw: Draw) -> "Lengthening":
-        """Mini-batches as `draw` makes them, of one length for good."""
+        """Return a curriculum of one length: mini-batches as `draw` makes them."""
         return cls(lambda generator, length: draw(generator), longest=1, first=1)
 
     def __call__(self, generator: torch.Generator) -> WordBatch:
-        """The next mini-batch."""
+        """Draw the next mini-batch."""
         return self.draw(generator, length=self.length)
 
     @property
     def finished(self) -> bool:
-        """Whether sequences are as long as they will be."""
+        """Tell whether sequences have reached their final length."""
         return self.length == self.longest
 
     def last(self, generator: torch.Generator) -> WordBatch:
-        """A mini-batch as long as the last ones; `generator` goes on as if nothing had been drawn."""
+        """Draw a mini-batch of the final length; `generator` goes on as if nothing had been drawn."""
         return self.draw(generator.clone_state(), length=self.longest)
 
     def lengthen(self, share: float) -> bool:
-        """Go on to longer sequences if `share` of the last answers is enough; whether it did."""
+        """Make sequences longer if `share` of the last answers is enough, and tell whether that happened."""
         if share < self.share or self.finished:
             return False
         self.length = min(self.longest, math.ceil(self.factor * self.length))

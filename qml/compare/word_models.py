@@ -12,32 +12,32 @@ from qml.data import WordBatch
 from qml.nn import QRNN, word_loss
 
 WordLoss = Callable[[Tensor, Tensor], Tensor]
-"""Of probabilities (batch, time, words) and targets (batch, time)."""
+"""A loss of probabilities (batch, time, words) and targets (batch, time)."""
 
 
 @runtime_checkable
 class WordModel(Protocol):
-    """A model of words, quantum or classical."""
+    """A model of words that can be trained, quantum or classical."""
 
     def loss(self, batch: WordBatch) -> tuple[Tensor, Tensor]:
-        """What is minimised, and the probabilities (batch, time, words)."""
+        """Return the loss to be minimised, and the probabilities (batch, time, words)."""
         ...
 
     def gradient_norms(self, batch: WordBatch) -> list[float]:
-        """Root mean square over samples of the norm of d loss / d state after each step but the last."""
+        """Return the root mean square over samples of the norm of d loss / d state after each step but the last."""
         ...
 
     def state_dict(self) -> Any:
-        """As of any module."""
+        """Return the weights, as any module does."""
         ...
 
 
 class QuantumWords(nn.Module):
-    """A QRNN, post-selected on all targets.
+    """A QRNN that is post-selected on all targets.
 
     Args:
-        layer: the network.
-        loss: of probabilities and targets; that of its paper if not given.
+        layer: The network.
+        loss: Loss of probabilities and targets; that of its paper if not given.
     """
 
     def __init__(self, layer: QRNN, loss: WordLoss = word_loss) -> None:
@@ -45,32 +45,32 @@ class QuantumWords(nn.Module):
         self.layer, self.measure = layer, loss
 
     def loss(self, batch: WordBatch) -> tuple[Tensor, Tensor]:
-        """See `WordModel`."""
+        """Return loss and probabilities, see `WordModel`."""
         probabilities, _ = self.layer(batch.inputs, targets=batch.targets)
         if not isinstance(probabilities, Tensor):
             raise TypeError("Argument `batch` must not be packed, but is.")
         return self.measure(probabilities, batch.scored), probabilities
 
     def gradient_norms(self, batch: WordBatch) -> list[float]:
-        """See `WordModel`; the states are vectors of norm 1."""
+        """Return norms of gradients, see `WordModel`; the states are vectors of norm 1."""
         probabilities, states = self.layer.trace(batch.inputs, targets=batch.targets)
         return _norms(self.measure(probabilities, batch.scored), states)
 
 
 class ClassicalWords(nn.Module):
-    """An RNN or LSTM on cross-entropy."""
+    """An RNN or LSTM that is trained on cross-entropy."""
 
     def __init__(self, layer: WordRNN) -> None:
         super().__init__()
         self.layer = layer
 
     def loss(self, batch: WordBatch) -> tuple[Tensor, Tensor]:
-        """See `WordModel`."""
+        """Return loss and probabilities, see `WordModel`."""
         logits = self.layer(batch.inputs)
         return _cross_entropy(logits, batch), logits.softmax(-1)
 
     def gradient_norms(self, batch: WordBatch) -> list[float]:
-        """See `WordModel`; the states are what the read-out reads, of an LSTM h alone."""
+        """Return norms of gradients, see `WordModel`; the states are those that the read-out reads: of an LSTM h."""
         inputs, state, states = self.layer.bits(batch.inputs), None, []
         for step in inputs.split(1, 1):
             _, state = self.layer.layer(step, state)

@@ -19,13 +19,13 @@ from qml.nn import word_loss
 
 @dataclass(frozen=True)
 class SoapSetting:
-    """How a model of words is trained.
+    """A setting of the training of a model of words.
 
     SOAP is Adam in the eigenvectors of the gradients' second moments (Vyas et al., arXiv:2409.11321). A neuron's
     weights belong to overlapping subsets of its sources, so that their gradients go together, which Adam does not see.
 
     Attributes:
-        learning_rate: Of SOAP.
+        learning_rate: Learning rate of SOAP.
         max_norm: Longer gradients are clipped to this norm; the published code takes 0.5.
         averaging: Answers come from weights averaged over steps, of which those k steps ago count averaging**k; 0 for
             the last ones. Steps that are large enough to learn quickly leave single weights too rough to answer by.
@@ -45,28 +45,28 @@ class SoapSetting:
         return f"SOAP, learning rate {self.learning_rate:g}{clipped}{averaged}"
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """SOAP on the model's parameters."""
+        """Return SOAP on the model's parameters."""
         from pytorch_optimizer import SOAP
 
         trained = [parameter for parameter in model.parameters() if parameter.numel()]
         return SOAP(trained, lr=self.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, precondition_frequency=5)
 
     def averaged(self, model: nn.Module) -> AveragedModel | None:
-        """A copy of the model for averaged weights, if there are any."""
+        """Return a copy of the model for averaged weights, or None without averaging."""
         return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.averaging)) if self.averaging else None
 
 
 @dataclass(frozen=True)
 class WordRun:
-    """A training run.
+    """A finished training run.
 
     Attributes:
         losses: `word_loss` of the answers to each mini-batch before the model was trained on it.
         learnt: Whether the goal was reached.
-        seconds: Of training.
+        seconds: Duration of the training.
         norms_before: Gradient norms over time at the start.
-        norms_after: The same at the end.
-        answering: The model with the weights that answer: the one that was trained, or its averaged copy.
+        norms_after: Gradient norms over time at the end.
+        answering: The model that answers: the one that was trained, or its averaged copy.
     """
 
     losses: list[float]
@@ -92,11 +92,11 @@ def train_words(
 
     Args:
         model: A `WordModel`.
-        draw: The next mini-batch; a `Lengthening` is told how it went.
-        setting: How it is trained.
-        n_batches: The most mini-batches.
-        goal: When to stop; None if all mini-batches are to be used: then the learning rate falls to 0 as a cosine.
-        generator: Of the mini-batches.
+        draw: Draws the next mini-batch; a `Lengthening` is told the share of right answers.
+        setting: Learning rate, clipping and averaging.
+        n_batches: The largest number of mini-batches.
+        goal: The condition to stop; None uses all mini-batches, and the learning rate falls to 0 as a cosine.
+        generator: Source of the mini-batches.
         on_step: Hears of progress.
         watch: Called with the number of batches so far, and the model that answers.
     """
@@ -143,7 +143,7 @@ def train_words(
 
 
 def thinned(values: Sequence[float], most: int = 200) -> list[tuple[int, float]]:
-    """At most about `most` points (number, value) of a curve, the last one kept."""
+    """Reduce a curve to about `most` points (number, value), the last one included."""
     every = max(1, math.ceil(len(values) / most))
     points = list(range(0, len(values), every))
     if points[-1] != len(values) - 1:

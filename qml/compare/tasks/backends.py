@@ -1,4 +1,4 @@
-"""What a device's noise costs trained layers of every family, and what wins it back: mitigation, training with it.
+"""The cost of a device's noise to trained layers of every family, and two remedies: mitigation, training with it.
 
 A family is a module with its data, its splits and its models; it joins by one entry in `FAMILIES`.
 """

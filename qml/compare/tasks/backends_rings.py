@@ -57,7 +57,7 @@ ORIGINS = {
 
 
 def models() -> dict[str, Model[Waves]]:
-    """The persistent onion with each origin of its features."""
+    """Return the persistent onion with each origin of its features."""
     about = f"{len(RINGS)} persistent rings of 2 qubits, one measured and reset at every step; ridge regression"
     return {
         f"persistent-{name}": Model(
@@ -68,24 +68,27 @@ def models() -> dict[str, Model[Waves]]:
 
 
 def features(series: Float[Tensor, "series time 1"], backend: Backend | None) -> Float[Tensor, "series time features"]:
-    """Of every step, exact or from one job with a circuit a series; the first value is fed twice before."""
+    """Compute the features of every step, exactly or by one job with a circuit for each series.
+
+    The first value is fed twice before.
+    """
     warmed = torch.cat([series[:, :1].expand(-1, WARM_UP, -1), series], 1)
     if backend is None:
-        found, _ = OnionReservoir(RINGS)(warmed)
+        values, _ = OnionReservoir(RINGS)(warmed)
     else:
-        found = sampled_features(RINGS, warmed, backend=backend, shots=SHOTS)
-    return found[:, WARM_UP:]
+        values = sampled_features(RINGS, warmed, backend=backend, shots=SHOTS)
+    return values[:, WARM_UP:]
 
 
 def _rings(origin: FeatureOrigin, waves: Waves, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     started = time.perf_counter()
-    known = features(waves.train[:, :-1], origin.train and origin.train())
-    readout = RidgeReadout(known.shape[-1], 1, alphas=ALPHAS)
-    readout.fit(lambda: iter([(known.flatten(0, 1), waves.train[:, 1:].flatten(0, 1))]))
+    train_features = features(waves.train[:, :-1], origin.train and origin.train())
+    readout = RidgeReadout(train_features.shape[-1], 1, alphas=ALPHAS)
+    readout.fit(lambda: iter([(train_features.flatten(0, 1), waves.train[:, 1:].flatten(0, 1))]))
     trained = time.perf_counter()
-    found = readout(features(waves.test[:, :-1], origin.test and origin.test()))
+    predicted = readout(features(waves.test[:, :-1], origin.test and origin.test()))
     extras: dict[str, float | int | str] = {"test_seconds": time.perf_counter() - trained}
     if origin.test:
         extras["test_jobs"] = 1
-    value = r2(waves.test[:, CONTEXT:], found[:, CONTEXT - 1 :])
-    return Outcome(value, known.shape[-1] + 1, trained - started, extras)
+    value = r2(waves.test[:, CONTEXT:], predicted[:, CONTEXT - 1 :])
+    return Outcome(value, train_features.shape[-1] + 1, trained - started, extras)

@@ -28,7 +28,7 @@ NOISE = 0.0005  # micrometres; a step's loss is about that
 N_QUARTERS = 4  # each is cut by itself, so that every part has every season
 TRAIN, VALIDATION = 0.6, 0.2
 WASHOUT = 40
-SMALL, LARGE = 45, 300  # units of a classical network: as many as the single ring has features, and more
+FEW_UNITS, MANY_UNITS = 45, 300  # units of a classical network: as many as the single ring has features, and more
 WINDOW = 120  # steps of the pieces that the LSTM learns from
 
 # Every tuned model tries as many settings; each list is around what did best on validation parts of other seeds.
@@ -46,25 +46,25 @@ RING_SETTINGS = named_settings(
 )
 ESN_SETTINGS = named_settings(
     ("units", "spectral_radius", "leak_rate", "input_scaling"),
-    (SMALL, 0.9, 0.5, 0.3),
-    (LARGE, 0.9, 0.5, 0.3),
-    (SMALL, 0.5, 0.2, 0.03),
-    (LARGE, 0.5, 1.0, 0.1),
-    (SMALL, 0.3, 0.5, 0.1),
-    (LARGE, 0.9, 0.5, 0.1),
-    (SMALL, 0.9, 0.2, 0.1),
-    (LARGE, 0.3, 1.0, 0.03),
+    (FEW_UNITS, 0.9, 0.5, 0.3),
+    (MANY_UNITS, 0.9, 0.5, 0.3),
+    (FEW_UNITS, 0.5, 0.2, 0.03),
+    (MANY_UNITS, 0.5, 1.0, 0.1),
+    (FEW_UNITS, 0.3, 0.5, 0.1),
+    (MANY_UNITS, 0.9, 0.5, 0.1),
+    (FEW_UNITS, 0.9, 0.2, 0.1),
+    (MANY_UNITS, 0.3, 1.0, 0.03),
 )
 ONION_SETTINGS = named_settings(
     ("units", "outer", "leak_rate", "input_scaling"),
-    (SMALL, 0.9, 0.3, 0.3),
-    (LARGE, 0.85, 0.5, 0.1),
-    (SMALL, 0.95, 0.3, 0.1),
-    (LARGE, 0.9, 1.0, 0.3),
-    (SMALL, 0.85, 0.5, 0.3),
-    (LARGE, 0.85, 0.5, 0.3),
-    (SMALL, 0.9, 0.5, 0.1),
-    (LARGE, 0.95, 1.0, 0.3),
+    (FEW_UNITS, 0.9, 0.3, 0.3),
+    (MANY_UNITS, 0.85, 0.5, 0.1),
+    (FEW_UNITS, 0.95, 0.3, 0.1),
+    (MANY_UNITS, 0.9, 1.0, 0.3),
+    (FEW_UNITS, 0.85, 0.5, 0.3),
+    (MANY_UNITS, 0.85, 0.5, 0.3),
+    (FEW_UNITS, 0.9, 0.5, 0.1),
+    (MANY_UNITS, 0.95, 1.0, 0.3),
 )
 BOTH_SETTINGS: Settings = tuple(a | b for a, b in zip(RING_SETTINGS, ESN_SETTINGS, strict=True))
 LAG_SETTINGS = named_settings(
@@ -83,15 +83,15 @@ LSTM_SETTINGS = named_settings(("learning_rate", "units"), *product((0.01, 0.003
 
 @dataclass(frozen=True)
 class Series:
-    """Both stations' years as models see them.
+    """The years of both stations as models see them.
 
     Attributes:
-        inputs: temperature, humidity and the reading's last change, scaled on the training part, (2, time, 3).
-        seen: what models learn from: the readings' change over each horizon from t on, (2, time, 2); NaN at the end.
-        truth: the same of the loss itself, for the test.
-        past: the readings' change over each horizon up to t.
-        scale: standard deviation of `seen` on the training part, (2,).
-        parts: the steps of each part.
+        inputs: Temperature, humidity and the reading's last change, scaled on the training part, (2, time, 3).
+        seen: The readings' change over each horizon from t on, which models learn from, (2, time, 2); NaN at the end.
+        truth: The change of the loss itself, for the test, of the same shape.
+        past: The readings' change over each horizon up to t.
+        scale: Standard deviation of `seen` on the training part, (2,).
+        parts: The steps of each part.
     """
 
     inputs: Tensor
@@ -102,7 +102,7 @@ class Series:
     parts: dict[str, Tensor]
 
     def rows(self, part: str) -> Tensor:
-        """The steps of "train", "validation" or "test"."""
+        """Return the steps of "train", "validation" or "test"."""
         return self.parts[part]
 
 
@@ -111,12 +111,12 @@ Predict = Callable[[Series, NamedSetting, int, Preset], tuple[Float[Tensor, "sta
 
 
 def prepare(options: Options) -> list[Corrosion]:
-    """Both stations without noise: every seed adds its own."""
+    """Load both stations without noise: every seed adds its own."""
     return [corrosion(station, step_hours=STEP_HOURS, noise=0.0) for station in STATIONS]
 
 
 def split(years: list[Corrosion], seed: int) -> Series:
-    """Of every quarter 60 % to train, then 20 % to choose on, then 20 % to test on; the seed draws the noise."""
+    """Cut every quarter: 60 % to train, then 20 % to choose on, then 20 % to test on; the seed draws the noise."""
     generator = torch.Generator().manual_seed(seed)
     loss = torch.stack([year.loss for year in years])
     reading = loss + NOISE * torch.randn(loss.shape, generator=generator, dtype=loss.dtype)
@@ -133,7 +133,7 @@ def split(years: list[Corrosion], seed: int) -> Series:
 
 
 def models(options: Options) -> dict[str, Model[Series]]:
-    """Quantum and classical reservoirs, an LSTM, and what needs no training; all tuned ones try as many settings."""
+    """Return quantum and classical reservoirs, an LSTM, and untrained models; all tuned ones try as many settings."""
     one = rings.N_RINGS * rings.RING_QUBITS
     shape = f"{rings.N_RINGS} rings of {rings.RING_QUBITS} qubits"
     return {
@@ -144,15 +144,15 @@ def models(options: Options) -> dict[str, Model[Series]]:
         "onion-qrc-esn": _tuned(
             "Onion QRC + ESN",
             "quantum",
-            f"{shape} beside an ESN of {SMALL} or {LARGE} units, ridge.",
+            f"{shape} beside an ESN of {FEW_UNITS} or {MANY_UNITS} units, ridge.",
             _reservoir(_both),
             BOTH_SETTINGS,
         ),
-        "esn": _tuned("ESN", "classical", f"{SMALL} or {LARGE} units, ridge.", _reservoir(_esn), ESN_SETTINGS),
+        "esn": _tuned("ESN", "classical", f"{FEW_UNITS} or {MANY_UNITS} units, ridge.", _reservoir(_esn), ESN_SETTINGS),
         "onion-esn": _tuned(
             "Onion ESN",
             "classical",
-            f"3 groups of {SMALL // 3} or {LARGE // 3} units, ridge.",
+            f"3 groups of {FEW_UNITS // 3} or {MANY_UNITS // 3} units, ridge.",
             _reservoir(_onion_esn),
             ONION_SETTINGS,
         ),
@@ -170,7 +170,7 @@ def models(options: Options) -> dict[str, Model[Series]]:
 
 
 def nrmse(series: Series, predicted: Tensor, part: str) -> dict[str, float]:
-    """Root mean squared error over the truth's standard deviation, for each horizon, both stations together.
+    """Compute the root mean squared error over the truth's standard deviation, for each horizon, over both stations.
 
     Validation is judged on the readings, as a user has nothing else; the test on the loss itself.
     """
@@ -181,7 +181,7 @@ def nrmse(series: Series, predicted: Tensor, part: str) -> dict[str, float]:
 
 
 def sections(years: list[Corrosion], records: list[Record], options: Options) -> list[Section]:
-    """What is modelled, the horizons apart, and the test part."""
+    """Explain the model of the target, and show each horizon and the test part."""
     modelled = (
         "The weather is real: two typical years of hourly temperature and humidity (TMY3). The metal loss is MODELLED, "
         "not measured: the dose-response function of ISO 9223 for aluminium, hour by hour, with constant deposition of "
@@ -198,9 +198,9 @@ def sections(years: list[Corrosion], records: list[Record], options: Options) ->
         "The loss of the coming week at every step of the test parts of the first seed, and what was predicted for it."
     )
     truth = series.truth[:, rows, list(HORIZONS).index("long")]
-    apart = "A day and a week ahead, apart: mean over seeds and its 95 % interval."
+    by_horizon = "A day and a week ahead, apart: mean over seeds and its 95 % interval."
     return [
-        Section("Short and long horizon", apart, horizons_figure(records, tuple(HORIZONS))),
+        Section("Short and long horizon", by_horizon, horizons_figure(records, tuple(HORIZONS))),
         Section("Forecasts of a week", text, forecasts_figure(truth, records, 0, label="step of 6 hours")),
         *shown,
     ]
@@ -214,13 +214,13 @@ def _train(predict: Predict, settings: Settings, series: Series, seed: int, pres
     """Try settings, choose on the validation part, look at the test part once."""
 
     def run(trial: Trial[NamedSetting]) -> tuple[Merit, tuple[Tensor, int]]:
-        found = predict(series, trial.setting, seed, preset)
-        return (sum(nrmse(series, found[0], "validation").values()) / len(HORIZONS),), found
+        prediction = predict(series, trial.setting, seed, preset)
+        return (sum(nrmse(series, prediction[0], "validation").values()) / len(HORIZONS),), prediction
 
     best = try_settings(settings, run, on_step, n_trials=preset.n_settings, seed=seed)
     setting = ", ".join(f"{name} {value:g}" for name, value in best.setting.items())
     extras = {"validation_nrmse": best.merit[0], "setting": setting, "n_settings": best.n_trials}
-    return _outcome(series, *best.found, best.seconds, extras)
+    return _outcome(series, *best.result, best.seconds, extras)
 
 
 def _outcome(
@@ -307,7 +307,7 @@ class _Recurrent(nn.Module):
 
 
 def _lstm(series: Series, setting: NamedSetting, seed: int, preset: Preset) -> tuple[Tensor, int]:
-    """Trained on pieces that overlap by half; their first steps only warm the state up."""
+    """Train on pieces that overlap by half; their first steps only warm the state up."""
     generator = torch.Generator().manual_seed(seed)
     model = _Recurrent(int(setting["units"]))
     reset_uniform(model, int(setting["units"]), generator)
@@ -339,7 +339,7 @@ def _mean(series: Series, seed: int, preset: Preset, on_step: OnStep) -> Outcome
 
 
 def _parts(n_steps: int) -> dict[str, Tensor]:
-    """Steps of each part whose longest forecast ends inside of it; the first of all are washed out."""
+    """Return the steps of each part whose longest forecast ends inside of it; the first of all are washed out."""
     size = n_steps // N_QUARTERS
     first, second = round(TRAIN * size), round((TRAIN + VALIDATION) * size)
     bounds = {"train": (0, first), "validation": (first, second), "test": (second, size)}
@@ -352,7 +352,7 @@ def _parts(n_steps: int) -> dict[str, Tensor]:
 
 
 def _ahead(values: Float[Tensor, "stations time"]) -> Float[Tensor, "stations time horizons"]:
-    """The change over each horizon from every step on, NaN where the year ends before."""
+    """Compute the change over each horizon from every step on, NaN where the year ends before."""
     columns = []
     for horizon in HORIZONS.values():
         change = torch.full_like(values, math.nan)

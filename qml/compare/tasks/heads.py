@@ -37,7 +37,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class ImageSplit:
-    """What is trained on, what chooses the setting and the epoch, and what is looked at once."""
+    """Images to train on, images that choose setting and epoch, and images that are looked at once."""
 
     train: LabelledImages
     validation: LabelledImages
@@ -46,11 +46,11 @@ class ImageSplit:
 
 @dataclass(frozen=True)
 class DecaySetting:
-    """What the validation part chooses among.
+    """A setting of the training that the validation part may choose.
 
     Attributes:
         learning_rate: AdamW's first step.
-        weight_decay: decoupled decay, of all weights.
+        weight_decay: Decoupled decay of all weights.
     """
 
     learning_rate: float
@@ -65,13 +65,13 @@ Head = Callable[[torch.Generator], nn.Module]
 
 
 def prepare(options: Options) -> LabelledImages:
-    """The 5000 images."""
+    """Load the 5000 images."""
     pixels, digits = load_images()
     return LabelledImages(pixels.reshape(-1, 1, SIDE, SIDE), digits)
 
 
 def split(images: LabelledImages, seed: int) -> ImageSplit:
-    """Of every digit 300 images to train on, 100 to choose on, 100 to test on, drawn by the seed."""
+    """Draw 300 images of every digit to train on, 100 to choose on and 100 to test on, by the seed."""
     generator = torch.Generator().manual_seed(seed)
     parts: tuple[list[Tensor], ...] = ([], [], [])
     for digit in range(N_CLASSES):
@@ -84,7 +84,7 @@ def split(images: LabelledImages, seed: int) -> ImageSplit:
 
 
 def models(options: Options) -> dict[str, Model[ImageSplit]]:
-    """The same convolutions under three heads."""
+    """Return the same convolutions under three heads."""
     heads: dict[str, tuple[str, str, str, Head]] = {
         "qkan": (
             "QKAN head",
@@ -102,7 +102,7 @@ def models(options: Options) -> dict[str, Model[ImageSplit]]:
 
 
 def sections(images: LabelledImages, records: list[Record], options: Options) -> list[Section]:
-    """Ten of the images."""
+    """Show ten of the images."""
     with figure_style():
         figure = new_figure(8.0, 1.1)
         for digit, axes in enumerate(figure.subplots(1, N_CLASSES)):
@@ -167,11 +167,11 @@ def _fit(head: Head, split: ImageSplit, seed: int, preset: Preset, on_step: OnSt
     def run(trial: Trial[DecaySetting]) -> tuple[Merit, _HeadRun]:
         generator = torch.Generator().manual_seed(seed)
         model = nn.Sequential(trunk(generator), head(generator))
-        found = _train(model, split, trial.setting, preset.n_epochs, generator, trial.on_step)
-        return tuple(-value for value in found.best), found
+        finished = _train(model, split, trial.setting, preset.n_epochs, generator, trial.on_step)
+        return tuple(-value for value in finished.best), finished
 
     tried = try_settings(SETTINGS, run, on_step, n_trials=preset.n_settings, seed=seed)
-    chosen = tried.found
+    chosen = tried.result
     accuracy, _ = _judge(chosen.model, split.test)
     return Outcome(
         accuracy,
@@ -195,7 +195,7 @@ def _train(
     generator: torch.Generator,
     on_step: OnStep,
 ) -> _HeadRun:
-    """AdamW on cross-entropy, its rate falling to 0 as a cosine; the weights of the best validation accuracy return."""
+    """Train by AdamW on cross-entropy, its rate falling to 0 as a cosine; keep the weights of the best validation."""
     optimizer = torch.optim.AdamW(model.parameters(), setting.learning_rate, weight_decay=setting.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs)
     curves: dict[str, list[float]] = {"train_loss": [], "validation_loss": [], "validation_accuracy": []}
@@ -221,7 +221,7 @@ def _train(
 
 
 def _judge(model: nn.Module, data: LabelledImages) -> tuple[float, float]:
-    """Share of images that are right, and cross-entropy."""
+    """Compute the share of right answers, and the cross-entropy."""
     with torch.no_grad():
         logits = model(data.inputs)
     return float((logits.argmax(1) == data.labels).double().mean()), float(cross_entropy(logits, data.labels))

@@ -29,15 +29,15 @@ class Network:
     """A recurrent network and how it is trained.
 
     Attributes:
-        digits: Which are told apart.
+        digits: The digits that are told apart.
         n_bits: Bits of a word.
         hidden_size: Workspace qubits.
-        degree: Of the neurons; 2 stages everywhere.
-        order: Of the neurons.
+        degree: Degree of the neurons; there are 2 stages everywhere.
+        order: Order of the neurons.
         a_digit: NetworkImages of each digit in a mini-batch.
-        n_batches: The most mini-batches.
-        settings: Of the network and of its twins, by name; a few tried, the twins' on seeds 100 and 101.
-        loss: What the quantum network minimises.
+        n_batches: The largest number of mini-batches.
+        settings: Settings of the network and of its twins, by name; a few were tried, the twins' on seeds 100 and 101.
+        loss: The loss that the quantum network minimises.
     """
 
     digits: tuple[int, ...]
@@ -51,7 +51,7 @@ class Network:
     loss: WordLoss = word_loss
 
     def build(self, generator: torch.Generator) -> QRNN:
-        """The quantum network."""
+        """Build the quantum network."""
         return QRNN(
             self.n_bits,
             self.hidden_size,
@@ -97,10 +97,10 @@ class SequenceSplit:
     """Sequences with their label at the end.
 
     Attributes:
-        network: What is trained on them.
-        train: The images to train on.
-        validation: Those that choose when to stop.
-        test: Those that are looked at once.
+        network: The network that is trained on them.
+        train: Images to train on.
+        validation: Images that choose when to stop.
+        test: Images that are looked at once.
     """
 
     network: Network
@@ -109,7 +109,7 @@ class SequenceSplit:
     test: WordBatch
 
     def draw(self, generator: torch.Generator) -> WordBatch:
-        """A mini-batch with equally many images of each digit."""
+        """Draw a mini-batch with equally many images of each digit."""
         labels, rows = self.train.targets[:, -1], []
         for label in range(len(self.network.digits)):
             members = torch.nonzero(labels == label).flatten()
@@ -118,13 +118,16 @@ class SequenceSplit:
 
 
 def prepare(options: Options) -> NetworkImages:
-    """The images that were asked for."""
+    """Load the images of the chosen digits."""
     network = NETWORKS[str(options["words"])]
     return NetworkImages(network, *load_images(network.digits))
 
 
 def split(images: NetworkImages, seed: int) -> SequenceSplit:
-    """60 % to train on, 10 % to choose the stopping point on, 30 % to test on; what is fitted sees the first part."""
+    """Split into 60 % to train on, 10 % to choose the stopping point on and 30 % to test on.
+
+    Principal axes are fitted to the first part alone.
+    """
     order = torch.randperm(len(images.labels), generator=torch.Generator().manual_seed(seed))
     n_test, n_validation = round(TEST * len(order)), round(VALIDATION * len(order))
     test, validation, train = order.split([n_test, n_validation, len(order) - n_test - n_validation])
@@ -134,7 +137,7 @@ def split(images: NetworkImages, seed: int) -> SequenceSplit:
 
 
 def _coordinate_words(pixels: Tensor, train: Tensor) -> Tensor:
-    """The bit-planes of the first principal coordinates, 8 bits each, axes and ranges from the training part."""
+    """Compute bit-planes of the first principal coordinates, 8 bits each; axes and ranges are of the training part."""
     centre = pixels[train].mean(0)
     axes = np.linalg.svd((pixels[train] - centre).numpy(), full_matrices=False)[2][:N_COORDINATES]
     coordinates = (pixels - centre) @ torch.from_numpy(axes).T
@@ -142,14 +145,14 @@ def _coordinate_words(pixels: Tensor, train: Tensor) -> Tensor:
 
 
 def models(options: Options) -> dict[str, Model[SequenceSplit]]:
-    """The paper's network, and an RNN and an LSTM with as many parameters as it."""
+    """Return the paper's network, and an RNN and an LSTM with as many parameters."""
     network = NETWORKS[str(options["words"])]
     n_parameters = count_parameters(network.build(torch.Generator().manual_seed(0)))
     setting = network.settings["qrnn"]
     about = (
         f"{network.hidden_size} workspace and {network.n_bits} in/out qubits, 2 stages, neurons of order "
-        f"{network.order} and degree {network.degree}, post-selected on 0 before the label; {network.a_digit} images a digit; "
-        f"`{network.loss.__name__}`; {setting}."
+        f"{network.order} and degree {network.degree}, post-selected on 0 before the label; {network.a_digit} images "
+        f"a digit; `{network.loss.__name__}`; {setting}."
     )
     offered = {"qrnn": Model("QRNN", "quantum", about, partial(_train, network.build, setting), (setting,))}
     for name, (title, kind) in TWINS.items():
@@ -162,7 +165,7 @@ def models(options: Options) -> dict[str, Model[SequenceSplit]]:
 
 
 def sections(images: NetworkImages, records: list[Record], options: Options) -> list[Section]:
-    """Learning curves, and how gradients fade over time."""
+    """Show learning curves, and how gradients fade over time."""
     measured = [
         f"{record.model}, seed {record.seed}: {100 * float(record.outcome.extras['measured']):.1f} %"
         for record in records
@@ -191,7 +194,7 @@ def sections(images: NetworkImages, records: list[Record], options: Options) -> 
 
 
 def _by_digit(digits: Sequence[int], records: list[Record], options: Options) -> str:
-    """Medians over seeds, in words."""
+    """Describe medians over seeds in words."""
     told = []
     for model in dict.fromkeys(record.model for record in records):
         shares = digit_shares([record for record in records if record.model == model])
@@ -208,7 +211,7 @@ def _train(
     preset: Preset,
     on_step: OnStep,
 ) -> Outcome:
-    """The weights that are best on the validation part, looked at every 20 mini-batches."""
+    """Train, and keep the weights that are best on the validation part, looked at every 20 mini-batches."""
     layer = build(torch.Generator().manual_seed(1000 + seed))
     model = QuantumWords(layer, split.network.loss) if isinstance(layer, QRNN) else ClassicalWords(layer)
     started, best = time.perf_counter(), _Best(split.validation)
@@ -262,7 +265,7 @@ class _Best:
 
 
 def accuracies(model: WordModel, data: WordBatch, n_labels: int) -> tuple[float, float, list[list[int]]]:
-    """How often the most probable word is the label, the mean probability of the label, and counts.
+    """Compute the share of most probable words that are the label, the label's mean probability, and counts.
 
     Counts have a row a label and a column an answer; the last column is for words that are no label.
     """

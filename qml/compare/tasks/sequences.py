@@ -22,17 +22,17 @@ from qml.nn import QRNN
 
 @dataclass(frozen=True)
 class WordProblem:
-    """Sequences and the network that the paper takes for them.
+    """A kind of sequences, with the network that the paper takes for them.
 
     Attributes:
         draw: Makes the source of mini-batches.
-        about: What has to be learnt, in words.
+        about: The words that have to be learnt, and their structure.
         n_bits: Bits of a word.
         hidden_size: Workspace qubits.
         n_stages: Stages; degree 3 everywhere.
-        goal: When it counts as learnt.
-        settings: Of the network and of its twins, by name, found on seeds 100 to 107: two or three rates each, and for
-            the DNA network hundreds of settings of its start and order too.
+        goal: The condition for them to count as learnt.
+        settings: Settings of the network and of its twins, by name, chosen on seeds 100 to 107: two or three rates
+            each, and for the DNA network hundreds of settings of its start and order too.
         published: Median number of mini-batches of the paper, for the report.
         order: Order of the neurons.
         slow: Whether an untrained step turns the workspace less; see `slowed`.
@@ -50,7 +50,7 @@ class WordProblem:
     slow: bool = False
 
     def quantum(self, generator: torch.Generator) -> QRNN:
-        """The paper's network."""
+        """Build the paper's network."""
         network = QRNN(
             self.n_bits,
             self.hidden_size,
@@ -66,7 +66,7 @@ class WordProblem:
 def slowed(network: QRNN) -> QRNN:
     """Move the angles of an untrained network of one stage and order 1 so that a step turns its workspace less.
 
-    Two neurons of angle pi/2 turn a lane by 45 degrees each: untrained, a workspace goes round once in four steps, and
+    Two neurons of angle pi/2 turn a qubit by 45 degrees each: untrained, a workspace goes round once in four steps, and
     gradients from different places of a sequence cancel. Here the rotation between them takes 90 degrees back, and the
     workspace's neurons begin at 0.4 pi, where they turn by 28 degrees: 34 backwards a step in all. (No turn at all was
     slower to learn from.) Weights are spread three times as widely as the paper's.
@@ -137,17 +137,17 @@ TWINS: dict[str, tuple[str, Kind]] = {"rnn": ("RNN", "rnn"), "lstm": ("LSTM", "l
 
 
 def prepare(options: Options) -> WordProblem:
-    """The sequences that were asked for."""
+    """Return the chosen sequences."""
     return SEQUENCES[str(options["words"])]
 
 
 def split(words: WordProblem, seed: int) -> WordProblem:
-    """Nothing to split: every mini-batch is drawn anew, the same ones for every model."""
+    """Return the words as they are: every mini-batch is drawn anew, the same ones for every model."""
     return words
 
 
 def models(options: Options) -> dict[str, Model[WordProblem]]:
-    """The paper's network, and an RNN and an LSTM with as many parameters as it."""
+    """Return the paper's network, and an RNN and an LSTM with as many parameters."""
     words = prepare(options)
     n_parameters = count_parameters(words.quantum(torch.Generator().manual_seed(0)))
     setting = words.settings["qrnn"]
@@ -156,8 +156,8 @@ def models(options: Options) -> dict[str, Model[WordProblem]]:
             "QRNN",
             "quantum",
             f"{words.hidden_size} workspace and {words.n_bits} in/out qubits, {words.n_stages} stages, neurons of "
-            f"order {words.order} and degree 3{', slowed at the start' if words.slow else ''}, post-selected on the targets; "
-            f"cross-entropy of probabilities as logits; {setting}.",
+            f"order {words.order} and degree 3{', slowed at the start' if words.slow else ''}, post-selected on the "
+            f"targets; cross-entropy of probabilities as logits; {setting}.",
             partial(_train, words.quantum, setting),
             (setting,),
         )
@@ -176,7 +176,7 @@ def models(options: Options) -> dict[str, Model[WordProblem]]:
 
 
 def sections(words: WordProblem, records: list[Record], options: Options) -> list[Section]:
-    """Medians and ranges, learning curves, and how gradients fade over time."""
+    """Show medians and ranges, learning curves, and how gradients fade over time."""
     shown = []
     for model in dict.fromkeys(record.model for record in records):
         chosen = [record.outcome for record in records if record.model == model]
@@ -243,7 +243,7 @@ def _train(
 
 
 def twin(kind: Kind, n_bits: int, hidden: int, generator: torch.Generator) -> WordRNN:
-    """A classical network of words."""
+    """Build a classical network of words."""
     return WordRNN(kind, n_bits, hidden, generator=generator)
 
 
