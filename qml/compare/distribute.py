@@ -1,6 +1,6 @@
 """Cells of a comparison on several processes, or on the machines of a Dask cluster.
 
-A worker makes the data of a task itself, from the task's name and options: only those, and the outcome of a cell, travel.
+A worker makes the data of a task itself, from its name and options: only those, and the outcome of a cell, travel.
 """
 
 from collections.abc import Iterator, Sequence
