@@ -1,4 +1,4 @@
-"""What a circuit or a layer is made of, and what it can do."""
+"""Analyses of circuits, layers and reservoirs: their size, their reach, their memory."""
 
 from qml.analysis.activations import LayerActivations as LayerActivations
 from qml.analysis.activations import NetworkActivations as NetworkActivations

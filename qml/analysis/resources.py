@@ -34,7 +34,7 @@ class Resources:
 
     @property
     def n_gates(self) -> int:
-        """All operations."""
+        """Count all operations."""
         return sum(self.gates.values())
 
 

@@ -24,20 +24,20 @@ Values = Mapping[str, np.ndarray]
 
 
 class ResultMismatchError(RuntimeError):
-    """A peer computed something else than ours."""
+    """An error that a peer computed other results than ours."""
 
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """What `compare_case` needs to know beside the case.
+    """The arguments of `compare_case` that all cases share.
 
     Args:
-        bench: what is timed.
-        module: the module that holds it.
-        peers: the peers asked for.
-        threads: threads of each library.
-        machine: the measured peaks.
-        note: told the reason for each peer that is left out.
+        bench: The bench.
+        module: The module that holds it.
+        peers: The chosen peers.
+        threads: Threads of each library.
+        machine: The measured peaks.
+        note: Told the reason for each peer that is left out.
     """
 
     bench: Bench
@@ -49,11 +49,11 @@ class BenchPlan:
 
 
 def compare_case(plan: BenchPlan, case: str) -> Iterator[BenchRow]:
-    """A row for each peer that is installed and bounded; one row of ours alone where the case has no peers.
+    """Yield a row for each peer that is installed and bounded; a row of ours alone where the case has no peers.
 
     Raises:
-        ResultMismatchError: a peer's loss or gradient differs from ours.
-        WorkerError: our own step failed.
+        ResultMismatchError: If a peer's loss or gradient differs from ours.
+        WorkerError: If our own step failed.
     """
     with Worker(plan.module, OURS, case, threads=plan.threads) as ours:
         first_seconds, reference = ours.ask("first", limit=FIRST_CALL_LIMIT)
@@ -85,7 +85,7 @@ class _Own:
 
 
 def _reason_to_skip(bench: Bench, case: str, peer: str) -> str | None:
-    """Why a peer is not timed at a case; empty where it is simply none of the case's peers."""
+    """Return the reason why a peer is not timed at a case; "" where it is none of the case's peers."""
     missing = bench.peers[peer].missing()
     if peer in bench.cases[case].left_out:
         return bench.cases[case].left_out[peer]
@@ -109,7 +109,7 @@ def _against(own: _Own, plan: BenchPlan, peer: str) -> BenchRow:
 
 
 def _turns(*workers: Worker) -> list[list[float]]:
-    """Times of each worker in seconds, in short bursts by turns, so that a drift of the machine hits all."""
+    """Time each worker, in seconds, in short bursts by turns, so that a drift of the machine hits all."""
     times: list[list[float]] = [[] for _ in workers]
     start = time.perf_counter()
     for _ in range(TURNS):
@@ -121,7 +121,7 @@ def _turns(*workers: Worker) -> list[list[float]]:
 
 
 def compare_values(reference: Values, values: Values, who: str) -> float:
-    """The largest difference in units of the reference's largest entry; refused above the tolerance."""
+    """Return the largest difference in units of the reference's largest entry; refuse one above the tolerance."""
     if set(values) != set(reference):
         raise ResultMismatchError(f"{who} must compute {sorted(reference)}, but computes {sorted(values)}.")
     worst = 0.0

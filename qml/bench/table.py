@@ -12,7 +12,7 @@ from qml.bench.bench import Bench
 
 @dataclass(frozen=True)
 class BenchRow:
-    """Ours beside one peer at one case, or alone (then what concerns the peer is `None`). Times are medians.
+    """A row of the table: ours beside a peer at a case, or alone (fields of the peer are `None`). Times are medians.
 
     Args:
         case: the size, such as `"8,64"`.
@@ -33,7 +33,7 @@ class BenchRow:
             above 1 where caches serve them.
         max_error: largest difference between ours and the peer's, in units of the largest entry; `None` for a peer
             that does other work.
-        peak_mb: memory that a step of ours takes at its peak beyond what stays resident between steps, in 1e6 bytes;
+        peak_mb: memory of a step of ours at its peak beyond that resident between steps, in 1e6 bytes;
             code, threads, parameters and what a library keeps for its next step are not in it (this package keeps at
             most 16 MiB of scratch a thread for its QKAN layers). `None` where the system does not tell.
         peer_peak_mb: the same for the peer.
@@ -82,12 +82,12 @@ CASE_WIDTH = 23
 
 
 def header() -> str:
-    """The line above the rows."""
+    """Return the line above the rows."""
     return f"{'case':<{CASE_WIDTH}}{'peer':<16}" + "".join(f"{title:>{width}}" for title, width in COLUMNS.items())
 
 
 def line(row: BenchRow) -> str:
-    """One row as a line, so that it can be shown as soon as it is measured."""
+    """Write a row as a line, so that it can be shown as soon as it is measured."""
     cells = (
         _number(row.ours_ms),
         _number(row.peer_ms),
@@ -104,7 +104,7 @@ def line(row: BenchRow) -> str:
 
 
 def summary(bench: Bench, rows: Sequence[BenchRow]) -> list[str]:
-    """One line for the fastest torch-facing peer of each case, and one for each peer of another framework or work."""
+    """Summarise the fastest torch-facing peers in a line, and each peer of another framework or work in one."""
     lines = []
     fastest: dict[str, BenchRow] = {}
     others: dict[str, list[BenchRow]] = {}
@@ -117,7 +117,7 @@ def summary(bench: Bench, rows: Sequence[BenchRow]) -> list[str]:
             fastest[row.case] = row
     if fastest:
         lines.append(_mean_line("the fastest torch-facing peer", list(fastest.values())))
-    lines += [_mean_line(peer, some) for peer, some in others.items()]
+    lines += [_mean_line(peer, of_peer) for peer, of_peer in others.items()]
     return lines
 
 
