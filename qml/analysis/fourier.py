@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 2**20
 N_PROBES = 16
-TOLERANCE = (
-    1e-8  # error of the series at points off the grid, relative to the largest value: float64 and sums of many terms
-)
+TOLERANCE = 1e-8  # relative error of the series at points off the grid: float64 and sums of many terms
 LARGEST_DENOMINATOR = 64  # largest denominator of the ratio of two frequencies
 
 
