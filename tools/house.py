@@ -24,7 +24,7 @@ class House:
     """The parsed files of a checkout.
 
     Args:
-        root: of the checkout.
+        root: Folder of the checkout.
     """
 
     def __init__(self, root: Path) -> None:

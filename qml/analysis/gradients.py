@@ -71,7 +71,7 @@ def gradient_variance(
     """Estimate the variance of d<O>/dw for every weight w, all angles uniform in [0, 2 pi).
 
     Args:
-        circuit: with weight slots; data slots are drawn too.
+        circuit: A circuit with weight slots; data slots are drawn too.
         observable: O.
         n_samples: Number of random points.
         generator: Source of the angles.

@@ -132,7 +132,7 @@ def compare_values(reference: Values, values: Values, who: str) -> float:
             )
         scale = float(np.abs(expected).max(initial=0.0))
         difference = float(np.abs(values[name] - expected).max(initial=0.0))
-        if not difference <= TOLERANCE * scale + FLOAT32_NOISE:  # so written, NaN is refused too
+        if not difference <= TOLERANCE * scale + FLOAT32_NOISE:  # written so that NaN is refused too
             raise ResultMismatchError(
                 f"{who} must compute the same `{name}` as ours to {TOLERANCE:g} of its largest entry "
                 f"{scale:.4g}, but differs by {difference:.4g}. One of the two is wrong: no time is shown."

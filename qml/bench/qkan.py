@@ -24,11 +24,11 @@ class LayerWork:
     """A layer, the data it is trained on and where it starts.
 
     Args:
-        trained: whether a step is a training step, or inference.
-        preactivation: whether w and b are trained, or x itself is uploaded.
-        inputs: standard normal, float32, (batch, in_features).
-        targets: float32, (batch, out_features).
-        parameters: by our names; float32.
+        trained: True for a training step, False for inference.
+        preactivation: True where w and b are trained, False where x itself is uploaded.
+        inputs: Standard normal, float32, (batch, in_features).
+        targets: Standard normal, float32, (batch, out_features).
+        parameters: Parameters by our names, float32.
     """
 
     trained: bool

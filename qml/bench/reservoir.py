@@ -15,7 +15,7 @@ from qml.reservoir import Forecaster, Reservoir
 
 SEED = 0
 N_MEASURED = 2
-STEPS = {4: 50, 6: 50, 8: 10, 10: 2}  # of a series, by qubits: so that no peer needs minutes
+STEPS = {4: 50, 6: 50, 8: 10, 10: 2}  # length of a series by qubits, so that no peer needs minutes
 ESN_STEPS = 100
 
 
@@ -24,9 +24,9 @@ class Work:
     """Series that drive a reservoir.
 
     Args:
-        inputs: (batch, time, 1), float64.
-        qubits: of the ring, or None.
-        units: of the network, or None.
+        inputs: Series, (batch, time, 1), float64.
+        qubits: Qubits of the ring, or None.
+        units: Units of the network, or None.
     """
 
     inputs: np.ndarray

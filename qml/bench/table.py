@@ -21,7 +21,7 @@ class BenchRow:
         peer_ms: a step of the peer.
         ratio: `peer_ms / ours_ms`.
         first_call_ms: building our step and running it once, imports left out.
-        peer_first_call_ms: the same for the peer; a just-in-time compiler's work is in here.
+        peer_first_call_ms: first call of the peer; a just-in-time compiler's work is in here.
         ours_min_ms: our fastest step.
         ours_max_ms: our slowest step.
         peer_min_ms: the peer's fastest step.
@@ -36,7 +36,7 @@ class BenchRow:
         peak_mb: memory of a step of ours at its peak beyond that resident between steps, in 1e6 bytes;
             code, threads, parameters and what a library keeps for its next step are not in it (this package keeps at
             most 16 MiB of scratch a thread for its QKAN layers). `None` where the system does not tell.
-        peer_peak_mb: the same for the peer.
+        peer_peak_mb: memory of a step of the peer.
     """
 
     case: str

@@ -32,10 +32,10 @@ class Worker:
     """The parent's handle of a worker process, to be used in a `with` statement.
 
     Args:
-        module: the module that holds the bench.
+        module: The module that holds the bench.
         side: `"ours"` or the name of a peer.
-        case: the case to work on.
-        threads: how many threads the library may use.
+        case: The case to work on.
+        threads: Number of threads that the library may use.
     """
 
     def __init__(self, module: str, side: str, case: str, *, threads: int) -> None:

@@ -11,7 +11,7 @@ from qml.compare.store import append_record, open_folder
 from qml.compare.task import Model, Option, Options, Outcome, Preset, Record, Task
 from qml.jobs.checks import as_int, as_texts
 
-FORMAT = 1  # of the folder; another number makes old folders unreadable to this version
+FORMAT = 1  # version of the folder; another number makes old folders unreadable to this version
 
 
 @dataclass(frozen=True)
@@ -65,19 +65,19 @@ class Listener(Protocol):
     """A listener that hears the steps of a running comparison."""
 
     def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
-        """Hear that the folder was read, and how many of its cells are finished."""
+        """Note that the folder was read, and how many of its cells are finished."""
         ...
 
     def cell_started(self, model: str, seed: int) -> None:
-        """Hear that a cell begins."""
+        """Note that a cell begins."""
         ...
 
     def step(self, share: float, text: str) -> None:
-        """Hear how far the cell has come."""
+        """Note how far the cell has come."""
         ...
 
     def cell_finished(self, record: Record) -> None:
-        """Hear that a cell is finished and stored."""
+        """Note that a cell is finished and stored."""
         ...
 
 

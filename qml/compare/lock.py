@@ -1,4 +1,4 @@
-"""One comparison a folder at a time: a lock that the operating system drops with the process, however it ends."""
+"""A lock that admits one comparison to a folder at a time; the operating system drops it when the process ends."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 LOCK = "running.lock"
-FAR = 1 << 30  # of the byte that is locked on Windows, where locked bytes cannot be read
+LOCKED_BYTE = 1 << 30  # its offset on Windows, where locked bytes cannot be read, is beyond the text
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _try_to_lock(file: int) -> bool | None:
         if sys.platform == "win32":
             import msvcrt
 
-            os.lseek(file, FAR, os.SEEK_SET)
+            os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl

@@ -1,4 +1,4 @@
-"""All comparisons at a glance: one HTML page and one table in Markdown, from the records of each."""
+"""An overview of all comparisons: one HTML page and one table in Markdown, from the records of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from qml.nn import HQKANLSTM, QKANLSTM, QLSTM, QKANLayer, QRNNRegressor
 
 LSTM_HIDDEN = 5  # units of the authors' LSTM and QLSTM: 166 and 126 parameters
 UPLOADS = 1
-STAGES = 2  # of the QRNN
+STAGES = 2  # stages of the QRNN
 Kind = type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]
 GATES: dict[Kind, int] = {nn.LSTM: 4, nn.GRU: 3, nn.RNN: 1}
 INPUT_BOUND = 1.1  # -1.1 and 1.1 turn a qubit by 0 and pi; series are scaled to [-1, 1] by their training part

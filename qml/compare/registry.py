@@ -12,7 +12,7 @@ from typing import Any
 
 from qml.compare.task import Task
 
-GROUP = "qml.tasks"  # of entry points
+GROUP = "qml.tasks"  # group of the entry points
 BUILT_IN = {
     "digits": "qml.compare.tasks.digits:DIGITS",
     "parity": "qml.compare.tasks.boolean:PARITY",
@@ -41,7 +41,7 @@ class TaskRegistry(Mapping[str, Task[Any, Any]]):
     Entry points are looked up only where a name is unknown to this package, or where all names are listed.
 
     Args:
-        built_in: module and constant of each task, as in `"package.module:CONSTANT"`.
+        built_in: Module and constant of each task, as in `"package.module:CONSTANT"`.
     """
 
     def __init__(self, built_in: Mapping[str, str]) -> None:

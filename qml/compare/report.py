@@ -1,4 +1,4 @@
-"""One self-contained HTML file of a comparison."""
+"""The report of a comparison: one self-contained HTML file."""
 
 import os
 import platform

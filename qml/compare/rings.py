@@ -6,7 +6,7 @@ from qml.nn import FeedbackRing, OnionReservoir, QuantumReservoir
 from qml.reservoir import Reservoir
 
 N_RINGS, RING_QUBITS = 3, 3  # the single ring has as many qubits as all rings together
-RING_SPREAD = (1.0, 1.25, 1.125)  # of the rings' input scales, as in arXiv:2505.22837
+RING_SPREAD = (1.0, 1.25, 1.125)  # factors of the rings' input scales, as in arXiv:2505.22837
 
 
 def single(setting: Mapping[str, float], n_inputs: int) -> Reservoir:

@@ -23,8 +23,8 @@ Inspect = Callable[[nn.Module, Split], dict[str, Any]]
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {
     "Farhi-Neven": farhi_neven_loss,
-    "logistic": partial(logistic_loss, scale=1.0),  # of logits
-    "scaled logistic": partial(logistic_loss, scale=4.0),  # of predictions in [-1, 1]: logits in [-4, 4]
+    "logistic": partial(logistic_loss, scale=1.0),  # for logits
+    "scaled logistic": partial(logistic_loss, scale=4.0),  # for predictions in [-1, 1]: logits in [-4, 4]
 }
 
 

@@ -77,7 +77,7 @@ class Expectations(torch.nn.Module):
     Args:
         n_qubits: qubits.
         gates: in order.
-        weights: of their slots.
+        weights: Angles of the weight slots.
     """
 
     def __init__(self, n_qubits: int, gates: Sequence[Gate], weights: torch.nn.Parameter) -> None:

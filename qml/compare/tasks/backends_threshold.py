@@ -8,7 +8,7 @@ from qml.compare.tasks import backends_images as images
 from qml.compare.tasks.backends_places import DEVICE, PLACES, Place
 from qml.data import Dataset, Split, downsample, load_digits, split_dataset
 
-TEST = 0.7  # of the 1000 images: the cost of a threshold is seen on hundreds
+TEST = 0.7  # share of the 1000 images that are tested: the cost of a threshold is seen on hundreds
 
 # Mitigated, an image is 64 circuits: 700 of them take minutes a seed, so that row stands on fewer images alone.
 EXACT_PLACES = {

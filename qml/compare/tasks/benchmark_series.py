@@ -242,7 +242,7 @@ def _reservoirpy(series: Driven, setting: Setting, seed: int) -> tuple[Tensor, i
     best = (math.inf, torch.empty(0), 0.0)
     for alpha in DEFAULT_ALPHAS:
         readout = nodes.Ridge(ridge=alpha)
-        with warnings.catch_warnings():  # of penalties that are too small for it: the validation part refuses them
+        with warnings.catch_warnings():  # small penalties warn: the validation part refuses them
             warnings.simplefilter("ignore", LinAlgWarning)
             readout.fit(*train)
         predicted = torch.from_numpy(np.asarray(readout.run(states)))

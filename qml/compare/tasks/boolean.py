@@ -42,7 +42,7 @@ FORMULAS = {
 # Majority is learnt from small angles. Parity's gradient vanishes there (it is of the order of angle**3): its
 # angles are spread over the whole period of the prediction.
 SPREAD = {"parity": math.pi / 2, "majority": 0.1}
-SETTINGS = (  # of the models whose prediction lies in [-1, 1]
+SETTINGS = (  # for models whose prediction lies in [-1, 1]
     Setting(0.1, "scaled logistic"),
     Setting(0.1, "Farhi-Neven"),
     Setting(0.03, "scaled logistic"),

@@ -19,12 +19,12 @@ from qml.compare.tuning import one_thread
 from qml.nn import QKAN
 
 WIDTHS = (2, 5, 1)
-N_POINTS = 1000  # to train on, and as many to test on
+N_POINTS = 1000  # points to train on, and as many to test on
 REPS = 3
 ANGLE_FACTOR, SIZE_FACTOR = 0.6, 0.5  # times the layers' own start: chosen on seeds 100 to 111, which no table reports
 EXTENSIONS = (5, 10, 15, 20)  # uploads, each trained as long as the first
 GRID = 13  # intervals: as many parameters as the QKAN, 255
-GRIDS = (20, 40, 60, 81)  # as many as the extended one, 1275
+GRIDS = (20, 40, 60, 81)  # as many parameters as the extended one, 1275
 GRID_MOVES = 5  # first steps after which a KAN's grids follow its inputs
 MLP_HIDDEN, LARGE_HIDDEN = 64, 318  # 257 and 1273 parameters: as near as there is
 

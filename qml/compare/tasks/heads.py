@@ -1,4 +1,4 @@
-"""All ten digits by a small convolutional network whose head is a QKAN, an MLP of its size, or one affine map."""
+"""Ten digits by a small convolutional network whose head is a QKAN, an MLP of its size, or one affine map."""
 
 import copy
 import math

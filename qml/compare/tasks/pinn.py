@@ -24,7 +24,7 @@ def prepare(options: Options) -> Problem:
 
 
 def split(problem: Problem, seed: int) -> Problem:
-    """Pose the problem alike for every seed, which draws weights and points, and the noise in measurements."""
+    """Return the problem alike for every seed, which draws weights and points, and the noise in measurements."""
     return INVERSE[problem.name](seed=seed) if problem.name in INVERSE else problem
 
 

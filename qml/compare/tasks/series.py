@@ -1,4 +1,4 @@
-"""One step ahead on a damped pendulum and on a Bessel function: QKAN-LSTM beside LSTM, GRU and QLSTM."""
+"""Forecasts a step ahead of a damped pendulum and of a Bessel function: QKAN-LSTM beside LSTM, GRU and QLSTM."""
 
 from collections.abc import Callable
 from statistics import median
