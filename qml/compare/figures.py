@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from circuits import Circuit
-from qml.compare.statistics import critical_difference, mean_ranks, summarise
+from qml.compare.statistics import ModelSummary, critical_difference, mean_ranks, summarise
 from qml.compare.task import Metric, Model, Record
 
 if TYPE_CHECKING:
@@ -69,37 +69,8 @@ def metric_figure(records: Sequence[Record], models: Mapping[str, Model], metric
         colours = model_colours(models)
         figure = new_figure(8.0, 0.9 + 0.55 * len(rows))
         axes = figure.subplots()
-        unit = 100.0 if metric.percent else 1.0
         for height, row in enumerate(reversed(rows)):
-            values = [unit * record.outcome.value for record in records if record.model == row.model]
-            spread = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
-            axes.scatter(values, height + 0.2 + np.array(spread) / 2, s=22, color=colours[row.model], alpha=0.55, lw=0)
-            low, high = unit * row.estimate.low, unit * row.estimate.high
-            axes.plot(
-                [low, high],
-                [height - 0.08] * 2,
-                color=colours[row.model],
-                lw=4,
-                solid_capstyle="round",
-                alpha=0.4,
-            )
-            axes.plot(
-                unit * row.estimate.mean,
-                height - 0.08,
-                "o",
-                ms=9,
-                color=colours[row.model],
-                mec="white",
-                mew=1.5,
-            )
-            axes.annotate(
-                metric.show(row.estimate.mean),
-                (1.01, height - 0.08),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                weight="bold",
-                color=colours[row.model],
-            )
+            _draw_summary(axes, row, height, colours[row.model], metric)
         axes.set_yticks(
             range(len(rows)),
             [f"{models[row.model].title}\n{row.n_parameters} parameters" for row in reversed(rows)],
@@ -111,6 +82,25 @@ def metric_figure(records: Sequence[Record], models: Mapping[str, Model], metric
         axes.grid(axis="x", color=FAINT, lw=0.7)
         axes.set_axisbelow(True)
     return figure
+
+
+def _draw_summary(axes: "Axes", row: ModelSummary, height: float, colour: str, metric: Metric) -> None:
+    """Draw a model's seeds as points at a height, and below them its mean and interval."""
+    unit = 100.0 if metric.percent else 1.0
+    values, mean = [unit * value for value in row.values], unit * row.estimate.mean
+    spread = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
+    axes.scatter(values, height + 0.2 + np.array(spread) / 2, s=22, color=colour, alpha=0.55, lw=0)
+    ends = [unit * row.estimate.low, unit * row.estimate.high]
+    axes.plot(ends, [height - 0.08] * 2, color=colour, lw=4, solid_capstyle="round", alpha=0.4)
+    axes.plot(mean, height - 0.08, "o", ms=9, color=colour, mec="white", mew=1.5)
+    axes.annotate(
+        metric.show(row.estimate.mean),
+        (1.01, height - 0.08),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        weight="bold",
+        color=colour,
+    )
 
 
 def ranks_figure(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> "Figure | None":

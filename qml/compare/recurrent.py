@@ -1,5 +1,6 @@
 """The recurrent models that forecasting tasks compare, in sizes that are named."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import torch
@@ -37,64 +38,58 @@ def forecasters(hidden_size: int, batch_size: int, *, with_qlstm: bool = True) -
         batch_size: Windows for each step of Adam.
         with_qlstm: Whether the QLSTM takes part, whose circuits take most of the time.
     """
-    n_parameters = _size_of(partial(_qkan_lstm, hidden_size))
-    circuits = f"circuits rpz of {UPLOADS} upload, <Z>, whose input is not scaled"
     make = partial(trained, settings=SETTINGS, batch_size=batch_size)
-    offered = {
-        "qkan-lstm": make(
+    builds = _quantum_builds(hidden_size, with_qlstm=with_qlstm)
+    offered = {name: make(title, "quantum", recipe, build) for name, (title, recipe, build) in builds.items()}
+    quantum_sizes = {name: _size_of(build) for name, (_, _, build) in builds.items()}
+    for name, (title, kind, hidden) in _twins(quantum_sizes).items():
+        offered[name] = make(title, "classical", f"{hidden} hidden.", partial(_classical, kind, hidden))
+    return offered | {
+        "linear": untrained("Linear on lags", "Least squares on the window's values and a constant.", linear_on_lags),
+        "persistence": untrained("Persistence", "The last value again.", persistence),
+    }
+
+
+def _quantum_builds(hidden_size: int, *, with_qlstm: bool) -> dict[str, tuple[str, str, Build]]:
+    """Return title, recipe and builder of each quantum model by name."""
+    circuits = f"circuits rpz of {UPLOADS} upload, <Z>, whose input is not scaled"
+    builds: dict[str, tuple[str, str, Build]] = {
+        "qkan-lstm": (
             "QKAN-LSTM",
-            "quantum",
             f"{hidden_size} hidden, {circuits}, beside a linear map on each edge.",
             partial(_qkan_lstm, hidden_size),
         ),
-        "hqkan-lstm": make(
+        "hqkan-lstm": (
             "HQKAN-LSTM",
-            "quantum",
             f"{hidden_size} hidden, {circuits}, one output of each core, between affine maps.",
             partial(_hqkan_lstm, hidden_size),
         ),
     }
     if with_qlstm:
-        offered["qlstm"] = make(
-            "QLSTM",
-            "quantum",
-            f"{LSTM_HIDDEN} hidden, four circuits of {LSTM_HIDDEN + 1} qubits and 5 layers.",
-            _qlstm,
-        )
-    qrnn_hidden_size = _nearest_hidden_size(n_parameters)
-    offered["qrnn"] = make(
-        "QRNN, as large",
-        "quantum",
-        f"{qrnn_hidden_size} workspace qubits and one turned by the value, {STAGES} stages of neurons of order 1 and "
-        "degree 2.",
-        partial(_QRNNModel, qrnn_hidden_size),
-    )
+        recipe = f"{LSTM_HIDDEN} hidden, four circuits of {LSTM_HIDDEN + 1} qubits and 5 layers."
+        builds["qlstm"] = ("QLSTM", recipe, _qlstm)
+    n_workspace = _nearest_hidden_size(_size_of(partial(_qkan_lstm, hidden_size)))
+    neurons = f"{STAGES} stages of neurons of order 1 and degree 2"
+    recipe = f"{n_workspace} workspace qubits and one turned by the value, {neurons}."
+    return builds | {"qrnn": ("QRNN, as large", recipe, partial(_QRNNModel, n_workspace))}
+
+
+def _twins(quantum_sizes: Mapping[str, int]) -> dict[str, tuple[str, Kind, int]]:
+    """Return title, kind and hidden size of the classical networks, with one near each quantum model's size."""
+    n_parameters = quantum_sizes["qkan-lstm"]
     sizes = {
         "lstm": ("LSTM, 5 times as large", nn.LSTM, _size_for(5 * n_parameters, nn.LSTM)),
         "lstm-166": ("LSTM of the authors", nn.LSTM, LSTM_HIDDEN),
         "lstm-equal": ("LSTM, as large", nn.LSTM, _nearest_size(n_parameters, nn.LSTM)),
         "gru": ("GRU, nearest in size", nn.GRU, _nearest_size(n_parameters, nn.GRU)),
     }
-    others: dict[str, Build] = {
-        "qkan-lstm": partial(_qkan_lstm, hidden_size),
-        "hqkan-lstm": partial(_hqkan_lstm, hidden_size),
-        "qrnn": partial(_QRNNModel, qrnn_hidden_size),
-    }
-    if with_qlstm:
-        others["qlstm"] = _qlstm
-    for name, build in others.items():
-        wanted = _size_of(build)
+    for name, wanted in sorted(quantum_sizes.items(), key=lambda item: item[0] == "qlstm"):  # the QLSTM comes last
         if all(not _is_near(_count(kind, hidden), wanted) for _, kind, hidden in sizes.values()):
             kind, hidden = _twin(wanted)
             close = "as large as" if _is_near(_count(kind, hidden), wanted) else "nearest in size to"
             title = f"{kind.__name__}, {close} the {name.upper()}"
             sizes[f"{kind.__name__.lower()}-{name}"] = title, kind, hidden
-    for name, (title, kind, hidden) in sizes.items():
-        offered[name] = make(title, "classical", f"{hidden} hidden.", partial(_classical, kind, hidden))
-    return offered | {
-        "linear": untrained("Linear on lags", "Least squares on the window's values and a constant.", linear_on_lags),
-        "persistence": untrained("Persistence", "The last value again.", persistence),
-    }
+    return sizes
 
 
 def _qkan_lstm(hidden_size: int, generator: torch.Generator) -> nn.Module:
