@@ -4,6 +4,7 @@ Only ratios matter: the planner takes the cheapest variant. The rates were measu
 shapes that occur (a small square matrix times a long state); half the rate holds for float64 in every row alike.
 """
 
+import math
 from itertools import pairwise
 
 from qml.simulator.fuse import FusedBlock, gathered
@@ -19,12 +20,14 @@ TRANSPOSE_PASSES = 3.0  # a move of sites, in ordinary passes over the state
 CALL_NS = 4000.0  # one tensor operation
 CALLS_A_LAYER = 3.0  # batched operations that build one more layer of all blocks' matrices
 CUT_CALLS = 40.0  # more tensor operations that a second register takes
+STRING_CALLS = 40.0  # tensor operations of one Pauli string of a factorised circuit
+SPOKE_OPERATIONS = 24.0  # floating-point operations of one factor: a product of four terms, then a complex product
 BYTES = {True: 4, False: 8}
 
 
 def blocks_cost(blocks: list[FusedBlock], layout: tuple[int, ...], *, levels: int, batch: int, real: bool) -> float:
     """Estimated nanoseconds of one forward pass through the blocks and of building their matrices."""
-    size = float(levels) ** len(layout) * batch
+    size = _power(levels, len(layout)) * batch
     total = 0.0
     for block in blocks:
         total += _block_cost(block, size, levels, batch, real)
@@ -39,8 +42,22 @@ def blocks_cost(blocks: list[FusedBlock], layout: tuple[int, ...], *, levels: in
 
 def gram_cost(n_own: int, n_branches: int, *, n_strings: int, batch: int) -> float:
     """Estimated nanoseconds of the overlaps between all branches, forward (see `qml.simulator.gram`)."""
-    operations = 8.0 * 2.0 ** (n_own + 2 * n_branches) * batch * n_strings
+    operations = 8.0 * _power(2, n_own + 2 * n_branches) * batch * n_strings
     return CUT_CALLS * CALL_NS + operations / TOP_RATE
+
+
+def factorised_cost(n_spokes: int, pairs_of_strings: list[int], *, batch: int) -> float:
+    """Estimate the nanoseconds of products over spokes, for every string its pairs of sectors (see `factorised.py`)."""
+    operations = SPOKE_OPERATIONS * n_spokes * sum(pairs_of_strings) * max(batch, 1)
+    return STRING_CALLS * CALL_NS * len(pairs_of_strings) + operations / RATES[2]
+
+
+def _power(levels: int, n_sites: int) -> float:
+    """Return the numbers in a state, infinity where a float cannot hold it."""
+    try:
+        return float(levels) ** n_sites
+    except OverflowError:
+        return math.inf
 
 
 def _block_cost(block: FusedBlock, size: float, levels: int, batch: int, real: bool) -> float:

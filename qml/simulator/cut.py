@@ -11,6 +11,7 @@ This is the bipartite form of Markov, Fatima, Isakov and Boixo, arXiv:1807.10749
 register, and the planner finds the cut.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,11 +20,12 @@ import torch
 from circuits import Circuit
 from circuits.observables import PauliFactors
 from qml.simulator.cost import gram_cost
+from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.linear import NEGLIGIBLE, Linear, linear_maps
-from qml.simulator.plan import Plan, Request, cheapest_cost, plan_maps, reduced_maps
+from qml.simulator.map_matrices import matrices_of
+from qml.simulator.plan import Request
 from qml.simulator.readout import Terms
 
-MIN_QUBITS = 8  # below, a state vector is as quick
 MAX_BRANCHES = 12
 OFFSETS = (0, 1, -1, 2, -2)  # of the cut from the middle
 COPY = np.eye(4)[[0, 1, 3, 2]].astype(complex)  # CX: the branch starts in |0> and takes over the value
@@ -37,11 +39,11 @@ AXES = {
 
 
 @dataclass(frozen=True, eq=False)
-class CutPlan:
+class Cut:
     """A circuit in two halves.
 
     Attributes:
-        halves: the plans of both registers, own sites first, then the branches.
+        halves: the drafts of both registers, own sites first, then the branches.
         n_own: own sites of each half.
         n_branches: branches, the same in both.
         strings: for each half the distinct Pauli strings that are read, on its own sites.
@@ -49,13 +51,12 @@ class CutPlan:
         n_observables: how many observables there are.
     """
 
-    halves: tuple[Plan, Plan]
+    halves: tuple[Draft, Draft]
     n_own: tuple[int, int]
     n_branches: int
     strings: tuple[tuple[PauliFactors, ...], tuple[PauliFactors, ...]]
     terms: tuple[tuple[int, float, int, int], ...]
     n_observables: int
-    compiled: dict = field(default_factory=dict)
 
     def table_bytes(self, side: int, dtype: torch.dtype) -> int:
         """Bytes of the signs of one half's strings, and of making them, in double precision and two pieces."""
@@ -63,18 +64,7 @@ class CutPlan:
         return 2 ** self.n_own[side] * (n_signed * dtype.itemsize + 2 * torch.float64.itemsize * (n_signed > 0))
 
 
-def find_cut(circuit: Circuit, request: Request) -> CutPlan | None:
-    """The best cut, or None where simulating the register as a whole costs less or no cut is possible."""
-    if circuit.n_qubits < MIN_QUBITS:
-        return None
-    cut = best_cut(circuit, request, largest=2.0**circuit.n_qubits)
-    if cut is None:
-        return None
-    maps, _ = reduced_maps(linear_maps(circuit, 2)[1], request, circuit.n_weights)
-    return cut if cut_cost(cut) < cheapest_cost(maps, circuit.n_qubits, request) else None
-
-
-def best_cut(circuit: Circuit, request: Request, *, largest: float = float("inf")) -> CutPlan | None:
+def best_cut(circuit: Circuit, request: Request, *, largest: float = math.inf) -> Cut | None:
     """The cut with the smallest registers, at any cost; None where none has fewer than `largest` amplitudes."""
     unfit = any(op.is_preparation or op.gate.name == "post_select" for op in circuit.operations)
     if request.levels != 2 or request.terms is None or unfit:
@@ -88,21 +78,21 @@ def best_cut(circuit: Circuit, request: Request, *, largest: float = float("inf"
     if not possible:
         return None
     left, right = min(possible, key=_amplitudes)
-    plans = tuple(plan_maps(half.maps, half.n_sites, request, n_weights=circuit.n_weights) for half in (left, right))
+    drafts = tuple(draft_maps(half.maps, half.n_sites, request, n_weights=circuit.n_weights) for half in (left, right))
     strings, pairs = _split_terms(terms, left.n_own)
     n_branches = left.n_sites - left.n_own
-    return CutPlan(plans, (left.n_own, right.n_own), n_branches, strings, pairs, len(terms))  # pyright: ignore[reportArgumentType]
+    return Cut(drafts, (left.n_own, right.n_own), n_branches, strings, pairs, len(terms))  # pyright: ignore[reportArgumentType]
 
 
 def _amplitudes(halves: "tuple[_Half, _Half]") -> int:
     return sum(2**half.n_sites for half in halves)
 
 
-def cut_cost(cut: CutPlan) -> float:
+def cut_cost(cut: Cut) -> float:
     """Estimated nanoseconds of one forward pass through both halves and of their overlaps."""
     return sum(
-        plan.cost + gram_cost(n_own, cut.n_branches, n_strings=len(strings), batch=plan.request.batch)
-        for plan, n_own, strings in zip(cut.halves, cut.n_own, cut.strings, strict=True)
+        draft.cost + gram_cost(n_own, cut.n_branches, n_strings=len(strings), batch=draft.request.batch)
+        for draft, n_own, strings in zip(cut.halves, cut.n_own, cut.strings, strict=True)
     )
 
 
@@ -217,7 +207,7 @@ class _Cutter:
 def is_diagonal(linear: Linear, site: int, axis: str) -> bool:
     """Whether a map leaves the eigenstates of a Pauli axis of one of its sites alone, at every angle."""
     place = linear.sites.index(site)
-    for part in _parts(in_axis(linear, site, axis)):
+    for part in matrices_of(in_axis(linear, site, axis)):
         digits = part.reshape(2**place, 2, -1, 2**place, 2, part.shape[0] // 2 ** (place + 1))
         if max(np.abs(digits[:, 0, :, :, 1]).max(), np.abs(digits[:, 1, :, :, 0]).max()) > NEGLIGIBLE:
             return False
@@ -237,7 +227,3 @@ def in_axis(linear: Linear, site: int, axis: str) -> Linear:
 
     terms = tuple((frequency, turned(cosine), turned(sine)) for frequency, cosine, sine in linear.terms)
     return replace(linear, constant=turned(linear.constant), terms=terms, kind=None)
-
-
-def _parts(linear: Linear) -> list[np.ndarray]:
-    return [linear.constant, *(part for _, *pair in linear.terms for part in pair)]

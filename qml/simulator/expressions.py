@@ -1,6 +1,6 @@
 """Small matrices that depend on weights, as expressions: products, Kronecker products, permutations of leaves.
 
-Constant sub-expressions are folded in NumPy. `qml.simulator.program` evaluates what is left, batched.
+Constant sub-expressions are folded in NumPy. `qml.simulator.matrix_program` evaluates what is left, batched.
 """
 
 from dataclasses import dataclass

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from circuits.observables import PauliFactors
-from qml.simulator.compiled import Compiled, plain_tensors
-from qml.simulator.cut import CutPlan
+from qml.simulator.compiled import Compiled
+from qml.simulator.cut import Cut
 from qml.simulator.fuse import digit_groups
 from qml.simulator.readout import flip_runs, sign_vector, string_bits
 
@@ -79,23 +79,19 @@ class GramReadout:
         return moved.reshape(moved.shape[0], 2**self.n_own, -1)
 
 
-def gram_readout(plan: CutPlan, side: int, compiled: Compiled) -> GramReadout:
-    """The readout of one half (0 left, 1 right) in the dtype of its state, made once."""
-    key = (side, compiled.dtype, compiled.device)
-    if key not in plan.compiled:
-        with plain_tensors():
-            n_own = plan.n_own[side]
-            sizes, order = digit_groups(compiled.plan.layout, tuple(range(compiled.plan.n_sites)), 2)
-            strings = tuple(_gram_string(factors, n_own, compiled) for factors in plan.strings[side])
-            plan.compiled[key] = GramReadout(sizes, order, n_own, strings)
-    return plan.compiled[key]
+def gram_readout(cut: Cut, side: int, compiled: Compiled) -> GramReadout:
+    """Build the readout of one half (0 left, 1 right) in the dtype of its state."""
+    n_own = cut.n_own[side]
+    sizes, order = digit_groups(compiled.plan.layout, tuple(range(compiled.plan.n_sites)), 2)
+    strings = tuple(_gram_string(factors, n_own, compiled) for factors in cut.strings[side])
+    return GramReadout(sizes, order, n_own, strings)
 
 
-def joined_values(plan: CutPlan, left: Tensor, right: Tensor) -> Tensor:
+def joined_values(cut: Cut, left: Tensor, right: Tensor) -> Tensor:
     """Expectation values from the overlaps of both halves; (batch or 1, observables)."""
-    observables, coefficients, rows, columns = (list(part) for part in zip(*plan.terms, strict=True))
+    observables, coefficients, rows, columns = (list(part) for part in zip(*cut.terms, strict=True))
     phases = [
-        coefficient * _phase(plan.strings[0][row]) * _phase(plan.strings[1][column])
+        coefficient * _phase(cut.strings[0][row]) * _phase(cut.strings[1][column])
         for coefficient, row, column in zip(coefficients, rows, columns, strict=True)
     ]
     dtype = torch.promote_types(left.dtype, right.dtype)
@@ -106,7 +102,7 @@ def joined_values(plan: CutPlan, left: Tensor, right: Tensor) -> Tensor:
     else:
         values = (_picked(left, rows) * _picked(right, columns)).sum((2, 3)) * scale.real.to(dtype)[:, None]
     index = torch.tensor(observables, device=left.device)
-    result = values.new_zeros(plan.n_observables, values.shape[1]).index_add(0, index, values)
+    result = values.new_zeros(cut.n_observables, values.shape[1]).index_add(0, index, values)
     return result.mT
 
 

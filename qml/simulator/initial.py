@@ -8,7 +8,8 @@ from torch import Tensor
 
 from qml.simulator.compiled import ChainRound, Compiled
 from qml.simulator.linear import TO_PAULI, Preparation
-from qml.simulator.program import Evaluated, as_tensor
+from qml.simulator.matrix_groups import Evaluated
+from qml.simulator.tables import as_tensor
 
 
 @dataclass(eq=False)

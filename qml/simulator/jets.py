@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from qml.simulator.compiled import Compiled, DataTables, PhaseTables
+from qml.simulator.compiled import Compiled
+from qml.simulator.data_tables import DataTables, PhaseTables
 from qml.simulator.initial import initial_state
 from qml.simulator.readout import StateReadout, StringGroup, real_part
 from qml.simulator.steps import Block, ControlledStep, DataStep, PhaseStep, Step
-from qml.simulator.weight_rows import ByRow, Slopes, require_first_order
+from qml.simulator.weight_rows import ByRow, Dependence, Slopes, require_first_order
 
 
 @runtime_checkable
@@ -43,37 +44,46 @@ class Orders(Protocol):
         ...
 
 
-def jet_values(compiled: Compiled, readout: StateReadout, data: Tensor, weights: Tensor, orders: Orders) -> Tensor:
-    """The components of expectation values, (components, batch, rows).
+def jet_values(
+    compiled: Compiled,
+    readout: StateReadout,
+    data: Tensor,
+    weights: Tensor,
+    orders: Orders,
+    by_row: Dependence | None = None,
+) -> Tensor:
+    """Compute the components of expectation values, (components, batch, rows).
 
     Args:
         compiled: a plan in which all gates are steps, on state vectors, without projection.
         readout: of its observables.
         data: (components, batch, slots).
-        weights: (weights,), or (batch, weights) that are one row again and again, of whose derivatives every row gets
-            its own.
+        weights: (weights,), or (batch, weights) with identical rows; the gradient is returned per row.
         orders: of the components.
+        by_row: which matrices depend on which weights, needed with rows of weights.
     """
-    run = _Run(compiled, data, weights, orders)
-    state = run.start()
+    evolution = _JetEvolution(compiled, data, weights, orders, by_row)
+    state = evolution.start()
     for step in compiled.steps:
-        state = run.through(step, state)
+        state = evolution.through(step, state)
     parts = [_read(group, state, orders) for group in readout.groups]
     total = sum(parts[1:], parts[0]) if parts else data.new_zeros(readout.n_rows, *data.shape[:2])
     return total.permute(1, 2, 0)
 
 
-class _Run:
-    """One pass: states are complex, (amplitudes, components, batch)."""
+class _JetEvolution:
+    """A pass of states with all components through a plan; they are complex, (amplitudes, components, batch)."""
 
-    def __init__(self, compiled: Compiled, data: Tensor, weights: Tensor, orders: Orders) -> None:
+    def __init__(
+        self, compiled: Compiled, data: Tensor, weights: Tensor, orders: Orders, by_row: Dependence | None
+    ) -> None:
         self.compiled, self.data, self.orders = compiled, data, orders
         self.rows = weights if weights.ndim == 2 else None
         shared = weights if self.rows is None else self.rows[0].detach()
         self.evaluated = compiled.program(shared)
         self.matrices = self.evaluated.values
-        by_row = self.rows is not None and self.rows.requires_grad and bool(self.matrices)
-        self.slopes = Slopes(compiled, shared) if by_row else None
+        has_slopes = self.rows is not None and self.rows.requires_grad and bool(self.matrices)
+        self.slopes = Slopes(compiled, by_row, shared) if has_slopes and by_row is not None else None
 
     def start(self) -> Tensor:
         """The state before the first gate, which does not depend on data."""
@@ -92,8 +102,7 @@ class _Run:
             return self._combined(step, state)
         if step.reference is None:
             return step.forward(state.flatten(1), None).view(-1, *state.shape[1:])
-        group, entry = step.reference
-        matrix = self.matrices[group][entry]
+        matrix = self.matrices[step.reference.table][step.reference.entry]
         if self.slopes is not None and isinstance(step, Block):
             return ByRow.apply(state, self.rows, matrix, *self.slopes.of(step.reference), step)  # pyright: ignore[reportReturnType]
         return step.forward(state.flatten(1), matrix).view(-1, *state.shape[1:])
@@ -125,8 +134,7 @@ class _Run:
     def _table(self, step: PhaseStep | DataStep) -> tuple[DataTables | PhaseTables, Any]:
         if step.reference is None:
             raise ValueError("A step of data must refer to a table, but has no reference.")
-        number, entry = step.reference
-        return self.compiled.data_tables[number - len(self.matrices)], entry
+        return self.compiled.data_tables[step.reference.table], step.reference.entry
 
 
 class _Turn(torch.autograd.Function):

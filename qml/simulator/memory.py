@@ -3,18 +3,71 @@
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from qml.simulator.compiled import Compiled
 from qml.simulator.evolve import Memory
 
-SMALL_BYTES = 2**24  # not worth asking the operating system about
+UNASKED_BYTES = 2**24  # not worth asking the operating system about
 CONTAINER_FILES = (  # of control groups, version 2 and version 1: the folder, the limit in it, what is used
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
 STORE_SHARE = 0.5  # of the free memory that stored states may take before the adjoint method is chosen
+
+
+class MemoryNeed(NamedTuple):
+    """A need of memory: some batches of states, by default three: before a step, after it, and for the readout.
+
+    Attributes:
+        n_sites: qubits of the register.
+        levels: 2 for state vectors, 4 for density matrices.
+        batch: samples.
+        dtype: of an amplitude.
+        device: where the memory is.
+        register: the register in words, if it is not the circuit's.
+        n_states: batches of states that are held at once.
+        more: bytes that are needed beside states.
+    """
+
+    n_sites: int
+    levels: int
+    batch: int
+    dtype: torch.dtype
+    device: torch.device
+    register: str = ""
+    n_states: int = 3
+    more: int = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Compute how many bytes are needed."""
+        return self.n_states * state_bytes(self.n_sites, self.levels, self.batch, self.dtype) + self.more
+
+    def fits(self) -> bool:
+        """Tell whether so many bytes are free; a few are not worth asking for."""
+        return self.n_bytes < UNASKED_BYTES or self.n_bytes <= available_bytes(self.device)
+
+    def require(self) -> None:
+        """Refuse states that do not fit.
+
+        Raises:
+            ValueError: with the number of bytes.
+        """
+        if self.n_bytes < UNASKED_BYTES:
+            return
+        free = available_bytes(self.device)
+        if self.n_bytes > free:
+            states = "state vectors" if self.levels == 2 else "density matrices"
+            ways = ["fewer qubits"] + ["a smaller batch"] * (self.batch > 1)
+            ways += ["float32"] * (self.dtype.to_real() == torch.float64)
+            raise ValueError(
+                f"The simulator must fit into memory, but {states} of {self.register or f'{self.n_sites} qubits'} for "
+                f"a batch of {self.batch} need {self.n_bytes} bytes in {self.dtype} and {free} are free. Use "
+                f"{', '.join(ways)} or a device with more memory."
+            )
 
 
 def state_bytes(n_sites: int, levels: int, batch: int, dtype: torch.dtype) -> int:
@@ -65,46 +118,6 @@ def _free_bytes() -> int:
     return sys.maxsize  # nothing to ask on this system: torch's own allocation error remains
 
 
-def require_fits(
-    n_sites: int,
-    levels: int,
-    batch: int,
-    dtype: torch.dtype,
-    device: torch.device,
-    *,
-    what: str = "",
-    n_states: int = 3,
-    more: int = 0,
-) -> None:
-    """Refuse a register whose states do not fit, by default three: before a step, after it, and for the readout.
-
-    Args:
-        n_sites: qubits of the register.
-        levels: 2 for state vectors, 4 for density matrices.
-        batch: samples.
-        dtype: of an amplitude.
-        device: where.
-        what: the register in words, if it is not the circuit's.
-        n_states: batches of states that are held at once.
-        more: bytes that are needed beside states.
-
-    Raises:
-        ValueError: with the number of bytes.
-    """
-    needed = n_states * state_bytes(n_sites, levels, batch, dtype) + more
-    if needed < SMALL_BYTES:
-        return
-    free = available_bytes(device)
-    if needed > free:
-        kind = f"{'state vectors' if levels == 2 else 'density matrices'} of {what or f'{n_sites} qubits'}"
-        ways = ["fewer qubits"] + ["a smaller batch"] * (batch > 1)
-        ways += ["float32"] * (dtype.to_real() == torch.float64)
-        raise ValueError(
-            f"The simulator must fit into memory, but {kind} for a batch of {batch} need {needed} bytes in {dtype} "
-            f"and {free} are free. Use {', '.join(ways)} or a device with more memory."
-        )
-
-
 def choose_memory(compiled: Compiled, batch: int, *, reversible: bool) -> Memory:
     """Store the states between steps where they fit, else recompute them backwards."""
     if not reversible:
@@ -112,7 +125,7 @@ def choose_memory(compiled: Compiled, batch: int, *, reversible: bool) -> Memory
     n_stored = sum(step.needs_input for step in compiled.steps)
     plan = compiled.plan
     size = state_bytes(plan.n_sites, plan.request.levels, batch, compiled.dtype)
-    if size * n_stored < SMALL_BYTES:
+    if size * n_stored < UNASKED_BYTES:
         return "store"
     fits = size * n_stored < STORE_SHARE * available_bytes(compiled.device)
     return "store" if fits else "adjoint"

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from qml.simulator.linear import NEGLIGIBLE, Linear
+from qml.simulator.map_matrices import matrices_of
 
 DEGENERATE = 1e-9  # eigenvalues closer than this are one frequency
 
@@ -30,7 +31,7 @@ def diagonalised(maps: list[Linear]) -> list[Linear]:
 
 def is_phase(linear: Linear) -> bool:
     """Whether a map is a diagonal of phases at every angle."""
-    return _can_be_phase(linear) and all(_off_diagonal(part) < NEGLIGIBLE for part in _parts(linear))
+    return _can_be_phase(linear) and all(_off_diagonal(part) < NEGLIGIBLE for part in matrices_of(linear))
 
 
 def phase_frequencies(linear: Linear) -> np.ndarray:
@@ -43,10 +44,6 @@ def phase_frequencies(linear: Linear) -> np.ndarray:
 def _can_be_phase(linear: Linear) -> bool:
     is_data = linear.slot is not None and linear.slot.kind == "data"
     return is_data and not linear.controls and len(linear.terms) == 1
-
-
-def _parts(linear: Linear) -> list[np.ndarray]:
-    return [linear.constant, *(part for _, *pair in linear.terms for part in pair)]
 
 
 def _off_diagonal(matrix: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from circuits.gates import Channel, Measure, PostSelect, Reset
 from circuits.slots import data as data_slot
 from qml.simulator import engine
 from qml.simulator.draws import uniform
-from qml.simulator.memory import require_fits
+from qml.simulator.memory import MemoryNeed
 
 MAX_AMPLITUDES = 2**22  # of all trajectories that run side by side
 MAX_ROUNDS = 1000  # of repeating runs whose post-selection failed
@@ -107,7 +107,7 @@ class _Trajectories:
         return torch.cat(finals)[:shots], torch.cat(records)[:shots]
 
     def _run(self, row: Tensor, n_runs: int) -> tuple[Tensor, Tensor, Tensor]:
-        require_fits(self.n_qubits, 2, n_runs, row.dtype.to_complex(), row.device)
+        MemoryNeed(self.n_qubits, 2, n_runs, row.dtype.to_complex(), row.device).require()
         side = 2**self.n_qubits
         states = torch.zeros(n_runs, side, dtype=row.dtype.to_complex(), device=row.device)
         states[:, 0] = 1.0

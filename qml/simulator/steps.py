@@ -9,14 +9,66 @@ of the gradient with respect to the state, because then no large tensor is ever 
 """
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from qml.simulator.workspace import Loan
 
-Reference = tuple[int, int | slice]  # which of the argument tensors, and which entries of it
+
+class Reference(NamedTuple):
+    """A reference to the operand of a step: some entries of one of the tables that are computed before all steps.
+
+    Attributes:
+        per_sample: whether the table is one of coefficients and angles of each sample, or of matrices that the batch
+            shares.
+        table: the number of the table among those.
+        entry: which of its entries.
+    """
+
+    per_sample: bool
+    table: int
+    entry: int | slice
+
+
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """The tables to which the steps of a plan refer.
+
+    Attributes:
+        shared: for every group of the matrix program its matrices, (size, side, side).
+        per_sample: for every table of data its coefficients (maps, terms, batch) or angles (angles, batch).
+    """
+
+    shared: list[Tensor]
+    per_sample: list[Tensor]
+
+    def of(self, step: "Step") -> Tensor | None:
+        """Return the operand of a step; None for a step without."""
+        reference = step.reference
+        if reference is None:
+            return None
+        return (self.per_sample if reference.per_sample else self.shared)[reference.table][reference.entry]
+
+
+@dataclass(frozen=True, eq=False)
+class OperandGradients:
+    """The gradients of all tables to which steps refer, None for zero; those of shared matrices are mu."""
+
+    shared: list[Tensor | None]
+    per_sample: list[Tensor | None]
+
+    def add(self, reference: Reference, gradient: Tensor, operands: Operands) -> None:
+        """Add the gradient of some entries of a table."""
+        grads, tables = self.shared, operands.shared
+        if reference.per_sample:
+            grads, tables = self.per_sample, operands.per_sample
+        total = grads[reference.table]
+        if total is None:
+            total = torch.zeros_like(tables[reference.table])
+            grads[reference.table] = total
+        total[reference.entry] += gradient
 
 
 @runtime_checkable
@@ -33,17 +85,17 @@ class Step(Protocol):
         """Whether the pullback needs the state before the step."""
         ...
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
         """The state after the step, in `out` where that is given and the step can use it."""
         ...
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """mu before the step (in `out` where that can be used), and mu of `matrix`."""
+        """mu before the step (in `out` where that can be used), and mu of the operand."""
         ...
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
         """The state before the step."""
         ...
 
@@ -60,8 +112,8 @@ def multiply(matrix: Tensor, x: Tensor, left: int, side: int, out: Tensor | None
     if left == 1:
         y = torch.mm(matrix, x.reshape(side, right), out=_viewed(out, side, right))
     elif right == 1:
-        turned = matrix.mT.contiguous()  # the transposed view is three times slower at side 8
-        y = torch.mm(x.reshape(left, side), turned, out=_viewed(out, left, side))
+        transposed = matrix.mT.contiguous()  # the transposed view is three times slower at side 8
+        y = torch.mm(x.reshape(left, side), transposed, out=_viewed(out, left, side))
     else:
         y = torch.bmm(
             matrix.expand(left, side, side), x.reshape(left, side, right), out=_viewed(out, left, side, right)
@@ -119,23 +171,23 @@ class Block:
     def needs_input(self) -> bool:
         return self.reference is not None
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
-        return multiply(self._matrix(matrix), x, self.left, self.side, out)
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
+        return multiply(self._matrix(operand), x, self.left, self.side, out)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        used = self._matrix(matrix)
+        used = self._matrix(operand)
         grad = None
         if x is not None and self.reference is not None:
             grad = outer_for(used, mu, x.expand_as(mu), self.left, self.side)
         return multiply(used.mT, mu, self.left, self.side, out), grad
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
-        return multiply(self._matrix(matrix).mH.contiguous(), y, self.left, self.side)
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
+        return multiply(self._matrix(operand).mH.contiguous(), y, self.left, self.side)
 
-    def _matrix(self, matrix: Tensor | None) -> Tensor:
-        result = self.constant if matrix is None else matrix
+    def _matrix(self, operand: Tensor | None) -> Tensor:
+        result = self.constant if operand is None else operand
         if result is None:
             raise ValueError("A block must have a constant or a computed matrix, but has neither.")
         return result
@@ -150,15 +202,15 @@ class Permutation:
     reference = None
     needs_input = False
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
         return gather_rows(x, self.table, out)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, None]:
         return gather_rows(mu, self.inverse_table, out), None
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
         return gather_rows(y, self.inverse_table)
 
 
@@ -171,15 +223,15 @@ class Move:
     reference = None
     needs_input = False
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
         return self._transpose(x, self.sizes, self.order, out)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, None]:
         return self._back(mu, out), None
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
         return self._back(y, None)
 
     def _back(self, y: Tensor, out: Tensor | None) -> Tensor:
@@ -208,25 +260,25 @@ class DataStep:
     reference: Reference | None
     needs_input = True
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
-        return _combine(self.parts(x), matrix, x.dtype)
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
+        return _combine(self.parts(x), operand, x.dtype)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         before = sum(
             multiply(part.mT, mu * coefficient, self.left, self.side)
-            for part, coefficient in zip(self.table, _rows(matrix), strict=True)
+            for part, coefficient in zip(self.table, _rows(operand), strict=True)
         )
         grad = None
         if x is not None:
             grad = torch.stack([(mu * part).sum(0).real for part in self.parts(x)])
         return before, grad  # pyright: ignore[reportReturnType]
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
         return sum(  # pyright: ignore[reportReturnType]
             multiply(part.mH, y * coefficient, self.left, self.side)
-            for part, coefficient in zip(self.table, _rows(matrix), strict=True)
+            for part, coefficient in zip(self.table, _rows(operand), strict=True)
         )
 
     def parts(self, x: Tensor) -> list[Tensor]:
@@ -247,21 +299,21 @@ class PhaseStep:
     reference: Reference | None
     needs_input = True
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
-        return self._times(x, self._phases(matrix), out)
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
+        return self._times(x, self._phases(operand), out)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        before = self._times(mu, self._phases(matrix), out)
+        before = self._times(mu, self._phases(operand), out)
         if x is None:
             return before, None
         # dy = i y dphi and mu_y y = mu_x x, so dphi = Re(i mu_x x)
         overlap = (before * x).imag.reshape(self.left, self.side, -1, mu.shape[-1]).sum((0, 2))
         return before, -(self.frequencies.mT @ overlap)
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
-        return self._times(y, self._phases(matrix).conj())
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
+        return self._times(y, self._phases(operand).conj())
 
     def _phases(self, angles: Tensor | None) -> Tensor:
         if angles is None:
@@ -294,19 +346,19 @@ class ControlledStep:
     def needs_input(self) -> bool:
         return self.inner.needs_input
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
-        selected = self.inner.forward(x.index_select(0, self.rows), matrix)
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
+        selected = self.inner.forward(x.index_select(0, self.rows), operand)
         return x.expand(-1, selected.shape[-1]).index_copy(0, self.rows, selected)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        chosen = None if x is None else x.index_select(0, self.rows)
-        selected, grad = self.inner.pullback(mu.index_select(0, self.rows), chosen, matrix)
-        return mu.index_copy(0, self.rows, selected), grad
+        selected = None if x is None else x.index_select(0, self.rows)
+        before, grad = self.inner.pullback(mu.index_select(0, self.rows), selected, operand)
+        return mu.index_copy(0, self.rows, before), grad
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
-        return y.index_copy(0, self.rows, self.inner.inverse(y.index_select(0, self.rows), matrix))
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
+        return y.index_copy(0, self.rows, self.inner.inverse(y.index_select(0, self.rows), operand))
 
 
 def _rows(coefficients: Tensor | None) -> list[Tensor]:
