@@ -1,13 +1,13 @@
 """A plan with its tables as tensors, for one dtype and device."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from qml.simulator.data_tables import DataTables, PhaseTables, data_tables
-from qml.simulator.fetch import Fetch
 from qml.simulator.linear import Linear
 from qml.simulator.matrix_program import MatrixProgram, compile_program
 from qml.simulator.plan import Plan, PlannedStep
@@ -18,19 +18,10 @@ from qml.simulator.readout import (
     state_readout,
     transfer_readout,
 )
+from qml.simulator.rounds import DataRound, SharedRound
 from qml.simulator.step_maker import StepMaker
 from qml.simulator.steps import Step
 from qml.simulator.tables import as_tensor, matrix_stack
-
-
-@dataclass(frozen=True, eq=False)
-class ChainRound:
-    """A round of the one-site chains at the start: shared matrices, or data maps, on some of the sites."""
-
-    sites: Tensor | None  # None for all of them
-    fetch: Fetch | None
-    tables: DataTables | None
-    constants: Tensor | None  # (sites, terms, levels, levels) of the data maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +43,16 @@ class Compiled:
     dtype: torch.dtype
     program: MatrixProgram
     start: Tensor
-    rounds: list[ChainRound]
+    rounds: list[SharedRound | DataRound]
     steps: list[Step]
     data_tables: list[DataTables | PhaseTables]
     device: torch.device
 
-    @property
+    @cached_property
     def samples_differ(self) -> bool:
         """Tell whether the samples of a batch have states of their own."""
-        return bool(self.data_tables) or any(r.tables is not None for r in self.rounds) or self.plan.takes_amplitudes
+        has_data_rounds = any(isinstance(r, DataRound) for r in self.rounds)
+        return bool(self.data_tables) or has_data_rounds or self.plan.takes_amplitudes
 
 
 def compile_plan(plan: Plan, *, dtype: torch.dtype, device: torch.device) -> Compiled:
@@ -116,9 +108,9 @@ def _rounds(
     dtype: torch.dtype,
     state_dtype: torch.dtype,
     device: torch.device,
-) -> list[ChainRound]:
+) -> list[SharedRound | DataRound]:
     chains = [chain for _, chain in plan.chains]
-    rounds = []
+    rounds: list[SharedRound | DataRound] = []
     for depth in range(max((len(chain) for chain in chains), default=0)):
         at_depth = [(k, chain[depth]) for k, chain in enumerate(chains) if len(chain) > depth]
         shared = [(k, item) for k, item in at_depth if isinstance(item, int)]
@@ -128,7 +120,7 @@ def _rounds(
                 by_terms.setdefault(len(item.terms), []).append((k, item))
         if shared:
             fetch = program.fetch([node for _, node in shared], device)
-            rounds.append(ChainRound(_sites([k for k, _ in shared], len(chains), device), fetch, None, None))
+            rounds.append(SharedRound(_sites([k for k, _ in shared], len(chains), device), fetch))
         for group in by_terms.values():
             maps = [linear for _, linear in group]
             constants = np.stack([matrix_stack(linear) for linear in maps])
@@ -136,7 +128,7 @@ def _rounds(
             tables = data_tables(maps, dtype, device)
             all_real = all(linear.is_real for linear in maps)
             stacked = as_tensor(constants, dtype if all_real else state_dtype, device)
-            rounds.append(ChainRound(sites, None, tables, stacked))
+            rounds.append(DataRound(sites, tables, stacked))
     return rounds
 
 

@@ -22,7 +22,7 @@ from circuits.observables import PauliFactors
 from qml.simulator.cost import gram_cost
 from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.linear import NEGLIGIBLE, Linear, linear_maps
-from qml.simulator.map_matrices import matrices_of
+from qml.simulator.map_matrices import AXIS_BASES, Axis, matrices_of
 from qml.simulator.plan import Request
 from qml.simulator.readout import Terms
 
@@ -30,12 +30,6 @@ MAX_BRANCHES = 12
 OFFSETS = (0, 1, -1, 2, -2)  # of the cut from the middle
 COPY = np.eye(4)[[0, 1, 3, 2]].astype(complex)  # CX: the branch starts in |0> and takes over the value
 OPEN = np.array([[1, 0], [1, 0]], dtype=complex)  # |0> to |0> + |1>: the branch runs over both values
-# columns: the +1 and the -1 eigenvector of each axis
-AXES = {
-    "Z": np.eye(2, dtype=complex),
-    "X": np.array([[1, 1], [1, -1]]) / np.sqrt(2) + 0j,
-    "Y": np.array([[1, 1], [1j, -1j]]) / np.sqrt(2),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +124,7 @@ class _Cutter:
     def __init__(self, middle: int, n_sites: int) -> None:
         self.middle = middle
         self.halves = (_Half(0, middle, middle), _Half(middle, n_sites - middle, n_sites - middle))
-        self.copies: dict[int, dict[str, int]] = {}  # for each site the axes of which some branch still holds a copy
+        self.copies: dict[int, dict[Axis, int]] = {}  # for each site the axes of which some branch still holds a copy
 
     def cut(self, maps: list[Linear]) -> tuple[_Half, _Half] | None:
         """Both halves, or None where a gate across the cut is not diagonal on either side."""
@@ -157,23 +151,23 @@ class _Cutter:
         self._split(linear, axes)
         return True
 
-    def _axes(self, linear: Linear, right: bool) -> dict[int, str] | None:
+    def _axes(self, linear: Linear, right: bool) -> dict[int, Axis] | None:
         """For each site on one side an axis in which the map is diagonal; one with a copy first."""
         found = {}
         for site in linear.sites:
             if (site >= self.middle) == right:
                 known = self.copies.get(site, {})
-                axes = sorted(AXES, key=lambda axis: axis not in known)
+                axes = sorted(AXIS_BASES, key=lambda axis: axis not in known)
                 axis = next((axis for axis in axes if is_diagonal(linear, site, axis)), None)
                 if axis is None:
                     return None
                 found[site] = axis
         return found
 
-    def _new_branches(self, axes: dict[int, str]) -> int:
+    def _new_branches(self, axes: dict[int, Axis]) -> int:
         return sum(axis not in self.copies.get(site, {}) for site, axis in axes.items())
 
-    def _split(self, linear: Linear, axes: dict[int, str]) -> None:
+    def _split(self, linear: Linear, axes: dict[int, Axis]) -> None:
         """Copy the sites in `axes` into branches, and let the branches stand in for them on the other side."""
         source, target = self.halves if min(axes) < self.middle else self.halves[::-1]
         stand_in = {}
@@ -186,9 +180,9 @@ class _Cutter:
         sites = tuple(stand_in.get(site, site - target.first) for site in linear.sites)
         target.maps.append(replace(linear, sites=sites))
 
-    def _branch(self, source: _Half, target: _Half, site: int, axis: str) -> int:
+    def _branch(self, source: _Half, target: _Half, site: int, axis: Axis) -> int:
         number = source.n_sites - source.n_own
-        basis = AXES[axis]
+        basis = AXIS_BASES[axis]
         turn = [] if axis == "Z" else [Linear((site,), basis.conj().T)]
         back = [] if axis == "Z" else [Linear((site,), basis)]
         source.maps += [*turn, Linear((site, source.n_sites), COPY), *back]
@@ -204,7 +198,7 @@ class _Cutter:
             self.copies[site] = {axis: branch for axis, branch in known.items() if is_diagonal(linear, site, axis)}
 
 
-def is_diagonal(linear: Linear, site: int, axis: str) -> bool:
+def is_diagonal(linear: Linear, site: int, axis: Axis) -> bool:
     """Whether a map leaves the eigenstates of a Pauli axis of one of its sites alone, at every angle."""
     place = linear.sites.index(site)
     for part in matrices_of(in_axis(linear, site, axis)):
@@ -214,13 +208,13 @@ def is_diagonal(linear: Linear, site: int, axis: str) -> bool:
     return True
 
 
-def in_axis(linear: Linear, site: int, axis: str) -> Linear:
+def in_axis(linear: Linear, site: int, axis: Axis) -> Linear:
     """The map with one of its sites in the eigenbasis of a Pauli axis."""
     if axis == "Z":
         return linear
     place = linear.sites.index(site)
     left, right = np.eye(2**place), np.eye(2 ** (len(linear.sites) - place - 1))
-    basis = np.kron(np.kron(left, AXES[axis]), right)
+    basis = np.kron(np.kron(left, AXIS_BASES[axis]), right)
 
     def turned(part: np.ndarray) -> np.ndarray:
         return basis.conj().T @ part @ basis

@@ -16,6 +16,7 @@ from qml.simulator import initial
 from qml.simulator.compiled import Compiled
 from qml.simulator.matrix_groups import Evaluated
 from qml.simulator.readout import Readout
+from qml.simulator.rounds import SharedRound
 from qml.simulator.steps import OperandGradients, Operands
 from qml.simulator.workspace import Loan
 
@@ -154,7 +155,7 @@ def _pull_steps(ctx: Any, grad: Tensor, grads: OperandGradients, loan: Loan) -> 
     state = tape.final
     mu = ctx.readout.pullback(grad, state, loan.buffer())
     spare: Tensor | None = None
-    start_matters = wants_data or any(r.fetch is not None for r in compiled.rounds)
+    start_matters = wants_data or any(isinstance(r, SharedRound) for r in compiled.rounds)
     for number in range(len(compiled.steps) - 1, -1, -1):
         step = compiled.steps[number]
         operand, reference = tape.operands.of(step), step.reference

@@ -17,20 +17,13 @@ from circuits.observables import PauliFactors
 from qml.simulator.draft import chain_nodes, with_shared_slot
 from qml.simulator.expressions import Expressions
 from qml.simulator.fuse import block_expression
-from qml.simulator.hubs import Axis, KindMemo, find_hubs, without_idle_site
+from qml.simulator.hubs import KindMemo, find_hubs, without_idle_site
 from qml.simulator.linear import NEGLIGIBLE, Linear, linear_maps
-from qml.simulator.map_matrices import matrices_of, with_matrices
+from qml.simulator.map_matrices import AXIS_BASES, Axis, matrices_of, with_matrices
 from qml.simulator.plan import Plan, Request
 from qml.simulator.readout import Terms
 
 MIN_FACTORISED_QUBITS = 6  # below, a state vector is as quick
-
-# columns: the +1 and the -1 eigenvector of each axis
-AXIS_BASES: dict[Axis, np.ndarray] = {
-    "X": np.array([[1, 1], [1, -1]]) / np.sqrt(2),
-    "Y": np.array([[1, 1], [1j, -1j]]) / np.sqrt(2),
-    "Z": np.eye(2),
-}
 
 
 @dataclass(frozen=True, eq=False)

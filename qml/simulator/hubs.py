@@ -5,17 +5,15 @@ Between hubs and the other qubits, the spokes, go all two-qubit gates of the cir
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from circuits.gates import PAULIS
 from qml.simulator.linear import NEGLIGIBLE, Linear
-from qml.simulator.map_matrices import matrices_of, with_matrices
+from qml.simulator.map_matrices import AXIS_BASES, Axis, matrices_of, with_matrices
 
 MAX_HUBS = 6
-Axis = Literal["X", "Y", "Z"]
-AXES: tuple[Axis, ...] = ("X", "Y", "Z")
 T = TypeVar("T")
 
 
@@ -37,7 +35,7 @@ class KindMemo:
 def find_hubs(maps: list[Linear], n_qubits: int, memo: KindMemo) -> dict[int, Axis] | None:
     """Return the smaller side of every two-coloured component and the axis along which gates leave each qubit alone."""
     neighbours: dict[int, set[int]] = {qubit: set() for qubit in range(n_qubits)}
-    axes: dict[int, set[Axis]] = {qubit: set(AXES) for qubit in range(n_qubits)}
+    axes: dict[int, set[Axis]] = {qubit: set(AXIS_BASES) for qubit in range(n_qubits)}
     for linear in maps:
         if len(linear.sites) == 2:
             first, second = linear.sites
@@ -64,7 +62,7 @@ def find_hubs(maps: list[Linear], n_qubits: int, memo: KindMemo) -> dict[int, Ax
 def _axes(linear: Linear, place: int) -> set[Axis]:
     """Return the Pauli axes on one of the two sites with which the map commutes at every angle."""
     axes: set[Axis] = set()
-    for letter in AXES:
+    for letter in AXIS_BASES:
         pauli = np.kron(PAULIS[letter], PAULIS["I"]) if place == 0 else np.kron(PAULIS["I"], PAULIS[letter])
         if all(np.abs(pauli @ matrix - matrix @ pauli).max() < NEGLIGIBLE for matrix in matrices_of(linear)):
             axes.add(letter)

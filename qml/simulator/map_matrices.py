@@ -1,8 +1,18 @@
-"""The constant matrices of a linear map, one by one, and the map with others in their place."""
+"""The constant matrices of a linear map, the map with others in their place, and the bases to see them in."""
+
+from typing import Literal
 
 import numpy as np
 
 from qml.simulator.linear import Linear
+
+Axis = Literal["X", "Y", "Z"]
+# columns: the +1 and the -1 eigenvector of each axis
+AXIS_BASES: dict[Axis, np.ndarray] = {
+    "Z": np.eye(2, dtype=complex),
+    "X": np.array([[1, 1], [1, -1]]) / np.sqrt(2) + 0j,
+    "Y": np.array([[1, 1], [1j, -1j]]) / np.sqrt(2),
+}
 
 
 def matrices_of(linear: Linear) -> list[np.ndarray]:

@@ -14,9 +14,10 @@ from circuits.observables import PauliFactors
 from qml.simulator.compiled import Compiled, compile_plan
 from qml.simulator.cost import factorised_cost
 from qml.simulator.execution import Method
-from qml.simulator.factorised import AXIS_BASES, FactorisedPlan, Pair, plan_factorised
+from qml.simulator.factorised import FactorisedPlan, Pair, plan_factorised
 from qml.simulator.fetch import Fetch
 from qml.simulator.initial import site_vectors
+from qml.simulator.map_matrices import AXIS_BASES
 from qml.simulator.matrix_groups import Evaluated
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
