@@ -143,23 +143,31 @@ def _kron(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _pull_kron_sites(mu: Tensor, tape: InitialTape) -> Tensor:
-    tail_mu = None
+    """Compute mu of the one-site vectors, (sites, levels, batch), from mu of their product."""
+    tails: list[Tensor] = []  # mu of what was left over where the number of vectors was odd
     products = list(tape.products)
     n_tails = sum(len(vectors) % 2 for vectors in tape.levels)
     if len(products) == n_tails and n_tails:
-        mu, tail_mu = (part[0] for part in _pull_pair(mu[None], *(f[None] for f in products.pop())))
+        mu, tail_mu = _pull_kron(mu, *products.pop())
+        tails.append(tail_mu)
     mu = mu[None]
     for vectors in reversed(tape.levels):
         even = vectors[: len(vectors) // 2 * 2]
         first, second = _pull_pair(mu.reshape(len(even) // 2, -1, mu.shape[-1]), even[0::2], even[1::2])
-        pulled = torch.stack([first, second], 1).reshape(len(even), -1, mu.shape[-1])
+        mu = torch.stack([first, second], 1).reshape(len(even), -1, mu.shape[-1])
         if len(vectors) % 2:
-            last = tail_mu
+            last = tails.pop()
             if products:
-                last, tail_mu = (part[0] for part in _pull_pair(tail_mu[None], *(f[None] for f in products.pop())))  # pyright: ignore[reportOptionalSubscript]
-            pulled = torch.cat([pulled, last[None]])  # pyright: ignore[reportOptionalSubscript]
-        mu = pulled
+                last, tail_mu = _pull_kron(last, *products.pop())
+                tails.append(tail_mu)
+            mu = torch.cat([mu, last[None]])
     return mu
+
+
+def _pull_kron(mu: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute mu of both factors of one Kronecker product; (a * b, batch) to (a, batch), (b, batch)."""
+    of_first, of_second = _pull_pair(mu[None], first[None], second[None])
+    return of_first[0], of_second[0]
 
 
 def _pull_pair(mu: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,7 +202,7 @@ def _pull_prepared(compiled: Compiled, tape: InitialTape, mu: Tensor, data_grad:
     """Compute mu of the one-site vectors' product; add the gradient of amplitudes that are data to `data_grad`."""
     preparations = list(compiled.plan.preparations)
     for before, factor in reversed(tape.factors):
-        mu, factor_mu = (part[0] for part in _pull_pair(mu[None], before[None], factor[None]))
+        mu, factor_mu = _pull_kron(mu, before, factor)
         _add_amplitude_grad(preparations.pop(), factor_mu, data_grad)
     if preparations:
         _add_amplitude_grad(preparations.pop(), mu, data_grad)

@@ -267,19 +267,23 @@ class DataStep:
     def pullback(
         self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        before = sum(
-            multiply(part.mT, mu * coefficient, self.left, self.side)
-            for part, coefficient in zip(self.table, _rows(operand), strict=True)
+        before = _sum(
+            [
+                multiply(part.mT, mu * coefficient, self.left, self.side)
+                for part, coefficient in zip(self.table, _rows(operand), strict=True)
+            ]
         )
         grad = None
         if x is not None:
             grad = torch.stack([(mu * part).sum(0).real for part in self.parts(x)])
-        return before, grad  # pyright: ignore[reportReturnType]
+        return before, grad
 
     def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
-        return sum(  # pyright: ignore[reportReturnType]
-            multiply(part.mH, y * coefficient, self.left, self.side)
-            for part, coefficient in zip(self.table, _rows(operand), strict=True)
+        return _sum(
+            [
+                multiply(part.mH, y * coefficient, self.left, self.side)
+                for part, coefficient in zip(self.table, _rows(operand), strict=True)
+            ]
         )
 
     def parts(self, x: Tensor) -> list[Tensor]:
@@ -369,8 +373,11 @@ def _rows(coefficients: Tensor | None) -> list[Tensor]:
 
 
 def _combine(parts: list[Tensor], coefficients: Tensor | None, dtype: torch.dtype) -> Tensor:
-    terms = [part * row for part, row in zip(parts, _rows(coefficients), strict=True)]
+    return _sum([part * row for part, row in zip(parts, _rows(coefficients), strict=True)]).to(dtype)
+
+
+def _sum(terms: list[Tensor]) -> Tensor:
     total = terms[0]
     for term in terms[1:]:
         total = total + term
-    return total.to(dtype)
+    return total
