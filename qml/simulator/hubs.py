@@ -35,7 +35,7 @@ class KindMemo:
 def find_hubs(maps: list[Linear], n_qubits: int, memo: KindMemo) -> dict[int, Axis] | None:
     """Find the hubs, and for each the axis along which all its two-qubit gates leave it alone.
 
-    Of every component of the graph of two-qubit gates they are the smaller side of its two-colouring that has such axes.
+    In every component of the graph of two-qubit gates, hubs are the smaller side of its two-colouring with such axes.
 
     Returns:
         Hub qubits and their axes; None where a component has no such side, and for no or too many hubs.
