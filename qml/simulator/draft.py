@@ -19,6 +19,7 @@ from qml.simulator.phases import diagonalised
 from qml.simulator.plan import Plan, PlannedMove, PlannedStep, Request
 from qml.simulator.readout import Terms
 
+# by the levels of a site
 MAX_BLOCK_SITES = {2: 8, 4: 4}
 MAX_TABLE_SITES = {2: 22, 4: 11}  # an index table of the whole register is not worth its memory above
 
@@ -107,7 +108,7 @@ def _all_real(maps: list[Linear], preparations: Sequence[Preparation]) -> bool:
 def _started(
     maps: list[Linear], n_sites: int, request: Request, preparations: Sequence[Preparation], *, is_real: bool
 ) -> tuple[dict[int, list[Linear]], list[Linear], tuple[int, ...]]:
-    """The one-site maps at the start, what follows in the order in which it is fused, and the first layout."""
+    """Return the one-site maps at the start, what follows in the order in which it is fused, and the first layout."""
     taken = {site for preparation in preparations for site in preparation.sites}
     chains, rest = ({}, maps) if request.only_steps else split_prefix(maps, taken)
     if request.levels == 2 and not is_real:
@@ -118,7 +119,7 @@ def _started(
 
 
 def with_shared_slot(linear: Linear, n_weights: int) -> Linear:
-    """The map with a data slot turned into one more weight, for a batch of one sample."""
+    """Return the map with a data slot turned into one more weight, for a batch of one sample."""
     slot = linear.slot
     if slot is None or slot.kind == "weight":
         return linear
@@ -132,7 +133,7 @@ def _is_complex(preparation: Preparation) -> bool:
 
 
 def chain_nodes(expressions: Expressions, site: int, maps: list[Linear], levels: int) -> list[int | Linear]:
-    """Alternating nodes (consecutive shared maps) and data maps."""
+    """Return alternating nodes (consecutive shared maps) and data maps."""
     result: list[int | Linear] = []
     shared: list[Linear] = []
     for linear in maps:
@@ -151,7 +152,7 @@ def chain_nodes(expressions: Expressions, site: int, maps: list[Linear], levels:
 def _best_blocks(
     maps: list[Linear], layout: tuple[int, ...], request: Request, *, is_real: bool
 ) -> tuple[list[FusedBlock], float]:
-    """The cheapest blocks and their cost."""
+    """Find the cheapest blocks, and their cost."""
     best, best_cost, n_sites = [], float("inf"), len(layout)
     limit = min(MAX_BLOCK_SITES[request.levels], max(n_sites, 1))
     for absorb in (True, False):

@@ -1,4 +1,4 @@
-"""Running a plan: the plain path that autograd follows, and one autograd function with a pullback of its own.
+"""The evolution of states through a plan: a plain path that autograd follows, and a function with an own pullback.
 
 The function gives first derivatives from stored states or, in the adjoint mode, from states recomputed backwards, so
 that memory does not grow with depth (Jones and Gacon, arXiv:2009.02823). Where a derivative of the derivative is asked
@@ -37,12 +37,12 @@ class Tape:
 
 
 def run_plain(compiled: Compiled, readout: Readout, data: Tensor, weights: Tensor) -> Tensor:
-    """All of a plan as ordinary tensor operations; shape (rows, batch or 1)."""
+    """Run all of a plan as ordinary tensor operations; shape (rows, batch or 1)."""
     return readout.forward(evolve_plain(compiled, data, weights))
 
 
 def evolve_plain(compiled: Compiled, data: Tensor, weights: Tensor) -> Tensor:
-    """The final state, shape (levels**sites, batch or 1)."""
+    """Compute the final state, shape (levels**sites, batch or 1)."""
     evaluated, operands = _operands(compiled, data, weights)
     state = _expanded(compiled, initial.initial_state(compiled, data, evaluated), data)
     for step in compiled.steps:
@@ -51,13 +51,13 @@ def evolve_plain(compiled: Compiled, data: Tensor, weights: Tensor) -> Tensor:
 
 
 class Evolve(torch.autograd.Function):
-    """`run_plain` with a first derivative of its own."""
+    """A function that computes what `run_plain` does, with a first derivative of its own."""
 
     @staticmethod
     def forward(
         ctx: Any, compiled: Compiled, readout: Readout, memory: Memory, data: Tensor, weights: Tensor
     ) -> Tensor:
-        """See `run_plain`."""
+        """Run the plan; see `run_plain`."""
         needs_grad = any(ctx.needs_input_grad)
         evaluated, operands = _operands(compiled, data, weights)
         shape = (compiled.plan.request.levels**compiled.plan.n_sites, len(data) if compiled.samples_differ else 1)
@@ -83,7 +83,7 @@ class Evolve(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The pullback, or, where its own derivative is wanted, autograd through the plain path."""
+        """Compute the pullback, or, where its own derivative is wanted, let autograd follow the plain path."""
         (grad,) = grads
         data, weights = ctx.saved_tensors
         if not needs_plain_pullback(grad):
@@ -105,7 +105,7 @@ def _operands(compiled: Compiled, data: Tensor, weights: Tensor) -> tuple[Evalua
 
 
 def _expanded(compiled: Compiled, state: Tensor, data: Tensor) -> Tensor:
-    """A state that the samples still share, one for each where a data step follows."""
+    """Give every sample a state of its own where a data step follows; until then they share one."""
     return state.expand(-1, len(data)) if compiled.data_tables else state
 
 
@@ -115,10 +115,6 @@ def _differentiable(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> li
         # Aliases, at which autograd stops: data of a second call depends on the weights, and derivatives are partial.
         data, weights = data.view_as(data), weights.view_as(weights)
         value = run_plain(ctx.compiled, ctx.readout, data, weights)
-    if not value.requires_grad:  # the expectation value is constant, such as that of the identity
-        return [
-            torch.zeros_like(part) if needed else None for part, needed in zip((data, weights), wanted, strict=True)
-        ]
     inputs = [tensor for tensor, needed in zip((data, weights), wanted, strict=True) if needed]
     create_graph = torch.is_grad_enabled()  # off where only many gradients at once are wanted, as a vmap
     gradients = iter(torch.autograd.grad(value, inputs, grad, create_graph=create_graph, allow_unused=True))
@@ -150,7 +146,7 @@ def _pullback(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Ten
 
 
 def _pull_steps(ctx: Any, grad: Tensor, grads: OperandGradients, loan: Loan) -> Tensor | None:
-    """mu of the initial state, or None where nothing before the first step depends on what is asked for.
+    """Compute mu of the initial state; None where nothing before the first step depends on what is asked for.
 
     The result may lie in a buffer of `loan`, so that it is valid only until the loan ends.
     """
@@ -176,7 +172,7 @@ def _pull_steps(ctx: Any, grad: Tensor, grads: OperandGradients, loan: Loan) -> 
 
 
 def _freed(before: Tensor, out: Tensor, after: Tensor, *, first: bool) -> Tensor | None:
-    """The buffer that the next step may write to: the one before this step, or an `out` that was not used."""
+    """Return the buffer that the next step may write to: that before this step, or an `out` that was not used."""
     if after.data_ptr() != out.data_ptr():
         return out
     return None if first else before

@@ -28,7 +28,7 @@ MIN_FACTORISED_QUBITS = 6  # below, a state vector is as quick
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """One pair of sectors (s, s') of all hubs in the expectation value of one Pauli string."""
+    """A pair of sectors (s, s') of all hubs in the expectation value of one Pauli string."""
 
     left: tuple[int, ...]
     right: tuple[int, ...]
@@ -93,9 +93,9 @@ class _Stages:
 
 
 def _split(maps: list[Linear], hubs: dict[int, Axis]) -> _Stages | None:
-    """Starts, middles and tails; None where data or a gate off the hub's axis stands between couplings."""
+    """Sort maps into stages; None where data or a gate off the hub's axis stands between couplings."""
     last = {site: k for k, linear in enumerate(maps) if len(linear.sites) == 2 for site in linear.sites}
-    stages, coupled = _Stages({}, {}, {}), set()
+    stages, coupled = _Stages({}, {}, {}), set[int]()
     for k, linear in enumerate(maps):
         has_data = linear.slot is not None and linear.slot.kind == "data"
         if len(linear.sites) == 2:
@@ -128,7 +128,7 @@ def _is_diagonal(matrix: np.ndarray, axis: Axis) -> bool:
 
 
 def _sector_map(linear: Linear, hubs: dict[int, Axis], sector: dict[int, int], memo: KindMemo) -> Linear:
-    """A coupling as it acts on its spoke while the hub is in a sector; one-site maps as they are."""
+    """Return a coupling as it acts on its spoke while the hub is in a sector; one-site maps as they are."""
     if len(linear.sites) == 1:
         return linear
     hub = next(site for site in linear.sites if site in hubs)
@@ -156,14 +156,16 @@ def _build(
     expressions = Expressions()
     hub_list = tuple(sorted(hubs))
     spokes = tuple(qubit for qubit in range(circuit.n_qubits) if qubit not in hubs)
-    known: dict[tuple, int] = {}
+    spoke_nodes: dict[tuple, int] = {}
 
     def middle(qubit: int) -> list[Linear]:
         return stages.middles.get(qubit, [])
 
     sector_nodes: dict[tuple[int, ...], list[int]] = {
         signs: [
-            _spoke_node(expressions, spoke, middle(spoke), hubs, dict(zip(hub_list, signs, strict=True)), known, memo)
+            _spoke_node(
+                expressions, spoke, middle(spoke), hubs, dict(zip(hub_list, signs, strict=True)), spoke_nodes, memo
+            )
             for spoke in spokes
         ]
         for signs in product((0, 1), repeat=len(hub_list))
@@ -206,15 +208,15 @@ def _spoke_node(
     maps: list[Linear],
     hubs: dict[int, Axis],
     sector: dict[int, int],
-    known: dict[tuple, int],
+    spoke_nodes: dict[tuple, int],
     memo: KindMemo,
 ) -> int:
     met = tuple((site, sector[site]) for linear in maps for site in linear.sites if site in hubs)
     key = (spoke, tuple(sorted(set(met))))
-    if key not in known:
+    if key not in spoke_nodes:
         reduced = [_sector_map(linear, hubs, sector, memo) for linear in maps]
-        known[key] = block_expression(expressions, reduced, (spoke,), 2)
-    return known[key]
+        spoke_nodes[key] = block_expression(expressions, reduced, (spoke,), 2)
+    return spoke_nodes[key]
 
 
 def _phase_node(expressions: Expressions, maps: list[Linear], axis: Axis, sector: int) -> int:

@@ -1,4 +1,4 @@
-"""What is read from the halves of a cut circuit: overlaps between all branches, and the values made of them."""
+"""The readout of the halves of a cut circuit: overlaps between all branches, and the values made of them."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class GramString:
     parity: float
 
     def __call__(self, states: Tensor) -> Tensor:
-        """The string applied to states of shape (batch, 2**n_own, 2**n_branches)."""
+        """Apply the string to states of shape (batch, 2**n_own, 2**n_branches)."""
         if self.flipped:
             groups = states.reshape(len(states), *self.sizes, -1)
             states = groups.flip([1 + k for k in self.flipped]).reshape(states.shape)
@@ -38,11 +38,11 @@ class GramString:
 
 @dataclass(frozen=True, eq=False)
 class GramReadout:
-    """<x_b| P |x_b'> for all pairs of branches and some strings P; shape (strings, batch, 2**m, 2**m).
+    """A readout of <x_b| P |x_b'> for all pairs of branches and some strings P; (strings, batch, 2**m, 2**m).
 
     Attributes:
         sizes: the register as groups of neighbouring sites.
-        order: where the own sites and then the branches are among the groups.
+        order: the groups of the own sites, then those of the branches.
         n_own: how many of the sites are own ones.
     """
 
@@ -52,12 +52,12 @@ class GramReadout:
     strings: tuple[GramString, ...]
 
     def forward(self, x: Tensor) -> Tensor:
-        """The overlaps."""
+        """Compute the overlaps."""
         states = self._states(x)
         return torch.stack([torch.bmm(states.mH, string(states)) for string in self.strings])
 
     def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """The conjugate gradient with respect to the state: conj(P x (g^dagger + parity g))."""
+        """Compute the conjugate gradient with respect to the state: conj(P x (g^dagger + parity g))."""
         states = self._states(x)
         parts = [
             string(torch.bmm(states, g.mH + string.parity * g)) for string, g in zip(self.strings, grad, strict=True)
@@ -74,7 +74,7 @@ class GramReadout:
         return out
 
     def _states(self, x: Tensor) -> Tensor:
-        """The register as (batch, 2**n_own, 2**n_branches)."""
+        """View the register as (batch, 2**n_own, 2**n_branches)."""
         moved = x.reshape(*self.sizes, -1).permute(len(self.sizes), *self.order)
         return moved.reshape(moved.shape[0], 2**self.n_own, -1)
 
@@ -88,7 +88,7 @@ def gram_readout(cut: Cut, side: int, compiled: Compiled) -> GramReadout:
 
 
 def joined_values(cut: Cut, left: Tensor, right: Tensor) -> Tensor:
-    """Expectation values from the overlaps of both halves; (batch or 1, observables)."""
+    """Compute expectation values from the overlaps of both halves; (batch or 1, observables)."""
     observables, coefficients, rows, columns = (list(part) for part in zip(*cut.terms, strict=True))
     phases = [
         coefficient * _phase(cut.strings[0][row]) * _phase(cut.strings[1][column])
@@ -107,14 +107,14 @@ def joined_values(cut: Cut, left: Tensor, right: Tensor) -> Tensor:
 
 
 def _picked(grams: Tensor, places: list[int]) -> Tensor:
-    """The overlaps at `places`, without a copy where that is all of them in order."""
+    """Return the overlaps at `places`, without a copy where that is all of them in order."""
     if places == list(range(len(grams))):
         return grams
     return grams.index_select(0, torch.tensor(places, device=grams.device))
 
 
 def _phase(factors: PauliFactors) -> complex:
-    """What a string is more than a flip and signs: -i for every Y."""
+    """Return the phase of a string beside its flip and signs: -i for every Y."""
     return (-1j) ** sum(letter == "Y" for _, letter in factors)
 
 

@@ -13,7 +13,7 @@ from circuits.gates import PAULIS
 from qml.simulator.linear import NEGLIGIBLE, Linear
 from qml.simulator.map_matrices import AXIS_BASES, Axis, matrices_of, with_matrices
 
-MAX_HUBS = 6
+MAX_HUBS = 6  # pairs of sectors grow as 4**hubs
 T = TypeVar("T")
 
 
@@ -33,7 +33,13 @@ class KindMemo:
 
 
 def find_hubs(maps: list[Linear], n_qubits: int, memo: KindMemo) -> dict[int, Axis] | None:
-    """Return the smaller side of every two-coloured component and the axis along which gates leave each qubit alone."""
+    """Find the hubs, and for each the axis along which all its two-qubit gates leave it alone.
+
+    In every component of the graph of two-qubit gates, hubs are the smaller side of its two-colouring with such axes.
+
+    Returns:
+        Hub qubits and their axes; None where a component has no such side, and for no or too many hubs.
+    """
     neighbours: dict[int, set[int]] = {qubit: set() for qubit in range(n_qubits)}
     axes: dict[int, set[Axis]] = {qubit: set(AXIS_BASES) for qubit in range(n_qubits)}
     for linear in maps:

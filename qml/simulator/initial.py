@@ -15,7 +15,7 @@ from qml.simulator.tables import as_tensor
 
 @dataclass(eq=False)
 class InitialTape:
-    """What the pullback of the initial state needs: the vectors before each round and each Kronecker level."""
+    """A record for the pullback of the initial state: the vectors before each round and each Kronecker level."""
 
     rounds: list[tuple[Tensor, Tensor | None]] = field(default_factory=list)
     levels: list[Tensor] = field(default_factory=list)
@@ -24,7 +24,7 @@ class InitialTape:
 
 
 def initial_state(compiled: Compiled, data: Tensor, evaluated: Evaluated, tape: InitialTape | None = None) -> Tensor:
-    """The product state, shape (levels**sites, batch or 1).
+    """Build the product state, shape (levels**sites, batch or 1).
 
     Args:
         compiled: the plan.
@@ -97,7 +97,7 @@ def _pull_data_round(
 
 
 def site_vectors(compiled: Compiled, data: Tensor, evaluated: Evaluated, tape: InitialTape | None = None) -> Tensor:
-    """The state of every site of its own; shape (sites, levels, batch or 1)."""
+    """Compute the states of all sites, one by one; shape (sites, levels, batch or 1)."""
     vectors = compiled.start
     for chain_round in compiled.rounds:
         chosen = vectors if chain_round.sites is None else vectors.index_select(0, chain_round.sites)
@@ -118,7 +118,7 @@ def site_vectors(compiled: Compiled, data: Tensor, evaluated: Evaluated, tape: I
 
 
 def _kron_sites(vectors: Tensor, tape: InitialTape | None) -> Tensor:
-    """Pairs of neighbouring sites until one vector is left; (sites, levels, batch) to (levels**sites, batch)."""
+    """Join pairs of neighbouring sites until one vector is left; (sites, levels, batch) to (levels**sites, batch)."""
     tail = None
     while len(vectors) > 1:
         if tape is not None:
@@ -143,27 +143,35 @@ def _kron(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _pull_kron_sites(mu: Tensor, tape: InitialTape) -> Tensor:
-    tail_mu = None
+    """Compute mu of the one-site vectors, (sites, levels, batch), from mu of their product."""
+    tails: list[Tensor] = []  # mu of what was left over where the number of vectors was odd
     products = list(tape.products)
     n_tails = sum(len(vectors) % 2 for vectors in tape.levels)
     if len(products) == n_tails and n_tails:
-        mu, tail_mu = (part[0] for part in _pull_pair(mu[None], *(f[None] for f in products.pop())))
+        mu, tail_mu = _pull_kron(mu, *products.pop())
+        tails.append(tail_mu)
     mu = mu[None]
     for vectors in reversed(tape.levels):
         even = vectors[: len(vectors) // 2 * 2]
         first, second = _pull_pair(mu.reshape(len(even) // 2, -1, mu.shape[-1]), even[0::2], even[1::2])
-        pulled = torch.stack([first, second], 1).reshape(len(even), -1, mu.shape[-1])
+        mu = torch.stack([first, second], 1).reshape(len(even), -1, mu.shape[-1])
         if len(vectors) % 2:
-            last = tail_mu
+            last = tails.pop()
             if products:
-                last, tail_mu = (part[0] for part in _pull_pair(tail_mu[None], *(f[None] for f in products.pop())))  # pyright: ignore[reportOptionalSubscript]
-            pulled = torch.cat([pulled, last[None]])  # pyright: ignore[reportOptionalSubscript]
-        mu = pulled
+                last, tail_mu = _pull_kron(last, *products.pop())
+                tails.append(tail_mu)
+            mu = torch.cat([mu, last[None]])
     return mu
 
 
+def _pull_kron(mu: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute mu of both factors of one Kronecker product; (a * b, batch) to (a, batch), (b, batch)."""
+    of_first, of_second = _pull_pair(mu[None], first[None], second[None])
+    return of_first[0], of_second[0]
+
+
 def _pull_pair(mu: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """mu of the factors of a Kronecker product; (pairs, a * b, batch) to (pairs, a, batch), (pairs, b, batch)."""
+    """Compute mu of both Kronecker factors; (pairs, a * b, batch) to (pairs, a, batch), (pairs, b, batch)."""
     pairs, a, b, batch = len(mu), first.shape[1], second.shape[1], mu.shape[-1]
     mu = mu.reshape(pairs, a, b, batch)
     if batch == 1:
@@ -191,10 +199,10 @@ def _prepared(compiled: Compiled, preparation: Preparation, data: Tensor) -> Ten
 
 
 def _pull_prepared(compiled: Compiled, tape: InitialTape, mu: Tensor, data_grad: Tensor | None) -> Tensor:
-    """mu of the one-site vectors' product; the gradient of amplitudes that are data goes to `data_grad`."""
+    """Compute mu of the one-site vectors' product; add the gradient of amplitudes that are data to `data_grad`."""
     preparations = list(compiled.plan.preparations)
     for before, factor in reversed(tape.factors):
-        mu, factor_mu = (part[0] for part in _pull_pair(mu[None], before[None], factor[None]))
+        mu, factor_mu = _pull_kron(mu, before, factor)
         _add_amplitude_grad(preparations.pop(), factor_mu, data_grad)
     if preparations:
         _add_amplitude_grad(preparations.pop(), mu, data_grad)
@@ -210,7 +218,7 @@ def _add_amplitude_grad(preparation: Preparation, mu: Tensor, data_grad: Tensor 
 
 
 def _bloch_of(amplitudes: Tensor) -> Tensor:
-    """The Pauli components tr(P |a><a|) of a batch of state vectors; (2**k, batch) to (4**k, batch), real."""
+    """Compute the Pauli components tr(P |a><a|) of a batch of state vectors; (2**k, batch) to (4**k, batch), real."""
     n_qubits = amplitudes.shape[0].bit_length() - 1
     batch = amplitudes.shape[-1]
     rho = amplitudes[:, None] * amplitudes[None].conj()

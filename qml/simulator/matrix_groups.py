@@ -45,12 +45,12 @@ class Group(Protocol):
 
     @property
     def size(self) -> int:
-        """The number of matrices."""
+        """Return the number of matrices."""
         ...
 
     @property
     def side(self) -> int:
-        """The number of rows of each."""
+        """Return the number of rows of each."""
         ...
 
     def __call__(self, evaluated: Evaluated) -> Tensor:

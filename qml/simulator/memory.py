@@ -1,4 +1,4 @@
-"""How much memory a run takes, and the refusal of what will not fit."""
+"""The memory that a run takes, and the refusal of one that will not fit."""
 
 import os
 import sys
@@ -10,8 +10,8 @@ import torch
 from qml.simulator.compiled import Compiled
 from qml.simulator.evolve import Memory
 
-UNASKED_BYTES = 2**24  # not worth asking the operating system about
-CONTAINER_FILES = (  # of control groups, version 2 and version 1: the folder, the limit in it, what is used
+UNASKED_BYTES = 2**24  # so few are not worth asking the operating system about
+CONTAINER_FILES = (  # of control groups, version 2 and version 1: the folder, the limit in it, the bytes in use
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
@@ -71,19 +71,19 @@ class MemoryNeed(NamedTuple):
 
 
 def state_bytes(n_sites: int, levels: int, batch: int, dtype: torch.dtype) -> int:
-    """Bytes of one batch of states."""
+    """Count the bytes of one batch of states."""
     return levels**n_sites * max(batch, 1) * dtype.itemsize
 
 
 def available_bytes(device: torch.device) -> int:
-    """Memory that can be had on a device: free or held by caches, and within the limits of this process."""
+    """Return the memory that can be had on a device: free or held by caches, within the limits of this process."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return min(_free_bytes(), *(limit - used for limit, used in _limits()))
 
 
 def _limits() -> list[tuple[int, int]]:
-    """Limits on this process's memory and what counts towards them: the container's, and that of `ulimit -v`."""
+    """Read the limits on memory, the container's and that of `ulimit -v`, and the bytes that count towards each."""
     limits = [(sys.maxsize, 0)]
     for group, limit, used in CONTAINER_FILES:
         if (group / limit).exists() and (group / used).exists():
@@ -102,13 +102,13 @@ def _limits() -> list[tuple[int, int]]:
 
 
 def _container_caches(group: Path) -> int:
-    """Bytes of cached files of a container, which the kernel gives up before it runs out of memory."""
+    """Read the bytes of cached files of a container, which the kernel gives up before it runs out of memory."""
     lines = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
     return int(lines.get("inactive_file", 0))
 
 
 def _free_bytes() -> int:
-    """Memory of the machine that is free or held by caches."""
+    """Read the memory of the machine that is free or held by caches."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         lines = dict(line.split(":") for line in meminfo.read_text(encoding="ascii").splitlines())

@@ -1,7 +1,7 @@
-"""The plan of a circuit: what is prepared, fused, moved and read, decided once and cached.
+"""The plan of a circuit on a register: what is prepared, fused, moved and read.
 
 A plan depends on the circuit, on what is read, on the number of levels and on whether the batch shares its data (one
-sample), never on angles. Planning takes milliseconds; it is pure Python and NumPy.
+sample), never on angles.
 """
 
 from dataclasses import dataclass, field
@@ -16,10 +16,15 @@ BATCH_STEPS = (1, 2, 8, 32, 128, 512, 2048)  # plans are shared between batches 
 
 @dataclass(frozen=True)
 class Request:
-    """What a plan is made for; `terms` is None where probabilities or states are read.
+    """A request to plan for: all that a plan depends on beside the circuit.
 
-    With `only_steps` no gate is taken into the initial state, and states are complex, so that gates of data are phases.
-    With `only_registers` no tensor network is contracted: the adjoint method is one of states.
+    Attributes:
+        levels: 2 for state vectors, 4 for density matrices.
+        terms: the observables' weighted Pauli strings; None where probabilities or states are read.
+        shared_data: whether the batch is one sample, whose data are as weights.
+        batch: the representative size of the batch (`batch_step`).
+        only_steps: whether no gate is taken into the initial state, and states are complex, so that gates of data are
+            phases.
     """
 
     levels: int
@@ -27,12 +32,11 @@ class Request:
     shared_data: bool
     batch: int
     only_steps: bool = False
-    only_registers: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class PlannedStep:
-    """One step: the fused block, the layout it finds, and the node of its matrix if it is shared."""
+    """A step of a plan: the fused block, the layout before it, and the node of its matrix if it is shared."""
 
     block: FusedBlock
     layout: tuple[int, ...]
@@ -50,7 +54,7 @@ class PlannedMove:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything that does not depend on angles, dtype or device.
+    """A plan of all that does not depend on angles, dtype or device.
 
     Attributes:
         n_sites: sites of the register.
@@ -81,10 +85,10 @@ class Plan:
 
     @property
     def takes_amplitudes(self) -> bool:
-        """Whether amplitudes come with the data."""
+        """Tell whether amplitudes come with the data."""
         return any(preparation.amplitudes is None for preparation in self.preparations)
 
 
 def batch_step(batch: int) -> int:
-    """The representative batch size for which a plan is made."""
+    """Return the representative batch size for which a plan is made."""
     return max((step for step in BATCH_STEPS if step <= batch), default=1)

@@ -1,7 +1,8 @@
 """The steps of a plan as tensor operations on a state of shape (levels**sites, batch).
 
-Each step has a plain forward, which autograd can follow, and a pullback. The pullback carries mu, the complex conjugate
-of the gradient with respect to the state, because then no large tensor is ever conjugated: for y = M x,
+Each step has a plain forward, which autograd can follow, and a pullback. Its operand is what it takes beside the state:
+a matrix that the batch shares, or the coefficients or angles of each sample. The pullback carries mu, the complex
+conjugate of the gradient with respect to the state, because then no large tensor is ever conjugated: for y = M x,
 
     mu_x = M^T mu_y,        mu_M = mu_y x^T.
 
@@ -73,30 +74,30 @@ class OperandGradients:
 
 @runtime_checkable
 class Step(Protocol):
-    """One step of a plan."""
+    """A step of a plan, which maps the state before it to the state after it."""
 
     @property
     def reference(self) -> Reference | None:
-        """Where the step's matrix or coefficients are; None for a step without."""
+        """Return the reference to the step's matrix, coefficients or angles; None for a step without."""
         ...
 
     @property
     def needs_input(self) -> bool:
-        """Whether the pullback needs the state before the step."""
+        """Tell whether the pullback needs the state before the step."""
         ...
 
     def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
-        """The state after the step, in `out` where that is given and the step can use it."""
+        """Compute the state after the step, in `out` where that is given and the step can use it."""
         ...
 
     def pullback(
         self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """mu before the step (in `out` where that can be used), and mu of the operand."""
+        """Compute mu before the step (in `out` where that can be used), and mu of the operand."""
         ...
 
     def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
-        """The state before the step."""
+        """Recover the state before the step."""
         ...
 
 
@@ -124,7 +125,7 @@ def multiply(matrix: Tensor, x: Tensor, left: int, side: int, out: Tensor | None
 
 
 def gather_rows(x: Tensor, table: Tensor, out: Tensor | None = None) -> Tensor:
-    """Rows of a state; one column is gathered as a vector, which is twice as fast."""
+    """Gather rows of a state; one column is gathered as a vector, which is twice as fast."""
     if x.shape[-1] == 1:
         return torch.index_select(x.reshape(-1), 0, table, out=_viewed(out, -1))[:, None]
     return torch.index_select(x, 0, table, out=out)
@@ -135,7 +136,7 @@ def _viewed(out: Tensor | None, *shape: int) -> Tensor | None:
 
 
 def outer(mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
-    """sum over all other digits of mu x^T: the conjugate gradient of a matrix of shape (side, side)."""
+    """Sum mu x^T over all other digits: the conjugate gradient of a matrix of shape (side, side)."""
     right = x.numel() // (left * side)
     if left == 1:
         return mu.reshape(side, right) @ x.reshape(side, right).mT
@@ -152,7 +153,7 @@ def outer(mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
 
 
 def outer_for(matrix: Tensor, mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
-    """mu of `matrix`, the conjugate of its gradient; real where the matrix is real."""
+    """Compute mu of `matrix`, the conjugate of its gradient; real where the matrix is real."""
     if matrix.is_complex() or not x.is_complex():
         return outer(mu, x, left, side)
     return outer(mu, x, left, side).real  # a conjugated copy of x for a real product would cost more
@@ -195,7 +196,7 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Permutation:
-    """y[i] = x[table[i]]."""
+    """A permutation of basis states: y[i] = x[table[i]]."""
 
     table: Tensor
     inverse_table: Tensor
@@ -216,7 +217,7 @@ class Permutation:
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """Sites in a new order: digit groups of sizes `sizes` are transposed by `order`."""
+    """A new order of sites: digit groups of sizes `sizes` are transposed by `order`."""
 
     sizes: tuple[int, ...]
     order: tuple[int, ...]
@@ -249,9 +250,9 @@ class Move:
 
 @dataclass(frozen=True, eq=False)
 class DataStep:
-    """sum_j coefficient[j, sample] A_j on neighbouring sites, with constant matrices A_j.
+    """A map sum_j coefficient[j, sample] A_j on neighbouring sites, with constant matrices A_j.
 
-    `table` has shape (terms, side, side); the coefficients (1, cos, ..., sin, ...) are this step's "matrix".
+    `table` has shape (terms, side, side); the coefficients (1, cos, ..., sin, ...) are its operand.
     """
 
     left: int
@@ -266,31 +267,35 @@ class DataStep:
     def pullback(
         self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        before = sum(
-            multiply(part.mT, mu * coefficient, self.left, self.side)
-            for part, coefficient in zip(self.table, _rows(operand), strict=True)
+        before = _sum(
+            [
+                multiply(part.mT, mu * coefficient, self.left, self.side)
+                for part, coefficient in zip(self.table, _rows(operand), strict=True)
+            ]
         )
         grad = None
         if x is not None:
             grad = torch.stack([(mu * part).sum(0).real for part in self.parts(x)])
-        return before, grad  # pyright: ignore[reportReturnType]
+        return before, grad
 
     def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
-        return sum(  # pyright: ignore[reportReturnType]
-            multiply(part.mH, y * coefficient, self.left, self.side)
-            for part, coefficient in zip(self.table, _rows(operand), strict=True)
+        return _sum(
+            [
+                multiply(part.mH, y * coefficient, self.left, self.side)
+                for part, coefficient in zip(self.table, _rows(operand), strict=True)
+            ]
         )
 
     def parts(self, x: Tensor) -> list[Tensor]:
-        """A_j x for every j."""
+        """Compute A_j x for every j."""
         return [multiply(part, x, self.left, self.side) for part in self.table]
 
 
 @dataclass(frozen=True, eq=False)
 class PhaseStep:
-    """exp(i sum_k W_k t_k) on neighbouring sites, with angles t of each sample.
+    """A diagonal of phases exp(i sum_k W_k t_k) on neighbouring sites, with angles t of each sample.
 
-    `frequencies` is W, shape (side, angles); the angles (angles, batch) are this step's "matrix".
+    `frequencies` is W, shape (side, angles); the angles (angles, batch) are its operand.
     """
 
     left: int
@@ -368,8 +373,11 @@ def _rows(coefficients: Tensor | None) -> list[Tensor]:
 
 
 def _combine(parts: list[Tensor], coefficients: Tensor | None, dtype: torch.dtype) -> Tensor:
-    terms = [part * row for part, row in zip(parts, _rows(coefficients), strict=True)]
+    return _sum([part * row for part, row in zip(parts, _rows(coefficients), strict=True)]).to(dtype)
+
+
+def _sum(terms: list[Tensor]) -> Tensor:
     total = terms[0]
     for term in terms[1:]:
         total = total + term
-    return total.to(dtype)
+    return total

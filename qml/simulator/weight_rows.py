@@ -23,7 +23,7 @@ MAX_PIECE_ENTRIES = 2**20  # entries of the products of gradients and states tha
 
 @dataclass(frozen=True, eq=False)
 class Dependence:
-    """Which matrices of a program depend on which weights.
+    """A record of which matrices of a program depend on which weights.
 
     Attributes:
         weights: for each matrix the indices of the weights that it depends on.
@@ -69,7 +69,7 @@ def dependence(compiled: Compiled) -> Dependence:
 
 
 class Slopes:
-    """The derivatives of all matrices in the weights that they depend on.
+    """A holder of the derivatives of all matrices in the weights that they depend on.
 
     Args:
         compiled: whose matrices.
@@ -103,14 +103,14 @@ def _along_all(compiled: Compiled, depends: Dependence, weights: Tensor) -> tupl
 
 
 class ByRow(torch.autograd.Function):
-    """A matrix shared by the batch, whose weights get a gradient a row."""
+    """A product with a matrix shared by the batch, whose weights get a gradient for every row."""
 
     @staticmethod
     def forward(
         ctx: FunctionCtx, x: Tensor, rows: Tensor, matrix: Tensor, live: Tensor, slopes: Tensor, step: Block
     ) -> Tensor:
         ctx.save_for_backward(x, matrix, live, slopes)
-        ctx.kept = step, rows.shape  # pyright: ignore[reportAttributeAccessIssue]
+        ctx.step_and_shape = step, rows.shape  # pyright: ignore[reportAttributeAccessIssue]
         return step.forward(x.flatten(1), matrix).view(x.shape)
 
     @staticmethod
@@ -118,7 +118,7 @@ class ByRow(torch.autograd.Function):
         require_first_order()
         (gradient,) = gradients
         x, matrix, live, slopes = ctx.saved_tensors
-        step, shape = ctx.kept
+        step, shape = ctx.step_and_shape
         of_x = multiply(matrix.mH.contiguous(), gradient.flatten(1), step.left, step.side).view(x.shape)
         of_rows = torch.zeros(shape, dtype=slopes.real.dtype, device=slopes.device)
         flat = _weighing(slopes)
@@ -130,21 +130,21 @@ class ByRow(torch.autograd.Function):
 
 
 def _digits(x: Tensor, step: Block) -> Tensor:
-    """A state (amplitudes, components, batch) as (batch, 2 side, others), real parts above imaginary ones."""
+    """Reshape a state (amplitudes, components, batch) to (batch, 2 side, others), real parts before imaginary ones."""
     parts = torch.view_as_real(x)
     digits = parts.reshape(step.left, step.side, -1, *parts.shape[1:])
     return digits.permute(4, 5, 1, 0, 2, 3).reshape(x.shape[-1], 2 * step.side, -1)
 
 
 def _weighing(slopes: Tensor) -> Tensor:
-    """What Re sum conj(g) D x makes of the products of parts of g and x, (products, weights)."""
+    """Return the weights of Re sum conj(g) D x on the products of parts of g and x, (products, weights)."""
     real, imaginary = slopes.real, slopes.imag if slopes.is_complex() else torch.zeros_like(slopes)
     rows = torch.cat([real, -imaginary], 2), torch.cat([imaginary, real], 2)
     return torch.cat(rows, 1).flatten(1).mT
 
 
 def require_first_order() -> None:
-    """The passes back are not recorded."""
+    """Refuse a derivative of a backward pass, which is not recorded."""
     if torch.is_grad_enabled():
         raise RuntimeError(
             "Derivatives along directions have gradients of first order only, but a second one was asked for "
