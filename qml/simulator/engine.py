@@ -3,6 +3,8 @@
 Every function asks for the route to its answer, which is planned once, and lets it run (`qml.simulator.routes`).
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -10,9 +12,13 @@ from circuits import Circuit, Observable
 from qml.simulator.execution import Method
 from qml.simulator.idle import without_idle, without_unread
 from qml.simulator.jets import Orders
+from qml.simulator.marginals import independent_components, joint_probabilities
+from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request, batch_step
 from qml.simulator.readout import Terms
 from qml.simulator.routes import DISTRIBUTIONS, EXPECTATIONS, JETS
+
+NORM: Terms = (((1.0, ()),),)
 
 
 def expectation(
@@ -26,7 +32,10 @@ def expectation(
 ) -> Tensor:
     """Compute expectation values; data (batch, inputs), weights (weights,) to (batch, observables)."""
     circuit, terms = without_idle(circuit, _terms(observables))
-    route = EXPECTATIONS.find(circuit, _request(data, levels, terms), data)
+    request = _request(data, levels, terms)
+    if method == "adjoint":
+        request = replace(request, only_registers=True)
+    route = EXPECTATIONS.find(circuit, request, data)
     return route.expectation(data, weights, method=method)
 
 
@@ -61,16 +70,33 @@ def probabilities(
     circuit: Circuit, data: Tensor, weights: Tensor, qubits: tuple[int, ...], *, levels: int, method: Method
 ) -> Tensor:
     """Compute the probabilities of the outcomes of `qubits`, the first the most significant; (batch, 2**k)."""
-    circuit, qubits = without_unread(circuit, qubits)
-    route = DISTRIBUTIONS.find(circuit, _request(data, levels, None), data)
-    return route.probabilities(data, weights, qubits, method=method)
+    components = independent_components(circuit, qubits, levels)
+
+    def on_one_register(part: Circuit, inputs: Tensor, angles: Tensor, read: tuple[int, ...]) -> Tensor:
+        part, read = without_unread(part, read)
+        route = DISTRIBUTIONS.find(part, _request(inputs, levels, None), inputs)
+        return route.probabilities(inputs, angles, read, method=method)
+
+    if components is None:
+        return on_one_register(circuit, data, weights, qubits)
+    outcomes = MemoryNeed(len(qubits), 2, data.shape[0], data.dtype, data.device, register=f"{len(qubits)} read qubits")
+    outcomes.require()
+    return joint_probabilities(components, len(qubits), data, weights, on_one_register)
 
 
 def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, levels: int, method: Method) -> Tensor:
     """Compute the probability that every post-selection succeeds; (batch,)."""
-    circuit, terms = without_idle(circuit, (((1.0, ()),),))
-    route = DISTRIBUTIONS.find(circuit, _request(data, levels, terms), data)
-    return route.success_probability(data, weights, method=method)
+    components = independent_components(circuit, (), levels)
+
+    def on_one_register(part: Circuit, inputs: Tensor, angles: Tensor, _: tuple[int, ...]) -> Tensor:
+        part, terms = without_idle(part, NORM)
+        route = DISTRIBUTIONS.find(part, _request(inputs, levels, terms), inputs)
+        return route.success_probability(inputs, angles, method=method)[:, None]
+
+    if components is None:
+        return on_one_register(circuit, data, weights, ())[:, 0]
+    chances = [component.evaluate(on_one_register, data, weights) for component in components]
+    return torch.cat([data.new_ones(data.shape[0], 1), *chances], 1).prod(1)
 
 
 def final_state(circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:

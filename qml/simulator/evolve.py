@@ -115,6 +115,10 @@ def _differentiable(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> li
         # Aliases, at which autograd stops: data of a second call depends on the weights, and derivatives are partial.
         data, weights = data.view_as(data), weights.view_as(weights)
         value = run_plain(ctx.compiled, ctx.readout, data, weights)
+    if not value.requires_grad:  # the expectation value is constant, such as that of the identity
+        return [
+            torch.zeros_like(part) if needed else None for part, needed in zip((data, weights), wanted, strict=True)
+        ]
     inputs = [tensor for tensor, needed in zip((data, weights), wanted, strict=True) if needed]
     create_graph = torch.is_grad_enabled()  # off where only many gradients at once are wanted, as a vmap
     gradients = iter(torch.autograd.grad(value, inputs, grad, create_graph=create_graph, allow_unused=True))

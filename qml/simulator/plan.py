@@ -25,6 +25,7 @@ class Request:
         batch: the representative size of the batch (`batch_step`).
         only_steps: whether no gate is taken into the initial state, and states are complex, so that gates of data are
             phases.
+        only_registers: whether no tensor network is contracted, since the adjoint method is one of states.
     """
 
     levels: int
@@ -32,6 +33,7 @@ class Request:
     shared_data: bool
     batch: int
     only_steps: bool = False
+    only_registers: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,18 @@
 """The candidates for every kind of answer. A new route is one file beside this one, and one line in a list here."""
 
 from qml.simulator.routes.choice import RouteChoice
+from qml.simulator.routes.contraction import find_contraction
 from qml.simulator.routes.factorised import find_factorised
 from qml.simulator.routes.halves import find_halves
+from qml.simulator.routes.pieces import find_pieces
 from qml.simulator.routes.register import find_register
 from qml.simulator.routes.route import DistributionRoute, ExpectationRoute, JetRoute
 from qml.simulator.routes.stepwise import MAX_JET_QUBITS, find_stepwise
 
 EXPECTATIONS: RouteChoice[ExpectationRoute] = RouteChoice(
+    find_pieces,
     find_factorised,
+    find_contraction,
     find_register,
     find_halves,
     refusal="Expectation values need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",

@@ -55,7 +55,7 @@ class RegisterRoute:
         state = state.expand(data.shape[0], -1)
         if compiled.plan.has_projection:
             norms = state.abs().square().sum(1, keepdim=True)
-            _require_possible(norms, levels=2)
+            require_possible(norms, levels=2)
             state = state / norms.sqrt()
         return state.to(data.dtype.to_complex())
 
@@ -70,7 +70,7 @@ class RegisterRoute:
 
     def _normalised(self, values: Tensor) -> Tensor:
         """Divide all columns by the last, the probability that every post-selection succeeds."""
-        _require_possible(values[:, -1:], levels=self._draft.request.levels)
+        require_possible(values[:, -1:], levels=self._draft.request.levels)
         return values[:, :-1] / values[:, -1:]
 
 
@@ -79,7 +79,7 @@ def find_register(circuit: Circuit, request: Request) -> RegisterRoute:
     return RegisterRoute(draft_circuit(circuit, request))
 
 
-def _require_possible(chance: Tensor, *, levels: int) -> None:
+def require_possible(chance: Tensor, *, levels: int) -> None:
     """Refuse a success probability that is zero within rounding."""
     epsilon = torch.finfo(chance.dtype).eps
     impossible = 100 * epsilon**2 if levels == 2 else 100 * epsilon  # rounding noise of a squared norm, of a trace
