@@ -10,17 +10,16 @@ import torch
 
 from circuits import Circuit
 from qml import checks
-from qml.backends import _checks
 from qml.backends.primitives.calibration import as_layout
 from qml.backends.primitives.noise import (
     IDEAL,
     MIXING,
     SEED_LIMIT,
     Noise,
-    _gates_of,
-    _simulator,
+    aer_simulator,
     device_noise,
     fake_device,
+    gates_of,
     read_with_errors,
     readout_errors,
 )
@@ -70,7 +69,7 @@ class Aer(PubBackend):
         checks.require_choice(self.level, "level", (0, 1, 2, 3))
         object.__setattr__(self, "layout", as_layout(self.layout))
         if isinstance(self.noise, str):
-            _checks.require_installed(
+            checks.require_installed(
                 "qiskit_ibm_runtime", "Backend Aer with a fake device needs qiskit-ibm-runtime", "ibm"
             )
             fake_device(self.noise)  # an unknown name is refused where it is written
@@ -93,7 +92,7 @@ class Aer(PubBackend):
         device = self._device()
         if device is not None:
             return Compiler(device, level=self.level, layout=self.layout, compact=True)
-        return Compiler(_gates_of(self._given), level=self.level)
+        return Compiler(gates_of(self._given), level=self.level)
 
     @property
     def service(self) -> Service:
@@ -110,7 +109,7 @@ class Aer(PubBackend):
 
     def run(self, submission: Submission) -> list[PubResult]:
         """Simulate it."""
-        from qml.backends.primitives.layouts import with_layouts
+        from qml.backends.primitives.submissions import with_layouts
 
         if submission.kind == "estimator":
             results = [_exact(pub, self._noise(pub), str(submission.options["precision"])) for pub in submission.pubs]
@@ -164,7 +163,7 @@ def _exact(pub: Pub, noise: Noise, precision: str) -> PubResult:
         letters = "".join(label[len(label) - 1 - place] for place in reversed(places))
         circuit.save_expectation_value(Pauli(letters), places, label=label)
     method = "density_matrix" if mixed else "statevector"
-    simulator = _simulator(method, precision, noise, binds_late=_binds_late(circuit))
+    simulator = aer_simulator(method, precision, noise, binds_late=_binds_late(circuit))
     binds = {parameter: pub.values[:, k].tolist() for k, parameter in enumerate(circuit.parameters)}
     result = simulator.run(circuit, parameter_binds=[binds] if binds else None).result()
     if not result.success:
@@ -184,7 +183,7 @@ def _sampled(submission: Submission, noise: Noise, options: Mapping[str, Any]) -
     from qml.backends.primitives.submissions import loaded, read_results, run_primitive
 
     late = all(_binds_late(loaded(pub.circuit)) for pub in submission.pubs)
-    simulator = _simulator("automatic", options["precision"], noise, binds_late=late)
+    simulator = aer_simulator("automatic", options["precision"], noise, binds_late=late)
     sampler = SamplerV2.from_backend(simulator, seed=options["seed"])
     return read_results(run_primitive(sampler, submission).result(), submission)
 

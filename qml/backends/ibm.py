@@ -11,7 +11,6 @@ import torch
 
 from circuits import Circuit
 from qml import checks
-from qml.backends import _checks
 from qml.backends.primitives.calibration import as_layout
 from qml.backends.primitives.noise import fake_device
 from qml.backends.primitives.pubs import Kind, PubBackend
@@ -76,7 +75,7 @@ class IBM(PubBackend):
     run_id: str | None = None
 
     def __post_init__(self) -> None:
-        _checks.require_installed("qiskit_ibm_runtime", NEEDS, "ibm")
+        checks.require_installed("qiskit_ibm_runtime", NEEDS, "ibm")
         super().__post_init__()
         if self.shots is None:
             raise ValueError("Argument `shots` must be an int for a device, but is None. Use 4096.")

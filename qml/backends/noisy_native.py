@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from circuits import Circuit, Observable, Operation, channels
 from circuits.gates import Channel, PauliRotation
-from qml.backends import _checks
+from qml.backends import inputs
 from qml.backends.aer import Aer
+from qml.backends.front import CheckedBackend
 from qml.backends.native import Native
 from qml.backends.primitives.calibration import as_layout
 from qml.backends.primitives.noise import Noise, ReadoutErrors
@@ -24,7 +24,7 @@ from qml.simulator.shots import as_bits, draw
 
 
 @dataclass(frozen=True, eq=False)
-class NoisyNative:
+class NoisyNative(CheckedBackend):
     """The built-in simulator with a device's gates, couplings and errors: noise-aware training in one line.
 
     A circuit is transpiled for the device (once), and every gate is followed by the device's channel for it, as Aer
@@ -77,28 +77,15 @@ class NoisyNative:
     def _simulator(self) -> Aer:
         return self.__dict__["_aer"]
 
-    def expectation(
-        self,
-        circuit: Circuit,
-        data: Float[Tensor, "batch inputs"],
-        weights: Float[Tensor, " weights"],
-        observables: Sequence[Observable],
-    ) -> Float[Tensor, "batch observables"]:
-        """Exact expectation values of what is read; see `Backend.expectation`."""
-        chosen = _checks.as_observables(observables, circuit.n_qubits)
+    def _expectation(
+        self, circuit: Circuit, data: Tensor, weights: Tensor, observables: tuple[Observable, ...]
+    ) -> Tensor:
         noisy = self.noisy(circuit)
-        return Native().expectation(noisy.circuit, data, weights, [noisy.read(item) for item in chosen])
+        return Native().expectation(noisy.circuit, data, weights, [noisy.read(item) for item in observables])
 
-    def probabilities(
-        self,
-        circuit: Circuit,
-        data: Float[Tensor, "batch inputs"],
-        weights: Float[Tensor, " weights"],
-        qubits: Sequence[int] | None = None,
-    ) -> Float[Tensor, "batch outcomes"]:
-        """Exact probabilities of what is read; see `Backend.probabilities`."""
+    def _probabilities(self, circuit: Circuit, data: Tensor, weights: Tensor, qubits: tuple[int, ...]) -> Tensor:
         noisy = self.noisy(circuit)
-        places = [noisy.places[qubit] for qubit in _checks.as_qubits(qubits, circuit.n_qubits)]
+        places = [noisy.places[qubit] for qubit in qubits]
         values = Native().probabilities(noisy.circuit, data, weights, places)
         shape = values.shape
         for k, place in enumerate(places):
@@ -107,22 +94,18 @@ class NoisyNative:
             values = (confusion @ values.reshape(-1, 2, shape[1] >> (k + 1))).reshape(shape)
         return values
 
-    def sample(
+    def _sample(
         self,
         circuit: Circuit,
-        data: Float[Tensor, "batch inputs"],
-        weights: Float[Tensor, " weights"],
+        data: Tensor,
+        weights: Tensor,
         shots: int,
-        *,
-        qubits: Sequence[int] | None = None,
-        generator: torch.Generator | None = None,
+        qubits: tuple[int, ...],
+        generator: torch.Generator | None,
     ) -> Samples:
-        """Outcomes of `shots` runs; see `Backend.sample`."""
-        _checks.require_shots(shots)
-        chosen = _checks.as_qubits(qubits, circuit.n_qubits)
         with torch.no_grad():
-            exact = self.probabilities(circuit, data, weights, chosen)
-        bits = as_bits(draw(exact, shots, generator), len(chosen))
+            probabilities = self.probabilities(circuit, data, weights, qubits)
+        bits = as_bits(draw(probabilities, shots, generator), len(qubits))
         return Samples(bits, bits.new_zeros(len(data), shots, 0))
 
     def layout_report(self, circuit: Circuit, qubits: Sequence[int] | None = None) -> LayoutReport:
@@ -138,7 +121,7 @@ class NoisyNative:
         report = self.noisy(circuit).report
         if report is None:
             raise ValueError(f"Backend {self.name} must have a device for a layout, but has a noise model alone.")
-        return report.reading({report.qubits[qubit] for qubit in _checks.as_qubits(qubits, circuit.n_qubits)})
+        return report.reading({report.qubits[qubit] for qubit in inputs.as_qubits(qubits, circuit.n_qubits)})
 
     def noisy(self, circuit: Circuit) -> "NoisyCircuit":
         """The circuit as the device runs it, every gate followed by its channel; made once and kept."""

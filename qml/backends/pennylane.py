@@ -10,7 +10,7 @@ import torch
 
 from circuits import Circuit, Observable
 from qml.backends.shift.deferred import defer
-from qml.backends.shift.pullback import Means, Part
+from qml.backends.shift.evaluation import Means, Part
 from qml.backends.shift.rows import RowBackend
 
 SEED_LIMIT = 2**31 - 1
@@ -62,7 +62,7 @@ class PennyLane(RowBackend):
     def _channels(self) -> bool:
         return self.name.partition(":")[2] in WITH_CHANNELS
 
-    def _estimate(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[Means]:
+    def _means_of_rows(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[Means]:
         import pennylane as pl
 
         device, wires = self._wires(circuit.n_qubits, None)
@@ -85,7 +85,9 @@ class PennyLane(RowBackend):
             results.append((values @ coefficients[:-1] + coefficients[-1], None))
         return results
 
-    def _sample(self, circuit: Circuit, parts: Sequence[Part], generator: torch.Generator | None) -> list[np.ndarray]:
+    def _bits_of_rows(
+        self, circuit: Circuit, parts: Sequence[Part], generator: torch.Generator | None
+    ) -> list[np.ndarray]:
         import pennylane
 
         deferred = defer(circuit, channels=self._channels, record=True)

@@ -2,15 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from circuits import Circuit, Z
-from qml.backends.shift.deferred import defer
-from qml.backends.shift.expanded import expand
-from qml.backends.shift.packing import Packing
-from qml.backends.shift.sampled import with_bits
-from qml.jobs import CircuitCost, LayoutReport, OperationError, Pub, PubResult, Submission
+from qml.jobs import CircuitCost, LayoutReport, OperationError, Pub
 
 QUBITS = "qubits"  # in a compiled circuit's metadata: the device's number of each of its qubits
 LAYOUT = "layout"  # its `LayoutReport`, as JSON; in the metadata of results too
@@ -96,54 +91,6 @@ def report_of_pub(pub: Pub, report: LayoutReport | None, qubits: Sequence[int]) 
     return report.reading(
         {qubits[place] for label in labels for place, letter in enumerate(label[::-1]) if letter != "I"}
     )
-
-
-def with_layouts(submitted: Submission, results: Sequence[PubResult]) -> list[PubResult]:
-    """The results with the place of each circuit on the device, and the errors there, as `"layout"` of the metadata."""
-    from qml.backends.primitives.submissions import loaded
-
-    if len(results) != len(submitted.pubs):
-        return list(results)
-    placed = []
-    for pub, result in zip(submitted.pubs, results, strict=True):
-        isa = loaded(pub.circuit)
-        report = report_of_pub(pub, report_in(isa), (isa.metadata or {}).get(QUBITS, ()))
-        more = {} if report is None else {LAYOUT: report.as_json()}
-        placed.append(replace(result, metadata={**result.metadata, **more}))
-    return placed
-
-
-def report_of_run(backend: Any, circuit: Circuit, qubits: Sequence[int]) -> LayoutReport:
-    """The report on a circuit as a backend of rows runs it, where `qubits` are read at the end.
-
-    Args:
-        backend: a `qml.backends.primitives.pubs.PubBackend`.
-        circuit: any that it runs.
-        qubits: of the circuit.
-
-    Raises:
-        ValueError: the backend has no device.
-    """
-    from qml.backends.primitives import submissions, transpile
-
-    read: Sequence[int] | None = None
-    if backend._estimates(circuit):
-        deferred = defer(circuit, channels=backend._channels)
-        pack = Packing(expand(deferred.circuit).circuit, backend.pack)
-        wanted = [deferred.moved(Z(qubit)) for qubit in qubits] + [Z(qubit) for qubit, _ in deferred.selected]
-        read = sorted({qubit for item in pack.observables(wanted) for qubit in item.qubits})
-    else:
-        measured, _ = with_bits(expand(circuit).circuit)
-        for qubit in qubits:
-            measured.measure(qubit)
-        pack = Packing(measured, backend.pack)
-    report = report_in(submissions.loaded(transpile.compiled(pack.circuit, backend.compiler()).circuit))
-    if report is None:
-        raise ValueError(
-            f"Backend {backend.name} must have a device for a layout, but has none. Name one, as in "
-            'Aer(noise="fake_torino").'
-        )
-    return report if read is None else report.reading({report.qubits[qubit] for qubit in read})
 
 
 def _error(target: Any, name: str, where: tuple[int, ...]) -> float | None:

@@ -103,7 +103,15 @@ def read_with_errors(item: PauliSum, errors: ReadoutErrors) -> PauliSum:
 
 
 @lru_cache(maxsize=32)
-def _simulator(method: str, precision: str, noise: Noise, *, binds_late: bool) -> Any:
+def aer_simulator(method: str, precision: str, noise: Noise, *, binds_late: bool) -> Any:
+    """Return Aer with a noise model, made once.
+
+    Args:
+        method: Aer's, such as `"density_matrix"`.
+        precision: of the amplitudes, `"double"` or `"single"`.
+        noise: which Aer adds.
+        binds_late: whether angles are bound while it runs.
+    """
     try:
         from qiskit_aer import AerSimulator
     except ImportError as error:
@@ -114,14 +122,14 @@ def _simulator(method: str, precision: str, noise: Noise, *, binds_late: bool) -
 
 
 @lru_cache(maxsize=16)
-def _gates_of(noise: Noise) -> Any:
+def gates_of(noise: Noise) -> Any:
     """The simulator as a device to transpile for: the noise's gates, or those that it knows and binds late."""
     from qiskit.transpiler import Target
 
     from qml.backends.primitives.targets import Gates
     from qml.backends.primitives.transpile import BASIS
 
-    source = _simulator("automatic", "double", noise, binds_late=False).target
+    source = aer_simulator("automatic", "double", noise, binds_late=False).target
     names = [name for name in source.operation_names if noise.model is not None or name in (*BASIS, "kraus")]
     target = Target(num_qubits=source.num_qubits)
     for name in names:

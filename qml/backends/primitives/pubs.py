@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from circuits import Circuit, Observable
-from qml.backends import _checks
-from qml.backends.shift.pullback import Means, Part
+from qml.backends import inputs
+from qml.backends.shift.evaluation import Means, Part
 from qml.backends.shift.rows import RowBackend
 from qml.jobs import JobFailed, LayoutReport, LocalService, PubResult, Runner, Service, Submission, answers
 
@@ -58,9 +58,20 @@ class PubBackend(RowBackend):
         Raises:
             ValueError: the backend has no device; the circuit does not fit onto what works of it.
         """
-        from qml.backends.primitives.layouts import report_of_run
+        from qml.backends.primitives.run_report import report_of_estimate, report_of_sampling
 
-        return report_of_run(self, circuit, _checks.as_qubits(qubits, circuit.n_qubits))
+        read, compiler = inputs.as_qubits(qubits, circuit.n_qubits), self.compiler()
+        report = (
+            report_of_estimate(circuit, read, compiler, channels=self._channels, n_copies=self.pack)
+            if self._estimates(circuit)
+            else report_of_sampling(circuit, read, compiler, n_copies=self.pack)
+        )
+        if report is None:
+            raise ValueError(
+                f"Backend {self.name} must have a device for a layout, but has none. Name one, as in "
+                'Aer(noise="fake_torino").'
+            )
+        return report
 
     def options(self, kind: Kind, generator: torch.Generator | None = None) -> Mapping[str, Any]:
         """What goes with a submission, as JSON."""
@@ -70,10 +81,10 @@ class PubBackend(RowBackend):
         """Runs that mitigation makes of each one that is asked for."""
         return 1
 
-    def _estimate(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[Means]:
+    def _means_of_rows(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[Means]:
         from qml.backends.primitives import submissions, transpile
 
-        built = transpile.compiled(circuit, self.compiler())
+        transpiled = transpile.transpiled_circuit(circuit, self.compiler())
         # An observable that is zero is refused by some primitives, and needs no run.
         live = [place for place, item in enumerate(observables) if any(value != 0.0 for value, _ in item.terms)]
         found = [
@@ -82,19 +93,21 @@ class PubBackend(RowBackend):
         if live:
             sent = [observables[place] for place in live]
             options, overhead = self.options("estimator"), self.overhead("estimator")
-            results = self._send(submissions.submission("estimator", built, parts, sent, options, overhead))
+            results = self._send(submissions.submission("estimator", transpiled, parts, sent, options, overhead))
             for (values, errors), result in zip(found, results, strict=True):
                 if "stds" not in result.arrays:
                     raise JobFailed(f"{self.name} must answer with standard deviations, but answered {result.arrays}.")
                 values[:, live], errors[:, live] = result.arrays["evs"], result.arrays["stds"]
         return list(found)
 
-    def _sample(self, circuit: Circuit, parts: Sequence[Part], generator: torch.Generator | None) -> list[np.ndarray]:
+    def _bits_of_rows(
+        self, circuit: Circuit, parts: Sequence[Part], generator: torch.Generator | None
+    ) -> list[np.ndarray]:
         from qml.backends.primitives import submissions, transpile
 
-        built = transpile.compiled(circuit, self.compiler())
+        transpiled = transpile.transpiled_circuit(circuit, self.compiler())
         options = self.options("sampler", generator)
-        results = self._send(submissions.submission("sampler", built, parts, (), options))
+        results = self._send(submissions.submission("sampler", transpiled, parts, (), options))
         return [submissions.measured_bits(result) for result in results]
 
     def _send(self, submission: Submission) -> list[PubResult]:

@@ -12,7 +12,7 @@ except ImportError as error:
     raise ImportError('Backend Qiskit needs qiskit. Install it with: pip install "qiskit>=2.1"') from error
 
 
-from qml.backends.primitives.targets import _part
+from qml.backends.primitives.targets import part_of
 
 
 class Region(BackendV2):
@@ -23,7 +23,7 @@ class Region(BackendV2):
 
     def __init__(self, device: Any, qubits: Sequence[int]) -> None:
         super().__init__(name=f"{device.name}[{','.join(map(str, qubits))}]", backend_version="2")
-        self._target = _part(device.target, qubits, skip=get_control_flow_name_mapping())
+        self._target = part_of(device.target, qubits, skip=get_control_flow_name_mapping())
 
     @property
     def target(self) -> Target:  # pyright: ignore[reportIncompatibleMethodOverride]  # the base has no annotation

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from circuits import Observable
 from qml.backends.convert.qiskit import MEASURED
-from qml.backends.primitives.layouts import cost_of, with_layouts
+from qml.backends.primitives.layouts import LAYOUT, QUBITS, cost_of, report_in, report_of_pub
+from qml.backends.shift.evaluation import Part
 from qml.jobs import CircuitCost, PauliSum, Pub, PubResult, Submission, split
 
 try:
@@ -18,36 +20,36 @@ try:
     from qiskit.quantum_info import SparsePauliOp
 except ImportError as error:
     raise ImportError('Backend Qiskit needs qiskit. Install it with: pip install "qiskit>=2.1"') from error
-from qml.backends.primitives.transpile import Compiled
-
-Part = tuple[np.ndarray, int | None]
+from qml.backends.primitives.transpile import TranspiledCircuit
 
 
 def submission(
     kind: Literal["estimator", "sampler"],
-    built: Compiled,
+    transpiled: TranspiledCircuit,
     parts: Sequence[Part],
     observables: Sequence[Observable] = (),
     options: Mapping[str, Any] | None = None,
     overhead: int = 1,
 ) -> Submission:
     """All parts as one submission: a pub for each."""
-    sums = tuple(pauli_sum(item, built) for item in observables)
-    key = hashlib.sha256(f"{built.key} {tuple(item.terms for item in observables)}".encode()).hexdigest()
-    columns = list(built.columns)
-    pubs = tuple(Pub(built.circuit, np.ascontiguousarray(rows[:, columns]), sums, shots, key) for rows, shots in parts)
+    sums = tuple(pauli_sum(item, transpiled) for item in observables)
+    key = hashlib.sha256(f"{transpiled.key} {tuple(item.terms for item in observables)}".encode()).hexdigest()
+    columns = list(transpiled.columns)
+    pubs = tuple(
+        Pub(transpiled.circuit, np.ascontiguousarray(rows[:, columns]), sums, shots, key) for rows, shots in parts
+    )
     return Submission(kind, pubs, dict(options or {}), overhead)
 
 
-def pauli_sum(observable: Observable, built: Compiled) -> PauliSum:
+def pauli_sum(observable: Observable, transpiled: TranspiledCircuit) -> PauliSum:
     """The observable on the transpiled circuit's qubits, labels in Qiskit's order (qubit 0 last)."""
     terms = []
     for coefficient, factors in observable.terms:
         if coefficient == 0.0:
             continue
-        letters = ["I"] * built.n_qubits
+        letters = ["I"] * transpiled.n_qubits
         for qubit, letter in factors:
-            letters[built.n_qubits - 1 - built.places[qubit]] = letter
+            letters[transpiled.n_qubits - 1 - transpiled.places[qubit]] = letter
         terms.append(("".join(letters), coefficient))
     return tuple(terms)
 
@@ -81,6 +83,19 @@ def read_results(results: Any, submitted: Submission | None = None) -> list[PubR
     if submitted is None:
         return found
     return with_layouts(submitted, split.with_options(submitted, split.trim(submitted, found)))
+
+
+def with_layouts(submitted: Submission, results: Sequence[PubResult]) -> list[PubResult]:
+    """The results with the place of each circuit on the device, and the errors there, as `"layout"` of the metadata."""
+    if len(results) != len(submitted.pubs):
+        return list(results)
+    placed = []
+    for pub, result in zip(submitted.pubs, results, strict=True):
+        isa = loaded(pub.circuit)
+        report = report_of_pub(pub, report_in(isa), (isa.metadata or {}).get(QUBITS, ()))
+        more = {} if report is None else {LAYOUT: report.as_json()}
+        placed.append(replace(result, metadata={**result.metadata, **more}))
+    return placed
 
 
 def _read(result: Any) -> PubResult:

@@ -48,10 +48,10 @@ def working_part(device: Any) -> Working | None:
     qubits = tuple(qubit for qubit in range(device.target.num_qubits) if qubit not in faults.qubits)
     if not faults.qubits and not faults.operations:
         return Working(device.target, qubits, faults)
-    return Working(_part(device.target, qubits, faults), qubits, faults)
+    return Working(part_of(device.target, qubits, faults), qubits, faults)
 
 
-def _part(
+def part_of(
     target: Target,
     qubits: Sequence[int],
     faults: Faults | None = None,
@@ -88,16 +88,16 @@ def _duration(known: InstructionProperties) -> InstructionProperties:
     return InstructionProperties(duration=known.duration)
 
 
-def _compacted(isa: QuantumCircuit, places: Sequence[int], numbers: Sequence[int]) -> tuple[QuantumCircuit, list[int]]:
+def compacted(isa: QuantumCircuit, places: Sequence[int], numbers: Sequence[int]) -> tuple[QuantumCircuit, list[int]]:
     """The circuit on the qubits that something touches or that are read, and the number of each, from `numbers`."""
     items = [item for item in isa.data if item.operation.name not in SILENT]
     index = {qubit: place for place, qubit in enumerate(isa.qubits)}
     used = sorted({index[qubit] for item in items for qubit in item.qubits} | set(places))
     qubits = [numbers[place] for place in used]
-    return _onto(isa, numbers, qubits, items), qubits
+    return onto(isa, numbers, qubits, items), qubits
 
 
-def _onto(isa: QuantumCircuit, numbers: Sequence[int], qubits: list[int], items: Iterable[Any]) -> QuantumCircuit:
+def onto(isa: QuantumCircuit, numbers: Sequence[int], qubits: list[int], items: Iterable[Any]) -> QuantumCircuit:
     """Some instructions of a circuit, whose qubits have these numbers, on a register of `qubits`."""
     known = zip(isa.qubits, numbers[: isa.num_qubits], strict=True)
     place = {qubit: qubits.index(number) for qubit, number in known if number in qubits}

@@ -18,7 +18,7 @@ try:
     from qiskit.transpiler import PassManager, Target, generate_preset_pass_manager
 except ImportError as error:
     raise ImportError('Backend Qiskit needs qiskit. Install it with: pip install "qiskit>=2.1"') from error
-from qml.backends.primitives.targets import _compacted, _onto, _part, working_part
+from qml.backends.primitives.targets import compacted, onto, part_of, working_part
 
 # What every simulator of Qiskit knows; where a target says less, it decides.
 BASIS = ("u", "p", "rx", "ry", "rz", "h", "x", "y", "z", "s", "sdg", "t", "tdg", "cx", "cz", "swap", "rxx", "ryy",
@@ -53,7 +53,7 @@ class Compiler:
 
 
 @dataclass(frozen=True, eq=False)
-class Compiled:
+class TranspiledCircuit:
     """A transpiled circuit.
 
     Args:
@@ -71,21 +71,21 @@ class Compiled:
     key: str
 
 
-def compiled(circuit: Circuit, compiler: Compiler) -> Compiled:
+def transpiled_circuit(circuit: Circuit, compiler: Compiler) -> TranspiledCircuit:
     """The transpiled circuit, made once for each circuit and target.
 
     Raises:
         ValueError: the circuit is wider than the device, or has an operation that the device lacks.
     """
-    return _compiled(circuit.n_qubits, circuit.operations, compiler)
+    return _transpiled_circuit(circuit.n_qubits, circuit.operations, compiler)
 
 
 @lru_cache(maxsize=256)
-def _compiled(n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler) -> Compiled:
+def _transpiled_circuit(n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler) -> TranspiledCircuit:
     isa, places, _ = transpiled(n_qubits, operations, compiler)
     buffer = io.BytesIO()
     qpy.dump(isa, buffer)
-    return Compiled(
+    return TranspiledCircuit(
         circuit=buffer.getvalue(),
         columns=tuple(parameter.index for parameter in isa.parameters),
         places=tuple(places),
@@ -114,10 +114,10 @@ def transpiled(
     numbers = tuple(range(isa.num_qubits)) if working is None else working.qubits
     qubits = list(numbers)
     if compiler.compact:
-        isa, qubits = _compacted(isa, places, numbers)
+        isa, qubits = compacted(isa, places, numbers)
     elif working is not None:
         qubits = list(range(compiler.device.target.num_qubits))
-        isa = _onto(isa, numbers, qubits, isa.data)
+        isa = onto(isa, numbers, qubits, isa.data)
     places = [qubits.index(numbers[place]) for place in places]
     isa.metadata = {QUBITS: qubits}
     if working is not None:
@@ -160,7 +160,7 @@ def transpiler(compiler: Compiler) -> PassManager | BestOf:
         return make(target=compiler.device.target)
     if not isinstance(compiler.layout, str):
         return make(target=working.target, initial_layout=[working.qubits.index(qubit) for qubit in compiler.layout])
-    by_couplings = make(target=_part(compiler.device.target, working.qubits, working.faults, errors=False))
+    by_couplings = make(target=part_of(compiler.device.target, working.qubits, working.faults, errors=False))
     if compiler.layout == "connectivity" or not working.faults.calibrated:
         return by_couplings
     by_errors = (_by_errors(working.target, compiler.level, compiler.seed + k) for k in range(N_LAYOUTS))

@@ -8,7 +8,7 @@ import numpy as np
 from circuits import Circuit, Observable
 from circuits import data as data_slot
 from circuits.gates import Measure
-from qml.backends.shift.pullback import Means
+from qml.backends.shift.evaluation import Means
 
 
 class Packing:

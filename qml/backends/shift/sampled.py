@@ -13,7 +13,7 @@ from circuits import Circuit, Observable, Slot
 from circuits import data as data_slot
 from circuits.gates import Measure, PostSelect
 from circuits.observables import PauliFactors
-from qml.backends.shift.pullback import Means
+from qml.backends.shift.evaluation import Means
 
 QUARTER = np.pi / 2
 TURNS = {"X": (0.0, -QUARTER), "Y": (-QUARTER, -QUARTER), "Z": (0.0, 0.0)}  # RZ, then RY, that take the letter to Z

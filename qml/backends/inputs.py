@@ -1,6 +1,5 @@
-"""Checks at the border of every backend."""
+"""Checks of the arguments of backends: circuit, observables, qubits, shots, data and weights."""
 
-import importlib.util
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,12 +11,6 @@ from circuits import Circuit, Observable
 from qml import checks
 
 AMPLITUDE_NORM_TOLERANCE = 1e-4  # features normalised in float32
-
-
-def require_installed(module: str, complaint: str, extra: str) -> None:
-    """Refuse to go on without a package, with the command that installs it."""
-    if importlib.util.find_spec(module) is None:
-        raise ImportError(f'{complaint}. Install it with: pip install "qml-circuits[{extra}]"')
 
 
 def require_circuit(circuit: Any) -> None:
