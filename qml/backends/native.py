@@ -23,7 +23,7 @@ VALUES = ("expectation", "_expectation", "probabilities", "_probabilities")  # m
 
 @dataclass(frozen=True)
 class Native(CheckedBackend):
-    """Exact simulation in torch, on the device and in the precision of the inputs.
+    """The backend that simulates circuits exactly in torch, on the device and in the precision of the inputs.
 
     Circuits of gates and post-selection run as state vectors; circuits with reset, mid-circuit measurement or noise run
     as density matrices, exactly.
@@ -34,8 +34,8 @@ class Native(CheckedBackend):
             memory independent of depth; only once differentiable, and a second derivative raises. With `"auto"` and
             `"autograd"` derivatives of any order are right.
         representation: `"auto"`, `"state"` or `"density"` (needs 4**n numbers a sample).
-        readout_error: the probabilities, in [0, 1], that a qubit in 0 reads 1 and that a qubit in 1 reads 0, applied to
-            every qubit that is read; None for perfect read-out.
+        readout_error: the probabilities, in [0, 1], that a qubit in 0 reads 1 and that a qubit in 1 reads 0, for every
+            qubit that is read; None for perfect read-out.
 
     Raises:
         ValueError: data or weights of a wrong shape, with NaN, or amplitudes whose norm is not 1; a register that does
@@ -71,10 +71,9 @@ class Native(CheckedBackend):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Return all of them: derivatives of any order and jets, unless an option takes them away.
+        """Return all of them; options take away derivatives, jets and the closed form.
 
-        A subclass that computes something else in place of the values loses the closed form, and jets too unless it
-        has its own.
+        A subclass with values of its own has no closed form, and has jets only where it defines `expectation_jet` too.
         """
         kind = type(self)
         inherits = all(getattr(kind, name) is getattr(Native, name) for name in VALUES)

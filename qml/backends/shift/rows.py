@@ -1,4 +1,4 @@
-"""What every backend that is not our own simulator shares: calls of `Backend` become rows of angles for one circuit.
+"""The base of backends that only give values: calls become rows of angles for one circuit.
 
 A forward pass is one job and a backward pass another one, whatever the batch and the number of angles.
 """
@@ -35,14 +35,14 @@ MIN_SUCCESS_PROBABILITY = 1e-12  # a smaller one is rounding
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RowBackend(CheckedBackend):
-    """Base of the backends that run rows of angles.
+    """The base class of backends that run rows of angles; gradients come from further rows.
 
     Args:
         shots: runs of each circuit and measured basis; None for exact values.
         gradient: `"shift"`, exact (in expectation, with shots); or `SPSA(...)`, two rows a sample and direction.
         split: `"equal"` shots for every circuit, or `"variance"`: the same number together, divided in proportion to
-            coefficient times standard deviation, as earlier passes measured it, see `qml.backends.shift.pullback`.
-        pack: how many rows run side by side on one wide register.
+            coefficient times standard deviation, as earlier passes measured it, see `qml.backends.shift.allocation`.
+        pack: number of rows that run side by side on one wide register.
     """
 
     shots: int | None = None
@@ -61,14 +61,14 @@ class RowBackend(CheckedBackend):
         object.__setattr__(self, "pack", checks.as_int(self.pack, "pack", 1))
 
     def __deepcopy__(self, memo: dict[int, object]) -> "RowBackend":
-        """Itself: options do not change, and devices are no data."""
+        """Return the backend itself: options do not change, and devices are not copied."""
         return self
 
-    # --- what a backend brings ----------------------------------------------------------------------------------------
+    # --- the methods of a subclass ------------------------------------------------------------------------------------
 
     @property
     def capabilities(self) -> Capabilities:
-        """First derivatives of everything that it runs."""
+        """Return first derivatives of everything that it runs."""
         return Capabilities(
             exact=self.shots is None, shots=True, noise=self._channels, mid_circuit=True, derivative_order=1
         )
@@ -76,7 +76,7 @@ class RowBackend(CheckedBackend):
     @property
     @abstractmethod
     def _channels(self) -> bool:
-        """Whether circuits may hold noise channels."""
+        """Tell whether circuits may hold noise channels."""
 
     @abstractmethod
     def _means_of_rows(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[Means]:
@@ -89,10 +89,13 @@ class RowBackend(CheckedBackend):
     def _bits_of_rows(
         self, circuit: Circuit, parts: Sequence[Part], generator: torch.Generator | None
     ) -> list[np.ndarray]:
-        """Classical bits (rows, shots, n_bits), uint8, of each part, in one job; the circuit measures what is read."""
+        """Return classical bits (rows, shots, n_bits), uint8, of each part, in one job.
+
+        The circuit has data slots only, and measures all that is read.
+        """
 
     def _estimates(self, circuit: Circuit) -> bool:
-        """Whether expectation values of this circuit are asked for as such, and not read off samples."""
+        """Tell whether expectation values of this circuit are estimated by the device, not computed from samples."""
         return self.shots is None
 
     # --- the methods of `CheckedBackend` ------------------------------------------------------------------------------
@@ -149,7 +152,10 @@ class RowBackend(CheckedBackend):
     def _values(
         self, circuit: Circuit, data: Tensor, weights: Tensor, observables: tuple[Observable, ...]
     ) -> tuple[Tensor, Tensor | None]:
-        """Values (batch, observables); or numerators (batch, bases, observables) and successes (batch, bases)."""
+        """Compute values (batch, observables) and None; under post-selection, numerators and probabilities of success.
+
+        Numerators are (batch, bases, observables), probabilities of success (batch, bases).
+        """
         self._require_runnable(circuit)
         evaluation = (
             self._estimated(circuit, observables) if self._estimates(circuit) else self._sampled(circuit, observables)
@@ -175,8 +181,8 @@ class RowBackend(CheckedBackend):
         pack = Packing(expanded.circuit, self.pack)
 
         def run(parts: Sequence[Part]) -> list[Means]:
-            found = self._means_of_rows(pack.circuit, pack.parts(parts), pack.observables(wanted))
-            return [pack.means(means, rows) for means, (rows, _) in zip(found, parts, strict=True)]
+            packed = self._means_of_rows(pack.circuit, pack.parts(parts), pack.observables(wanted))
+            return [pack.means(means, rows) for means, (rows, _) in zip(packed, parts, strict=True)]
 
         return Evaluation(expanded, run, self.shots, self._deviations(circuit, tuple(wanted), 1))
 
@@ -194,8 +200,8 @@ class RowBackend(CheckedBackend):
                 for rows, shots in parts
                 for basis, count in zip(bases, measured.shots(shots or 1, equal=equal), strict=True)
             ]
-            found = iter(self._bits(pack, by_basis, None))
-            return [measured.means([next(found) for _ in bases]) for _ in parts]
+            bits = iter(self._bits(pack, by_basis, None))
+            return [measured.means([next(bits) for _ in bases]) for _ in parts]
 
         n_copies = measured.n_bases if measured.kept else 1
         return Evaluation(expanded, run, self.shots, self._deviations(circuit, wanted, n_copies))
@@ -209,10 +215,10 @@ class RowBackend(CheckedBackend):
         return DeviationMemory()
 
     def _bits(self, pack: Packing, parts: Sequence[Part], generator: torch.Generator | None) -> list[np.ndarray]:
-        if pack.circuit.n_bits == 0:  # only constants are read
+        if pack.circuit.n_bits == 0:  # all observables are constants
             return [np.zeros((len(rows), shots or 1, 0), np.uint8) for rows, shots in parts]
-        found = self._bits_of_rows(pack.circuit, pack.parts(parts), generator)
-        return [pack.bits(bits, rows) for bits, (rows, _) in zip(found, parts, strict=True)]
+        packed = self._bits_of_rows(pack.circuit, pack.parts(parts), generator)
+        return [pack.bits(bits, rows) for bits, (rows, _) in zip(packed, parts, strict=True)]
 
     def _require_runnable(self, circuit: Circuit) -> None:
         if not self._channels and any(operation.is_noise for operation in circuit.operations):
