@@ -19,7 +19,7 @@ from circuits import Circuit, Observable, from_openqasm, to_openqasm
 from qml.backends.protocol import Backend
 
 MAX_CACHED_CALLS = 64
-FIRST_CLASS = "qml.backends.native.Native"  # the only one in programs whose text has no class
+DEFAULT_CLASS = "qml.backends.native.Native"  # of programs written by versions that exported no other
 
 
 def expectation(
@@ -49,7 +49,7 @@ def _(data: Tensor, weights: Tensor, call: str, n_columns: int) -> Tensor:
     return data.new_empty(data.shape[0], n_columns)
 
 
-def _text(backend: Backend, circuit: Circuit, method: str, asked: object) -> str:
+def _text(backend: Backend, circuit: Circuit, method: str, request: object) -> str:
     try:
         source = to_openqasm(circuit)
     except ValueError as error:
@@ -62,8 +62,8 @@ def _text(backend: Backend, circuit: Circuit, method: str, asked: object) -> str
         raise ValueError(
             f"Backends of exported programs must be dataclasses of a module, but {path} is not. Use Native()."
         )
-    options = {field.name: getattr(backend, field.name) for field in fields(backend)}
-    call = {"class": path, "backend": options, "circuit": source, "method": method, "asked": asked}
+    options = {field.name: getattr(backend, field.name) for field in fields(backend) if field.init}
+    call = {"class": path, "backend": options, "circuit": source, "method": method, "asked": request}
     try:
         return json.dumps(call)
     except TypeError as error:
@@ -76,15 +76,16 @@ def _text(backend: Backend, circuit: Circuit, method: str, asked: object) -> str
 @lru_cache(MAX_CACHED_CALLS)
 def _parsed(call: str) -> Callable[[Tensor, Tensor], Tensor]:
     parts = json.loads(call)
-    backend = _class_of(parts.get("class", FIRST_CLASS))(**parts["backend"])
-    circuit, asked = from_openqasm(parts["circuit"]), parts["asked"]
+    backend = _class_of(parts.get("class", DEFAULT_CLASS))(**parts["backend"])
+    circuit = from_openqasm(parts["circuit"])
     if parts["method"] == "probabilities":
-        return lambda data, weights: backend.probabilities(circuit, data, weights, asked)
+        qubits = parts["asked"]
+        return lambda data, weights: backend.probabilities(circuit, data, weights, qubits)
     observables = [
         Observable(
             tuple((coefficient, tuple((site, letter) for site, letter in factors)) for coefficient, factors in o)
         )
-        for o in asked
+        for o in parts["asked"]
     ]
     return lambda data, weights: backend.expectation(circuit, data, weights, observables)
 
@@ -93,11 +94,11 @@ def _class_of(path: str) -> Callable[..., Any]:
     """Import the class of a backend, and nothing else: the text may come from a file of somebody else."""
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        kind = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"The exported program needs the backend {path}, which is not there: {error}. Install its package."
+            f"The exported program needs the backend {path}, which cannot be imported: {error}. Install its package."
         ) from error
-    if not isinstance(found, type) or not all(hasattr(found, member) for member in ("expectation", "capabilities")):
+    if not isinstance(kind, type) or not all(hasattr(kind, member) for member in ("expectation", "capabilities")):
         raise ValueError(f"The exported program must name the class of a backend, but names {path}.")
-    return found
+    return kind

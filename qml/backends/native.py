@@ -38,12 +38,12 @@ class Native(CheckedBackend):
             qubit that is read; None for perfect read-out.
 
     Raises:
-        ValueError: data or weights of a wrong shape, with NaN, or amplitudes whose norm is not 1; a register that does
-            not fit into memory (with the bytes it needs); a post-selection that cannot succeed; gradients of circuits
-            that are not unitary with the adjoint method.
-        TypeError: data and weights that are not tensors of one floating dtype.
+        ValueError: data or weights have a wrong shape or hold NaN, or amplitudes have a norm that is not 1; a register
+            does not fit into memory (with the bytes it needs); a post-selection cannot succeed; gradients of a circuit
+            that is not unitary are asked of the adjoint method.
+        TypeError: data and weights are not tensors of one floating dtype.
 
-    Inside torch.func transforms values cannot be looked at: there NaN passes through, and norms are not checked.
+    Inside torch.func transforms values are hidden: there NaN passes through, and norms are not checked.
 
     Example:
         >>> import torch
@@ -105,7 +105,7 @@ class Native(CheckedBackend):
             circuit: of unitary gates.
             data: the value in radians, and its derivatives.
             weights: in radians, for all samples or for each.
-            observables: what is read.
+            observables: whose expectation values are computed.
             orders: which derivatives.
 
         Raises:

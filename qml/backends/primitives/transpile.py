@@ -26,7 +26,7 @@ BASIS = ("u", "p", "rx", "ry", "rz", "h", "x", "y", "z", "s", "sdg", "t", "tdg",
 
 N_LAYOUTS = 3  # tried by errors, the best of which is taken; the number of SWAPs differs by chance
 
-Layout = Literal["connectivity", "calibration"] | tuple[int, ...]
+LayoutChoice = Literal["connectivity", "calibration"] | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Compiler:
 
     device: Any = None
     level: int = 1
-    layout: Layout = "calibration"
+    layout: LayoutChoice = "calibration"
     seed: int = 0
     compact: bool = False
 

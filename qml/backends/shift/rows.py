@@ -174,22 +174,22 @@ class RowBackend(CheckedBackend):
 
     def _estimated(self, circuit: Circuit, observables: tuple[Observable, ...]) -> Evaluation:
         deferred = defer(circuit, channels=self._channels)
-        wanted = [deferred.moved(item) for item in observables]
+        columns = [deferred.moved(item) for item in observables]
         if deferred.selected:
-            wanted = [item @ deferred.projector for item in (*wanted, ONE)]
+            columns = [item @ deferred.projector for item in (*columns, ONE)]
         expanded = expand(deferred.circuit)
         pack = Packing(expanded.circuit, self.pack)
 
         def run(parts: Sequence[Part]) -> list[Means]:
-            packed = self._means_of_rows(pack.circuit, pack.parts(parts), pack.observables(wanted))
+            packed = self._means_of_rows(pack.circuit, pack.parts(parts), pack.observables(columns))
             return [pack.means(means, rows) for means, (rows, _) in zip(packed, parts, strict=True)]
 
-        return Evaluation(expanded, run, self.shots, self._deviations(circuit, tuple(wanted), 1))
+        return Evaluation(expanded, run, self.shots, self._deviations(circuit, tuple(columns), 1))
 
     def _sampled(self, circuit: Circuit, observables: tuple[Observable, ...]) -> Evaluation:
         expanded = expand(circuit)
-        wanted = (*observables, ONE) if _post_selects(circuit) else observables
-        measured = sampled.measure_observables(expanded.circuit, wanted)
+        columns = (*observables, ONE) if _post_selects(circuit) else observables
+        measured = sampled.measure_observables(expanded.circuit, columns)
         pack = Packing(measured.circuit, self.pack)
 
         bases, equal = range(measured.n_bases), self.split == "equal"
@@ -204,7 +204,7 @@ class RowBackend(CheckedBackend):
             return [measured.means([next(bits) for _ in bases]) for _ in parts]
 
         n_copies = measured.n_bases if measured.kept else 1
-        return Evaluation(expanded, run, self.shots, self._deviations(circuit, wanted, n_copies))
+        return Evaluation(expanded, run, self.shots, self._deviations(circuit, columns, n_copies))
 
     def _deviations(self, circuit: Circuit, observables: tuple[Observable, ...], n_copies: int) -> Deviations | None:
         """Return the deviations of this circuit's columns, where shots are split by them."""
