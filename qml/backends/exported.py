@@ -76,7 +76,8 @@ def _text(backend: Backend, circuit: Circuit, method: str, request: object) -> s
 @lru_cache(MAX_CACHED_CALLS)
 def _parsed(call: str) -> Callable[[Tensor, Tensor], Tensor]:
     parts = json.loads(call)
-    backend = _class_of(parts.get("class", DEFAULT_CLASS))(**parts["backend"])
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in parts["backend"].items()}
+    backend = _class_of(parts.get("class", DEFAULT_CLASS))(**options)
     circuit = from_openqasm(parts["circuit"])
     if parts["method"] == "probabilities":
         qubits = parts["asked"]

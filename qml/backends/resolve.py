@@ -21,16 +21,16 @@ class NamedBackend:
         required: whether the option must be given.
     """
 
-    make: str | Callable[..., Backend]
+    make: str | Callable[..., Any]
     option: str | None = None
     holds: str = "a device"
     required: bool = False
 
-    def __call__(self, value: str = "") -> Backend:
+    def __call__(self, value: str = "") -> Any:
         """Make the backend with this value of its option, or with its default where the value is empty."""
         return self._class()(**({self.option: value} if self.option is not None and value else {}))
 
-    def _class(self) -> Callable[..., Backend]:
+    def _class(self) -> Callable[..., Any]:
         if callable(self.make):
             return self.make
         module, _, name = self.make.partition(":")
