@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from circuits import Circuit, Observable, from_openqasm, to_openqasm
+import circuits
+from circuits import Circuit, Observable
 from qml.backends.protocol import Backend
 
 MAX_CACHED_CALLS = 64
@@ -51,7 +52,7 @@ def _(data: Tensor, weights: Tensor, call: str, n_columns: int) -> Tensor:
 
 def _text(backend: Backend, circuit: Circuit, method: str, request: object) -> str:
     try:
-        source = to_openqasm(circuit)
+        source = circuits.to_openqasm(circuit)
     except ValueError as error:
         raise ValueError(
             f"Circuits of exported programs must have OpenQASM text, but this one has none: {error}"
@@ -78,7 +79,7 @@ def _parsed(call: str) -> Callable[[Tensor, Tensor], Tensor]:
     parts = json.loads(call)
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in parts["backend"].items()}
     backend = _class_of(parts.get("class", DEFAULT_CLASS))(**options)
-    circuit = from_openqasm(parts["circuit"])
+    circuit = circuits.from_openqasm(parts["circuit"])
     if parts["method"] == "probabilities":
         qubits = parts["asked"]
         return lambda data, weights: backend.probabilities(circuit, data, weights, qubits)

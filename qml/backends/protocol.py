@@ -105,7 +105,7 @@ class Backend(Protocol):
 
 @runtime_checkable
 class JetBackend(Backend, Protocol):
-    """The protocol of backends with the capability `jets`."""
+    """The protocol of backends that have the capability `jets`."""
 
     def expectation_jet(
         self,

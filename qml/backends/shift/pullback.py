@@ -42,7 +42,10 @@ class Values(torch.autograd.Function):
 
 
 class Pullback(torch.autograd.Function):
-    """The vector-Jacobian product. `once_differentiable` would not do: a constant `grad` makes it silently zero."""
+    """The vector-Jacobian product, which refuses to be differentiated.
+
+    `once_differentiable` would not do: for a constant `grad` it lets a second derivative be zero.
+    """
 
     @staticmethod
     def forward(
