@@ -1,4 +1,4 @@
-"""The Fourier series that a circuit or a layer is in its inputs."""
+"""The Fourier series of a circuit or a layer in its inputs."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -120,7 +120,7 @@ def circuit_fourier_series(
 
     Args:
         circuit: its data slots are angles.
-        observable: what is read.
+        observable: any.
         weights: float64, shape (n_weights,); needed where there are any.
         backend: an exact one.
 

@@ -1,4 +1,4 @@
-"""A circuit as linear maps on sites: what the planner fuses and the engine applies.
+"""A circuit as linear maps on sites, which the planner fuses and the engine applies.
 
 A state vector is a register of sites with two levels; a density matrix is one with four, its components along I, X, Y,
 Z on every qubit (the Pauli transfer picture: real numbers only, channels and resets are matrices like any gate).
