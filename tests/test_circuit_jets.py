@@ -18,7 +18,8 @@ from qml.backends import Aer, Native
 from qml.jets.orders import Orders
 from qml.nn import QuantumLayer
 from qml.pinn import Jet, JetError, Pinn, find_problem
-from qml.simulator import engine, weight_rows
+from qml.simulator import weight_rows
+from qml.simulator.routes import stepwise
 from tests import oracle
 from tests.helpers import assert_close
 from tests.named import CASES, UNITARY_CASES
@@ -65,7 +66,7 @@ def by_differences(case: Case, jet: Tensor, orders: Orders) -> np.ndarray:
 
 def run(case: Case, jet: Tensor, weights: Tensor, orders: Orders = ORDERS) -> Tensor:
     """Whether another way is quicker or not."""
-    with mock.patch.object(engine, "FEW_QUBITS", 99):
+    with mock.patch.object(stepwise, "MAX_UNSPLIT_QUBITS", 99):
         return Native().expectation_jet(case.circuit, jet, weights, case.observables, orders)
 
 
@@ -172,9 +173,9 @@ def test_rows_of_weights_that_are_one_row_give_the_gradients_of_many(monkeypatch
 
     gradient(shared.clone())
     gradient(shared.detach())
-    monkeypatch.setattr(weight_rows, "PIECE", 64)
+    monkeypatch.setattr(weight_rows, "MAX_PIECE_ENTRIES", 64)
     gradient(shared.detach())
-    monkeypatch.setattr(weight_rows, "SLOPES", 0)
+    monkeypatch.setattr(weight_rows, "MAX_SLOPE_ENTRIES", 0)
     gradient(shared.detach())
     for values, rows in found[1:]:
         assert_close(values, found[0][0], 1e-12)
