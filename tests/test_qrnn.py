@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
 
 from qml.bench.peers.recurrent import PlainRecurrent
 from qml.nn import QRNN, QuantumNeuron, floored_likelihood_loss, word_loss
-from qml.nn.qrnn import network as qrnn
+from qml.nn.qrnn import _sequences as qrnn
 from qml.nn.qrnn._words import as_bits
 from qml.nn.qrnn.neuron import subsets
 

@@ -22,14 +22,14 @@ Advance = Callable[[Tensor, Tensor], Tensor]
 def scan_plain(
     advance: Advance, readout: Tensor, start: Tensor, words: Tensor, outcomes: Tensor, sizes: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """The states u of all steps, (sum of sizes, 2**W), and the last state of every sequence, (batch, 2**W).
+    """Compute the states u of all steps, (sum of sizes, 2**W), and the last state of every sequence, (batch, 2**W).
 
     Args:
-        advance: what a step does to the workspace.
+        advance: the workspace's part of a step.
         readout: G of the tables.
         start: the first states, one a sequence.
         words: the words that are read, step after step.
-        outcomes: the words that the in/out lanes are projected on.
+        outcomes: the words that the in/out qubits are projected on.
         sizes: sequences that reach each step.
     """
     states, parts, first = start, [], 0
@@ -49,22 +49,22 @@ def map_advance(maps: Tensor) -> Advance:
     flat = maps.reshape(n_words * side, side).T
 
     def advance(states: Tensor, words: Tensor) -> Tensor:
-        every = (states @ flat).unflatten(1, (n_words, side))
-        return every[torch.arange(len(states), device=states.device), words]
+        products = (states @ flat).unflatten(1, (n_words, side))
+        return products[torch.arange(len(states), device=states.device), words]
 
     return advance
 
 
 def neuron_advance(cosine: Tensor, sine: Tensor, rotations: Tensor) -> Advance:
-    """Apply the neurons and rotations one by one; see `Tables` for the shapes."""
+    """Apply the neurons and rotations one by one; see `NeuronTables` for the shapes."""
 
     def advance(states: Tensor, words: Tensor) -> Tensor:
         for layer in range(len(cosine)):
             if layer:
                 states = states @ rotations[layer - 1].T
-            for lane in range(cosine.shape[1]):
-                before, behind = 2**lane, cosine.shape[-1] // 2**lane
-                c, s = (part[layer, lane][words].unflatten(1, (before, behind)) for part in (cosine, sine))
+            for qubit in range(cosine.shape[1]):
+                before, behind = 2**qubit, cosine.shape[-1] // 2**qubit
+                c, s = (part[layer, qubit][words].unflatten(1, (before, behind)) for part in (cosine, sine))
                 zero, one = states.unflatten(1, (before, 2, behind)).unbind(2)
                 states = torch.stack([c * zero - s * one, s * zero + c * one], 2).flatten(1)
         return states
@@ -79,17 +79,17 @@ class MapScan(torch.autograd.Function):
     def forward(
         ctx: Any, maps: Tensor, readout: Tensor, start: Tensor, words: Tensor, outcomes: Tensor, sizes: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
-        """See `scan_plain`."""
+        """Return what `scan_plain` returns."""
         n_words, side, _ = maps.shape
         multiply = _Multiply(maps.reshape(n_words * side, side).T, n_words, words, sizes)
-        run = Run(readout, start, outcomes, sizes, multiply)
+        run = ScanRun(readout, start, outcomes, sizes, multiply)
         ctx.save_for_backward(maps, readout, start, words, outcomes, run.before, run.middle, run.norms)
         ctx.sizes = sizes
         return run.middle, run.last
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The pullback, or autograd through the plain steps where its own derivative is wanted."""
+        """Pull gradients back, by autograd through the plain steps where a derivative of them is wanted."""
         maps, readout, start, words, outcomes, before, middle, norms = ctx.saved_tensors
         if any(map(needs_plain_pullback, grads)):
             plain = lambda m, g, v: scan_plain(map_advance(m), g, v, words, outcomes, ctx.sizes)  # noqa: E731
@@ -108,13 +108,13 @@ class MapScan(torch.autograd.Function):
         return maps_grad, readout_grad, start_grad, None, None, None
 
 
-class Run:
-    """The forward pass of both functions, and what it keeps: states before and in the middle of every step, norms.
+class ScanRun:
+    """The forward pass of both functions, which keeps states before and in the middle of every step, and norms.
 
     Args:
         readout: G of the tables.
         start: the first states.
-        outcomes: the words that the in/out lanes are projected on.
+        outcomes: the words that the in/out qubits are projected on.
         sizes: sequences that reach each step.
         advance: writes the middle of step t, from the states before it, into `out`.
     """
@@ -155,7 +155,7 @@ def pull_steps(
     *,
     needs_readout: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Gradients in the states u of all steps, in the readout and in the first states.
+    """Compute gradients in the states u of all steps, in the readout and in the first states.
 
     Args:
         pull_step: writes the gradient before step t, from that in its middle, into `out`.
@@ -202,8 +202,8 @@ class _Multiply:
 
     def __call__(self, states: Tensor, step: int, out: Tensor) -> None:
         if not self.grouped:
-            every = torch.mm(states, self.matrices).view(-1, self.side)
-            torch.index_select(every, 0, self.places[step], out=out)
+            products = torch.mm(states, self.matrices).view(-1, self.side)
+            torch.index_select(products, 0, self.places[step], out=out)
             return
         words = self.words[step]
         counts = torch.bincount(words, minlength=self.n_words).tolist()
@@ -214,6 +214,6 @@ class _Multiply:
 
 
 def _norms(states: Tensor) -> Tensor:
-    """Norms as constants, never 0: what cannot happen is refused where the probabilities are known."""
+    """Compute norms as constants, never 0: impossible outcomes are refused where the probabilities are known."""
     norms = torch.linalg.vector_norm(states.detach(), dim=1, keepdim=True)
     return norms.clamp_min(torch.finfo(states.dtype).tiny)

@@ -1,5 +1,6 @@
 """Words of a recurrent network: integers or bits in, integers inside; padded batches and packed sequences alike."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -49,9 +50,14 @@ def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -
 
 
 def as_bits(words: Tensor, n_bits: int) -> Tensor:
-    """Words as bits, the first the most significant: (...) to (..., n_bits), int64."""
+    """Return words as bits, the first the most significant: (...) to (..., n_bits), int64."""
     shifts = torch.arange(n_bits - 1, -1, -1, device=words.device)
     return (words[..., None] >> shifts) & 1
+
+
+def as_angles(words: Tensor, n_bits: int, dtype: torch.dtype) -> Tensor:
+    """Return the angles in radians that write words on qubits in |0>, pi times each bit: (...) to (..., n_bits)."""
+    return math.pi * as_bits(words, n_bits).to(dtype)
 
 
 def _within(words: Tensor, low: int, high: int) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from circuits.channels import kraus
 from circuits.gates import Channel
 from qml import checks
-from qml.backends import Backend, Native, resolve
+from qml.backends import Backend, resolve
 from qml.checks import full_precision, require_choice
 from qml.nn.reservoirs.feedback import FeedbackReservoir
 from qml.nn.reservoirs.persistent import PersistentReservoir
@@ -18,7 +18,7 @@ from qml.nn.reservoirs.trajectories import TrajectoryReservoir
 from qml.reservoir import Reservoir
 
 MAX_EXACT_QUBITS = 10  # of a persistent ring; above, trajectories
-ELSEWHERE = (
+PERSISTENT_ELSEWHERE = (
     "Persistent rings run whole series on another backend by qml.nn.sampled_features(rings, series, backend=...)."
 )
 
@@ -154,7 +154,7 @@ class OnionReservoir(Reservoir):
         feedback = [part for part in self.parts if isinstance(part, FeedbackReservoir)]
         if not feedback:
             raise ValueError(
-                f"A reservoir must have feedback rings to move to another backend, but has none. {ELSEWHERE}"
+                f"A reservoir must have feedback rings to move to another backend, but has none. {PERSISTENT_ELSEWHERE}"
             )
         for part in feedback:
             part.backend = target
@@ -237,10 +237,14 @@ def _require_use(rings: tuple[Ring, ...], backend: Backend, layout: str) -> None
     """Refuse options of feedback rings where there are none."""
     if any(isinstance(ring, FeedbackRing) for ring in rings):
         return
-    for name, value, default in (("backend", backend, Native()), ("layout", layout, "batched")):
-        if value != default:
+    # a backend with a closed form has no option that would be ignored
+    for name, value, is_used in (
+        ("backend", backend, not backend.capabilities.closed_form),
+        ("layout", layout, layout != "batched"),
+    ):
+        if is_used:
             raise ValueError(
-                f"Argument `{name}` must be left out where no ring feeds back, but is {value!r}. {ELSEWHERE}"
+                f"Argument `{name}` must be left out where no ring feeds back, but is {value!r}. {PERSISTENT_ELSEWHERE}"
             )
 
 

@@ -183,6 +183,7 @@ def layer_matrices(ring: PersistentRing) -> list[Float[Tensor, "side side"]]:
     for layer, angles in enumerate(ring_angles(ring)):
         circuit = Circuit(n_qubits).prepare_slots([data(k) for k in range(side)])
         circuit.compose(ring_circuits.persistent_layer(n_qubits, layer))
+        # a table of the ring, whatever runs it: only the built-in simulator gives state vectors
         columns = Native().state(circuit, torch.eye(side, dtype=torch.float64), angles)
         matrices.append(columns.real.mT.contiguous())
     return matrices

@@ -99,6 +99,7 @@ class TrajectoryReservoir(RingGroup):
         states = memory
         for layer, circuit in enumerate(self.circuits[number]):
             columns = torch.cat([states[:, : self.memory * (self.memory > 1)], turned], 1) if layer == 0 else states
+            # only the built-in simulator gives state vectors; `OnionReservoir` refuses other backends for these rings
             states = Native().state(circuit, columns, tables["angles"][number, layer]).real
             states = self._jump(states, tables["kraus"]) if self.noise is not None else states
         split = states.reshape(len(states), self.outcomes, self.memory)
