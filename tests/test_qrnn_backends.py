@@ -219,12 +219,6 @@ def test_what_circuits_cannot_do_is_refused_with_a_way_out() -> None:
         net(read[:, 0], torch.zeros(1, 2, 2, 1, dtype=DOUBLE))
     with pytest.raises(ValueError, match="adjoint"):
         net.to_backend(Native(method="adjoint"))(read, targets=read)[0].sum().backward()
-    with pytest.raises(ValueError, match=r"`recompute` must be False where circuits run"):
-        network(recompute=True, backend=CIRCUITS)
-    kept = network(recompute=True)
-    with pytest.raises(ValueError, match="`recompute` must be False"):
-        kept.to_backend("aer")
-    assert kept.backend == Native()
     for make in (lambda b: QuantumNeuron(2, backend=b), lambda b: QRNNCell(1, 1, degree=1, backend=b), network):
         layer = make() if make is network else make("native")
         with pytest.raises(ValueError, match=r"must be one of native, .* but is 'nowhere'"):

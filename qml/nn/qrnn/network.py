@@ -47,8 +47,8 @@ class QRNN(nn.Module):
         amplification: rounds of amplitude amplification of every neuron.
         bias: whether the neurons' constant angles are trained.
         batch_first: whether the batch dimension comes before time.
-        recompute: keep only the states of about sqrt(time) steps for the backward pass, and compute the rest again; on
-            the built-in simulator only, since circuits have no such states.
+        recompute: keep only the states of about sqrt(time) steps for the backward pass, and compute the rest again.
+            Where circuits run, on another backend, no states are kept at all.
         backend: a backend or its name; see `to_backend`.
         device: of the angles.
         dtype: of the angles, float32 or float64.
@@ -110,26 +110,15 @@ class QRNN(nn.Module):
             degree=degree,
             amplification=amplification,
             bias=bias,
+            backend=backend,
             device=device,
             dtype=dtype,
             generator=generator,
         )
-        self.to_backend(backend)
 
     def to_backend(self, backend: Backend | str) -> "QRNN":
-        """Run on another backend from now on; the weights stay.
-
-        Raises:
-            ValueError: a backend that cannot post-select, or that runs circuits where `recompute` is True.
-        """
-        before = self.cell.backend
+        """Run on another backend from now on; the weights stay."""
         self.cell.to_backend(backend)
-        if self.recompute and not self.cell.closed_form:
-            self.cell.to_backend(before)
-            raise ValueError(
-                "Argument `recompute` must be False where circuits run, which have no states to recompute, but is "
-                "True. Set layer.recompute = False, or use 'native'."
-            )
         return self
 
     @property
