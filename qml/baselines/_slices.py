@@ -16,7 +16,7 @@ CACHE_BYTES = 2**18  # of all states, below which slices win nothing
 
 
 def pays(units: int, batch: int, like: Tensor) -> bool:
-    """Whether slices are faster than all series at once."""
+    """Tell whether slices are faster than all series at once."""
     return like.device.type == "cpu" and batch > WIDTH and units * batch * like.itemsize > CACHE_BYTES
 
 
@@ -28,7 +28,7 @@ def run_slices(
     leak_rate: float,
     activate: Callable[[Tensor], Tensor],
 ) -> tuple[Float[Tensor, "time units batch"], Float[Tensor, "batch units"]]:
-    """All states of s_t = (1 - a) s_{t-1} + a f(W_in (1, u_t) + W s_{t-1}), and the last; without derivatives.
+    """Compute all states of s_t = (1 - a) s_{t-1} + a f(W_in (1, u_t) + W s_{t-1}) and the last, without derivatives.
 
     Args:
         matrix: W, sparse.
@@ -43,7 +43,7 @@ def run_slices(
     width = math.ceil(batch / n_slices)
 
     def sliced(values: Tensor) -> Tensor:
-        """(..., rows, batch) to (..., slices, rows, width); the last slice is filled up with zeros."""
+        """Cut (..., rows, batch) into (..., slices, rows, width); the last slice is filled up with zeros."""
         filled = pad(values, (0, n_slices * width - batch))
         return filled.unflatten(-1, (n_slices, width)).movedim(-2, -3).contiguous()
 

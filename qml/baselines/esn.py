@@ -109,7 +109,7 @@ class EchoStateNetwork(Reservoir):
         self.include_inputs, self.start = has_inputs, checks.as_number(start, "start")
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "EchoStateNetwork":
-        """As in `torch.nn.Module`; what leaves the meta device is marked as not loaded, by NaN, and has no entries."""
+        """Apply as `torch.nn.Module`; a matrix that leaves the meta device has no entries and is marked by NaN."""
         was_meta = self.values.is_meta
         super()._apply(fn, recurse)
         if was_meta and not self.values.is_meta:
@@ -142,7 +142,7 @@ class EchoStateNetwork(Reservoir):
         start: float = 0.0,
         dtype: torch.dtype = torch.float64,
     ) -> "EchoStateNetwork":
-        """A network with given matrices.
+        """Build a network with given matrices.
 
         Args:
             input_weight: W_in, shape (units, 1 + n_inputs), the bias first.
@@ -214,12 +214,12 @@ class EchoStateNetwork(Reservoir):
         return self._with_inputs(scaled, states.permute(2, 0, 1)), end.mT
 
     def _drive(self, scaled: Tensor) -> Tensor:
-        """W_in (1, c u_t) of all steps, (time, units, batch)."""
+        """Compute W_in (1, c u_t) of all steps, (time, units, batch)."""
         bias, weight = self.input_weight[:, :1], self.input_weight[:, 1:]
         return torch.baddbmm(bias[None], weight.expand(scaled.shape[1], -1, -1), scaled.permute(1, 2, 0))
 
     def _with_inputs(self, scaled: Tensor, states: Tensor) -> Tensor:
-        """The features (batch, time, features)."""
+        """Return the features (batch, time, features)."""
         return torch.cat([scaled, states], -1) if self.include_inputs else states
 
     def _require_finite(self, end: Tensor) -> None:
@@ -236,7 +236,7 @@ class EchoStateNetwork(Reservoir):
     def _run(
         self, drive: Tensor, now: Tensor, matrix: Any, product: Callable[..., Tensor], *, in_place: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """All states, (time, units) or (time, units, batch), and the last; in place they overwrite the drive."""
+        """Compute all states, (time, units) or (time, units, batch), and the last; they overwrite the drive at will."""
         activate = ACTIVATIONS[self.activation]
         states = []
         for step in drive:
@@ -248,7 +248,7 @@ class EchoStateNetwork(Reservoir):
         return (drive if in_place else torch.stack(states)), now.clone() if in_place else now
 
     def recurrent(self) -> Tensor:
-        """W as a sparse tensor, shape (units, units)."""
+        """Return W as a sparse tensor, shape (units, units)."""
         return self._matrix().rows
 
     def _matrix(self) -> ConstantMatrix:
@@ -256,14 +256,14 @@ class EchoStateNetwork(Reservoir):
         return ConstantMatrix(self.row_starts, self.columns, self.values)
 
     def config(self) -> dict[str, Any]:
-        """What `from_config` needs to make room for the matrices, which a file holds."""
+        """Return what `from_config` needs to make room for the matrices, which a file holds."""
         names = ("n_inputs", "units", "leak_rate", "input_scaling", "activation", "include_inputs", "start")
         numbers = {name: getattr(self, name) for name in names}
         return numbers | {"n_entries": len(self.values), "dtype": str(self.values.dtype).removeprefix("torch.")}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "EchoStateNetwork":
-        """A network of that size; its matrices are to be loaded."""
+        """Build a network of that size; its matrices are to be loaded."""
         options = dict(config)
         dtype, n_entries = getattr(torch, options.pop("dtype")), options.pop("n_entries")
         network = cls.__new__(cls)
@@ -277,7 +277,7 @@ class EchoStateNetwork(Reservoir):
     def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride] - torch calls it so
         self, state_dict: dict[str, Any], prefix: str, *rest: Any
     ) -> None:
-        """As `nn.Module`, and matrices of another seed or density, which have another number of entries, fit too."""
+        """Load as `nn.Module`, and accept matrices of another seed or density, which have another number of entries."""
         rows, columns, values = (state_dict.get(f"{prefix}{name}") for name in ("row_starts", "columns", "values"))
         if isinstance(rows, Tensor) and isinstance(columns, Tensor) and isinstance(values, Tensor):
             if not self._has_rows(rows, columns, values):
@@ -291,7 +291,7 @@ class EchoStateNetwork(Reservoir):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _has_rows(self, rows: Tensor, columns: Tensor, values: Tensor) -> bool:
-        """Whether these are a square matrix in compressed rows; sparse products trust that they are."""
+        """Tell whether these are a square matrix in compressed rows; sparse products trust that they are."""
         if rows.shape != (self.units + 1,) or columns.ndim != 1 or columns.shape != values.shape:
             return False
         if any(part.is_floating_point() or part.is_complex() for part in (rows, columns)):
@@ -302,7 +302,7 @@ class EchoStateNetwork(Reservoir):
         return ascending and (not len(columns) or bool(columns.min() >= 0 and columns.max() < self.units))
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows."""
         return f"n_inputs={self.n_inputs}, units={self.units}, leak_rate={self.leak_rate}"
 
 
@@ -383,7 +383,7 @@ def _input_weight(generator: np.random.Generator, units: int, n_inputs: int, bia
 
 
 def _own_precision(inputs: Tensor) -> AbstractContextManager:
-    """Autocast to 16 bits stays outside, since states are fed back."""
+    """Keep autocast to 16 bits outside, since states are fed back."""
     return torch.autocast(inputs.device.type, enabled=False) if checks.in_autocast(inputs) else nullcontext()
 
 
@@ -413,7 +413,7 @@ def _as_numbers(values: Any, name: str) -> tuple[float, ...]:
 
 
 def _as_matrix(matrix: Any, name: str) -> Any:
-    """A matrix of real numbers in NumPy or SciPy."""
+    """Return a matrix of real numbers in NumPy or SciPy."""
     from scipy.sparse import issparse
 
     if isinstance(matrix, Tensor):

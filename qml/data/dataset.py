@@ -44,7 +44,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Split:
-    """One data set in three disjoint parts.
+    """A data set in three disjoint parts.
 
     Attributes:
         train: What gradients are taken on.

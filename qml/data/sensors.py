@@ -108,7 +108,7 @@ def read_sensor_csv(
 
 
 def fill_gaps(series: Any, *, max_gap: int = 6) -> Float[Tensor, "time columns"]:  # a tensor, checked below
-    """NaN replaced by linear interpolation in time.
+    """Replace NaN by linear interpolation in time.
 
     Args:
         series: readings, a real tensor (time, columns), NaN where one is missing.
@@ -165,12 +165,12 @@ class Scaler:
         return cls(flat.mean(0), spread)
 
     def __call__(self, series: Any) -> Float[Tensor, "*batch columns"]:  # a tensor, checked below
-        """Scaled to mean 0 and standard deviation 1 on the training part."""
+        """Scale to mean 0 and standard deviation 1 on the training part."""
         self._require_columns(series, "series")
         return (series - self.mean) / self.spread
 
     def undo(self, scaled: Any) -> Float[Tensor, "*batch columns"]:  # a tensor, checked below
-        """The inverse."""
+        """Invert the scaling."""
         self._require_columns(scaled, "scaled")
         return scaled * self.spread + self.mean
 
@@ -211,7 +211,7 @@ def _unit(name: str, unit: Any) -> tuple[float, float]:
 
 
 def _rows(path: str | PathLike[str], wanted: Sequence[str]) -> tuple[list[int], list[tuple[int, list[str]]]]:
-    """Line numbers, and with them the wanted cells, of a file whose header has every wanted column once."""
+    """Return line numbers, and with them the wanted cells, of a file whose header has every wanted column once."""
     rows = rows_of(as_path(path))
     header = next(rows, (0, []))[1]
     for name in wanted:
@@ -249,7 +249,7 @@ def _number(text: str, name: str, line: int) -> float:
 def _even(
     values: np.ndarray, times: Int[np.ndarray, " time"], lines: Sequence[int], max_gap: int
 ) -> tuple[np.ndarray, float]:
-    """Rows at even times, given in microseconds, with NaN where one is missing; and the step in seconds."""
+    """Return rows at even times, given in microseconds, with NaN where one is missing; and the step in seconds."""
     if len(times) < 2:
         raise ValueError("A file with times must hold at least two rows, but holds one.")
     steps = np.diff(times)

@@ -35,7 +35,7 @@ class SeriesSplit:
 
 
 def damped_pendulum(n_points: int = 240, end: float | int = 20.0) -> Float[Tensor, " time"]:
-    """theta' of theta'' = -0.15 theta' - 9.81 sin(theta), from (theta, theta') = (0, 3), at times from 0 to `end`.
+    """Integrate theta'' = -0.15 theta' - 9.81 sin(theta) from (theta, theta') = (0, 3) to time `end`; return theta'.
 
     Shape:
         (n_points), float64.
@@ -56,7 +56,7 @@ def damped_pendulum(n_points: int = 240, end: float | int = 20.0) -> Float[Tenso
 
 
 def bessel_series(n_points: int = 256, start: float | int = 2.0, end: float | int = 100.0) -> Float[Tensor, " time"]:
-    """The Bessel function J_2 at equally spaced points.
+    """Compute the Bessel function J_2 at equally spaced points.
 
     Shape:
         (n_points), float64.
@@ -74,7 +74,7 @@ def split_series(
     train: float = 0.67,
     leaking_scaler: bool = False,
 ) -> SeriesSplit:
-    """Windows s[i : i + length] with the target s[i + length], the first share of them to train on.
+    """Return windows s[i : i + length] with the target s[i + length], the first share of them to train on.
 
     The series is scaled to [-1, 1] by the least and largest value that the training windows and targets hold, so that
     the later part may exceed it.

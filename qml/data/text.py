@@ -32,7 +32,7 @@ class Text:
         return cls(torch.tensor([places[character] for character in text]), alphabet)
 
     def decode(self, codes: Any) -> str:  # a tensor, checked below
-        """The characters of `codes`, integers of shape (time,)."""
+        """Return the characters of `codes`, integers of shape (time,)."""
         checks.require_tensor(codes, "codes")
         if codes.is_floating_point() or codes.is_complex() or codes.ndim != 1:
             raise TypeError(
@@ -44,7 +44,7 @@ class Text:
 
 
 def python_text(n_characters: int = 200_000) -> Text:
-    """The beginning of the reference that Python's own `help()` shows, topics in alphabetical order.
+    """Return the beginning of the reference that Python's own `help()` shows, topics in alphabetical order.
 
     The text differs between versions of Python. What is not printable ASCII is left out.
 

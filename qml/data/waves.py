@@ -34,7 +34,7 @@ class Waves:
 
 
 def damped_waves(*, seed: int = 1) -> Waves:
-    """f(t) = 30 exp(-0.05 t) [cos(w t) + cos(w t / sqrt 2)] + 0.3 N with w = 0.5 + 0.4 N, float64.
+    """Return f(t) = 30 exp(-0.05 t) [cos(w t) + cos(w t / sqrt 2)] + 0.3 N with w = 0.5 + 0.4 N, float64.
 
     Ten series to learn from and four to forecast, each 26 steps on linspace(0, 26, 26). NumPy's PCG64 draws all 14 w,
     then the noise of the first ten, then that of the others; seed 1 gives the published series.

@@ -51,7 +51,7 @@ class ReservoirRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> Float[np.ndarray, "..."]:
-        """Predictions at every step of a series."""
+        """Predict at every step of a series."""
         check_is_fitted(self, "forecaster_")
         inputs: Any = validate_data(self, X, dtype=np.float64, reset=False)
         predicted = self.forecaster_.predict(torch.from_numpy(inputs))

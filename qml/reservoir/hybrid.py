@@ -51,11 +51,11 @@ class HybridReservoir(Reservoir):
 
     @property
     def parts(self) -> list[Reservoir]:
-        """The reservoirs in order."""
+        """Return the reservoirs in order."""
         return [part for part in self.reservoirs if isinstance(part, Reservoir)]
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
-        """Of all, one behind the other; see `Reservoir`."""
+        """Join the initial states of all reservoirs; see `Reservoir`."""
         return torch.cat([part.initial_state(batch, like) for part in self.parts], 1)
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,5 +74,5 @@ class HybridReservoir(Reservoir):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "HybridReservoir":
-        """The inverse of `config`."""
+        """Build the reservoir of a `config`."""
         return cls(*(build(part) for part in config["reservoirs"]), feed=config["feed"])

@@ -48,7 +48,7 @@ class RecursiveLeastSquares(nn.Module):
         self.register_buffer("covariance", torch.eye(1 + n_features, dtype=torch.float64) / alpha)
 
     def forward(self, features: Any) -> Float[Tensor, "*batch outputs"]:
-        """Predictions with the weights as they are; features as in `RidgeReadout`."""
+        """Predict with the weights as they are; features as in `RidgeReadout`."""
         require_features(features, self.n_features)
         return (features.to(self.weight.dtype) @ self.weight.mT + self.bias).to(features.dtype)
 

@@ -75,14 +75,14 @@ class RidgeReadout(nn.Module):
         self.register_buffer("errors", torch.full((len(self.alphas),), math.nan, dtype=kind))
 
     def forward(self, features: Any) -> Float[Tensor, "*batch outputs"]:
-        """Predictions, (..., n_outputs), from a floating tensor of shape (..., n_features)."""
+        """Compute predictions, (..., n_outputs), from a floating tensor of shape (..., n_features)."""
         require_features(features, self.n_features)
         return (features.to(self.weight.dtype) @ self.weight.mT + self.bias).to(features.dtype)
 
     def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride] - torch calls it so
         self, state_dict: dict[str, Any], prefix: str, *rest: Any
     ) -> None:
-        """As `nn.Module`, and errors of another choice of penalties are refused with words."""
+        """Load as `nn.Module`, and refuse the errors of another choice of penalties with words."""
         errors = state_dict.get(f"{prefix}errors")
         if isinstance(errors, Tensor) and errors.shape != self.errors.shape:
             rest[-1].append(
@@ -125,7 +125,7 @@ class RidgeReadout(nn.Module):
         return self
 
     def _factor(self, chunks: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-        """R of (1, X, Y), at most 1 + p + q rows, its first diagonal entry positive."""
+        """Compute R of (1, X, Y), at most 1 + p + q rows, its first diagonal entry positive."""
         factor: Tensor | None = None
         pending: list[Tensor] = []
         n_pending, width = 0, 1 + self.n_features + self.n_outputs
@@ -161,12 +161,12 @@ class RidgeReadout(nn.Module):
         return torch.cat([column.to(self.weight) for column in columns], 1)
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows."""
         return f"n_features={self.n_features}, n_outputs={self.n_outputs}, alpha={float(self.alpha):g}"
 
 
 def as_alphas(alphas: Any) -> tuple[float, ...]:
-    """Ridge penalties as a tuple of floats: one number, or a sequence, array or tensor of them."""
+    """Return ridge penalties as a tuple of floats: one number, or a sequence, array or tensor of them."""
     values = alphas.tolist() if isinstance(alphas, (Tensor, np.ndarray)) else alphas
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         values = [values]
@@ -190,16 +190,16 @@ class _Solver:
         self.singular, self.right, self.projected = singular, right, projected
 
     def weight(self, alpha: float) -> Tensor:
-        """Shape (features, outputs)."""
+        """Return the weights, shape (features, outputs)."""
         shrunk = (self.singular / (self.singular.square() + alpha))[:, None] * self.projected
         return self.right.mT @ shrunk
 
     def degrees(self, alpha: float) -> float:
-        """Effective degrees of freedom without the intercept's."""
+        """Return the effective degrees of freedom without the intercept's."""
         return float((self.singular.square() / (self.singular.square() + alpha)).sum())
 
     def leave_one_out(self, chunks: Iterable[tuple[Tensor, Tensor]], alphas: Sequence[float]) -> Tensor:
-        """Mean squared leave-one-out residuals, shape (alphas, outputs)."""
+        """Compute mean squared leave-one-out residuals, shape (alphas, outputs)."""
         total = torch.zeros(len(alphas), len(self.target_mean), dtype=torch.float64, device=self.singular.device)
         for features, targets in chunks:
             scores = (features.to(total) - self.feature_mean) @ self.right.mT

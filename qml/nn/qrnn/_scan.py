@@ -186,7 +186,7 @@ def pull_steps(
 
 
 class _Multiply:
-    """Each row times the matrix of its word, by the cheaper of two ways: all words at once, or grouped by word.
+    """A product of each row with the matrix of its word, by all words at once or grouped by word, whichever costs less.
 
     Args:
         side_by_side: the matrices of all words, (side, n_words * side), for rows times matrices.

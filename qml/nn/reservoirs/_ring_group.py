@@ -30,7 +30,7 @@ class RingGroup(Reservoir, WithTables):
         self.register_buffer("place", place, persistent=False)
 
     def tables(self) -> dict[str, Tensor]:
-        """The tables in the reservoir's dtype and on its device.
+        """Return the tables in the reservoir's dtype and on its device.
 
         Raises:
             TypeError: a reservoir in half precision.
@@ -48,20 +48,20 @@ class RingGroup(Reservoir, WithTables):
         return self.tables_like(place)
 
     def place_of(self, inputs: Tensor) -> Tensor:
-        """See `Reservoir`."""
+        """Return the tensor that tells dtype and device; see `Reservoir`."""
         self.tables()  # which refuses what cannot run
         return self.place
 
     def make_tables(self, like: Tensor) -> dict[str, Tensor]:
-        """See `WithTables`; they are computed on the CPU."""
+        """Compute the tables on the CPU, and move them; see `WithTables`."""
         with torch.device("cpu"):
             tables = self.cpu_tables(like.dtype)
         return {name: table.to(like.device) for name, table in tables.items()}
 
     def cpu_tables(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        """The tables, of which those of numbers have this dtype."""
+        """Compute the tables, of which those of real numbers have this dtype."""
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
-        """It is part of an `OnionReservoir`, which describes it."""
+        """Refuse to describe the group: the `OnionReservoir` that it is part of does."""
         raise NotImplementedError

@@ -112,7 +112,7 @@ class OnionReservoir(Reservoir):
 
     @property
     def parts(self) -> list[Reservoir]:
-        """The groups of equal rings."""
+        """Return the groups of equal rings."""
         return [part for part in self.groups if isinstance(part, Reservoir)]
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
@@ -136,11 +136,11 @@ class OnionReservoir(Reservoir):
 
     @property
     def shots(self) -> int | None:
-        """Measurements of every qubit at each step."""
+        """Return the number of measurements of every qubit at each step."""
         return self._options["shots"]
 
     def single_rings(self) -> list[tuple[Ring, "QuantumReservoir"]]:
-        """Every ring with a reservoir of it alone, exact and with the same noise, on the built-in simulator."""
+        """Return every ring with a reservoir of it alone, exact and with the same noise, on the built-in simulator."""
         noise = self._options["noise"]
         return [(ring, QuantumReservoir(ring, self.n_inputs, noise=noise, dtype=self.dtype)) for ring in self.rings]
 
@@ -161,7 +161,7 @@ class OnionReservoir(Reservoir):
         return self
 
     def config(self) -> dict[str, Any]:
-        """See `Reservoir`; the backend is not among it."""
+        """Return the constructor's arguments but the backend; see `Reservoir`."""
         noise = self._options["noise"]
         written = None if noise is None else [noise.kraus.values.real.tolist(), noise.kraus.values.imag.tolist()]
         return {
@@ -176,7 +176,7 @@ class OnionReservoir(Reservoir):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "OnionReservoir":
-        """The inverse of `config`."""
+        """Build the reservoir of a `config`."""
         options = dict(config)
         rings, noise = [ring_from_json(ring) for ring in options.pop("rings")], options["noise"]
         if noise is not None:
@@ -190,11 +190,11 @@ class OnionReservoir(Reservoir):
         return cls(rings, **options)
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows."""
         return f"n_inputs={self.n_inputs}, rings={list(self.rings)}"
 
     def _feature_order(self) -> Tensor:
-        """Where the features of ring 0, 1, ... are among those of the groups."""
+        """Return the places of the features of ring 0, 1, ... among those of the groups."""
         numbers = [number for members in self._members for number in members]
         widths = [part.n_features // len(members) for part, members in zip(self.parts, self._members, strict=True)]
         sizes = [width for width, members in zip(widths, self._members, strict=True) for _ in members]

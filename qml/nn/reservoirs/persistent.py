@@ -63,7 +63,7 @@ class PersistentReservoir(RingGroup):
         self.tables()
 
     def cpu_tables(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        """The rings' maps, or layers and channel where there is noise, and how outcomes are read."""
+        """Compute the rings' maps, or layers and channel where there is noise, and the tables of the read-out."""
         matrices = [torch.stack(layer_matrices(ring)) for ring in self.rings]
         layers = torch.stack(matrices).to(dtype)  # (rings, layers, side, side)
         tables = {
@@ -76,7 +76,7 @@ class PersistentReservoir(RingGroup):
         return tables | {"layers": layers, "superoperator": real_superoperator(self.noise).to(dtype)}
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
-        """Every memory qubit in |0>."""
+        """Return states with every memory qubit in |0>."""
         state = self.tables()["scales"].new_zeros(batch, len(self.rings), self.memory**2)
         state[:, :, 0] = 1.0
         return state.flatten(1)
@@ -101,7 +101,7 @@ class PersistentReservoir(RingGroup):
         return features, rho.reshape(batch, -1)
 
     def amplitudes(self, inputs: Float[Tensor, "batch time inputs"]) -> Float[Tensor, "time batch rings outcomes"]:
-        """The real amplitudes of the measured qubits after RY(s x), input k mod n_inputs on qubit k."""
+        """Compute the real amplitudes of the measured qubits after RY(s x), input k mod n_inputs on qubit k."""
         half = self.tables()["scales"][:, None] * inputs.transpose(0, 1)[:, :, None] / 2  # (time, batch, rings, inputs)
         pairs = torch.stack([torch.cos(half), torch.sin(half)], -1)
         result = pairs[..., 0, :]
@@ -111,7 +111,7 @@ class PersistentReservoir(RingGroup):
         return result
 
     def step_maps(self, amplitudes: Float[Tensor, "time batch rings outcomes"]) -> Tensor:
-        """K_b(x) of every step, series and ring: (time, batch * rings, memory, outcomes * memory)."""
+        """Compute K_b(x) of every step, series and ring: (time, batch * rings, memory, outcomes * memory)."""
         time, batch, rings, outcomes = amplitudes.shape
         maps = self.tables()["maps"]
         parts = [amplitudes[:, :, k].reshape(-1, outcomes) @ maps[k] for k in range(rings)]
@@ -119,7 +119,7 @@ class PersistentReservoir(RingGroup):
         return joined.reshape(time, batch * rings, self.memory, outcomes * self.memory)
 
     def _run(self, amplitudes: Tensor, rho: Tensor) -> tuple[Tensor, Tensor]:
-        """Outcome probabilities (time, batch, rings, outcomes) and the memory's density matrix at the end."""
+        """Compute outcome probabilities (time, batch, rings, outcomes) and the memory's density matrix at the end."""
         maps = self.step_maps(amplitudes)
         time, rows, memory, _ = maps.shape
         # a batched product of one matrix wakes all threads, a plain one only where that pays
@@ -136,7 +136,7 @@ class PersistentReservoir(RingGroup):
         return joint.reshape(*amplitudes.shape[:3], self.outcomes), now[None] if alone else now
 
     def _run_noisy(self, amplitudes: Tensor, rho: Tensor) -> tuple[Tensor, Tensor]:
-        """As `_run`, with the channel on every qubit after every layer."""
+        """Run as `_run`, with the channel on every qubit after every layer."""
         _, batch, rings, outcomes = amplitudes.shape
         side, tables = outcomes * self.memory, self.tables()
         rho = rho.view(batch, rings, self.memory, self.memory)
@@ -151,7 +151,7 @@ class PersistentReservoir(RingGroup):
         return torch.stack(found), rho.reshape(-1, self.memory, self.memory)
 
     def _noisy(self, rho: Tensor, superoperator: Tensor) -> Tensor:
-        """The one-qubit channel on every qubit; rho of shape (..., side, side)."""
+        """Apply the one-qubit channel to every qubit; rho has shape (..., side, side)."""
         shape = rho.shape
         for qubit in range(self.n_qubits):
             left, right = 2**qubit, 2 ** (self.n_qubits - 1 - qubit)
@@ -160,7 +160,7 @@ class PersistentReservoir(RingGroup):
         return rho.reshape(shape)
 
     def _drawn(self, probabilities: Tensor) -> Tensor:
-        """The probabilities themselves, or shares of `shots` draws from them."""
+        """Return the probabilities themselves, or shares of `shots` draws from them."""
         if self.shots is None:
             return probabilities
         flat = probabilities.reshape(-1, self.outcomes).clamp_min(0.0)
@@ -170,14 +170,14 @@ class PersistentReservoir(RingGroup):
 
 
 def ring_angles(ring: PersistentRing) -> Float[Tensor, "layers weights"]:
-    """The ring's fixed angles in radians."""
+    """Return the ring's fixed angles in radians."""
     generator = np.random.default_rng(ring.seed)
     n_weights = ring.n_qubits * (ring.n_qubits + 1) // 2
     return torch.from_numpy(generator.uniform(-ring.weight_scale, ring.weight_scale, (ring.n_layers, n_weights)))
 
 
 def layer_matrices(ring: PersistentRing) -> list[Float[Tensor, "side side"]]:
-    """The orthogonal matrix of every layer, from the native simulator run on all basis states at once."""
+    """Compute the orthogonal matrix of every layer, from the native simulator run on all basis states at once."""
     n_qubits, side = ring.n_qubits, 2**ring.n_qubits
     matrices = []
     for layer, angles in enumerate(ring_angles(ring)):
@@ -190,7 +190,7 @@ def layer_matrices(ring: PersistentRing) -> list[Float[Tensor, "side side"]]:
 
 
 def real_superoperator(channel: Channel) -> Float[Tensor, "2 2 2 2"]:
-    """rho'_ab = sum_ij S_abij rho_ij of a one-qubit channel that keeps real density matrices real.
+    """Compute S of rho'_ab = sum_ij S_abij rho_ij of a one-qubit channel that keeps real density matrices real.
 
     Raises:
         ValueError: a channel on more qubits, or one that makes them complex.
@@ -209,7 +209,7 @@ def real_superoperator(channel: Channel) -> Float[Tensor, "2 2 2 2"]:
 
 
 def parity_signs(n_measured: int) -> Float[Tensor, "outcomes features"]:
-    """The value of every Z and Z Z product in every outcome, in the order of `circuits.reservoir.correlators`."""
+    """Return the value of every Z and Z Z in every outcome, in the order of `circuits.reservoir.correlators`."""
     outcomes = np.arange(2**n_measured)
     single = [1.0 - 2.0 * ((outcomes >> (n_measured - 1 - qubit)) & 1) for qubit in range(n_measured)]
     pairs = [single[i] * single[j] for i, j in combinations(range(n_measured), 2)]
@@ -217,7 +217,7 @@ def parity_signs(n_measured: int) -> Float[Tensor, "outcomes features"]:
 
 
 def _kraus_maps(layers: Tensor, outcomes: int) -> Tensor:
-    """K_ba by input amplitude a: (rings, outcomes, memory * outcomes * memory), entry [a, (memory', b, memory)]."""
+    """Compute K_ba by input amplitude a: (rings, outcomes, memory * outcomes * memory), [a, (memory', b, memory)]."""
     rings, _, side, _ = layers.shape
     memory = side // outcomes
     whole = layers[:, 0]
@@ -228,7 +228,7 @@ def _kraus_maps(layers: Tensor, outcomes: int) -> Tensor:
 
 
 def _confusion(readout_error: tuple[float, float] | None, n_measured: int) -> Tensor:
-    """Probability of reading the column when the row is true, for outcomes of all measured qubits."""
+    """Compute the probability of reading the column when the row is true, for outcomes of all measured qubits."""
     up, down = readout_error or (0.0, 0.0)
     one = torch.tensor([[1.0 - up, up], [down, 1.0 - down]], dtype=torch.float64)
     result = torch.ones(1, 1, dtype=torch.float64)

@@ -57,7 +57,7 @@ class TrajectoryReservoir(RingGroup):
         self.tables()
 
     def cpu_tables(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        """The rings' scales and angles, the signs of outcomes, and the channel's operators."""
+        """Compute the rings' scales and angles, the signs of outcomes, and the channel's operators."""
         tables = {
             "signs": parity_signs(self.n_measured),
             "scales": torch.tensor([ring.input_scale for ring in self.rings], dtype=torch.float64),
@@ -68,7 +68,7 @@ class TrajectoryReservoir(RingGroup):
         return {name: table.to(dtype) for name, table in tables.items()}
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
-        """Every memory qubit in |0>."""
+        """Return states with every memory qubit in |0>."""
         state = self.tables()["scales"].new_zeros(batch, len(self.rings) * self.n_runs, self.memory)
         state[:, :, 0] = 1.0
         return state.flatten(1)
@@ -92,7 +92,7 @@ class TrajectoryReservoir(RingGroup):
         return stacked.transpose(2, 3).reshape(batch, time, self.n_features), memory.reshape(batch, -1)
 
     def _step(self, number: int, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """One ring's features (batch, features) and memory after a step; memory is (batch * runs, amplitudes)."""
+        """Run one ring for a step: features (batch, features) and memory (batch * runs, amplitudes)."""
         tables = self.tables()
         order = torch.arange(self.n_measured, device=inputs.device) % self.n_inputs
         turned = (tables["scales"][number] * inputs[:, order]).repeat_interleave(self.n_runs, 0)
@@ -112,7 +112,7 @@ class TrajectoryReservoir(RingGroup):
         return features.reshape(len(inputs), self.n_runs, -1).mean(1), left
 
     def _read(self, outcomes: Tensor) -> Tensor:
-        """Outcome probabilities after read-out errors; of drawn outcomes one reading each is drawn."""
+        """Apply read-out errors to outcome probabilities; draw one reading of each drawn outcome."""
         if self.readout_error is None:
             return outcomes
         up, down = self.readout_error
@@ -127,7 +127,7 @@ class TrajectoryReservoir(RingGroup):
         return torch.nn.functional.one_hot(read, self.outcomes).to(outcomes.dtype)
 
     def _jump(self, states: Tensor, kraus: Tensor) -> Tensor:
-        """One Kraus operator of the channel drawn for every qubit and run, and applied."""
+        """Draw one Kraus operator of the channel for every qubit and run, and apply it."""
         for qubit in range(self.n_qubits):
             split = states.reshape(len(states), 2**qubit, 2, -1)
             branches = torch.einsum("kij,bljr->bklir", kraus, split).flatten(2)
@@ -138,7 +138,7 @@ class TrajectoryReservoir(RingGroup):
 
 
 def _step_circuit(ring: PersistentRing, noise: Channel | None) -> list[Circuit]:
-    """Circuits that take amplitudes as data: all layers of a step as one, or one a layer where noise is between.
+    """Build circuits that take amplitudes as data: all layers of a step as one, or one a layer where noise is between.
 
     The first encodes the inputs on the measured qubits, which are |0>, and takes the memory's amplitudes.
     """
@@ -159,7 +159,7 @@ def _step_circuit(ring: PersistentRing, noise: Channel | None) -> list[Circuit]:
 
 
 def _real_kraus(noise: Channel) -> Tensor:
-    """Real Kraus operators of a channel that keeps real states real up to a phase.
+    """Return real Kraus operators of a channel that keeps real states real up to a phase.
 
     Raises:
         ValueError: there is none with these operators.
