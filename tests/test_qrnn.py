@@ -33,8 +33,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def network(case: tuple[int, ...], **options: object) -> QRNN:
     """With angles far from the initial ones, so that every term counts."""
-    n_lanes, n_bits, n_stages, order, degree = case
-    net = QRNN(n_bits, n_lanes, n_stages=n_stages, order=order, degree=degree, dtype=torch.float64, **options)
+    hidden_size, n_bits, n_stages, order, degree = case
+    net = QRNN(n_bits, hidden_size, n_stages=n_stages, order=order, degree=degree, dtype=torch.float64, **options)
     for parameter in net.parameters():
         parameter.data.normal_(0.0, 0.5, generator=seeded(parameter.numel()))
     return net
@@ -47,12 +47,12 @@ def words_for(case: tuple[int, ...], n_steps: int, batch: int, seed: int = 1) ->
 
 def plain_answer(net: QRNN, case: tuple[int, ...], inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Probabilities (time, batch, words) and workspace states of the gate-by-gate simulation."""
-    n_lanes, n_bits, *rest = case
-    reference = PlainRecurrent(n_bits, n_lanes, *rest)
+    hidden_size, n_bits, *rest = case
+    reference = PlainRecurrent(n_bits, hidden_size, *rest)
     cell = net.cell
     bits = (as_bits(words.T, n_bits) for words in (inputs, targets))
     probabilities, register = reference.probabilities(cell.bias, cell.weights, cell.rotations, *bits)
-    in_and_out = register.unflatten(1, (2**n_lanes, 2**n_bits))
+    in_and_out = register.unflatten(1, (2**hidden_size, 2**n_bits))
     assert not in_and_out[..., 1:].any()  # the in/out lanes are back in |0>
     return probabilities.transpose(0, 1), in_and_out[..., 0]
 

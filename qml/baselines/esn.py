@@ -421,7 +421,7 @@ def _as_matrix(matrix: Any, name: str) -> Any:
         if matrix.is_meta:
             raise ValueError(f"Argument `{name}` must have values, but is on the meta device.")
         matrix = matrix.detach().cpu().numpy()
-    found = matrix if issparse(matrix) else np.asarray(matrix)
-    if found.dtype.kind not in "fiu":
-        raise TypeError(f"Argument `{name}` must be a matrix of real numbers, but holds {found.dtype}.")
-    return found.astype(float)
+    matrix = matrix if issparse(matrix) else np.asarray(matrix)
+    if matrix.dtype.kind not in "fiu":
+        raise TypeError(f"Argument `{name}` must be a matrix of real numbers, but holds {matrix.dtype}.")
+    return matrix.astype(float)

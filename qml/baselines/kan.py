@@ -14,8 +14,10 @@ from torch.nn import functional
 from qml import checks
 from qml.jets.edges import Sampled, Transfer, edge_layers, sample_edges, transferred
 
-NOISE = 0.1  # standard deviation of the first coefficients
-RANK = 1e-3  # of least squares: well below B-splines' own, above what sets silu apart from splines on a fine grid
+INITIAL_SPREAD = 0.1  # standard deviation of the first coefficients
+RANK_CUTOFF = (
+    1e-3  # of least squares: well below B-splines' own, above what sets silu apart from splines on a fine grid
+)
 
 
 class KANLayer(nn.Module):
@@ -91,7 +93,7 @@ class KANLayer(nn.Module):
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the parameters anew; the grids stay."""
         bound = 1.0 / math.sqrt(self.in_features)
-        nn.init.normal_(self.coefficients, std=NOISE, generator=generator)
+        nn.init.normal_(self.coefficients, std=INITIAL_SPREAD, generator=generator)
         nn.init.uniform_(self.base_weight, -bound, bound, generator=generator)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
@@ -135,9 +137,9 @@ class KANLayer(nn.Module):
             base = functional.silu(points).unsqueeze(-1)
             columns = torch.cat([self.splines(points), base], -1).transpose(0, 1).cpu().numpy()
             for i in range(self.in_features):
-                found, *_ = np.linalg.lstsq(columns[i], edges.values[:, :, i], rcond=RANK)
-                self.coefficients[:, i] = torch.from_numpy(found[:-1].T).to(self.coefficients)
-                self.base_weight[:, i] = torch.from_numpy(found[-1]).to(self.base_weight)
+                solution, *_ = np.linalg.lstsq(columns[i], edges.values[:, :, i], rcond=RANK_CUTOFF)
+                self.coefficients[:, i] = torch.from_numpy(solution[:-1].T).to(self.coefficients)
+                self.base_weight[:, i] = torch.from_numpy(solution[-1]).to(self.base_weight)
 
     def extra_repr(self) -> str:
         """Return what `repr` shows."""

@@ -72,7 +72,7 @@ def _zone(time_zone: Any) -> tzinfo:
 
 def _local(times: Sequence[tuple[int, datetime]], name: str, zone: tzinfo, zone_name: str) -> list[int]:
     """Return microseconds since 1970 of local times. Of those that come twice, the second are behind the step back."""
-    found, twice = [], []
+    moments, twice = [], []
     for place, (line, time) in enumerate(times):
         first, second = (_offset(time, zone, fold, name, line) for fold in (0, 1))
         if first < second:
@@ -82,9 +82,9 @@ def _local(times: Sequence[tuple[int, datetime]], name: str, zone: tzinfo, zone_
             )
         if first > second:
             twice.append(place)
-        found.append([(time - NAIVE_EPOCH) // TICK - offset // TICK for offset in (first, second)])
+        moments.append([(time - NAIVE_EPOCH) // TICK - offset // TICK for offset in (first, second)])
     folds = _folds(times, twice, name, zone_name)
-    return [both[folds.get(place, 0)] for place, both in enumerate(found)]
+    return [both[folds.get(place, 0)] for place, both in enumerate(moments)]
 
 
 def _offset(time: datetime, zone: tzinfo, fold: int, name: str, line: int) -> timedelta:

@@ -102,11 +102,11 @@ def lorenz(n_steps: int, *, time_step: float = 0.02, washout: int = 1000) -> Flo
     n_steps, washout = _as_steps(n_steps), checks.as_int(washout, "washout", 0)
     time_step = checks.as_number(time_step, "time_step", above=0.0)
     state = torch.tensor(LORENZ_START, dtype=torch.float64)
-    found = []
+    states = []
     for _ in range(washout + n_steps):
         state = lorenz_step(state, time_step=time_step)
-        found.append(state)
-    return _finite(torch.stack(found[washout:]))
+        states.append(state)
+    return _finite(torch.stack(states[washout:]))
 
 
 def lorenz_step(state: Float[Tensor, " 3"], *, time_step: float = 0.02) -> Float[Tensor, " 3"]:
@@ -131,11 +131,11 @@ def henon(n_steps: int, *, washout: int = 100) -> Float[Tensor, "time 2"]:
     """
     n_steps, washout = _as_steps(n_steps), checks.as_int(washout, "washout", 0)
     state = torch.zeros(2, dtype=torch.float64)
-    found = []
+    states = []
     for _ in range(washout + n_steps):
         state = henon_step(state)
-        found.append(state)
-    return torch.stack(found[washout:])
+        states.append(state)
+    return torch.stack(states[washout:])
 
 
 def henon_step(state: Float[Tensor, " 2"]) -> Float[Tensor, " 2"]:

@@ -30,7 +30,7 @@ UNITS = {
     "1": (1.0, 0.0),
 }
 MAX_READINGS = 2**27  # of a file with its gaps filled; 1 GiB
-TOLERANCE = 0.01  # of a step's length, for time stamps that were rounded
+STEP_TOLERANCE = 0.01  # of a step's length, for time stamps that were rounded
 
 
 @dataclass(frozen=True)
@@ -216,22 +216,22 @@ def _rows(path: str | PathLike[str], wanted: Sequence[str]) -> tuple[list[int], 
     header = next(rows, (0, []))[1]
     for name in wanted:
         if name not in header:
-            found = ", ".join(shown(cell)[1:-1] for cell in header[:20]) or "none"
-            raise ValueError(f"File {path} must have the column {name!r} between commas, but has {found}.")
+            columns = ", ".join(shown(cell)[1:-1] for cell in header[:20]) or "none"
+            raise ValueError(f"File {path} must have the column {name!r} between commas, but has {columns}.")
         if header.count(name) > 1:
             raise ValueError(f"File {path} must have the column {name!r} once, but has it {header.count(name)} times.")
     places = [header.index(name) for name in wanted]
-    found = []
+    readings = []
     for line, row in rows:
         if len(row) <= max(places) or any(cell.strip() for cell in row[len(header) :]):
             raise ValueError(
                 f"File {path} must have {len(header)} cells in each row, as its header, but line {line} has {len(row)}."
                 " Are there commas within numbers?"
             )
-        found.append((line, [row[place] for place in places]))
-    if not found:
+        readings.append((line, [row[place] for place in places]))
+    if not readings:
         raise ValueError(f"File {path} must hold readings, but has no rows below its header.")
-    return [line for line, _ in found], found
+    return [line for line, _ in readings], readings
 
 
 def _number(text: str, name: str, line: int) -> float:
@@ -258,7 +258,7 @@ def _even(
         raise ValueError(f"Times must ascend, but line {line} is not after the one before. Sort the file.")
     places = (times - times[0]) / steps.min()
     step, rounded = float(steps.min()) / 1e6, np.round(places).astype(np.int64)
-    if np.abs(places - rounded).max() > TOLERANCE:
+    if np.abs(places - rounded).max() > STEP_TOLERANCE:
         line = lines[int(np.argmax(np.abs(places - rounded)))]
         raise ValueError(
             f"Times must be even steps of {step:g} s apart (some may be missing), but line {line} is not. Resample it."

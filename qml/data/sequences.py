@@ -21,7 +21,7 @@ XOR_ANY = 2  # the target of a bit that cannot be foretold
 LETTERS = {"b": 0b100, "d": 0b101, "g": 0b110, "a": 0b000, "i": 0b001, "u": 0b010}
 SYLLABLES = ("ba", "dii", "guuu")
 ANY_CONSONANT = 0b111
-MARK = 4  # the letter U among the bases G, A, T, C, which are 0 to 3
+MARK_WORD = 4  # the letter U among the bases G, A, T, C, which are 0 to 3
 
 
 class WordBatch(NamedTuple):
@@ -94,9 +94,9 @@ def dna(generator: torch.Generator, *, batch: int = 128, length: int = 10) -> Wo
     words = torch.randint(0, 4, (batch, length), generator=generator)
     places = torch.randint(0, length // 2, (batch,), generator=generator)
     rows = torch.arange(batch)
-    words[rows, places] = MARK
-    targets, counted = torch.zeros_like(words), words == MARK
-    targets[rows, places] = MARK
+    words[rows, places] = MARK_WORD
+    targets, counted = torch.zeros_like(words), words == MARK_WORD
+    targets[rows, places] = MARK_WORD
     targets[:, -1] = words[rows, places + 1]
     counted[:, -1] = True
     return WordBatch(words, targets, counted)

@@ -44,7 +44,7 @@ def damped_pendulum(n_points: int = 240, end: float | int = 20.0) -> Float[Tenso
 
     end = checks.as_number(end, "end", above=0.0)
     times = np.linspace(0.0, end, _at_least_two(n_points))
-    found = solve_ivp(
+    solution = solve_ivp(
         lambda _, state: (state[1], -DAMPING * state[1] - GRAVITY * np.sin(state[0])),
         (0.0, end),
         (0.0, 3.0),
@@ -52,7 +52,7 @@ def damped_pendulum(n_points: int = 240, end: float | int = 20.0) -> Float[Tenso
         rtol=1e-10,
         atol=1e-12,
     )
-    return torch.from_numpy(found.y[1].copy())
+    return torch.from_numpy(solution.y[1].copy())
 
 
 def bessel_series(n_points: int = 256, start: float | int = 2.0, end: float | int = 100.0) -> Float[Tensor, " time"]:

@@ -58,7 +58,7 @@ def python_text(n_characters: int = 200_000) -> Text:
     except ImportError as error:
         raise ImportError("The text needs the help pages of Python (pydoc_data). Install the full Python.") from error
     whole = "\n".join(topics[name] for name in sorted(topics))
-    kept = "".join(character for character in whole if character == "\n" or " " <= character <= "~")
-    if not 1 <= n_characters <= len(kept):
-        raise ValueError(f"Argument `n_characters` must be in 1 to {len(kept)}, but is {n_characters}.")
-    return Text.of(kept[:n_characters])
+    printable = "".join(character for character in whole if character == "\n" or " " <= character <= "~")
+    if not 1 <= n_characters <= len(printable):
+        raise ValueError(f"Argument `n_characters` must be in 1 to {len(printable)}, but is {n_characters}.")
+    return Text.of(printable[:n_characters])

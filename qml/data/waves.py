@@ -10,7 +10,7 @@ from torch import Tensor
 from qml import checks
 
 N_STEPS, N_TRAIN, N_TEST = 26, 10, 4
-AMPLITUDE, DAMPING, NOISE = 30.0, 0.05, 0.3
+AMPLITUDE, DAMPING, NOISE_AMPLITUDE = 30.0, 0.05, 0.3
 
 # The published settings of the task.
 CONTEXT, HORIZON = 6, 20  # points given of each test series, and points to forecast
@@ -46,5 +46,5 @@ def damped_waves(*, seed: int = 1) -> Waves:
     phases = frequencies[:, None] * times
     clean = AMPLITUDE * np.exp(-DAMPING * times) * (np.cos(phases) + np.cos(phases / np.sqrt(2.0)))
     noise = [generator.standard_normal((count, N_STEPS)) for count in (N_TRAIN, N_TEST)]
-    noisy = torch.from_numpy(clean + NOISE * np.concatenate(noise))[:, :, None]
+    noisy = torch.from_numpy(clean + NOISE_AMPLITUDE * np.concatenate(noise))[:, :, None]
     return Waves(noisy[:N_TRAIN], noisy[N_TRAIN:])

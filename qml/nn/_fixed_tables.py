@@ -22,9 +22,9 @@ class WithTables(nn.Module):
 
     def tables_like(self, like: Tensor) -> dict[str, Tensor]:
         """Return the tables of the last call where dtype and device are the same, else new ones."""
-        kept = self._kept
-        if kept is not None and kept[0] == like.device and kept[1] == like.dtype:
-            return kept[2]
+        last = self._kept
+        if last is not None and last[0] == like.device and last[1] == like.dtype:
+            return last[2]
         with full_precision(like):
             if checks.in_transform():  # made there they may belong to the transform alone
                 return self.make_tables(like)

@@ -259,9 +259,9 @@ def _run_cell(
 ) -> tuple[Tensor, State]:
     scan = getattr(cell, "scan", None)
     if scan is not None and alive is None:
-        found = scan(inputs.flip(0) if backwards else inputs, state)
-        if found is not None:
-            return (found[0].flip(0) if backwards else found[0]), found[1]
+        scanned = scan(inputs.flip(0) if backwards else inputs, state)
+        if scanned is not None:
+            return (scanned[0].flip(0) if backwards else scanned[0]), scanned[1]
     step = cell.prepare(inputs, state)
     outputs: list[Tensor] = []
     times = range(len(inputs))

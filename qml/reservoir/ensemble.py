@@ -147,8 +147,8 @@ class Ensemble:
 
     def _in_range(self, *values: Tensor) -> Bool[Tensor, "*batch horizon"]:
         """Tell whether all values are in range for every member."""
-        found = torch.stack([member.in_range(value) for member in self.members for value in values])
-        return found.all(0)
+        in_range = torch.stack([member.in_range(value) for member in self.members for value in values])
+        return in_range.all(0)
 
     def _require_differences(self) -> None:
         """Refuse two members with the same fitted read-out; one of zeros, as a constant series gives, tells nothing."""

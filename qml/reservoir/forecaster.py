@@ -265,8 +265,8 @@ class Forecaster(nn.Module):
                     "spectral radius, or a shorter horizon."
                 )
             values.append(value)
-            found, state = self.reservoir(value[:, None], state)
-            features = found[:, 0]
+            one_step, state = self.reservoir(value[:, None], state)
+            features = one_step[:, 0]
         result = torch.stack(values, 1)
         if n_paths is not None:
             result = result.reshape(n_paths, len(batch), horizon, self.n_outputs)
@@ -310,21 +310,23 @@ class Forecaster(nn.Module):
         if targets is None:
             if self.n_outputs != self.reservoir.n_inputs:
                 raise ValueError("Argument `targets` must be given where outputs are not the next inputs, but is None.")
-            wanted = inputs[:, 1:]
+            padded_targets = inputs[:, 1:]
             inputs, lengths = inputs[:, :-1], [length - 1 for length in lengths]
         else:
-            wanted, found = _checks.padded(targets, self.n_outputs, "targets")
-            if found != lengths:
-                raise ValueError(f"Argument `targets` must have the lengths of the series, {lengths}, but has {found}.")
+            padded_targets, target_lengths = _checks.padded(targets, self.n_outputs, "targets")
+            if target_lengths != lengths:
+                raise ValueError(
+                    f"Argument `targets` must have the lengths of the series, {lengths}, but has {target_lengths}."
+                )
         if min(lengths, default=0) <= self.washout:
             raise ValueError(
                 f"Argument `series` must be longer than the washout of {self.washout} steps (and one step to predict), "
                 f"but one leaves {min(lengths, default=0)} to learn from. Pass longer series or a shorter washout."
             )
         if isinstance(series, Tensor):
-            return [(inputs, wanted)]
+            return [(inputs, padded_targets)]
         rows = {length: [row for row, own in enumerate(lengths) if own == length] for length in sorted(set(lengths))}
-        return [(inputs[some, :length], wanted[some, :length]) for length, some in rows.items()]
+        return [(inputs[members, :length], padded_targets[members, :length]) for length, members in rows.items()]
 
     def _start(self, inputs: Tensor) -> Tensor | None:
         """Return the state after the first value was fed `warm_up` times."""
@@ -339,12 +341,12 @@ class Forecaster(nn.Module):
             yield number * self.chunk, features
 
     def _predict(self, series: Tensor, state: Tensor | None, *, shown: bool) -> Tensor:
-        found = series.new_empty(*series.shape[:2], self.n_outputs)  # whole: pieces would leave holes in the heap
+        predictions = series.new_empty(*series.shape[:2], self.n_outputs)  # whole: pieces would leave holes in the heap
         with steps_bar("predict", series.shape[1], shown=shown) as advance:
             for start, features in self._features(series, state):
-                found[:, start : start + features.shape[1]] = self.readout(features)
+                predictions[:, start : start + features.shape[1]] = self.readout(features)
                 advance(features.shape[1])
-        return found
+        return predictions
 
     def _last_features(self, inputs: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
         """Compute the features at each series' last step and the state after it, chunk by chunk."""

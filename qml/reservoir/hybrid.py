@@ -62,10 +62,10 @@ class HybridReservoir(Reservoir):
         """See `Reservoir`."""
         features, states, driver = [], [], inputs
         for part, own in zip(self.parts, state.split([part.state_size for part in self.parts], 1), strict=True):
-            found, after = part.advance(driver, own.to(part.initial_state(0, driver)))  # each in its own precision
-            features.append(found)
+            read, after = part.advance(driver, own.to(part.initial_state(0, driver)))  # each in its own precision
+            features.append(read)
             states.append(after)
-            driver = found.to(inputs.dtype) if self.feed else inputs
+            driver = read.to(inputs.dtype) if self.feed else inputs
         return torch.cat(features, -1), torch.cat(states, 1)
 
     def config(self) -> dict[str, Any]:

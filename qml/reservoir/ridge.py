@@ -16,7 +16,7 @@ Chunks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives the same (features, targets) at each call: (rows, features) and (rows, outputs)."""
 
 DEFAULT_ALPHAS = tuple(10.0**power for power in range(-12, 3))
-LARGEST = 1e150  # whose square is finite in float64
+MAX_FACTOR = 1e150  # whose square is finite in float64
 MIN_ROWS = 512  # of a block that is worth a QR decomposition
 
 
@@ -107,8 +107,10 @@ class RidgeReadout(nn.Module):
         left, singular, right = torch.linalg.svd(x, full_matrices=False)
         means = factor[0, 1:] / factor[0, 0]
         # singular values within rounding of 0 belong to dependent features
-        kept = singular > torch.finfo(torch.float64).eps * max(n_rows, p) * singular[:1].sum()
-        solver = _Solver(means[:p], means[p:], singular[kept], right[kept], left[:, kept].mT @ y, n_rows)
+        independent = singular > torch.finfo(torch.float64).eps * max(n_rows, p) * singular[:1].sum()
+        solver = _Solver(
+            means[:p], means[p:], singular[independent], right[independent], left[:, independent].mT @ y, n_rows
+        )
         if len(self.alphas) == 1:
             best = 0
             freedom = n_rows - 1.0 - solver.degrees(self.alphas[0])
@@ -143,7 +145,7 @@ class RidgeReadout(nn.Module):
                 "The series must hold at least one step to fit to, but none is left. Pass longer series, or a shorter "
                 "washout."
             )
-        if not bool((factor.abs() < LARGEST).all()):  # NaN too
+        if not bool((factor.abs() < MAX_FACTOR).all()):  # NaN too
             raise ValueError(
                 "Features and targets must be small enough to be squared in float64, but are not. Scale the series "
                 "with qml.data.Scaler."

@@ -126,11 +126,11 @@ class ScanRun:
         self.before, self.norms = torch.empty_like(self.middle), start.new_empty(len(outcomes), 1)
         tiny = torch.finfo(start.dtype).tiny
         earlier_states, middles, all_norms = (part.split(sizes) for part in (self.before, self.middle, self.norms))
-        kept, last = readout[outcomes].split(sizes), start.clone()
+        factors, last = readout[outcomes].split(sizes), start.clone()
         earlier_states[0].copy_(start)
         for step, size in enumerate(sizes):
             advance(earlier_states[step], step, middles[step])
-            projected = middles[step] * kept[step]
+            projected = middles[step] * factors[step]
             norms = torch.linalg.vector_norm(projected, dim=1, keepdim=True, out=all_norms[step]).clamp_min_(tiny)
             following = sizes[step + 1] if step + 1 < len(sizes) else 0
             if following == size:
@@ -149,7 +149,7 @@ AdvanceInto = Callable[[Tensor, int, Tensor], Any]
 
 def pull_steps(
     pull_step: AdvanceInto,
-    kept: tuple[Tensor, Tensor, Tensor, Tensor],
+    run: tuple[Tensor, Tensor, Tensor, Tensor],
     grads: Sequence[Tensor],
     sizes: Sequence[int],
     *,
@@ -159,12 +159,12 @@ def pull_steps(
 
     Args:
         pull_step: writes the gradient before step t, from that in its middle, into `out`.
-        kept: readout, outcomes, middle and norms of the run.
+        run: readout, outcomes, middle and norms of the run.
         grads: of the middle of all steps, and of the last states.
         sizes: sequences that reach each step.
         needs_readout: whether the readout's gradient is wanted.
     """
-    readout, outcomes, middle, norms = kept
+    readout, outcomes, middle, norms = run
     factors = (readout[outcomes] / norms).split(sizes)
     pulled, carried = torch.empty_like(middle), torch.empty_like(middle)
     pulled_at, carried_at, middle_grad = (part.split(sizes) for part in (pulled, carried, grads[0]))

@@ -20,7 +20,7 @@ from qml.nn.qrnn.network import QRNN
 from qml.reservoir._checks import is_finite
 
 DEFAULT_BITS = {"angle": 1, "bits": 4, "serial": 4}
-EPSILON = 1e-6  # of probabilities inside a logarithm
+PROBABILITY_FLOOR = 1e-6  # of probabilities inside a logarithm
 
 
 class QRNNRegressor(nn.Module):
@@ -176,7 +176,7 @@ class QRNNRegressor(nn.Module):
         """Compute outputs from probabilities of the in/out qubits, (..., 2**word_size), as a device measures them."""
         probabilities = checks.as_inputs(probabilities, self.readout.weight, "probabilities")
         checks.require_last_dimension(probabilities, self.readout.in_features, "probabilities")
-        return self.readout(torch.log(probabilities + EPSILON))
+        return self.readout(torch.log(probabilities + PROBABILITY_FLOOR))
 
     def _read_out(self, probabilities: Tensor) -> Tensor:
         """Call `read` on finite probabilities, whose outputs are finite too unless a parameter is not."""
@@ -218,8 +218,8 @@ class QRNNRegressor(nn.Module):
         if self.encoding != "serial":
             return as_words(planes.mT.flatten(-2), self.in_features * self.n_bits, "inputs")
         time = self._time(inputs)
-        beside = planes if time == inputs.ndim - 2 else planes.transpose(1, 2)  # bits behind time
-        return as_words(beside.flatten(time, time + 1), self.in_features, "inputs")
+        by_step = planes if time == inputs.ndim - 2 else planes.transpose(1, 2)  # bits behind time
+        return as_words(by_step.flatten(time, time + 1), self.in_features, "inputs")
 
     def extra_repr(self) -> str:
         """Return what `repr` shows beside the parts."""

@@ -36,9 +36,9 @@ class RingGroup(Reservoir, WithTables):
             TypeError: a reservoir in half precision.
             ValueError: a reservoir on the meta device.
         """
-        place, kept = self.place, self._kept
-        if kept is not None and kept[1] == place.dtype and kept[0] == place.device:
-            return kept[2]
+        place, last = self.place, self._kept
+        if last is not None and last[1] == place.dtype and last[0] == place.device:
+            return last[2]
         checks.require_full_precision(place)
         if place.is_meta:
             raise ValueError(

@@ -71,17 +71,17 @@ class FeedbackReservoir(RingGroup):
         batch, time, _ = inputs.shape
         n, rings, tables = self.n_qubits, len(self.rings), self.tables()
         scales, is_short = tables["scales"], self.is_short
-        turned = scales[:, :1] * inputs.to(scales.dtype)[:, :, None]  # (batch, time, rings, inputs)
+        input_angles = scales[:, :1] * inputs.to(scales.dtype)[:, :, None]  # (batch, time, rings, inputs)
         state, weights, features = state.to(scales.dtype), scales.new_zeros(0), []
         places = (tables["left"].unbind(), tables["right"].unbind()) if is_short else ((), ())
         for step in range(time):
             measured = state.reshape(batch, rings, n).clamp(-1.0, 1.0)  # rounding, and shots, may leave the interval
-            turns = scales[:, 1:] * torch.arccos(measured)
+            feedback = scales[:, 1:] * torch.arccos(measured)
             if is_short:
-                first = torch.cat([turned[:, step], turns[:, :, : n - self.n_inputs]], -1).view(-1, n)
-                values = outcome_probabilities(first, turns.view(-1, n), tables["pairs"], places) @ tables["signs"]
+                first = torch.cat([input_angles[:, step], feedback[:, :, : n - self.n_inputs]], -1).view(-1, n)
+                values = outcome_probabilities(first, feedback.view(-1, n), tables["pairs"], places) @ tables["signs"]
             else:
-                angles = torch.cat([turned[:, step], turns], -1)
+                angles = torch.cat([input_angles[:, step], feedback], -1)
                 values = self._measure(angles.reshape(batch if self.wide else batch * rings, -1), weights)
             values = values.reshape(batch, rings, -1)
             state = values[:, :, :n].reshape(batch, rings * n)

@@ -66,15 +66,15 @@ def sampled_features(
     weights = torch.cat([ring_angles(ring).flatten() for ring in chosen]).to(inputs)
     samples = target.sample(circuit, torch.cat(angles, 1), weights, shots, generator=generator)
     signs = 1.0 - 2.0 * samples.bits.to(inputs.dtype)
-    found, start = [], 0
+    all_features, start = [], 0
     for ring in chosen:
         size = inputs.shape[1] * ring.n_rounds * ring.n_measured
         bits = signs[:, :, start : start + size].reshape(len(inputs), shots, -1, ring.n_measured)
         pairs = [bits[..., i] * bits[..., j] for i, j in combinations(range(ring.n_measured), 2)]
         features = torch.stack([*bits.unbind(-1), *pairs], -1).mean(1)
-        found.append(features.reshape(len(inputs), inputs.shape[1], -1))
+        all_features.append(features.reshape(len(inputs), inputs.shape[1], -1))
         start += size
-    return torch.cat(found, -1)
+    return torch.cat(all_features, -1)
 
 
 def wide_series(rings: Sequence[PersistentRing], n_steps: int, *, noise: Channel | None = None) -> Circuit:

@@ -130,9 +130,9 @@ class OnionReservoir(Reservoir):
             if len(parts) == 1:
                 return parts[0].advance(inputs, state)
             split = state.split([part.state_size for part in parts], 1)
-            found = [part.advance(inputs, own) for part, own in zip(parts, split, strict=True)]
-        features = torch.cat([features for features, _ in found], -1)[..., self._order]
-        return features, torch.cat([after for _, after in found], 1)
+            results = [part.advance(inputs, own) for part, own in zip(parts, split, strict=True)]
+        features = torch.cat([features for features, _ in results], -1)[..., self._order]
+        return features, torch.cat([after for _, after in results], 1)
 
     @property
     def shots(self) -> int | None:

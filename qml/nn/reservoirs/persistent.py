@@ -15,7 +15,7 @@ from qml.nn.reservoirs._ring_group import RingGroup
 from qml.nn.reservoirs.rings import PersistentRing
 from qml.simulator.draws import multinomial
 
-MAX_BYTES = 2**21  # of the maps of one stretch of steps that is worked on at once
+MAX_MAP_BYTES = 2**21  # of the maps of one stretch of steps that is worked on at once
 MAX_IMAGINARY = 1e-12  # a channel whose map of real density matrices is more imaginary than that is refused
 
 
@@ -88,14 +88,14 @@ class PersistentReservoir(RingGroup):
         scales = tables["scales"]
         rho = state.to(scales.dtype).reshape(batch * rings, self.memory, self.memory)
         repeated = inputs.to(scales.dtype).repeat_interleave(self.n_rounds, 1)
-        stretch = max(1, MAX_BYTES // (batch * rings * self.outcomes * self.memory**2 * scales.itemsize))
+        stretch = max(1, MAX_MAP_BYTES // (batch * rings * self.outcomes * self.memory**2 * scales.itemsize))
         run = self._run if self.noise is None else self._run_noisy
-        found = []
+        stretches = []
         for start in range(0, time * self.n_rounds, stretch):
             amplitudes = self.amplitudes(repeated[:, start : start + stretch])
             outcomes, rho = run(amplitudes, rho)
-            found.append(outcomes)
-        outcomes = torch.cat(found).reshape(time, self.n_rounds, batch, rings, self.outcomes)
+            stretches.append(outcomes)
+        outcomes = torch.cat(stretches).reshape(time, self.n_rounds, batch, rings, self.outcomes)
         features = self._drawn(outcomes @ tables["confusion"]) @ tables["signs"]
         features = features.permute(2, 0, 3, 1, 4).reshape(batch, time, self.n_features)
         return features, rho.reshape(batch, -1)
@@ -140,15 +140,17 @@ class PersistentReservoir(RingGroup):
         _, batch, rings, outcomes = amplitudes.shape
         side, tables = outcomes * self.memory, self.tables()
         rho = rho.view(batch, rings, self.memory, self.memory)
-        found = []
+        measured = []
         for step in amplitudes:
             whole = torch.einsum("bra,brc,brij->braicj", step, step, rho).reshape(batch, rings, side, side)
             for layer in tables["layers"].unbind(1):
                 whole = self._noisy(layer @ whole @ layer.mT, tables["superoperator"])
-            found.append(torch.diagonal(whole, dim1=-2, dim2=-1).reshape(batch, rings, outcomes, self.memory).sum(-1))
+            measured.append(
+                torch.diagonal(whole, dim1=-2, dim2=-1).reshape(batch, rings, outcomes, self.memory).sum(-1)
+            )
             blocks = whole.view(batch, rings, outcomes, self.memory, outcomes, self.memory)
             rho = torch.diagonal(blocks, dim1=2, dim2=4).sum(-1)
-        return torch.stack(found), rho.reshape(-1, self.memory, self.memory)
+        return torch.stack(measured), rho.reshape(-1, self.memory, self.memory)
 
     def _noisy(self, rho: Tensor, superoperator: Tensor) -> Tensor:
         """Apply the one-qubit channel to every qubit; rho has shape (..., side, side)."""

@@ -79,7 +79,7 @@ class TrajectoryReservoir(RingGroup):
         dtype = self.tables()["scales"].dtype
         memory = state.to(dtype).reshape(batch, len(self.rings), self.n_runs, self.memory)
         repeated = inputs.to(dtype).repeat_interleave(self.n_rounds, 1)
-        found = []
+        all_features = []
         for step in repeated.unbind(1):
             features, parts = [], []
             for number in range(len(self.rings)):
@@ -87,18 +87,18 @@ class TrajectoryReservoir(RingGroup):
                 features.append(feature)
                 parts.append(part.reshape(batch, self.n_runs, -1))
             memory = torch.stack(parts, 1)
-            found.append(torch.stack(features, 1))
-        stacked = torch.stack(found, 1).reshape(batch, time, self.n_rounds, len(self.rings), -1)
+            all_features.append(torch.stack(features, 1))
+        stacked = torch.stack(all_features, 1).reshape(batch, time, self.n_rounds, len(self.rings), -1)
         return stacked.transpose(2, 3).reshape(batch, time, self.n_features), memory.reshape(batch, -1)
 
     def _step(self, number: int, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Run one ring for a step: features (batch, features) and memory (batch * runs, amplitudes)."""
         tables = self.tables()
         order = torch.arange(self.n_measured, device=inputs.device) % self.n_inputs
-        turned = (tables["scales"][number] * inputs[:, order]).repeat_interleave(self.n_runs, 0)
+        angles = (tables["scales"][number] * inputs[:, order]).repeat_interleave(self.n_runs, 0)
         states = memory
         for layer, circuit in enumerate(self.circuits[number]):
-            columns = torch.cat([states[:, : self.memory * (self.memory > 1)], turned], 1) if layer == 0 else states
+            columns = torch.cat([states[:, : self.memory * (self.memory > 1)], angles], 1) if layer == 0 else states
             # only the built-in simulator gives state vectors; `OnionReservoir` refuses other backends for these rings
             states = Native().state(circuit, columns, tables["angles"][number, layer]).real
             states = self._jump(states, tables["kraus"]) if self.noise is not None else states
@@ -167,9 +167,9 @@ def _real_kraus(noise: Channel) -> Tensor:
     real_superoperator(noise)  # refuses channels on more qubits, and complex ones
     kraus = noise.kraus.values
     phases = [operator.flat[abs(operator).argmax()] for operator in kraus]
-    turned = [
+    rotated = [
         operator * (abs(phase) / phase if phase != 0 else 1.0) for operator, phase in zip(kraus, phases, strict=True)
     ]
-    if max(abs(operator.imag).max() for operator in turned) > 1e-12:
+    if max(abs(operator.imag).max() for operator in rotated) > 1e-12:
         raise ValueError("Argument `noise` must have Kraus operators that are real up to a phase, but has others.")
-    return torch.stack([torch.from_numpy(operator.real.copy()) for operator in turned])
+    return torch.stack([torch.from_numpy(operator.real.copy()) for operator in rotated])
