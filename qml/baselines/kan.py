@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qml import checks
-from qml.jets.edges import Sampled, Transfer, edge_layers, sample_edges, transferred
+from qml.edges import Sampled, Transfer, edge_layers, sample_edges, transferred
 
 INITIAL_SPREAD = 0.1  # standard deviation of the first coefficients
 RANK_CUTOFF = (
