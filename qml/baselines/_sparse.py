@@ -10,7 +10,7 @@ from qml.checks import in_functorch, needs_plain_pullback
 
 
 class ConstantMatrix:
-    """A square matrix in compressed rows, with its transpose, which is put in compressed rows once.
+    """A square matrix in compressed rows, with its transpose, which is compressed once.
 
     Args:
         row_starts: where each row starts among the entries, one more than rows.
@@ -42,7 +42,7 @@ class ConstantMatrix:
 
 
 class SparseStep(torch.autograd.Function):
-    """A tensor plus a matrix times a vector or columns. Through torch's own no batch of gradients is pulled back."""
+    """A function that adds a matrix times a vector or columns; torch's own pulls back no batch of gradients."""
 
     @staticmethod
     def forward(ctx: Any, step: Tensor, matrix: ConstantMatrix, columns: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class LogisticRegression(nn.Module):
 
 
 class MLPClassifier(nn.Module):
-    """Layers of tanh units and an affine read-out.
+    """A multi-layer perceptron: layers of tanh units that an affine map reads out.
 
     Args:
         n_inputs: Features a sample.
@@ -103,7 +103,7 @@ class MLPClassifier(nn.Module):
 
 
 class SineClassifier(nn.Module):
-    """sin(w . x + b): what a QNN of commuting gates computes, written down without a circuit.
+    """A classifier by sin(w . x + b), which is what a QNN of commuting gates computes, without a circuit.
 
     One layer of ZX gates on bits reads out sin(2 sum_j theta_j z_j) (Farhi and Neven, arXiv 1802.06002): this
     model assumes about its data what that quantum one does.

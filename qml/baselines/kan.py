@@ -21,7 +21,7 @@ RANK_CUTOFF = (
 
 
 class KANLayer(nn.Module):
-    r"""A B-spline on every edge: y_j = sum_i [ sum_m c_jim B_m(x_i) + u_ji silu(x_i) ].
+    r"""A layer that has a B-spline on every edge: y_j = sum_i [ sum_m c_jim B_m(x_i) + u_ji silu(x_i) ].
 
     The B_m are the `grid` + `degree` B-splines of one degree on `grid` equal intervals, a grid of its own for each
     input. Beyond the grid they fall to 0 over `degree` intervals, and only the residual
@@ -153,7 +153,7 @@ class KANLayer(nn.Module):
 
 
 class KAN(nn.Module):
-    """Kolmogorov-Arnold network: `KANLayer`s one after another.
+    """A Kolmogorov-Arnold network, which runs `KANLayer`s one after another.
 
     Args:
         widths: features at the input, after each layer, at the output; at least two.

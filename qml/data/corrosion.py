@@ -19,7 +19,7 @@ SULPHUR, CHLORIDE = 20.0, 60.0  # deposition in mg/(m2 d): a town near the sea, 
 
 @dataclass(frozen=True)
 class Corrosion:
-    """A year at one station, in steps of some hours.
+    """A year that was measured at one station, in steps of some hours.
 
     Attributes:
         weather: temperature in C and relative humidity in %, the mean of each step, (time, 2). Real.

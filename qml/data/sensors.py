@@ -35,7 +35,7 @@ STEP_TOLERANCE = 0.01  # of a step's length, for time stamps that were rounded
 
 @dataclass(frozen=True)
 class Sensor:
-    """A sensor's readings at even times.
+    """A sensor's readings, which were taken at even times.
 
     Attributes:
         values: shape (time, columns), float64, in degrees Celsius, per cent and micrometres where units were given.
@@ -130,7 +130,7 @@ def fill_gaps(series: Any, *, max_gap: int = 6) -> Float[Tensor, "time columns"]
 
 @dataclass(frozen=True)
 class Scaler:
-    """A shift and scale of every column, found on the training part only.
+    """A shift and a scale of every column, which follow from the training part only.
 
     Attributes:
         mean: of every column.

@@ -1,4 +1,4 @@
-"""Sequences of words: what recurrent networks are asked to remember, drawn anew for every mini-batch.
+"""Sequences of words that recurrent networks are asked to remember, drawn anew for every mini-batch.
 
 A batch is inputs, targets and which targets count, each (batch, time). Where a target does not count it is still the
 outcome that a quantum network is post-selected on.
@@ -25,7 +25,7 @@ MARK_WORD = 4  # the letter U among the bases G, A, T, C, which are 0 to 3
 
 
 class WordBatch(NamedTuple):
-    """Sequences side by side.
+    """A batch of sequences, which lie side by side.
 
     Attributes:
         inputs: words that are read.

@@ -15,7 +15,7 @@ DAMPING, GRAVITY = 0.15, 9.81
 
 @dataclass(frozen=True)
 class SeriesSplit:
-    """Windows in the order of time, scaled; the later part is for the test.
+    """A series that was scaled and cut into windows in the order of time, the later ones for the test.
 
     Attributes:
         train_inputs: (windows, length, 1).

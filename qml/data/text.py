@@ -12,7 +12,7 @@ from qml import checks
 
 @dataclass(frozen=True)
 class Text:
-    """A text and its alphabet.
+    """A text, whose characters are numbered by its alphabet.
 
     Attributes:
         codes: places of the characters in the alphabet, (time).

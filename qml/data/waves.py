@@ -22,7 +22,7 @@ INPUT_SCALES = (0.11, 0.11 * 1.25, 0.11 * 1.125)
 
 @dataclass(frozen=True)
 class Waves:
-    """Series to learn from and series to forecast.
+    """A task that has series to learn from and series to forecast.
 
     Attributes:
         train: (series, time, 1).

@@ -1,4 +1,4 @@
-"""Where the steps of a packed sequence lie in a padded one, in the order of its data: the longest sequence first."""
+"""Places of the steps of a packed sequence in a padded one, in the order of its data: the longest sequence first."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from qml import checks
 
 
 class PackedSteps:
-    """The layout of a packed sequence, by which its data are padded and results are packed again.
+    """The layout of a packed sequence, which pads its data and packs results again.
 
     `pad_packed_sequence` and `pack_padded_sequence` would order the sequences anew, ties perhaps in another way.
 

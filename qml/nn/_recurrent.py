@@ -41,7 +41,7 @@ MakeCell = Callable[[int], nn.Module]
 
 
 class Recurrent(nn.Module):
-    """Cells in layers and directions.
+    """A network that runs cells in layers and directions.
 
     Args:
         make_cell: the cell of each layer and direction.
@@ -178,7 +178,7 @@ class Recurrent(nn.Module):
 
 
 class RecurrentLSTM(Recurrent):
-    """Cells of state (h, c)."""
+    """A network of cells whose state is (h, c)."""
 
     def forward(
         self,

@@ -16,7 +16,7 @@ from qml.reservoir.ridge import RidgeReadout
 
 @dataclass(frozen=True, repr=False)
 class Forecast:
-    """A forecast and its spread.
+    """A forecast, with the spread of the ensemble that made it.
 
     Args:
         mean: the mean of the members' forecasts without noise, (..., horizon, outputs).
@@ -53,7 +53,7 @@ class Forecast:
 
 
 class Ensemble:
-    """Forecasters that differ in their seeds; together they say how sure they are.
+    """An ensemble of forecasters that differ in their seeds, and together say how sure they are.
 
     Each member forecasts `n_paths` times in closed loop, with normal noise of its own leave-one-out residuals added to
     every step, which it then sees as its next input. The interval is between quantiles of all paths, so it holds the

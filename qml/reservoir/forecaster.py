@@ -22,7 +22,7 @@ Series = Tensor | Sequence[Tensor]
 
 
 class Forecaster(nn.Module):
-    """Learns to predict from a reservoir's features, and forecasts by feeding its predictions back.
+    """A model that learns to predict from a reservoir's features, and forecasts by feeding its predictions back.
 
     A forecast whose values leave `trained_range`, widened by a tenth of its width, warns with
     `ForecastRangeWarning`: outside of it the read-out was never fitted, and small weights of large features, or large

@@ -12,7 +12,7 @@ from qml.reservoir.reservoir import Reservoir
 
 
 class HybridReservoir(Reservoir):
-    """Reservoirs of any kind as one: quantum and classical, side by side or in a row.
+    """A reservoir made of reservoirs of any kind, quantum and classical, which run side by side or in a row.
 
     Args:
         reservoirs: two or more.

@@ -1,4 +1,4 @@
-"""Forecasts that leave the range of what was learnt say so."""
+"""Warnings of forecasts that leave the range of the training."""
 
 import warnings
 
@@ -9,7 +9,7 @@ RANGE_MARGIN = 0.1  # of the width of the trained range, at either end
 
 
 class ForecastRangeWarning(UserWarning):
-    """A forecast holds values beyond those that its model was fitted to, where nothing is known of its error."""
+    """A warning that a forecast holds values beyond those of the training, where nothing is known of its error."""
 
 
 def warn_of_range(in_range: Bool[Tensor, "*batch horizon"], forecast: str) -> None:

@@ -11,7 +11,7 @@ from qml.reservoir._checks import require_features, require_rows
 
 
 class RecursiveLeastSquares(nn.Module):
-    r"""Ridge regression updated sample by sample, with an exponentially fading memory.
+    r"""A ridge regression that is updated sample by sample, with an exponentially fading memory.
 
     After n samples the weights minimise sum_i lambda^(n-i) |y_i - W (1, x_i)|^2 + lambda^n alpha |W|^2, intercept
     included. Cost: 3 p^2 a sample.

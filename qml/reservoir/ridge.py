@@ -21,7 +21,7 @@ MIN_ROWS = 512  # of a block that is worth a QR decomposition
 
 
 class RidgeReadout(nn.Module):
-    r"""A linear read-out fitted by ridge regression: min_{W, c} sum_i |y_i - W x_i - c|^2 + alpha |W|^2.
+    r"""A linear read-out that ridge regression fits: min_{W, c} sum_i |y_i - W x_i - c|^2 + alpha |W|^2.
 
     The factor R of the QR decomposition of (1, X, Y) is updated block by block, in float64: memory does not grow with
     the number of samples, and unlike with normal equations the condition number is not squared. Its first row is the

@@ -16,7 +16,7 @@ from qml.plain_pullback import plain_pullback
 
 
 class NeuronScan(torch.autograd.Function):
-    """`scan_plain` by `neuron_advance`; a step is recomputed before it is pulled back."""
+    """The function `scan_plain` with `neuron_advance`, which recomputes a step before it pulls it back."""
 
     @staticmethod
     def forward(  # noqa: PLR0913, PLR0917 - the tensors it differentiates in, and the sequences
@@ -56,7 +56,7 @@ class NeuronScan(torch.autograd.Function):
 
 
 class _Neurons:
-    """The neurons of `neuron_advance` on complex numbers; the tables' qubits are in the order in which they come."""
+    """The neurons of `neuron_advance` on complex numbers, with tables whose qubits are in the order of the loop."""
 
     def __init__(self, cosine: Tensor, sine: Tensor, rotations: Tensor, words: Tensor, sizes: Sequence[int]) -> None:
         self.n_layers, self.n_qubits, self.n_words, self.half = cosine.shape

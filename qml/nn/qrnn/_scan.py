@@ -1,4 +1,4 @@
-"""Running a cell along sequences whose outcomes are known: plain steps, and a function with a pullback of its own.
+"""The run of a cell along sequences whose outcomes are known: plain steps, and a function with a pullback of its own.
 
 Only ratios of amplitudes matter, so that states are divided by their norms as by constants: every derivative of a
 probability is right all the same. Memory is linear in the number of steps. A derivative of a derivative is taken
@@ -73,7 +73,7 @@ def neuron_advance(cosine: Tensor, sine: Tensor, rotations: Tensor) -> Advance:
 
 
 class MapScan(torch.autograd.Function):
-    """`scan_plain` by `map_advance`: states times matrices."""
+    """The function `scan_plain` with `map_advance`, which multiplies states by matrices."""
 
     @staticmethod
     def forward(
@@ -186,7 +186,7 @@ def pull_steps(
 
 
 class _Multiply:
-    """A product of each row with the matrix of its word, by all words at once or grouped by word, whichever costs less.
+    """A function that multiplies each row by the matrix of its word: by those of all words, or grouped by word.
 
     Args:
         side_by_side: the matrices of all words, (side, n_words * side), for rows times matrices.

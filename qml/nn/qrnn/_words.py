@@ -67,7 +67,7 @@ def _within(words: Tensor, low: int, high: int) -> bool:
 
 @dataclass(frozen=True)
 class Steps:
-    """Words of a batch of sequences, one after another in time: step t holds the first `sizes[t]` sequences.
+    """The words of a batch of sequences, which lie one step after another: step t holds the first `sizes[t]` sequences.
 
     Attributes:
         words: all words, shape (sum of sizes,).

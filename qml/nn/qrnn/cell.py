@@ -28,7 +28,7 @@ NORM_TOLERANCE = 1e-3  # of a given state: float32 states drift in their last di
 
 
 class CellStep(NamedTuple):
-    """A step's result: outcome probabilities (batch, 2**input_size), outcomes (batch,), and the states after it."""
+    """A step's result: outcome probabilities (batch, 2**input_size), outcomes (batch,) and the states that follow."""
 
     probabilities: Tensor
     words: Tensor
@@ -36,14 +36,14 @@ class CellStep(NamedTuple):
 
 
 class OpenStep(NamedTuple):
-    """A step before its outcome is known: outcome probabilities, and a function from outcomes to the next states."""
+    """A step whose outcome is not known: outcome probabilities, and a function from outcomes to the next states."""
 
     probabilities: Tensor
     project: Callable[[Tensor], Tensor]
 
 
 class QRNNCell(WithTables):
-    """Recurrent cell of quantum neurons on I = input_size in/out qubits and W = hidden_size workspace qubits.
+    """A recurrent cell of quantum neurons, which has I = input_size in/out qubits and W = hidden_size workspace qubits.
 
     A step writes the input word on the in/out qubits; applies a quantum neuron onto each workspace qubit and then, a
     stage, an RY and a neuron onto each; takes the word off again; applies a neuron onto each in/out qubit; and measures

@@ -22,7 +22,7 @@ from qml.nn.qrnn.cell import QRNNCell
 
 
 class QRNNSamples(NamedTuple):
-    """Measured words, the probabilities they were drawn from, and the last states."""
+    """The words that were measured, the probabilities they were drawn from, and the last states."""
 
     words: Tensor | PackedSequence
     probabilities: Tensor | PackedSequence
@@ -30,7 +30,7 @@ class QRNNSamples(NamedTuple):
 
 
 class QRNN(nn.Module):
-    """Recurrent quantum neural network: a `QRNNCell` along sequences of words.
+    """A recurrent quantum neural network, which runs a `QRNNCell` along sequences of words.
 
     With `targets` every step's outcome is post-selected on the target, as in training; without, outcomes are measured,
     that is drawn from their probabilities. The map between two measurements is linear and the same for every step and

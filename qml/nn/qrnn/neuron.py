@@ -19,7 +19,7 @@ BIAS_SPREAD, WEIGHT_SPREAD = 0.1, 0.01  # standard deviations of the published c
 
 
 class QuantumNeuron(WithTables):
-    r"""Rotates a target qubit by a polynomial of degree d in the bits of n source qubits.
+    r"""A neuron that rotates a target qubit by a polynomial of degree d in the bits of n source qubits.
 
     For a basis state x of the sources the angle is eta(x) = pi/2 + theta + sum_S phi_S prod_{i in S} x_i over subsets S
     of 1 to d sources. With its ancillas post-selected on 0 the neuron takes the target's amplitudes (a0, a1) to

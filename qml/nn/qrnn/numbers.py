@@ -24,7 +24,7 @@ PROBABILITY_FLOOR = 1e-6  # of probabilities inside a logarithm
 
 
 class QRNNRegressor(nn.Module):
-    r"""A `QRNN` that reads continuous features, and a trained affine read-out of its probabilities.
+    r"""A `QRNN` that reads continuous features, with a trained affine read-out of its probabilities.
 
     With `encoding` "angle" each feature x turns in/out qubits of its own by RY(pi (x - low) / (high - low)), which is a
     word's 0 at `low` and its 1 at `high`, and everything has derivatives in the features; values beyond are angles like
@@ -341,14 +341,14 @@ class QRNNRegressor(nn.Module):
 
 
 class Classified(NamedTuple):
-    """The result of `QRNNClassifier`: logits of the classes (batch, n_classes), and the last states."""
+    """The result of `QRNNClassifier`, which holds logits of the classes (batch, n_classes) and the last states."""
 
     logits: Float[Tensor, "*batch outputs"]
     state: Tensor
 
 
 class QRNNClassifier(QRNNRegressor):
-    """A classifier of whole series: the read-out of `QRNNRegressor` after its last step, as logits.
+    """A classifier of whole series, whose logits are the read-out of `QRNNRegressor` after the last step.
 
     Args:
         in_features: features a step.

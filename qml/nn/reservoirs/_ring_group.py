@@ -1,4 +1,4 @@
-"""What the simulations of rings have in common: nothing is trained, and every table follows from the rings."""
+"""The common base of the simulations of rings: nothing is trained, and every table follows from the rings."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from qml.reservoir import Reservoir
 
 
 class RingGroup(Reservoir, WithTables):
-    """Rings of one shape, which run as one batch.
+    """A group of rings of one shape, which run as one batch.
 
     Args:
         n_inputs: numbers that come in at each step.

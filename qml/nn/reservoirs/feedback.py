@@ -15,7 +15,7 @@ INITIAL_Z = 0.5  # <Z> of every qubit before the first step (arXiv:2505.22837)
 
 
 class FeedbackReservoir(RingGroup):
-    """Feedback rings of one size: all rings and series of a step are one call of the backend.
+    """A group of feedback rings of one size, whose steps are one call of the backend for all rings and series.
 
     A backend with a closed form takes a shorter way where there is no noise, some matrix products a step.
 

@@ -24,7 +24,7 @@ PERSISTENT_ELSEWHERE = (
 
 
 class OnionReservoir(Reservoir):
-    """Onion quantum reservoir: independent rings, each with its own scale of angles and its own memory time.
+    """An onion quantum reservoir: rings that do not interact, each with its own scale of angles and memory time.
 
     A `FeedbackRing` starts from |0...0> at every step and is given the last measured values as angles; it runs on any
     backend, all rings of a size and all series in one call a step. A `PersistentRing` keeps its register, of which some
@@ -204,7 +204,7 @@ class OnionReservoir(Reservoir):
 
 
 class QuantumReservoir(OnionReservoir):
-    """A quantum reservoir of one ring; everything else is as in `OnionReservoir`.
+    """A quantum reservoir of one ring, which is otherwise as `OnionReservoir`.
 
     Args:
         ring: the ring.

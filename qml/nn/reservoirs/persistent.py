@@ -1,4 +1,4 @@
-"""Rings with a persistent register: the exact density matrix, and trajectories for larger rings."""
+"""Rings with a persistent register, by exact density matrices."""
 
 from itertools import combinations
 
@@ -20,7 +20,7 @@ MAX_IMAGINARY = 1e-12  # a channel whose map of real density matrices is more im
 
 
 class PersistentReservoir(RingGroup):
-    r"""Persistent rings of one shape, exactly: density matrices of the memory qubits.
+    r"""A group of persistent rings of one shape, simulated exactly by density matrices of the memory qubits.
 
     A step maps the memory's density matrix rho by rho -> sum_b K_b(x) rho K_b(x)^T, where outcomes b of the measured
     qubits have the probabilities tr K_b rho K_b^T. All matrices are real, as the ring's gates are. The maps

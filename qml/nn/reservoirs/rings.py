@@ -1,4 +1,4 @@
-"""What a ring of a quantum reservoir is, in numbers."""
+"""Descriptions of the rings of a quantum reservoir, in numbers."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -34,7 +34,7 @@ class FeedbackRing:
 
 @dataclass(frozen=True)
 class PersistentRing:
-    """A ring whose register persists; some of its qubits take the input, and are measured and reset at each step.
+    """A ring whose register persists, while a few of its qubits take the input and are measured and reset at each step.
 
     Args:
         n_qubits: size, at least 1.

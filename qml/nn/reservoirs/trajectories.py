@@ -15,7 +15,7 @@ from qml.simulator.shots import draw
 
 
 class TrajectoryReservoir(RingGroup):
-    """Persistent rings of one shape as `n_runs` runs of the device each, side by side as a batch of state vectors.
+    """A group of persistent rings of one shape, simulated as a batch of state vectors, `n_runs` runs of each ring.
 
     At every step an outcome of the measured qubits is drawn for each run with its Born probability, and the memory's
     state is projected. Features are the mean over runs of the exact expectation values before the draw, or with `shots`
