@@ -77,6 +77,7 @@ class QRNNCell(WithTables):
             subsets as in `QuantumNeuron`.
         bias: theta, shape (n_neurons,), drawn from N(0, 0.1^2); None without a bias.
         rotations: omega, shape (n_stages, W), drawn from N(0, 0.01^2).
+        closed_form: whether steps are matrix products here instead of circuits on the backend.
 
     Raises:
         ValueError: sizes out of range, words out of range, a state of another shape or norm, an outcome whose
@@ -150,12 +151,8 @@ class QRNNCell(WithTables):
     def to_backend(self, backend: Backend | str) -> "QRNNCell":
         """Run on another backend from now on; the weights stay."""
         self.backend = as_post_selecting(backend)
+        self.closed_form = self.backend.capabilities.closed_form
         return self
-
-    @property
-    def closed_form(self) -> bool:
-        """Tell whether steps are matrix products here instead of circuits on the backend."""
-        return self.backend.capabilities.closed_form
 
     @property
     def sizes(self) -> CellSizes:

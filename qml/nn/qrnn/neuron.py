@@ -53,6 +53,7 @@ class QuantumNeuron(WithTables):
         bias: theta, shape (), drawn from N(0, 0.1^2); None without a bias.
         weights: phi_S in radians, shape (n_subsets,), drawn from N(0, 0.01^2); subsets by size, then
             lexicographically, as `subsets(n_inputs, degree)` lists them.
+        closed_form: whether the formula is evaluated here instead of circuits on the backend.
 
     Raises:
         ValueError: a size out of range, states of another length, states or angles with NaN or infinity, a state of
@@ -107,13 +108,16 @@ class QuantumNeuron(WithTables):
     def to_backend(self, backend: Backend | str) -> "QuantumNeuron":
         """Run on another backend from now on; the weights stay."""
         self.backend = as_post_selecting(backend)
+        self.closed_form = (
+            self.backend.capabilities.closed_form
+        )  # asked once: it takes microseconds, as an operation does
         return self
 
     def forward(self, states: Float[Tensor, "*batch amplitudes"]) -> Float[Tensor, "*batch amplitudes"]:
         """Compute the renormalised states after the neuron."""
         states = checks.as_inputs(states, self.weights, "states")
         checks.require_last_dimension(states, 2 ** (self.n_inputs + 1), "states")
-        cosine, sine = self.amplitudes() if self.backend.capabilities.closed_form else self._measured_amplitudes()
+        cosine, sine = self.amplitudes() if self.closed_form else self._measured_amplitudes()
         pairs = states.unflatten(-1, (-1, 2))
         # unbind's views would make a later change of the states in place fail
         zero, one = pairs.select(-1, 0), pairs.select(-1, 1)
