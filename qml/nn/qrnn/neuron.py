@@ -108,9 +108,7 @@ class QuantumNeuron(WithTables):
     def to_backend(self, backend: Backend | str) -> "QuantumNeuron":
         """Run on another backend from now on; the weights stay."""
         self.backend = as_post_selecting(backend)
-        self.closed_form = (
-            self.backend.capabilities.closed_form
-        )  # asked once: it takes microseconds, as an operation does
+        self.closed_form = self.backend.capabilities.closed_form  # asked once, as it takes microseconds
         return self
 
     def forward(self, states: Float[Tensor, "*batch amplitudes"]) -> Float[Tensor, "*batch amplitudes"]:
