@@ -201,7 +201,7 @@ class QRNNCell(WithTables):
         with full_precision(self.weights):
             opened = self.open(words, self.start(state, len(words)), self.tables() if self.closed_form else None)
             outcomes = draw_outcomes(opened.probabilities.detach(), known, generator)
-            require_possible(opened.probabilities, outcomes, (len(words),))
+            self.require_possible(opened.probabilities, outcomes)
             return CellStep(opened.probabilities, outcomes, opened.project(outcomes))
 
     def open(self, words: Tensor, state: Tensor, tables: NeuronTables | None) -> OpenStep:
@@ -222,6 +222,11 @@ class QRNNCell(WithTables):
         middle = neuron_advance(tables.cosine, tables.sine, tables.rotations)(state, words)
         probabilities = outcome_probabilities(middle, tables)
         return OpenStep(probabilities, lambda outcomes: normalised(middle * tables.readout[outcomes]))
+
+    def require_possible(self, probabilities: Tensor, outcomes: Tensor, *, step: int = 0) -> None:
+        """Refuse an outcome of a step whose probability underflows; where shots are counted 0 may be chance."""
+        if self.closed_form or self.backend.capabilities.exact:
+            require_possible(probabilities, outcomes, (len(outcomes),), first_step=step)
 
     def probabilities_after(self, history: Tensor, angles: Tensor) -> Tensor:
         """Compute the probabilities of the in/out qubits by one circuit on the backend, (batch, words).

@@ -279,7 +279,7 @@ class QRNN(nn.Module):
                 if greedy:
                     known = torch.where(known < 0, opened.probabilities.argmax(1), known)
                 outcomes = draw_outcomes(opened.probabilities, known, generator)
-                require_possible(opened.probabilities, outcomes, (len(outcomes),))
+                self.cell.require_possible(opened.probabilities, outcomes)
                 if step + 1 >= len(words):
                     made.append(outcomes)
                 states = opened.project(outcomes)
@@ -355,7 +355,7 @@ class QRNN(nn.Module):
             ended.append(histories[len(targets) :])
             opened = self.cell.open(words[step], histories[: len(targets)], None)
             outcomes.append(draw_outcomes(opened.probabilities.detach(), targets, generator))
-            require_possible(opened.probabilities, outcomes[-1], (len(targets),), first_step=step)
+            self.cell.require_possible(opened.probabilities, outcomes[-1], step=step)
             probabilities.append(opened.probabilities)
             histories = opened.project(outcomes[-1])
         last = side_by_side([histories, *reversed(ended)])
