@@ -130,7 +130,7 @@ def test_a_core_that_cannot_be_saved_is_refused_and_so_is_a_backend_without_circ
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_layers_with_a_simulator_of_their_own_come_back(tmp_path: Path, name: str) -> None:
+def test_layers_with_a_closed_form_come_back(tmp_path: Path, name: str) -> None:
     layer, path = OTHERS[name](), tmp_path / "model.safetensors"
     save_layer(layer, path)
     again = load_layer(path)
@@ -140,8 +140,9 @@ def test_layers_with_a_simulator_of_their_own_come_back(tmp_path: Path, name: st
         assert value.dtype == right.dtype
         assert torch.equal(value, right)
     assert dump_layer(again) == dump_layer(layer)
-    with pytest.raises(ValueError, match="`backend` must be left out for Q"):
-        load_layer(path, backend="aer")
+    backend = Native(method="adjoint")
+    moved: Any = load_layer(path, backend=backend)
+    assert moved.backend is backend
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

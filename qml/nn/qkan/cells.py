@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from qml import checks
 from qml.backends import Backend
 from qml.checks import full_precision
-from qml.nn._linear import linear, reset_linear
 from qml.nn._recurrent import State, as_bias, as_state, start_state
 from qml.nn._torch_names import either
+from qml.nn.qkan._linear import linear, reset_linear
 from qml.nn.qkan._lstm_scan import lstm_scan
 from qml.nn.qkan._options import LayerOptions
 from qml.nn.qkan.layer import QKANLayer
