@@ -15,21 +15,17 @@ from qml.nn._linear import linear, reset_linear
 from qml.nn._recurrent import State, as_bias, as_state, start_state
 from qml.nn._torch_names import either
 from qml.nn.qkan._lstm_scan import lstm_scan
-from qml.nn.qkan._options import LayerOptions
+from qml.nn.qkan._options import LayerOptions, shared_options
 from qml.nn.qkan.layer import QKANLayer
-from qml.nn.qkan.network import HQKAN
+from qml.nn.qkan.network import HQKAN, first_layer
 from qml.nn.qkan.series import product
+from qml.nn.qkan.series.bases import bounds
 
 
 class OfQKANLayers(nn.Module):
     """A module whose QKAN layers were all made with the same options."""
 
     __prepare_scriptable__ = checks.refuse_scripting
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the QKAN layers were made with."""
-        return self.qkan_layers()[0].options
 
     def qkan_layers(self) -> list[QKANLayer]:
         """Every QKAN layer inside."""
@@ -113,6 +109,11 @@ class QKANLSTMCell(OfQKANLayers):
         h, c = _one_step(self, either(inputs, input, "inputs", "input"), given)
         return h, c
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        sizes = {"input_size": self.input_size, "hidden_size": self.hidden_size, "proj_size": self.proj_size}
+        return sizes | shared_options(self.input_layer.config())
+
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """The input layer on all time steps at once, and the hidden layer as coefficients."""
         from_inputs = self.input_layer(inputs)
@@ -123,15 +124,16 @@ class QKANLSTMCell(OfQKANLayers):
         """All outputs and the last state in one go, or None where the steps have to be taken one by one."""
         if self.projection is not None or self.hidden_layer.base not in ("silu", None) or len(inputs) == 0:
             return None
-        hidden = self._hidden_map(inputs, start[0])
-        if hidden.basis is None:
+        series = self._hidden_map(inputs, start[0]).series
+        if series is None:
             return None
-        from_inputs = self.input_layer(inputs) + hidden.bias
-        outputs, c = lstm_scan(hidden.basis, from_inputs, hidden.coefficients, hidden.base_weight, *start)
+        from_inputs = self.input_layer(inputs)
+        from_inputs = from_inputs if series.bias is None else from_inputs + series.bias
+        outputs, c = lstm_scan(series.basis, from_inputs, series.coefficients, series.base_weight, *start)
         return outputs, (outputs[-1], c)
 
     def _hidden_map(self, inputs: Tensor, start: Tensor) -> "HiddenMap":
-        bound = _hidden_bound(self.hidden_layer, start, self.projection)
+        bound = _hidden_bound(start, self.projection)
         return HiddenMap(self.hidden_layer, bound, inputs[..., 0].numel())
 
 
@@ -174,10 +176,15 @@ class QKANGRUCell(OfQKANLayers):
         given = as_state(either(state, hx, "state", "hx"), "h")
         return _one_step(self, either(inputs, input, "inputs", "input"), given)[0]
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        sizes = {"input_size": self.input_size, "hidden_size": self.hidden_size}
+        return sizes | shared_options(self.input_layer.config())
+
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """The input layer on all time steps at once, and the hidden layer as coefficients."""
         from_inputs = self.input_layer(inputs)
-        bound = _hidden_bound(self.hidden_layer, start[0], None)
+        bound = _hidden_bound(start[0], None)
         from_hidden = HiddenMap(self.hidden_layer, bound, inputs[..., 0].numel())
 
         def step(time: int, state: State) -> State:
@@ -245,6 +252,11 @@ class HQKANLSTMCell(OfQKANLayers):
         h, c = _one_step(self, either(inputs, input, "inputs", "input"), given)
         return h, c
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        sizes = {"input_size": self.input_size, "hidden_size": self.hidden_size, "proj_size": self.proj_size}
+        return sizes | {"latent": self.latent} | shared_options(first_layer(self.gates).config())
+
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """The encoders on all time steps at once, and the cores as coefficients."""
         maps = [_GateMap(gate, inputs, start[0], self.projection) for gate in self.gates if isinstance(gate, HQKAN)]
@@ -264,32 +276,31 @@ def lstm_step(gates: Tensor, c: Tensor, projection: nn.Linear | None) -> State:
 
 
 class HiddenMap:
-    """A QKAN layer as a function, what does not change from step to step computed once for a whole sequence.
+    """A QKAN layer as a function that computes once for a whole sequence what does not change from step to step.
 
     Args:
-        layer: itself.
-        bound: of the modulus of what it is given: so one basis holds the activations at every step.
+        layer: the layer.
+        bound: of the modulus of its inputs, so that one series holds at every step; None if it is not known.
         n_points: how often it is called, times the batch.
 
     Attributes:
-        basis: that basis; None where there is none and the layer is called at every step.
-        coefficients: of the activations in it, shape (size, hidden, outputs).
-        base_weight: of the residual activation, shape (hidden, outputs), or None.
-        bias: what does not depend on h, shape (outputs).
+        series: of the layer for such inputs; None where there is none, and the layer is called at every step.
     """
 
     def __init__(self, layer: QKANLayer, bound: float | None, n_points: int) -> None:
         self._layer = layer
-        self.basis = None if bound is None else layer.basis_on(-bound, bound, most=n_points)
-        if self.basis is not None:
-            self.coefficients = layer.edge_coefficients(self.basis)
-            self.base_weight, self.bias = layer.base_matrix(), layer.bias()
+        self.series = None if bound is None else layer.series_on(-bound, bound, most=n_points)
 
-    def __call__(self, hidden: Tensor) -> Tensor:  # noqa: D102 - the class says it
-        if self.basis is None:
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """Return the layer's outputs at h, (batch, hidden)."""
+        series = self.series
+        if series is None:
             return self._layer(hidden)
-        result = product.expand(self.basis, hidden, self.coefficients) + self.bias
-        return result if self.base_weight is None else result + self._layer.base_of(hidden) @ self.base_weight
+        result = product.expand(series.basis, hidden, series.coefficients)
+        result = result if series.bias is None else result + series.bias
+        if series.base_weight is None or series.base is None:
+            return result
+        return result + series.base(hidden) @ series.base_weight
 
 
 class _GateMap:
@@ -300,10 +311,10 @@ class _GateMap:
         self._from_inputs = nn.functional.linear(inputs, of_x, gate.encoder.bias)
         self._of_h, self._decoder = of_h.mT, gate.decoder
         checks.require_finite_result(self._from_inputs, gate)
-        layer = gate.core_layer
-        bound = _hidden_bound(layer, start, projection)
+        layer = first_layer(gate.core)
+        bound = _hidden_bound(start, projection)
         if bound is not None:
-            from_inputs = max(abs(value) for value in layer.bounds(self._from_inputs))
+            from_inputs = max(abs(value) for value in bounds(self._from_inputs))
             bound = from_inputs + bound * float(of_h.detach().abs().sum(1).max())
         self._core = HiddenMap(layer, bound, inputs[..., 0].numel())
 
@@ -312,7 +323,7 @@ class _GateMap:
         return self._decoder(self._core(encoded))
 
 
-def _hidden_bound(layer: QKANLayer, start: Tensor, projection: nn.Linear | None) -> float | None:
+def _hidden_bound(start: Tensor, projection: nn.Linear | None) -> float | None:
     """Of |h|: 1 (sigmoid times tanh), or what a projection makes of that, or the start; None where nobody may look."""
     if checks.hides_values():
         return None
@@ -321,7 +332,7 @@ def _hidden_bound(layer: QKANLayer, start: Tensor, projection: nn.Linear | None)
         bound = float(projection.weight.detach().abs().sum(1).max())
         if not math.isfinite(bound):
             checks.require_finite_parameters(projection)
-    return max(bound, *(abs(value) for value in layer.bounds(start)))
+    return max(bound, *(abs(value) for value in bounds(start)))
 
 
 def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Any, state: State | None) -> State:

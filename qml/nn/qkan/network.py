@@ -13,7 +13,7 @@ from qml import checks
 from qml.backends import Backend
 from qml.jets.edges import Transfer, edge_layers, sample_edges, transferred
 from qml.nn._linear import linear
-from qml.nn.qkan._options import LayerOptions
+from qml.nn.qkan._options import LayerOptions, shared_options
 from qml.nn.qkan.layer import QKANLayer
 
 
@@ -88,7 +88,7 @@ class QKAN(nn.Module):
 
     def extended(self, reps: int) -> "QKAN":
         """The same function with more uploads in every layer; see `QKANLayer.extended`."""
-        new = QKAN(self.widths, **self.options)
+        new = QKAN(**self.config())
         new.layers = nn.ModuleList(layer.extended(reps) for layer in self.qkan_layers())
         return new
 
@@ -141,10 +141,9 @@ class QKAN(nn.Module):
             layer.to_backend(backend, width=width)
         return self
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What every layer was made with."""
-        return self.qkan_layers()[0].options
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        return {"widths": self.widths, **shared_options(first_layer(self).config())}
 
     def qkan_layers(self) -> list[QKANLayer]:
         """The layers, typed."""
@@ -221,6 +220,11 @@ class JHCGNet(nn.Module):
         checks.require_finite_result(result, self)
         return result
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for device, dtype and generator; `core` is the module itself."""
+        sizes = {"in_features": self.in_features, "out_features": self.out_features, "latent": self.latent}
+        return sizes | {"core": self.core, "bias": self.encoder.bias is not None}
+
     def _require_features(self, features: Any) -> None:
         if not isinstance(features, Tensor):
             raise TypeError(f"Argument `core` must give a tensor, but gave {type(features).__name__}. Wrap it.")
@@ -282,15 +286,15 @@ class HQKAN(JHCGNet):
             generator=options.get("generator"),
         )
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the core's layer was made with."""
-        return self.core_layer.options
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        sizes = {"in_features": self.in_features, "out_features": self.out_features, "latent": self.latent}
+        return sizes | shared_options(first_layer(self.core).config())
 
-    @property
-    def core_layer(self) -> QKANLayer:
-        """The core's only layer."""
-        return next(module for module in self.core.modules() if isinstance(module, QKANLayer))
+
+def first_layer(module: nn.Module) -> QKANLayer:
+    """Return the first QKAN layer inside; all layers of a network were made with the same options."""
+    return next(part for part in module.modules() if isinstance(part, QKANLayer))
 
 
 def _as_sizes(values: Any, name: str, example: str) -> tuple[int, ...]:

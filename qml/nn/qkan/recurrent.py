@@ -1,7 +1,7 @@
 """Recurrent layers of QKAN cells, with the contract of `nn.LSTM` and `nn.GRU`."""
 
 from functools import partial
-from typing import Unpack
+from typing import Any, Unpack
 
 from torch import Tensor
 
@@ -72,6 +72,10 @@ class QKANLSTM(RecurrentLSTM, OfQKANLayers):
             bidirectional=bidirectional,
         )
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        return _cell_config(self) | super().config()
+
 
 class HQKANLSTM(RecurrentLSTM, OfQKANLayers):
     """`QKANLSTM` with `HQKANLSTMCell`: an HQKAN for each affine map.
@@ -119,6 +123,10 @@ class HQKANLSTM(RecurrentLSTM, OfQKANLayers):
             bidirectional=bidirectional,
         )
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        return _cell_config(self) | super().config()
+
 
 class QKANGRU(Recurrent, OfQKANLayers):
     """GRU whose affine maps are QKAN layers: `nn.GRU`'s arguments, shapes and results.
@@ -161,6 +169,10 @@ class QKANGRU(Recurrent, OfQKANLayers):
             bidirectional=bidirectional,
         )
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        return _cell_config(self) | super().config()
+
     def forward(
         self,
         inputs: Sequences | None = None,
@@ -180,3 +192,9 @@ class QKANGRU(Recurrent, OfQKANLayers):
         given = either(state, hx, "state", "hx")
         outputs, (h,) = self.run(either(inputs, input, "inputs", "input"), as_state(given, "h"))
         return outputs, h
+
+
+def _cell_config(layer: Recurrent) -> dict[str, Any]:
+    """Return the constructor arguments of the first cell, which all cells but for its `input_size` share."""
+    cell: Any = layer.cells[0]
+    return cell.config()

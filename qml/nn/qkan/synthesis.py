@@ -12,7 +12,9 @@ Reference:
 
 import numpy as np
 
-OVERSAMPLING = 4096  # points of the transforms: the logarithm of a function that comes within 0.05 of 0 at degree 20
+TRANSFORM_POINTS = (
+    4096  # points of the transforms: the logarithm of a function that comes within 0.05 of 0 at degree 20
+)
 
 
 def angles_of(cosines: np.ndarray, sines: np.ndarray) -> np.ndarray:
@@ -26,10 +28,10 @@ def angles_of(cosines: np.ndarray, sines: np.ndarray) -> np.ndarray:
         Angles in radians, shape (edges, 2 (r + 1)).
     """
     reps = cosines.shape[1] - 1
-    spectrum = np.zeros((len(cosines), OVERSAMPLING // 2 + 1), dtype=complex)
-    spectrum[:, : reps + 1] = (cosines - 1j * sines) * OVERSAMPLING / 2
-    spectrum[:, 0] = cosines[:, 0] * OVERSAMPLING
-    values = np.fft.irfft(spectrum, OVERSAMPLING)
+    spectrum = np.zeros((len(cosines), TRANSFORM_POINTS // 2 + 1), dtype=complex)
+    spectrum[:, : reps + 1] = (cosines - 1j * sines) * TRANSFORM_POINTS / 2
+    spectrum[:, 0] = cosines[:, 0] * TRANSFORM_POINTS
+    values = np.fft.irfft(spectrum, TRANSFORM_POINTS)
     largest = np.abs(values).max()
     if not largest < 1.0:
         raise ValueError(f"A polynomial must stay below 1 to be an expectation value, but reaches {largest:.3g}.")

@@ -2,6 +2,7 @@
 
 import math
 from itertools import combinations
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -123,6 +124,11 @@ class QuantumNeuron(WithTables):
         with full_precision(self.weights):
             eta = neuron_angles(self.weights, self.bias, self.monomials)
             return neuron_amplitudes(eta, self.order, self.amplification)
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for device, dtype and generator."""
+        names = ("n_inputs", "order", "degree", "amplification")
+        return {name: getattr(self, name) for name in names} | {"bias": self.bias is not None}
 
     def extra_repr(self) -> str:
         """What `repr` shows."""

@@ -1,7 +1,7 @@
 """Recurrent quantum networks on continuous features: regression and classification of series."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -228,6 +228,14 @@ class QRNNRegressor(nn.Module):
         beside = planes if time == inputs.ndim - 2 else planes.transpose(1, 2)  # bits behind time
         return as_words(beside.flatten(time, time + 1), self.in_features, "inputs")
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        own = {
+            name: getattr(self, name) for name in ("in_features", "out_features", "n_bits", "low", "high", "encoding")
+        }
+        cell = {name: getattr(self.qrnn.cell, name) for name in ("hidden_size", "n_stages", "order", "degree")}
+        return own | cell | {"batch_first": self.qrnn.batch_first}
+
     def extra_repr(self) -> str:
         """What `repr` shows beside the parts."""
         return (
@@ -367,3 +375,8 @@ class QRNNClassifier(QRNNRegressor):
             return Classified(self._read_out(self._on_backend(series, state)), None)
         probabilities, last = self._run(series, state)
         return Classified(self._read_out(probabilities.select(self._time(series), -1)), last)
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        config = super().config()
+        return config | {"n_classes": config.pop("out_features")}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from qml import checks
-from qml.nn.qkan.points.program import Program, Rotation
+from qml.nn.qkan.points.program import ActivationProgram, Rotation
 
 Component = Tensor | int  # 0, 1 and -1 stay numbers as long as they can
 
@@ -35,7 +35,7 @@ class Angles:
     arccos: bool = False
 
 
-def expectation(program: Program, angles: Angles) -> Tensor:
+def expectation(program: ActivationProgram, angles: Angles) -> Tensor:
     """<Z> of every edge at every point, shape (points, inputs, outputs)."""
     last = 1 + max(place for place, rotation in enumerate(program.rotations) if rotation.upload)
     vector: list[Component] = list(program.start)

@@ -11,15 +11,21 @@ from qml import checks
 from qml.checks import full_precision, needs_plain_pullback
 from qml.nn.qkan.points import small
 from qml.nn.qkan.points.bloch import Angles, expectation
-from qml.nn.qkan.points.program import Program
+from qml.nn.qkan.points.program import ActivationProgram
 from qml.nn.qkan.points.slopes import Edges, as_planes, gradients, make_edges, values_and_slopes
 from qml.plain_pullback import plain_pullback
 
-KEPT = 2**23  # slopes, 32 MiB in float32: above it the way back computes them again
+MAX_KEPT_SLOPES = 2**23  # slopes, 32 MiB in float32: above it the way back computes them again
 
 
 def evaluate(
-    program: Program, points: Tensor, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool
+    program: ActivationProgram,
+    points: Tensor,
+    weights: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    *,
+    arccos: bool,
 ) -> Tensor:
     """<Z> of every edge at every point, shape (points, inputs, outputs), differentiable to any order.
 
@@ -52,7 +58,7 @@ class _Evaluate(torch.autograd.Function):
     """First derivatives from slopes computed beside the values; further ones through plain operations."""
 
     @staticmethod
-    def forward(ctx: Any, program: Program, arccos: bool, *leaves: Any) -> Tensor:
+    def forward(ctx: Any, program: ActivationProgram, arccos: bool, *leaves: Any) -> Tensor:
         values, ctx.slopes, ctx.edges = _computed(program, arccos, leaves, wanted=True)
         ctx.save_for_backward(*leaves)
         ctx.arccos = arccos
@@ -67,7 +73,7 @@ class _Evaluate(torch.autograd.Function):
 
 
 def _computed(
-    program: Program, arccos: bool, leaves: Sequence[Any], *, wanted: bool
+    program: ActivationProgram, arccos: bool, leaves: Sequence[Any], *, wanted: bool
 ) -> tuple[Tensor, Tensor | None, Edges | small.SmallEdges]:
     """Values, where they are wanted and fit into memory their slopes, and the edges of both."""
     points, weights, scale, shift = leaves
@@ -76,7 +82,7 @@ def _computed(
             few = small.make_edges(program, weights, scale, shift, arccos=arccos)
             return *small.values_and_slopes(few, points, slopes=wanted), few
     edges = make_edges(program, weights, scale, shift, arccos=arccos)
-    kept = wanted and edges.n_rows * points.shape[0] * edges.offsets.shape[1:].numel() <= KEPT
+    kept = wanted and edges.n_rows * points.shape[0] * edges.offsets.shape[1:].numel() <= MAX_KEPT_SLOPES
     return *values_and_slopes(edges, points, slopes=kept), edges
 
 

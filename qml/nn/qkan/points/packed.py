@@ -16,18 +16,22 @@ from circuits import Circuit, Z, data
 from qml import checks
 from qml.backends import Backend
 from qml.nn.qkan.points.bloch import Angles, rotation_angle
-from qml.nn.qkan.points.program import AXES, Program
+from qml.nn.qkan.points.program import AXES, ActivationProgram
 
 SHIFT = math.pi / 2  # of a rotation by exp(-i t P / 2): f'(t) = (f(t + SHIFT) - f(t - SHIFT)) / 2
 
 
-def packed_expectation(program: Program, angles: Angles, backend: Backend, width: int) -> Tensor:
-    """<Z> of every edge at every point by `backend`, shape (points, inputs, outputs); once differentiable.
+def packed_expectation(program: ActivationProgram, angles: Angles, backend: Backend, width: int) -> Tensor:
+    """Compute <Z> of every edge at every point by `backend`, shape (points, inputs, outputs).
+
+    Derivatives are the backend's own where it gives them to any order, and else of first order, by the shift rule.
 
     Raises:
-        TypeError: inside a torch.func transform, torch.compile or a level of forward-mode derivatives.
+        TypeError: inside a torch.func transform, torch.compile or a level of forward-mode derivatives, unless the
+            backend gives derivatives of any order.
     """
-    if checks.needs_plain_operations():
+    any_order = backend.capabilities.derivative_order is None
+    if not any_order and checks.needs_plain_operations():
         raise TypeError(
             f"Backend {backend.name} cannot run inside torch.func transforms, torch.compile or forward-mode "
             "derivatives, but must compute a value there. Use the native backend."
@@ -38,11 +42,12 @@ def packed_expectation(program: Program, angles: Angles, backend: Backend, width
     n_edges = len(rows)
     width = max(1, min(width, n_edges))
     rows = torch.nn.functional.pad(rows, (0, 0, 0, -n_edges % width))
-    values = _Shifted.apply(backend, packed_circuit(program, width), width, rows.reshape(-1, width * len(columns)))
-    return values.reshape(-1)[:n_edges].reshape(shape)
+    rows, circuit = rows.reshape(-1, width * len(columns)), packed_circuit(program, width)
+    run = _expectations if any_order else _Shifted.apply
+    return run(backend, circuit, width, rows).reshape(-1)[:n_edges].reshape(shape)
 
 
-def packed_circuit(program: Program, width: int) -> Circuit:
+def packed_circuit(program: ActivationProgram, width: int) -> Circuit:
     """`width` copies of an activation on as many qubits; data slot q * n + k is the angle of rotation k on qubit q."""
     circuit = Circuit(width)
     slots = len(program.rotations)
@@ -90,4 +95,9 @@ class _Shifted(torch.autograd.Function):
 
 def _measured(backend: Backend, circuit: Circuit, width: int, angles: Tensor) -> Tensor:
     with torch.no_grad():
-        return backend.expectation(circuit, angles, angles.new_zeros(0), [Z(qubit) for qubit in range(width)])
+        return _expectations(backend, circuit, width, angles)
+
+
+def _expectations(backend: Backend, circuit: Circuit, width: int, angles: Tensor) -> Tensor:
+    """Run the circuit at every row of angles and return <Z> of each qubit, shape (rows, width)."""
+    return backend.expectation(circuit, angles, angles.new_zeros(0), [Z(qubit) for qubit in range(width)])

@@ -47,7 +47,7 @@ class Rotation:
 
 
 @dataclass(frozen=True)
-class Program:
+class ActivationProgram:
     """What `compile_activation` makes of a circuit.
 
     Attributes:
@@ -66,7 +66,7 @@ class Program:
     degree: int | None
 
 
-def compile_activation(circuit: Circuit) -> Program:
+def compile_activation(circuit: Circuit) -> ActivationProgram:
     """The rotations of a one-qubit unitary circuit.
 
     Raises:
@@ -92,7 +92,7 @@ def compile_activation(circuit: Circuit) -> Program:
     whole = all(abs(factor - round(factor)) < EXACT for factor in factors)
     degree = sum(abs(round(factor)) for factor in factors) if whole else None
     x, y, z = (int(value) for value in start)
-    return Program((x, y, z), tuple(kept), circuit.n_data, circuit.n_weights, degree)
+    return ActivationProgram((x, y, z), tuple(kept), circuit.n_data, circuit.n_weights, degree)
 
 
 def _steps(op: Operation) -> Iterator[Rotation | np.ndarray]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from qml.nn.qkan.points.program import Program, Rotation
+from qml.nn.qkan.points.program import ActivationProgram, Rotation
 
 
-class Step(NamedTuple):
+class ScheduleStep(NamedTuple):
     """out = first * second; or out = first + factor * second * third; or, without a second, out = factor * first."""
 
     out: int
@@ -39,15 +39,15 @@ class Schedule:
 
     order: tuple[int, ...]
     n_wide: int
-    narrow: tuple[Step, ...]
+    narrow: tuple[ScheduleStep, ...]
     n_narrow: int
     n_registers: int
-    wide: tuple[Step, ...]
+    wide: tuple[ScheduleStep, ...]
     signs: tuple[int, ...]
 
 
 @lru_cache(maxsize=256)
-def make_schedule(program: Program, *, slopes: bool) -> Schedule:
+def make_schedule(program: ActivationProgram, *, slopes: bool) -> Schedule:
     """The steps for <Z>, and for its slopes where they are wanted."""
     uploads = [place for place, rotation in enumerate(program.rotations) if rotation.upload]
     others = [place for place, rotation in enumerate(program.rotations) if not rotation.upload]
@@ -78,7 +78,7 @@ class _Algebra:
     """
 
     def __init__(self, n_variables: int, wide: set[int]) -> None:
-        self.wide, self.steps, self._next = wide, list[Step](), n_variables
+        self.wide, self.steps, self._next = wide, list[ScheduleStep](), n_variables
 
     def times(self, one: _Term, other: _Term) -> _Term:
         """The product."""
@@ -112,13 +112,13 @@ class _Algebra:
 
     def _emit(self, first: int, second: int | None, third: int | None, factor: int, *, wide: bool = False) -> int:
         out, self._next = self._next, self._next + 1
-        self.steps.append(Step(out, first, second, third, factor))
+        self.steps.append(ScheduleStep(out, first, second, third, factor))
         if wide or self.wide & {first, second, third}:
             self.wide.add(out)
         return out
 
 
-def _derive(program: Program, algebra: _Algebra) -> tuple[_Term, list[_Term]]:
+def _derive(program: ActivationProgram, algebra: _Algebra) -> tuple[_Term, list[_Term]]:
     """<Z> = u' v and its slopes, the observable u turned back through what follows the last upload."""
     rotations = list(enumerate(program.rotations))
     last = 1 + max(place for place, rotation in rotations if rotation.upload)
@@ -203,7 +203,7 @@ class _Layout:
         return names
 
 
-def _needed(steps: list[Step], names: list[int]) -> list[Step]:
+def _needed(steps: list[ScheduleStep], names: list[int]) -> list[ScheduleStep]:
     """The steps that lead to some variables."""
     wanted, kept = set(names), []
     for step in reversed(steps):
@@ -213,7 +213,7 @@ def _needed(steps: list[Step], names: list[int]) -> list[Step]:
     return kept[::-1]
 
 
-def _assign(steps: list[Step], registers: dict[int, int], outputs: set[int]) -> int:
+def _assign(steps: list[ScheduleStep], registers: dict[int, int], outputs: set[int]) -> int:
     """A register for every wide variable that is no output, free again behind its last use; how many there are."""
     last_use = {name: index for index, step in enumerate(steps) for name in _read(step)}
     free: list[int] = []
@@ -228,10 +228,10 @@ def _assign(steps: list[Step], registers: dict[int, int], outputs: set[int]) -> 
     return total
 
 
-def _read(step: Step) -> set[int]:
+def _read(step: ScheduleStep) -> set[int]:
     return {name for name in (step.first, step.second, step.third) if name is not None}
 
 
-def _renamed(step: Step, slots: dict[int, int]) -> Step:
+def _renamed(step: ScheduleStep, slots: dict[int, int]) -> ScheduleStep:
     first, second, third = (None if name is None else slots[name] for name in step[1:4])
-    return Step(slots[step.out], first or 0, second, third, step.factor)
+    return ScheduleStep(slots[step.out], first or 0, second, third, step.factor)

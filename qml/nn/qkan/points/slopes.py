@@ -8,18 +8,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from qml.nn.qkan._modes import outside_of_modes
 from qml.nn.qkan.points.bloch import arccos, arccos_slope
-from qml.nn.qkan.points.program import Program
+from qml.nn.qkan.points.program import ActivationProgram
 from qml.nn.qkan.points.schedule import Schedule, make_schedule
 from qml.nn.qkan.points.scratch import SCRATCH
-from qml.nn.qkan.series.bases import outside_of_modes
 
 CHUNK = 2**17  # activations at a time on a CPU: a dozen such tensors stay in a cache of a few MiB
-MANY = 2**11  # edges from which a call for every point costs less than memory for the products
+MIN_EDGES_BY_POINT = 2**11  # edges from which a call for every point costs less than memory for the products
 CHUNK_ELSEWHERE = 2**22  # where launching a kernel costs more than memory
 
 
-class Tables(NamedTuple):
+class SlopeTables(NamedTuple):
     """What a program makes of parameters, as matrices. Rows of rotations are in the schedule's order.
 
     Attributes:
@@ -53,9 +53,9 @@ class Edges:
         scale: of each upload, shape (uploads, inputs, outputs), or (uploads, 1, 1) where not trained.
     """
 
-    program: Program
+    program: ActivationProgram
     trained: bool
-    tables: Tables
+    tables: SlopeTables
     offsets: Tensor
     shift: Tensor | None
     scale: Tensor
@@ -76,7 +76,9 @@ def as_planes(parameter: Tensor) -> Tensor:
     return (parameter if parameter.ndim == 3 else parameter.unsqueeze(0)).permute(2, 1, 0)
 
 
-def make_edges(program: Program, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool) -> Edges:
+def make_edges(
+    program: ActivationProgram, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool
+) -> Edges:
     """The edges from parameters as a module holds them, (outputs, inputs, slots) or (inputs, slots)."""
     trained = scale is not None and shift is not None
     tables = make_tables(program, trained, arccos, weights.dtype, weights.device)
@@ -88,7 +90,7 @@ def make_edges(program: Program, weights: Tensor, scale: Tensor | None, shift: T
     return Edges(program, trained, tables, offsets, shifts, mixed[-n_wide:] if trained else tables.factors)
 
 
-def _mixed(tables: Tables, parts: list[Tensor]) -> Tensor:
+def _mixed(tables: SlopeTables, parts: list[Tensor]) -> Tensor:
     """The rows of `mixing` from parameters as a module holds them, (rows, inputs, outputs)."""
     if tables.places is not None and parts[0].ndim == 3:
         outputs, inputs, slots = parts[0].shape
@@ -132,7 +134,7 @@ def gradients(
     for start, stop, rows in _sweep(edges, points, None, slopes=True) if again else _cut(edges, points, slopes):
         some, above = points[start:stop], gradient[start:stop]
         uploads = rows[-n_wide:] if edges.shift is not None else rows[:n_wide]
-        if shape.numel() >= MANY:
+        if shape.numel() >= MIN_EDGES_BY_POINT:
             _add_by_point(rows, above, of_angles)
             if of_scales is not None:
                 _add_by_point(uploads, above * some, of_scales)
@@ -245,7 +247,9 @@ def _multiply_add(schedule: Schedule, slots: list[Tensor]) -> None:
 
 
 @lru_cache(maxsize=256)
-def make_tables(program: Program, trained: bool, arccos: bool, dtype: torch.dtype, device: torch.device) -> Tables:
+def make_tables(
+    program: ActivationProgram, trained: bool, arccos: bool, dtype: torch.dtype, device: torch.device
+) -> SlopeTables:
     """The matrices of a program, made once."""
     schedule = make_schedule(program, slopes=True)
     rotations = [program.rotations[place] for place in schedule.order]
@@ -277,7 +281,7 @@ def make_tables(program: Program, trained: bool, arccos: bool, dtype: torch.dtyp
 
     with outside_of_modes():
         mixing = tensor(rows) if trained else tensor(rows)[:, :n_weights]
-        return Tables(
+        return SlopeTables(
             mixing,
             (mixing * tensor(signs)[:, None]).mT.contiguous(),
             torch.tensor([row.index(1.0) for row in rows], device=device) if plain else None,

@@ -11,20 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qml.nn.qkan.points.program import Program
-from qml.nn.qkan.points.schedule import Schedule, Step, make_schedule
-from qml.nn.qkan.points.slopes import Tables, make_tables
+from qml.nn.qkan.points.program import ActivationProgram
+from qml.nn.qkan.points.schedule import Schedule, ScheduleStep, make_schedule
+from qml.nn.qkan.points.slopes import SlopeTables, make_tables
 
-LIMIT = 2**13  # activations: above it torch's threads and fused operations win
+MAX_NUMPY_ACTIVATIONS = 2**13  # activations: above it torch's threads and fused operations win
 Array = np.ndarray
 
 
 class SmallEdges(NamedTuple):
     """As `slopes.Edges`; edges along one axis."""
 
-    program: Program
+    program: ActivationProgram
     trained: bool
-    tables: Tables
+    tables: SlopeTables
     offsets: Array
     shift: Array | None
     scale: Array
@@ -33,11 +33,11 @@ class SmallEdges(NamedTuple):
 
 def is_small(points: Tensor, weights: Tensor) -> bool:
     """Whether NumPy can read the tensors and there are few activations."""
-    return weights.device.type == "cpu" and points.shape[0] * weights.shape[:-1].numel() <= LIMIT
+    return weights.device.type == "cpu" and points.shape[0] * weights.shape[:-1].numel() <= MAX_NUMPY_ACTIVATIONS
 
 
 def make_edges(
-    program: Program, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool
+    program: ActivationProgram, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool
 ) -> SmallEdges:
     """The edges from parameters as a module holds them, (outputs, inputs, slots) or (inputs, slots)."""
     trained = scale is not None and shift is not None
@@ -127,7 +127,7 @@ def _narrow_slots(schedule: Schedule, angles: Array) -> list[Array]:
     return slots
 
 
-def _carry_out(steps: Sequence[Step], slots: list[Array], product: Array) -> None:
+def _carry_out(steps: Sequence[ScheduleStep], slots: list[Array], product: Array) -> None:
     """The steps, in place; `product` is memory for one array."""
     add, subtract, multiply = np.add, np.subtract, np.multiply
     for out, first, second, third, factor in steps:

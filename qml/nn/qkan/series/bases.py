@@ -6,8 +6,6 @@ exponentially, and is cut where the rest is below rounding.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import cycle
@@ -17,11 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-MARGIN = 1.05  # keeps points off the ends of the interval, where the derivatives of Chebyshev polynomials peak
-REST = 0.5  # of the rounding unit: what a series may leave out
+from qml import checks
+from qml.nn.qkan._modes import outside_of_modes
+
+INTERVAL_STRETCH = (
+    1.05  # keeps points off the ends of the interval, where the derivatives of Chebyshev polynomials peak
+)
+MAX_REST = 0.5  # of the rounding unit: what a series may leave out
 STRIDE = 3  # Chebyshev polynomials in one operation; odd
-SMALL = 2**12  # inputs up to which calls cost more than their arithmetic
-LARGEST = 4096  # terms that are tried before a series counts as too long
+MAX_NUMPY_INPUTS = 2**12  # inputs up to which calls cost more than their arithmetic
+MAX_TERMS = 4096  # terms that are tried before a series counts as too long
 
 
 @runtime_checkable
@@ -95,7 +98,7 @@ class Fourier:
         """See `Basis`."""
         degree = self.degree
         result = inputs.new_empty(self.size, *inputs.shape) if out is None else out
-        if inputs.device.type == "cpu" and inputs.numel() <= SMALL:
+        if inputs.device.type == "cpu" and inputs.numel() <= MAX_NUMPY_INPUTS:
             self._small_features(inputs.detach().numpy(), result.numpy())
             return result
         result[0] = 1.0
@@ -170,7 +173,7 @@ class Chebyshev:
     def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
         """See `Basis`."""
         result = inputs.new_empty(self.size, *inputs.shape) if out is None else out
-        if inputs.device.type == "cpu" and inputs.numel() <= SMALL:
+        if inputs.device.type == "cpu" and inputs.numel() <= MAX_NUMPY_INPUTS:
             self._small_features(inputs.detach().numpy(), result.numpy())
             return result
         columns = result[: 2 * STRIDE].unbind()
@@ -224,20 +227,33 @@ class Chebyshev:
         return (inputs - self.centre) / self.radius
 
 
+def bounds(inputs: Tensor) -> tuple[float, float]:
+    """Return the least and the largest input, 0 and 0 for an empty batch.
+
+    Raises:
+        ValueError: inputs that are not finite.
+    """
+    if inputs.numel() == 0:
+        return 0.0, 0.0
+    low, high = (bound.item() for bound in inputs.detach().aminmax())
+    checks.require_finite_bounds(low, high, "inputs")
+    return low, high
+
+
 def chebyshev(low: float, high: float, bandwidth: float, dtype: torch.dtype) -> Chebyshev | None:
     """The Chebyshev basis that holds sums of exp(i f x), |f| <= bandwidth, on [low, high] to rounding.
 
     None where it would take too many terms. Where the interval is shorter than such functions need to change, it is
     widened: their derivatives would suffer from rounding otherwise.
     """
-    radius = max(MARGIN * (high - low) / 2, 1.0 / max(bandwidth, 1.0))
+    radius = max(INTERVAL_STRETCH * (high - low) / 2, 1.0 / max(bandwidth, 1.0))
     size = series_length(math.ceil(4 * bandwidth * radius) / 4, torch.finfo(dtype).eps)
     return None if size is None else Chebyshev((low + high) / 2, radius, size)
 
 
 @lru_cache(maxsize=4096)
 def series_length(z: float, eps: float) -> int | None:
-    """How many Chebyshev polynomials hold a function with |f(x + iy)| <= exp(z |y|) on [-1, 1] to REST * eps.
+    """How many Chebyshev polynomials hold a function with |f(x + iy)| <= exp(z |y|) on [-1, 1] to MAX_REST * eps.
 
     On the ellipse of parameter rho the function is at most exp(z (rho - 1/rho) / 2), so interpolation at n nodes errs
     by at most 4 exp(z (rho - 1/rho) / 2) rho**(1-n) / (rho - 1); rho = n/z + sqrt((n/z)**2 - 1) is the best.
@@ -245,13 +261,13 @@ def series_length(z: float, eps: float) -> int | None:
     Reference:
         Trefethen, "Approximation Theory and Approximation Practice", theorem 8.2.
     """
-    if not z < LARGEST / 2:
+    if not z < MAX_TERMS / 2:
         return None
     z = max(z, 0.25)
-    n = np.arange(math.ceil(z) + 1, LARGEST)
+    n = np.arange(math.ceil(z) + 1, MAX_TERMS)
     rho = n / z + np.sqrt((n / z) ** 2 - 1)
     log_rest = math.log(4) + z * (rho - 1 / rho) / 2 + (1 - n) * np.log(rho) - np.log(rho - 1)
-    enough = np.flatnonzero(log_rest <= math.log(REST * eps))
+    enough = np.flatnonzero(log_rest <= math.log(MAX_REST * eps))
     return int(n[enough[0]]) if len(enough) else None
 
 
@@ -325,10 +341,3 @@ def _constant(make: object, size: int, like: Tensor) -> Tensor:
         with outside_of_modes():
             _CONSTANTS[key] = torch.from_numpy(make(size)).to(like)  # pyright: ignore[reportCallIssue]
     return _CONSTANTS[key]
-
-
-@contextmanager
-def outside_of_modes() -> Iterator[None]:
-    """Tensors made here outlive inference mode and the transform of torch.func that is active."""
-    with torch.inference_mode(False), torch._C._DisableFuncTorch():
-        yield

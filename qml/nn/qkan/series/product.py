@@ -13,7 +13,7 @@ from qml.nn.qkan.points.scratch import SCRATCH
 from qml.nn.qkan.series.bases import Basis
 from qml.plain_pullback import plain_pullback
 
-NARROW = 32  # outputs up to which a product is quicker with its factors exchanged
+MAX_NARROW_OUTPUTS = 32  # outputs up to which a product is quicker with its factors exchanged
 
 
 def expand(basis: Basis, inputs: Tensor, coefficients: Tensor, base_weight: Tensor | None = None) -> Tensor:
@@ -82,7 +82,7 @@ def _pullback(ctx: Any, gradient: Tensor) -> list[Tensor | None]:
 
 def _product(coefficients: Tensor, features: Tensor, base_weight: Tensor | None, base: Tensor | None) -> Tensor:
     """Features (size, inputs, batch) and base (inputs, batch), each times its coefficients: (batch, outputs)."""
-    if coefficients.shape[2] > NARROW:  # the first feature is 1: it needs no product
+    if coefficients.shape[2] > MAX_NARROW_OUTPUTS:  # the first feature is 1: it needs no product
         result = torch.addmm(coefficients[0].sum(0), features[1:].flatten(0, 1).mT, coefficients[1:].flatten(0, 1))
         return result if base_weight is None or base is None else result.addmm_(base.mT, base_weight)
     result = coefficients.flatten(0, 1).mT @ features.flatten(0, 1)
@@ -94,7 +94,7 @@ def _product(coefficients: Tensor, features: Tensor, base_weight: Tensor | None,
 def _of_coefficients(features: Tensor, gradient: Tensor, rows: Tensor) -> Tensor:
     """Features (size, inputs, batch) times gradient (batch, outputs), whose transpose is `rows`."""
     shape = (*features.shape[:2], rows.shape[0])
-    if rows.shape[0] <= NARROW:
+    if rows.shape[0] <= MAX_NARROW_OUTPUTS:
         return (rows @ features.flatten(0, 1).mT).mT.reshape(shape)
     result = features.new_empty(shape)
     result[0] = rows.sum(1)
