@@ -13,7 +13,7 @@ import torch
 from jaxtyping import TypeCheckError
 from torch import Tensor, nn
 
-from qml.jets import edges
+from qml import edges
 from qml.nn import DARUAN, HQKAN, QKAN, JHCGNet, QKANLayer, losses
 from tests.minimal_backend import OracleBackend
 
@@ -311,7 +311,7 @@ def test_numbers_of_numpy_work() -> None:
         (lambda: QKANLayer(2, 2).prune(torch.rand(0, 2), 0.1), "`inputs` must hold at least one sample"),
         (lambda: QKANLayer(2, 2).regularisation(torch.rand(3, 2), entropy="1"), "`entropy` must be a number"),
         (lambda: QKAN([2, 2]).prune(torch.rand(3, 2), edge=math.nan), "`edge` must be finite"),
-        (lambda: QKANLayer(2, 2).fit([1.0]), r"`edges` must be a qml\.jets\.edges\.Sampled"),
+        (lambda: QKANLayer(2, 2).fit([1.0]), r"`edges` must be a qml\.edges\.Sampled"),
         (lambda: QKANLayer(2, 2).fit(edges.Sampled(*[np.ones((2, 3))] * 4)), "`edges` must have low of shape"),
         (lambda: QKAN.from_network(QKAN([2, 2]), [[0.1, 0.2]]), r"`inputs` must be a torch\.Tensor"),
         (lambda: QKAN.from_network(QKAN([2, 2]), torch.rand(9, 2).double()), "`inputs` must be torch.float32"),

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qml.jets.edges import Sampled
+from qml.edges import Sampled
 from qml.nn.qkan.synthesis import angles_of
 
 PERIOD = (
@@ -73,8 +73,8 @@ def require_edges(edges: Any, in_features: int, out_features: int) -> None:
     """
     if not isinstance(edges, Sampled):
         raise TypeError(
-            f"Argument `edges` must be a qml.jets.edges.Sampled, but is {type(edges).__name__}. Make it with "
-            "qml.jets.edges.sample_edges."
+            f"Argument `edges` must be a qml.edges.Sampled, but is {type(edges).__name__}. Make it with "
+            "qml.edges.sample_edges."
         )
     n_points = len(edges.points)
     shapes = (in_features,), (in_features,), (n_points, in_features), (n_points, out_features, in_features)
