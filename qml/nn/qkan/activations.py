@@ -86,6 +86,7 @@ class Activations(nn.Module):
             width: qubits of a register; the result does not depend on it.
         """
         self.backend, self.width = resolve(backend), checks.as_int(width, "width", 1)
+        self._closed_form = self.backend, self.backend.capabilities.closed_form
         return self
 
     @property
@@ -125,7 +126,11 @@ class Activations(nn.Module):
     @property
     def _is_closed_form(self) -> bool:
         """Tell whether the backend lets the layer evaluate its circuits by a formula of its own."""
-        return self.backend.capabilities.closed_form
+        backend, is_closed_form = self._closed_form  # asked once: describing capabilities takes microseconds
+        if backend is not self.backend:
+            is_closed_form = self.backend.capabilities.closed_form
+            self._closed_form = self.backend, is_closed_form
+        return is_closed_form
 
     def _parameters_as_held(self) -> ActivationParameters:
         """Return the parameters, one activation for each entry of the set."""

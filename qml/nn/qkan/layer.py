@@ -169,7 +169,7 @@ class QKANLayer(Activations):
         uploaded, closed_form = self._uploaded(flat), self._is_closed_form
         basis = self._basis_for(uploaded, closed_form=closed_form)
         with full_precision(flat):
-            edges = self._edge_weights()
+            edges = self._edge_weights(visible=basis is not None or not checks.hides_values())
             if basis is None:
                 result = edges.plus_base(flat, self._point_by_point(uploaded, edges, closed_form=closed_form))
             elif self.base == "silu" and uploaded is flat:
@@ -200,8 +200,9 @@ class QKANLayer(Activations):
         basis = self._basis_on(low, high, most=most, closed_form=self._is_closed_form)
         if basis is None:
             return None
-        edges = self._edge_weights()
-        return LayerSeries(basis, self._coefficients(basis, edges), *edges[2:])
+        edges, plain = self._edge_weights(visible=not checks.hides_values()), checks.needs_plain_operations()
+        coefficients = self._computed_coefficients(basis, edges) if plain else self._coefficients(basis, edges)
+        return LayerSeries(basis, coefficients, *edges[2:])
 
     def extended(self, reps: int) -> "QKANLayer":
         """Return the same function with more uploads, to be trained further: added blocks start as the identity.
@@ -318,10 +319,10 @@ class QKANLayer(Activations):
             return parameters
         return parameters.at(torch.arange(self.in_features, device=self.weights.device) % self.groups)
 
-    def _edge_weights(self) -> EdgeWeights:
-        """Return v, sum_i v c and u of the edges that are not pruned."""
+    def _edge_weights(self, *, visible: bool) -> EdgeWeights:
+        """Return v, sum_i v c and u of the edges that are not pruned; see `edge_weights`."""
         weights = self.output_weight, self.output_bias, self.base_weight
-        return edge_weights(self.mask, *weights, self._base_function, shared=self.groups is not None)
+        return edge_weights(self.mask, *weights, self._base_function, shared=self.groups is not None, visible=visible)
 
     def _basis_for(self, inputs: Tensor, *, closed_form: bool) -> Basis | None:
         """Return functions in which every activation is exact at these inputs; None where points are cheaper.
@@ -360,11 +361,12 @@ class QKANLayer(Activations):
     def _coefficients(self, basis: Basis, edges: EdgeWeights) -> Tensor:
         """Return those of v phi of every edge in `basis`, shape (basis.size, in_features, out_features).
 
-        Without gradients they are kept, and computed again only where a parameter has changed.
+        Without gradients they are kept, and computed again only where a parameter has changed. Not for calls where only
+        plain operations are followed.
         """
+        if torch.is_grad_enabled():
+            return self._computed_coefficients(basis, edges)
         compute = partial(self._computed_coefficients, basis, edges)
-        if torch.is_grad_enabled() or checks.needs_plain_operations():
-            return compute()
         parameters = (*self._parameters_as_held(), self.output_weight, self.mask)
         return self._kept.coefficients(basis, [part for part in parameters if part is not None], compute)
 
