@@ -1,9 +1,12 @@
 """Layers in files: they compute the same when they come back, and nothing else is taken for one."""
 
+import base64
+import copy
 import json
 import random
 import struct
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,6 +165,30 @@ def test_a_layer_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
     torch.testing.assert_close(again(inputs), layer(inputs), rtol=0, atol=rounding if own else 0)
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
     assert dump_layer(again) == dump_layer(layer)
+
+
+@pytest.mark.parametrize("name", [*EXAMPLES, *OTHERS, *ON_CIRCUITS])
+def test_config_makes_a_layer_of_the_same_function(name: str) -> None:
+    layer = (EXAMPLES | OTHERS | ON_CIRCUITS)[name]()
+    dtype = next(layer.parameters()).dtype
+    config = layer.config()
+    assert not {"backend", "device", "dtype", "generator"} & set(config)
+    again = type(layer)(**copy.deepcopy(config), dtype=dtype)
+    again.load_state_dict(layer.state_dict())
+    assert repr(again) == repr(layer)
+    assert dump_layer(again) == dump_layer(layer)
+
+
+OLD_FILES: dict[str, str] = json.loads(Path(__file__).with_name("checkpoints_format_1.json").read_text())
+"""A file of each layer that the version before `config()` wrote, deflated and in base 64."""
+
+
+@pytest.mark.parametrize("name", [layer.__name__ for layer in LAYERS])
+def test_files_of_the_first_version_are_read_and_written_to_the_byte(name: str) -> None:
+    content = zlib.decompress(base64.b64decode(OLD_FILES[name]))
+    layer = parse_layer(content)
+    assert type(layer).__name__ == name
+    assert dump_layer(layer) == content
 
 
 def test_every_layer_that_can_be_saved_has_an_example() -> None:

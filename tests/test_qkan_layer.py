@@ -356,3 +356,32 @@ def test_bad_arguments_are_refused() -> None:
     for module, value in ((layer, math.nan), (layer, math.inf), (DARUAN(4), math.nan)):
         with pytest.raises(ValueError, match="`inputs` must be finite"):
             module(torch.full((3, 4), value))
+
+
+def test_the_layer_has_no_bias_as_a_linear_layer_without_one() -> None:
+    layer = QKANLayer(2, 3)
+    assert layer.bias is None
+    assert "bias" not in layer.state_dict()
+    assert all(name != "bias" for name, _ in layer.named_parameters())
+
+
+@pytest.mark.parametrize("base", ["silu", None])
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("batch", [3, 100])
+def test_shared_circuits_with_fixed_weights_reach_every_output(batch: int, trained: bool, base: str | None) -> None:
+    options: dict[str, Any] = {"groups": 2, "train_postactivation": False, "train_preactivation": trained, "base": base}
+    layer = QKANLayer(3, 2, dtype=torch.float64, generator=seeded(), **options)
+    inputs = torch.randn(batch, 3, dtype=torch.float64, generator=seeded(1))
+    assert_close(layer(inputs), from_circuits(layer, inputs), 1e-12)  # float64 algebra
+
+
+def test_a_series_is_the_layer() -> None:
+    layer = randomised(QKANLayer(3, 2, dtype=torch.float64, generator=seeded()))
+    inputs = 2 * torch.rand(50, 3, dtype=torch.float64, generator=seeded(1)) - 1
+    series = layer.series_on(-1.0, 1.0, most=100)
+    assert series is not None
+    values = torch.einsum("kbi,kij->bj", series.basis.plain_features(inputs), series.coefficients)
+    assert series.base is not None
+    assert_close(values + series.bias + series.base(inputs) @ series.base_weight, layer(inputs), 1e-12)
+    assert layer.series_on(-1.0, 1.0, most=2) is None
+    assert layer.to_backend(Native(method="adjoint")).series_on(-1.0, 1.0, most=100) is None

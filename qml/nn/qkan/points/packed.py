@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from circuits import Circuit, Z, data
 from qml import checks
@@ -48,7 +47,10 @@ def packed_expectation(program: ActivationProgram, angles: Angles, backend: Back
 
 
 def packed_circuit(program: ActivationProgram, width: int) -> Circuit:
-    """`width` copies of an activation on as many qubits; data slot q * n + k is the angle of rotation k on qubit q."""
+    """Build `width` copies of an activation on as many qubits.
+
+    Data slot q * n + k is the angle of rotation k on qubit q.
+    """
     circuit = Circuit(width)
     slots = len(program.rotations)
     for qubit in range(width):
@@ -59,7 +61,7 @@ def packed_circuit(program: ActivationProgram, width: int) -> Circuit:
 
 
 def _prepare(circuit: Circuit, qubit: int, start: tuple[int, int, int]) -> None:
-    """The state whose Bloch vector is +-1 along one axis."""
+    """Prepare the state whose Bloch vector is +-1 along one axis."""
     if sum(start) < 0:
         circuit.x(qubit)
     if start[0]:
@@ -69,7 +71,7 @@ def _prepare(circuit: Circuit, qubit: int, start: tuple[int, int, int]) -> None:
 
 
 class _Shifted(torch.autograd.Function):
-    """<Z> of every qubit, with the parameter-shift rule taken for one slot of all qubits at a time."""
+    """<Z> of every qubit; its derivative is taken by the parameter-shift rule, for one slot of all qubits at a time."""
 
     @staticmethod
     def forward(ctx: Any, backend: Backend, circuit: Circuit, width: int, angles: Tensor) -> Tensor:
@@ -79,18 +81,42 @@ class _Shifted(torch.autograd.Function):
         return values.clone() if values._is_view() else values  # autograd would not let a view be changed in place
 
     @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - the decorator renames nothing
-        ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         (angles,) = ctx.saved_tensors
-        slots = angles.shape[1] // ctx.width
-        shifts = SHIFT * torch.eye(slots, dtype=angles.dtype, device=angles.device).repeat(1, ctx.width)
-        shifted = torch.cat([angles[:, None] + shifts, angles[:, None] - shifts], 1)  # (rows, 2 slots, columns)
-        values = _measured(ctx.backend, ctx.circuit, ctx.width, shifted.flatten(0, 1)).unflatten(0, (-1, 2, slots))
-        slopes = (values[:, 0] - values[:, 1]) / 2  # (rows, slots, width)
-        return None, None, None, (slopes * gradient[:, None]).mT.flatten(1)
+        run = ctx.backend, ctx.circuit, ctx.width
+        if checks.in_functorch():  # many gradients at once, of first order
+            return None, None, None, _shift_rule(*run, gradient, angles)
+        return None, None, None, _ShiftRule.apply(*run, gradient, angles)
+
+
+class _ShiftRule(torch.autograd.Function):
+    """The gradient by the angles, which refuses a further derivative.
+
+    `once_differentiable` would not do: where `gradient` is constant, it lets a second derivative be zero.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, backend: Backend, circuit: Circuit, width: int, gradient: Tensor, angles: Tensor) -> Tensor:
+        ctx.name = backend.name
+        return _shift_rule(backend, circuit, width, gradient, angles)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        raise RuntimeError(
+            f"Backend {ctx.name} must not be asked for a second derivative of activations: they are only once "
+            "differentiable there (capability `derivative_order`). Use Native(), which has derivatives of any order."
+        )
+
+
+def _shift_rule(backend: Backend, circuit: Circuit, width: int, gradient: Tensor, angles: Tensor) -> Tensor:
+    """Return the gradient by the angles, (rows, columns), from that by <Z> of every qubit, (rows, width)."""
+    slots = angles.shape[1] // width
+    shifts = SHIFT * torch.eye(slots, dtype=angles.dtype, device=angles.device).repeat(1, width)
+    shifted = torch.cat([angles[:, None] + shifts, angles[:, None] - shifts], 1)  # (rows, 2 slots, columns)
+    values = _measured(backend, circuit, width, shifted.flatten(0, 1)).unflatten(0, (-1, 2, slots))
+    slopes = (values[:, 0] - values[:, 1]) / 2  # (rows, slots, width)
+    return (slopes * gradient[:, None]).mT.flatten(1)
 
 
 def _measured(backend: Backend, circuit: Circuit, width: int, angles: Tensor) -> Tensor:
