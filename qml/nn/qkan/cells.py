@@ -16,7 +16,7 @@ from qml.nn._recurrent import State, as_bias, as_state, start_state
 from qml.nn._torch_names import either
 from qml.nn.qkan._lstm_scan import lstm_scan
 from qml.nn.qkan._options import LayerOptions, shared_options
-from qml.nn.qkan.layer import QKANLayer
+from qml.nn.qkan.layer import MIN_SERIES_BATCH, QKANLayer
 from qml.nn.qkan.network import HQKAN, first_layer
 from qml.nn.qkan.series import product
 from qml.nn.qkan.series.bases import bounds
@@ -134,7 +134,7 @@ class QKANLSTMCell(OfQKANLayers):
 
     def _hidden_map(self, inputs: Tensor, start: Tensor) -> "HiddenMap":
         bound = _hidden_bound(start, self.projection)
-        return HiddenMap(self.hidden_layer, bound, inputs[..., 0].numel())
+        return HiddenMap(self.hidden_layer, bound, inputs)
 
 
 class QKANGRUCell(OfQKANLayers):
@@ -185,7 +185,7 @@ class QKANGRUCell(OfQKANLayers):
         """The input layer on all time steps at once, and the hidden layer as coefficients."""
         from_inputs = self.input_layer(inputs)
         bound = _hidden_bound(start[0], None)
-        from_hidden = HiddenMap(self.hidden_layer, bound, inputs[..., 0].numel())
+        from_hidden = HiddenMap(self.hidden_layer, bound, inputs)
 
         def step(time: int, state: State) -> State:
             x_gates, x_new = from_inputs[time].tensor_split([2 * self.hidden_size], -1)
@@ -281,21 +281,23 @@ class HiddenMap:
     Args:
         layer: the layer.
         bound: of the modulus of its inputs, so that one series holds at every step; None if it is not known.
-        n_points: how often it is called, times the batch.
+        inputs: the whole sequence, (time, batch, features), which says how often the function is called.
 
     Attributes:
-        series: of the layer for such inputs; None where there is none, and the layer is called at every step.
+        series: of the layer for such inputs; None where there is none, and activations are evaluated at every step.
     """
 
-    def __init__(self, layer: QKANLayer, bound: float | None, n_points: int) -> None:
-        self._layer = layer
-        self.series = None if bound is None else layer.series_on(-bound, bound, most=n_points)
+    def __init__(self, layer: QKANLayer, bound: float | None, inputs: Tensor) -> None:
+        time, batch = inputs.shape[:2]
+        self.series = None if bound is None else layer.series_on(-bound, bound, most=time * batch)
+        points_alone = self.series is None and bound is not None and batch < MIN_SERIES_BATCH
+        self._evaluate = layer.for_steps() if points_alone else layer
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """Return the layer's outputs at h, (batch, hidden)."""
         series = self.series
         if series is None:
-            return self._layer(hidden)
+            return self._evaluate(hidden)
         result = product.expand(series.basis, hidden, series.coefficients)
         result = result if series.bias is None else result + series.bias
         if series.base_weight is None or series.base is None:
@@ -316,7 +318,7 @@ class _GateMap:
         if bound is not None:
             from_inputs = max(abs(value) for value in bounds(self._from_inputs))
             bound = from_inputs + bound * float(of_h.detach().abs().sum(1).max())
-        self._core = HiddenMap(layer, bound, inputs[..., 0].numel())
+        self._core = HiddenMap(layer, bound, inputs)
 
     def __call__(self, time: int, hidden: Tensor) -> Tensor:
         encoded = self._from_inputs[time] + hidden @ self._of_h

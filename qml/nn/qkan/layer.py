@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from circuits import Circuit
 from qml import checks
 from qml.backends import Backend
 from qml.checks import full_precision
 from qml.edges import Sampled
+from qml.nn.qkan import importance
 from qml.nn.qkan.activations import Activations
 from qml.nn.qkan.extension import extend_parameters
 from qml.nn.qkan.formula import as_variables, layer_expressions, layer_numbers, require_written_base
 from qml.nn.qkan.points.parameters import ActivationParameters, highest_frequency
 from qml.nn.qkan.points.slopes import CHUNK
+from qml.nn.qkan.residual import base_function
 from qml.nn.qkan.series import bases, product
 from qml.nn.qkan.series.bases import Basis, Fourier
 from qml.nn.qkan.series.kept import Kept
@@ -29,11 +30,6 @@ from qml.nn.qkan.transfer import fitted_edges, require_edges
 
 MAX_TERM_SHARE = 0.7  # of a series, in samples of the batch: a longer one costs more than the points themselves
 MIN_SERIES_BATCH = 8  # samples from which looking for a series can pay
-BASES: dict[str, Callable[[Tensor], Tensor]] = {
-    "silu": functional.silu,
-    "gelu": functional.gelu,
-    "identity": torch.positive,
-}
 
 
 class QKANLayer(Activations):
@@ -120,7 +116,7 @@ class QKANLayer(Activations):
         out_features = checks.as_int(out_features, "out_features", 1)
         groups = None if groups is None else checks.as_int(groups, "groups", 1)
         train_postactivation = checks.as_flag(train_postactivation, "train_postactivation")
-        function = _base_function(base)
+        function = base_function(base)
         super().__init__(
             (out_features, in_features) if groups is None else (groups,),
             reps=reps,
@@ -204,6 +200,20 @@ class QKANLayer(Activations):
         coefficients = self._computed_coefficients(basis, edges) if plain else self._coefficients(basis, edges)
         return LayerSeries(basis, coefficients, *edges[2:])
 
+    def for_steps(self) -> Callable[[Tensor], Tensor]:
+        """Return the layer as a function of finite rows (batch, in_features), for many calls with few rows each.
+
+        The weights of the edges are computed once, so parameters must not change between calls.
+        """
+        edges, closed_form = self._edge_weights(visible=not checks.hides_values()), self._is_closed_form
+
+        def outputs(rows: Tensor) -> Tensor:
+            result = edges.plus_base(rows, self._point_by_point(self._uploaded(rows), edges, closed_form=closed_form))
+            checks.require_finite_result(result, self)
+            return result
+
+        return outputs
+
     def extended(self, reps: int) -> "QKANLayer":
         """Return the same function with more uploads, to be trained further: added blocks start as the identity.
 
@@ -248,7 +258,7 @@ class QKANLayer(Activations):
         Raises:
             ValueError: no samples.
         """
-        return _over_samples(self.edge_outputs(inputs)).std(0, correction=0)
+        return importance.importance(self.edge_outputs(inputs))
 
     def edge_outputs(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "batch outputs inputs"]:
         """Compute each edge's part of the output, v (phi + c) + u silu(x), shape (batch, out_features, in_features)."""
@@ -303,9 +313,7 @@ class QKANLayer(Activations):
             Liu et al., "KAN: Kolmogorov-Arnold networks", arXiv:2404.19756, equations 2.17 to 2.20.
         """
         entropy = checks.as_number(entropy, "entropy")
-        sizes = _over_samples(self.edge_outputs(inputs)).abs().mean(0)
-        shares = sizes / sizes.sum().clamp_min(torch.finfo(sizes.dtype).tiny)
-        return sizes.sum() + entropy * torch.special.entr(shares).sum()
+        return importance.penalty(self.edge_outputs(inputs), entropy)
 
     def extra_repr(self) -> str:
         """Return what `repr` shows."""
@@ -386,20 +394,3 @@ class QKANLayer(Activations):
             for part in inputs.split(size)
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _over_samples(values: Tensor) -> Tensor:
-    """Return values of the edges, (batch, outputs, inputs), and refuse an empty batch."""
-    if len(values) == 0:
-        raise ValueError(
-            "Argument `inputs` must hold at least one sample, but is empty. Pass samples to judge edges by."
-        )
-    return values
-
-
-def _base_function(base: str | Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor] | None:
-    if base is None or callable(base):
-        return base
-    if not isinstance(base, str) or base not in BASES:
-        raise ValueError(f"Argument `base` must be a function, None or one of {', '.join(BASES)}, but is {base!r}.")
-    return BASES[base]
