@@ -1,6 +1,6 @@
 """Sizes in a checkpoint are compared with its tensors before anything is built from them.
 
-A file of a few hundred bytes may name a layer of any size. So first its arguments are bounded by what its tensors hold,
+A file of a few hundred bytes may name a layer of any size. So first its arguments are bounded by the numbers in its tensors,
 which keeps loops over layers, qubits and gates as short as the file is long; then the layer is built without memory, on
 torch's "meta" device, and the names, shapes and dtypes of its state are compared with those in the file.
 """
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from qml import checks
 from qml.nn.qnn import DEFAULT_PATTERN
 
-FREE_SIZE = 64  # what a size may be in a file of any length
+FREE_SIZE = 64  # that is allowed in a file of any length
 MAX_CLASSES = 2**16
 MAX_TABLE_NUMBERS = 2**28  # of a neuron's table, which is not in the file
 NOT_SIZES = {"n_classes", "probabilities_of", "low", "high", "observables", "observable", "circuit"}

@@ -69,11 +69,11 @@ _BY_NAME = {layer.__name__: layer for layer in LAYERS}
 def save_layer(layer: nn.Module, path: Path | str) -> None:
     """Write a layer: its class, its constructor arguments and its weights, not its backend.
 
-    Circuits are written as OpenQASM 3 and observables as weighted strings. The file is whole or not there.
+    Circuits are written as OpenQASM 3 and observables as weighted strings. The file is written whole or not at all.
 
     Args:
         layer: one of `LAYERS`.
-        path: a `.safetensors` file, replaced if it is there.
+        path: a `.safetensors` file, replaced if it exists.
 
     Raises:
         TypeError: another layer.

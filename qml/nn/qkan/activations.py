@@ -1,4 +1,4 @@
-"""The module behind DARUAN and QKANLayer: a circuit with its trained angles and pre-activations."""
+"""The base class of DARUAN and QKANLayer: a circuit with its trained angles and pre-activations."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ class Activations(nn.Module):
     Layers decide which activation reads which input, and pass their parameters in that order to `_values_at`.
 
     Args:
-        edges: how many activations there are, in one dimension or more.
+        edges: shape of the set of activations.
         reps: uploads of the input.
         ansatz: a name, or an own one-qubit circuit (which has its own number of uploads).
         train_preactivation: True to upload w x + b with trained w and b, False to upload x itself.

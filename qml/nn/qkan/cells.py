@@ -28,7 +28,7 @@ class OfQKANLayers(nn.Module):
     __prepare_scriptable__ = checks.refuse_scripting
 
     def qkan_layers(self) -> list[QKANLayer]:
-        """Every QKAN layer inside."""
+        """Return every QKAN layer inside."""
         return [module for module in self.modules() if isinstance(module, QKANLayer)]
 
     def to_backend(self, backend: Backend | str, *, width: int = 4) -> "OfQKANLayers":
@@ -61,7 +61,7 @@ class QKANLSTMCell(OfQKANLayers):
         hidden_size: features of c, and of h.
         bias: True; the constant parts of circuits cannot be left out.
         proj_size: features of h after a linear map; 0 for none.
-        options: what `QKANLayer` takes.
+        options: keyword arguments of `QKANLayer`.
 
     Shape:
         inputs (batch, input_size) or (input_size), state (h, c) to (h, c), as in `nn.LSTMCell`.
@@ -72,7 +72,7 @@ class QKANLSTMCell(OfQKANLayers):
         projection: the linear map of h, or None.
 
     Raises:
-        ValueError: sizes below 1, inputs or a state of another shape or with NaN, what `QKANLayer` refuses.
+        ValueError: sizes below 1, inputs or a state of another shape or with NaN, arguments that `QKANLayer` refuses.
 
     Reference:
         arXiv:2512.05049, section on QKAN-LSTM.
@@ -104,7 +104,7 @@ class QKANLSTMCell(OfQKANLayers):
         input: Tensor | None = None,
         hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(h, c) after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
+        """Compute (h, c) after one step; a missing state is 0. `input` and `hx` are torch's names of the arguments."""
         given = as_state(either(state, hx, "state", "hx"), "h", "c")
         h, c = _one_step(self, either(inputs, input, "inputs", "input"), given)
         return h, c
@@ -115,13 +115,13 @@ class QKANLSTMCell(OfQKANLayers):
         return sizes | shared_options(self.input_layer.config())
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
-        """The input layer on all time steps at once, and the hidden layer as coefficients."""
+        """Apply the input layer to all time steps at once, and expand the hidden layer; see `Cell`."""
         from_inputs = self.input_layer(inputs)
         from_hidden = self._hidden_map(inputs, start[0])
         return lambda time, state: lstm_step(from_inputs[time] + from_hidden(state[0]), state[1], self.projection)
 
     def scan(self, inputs: Tensor, start: State) -> tuple[Tensor, State] | None:
-        """All outputs and the last state in one go, or None where the steps have to be taken one by one."""
+        """Compute all outputs and the last state at once; None where steps have to be taken one by one."""
         if self.projection is not None or self.hidden_layer.base not in ("silu", None) or len(inputs) == 0:
             return None
         series = self._hidden_map(inputs, start[0]).series
@@ -146,7 +146,7 @@ class QKANGRUCell(OfQKANLayers):
         input_size: features of the input.
         hidden_size: features of h.
         bias: True; the constant parts of circuits cannot be left out.
-        options: what `QKANLayer` takes.
+        options: keyword arguments of `QKANLayer`.
 
     Shape:
         inputs (batch, input_size) or (input_size), h to h, as in `nn.GRUCell`.
@@ -172,7 +172,7 @@ class QKANGRUCell(OfQKANLayers):
         input: Tensor | None = None,
         hx: Tensor | None = None,
     ) -> Tensor:
-        """h after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
+        """Compute h after one step; a missing state is 0. `input` and `hx` are torch's names of the arguments."""
         given = as_state(either(state, hx, "state", "hx"), "h")
         return _one_step(self, either(inputs, input, "inputs", "input"), given)[0]
 
@@ -182,7 +182,7 @@ class QKANGRUCell(OfQKANLayers):
         return sizes | shared_options(self.input_layer.config())
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
-        """The input layer on all time steps at once, and the hidden layer as coefficients."""
+        """Apply the input layer to all time steps at once, and expand the hidden layer; see `Cell`."""
         from_inputs = self.input_layer(inputs)
         bound = _hidden_bound(start[0], None)
         from_hidden = HiddenMap(self.hidden_layer, bound, inputs)
@@ -206,7 +206,7 @@ class HQKANLSTMCell(OfQKANLayers):
         bias: True; the constant parts of circuits cannot be left out.
         proj_size: features of h after a linear map; 0 for none.
         latent: inputs and outputs of each core; None for ceil(log2) of the map's.
-        options: what the cores' `QKANLayer` takes.
+        options: keyword arguments of the cores' `QKANLayer`.
 
     Shape:
         As `QKANLSTMCell`.
@@ -247,7 +247,7 @@ class HQKANLSTMCell(OfQKANLayers):
         input: Tensor | None = None,
         hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(h, c) after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
+        """Compute (h, c) after one step; a missing state is 0. `input` and `hx` are torch's names of the arguments."""
         given = as_state(either(state, hx, "state", "hx"), "h", "c")
         h, c = _one_step(self, either(inputs, input, "inputs", "input"), given)
         return h, c
@@ -258,7 +258,7 @@ class HQKANLSTMCell(OfQKANLayers):
         return sizes | {"latent": self.latent} | shared_options(first_layer(self.gates).config())
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
-        """The encoders on all time steps at once, and the cores as coefficients."""
+        """Apply the encoders to all time steps at once, and expand the cores; see `Cell`."""
         maps = [_GateMap(gate, inputs, start[0], self.projection) for gate in self.gates if isinstance(gate, HQKAN)]
 
         def step(time: int, state: State) -> State:
@@ -268,7 +268,7 @@ class HQKANLSTMCell(OfQKANLayers):
 
 
 def lstm_step(gates: Tensor, c: Tensor, projection: nn.Linear | None) -> State:
-    """(h, c) from the gates i, f, g, o before their activations, (batch, 4 hidden)."""
+    """Compute (h, c) from the gates i, f, g, o before their activations, (batch, 4 hidden)."""
     i, f, g, o = gates.chunk(4, -1)
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     h = o.sigmoid() * c.tanh()
@@ -276,7 +276,7 @@ def lstm_step(gates: Tensor, c: Tensor, projection: nn.Linear | None) -> State:
 
 
 class HiddenMap:
-    """A QKAN layer as a function that computes once for a whole sequence what does not change from step to step.
+    """A QKAN layer as a function that computes once for a whole sequence whatever all steps share.
 
     Args:
         layer: the layer.
@@ -326,7 +326,10 @@ class _GateMap:
 
 
 def _hidden_bound(start: Tensor, projection: nn.Linear | None) -> float | None:
-    """Of |h|: 1 (sigmoid times tanh), or what a projection makes of that, or the start; None where nobody may look."""
+    """Return a bound of |h|, or None where values cannot be looked at.
+
+    It is 1 (sigmoid times tanh), multiplied by the largest absolute row sum of a projection, and at least the start.
+    """
     if checks.hides_values():
         return None
     bound = 1.0

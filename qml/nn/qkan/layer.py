@@ -68,7 +68,7 @@ class QKANLayer(Activations):
             0. None where not trained.
         output_weight, output_bias: v and c, shape (out_features, in_features), initially 1 (with groups uniform in
             [0, 2), so that outputs differ) and 0. None where not trained.
-        base_weight: u, shape (out_features, in_features). None where there is no base.
+        base_weight: u, shape (out_features, in_features). None without a base.
         bias: None, as in an `nn.Linear` without one: constants are c, in `output_bias`, one an edge.
         mask: 1 for the edges that are kept, 0 for those that are pruned, shape (out_features, in_features).
 
@@ -190,8 +190,8 @@ class QKANLayer(Activations):
     def series_on(self, low: float, high: float, *, most: float | int) -> LayerSeries | None:
         """Return the layer as a series of at most `most` functions, exact for inputs in [low, high].
 
-        The series is differentiable in the parameters. None where there is none: another read-out than "z", a backend
-        that runs circuits, an arccosine of trained pre-activations, or a range on which it would take more functions.
+        It is differentiable in the parameters. The result is None for another read-out than "z", a backend that runs
+        circuits, an arccosine of trained pre-activations, and a range on which a series would take more functions.
         """
         basis = self._basis_on(low, high, most=most, closed_form=self._is_closed_form)
         if basis is None:
@@ -217,7 +217,7 @@ class QKANLayer(Activations):
     def extended(self, reps: int) -> "QKANLayer":
         """Return the same function with more uploads, to be trained further: added blocks start as the identity.
 
-        Added angles are 0 (for "real" pi). For "pz" and "rpz" what is added commutes with the read-out, so w starts at
+        Added angles are 0 (for "real" pi). For "pz" and "rpz" added blocks commute with the read-out, so w starts at
         1; for "mix" and "real" w starts at 0.
 
         Raises:
@@ -242,7 +242,7 @@ class QKANLayer(Activations):
             tolerance: of the amplitude of a term, in units of the output.
 
         Raises:
-            ValueError: what `spectrum` refuses; a base that is not "silu", "identity" or None.
+            ValueError: a layer that `spectrum` refuses; a base that is not "silu", "identity" or None.
         """
         tolerance = checks.as_number(tolerance, "tolerance", at_least=0.0)
         variables = as_variables(variables, self.in_features)

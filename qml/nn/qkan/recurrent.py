@@ -23,7 +23,7 @@ class QKANLSTM(RecurrentLSTM, OfQKANLayers):
         dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1].
         bidirectional: whether a second cell reads each sequence backwards.
         proj_size: features of h after a linear map; 0 for none.
-        options: what `QKANLayer` takes.
+        options: keyword arguments of `QKANLayer`.
 
     Shape:
         inputs (time, batch, input_size), or (time, input_size) for one sequence, or a PackedSequence; state (h, c) of
@@ -90,7 +90,7 @@ class HQKANLSTM(RecurrentLSTM, OfQKANLayers):
         bidirectional: whether a second cell reads each sequence backwards.
         proj_size: features of h after a linear map; 0 for none.
         latent: inputs and outputs of each core; None for ceil(log2) of the map's.
-        options: what the cores' `QKANLayer` takes.
+        options: keyword arguments of the cores' `QKANLayer`.
 
     Shape:
         As `QKANLSTM`.
@@ -140,7 +140,7 @@ class QKANGRU(Recurrent, OfQKANLayers):
         dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1].
         bidirectional: whether a second cell reads each sequence backwards.
         proj_size: 0; a GRU has no projection, as `nn.GRU` has none.
-        options: what `QKANLayer` takes.
+        options: keyword arguments of `QKANLayer`.
 
     Shape:
         As `QKANLSTM`, with h alone as the state: returns (outputs, h).
@@ -181,7 +181,7 @@ class QKANGRU(Recurrent, OfQKANLayers):
         input: Sequences | None = None,
         hx: Tensor | None = None,
     ) -> tuple[Sequences, Tensor]:
-        """Outputs of the last layer at every step, and h after the last.
+        """Compute the outputs of the last layer at every step, and h after the last.
 
         Args:
             inputs: sequences; see the class.

@@ -18,7 +18,7 @@ TRANSFORM_POINTS = (
 
 
 def angles_of(cosines: np.ndarray, sines: np.ndarray) -> np.ndarray:
-    """Weights of the ansatz "pz" with which <Z> = sum_k cosines_k cos(k x) + sines_k sin(k x).
+    """Compute the weights of the ansatz "pz" with which <Z> = sum_k cosines_k cos(k x) + sines_k sin(k x).
 
     Args:
         cosines: of orders 0 to r, shape (edges, r + 1).
@@ -40,20 +40,20 @@ def angles_of(cosines: np.ndarray, sines: np.ndarray) -> np.ndarray:
 
 
 def _outer(positive: np.ndarray, degree: int) -> np.ndarray:
-    """Coefficients of the polynomial in exp(i x) without zeros in the disc whose squared modulus is `positive`."""
+    """Compute the polynomial in exp(i x) without zeros in the disc whose squared modulus is `positive`."""
     size = positive.shape[1]
     logarithm = np.fft.fft(0.5 * np.log(positive)) / size
-    logarithm[:, 1 : size // 2] *= 2  # the analytic part: what has no negative orders
+    logarithm[:, 1 : size // 2] *= 2  # the analytic part, without negative orders
     logarithm[:, size // 2 :] = 0
     return (np.fft.fft(np.exp(np.fft.ifft(logarithm) * size)) / size)[:, : degree + 1]
 
 
 def _peel(state: np.ndarray) -> np.ndarray:
-    """The angles of the gates that make `state`, the last ones first."""
+    """Compute the angles of the gates that make `state`, the last ones first."""
     edges, _, blocks = state.shape
     angles = np.zeros((edges, blocks, 2))
     for block in range(blocks - 1, -1, -1):
-        first = state[:, :, 0]  # what the block makes of |0>, as the upload before it leaves order 0 to the upper part
+        first = state[:, :, 0]  # the image of |0>, as the upload before it leaves order 0 to the upper part
         turn = np.angle(first[:, 1]) - np.angle(first[:, 0])  # about Z, by the next block; unseen behind the last
         tilt = 2 * np.arctan2(np.abs(first[:, 1]), np.abs(first[:, 0]))
         if block + 1 < blocks:

@@ -1,4 +1,4 @@
-"""Activations on any backend: circuits packed side by side into registers, one call forward and one backward.
+"""Activations on any backend: circuits are packed side by side into registers, in one call forward and one backward.
 
 Every rotation of a compiled activation is one data slot, and every activation at every point is one qubit of one row of
 the batch. So a layer's forward pass is a single call of `Backend.expectation`, and so is its backward pass: qubits of a

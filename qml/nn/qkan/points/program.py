@@ -38,7 +38,7 @@ class Rotation:
     constant: float = 0.0
 
     def merged(self, other: "Rotation") -> "Rotation | None":
-        """Both as one rotation, where they share the axis and only one of them uploads."""
+        """Return both as one rotation; None where axes differ or both upload."""
         if self.axis != other.axis or (self.upload and other.upload):
             return None
         return Rotation(
@@ -48,7 +48,7 @@ class Rotation:
 
 @dataclass(frozen=True)
 class ActivationProgram:
-    """What `compile_activation` makes of a circuit.
+    """A one-qubit circuit compiled into rotations; see `compile_activation`.
 
     Attributes:
         start: the Bloch vector before the first rotation, entries -1, 0, 1.
@@ -67,7 +67,7 @@ class ActivationProgram:
 
 
 def compile_activation(circuit: Circuit) -> ActivationProgram:
-    """The rotations of a one-qubit unitary circuit.
+    """Compile a one-qubit unitary circuit into rotations.
 
     Raises:
         ValueError: <Z> does not depend on the input.
@@ -143,7 +143,7 @@ def _rotation_matrix(axis: int, angle: float) -> np.ndarray:
 
 
 def _turned(rotation: Rotation, frame: np.ndarray) -> Rotation:
-    """F R = (F R F') F: the rotation that follows the exchange F where R preceded it."""
+    """Return the rotation F R F' that follows the exchange F where R preceded it, as F R = (F R F') F."""
     column = frame[:, rotation.axis]
     axis = int(np.flatnonzero(column)[0])
     if column[axis] > 0:
@@ -154,7 +154,7 @@ def _turned(rotation: Rotation, frame: np.ndarray) -> Rotation:
 
 
 def _simplified(rotations: list[Rotation], start_axis: int) -> list[Rotation]:
-    """Neighbours merged; dropped what turns the first vector about itself or, at the end, does not change <Z>."""
+    """Merge neighbours; drop rotations of the first vector about itself and, at the end, those that leave <Z>."""
     kept: list[Rotation] = []
     for rotation in rotations:
         merged = kept[-1].merged(rotation) if kept else None

@@ -24,7 +24,7 @@ class ScheduleStep(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """What `make_schedule` makes of a program. Numbers of slots count: narrow ones, registers, outputs.
+    """A program as a list of multiply-adds; see `make_schedule`. Slots are numbered: narrow ones, registers, outputs.
 
     Attributes:
         order: the rotations' places in the program: those that upload first.
@@ -48,7 +48,7 @@ class Schedule:
 
 @lru_cache(maxsize=256)
 def make_schedule(program: ActivationProgram, *, slopes: bool) -> Schedule:
-    """The steps for <Z>, and for its slopes where they are wanted."""
+    """Make the steps for <Z>, and for its slopes where they are wanted."""
     uploads = [place for place, rotation in enumerate(program.rotations) if rotation.upload]
     others = [place for place, rotation in enumerate(program.rotations) if not rotation.upload]
     algebra = _Algebra(2 * len(program.rotations), {2 * place for place in uploads} | {2 * p + 1 for p in uploads})
@@ -73,7 +73,7 @@ class _Algebra:
     """Steps on variables that are set once; variables 2 k and 2 k + 1 are cosine and sine of rotation k.
 
     Args:
-        n_variables: how many there are at the start.
+        n_variables: number of variables at the start.
         wide: those that depend on the point.
     """
 
@@ -81,14 +81,14 @@ class _Algebra:
         self.wide, self.steps, self._next = wide, list[ScheduleStep](), n_variables
 
     def times(self, one: _Term, other: _Term) -> _Term:
-        """The product."""
+        """Return the product of two terms."""
         sign = one.sign * other.sign
         if sign == 0 or one.name is None or other.name is None:
             return _Term(sign, (other.name if one.name is None else one.name) if sign else None)
         return _Term(sign, self._emit(one.name, other.name, None, 1))
 
     def plus(self, value: _Term, one: _Term, other: _Term, sign: int = 1) -> _Term:
-        """value + sign * one * other."""
+        """Return value + sign * one * other."""
         factor = sign * one.sign * other.sign
         if factor == 0:
             return value
@@ -100,14 +100,14 @@ class _Algebra:
         return _Term(value.sign, self._emit(value.name, one.name, other.name, value.sign * factor))
 
     def products(self, *factors: tuple[_Term, _Term, int]) -> _Term:
-        """The sum of products one * other * sign: one of positive sign first, so that the sum seldom has a sign."""
+        """Sum products one * other * sign, one of positive sign first, so that the sum seldom has a sign."""
         total = _ZERO
         for one, other, sign in sorted(factors, key=lambda product: -product[0].sign * product[1].sign * product[2]):
             total = self.plus(total, one, other, sign)
         return total
 
     def scaled(self, term: _Term, filler: int) -> int:
-        """A variable of its own for a term, also where it is a number, 0: `filler` is any wide variable."""
+        """Return a fresh variable equal to the term. A constant 0 is `filler`, any wide variable, times 0."""
         return self._emit(filler if term.name is None else term.name, None, None, term.sign, wide=True)
 
     def _emit(self, first: int, second: int | None, third: int | None, factor: int, *, wide: bool = False) -> int:
@@ -119,7 +119,7 @@ class _Algebra:
 
 
 def _derive(program: ActivationProgram, algebra: _Algebra) -> tuple[_Term, list[_Term]]:
-    """<Z> = u' v and its slopes, the observable u turned back through what follows the last upload."""
+    """Derive <Z> = u' v and its slopes, the observable u turned back through the rotations behind the last upload."""
     rotations = list(enumerate(program.rotations))
     last = 1 + max(place for place, rotation in rotations if rotation.upload)
     vector: _Vector = [_Term(entry) for entry in program.start]
@@ -153,19 +153,19 @@ def _rotated(algebra: _Algebra, vector: _Vector, place: int, rotation: Rotation,
 
 
 def _wedge(algebra: _Algebra, vector: _Vector, observable: _Vector, rotation: Rotation) -> _Term:
-    """The slope of u' R v by the angle of R, from u and R v."""
+    """Derive the slope of u' R v by the angle of R, from u and R v."""
     first, second = (rotation.axis + 1) % 3, (rotation.axis + 2) % 3
     return algebra.products((observable[second], vector[first], 1), (observable[first], vector[second], -1))
 
 
 class _Layout:
-    """Slots for the variables that the outputs need."""
+    """An assignment of slots to the variables that the outputs need."""
 
     def __init__(self, algebra: _Algebra, uploads: list[int], others: list[int]) -> None:
         self._algebra, self._uploads, self._others = algebra, uploads, others
 
     def place(self, order: tuple[int, ...], outputs: list[_Term]) -> Schedule:
-        """The schedule that computes the outputs; <Z>, the first of them, with its sign."""
+        """Return the schedule that computes the outputs; <Z>, the first of them, with its sign."""
         algebra = self._algebra
         names = self._named(outputs)
         kept = _needed(algebra.steps, names)
@@ -189,7 +189,7 @@ class _Layout:
         )
 
     def _named(self, outputs: list[_Term]) -> list[int]:
-        """A wide variable of its own for every output."""
+        """Return a wide variable of its own for every output."""
         algebra = self._algebra
         fresh = {step.out for step in algebra.steps}
         names: list[int] = []
@@ -204,7 +204,7 @@ class _Layout:
 
 
 def _needed(steps: list[ScheduleStep], names: list[int]) -> list[ScheduleStep]:
-    """The steps that lead to some variables."""
+    """Return the steps that the variables `names` depend on."""
     wanted, kept = set(names), []
     for step in reversed(steps):
         if step.out in wanted:
@@ -214,7 +214,7 @@ def _needed(steps: list[ScheduleStep], names: list[int]) -> list[ScheduleStep]:
 
 
 def _assign(steps: list[ScheduleStep], registers: dict[int, int], outputs: set[int]) -> int:
-    """A register for every wide variable that is no output, free again behind its last use; how many there are."""
+    """Give a register to every wide variable that is no output, free again behind its last use; return their number."""
     last_use = {name: index for index, step in enumerate(steps) for name in _read(step)}
     free: list[int] = []
     total = len(registers)
