@@ -1,8 +1,8 @@
 """Sizes in a checkpoint are compared with its tensors before anything is built from them.
 
-A file of a few hundred bytes may name a layer of any size. So first its arguments are bounded by the numbers in its tensors,
-which keeps loops over layers, qubits and gates as short as the file is long; then the layer is built without memory, on
-torch's "meta" device, and the names, shapes and dtypes of its state are compared with those in the file.
+A file of a few hundred bytes may name a layer of any size. So first its arguments are bounded by the numbers in its
+tensors, which keeps loops over layers, qubits and gates as short as the file is long; then the layer is built without
+memory, on torch's "meta" device, and the names, shapes and dtypes of its state are compared with those in the file.
 """
 
 import math
