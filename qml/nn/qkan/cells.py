@@ -16,7 +16,7 @@ from qml.nn._recurrent import State, as_bias, as_state, start_state
 from qml.nn._torch_names import either
 from qml.nn.qkan._lstm_scan import lstm_scan
 from qml.nn.qkan._options import LayerOptions, shared_options
-from qml.nn.qkan.layer import MIN_SERIES_BATCH, QKANLayer
+from qml.nn.qkan.layer import MIN_SERIES_BATCH, QKANLayer, for_steps
 from qml.nn.qkan.network import HQKAN, first_layer
 from qml.nn.qkan.series import product
 from qml.nn.qkan.series.bases import bounds
@@ -291,7 +291,7 @@ class HiddenMap:
         time, batch = inputs.shape[:2]
         self.series = None if bound is None else layer.series_on(-bound, bound, most=time * batch)
         points_alone = self.series is None and bound is not None and batch < MIN_SERIES_BATCH
-        self._evaluate = layer.for_steps() if points_alone else layer
+        self._evaluate = for_steps(layer) if points_alone else layer
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """Return the layer's outputs at h, (batch, hidden)."""

@@ -200,20 +200,6 @@ class QKANLayer(Activations):
         coefficients = self._computed_coefficients(basis, edges) if plain else self._coefficients(basis, edges)
         return LayerSeries(basis, coefficients, *edges[2:])
 
-    def for_steps(self) -> Callable[[Tensor], Tensor]:
-        """Return the layer as a function of finite rows (batch, in_features), for many calls with few rows each.
-
-        The weights of the edges are computed once, so parameters must not change between calls.
-        """
-        edges, closed_form = self._edge_weights(visible=not checks.hides_values()), self._is_closed_form
-
-        def outputs(rows: Tensor) -> Tensor:
-            result = edges.plus_base(rows, self._point_by_point(self._uploaded(rows), edges, closed_form=closed_form))
-            checks.require_finite_result(result, self)
-            return result
-
-        return outputs
-
     def extended(self, reps: int) -> "QKANLayer":
         """Return the same function with more uploads, to be trained further: added blocks start as the identity.
 
@@ -394,3 +380,19 @@ class QKANLayer(Activations):
             for part in inputs.split(size)
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def for_steps(layer: QKANLayer) -> Callable[[Tensor], Tensor]:
+    """Return the layer as a function of finite rows (batch, in_features), for many calls with few rows each.
+
+    The weights of the edges are computed once, so parameters must not change between calls.
+    """
+    edges, closed_form = layer._edge_weights(visible=not checks.hides_values()), layer._is_closed_form
+
+    def outputs(rows: Tensor) -> Tensor:
+        result = layer._point_by_point(layer._uploaded(rows), edges, closed_form=closed_form)
+        result = edges.plus_base(rows, result)
+        checks.require_finite_result(result, layer)
+        return result
+
+    return outputs
