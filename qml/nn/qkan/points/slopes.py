@@ -143,8 +143,8 @@ def gradients(
             if of_scales is not None:
                 of_scales += (uploads * (of_values * chunk)).sum(1)
         if point_gradient is not None and scale is not None:
-            slope = (uploads * scale[:, None]).sum(0)
-            point_gradient[start:stop] = (slope * of_values).sum_to_size(chunk.shape)
+            of_chunk = (uploads * scale[:, None]).sum(0).mul_(of_values)
+            point_gradient[start:stop] = of_chunk.sum_to_size(chunk.shape)
     return point_gradient, (edges.tables.back @ totals.flatten(1)).unflatten(1, shape)
 
 
