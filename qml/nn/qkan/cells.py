@@ -313,7 +313,7 @@ class _GateMap:
         self._from_inputs = nn.functional.linear(inputs, of_x, gate.encoder.bias)
         self._of_h, self._decoder = of_h.mT, gate.decoder
         checks.require_finite_result(self._from_inputs, gate)
-        layer = first_layer(gate.core)
+        layer = gate.core_layer
         bound = _hidden_bound(start, projection)
         if bound is not None:
             from_inputs = max(abs(value) for value in bounds(self._from_inputs))

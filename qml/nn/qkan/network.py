@@ -285,10 +285,15 @@ class HQKAN(JHCGNet):
             generator=options.get("generator"),
         )
 
+    @property
+    def core_layer(self) -> QKANLayer:
+        """Return the core's only layer."""
+        return first_layer(self.core)
+
     def config(self) -> dict[str, Any]:
         """Return the constructor arguments but for backend, device, dtype and generator."""
         sizes = {"in_features": self.in_features, "out_features": self.out_features, "latent": self.latent}
-        return sizes | shared_options(first_layer(self.core).config())
+        return sizes | shared_options(self.core_layer.config())
 
 
 def first_layer(module: nn.Module) -> QKANLayer:
