@@ -15,7 +15,10 @@ from qml.data import Text, python_text
 @pytest.fixture(scope="module")
 def images() -> heads.ImageSplit:
     whole = heads.split(heads.prepare({}), 0)
-    parts = [heads.LabelledImages(part.inputs[::10], part.labels[::10]) for part in (whole.train, whole.validation, whole.test)]
+    parts = [
+        heads.LabelledImages(part.inputs[::10], part.labels[::10])
+        for part in (whole.train, whole.validation, whole.test)
+    ]
     return heads.ImageSplit(*parts)
 
 

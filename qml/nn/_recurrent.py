@@ -106,6 +106,11 @@ class Recurrent(nn.Module):
         for cell in self.cells:
             cell.reset_parameters(generator)  # pyright: ignore[reportCallIssue]
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        names = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
+        return {name: getattr(self, name) for name in names}
+
     def run(self, inputs: Any, state: State | None) -> tuple[Sequences, State]:
         """Compute outputs and the last state; see `nn.LSTM`."""
         if isinstance(inputs, PackedSequence):

@@ -174,6 +174,11 @@ class QuantumLayer(nn.Module):
 
     __prepare_scriptable__ = checks.refuse_scripting
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        names = ("circuit", "observables", "probabilities_of", "initial")
+        return {name: getattr(self, name) for name in names}
+
     def to_backend(self, backend: Backend | str) -> "QuantumLayer":
         """Run on another backend from now on; the weights stay."""
         self.backend = resolve(backend)

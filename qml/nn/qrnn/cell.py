@@ -356,6 +356,11 @@ class QRNNCell(WithTables):
             if self.bias is not None:
                 self.bias.copy_(angles[:, 0])
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for device, dtype and generator."""
+        names = ("input_size", "hidden_size", "n_stages", "order", "degree", "amplification")
+        return {name: getattr(self, name) for name in names} | {"bias": self.bias is not None}
+
     def extra_repr(self) -> str:
         """Return what `repr` shows."""
         return (

@@ -314,6 +314,10 @@ class QRNN(nn.Module):
             parts.append(as_bits(known.view(len(steps.sizes), -1)[:-1].T, n_bits))
         return math.pi * torch.cat(parts, 1).flatten(1).to(self.cell.weights.dtype)
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for device, dtype and generator."""
+        return self.cell.config() | {"batch_first": self.batch_first, "recompute": self.recompute}
+
     def extra_repr(self) -> str:
         """Return what `repr` shows beside the cell."""
         return f"batch_first={self.batch_first}, recompute={self.recompute}"

@@ -2,6 +2,7 @@
 
 import math
 from itertools import combinations
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -156,6 +157,11 @@ class QuantumNeuron(WithTables):
         for source in range(self.n_inputs):
             circuit.h(source)
         return circuit.compose(neuron)
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for device, dtype and generator."""
+        names = ("n_inputs", "order", "degree", "amplification")
+        return {name: getattr(self, name) for name in names} | {"bias": self.bias is not None}
 
     def extra_repr(self) -> str:
         """Return what `repr` shows."""

@@ -1,7 +1,7 @@
 """Recurrent quantum networks on continuous features: regression and classification of series."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -221,6 +221,14 @@ class QRNNRegressor(nn.Module):
         by_step = planes if time == inputs.ndim - 2 else planes.transpose(1, 2)  # bits behind time
         return as_words(by_step.flatten(time, time + 1), self.in_features, "inputs")
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        own = {
+            name: getattr(self, name) for name in ("in_features", "out_features", "n_bits", "low", "high", "encoding")
+        }
+        cell = {name: getattr(self.qrnn.cell, name) for name in ("hidden_size", "n_stages", "order", "degree")}
+        return own | cell | {"batch_first": self.qrnn.batch_first}
+
     def extra_repr(self) -> str:
         """Return what `repr` shows beside the parts."""
         return (
@@ -376,3 +384,8 @@ class QRNNClassifier(QRNNRegressor):
         series, state = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
         probabilities, last = self._run(series, state, last_only=True)
         return Classified(self._read_out(probabilities), last)
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        config = super().config()
+        return config | {"n_classes": config.pop("out_features")}
