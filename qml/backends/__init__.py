@@ -1,13 +1,33 @@
 """Where circuits run."""
 
-from qml.backends.aer import Aer as Aer
-from qml.backends.ibm import IBM as IBM
-from qml.backends.native import Native as Native
-from qml.backends.noisy_native import NoisyNative as NoisyNative
-from qml.backends.pennylane import PennyLane as PennyLane
-from qml.backends.protocol import Backend as Backend
-from qml.backends.protocol import Capabilities as Capabilities
-from qml.backends.protocol import Samples as Samples
-from qml.backends.qiskit import Qiskit as Qiskit
-from qml.backends.resolve import resolve as resolve
-from qml.backends.shift.pullback import SPSA as SPSA
+from typing import TYPE_CHECKING
+
+from circuits.lazy import load_at_first_use
+from qml.backends.resolve import resolve as resolve  # at once, as its module has the same name
+
+if TYPE_CHECKING:
+    from qml.backends.aer import Aer as Aer
+    from qml.backends.ibm import IBM as IBM
+    from qml.backends.native import Native as Native
+    from qml.backends.noisy_native import NoisyNative as NoisyNative
+    from qml.backends.pennylane import PennyLane as PennyLane
+    from qml.backends.protocol import Backend as Backend
+    from qml.backends.protocol import Capabilities as Capabilities
+    from qml.backends.protocol import Samples as Samples
+    from qml.backends.qiskit import Qiskit as Qiskit
+    from qml.backends.shift.pullback import SPSA as SPSA
+else:
+    __getattr__, __dir__ = load_at_first_use(
+        __name__,
+        {
+            "qml.backends.aer": ("Aer",),
+            "qml.backends.ibm": ("IBM",),
+            "qml.backends.native": ("Native",),
+            "qml.backends.noisy_native": ("NoisyNative",),
+            "qml.backends.pennylane": ("PennyLane",),
+            "qml.backends.protocol": ("Backend", "Capabilities", "Samples"),
+            "qml.backends.qiskit": ("Qiskit",),
+            "qml.backends.resolve": ("resolve",),
+            "qml.backends.shift.pullback": ("SPSA",),
+        },
+    )
