@@ -7,19 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from circuits.plain_checks import as_int  # noqa: F401 - so that a module asks one other for its checks
 from circuits.slots import Angle, Slot
 
 UNITARITY_TOLERANCE = 1e-6  # admits matrices that were computed in float32
 PAULI_LETTERS = frozenset("IXYZ")
-
-
-def as_int(value: Any, name: str, *, minimum: int) -> int:
-    """`value` as an int of at least `minimum`; booleans and floats are refused."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"Argument `{name}` must be an int, but is {type(value).__name__}.")
-    if value < minimum:
-        raise ValueError(f"Argument `{name}` must be at least {minimum}, but is {value}.")
-    return int(value)
 
 
 def as_qubits(qubits: Any, n_qubits: int, name: str = "qubits") -> tuple[int, ...]:

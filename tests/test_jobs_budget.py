@@ -14,6 +14,7 @@ import pytest
 
 import qml.jobs.database
 import qml.jobs.store
+from circuits.plain_checks import as_float, as_text, as_texts, has_members
 from qml.jobs import (
     Budget,
     BudgetReached,
@@ -29,7 +30,6 @@ from qml.jobs import (
     cancel_run,
     sends_jobs,
 )
-from qml.jobs.checks import as_number, as_text, as_texts, has_members
 from qml.jobs.owner import new_owner
 from tests.stand_in import Cloud, Killed, Process, answers
 
@@ -343,7 +343,7 @@ def test_texts_are_texts() -> None:
     for value, error in ((3, TypeError), ("", ValueError)):
         with pytest.raises(error, match="Argument `run` must"):
             as_text(value, "run")
-    assert as_number(np.float32(0.5), "x") == 0.5
+    assert as_float(np.float32(0.5), "x") == 0.5
 
 
 def test_runners_say_what_they_need(store: Store) -> None:

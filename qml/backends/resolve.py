@@ -6,7 +6,7 @@ from qml.backends.native import Native
 from qml.backends.noisy_native import NoisyNative
 from qml.backends.pennylane import PennyLane
 from qml.backends.protocol import Backend
-from qml.jobs.checks import has_members
+from qml.checks import has_members
 
 BACKENDS = {
     "native": Native,

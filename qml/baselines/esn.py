@@ -15,8 +15,8 @@ from qml import checks
 from qml.baselines._slices import pays, run_slices
 from qml.baselines._sparse import ConstantMatrix, SparseStep
 from qml.baselines._spectra import annular_matrix, scaled_to_radius
+from qml.checks import is_finite
 from qml.reservoir import Reservoir
-from qml.reservoir._checks import is_finite
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh_, "identity": lambda values: values}
 

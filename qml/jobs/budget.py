@@ -1,10 +1,11 @@
 """What a run may cost, over its whole life."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from circuits.plain_checks import as_float, as_int
 from qml.jobs import split
-from qml.jobs.checks import as_int, as_number
 from qml.jobs.errors import BudgetReached
 from qml.jobs.service import Service
 from qml.jobs.submission import Submission
@@ -32,8 +33,8 @@ class Budget:
     jobs: int | None = None
 
     def __post_init__(self) -> None:
-        seconds = None if self.seconds is None else as_number(self.seconds, "max_seconds")
-        jobs = None if self.jobs is None else as_int(self.jobs, "max_jobs", least=-(2**63))
+        seconds = None if self.seconds is None else as_float(self.seconds, "max_seconds")
+        jobs = None if self.jobs is None else as_int(self.jobs, "max_jobs", -math.inf)
         for name, value in (("max_seconds", seconds), ("max_jobs", jobs)):
             if value is not None and not value > 0:
                 raise ValueError(f"Argument `{name}` must be positive, but is {value:g}.")

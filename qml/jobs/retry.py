@@ -1,12 +1,13 @@
 """Trying again what is transient, with pauses that grow and scatter."""
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from qml.jobs.checks import as_int, as_time, require_kind
+from circuits.plain_checks import as_float, as_int, require_kind
 from qml.jobs.errors import ServiceUnavailable
 
 TRANSIENT = (ServiceUnavailable, ConnectionError, TimeoutError)
@@ -45,9 +46,9 @@ class Retry:
     generator: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "attempts", as_int(self.attempts, "attempts", least=1))
+        object.__setattr__(self, "attempts", as_int(self.attempts, "attempts", 1))
         for name in ("first", "longest", "poll", "settle"):
-            object.__setattr__(self, name, as_time(getattr(self, name), name))
+            object.__setattr__(self, name, _as_time(getattr(self, name), name))
         for name in ("sleep", "clock"):
             if not callable(getattr(self, name)):
                 raise TypeError(
@@ -85,3 +86,11 @@ class Retry:
             f"The service did not answer in {self.attempts} attempts ({error}). All that was sent is written down: go "
             "on with `qml jobs resume` later."
         )
+
+
+def _as_time(value: Any, name: str) -> float:
+    """Return a finite time in seconds, not negative."""
+    seconds = as_float(value, name)
+    if not (math.isfinite(seconds) and seconds >= 0.0):
+        raise ValueError(f"Argument `{name}` must be a time of at least 0 s, but is {value}.")
+    return seconds

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from circuits.plain_checks import as_number, as_text, as_texts, require_kind
 from qml.jobs.budget import Budget
-from qml.jobs.checks import as_number, as_text, as_texts, require_kind
 from qml.jobs.codec import damaged
 from qml.jobs.split import Part, Parts
 from qml.jobs.submission import JSONValue

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
+from circuits.plain_checks import as_text, has_members, require_kind
 from qml.jobs import answers, codec, split
-from qml.jobs.checks import as_text, has_members, require_kind
 from qml.jobs.errors import (
     BudgetReached,
     JobError,

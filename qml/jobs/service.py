@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from qml.jobs.checks import has_members
+from circuits.plain_checks import has_members
 from qml.jobs.layout import LayoutReport
 from qml.jobs.submission import PubResult, Submission
 

@@ -2,8 +2,8 @@
 
 import sqlite3
 
+from circuits.plain_checks import require_kind
 from qml.jobs.budget import Budget
-from qml.jobs.checks import require_kind
 from qml.jobs.errors import BudgetReached
 from qml.jobs.rows import Chunk
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qml.jobs.checks import as_int
+from circuits.plain_checks import as_int
 from qml.jobs.errors import JobFailed
 from qml.jobs.submission import Pub, PubResult, Submission
 
@@ -41,7 +41,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("payload", "executions"):
-            object.__setattr__(self, name, as_int(getattr(self, name), name, least=1))
+            object.__setattr__(self, name, as_int(getattr(self, name), name, 1))
 
 
 UNLIMITED = Limits(payload=sys.maxsize, executions=sys.maxsize)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from circuits.plain_checks import as_number, as_text, as_texts
 from qml.jobs.budget import Budget
-from qml.jobs.checks import as_number, as_text, as_texts
 from qml.jobs.codec import damaged
 from qml.jobs.database import Database
 from qml.jobs.errors import StoreError

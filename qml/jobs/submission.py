@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from qml.jobs.checks import as_int, require_kind
+from circuits.plain_checks import as_int, require_kind
 
 PauliSum = tuple[tuple[str, float], ...]
 """Weighted Pauli labels over all qubits of the serialised circuit, each in the order of its SDK."""
@@ -103,4 +103,4 @@ class Submission:
         for pub in self.pubs:
             require_kind(pub, "pubs", Pub)
         require_kind(self.options, "options", Mapping)
-        object.__setattr__(self, "overhead", as_int(self.overhead, "overhead", least=1))
+        object.__setattr__(self, "overhead", as_int(self.overhead, "overhead", 1))

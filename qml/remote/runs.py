@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from qml.backends import resolve
+from qml.checks import as_int, as_text, as_texts
 from qml.jobs import (
     Budget,
     Chunk,
@@ -26,7 +27,6 @@ from qml.jobs import (
     codec,
     sends_jobs,
 )
-from qml.jobs.checks import as_int, as_text, as_texts
 from qml.jobs.submission import JSONValue
 from qml.nn.checkpoint import checkpoint_hash, parse_layer
 from qml.remote.estimate import predictions
@@ -49,8 +49,8 @@ def make_backend(name: str, *, shots: int | None = None, seed: int | None = None
             f"Argument `backend` must be one that sends jobs, but {name!r} computes at once. Call the layer itself, or "
             "name a backend of Qiskit's or IBM's."
         )
-    shots = None if shots is None else as_int(shots, "shots", least=1)
-    seed = None if seed is None else as_int(seed, "seed", least=0)
+    shots = None if shots is None else as_int(shots, "shots", minimum=1)
+    seed = None if seed is None else as_int(seed, "seed", minimum=0)
     given = {"shots": shots, "generator": None if seed is None else torch.Generator().manual_seed(seed)}
     changes = {field: value for field, value in given.items() if value is not None}
     for field in changes:

@@ -1,6 +1,5 @@
 """Checks at the border of everything that takes series."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,17 +9,9 @@ from torch import Tensor
 from qml import checks
 
 
-def is_finite(values: Tensor) -> bool:
-    """Whether nothing is NaN or infinite, as far as values can be looked at: not on "meta" or inside torch.func."""
-    if values.is_meta or checks.in_transform():
-        return True
-    # a sum is finite only where all terms are, and is cheaper than a look at each of them
-    return math.isfinite(values.sum().item()) or bool(values.isfinite().all())
-
-
 def require_no_gaps(values: Tensor, name: str) -> None:
     """Refuse NaN, which stands for a gap, and infinity."""
-    if not is_finite(values):
+    if not checks.is_finite(values):
         raise ValueError(
             f"Argument `{name}` must be finite, but holds NaN or infinity. Fill the gaps with qml.data.fill_gaps, or "
             "cut the series there and pass the pieces as a list."
@@ -53,7 +44,7 @@ def as_state(state: Any, batch: int | None, size: int, like: Tensor) -> Tensor:
     if state.shape != shape:
         raise ValueError(f"Argument `state` must have shape {shape}, but has shape {tuple(state.shape)}.")
     checks.require_device(state, like, "state")
-    if not is_finite(state):
+    if not checks.is_finite(state):
         raise ValueError("Argument `state` must be finite, but holds NaN or infinity. Check where it comes from.")
     return (state if batch is not None else state[None]).to(like.dtype)
 
