@@ -30,8 +30,13 @@ def load_at_first_use(
             value = getattr(import_module(homes[name]), name)
             setattr(sys.modules[package], name, value)
             return value
-        if name in homes or name in children:
+        if name in homes:
             return import_module(f"{package}.{name}")  # which makes it an attribute of the package
+        if name in children:
+            for module in names:
+                if f"{module}.".startswith(f"{package}.{name}."):
+                    import_module(module)
+            return sys.modules[f"{package}.{name}"]
         raise AttributeError(f"Module {package!r} has no attribute {name!r}.{_suggestion(name, homes)}", name=name)
 
     def public_and_loaded() -> list[str]:
