@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qml.jobs.local import LocalService as LocalService
     from qml.jobs.retry import Retry as Retry
     from qml.jobs.rows import Chunk as Chunk
-    from qml.jobs.rows import Run as Run
+    from qml.jobs.rows import RunRecord as RunRecord
     from qml.jobs.runner import DurableRunner as DurableRunner
     from qml.jobs.runner import cancel_run as cancel_run
     from qml.jobs.service import CircuitCost as CircuitCost
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from qml.jobs.service import Service as Service
     from qml.jobs.service import SubmittingBackend as SubmittingBackend
     from qml.jobs.service import sends_jobs as sends_jobs
-    from qml.jobs.split import Limits as Limits
+    from qml.jobs.split import SubmissionLimits as SubmissionLimits
     from qml.jobs.store import Store as Store
     from qml.jobs.submission import PauliSum as PauliSum
     from qml.jobs.submission import Pub as Pub
@@ -54,10 +54,10 @@ else:
             "qml.jobs.layout": ("LayoutReport", "OperationError"),
             "qml.jobs.local": ("LocalService",),
             "qml.jobs.retry": ("Retry",),
-            "qml.jobs.rows": ("Chunk", "Run"),
+            "qml.jobs.rows": ("Chunk", "RunRecord"),
             "qml.jobs.runner": ("DurableRunner", "cancel_run"),
             "qml.jobs.service": ("CircuitCost", "JobStatus", "Runner", "Service", "SubmittingBackend", "sends_jobs"),
-            "qml.jobs.split": ("Limits",),
+            "qml.jobs.split": ("SubmissionLimits",),
             "qml.jobs.store": ("Store",),
             "qml.jobs.submission": ("PauliSum", "Pub", "PubResult", "Submission"),
         },

@@ -23,7 +23,7 @@ CHUNK = "tag, run_id, sequence, parts, state, job_id, reason, sent, reply IS NOT
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """A row of the runs, without the large columns; times in seconds since 1970."""
 
     run_id: str
@@ -57,7 +57,7 @@ class Chunk:
     has_reply: bool = False
 
 
-def run_of(row: sqlite3.Row) -> Run:
+def run_of(row: sqlite3.Row) -> RunRecord:
     """The run of a row with the columns `RUN`.
 
     Raises:
@@ -70,7 +70,7 @@ def run_of(row: sqlite3.Row) -> Run:
         whole = (bool(row["has_inputs"]), bool(row["has_outputs"]))
         require_kind(options, "options", dict)
         require_kind(row["backend"], "backend", str)
-        return Run(*identity, row["model_hash"], options, tags, *whole, row["owner"], row["cancelled"], budget)
+        return RunRecord(*identity, row["model_hash"], options, tags, *whole, row["owner"], row["cancelled"], budget)
     except (RecursionError, TypeError, ValueError) as error:
         raise damaged(error) from error
 

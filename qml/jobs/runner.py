@@ -21,7 +21,7 @@ from qml.jobs.retry import TRANSIENT, Retry
 from qml.jobs.rows import OPEN, Chunk
 from qml.jobs.search import find_patiently
 from qml.jobs.service import Service
-from qml.jobs.split import UNLIMITED, Limits
+from qml.jobs.split import UNLIMITED, SubmissionLimits
 from qml.jobs.store import Store, Stored
 from qml.jobs.submission import PubResult, Submission
 
@@ -75,19 +75,19 @@ class DurableRunner:
         *,
         send: bool = True,
         wait: bool = True,
-        limits: Limits | None = None,
+        limits: SubmissionLimits | None = None,
         retry: Retry | None = None,
         watch: Callable[[Sequence[Chunk]], None] | None = None,
     ) -> None:
         if not has_members(service, *SERVICE):
             raise TypeError(f"Argument `service` must be a Service, but is {type(service).__name__}.")
         require_kind(store, "store", Store)
-        for name, value, kind in (("limits", limits, Limits), ("retry", retry, Retry)):
+        for name, value, kind in (("limits", limits, SubmissionLimits), ("retry", retry, Retry)):
             if value is not None:
                 require_kind(value, name, kind)
         self.service, self.store, self.run_id = service, store, as_text(run_id, "run_id")
         self.send, self.wait = send, wait
-        self.limits = limits or (Limits() if service.keeps_jobs else UNLIMITED)
+        self.limits = limits or (SubmissionLimits() if service.keeps_jobs else UNLIMITED)
         self.retry = retry or Retry()
         self._watch = watch or (lambda chunks: None)
         self._tags = (run_id, *store.run(run_id).tags)

@@ -24,7 +24,7 @@ Parts = tuple[Part, ...]
 
 
 @dataclass(frozen=True)
-class Limits:
+class SubmissionLimits:
     """How much goes into one job. A service that refuses the size all the same gets two halves.
 
     Args:
@@ -44,10 +44,10 @@ class Limits:
             object.__setattr__(self, name, as_int(getattr(self, name), name, 1))
 
 
-UNLIMITED = Limits(payload=sys.maxsize, executions=sys.maxsize)
+UNLIMITED = SubmissionLimits(payload=sys.maxsize, executions=sys.maxsize)
 
 
-def plan(submission: Submission, limits: Limits) -> list[Parts]:
+def plan(submission: Submission, limits: SubmissionLimits) -> list[Parts]:
     """Chunks within the limits, as few as a walk through the pubs in their order gives.
 
     Raises:

@@ -23,7 +23,7 @@ from qml.jobs.codec import damaged
 from qml.jobs.database import Database
 from qml.jobs.errors import StoreError
 from qml.jobs.owner import is_elsewhere, is_gone
-from qml.jobs.rows import CHUNK, NO_LIMITS, RUN, Chunk, Run, chunk_of, run_of
+from qml.jobs.rows import CHUNK, NO_LIMITS, RUN, Chunk, RunRecord, chunk_of, run_of
 from qml.jobs.spending import SPENT, above_jobs, columns_of, require_budget
 from qml.jobs.split import Parts
 from qml.jobs.submission import JSONValue
@@ -98,11 +98,11 @@ class Store:
                 columns,
             )
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[RunRecord]:
         """All runs, the oldest first."""
         return [run_of(row) for row in self._database.rows(f"SELECT {RUN} FROM runs ORDER BY created, run_id")]
 
-    def run(self, run_id: str) -> Run:
+    def run(self, run_id: str) -> RunRecord:
         """One run.
 
         Raises:

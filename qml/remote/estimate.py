@@ -9,7 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from qml.backends.primitives.layouts import report_of_pub
-from qml.jobs import CircuitCost, LayoutReport, Limits, PubResult, Service, Submission, SubmittingBackend, split
+from qml.jobs import (
+    CircuitCost,
+    LayoutReport,
+    PubResult,
+    Service,
+    Submission,
+    SubmissionLimits,
+    SubmittingBackend,
+    split,
+)
 from qml.jobs.budget import SECONDS_A_JOB
 
 
@@ -80,7 +89,7 @@ def estimate(
     backend: SubmittingBackend,
     *,
     backward: bool = False,
-    limits: Limits | None = None,
+    limits: SubmissionLimits | None = None,
 ) -> Estimate:
     """The cost of one forward pass of `layer` on `backend`, and of its backward pass.
 
@@ -126,7 +135,7 @@ def _place(module: nn.Module) -> dict[str, Any]:
     return {name: value for name, value in vars(module).items() if name in ("backend", "width")}
 
 
-def size_of(submissions: Sequence[Submission], service: Service, limits: Limits | None) -> Estimate:
+def size_of(submissions: Sequence[Submission], service: Service, limits: SubmissionLimits | None) -> Estimate:
     """The size of some submissions."""
     circuits, shots, seconds = 0, 0, 0.0
     known, simulated = True, True
@@ -143,7 +152,7 @@ def size_of(submissions: Sequence[Submission], service: Service, limits: Limits 
             known = known and cost.seconds is not None
             simulated = simulated and cost.seconds == 0.0
             seconds += executions * (cost.seconds or 0.0)
-    limits = limits or (split.UNLIMITED if simulated else Limits())
+    limits = limits or (split.UNLIMITED if simulated else SubmissionLimits())
     jobs = sum(len(split.plan(submission, limits)) for submission in submissions)
     return Estimate(
         backend=service.name,

@@ -19,7 +19,7 @@ from qml.jobs import (
     DurableRunner,
     JobFailed,
     Retry,
-    Run,
+    RunRecord,
     Service,
     Store,
     SubmittingBackend,
@@ -184,7 +184,7 @@ def parse_model(content: bytes, name: str) -> Any:
     return layer
 
 
-def outputs_of(store: Store, run: Run) -> np.ndarray | None:
+def outputs_of(store: Store, run: RunRecord) -> np.ndarray | None:
     """The predictions of a run, once they are stored."""
     blob = store.outputs(run.run_id)
     return None if blob is None else _array(blob, "outputs")
@@ -206,19 +206,19 @@ def replies_of(store: Store, run_id: str) -> dict[str, np.ndarray]:
     return found
 
 
-def cancel(store: Store, run: Run, *, retry: Retry | None = None) -> None:
+def cancel(store: Store, run: RunRecord, *, retry: Retry | None = None) -> None:
     """Stop a run's jobs, see `qml.jobs.cancel_run`; one that is done stays so."""
     if run.has_outputs:
         return
     cancel_run(service_of(run), store, run.run_id, retry=retry)
 
 
-def service_of(run: Run) -> Service:
+def service_of(run: RunRecord) -> Service:
     """Where a run's jobs are."""
     return _backend(run).service
 
 
-def find_run(store: Store, name: str) -> Run:
+def find_run(store: Store, name: str) -> RunRecord:
     """The run of an id, or of the beginning of one.
 
     Raises:
@@ -265,7 +265,7 @@ def _array(blob: bytes, name: str) -> np.ndarray:
     return arrays[name]
 
 
-def _change_budget(store: Store, run: Run, budget: Budget) -> None:
+def _change_budget(store: Store, run: RunRecord, budget: Budget) -> None:
     if budget.seconds is not None and run.budget.seconds is None and store.spent(run.run_id)[0]:
         raise ValueError(
             f"Argument `max_seconds` must be left out for run {run.run_id}, whose jobs so far were sent without such a "
@@ -274,7 +274,7 @@ def _change_budget(store: Store, run: Run, budget: Budget) -> None:
     store.set_budget(run.run_id, budget)
 
 
-def _backend(run: Run) -> SubmittingBackend:
+def _backend(run: RunRecord) -> SubmittingBackend:
     unknown = set(run.options) - {"shots", "seed"}
     if unknown:
         raise codec.damaged(f"run {run.run_id} has unknown options {sorted(unknown)}")

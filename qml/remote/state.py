@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qml.jobs import Chunk, JobError, Run, Service, Store
+from qml.jobs import Chunk, JobError, RunRecord, Service, Store
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class RunState:
             `failed`, `cancelled`, `running` (jobs are at the service) or `open` (something is still to be sent).
     """
 
-    run: Run
+    run: RunRecord
     chunks: tuple[Chunk, ...]
     word: str
     n_sent: int = 0
@@ -30,7 +30,7 @@ class RunState:
         return sum(chunk.state == "done" for chunk in self.chunks)
 
 
-def run_state(store: Store, run: Run) -> RunState:
+def run_state(store: Store, run: RunRecord) -> RunState:
     """How far a run is."""
     chunks = tuple(store.chunks(run.run_id))
     return RunState(run, chunks, _word(run, chunks), store.spent(run.run_id)[0])
@@ -48,7 +48,7 @@ def _live(service: Service, job_id: str) -> str:
         return f"no answer: {error}"
 
 
-def _word(run: Run, chunks: Sequence[Chunk]) -> str:
+def _word(run: RunRecord, chunks: Sequence[Chunk]) -> str:
     if run.has_outputs:
         return "done"
     counts = Counter(chunk.state for chunk in chunks)
