@@ -1,4 +1,4 @@
-"""Argument checks that need no torch, for circuits, jobs and every other room; `qml.checks` gives them all on.
+"""Argument checks that need no torch, for circuits and jobs; `qml.checks` has them too, for all other rooms.
 
 A check named `as_...` returns the argument in the form that the code behind it works with; a check named `require_...`
 only refuses. Each raises TypeError for a wrong kind and ValueError for a wrong value, and names the argument.
@@ -17,7 +17,7 @@ def as_int(value: Any, name: str, minimum: float | int, why: str = "") -> int:
 
     Args:
         value: the argument.
-        name: what the caller calls it.
+        name: the argument's name.
         minimum: the least value that is allowed.
         why: a sentence behind the refusal of a smaller value, with a space in front.
     """
@@ -130,7 +130,7 @@ def require_kind(value: Any, name: str, kind: type, fix: str = "") -> None:
 
 
 def require_function(value: Any, name: str, maps: str) -> None:
-    """Refuse an object that cannot be called; `maps` says from what to what."""
+    """Refuse an object that cannot be called; `maps` says in words what it maps to what."""
     if not callable(value):
         raise TypeError(f"Argument `{name}` must be a function {maps}, but is {shown(value)}.")
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from circuits.plain_checks import (  # noqa: F401 - so that a room asks one module for its checks
+from circuits.plain_checks import (  # noqa: F401 - rooms that use torch get all checks here
     as_flag,
     as_float,
     as_int,
@@ -31,7 +31,11 @@ from circuits.plain_checks import (  # noqa: F401 - so that a room asks one modu
 )
 
 PRECISIONS = (torch.float32, torch.float64)
-FLOATING = (torch.float16, torch.bfloat16, *PRECISIONS)  # what torch computes with; it has no sums of 8-bit numbers
+FLOATING = (
+    torch.float16,
+    torch.bfloat16,
+    *PRECISIONS,
+)  # dtypes that torch computes in, not 8-bit ones
 _TRACERS = (torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.FAKE)
 _EXPORT = (
     "A layer with circuits must be exported by torch.export.export, but was given to {}, which cannot follow its "
@@ -46,7 +50,7 @@ def require_precision(dtype: Any, name: str = "dtype") -> None:
 
 
 def require_tensor(value: Any, name: str) -> None:
-    """Refuse what is not a dense tensor with values."""
+    """Refuse anything but a dense tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(
             f"Argument `{name}` must be a torch.Tensor, but is {shown(value)}. Convert it with torch.as_tensor."
@@ -58,7 +62,7 @@ def require_tensor(value: Any, name: str) -> None:
 
 
 def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
-    """`inputs` as a dense tensor of the dtype and on the device of `like`, a parameter or table of the layer.
+    """Return `inputs` as a dense tensor of the dtype and on the device of `like`, a parameter or table of the layer.
 
     Under autocast floating inputs are converted to the layer's own precision, in which it computes. Elsewhere another
     dtype is refused, as `torch.nn.Linear` refuses it. Values are not looked at; see `require_finite`.
@@ -73,7 +77,7 @@ def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
 
 
 def as_like(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
-    """`as_inputs` for layers that compute in any floating precision, as classical ones do."""
+    """Check inputs as `as_inputs` does, for layers that compute in any floating precision, as classical ones do."""
     require_tensor(inputs, name)
     if torch.jit.is_tracing():
         raise TypeError(_EXPORT.format("torch.jit.trace"))
@@ -116,7 +120,7 @@ def require_full_precision(parameter: Tensor) -> None:
 
 
 def refuse_scripting(module: nn.Module) -> nn.Module:
-    """The method `__prepare_scriptable__` of a layer, which `torch.jit.script` calls first."""
+    """Refuse `torch.jit.script`, which calls a layer's method `__prepare_scriptable__`, this function, first."""
     raise TypeError(_EXPORT.format("torch.jit.script"))
 
 
@@ -136,7 +140,7 @@ def require_finite_bounds(low: float, high: float, name: str) -> None:
 
 
 def require_finite(values: Tensor, name: str) -> None:
-    """Refuse NaN and infinity, where values can be looked at: not within torch.func, torch.compile or on "meta"."""
+    """Refuse NaN and infinity if values can be read: not within torch.func, torch.compile or on "meta"."""
     if values.numel() and not values.is_meta and not hides_values():
         numbers = torch.view_as_real(values.detach().resolve_conj()) if values.is_complex() else values.detach()
         low, high = (bound.item() for bound in numbers.aminmax())
@@ -144,10 +148,10 @@ def require_finite(values: Tensor, name: str) -> None:
 
 
 def is_finite(values: Tensor) -> bool:
-    """Return False for NaN and infinity, where values can be looked at: not on "meta" or inside torch.func."""
+    """Return False if there is NaN or infinity and values can be read: not on "meta" or inside torch.func."""
     if values.is_meta or in_transform():
         return True
-    # a sum is finite only where all terms are, and is cheaper than a look at each of them
+    # a sum is finite only if all terms are, and is cheaper than a look at each of them
     return math.isfinite(values.sum().item()) or bool(values.isfinite().all())
 
 
@@ -170,10 +174,10 @@ def require_finite_parameters(module: nn.Module) -> None:
 
 
 def require_finite_result(result: Tensor, module: nn.Module) -> None:
-    """Refuse parameters that are not finite, at the price of one look at what the layer made of finite inputs.
+    """Refuse parameters that are not finite, at the price of one look at the layer's result for finite inputs.
 
-    A result that overflows though all parameters are finite passes, as it does in torch's own layers. As inputs are,
-    parameters are not looked at within torch.func, torch.compile or on "meta".
+    A result that overflows although all parameters are finite passes, as it does in torch's own layers. Like inputs,
+    parameters are not read within torch.func, torch.compile or on "meta".
     """
     if result.is_meta or hides_values() or math.isfinite(result.detach().sum().item()):
         return
@@ -181,7 +185,7 @@ def require_finite_result(result: Tensor, module: nn.Module) -> None:
 
 
 def require_generator(value: Any, name: str = "generator") -> None:
-    """Refuse what is neither a torch.Generator nor None, a bare seed above all."""
+    """Refuse anything but a torch.Generator or None, in particular a bare seed."""
     if value is not None and not isinstance(value, torch.Generator):
         raise TypeError(
             f"Argument `{name}` must be a torch.Generator or None, but is {shown(value)}. Pass "
@@ -190,25 +194,25 @@ def require_generator(value: Any, name: str = "generator") -> None:
 
 
 def in_autocast(values: Tensor) -> bool:
-    """Whether autocast is on for the device of `values`."""
+    """Tell whether autocast is on for the device of `values`."""
     kind = values.device.type
     return kind != "meta" and torch.is_autocast_enabled(kind)  # torch knows no autocast on "meta", and raises
 
 
 def full_precision(data: Tensor) -> AbstractContextManager:
-    """Amplitudes keep the precision of the inputs: autocast to 16 bits stays outside."""
+    """Switch autocast off within this context, so that amplitudes keep the precision of the inputs."""
     return torch.autocast(data.device.type, enabled=False) if in_autocast(data) else nullcontext()
 
 
 def in_transform() -> bool:
-    """Whether values cannot be looked at: inside torch.func transforms or torch.compile."""
+    """Tell whether values cannot be read: inside torch.func transforms or torch.compile."""
     return torch.compiler.is_compiling() or in_functorch()
 
 
 def in_trace() -> bool:
-    """Whether operations are recorded, as `torch.func.linearize` does, or tensors are fake and have no values.
+    """Tell whether operations are recorded, as by `torch.func.linearize`, or tensors are fake and have no values.
 
-    Not inside torch.compile, which has its own word and does not look into this one.
+    Return False inside torch.compile, which cannot trace this question and has one of its own (`in_transform`).
     """
     if torch.compiler.is_compiling() or not torch._C._len_torch_dispatch_stack():
         return False
@@ -216,20 +220,20 @@ def in_trace() -> bool:
 
 
 def hides_values() -> bool:
-    """Whether nobody can look at values: in transforms, and where operations are recorded."""
+    """Tell whether values cannot be read: in transforms, and while operations are recorded."""
     return in_transform() or in_trace()
 
 
 def needs_plain_operations() -> bool:
-    """Whether only plain tensor operations are followed: where values hide, and by forward-mode derivatives."""
+    """Tell whether only plain tensor operations work: while values are hidden, and in forward-mode derivatives."""
     return hides_values() or in_forward_mode()
 
 
 def needs_plain_pullback(gradient: Tensor) -> bool:
-    """Whether a backward pass must be made of plain operations.
+    """Tell whether a backward pass must consist of plain operations.
 
-    It must where a derivative of it is wanted, of either mode, and where many gradients come at once, by torch.func or
-    by `is_grads_batched`.
+    It must if it is to be differentiated in either mode, and if many gradients come at once, by torch.func or by
+    `is_grads_batched`.
     """
     if torch.is_grad_enabled() or in_functorch() or in_forward_mode():
         return True
@@ -237,10 +241,10 @@ def needs_plain_pullback(gradient: Tensor) -> bool:
 
 
 def in_forward_mode() -> bool:
-    """Whether a level of `torch.autograd.forward_ad` is open, in which tensors may carry tangents."""
+    """Tell whether a level of `torch.autograd.forward_ad` is open, in which tensors may carry tangents."""
     return forward_ad._current_level >= 0
 
 
 def in_functorch() -> bool:
-    """Whether torch.func transforms are active, which need plain tensor operations."""
+    """Tell whether torch.func transforms are active, which need plain tensor operations."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,4 +1,4 @@
-"""What a run may cost, over its whole life."""
+"""Limits of what a run may cost, over its whole life."""
 
 import math
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from qml.jobs.errors import BudgetReached
 from qml.jobs.service import Service
 from qml.jobs.submission import Submission
 
-SECONDS_A_JOB = 2.0  # that a job takes on a device beside its circuits
+SECONDS_A_JOB = 2.0  # time that a job takes on a device in addition to its circuits
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may cost; None for no limit.
+    """A limit of what a run may cost, in seconds of the device and in jobs; None for no limit.
 
-    The limit is stored with the run and counts what is really sent: the halves of a job that a service refuses for its
-    size, jobs after an interruption, and jobs that are sent once more.
+    The limit is stored with the run and counts every job that is sent: the halves of a job that a service refuses for
+    its size, jobs after an interruption, and jobs that are sent once more.
 
     Args:
-        seconds: of the device, as estimated from the circuits' durations.
-        jobs: at most.
+        seconds: most seconds of the device, as estimated from the circuits' durations.
+        jobs: most jobs.
 
     Raises:
         TypeError: limits that are no numbers.
@@ -43,17 +43,17 @@ class Budget:
 
     @property
     def is_set(self) -> bool:
-        """Whether there is any limit."""
+        """Return True if there is any limit."""
         return self.seconds is not None or self.jobs is not None
 
     def require(self, size: Any) -> None:
-        """Refuse a run that is larger.
+        """Refuse a run that is larger than the budget.
 
         Args:
             size: a `qml.remote.Estimate`.
 
         Raises:
-            ValueError: it is larger, or its seconds cannot be told and are limited.
+            ValueError: it is larger, or its seconds are limited and cannot be estimated.
         """
         if self.jobs is not None and size.jobs > self.jobs:
             raise ValueError(f"Budget: the run must take at most {self.jobs} jobs, but takes {size.jobs}.")
@@ -71,7 +71,7 @@ class Budget:
             )
 
     def seconds_of(self, submission: Submission, service: Service) -> float | None:
-        """The device's seconds for a job, as estimated; None where nobody limits them.
+        """Estimate the seconds of the device that a job takes; None if they are not limited.
 
         Raises:
             BudgetReached: they are limited, and the service does not tell how long its gates take.

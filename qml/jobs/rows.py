@@ -1,4 +1,4 @@
-"""Rows of the runs and chunks: what they hold, and how they are read, as a file may be damaged anywhere."""
+"""Rows of the tables of runs and chunks, read with checks because a file may be damaged anywhere."""
 
 import json
 import sqlite3
@@ -13,18 +13,18 @@ from qml.jobs.split import Part, Parts
 from qml.jobs.submission import JSONValue
 
 ChunkState = Literal["planned", "sending", "sent", "done", "failed", "cancelled", "replaced"]
-OPEN: tuple[ChunkState, ...] = ("planned", "sending", "sent")
-RUN = (
+OPEN_STATES: tuple[ChunkState, ...] = ("planned", "sending", "sent")
+RUN_COLUMNS = (
     "run_id, created, backend, model_hash, options, tags, inputs IS NOT NULL AS has_inputs, "
     "outputs IS NOT NULL AS has_outputs, owner, cancelled, max_jobs, max_seconds"
 )
 NO_LIMITS = Budget()
-CHUNK = "tag, run_id, sequence, parts, state, job_id, reason, sent, reply IS NOT NULL AS has_reply"
+CHUNK_COLUMNS = "tag, run_id, sequence, parts, state, job_id, reason, sent, reply IS NOT NULL AS has_reply"
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A row of the runs, without the large columns; times in seconds since 1970."""
+    """A row of the table of runs without its large columns; times are seconds since 1970."""
 
     run_id: str
     created: float
@@ -41,9 +41,9 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A row of the chunks, without its results; `sent` is when the sending began.
+    """A row of the table of chunks without its results; `sent` is the time at which sending began.
 
-    `has_reply` says that the service's reply is kept as it came, as long as it has not become results.
+    `has_reply` is True as long as the service's reply is stored unchanged and has not been turned into results.
     """
 
     tag: str
@@ -58,7 +58,7 @@ class Chunk:
 
 
 def run_of(row: sqlite3.Row) -> RunRecord:
-    """The run of a row with the columns `RUN`.
+    """Read the run of a row with the columns `RUN_COLUMNS`.
 
     Raises:
         StoreError: a row that is damaged.
@@ -76,7 +76,7 @@ def run_of(row: sqlite3.Row) -> RunRecord:
 
 
 def chunk_of(row: sqlite3.Row) -> Chunk:
-    """The chunk of a row with the columns `CHUNK`.
+    """Read the chunk of a row with the columns `CHUNK_COLUMNS`.
 
     Raises:
         StoreError: a row that is damaged.
