@@ -31,11 +31,7 @@ from circuits.plain_checks import (  # noqa: F401 - rooms that use torch get all
 )
 
 PRECISIONS = (torch.float32, torch.float64)
-FLOATING = (
-    torch.float16,
-    torch.bfloat16,
-    *PRECISIONS,
-)  # dtypes that torch computes in, not 8-bit ones
+FLOATING = (torch.float16, torch.bfloat16, *PRECISIONS)  # dtypes of torch's sums, which it has not for 8-bit numbers
 _TRACERS = (torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.FAKE)
 _EXPORT = (
     "A layer with circuits must be exported by torch.export.export, but was given to {}, which cannot follow its "
