@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from circuits import Circuit, Observable, from_openqasm, to_openqasm
+import circuits
+from circuits import Circuit, Observable
 
 if TYPE_CHECKING:
     from qml.backends.native import Native
@@ -51,7 +52,7 @@ def _(data: Tensor, weights: Tensor, call: str, n_columns: int) -> Tensor:
 
 def _text(backend: "Native", circuit: Circuit, method: str, asked: object) -> str:
     try:
-        source = to_openqasm(circuit)
+        source = circuits.to_openqasm(circuit)
     except ValueError as error:
         raise ValueError(
             f"Circuits of exported programs must have OpenQASM text, but this one has none: {error}"
@@ -67,7 +68,7 @@ def _parsed(call: str) -> Callable[[Tensor, Tensor], Tensor]:
     options = parts["backend"]
     if options["readout_error"] is not None:
         options["readout_error"] = tuple(options["readout_error"])
-    backend, circuit, asked = Native(**options), from_openqasm(parts["circuit"]), parts["asked"]
+    backend, circuit, asked = Native(**options), circuits.from_openqasm(parts["circuit"]), parts["asked"]
     if parts["method"] == "probabilities":
         return lambda data, weights: backend.probabilities(circuit, data, weights, asked)
     observables = [
