@@ -4,6 +4,7 @@ Here are those of tensors, modules and torch's modes; those that need no torch a
 conventions all of them are named.
 """
 
+import importlib.util
 import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -244,3 +245,18 @@ def in_forward_mode() -> bool:
 def in_functorch() -> bool:
     """Tell whether torch.func transforms are active, which need plain tensor operations."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def require_installed(module: str, complaint: str, extra: str) -> None:
+    """Refuse to go on without an optional package.
+
+    Args:
+        module: the name under which the package is imported.
+        complaint: the first sentence of the error, without its full stop: what needs the package.
+        extra: of this package, which installs the other one.
+
+    Raises:
+        ImportError: the package is not installed; the message holds the command that installs it.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise ImportError(f'{complaint}. Install it with: pip install "qml-circuits[{extra}]"')

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from circuits.lazy import load_at_first_use
-from qml.backends import _exported as _exported  # at once, as it registers the operator of exported programs
+from qml.backends import exported  # noqa: F401 - at once, as it registers the operator of exported programs
 from qml.backends.resolve import resolve as resolve  # at once, as its module has the same name
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qml.backends.protocol import Capabilities as Capabilities
     from qml.backends.protocol import Samples as Samples
     from qml.backends.qiskit import Qiskit as Qiskit
-    from qml.backends.shift.pullback import SPSA as SPSA
+    from qml.backends.shift.spsa import SPSA as SPSA
 else:
     __getattr__, __dir__ = load_at_first_use(
         __name__,
@@ -29,6 +29,6 @@ else:
             "qml.backends.protocol": ("Backend", "Capabilities", "Samples"),
             "qml.backends.qiskit": ("Qiskit",),
             "qml.backends.resolve": ("resolve",),
-            "qml.backends.shift.pullback": ("SPSA",),
+            "qml.backends.shift.spsa": ("SPSA",),
         },
     )
