@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from circuits.lazy import load_at_first_use
-from qml.backends import _exported as _exported  # at once, as it registers the operator of exported programs
+from qml.backends import _exported  # noqa: F401 - at once, as it registers the operator of exported programs
 from qml.backends.resolve import resolve as resolve  # at once, as its module has the same name
 
 if TYPE_CHECKING:
