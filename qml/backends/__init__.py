@@ -1,4 +1,4 @@
-"""Where circuits run."""
+"""Backends, which run circuits."""
 
 from typing import TYPE_CHECKING
 
