@@ -17,16 +17,9 @@ from qml.compare.tasks.sequence_digits import prepare as prepare_digits
 from qml.compare.tasks.sequence_digits import split as digits_split
 from qml.compare.tasks.sequences import SEQUENCES, WORD_SEQUENCES, slowed
 from qml.compare.tasks.sequences_figures import digit_shares
-from qml.compare.words import (
-    ClassicalWords,
-    Goal,
-    Lengthening,
-    QuantumWords,
-    SoapSetting,
-    WordModel,
-    thinned,
-    train_words,
-)
+from qml.compare.word_curriculum import Goal, Lengthening
+from qml.compare.word_models import ClassicalWords, QuantumWords, WordModel
+from qml.compare.word_training import SoapSetting, thinned, train_words
 from qml.data import WordBatch, bit_planes, dna, elman_letters, elman_xor, label_last, pixel_words, sentences
 from qml.data.sequences import LETTERS, MARK
 from qml.nn import QRNN

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 2**20
 N_PROBES = 16
-TOLERANCE = 1e-8  # of the series at points off the grid, relative to the largest value: float64 and sums of many terms
-LARGEST_DENOMINATOR = 64  # of the ratio of two frequencies
+TOLERANCE = 1e-8  # relative error of the series at points off the grid: float64 and sums of many terms
+LARGEST_DENOMINATOR = 64  # largest denominator of the ratio of two frequencies
 
 
 @dataclass(frozen=True, eq=False)
 class FourierSeries:
-    """f(x) = sum_k c_k exp(i w_k . x), with w_k = k * base.
+    """A series f(x) = sum_k c_k exp(i w_k . x), with w_k = k * base.
 
     Args:
         orders: the vectors k, shape (terms, inputs), from -degree to degree in each input.
@@ -43,15 +43,15 @@ class FourierSeries:
 
     @property
     def frequencies(self) -> np.ndarray:
-        """w_k, shape (terms, inputs)."""
+        """Return w_k, shape (terms, inputs)."""
         return self.orders * self.base
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """The series at inputs of shape (batch, inputs); real, shape (batch,)."""
+        """Evaluate the series at inputs of shape (batch, inputs); real, shape (batch,)."""
         return np.real(np.exp(1j * np.asarray(inputs) @ self.frequencies.T) @ self.coefficients)
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """|c_k| against the frequency of one input."""
+        """Draw |c_k| against the frequency of one input."""
         if self.orders.shape[1] != 1:
             raise ValueError(f"A spectrum must be of one input to be drawn, but is of {self.orders.shape[1]}.")
         axes = axes_of(ax)
@@ -63,7 +63,7 @@ class FourierSeries:
 def fourier_series(
     function: Callable[[Tensor], Tensor], degrees: Sequence[int], *, periods: Sequence[float] | None = None
 ) -> FourierSeries:
-    """The Fourier series of a function that is a trigonometric polynomial, from its values on the smallest grid.
+    """Compute the Fourier series of a trigonometric polynomial from its values on the smallest grid.
 
     Args:
         function: (batch, inputs) in float64 to (batch,): a layer, or anything else.
@@ -71,8 +71,8 @@ def fourier_series(
         periods: one an input; 2 pi if not given.
 
     Raises:
-        ValueError: a degree below 0, a grid of more than 2**20 points, or a function that is no such polynomial: a
-            higher frequency would be taken for a lower one, so the series is checked at points off the grid.
+        ValueError: If a degree is below 0, the grid has more than 2**20 points, or the function is no such polynomial:
+            a higher frequency would be taken for a lower one, so the series is checked at points off the grid.
 
     Reference:
         Schuld, Sweke and Meyer, arXiv:2008.08605.
@@ -100,7 +100,7 @@ def fourier_series(
 
 
 def _as_periods(periods: Any, n_inputs: int) -> list[float]:
-    """A positive period for every input, 2 pi where none are given."""
+    """Return a positive period for every input, 2 pi where none are given."""
     if periods is None:
         return [2 * math.pi] * n_inputs
     if isinstance(periods, (str, bytes)) or not isinstance(periods, Sequence):
@@ -117,16 +117,17 @@ def circuit_fourier_series(
     *,
     backend: Backend | str = "native",
 ) -> FourierSeries:
-    """The Fourier series of an expectation value in the data slots of a circuit; degrees and periods from its gates.
+    """Compute the Fourier series of an expectation value in a circuit's data slots; its gates give degrees and periods.
 
     Args:
         circuit: its data slots are angles.
-        observable: what is read.
+        observable: The observable that is read.
         weights: float64, shape (n_weights,); needed where there are any.
         backend: an exact one.
 
     Raises:
-        ValueError: no data slots, missing weights, amplitudes from data slots, or incommensurable frequencies.
+        ValueError: If there are no data slots, weights are missing, amplitudes come from data slots, or frequencies are
+            incommensurable.
     """
     checks.require_kind(circuit, "circuit", Circuit)
     if circuit.n_data == 0:
@@ -146,7 +147,7 @@ def circuit_fourier_series(
 
 
 def _as_weights(weights: Any) -> Tensor:
-    """Weights in double precision, outside of autograd."""
+    """Return weights in double precision, outside of autograd."""
     checks.require_tensor(weights, "weights")
     if not weights.is_floating_point():
         raise TypeError(f"Argument `weights` must be floating, but is {weights.dtype}. Pass weights.double().")
@@ -166,7 +167,7 @@ def _values(function: Callable[[Tensor], Tensor], points: np.ndarray) -> np.ndar
 
 
 def _slot_spectrum(circuit: Circuit, index: int) -> tuple[int, float]:
-    """The degree and the base frequency of an expectation value in one data slot."""
+    """Return the degree and the base frequency of an expectation value in one data slot."""
     highest: list[float] = []
     steps: list[float] = []
     for operation in circuit.operations:
