@@ -17,9 +17,9 @@ from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 from circuits import Circuit, X, Y, Z, data, pauli_string, weight
 from qml.backends import IBM, SPSA, Aer, Backend, Native, PennyLane, Qiskit, resolve
 from qml.backends.primitives import targets, transpile
+from qml.backends.shift.allocation import split_shots
 from qml.backends.shift.expanded import Use, expand
 from qml.backends.shift.packing import Packing
-from qml.backends.shift.allocation import split_shots
 from qml.backends.shift.sampled import measure_observables
 from qml.nn import QNNClassifier, QuantumLayer
 from tests import oracle

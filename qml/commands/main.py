@@ -79,7 +79,9 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
 
         everything = task[0] == ALL_TASKS
         if everything and (len(task) > 1 or written or models is not None or trials is not None):
-            raise ValueError(f"Argument `task` must be {ALL_TASKS!r} alone, without models or options, but more is given.")
+            raise ValueError(
+                f"Argument `task` must be {ALL_TASKS!r} alone, without models or options, but more is given."
+            )
         tasks = list(TASKS.values()) if everything else [find_task(task[0])]
         named = {} if everything else read_options(tasks[0], written)
         subjects = [(chosen, subject) for chosen in tasks for subject in choose_subjects(chosen, task[1:])]
