@@ -47,7 +47,7 @@ class Circuit(GateMethods):
         self._operations: list[Operation] = []
         self._derived: dict[str, tuple[int, Any]] = {}
 
-    # --- what it is -------------------------------------------------------------------------------------------------
+    # --- properties -------------------------------------------------------------------------------------------------
 
     @property
     def n_qubits(self) -> int:

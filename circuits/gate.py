@@ -64,7 +64,7 @@ class GatePart:
     """A gate within another one.
 
     Args:
-        gate: what acts.
+        gate: the part.
         places: the qubits of the whole gate on which it acts, by number.
         angles: the angles of the whole gate that it takes, by number.
     """

@@ -65,8 +65,8 @@ def recurrent_circuit(  # noqa: PLR0913 - the sizes of the network
 ) -> Circuit:
     """Return steps of the recurrent network: workspace qubits 0..W-1, in/out qubits W..W+I-1, ancillas behind them.
 
-    What is read after the last step is left to the backend: the probabilities of the in/out qubits are the network's.
-    Outcomes of the steps before it are post-selected, or measured, recorded and reset.
+    The circuit ends before a read-out: the network's probabilities are those of the in/out qubits after the last step.
+    Outcomes of earlier steps are post-selected, or measured, recorded and reset.
 
     Weights: `QRNNCell.vector`, neuron by neuron its bias and weights, then the rotations of all stages.
     Data: data(t I + k) is pi times input bit k of step t; where outcomes are post-selected, data(n_steps I + t I + k)

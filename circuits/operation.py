@@ -28,7 +28,7 @@ class Operation:
     """A gate on qubits of a circuit.
 
     Args:
-        gate: what happens, an entry of the gate table.
+        gate: an object of `circuits.gates`, or of a class from outside.
         qubits: the qubits of the gate's matrix, most significant first.
         controls: further qubits that must all read 1 for the gate to act.
         angles: constants or slots, as many as the gate takes.

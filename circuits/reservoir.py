@@ -16,7 +16,7 @@ from circuits.slots import Slot, data, weight
 
 
 def feedback_ring(n_qubits: int, n_inputs: int = 1, *, noise: Channel | None = None) -> Circuit:
-    """Return one step of a ring that starts from |0...0> and is given what was measured the step before.
+    """Return one step of a ring that starts from |0...0> and takes the outcomes of the step before.
 
     With input angles u and measured angles y: block 1 is RY(u_i) on qubit i < n_inputs, RY(y_{i - n_inputs}) on the
     others, then CX on every pair i < j, in lexicographic order, with control i. Blocks 2 and 3 are RY(y_i) on every
@@ -48,7 +48,7 @@ def persistent_layer(n_qubits: int, layer: int, *, noise: Channel | None = None)
     """Return RY on every qubit and controlled RY on every pair: n (n + 1) / 2 weights from slot 0 on.
 
     Even layers turn the higher qubit of a pair under control of the lower one, odd layers the other way round. All
-    gates are real. With weights near 0 the register hardly mixes, and what was put in stays.
+    gates are real. With weights near 0 the register hardly mixes, and its inputs stay.
 
     Args:
         n_qubits: size of the ring.

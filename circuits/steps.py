@@ -1,4 +1,4 @@
-"""Operations whose angles are linear in the slots: what every reader of a foreign circuit produces.
+"""Operations whose angles are linear in the slots, as readers of foreign circuits produce them.
 
 Qiskit, PennyLane and OpenQASM 3 allow angles such as 2*a - b + pi/2, and gates under inverses and controls. A
 circuit has one slot or constant an angle, so a rotation by such a sum is written as one rotation for each

@@ -558,7 +558,7 @@ def test_an_estimate_counts_what_mitigation_runs(options: dict[str, Any], overhe
     [
         (("missing.safetensors", "data.npy", "--backend", "sending"), "No such file"),
         (("data.npy", "data.npy", "--backend", "sending"), "is corrupt, or no safetensors file"),
-        (("neuron.safetensors", "data.npy", "--backend", "sending"), "QuantumNeuron, which has a simulator of its own"),
+        (("neuron.safetensors", "data.npy", "--backend", "sending"), "must post-select qubits inside a circuit"),
         (("model.safetensors", "missing.npy", "--backend", "sending"), "No such file"),
         (("model.safetensors", "model.safetensors", "--backend", "sending"), "must have shape (samples, features)"),
         (("model.safetensors", "data.npy", "--backend", "nowhere"), "`backend` must be one of native, "),

@@ -360,3 +360,47 @@ def test_joint_outcomes_of_independent_qubits() -> None:
 def no_inputs() -> tuple[Tensor, Tensor]:
     """Data and weights of a circuit without slots."""
     return torch.zeros(1, 0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
+
+
+def test_samples_of_many_qubits_are_drawn_from_independent_parts() -> None:
+    circuit = Circuit(60).x(3).post_select(59, 0)
+    for first in range(10, 50, 2):
+        circuit.h(first).cx(first, first + 1)
+    generator = torch.Generator().manual_seed(0)
+    bits = Native().sample(circuit, *no_inputs(), 4000, generator=generator).qubits
+    assert bits.shape == (1, 4000, 60)
+    assert (bits[..., 3] == 1).all()
+    assert (bits[..., 59] == 0).all()
+    assert (bits[..., 10:50:2] == bits[..., 11:50:2]).all()
+    means = bits[..., 10:50:2].double().mean((0, 1))
+    assert ((means - 0.5).abs() < 5 * 0.5 / 4000**0.5).all()  # 20 means at five deviations: 1 false alarm in 80 000
+    impossible = Circuit(60).x(3).post_select(3, 0)
+    with pytest.raises(ValueError, match="Post-selection must be possible"):
+        Native().sample(impossible, *no_inputs(), 10)
+
+
+def test_noise_elsewhere_leaves_a_part_a_state_vector() -> None:
+    circuit = Circuit(40).noise(channels.depolarizing(0.1), 30)
+    for qubit in range(16):
+        circuit.ry(weight(qubit), qubit)
+    for qubit in range(15):
+        circuit.cx(qubit, qubit + 1).ry(0.3, qubit)
+    plain = Circuit(16)
+    for op in circuit.operations[1:]:
+        plain.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
+    observables = [pauli_string("X" * 16)]  # 16 qubits of four levels would take 64 GiB
+    assert_close(values(circuit, observables, numbers(16)), values(plain, observables, numbers(16)), EXACT)
+    qubits = list(range(16))
+    probabilities = Native().probabilities(circuit, *no_inputs()[:1], numbers(16), qubits)
+    assert_close(probabilities, Native().probabilities(plain, *no_inputs()[:1], numbers(16)), EXACT)
+
+
+def test_the_adjoint_method_contracts_nothing() -> None:
+    circuit = brick("rycz", 40, 3)
+    angles = numbers(120).requires_grad_()
+    exact = torch.autograd.grad(values(circuit, [Z(20)], angles).sum(), angles)[0]
+    adjoint = Native(method="adjoint").expectation(circuit, no_inputs()[0], angles, [Z(20)])
+    (slope,) = torch.autograd.grad(adjoint.sum(), angles, create_graph=True)
+    assert_close(slope.detach(), exact, SAME)
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(slope.sum(), angles)

@@ -23,7 +23,7 @@ def draw(
     """Draw a circuit as text, or as a matplotlib figure that no pyplot state knows of.
 
     Qubits run from top to bottom, time from left to right; operations are packed to the left. Slots are
-    written data[0] and w[0]. What is left out is said below the drawing.
+    written data[0] and w[0]. Operations and qubits left out are counted below the drawing.
 
     Args:
         n_qubits: number of qubits.

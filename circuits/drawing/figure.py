@@ -142,7 +142,7 @@ SYMBOLS = {"control": _dot, "not": _plus, "swap": _cross}
 
 
 def _legend(page: _Page, layout: "DrawingLayout", y: float) -> None:
-    """Write the meaning of the colours that occur, and what was not drawn."""
+    """Write the meaning of the colours that occur, and the notes."""
     from matplotlib.patches import FancyBboxPatch
 
     colours = {item.colour for column in layout.columns for item in column}

@@ -34,9 +34,9 @@ class DrawingLayout:
     """A circuit arranged in columns; operations of one column do not overlap.
 
     Args:
-        rows: the qubit of each row; None is the row that stands for those left out.
+        rows: the qubit of each row; None is the row that stands for the qubits left out.
         columns: operations, packed to the left.
-        notes: what was left out, in words, or empty.
+        notes: the number of operations and qubits left out, in words, or empty.
     """
 
     rows: tuple[int | None, ...]

@@ -172,7 +172,7 @@ class Expression:
         stack.append(_computed(FUNCTIONS[step.token.text], step.token, argument))
 
     def scale(self, stack: list[_Value], factor: Callable[[float], float], where: Token) -> None:
-        """Apply a linear function to what is on top."""
+        """Apply a linear function to the value on top."""
         value = stack.pop()
         if not isinstance(value, _Sum):
             stack.append(_finite(factor(value), where))

@@ -32,7 +32,7 @@ class Definition:
     qubits: list[str]
     body: list[Token]
     calls: "list[Call] | None" = None  # the body, once it is read
-    rotation: gates.PauliRotation | None = None  # what it is, if `to_openqasm` wrote it
+    rotation: gates.PauliRotation | None = None  # that it is, if `to_openqasm` wrote it
     size: int | None = None  # operations that one call makes, at least
     depth: int = 1
 
@@ -55,7 +55,7 @@ class Controls(NamedTuple):
 
     line: int
     value: int  # that they read
-    number: Expression | None  # of them; None: one
+    number: Expression | None  # of controls; None: one
 
     def count(self, names: Names) -> int:
         """Return the number of controls."""
@@ -88,7 +88,7 @@ PLAIN = Modifiers([], is_inverse=False, power=1, powers=[], is_plain=True)
 
 
 class Call(NamedTuple):
-    """A gate call as it is written; operands are places of qubits in what surrounds it."""
+    """A gate call as it is written; operands are numbers of qubits in the surrounding gate or program."""
 
     token: Token
     definition: Definition | None
@@ -197,7 +197,7 @@ def read_operand(cursor: Cursor, scope: Scope) -> range:
 
 
 def skip_barrier(cursor: Cursor, scope: Scope) -> None:
-    """Read what follows the word `barrier`; a barrier leaves nothing."""
+    """Read the operands of a barrier, which leaves no operation."""
     if cursor.accept(";"):
         return
     read_operand(cursor, scope)

@@ -36,12 +36,12 @@ class _Under(NamedTuple):
 
 @dataclass
 class _Frame:
-    """A definition that is being written out, or the program around all of them.
+    """A definition that is being written out, or the program around all definitions.
 
     Args:
         names: the values of its parameters.
         under: its modifiers.
-        inner: what calls in it without modifiers of their own are under.
+        inner: the modifiers of calls in it that have none of their own.
         qubits: where its qubits are.
         calls: those of its body that are still to come.
         line: of the call.
@@ -149,7 +149,7 @@ class Inliner:
             self.steps += under.flips
 
     def leave(self, frame: _Frame) -> None:
-        """Repeat and end what was written since a frame was opened."""
+        """Repeat the steps written since a frame was opened, and end it."""
         if frame.under.repeats > 1:
             further = frame.under.repeats - 1
             self.limits.spend(further * (self.limits.n_operations - frame.n_operations), frame.line)

@@ -30,7 +30,7 @@ class InputArray:
 
     Args:
         size: number of elements.
-        kind: what the others are.
+        kind: the kind of the other slots.
         start: the slot of the first of the others.
         chosen: the slots of elements that were asked for.
     """
@@ -137,7 +137,7 @@ def _choose(inputs: Inputs, names: dict[str, int | None], wanted: str, counts: d
 
 
 def _append(inputs: Inputs, name: str, size: int | None, kind: Kind, counts: dict[Kind, int]) -> None:
-    """Give an input, or what is left of an array, the next slots."""
+    """Give an input, or the rest of an array, the next slots."""
     if size is None:
         inputs.scalars[name] = Slot(kind, counts[kind])
         counts[kind] += 1

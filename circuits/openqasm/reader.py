@@ -176,7 +176,7 @@ class ProgramReader:
             result.append(self.cursor.name())
         return result
 
-    # --- what happens ---------------------------------------------------------------------------------------
+    # --- operations -----------------------------------------------------------------------------------------
 
     def reset(self, token: Token) -> None:
         qubits = read_operand(self.cursor, self.scope)

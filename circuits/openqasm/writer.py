@@ -75,17 +75,17 @@ def from_openqasm(
 ) -> Circuit:
     """Read the circuit of an OpenQASM 3 program.
 
-    Read are: what `to_openqasm` writes; the gates of stdgates.inc; gate definitions, which are inlined; `ctrl
-    @`, `negctrl @`, `inv @` and `pow(k) @` for whole k from -1000 to 1000; registers, broadcasting over them,
-    reset, measure, barrier (which leaves nothing), gphase; float and angle inputs and constants; angles that
-    are linear in the inputs.
+    The reader knows all that `to_openqasm` writes; the gates of stdgates.inc; gate definitions, which are inlined;
+    `ctrl @`, `negctrl @`, `inv @` and `pow(k) @` for whole k from -1000 to 1000; registers, broadcasting over them,
+    reset, measure, barrier (which leaves nothing), gphase; float and angle inputs and constants; angles that are
+    linear in the inputs.
 
     Inputs called `data_k` and `weight_k` are these slots; others become weights in the order of their
     declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets
     that version's further phase exp(i theta / 2).
 
-    A short text can stand for a very large circuit (gates that double, powers, broadcasts). Time and memory
-    grow linearly with the text and with the operations that it is written out to, and what is too large is
+    A short text can describe a very large circuit (gates that double, powers, broadcasts). Time and memory
+    grow linearly with the text and with the operations that it is written out to, and a program that is too large is
     refused before it is written out.
 
     Args:

@@ -1,4 +1,4 @@
-"""The Fourier series that a circuit or a layer is in its inputs."""
+"""The Fourier series of a circuit or a layer in its inputs."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 MAX_GRID_POINTS = 2**20
 N_PROBES = 16
-SERIES_TOLERANCE = 1e-8  # at points off the grid, relative to the largest value: float64 and sums of many terms
-MAX_DENOMINATOR = 64  # of the ratio of two frequencies
+SERIES_TOLERANCE = 1e-8  # relative error of the series at points off the grid: float64 and sums of many terms
+MAX_DENOMINATOR = 64  # largest denominator of the ratio of two frequencies
 
 
 @dataclass(frozen=True, eq=False)
 class FourierSeries:
-    """f(x) = sum_k c_k exp(i w_k . x), with w_k = k * base.
+    """A series f(x) = sum_k c_k exp(i w_k . x), with w_k = k * base.
 
     Args:
         orders: the vectors k, shape (terms, inputs), from -degree to degree in each input.
@@ -46,11 +46,11 @@ class FourierSeries:
         return self.orders * self.base
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the series at inputs of shape (batch, inputs); real, shape (batch,)."""
+        """Evaluate the series at inputs of shape (batch, inputs); real, shape (batch,)."""
         return np.real(np.exp(1j * np.asarray(inputs) @ self.frequencies.T) @ self.coefficients)
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """Plot |c_k| against the frequency of one input."""
+        """Draw |c_k| against the frequency of one input."""
         if self.orders.shape[1] != 1:
             raise ValueError(f"A spectrum must be of one input to be drawn, but is of {self.orders.shape[1]}.")
         axes = axes_of(ax)
@@ -62,7 +62,7 @@ class FourierSeries:
 def fourier_series(
     function: Callable[[Tensor], Tensor], degrees: Sequence[int], *, periods: Sequence[float] | None = None
 ) -> FourierSeries:
-    """Compute the Fourier series of a function that is a trigonometric polynomial, by its values on the smallest grid.
+    """Compute the Fourier series of a trigonometric polynomial from its values on the smallest grid.
 
     Args:
         function: (batch, inputs) in float64 to (batch,): a layer, or anything else.
@@ -70,8 +70,8 @@ def fourier_series(
         periods: one an input; 2 pi if not given.
 
     Raises:
-        ValueError: a degree below 0, a grid of more than 2**20 points, or a function that is no such polynomial: a
-            higher frequency would be taken for a lower one, so the series is checked at points off the grid.
+        ValueError: If a degree is below 0, the grid has more than 2**20 points, or the function is no such polynomial:
+            a higher frequency would be taken for a lower one, so the series is checked at points off the grid.
 
     Reference:
         Schuld, Sweke and Meyer, arXiv:2008.08605.
@@ -116,16 +116,17 @@ def circuit_fourier_series(
     *,
     backend: Backend | str = "native",
 ) -> FourierSeries:
-    """Compute the Fourier series of an expectation value in the data slots; degrees and periods come from the gates.
+    """Compute the Fourier series of an expectation value in a circuit's data slots; its gates give degrees and periods.
 
     Args:
         circuit: its data slots are angles.
-        observable: what is read.
+        observable: The observable that is read.
         weights: float64, shape (n_weights,); needed where there are any.
         backend: an exact one.
 
     Raises:
-        ValueError: no data slots, missing weights, amplitudes from data slots, or incommensurable frequencies.
+        ValueError: If there are no data slots, weights are missing, amplitudes come from data slots, or frequencies are
+            incommensurable.
     """
     checks.require_kind(circuit, "circuit", Circuit)
     if circuit.n_data == 0:

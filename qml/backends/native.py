@@ -15,10 +15,14 @@ from qml.backends.front import CheckedBackend, uncompiled
 from qml.backends.protocol import Capabilities, Samples
 from qml.jets.orders import Orders
 from qml.simulator import engine
+from qml.simulator.linear import is_mixed
 from qml.simulator.readout_error import flip_bits, noisy_observables, noisy_probabilities
 from qml.simulator.shots import as_bits, draw, trajectories
 
 VALUES = ("expectation", "_expectation", "probabilities", "_probabilities")  # methods that compute values
+
+
+MAX_JOINT_OUTCOMES = 20  # qubits: samples of more are drawn from independent parts of the circuit
 
 
 @dataclass(frozen=True)
@@ -178,9 +182,7 @@ class Native(CheckedBackend):
         generator: torch.Generator | None,
     ) -> Samples:
         if circuit.n_bits == 0:
-            with torch.no_grad():
-                probabilities = self.probabilities(circuit, data, weights, qubits)
-            bits = as_bits(draw(probabilities, shots, generator), len(qubits))
+            bits = self._drawn(circuit, data, weights, shots, qubits, generator)
             return Samples(bits, bits.new_zeros(len(data), shots, 0))
         final, record = trajectories(circuit, data, weights, shots, generator)
         final = final[:, :, list(qubits)]
@@ -189,13 +191,32 @@ class Native(CheckedBackend):
             record = flip_bits(record, self.readout_error, generator)
         return Samples(final, record)
 
+    def _drawn(
+        self,
+        circuit: Circuit,
+        data: Tensor,
+        weights: Tensor,
+        shots: int,
+        qubits: tuple[int, ...],
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Draw bits from probabilities; of many qubits those of independent ones apart."""
+
+        def drawn(probabilities: Tensor, n_bits: int) -> Tensor:
+            return as_bits(draw(probabilities, shots, generator), n_bits)
+
+        with torch.no_grad():
+            if len(qubits) <= MAX_JOINT_OUTCOMES:
+                return drawn(self.probabilities(circuit, data, weights, qubits), len(qubits))
+            levels = self._levels(circuit)
+            bits = engine.sample_bits(circuit, data, weights, qubits, drawn, levels=levels, method=self.method)
+            return bits if self.readout_error is None else flip_bits(bits, self.readout_error, generator)
+
     def _levels(self, circuit: Circuit) -> int:
         """Return the dimensions of a qubit in the representation: 2 for state vectors, 4 for density matrices."""
         if self.representation == "density":
             return 4
-        mixed = circuit.derived(
-            "mixed", lambda: any(op.is_noise or op.gate.name in ("reset", "measure") for op in circuit.operations)
-        )
+        mixed = is_mixed(circuit)
         if mixed and self.representation == "state":
             raise ValueError(
                 'A circuit with reset, measurement or noise must run with representation="auto" or "density", but '

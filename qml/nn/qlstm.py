@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -164,6 +165,10 @@ class QLSTM(RecurrentLSTM):
             bidirectional=bidirectional,
         )
         self.n_circuit_layers = n_circuit_layers
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        return super().config() | {"n_circuit_layers": self.n_circuit_layers}
 
     def to_backend(self, backend: Backend | str) -> "QLSTM":
         """Run on another backend from now on, with the same weights; return the layer.

@@ -148,6 +148,12 @@ class QNNClassifier(nn.Module):
 
     __prepare_scriptable__ = checks.refuse_scripting
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        circuit = {"circuit": self.circuit} if self.pattern is None else {"pattern": self.pattern}
+        readout = {"observable": self.observables[0]} if self.n_classes == 2 else {}
+        return {"n_inputs": self.n_inputs, "n_classes": self.n_classes, **circuit, **readout}
+
     def to_backend(self, backend: Backend | str) -> "QNNClassifier":
         """Run on another backend from now on, with the same weights; return the layer."""
         self.backend = resolve(backend)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -174,6 +174,11 @@ class QuantumLayer(nn.Module):
             )
 
     __prepare_scriptable__ = checks.refuse_scripting
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        names = ("circuit", "observables", "probabilities_of", "initial")
+        return {name: getattr(self, name) for name in names}
 
     def to_backend(self, backend: Backend | str) -> "QuantumLayer":
         """Run on another backend from now on, with the same weights; return the layer."""

@@ -21,23 +21,13 @@ NARROW = 1e-6  # an interval on which every layer's series is short, if it has o
 class EdgeSeries(Protocol):
     """What a layer of functions on edges tells: y_j = sum_i sum_k c_kij b_k(x_i) + bias_j + sum_i u_ij silu(x_i)."""
 
-    def basis_on(self, low: float, high: float, *, most: float | int) -> Any:
-        """At most `most` functions b in which all edges are exact on [low, high]; None where there are none.
+    def series_on(self, low: float, high: float, *, most: float | int) -> Any:
+        """Return the series with at most `most` functions b that is exact on [low, high]; None where there is none.
 
-        It has `size`, `features(x)` (size, ...) and `derivative(like)`, from coefficients to the derivative's.
+        It has `coefficients` c, (size, inputs, outputs), `bias`, (outputs,) or None, and `base_weight` u, (inputs,
+        outputs) or None, differentiable in the layer's weights, and `basis` with `size`, `features(x)` (size, ...) and
+        `derivative(like)`, from coefficients to the derivative's.
         """
-        ...
-
-    def edge_coefficients(self, basis: Any) -> Tensor:
-        """c, (size, inputs, outputs), differentiable in the layer's weights."""
-        ...
-
-    def bias(self) -> Tensor:
-        """(outputs,)."""
-        ...
-
-    def base_matrix(self) -> Tensor | None:
-        """u, (inputs, outputs)."""
         ...
 
 
@@ -86,16 +76,16 @@ class EdgeJets(nn.Module):
             return inputs.like(
                 (math.nan * inputs.data.sum(-1, keepdim=True)).expand(*inputs.data.shape[:-1], n_outputs)
             )
-        basis = layer.basis_on(low, high, most=LONGEST)
-        if basis is None and layer.basis_on(0.0, NARROW, most=LONGEST) is None:
+        series = layer.series_on(low, high, most=LONGEST)
+        if series is None and layer.series_on(0.0, NARROW, most=LONGEST) is None:
             raise JetError(f"Jets have no rule for this {type(layer).__name__}: it has no series in float64.")
-        if basis is None:
+        if series is None:
             return _by_forward_mode(layer, inputs)
-        arguments = inputs.orders, basis
+        arguments = inputs.orders, series.basis
         result: Any = inputs.like(
-            _ThroughEdges.apply(inputs.data, layer.edge_coefficients(basis), layer.base_matrix(), *arguments)  # pyright: ignore[reportArgumentType]
+            _ThroughEdges.apply(inputs.data, series.coefficients, series.base_weight, *arguments)  # pyright: ignore[reportArgumentType]
         )
-        return result if (bias := layer.bias()) is None else result + bias
+        return result if series.bias is None else result + series.bias
 
 
 def _by_forward_mode(layer: Callable[[Tensor], Tensor], inputs: Jet) -> Jet:

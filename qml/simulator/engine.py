@@ -3,6 +3,7 @@
 Every function asks for the route to its answer, which is planned once, and lets it run (`qml.simulator.routes`).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -12,7 +13,8 @@ from circuits import Circuit, Observable
 from qml.simulator.execution import Method
 from qml.simulator.idle import without_idle, without_unread
 from qml.simulator.jets import Orders
-from qml.simulator.marginals import independent_components, joint_probabilities
+from qml.simulator.linear import is_mixed
+from qml.simulator.marginals import independent_components, joint_bits, joint_probabilities
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request, batch_step
 from qml.simulator.readout import Terms
@@ -72,30 +74,63 @@ def probabilities(
     """Compute the probabilities of the outcomes of `qubits`, the first the most significant; (batch, 2**k)."""
     components = independent_components(circuit, qubits, levels)
 
-    def on_one_register(part: Circuit, inputs: Tensor, angles: Tensor, read: tuple[int, ...]) -> Tensor:
+    def of_part(part: Circuit, inputs: Tensor, angles: Tensor, read: tuple[int, ...]) -> Tensor:
         part, read = without_unread(part, read)
-        route = DISTRIBUTIONS.find(part, _request(inputs, levels, None), inputs)
-        return route.probabilities(inputs, angles, read, method=method)
+        request = _request(inputs, _levels_of(part, circuit, levels), None)
+        return DISTRIBUTIONS.find(part, request, inputs).probabilities(inputs, angles, read, method=method)
 
     if components is None:
-        return on_one_register(circuit, data, weights, qubits)
+        return of_part(circuit, data, weights, qubits)
     outcomes = MemoryNeed(len(qubits), 2, data.shape[0], data.dtype, data.device, register=f"{len(qubits)} read qubits")
     outcomes.require()
-    return joint_probabilities(components, len(qubits), data, weights, on_one_register)
+    return joint_probabilities(components, len(qubits), data, weights, of_part)
+
+
+def sample_bits(
+    circuit: Circuit,
+    data: Tensor,
+    weights: Tensor,
+    qubits: tuple[int, ...],
+    draw: Callable[[Tensor, int], Tensor],
+    *,
+    levels: int,
+    method: Method,
+) -> Tensor:
+    """Draw bits of `qubits`, int8 (batch, shots, k): those of independent qubits apart, so that these may be many.
+
+    Args:
+        circuit: one that records no bits on its way.
+        data: (batch, inputs).
+        weights: (weights,).
+        qubits: which are read.
+        draw: draws bits (batch, shots, k) from probabilities (batch, 2**k).
+        levels: 2 for state vectors, 4 for density matrices.
+        method: how derivatives would be taken.
+    """
+    components = independent_components(circuit, qubits, levels)
+
+    def of_part(part: Circuit, inputs: Tensor, angles: Tensor, read: tuple[int, ...]) -> Tensor:
+        part_levels = _levels_of(part, circuit, levels)
+        return draw(probabilities(part, inputs, angles, read, levels=part_levels, method=method), len(read))
+
+    if components is None:
+        return of_part(circuit, data, weights, qubits)
+    nothing = draw(data.new_ones(data.shape[0], 1), 0)
+    return joint_bits(components, len(qubits), nothing, data, weights, of_part)
 
 
 def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, levels: int, method: Method) -> Tensor:
     """Compute the probability that every post-selection succeeds; (batch,)."""
     components = independent_components(circuit, (), levels)
 
-    def on_one_register(part: Circuit, inputs: Tensor, angles: Tensor, _: tuple[int, ...]) -> Tensor:
+    def of_part(part: Circuit, inputs: Tensor, angles: Tensor, _: tuple[int, ...]) -> Tensor:
         part, terms = without_idle(part, NORM)
-        route = DISTRIBUTIONS.find(part, _request(inputs, levels, terms), inputs)
-        return route.success_probability(inputs, angles, method=method)[:, None]
+        request = _request(inputs, _levels_of(part, circuit, levels), terms)
+        return DISTRIBUTIONS.find(part, request, inputs).success_probability(inputs, angles, method=method)[:, None]
 
     if components is None:
-        return on_one_register(circuit, data, weights, ())[:, 0]
-    chances = [component.evaluate(on_one_register, data, weights) for component in components]
+        return of_part(circuit, data, weights, ())[:, 0]
+    chances = [component.evaluate(of_part, data, weights) for component in components]
     return torch.cat([data.new_ones(data.shape[0], 1), *chances], 1).prod(1)
 
 
@@ -111,3 +146,8 @@ def _request(data: Tensor, levels: int, terms: Terms | None) -> Request:
 def _terms(observables: tuple[Observable, ...]) -> Terms:
     """Return the weighted Pauli strings of every observable."""
     return tuple(observable.terms for observable in observables)
+
+
+def _levels_of(part: Circuit, circuit: Circuit, levels: int) -> int:
+    """Return the levels of a part: one without noise, of a circuit that has some, is a state vector."""
+    return 2 if is_mixed(circuit) and not is_mixed(part) else levels

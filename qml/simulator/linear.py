@@ -1,4 +1,4 @@
-"""A circuit as linear maps on sites: what the planner fuses and the engine applies.
+"""A circuit as linear maps on sites, which the planner fuses and the engine applies.
 
 A state vector is a register of sites with two levels; a density matrix is one with four, its components along I, X, Y,
 Z on every qubit (the Pauli transfer picture: real numbers only, channels and resets are matrices like any gate).
@@ -78,6 +78,13 @@ class Preparation:
     amplitudes: np.ndarray | None
     slots: tuple[Slot, ...]
     is_complex: bool
+
+
+def is_mixed(circuit: Circuit) -> bool:
+    """Tell whether a circuit has reset, measurement or noise, and so needs a density matrix."""
+    return circuit.derived(
+        "mixed", lambda: any(op.is_noise or op.gate.name in ("reset", "measure") for op in circuit.operations)
+    )
 
 
 def linear_maps(circuit: Circuit, levels: int) -> tuple[list[Preparation], list[Linear]]:

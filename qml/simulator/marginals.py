@@ -85,11 +85,19 @@ def joint_probabilities(
 
 
 def joint_bits(
-    components: Sequence[Component], n_qubits: int, shots: int, data: Tensor, weights: Tensor, sample: Evaluate
+    components: Sequence[Component], n_qubits: int, nothing: Tensor, data: Tensor, weights: Tensor, sample: Evaluate
 ) -> Tensor:
-    """Draw the bits of every component apart, int8 (batch, shots, n_qubits); qubits in none of them read 0."""
-    bits = torch.zeros(data.shape[0], shots, n_qubits, dtype=torch.int8, device=data.device)
+    """Draw the bits of every component apart, int8 (batch, shots, n_qubits); qubits in none of them read 0.
+
+    Args:
+        components: of the circuit.
+        n_qubits: how many qubits are read.
+        nothing: bits of no qubit, (batch, shots, 0).
+        data: (batch, inputs).
+        weights: (weights,).
+        sample: draws the bits of one component.
+    """
+    bits = nothing.new_zeros(*nothing.shape[:2], n_qubits)
     for component in components:
-        drawn = component.evaluate(sample, data, weights)
-        bits[:, :, list(component.places)] = drawn
+        bits[:, :, list(component.places)] = component.evaluate(sample, data, weights)
     return bits

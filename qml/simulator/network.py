@@ -264,18 +264,11 @@ def find_order(network: Network, limit: float = math.inf) -> Order | None:
 
 def _eliminated(network: Network, draws: random.Random, limit: float, *, by_fill: bool) -> Order | None:
     """Take one variable after another; None where that costs as much as the limit."""
-    neighbours: dict[int, set[int]] = {}
-    for table in network.tables:
-        for variable in table.variables:
-            neighbours.setdefault(variable, set()).update(other for other in table.variables if other != variable)
+    neighbours = _neighbours(network)
 
     def score(variable: int) -> int:
         around = list(neighbours[variable])
-        if not by_fill:
-            return len(around)
-        return sum(
-            len(around) - k - 1 - len(neighbours[one].intersection(around[k + 1 :])) for k, one in enumerate(around)
-        )
+        return _fill(around, neighbours) if by_fill else len(around)
 
     scores = {variable: score(variable) for variable in neighbours}
     ties = {variable: draws.random() for variable in neighbours}
@@ -304,3 +297,18 @@ def _eliminated(network: Network, draws: random.Random, limit: float, *, by_fill
                 scores[other] = new
                 heappush(queue, (new, ties[other], other))
     return Order(tuple(order), width, cost, written)
+
+
+def _neighbours(network: Network) -> dict[int, set[int]]:
+    """For every variable those that it shares a table with."""
+    neighbours: dict[int, set[int]] = {}
+    for table in network.tables:
+        for variable in table.variables:
+            neighbours.setdefault(variable, set()).update(other for other in table.variables if other != variable)
+    return neighbours
+
+
+def _fill(around: list[int], neighbours: dict[int, set[int]]) -> int:
+    """Count the pairs of variables that share no table."""
+    later = ((one, around[k + 1 :]) for k, one in enumerate(around))
+    return sum(len(others) - len(neighbours[one].intersection(others)) for one, others in later)

@@ -165,8 +165,8 @@ def from_pennylane(source: Any, *, n_data: int = 0, n_weights: int = 0, wires: S
 
     A tape has numbers as its angles, and they stay constants. A function is called as `function(data,
     weights)`, or without arguments where `n_data` and `n_weights` are 0, at n_data + n_weights + 3 points:
-    angles that are linear in its arguments become slots, exactly. What it returns (and a tape's final
-    measurements) says what is read, not what runs, and is left out. Barriers and identities leave nothing.
+    angles that are linear in its arguments become slots, exactly. Its return value (and a tape's final
+    measurements) is a read-out, and is left out. Barriers and identities leave no operation.
 
     Args:
         source: a `QuantumScript`, a quantum function or a `QNode`.

@@ -25,7 +25,7 @@ class Use:
     """A use of a slot by one gate.
 
     Args:
-        slot: what fills it.
+        slot: the slot.
         frequency: expectation values are sums of cos(k frequency t) and sin(k frequency t), k = 0..order; 0 marks an
             amplitude, in which they are quadratic.
         order: the highest k.

@@ -166,8 +166,8 @@ def find_contraction(circuit: Circuit, request: Request) -> ContractionRoute | N
 
 def _is_complex(source: Source) -> bool:
     parts = [source.constant, *(part for _, *pair in source.terms for part in pair)]
-    n_entries = source.constant.size
-    return len(source.amplitudes) > n_entries or any(abs(part.imag).max() > 0 for part in parts)
+    has_imaginary_slots = len(source.amplitudes) > source.constant.size
+    return has_imaginary_slots or any(bool(np.abs(np.imag(part)).max() > 0) for part in parts)
 
 
 def planned_contraction(network: Network, order: Order) -> Contraction:

@@ -13,6 +13,7 @@ from torch import Tensor
 from circuits import Circuit
 from qml.simulator.cones import Cones, Piece, find_cones
 from qml.simulator.execution import Method
+from qml.simulator.linear import is_mixed
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request, batch_step
 from qml.simulator.readout import Terms
@@ -133,13 +134,6 @@ def find_pieces(circuit: Circuit, request: Request) -> PiecesRoute | None:
     """Plan the pieces of a circuit; None where they would cost as much as the circuit."""
     cones = None if request.terms is None else find_cones(circuit, request.terms, request.levels)
     return None if cones is None else PiecesRoute(cones, request)
-
-
-def is_mixed(circuit: Circuit) -> bool:
-    """Tell whether a circuit has reset, measurement or noise, and so needs a density matrix."""
-    return circuit.derived(
-        "mixed", lambda: any(op.is_noise or op.gate.name in ("reset", "measure") for op in circuit.operations)
-    )
 
 
 def _inputs(piece: Piece, copy: int, data: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

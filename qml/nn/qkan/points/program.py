@@ -39,7 +39,7 @@ class Rotation:
     constant: float = 0.0
 
     def merged(self, other: "Rotation") -> "Rotation | None":
-        """Both as one rotation, where they share the axis and only one of them uploads."""
+        """Return both as one rotation; None where axes differ or both upload."""
         if self.axis != other.axis or (self.upload and other.upload):
             return None
         return Rotation(
@@ -48,8 +48,8 @@ class Rotation:
 
 
 @dataclass(frozen=True)
-class Program:
-    """What `compile_activation` makes of a circuit.
+class ActivationProgram:
+    """A one-qubit circuit compiled into rotations; see `compile_activation`.
 
     Attributes:
         start: the Bloch vector before the first rotation, entries -1, 0, 1.
@@ -67,8 +67,8 @@ class Program:
     degree: int | None
 
 
-def compile_activation(circuit: Circuit) -> Program:
-    """The rotations of a one-qubit unitary circuit.
+def compile_activation(circuit: Circuit) -> ActivationProgram:
+    """Compile a one-qubit unitary circuit into rotations.
 
     Raises:
         ValueError: <Z> does not depend on the input.
@@ -93,7 +93,7 @@ def compile_activation(circuit: Circuit) -> Program:
     whole = all(abs(factor - round(factor)) < EXACT for factor in factors)
     degree = sum(abs(round(factor)) for factor in factors) if whole else None
     x, y, z = (int(value) for value in start)
-    return Program((x, y, z), tuple(kept), circuit.n_data, circuit.n_weights, degree)
+    return ActivationProgram((x, y, z), tuple(kept), circuit.n_data, circuit.n_weights, degree)
 
 
 def _steps(op: Operation) -> Iterator[Rotation | np.ndarray]:
@@ -149,7 +149,7 @@ def _rotation_matrix(axis: int, angle: float) -> np.ndarray:
 
 
 def _turned(rotation: Rotation, frame: np.ndarray) -> Rotation:
-    """F R = (F R F') F: the rotation that follows the exchange F where R preceded it."""
+    """Return the rotation F R F' that follows the exchange F where R preceded it, as F R = (F R F') F."""
     column = frame[:, rotation.axis]
     axis = int(np.flatnonzero(column)[0])
     if column[axis] > 0:
@@ -160,7 +160,7 @@ def _turned(rotation: Rotation, frame: np.ndarray) -> Rotation:
 
 
 def _simplified(rotations: list[Rotation], start_axis: int) -> list[Rotation]:
-    """Neighbours merged; dropped what turns the first vector about itself or, at the end, does not change <Z>."""
+    """Merge neighbours; drop rotations of the first vector about itself and, at the end, those that leave <Z>."""
     kept: list[Rotation] = []
     for rotation in rotations:
         merged = kept[-1].merged(rotation) if kept else None
