@@ -400,7 +400,7 @@ def test_the_adjoint_method_contracts_nothing() -> None:
     angles = numbers(120).requires_grad_()
     exact = torch.autograd.grad(values(circuit, [Z(20)], angles).sum(), angles)[0]
     adjoint = Native(method="adjoint").expectation(circuit, no_inputs()[0], angles, [Z(20)])
-    (slope,) = torch.autograd.grad(adjoint.sum(), angles, create_graph=True)
-    assert_close(slope.detach(), exact, SAME)
-    with pytest.raises(RuntimeError):
-        torch.autograd.grad(slope.sum(), angles)
+    assert_close(torch.autograd.grad(adjoint.sum(), angles)[0], exact, SAME)
+    again = Native(method="adjoint").expectation(circuit, no_inputs()[0], angles, [Z(20)])
+    with pytest.raises(RuntimeError, match="only once differentiable"):
+        torch.autograd.grad(again.sum(), angles, create_graph=True)
