@@ -10,7 +10,7 @@ from circuits import Z, data, weight
 from qml.bench.bench import Bench, Case, Peer, Step
 from qml.bench.peers import deepxde, pennylane
 from qml.bench.pinn_work import LEARNING_RATE, SEED, Build, make_work
-from qml.bench.work import Gate, as_circuit
+from qml.bench.work import BenchGate, as_circuit
 from qml.nn import QKAN, QuantumLayer
 from qml.pinn import MLP, EdgeJets, Observations, Pinn, find_problem
 from qml.pinn.jacobian import Residuals
@@ -134,15 +134,15 @@ def qkan(generator: Generator) -> nn.Module:
     return nn.Sequential(*map(EdgeJets, QKAN([2, 5, 1], dtype=torch.float64, generator=generator).layers))
 
 
-def gates() -> list[Gate]:
+def gates() -> list[BenchGate]:
     """Return RY of an angle, RZ and RY of weights on every qubit, and a ring of CX, over and over."""
     listed = []
     for repeat in range(N_REPEATS):
         for qubit in range(N_QUBITS):
             first = 2 * (repeat * N_QUBITS + qubit)
             slots = ("ry", data(qubit)), ("rz", weight(first)), ("ry", weight(first + 1))
-            listed += [Gate(name, (qubit,), slot) for name, slot in slots]
-        listed += [Gate("cx", (qubit, (qubit + 1) % N_QUBITS)) for qubit in range(N_QUBITS)]
+            listed += [BenchGate(name, (qubit,), slot) for name, slot in slots]
+        listed += [BenchGate("cx", (qubit, (qubit + 1) % N_QUBITS)) for qubit in range(N_QUBITS)]
     return listed
 
 

@@ -6,7 +6,7 @@ import torch
 from circuits import data, weight
 from qml.bench.bench import Bench, Case, Step
 from qml.bench.peers import circuit_peers
-from qml.bench.work import CircuitWork, Gate, parse_case, training_step
+from qml.bench.work import BenchGate, CircuitWork, parse_case, training_step
 from qml.nn import QNNClassifier
 
 PATTERN = ("zx", "xx") * 3
@@ -17,9 +17,9 @@ def make_work(case: str) -> CircuitWork:
     """Draw bits on the data qubits, then exp(i angle P_j X_r) for each data qubit j, a layer a pattern; <Y_r>."""
     n_qubits, batch = parse_case(case)
     readout = n_qubits - 1
-    gates = [Gate("rx", (qubit,), data(qubit)) for qubit in range(readout)]
+    gates = [BenchGate("rx", (qubit,), data(qubit)) for qubit in range(readout)]
     for layer, name in enumerate(PATTERN):
-        gates += [Gate(name, (qubit, readout), weight(layer * readout + qubit)) for qubit in range(readout)]
+        gates += [BenchGate(name, (qubit, readout), weight(layer * readout + qubit)) for qubit in range(readout)]
     generator = np.random.default_rng(SEED)
     return CircuitWork(
         n_qubits=n_qubits,

@@ -7,7 +7,7 @@ from circuits import Z, data, weight
 from qml.backends import Native
 from qml.bench.bench import Bench, Case, Step
 from qml.bench.peers import circuit_peers
-from qml.bench.work import CircuitWork, Gate, as_circuit, parse_case, training_step
+from qml.bench.work import BenchGate, CircuitWork, as_circuit, parse_case, training_step
 
 N_LAYERS = 4
 SEED = 0
@@ -16,12 +16,12 @@ SEED = 0
 def make_work(case: str) -> CircuitWork:
     """Draw RY of the data on each qubit, then layers of RY RZ on each qubit and a ring of CX; <Z_0>."""
     n_qubits, batch = parse_case(case)
-    gates = [Gate("ry", (qubit,), data(qubit)) for qubit in range(n_qubits)]
+    gates = [BenchGate("ry", (qubit,), data(qubit)) for qubit in range(n_qubits)]
     for layer in range(N_LAYERS):
         for qubit in range(n_qubits):
             first = 2 * (layer * n_qubits + qubit)
-            gates += [Gate("ry", (qubit,), weight(first)), Gate("rz", (qubit,), weight(first + 1))]
-        gates += [Gate("cx", (qubit, (qubit + 1) % n_qubits)) for qubit in range(n_qubits)]
+            gates += [BenchGate("ry", (qubit,), weight(first)), BenchGate("rz", (qubit,), weight(first + 1))]
+        gates += [BenchGate("cx", (qubit, (qubit + 1) % n_qubits)) for qubit in range(n_qubits)]
     generator = np.random.default_rng(SEED)
     return CircuitWork(
         n_qubits=n_qubits,

@@ -15,7 +15,7 @@ Model = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Inputs (batch, n_inputs) and weights (n_weights,) to predictions (batch,)."""
 
 
-class Gate(NamedTuple):
+class BenchGate(NamedTuple):
     """A gate: `rx`, `ry`, `rz`, `cx`, or a pair of Paulis such as `zx`, which is exp(i angle Z X)."""
 
     name: str
@@ -23,7 +23,7 @@ class Gate(NamedTuple):
     slot: Slot | None = None
 
 
-def as_circuit(n_qubits: int, gates: Sequence[Gate]) -> Circuit:
+def as_circuit(n_qubits: int, gates: Sequence[BenchGate]) -> Circuit:
     """Build this package's circuit from gates in order."""
     circuit = Circuit(n_qubits)
     for gate in gates:
@@ -46,7 +46,7 @@ class CircuitWork:
     """
 
     n_qubits: int
-    gates: tuple[Gate, ...]
+    gates: tuple[BenchGate, ...]
     pauli: str
     readout: int
     inputs: np.ndarray

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from qml.bench.bench import Step
-from qml.bench.work import CircuitWork, Gate, Model, training_step
+from qml.bench.work import BenchGate, CircuitWork, Model, training_step
 
 BACKPROP_LIMIT = 2 * 2**30  # bytes of states that backpropagation may keep, so that no machine swaps
 
@@ -80,7 +80,7 @@ class Expectations(torch.nn.Module):
         weights: Angles of the weight slots.
     """
 
-    def __init__(self, n_qubits: int, gates: Sequence[Gate], weights: torch.nn.Parameter) -> None:
+    def __init__(self, n_qubits: int, gates: Sequence[BenchGate], weights: torch.nn.Parameter) -> None:
         super().__init__()
         import pennylane as pl
 
@@ -117,7 +117,7 @@ def _qnode(work: CircuitWork, device: Any, *, interface: str, diff_method: str, 
     return lambda inputs, weights: node(inputs, weights).to(torch.float32)
 
 
-def _apply(gate: Gate, inputs: Tensor, weights: Tensor) -> None:
+def _apply(gate: BenchGate, inputs: Tensor, weights: Tensor) -> None:
     import pennylane as pl
 
     if gate.slot is None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from qml.bench.bench import Step
-from qml.bench.work import CircuitWork, Gate, training_step
+from qml.bench.work import BenchGate, CircuitWork, training_step
 
 STATE_LIMIT = 2 * 2**30  # bytes of states that backpropagation may keep
 
@@ -31,7 +31,7 @@ def automatic(work: CircuitWork) -> Step:
     return training_step(model, work, micro_batch=work.micro_batch(2 * 8 * len(work.gates), STATE_LIMIT))
 
 
-def _operation(gate: Gate) -> torch.nn.Module:
+def _operation(gate: BenchGate) -> torch.nn.Module:
     pyqtorch: Any = importlib.import_module("pyqtorch")
 
     if gate.slot is not None:
