@@ -13,6 +13,7 @@ BENCHES = {
     "qrnn": "qml.bench.qrnn",
     "qkan": "qml.bench.qkan",
     "pinn": "qml.bench.pinn",
+    "wide": "qml.bench.wide",
 }
 
 
