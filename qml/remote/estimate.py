@@ -21,6 +21,8 @@ from qml.jobs import (
 )
 from qml.jobs.budget import SECONDS_A_JOB
 
+TORCH_ATTRIBUTES = frozenset(vars(nn.Module()))
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -131,8 +133,8 @@ def predictions(layer: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def _place(module: nn.Module) -> dict[str, Any]:
-    """Return the attributes that `to_backend` sets in a module."""
-    return {name: value for name, value in vars(module).items() if name in ("backend", "width")}
+    """Return the attributes of a module beside torch's own, of which `to_backend` may set any."""
+    return {name: value for name, value in vars(module).items() if name not in TORCH_ATTRIBUTES}
 
 
 def size_of(submissions: Sequence[Submission], service: Service, limits: SubmissionLimits | None) -> Estimate:
