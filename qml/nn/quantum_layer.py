@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -12,22 +12,13 @@ from circuits import Circuit, Observable
 from qml import checks
 from qml.backends import Backend, Native, resolve
 from qml.backends._checks import as_observables, as_qubits, require_circuit
-from qml.simulator.jets import Orders
+from qml.jets import Jet, JetModule, Orders, RowWeightsModule
 
 Initial = Literal["uniform", "small"]
 SMALL = 0.1  # radians
 
 
-@runtime_checkable
-class Movable(Protocol):
-    """Values with derivatives, as a `qml.pinn.Jet` moves them through a network."""
-
-    def through(self, layer: Any, *arguments: Any) -> Any:
-        """What becomes of it in a layer with a method `jet`."""
-        ...
-
-
-class QuantumLayer(nn.Module):
+class QuantumLayer(JetModule, RowWeightsModule):
     r"""A circuit as a layer: features fill its data slots, a parameter its weight slots, and what is read comes out.
 
     Features are angles in radians, as they are: scale them before (a `torch.nn.Linear`, or `math.pi * torch.sigmoid`).
@@ -66,8 +57,6 @@ class QuantumLayer(nn.Module):
     """
 
     weights: nn.Parameter
-    accepts_jets = True  # told to `qml.pinn`, which may not import layers
-    takes_weights_by_row = True
 
     def __init__(
         self,
@@ -105,8 +94,8 @@ class QuantumLayer(nn.Module):
                 self.weights.normal_(0.0, SMALL, generator=generator)
 
     def forward(
-        self, inputs: Float[Tensor, "*batch inputs"] | Movable, weights: Float[Tensor, "*batch weights"] | None = None
-    ) -> Float[Tensor, "*batch outputs"] | Movable:
+        self, inputs: Float[Tensor, "*batch inputs"] | Jet, weights: Float[Tensor, "*batch weights"] | None = None
+    ) -> Float[Tensor, "*batch outputs"] | Jet:
         """What is read; see the class.
 
         Args:
@@ -117,7 +106,7 @@ class QuantumLayer(nn.Module):
             TypeError: inputs or weights that are no dense tensors of the layer's dtype.
             ValueError: inputs or weights of another shape or device, or with NaN or infinity.
         """
-        if not isinstance(inputs, Tensor) and isinstance(inputs, Movable):
+        if isinstance(inputs, Jet):
             return inputs.through(self, weights)
         circuit, own = self.circuit, self.weights
         inputs = checks.as_inputs(inputs, own)

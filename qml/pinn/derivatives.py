@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qml.jets.jet import JET_ORDER, Array, CoordinateJet, Jet
-from qml.jets.orders import Form, Orders
+from qml.jets import CoordinateJet, Jet, JetModule, Orders, fulfils
+from qml.jets.jet import JET_ORDER, Array
+from qml.jets.orders import Form
 from qml.pinn.constant import Constant
 from qml.pinn.names import Derivative, Wanted
 
@@ -23,24 +24,23 @@ JET_LAYERS = (nn.Sequential, nn.ModuleList, nn.Identity, nn.Linear, nn.Tanh, nn.
 
 
 def accepts_jets(module: nn.Module) -> bool:
-    """Whether a module can be called on a jet: layers of torch that have a rule, and classes that say so themselves.
+    """Return True if a module can be called on a jet: torch's layers that have a rule, and classes of `JetModule`.
 
-    A class says so by an attribute `accepts_jets = True`, and by `answers_for_children = True` that its children never
-    see a jet. Subclasses of torch's layers are not taken for them.
+    Subclasses of torch's layers are not taken for them. `qml.jets.protocol` says which subclasses of a `JetModule` are.
     """
     return without_jets(module) is None
 
 
 def without_jets(module: nn.Module) -> nn.Module | None:
-    """The first module that cannot be called on a jet; None if all can."""
-    own = vars(type(module))
-    if type(module) not in JET_LAYERS and not own.get("accepts_jets", False):
+    """Return the first module that cannot be called on a jet; None if all can."""
+    if type(module) not in JET_LAYERS and not fulfils(module, JetModule):
         return module
-    children = () if own.get("answers_for_children", False) else module.children()
-    return next((found for part in children if (found := without_jets(part)) is not None), None)
+    children = module.jet_children() if isinstance(module, JetModule) else module.children()
+    refusals = (without_jets(child) for child in children)
+    return next((refusal for refusal in refusals if refusal is not None), None)
 
 
-class Plan:
+class DerivativePlan:
     """What jets have to carry for a set of derivatives and operators of order 2 at most: one component each.
 
     A mixed derivative comes from three pure ones: u_xy = (D_{x+y}^2 - D_x^2 - D_y^2) u / 2. A sum of derivatives of
@@ -131,9 +131,9 @@ def by_jets(
 
 
 @lru_cache(maxsize=256)
-def _plan(coordinates: tuple[str, ...], wanted: tuple[Wanted, ...]) -> Plan:
+def _plan(coordinates: tuple[str, ...], wanted: tuple[Wanted, ...]) -> DerivativePlan:
     """One a question, since a step of training asks the same again."""
-    return Plan(coordinates, wanted)
+    return DerivativePlan(coordinates, wanted)
 
 
 def by_nesting(

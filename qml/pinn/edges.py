@@ -1,47 +1,22 @@
 """Jets through layers of functions on edges, by the series that such a layer has of them."""
 
 import math
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from qml.jets.jet import Array, Jet, JetError
-from qml.jets.orders import Orders
-from qml.jets.rules import require_first_order
+from qml.jets import EdgeSeries, Jet, JetError, JetModule, Orders, require_first_order
+from qml.jets.jet import Array
 from qml.pinn.derivatives import along
 
 LONGEST = 256  # functions of a series that is still worth its cost
 NARROW = 1e-6  # an interval on which every layer's series is short, if it has one
 
 
-@runtime_checkable
-class EdgeSeries(Protocol):
-    """What a layer of functions on edges tells: y_j = sum_i sum_k c_kij b_k(x_i) + bias_j + sum_i u_ij silu(x_i)."""
-
-    def basis_on(self, low: float, high: float, *, most: float | int) -> Any:
-        """At most `most` functions b in which all edges are exact on [low, high]; None where there are none.
-
-        It has `size`, `features(x)` (size, ...) and `derivative(like)`, from coefficients to the derivative's.
-        """
-        ...
-
-    def edge_coefficients(self, basis: Any) -> Tensor:
-        """c, (size, inputs, outputs), differentiable in the layer's weights."""
-        ...
-
-    def bias(self) -> Tensor:
-        """(outputs,)."""
-        ...
-
-    def base_matrix(self) -> Tensor | None:
-        """u, (inputs, outputs)."""
-        ...
-
-
-class EdgeJets(nn.Module):
+class EdgeJets(JetModule):
     """A layer of functions on edges, as `qml.nn.QKANLayer`, that takes jets too.
 
     A nested reverse pass differentiates the circuits again for every order. A jet needs the coefficients of the series
@@ -59,14 +34,15 @@ class EdgeJets(nn.Module):
         TypeError: a layer without a series.
     """
 
-    accepts_jets = True
-    answers_for_children = True
-
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         if not isinstance(layer, EdgeSeries):
             raise TypeError(f"Argument `layer` must have a series of its edges, but is a {type(layer).__name__}.")
         self.layer = layer
+
+    def jet_children(self) -> Iterable[nn.Module]:
+        """Return no module: the layer itself never meets a jet."""
+        return ()
 
     def forward(self, inputs: Array) -> Array:
         """The layer's outputs.
@@ -104,7 +80,7 @@ def _by_forward_mode(layer: Callable[[Tensor], Tensor], inputs: Jet) -> Jet:
     orders = inputs.orders
     firsts = [along(layer, direction)(point) for direction in moved[: orders.n_first]]
     seconds = [along(layer, second)(point) for second in moved[orders.n_first :]]
-    for index, first, scale in orders.bends:
+    for index, first, scale in orders.second_order_terms:
         bent = along(along(layer, moved[first]), moved[first])
         seconds[index] = seconds[index] + scale * bent(point)
     return inputs.like(torch.stack([layer(point), *firsts, *seconds]))
@@ -140,7 +116,7 @@ class _ThroughEdges(torch.autograd.Function):
         value, slope, bend, _ = found.unbind(2)
         moved = data[1:].transpose(1, 2).unsqueeze(-1)  # (derivatives, inputs, batch, 1)
         products = moved * slope
-        for index, first, scale in orders.bends:
+        for index, first, scale in orders.second_order_terms:
             products[orders.n_first + index].addcmul_(moved[first].square(), bend, value=scale)
         ctx.save_for_backward(moved, functions, found, waves, turn)  # pyright: ignore[reportArgumentType]
         ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
@@ -156,7 +132,7 @@ class _ThroughEdges(torch.autograd.Function):
         by_phi[:, :, 0] = gradient[0]
         by_phi[:, :, 1] = (moved * above).sum(0)
         by_phi[:, :, 2] = 0.0
-        for index, first, scale in orders.bends:
+        for index, first, scale in orders.second_order_terms:
             by_phi[:, :, 2].addcmul_(moved[first].square(), above[orders.n_first + index], value=scale)
         zeroth, first, second = (functions.mT @ by_phi.flatten(2)).unflatten(2, (3, -1)).unbind(2)
         of_coefficients = zeroth + turn.mT @ (first + turn.mT @ second)
@@ -168,7 +144,7 @@ class _ThroughEdges(torch.autograd.Function):
             slope, bend = found[:, :, 1], found[:, :, 2]
             of_value = _row_sums((by_phi * found[:, :, 1:]).flatten(2))
             of_moved = _row_sums(above * slope)
-            for index, first, scale in orders.bends:
+            for index, first, scale in orders.second_order_terms:
                 rows = _row_sums(above[orders.n_first + index] * bend)
                 of_moved[first].addcmul_(moved[first, ..., 0], rows, value=2.0 * scale)
             of_data = torch.cat([of_value[None], of_moved]).mT

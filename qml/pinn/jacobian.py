@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from qml.jets.jet import JET_ORDER, Jet
+from qml.jets import Jet, RowWeightsModule, fulfils
+from qml.jets.jet import JET_ORDER
 from qml.pinn.loss import LossParts, Term
 from qml.pinn.model import Pinn
 from qml.pinn.trunks import HOOKS
@@ -104,19 +105,19 @@ class Residuals:
             self._at_once[term.names] = max(FEW, MEMORY * len(few) // max(sum(sizes), 1))
         return self._at_once[term.names]
 
-    def _calls(self, n_rows: int) -> AbstractContextManager[list["Call"]]:
+    def _calls(self, n_rows: int) -> AbstractContextManager[list["LayerCall"]]:
         if self.by_layers and self.model.derivatives == "jets":
             return recorded(self.model)
         return weights_by_row(self.model, self.parameters, n_rows)
 
-    def _blocks(self, calls: Sequence["Call"], residual: Tensor, n_rows: int, n_sides: int) -> list[Tensor]:
+    def _blocks(self, calls: Sequence["LayerCall"], residual: Tensor, n_rows: int, n_sides: int) -> list[Tensor]:
         """The Jacobian in blocks: of a residual a row, of one a pair of rows, or, without sides, of one of all rows."""
         if n_sides == 0:
             return [self._rows(calls, n_rows, entry).sum(0)[None] for entry in residual]
         blocks = residual.split(n_rows // n_sides)
         return [self._rows(calls, n_rows, block.sum()).unflatten(0, (n_sides, -1)).sum(0) for block in blocks]
 
-    def _rows(self, calls: Sequence["Call"], n_rows: int, total: Tensor) -> Tensor:
+    def _rows(self, calls: Sequence["LayerCall"], n_rows: int, total: Tensor) -> Tensor:
         """What each row contributes to the gradient of a sum of residuals, (rows, weights)."""
         starts, size = {}, 0
         for part in self.parameters:
@@ -143,7 +144,7 @@ def _times(rows: Tensor, scale: Tensor | float) -> Tensor:
     return rows * (scale[:, None] if isinstance(scale, Tensor) else scale)
 
 
-class Call:
+class LayerCall:
     """One use of a layer: its input and its output, jets or tensors; of other weights, their copies by row."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, inputs: Tensor | None, output: Tensor) -> None:
@@ -161,24 +162,24 @@ class Call:
 
 
 @contextmanager
-def recorded(model: Pinn) -> Iterator[list[Call]]:
+def recorded(model: Pinn) -> Iterator[list[LayerCall]]:
     """The calls of all layers and scalars of a model while the context lasts; some take copies of their weights."""
-    calls: list[Call] = []
+    calls: list[LayerCall] = []
 
     def keep(layer: nn.Module, inputs: tuple, output: Tensor | Jet) -> None:
         given = inputs[0].data if isinstance(inputs[0], Jet) else inputs[0]
         result = output.data if isinstance(output, Jet) else output
-        calls.append(Call(layer.weight, layer.bias, given.detach(), result))  # pyright: ignore[reportArgumentType]
+        calls.append(LayerCall(layer.weight, layer.bias, given.detach(), result))  # pyright: ignore[reportArgumentType]
 
     def copy(layer: nn.Module, inputs: tuple) -> tuple:
         weights = layer.weights
         copies = weights.detach().expand(*inputs[0].shape[:-1], -1).requires_grad_()  # pyright: ignore[reportCallIssue]
-        calls.append(Call(weights, None, None, copies))  # pyright: ignore[reportArgumentType]
+        calls.append(LayerCall(weights, None, None, copies))  # pyright: ignore[reportArgumentType]
         return *inputs, copies
 
     handles = [part.register_forward_hook(keep) for part in model.trunk.modules() if type(part) is nn.Linear]
     handles += [part.register_forward_pre_hook(copy) for part in model.trunk.modules() if takes_weights_by_row(part)]
-    model.on_scalar = lambda name, copies: calls.append(Call(model.scalars[name], None, None, copies))
+    model.on_scalar = lambda name, copies: calls.append(LayerCall(model.scalars[name], None, None, copies))
     try:
         yield calls
     finally:
@@ -188,7 +189,7 @@ def recorded(model: Pinn) -> Iterator[list[Call]]:
 
 
 @contextmanager
-def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> Iterator[list[Call]]:
+def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> Iterator[list[LayerCall]]:
     """Copies of weights for every row, which a model uses for points of that number while the context lasts."""
     trunk, derivatives = model.trunk, model.derivatives
     wanted = {id(part) for part in parameters}
@@ -199,13 +200,13 @@ def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> It
         if part is not None and id(part) in wanted
     }
     calls = [
-        Call(part, None, None, part.detach().expand(n_rows, *part.shape).requires_grad_())
+        LayerCall(part, None, None, part.detach().expand(n_rows, *part.shape).requires_grad_())
         for part in dict.fromkeys(held.values())
     ]
     copies = {id(call.weight): call.output for call in calls}
     model.trunk = _ByRow(trunk, {name: copies[id(part)] for name, part in held.items()})
     model.derivatives = "nested" if derivatives == "jets" else derivatives
-    model.on_scalar = lambda name, rows: calls.append(Call(model.scalars[name], None, None, rows))
+    model.on_scalar = lambda name, rows: calls.append(LayerCall(model.scalars[name], None, None, rows))
     try:
         yield calls
     finally:
@@ -213,9 +214,8 @@ def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> It
 
 
 def takes_weights_by_row(module: nn.Module) -> bool:
-    """Whether a module says that it takes its one parameter, `weights`, row by row as an argument after the inputs."""
-    says_so = vars(type(module)).get("takes_weights_by_row", False)
-    return says_so and [name for name, _ in module.named_parameters()] == ["weights"]
+    """Return True if a module takes its one parameter, `weights`, row by row as an argument after the inputs."""
+    return fulfils(module, RowWeightsModule) and [name for name, _ in module.named_parameters()] == ["weights"]
 
 
 def layers_suffice(model: Pinn) -> bool:

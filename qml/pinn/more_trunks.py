@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from qml import checks
-from qml.jets.jet import Array, Jet
+from qml.jets import Jet, JetModule
+from qml.jets.jet import Array
 from qml.pinn.trunks import affine_maps, reset
 
 
-class GaussianFeatures(nn.Module):
+class GaussianFeatures(JetModule):
     """Trainable Gaussians: x -> exp(-sum_d (x_d - m_nd)^2 / (2 s_nd^2)), to be followed by a small network.
 
     Args:
@@ -38,8 +39,6 @@ class GaussianFeatures(nn.Module):
         Kang et al., physics-informed Gaussians, arXiv:2412.05994, equation 8 with diagonal covariances, which it uses
         too; there the features go to one small MLP.
     """
-
-    accepts_jets = True
 
     def __init__(
         self,
@@ -91,7 +90,7 @@ class GaussianFeatures(nn.Module):
         return f"{self.centres.shape[1]}, {len(self.centres)}, width={self.width:g}"
 
 
-class LSTMTrunk(nn.Module):
+class LSTMTrunk(JetModule):
     """A network whose layers pass on a memory, as an LSTM does over time.
 
     With h_0 = tanh(A x), c_0 = 0 and, for each layer, gates i, f, o, g = W h + b: c <- sigmoid(f) c + sigmoid(i)
@@ -115,8 +114,6 @@ class LSTMTrunk(nn.Module):
     Reference:
         LSTM-PINN, arXiv:2604.14201: memory recursive in depth. The cell is that of torch.nn.LSTM.
     """
-
-    accepts_jets = True
 
     def __init__(
         self,
@@ -155,7 +152,7 @@ class LSTMTrunk(nn.Module):
         return self.layers[-1](hidden)
 
 
-class Pieces(nn.Module):
+class Pieces(JetModule):
     """One network a subdomain: the box is cut along one coordinate, and `Interface` conditions join the pieces.
 
     All networks see all rows, and each row takes the outputs of the one it belongs to; a place belongs to the later.
@@ -174,8 +171,6 @@ class Pieces(nn.Module):
     Reference:
         Few subdomains joined at interfaces, as in arXiv:2309.17345; conditions there as in arXiv:2210.12669.
     """
-
-    accepts_jets = True
 
     def __init__(self, trunks: Sequence[nn.Module], places: Sequence[float], *, column: int = 0) -> None:
         super().__init__()

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from qml import checks
+from qml.jets import CoordinateJet, JetModule
 from qml.jets.fused import fused_mlp
-from qml.jets.jet import Array, CoordinateJet
+from qml.jets.jet import Array
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"tanh": torch.tanh, "sin": torch.sin}
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-class MLP(nn.Module):
+class MLP(JetModule):
     """Layers of tanh or sine units and an affine read-out.
 
     Args:
@@ -34,8 +35,6 @@ class MLP(nn.Module):
     Attributes:
         layers: the affine maps; weights from N(0, 2 / (in + out)) (Glorot), biases 0.
     """
-
-    accepts_jets = True
 
     def __init__(
         self,
@@ -99,7 +98,7 @@ class MLP(nn.Module):
         return f"activation={self.activation!r}"
 
 
-class ModifiedMLP(nn.Module):
+class ModifiedMLP(JetModule):
     """An MLP whose layers mix two encodings of the inputs: H <- (1 - Z) U + Z V with Z = tanh(W H + b).
 
     Args:
@@ -122,8 +121,6 @@ class ModifiedMLP(nn.Module):
     Reference:
         Wang, Teng, Perdikaris, arXiv:2001.04536, section 2.6, whose Z, U, V and H these are.
     """
-
-    accepts_jets = True
 
     def __init__(
         self,
@@ -166,7 +163,7 @@ class ModifiedMLP(nn.Module):
         return f"activation={self.activation!r}"
 
 
-class FourierFeatures(nn.Module):
+class FourierFeatures(JetModule):
     """Random Fourier features, not trained: x -> [cos(B x), sin(B x)] with B from N(0, scale^2).
 
     Args:
@@ -187,7 +184,6 @@ class FourierFeatures(nn.Module):
         Tancik et al., arXiv:2006.10739, with B x in place of 2 pi B x.
     """
 
-    accepts_jets = True
     frequencies: Tensor
 
     def __init__(

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from qml.buffers import Loan, tensor_loan
 from qml.checks import needs_plain_pullback
 from qml.simulator import initial
 from qml.simulator.compiled import Compiled
 from qml.simulator.program import Evaluated
 from qml.simulator.readout import Readout
 from qml.simulator.steps import Reference, Step
-from qml.simulator.workspace import Loan
 
 Memory = Literal["store", "adjoint", "adjoint only"]
 
@@ -29,7 +29,7 @@ class Tape:
     evaluated: Evaluated
     arguments: list[Tensor]
     initial: initial.InitialTape
-    loan: Loan
+    loan: Loan[Tensor]
     states: dict[int, Tensor] = field(default_factory=dict)
     final: Tensor | None = None
     start_batch: int = 1
@@ -60,7 +60,7 @@ class Evolve(torch.autograd.Function):
         needs_grad = any(ctx.needs_input_grad)
         evaluated, arguments = _arguments(compiled, data, weights)
         shape = (compiled.plan.request.levels**compiled.plan.n_sites, len(data) if compiled.samples_differ else 1)
-        loan = Loan(shape, compiled.dtype, data.device)
+        loan = tensor_loan(shape, compiled.dtype, data.device)
         tape = Tape(evaluated, arguments, initial.InitialTape(), loan)
         state = initial.initial_state(compiled, data, evaluated, tape.initial if needs_grad else None)
         tape.start_batch = state.shape[-1]
@@ -130,7 +130,7 @@ def _pullback(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Ten
     shared = compiled.plan.request.shared_data
     grads: list[Tensor | None] = [None] * len(tape.arguments)
     data_grad = torch.zeros_like(data) if wants_data else None
-    with Loan(tuple(tape.final.shape), tape.final.dtype, tape.final.device) as loan:  # mu lies in its memory
+    with tensor_loan(tuple(tape.final.shape), tape.final.dtype, tape.final.device) as loan:  # mu lies in its memory
         mu = _pull_steps(ctx, grad, grads, loan)
         if mu is not None:
             initial.pullback(compiled, tape.initial, mu, tape.evaluated, grads, data_grad)
@@ -149,7 +149,7 @@ def _pullback(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Ten
     return [data_grad, angle_grad[: len(weights)] if wants_weights else None]
 
 
-def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None], loan: Loan) -> Tensor | None:
+def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None], loan: Loan[Tensor]) -> Tensor | None:
     """mu of the initial state, or None where nothing before the first step depends on what is asked for.
 
     The result may lie in a buffer of `loan`, so that it is valid only until the loan ends.

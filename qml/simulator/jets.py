@@ -7,40 +7,18 @@ run a graph that doubles with every order. This is what the forward Laplacian is
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from qml.jets import Orders
 from qml.simulator.compiled import Compiled, DataTables, PhaseTables
 from qml.simulator.initial import initial_state
 from qml.simulator.readout import StateReadout, StringGroup, real_part
 from qml.simulator.steps import Block, ControlledStep, DataStep, PhaseStep, Step
 from qml.simulator.weight_rows import ByRow, Slopes, require_first_order
-
-
-@runtime_checkable
-class Orders(Protocol):
-    """What a jet carries beside its value, as `qml.pinn` names it.
-
-    `bends` has (q, k, c) for every term c d_k^2 of the q-th component of second order, d_k along direction k.
-    """
-
-    @property
-    def n_first(self) -> int:
-        """Directions."""
-        ...
-
-    @property
-    def n_components(self) -> int:
-        """With the value."""
-        ...
-
-    @property
-    def bends(self) -> tuple[tuple[int, int, float], ...]:
-        """Terms of second order."""
-        ...
 
 
 def jet_values(compiled: Compiled, readout: StateReadout, data: Tensor, weights: Tensor, orders: Orders) -> Tensor:
@@ -50,8 +28,7 @@ def jet_values(compiled: Compiled, readout: StateReadout, data: Tensor, weights:
         compiled: a plan in which all gates are steps, on state vectors, without projection.
         readout: of its observables.
         data: (components, batch, slots).
-        weights: (weights,), or (batch, weights) that are one row again and again, of whose derivatives every row gets
-            its own.
+        weights: (weights,), or (batch, weights) with identical rows; the gradient is returned per row.
         orders: of the components.
     """
     run = _Run(compiled, data, weights, orders)
@@ -144,7 +121,7 @@ class _Turn(torch.autograd.Function):
         turns = torch.complex(torch.zeros_like(speeds), speeds)  # i phi
         z = x.clone()
         z[..., 1:, :].addcmul_(turns, x[..., :1, :])
-        for second, first, scale in orders.bends:
+        for second, first, scale in orders.second_order_terms:
             both = x[..., 1 + first, :] + z[..., 1 + first, :]
             z[..., 1 + orders.n_first + second, :].addcmul_(turns[..., first, :], both, value=scale)
         y = z.mul_(wave)
@@ -163,10 +140,10 @@ class _Turn(torch.autograd.Function):
         of_x = of_z.clone()
         of_phases = _overlap(y, gradient).sum(-2, keepdim=True)
         of_speeds = []
-        if orders.bends:
+        if orders.second_order_terms:
             z_firsts = y[..., 1 : 1 + orders.n_first, :] * back
             bent = torch.zeros_like(of_z[..., 1:, :].real)
-            for second, first, scale in orders.bends:
+            for second, first, scale in orders.second_order_terms:
                 above = of_z[..., 1 + orders.n_first + second, :]
                 both = x[..., 1 + first, :] + z_firsts[..., first, :]
                 bent[..., first, :].add_(_overlap(both, above), alpha=scale)
@@ -203,7 +180,7 @@ def _read(group: StringGroup, state: Tensor, orders: Orders) -> Tensor:
 def _product_rule(pair: Callable[[int, int], Tensor], orders: Orders) -> Tensor:
     """The components of a product, from products of components; they become the second dimension."""
     found = [pair(0, 0)] + [pair(0, k) + pair(k, 0) for k in range(1, orders.n_components)]
-    for second, first, scale in orders.bends:
+    for second, first, scale in orders.second_order_terms:
         place = 1 + orders.n_first + second
         found[place] = found[place] + 2.0 * scale * pair(1 + first, 1 + first)
     return torch.stack(found, 1)
