@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from circuits import Z
 from circuits.daruan import daruan_circuit
 from qml.baselines import KAN, KANLayer, count_parameters
-from qml.jets.edges import edge_layers, sample_edges
+from qml.edges import edge_layers, sample_edges
 from qml.nn import HQKAN, QKAN, JHCGNet, QKANLayer
 from qml.nn.qkan.synthesis import angles_of
 from tests import oracle

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import TypeCheckError
 from torch import Tensor, nn
 
-from qml.jets import edges
+from qml import edges
 from qml.nn import DARUAN, HQKAN, QKAN, JHCGNet, QKANLayer, losses
 from tests.minimal_backend import OracleBackend
 

@@ -720,7 +720,7 @@ def slow(submission):
     open(started, "w").close()
     time.sleep(60)
 sending_backend.simulate = slow
-from qml.cli import main
+from qml.commands.main import main
 main()
 """
 

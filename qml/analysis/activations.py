@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from qml import checks
 from qml.analysis._sampling import axes_of
-from qml.jets.edges import edge_layers
+from qml.edges import edge_layers
 from qml.nn import JHCGNet
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qml import checks
-from qml.jets.edges import Sampled, Transfer, edge_layers, sample_edges, transferred
+from qml.edges import Sampled, Transfer, edge_layers, sample_edges, transferred
 
 NOISE = 0.1  # standard deviation of the first coefficients
 RANK = 1e-3  # of least squares: well below B-splines' own, above what sets silu apart from splines on a fine grid

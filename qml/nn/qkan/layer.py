@@ -12,7 +12,7 @@ from circuits import Circuit
 from qml import checks
 from qml.backends import Backend
 from qml.checks import full_precision
-from qml.jets.edges import Sampled
+from qml.edges import Sampled
 from qml.nn.qkan.activations import Activations
 from qml.nn.qkan.extension import extend_into
 from qml.nn.qkan.formula import as_variables, layer_expressions

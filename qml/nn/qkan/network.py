@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from qml import checks
 from qml.backends import Backend
-from qml.jets.edges import Transfer, edge_layers, sample_edges, transferred
+from qml.edges import Transfer, edge_layers, sample_edges, transferred
 from qml.nn._linear import linear
 from qml.nn.qkan._options import LayerOptions
 from qml.nn.qkan.layer import QKANLayer

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from qml import checks
-from qml.jets.edges import Sampled
+from qml.edges import Sampled
 from qml.nn.qkan.synthesis import angles_of
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def _require_edges(layer: "QKANLayer", edges: Sampled) -> None:
     """Refuse functions of another number or form than the layer's edges, and layers that cannot take their angles."""
     if not isinstance(edges, Sampled):
         raise TypeError(
-            f"Argument `edges` must be a qml.jets.edges.Sampled, but is {type(edges).__name__}. Make it with "
-            "qml.jets.edges.sample_edges."
+            f"Argument `edges` must be a qml.edges.Sampled, but is {type(edges).__name__}. Make it with "
+            "qml.edges.sample_edges."
         )
     checks.require_values(layer)
     checks.require_full_precision(layer.weights)
