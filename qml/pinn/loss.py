@@ -1,6 +1,7 @@
 """The loss of a problem in its parts, at points that stay until others are drawn."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from typing import NamedTuple
 
@@ -72,7 +73,7 @@ class LossParts:
         self.epsilon_index = 0
         self.slice_weights: Tensor | None = None
         self.point_weights: Tensor | None = None
-        self.frozen = False
+        self._is_fixed = False
         self.set_points(model.as_points(points))
 
     def set_points(self, points: Tensor) -> None:
@@ -91,8 +92,23 @@ class LossParts:
                 )
             self._sizes = sizes.to(points.dtype)
 
+    @contextmanager
+    def fixed_causal_weights(self, *, renew: bool) -> Iterator[None]:
+        """Keep the causal weights as they are within the block, for an optimiser that needs a fixed loss.
+
+        Args:
+            renew: whether they are computed once more at its beginning.
+        """
+        if renew and self.causal is not None:
+            self.parts()
+        self._is_fixed = True
+        try:
+            yield
+        finally:
+            self._is_fixed = False
+
     def residuals(self, points: Tensor) -> dict[str, Tensor]:
-        """Of each equation, (batch,)."""
+        """Return the residuals of each equation, (batch,)."""
         return self._residuals_of(self.model.evaluate(points, self.names))
 
     def parts(self) -> dict[str, Tensor]:
@@ -162,8 +178,8 @@ class LossParts:
         return all(item is None or not item.order for item in items)
 
     def _causal_weights(self, squares: Mapping[str, Tensor], causal: Causal) -> Tensor:
-        """One weight a point; a running optimiser that needs a fixed loss sets `frozen`."""
-        if not self.frozen or self.slice_weights is None:
+        """Return the causal weight of each point, renewed unless the weights are fixed."""
+        if not self._is_fixed or self.slice_weights is None:
             total = torch.stack([square.detach() for square in squares.values()]).sum(0)
             losses = total.new_zeros(causal.n_slices).index_add_(0, self._slices, total) / self._sizes
             before = torch.cumsum(losses, 0) - losses

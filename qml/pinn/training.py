@@ -8,7 +8,8 @@ import numpy as np
 
 from qml.pinn.model import Pinn
 from qml.pinn.options import OnStep, Training
-from qml.pinn.run import Run
+from qml.pinn.phases import run_all_phases
+from qml.pinn.run import PinnRun
 from qml.pinn.states import State, StateWarning
 
 
@@ -109,9 +110,9 @@ def solve(
 ) -> Solution:
     """`train` without a warning: what goes on with the solution has to read its `states`."""
     path = None if checkpoint is None else Path(checkpoint)
-    run = Run(model, training, seed=seed, on_step=on_step or _silence, path=path)
+    run = PinnRun(model, training, seed=seed, on_step=on_step or _silence, path=path)
     run.resume()
-    run.solve()
+    run_all_phases(run)
     epsilons = training.causal.epsilons if training.causal else None
     return Solution(
         model=model,
