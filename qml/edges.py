@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from qml import checks
 
-MARGIN = 0.02  # of a range, added at either end: what an approximation of the layer before may stray
+RANGE_MARGIN = 0.02  # of a range, added at either end: what an approximation of the layer before may stray
 SAMPLES_A_PARAMETER = 6  # points at which an edge is looked at, for each of its parameters
 LEAST_SAMPLES = 400
 
@@ -102,7 +102,7 @@ def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> 
     sampled = []
     for layer in layers:
         low, high = inputs.amin(0).double(), inputs.amax(0).double()
-        margin = MARGIN * (high - low).clamp_min(1e-3)  # a hidden feature may be constant
+        margin = RANGE_MARGIN * (high - low).clamp_min(1e-3)  # a hidden feature may be constant
         low, high = low - margin, high + margin
         shares = torch.linspace(0, 1, n_points, dtype=torch.float64, device=low.device)[:, None]
         points = low + shares * (high - low)

@@ -12,7 +12,7 @@ def plain_pullback(
     needed: Sequence[bool],
     gradients: Sequence[Tensor],
 ) -> list[Tensor | None]:
-    """Gradients of `leaves` by autograd through `function`; None where `needed` is False.
+    """Return gradients of `leaves` by autograd through `function`; None where `needed` is False.
 
     They are partial derivatives, though leaves may depend on each other: the inputs of a layer that is called twice
     depend on its weights. So `function` is given aliases, at which autograd stops.

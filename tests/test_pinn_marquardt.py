@@ -245,9 +245,9 @@ def gradients_or_zeros(entry: Tensor, parameters: Sequence[nn.Parameter]) -> Seq
 def test_other_trunks_have_weights_of_their_own_at_every_row(
     trunk: str, few: int, derivatives: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jacobian_module, "FEW", few)
+    monkeypatch.setattr(jacobian_module, "N_PROBE_ROWS", few)
     if few == 7:
-        monkeypatch.setattr(jacobian_module, "MEMORY", 0)  # the few at once, and the rest of 32
+        monkeypatch.setattr(jacobian_module, "ROWS_MEMORY_LIMIT", 0)  # the few at once, and the rest of 32
     model = Pinn(everything(), OTHERS[trunk](), derivatives=derivatives)
     residuals = Residuals(loss_of(model), {})
     assert residuals.by_layers == (derivatives == "auto" and trunk in ("circuit", "two circuits"))

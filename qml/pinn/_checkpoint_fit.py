@@ -1,4 +1,4 @@
-"""Whether a checkpoint is one of the run that takes it up."""
+"""The check that a checkpoint fits the run that takes it up."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -12,8 +12,8 @@ from qml.jets import EdgeSeries, Jet, JetError, JetModule, Orders, require_first
 from qml.jets.jet import Array
 from qml.pinn.derivatives import along
 
-LONGEST = 256  # functions of a series that is still worth its cost
-NARROW = 1e-6  # an interval on which every layer's series is short, if it has one
+SERIES_SIZE_LIMIT = 256  # functions of a series that is still worth its cost
+PROBE_INTERVAL = 1e-6  # an interval on which every layer's series is short, if it has one
 
 
 class EdgeJets(JetModule):
@@ -45,7 +45,7 @@ class EdgeJets(JetModule):
         return ()
 
     def forward(self, inputs: Array) -> Array:
-        """The layer's outputs.
+        """Return the layer's outputs, of tensors or jets.
 
         Raises:
             JetError: single precision, a residual activation other than silu, or a layer without a series.
@@ -62,8 +62,8 @@ class EdgeJets(JetModule):
             return inputs.like(
                 (math.nan * inputs.data.sum(-1, keepdim=True)).expand(*inputs.data.shape[:-1], n_outputs)
             )
-        basis = layer.basis_on(low, high, most=LONGEST)
-        if basis is None and layer.basis_on(0.0, NARROW, most=LONGEST) is None:
+        basis = layer.basis_on(low, high, most=SERIES_SIZE_LIMIT)
+        if basis is None and layer.basis_on(0.0, PROBE_INTERVAL, most=SERIES_SIZE_LIMIT) is None:
             raise JetError(f"Jets have no rule for this {type(layer).__name__}: it has no series in float64.")
         if basis is None:
             return _by_forward_mode(layer, inputs)
@@ -75,7 +75,7 @@ class EdgeJets(JetModule):
 
 
 def _by_forward_mode(layer: Callable[[Tensor], Tensor], inputs: Jet) -> Jet:
-    """A jet through any function that torch.func differentiates twice."""
+    """Move a jet through any function that torch.func differentiates twice."""
     point, *moved = inputs.components
     orders = inputs.orders
     firsts = [along(layer, direction)(point) for direction in moved[: orders.n_first]]
@@ -152,12 +152,12 @@ class _ThroughEdges(torch.autograd.Function):
 
 
 def _row_sums(values: Tensor) -> Tensor:
-    """Over the last dimension, as a product: quicker than torch's sum of short rows."""
+    """Sum over the last dimension, as a product: quicker than torch's sum of short rows."""
     return values @ values.new_ones(values.shape[-1])
 
 
 def _silu_orders(x: Tensor) -> Tensor:
-    """silu(x) = x p with p = sigmoid(x), and its first three derivatives, along a last dimension."""
+    """Compute silu(x) = x p with p = sigmoid(x), and its first three derivatives, along a last dimension."""
     p = torch.sigmoid(x)
     q, r = p - p * p, 1 - 2 * p  # p' and p'' / p'
     bent = 2 + x * r

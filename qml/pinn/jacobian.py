@@ -1,4 +1,4 @@
-"""Derivatives of every single residual in every weight: what a Gauss-Newton step needs."""
+"""Derivatives of every single residual in every weight, as a Gauss-Newton step needs them."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +14,8 @@ from qml.pinn.loss import LossParts, Term
 from qml.pinn.model import Pinn
 from qml.pinn.trunks import HOOKS
 
-MEMORY = 2**29  # bytes that operations save on all rows with weights of their own at once; the peak is up to twice that
-FEW = 16  # rows that tell how much it takes
+ROWS_MEMORY_LIMIT = 2**29  # bytes that operations save on rows with weights of their own; the peak is up to twice that
+N_PROBE_ROWS = 16  # rows that tell how much it takes
 CONTAINERS = (nn.Sequential,)
 
 
@@ -45,20 +45,20 @@ class Residuals:
         self._at_once: dict[tuple[str, ...], int] = {}
 
     def values(self) -> Tensor:
-        """The vector, (residuals,), without a graph."""
+        """Return the vector, (residuals,), without a graph."""
         with torch.no_grad():
             return torch.cat(
                 [self._scale(name, found) * found for term in self.loss.terms() for name, found in self._of(term)]
             )
 
     def values_and_jacobian(self) -> tuple[Tensor, Tensor]:
-        """The vector, (residuals,), and its derivatives, (residuals, weights)."""
+        """Return the vector, (residuals,), and its derivatives, (residuals, weights)."""
         scaled = [(self._scale(name, values), values, rows) for name, values, rows in self.apart()]
         jacobian = torch.cat([_times(rows, scale) for scale, _, rows in scaled])
         return torch.cat([scale * values for scale, values, _ in scaled]), jacobian
 
     def apart(self) -> Iterator[tuple[str, Tensor, Tensor]]:
-        """Name, residuals (n,) and their Jacobian (n, weights) of every part, not scaled."""
+        """Yield name, residuals (n,) and their Jacobian (n, weights) of every part, not scaled."""
         for term in self.loss.terms():
             yield from self._of_term(term)
 
@@ -75,7 +75,7 @@ class Residuals:
         return scale if weights is None else scale * weights.sqrt()
 
     def _of_term(self, term: Term) -> Iterator[tuple[str, Tensor, Tensor]]:
-        """Where every residual belongs to one row, some rows after the other."""
+        """Yield the parts of a term; where every residual belongs to one row, from some rows at a time."""
         in_pieces = self.copies and term.n_sides == 1
         pieces = term.points.split(self._rows_at_once(term)) if in_pieces else (term.points,)
         values: dict[str, list[Tensor]] = {name: [] for name in term.functions}
@@ -91,9 +91,9 @@ class Residuals:
             yield name, _joined(values[name]).flatten(), _joined(jacobians[name]).flatten(0, 1)
 
     def _rows_at_once(self, term: Term) -> int:
-        """As many as memory allows, by what the graph of a few saves, once for every set of names."""
+        """Return the number of rows that memory allows, found once for each set of names from the graph of a few."""
         if term.names not in self._at_once:
-            few, sizes = term.points[:FEW], list[int]()
+            few, sizes = term.points[:N_PROBE_ROWS], list[int]()
 
             def note(saved: Tensor) -> Tensor:
                 sizes.append(saved.nbytes)
@@ -102,7 +102,7 @@ class Residuals:
             hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved)
             with hooks, self._calls(len(few)):
                 list(self._of(term._replace(points=few)))
-            self._at_once[term.names] = max(FEW, MEMORY * len(few) // max(sum(sizes), 1))
+            self._at_once[term.names] = max(N_PROBE_ROWS, ROWS_MEMORY_LIMIT * len(few) // max(sum(sizes), 1))
         return self._at_once[term.names]
 
     def _calls(self, n_rows: int) -> AbstractContextManager[list["LayerCall"]]:
@@ -111,14 +111,14 @@ class Residuals:
         return weights_by_row(self.model, self.parameters, n_rows)
 
     def _blocks(self, calls: Sequence["LayerCall"], residual: Tensor, n_rows: int, n_sides: int) -> list[Tensor]:
-        """The Jacobian in blocks: of a residual a row, of one a pair of rows, or, without sides, of one of all rows."""
+        """Return the Jacobian in blocks: for a residual of a row, of a pair of rows, or (without sides) of all rows."""
         if n_sides == 0:
             return [self._rows(calls, n_rows, entry).sum(0)[None] for entry in residual]
         blocks = residual.split(n_rows // n_sides)
         return [self._rows(calls, n_rows, block.sum()).unflatten(0, (n_sides, -1)).sum(0) for block in blocks]
 
     def _rows(self, calls: Sequence["LayerCall"], n_rows: int, total: Tensor) -> Tensor:
-        """What each row contributes to the gradient of a sum of residuals, (rows, weights)."""
+        """Return the share of each row in the gradient of a sum of residuals, (rows, weights)."""
         starts, size = {}, 0
         for part in self.parameters:
             starts[part], size = size, size + part.numel()
@@ -136,7 +136,7 @@ class Residuals:
 
 
 def _joined(pieces: Sequence[Tensor]) -> Tensor:
-    """Along the second dimension, without a copy of one alone."""
+    """Join pieces along the second dimension, without a copy where there is one."""
     return torch.cat(list(pieces), 1) if len(pieces) > 1 else pieces[0]
 
 
@@ -145,13 +145,13 @@ def _times(rows: Tensor, scale: Tensor | float) -> Tensor:
 
 
 class LayerCall:
-    """One use of a layer: its input and its output, jets or tensors; of other weights, their copies by row."""
+    """A use of a layer, with its input and output as tensors; of other weights, with their copies by row."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, inputs: Tensor | None, output: Tensor) -> None:
         self.weight, self.bias, self.inputs, self.output = weight, bias, inputs, output
 
     def by_rows(self, gradient: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """The gradients in the weights, (rows, entries)."""
+        """Yield the weights with their gradients by row, (rows, entries)."""
         if self.inputs is None:
             yield self.weight, gradient.reshape(len(gradient), -1)
             return
@@ -163,7 +163,7 @@ class LayerCall:
 
 @contextmanager
 def recorded(model: Pinn) -> Iterator[list[LayerCall]]:
-    """The calls of all layers and scalars of a model while the context lasts; some take copies of their weights."""
+    """Record the calls of all layers and scalars of a model within the block; some take copies of their weights."""
     calls: list[LayerCall] = []
 
     def keep(layer: nn.Module, inputs: tuple, output: Tensor | Jet) -> None:
@@ -190,7 +190,7 @@ def recorded(model: Pinn) -> Iterator[list[LayerCall]]:
 
 @contextmanager
 def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> Iterator[list[LayerCall]]:
-    """Copies of weights for every row, which a model uses for points of that number while the context lasts."""
+    """Give a model copies of weights for every row, which it uses within the block for points of that number."""
     trunk, derivatives = model.trunk, model.derivatives
     wanted = {id(part) for part in parameters}
     held = {
@@ -219,7 +219,7 @@ def takes_weights_by_row(module: nn.Module) -> bool:
 
 
 def layers_suffice(model: Pinn) -> bool:
-    """Whether jets and layers of type nn.Linear account for all weights and all that the problem asks for."""
+    """Return True if jets and layers of type nn.Linear account for all weights and all that the problem asks for."""
     if model.derivatives != "jets":
         return False
     parts = list(model.trunk.modules())
@@ -237,7 +237,7 @@ def layers_suffice(model: Pinn) -> bool:
 
 
 def _are_called_by_torch(chosen: Sequence[nn.Module], parts: Sequence[nn.Module]) -> bool:
-    """Whether nothing but torch's containers calls these modules, and none else holds their weights.
+    """Return True if nothing but torch's containers calls these modules, and nothing else holds their weights.
 
     Copies of weights reach a module as it is called; who uses them otherwise would use the weights themselves.
     """
@@ -271,7 +271,7 @@ class _ByRow(nn.Module):
 
 
 def _by_row(module: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, *, apart: bool) -> Tensor:
-    """A module at rows with weights of their own; with `apart` the parts of a sequence one by one."""
+    """Apply a module to rows with weights of their own; with `by_parts` the parts of a sequence one by one."""
     if not weights:
         return module(inputs)
     if apart and type(module) is nn.Sequential and not any(map(vars(module).get, HOOKS)):

@@ -51,7 +51,7 @@ def eigenvalue_equations(model: "Pinn") -> dict[str, tuple[str, ...]]:
 def coefficients(
     model: "Pinn", residual: Residual, asked: tuple[str, ...], points: Tensor, scalars: Mapping[str, float]
 ) -> dict[str, np.ndarray]:
-    """Coefficients of what a linear residual asks for, by name: the residual of one that is 1 while all others vanish.
+    """Return the coefficients of a linear residual by name: its value where one is 1 while all others vanish.
 
     Raises:
         UnknownSpectrum: a residual that is not linear.
@@ -72,7 +72,7 @@ def coefficients(
 
 
 def by_axes(model: "Pinn", field: str, found: Mapping[str, np.ndarray]) -> Coefficients:
-    """The coefficients of the derivatives of one field, with operators resolved into their terms.
+    """Return the coefficients of the derivatives of one field, with operators resolved into their terms.
 
     Raises:
         UnknownSpectrum: a residual that holds another field too.
@@ -88,7 +88,7 @@ def by_axes(model: "Pinn", field: str, found: Mapping[str, np.ndarray]) -> Coeff
 
 
 def _at_rest(model: "Pinn", asked: tuple[str, ...], points: Tensor) -> dict[str, Tensor]:
-    """What names stand for where all fields vanish."""
+    """Return the values of names where all fields vanish."""
     problem, values = model.problem, {}
     for name in asked:
         if problem.derivative(name) is not None:

@@ -112,7 +112,7 @@ class LossParts:
         return self._residuals_of(self.model.evaluate(points, self.names))
 
     def parts(self) -> dict[str, Tensor]:
-        """The mean squared residuals, equations first, before weights of conditions."""
+        """Return the mean squared residuals, equations first, before weights of conditions."""
         shared: Mapping[str, Tensor] = {}
         if self._plain_points is None:
             values = self.model.evaluate(self.points, self.names)
@@ -128,7 +128,7 @@ class LossParts:
         return parts | {condition.name: _mean_square(found) for condition, found in self._condition_residuals(shared)}
 
     def weights_of_points(self, squares: Mapping[str, Tensor]) -> Tensor | None:
-        """Of the squared residuals of the equations; None where all are 1."""
+        """Return the weights of the equations' squared residuals, (batch,); None where all are 1."""
         weights = self.point_weights
         if self.causal is not None:
             causal = self._causal_weights(squares, self.causal)
@@ -136,7 +136,7 @@ class LossParts:
         return weights
 
     def terms(self) -> list[Term]:
-        """The residuals apart: one term of all equations, one a condition."""
+        """Return the residuals as terms: one of all equations, one for each condition."""
         problem = self.model.problem
 
         def equation(name: str) -> Residual:
@@ -158,7 +158,10 @@ class LossParts:
         }
 
     def _condition_residuals(self, shared: Mapping[str, Tensor]) -> Iterator[tuple[Condition, Tensor]]:
-        """Those on values alone read them from `shared`, where they stand one after the other."""
+        """Yield the conditions with their residuals.
+
+        Conditions on values alone read these from `shared`, where they stand one after the other.
+        """
         sizes = list(self._plain.values())
         apart = {name: iter(_split(values, sizes)) for name, values in shared.items()}
         for index, condition in enumerate(self.conditions):
@@ -191,18 +194,18 @@ class LossParts:
 
 
 def weighed_total(parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The sum of the parts, each times its weight, 1 where it has none."""
+    """Return the sum of the parts, each times its weight, 1 where it has none."""
     weighed = (part if weights.get(name, 1.0) == 1.0 else weights[name] * part for name, part in parts.items())
     return reduce(torch.add, weighed)
 
 
 def _split(values: Tensor, sizes: list[int]) -> Sequence[Tensor]:
-    """Pieces of some rows each, without a node in the graph where there is one."""
+    """Split rows into pieces, without a node in the graph where there is one piece."""
     return values.split(sizes) if len(sizes) > 1 else (values,)
 
 
 def _mean_square(residual: Tensor) -> Tensor:
-    """By torch's own function for it, without what `functional.mse_loss` looks at first."""
+    """Call the ATen kernel directly, which skips the checks of `functional.mse_loss`."""
     return torch.ops.aten.mse_loss.default(residual, torch.zeros_like(residual))
 
 

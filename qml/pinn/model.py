@@ -1,4 +1,4 @@
-"""A trunk and the trainable scalars of a problem: what is trained, and what answers afterwards."""
+"""A trunk with the trainable scalars of a problem, which is trained and then evaluated."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -69,11 +69,11 @@ class Pinn(nn.Module):
         self._require_exact()
 
     def forward(self, points: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
-        """The fields at points."""
+        """Return the fields at points."""
         return torch.stack([_as_tensor(column) for column in self._fields(points).values()], -1)
 
     def evaluate(self, points: Float[Tensor, "batch inputs"], names: Sequence[str]) -> dict[str, Tensor]:
-        """Fields, derivatives, operators, coordinates and scalars by name, as (batch,) tensors.
+        """Return fields, derivatives, operators, coordinates and scalars by name, as (batch,) tensors.
 
         Args:
             points: coordinates in the problem's order; quadrature weights may stand in one more column.
@@ -85,7 +85,7 @@ class Pinn(nn.Module):
     def evaluate_both(
         self, points: Float[Tensor, "batch inputs"], names: Sequence[str], others: Float[Tensor, "more inputs"]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """`evaluate`, and the fields alone at other points: in one pass where the trunk has one for both."""
+        """Evaluate names at points, and the fields alone at other points, in one pass if the trunk has one for both."""
         fields, wanted, plain = self.problem.fields, self._derivatives(names), []
 
         def both(start: Array) -> Mapping[str, Array]:
@@ -100,28 +100,28 @@ class Pinn(nn.Module):
         return self._named(points, names, found), {name: _as_tensor(others_found[name]) for name in fields}
 
     def predict(self, points: np.ndarray) -> np.ndarray:
-        """The fields at points (batch, coordinates), as an array (batch, fields) in float64."""
+        """Return the fields at points (batch, coordinates), as an array (batch, fields) in float64."""
         with torch.no_grad():
             return self(self.as_points(points)).double().cpu().numpy()
 
     def as_points(self, points: np.ndarray) -> Tensor:
-        """An array in the dtype and on the device of the trunk."""
+        """Return an array as a tensor in the dtype and on the device of the trunk."""
         like = next((part for part in self.trunk.parameters() if part.is_floating_point()), torch.zeros(()))
         return torch.as_tensor(points, dtype=like.dtype, device=like.device)
 
     def found_scalars(self) -> dict[str, float]:
-        """The trainable scalars as numbers."""
+        """Return the trainable scalars as numbers."""
         return {name: float(value.detach()) for name, value in self.scalars.items()}
 
     def _scalar(self, name: str, n_rows: int) -> Tensor:
-        """A copy a row, so that derivatives of single rows can be told apart."""
+        """Copy a scalar for each row, so that derivatives of single rows can be told apart."""
         copies = self.scalars[name].expand(n_rows)
         if self.on_scalar is not None:
             self.on_scalar(name, copies)
         return copies
 
     def _derivatives(self, names: Sequence[str]) -> list[Wanted]:
-        """The fields, derivatives and operators among names, all of which there must be."""
+        """Return the fields, derivatives and operators among names, and refuse unbound names."""
         problem, wanted = self.problem, []
         for name in names:
             item = problem.derivative(name)
@@ -132,7 +132,7 @@ class Pinn(nn.Module):
         return wanted
 
     def _named(self, points: Tensor, names: Sequence[str], found: Mapping[Wanted, Tensor]) -> dict[str, Tensor]:
-        """What names stand for, once the derivatives are found."""
+        """Return the values of names, once the derivatives are found."""
         coordinates, values = self.problem.coordinates, {}
         for name in names:
             item = self.problem.derivative(name)
@@ -161,7 +161,7 @@ class Pinn(nn.Module):
 
     @property
     def _fuses_layers(self) -> bool:
-        """Whether the trunk meets the coordinates themselves and has one function for all its layers."""
+        """Return True if the trunk meets the coordinates themselves and has one function for all its layers."""
         free = self.on_scalar is None and self.problem.features is None
         return free and getattr(self.trunk, "fuses_layers", False)
 
@@ -181,7 +181,7 @@ class Pinn(nn.Module):
         return self._constructed(points, outputs)
 
     def _constructed(self, points: Array, outputs: Array) -> Mapping[str, Array]:
-        """The fields from the trunk's outputs."""
+        """Make the fields from the trunk's outputs."""
         fields = dict(zip(self.problem.fields, _columns(outputs), strict=True))
         if self.problem.trial is None:
             return fields
@@ -190,7 +190,7 @@ class Pinn(nn.Module):
         return dict(zip(self.problem.fields, found if isinstance(found, tuple) else (found,), strict=True))
 
     def _why_no_jets(self) -> str:
-        """Why derivatives cannot be had by jets; empty where they can."""
+        """Return the reason why jets give no derivatives here; empty where they do."""
         part = without_jets(self.trunk)
         if part is not None:
             return f"{type(part).__name__} has no rule for jets."
@@ -234,7 +234,7 @@ class Pinn(nn.Module):
 
 
 def _highest(wanted: Sequence[Wanted]) -> int:
-    """Of the orders."""
+    """Return the highest order."""
     return max((item.order for item in wanted), default=0)
 
 

@@ -1,4 +1,4 @@
-"""Trunks beside the MLPs: trainable Gaussians, a memory over depth, and one network a subdomain."""
+"""Trunks beside the MLPs: trainable Gaussians, a memory over depth, and a network for each subdomain."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -78,7 +78,7 @@ class GaussianFeatures(JetModule):
             self.log_widths.copy_((self.width * (high - low)).log().expand_as(self.log_widths))
 
     def forward(self, inputs: Array) -> Array:
-        """The features; the square is multiplied out, so that two linear maps make all exponents."""
+        """Return the features; the square is multiplied out, so that two linear maps make all exponents."""
         sharpness = torch.exp(-2 * self.log_widths) / 2
         constant = (sharpness * self.centres**2).sum(1)
         square = nn.functional.linear(inputs * inputs, sharpness)  # pyright: ignore[reportArgumentType, reportOperatorIssue]
@@ -86,7 +86,7 @@ class GaussianFeatures(JetModule):
         return torch.exp(-(square + cross + constant))  # pyright: ignore[reportArgumentType]
 
     def extra_repr(self) -> str:
-        """The sizes."""
+        """Return the sizes, for `repr`."""
         return f"{self.centres.shape[1]}, {len(self.centres)}, width={self.width:g}"
 
 
@@ -141,7 +141,7 @@ class LSTMTrunk(JetModule):
         reset(self, generator)
 
     def forward(self, inputs: Array) -> Array:
-        """The fields, before trial functions."""
+        """Return the fields, before trial functions."""
         hidden: Any = torch.tanh(self.layers[0](inputs))
         memory: Any = None
         for layer in self.layers[1:-1]:
@@ -153,7 +153,7 @@ class LSTMTrunk(JetModule):
 
 
 class Pieces(JetModule):
-    """One network a subdomain: the box is cut along one coordinate, and `Interface` conditions join the pieces.
+    """A network for each subdomain: the box is cut along one coordinate, and `Interface` conditions join the pieces.
 
     All networks see all rows, and each row takes the outputs of the one it belongs to; a place belongs to the later.
 
@@ -181,7 +181,7 @@ class Pieces(JetModule):
         self.trunks, self.places, self.column = nn.ModuleList(trunks), tuple(map(float, places)), column
 
     def forward(self, inputs: Array) -> Array:
-        """The outputs of each row's own network."""
+        """Return the outputs of each row's own network."""
         value = inputs.value if isinstance(inputs, Jet) else inputs
         along = value[..., self.column, None].detach()
         total: Any = None
@@ -193,5 +193,5 @@ class Pieces(JetModule):
         return total
 
     def extra_repr(self) -> str:
-        """Where it is cut."""
+        """Return the places of the cuts, for `repr`."""
         return f"places={self.places}, column={self.column}"

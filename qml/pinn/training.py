@@ -15,7 +15,7 @@ from qml.pinn.states import State, StateWarning
 
 @dataclass
 class Solution:
-    """What training found.
+    """A trained model with the history of its training.
 
     Attributes:
         model: the trained one.
@@ -39,16 +39,16 @@ class Solution:
 
     @property
     def loss_parts(self) -> dict[str, float]:
-        """The last ones."""
+        """Return the last loss parts by name."""
         return {name: values[-1] for name, values in self.history.items() if name != "step"}
 
     @property
     def scalars(self) -> dict[str, float]:
-        """The trained scalars."""
+        """Return the trained scalars by name."""
         return self.model.found_scalars()
 
     def __repr__(self) -> str:
-        """The problem, the steps, and what they ended with; `history` and `training` tell more."""
+        """Describe the problem, the steps, and what they ended with; `history` and `training` tell more."""
         steps = self.history.get("step", [])
         losses = self.loss_parts if steps else {}
         said = {name: f" ({state})" for name, state in self.states.items()}
@@ -108,7 +108,7 @@ def solve(
     on_step: OnStep | None = None,
     checkpoint: Path | str | None = None,
 ) -> Solution:
-    """`train` without a warning: what goes on with the solution has to read its `states`."""
+    """Train a model in place without a warning; whoever goes on with the solution has to read its `states`."""
     path = None if checkpoint is None else Path(checkpoint)
     run = PinnRun(model, training, seed=seed, on_step=on_step or _silence, path=path)
     run.resume()
@@ -127,7 +127,7 @@ def solve(
 
 
 def relative_l2(model: Pinn, points: np.ndarray) -> float:
-    """||u - reference|| / ||reference|| over points (batch, coordinates) and all judged fields.
+    """Return ||u - reference|| / ||reference|| over points (batch, coordinates) and all judged fields.
 
     Where minus a solution is a solution too, the nearer sign of every field counts.
 

@@ -60,7 +60,7 @@ class MLP(JetModule):
 
     @property
     def fuses_layers(self) -> bool:
-        """Whether all layers on the coordinates themselves are one function; hooks want to see them one by one."""
+        """Return True if all layers on the coordinates are one function; hooks want to see them one by one."""
         if self.activation != "tanh" or type(self).forward is not MLP.forward:
             return False
         for part in self.layers:
@@ -70,7 +70,7 @@ class MLP(JetModule):
         return True
 
     def forward(self, inputs: Array, others: Tensor | None = None) -> Array | tuple[Array, Tensor]:
-        """The fields, before trial functions.
+        """Return the fields, before trial functions.
 
         Args:
             inputs: coordinates, or their jet.
@@ -94,7 +94,7 @@ class MLP(JetModule):
         return self.layers[-1](hidden)
 
     def extra_repr(self) -> str:
-        """The activation."""
+        """Return the activation, for `repr`."""
         return f"activation={self.activation!r}"
 
 
@@ -149,7 +149,7 @@ class ModifiedMLP(JetModule):
         reset(self, generator)
 
     def forward(self, inputs: Array) -> Array:
-        """The fields, before trial functions."""
+        """Return the fields, before trial functions."""
         activate = ACTIVATIONS[self.activation]
         first, other = (activate(encoder(inputs)) for encoder in self.encoders)
         difference = other - first
@@ -159,7 +159,7 @@ class ModifiedMLP(JetModule):
         return self.layers[-1](hidden)
 
     def extra_repr(self) -> str:
-        """The activation."""
+        """Return the activation, for `repr`."""
         return f"activation={self.activation!r}"
 
 
@@ -210,17 +210,17 @@ class FourierFeatures(JetModule):
         self.register_buffer("frequencies", frequencies.normal_(0.0, scale, generator=generator))
 
     def forward(self, inputs: Array) -> Array:
-        """The features."""
+        """Return the features."""
         phases = nn.functional.linear(inputs, self.frequencies)  # pyright: ignore[reportArgumentType]
         return torch.cat([torch.cos(phases), torch.sin(phases)], -1)
 
     def extra_repr(self) -> str:
-        """The sizes."""
+        """Return the sizes, for `repr`."""
         return f"{self.frequencies.shape[1]}, {len(self.frequencies)}, scale={self.scale:g}"
 
 
 def affine_maps(sizes: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None) -> nn.ModuleList:
-    """Without initial values: nn.Linear alone would draw from torch's global generator."""
+    """Make affine maps without initial values, which nn.Linear would draw from torch's global generator."""
     sizes = (
         checks.as_int(sizes[0], "in_features", 1),
         *sizes[1:-1],
@@ -231,7 +231,7 @@ def affine_maps(sizes: tuple[int, ...], device: torch.device | str | None, dtype
 
 
 def reset(trunk: nn.Module, generator: torch.Generator | None) -> None:
-    """Glorot's weights and no biases for all affine maps of a trunk."""
+    """Set Glorot's weights and no biases for all affine maps of a trunk."""
     for part in trunk.modules():
         if isinstance(part, nn.Linear):
             deviation = math.sqrt(2.0 / (part.in_features + part.out_features))

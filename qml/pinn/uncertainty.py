@@ -1,4 +1,4 @@
-"""How sure a solution is: the spread of an ensemble, and the posterior of the weights."""
+"""Uncertainty of a solution: the spread of an ensemble, and the posterior of the weights."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Build = Callable[[int], Pinn]
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class PinnEnsemble:
     """Solutions from several seeds, and their spread.
 
     Attributes:
@@ -32,7 +32,7 @@ class Ensemble:
     solutions: tuple[Solution, ...]
 
     def predict(self, points: Float[np.ndarray, "batch inputs"]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation over the members, both (batch, fields).
+        """Return mean and standard deviation over the members, both (batch, fields).
 
         Where minus a field is a solution too, each member's has the sign that is nearer to the first member's.
 
@@ -47,7 +47,7 @@ class Ensemble:
 
     @property
     def scalars(self) -> dict[str, tuple[float, float]]:
-        """Mean and standard deviation of each trained scalar.
+        """Return mean and standard deviation of each trained scalar.
 
         Raises:
             ValueError: members that found different states.
@@ -67,7 +67,7 @@ class Ensemble:
                 )
 
 
-def train_ensemble(build: Build, training: Training, seeds: Sequence[int]) -> Ensemble:
+def train_ensemble(build: Build, training: Training, seeds: Sequence[int]) -> PinnEnsemble:
     """Train a model a seed; the seed draws weights, points and whatever else `build` lets it, such as resampled data.
 
     The members' spread is that of training; of noise in the data only if `build` gives each member its own data, as the
@@ -81,11 +81,11 @@ def train_ensemble(build: Build, training: Training, seeds: Sequence[int]) -> En
     """
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise ValueError(f"Argument `seeds` must hold at least two different ones, but is {tuple(seeds)}.")
-    return Ensemble(tuple(train(build(seed), training, seed=seed) for seed in seeds))
+    return PinnEnsemble(tuple(train(build(seed), training, seed=seed) for seed in seeds))
 
 
 def resampled(observations: Observations, seed: int) -> Observations:
-    """A bootstrap sample: as many measurements, drawn with replacement."""
+    """Draw a bootstrap sample: as many measurements, with replacement."""
     chosen = np.random.default_rng(seed).integers(len(observations.measured), size=len(observations.measured))
     return Observations(
         observations.name,
@@ -127,7 +127,7 @@ class BayesianPosterior:
     weights: str
 
     def predict(self, points: Float[np.ndarray, "batch inputs"]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the fields, both (batch, fields); the noise of a measurement is not in it."""
+        """Return mean and standard deviation of the fields, both (batch, fields), without noise of measurements."""
         rows = self.model.as_points(points)
         parameters = _weights_of(self.model, self.weights)
         deviations = []
@@ -139,7 +139,7 @@ class BayesianPosterior:
 
     @property
     def scalars(self) -> dict[str, tuple[float, float]]:
-        """Value and standard deviation of each trained scalar."""
+        """Return value and standard deviation of each trained scalar."""
         diagonal = self.covariance.diagonal()[len(self.covariance) - len(self.names) :]
         found = self.model.found_scalars()
         return {name: (found[name], math.sqrt(value)) for name, value in zip(self.names, diagonal, strict=True)}
@@ -153,7 +153,7 @@ def bayesian_posterior(
     noise: float | None = None,
     prior: float = 10.0,
 ) -> BayesianPosterior:
-    """The posterior after training.
+    """Compute the posterior after training.
 
     With the last layer's weights alone the others count as known, and what measurements say about them is lost: over
     ten seeds the errors of the permeability of "diffusivity" are 4.4 deviations (root mean square), and 0.8 with all
@@ -204,7 +204,7 @@ def _weights_of(model: Pinn, weights: str) -> list[nn.Parameter]:
 
 
 def read_out(model: Pinn) -> nn.Linear:
-    """The last affine layer of a trunk.
+    """Return the last affine layer of a trunk.
 
     Raises:
         ValueError: there is none that makes the fields.
