@@ -65,9 +65,9 @@ def edge_layers(network: nn.Module, name: str = "source") -> list[EdgeLayer]:
     Raises:
         TypeError: a module of another kind.
     """
-    found = [network] if isinstance(network, EdgeLayer) else list(getattr(network, "layers", ()))
-    layers: list[EdgeLayer] = [layer for layer in found if isinstance(layer, EdgeLayer)]
-    if not layers or len(layers) != len(found):
+    candidates = [network] if isinstance(network, EdgeLayer) else list(getattr(network, "layers", ()))
+    layers: list[EdgeLayer] = [layer for layer in candidates if isinstance(layer, EdgeLayer)]
+    if not layers or len(layers) != len(candidates):
         raise TypeError(
             f"Argument `{name}` must be a network of functions on edges (QKAN, KAN, or a layer of one), but is "
             f"{type(network).__name__}. Of an HQKAN pass the core."

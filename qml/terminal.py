@@ -1,4 +1,4 @@
-"""Text of others on a terminal: names, tags, ids and error texts are shown as they are, and never obeyed."""
+"""Foreign text on a terminal: names, tags, ids and error texts are shown as they are, and never obeyed."""
 
 import unicodedata
 from typing import TYPE_CHECKING

@@ -345,8 +345,8 @@ class Observations:
 
     def residual(self, values: Arrays) -> Any:
         """Return the field minus what was measured."""
-        found = values[self.of]
-        return found - self._measured.like(found)
+        column = values[self.of]
+        return column - self._measured.like(column)
 
     @cached_property
     def _measured(self) -> "Constant":

@@ -126,8 +126,8 @@ def by_jets(
     """
     plan = _plan(coordinates, tuple(wanted))
     start = plan.start(points)
-    found = fields(start if fused else start.like(start.data))
-    return {item: plan.read(_require_jet(found[item.field]), item) for item in wanted}
+    jets = fields(start if fused else start.like(start.data))
+    return {item: plan.read(_require_jet(jets[item.field]), item) for item in wanted}
 
 
 @lru_cache(maxsize=256)
@@ -214,7 +214,7 @@ def _differentiate(item: Derivative, leaf: Tensor, coordinates: tuple[str, ...],
     return known[item]
 
 
-def _require_jet(found: Array) -> Jet:
-    if not isinstance(found, Jet):
+def _require_jet(column: Array) -> Jet:
+    if not isinstance(column, Jet):
         raise TypeError("Argument `fields` must map a jet to jets.")
-    return found
+    return column

@@ -81,8 +81,8 @@ def _by_forward_mode(layer: Callable[[Tensor], Tensor], inputs: Jet) -> Jet:
     firsts = [along(layer, direction)(point) for direction in moved[: orders.n_first]]
     seconds = [along(layer, second)(point) for second in moved[orders.n_first :]]
     for index, first, scale in orders.second_order_terms:
-        bent = along(along(layer, moved[first]), moved[first])
-        seconds[index] = seconds[index] + scale * bent(point)
+        curvature = along(along(layer, moved[first]), moved[first])
+        seconds[index] = seconds[index] + scale * curvature(point)
     return inputs.like(torch.stack([layer(point), *firsts, *seconds]))
 
 
@@ -103,49 +103,49 @@ class _ThroughEdges(torch.autograd.Function):
         orders: Orders,
         basis: Any,
     ) -> Tensor:
-        turn = basis.derivative(coefficients)
+        matrix = basis.derivative(coefficients)
         series = [coefficients.permute(1, 0, 2)]  # (inputs, size, outputs)
         for _ in range(3):
-            series.append(turn @ series[-1])
+            series.append(matrix @ series[-1])
         columns = data[0].mT.contiguous()
         functions = basis.features(columns).permute(1, 2, 0)  # (inputs, batch, size)
-        found = (functions @ torch.stack(series, 2).flatten(2)).unflatten(2, (4, -1))
+        orders_of_phi = (functions @ torch.stack(series, 2).flatten(2)).unflatten(2, (4, -1))
         waves = None if base is None else _silu_orders(columns)  # (inputs, batch, 4)
         if waves is not None and base is not None:
-            found.addcmul_(waves.unsqueeze(-1), base[:, None, None])
-        value, slope, bend, _ = found.unbind(2)
+            orders_of_phi.addcmul_(waves.unsqueeze(-1), base[:, None, None])
+        value, slope, curvature, _ = orders_of_phi.unbind(2)
         moved = data[1:].transpose(1, 2).unsqueeze(-1)  # (derivatives, inputs, batch, 1)
         products = moved * slope
         for index, first, scale in orders.second_order_terms:
-            products[orders.n_first + index].addcmul_(moved[first].square(), bend, value=scale)
-        ctx.save_for_backward(moved, functions, found, waves, turn)  # pyright: ignore[reportArgumentType]
+            products[orders.n_first + index].addcmul_(moved[first].square(), curvature, value=scale)
+        ctx.save_for_backward(moved, functions, orders_of_phi, waves, matrix)  # pyright: ignore[reportArgumentType]
         ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
         return torch.cat([value.sum(0)[None], products.sum(1)])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         require_first_order()
-        moved, functions, found, waves, turn = ctx.saved_tensors
+        moved, functions, orders_of_phi, waves, matrix = ctx.saved_tensors
         orders: Orders = ctx.orders
-        above = gradient[1:, None]  # (derivatives, 1, batch, outputs)
-        by_phi = torch.empty_like(found[:, :, :3])  # in phi and its first two derivatives
+        of_derivatives = gradient[1:, None]  # (derivatives, 1, batch, outputs)
+        by_phi = torch.empty_like(orders_of_phi[:, :, :3])  # in phi and its first two derivatives
         by_phi[:, :, 0] = gradient[0]
-        by_phi[:, :, 1] = (moved * above).sum(0)
+        by_phi[:, :, 1] = (moved * of_derivatives).sum(0)
         by_phi[:, :, 2] = 0.0
         for index, first, scale in orders.second_order_terms:
-            by_phi[:, :, 2].addcmul_(moved[first].square(), above[orders.n_first + index], value=scale)
+            by_phi[:, :, 2].addcmul_(moved[first].square(), of_derivatives[orders.n_first + index], value=scale)
         zeroth, first, second = (functions.mT @ by_phi.flatten(2)).unflatten(2, (3, -1)).unbind(2)
-        of_coefficients = zeroth + turn.mT @ (first + turn.mT @ second)
+        of_coefficients = zeroth + matrix.mT @ (first + matrix.mT @ second)
         of_base = None
         if waves is not None:
             of_base = (waves[:, :, :3].reshape(len(waves), 1, -1) @ by_phi.flatten(1, 2)).squeeze(1)
         of_data = None
         if ctx.needs_input_grad[0]:
-            slope, bend = found[:, :, 1], found[:, :, 2]
-            of_value = _row_sums((by_phi * found[:, :, 1:]).flatten(2))
-            of_moved = _row_sums(above * slope)
+            slope, curvature = orders_of_phi[:, :, 1], orders_of_phi[:, :, 2]
+            of_value = _row_sums((by_phi * orders_of_phi[:, :, 1:]).flatten(2))
+            of_moved = _row_sums(of_derivatives * slope)
             for index, first, scale in orders.second_order_terms:
-                rows = _row_sums(above[orders.n_first + index] * bend)
+                rows = _row_sums(of_derivatives[orders.n_first + index] * curvature)
                 of_moved[first].addcmul_(moved[first, ..., 0], rows, value=2.0 * scale)
             of_data = torch.cat([of_value[None], of_moved]).mT
         return of_data, of_coefficients.permute(1, 0, 2), of_base, None, None
@@ -160,5 +160,5 @@ def _silu_orders(x: Tensor) -> Tensor:
     """Compute silu(x) = x p with p = sigmoid(x), and its first three derivatives, along a last dimension."""
     p = torch.sigmoid(x)
     q, r = p - p * p, 1 - 2 * p  # p' and p'' / p'
-    bent = 2 + x * r
-    return torch.stack([x * p, p + x * q, q * bent, q * (r * (bent + 1) - 2 * x * q)], -1)
+    bracket = 2 + x * r
+    return torch.stack([x * p, p + x * q, q * bracket, q * (r * (bracket + 1) - 2 * x * q)], -1)

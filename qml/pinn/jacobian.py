@@ -47,9 +47,8 @@ class Residuals:
     def values(self) -> Tensor:
         """Return the vector, (residuals,), without a graph."""
         with torch.no_grad():
-            return torch.cat(
-                [self._scale(name, found) * found for term in self.loss.terms() for name, found in self._of(term)]
-            )
+            residuals = [pair for term in self.loss.terms() for pair in self._of(term)]
+            return torch.cat([self._scale(name, residual) * residual for name, residual in residuals])
 
     def values_and_jacobian(self) -> tuple[Tensor, Tensor]:
         """Return the vector, (residuals,), and its derivatives, (residuals, weights)."""
@@ -63,9 +62,9 @@ class Residuals:
             yield from self._of_term(term)
 
     def _of(self, term: Term) -> Iterator[tuple[str, Tensor]]:
-        found = self.model.evaluate(term.points, term.names)
+        values = self.model.evaluate(term.points, term.names)
         for name, function in term.functions.items():
-            yield name, function(**found)
+            yield name, function(**values)
 
     def _scale(self, name: str, residual: Tensor) -> Tensor | float:
         scale = math.sqrt(self.weights.get(name, 1.0) / len(residual))
@@ -82,8 +81,8 @@ class Residuals:
         jacobians: dict[str, list[Tensor]] = {name: [] for name in term.functions}
         for points in pieces:
             with self._calls(len(points)) as calls:
-                found = list(self._of(term._replace(points=points)))
-            for name, residual in found:
+                residuals = list(self._of(term._replace(points=points)))
+            for name, residual in residuals:
                 blocks = self._blocks(calls, residual, len(points), term.n_sides)
                 values[name].append(residual.detach().unflatten(0, (len(blocks), -1)))
                 jacobians[name].append(torch.stack(blocks) if len(blocks) > 1 else blocks[0][None])
@@ -264,21 +263,21 @@ class _ByRow(nn.Module):
         super().__init__()
         self.trunk, self.weights = trunk, weights
         every = list(trunk.named_parameters(remove_duplicate=False))
-        self.apart = len(every) == len(list(trunk.parameters()))  # or a weight would be missed at its second place
+        self.by_parts = len(every) == len(list(trunk.parameters()))  # or a weight would be missed at its second place
 
     def forward(self, points: Tensor) -> Tensor:
-        return _by_row(self.trunk, self.weights, points, apart=self.apart)
+        return _by_row(self.trunk, self.weights, points, by_parts=self.by_parts)
 
 
-def _by_row(module: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, *, apart: bool) -> Tensor:
+def _by_row(module: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, *, by_parts: bool) -> Tensor:
     """Apply a module to rows with weights of their own; with `by_parts` the parts of a sequence one by one."""
     if not weights:
         return module(inputs)
-    if apart and type(module) is nn.Sequential and not any(map(vars(module).get, HOOKS)):
+    if by_parts and type(module) is nn.Sequential and not any(map(vars(module).get, HOOKS)):
         for name, part in module._modules.items():  # named_children leaves out what stands there twice
             start = f"{name}."
             held = {key.removeprefix(start): rows for key, rows in weights.items() if key.startswith(start)}
-            inputs = inputs if part is None else _by_row(part, held, inputs, apart=True)
+            inputs = inputs if part is None else _by_row(part, held, inputs, by_parts=True)
         return inputs
     if takes_weights_by_row(module) and set(weights) == {"weights"}:
         return module(inputs, weights["weights"])

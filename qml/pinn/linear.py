@@ -41,11 +41,11 @@ def eigenvalue_equations(model: "Pinn") -> dict[str, tuple[str, ...]]:
     for condition in problem.conditions:
         if condition.fixed and not _vanishes(condition.residual(_on_condition(model, condition))):
             return {}
-    found = {
+    equations_of = {
         scalar: tuple(name for name, asked in problem.equation_names.items() if scalar in asked)
         for scalar in problem.scalars
     }
-    return {scalar: equations for scalar, equations in found.items() if equations}
+    return {scalar: equations for scalar, equations in equations_of.items() if equations}
 
 
 def coefficients(
@@ -61,24 +61,24 @@ def coefficients(
     }
     unknowns = [name for name in asked if model.problem.derivative(name) is not None]
     ones = torch.ones_like(points[:, 0])
-    found = {name: _column(residual(**(rest | {name: ones})), points) for name in unknowns}
+    columns = {name: _column(residual(**(rest | {name: ones})), points) for name in unknowns}
     weights = np.random.default_rng(PROBE_SEED).uniform(0.5, 2.0, len(unknowns))
     mixed = residual(**(rest | {name: weight * ones for name, weight in zip(unknowns, weights, strict=True)}))
-    terms = [weight * found[name] for name, weight in zip(unknowns, weights, strict=True)]
+    terms = [weight * columns[name] for name, weight in zip(unknowns, weights, strict=True)]
     scale = max((float(np.abs(term).max()) for term in terms), default=0.0)
     if not np.abs(_column(mixed, points) - sum(terms)).max() <= LINEAR.get(points.dtype, LINEAR[torch.float32]) * scale:
         raise UnknownSpectrum("the equation is not linear in the field")
-    return found
+    return columns
 
 
-def by_axes(model: "Pinn", field: str, found: Mapping[str, np.ndarray]) -> Coefficients:
+def by_axes(model: "Pinn", field: str, columns: Mapping[str, np.ndarray]) -> Coefficients:
     """Return the coefficients of the derivatives of one field, with operators resolved into their terms.
 
     Raises:
         UnknownSpectrum: a residual that holds another field too.
     """
     summed: dict[tuple[str, ...], np.ndarray] = {}
-    for name, column in found.items():
+    for name, column in columns.items():
         item = model.problem.derivative(name)
         if item is None or item.field != field:
             raise UnknownSpectrum(f"the equation holds more fields than `{field}`")

@@ -125,7 +125,8 @@ class LossParts:
             squares = {name: residual.square() for name, residual in residuals.items()}
             weights = self.weights_of_points(squares)
             parts = {name: (square if weights is None else weights * square).mean() for name, square in squares.items()}
-        return parts | {condition.name: _mean_square(found) for condition, found in self._condition_residuals(shared)}
+        of_conditions = self._condition_residuals(shared)
+        return parts | {condition.name: _mean_square(residual) for condition, residual in of_conditions}
 
     def weights_of_points(self, squares: Mapping[str, Tensor]) -> Tensor | None:
         """Return the weights of the equations' squared residuals, (batch,); None where all are 1."""
@@ -163,13 +164,13 @@ class LossParts:
         Conditions on values alone read these from `shared`, where they stand one after the other.
         """
         sizes = list(self._plain.values())
-        apart = {name: iter(_split(values, sizes)) for name, values in shared.items()}
+        pieces = {name: iter(_split(values, sizes)) for name, values in shared.items()}
         for index, condition in enumerate(self.conditions):
             points = self._condition_points[index]
             if index in self._plain:
-                here = {name: next(values) for name, values in apart.items()}
-                others = [name for name in condition.names if name not in here]
-                values = {name: here[name] for name in condition.names if name in here}
+                fields = {name: next(values) for name, values in pieces.items()}
+                others = [name for name in condition.names if name not in fields]
+                values = {name: fields[name] for name in condition.names if name in fields}
                 if others:
                     values |= self.model.evaluate(points, others)
             else:

@@ -64,8 +64,8 @@ class Pinn(nn.Module):
         reason = self._why_no_jets()
         if derivatives == "jets" and reason:
             raise ValueError(f"Argument `derivatives` must be 'nested' or 'auto' here, but is 'jets': {reason}")
-        found = "nested" if reason else "jets"
-        self.derivatives = found if derivatives == "auto" else derivatives
+        best = "nested" if reason else "jets"
+        self.derivatives = best if derivatives == "auto" else derivatives
         self._require_exact()
 
     def forward(self, points: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
@@ -95,9 +95,9 @@ class Pinn(nn.Module):
 
         if not (self._fuses_layers and self.derivatives == "jets" and 0 < _highest(wanted) <= JET_ORDER):
             return self.evaluate(points, names), self.evaluate(others, fields)
-        found = by_jets(both, points[:, : len(self.problem.coordinates)], self.problem.coordinates, wanted)
-        others_found = self._constructed(others, plain[0])
-        return self._named(points, names, found), {name: _as_tensor(others_found[name]) for name in fields}
+        derivatives = by_jets(both, points[:, : len(self.problem.coordinates)], self.problem.coordinates, wanted)
+        columns = self._constructed(others, plain[0])
+        return self._named(points, names, derivatives), {name: _as_tensor(columns[name]) for name in fields}
 
     def predict(self, points: np.ndarray) -> np.ndarray:
         """Return the fields at points (batch, coordinates), as an array (batch, fields) in float64."""
@@ -131,13 +131,13 @@ class Pinn(nn.Module):
                 raise ValueError(f"Argument `names` must name what {problem.name!r} has, but `{name}` is unbound.")
         return wanted
 
-    def _named(self, points: Tensor, names: Sequence[str], found: Mapping[Wanted, Tensor]) -> dict[str, Tensor]:
-        """Return the values of names, once the derivatives are found."""
+    def _named(self, points: Tensor, names: Sequence[str], derivatives: Mapping[Wanted, Tensor]) -> dict[str, Tensor]:
+        """Return the values of names, once the derivatives are known."""
         coordinates, values = self.problem.coordinates, {}
         for name in names:
             item = self.problem.derivative(name)
             if item is not None:
-                values[name] = found[item]
+                values[name] = derivatives[item]
             elif name in self.problem.scalars:
                 values[name] = self._scalar(name, len(points))
             else:
@@ -147,8 +147,8 @@ class Pinn(nn.Module):
     def _differentiate(self, points: Tensor, wanted: Sequence[Wanted]) -> dict[Wanted, Tensor]:
         highest = _highest(wanted)
         if highest == 0:
-            found = self._fields(points) if wanted else {}
-            return {item: _as_tensor(found[item.field]) for item in wanted}
+            columns = self._fields(points) if wanted else {}
+            return {item: _as_tensor(columns[item.field]) for item in wanted}
         if self.derivatives == "jets" and highest <= JET_ORDER:
             try:
                 return by_jets(self._fields, points, self.problem.coordinates, wanted, fused=self.on_scalar is None)
@@ -186,8 +186,8 @@ class Pinn(nn.Module):
         if self.problem.trial is None:
             return fields
         known = dict(zip(self.problem.coordinates, _columns(points), strict=True)) | fields
-        found = self.problem.trial(**{name: known[name] for name in arguments_of(self.problem.trial, "trial")})
-        return dict(zip(self.problem.fields, found if isinstance(found, tuple) else (found,), strict=True))
+        columns = self.problem.trial(**{name: known[name] for name in arguments_of(self.problem.trial, "trial")})
+        return dict(zip(self.problem.fields, columns if isinstance(columns, tuple) else (columns,), strict=True))
 
     def _why_no_jets(self) -> str:
         """Return the reason why jets give no derivatives here; empty where they do."""

@@ -139,13 +139,13 @@ class Problem:
     @cached_property
     def orders(self) -> Mapping[str, Mapping[str, int]]:
         """Map field to coordinate to the highest order by it in the equations."""
-        found: dict[str, dict[str, int]] = {name: {} for name in self.fields}
+        orders: dict[str, dict[str, int]] = {name: {} for name in self.fields}
         for names in self.equation_names.values():
             for item in filter(None, map(self.derivative, names)):
                 for axes, _ in item.terms:
                     for axis in axes:
-                        found[item.field][axis] = max(found[item.field].get(axis, 0), axes.count(axis))
-        return found
+                        orders[item.field][axis] = max(orders[item.field].get(axis, 0), axes.count(axis))
+        return orders
 
     def _require_bound(self, function: Residual, name: str) -> tuple[str, ...]:
         return require_bound(
@@ -198,10 +198,10 @@ def _require_enough(problem: Problem) -> None:
         for axis, order in orders.items():
             others = sum(problem.orders[field].get(axis, 0) for field in fields - {name})
             if have[axis] < order + others:
-                found = max(0, have[axis] - others)
+                n_conditions = max(0, have[axis] - others)
                 raise ValueError(
                     f"Argument `conditions` must hold {order} on `{name}` across {axis}, since the equations of "
-                    f"{problem.name!r} are of order {order} in it, but {found} of them fix {axis}. "
+                    f"{problem.name!r} are of order {order} in it, but {n_conditions} of them fix {axis}. "
                     "List exactly fulfilled ones too, with exact=True."
                 )
     if problem.scalars and not any(not condition.fixed for condition in problem.conditions):
@@ -231,8 +231,8 @@ def _together(problem: Problem, name: str) -> set[str]:
 
 
 def _mentions(problem: Problem, condition: Condition, name: str) -> bool:
-    found = map(problem.derivative, condition.names)
-    return any(item is not None and item.field == name for item in found)
+    items = map(problem.derivative, condition.names)
+    return any(item is not None and item.field == name for item in items)
 
 
 def _order_of(condition: Condition, axis: str, order: int) -> int:

@@ -90,14 +90,14 @@ class OperatorSpectrum:
         from scipy.optimize import root_scalar
 
         wanted = self._sign * place
-        found = root_scalar(
+        result = root_scalar(
             lambda value: self._place(value) - wanted,
             method="secant",
             x0=self._start + self._unit * wanted,
             x1=self._start + self._unit * (wanted + 1e-3),
             xtol=1e-13 * (1 + abs(self._start)),
         )
-        return float(found.root) if found.converged else math.nan
+        return float(result.root) if result.converged else math.nan
 
     def levels(self, *places: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the lowest levels, their errors, and states (batch, levels) of norm 1, to well above some values f(E).
@@ -147,14 +147,14 @@ class OperatorSpectrum:
 
     def _coefficients(self, points: np.ndarray, value: float) -> Coefficients:
         problem = self.model.problem
-        found = coefficients(
+        by_name = coefficients(
             self.model,
             problem.equations[self.equation],
             problem.equation_names[self.equation],
             self.model.as_points(points),
             {self.scalar: value},
         )
-        return by_axes(self.model, self.field, found)
+        return by_axes(self.model, self.field, by_name)
 
     @cached_property
     def _probe(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -174,8 +174,8 @@ class OperatorSpectrum:
             raise UnknownSpectrum("the equation does not depend on it")
         for shift in (-0.3, 0.4):
             value = self._start + shift * self._unit
-            found = _stacked(self._coefficients(points, value)) - here
-            if not np.abs(found - self._place(value) * gained).max() <= VANISHING_SHARE * np.abs(here).max():
+            difference = _stacked(self._coefficients(points, value)) - here
+            if not np.abs(difference - self._place(value) * gained).max() <= VANISHING_SHARE * np.abs(here).max():
                 raise UnknownSpectrum("it enters the equation in more than one way")
 
     def _operator(self, n_cells: int) -> tuple[list[Axis], np.ndarray, np.ndarray, float]:
@@ -202,8 +202,8 @@ class OperatorSpectrum:
             axes.append(Axis(width, np.maximum(fluxes, 1e-300), float(ratio.mean()), self._ends[name]))
         mass = product_on_grid([axis.mass for axis in axes])
         potential, gained = (
-            cell_means(found / leading, n_cells, parts, len(names)) * mass
-            for found in (here.get((), np.zeros_like(leading)), there[()] - here.get((), 0.0))
+            cell_means(coefficient / leading, n_cells, parts, len(names)) * mass
+            for coefficient in (here.get((), np.zeros_like(leading)), there[()] - here.get((), 0.0))
         )
         sign = 1.0 if gained.mean() > 0 else -1.0
         if not (sign * gained / mass).min() > VANISHING_SHARE * np.abs(gained / mass).max():
@@ -242,14 +242,14 @@ class OperatorSpectrum:
 
 def extra_conditions(model: "Pinn", field: str) -> list[Condition]:
     """Return the conditions on a field that single out some states: orthogonality, and values inside the domain."""
-    problem, found = model.problem, []
+    problem, chosen = model.problem, []
     for condition in problem.conditions:
         names = [item.field for name in condition.names if (item := problem.derivative(name)) is not None]
         inside = isinstance(condition, Face) and _side(model, condition) is None
         orthogonal = isinstance(condition, Integral) and condition.value == 0.0
         if set(names) == {field} and (inside or orthogonal):
-            found.append(condition)
-    return found
+            chosen.append(condition)
+    return chosen
 
 
 def _holds(model: "Pinn", equation: str, fields: set[str]) -> bool:
@@ -294,9 +294,9 @@ def _ends_of(model: "Pinn", axis: str, field: str, scalar: str) -> Ends:
 def _ratio(model: "Pinn", face: Face, axis: str, field: str) -> float:
     """Return b / a of a u + b u' = 0; infinite where a is 0."""
     points = model.as_points(face.points(model.problem.domain, 8, 3))
-    found = by_axes(model, field, coefficients(model, face.equation, face.names, points, {}))
-    value, slope = (found.get(axes, np.zeros(len(points))) for axes in ((), (axis,)))
-    if any(axes not in ((), (axis,)) for axes in found) or not (np.abs(value) + np.abs(slope)).min() > 0.0:
+    by_derivative = by_axes(model, field, coefficients(model, face.equation, face.names, points, {}))
+    value, slope = (by_derivative.get(axes, np.zeros(len(points))) for axes in ((), (axis,)))
+    if any(axes not in ((), (axis,)) for axes in by_derivative) or not (np.abs(value) + np.abs(slope)).min() > 0.0:
         raise UnknownSpectrum(f"condition `{face.name}` is none of value and slope")
     with np.errstate(divide="ignore"):
         ratios = slope / value
@@ -305,22 +305,22 @@ def _ratio(model: "Pinn", face: Face, axis: str, field: str) -> float:
     raise UnknownSpectrum(f"condition `{face.name}` varies along its face")
 
 
-def _stacked(found: Coefficients) -> np.ndarray:
-    return np.stack([found[axes] for axes in sorted(found)])
+def _stacked(by_derivative: Coefficients) -> np.ndarray:
+    return np.stack([by_derivative[axes] for axes in sorted(by_derivative)])
 
 
 def spectra(model: "Pinn", equations: Mapping[str, tuple[str, ...]]) -> dict[str, "OperatorSpectrum | UnknownSpectrum"]:
     """Return the spectrum of each eigenvalue, or why there is none."""
-    found: dict[str, OperatorSpectrum | UnknownSpectrum] = {}
+    spectra_of: dict[str, OperatorSpectrum | UnknownSpectrum] = {}
     for scalar, names in equations.items():
         if len(names) != 1:
-            found[scalar] = UnknownSpectrum("it stands in several equations")
+            spectra_of[scalar] = UnknownSpectrum("it stands in several equations")
             continue
         try:
             spectrum = OperatorSpectrum(model, scalar, names[0])
             spectrum.levels()
         except UnknownSpectrum as reason:
-            found[scalar] = reason
+            spectra_of[scalar] = reason
         else:
-            found[scalar] = spectrum
-    return found
+            spectra_of[scalar] = spectrum
+    return spectra_of

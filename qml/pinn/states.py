@@ -82,11 +82,11 @@ class State:
             return f"nearest to {asked}, as asked, but {self.reason}"
         if self.found is None:
             return f"of unknown state ({self.reason}){f', asked for {asked}' if asked else ''}"
-        found = f"state {self.found}{_level(self.level)}"
+        identified = f"state {self.found}{_level(self.level)}"
         if self.asked is None:
-            return f"{found}, {self.reason}"
+            return f"{identified}, {self.reason}"
         more = f" ({self.reason})" if self.reason else ""
-        return f"{found} instead of {asked}, which was asked for{more}"
+        return f"{identified} instead of {asked}, which was asked for{more}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the attributes, and whether the state is the one asked for."""
@@ -103,8 +103,8 @@ class Eigenstates:
     def __init__(self, model: "Pinn") -> None:
         self.model = model
         trained = {name for name, value in model.scalars.items() if value.requires_grad}
-        found = eigenvalue_equations(model) if trained else {}
-        self.equations = {name: equations for name, equations in found.items() if name in trained}
+        equations_of = eigenvalue_equations(model) if trained else {}
+        self.equations = {name: equations for name, equations in equations_of.items() if name in trained}
         unchecked = {name for name, state in model.problem.states.items() if state is None}
         self._checked = {name: part for name, part in self.equations.items() if name not in unchecked}
 
@@ -115,25 +115,25 @@ class Eigenstates:
 
     def starts(self) -> dict[str, float]:
         """Return the start for each state asked for by number whose level is not the nearest to the given start."""
-        found = {}
+        starts = {}
         for name in self._checked:
             spectrum, start = self._spectra[name], self.model.problem.scalars[name]
             if self.model.problem.states.get(name) is None or isinstance(spectrum, UnknownSpectrum):
                 continue
             asked, levels, _, _ = self._asked(name, spectrum)
             if _nearest(levels, spectrum.place_of(start)) != asked:
-                found[name] = spectrum.value_at(levels[asked])
-        return found
+                starts[name] = spectrum.value_at(levels[asked])
+        return starts
 
     def asked_levels(self) -> dict[str, float]:
         """Return the level of each state asked for that is known."""
-        found = {}
+        asked_levels = {}
         for name in self._checked:
             spectrum = self._spectra[name]
             if isinstance(spectrum, OperatorSpectrum):
                 asked, levels, _, _ = self._asked(name, spectrum)
-                found[name] = spectrum.value_at(levels[asked])
-        return found
+                asked_levels[name] = spectrum.value_at(levels[asked])
+        return asked_levels
 
     @cached_property
     def _spectra(self) -> dict[str, OperatorSpectrum | UnknownSpectrum]:
@@ -150,19 +150,19 @@ class Eigenstates:
         except UnknownSpectrum as error:
             return State(name, value, self.model.problem.states.get(name), reason=str(error))
         field = self._field(spectrum.field, spectrum.points)
-        found, agrees, reason = _match(spectrum, value, field, levels, errors, states)
+        number, agrees, reason = _match(spectrum, value, field, levels, errors, states)
         missing, why = self._missing_norm(spectrum.field)
         if missing > CONVERGED_NORM:
-            found, agrees, reason = found if missing < LOST_NORM else None, False, why
-        if found is not None and asked in _group(levels, errors, found):
-            found = asked
+            number, agrees, reason = number if missing < LOST_NORM else None, False, why
+        if number is not None and asked in _group(levels, errors, number):
+            number = asked
         return State(
             name,
             value,
             asked,
-            found,
+            number,
             asked_level=spectrum.value_at(levels[asked]),
-            level=None if found is None else spectrum.value_at(levels[found]),
+            level=None if number is None else spectrum.value_at(levels[number]),
             nodes=count_nodes(field) if len(self.model.problem.coordinates) == 1 else None,
             converged=agrees,
             reason=reason,
@@ -249,8 +249,8 @@ class Eigenstates:
         """Tell which states fulfil the conditions that single out some of them."""
         allowed = np.ones(states.shape[1], bool)
         for condition in extra_conditions(self.model, spectrum.field):
-            found = [self._residual(condition, spectrum, column) for column in spectrum.fields_of(states).T]
-            allowed &= np.array(found) < 1.0
+            residuals = [self._residual(condition, spectrum, column) for column in spectrum.fields_of(states).T]
+            allowed &= np.array(residuals) < 1.0
         return allowed
 
     def _residual(self, condition: Condition, spectrum: OperatorSpectrum, values: np.ndarray) -> float:

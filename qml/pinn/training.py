@@ -138,10 +138,10 @@ def relative_l2(model: Pinn, points: np.ndarray) -> float:
     if problem.reference is None:
         raise ValueError(f"Problem {problem.name!r} must have a reference for an error, but has none.")
     columns = [problem.fields.index(name) for name in problem.judged or problem.fields]
-    expected, found = problem.reference(points), model.predict(points)[:, columns]
+    expected, predicted = problem.reference(points), model.predict(points)[:, columns]
     if problem.sign_free:
-        found = found * np.where((found * expected).sum(0) < 0.0, -1.0, 1.0)
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+        predicted = predicted * np.where((predicted * expected).sum(0) < 0.0, -1.0, 1.0)
+    return float(np.linalg.norm(predicted - expected) / np.linalg.norm(expected))
 
 
 def _silence(share: float, text: str) -> None:

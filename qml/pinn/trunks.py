@@ -83,8 +83,8 @@ class MLP(JetModule):
             ValueError: `others` where there is no such pass.
         """
         if isinstance(inputs, CoordinateJet) and self.fuses_layers:
-            found = fused_mlp(inputs, list(self.layers), others)  # pyright: ignore[reportArgumentType]
-            return found[0] if others is None else found
+            outputs = fused_mlp(inputs, list(self.layers), others)  # pyright: ignore[reportArgumentType]
+            return outputs[0] if others is None else outputs
         if others is not None:
             raise ValueError("Argument `others` must be None unless `fuses_layers` and inputs are a CoordinateJet.")
         activate = ACTIVATIONS[self.activation]

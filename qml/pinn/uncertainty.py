@@ -40,10 +40,10 @@ class PinnEnsemble:
             ValueError: members that found different states.
         """
         self._require_one_state()
-        found = np.stack([solution.model.predict(points) for solution in self.solutions])
+        predictions = np.stack([solution.model.predict(points) for solution in self.solutions])
         if self.solutions[0].model.problem.sign_free:
-            found = found * np.where((found * found[0]).sum(1, keepdims=True) < 0.0, -1.0, 1.0)
-        return found.mean(0), found.std(0, ddof=1)
+            predictions = predictions * np.where((predictions * predictions[0]).sum(1, keepdims=True) < 0.0, -1.0, 1.0)
+        return predictions.mean(0), predictions.std(0, ddof=1)
 
     @property
     def scalars(self) -> dict[str, tuple[float, float]]:
@@ -54,16 +54,16 @@ class PinnEnsemble:
         """
         self._require_one_state()
         names = self.solutions[0].scalars
-        found = {name: np.array([solution.scalars[name] for solution in self.solutions]) for name in names}
-        return {name: (float(values.mean()), float(values.std(ddof=1))) for name, values in found.items()}
+        scalars = {name: np.array([solution.scalars[name] for solution in self.solutions]) for name in names}
+        return {name: (float(values.mean()), float(values.std(ddof=1))) for name, values in scalars.items()}
 
     def _require_one_state(self) -> None:
         for name in self.solutions[0].states:
-            found = [solution.states[name].found for solution in self.solutions]
-            if len(set(found)) > 1 or None in found:
+            numbers = [solution.states[name].found for solution in self.solutions]
+            if len(set(numbers)) > 1 or None in numbers:
                 raise ValueError(
                     f"Argument `solutions` must hold members of one state for a mean, but their {name} is of states "
-                    f"{found}. Leave out those that are not the one asked for, see `states` of each."
+                    f"{numbers}. Leave out those that are not the one asked for, see `states` of each."
                 )
 
 
@@ -141,8 +141,8 @@ class BayesianPosterior:
     def scalars(self) -> dict[str, tuple[float, float]]:
         """Return value and standard deviation of each trained scalar."""
         diagonal = self.covariance.diagonal()[len(self.covariance) - len(self.names) :]
-        found = self.model.found_scalars()
-        return {name: (found[name], math.sqrt(value)) for name, value in zip(self.names, diagonal, strict=True)}
+        scalars = self.model.found_scalars()
+        return {name: (scalars[name], math.sqrt(value)) for name, value in zip(self.names, diagonal, strict=True)}
 
 
 def bayesian_posterior(
@@ -217,5 +217,5 @@ def read_out(model: Pinn) -> nn.Linear:
 
 def _slopes(model: Pinn, row: Tensor, field: int, parameters: Sequence[nn.Parameter]) -> Tensor:
     value = model(row[None])[0, field]
-    found = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
-    return torch.cat([part.flatten() for part in found])
+    gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
+    return torch.cat([part.flatten() for part in gradients])

@@ -37,8 +37,8 @@ def radial_diffusivity(
         return np.sum(modes, 0)[:, None]
 
     def start(p: Tensor, r: Tensor) -> Tensor:
-        found = solution(torch.stack([r, torch.zeros_like(r)], 1).detach().double().cpu().numpy())[:, 0]
-        return p - torch.as_tensor(found, dtype=p.dtype, device=p.device)
+        initial = solution(torch.stack([r, torch.zeros_like(r)], 1).detach().double().cpu().numpy())[:, 0]
+        return p - torch.as_tensor(initial, dtype=p.dtype, device=p.device)
 
     seen = Observations.simulated("p", domain, solution, noise=noise, n_observations=n_observations, seed=seed)
     return Problem(

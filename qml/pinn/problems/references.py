@@ -60,8 +60,8 @@ def _allen_cahn_series() -> Callable[[Column], np.ndarray]:
         return -decay * coefficients + np.asarray(dct(5 * values - 5 * values**3, type=2))
 
     start = np.asarray(dct(grid**2 * np.cos(np.pi * grid), type=2))
-    found = solve_ivp(slope, (0.0, 1.0), start, method="DOP853", rtol=1e-9, atol=1e-9, dense_output=True)
-    return lambda times: scale[:, None] * found.sol(times)
+    result = solve_ivp(slope, (0.0, 1.0), start, method="DOP853", rtol=1e-9, atol=1e-9, dense_output=True)
+    return lambda times: scale[:, None] * result.sol(times)
 
 
 def lorenz_solution(t: Column, sigma: float, rho: float, beta: float) -> Float[np.ndarray, "batch outputs"]:
@@ -74,5 +74,5 @@ def lorenz_solution(t: Column, sigma: float, rho: float, beta: float) -> Float[n
 
     times, places = np.unique(t, return_inverse=True)
     span = (0.0, max(float(times[-1]), np.finfo(float).eps))
-    found = solve_ivp(slope, span, np.ones(3), method="DOP853", t_eval=times, rtol=RELATIVE, atol=ABSOLUTE)
-    return found.y.T[places]
+    result = solve_ivp(slope, span, np.ones(3), method="DOP853", t_eval=times, rtol=RELATIVE, atol=ABSOLUTE)
+    return result.y.T[places]

@@ -180,7 +180,7 @@ def well_energies() -> list[float]:
     """
     from scipy.optimize import brentq
 
-    strength, found = math.sqrt(WELL_DEPTH) * WELL_HALF, []
+    strength, energies = math.sqrt(WELL_DEPTH) * WELL_HALF, []
 
     def mismatch(angle: float, shift: float) -> float:
         # Even states have shift 0: z sin z = a kappa coth(kappa d) cos z. Odd ones are the same a quarter turn on.
@@ -191,8 +191,8 @@ def well_energies() -> list[float]:
     for state in range(math.ceil(2 * strength / PI)):
         low, high = state * PI / 2, min((state + 1) * PI / 2, strength)
         root = float(brentq(mismatch, low, high, args=(state * PI / 2,), xtol=ROOT_TOLERANCE))  # pyright: ignore[reportArgumentType]
-        found.append((root / WELL_HALF) ** 2)
-    return found
+        energies.append((root / WELL_HALF) ** 2)
+    return energies
 
 
 def barrier_energy() -> float:
