@@ -8,8 +8,8 @@ The rule of ownership, which is the same for all of them:
 
 1. A buffer on loan belongs to its loan alone. Nobody else reads it or writes to it, in whatever thread.
 2. A loan ends at one of three moments: at the end of its `with` block, when the `Loan` object is dropped, or, after
-   `end_with(tensor)`, when that tensor is gone. The last two hand a buffer to a graph: an object or a tensor that the
-   graph saves is dropped by the graph's backward pass, or together with the graph.
+   `end_with(tensor)`, when that tensor is gone. The last two hand a buffer to a graph: a graph drops an object that it
+   holds when it goes itself, and a tensor that it has saved already by its backward pass.
 3. After that, nobody may read what lay in the buffer: another thread may be writing to it already. A result that
    outlives its loan must not lie in a buffer.
 4. A buffer that someone else might still hold is not given back at all; it is left to Python, and a new one is made.
@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 IDLE_BYTES_LIMIT = 2**28  # 256 MiB of idle buffers in the whole process; what is beyond goes back to the system
+STACK_BYTES_LIMIT = 2**24  # 16 MiB: a larger `StackedBuffer` is not kept
 
 
 class Buffer(Protocol):
@@ -212,9 +213,6 @@ class StackedBuffer:
         self.block = like.new_empty(n_parts, *shape)
         self.parts = self.block.unbind()
         self.nbytes = self.block.nbytes
-
-
-STACK_BYTES_LIMIT = 2**24  # 16 MiB, above which a stack is not kept
 
 
 def stack_loan(n_parts: int, shape: tuple[int, ...], like: Tensor) -> Loan[StackedBuffer]:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and files that may come from anyone."""
+"""Files that are written whole or not at all, and files that may come from anyone."""
 
 import json
 import os

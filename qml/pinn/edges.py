@@ -12,8 +12,8 @@ from qml.jets import EdgeSeries, Jet, JetError, JetModule, Orders, require_first
 from qml.jets.jet import Array
 from qml.pinn.derivatives import along
 
-SERIES_SIZE_LIMIT = 256  # functions of a series that is still worth its cost
-PROBE_INTERVAL = 1e-6  # an interval on which every layer's series is short, if it has one
+SERIES_SIZE_LIMIT = 256  # functions of a series; a longer one is not worth its cost
+PROBE_INTERVAL = 1e-6  # width of an interval on which every layer's series is short, if it has one
 
 
 class EdgeJets(JetModule):

@@ -15,7 +15,7 @@ from qml.pinn.model import Pinn
 from qml.pinn.trunks import HOOKS
 
 ROWS_MEMORY_LIMIT = 2**29  # bytes that operations save on rows with weights of their own; the peak is up to twice that
-N_PROBE_ROWS = 16  # rows that tell how much it takes
+N_PROBE_ROWS = 16  # rows whose graph tells how much a row takes
 CONTAINERS = (nn.Sequential,)
 
 
@@ -123,7 +123,7 @@ class Residuals:
             starts[part], size = size, size + part.numel()
         result = torch.zeros(n_rows, size, dtype=total.dtype, device=total.device)
         live = [call for call in calls if call.output.requires_grad]  # frozen layers at the bottom have no graph
-        if not live or not total.requires_grad:  # what is trained has no part in it
+        if not live or not total.requires_grad:  # no trained weight has a part in it
             return result
         gradients = torch.autograd.grad(total, [call.output for call in live], retain_graph=True, allow_unused=True)
         for call, gradient in zip(live, gradients, strict=True):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 N_PROBES = 5
 PROBE_SEED = 1
 # Relative to the largest coefficient: a residual that is linear up to rounding, and coefficients that vanish.
-LINEAR = {torch.float64: 1e-9, torch.float32: 1e-3}
+LINEARITY_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 Coefficients = Mapping[tuple[str, ...], np.ndarray]
 """Axes of a derivative of the field, () for the field itself, to its coefficient at points, (batch,)."""
 
@@ -66,7 +66,8 @@ def coefficients(
     mixed = residual(**(rest | {name: weight * ones for name, weight in zip(unknowns, weights, strict=True)}))
     terms = [weight * columns[name] for name, weight in zip(unknowns, weights, strict=True)]
     scale = max((float(np.abs(term).max()) for term in terms), default=0.0)
-    if not np.abs(_column(mixed, points) - sum(terms)).max() <= LINEAR.get(points.dtype, LINEAR[torch.float32]) * scale:
+    limit = scale * LINEARITY_TOLERANCE.get(points.dtype, LINEARITY_TOLERANCE[torch.float32])
+    if not np.abs(_column(mixed, points) - sum(terms)).max() <= limit:
         raise UnknownSpectrum("the equation is not linear in the field")
     return columns
 

@@ -20,7 +20,7 @@ class Term(NamedTuple):
 
     Attributes:
         points: rows, with quadrature weights as a last column where an integral has them.
-        names: what is evaluated there.
+        names: of the values that are evaluated at the points.
         functions: name in the loss to residual of the values.
         n_sides: see `Condition`.
     """
@@ -35,7 +35,7 @@ class LossParts:
     """Mean squared residuals by name: the equations at collocation points, the conditions at theirs.
 
     Args:
-        model: what is trained.
+        model: the model to train.
         points: collocation points (batch, coordinates).
         n_condition_points: points on each face.
         seed: of those.

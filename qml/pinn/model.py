@@ -17,7 +17,7 @@ from qml.pinn.problem import Problem
 DERIVATIVES = ("auto", "jets", "nested", "forward")
 PROBE_SEED = 0
 N_PROBES = 3
-# Of rows computed apart and together, and of conditions declared exact: rounding through a deep network.
+# Allowed differences of rows computed one by one and together, and of exact conditions: rounding of a deep network.
 ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3}
 
 
@@ -37,8 +37,8 @@ class Pinn(nn.Module):
 
     Attributes:
         scalars: the trainable scalars by name.
-        derivatives: "jets", "nested" or "forward": what is used. What "auto" found turns to "nested" where a layer has
-            lost its rule since, as a circuit that moved to another backend.
+        derivatives: "jets", "nested" or "forward", the way in use. Jets that "auto" chose give way to "nested" once a
+            layer has lost its rule, as a circuit that moved to another backend.
 
     Raises:
         ValueError: a trunk of other sizes, or one whose rows depend on each other; jets asked for where there are none;

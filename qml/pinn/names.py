@@ -1,4 +1,4 @@
-"""Fields, derivatives and operators by name: `u`, `u_x`, `u_xt`, and what a problem calls a sum of these."""
+"""Fields, derivatives and operators by name: `u`, `u_x`, `u_xt`, and sums of these under a name of their own."""
 
 import inspect
 import math

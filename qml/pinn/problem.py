@@ -1,4 +1,4 @@
-"""What is to be solved: equations, a domain, conditions, and a reference to judge by."""
+"""A problem to be solved: equations, a domain, conditions, and a reference to judge by."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,9 +26,9 @@ class Problem:
     `u_xx`, `u_xy`), a coordinate (`x`), a trainable scalar (`E`), an operator. They get (batch,) tensors.
 
     Args:
-        name: what the command line calls it.
+        name: on the command line.
         domain: the box.
-        fields: names of what is solved for.
+        fields: names of the unknown functions.
         equations: name to residual, which vanishes in the whole domain.
         conditions: beside the equations, the exactly fulfilled ones too.
         scalars: trainable numbers and where they start: eigenvalues, coefficients.

@@ -1,4 +1,4 @@
-"""What brings each problem to its accuracy in seconds or minutes: a small network, and Levenberg-Marquardt."""
+"""Recipes that solve each problem in seconds or minutes: a small network, and Levenberg-Marquardt."""
 
 import math
 from collections.abc import Callable, Collection

@@ -26,11 +26,11 @@ RESTART_NOISE = 0.3  # deviation of the noise on the weights of a restart, as a 
 class PinnRun:
     """The state of a training run: everything that a checkpoint holds.
 
-    `phases.py` has the optimisers that move it on, and `weighting.py` what they renew on the way.
+    `phases.py` has the optimisers that change it, `weighting.py` renews its points and weights on the way.
 
     Args:
-        model: what is trained.
-        training: how.
+        model: the model to train.
+        training: the options.
         seed: of the points.
         on_step: told of progress.
         path: of the checkpoint.

@@ -23,8 +23,8 @@ from qml.pinn.linear import Coefficients, UnknownSpectrum, by_axes, coefficients
 if TYPE_CHECKING:
     from qml.pinn.model import Pinn
 
-CELLS = {1: 2000, 2: 100, 3: 24}  # a coordinate, by the number of coordinates
-PARTS = {1: 25, 2: 4, 3: 2}  # of a cell and coordinate, over which a potential that may jump is averaged
+N_CELLS = {1: 2000, 2: 100, 3: 24}  # cells of a coordinate, by the number of coordinates
+N_PARTS = {1: 25, 2: 4, 3: 2}  # parts of a cell and coordinate, over which a potential that may jump is averaged
 N_LEVELS_AT_FIRST = 12  # that are computed at first
 N_LEVELS_LIMIT = 200
 
@@ -62,9 +62,9 @@ class OperatorSpectrum:
         if len(fields) != 1 or sum(_holds(model, name, fields) for name in problem.equations) != 1:
             raise UnknownSpectrum("its equation is coupled to others")
         (self.field,) = fields
-        if len(problem.coordinates) not in CELLS:
+        if len(problem.coordinates) not in N_CELLS:
             raise UnknownSpectrum(f"there are {len(problem.coordinates)} coordinates")
-        self._n_cells = CELLS[len(problem.coordinates)]
+        self._n_cells = N_CELLS[len(problem.coordinates)]
         self._start = float(problem.scalars[scalar])
         self._unit = max(0.5, 0.5 * abs(self._start))
         self._solved: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}  # by number of levels
@@ -160,39 +160,39 @@ class OperatorSpectrum:
     def _probe(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return points, coefficients at the start, and what they gain one unit further."""
         points = self.model.problem.domain.sample(64, 2)
-        here, there = (_stacked(self._coefficients(points, self._start + shift * self._unit)) for shift in (0, 1))
-        return points, here, there - here
+        start, further = (_stacked(self._coefficients(points, self._start + shift * self._unit)) for shift in (0, 1))
+        return points, start, further - start
 
     def _place(self, value: float) -> float:
         """Return f(E), which is 0 at the start and 1 a unit further."""
-        points, here, gained = self._probe
-        return float(np.vdot(_stacked(self._coefficients(points, value)) - here, gained) / np.vdot(gained, gained))
+        points, at_start, gained = self._probe
+        return float(np.vdot(_stacked(self._coefficients(points, value)) - at_start, gained) / np.vdot(gained, gained))
 
     def _require_affine(self) -> None:
-        points, here, gained = self._probe
-        if not np.abs(gained).max() > VANISHING_SHARE * np.abs(here).max():
+        points, at_start, gained = self._probe
+        if not np.abs(gained).max() > VANISHING_SHARE * np.abs(at_start).max():
             raise UnknownSpectrum("the equation does not depend on it")
         for shift in (-0.3, 0.4):
             value = self._start + shift * self._unit
-            difference = _stacked(self._coefficients(points, value)) - here
-            if not np.abs(difference - self._place(value) * gained).max() <= VANISHING_SHARE * np.abs(here).max():
+            difference = _stacked(self._coefficients(points, value)) - at_start
+            if not np.abs(difference - self._place(value) * gained).max() <= VANISHING_SHARE * np.abs(at_start).max():
                 raise UnknownSpectrum("it enters the equation in more than one way")
 
     def _operator(self, n_cells: int) -> tuple[list[Axis], np.ndarray, np.ndarray, float]:
         """Return axes, the potential times the mass, the weight times the mass, and the sign of f(E)."""
-        parts = PARTS[len(self._intervals)]
+        parts = N_PARTS[len(self._intervals)]
         points = self._middles(n_cells * parts)
-        here = self._coefficients(points, self._start)
-        there = self._coefficients(points, self._start + self._unit)
+        at_start = self._coefficients(points, self._start)
+        further = self._coefficients(points, self._start + self._unit)
         names, axes = self.model.problem.coordinates, []
-        self._require_second_order(here, there)
-        leading = here[names[0], names[0]]
+        self._require_second_order(at_start, further)
+        leading = at_start[names[0], names[0]]
         shape = (n_cells * parts,) * len(names)
         for index, (name, (low, high)) in enumerate(zip(names, self._intervals, strict=True)):
-            ratio = here[name, name] / leading
+            ratio = at_start[name, name] / leading
             if not (ratio.min() > 0.0 and np.ptp(ratio) <= VANISHING_SHARE * ratio.max()):
                 raise UnknownSpectrum("its second derivatives have coefficients of different shape or sign")
-            drift = (here.get((name,), np.zeros_like(leading)) / here[name, name]).reshape(shape)
+            drift = (at_start.get((name,), np.zeros_like(leading)) / at_start[name, name]).reshape(shape)
             others = tuple(other for other in range(len(names)) if other != index)
             if others and np.ptp(drift, axis=others).max() > VANISHING_SHARE * (1 + np.abs(drift).max()):
                 raise UnknownSpectrum("its first derivatives have coefficients that depend on other coordinates")
@@ -203,21 +203,22 @@ class OperatorSpectrum:
         mass = product_on_grid([axis.mass for axis in axes])
         potential, gained = (
             cell_means(coefficient / leading, n_cells, parts, len(names)) * mass
-            for coefficient in (here.get((), np.zeros_like(leading)), there[()] - here.get((), 0.0))
+            for coefficient in (at_start.get((), np.zeros_like(leading)), further[()] - at_start.get((), 0.0))
         )
         sign = 1.0 if gained.mean() > 0 else -1.0
         if not (sign * gained / mass).min() > VANISHING_SHARE * np.abs(gained / mass).max():
             raise UnknownSpectrum("its factor changes sign or vanishes")
         return axes, -potential, sign * gained, sign
 
-    def _require_second_order(self, here: Coefficients, there: Coefficients) -> None:
+    def _require_second_order(self, at_start: Coefficients, further: Coefficients) -> None:
         names = self.model.problem.coordinates
         allowed = {(), *((name,) for name in names), *((name, name) for name in names)}
-        beyond = [axes for axes, column in here.items() if axes not in allowed and np.abs(column).max() > 0.0]
-        if beyond or any((name, name) not in here for name in names):
+        beyond = [axes for axes, column in at_start.items() if axes not in allowed and np.abs(column).max() > 0.0]
+        if beyond or any((name, name) not in at_start for name in names):
             raise UnknownSpectrum("the equation is not of second order without mixed derivatives")
-        sizes = {axes: np.abs(column) for axes, column in here.items()}
-        if any(np.abs(there[axes] - here[axes]).max() > VANISHING_SHARE * sizes[axes].max() for axes in here if axes):
+        sizes = {axes: np.abs(column) for axes, column in at_start.items()}
+        changes = {axes: np.abs(further[axes] - column).max() for axes, column in at_start.items() if axes}
+        if any(change > VANISHING_SHARE * sizes[axes].max() for axes, change in changes.items()):
             raise UnknownSpectrum("it multiplies derivatives")
         if not all(sizes[name, name].min() > VANISHING_SHARE * sizes[name, name].max() for name in names):
             raise UnknownSpectrum("the coefficient of a second derivative vanishes somewhere")

@@ -97,7 +97,7 @@ class Eigenstates:
     """The eigenvalues among the trained scalars of a model, and their states.
 
     Args:
-        model: before it is trained; its problem says what is asked for.
+        model: before it is trained; its problem says which states are asked for.
     """
 
     def __init__(self, model: "Pinn") -> None:
@@ -197,10 +197,10 @@ class Eigenstates:
         for equation in self._checked[name]:
             values = self.model.evaluate(rows, problem.equation_names[equation])
             step = 1e-3 * max(1.0, abs(value))
-            here, there = (
+            residual, shifted = (
                 problem.equations[equation](**(values | {name: values[name] + shift})).detach() for shift in (0.0, step)
             )
-            squares += [float(here.square().mean()), float(((there - here) / step).square().mean())]
+            squares += [float(residual.square().mean()), float(((shifted - residual) / step).square().mean())]
         return math.sqrt(squares[0] / squares[1]) if squares[1] else math.inf
 
     def _missing_norm(self, field: str) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""Adam, then L-BFGS, then Levenberg-Marquardt, on the loss of a problem, and what they found."""
+"""Training of a model by Adam, then L-BFGS, then Levenberg-Marquardt, and its solution."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Solution:
 
     Attributes:
         model: the trained one.
-        training: how it was trained, with every method that was switched on.
+        training: the options, with every method that was switched on.
         history: "step" and, by name, the loss parts at these steps, weights of conditions left out.
         seconds: of training, resumed parts included.
         condition_weights: of the conditions at the end, annealed or as given.
@@ -76,7 +76,7 @@ def train(
 
     Args:
         model: the model.
-        training: how.
+        training: the options.
         seed: of all points that are drawn.
         on_step: told of progress, about a hundred times a phase.
         checkpoint: a .safetensors file, renewed every `checkpoint_every` steps and at the end. If it is there already,

@@ -1,4 +1,4 @@
-"""What a training run renews on the way: its points, their weights, and the weights of the conditions."""
+"""Renewals during a training run: its points, their weights, and the weights of the conditions."""
 
 from collections.abc import Mapping
 
