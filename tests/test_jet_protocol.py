@@ -192,6 +192,15 @@ def test_children_are_asked_unless_they_never_meet_a_jet() -> None:
     assert not accepts_jets(Holding(layer(Clipped)))
 
 
+def test_a_forward_that_is_replaced_on_one_module_is_not_covered() -> None:
+    module = layer(QuantumLayer)
+    plain = module.forward
+    module.forward = lambda inputs, weights=None: plain(torch.erf(inputs))  # pyright: ignore[reportAttributeAccessIssue]
+    assert not accepts_jets(module)
+    assert not takes_weights_by_row(module)
+    assert accepts_jets(layer(QuantumLayer))
+
+
 def test_a_contract_is_not_fulfilled_by_modules_without_a_forward() -> None:
     assert not fulfils(JetModule(), JetModule)
     assert not fulfils(nn.Linear(1, 1), JetModule)

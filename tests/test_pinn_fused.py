@@ -197,6 +197,21 @@ def test_who_keeps_saved_tensors_in_another_way_keeps_what_they_hold() -> None:
         assert torch.equal(mine, other)
 
 
+def test_layers_that_are_moved_out_of_memory_come_back_as_they_were() -> None:
+    """Offloading packs a copy in place of the alias that a graph would save."""
+    trunk, at = mlp(), points(35)
+    model = Pinn(heat(), trunk)
+    expected = gradients(sum_of(model.evaluate(at, NAMES)), trunk)
+    with torch.autograd.graph.save_on_cpu():
+        total = sum_of(model.evaluate(at, NAMES))
+    for seed in range(3):
+        model.evaluate(points(35, seed=seed + 7), NAMES)
+    for again in (True, False):
+        found = torch.autograd.grad(total, list(trunk.parameters()), retain_graph=again)
+        for mine, other in zip(found, expected, strict=True):
+            assert torch.equal(mine, other)
+
+
 def test_a_subclass_with_a_forward_of_its_own_is_asked() -> None:
     class Twice(MLP, JetModule):
         def forward(self, inputs: Any, others: Tensor | None = None) -> Any:
