@@ -10,12 +10,13 @@ VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: help demo table test test-all lint docs bench clean
+.PHONY: help demo table conformance test test-all lint docs bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    train the quantum classifier and its classical twins on real digits; report in runs/demo"
 	@echo "make table   compare everything, and put the table into the README; an hour or two"
+	@echo "make conformance  write what every layer is held to into docs/conformance.md"
 	@echo "make test    run the tests, without the long trainings"
 	@echo "make test-all  run all tests, with every argument checked against its annotation"
 	@echo "make lint    check style, types, imports, dependencies, spelling and documentation"
@@ -30,6 +31,10 @@ demo: $(VENV)/.installed-data
 table: $(VENV)/.installed-data,dev,ibm
 	OMP_NUM_THREADS=1 $(BIN)/qml compare all --preset demo --out runs/all $(ARGS)
 	$(BIN)/python -m tools.readme_table runs/all
+
+# The table of layers and torch habits, from the list that the tests go through.
+conformance: $(VENV)/.installed-data,dev,ibm
+	$(BIN)/python -m tools.conformance_table
 
 # One thread in each of the two processes: more would wait for each other.
 test: $(VENV)/.installed-data,dev,ibm
@@ -69,4 +74,4 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	find circuits qml tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find circuits qml tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

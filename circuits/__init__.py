@@ -1,4 +1,4 @@
-"""Descriptions of quantum circuits: what runs, not how."""
+"""Descriptions of quantum circuits, which say nothing of how they are run."""
 
 from circuits import channels as channels
 from circuits import classifier as classifier

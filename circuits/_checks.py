@@ -14,7 +14,7 @@ PAULI_LETTERS = frozenset("IXYZ")
 
 
 def as_int(value: Any, name: str, *, minimum: int) -> int:
-    """`value` as an int of at least `minimum`; booleans and floats are refused."""
+    """Return `value` as an int of at least `minimum`; booleans and floats are refused."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"Argument `{name}` must be an int, but is {type(value).__name__}.")
     if value < minimum:
@@ -23,7 +23,7 @@ def as_int(value: Any, name: str, *, minimum: int) -> int:
 
 
 def as_qubits(qubits: Any, n_qubits: int, name: str = "qubits") -> tuple[int, ...]:
-    """`qubits` (one or several) as a tuple of distinct indices below `n_qubits`."""
+    """Return `qubits` (one or several) as a tuple of distinct indices below `n_qubits`."""
     if type(qubits) is tuple and len(qubits) == 1 and type(qubits[0]) is int and 0 <= qubits[0] < n_qubits:
         return qubits  # most calls are of this form, and circuits are built of many
     if isinstance(qubits, (int, np.integer)):
@@ -48,7 +48,7 @@ def as_qubits(qubits: Any, n_qubits: int, name: str = "qubits") -> tuple[int, ..
 
 
 def as_angle(angle: Any, name: str = "angle") -> Angle:
-    """`angle` as a finite float, or the slot that it is."""
+    """Return `angle` as a finite float, or the slot that it is."""
     if isinstance(angle, Slot):
         return angle
     if getattr(angle, "requires_grad", False):
@@ -67,7 +67,7 @@ def as_angle(angle: Any, name: str = "angle") -> Angle:
 
 
 def as_pauli(pauli: Any, name: str = "pauli") -> str:
-    """`pauli` as a non-empty string over I, X, Y, Z."""
+    """Return `pauli` as a non-empty string over I, X, Y, Z."""
     if not isinstance(pauli, str):
         raise TypeError(f"Argument `{name}` must be a str, but is {type(pauli).__name__}.")
     if not pauli or not set(pauli) <= PAULI_LETTERS:
@@ -76,7 +76,7 @@ def as_pauli(pauli: Any, name: str = "pauli") -> str:
 
 
 def as_unitary(matrix: Any, n_qubits: int, name: str = "matrix") -> np.ndarray:
-    """`matrix` as a complex unitary of side `2**n_qubits`."""
+    """Return `matrix` as a complex unitary of side `2**n_qubits`."""
     result = as_finite_matrix(matrix, n_qubits, name)
     error = float(np.abs(result @ result.conj().T - np.eye(len(result))).max())
     if error > UNITARITY_TOLERANCE:
@@ -88,7 +88,7 @@ def as_unitary(matrix: Any, n_qubits: int, name: str = "matrix") -> np.ndarray:
 
 
 def as_finite_matrix(matrix: Any, n_qubits: int, name: str) -> np.ndarray:
-    """`matrix` as a finite complex array of side `2**n_qubits`."""
+    """Return `matrix` as a finite complex array of side `2**n_qubits`."""
     result = np.array(matrix, dtype=np.complex128)
     side = 2**n_qubits
     if result.shape != (side, side):
@@ -101,7 +101,7 @@ def as_finite_matrix(matrix: Any, n_qubits: int, name: str) -> np.ndarray:
 
 
 def as_probability(value: Any, name: str) -> float:
-    """`value` as a float in [0, 1]."""
+    """Return `value` as a float in [0, 1]."""
     result = as_angle(value, name)
     if isinstance(result, Slot) or not 0.0 <= result <= 1.0:
         raise ValueError(f"Argument `{name}` must be a number in [0, 1], but is {result!r}.")
@@ -109,7 +109,7 @@ def as_probability(value: Any, name: str) -> float:
 
 
 def as_amplitudes(amplitudes: Any, n_qubits: int, name: str = "amplitudes") -> np.ndarray:
-    """`amplitudes` as a normalised complex vector of length `2**n_qubits`."""
+    """Return `amplitudes` as a normalised complex vector of length `2**n_qubits`."""
     result = np.array(amplitudes, dtype=np.complex128)
     if result.shape != (2**n_qubits,):
         raise ValueError(
@@ -125,7 +125,7 @@ def as_amplitudes(amplitudes: Any, n_qubits: int, name: str = "amplitudes") -> n
 
 
 def require_no_gaps(kind: str, indices: Iterable[int]) -> int:
-    """The number of slots of one kind, where every index from 0 up is used."""
+    """Return the number of slots of one kind; refuse indices that leave gaps."""
     used = set(indices)
     n_missing = max(used, default=-1) + 1 - len(used)
     if n_missing:

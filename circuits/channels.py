@@ -14,7 +14,7 @@ from circuits.gates import PAULIS, Array, Channel, pauli_matrix
 
 
 def depolarizing(probability: float | int, *, n_qubits: int = 1) -> Channel:
-    """rho -> (1 - p) rho + p 1/2**n, with p in [0, 1]."""
+    """Return the depolarising channel rho -> (1 - p) rho + p 1/2**n, with p in [0, 1]."""
     probability = _checks.as_probability(probability, "probability")
     n_qubits = _checks.as_int(n_qubits, "n_qubits", minimum=1)
     strings = list(product("IXYZ", repeat=n_qubits))
@@ -27,7 +27,7 @@ def depolarizing(probability: float | int, *, n_qubits: int = 1) -> Channel:
 
 
 def amplitude_damping(gamma: float | int) -> Channel:
-    """Energy relaxation |1> -> |0> with probability gamma in [0, 1]."""
+    """Return energy relaxation |1> -> |0> with probability gamma in [0, 1]."""
     gamma = _checks.as_probability(gamma, "gamma")
     keep = np.diag([1.0, np.sqrt(1.0 - gamma)])
     decay = np.array([[0.0, np.sqrt(gamma)], [0.0, 0.0]])
@@ -35,21 +35,21 @@ def amplitude_damping(gamma: float | int) -> Channel:
 
 
 def phase_damping(gamma: float | int) -> Channel:
-    """Loss of coherence: the off-diagonal elements shrink by sqrt(1 - gamma), gamma in [0, 1]."""
+    """Return a loss of coherence: off-diagonal elements shrink by sqrt(1 - gamma), gamma in [0, 1]."""
     gamma = _checks.as_probability(gamma, "gamma")
     keep = np.diag([1.0, np.sqrt(1.0 - gamma)])
     return Channel(Array.of(np.stack([keep, np.diag([0.0, np.sqrt(gamma)])])), "phase_damping", gamma)
 
 
 def bit_flip(probability: float | int) -> Channel:
-    """X with the given probability in [0, 1]."""
+    """Return the channel that applies X with the given probability in [0, 1]."""
     probability = _checks.as_probability(probability, "probability")
     operators = [np.sqrt(1.0 - probability) * PAULIS["I"], np.sqrt(probability) * PAULIS["X"]]
     return Channel(Array.of(np.stack(operators)), "bit_flip", probability)
 
 
 def kraus(operators: Any) -> Channel:
-    """The channel rho -> sum_k K_k rho K_k^dagger.
+    """Return the channel rho -> sum_k K_k rho K_k^dagger.
 
     Args:
         operators: Kraus operators, shape (operators, 2**n, 2**n).

@@ -10,21 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from circuits import _checks, channels
-from circuits.gates import (
-    U3,
-    Array,
-    Channel,
-    Fixed,
-    Gate,
-    Measure,
-    PauliRotation,
-    Phase,
-    PostSelect,
-    Reset,
-    StatePreparation,
-    Unitary,
-)
+from circuits import _checks, channels, drawing
+from circuits.gates import Array, Channel, Gate, GateMethods, Measure, PostSelect, Qubits, Reset, StatePreparation
 from circuits.operation import Operation
 from circuits.slots import Angle, Slot
 
@@ -32,10 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 T = TypeVar("T")
-Qubits = int | Iterable[int]
 
 
-class Circuit:
+class Circuit(GateMethods):
     """A quantum circuit on `n_qubits`, built by appending operations.
 
     Every gate method returns the circuit, so that calls can be chained, and every unitary gate takes `controls=`.
@@ -61,36 +47,36 @@ class Circuit:
         self._operations: list[Operation] = []
         self._derived: dict[str, tuple[int, Any]] = {}
 
-    # --- what it is -------------------------------------------------------------------------------------------------
+    # --- properties -------------------------------------------------------------------------------------------------
 
     @property
     def n_qubits(self) -> int:
-        """Number of qubits."""
+        """Return the number of qubits."""
         return self._n_qubits
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """The operations in order."""
+        """Return the operations in order."""
         return self.derived("operations", lambda: tuple(self._operations))
 
     @property
     def n_data(self) -> int:
-        """Number of data slots; raises ValueError where their numbers have gaps."""
+        """Return the number of data slots; refuse numbers with gaps."""
         return self._n_slots("data")
 
     @property
     def n_weights(self) -> int:
-        """Number of weight slots; raises ValueError where their numbers have gaps."""
+        """Return the number of weight slots; refuse numbers with gaps."""
         return self._n_slots("weight")
 
     @property
     def n_bits(self) -> int:
-        """Number of classical bits that mid-circuit measurements write."""
+        """Return the number of classical bits that mid-circuit measurements write."""
         return max((op.gate.bit + 1 for op in self._operations if isinstance(op.gate, Measure)), default=0)
 
     @property
     def is_unitary(self) -> bool:
-        """Whether only unitary gates (and state preparations) occur."""
+        """Tell whether only unitary gates (and state preparations) occur."""
         return all(op.is_unitary or op.is_preparation for op in self._operations)
 
     def _n_slots(self, kind: Literal["data", "weight"]) -> int:
@@ -102,7 +88,7 @@ class Circuit:
         )
 
     def derived(self, key: str, make: Callable[[], T]) -> T:
-        """`make()`, computed once and kept under `key` until the circuit grows."""
+        """Return `make()`, computed once and kept under `key` until the circuit grows."""
         entry = self._derived.get(key)
         if entry is None or entry[0] != len(self._operations):
             entry = (len(self._operations), make())
@@ -167,108 +153,6 @@ class Circuit:
                 "Prepare them first."
             )
 
-    def _fixed(self, name: str, qubits: Qubits, controls: Qubits) -> "Circuit":
-        return self.append(Fixed(name), qubits, controls=controls)
-
-    def x(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """Pauli X."""
-        return self._fixed("x", qubit, controls)
-
-    def y(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """Pauli Y."""
-        return self._fixed("y", qubit, controls)
-
-    def z(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """Pauli Z."""
-        return self._fixed("z", qubit, controls)
-
-    def h(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """Hadamard."""
-        return self._fixed("h", qubit, controls)
-
-    def s(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """diag(1, i)."""
-        return self._fixed("s", qubit, controls)
-
-    def sdg(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """diag(1, -i)."""
-        return self._fixed("sdg", qubit, controls)
-
-    def t(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """diag(1, exp(i pi/4))."""
-        return self._fixed("t", qubit, controls)
-
-    def tdg(self, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """diag(1, exp(-i pi/4))."""
-        return self._fixed("tdg", qubit, controls)
-
-    def swap(self, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
-        """Exchange two qubits."""
-        return self._fixed("swap", (first, second), controls)
-
-    def cx(self, control: int, target: int) -> "Circuit":
-        """X on `target` where `control` reads 1."""
-        return self.x(target, controls=control)
-
-    def cy(self, control: int, target: int) -> "Circuit":
-        """Y on `target` where `control` reads 1."""
-        return self.y(target, controls=control)
-
-    def cz(self, control: int, target: int) -> "Circuit":
-        """Z on `target` where `control` reads 1."""
-        return self.z(target, controls=control)
-
-    def rx(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle X / 2)."""
-        return self.pauli_rotation(angle, "X", qubit, controls=controls)
-
-    def ry(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle Y / 2)."""
-        return self.pauli_rotation(angle, "Y", qubit, controls=controls)
-
-    def rz(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle Z / 2)."""
-        return self.pauli_rotation(angle, "Z", qubit, controls=controls)
-
-    def p(self, angle: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """diag(1, exp(i angle))."""
-        return self.append(Phase(), qubit, controls=controls, angles=(angle,))
-
-    def u3(self, theta: Angle, phi: Angle, lam: Angle, qubit: int, *, controls: Qubits = ()) -> "Circuit":
-        """P(phi) RY(theta) P(lam), the general one-qubit gate."""
-        return self.append(U3(), qubit, controls=controls, angles=(theta, phi, lam))
-
-    def rxx(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle X X / 2)."""
-        return self.pauli_rotation(angle, "XX", (first, second), controls=controls)
-
-    def ryy(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle Y Y / 2)."""
-        return self.pauli_rotation(angle, "YY", (first, second), controls=controls)
-
-    def rzz(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle Z Z / 2)."""
-        return self.pauli_rotation(angle, "ZZ", (first, second), controls=controls)
-
-    def rzx(self, angle: Angle, first: int, second: int, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle Z X / 2), Z on `first`."""
-        return self.pauli_rotation(angle, "ZX", (first, second), controls=controls)
-
-    def pauli_rotation(self, angle: Angle, pauli: str, qubits: Qubits, *, controls: Qubits = ()) -> "Circuit":
-        """exp(-i angle P / 2): the usual sign and factor. `pauli` reads `qubits` in order."""
-        return self.append(PauliRotation(_checks.as_pauli(pauli)), qubits, controls=controls, angles=(angle,))
-
-    def exp_pauli(self, angle: Angle, pauli: str, qubits: Qubits, *, controls: Qubits = ()) -> "Circuit":
-        """exp(+i angle P): the sign and factor of Farhi and Neven (arXiv:1802.06002). A rotation by -2 angle."""
-        gate = PauliRotation(_checks.as_pauli(pauli), factor=1.0)
-        return self.append(gate, qubits, controls=controls, angles=(angle,))
-
-    def unitary(self, matrix: Any, qubits: Qubits, *, controls: Qubits = (), label: str = "U") -> "Circuit":
-        """An arbitrary constant unitary, shape (2**k, 2**k) on k qubits, the first the most significant."""
-        targets = _checks.as_qubits(qubits, self._n_qubits)
-        gate = Unitary(Array.of(_checks.as_unitary(matrix, len(targets))), label)
-        return self.append(gate, targets, controls=controls)
-
     def prepare(self, amplitudes: Any, qubits: Qubits | None = None) -> "Circuit":
         """Prepare constant amplitudes, shape (2**k,) and norm 1, on k qubits that are still |0> (default: all)."""
         targets = _checks.as_qubits(range(self._n_qubits) if qubits is None else qubits, self._n_qubits)
@@ -308,19 +192,19 @@ class Circuit:
         return self.append(PostSelect(int(value)), qubit)
 
     def noise(self, channel: Channel, qubits: Qubits) -> "Circuit":
-        """A noise channel from `circuits.channels`."""
+        """Append a noise channel from `circuits.channels`."""
         if not isinstance(channel, Channel):
             raise TypeError(f"Argument `channel` must come from circuits.channels, but is {type(channel).__name__}.")
         return self.append(channel, qubits)
 
     def kraus(self, operators: Any, qubits: Qubits) -> "Circuit":
-        """A noise channel by its Kraus operators, shape (operators, 2**k, 2**k)."""
+        """Append a noise channel by its Kraus operators, shape (operators, 2**k, 2**k)."""
         return self.noise(channels.kraus(operators), qubits)
 
     # --- making others ----------------------------------------------------------------------------------------------
 
     def copy(self) -> "Circuit":
-        """A circuit with the same operations that grows on its own."""
+        """Return a circuit with the same operations that grows on its own."""
         result = Circuit(self._n_qubits)
         result._operations = list(self._operations)
         return result
@@ -337,7 +221,7 @@ class Circuit:
         return self
 
     def bind(self, data: Any = (), weights: Any = ()) -> "Circuit":
-        """A new circuit with every slot filled: data shape (n_data,), weights shape (n_weights,).
+        """Return a new circuit with every slot filled: data shape (n_data,), weights shape (n_weights,).
 
         Raises:
             ValueError: a wrong number of values, or a value that is not finite.
@@ -357,7 +241,7 @@ class Circuit:
         return result
 
     def weights_as_data(self) -> "Circuit":
-        """The same circuit with a weight vector a sample: `weight(k)` becomes `data(n_data + k)`."""
+        """Return the same circuit with a weight vector a sample: `weight(k)` becomes `data(n_data + k)`."""
 
         def make() -> Circuit:
             result, n_data = Circuit(self._n_qubits), self.n_data
@@ -372,7 +256,7 @@ class Circuit:
         return self.derived("weights as data", make)
 
     def inverse(self) -> "Circuit":
-        """The inverse circuit; only circuits of constant gates and rotations have one.
+        """Return the inverse circuit; only circuits of constant gates and rotations have one.
 
         A slot's angle cannot change sign inside a circuit, so a rotation about P by a slot turns into a rotation with
         the opposite factor.
@@ -385,9 +269,7 @@ class Circuit:
 
     def draw(self, output: Literal["text", "mpl"] = "text", **options: Any) -> "str | Figure":
         """Draw the circuit as text or as a matplotlib figure; see `circuits.drawing`."""
-        from circuits import drawing
-
-        return drawing.draw(self, output, **options)
+        return drawing.draw(self._n_qubits, self.operations, output, **options)
 
 
 def _require_data_slots(angles: Sequence[Angle]) -> None:

@@ -24,13 +24,13 @@ SPECTRUM_TOLERANCE = 1e-12
 
 
 def classifier_circuit(n_inputs: int, pattern: str = "zxzxzx", *, n_readouts: int = 1) -> Circuit:
-    """Basis encoding by n data slots (each pi * bit), then `classifier_ansatz`."""
+    """Encode bits by n data slots (each pi * bit), then append `classifier_ansatz`."""
     ansatz = classifier_ansatz(n_inputs, pattern, n_readouts=n_readouts)
     return _encoded(n_inputs, ansatz)
 
 
 def classifier_ansatz(n_inputs: int, pattern: str = "zxzxzx", *, n_readouts: int = 1) -> Circuit:
-    """Gates exp(i theta P_j X_r) for each letter P of the pattern, from each data qubit j to each read-out r.
+    """Return gates exp(i theta P_j X_r) for each letter P of the pattern, from each data qubit j to each read-out r.
 
     Every gate joins one data qubit to one X_r, and the circuit factorises (up to six read-outs): see the simulator.
 
@@ -60,7 +60,7 @@ def classifier_ansatz(n_inputs: int, pattern: str = "zxzxzx", *, n_readouts: int
 
 
 def label_circuit(n_inputs: int, label: Any) -> Circuit:
-    """The circuit with <Y_r> = label(bits), exactly, for any Boolean label.
+    """Return the circuit with <Y_r> = label(bits), exactly, for any Boolean label.
 
     exp(i pi/4 l(Z) X_r), where l(Z) = sum_S c_S Z_S over subsets S of the data qubits: one gate exp(i pi/4
     c_S Z_S X_r) for each coefficient that is not zero. They commute. A general label has 2**n of them, a
@@ -94,7 +94,7 @@ def label_circuit(n_inputs: int, label: Any) -> Circuit:
 
 
 def parity_circuit(n_inputs: int, subset: Iterable[int]) -> Circuit:
-    """The circuit with <Y_r> = +1 where an even number of the subset's bits are 1, and -1 elsewhere.
+    """Return the circuit with <Y_r> = +1 where an even number of the subset's bits are 1, and -1 elsewhere.
 
     `parity_ansatz` at theta_j = pi/2 on the subset and 0 elsewhere.
 
@@ -108,7 +108,7 @@ def parity_circuit(n_inputs: int, subset: Iterable[int]) -> Circuit:
 
 
 def parity_ansatz(n_inputs: int) -> Circuit:
-    """exp(i pi/4 X_r) prod_j exp(-i theta_j B_j X_r) with B = (1 - Z)/2: <Y_r> = cos(2 sum_j theta_j bit_j).
+    """Return exp(i pi/4 X_r) prod_j exp(-i theta_j B_j X_r) with B = (1 - Z)/2: <Y_r> = cos(2 sum_j theta_j bit_j).
 
     Weight j is theta_j, and is used by two gates, exp(-i theta_j X_r / 2) and exp(i theta_j Z_j X_r / 2).
     Hard to learn for many qubits: the gradient is exponentially small.
@@ -124,7 +124,7 @@ def parity_ansatz(n_inputs: int) -> Circuit:
 
 
 def majority_circuit(n_inputs: int, subset: Iterable[int]) -> Circuit:
-    """The circuit with <Y_r> = sin(beta sum_j z_j) over the subset: its sign is the subset's majority.
+    """Return the circuit with <Y_r> = sin(beta sum_j z_j) over the subset: its sign is the subset's majority.
 
     beta = 0.9 pi / n. +1 stands for a majority of zeros (z = +1). A tie gives 0. To learn it, train
     `classifier_ansatz(n, "z")`.
@@ -167,7 +167,7 @@ def _label_table(n_inputs: int, label: Any) -> np.ndarray:
 
 
 def _walsh(table: np.ndarray, n_inputs: int) -> np.ndarray:
-    """The coefficients c_S of l(z) = sum_S c_S prod_{j in S} z_j, S as a bit mask in basis order."""
+    """Return the coefficients c_S of l(z) = sum_S c_S prod_{j in S} z_j, S as a bit mask in basis order."""
     spectrum = table.reshape((2,) * n_inputs)
     for axis in range(n_inputs):
         zero, one = np.take(spectrum, 0, axis), np.take(spectrum, 1, axis)

@@ -17,7 +17,7 @@ from circuits.slots import data, weight
 
 
 def daruan_circuit(ansatz: str = "pz", reps: int = 3) -> Circuit:
-    """The activation circuit of one edge.
+    """Return the activation circuit of one edge.
 
     ======  =========================================  ======================
     ansatz  circuit                                    weights
@@ -51,7 +51,7 @@ def daruan_circuit(ansatz: str = "pz", reps: int = 3) -> Circuit:
 
 
 def require_activation(circuit: Any) -> Circuit:
-    """`circuit`, if it can be an activation: one qubit, unitary, with the input in at least one rotation.
+    """Return `circuit` if it can be an activation: one qubit, unitary, the input in at least one rotation.
 
     Raises:
         TypeError: not a circuit.

@@ -19,7 +19,7 @@ AXES = {"x": "X", "y": "Y", "z": "Z"}
 
 
 def basis(n_qubits: int) -> Circuit:
-    """Bits as basis states: RX(data(k)) on qubit k, where the slot holds pi * bit.
+    """Encode bits as basis states: RX(data(k)) on qubit k, where the slot holds pi * bit.
 
     A batch may mix bit strings. RX(pi)|0> is -i|1>, so that the state is |bits> times (-i)**(number of ones):
     a global phase, which nothing measures, for each string by itself. For superpositions of strings use
@@ -29,7 +29,7 @@ def basis(n_qubits: int) -> Circuit:
 
 
 def basis_state(bits: Iterable[Any]) -> Circuit:
-    """The constant basis state |bits>, X gates where a bit is 1; without a phase.
+    """Prepare the constant basis state |bits>: X gates where a bit is 1; without a phase.
 
     Args:
         bits: 0 or 1 for each qubit, or a string such as "0110".
@@ -42,7 +42,7 @@ def basis_state(bits: Iterable[Any]) -> Circuit:
 
 
 def angle(n_qubits: int, *, axis: str | Sequence[float] = "x") -> Circuit:
-    """One feature a qubit, as a rotation by data(k) about an axis.
+    """Encode one feature a qubit as a rotation by data(k) about an axis.
 
     A rotation about z would leave |0> as it is, so that `axis="z"` starts with a Hadamard on each qubit.
 
@@ -75,7 +75,7 @@ def _about_direction(circuit: Circuit, direction: Sequence[float]) -> Circuit:
 
 
 def amplitude(n_qubits: int, *, is_complex: bool = False) -> Circuit:
-    """Each sample as amplitudes: `2**n_qubits` data slots, or twice as many, real parts then imaginary parts.
+    """Encode each sample as amplitudes: `2**n_qubits` data slots, or twice as many, real parts then imaginary parts.
 
     The slots must hold a vector of norm 1: see `amplitudes_of`, and `slots_of` for complex ones. Devices that
     take no amplitudes need `prepare_decomposed`, one sample at a time.
@@ -85,7 +85,7 @@ def amplitude(n_qubits: int, *, is_complex: bool = False) -> Circuit:
 
 
 def amplitudes_of(values: Any, *, n_qubits: int | None = None) -> np.ndarray:
-    """Vectors padded with zeros to a power of two and divided by their norm.
+    """Pad vectors with zeros to a power of two and divide them by their norm.
 
     Args:
         values: real or complex, shape (..., features).
@@ -122,18 +122,18 @@ def amplitudes_of(values: Any, *, n_qubits: int | None = None) -> np.ndarray:
 
 
 def slots_of(amplitudes: Any) -> np.ndarray:
-    """Complex amplitudes as data for `amplitude(n, is_complex=True)`: (..., side) -> (..., 2 side)."""
+    """Return complex amplitudes as data for `amplitude(n, is_complex=True)`: (..., side) -> (..., 2 side)."""
     return np.concatenate([np.real(amplitudes), np.imag(amplitudes)], axis=-1)
 
 
 def state(amplitudes: Any) -> Circuit:
-    """A constant state by its amplitudes, padded with zeros and normalised: shape (features,)."""
+    """Prepare a constant state by its amplitudes, padded with zeros and normalised: shape (features,)."""
     values = _one_state(amplitudes)
     return Circuit(values.size.bit_length() - 1).prepare(values)
 
 
 def product(states: Any) -> Circuit:
-    """A constant product state: qubit k in the state `states[k]`, normalised; shape (n_qubits, 2)."""
+    """Prepare a constant product state: qubit k in the state `states[k]`, normalised; shape (n_qubits, 2)."""
     values = np.asarray(states)
     if values.ndim != 2 or values.shape[1] != 2:
         raise ValueError(f"Argument `states` must have shape (n_qubits, 2), but has shape {values.shape}.")
@@ -144,7 +144,7 @@ def product(states: Any) -> Circuit:
 
 
 def label_superposition(strings: Any, *, phases: Any = None) -> Circuit:
-    """The uniform superposition of labelled bit strings, sum_k exp(i phase_k) |string_k> / sqrt(m).
+    """Prepare the uniform superposition of labelled bit strings, sum_k exp(i phase_k) |string_k> / sqrt(m).
 
     The states |+1> and |-1> of Farhi and Neven, over the strings with each label.
 
@@ -173,7 +173,7 @@ def label_superposition(strings: Any, *, phases: Any = None) -> Circuit:
 
 
 def prepare_decomposed(amplitudes: Any) -> Circuit:
-    """The state of `state(amplitudes)` by RY, RZ and CX gates, for devices that take no amplitudes.
+    """Prepare the state of `state(amplitudes)` by RY, RZ and CX gates, for devices that take no amplitudes.
 
     Exact, the global phase included. Costs 2**n rotations and CX gates for real amplitudes, twice that for
     complex ones.

@@ -29,7 +29,7 @@ from circuits.slots import Slot, data, weight
 
 
 def neuron_circuit(n_inputs: int, *, order: int = 1, degree: int = 2, rounds: int = 0, bias: bool = True) -> Circuit:
-    """A neuron from sources 0..n-1 onto target n; ancillas follow, and are post-selected on 0.
+    """Return a neuron from sources 0..n-1 onto target n; ancillas follow, and are post-selected on 0.
 
     Weights: the bias (if any), then one a subset of 1 to `degree` sources, by size, then lexicographically.
 
@@ -63,10 +63,10 @@ def recurrent_circuit(  # noqa: PLR0913 - the sizes of the network
     bias: bool = True,
     measured: bool = False,
 ) -> Circuit:
-    """Steps of the recurrent network on workspace qubits 0..W-1, in/out qubits W..W+I-1 and ancillas behind them.
+    """Return steps of the recurrent network: workspace qubits 0..W-1, in/out qubits W..W+I-1, ancillas behind them.
 
-    What is read after the last step is left to the backend: the probabilities of the in/out qubits are the network's.
-    Outcomes of the steps before it are post-selected, or measured, recorded and reset.
+    The circuit ends before a read-out: the network's probabilities are those of the in/out qubits after the last step.
+    Outcomes of earlier steps are post-selected, or measured, recorded and reset.
 
     Weights: `QRNNCell.vector`, neuron by neuron its bias and weights, then the rotations of all stages.
     Data: data(t I + k) is pi times input bit k of step t; where outcomes are post-selected, data(n_steps I + t I + k)
@@ -106,24 +106,24 @@ def recurrent_circuit(  # noqa: PLR0913 - the sizes of the network
 class _Cell:
     """A recurrent cell on its qubits, growing a circuit step by step."""
 
-    def __init__(self, circuit: Circuit, neuron: "_Neuron", lanes: range, ends: range, n_stages: int) -> None:
-        self.circuit, self.neuron, self.lanes, self.ends, self.n_stages = circuit, neuron, lanes, ends, n_stages
-        self.n_hidden = len(lanes) * (1 + n_stages)
+    def __init__(self, circuit: Circuit, neuron: "_Neuron", workspace: range, ends: range, n_stages: int) -> None:
+        self.circuit, self.neuron, self.workspace, self.ends, self.n_stages = circuit, neuron, workspace, ends, n_stages
+        self.n_hidden = len(workspace) * (1 + n_stages)
 
     def step(self, inputs: Sequence[Slot]) -> None:
-        """All gates between two measurements."""
+        """Append all gates between two measurements."""
         _write(self.circuit, inputs, self.ends)
         for layer in range(1 + self.n_stages):
             if layer:
                 self._rotate(layer - 1)
-            for lane in self.lanes:
-                self._onto(lane, layer * len(self.lanes) + lane)
+            for qubit in self.workspace:
+                self._onto(qubit, layer * len(self.workspace) + qubit)
         _write(self.circuit, inputs, self.ends, back=True)
         for place, end in enumerate(self.ends):
             self._onto(end, self.n_hidden + place)
 
     def end_step(self, first_bit: int, first_slot: int | None) -> None:
-        """Post-select the in/out qubits on data from `first_slot` on, or without it measure, record and reset them."""
+        """Post-select the in/out qubits on data from `first_slot` on; without it measure, record and reset them."""
         if first_slot is None:
             for place, end in enumerate(self.ends):
                 self.circuit.measure(end, bit=first_bit + place).reset(end)
@@ -133,24 +133,24 @@ class _Cell:
             self.circuit.post_select(end, 0)
 
     def _rotate(self, stage: int) -> None:
-        first = (self.n_hidden + len(self.ends)) * self.neuron.n_weights + stage * len(self.lanes)
-        for lane in self.lanes:
-            self.circuit.ry(weight(first + lane), lane)
+        first = (self.n_hidden + len(self.ends)) * self.neuron.n_weights + stage * len(self.workspace)
+        for qubit in self.workspace:
+            self.circuit.ry(weight(first + qubit), qubit)
 
     def _onto(self, target: int, number: int) -> None:
-        sources = [qubit for qubit in (*self.lanes, *self.ends) if qubit != target]
+        sources = [qubit for qubit in (*self.workspace, *self.ends) if qubit != target]
         ancillas = range(self.ends.stop, self.circuit.n_qubits)
         self.neuron.onto(self.circuit, sources, target, ancillas, number * self.neuron.n_weights)
 
 
 def _write(circuit: Circuit, slots: Sequence[Slot], qubits: Sequence[int], *, back: bool = False) -> None:
-    """RY(pi bit): a word onto |0...0>, or off again."""
+    """Append RY(pi bit): a word onto |0...0>, or off again."""
     for slot, qubit in zip(slots, qubits, strict=True):
         circuit.append(PauliRotation("Y", factor=0.5 if back else -0.5), qubit, angles=(slot,))
 
 
 class _Neuron:
-    """One kind of neuron, to be put onto any qubits."""
+    """A kind of neuron that can be put onto any qubits."""
 
     def __init__(self, n_inputs: int, order: int, degree: int, rounds: int, *, bias: bool) -> None:
         _checks.as_int(order, "order", minimum=1)
@@ -210,7 +210,7 @@ class _Place:
             self.circuit.post_select(ancilla, 0)
 
     def rotation(self, target: int, sign: int) -> None:
-        """RY(sign eta) where the sources say so."""
+        """Append RY(sign eta) where the sources say so."""
         gate, number = PauliRotation("Y", factor=-0.5 * sign), self.first
         self.circuit.append(gate, target, angles=(math.pi / 2,))
         if self.neuron.bias:
@@ -222,7 +222,7 @@ class _Place:
 
 
 def _amplified(once: Circuit, ancillas: Sequence[int], sign: int) -> Circuit:
-    """A round around a circuit whose success is that all ancillas read 0; then the sign qubit must read 0 too."""
+    """Append a round around a circuit that succeeds where all ancillas read 0; then the sign qubit must read 0 too."""
     circuit = Circuit(once.n_qubits).h(sign)
     for part in (once, once.inverse(), once):
         if len(circuit) > 1:

@@ -34,12 +34,12 @@ class Observable:
 
     @property
     def qubits(self) -> tuple[int, ...]:
-        """The qubits on which it acts, ascending."""
+        """Return the qubits on which it acts, ascending."""
         return tuple(sorted({qubit for _, factors in self.terms for qubit, _ in factors}))
 
     @property
     def is_diagonal(self) -> bool:
-        """Whether only I and Z occur, so that it can be read off computational-basis samples."""
+        """Tell whether only I and Z occur, so that it can be read off computational-basis samples."""
         return all(letter == "Z" for _, factors in self.terms for _, letter in factors)
 
     def __add__(self, other: "Observable | float | int") -> "Observable":
@@ -65,7 +65,7 @@ class Observable:
     __rmul__ = __mul__
 
     def __matmul__(self, other: "Observable") -> "Observable":
-        """The operator product, refused where it is not Hermitian (X @ Y on one qubit is i Z)."""
+        """Return the operator product; refuse it where it is not Hermitian (X @ Y on one qubit is i Z)."""
         if not isinstance(other, Observable):
             return NotImplemented
         terms = []
@@ -85,22 +85,22 @@ class Observable:
 
 
 def X(qubit: int) -> Observable:
-    """Pauli X on `qubit`."""
+    """Return Pauli X on `qubit`."""
     return pauli_string("X", (qubit,))
 
 
 def Y(qubit: int) -> Observable:
-    """Pauli Y on `qubit`."""
+    """Return Pauli Y on `qubit`."""
     return pauli_string("Y", (qubit,))
 
 
 def Z(qubit: int) -> Observable:
-    """Pauli Z on `qubit`."""
+    """Return Pauli Z on `qubit`."""
     return pauli_string("Z", (qubit,))
 
 
 def pauli_string(pauli: str, qubits: Iterable[int] | None = None) -> Observable:
-    """The Pauli string whose k-th letter acts on the k-th of `qubits` (default 0, 1, 2, ...).
+    """Return the Pauli string whose k-th letter acts on the k-th of `qubits` (default 0, 1, 2, ...).
 
     Example:
         >>> pauli_string("ZIX")
@@ -114,12 +114,12 @@ def pauli_string(pauli: str, qubits: Iterable[int] | None = None) -> Observable:
 
 
 def observable(terms: Mapping[str, float | int]) -> Observable:
-    """The sum of full-length Pauli strings with their weights, as `{"ZZI": 0.5, "IIX": -1.0}`."""
+    """Return the sum of full-length Pauli strings with their weights, as `{"ZZI": 0.5, "IIX": -1.0}`."""
     return Observable(tuple((weight, pauli_string(string).terms[0][1]) for string, weight in terms.items()))
 
 
 def _merged(terms: Iterable[tuple[Number, PauliFactors]]) -> tuple[tuple[float, PauliFactors], ...]:
-    """Equal strings added up; only the sums need be real."""
+    """Add up equal strings; only the sums need be real."""
     sums: dict[PauliFactors, Number] = {}
     for coefficient, factors in terms:
         key = _sorted_factors(factors)
@@ -128,13 +128,13 @@ def _merged(terms: Iterable[tuple[Number, PauliFactors]]) -> tuple[tuple[float, 
 
 
 def _sorted_factors(factors: Iterable[tuple[int, str]]) -> PauliFactors:
-    kept = sorted((qubit, letter) for qubit, letter in factors if letter != "I")
-    for qubit, letter in kept:
+    letters = sorted((qubit, letter) for qubit, letter in factors if letter != "I")
+    for qubit, letter in letters:
         if qubit < 0 or letter not in "XYZ":
             raise ValueError(f"An observable's factor must be (qubit >= 0, X, Y or Z), but is {(qubit, letter)}.")
-    if len({qubit for qubit, _ in kept}) != len(kept):
-        raise ValueError(f"A Pauli string must name a qubit once, but has factors {tuple(kept)}.")
-    return tuple(kept)
+    if len({qubit for qubit, _ in letters}) != len(letters):
+        raise ValueError(f"A Pauli string must name a qubit once, but has factors {tuple(letters)}.")
+    return tuple(letters)
 
 
 def _multiply(left: PauliFactors, right: PauliFactors) -> tuple[complex, PauliFactors]:

@@ -7,24 +7,20 @@ import numpy as np
 
 from circuits import _checks
 from circuits.gates import (
-    FIXED_INVERSES,
-    U3,
     Array,
     Channel,
-    Fixed,
+    ConstantGate,
+    ExponentialGate,
+    Frequencies,
     Gate,
     Measure,
-    PauliRotation,
-    Phase,
     PostSelect,
     Reset,
     StatePreparation,
-    Unitary,
+    UnitaryGate,
     gate_matrix,
 )
 from circuits.slots import Angle, Slot
-
-CONTROLLED_NAMES = {"x": "cx", "y": "cy", "z": "cz", "swap": "cswap", "p": "cp", "h": "ch"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Operation:
     """A gate on qubits of a circuit.
 
     Args:
-        gate: what happens, an entry of the gate table.
+        gate: an object of `circuits.gates`, or of a class from outside.
         qubits: the qubits of the gate's matrix, most significant first.
         controls: further qubits that must all read 1 for the gate to act.
         angles: constants or slots, as many as the gate takes.
@@ -45,61 +41,77 @@ class Operation:
 
     @property
     def all_qubits(self) -> tuple[int, ...]:
-        """Controls first, then the gate's own qubits: the order of `matrix`."""
+        """Return the controls, then the gate's own qubits: the order of `matrix`."""
         return self.controls + self.qubits
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """The angles that are slots."""
+        """Return the angles that are slots."""
         return tuple(angle for angle in self.angles if isinstance(angle, Slot))
 
     @property
     def is_unitary(self) -> bool:
-        """Whether the operation is a unitary gate (no reset, measurement, post-selection or noise)."""
-        return isinstance(self.gate, (Fixed, PauliRotation, Phase, U3, Unitary))
+        """Tell whether the operation is a unitary gate (no reset, measurement, post-selection or noise)."""
+        return isinstance(self.gate, UnitaryGate)
 
     @property
     def is_mid_circuit(self) -> bool:
-        """Whether it resets, measures or post-selects."""
+        """Tell whether it resets, measures or post-selects."""
         return isinstance(self.gate, (Reset, Measure, PostSelect))
 
     @property
     def is_noise(self) -> bool:
-        """Whether it is a noise channel."""
+        """Tell whether it is a noise channel."""
         return isinstance(self.gate, Channel)
 
     @property
     def is_preparation(self) -> bool:
-        """Whether it prepares given amplitudes."""
+        """Tell whether it prepares given amplitudes."""
         return isinstance(self.gate, StatePreparation)
 
     @property
     def name(self) -> str:
-        """The gate's name with one c for each control, such as "ccx"."""
-        if len(self.controls) == 1:
-            return CONTROLLED_NAMES.get(self.gate.name, "c" + self.gate.name)
+        """Return the gate's name with one c for each control, such as "ccx"."""
         return "c" * len(self.controls) + self.gate.name
 
     def elementary(self) -> "tuple[Operation, ...]":
-        """The same operation as gates of at most one angle each: U3 becomes P, RY, P; all others are themselves."""
-        if not isinstance(self.gate, U3):
+        """Return the same operation as gates of at most one angle and one frequency: U3 becomes P, RY, P, X is X."""
+        gate = self.gate
+        if not isinstance(gate, UnitaryGate) or gate.is_elementary():
             return (self,)
-        theta, phi, lam = self.angles
-        parts: tuple[tuple[Phase | PauliRotation, Angle], ...] = (
-            (Phase(), lam),
-            (PauliRotation("Y"), theta),
-            (Phase(), phi),
+        return tuple(elementary for part in self.parts() for elementary in part.elementary())
+
+    def parts(self) -> "tuple[Operation, ...]":
+        """Return the parts of a unitary gate as operations under the same controls; () for a constant gate."""
+        parts = self.gate.parts() if isinstance(self.gate, UnitaryGate) else ()
+        return tuple(
+            Operation(
+                part.gate,
+                tuple(self.qubits[place] for place in part.places),
+                self.controls,
+                tuple(self.angles[k] for k in part.angles),
+            )
+            for part in parts
         )
-        return tuple(Operation(gate, self.qubits, self.controls, (angle,)) for gate, angle in parts)
+
+    def frequencies(self) -> Frequencies:
+        """Return the frequencies of expectation values in the one angle of an elementary gate.
+
+        Raises:
+            ValueError: the gate is not elementary, or takes no angle.
+        """
+        if not isinstance(self.gate, ExponentialGate):
+            raise ValueError(f"Operation `{self.name}` must be a gate with one angle to have frequencies, but is not.")
+        return self.gate.frequencies(is_controlled=bool(self.controls))
 
     def matrix(self) -> np.ndarray:
-        """The unitary on `all_qubits`, for an operation whose angles are constants.
+        """Return the unitary on `all_qubits`, for an operation whose angles are constants.
 
         Raises:
             ValueError: the operation is not unitary, or has an unfilled slot.
         """
         gate = self.gate
-        if not isinstance(gate, (Fixed, PauliRotation, Phase, U3, Unitary)):
+        if not isinstance(gate, UnitaryGate):
             raise ValueError(f"Operation `{self.name}` must be a unitary gate to have a matrix, but is not.")
         values = []
         for angle in self.angles:
@@ -109,7 +121,7 @@ class Operation:
         return gate_matrix(gate, tuple(values), len(self.controls))
 
     def with_angles(self, angles: tuple[Any, ...]) -> "Operation":
-        """The same operation at these angles; amplitudes from slots become constants.
+        """Return the same operation at these angles; amplitudes from slots become constants.
 
         Raises:
             ValueError: amplitudes whose norm is not 1.
@@ -124,21 +136,21 @@ class Operation:
         return replace(self, gate=StatePreparation(gate.n_qubits, Array.of(values)), angles=())
 
     def inverse(self) -> "Operation":
-        """The inverse of a unitary gate of at most one angle; a slot keeps its sign, so its rotation turns round.
+        """Return the inverse of a unitary gate of at most one angle; at a slot, the gate of opposite scale.
 
         Raises:
             ValueError: it is not unitary, or a P or U3 with a slot.
         """
         gate = self.gate
-        if isinstance(gate, Fixed):
-            return replace(self, gate=Fixed(FIXED_INVERSES.get(gate.name, gate.name)))
-        if isinstance(gate, Unitary):
-            return replace(self, gate=replace(gate, matrix=Array.of(gate.matrix.values.conj().T)))
-        angle = self.angles[0] if self.angles else None
-        if isinstance(gate, (PauliRotation, Phase)) and isinstance(angle, float):
-            return replace(self, angles=(-angle,))
-        if isinstance(gate, PauliRotation):
-            return replace(self, gate=replace(gate, factor=-gate.factor))
+        if isinstance(gate, ConstantGate):
+            return replace(self, gate=gate.inverse())
+        if isinstance(gate, ExponentialGate):
+            (angle,) = self.angles
+            if not isinstance(angle, Slot):
+                return replace(self, angles=(-angle,))
+            opposite = gate.scaled(-1.0)
+            if opposite is not None:
+                return replace(self, gate=opposite)
         raise ValueError(
             f"Circuit.inverse must find only unitary gates, and no slot on P or U3, but found {self.name} with "
             f"angles {self.angles}. Bind the circuit first, or use rotations."

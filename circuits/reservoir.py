@@ -16,7 +16,7 @@ from circuits.slots import Slot, data, weight
 
 
 def feedback_ring(n_qubits: int, n_inputs: int = 1, *, noise: Channel | None = None) -> Circuit:
-    """One step of a ring that starts from |0...0> and is given what was measured the step before.
+    """Return one step of a ring that starts from |0...0> and takes the outcomes of the step before.
 
     With input angles u and measured angles y: block 1 is RY(u_i) on qubit i < n_inputs, RY(y_{i - n_inputs}) on the
     others, then CX on every pair i < j, in lexicographic order, with control i. Blocks 2 and 3 are RY(y_i) on every
@@ -45,10 +45,10 @@ def feedback_ring(n_qubits: int, n_inputs: int = 1, *, noise: Channel | None = N
 
 
 def persistent_layer(n_qubits: int, layer: int, *, noise: Channel | None = None) -> Circuit:
-    """RY on every qubit and controlled RY on every pair: n (n + 1) / 2 weights from slot 0 on.
+    """Return RY on every qubit and controlled RY on every pair: n (n + 1) / 2 weights from slot 0 on.
 
     Even layers turn the higher qubit of a pair under control of the lower one, odd layers the other way round. All
-    gates are real. With weights near 0 the register hardly mixes, and what was put in stays.
+    gates are real. With weights near 0 the register hardly mixes, and its inputs stay.
 
     Args:
         n_qubits: size of the ring.
@@ -67,7 +67,7 @@ def persistent_layer(n_qubits: int, layer: int, *, noise: Channel | None = None)
 def persistent_series(
     n_qubits: int, n_measured: int, n_steps: int, *, n_layers: int = 2, noise: Channel | None = None
 ) -> Circuit:
-    """A whole series on one register: at each step RY on the measured qubits, the layers, measurement, reset.
+    """Return a whole series on one register: at each step RY on the measured qubits, the layers, measurement, reset.
 
     Qubits 0..n_measured-1 take the input, are measured and reset; the others keep the past.
 
@@ -102,7 +102,7 @@ def persistent_series(
 
 
 def side_by_side(circuits: Sequence[Circuit]) -> Circuit:
-    """Independent circuits on one wide register, the first on the first qubits; their slots one behind the other."""
+    """Put independent circuits on one wide register, the first on the first qubits, slots one behind the other."""
     if not circuits:
         raise ValueError("Argument `circuits` must hold at least one circuit, but is empty.")
     wide = Circuit(sum(circuit.n_qubits for circuit in circuits))
@@ -115,7 +115,7 @@ def side_by_side(circuits: Sequence[Circuit]) -> Circuit:
 
 
 def correlators(n_qubits: int, order: int = 2, *, first: int = 0) -> list[Observable]:
-    """All products of Z on 1 to `order` of `n_qubits` qubits from `first` on: single ones first, then pairs."""
+    """Return all products of Z on 1 to `order` of `n_qubits` qubits from `first` on: single ones first, then pairs."""
     qubits = range(first, first + n_qubits)
     subsets = [subset for size in range(1, order + 1) for subset in combinations(qubits, size)]
     return [pauli_string("Z" * len(subset), subset) for subset in subsets]

@@ -32,10 +32,10 @@ Angle = float | int | Slot
 
 
 def data(index: int) -> Slot:
-    """The data slot `index`: its angle is `data[..., index]`, one value a sample."""
+    """Return the data slot `index`: its angle is `data[..., index]`, one value a sample."""
     return Slot("data", index)
 
 
 def weight(index: int) -> Slot:
-    """The weight slot `index`: its angle is `weights[index]`, shared by the whole batch."""
+    """Return the weight slot `index`: its angle is `weights[index]`, shared by the whole batch."""
     return Slot("weight", index)

@@ -14,11 +14,11 @@ import numpy as np
 from circuits.circuit import Circuit
 from circuits.multiplexed import diagonal_by_rotations
 
-NEGLIGIBLE = 1e-15  # rounding; smaller entries are zero already
+NEGLIGIBLE_ENTRY = 1e-15  # rounding; smaller entries are zero already
 
 
 def unitary_by_gates(matrix: np.ndarray) -> Circuit:
-    """Controlled RZ and RY, X and CX with the given unitary, global phase included: shape (2**n, 2**n)."""
+    """Return controlled RZ and RY, X and CX with the given unitary, global phase included: shape (2**n, 2**n)."""
     n_qubits = len(matrix).bit_length() - 1
     work = np.array(matrix, dtype=complex)
     places = np.arange(len(matrix))
@@ -29,7 +29,7 @@ def unitary_by_gates(matrix: np.ndarray) -> Circuit:
             upper, lower = order[row - 1], order[row]
             pair = work[[upper, lower], order[column]]
             size = float(np.linalg.norm(pair))
-            if abs(pair[1]) <= NEGLIGIBLE:
+            if abs(pair[1]) <= NEGLIGIBLE_ENTRY:
                 continue
             givens = np.array([[pair[0].conj(), pair[1].conj()], [-pair[1], pair[0]]]) / size
             work[[upper, lower]] = givens @ work[[upper, lower]]
@@ -41,7 +41,7 @@ def unitary_by_gates(matrix: np.ndarray) -> Circuit:
 
 
 def _rotate_pair(circuit: Circuit, upper: int, lower: int, matrix: np.ndarray) -> None:
-    """A matrix of determinant 1 on two basis states that differ in one bit, as RZ RY RZ under controls."""
+    """Append a matrix of determinant 1 on two basis states that differ in one bit: RZ RY RZ under controls."""
     n_qubits = circuit.n_qubits
     bit = (upper ^ lower).bit_length() - 1
     target = n_qubits - 1 - bit

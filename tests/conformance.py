@@ -1,4 +1,4 @@
-"""Layers x torch habits: what every layer is held to. `python -m tests.conformance` prints the table of the docs.
+"""Layers x torch habits: what every layer is held to. `tools.conformance_table` writes the table of the docs from it.
 
 A layer joins with one entry of LAYERS. A habit is a function that raises where the layer does not have it; what a layer
 is allowed to lack stands in EXCEPTIONS with its reason, and must then really fail.
@@ -441,22 +441,6 @@ IN_OWN_PROCESS: dict[str, Callable[[Example], None]] = {
 HABITS = IN_PROCESS | IN_OWN_PROCESS
 
 
-def table() -> str:
-    """The table of the docs, in Markdown."""
-    lines = ["| layer | " + " | ".join(HABITS) + " |", "|---" * (len(HABITS) + 1) + "|"]
-    notes: list[str] = []
-    for layer in LAYERS:
-        cells = []
-        for habit in HABITS:
-            reason = EXCEPTIONS.get((layer, habit))
-            if reason is not None and reason not in notes:
-                notes.append(reason)
-            cells.append("yes" if reason is None else f"no ({notes.index(reason) + 1})")
-        lines.append(f"| `{layer}` | " + " | ".join(cells) + " |")
-    lines += ["", *(f"{number}. {note}" for number, note in enumerate(notes, 1))]
-    return "\n".join(lines)
-
-
 def verdicts(habit: str) -> dict[str, str]:
     """For each layer nothing, or what went wrong."""
     result = {}
@@ -470,7 +454,4 @@ def verdicts(habit: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        sys.stdout.write(table() + "\n")
-    else:
-        sys.stdout.write(json.dumps(verdicts(sys.argv[1])))
+    sys.stdout.write(json.dumps(verdicts(sys.argv[1])))

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from circuits import Circuit, Observable, Operation, data
-from circuits.gates import PauliRotation, Phase
+from circuits import Circuit, Observable, data
 from qml.backends import Capabilities, Samples
 from tests import oracle
 
@@ -92,28 +91,18 @@ def arrays(data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def uses_of_slots(circuit: Circuit) -> Iterator[tuple[Circuit, Any, float, int]]:
-    """For each use of a slot: the circuit with this use as a last data slot of its own, the slot, and its spectrum."""
+    """For each use of a slot: the circuit with this use as a last data slot of its own, the slot, its frequencies."""
     parts = [part for operation in circuit.operations for part in operation.elementary()]
     if any(part.gate.name == "post_select" for part in parts):
         raise ValueError("The shift rule must not meet post-selection, which divides by a probability. Use Native().")
     for position, part in enumerate(parts):
         for slot in part.slots:
-            frequency, order = spectrum(part)
+            frequency, order = part.frequencies()
             changed = [*parts[:position], replace(part, angles=(data(circuit.n_data),)), *parts[position + 1 :]]
             result = Circuit(circuit.n_qubits)
             for each in changed:
                 result.append(each.gate, each.qubits, controls=each.controls, angles=each.angles)
             yield result, slot, frequency, order
-
-
-def spectrum(operation: Operation) -> tuple[float, int]:
-    """The base frequency of the expectation values in this angle, and how many multiples of it occur."""
-    gate = operation.gate
-    if isinstance(gate, Phase):
-        return 1.0, 1
-    if isinstance(gate, PauliRotation):
-        return (abs(gate.factor), 2) if operation.controls else (2 * abs(gate.factor), 1)
-    raise ValueError(f"The shift rule must meet slots on rotations only, but one is on {operation.name}. Use Native().")
 
 
 def shifted_slope(

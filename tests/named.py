@@ -106,6 +106,11 @@ def two_qubit_rotations() -> Circuit:
     return circuit.rzx(data(0), 0, 3).rxx(0.3, 1, 2)
 
 
+def exchange_interactions() -> Circuit:
+    circuit = mixed_start(3).xx_plus_yy(data(0), 2, 0).xx_plus_yy(weight(0), 0, 1).xx_plus_yy(0.8, 1, 2)
+    return circuit.xx_plus_yy(data(0), 1, 2, controls=0).h(1).xx_plus_yy(weight(1), 2, 1)
+
+
 def rzx_in_both_orders() -> Circuit:
     return mixed_start(2).rzx(data(0), 0, 1).ry(0.4, 0).rzx(weight(0), 1, 0)
 
@@ -279,6 +284,7 @@ BUILDERS: list[Callable[[], Circuit]] = [
     u3_by_all_kinds_of_angles,
     phases,
     two_qubit_rotations,
+    exchange_interactions,
     rzx_in_both_orders,
     long_pauli_strings,
     pauli_strings_with_identities,

@@ -17,7 +17,6 @@ from circuits import Circuit, Observable, Operation, Slot
 from circuits.gates import (
     U3,
     Channel,
-    Fixed,
     Measure,
     PauliRotation,
     Phase,
@@ -25,6 +24,7 @@ from circuits.gates import (
     Reset,
     StatePreparation,
     Unitary,
+    XXPlusYY,
 )
 
 ROOT_HALF = 0.7071067811865476
@@ -52,7 +52,7 @@ def unitary_of(circuit: Circuit, data: ArrayLike = (), weights: ArrayLike = ()) 
     """The matrix of a circuit of unitary gates, for one sample: data (D,), weights (W,) -> (2**n, 2**n)."""
     result = np.eye(2**circuit.n_qubits, dtype=complex)
     for operation in circuit.operations:
-        if not isinstance(operation.gate, (Fixed, PauliRotation, Phase, U3, Unitary)):
+        if isinstance(operation.gate, (StatePreparation, Reset, Measure, PostSelect, Channel)):
             raise ValueError(f"{operation.name} is not unitary")
         (matrix,) = full_matrices(operation, circuit.n_qubits, data, weights)
         result = matrix @ result
@@ -157,25 +157,28 @@ def full_matrices(operation: Operation, n_qubits: int, data: ArrayLike, weights:
 
 def uncontrolled_matrix(operation: Operation, n_qubits: int, angles: list[float]) -> np.ndarray:
     """The matrix of a unitary gate on all qubits, its controls left out."""
-    gate, qubits = operation.gate, operation.qubits
+    gate = operation.gate
     if isinstance(gate, PauliRotation):
         pauli = pauli_product(dict(enumerate(gate.pauli)), len(gate.pauli))
-        return on_qubits(expm(1j * gate.factor * angles[0] * pauli), qubits, n_qubits)
-    if isinstance(gate, Phase):
-        return on_qubits(np.array([[1, 0], [0, np.exp(1j * angles[0])]]), qubits, n_qubits)
-    if isinstance(gate, U3):
+        matrix = expm(1j * gate.factor * angles[0] * pauli)
+    elif isinstance(gate, XXPlusYY):
+        exchange = np.kron(LETTERS["X"], LETTERS["X"]) + np.kron(LETTERS["Y"], LETTERS["Y"])
+        matrix = expm(-1j * gate.scale * angles[0] * exchange / 4)
+    elif isinstance(gate, Phase):
+        matrix = np.array([[1, 0], [0, np.exp(1j * angles[0])]])
+    elif isinstance(gate, U3):
         theta, phi, lam = angles
         cosine, sine = np.cos(theta / 2), np.sin(theta / 2)
-        matrix = [
-            [cosine, -np.exp(1j * lam) * sine],
-            [np.exp(1j * phi) * sine, np.exp(1j * (phi + lam)) * cosine],
-        ]
-        return on_qubits(np.array(matrix), qubits, n_qubits)
-    if isinstance(gate, Unitary):
-        return on_qubits(gate.matrix.values, qubits, n_qubits)
-    if gate.name == "swap":
-        return sum(pauli_product(dict.fromkeys(qubits, letter), n_qubits) for letter in "IXYZ") / 2
-    return on_qubits(np.array(ONE_QUBIT[gate.name]), qubits, n_qubits)
+        matrix = np.array(
+            [[cosine, -np.exp(1j * lam) * sine], [np.exp(1j * phi) * sine, np.exp(1j * (phi + lam)) * cosine]]
+        )
+    elif isinstance(gate, Unitary):
+        matrix = gate.matrix.values
+    elif gate.name == "swap":
+        matrix = sum(np.kron(letter, letter) for letter in LETTERS.values()) / 2
+    else:
+        matrix = np.array(ONE_QUBIT[gate.name])
+    return on_qubits(matrix, operation.qubits, n_qubits)
 
 
 def amplitudes_of(gate: StatePreparation, angles: list[float]) -> np.ndarray:

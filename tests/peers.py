@@ -24,6 +24,7 @@ from circuits.gates import (
     Reset,
     StatePreparation,
     Unitary,
+    XXPlusYY,
 )
 
 PENNYLANE_FIXED = {
@@ -118,6 +119,8 @@ def pennylane_gate(operation: Operation) -> Any:
     match gate:
         case PauliRotation():
             return pennylane.PauliRot(-2 * gate.factor * angles[0], gate.pauli, wires)
+        case XXPlusYY():
+            return pennylane.IsingXY(-gate.scale * angles[0], wires)
         case Phase():
             return pennylane.PhaseShift(*angles, wires)
         case U3():
@@ -191,7 +194,7 @@ def qiskit_operator(operation: Operation) -> quantum_info.Operator:
     return quantum_info.Operator(AnnotatedOperation(gate, ControlModifier(count)) if count else gate)
 
 
-def qiskit_gate(operation: Operation) -> QiskitGate:
+def qiskit_gate(operation: Operation) -> QiskitGate:  # noqa: PLR0911 - one return a kind of gate
     """One bound unitary gate, its controls left out; a longer string than Qiskit names is a PauliEvolutionGate."""
     gate, angles = operation.gate, operation.angles
     match gate:
@@ -200,6 +203,8 @@ def qiskit_gate(operation: Operation) -> QiskitGate:
         case PauliRotation():
             evolution = library.PauliEvolutionGate(quantum_info.Pauli(gate.pauli[::-1]), -gate.factor * angles[0])
             return evolution.definition.to_gate()
+        case XXPlusYY():
+            return library.XXPlusYYGate(gate.scale * angles[0])
         case Phase():
             return library.PhaseGate(*angles)
         case U3():

@@ -20,7 +20,7 @@ Recipe = tuple[int, int, Any, tuple[Any, ...], tuple[Any, ...], int]
 
 FIXED = ("x", "y", "z", "h", "s", "sdg", "t", "tdg")
 ROTATIONS = ("rx", "ry", "rz", "p")
-TWO_QUBIT_ROTATIONS = ("rxx", "ryy", "rzz", "rzx")
+TWO_QUBIT_ROTATIONS = ("rxx", "ryy", "rzz", "rzx", "xx_plus_yy")
 CONTROLLED = ("cx", "cy", "cz")  # the methods of these names; every unitary kind below also takes controls
 STRINGS = ("pauli_rotation", "exp_pauli")
 UNITARY_KINDS = (*FIXED, *ROTATIONS, *TWO_QUBIT_ROTATIONS, *CONTROLLED, *STRINGS, "swap", "u3", "unitary")

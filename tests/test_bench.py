@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from qml.bench import BENCHES, Bench, Case, Peer, Row, backends, compare, qkan, qnn, run, simulator
+from qml.bench import BENCHES, Bench, BenchRow, Case, Peer, backends, compare, qkan, qnn, run, simulator
 from qml.bench.catalogue import load
 from qml.bench.machine import Machine, measure_traffic
 from qml.bench.peers import circuit_peers
@@ -62,12 +62,12 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "tiny"
 
 
-def a_row(case: str, peer: str | None, ours: float, theirs: float | None) -> Row:
-    empty = dict.fromkeys(field.name for field in fields(Row))
+def a_row(case: str, peer: str | None, ours: float, theirs: float | None) -> BenchRow:
+    empty = dict.fromkeys(field.name for field in fields(BenchRow))
     times = dict.fromkeys(("first_call_ms", "ours_min_ms", "ours_max_ms"), ours)
     ratio = None if theirs is None else theirs / ours
     named = {"case": case, "peer": peer, "ours_ms": ours, "peer_ms": theirs, "ratio": ratio, "n_repeats": 1}
-    return Row(**(empty | times | named))
+    return BenchRow(**(empty | times | named))
 
 
 def test_rows_are_kept_what_cannot_run_is_named_and_a_wrong_result_ends_the_run(tiny: str, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_peer_of_other_work_is_timed_but_not_compared(tiny: str, monkeypatch: 
     bench = load(BENCHES[tiny])
     other = replace(bench.peers["wrong"], same_work=False)
     monkeypatch.setitem(bench.peers, "wrong", other)
-    plan = compare.Plan(bench, BENCHES[tiny], ["wrong"], 1, Machine(1.0, 1.0, 1.0, 0.0), note=str)
+    plan = compare.BenchPlan(bench, BENCHES[tiny], ["wrong"], 1, Machine(1.0, 1.0, 1.0, 0.0), note=str)
     (row,) = compare.compare_case(plan, "3")
     assert row.max_error is None
     assert row.peer_ms is not None

@@ -1,9 +1,12 @@
 """Layers in files: they compute the same when they come back, and nothing else is taken for one."""
 
+import base64
+import copy
 import json
 import random
 import struct
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,7 @@ from qml.nn import (
     load_layer,
     save_layer,
 )
+from qml.nn._checkpoint_sizes import least_weights
 from qml.nn.checkpoint import LAYERS, checkpoint_hash, dump_layer, parse_layer
 
 
@@ -130,7 +134,7 @@ def test_a_core_that_cannot_be_saved_is_refused_and_so_is_a_backend_without_circ
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_layers_with_a_simulator_of_their_own_come_back(tmp_path: Path, name: str) -> None:
+def test_layers_with_a_closed_form_come_back(tmp_path: Path, name: str) -> None:
     layer, path = OTHERS[name](), tmp_path / "model.safetensors"
     save_layer(layer, path)
     again = load_layer(path)
@@ -140,8 +144,9 @@ def test_layers_with_a_simulator_of_their_own_come_back(tmp_path: Path, name: st
         assert value.dtype == right.dtype
         assert torch.equal(value, right)
     assert dump_layer(again) == dump_layer(layer)
-    with pytest.raises(ValueError, match="`backend` must be left out for Q"):
-        load_layer(path, backend="aer")
+    backend = Native(method="adjoint")
+    moved: Any = load_layer(path, backend=backend)
+    assert moved.backend is backend
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -163,10 +168,32 @@ def test_a_layer_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
     assert dump_layer(again) == dump_layer(layer)
 
 
+@pytest.mark.parametrize("name", [*EXAMPLES, *OTHERS, *ON_CIRCUITS])
+def test_config_makes_a_layer_of_the_same_function(name: str) -> None:
+    layer = (EXAMPLES | OTHERS | ON_CIRCUITS)[name]()
+    dtype = next(layer.parameters()).dtype
+    config = layer.config()
+    assert not {"backend", "device", "dtype", "generator"} & set(config)
+    again = type(layer)(**copy.deepcopy(config), dtype=dtype)
+    again.load_state_dict(layer.state_dict())
+    assert repr(again) == repr(layer)
+    assert dump_layer(again) == dump_layer(layer)
+
+
+OLD_FILES: dict[str, str] = json.loads(Path(__file__).with_name("checkpoints_format_1.json").read_text())
+"""A file of each layer that the version before `config()` wrote, deflated and in base 64."""
+
+
+@pytest.mark.parametrize("name", [layer.__name__ for layer in LAYERS])
+def test_files_of_the_first_version_are_read_and_written_to_the_byte(name: str) -> None:
+    content = zlib.decompress(base64.b64decode(OLD_FILES[name]))
+    layer = parse_layer(content)
+    assert type(layer).__name__ == name
+    assert dump_layer(layer) == content
+
+
 def test_every_layer_that_can_be_saved_has_an_example() -> None:
-    assert {type(make()).__name__ for make in (*EXAMPLES.values(), *OTHERS.values(), *ON_CIRCUITS.values())} == set(
-        LAYERS
-    )
+    assert {type(make()) for make in (*EXAMPLES.values(), *OTHERS.values(), *ON_CIRCUITS.values())} == set(LAYERS)
 
 
 def test_the_hash_tells_weights_apart() -> None:
@@ -281,9 +308,9 @@ def test_sizes_beyond_the_file_are_refused_before_anything_is_built(name: str) -
 @pytest.mark.parametrize("name", [*EXAMPLES, *OTHERS, *ON_CIRCUITS])
 def test_the_least_number_of_weights_is_no_more_than_there_are(name: str) -> None:
     layer = (EXAMPLES | OTHERS | ON_CIRCUITS)[name]()
-    entry = LAYERS[type(layer).__name__]
     n_weights = sum(value.numel() for value in layer.state_dict().values())
-    assert entry.least(json.loads(json.dumps(_plain(entry.arguments(layer))))) <= n_weights
+    arguments = json.loads(json.dumps(_plain(layer.config())))
+    assert least_weights(type(layer).__name__, arguments) <= n_weights
 
 
 def _plain(arguments: dict[str, object]) -> dict[str, object]:

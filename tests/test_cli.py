@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,13 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path, monkeypatch:
         (["digits", "7"], "`resolution` must be one of 4, 28 for task 'digits', but is '7'"),
         (["digits", "28", "--models", "mlp37"], "one of qnn, logistic, mlp for task 'digits 28', but is 'mlp37'"),
         (["states", "4"], "must be 'states' alone, but 4 comes after it"),
+        (
+            ["digits", "--option", "scaler=leaking"],
+            "`scaler` must be left out for task 'digits', which has `resolution`",
+        ),
+        (["digits", "--option", "resolution=4"], "`option` must not be 'resolution'"),
+        (["series", "--scaler", "none"], "`scaler` must be one of training, leaking for task 'series', but is 'none'"),
+        (["all", "--option", "scaler=leaking"], "`task` must be 'all' alone"),
         (["digits", "--preset", "quick"], "`preset` must be one of full, demo for task 'digits', but is 'quick'"),
     ],
 )
@@ -75,6 +83,17 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("flag", [("--scaler", "leaking"), ("--option", "scaler=leaking")])
+def test_an_option_of_a_task_has_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: tuple[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("compare", "series", "bessel", *flag, "--models", "persistence", "--preset", "demo", "--seeds", "1")
+    assert result.exit_code == 0, result.output
+    settings = tmp_path / "runs" / "series-bessel-leaking-demo" / "settings.json"
+    assert json.loads(settings.read_text(encoding="utf-8"))["scaler"] == "leaking"
 
 
 def test_other_settings_in_the_folder_are_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -24,11 +24,11 @@ from rich.console import Console
 from qml.baselines import LogisticRegression, count_parameters
 from qml.compare import (
     TASKS,
+    ComparisonPlan,
     LiveProgress,
     Metric,
     Model,
     Outcome,
-    Plan,
     Preset,
     Record,
     Section,
@@ -44,7 +44,9 @@ from qml.compare import (
     verdict,
     write_report,
 )
+from qml.compare.engine import read_options
 from qml.compare.figures import new_figure
+from qml.compare.registry import BUILT_IN, TaskRegistry
 from qml.compare.store import settings_hash, write_atomically
 from qml.compare.task import OnStep, Option, Options
 from qml.compare.training import Setting, classifier, confusion, fit_classifier
@@ -172,7 +174,7 @@ class Heard:
     def __init__(self) -> None:
         self.warnings = []
 
-    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
+    def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
         self.warnings = list(warnings)
 
     def cell_started(self, model: str, seed: int) -> None:
@@ -449,6 +451,86 @@ def test_bad_plans_are_refused_with_the_choices(arguments: dict[str, Any], messa
 def test_an_unknown_task_lists_those_there_are() -> None:
     with pytest.raises(ValueError, match=f"one of {', '.join(TASKS)}, but is 'digit'"):
         find_task("digit")
+
+
+SPIRALS = """
+from qml.compare import Model, Outcome, Preset, Section, Task
+SPIRALS = Task(
+    name="spirals", title="Spirals", question="?", prepare=lambda options: 3, split=lambda data, seed: data + seed,
+    models=lambda options: {"one": Model("One", "classical", "r", lambda split, *_: Outcome(float(split), 1, 0.0))},
+    presets={"full": Preset(1, 1, 1)}, sections=lambda data, records, options: [Section("a", "b")],
+)
+"""
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A way to install a package with a task and entry points for it."""
+
+    def install(points: str) -> None:
+        folder = tmp_path / "spirals-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: spirals\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(f"[qml.tasks]\n{points}\n")
+        (tmp_path / "foreign_spirals.py").write_text(SPIRALS)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "foreign_spirals", raising=False)
+
+    return install
+
+
+def test_a_task_of_another_package_is_an_entry_point(foreign: Callable[[str], None]) -> None:
+    tasks = TaskRegistry(BUILT_IN)
+    before = list(tasks)
+    assert "spirals" not in tasks
+    with pytest.raises(KeyError, match="spirals"):
+        tasks["spirals"]
+    foreign("spirals = foreign_spirals:SPIRALS")
+    assert list(tasks) == [*before, "spirals"]
+    assert len(tasks) == len(before) + 1
+    assert "spirals" in tasks
+    assert tasks["digits"].name == "digits"
+    assert "foreign_spirals" not in sys.modules  # nothing is imported before it is asked for
+    (record,) = run_plan(make_plan(tasks["spirals"]))
+    assert record.outcome.value == 3.0
+    assert tasks["spirals"] is tasks["spirals"]
+
+
+@pytest.mark.parametrize(
+    ("points", "error", "message"),
+    [
+        (
+            "spirals = foreign_spirals:Preset",
+            TypeError,
+            "must name a qml.compare.Task, but .*:Preset is a type",
+        ),
+        ("circles = foreign_spirals:SPIRALS", ValueError, "must have the name of its task, but .* is called 'spirals'"),
+        ("a = x:A\na = y:A", ValueError, "must be offered by one package, but is by x:A and y:A"),
+    ],
+)
+def test_an_entry_point_that_is_no_task_is_refused(
+    foreign: Callable[[str], None], points: str, error: type[Exception], message: str
+) -> None:
+    foreign(points)
+    with pytest.raises(error, match=message):
+        TaskRegistry({})[points.partition(" ")[0]]
+
+
+def test_tasks_are_imported_at_their_first_use() -> None:
+    code = "import sys, qml.compare; print([name for name in sys.modules if name.startswith('qml.compare.tasks.')])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
+
+
+def test_options_are_written_as_name_and_value() -> None:
+    series, calls = find_task("series"), find_task("calls")
+    assert read_options(series, ["scaler=leaking"]) == {"scaler": "leaking"}
+    assert read_options(series, ["scaler=none", "size=4"]) == {"scaler": "none", "size": "4"}  # for make_plan to refuse
+    assert read_options(replace(calls, options={"a": (1,), "length": (4, 8)}), ["length=8"]) == {"length": 8}
+    with pytest.raises(ValueError, match="must be written as name=value, but is 'scaler'"):
+        read_options(series, ["scaler"])
+    with pytest.raises(ValueError, match=r"must not be 'series', whose values .* Write `series bessel`"):
+        read_options(series, ["series=bessel"])
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

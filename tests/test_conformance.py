@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance import EXCEPTIONS, HABITS, IN_OWN_PROCESS, IN_PROCESS, LAYERS, table
+from tests.conformance import EXCEPTIONS, HABITS, IN_OWN_PROCESS, IN_PROCESS, LAYERS
+from tools.conformance_table import PAGE, conformance_table, with_table
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,8 +39,10 @@ def test_every_exception_is_of_a_layer_and_a_habit_that_exist() -> None:
 
 
 def test_the_table_of_the_docs_is_this_one() -> None:
-    text = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
-    assert table() in text, "Run python -m tests.conformance and put its output into docs/conformance.md."
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == with_table(text, conformance_table()), "Run make conformance, which writes it."
+    with pytest.raises(ValueError, match="must have a line that begins with"):
+        with_table("no table", conformance_table())
 
 
 def verdicts_of(habit: str) -> dict[str, str]:

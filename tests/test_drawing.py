@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from matplotlib.figure import Figure
 
-from circuits import Circuit, channels, data, weight
+from circuits import Circuit, channels, data, drawing, weight
 from circuits.classifier import classifier_circuit
-from circuits.drawing import draw
 from circuits.drawing.layout import angle_text, layout
 from tests import strategies
+
+draw = Circuit.draw
 
 KINDS = (*strategies.UNITARY_KINDS, *strategies.MID_CIRCUIT_KINDS, *strategies.NOISE_KINDS)
 
@@ -38,7 +39,8 @@ def test_gates_are_packed_to_the_left_and_slots_are_named() -> None:
 
 
 def test_a_column_holds_what_does_not_overlap() -> None:
-    drawn = layout(Circuit(4).cx(0, 2).x(1).x(3).cx(3, 2), max_operations=None, max_qubits=None)
+    circuit = Circuit(4).cx(0, 2).x(1).x(3).cx(3, 2)
+    drawn = layout(4, circuit.operations, max_operations=None, max_qubits=None)
     rows = [[tuple(mark.row for mark in item.marks) for item in column] for column in drawn.columns]
     assert rows == [[(0, 2), (3,)], [(1,), (2, 3)]]
 
@@ -88,7 +90,7 @@ def test_angles_are_short(angle: object, text: str) -> None:
 @given(strategies.recipes(KINDS, max_qubits=5, max_steps=12))
 def test_every_line_fits_and_every_operation_is_drawn(recipe: strategies.Recipe) -> None:
     circuit = strategies.build(recipe).circuit
-    drawn = layout(circuit, max_operations=None, max_qubits=None)
+    drawn = layout(circuit.n_qubits, circuit.operations, max_operations=None, max_qubits=None)
     assert sum(map(len, drawn.columns)) == len(circuit)
     text = str(draw(circuit, width=60))
     longest = max((len(mark.label) for column in drawn.columns for item in column for mark in item.marks), default=0)
@@ -152,7 +154,7 @@ def test_an_empty_circuit_can_be_drawn() -> None:
 
 def test_bad_options_are_refused() -> None:
     with pytest.raises(ValueError, match='must be "text" or "mpl", but is \'png\''):
-        draw(Circuit(1), "png")
+        drawing.draw(1, (), "png")
     with pytest.raises(ValueError, match="`max_operations` must be at least 1, but is 0"):
         draw(Circuit(1), max_operations=0)
     with pytest.raises(ValueError, match="`max_qubits` must be at least 1, but is 0"):

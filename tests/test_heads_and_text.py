@@ -15,7 +15,10 @@ from qml.data import Text, python_text
 @pytest.fixture(scope="module")
 def images() -> heads.ImageSplit:
     whole = heads.split(heads.prepare({}), 0)
-    parts = [heads.Images(part.inputs[::10], part.labels[::10]) for part in (whole.train, whole.validation, whole.test)]
+    parts = [
+        heads.LabelledImages(part.inputs[::10], part.labels[::10])
+        for part in (whole.train, whole.validation, whole.test)
+    ]
     return heads.ImageSplit(*parts)
 
 
@@ -41,7 +44,7 @@ def test_the_heads_have_the_same_size_and_the_same_convolutions() -> None:
 
 @pytest.mark.parametrize("name", ["qkan", "mlp", "linear"])
 def test_a_head_learns_and_looks_at_the_test_part_once(name: str, images: heads.ImageSplit) -> None:
-    turned = replace(images, test=heads.Images(images.test.inputs, 9 - images.test.labels))
+    turned = replace(images, test=heads.LabelledImages(images.test.inputs, 9 - images.test.labels))
     model = heads.models({})[name]
     first, second = (model.train(part, 0, Preset(1, 1, 3), _silent) for part in (images, turned))
     assert first.details["curves"] == second.details["curves"]

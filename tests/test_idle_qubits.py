@@ -13,9 +13,9 @@ from circuits.channels import depolarizing
 from qml.backends import Native
 from qml.simulator import memory
 from qml.simulator.cut import best_cut
-from qml.simulator.engine import cut_expectation
 from qml.simulator.idle import without_idle
 from qml.simulator.plan import Request
+from qml.simulator.routes.halves import HalvesRoute
 from tests import oracle
 from tests.helpers import assert_close
 from tests.test_simulator_cut import inputs_of, layered
@@ -93,14 +93,14 @@ def test_both_halves_of_a_cut_circuit_are_counted(dtype: torch.dtype, monkeypatc
     cut = best_cut(circuit, Request(2, (observable.terms,), shared_data=True, batch=1))
     assert cut is not None
     state = 2 ** cut.halves[0].n_sites * dtype.to_complex().itemsize
-    monkeypatch.setattr(memory, "SMALL_BYTES", 1)
+    monkeypatch.setattr(memory, "UNASKED_BYTES", 1)
     monkeypatch.setattr(memory, "available_bytes", lambda device: 5 * state)  # would do for one half
     with pytest.raises(ValueError, match="each half of a circuit of 20 qubits") as refusal:
-        cut_expectation(cut, inputs, weights, method="auto")
+        HalvesRoute(cut).expectation(inputs, weights, method="auto")
     assert ("float32 or" in str(refusal.value)) == (dtype == torch.float64)  # no advice to do what was done already
     assert "smaller batch" not in str(refusal.value)
     monkeypatch.setattr(memory, "available_bytes", lambda device: 20 * state)
-    assert cut_expectation(cut, inputs, weights, method="auto").shape == (1, 1)
+    assert HalvesRoute(cut).expectation(inputs, weights, method="auto").shape == (1, 1)
 
 
 def test_limits_of_a_container_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

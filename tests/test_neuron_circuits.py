@@ -28,9 +28,9 @@ CASES = [  # W, I, stages, order, degree, rounds, steps
 
 
 def network(case: tuple[int, ...], **options: object) -> QRNN:
-    n_lanes, n_bits, n_stages, order, degree, rounds, _ = case
+    hidden_size, n_bits, n_stages, order, degree, rounds, _ = case
     sizes = {"n_stages": n_stages, "order": order, "degree": degree, "amplification": rounds}
-    net = QRNN(n_bits, n_lanes, **sizes, dtype=torch.float64, batch_first=True, **options)
+    net = QRNN(n_bits, hidden_size, **sizes, dtype=torch.float64, batch_first=True, **options)
     for parameter in net.parameters():
         parameter.data.normal_(0.0, 0.6, generator=torch.Generator().manual_seed(parameter.numel()))
     return net.requires_grad_(False)

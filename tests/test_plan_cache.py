@@ -6,33 +6,30 @@ import torch
 
 from circuits import Circuit, X, Z, weight
 from qml.backends import Native
-from qml.simulator import engine
-from qml.simulator.plan import PlanCache
+from qml.simulator.routes import EXPECTATIONS
+from qml.simulator.routes.choice import MAX_REQUESTS
 
 
 def small() -> Circuit:
     return Circuit(2).ry(weight(0), 0).cx(0, 1)
 
 
-def n_plans(circuit: Circuit) -> int:
-    return len(engine._CACHE._plans[id(circuit)][1])
-
-
 def test_a_living_circuit_keeps_a_bounded_number_of_plans() -> None:
     circuit = small()
-    for k in range(3 * PlanCache.MAX_PLANS):
+    for k in range(3 * MAX_REQUESTS):
         Native().expectation(circuit, torch.zeros(2, 0), torch.zeros(1), [Z(0) + k * X(1)])
-    assert n_plans(circuit) == PlanCache.MAX_PLANS
+    assert EXPECTATIONS.n_kept(circuit) == MAX_REQUESTS
 
 
 def test_plans_of_a_dead_circuit_are_forgotten() -> None:
+    gc.collect()
+    before = EXPECTATIONS.n_circuits()
     circuit = small()
     Native().expectation(circuit, torch.zeros(2, 0), torch.zeros(1), [Z(0)])
-    identity = id(circuit)
-    assert identity in engine._CACHE._plans
+    assert EXPECTATIONS.n_circuits() == before + 1
     del circuit
     gc.collect()
-    assert identity not in engine._CACHE._plans
+    assert EXPECTATIONS.n_circuits() == before
 
 
 def test_a_circuit_that_has_grown_is_planned_anew() -> None:

@@ -240,11 +240,11 @@ def test_gradients_that_can_be_differentiated_are_right_where_inputs_depend_on_w
     assert float(found) == pytest.approx(second, rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("kept", [evaluate.KEPT, 0])  # slopes kept for the way back, or computed again
-@pytest.mark.parametrize("limit", [small.LIMIT, 0])  # NumPy, and torch
+@pytest.mark.parametrize("kept", [evaluate.MAX_KEPT_SLOPES, 0])  # slopes kept for the way back, or computed again
+@pytest.mark.parametrize("limit", [small.MAX_NUMPY_ACTIVATIONS, 0])  # NumPy, and torch
 def test_gradients_at_once_do_not_depend_on_the_engine(monkeypatch: pytest.MonkeyPatch, limit: int, kept: int) -> None:
-    monkeypatch.setattr(small, "LIMIT", limit)
-    monkeypatch.setattr(evaluate, "KEPT", kept)
+    monkeypatch.setattr(small, "MAX_NUMPY_ACTIVATIONS", limit)
+    monkeypatch.setattr(evaluate, "MAX_KEPT_SLOPES", kept)
     layer, inputs = made("DARUAN", 3)
     outputs = layer(inputs.requires_grad_()).flatten()
     rows = torch.autograd.grad(outputs, inputs, torch.eye(6, dtype=torch.float64), is_grads_batched=True)[0]

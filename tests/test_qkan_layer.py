@@ -85,11 +85,11 @@ def test_layer_is_the_sum_of_its_circuits(
 def test_a_batch_of_a_plain_layer_uses_a_series_and_few_samples_do_not() -> None:
     layer = QKANLayer(3, 2, generator=seeded())
     inputs = torch.randn(64, 3, generator=seeded(1))
-    assert isinstance(layer.basis_for(inputs), Chebyshev)
-    assert layer.basis_for(inputs[:5]) is None
-    assert layer.basis_for(1e6 * inputs) is None
-    assert layer.basis_for(inputs * 0) is not None
-    assert QKANLayer(3, 2, train_preactivation=False).basis_for(inputs[:5]) == Fourier(3)
+    assert isinstance(layer._basis_for(inputs, closed_form=True), Chebyshev)
+    assert layer._basis_for(inputs[:5], closed_form=True) is None
+    assert layer._basis_for(1e6 * inputs, closed_form=True) is None
+    assert layer._basis_for(inputs * 0, closed_form=True) is not None
+    assert QKANLayer(3, 2, train_preactivation=False)._basis_for(inputs[:5], closed_form=True) == Fourier(3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -99,7 +99,7 @@ def test_gradients_of_a_series_are_those_of_the_points(dtype: torch.dtype) -> No
     probes = torch.randn(100, 4, generator=seeded(3), dtype=dtype)
     leaves = [inputs, *layer.parameters()]
     series = torch.autograd.grad((probes * layer(inputs)).sum(), leaves)
-    layer.basis_for = lambda *_: None
+    layer._basis_for = lambda *_, **__: None
     points = torch.autograd.grad((probes * layer(inputs)).sum(), leaves)
     for one, other in zip(series, points, strict=True):
         # sums over 100 samples, whose rounding grows with the sum of their sizes (about 100)
@@ -108,7 +108,7 @@ def test_gradients_of_a_series_are_those_of_the_points(dtype: torch.dtype) -> No
 
 @pytest.mark.parametrize("options", [{}, {"train_preactivation": False}, {"groups": 2}])
 @pytest.mark.parametrize("ansatz", [*ANSATZES, OWN])
-@pytest.mark.parametrize("kept", [evaluate.KEPT, 0])  # slopes kept for the way back, or computed again
+@pytest.mark.parametrize("kept", [evaluate.MAX_KEPT_SLOPES, 0])  # slopes kept for the way back, or computed again
 @pytest.mark.parametrize("batch", [5, 40])
 def test_many_activations_at_once_are_few_at_a_time(
     monkeypatch: pytest.MonkeyPatch, ansatz: str | Circuit, options: dict[str, Any], kept: int, batch: int
@@ -116,10 +116,13 @@ def test_many_activations_at_once_are_few_at_a_time(
     layer = randomised(QKANLayer(3, 4, ansatz=ansatz, dtype=torch.float64, generator=seeded(), **options))
     inputs = torch.randn(batch, 3, dtype=torch.float64, generator=seeded(2)).mul_(0.4).requires_grad_()
     results = []
-    for limit, chunk in ((small.LIMIT, slopes.CHUNK), (0, 7 * 12)):  # NumPy; torch in chunks of seven points
-        monkeypatch.setattr(small, "LIMIT", limit)
+    for limit, chunk in (
+        (small.MAX_NUMPY_ACTIVATIONS, slopes.CHUNK),
+        (0, 7 * 12),
+    ):  # NumPy; torch in chunks of seven points
+        monkeypatch.setattr(small, "MAX_NUMPY_ACTIVATIONS", limit)
         monkeypatch.setattr(slopes, "CHUNK", chunk)
-        monkeypatch.setattr(evaluate, "KEPT", kept)
+        monkeypatch.setattr(evaluate, "MAX_KEPT_SLOPES", kept)
         outputs = layer(inputs)
         leaves = [inputs, *layer.parameters()]
         results.append([outputs, *torch.autograd.grad(outputs.square().sum(), leaves)])
@@ -317,7 +320,7 @@ def test_a_chebyshev_series_holds_the_fastest_oscillation_to_rounding(bandwidth:
     assert_close(steepness, expected, 10 * allowed * max(1.0, bandwidth))  # as much steeper as the polynomials are
     # Either recurrence loses a few roundings a step, more of them near the ends of the interval.
     assert_close(basis.plain_features(points), basis.features(points), 1e-15 * basis.size**2)
-    many = points.repeat(20)[: bases.SMALL + 300]  # by torch instead of NumPy
+    many = points.repeat(20)[: bases.MAX_NUMPY_INPUTS + 300]  # by torch instead of NumPy
     assert_close(basis.features(many)[:, :301], basis.features(points), 1e-15 * basis.size**2)
 
 
@@ -353,3 +356,32 @@ def test_bad_arguments_are_refused() -> None:
     for module, value in ((layer, math.nan), (layer, math.inf), (DARUAN(4), math.nan)):
         with pytest.raises(ValueError, match="`inputs` must be finite"):
             module(torch.full((3, 4), value))
+
+
+def test_the_layer_has_no_bias_as_a_linear_layer_without_one() -> None:
+    layer = QKANLayer(2, 3)
+    assert layer.bias is None
+    assert "bias" not in layer.state_dict()
+    assert all(name != "bias" for name, _ in layer.named_parameters())
+
+
+@pytest.mark.parametrize("base", ["silu", None])
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("batch", [3, 100])
+def test_shared_circuits_with_fixed_weights_reach_every_output(batch: int, trained: bool, base: str | None) -> None:
+    options: dict[str, Any] = {"groups": 2, "train_postactivation": False, "train_preactivation": trained, "base": base}
+    layer = QKANLayer(3, 2, dtype=torch.float64, generator=seeded(), **options)
+    inputs = torch.randn(batch, 3, dtype=torch.float64, generator=seeded(1))
+    assert_close(layer(inputs), from_circuits(layer, inputs), 1e-12)  # float64 algebra
+
+
+def test_a_series_is_the_layer() -> None:
+    layer = randomised(QKANLayer(3, 2, dtype=torch.float64, generator=seeded()))
+    inputs = 2 * torch.rand(50, 3, dtype=torch.float64, generator=seeded(1)) - 1
+    series = layer.series_on(-1.0, 1.0, most=100)
+    assert series is not None
+    values = torch.einsum("kbi,kij->bj", series.basis.plain_features(inputs), series.coefficients)
+    assert series.base is not None
+    assert_close(values + series.bias + series.base(inputs) @ series.base_weight, layer(inputs), 1e-12)
+    assert layer.series_on(-1.0, 1.0, most=2) is None
+    assert layer.to_backend(Native(method="adjoint")).series_on(-1.0, 1.0, most=100) is None

@@ -12,12 +12,12 @@ from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence
 
 from qml.bench.peers.recurrent import PlainRecurrent
 from qml.nn import QRNN, QuantumNeuron, floored_likelihood_loss, word_loss
-from qml.nn.qrnn import network as qrnn
+from qml.nn.qrnn import _sequences as qrnn
 from qml.nn.qrnn._words import as_bits
 from qml.nn.qrnn.neuron import subsets
 
 FLOAT64 = 1e-11  # float64 algebra; a few hundred products of numbers of order one
-CASES = [  # W, I, stages, order, degree: odd sizes, one lane, no stage, high order
+CASES = [  # W, I, stages, order, degree: odd sizes, one qubit, no stage, high order
     (3, 1, 1, 1, 2),
     (3, 2, 2, 2, 3),
     (4, 2, 1, 2, 2),
@@ -33,8 +33,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def network(case: tuple[int, ...], **options: object) -> QRNN:
     """With angles far from the initial ones, so that every term counts."""
-    n_lanes, n_bits, n_stages, order, degree = case
-    net = QRNN(n_bits, n_lanes, n_stages=n_stages, order=order, degree=degree, dtype=torch.float64, **options)
+    hidden_size, n_bits, n_stages, order, degree = case
+    net = QRNN(n_bits, hidden_size, n_stages=n_stages, order=order, degree=degree, dtype=torch.float64, **options)
     for parameter in net.parameters():
         parameter.data.normal_(0.0, 0.5, generator=seeded(parameter.numel()))
     return net
@@ -47,13 +47,13 @@ def words_for(case: tuple[int, ...], n_steps: int, batch: int, seed: int = 1) ->
 
 def plain_answer(net: QRNN, case: tuple[int, ...], inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Probabilities (time, batch, words) and workspace states of the gate-by-gate simulation."""
-    n_lanes, n_bits, *rest = case
-    reference = PlainRecurrent(n_bits, n_lanes, *rest)
+    hidden_size, n_bits, *rest = case
+    reference = PlainRecurrent(n_bits, hidden_size, *rest)
     cell = net.cell
     bits = (as_bits(words.T, n_bits) for words in (inputs, targets))
     probabilities, register = reference.probabilities(cell.bias, cell.weights, cell.rotations, *bits)
-    in_and_out = register.unflatten(1, (2**n_lanes, 2**n_bits))
-    assert not in_and_out[..., 1:].any()  # the in/out lanes are back in |0>
+    in_and_out = register.unflatten(1, (2**hidden_size, 2**n_bits))
+    assert not in_and_out[..., 1:].any()  # the in/out qubits are back in |0>
     return probabilities.transpose(0, 1), in_and_out[..., 0]
 
 
@@ -253,14 +253,14 @@ def test_success_probability_is_that_of_the_ancillas() -> None:
         amplitudes = [neuron_amplitudes_of(net, neuron) for neuron in range(len(net.cell.weights))]
         register = torch.zeros(2, 4, 2, dtype=torch.float64)
         register[torch.arange(2), :, inputs[step]] = states
-        register = register.view(2, 2, 2, 2)  # sample, workspace lanes, in/out lane
-        for lane, (c, s) in enumerate(amplitudes[:2]):
-            register = turned(register, lane, c, s)
-        for lane, angle in enumerate(net.cell.rotations[0].tolist()):
+        register = register.view(2, 2, 2, 2)  # sample, workspace qubits, in/out qubit
+        for qubit, (c, s) in enumerate(amplitudes[:2]):
+            register = turned(register, qubit, c, s)
+        for qubit, angle in enumerate(net.cell.rotations[0].tolist()):
             same = torch.ones(2, 2, dtype=torch.float64)
-            register = turned(register, lane, math.cos(angle / 2) * same, math.sin(angle / 2) * same)
-        for lane, (c, s) in enumerate(amplitudes[2:4]):
-            register = turned(register, lane, c, s)
+            register = turned(register, qubit, math.cos(angle / 2) * same, math.sin(angle / 2) * same)
+        for qubit, (c, s) in enumerate(amplitudes[2:4]):
+            register = turned(register, qubit, c, s)
         kept = register[torch.arange(2), :, :, inputs[step]]
         register = torch.zeros_like(register)
         register[..., 0] = kept
@@ -277,9 +277,9 @@ def neuron_amplitudes_of(net: QRNN, neuron: int) -> tuple[Tensor, Tensor]:
     return torch.cos(eta / 2) ** 2, torch.sin(eta / 2) ** 2
 
 
-def turned(register: Tensor, lane: int, cosine: Tensor, sine: Tensor) -> Tensor:
-    zero, one = register.unbind(1 + lane)
-    return torch.stack([cosine * zero - sine * one, cosine * one + sine * zero], 1 + lane)
+def turned(register: Tensor, qubit: int, cosine: Tensor, sine: Tensor) -> Tensor:
+    zero, one = register.unbind(1 + qubit)
+    return torch.stack([cosine * zero - sine * one, cosine * one + sine * zero], 1 + qubit)
 
 
 def test_copies_and_vectors_of_angles_give_the_same_numbers() -> None:

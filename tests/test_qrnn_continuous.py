@@ -87,7 +87,7 @@ def test_other_backends_give_the_same_outputs_and_gradients(kind: str, backend: 
     found = []
     for place in ("native", BACKENDS[backend]):
         outputs, state = layer.to_backend(place)(inputs)
-        assert (state is None) == (place != "native")
+        assert state.shape == ((2, 2) if place == "native" else (2, 2, 2, 1))  # amplitudes, or angles of two steps
         found.append([outputs, *torch.autograd.grad(outputs.square().sum(), [inputs, *trained])])
     for theirs, ours in zip(found[1], found[0], strict=True):
         torch.testing.assert_close(theirs, ours, atol=FLOAT64 if backend == "circuits" else 1e-6, rtol=0)
@@ -96,7 +96,9 @@ def test_other_backends_give_the_same_outputs_and_gradients(kind: str, backend: 
 
 def test_what_a_device_cannot_do_is_refused() -> None:
     layer = QRNNRegressor(1, 1, n_stages=0, degree=1, backend=Native(readout_error=(0.01, 0.02)))
-    with pytest.raises(ValueError, match="`state` must be left out where circuits run"):
+    with pytest.raises(
+        ValueError, match=r"`state` must be the angles that steps on Native\(.* returned, of shape \(1, steps, 2, 1\)"
+    ):
         layer(torch.rand(2, 1, 1), torch.tensor([[1.0, 0.0]]))
     with pytest.raises(ValueError, match="at least one step"):
         layer(torch.rand(0, 1, 1))

@@ -15,7 +15,7 @@ from torch.func import functional_call
 from circuits import channels
 from qml.baselines import EchoStateNetwork, OnionESN
 from qml.nn import QRNN, FeedbackRing, OnionReservoir, PersistentRing, QRNNRegressor, QuantumNeuron, QuantumReservoir
-from qml.nn.qrnn import network as qrnn
+from qml.nn.qrnn import _sequences as qrnn
 from qml.nn.qrnn.cell import QRNNCell
 from tests.qrnn_layers import DOUBLE, LAYERS, MIXED, ROUNDING, first, numbers, word_network, words
 

@@ -221,7 +221,7 @@ def test_rings_of_an_onion_are_those_alone_in_their_order() -> None:
 def test_long_stretches_are_the_same_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     reservoir, inputs = QuantumReservoir(PersistentRing(4, 2)), series(2, 9, 1)
     whole = reservoir(inputs)[0]
-    monkeypatch.setattr("qml.nn.reservoirs.persistent.MAX_BYTES", 1)
+    monkeypatch.setattr("qml.nn.reservoirs.persistent.MAX_MAP_BYTES", 1)
     assert_close(reservoir(inputs)[0], whole, ROUNDING)
 
 

@@ -47,8 +47,7 @@ class Sky(Cloud):
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a model and data, where the backend `sending` exists and pauses are short."""
     names = importlib.import_module("qml.backends.resolve")
-    monkeypatch.setitem(names.BACKENDS, "sending", Sending)
-    monkeypatch.setitem(names.TAKES, "sending", None)
+    monkeypatch.setitem(names.BACKENDS, "sending", names.NamedBackend(Sending))
     monkeypatch.setattr(qml.jobs.runner, "Retry", partial(Retry, first=0.001, longest=0.001, poll=0.001, settle=0.0))
     monkeypatch.chdir(tmp_path)
     save_layer(layer(), "model.safetensors")
@@ -559,7 +558,7 @@ def test_an_estimate_counts_what_mitigation_runs(options: dict[str, Any], overhe
     [
         (("missing.safetensors", "data.npy", "--backend", "sending"), "No such file"),
         (("data.npy", "data.npy", "--backend", "sending"), "is corrupt, or no safetensors file"),
-        (("neuron.safetensors", "data.npy", "--backend", "sending"), "QuantumNeuron, which has a simulator of its own"),
+        (("neuron.safetensors", "data.npy", "--backend", "sending"), "must post-select qubits inside a circuit"),
         (("model.safetensors", "missing.npy", "--backend", "sending"), "No such file"),
         (("model.safetensors", "model.safetensors", "--backend", "sending"), "must have shape (samples, features)"),
         (("model.safetensors", "data.npy", "--backend", "nowhere"), "`backend` must be one of native, "),
@@ -714,7 +713,7 @@ PROGRAM = """
 import importlib, sys, time
 from tests import sending_backend
 names = importlib.import_module("qml.backends.resolve")
-names.BACKENDS["sending"], names.TAKES["sending"] = sending_backend.Sending, None
+names.BACKENDS["sending"] = names.NamedBackend(sending_backend.Sending)
 started = sys.argv.pop(1)
 def slow(submission):
     open(started, "w").close()

@@ -17,18 +17,11 @@ from qml.compare.tasks.sequence_digits import prepare as prepare_digits
 from qml.compare.tasks.sequence_digits import split as digits_split
 from qml.compare.tasks.sequences import SEQUENCES, WORD_SEQUENCES, slowed
 from qml.compare.tasks.sequences_figures import digit_shares
-from qml.compare.words import (
-    ClassicalWords,
-    Goal,
-    Lengthening,
-    QuantumWords,
-    SoapSetting,
-    WordModel,
-    thinned,
-    train_words,
-)
+from qml.compare.word_curriculum import Goal, Lengthening
+from qml.compare.word_models import ClassicalWords, QuantumWords, WordModel
+from qml.compare.word_training import SoapSetting, thinned, train_words
 from qml.data import WordBatch, bit_planes, dna, elman_letters, elman_xor, label_last, pixel_words, sentences
-from qml.data.sequences import LETTERS, MARK
+from qml.data.sequences import LETTERS, MARK_WORD
 from qml.nn import QRNN
 
 
@@ -85,7 +78,7 @@ def test_letters_follow_their_consonants() -> None:
 
 def test_dna_asks_for_the_base_behind_the_mark() -> None:
     batch = dna(seeded(2), batch=50, length=11)
-    marks = batch.inputs == MARK
+    marks = batch.inputs == MARK_WORD
     places = marks.long().argmax(1)
     assert bool((marks.sum(1) == 1).all())
     assert int(places.max()) < 5
@@ -93,7 +86,7 @@ def test_dna_asks_for_the_base_behind_the_mark() -> None:
     expected = marks.clone()
     expected[:, -1] = True
     assert torch.equal(batch.counted, expected)
-    assert bool((batch.targets[marks] == MARK).all())
+    assert bool((batch.targets[marks] == MARK_WORD).all())
     with pytest.raises(ValueError, match="`length` must be at least 4"):
         dna(seeded(), length=3)
 

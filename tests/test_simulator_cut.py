@@ -9,9 +9,11 @@ from torch import Tensor
 
 from circuits import Circuit, X, Y, Z, data, weight
 from qml.backends import Native
-from qml.simulator import engine
-from qml.simulator.cut import CutPlan, best_cut, find_cut
+from qml.simulator.cut import Cut, best_cut
 from qml.simulator.plan import Request
+from qml.simulator.routes import EXPECTATIONS
+from qml.simulator.routes.halves import HalvesRoute
+from qml.simulator.routes.register import RegisterRoute
 from tests import oracle
 from tests.helpers import assert_close, tensors, tolerance
 from tests.strategies import CONTROLLED, FIXED, ROTATIONS, STRINGS, TWO_QUBIT_ROTATIONS, Case, Recipe, build, recipes
@@ -25,8 +27,8 @@ def request(case: Case) -> Request:
     return Request(2, tuple(o.terms for o in case.observables), len(case.data) == 1, max(1, len(case.data)))
 
 
-def cut_values(cut: CutPlan, values: Tensor, weights: Tensor, method: Any = "auto") -> Tensor:
-    return engine.cut_expectation(cut, values, weights, method=method)
+def cut_values(cut: Cut, values: Tensor, weights: Tensor, method: Any = "auto") -> Tensor:
+    return HalvesRoute(cut).expectation(values, weights, method=method)
 
 
 def layered(n_qubits: int, n_layers: int, entangler: str = "cx") -> Circuit:
@@ -115,11 +117,12 @@ def test_adjoint_refuses_a_second_derivative() -> None:
 def test_the_planner_cuts_wide_shallow_circuits_and_leaves_deep_ones_whole() -> None:
     terms = (Z(0).terms,)
     shallow, deep = layered(18, 3), layered(18, 12)
-    cut = find_cut(shallow, Request(2, terms, True, 1))
-    assert cut is not None
-    assert (cut.n_own, cut.n_branches) == ((9, 9), 4)  # two rings are left, the last moves into the observable
-    assert find_cut(deep, Request(2, terms, True, 1)) is None
-    assert find_cut(layered(6, 2), Request(2, terms, True, 1)) is None  # too small to be worth it
+    chosen = EXPECTATIONS.planned(shallow, Request(2, terms, True, 1))[0]
+    assert isinstance(chosen, HalvesRoute)
+    # two rings are left, the last moves into the observable
+    assert (chosen.cut.n_own, chosen.cut.n_branches) == ((9, 9), 4)
+    for circuit in (deep, layered(6, 2)):  # the second is too small to be worth it
+        assert isinstance(EXPECTATIONS.planned(circuit, Request(2, terms, True, 1))[0], RegisterRoute)
 
 
 def test_thirty_qubits_equal_the_closed_form_although_no_state_vector_would_fit() -> None:

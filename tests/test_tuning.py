@@ -28,7 +28,7 @@ def test_listed_settings_come_first_and_the_best_is_kept() -> None:
 
     best = try_settings(LISTED, run, lambda share, text: None, n_trials=2, seed=0)
     assert seen == list(LISTED[:2])
-    assert (best.setting, best.found, best.n_trials) == (LISTED[1], 1, 2)
+    assert (best.setting, best.result, best.n_trials) == (LISTED[1], 1, 2)
 
 
 def test_of_equal_settings_the_first_is_kept_and_later_merits_decide() -> None:
@@ -36,7 +36,7 @@ def test_of_equal_settings_the_first_is_kept_and_later_merits_decide() -> None:
     best = try_settings(
         LISTED, lambda trial: (next(merits), trial.number), lambda share, text: None, n_trials=3, seed=0
     )
-    assert best.found == 1
+    assert best.result == 1
 
 
 def test_more_trials_search_inside_of_what_is_listed() -> None:
@@ -99,7 +99,7 @@ def test_a_run_that_diverged_is_never_chosen() -> None:
     best = try_settings(
         LISTED, lambda trial: ((next(errors),), trial.number), lambda share, text: None, n_trials=5, seed=0
     )
-    assert best.found == 1
+    assert best.result == 1
 
 
 def test_progress_runs_from_nothing_to_all() -> None:
@@ -139,4 +139,4 @@ def test_without_optuna_more_trials_say_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ImportError, match=r"qml-circuits\[tuning\]"):
         try_settings(LISTED, lambda trial: ((0.0,), None), lambda share, text: None, n_trials=4, seed=0)
-    assert try_settings(LISTED, lambda trial: ((0.0,), 7), lambda share, text: None, n_trials=3, seed=0).found == 7
+    assert try_settings(LISTED, lambda trial: ((0.0,), 7), lambda share, text: None, n_trials=3, seed=0).result == 7

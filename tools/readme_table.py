@@ -10,15 +10,15 @@ BLOCK = re.compile(f"{re.escape(BEGIN)}\n(.*?){re.escape(END)}", re.DOTALL)
 
 
 def table_of(text: str) -> str:
-    """The table between the marks."""
-    found = BLOCK.search(text)
-    if found is None:
+    """Return the table between the marks."""
+    block = BLOCK.search(text)
+    if block is None:
         raise ValueError(f"The README must have {BEGIN!r} and {END!r} on lines of their own.")
-    return found[1]
+    return block[1]
 
 
 def replaced(text: str, table: str) -> str:
-    """The text with another table between the marks."""
+    """Return the text with another table between the marks."""
     table_of(text)
     return BLOCK.sub(lambda _: f"{BEGIN}\n{table.strip()}\n{END}", text)
 

@@ -1,31 +1,33 @@
 """Draw a circuit as text or as a matplotlib figure."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from circuits.drawing.layout import layout
 from circuits.drawing.text import draw_text
+from circuits.operation import Operation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from circuits.circuit import Circuit
-from circuits.drawing.layout import layout
-
 
 def draw(
-    circuit: "Circuit",
+    n_qubits: int,
+    operations: Sequence[Operation],
     output: str = "text",
     *,
     width: float | int | None = None,
     max_operations: int | None = 500,
     max_qubits: int | None = 50,
 ) -> "str | Figure":
-    """The circuit as text, or as a matplotlib figure that no pyplot state knows of.
+    """Draw a circuit as text, or as a matplotlib figure that no pyplot state knows of.
 
     Qubits run from top to bottom, time from left to right; operations are packed to the left. Slots are
-    written data[0] and w[0]. What is left out is said below the drawing.
+    written data[0] and w[0]. Operations and qubits left out are counted below the drawing.
 
     Args:
-        circuit: any circuit.
+        n_qubits: number of qubits.
+        operations: the circuit's, in order.
         output: `"text"` or `"mpl"`.
         width: where lines are wrapped: characters of text (default 110), inches of a figure (default 12).
         max_operations: only the first so many operations are drawn; None draws all.
@@ -38,7 +40,7 @@ def draw(
         ValueError: another output, or a limit below 1.
         ImportError: matplotlib is missing.
     """
-    drawn = layout(circuit, max_operations=max_operations, max_qubits=max_qubits)
+    drawn = layout(n_qubits, operations, max_operations=max_operations, max_qubits=max_qubits)
     if output == "text":
         return draw_text(drawn, 110 if width is None else int(width))
     if output == "mpl":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from circuits.drawing.layout import Item, Layout, Mark
+    from circuits.drawing.layout import DrawingLayout, Item, Mark
 
 ROW_HEIGHT = 0.46  # all lengths in inches
 BOX_HEIGHT = 0.31
@@ -35,8 +35,8 @@ class _Page(NamedTuple):
         return -(block * self.pitch + row * ROW_HEIGHT)
 
 
-def draw_figure(layout: "Layout", width: float) -> "Figure":
-    """A figure at most `width` inches wide (or as wide as its widest gate), without pyplot."""
+def draw_figure(layout: "DrawingLayout", width: float) -> "Figure":
+    """Draw a figure at most `width` inches wide (or as wide as its widest gate), without pyplot."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -70,11 +70,11 @@ def _size(mark: "Mark") -> float:
     return max(MIN_BOX, CHARACTER_WIDTH * len(mark.label) + PADDING) if mark.kind == "box" else MIN_BOX
 
 
-def _wrapped(sizes: list[float], room: float) -> list[list[int]]:
+def _wrapped(sizes: list[float], length: float) -> list[list[int]]:
     blocks: list[list[int]] = [[]]
     used = 0.0
     for k, size in enumerate(sizes):
-        if blocks[-1] and used + size > room:
+        if blocks[-1] and used + size > length:
             blocks.append([])
             used = 0.0
         blocks[-1].append(k)
@@ -141,14 +141,14 @@ def _cross(axes: Any, x: float, y: float, colour: str) -> None:
 SYMBOLS = {"control": _dot, "not": _plus, "swap": _cross}
 
 
-def _legend(page: _Page, layout: "Layout", y: float) -> None:
-    """The meaning of the colours that occur, and what was not drawn."""
+def _legend(page: _Page, layout: "DrawingLayout", y: float) -> None:
+    """Write the meaning of the colours that occur, and the notes."""
     from matplotlib.patches import FancyBboxPatch
 
-    found = {item.colour for column in layout.columns for item in column}
+    colours = {item.colour for column in layout.columns for item in column}
     x = page.left
     for colour, meaning in MEANINGS.items():
-        if colour in found:
+        if colour in colours:
             face, edge = COLOURS[colour]
             style = "round,pad=0,rounding_size=0.03"
             page.axes.add_patch(

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from circuits.drawing.layout import Item, Layout
+    from circuits.drawing.layout import DrawingLayout, Item
 
 SYMBOLS = {"control": "●", "not": "⊕", "swap": "╳"}
 
 
-def draw_text(layout: "Layout", width: int) -> str:
-    """One line a qubit and one between, wrapped at `width` characters (a longer gate stands alone)."""
+def draw_text(layout: "DrawingLayout", width: int) -> str:
+    """Draw one line a qubit and one between, wrapped at `width` characters (a longer gate stands alone)."""
     names = ["⋮" if qubit is None else f"q{qubit}" for qubit in layout.rows]
     margin = max(map(len, names)) + 2
     blocks: list[list[list[str]]] = [[]]
@@ -38,7 +38,7 @@ def _block(columns: list[list[str]], names: list[str], margin: int, goes_on: tup
 
 
 def _cells(column: "tuple[Item, ...]", rows: tuple[int | None, ...]) -> list[str]:
-    """The lines of one column, all equally long: even lines are rows, odd ones lie between."""
+    """Return the lines of one column, all equally long: even lines are rows, odd ones lie between."""
     texts: dict[int, str] = {}
     joined: set[int] = set()
     for item in column:

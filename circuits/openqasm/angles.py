@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from circuits.openqasm.inputs import InputArray
-from circuits.openqasm.limits import Limits, refused
+from circuits.openqasm.limits import ReaderLimits, refused
 from circuits.openqasm.syntax import Cursor, Token
 from circuits.slots import Slot
-from circuits.steps import Linear
+from circuits.steps import LinearAngle
 
 CONSTANTS = {
     "pi": math.pi, "π": math.pi, "tau": math.tau, "τ": math.tau, "euler": math.e, "ℇ": math.e, "true": 1.0,
@@ -23,8 +23,8 @@ FUNCTIONS = {
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "arcsin": math.asin, "arccos": math.acos,
     "arctan": math.atan, "exp": math.exp, "log": math.log, "sqrt": math.sqrt,
 }  # fmt: skip
-TERMS = 4  # of an angle that are added or scaled in about the time of one operation
-SMALLEST = 1e-300  # that an input may be multiplied with, so that half of it is not zero
+TERMS_PER_OPERATION = 4  # that are added or scaled in about the time of one operation
+MIN_COEFFICIENT = 1e-300  # of an input, so that half of it is not zero
 PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "negative": 3, "**": 4}
 CLOSING = {"(": ")", "[": "]"}
 
@@ -33,7 +33,7 @@ CLOSING = {"(": ")", "[": "]"}
 class Names:
     """The meanings of names in angles: inputs, constants, parameters, and arrays of inputs."""
 
-    scalars: dict[str, Linear] = field(default_factory=dict)
+    scalars: dict[str, LinearAngle] = field(default_factory=dict)
     arrays: dict[str, InputArray] = field(default_factory=dict)
 
 
@@ -50,11 +50,11 @@ class _Sum:
 
     __slots__ = ("constant", "terms")
 
-    def __init__(self, angle: Linear) -> None:
+    def __init__(self, angle: LinearAngle) -> None:
         self.constant, self.terms = angle.constant, dict[Slot, float](angle.terms)
 
-    def linear(self) -> Linear:
-        return Linear(self.constant, tuple(pair for pair in self.terms.items() if pair[1] != 0.0))
+    def linear(self) -> LinearAngle:
+        return LinearAngle(self.constant, tuple(pair for pair in self.terms.items() if pair[1] != 0.0))
 
 
 _Value = float | _Sum
@@ -63,7 +63,7 @@ _Value = float | _Sum
 class Expression:
     """An angle: numbers, constants, functions of constants, and sums of inputs times constants."""
 
-    def __init__(self, cursor: Cursor, names: Names, limits: Limits) -> None:
+    def __init__(self, cursor: Cursor, names: Names, limits: ReaderLimits) -> None:
         self.line = cursor.here.line
         self.limits = limits
         self.code = _Parser(cursor, names, limits).read()
@@ -72,28 +72,29 @@ class Expression:
 
     @property
     def is_constant(self) -> bool:
-        """True where neither an input nor a parameter occurs."""
+        """Return True if neither an input nor a parameter occurs."""
         return self.code[0].kind == "number" and len(self.code) == 1
 
-    def value(self, names: Names) -> Linear:
-        """The angle, by the values of names."""
+    def value(self, names: Names) -> LinearAngle:
+        """Return the angle, by the values of names."""
         first = self.code[0]
         if len(self.code) == 1:
-            return Linear(first.number) if first.kind == "number" else names.scalars[first.token.text]
+            return LinearAngle(first.number) if first.kind == "number" else names.scalars[first.token.text]
         stack: list[_Value] = []
         for step in self.code:
             _MACHINE[step.kind](self, stack, step, names)
         (result,) = stack
-        angle = result.linear() if isinstance(result, _Sum) else Linear(result)
+        angle = result.linear() if isinstance(result, _Sum) else LinearAngle(result)
         for number in (angle.constant, *(factor for _, factor in angle.terms)):
             if not math.isfinite(number):
                 raise _too_large(self.line)
-        if any(abs(factor) < SMALLEST for _, factor in angle.terms):
-            raise refused(self.line, f"have inputs times at least {SMALLEST} in angles", "less, which is no angle")
+        if any(abs(factor) < MIN_COEFFICIENT for _, factor in angle.terms):
+            rule = f"have inputs times at least {MIN_COEFFICIENT} in angles"
+            raise refused(self.line, rule, "less, which is no angle")
         return angle
 
     def integer(self, names: Names) -> int:
-        """The whole number, by the values of names."""
+        """Return the whole number, by the values of names."""
         value = self.value(names)
         if value.terms or value.constant != round(value.constant):
             raise refused(self.line, "have a whole number here", "something else")
@@ -115,9 +116,9 @@ class Expression:
         slot = names.arrays[name].slot(round(index)) if name in names.arrays else None
         if slot is None:
             raise _undeclared(step.token.line, f"{name}[{round(index)}]")
-        self.push(stack, Linear.of(slot))
+        self.push(stack, LinearAngle.of(slot))
 
-    def push(self, stack: list[_Value], angle: Linear) -> None:
+    def push(self, stack: list[_Value], angle: LinearAngle) -> None:
         self.spend(len(angle.terms))
         stack.append(_Sum(angle) if angle.terms else angle.constant)
 
@@ -132,7 +133,7 @@ class Expression:
         if not isinstance(left, _Sum) and not isinstance(right, _Sum):
             stack.append(_finite(left + sign * right, step.token))
             return
-        total = left if isinstance(left, _Sum) else _Sum(Linear(left))
+        total = left if isinstance(left, _Sum) else _Sum(LinearAngle(left))
         if isinstance(right, _Sum):
             self.spend(len(right.terms))
             total.constant += sign * right.constant
@@ -171,7 +172,7 @@ class Expression:
         stack.append(_computed(FUNCTIONS[step.token.text], step.token, argument))
 
     def scale(self, stack: list[_Value], factor: Callable[[float], float], where: Token) -> None:
-        """Apply a linear function to what is on top."""
+        """Apply a linear function to the value on top."""
         value = stack.pop()
         if not isinstance(value, _Sum):
             stack.append(_finite(factor(value), where))
@@ -182,7 +183,7 @@ class Expression:
         stack.append(value)
 
     def constant(self, value: _Value, where: Token) -> float:
-        """The value of an expression without inputs."""
+        """Return the value of an expression without inputs."""
         if not isinstance(value, _Sum):
             return value
         if any(factor != 0.0 for factor in value.terms.values()):
@@ -195,7 +196,7 @@ class Expression:
         return _finite(value.constant, where)
 
     def spend(self, n_terms: int) -> None:
-        self.limits.spend(n_terms // TERMS, self.line)
+        self.limits.spend(n_terms // TERMS_PER_OPERATION, self.line)
 
 
 _MACHINE: dict[str, Callable[[Expression, list[_Value], Instruction, Names], None]] = {
@@ -215,7 +216,7 @@ _MACHINE: dict[str, Callable[[Expression, list[_Value], Instruction, Names], Non
 class _Parser:
     """Turns an angle into postfix code, operators waiting on a stack for their right operand (shunting yard)."""
 
-    def __init__(self, cursor: Cursor, names: Names, limits: Limits) -> None:
+    def __init__(self, cursor: Cursor, names: Names, limits: ReaderLimits) -> None:
         self.cursor, self.names, self.limits = cursor, names, limits
         self.code: list[Instruction] = []
         self.waiting: list[Instruction] = []
@@ -322,12 +323,12 @@ def _finite(value: float, token: Token) -> float:
 
 
 def _computed(function: Callable[..., float], token: Token, *arguments: float | str) -> float:
-    """The function's value, or an error where it has none that is real and finite."""
+    """Return the function's value; refuse one that is not real and finite."""
     try:
         value = function(*arguments)
     except (ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):
-        what = f"{token.text} of {' and '.join(map(str, arguments))}" if token.kind != "number" else repr(token.text)
-        raise refused(token.line, "have finite real angles", what)
+        value = f"{token.text} of {' and '.join(map(str, arguments))}" if token.kind != "number" else repr(token.text)
+        raise refused(token.line, "have finite real angles", value)
     return value

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from circuits import gates
 from circuits.openqasm.angles import Expression, Names
 from circuits.openqasm.gates import N_QUBITS
-from circuits.openqasm.limits import LARGE, Limits, refused
+from circuits.openqasm.limits import SIZE_PER_OPERATION, ReaderLimits, refused
 from circuits.openqasm.syntax import Cursor, Token
 
 MODIFIERS = ("ctrl", "negctrl", "inv", "pow")
@@ -32,7 +32,7 @@ class Definition:
     qubits: list[str]
     body: list[Token]
     calls: "list[Call] | None" = None  # the body, once it is read
-    rotation: gates.PauliRotation | None = None  # what it is, if `to_openqasm` wrote it
+    rotation: gates.PauliRotation | None = None  # that it is, if `to_openqasm` wrote it
     size: int | None = None  # operations that one call makes, at least
     depth: int = 1
 
@@ -41,7 +41,7 @@ class Definition:
 class Scope:
     """The meanings of all names of a program (angles, registers of qubits, gates), and its dialect."""
 
-    limits: Limits
+    limits: ReaderLimits
     names: Names = field(default_factory=Names)
     qubits: dict[str, range] = field(default_factory=dict)
     gates: dict[str, Definition] = field(default_factory=dict)
@@ -55,10 +55,10 @@ class Controls(NamedTuple):
 
     line: int
     value: int  # that they read
-    number: Expression | None  # of them; None: one
+    number: Expression | None  # of controls; None: one
 
     def count(self, names: Names) -> int:
-        """The number of controls."""
+        """Return the number of controls."""
         result = 1 if self.number is None else self.number.integer(names)
         if result < 1:
             name = "ctrl" if self.value else "negctrl"
@@ -77,7 +77,7 @@ class Modifiers(NamedTuple):
     is_plain: bool = False  # whether there are none
 
     def exponent(self, names: Names) -> int:
-        """The product of all powers, negative for an inverse."""
+        """Return the product of all powers, negative for an inverse."""
         result = self.power
         for line, power in self.powers:
             result *= _power(power.integer(names), line)
@@ -88,7 +88,7 @@ PLAIN = Modifiers([], is_inverse=False, power=1, powers=[], is_plain=True)
 
 
 class Call(NamedTuple):
-    """A gate call as it is written; operands are places of qubits in what surrounds it."""
+    """A gate call as it is written; operands are numbers of qubits in the surrounding gate or program."""
 
     token: Token
     definition: Definition | None
@@ -114,7 +114,7 @@ def read_call(cursor: Cursor, scope: Scope) -> Call:
         raise refused(token.line, "broadcast over registers of one size", f"sizes {sorted(sizes)}")
     if not sizes:
         require_distinct(token, [operand[0] for operand in operands])
-    size = 1 if scope.n_gates is None else 1 + (cursor.place - start) // LARGE
+    size = 1 if scope.n_gates is None else 1 + (cursor.place - start) // SIZE_PER_OPERATION
     return Call(token, _gate(token, scope), modifiers, angles, operands, size)
 
 
@@ -125,11 +125,11 @@ def require_distinct(token: Token, qubits: Sequence[int]) -> None:
 
 
 def _gate(token: Token, scope: Scope) -> Definition | None:
-    """The definition of a gate, None for one of the language or its library."""
+    """Return the definition of a gate, None for one of the language or its library."""
     name = token.text
-    found = scope.gates.get(name)
-    if name != "gphase" and found is not None and (scope.n_gates is None or found.place < scope.n_gates):
-        return found
+    definition = scope.gates.get(name)
+    if name != "gphase" and definition is not None and (scope.n_gates is None or definition.place < scope.n_gates):
+        return definition
     if name in ("gphase", "U") or (scope.has_library and name in N_QUBITS):
         return None
     fix = "" if name not in N_QUBITS else 'Begin the text with: include "stdgates.inc";'
@@ -181,7 +181,7 @@ def _angles(cursor: Cursor, scope: Scope) -> list[Expression]:
 
 
 def read_operand(cursor: Cursor, scope: Scope) -> range:
-    """The qubits of a register, or one of them."""
+    """Read the qubits of a register, or one of them."""
     token = cursor.here
     name = cursor.name()
     if name not in scope.qubits:
@@ -197,7 +197,7 @@ def read_operand(cursor: Cursor, scope: Scope) -> range:
 
 
 def skip_barrier(cursor: Cursor, scope: Scope) -> None:
-    """Read what follows the word `barrier`; a barrier leaves nothing."""
+    """Read the operands of a barrier, which leaves no operation."""
     if cursor.accept(";"):
         return
     read_operand(cursor, scope)

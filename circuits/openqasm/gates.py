@@ -8,7 +8,7 @@ from itertools import pairwise
 from circuits import gates, steps
 from circuits.openqasm.limits import refused
 from circuits.openqasm.syntax import Token, tokens_of
-from circuits.steps import Linear, Step
+from circuits.steps import LinearAngle, LinearStep
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 FIXED = {name: gates.Fixed(name) for name in ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "swap")}
@@ -26,11 +26,11 @@ N_QUBITS = {
     **dict.fromkeys((*FIXED, *ROTATIONS, *PHASES, "id", "sx", "u2", "u3", "U"), 1),
     **dict.fromkeys(CONTROLLED, 2), "swap": 2, "cswap": 3, "ccx": 3,
 }  # fmt: skip
-QUARTER = Linear(math.pi / 2)
+QUARTER = LinearAngle(math.pi / 2)
 
 
 def rotation_definition(pauli: str) -> str:
-    """The gate `r<letters>(theta)`: exp(-i theta P / 2) by a ladder of CX gates around one RZ."""
+    """Write the gate `r<letters>(theta)`: exp(-i theta P / 2) by a ladder of CX gates around one RZ."""
     qubits = LETTERS[: len(pauli)] if len(pauli) <= len(LETTERS) else [f"q{k}" for k in range(len(pauli))]
     before, after = [], []
     for letter, qubit in zip(pauli, qubits, strict=True):
@@ -44,35 +44,37 @@ def rotation_definition(pauli: str) -> str:
 def defined_rotation(
     name: str, parameters: list[str], qubits: list[str], body: Sequence[Token]
 ) -> gates.PauliRotation | None:
-    """The rotation whose definition, as `rotation_definition` writes it, this is."""
+    """Return the rotation that `rotation_definition` writes so, None for any other definition."""
     letters = name[1:].upper()
     if name[:1] != "r" or len(letters) < 2 or len(letters) != len(qubits) or not set(letters) <= set("XYZ"):
         return None
-    found = (parameters, qubits, [token.text for token in body])
-    return gates.PauliRotation(letters) if found == _rotation_parts(letters) else None
+    definition = (parameters, qubits, [token.text for token in body])
+    return gates.PauliRotation(letters) if definition == _rotation_parts(letters) else None
 
 
 @lru_cache(maxsize=256)
 def _rotation_parts(letters: str) -> tuple[list[str], list[str], list[str]]:
-    """The parameters, the qubits and the body of `rotation_definition`."""
+    """Return the parameters, the qubits and the body of `rotation_definition`."""
     written = [token.text for token in tokens_of(rotation_definition(letters))]
     opening = written.index("{")
     qubits = written[written.index(")") + 1 : opening : 2]
     return ["theta"], qubits, written[opening + 1 : written.index("}")]
 
 
-def require_counts(token: Token, found: tuple[int, int], needed: tuple[int, int]) -> None:
+def require_counts(token: Token, counts: tuple[int, int], needed: tuple[int, int]) -> None:
     """Refuse another number of angles or qubits than the gate has."""
-    if found != needed:
+    if counts != needed:
         raise refused(
             token.line,
             f"give {token.text!r} {needed[0]} angles and {needed[1]} qubits",
-            f"{found[0]} and {found[1]}",
+            f"{counts[0]} and {counts[1]}",
         )
 
 
-def standard_gate(token: Token, angles: tuple[Linear, ...], qubits: tuple[int, ...], *, is_phased: bool) -> list[Step]:
-    """The steps of a gate of the language or of its library.
+def standard_gate(
+    token: Token, angles: tuple[LinearAngle, ...], qubits: tuple[int, ...], *, is_phased: bool
+) -> list[LinearStep]:
+    """Return the steps of a gate of the language or of its library.
 
     Args:
         token: its name.
@@ -85,31 +87,31 @@ def standard_gate(token: Token, angles: tuple[Linear, ...], qubits: tuple[int, .
 
 
 def _standard(  # noqa: PLR0911 - one return a kind of gate
-    name: str, angles: tuple[Linear, ...], qubits: tuple[int, ...], *, is_phased: bool
-) -> list[Step]:
+    name: str, angles: tuple[LinearAngle, ...], qubits: tuple[int, ...], *, is_phased: bool
+) -> list[LinearStep]:
     if name in FIXED:
-        return [Step(FIXED[name], qubits)]
+        return [LinearStep(FIXED[name], qubits)]
     if name in ROTATIONS:
-        return [Step(ROTATIONS[name], qubits, angles=angles)]
+        return [LinearStep(ROTATIONS[name], qubits, angles=angles)]
     if name in PHASES:
-        return [Step(gates.Phase(), qubits, angles=angles)]
+        return [LinearStep(gates.Phase(), qubits, angles=angles)]
     if name == "gphase":
-        return [Step(steps.GLOBAL_PHASE, angles=angles)]
+        return [LinearStep(steps.GLOBAL_PHASE, angles=angles)]
     if name in CONTROLLED:
         inner = _standard(CONTROLLED[name], angles[:3], qubits[1:], is_phased=False)
-        phase = [Step(gates.Phase(), qubits[:1], angles=angles[3:])] if name == "cu" else []
+        phase = [LinearStep(gates.Phase(), qubits[:1], angles=angles[3:])] if name == "cu" else []
         return steps.controlled(inner, qubits[:1]) + phase
     if name == "U":
-        phase = [Step(steps.GLOBAL_PHASE, angles=(angles[0].scaled(0.5),))] if is_phased else []
-        return [Step(gates.U3(), qubits, angles=angles), *phase]
+        phase = [LinearStep(steps.GLOBAL_PHASE, angles=(angles[0].scaled(0.5),))] if is_phased else []
+        return [LinearStep(gates.U3(), qubits, angles=angles), *phase]
     if name == "sx":  # sqrt(X) = exp(i pi/4) RX(pi/2)
         half = QUARTER.scaled(0.5)
-        return [Step(ROTATIONS["rx"], qubits, angles=(QUARTER,)), Step(steps.GLOBAL_PHASE, angles=(half,))]
+        return [LinearStep(ROTATIONS["rx"], qubits, angles=(QUARTER,)), LinearStep(steps.GLOBAL_PHASE, angles=(half,))]
     return [] if name == "id" else _euler((QUARTER, *angles)[-3:], qubits)
 
 
-def _euler(angles: Sequence[Linear], qubits: tuple[int, ...]) -> list[Step]:
-    """The u3 (u2: theta = pi/2) of the library, which differs from U by exp(-i (phi + lambda) / 2)."""
+def _euler(angles: Sequence[LinearAngle], qubits: tuple[int, ...]) -> list[LinearStep]:
+    """Return the u3 (u2: theta = pi/2) of the library, which differs from U by exp(-i (phi + lambda) / 2)."""
     theta, phi, lam = angles
     parts = (("rz", lam), ("ry", theta), ("rz", phi))
-    return [Step(ROTATIONS[name], qubits, angles=(angle,)) for name, angle in parts]
+    return [LinearStep(ROTATIONS[name], qubits, angles=(angle,)) for name, angle in parts]

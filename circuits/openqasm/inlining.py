@@ -13,13 +13,13 @@ from circuits import steps
 from circuits.openqasm.angles import Names
 from circuits.openqasm.calls import Call, Definition, Scope, read_call, require_distinct, skip_barrier
 from circuits.openqasm.gates import FIXED, defined_rotation, require_counts, standard_gate
-from circuits.openqasm.limits import LARGE, refused
+from circuits.openqasm.limits import SIZE_PER_OPERATION, refused
 from circuits.openqasm.syntax import Cursor
-from circuits.steps import Linear, Step
+from circuits.steps import LinearAngle, LinearStep
 
 
 class _Under(NamedTuple):
-    """The modifiers under which something is written.
+    """The modifiers under which a call is written.
 
     Args:
         controls: all of them, the outermost first.
@@ -31,17 +31,17 @@ class _Under(NamedTuple):
     controls: tuple[int, ...] = ()
     is_inverse: bool = False
     repeats: int = 1
-    flips: tuple[Step, ...] = ()
+    flips: tuple[LinearStep, ...] = ()
 
 
 @dataclass
 class _Frame:
-    """A definition that is being written out, or the program around all of them.
+    """A definition that is being written out, or the program around all definitions.
 
     Args:
         names: the values of its parameters.
         under: its modifiers.
-        inner: what calls in it without modifiers of their own are under.
+        inner: the modifiers of calls in it that have none of their own.
         qubits: where its qubits are.
         calls: those of its body that are still to come.
         line: of the call.
@@ -62,7 +62,7 @@ class _Frame:
 class Inliner:
     """Appends the steps of calls to a list."""
 
-    def __init__(self, scope: Scope, result: list[Step]) -> None:
+    def __init__(self, scope: Scope, result: list[LinearStep]) -> None:
         self.scope, self.limits, self.steps = scope, scope.limits, result
         self.root = _Frame(scope.names, _Under(), _Under(), (), iter(()), line=1)
 
@@ -96,7 +96,7 @@ class Inliner:
         """Append a gate, or return the frame of a definition that is to be written out."""
         under = outer.inner if call.modifiers.is_plain else self.modified(call, qubits, outer)
         targets = qubits[len(under.controls) - len(outer.inner.controls) :]
-        self.limits.spend(call.size - 1 + len(under.controls) // LARGE, call.token.line)
+        self.limits.spend(call.size - 1 + len(under.controls) // SIZE_PER_OPERATION, call.token.line)
         angles = tuple([angle.value(outer.names) for angle in call.angles])
         definition = call.definition
         if definition is None:
@@ -104,7 +104,7 @@ class Inliner:
             return None
         require_counts(call.token, (len(angles), len(targets)), (len(definition.parameters), len(definition.qubits)))
         if definition.rotation is not None:
-            self.append([Step(definition.rotation, targets, angles=angles)], call, under)
+            self.append([LinearStep(definition.rotation, targets, angles=angles)], call, under)
             return None
         self.limits.spend(1, call.token.line)
         if under.repeats == 0:
@@ -125,29 +125,31 @@ class Inliner:
             value = f"{len(qubits)} qubit(s)"
             raise refused(call.token.line, f"name {n_controls} controls for {call.token.text!r}", value)
         values = [value for value, count in counts for _ in range(count)]
-        flips = tuple(Step(FIXED["x"], (qubit,)) for qubit, value in zip(qubits, values, strict=False) if not value)
+        flips = tuple(
+            LinearStep(FIXED["x"], (qubit,)) for qubit, value in zip(qubits, values, strict=False) if not value
+        )
         self.limits.spend(2 * len(flips), call.token.line)
         exponent = call.modifiers.exponent(outer.names)
         is_inverse = outer.inner.is_inverse != (exponent < 0)
         return _Under(outer.inner.controls + qubits[:n_controls], is_inverse, abs(exponent), flips)
 
-    def append(self, found: list[Step], call: Call, under: _Under) -> None:
+    def append(self, gate_steps: list[LinearStep], call: Call, under: _Under) -> None:
         """Append a gate under modifiers."""
         line, repeats = call.token.line, under.repeats
-        n_terms = sum([len(angle.terms) for step in found for angle in step.angles])
-        width = 1 + (len(under.controls) + len(call.operands)) // LARGE
-        self.limits.spend((max(len(found), 1) + 2 * n_terms) * width * repeats, line)
+        n_terms = sum([len(angle.terms) for step in gate_steps for angle in step.angles])
+        width = 1 + (len(under.controls) + len(call.operands)) // SIZE_PER_OPERATION
+        self.limits.spend((max(len(gate_steps), 1) + 2 * n_terms) * width * repeats, line)
         if under.is_inverse:
-            found = steps.inverted(found, refuse=lambda kind: refused(line, "invert gates only", kind))
+            gate_steps = steps.inverted(gate_steps, refuse=lambda kind: refused(line, "invert gates only", kind))
         if under.controls:
-            found = steps.controlled(found, under.controls)
+            gate_steps = steps.controlled(gate_steps, under.controls)
         if repeats:
             self.steps += under.flips
-            self.steps += found * repeats
+            self.steps += gate_steps * repeats
             self.steps += under.flips
 
     def leave(self, frame: _Frame) -> None:
-        """Repeat and end what was written since a frame was opened."""
+        """Repeat the steps written since a frame was opened, and end it."""
         if frame.under.repeats > 1:
             further = frame.under.repeats - 1
             self.limits.spend(further * (self.limits.n_operations - frame.n_operations), frame.line)
@@ -183,7 +185,7 @@ def _read_body(definition: Definition, scope: Scope) -> list[Call]:
         return definition.calls
     inner = Scope(
         scope.limits,
-        Names({name: Linear() for name in definition.parameters}),
+        Names({name: LinearAngle() for name in definition.parameters}),
         {name: range(k, k + 1) for k, name in enumerate(definition.qubits)},
         scope.gates,
         definition.place,
@@ -200,6 +202,6 @@ def _read_body(definition: Definition, scope: Scope) -> list[Call]:
 
 
 def _size(call: Call) -> int:
-    """The least number of operations that a call counts as."""
+    """Return the least number of operations that a call counts as."""
     inner = 0 if call.definition is None else call.definition.size or 0
     return (call.size + inner) * abs(call.modifiers.power)

@@ -30,7 +30,7 @@ class InputArray:
 
     Args:
         size: number of elements.
-        kind: what the others are.
+        kind: the kind of the other slots.
         start: the slot of the first of the others.
         chosen: the slots of elements that were asked for.
     """
@@ -42,7 +42,7 @@ class InputArray:
     order: list[int] = field(default_factory=list)  # the elements of `chosen`, ascending
 
     def slot(self, index: int) -> Slot | None:
-        """The slot of an element; None where there is none."""
+        """Return the slot of an element; None where there is none."""
         if not 0 <= index < self.size:
             return None
         if index in self.chosen:
@@ -63,7 +63,7 @@ class Inputs(NamedTuple):
 
 
 def read_inputs(tokens: list[Token], data: Iterable[str]) -> Inputs:
-    """Every input of the program as a slot, those that `data` names as data."""
+    """Read every input of the program as a slot, those that `data` names as data."""
     declared = _declarations(tokens)
     inputs = Inputs({}, {})
     counts: dict[Kind, int] = {"data": 0, "weight": 0}
@@ -119,7 +119,7 @@ def _kind_of_array(item: _Input) -> Kind | None:
 
 
 def _choose(inputs: Inputs, names: dict[str, int | None], wanted: str, counts: dict[Kind, int]) -> bool:
-    """Make an input, an array or an element of one a data slot; whether there is one."""
+    """Make an input, an array or an element of one a data slot; tell whether there is one."""
     if wanted in names:
         size = names.pop(wanted)
         _append(inputs, wanted, size, "data", counts)
@@ -137,7 +137,7 @@ def _choose(inputs: Inputs, names: dict[str, int | None], wanted: str, counts: d
 
 
 def _append(inputs: Inputs, name: str, size: int | None, kind: Kind, counts: dict[Kind, int]) -> None:
-    """Give an input, or what is left of an array, the next slots."""
+    """Give an input, or the rest of an array, the next slots."""
     if size is None:
         inputs.scalars[name] = Slot(kind, counts[kind])
         counts[kind] += 1
@@ -158,7 +158,7 @@ def _slot(name: str, line: int) -> Slot | None:
 
 
 def _declared(cursor: Cursor) -> _Input:
-    """The input that is declared here."""
+    """Read the input that is declared here."""
     is_array = cursor.accept("array")
     if is_array:
         cursor.expect("[")

@@ -2,23 +2,23 @@
 
 from dataclasses import dataclass
 
-LONGEST_SHOWN = 120  # characters of a program that an error repeats
-LARGE = 32  # qubits of a gate, and tokens of a call in a definition, that cost no more than one operation
+MAX_SHOWN_LENGTH = 120  # characters of a program that an error repeats
+SIZE_PER_OPERATION = 32  # qubits of a gate, or tokens of a call in a definition, that count as one operation
 
 
 def refused(line: int, rule: str, value: str, fix: str = "") -> ValueError:
-    """The error for a line of the program."""
+    """Return the error for a line of the program."""
     shown = f"must {_shortened(rule)}, but line {line} has {_shortened(value)}."
     return ValueError(f"Argument `text` {shown}{' ' + fix if fix else ''}")
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 20]}...{text[-10:]}"
+    return text if len(text) <= MAX_SHOWN_LENGTH else f"{text[: MAX_SHOWN_LENGTH - 20]}...{text[-10:]}"
 
 
 @dataclass
-class Limits:
-    """How large a program may become.
+class ReaderLimits:
+    """The limits of a program, and how much of them is used.
 
     Args:
         max_operations: operations of the circuit and calls of defined gates.
@@ -47,19 +47,19 @@ class Limits:
                 "Or put powers into angles: rx(9*a) for pow(9).",
             )
 
-    def require_qubits(self, count: int, line: int, *, what: str = "qubits") -> None:
+    def require_qubits(self, count: int, line: int, *, noun: str = "qubits") -> None:
         """Refuse more qubits or bits than the limit."""
         if count > self.max_qubits:
-            raise _exceeded("max_qubits", self.max_qubits, line, what, "Or declare those only that are used.")
+            raise _exceeded("max_qubits", self.max_qubits, line, noun, "Or declare those only that are used.")
 
-    def require_depth(self, depth: int, line: int, what: str) -> None:
+    def require_depth(self, depth: int, line: int, noun: str) -> None:
         """Refuse deeper nesting than the limit."""
         if depth > self.max_depth:
-            raise _exceeded("max_depth", self.max_depth, line, f"levels of {what}", "Or write the program flatter.")
+            raise _exceeded("max_depth", self.max_depth, line, f"levels of {noun}", "Or write the program flatter.")
 
 
-def _exceeded(name: str, limit: int, line: int, what: str, advice: str) -> ValueError:
+def _exceeded(name: str, limit: int, line: int, noun: str, advice: str) -> ValueError:
     return ValueError(
-        f"Argument `{name}` must allow for the whole program, but is {limit}, and line {line} has more {what}. "
+        f"Argument `{name}` must allow for the whole program, but is {limit}, and line {line} has more {noun}. "
         f"Pass a larger {name}= if you trust the text. {advice}"
     )

@@ -10,36 +10,36 @@ from circuits.openqasm.calls import Definition, Scope, read_call, read_operand, 
 from circuits.openqasm.gates import N_QUBITS
 from circuits.openqasm.inlining import Inliner
 from circuits.openqasm.inputs import read_inputs
-from circuits.openqasm.limits import Limits, refused
+from circuits.openqasm.limits import ReaderLimits, refused
 from circuits.openqasm.syntax import Cursor, Token, tokens_of
-from circuits.steps import Linear, Step
+from circuits.steps import LinearAngle, LinearStep
 
 POST_SELECT = "@qml.post_select"
-REFUSED = {
+REFUSED_WORDS = {
     "if", "else", "for", "while", "switch", "def", "extern", "defcal", "defcalgrammar", "cal", "box", "delay",
     "let", "return", "break", "continue", "end", "int", "uint", "bool", "float", "angle", "complex",
     "duration", "stretch", "output", "array", "durationof", "nop",
 }  # fmt: skip
-ADVICE = "Unroll or remove it first."
+UNROLL_ADVICE = "Unroll or remove it first."
 
 
-class Program:
-    """A program of OpenQASM 3; `circuit()` gives what it does."""
+class ProgramReader:
+    """A program of OpenQASM 3 that is read statement by statement; `circuit()` returns its circuit."""
 
-    def __init__(self, text: str, data: Iterable[str], limits: Limits) -> None:
+    def __init__(self, text: str, data: Iterable[str], limits: ReaderLimits) -> None:
         self.cursor, self.limits = Cursor(tokens_of(text)), limits
         inputs = read_inputs(self.cursor.tokens, data)
-        scalars = {name: Linear.of(slot) for name, slot in inputs.scalars.items()}
+        scalars = {name: LinearAngle.of(slot) for name, slot in inputs.scalars.items()}
         self.scope = Scope(limits, Names(scalars, inputs.arrays))
         self.n_qubits = self.n_bits = 0
         self.bits: dict[str, int] = {}  # the size of each register
-        self.steps: list[Step] = []
+        self.steps: list[LinearStep] = []
         self.inliner = Inliner(self.scope, self.steps)
         self.measured: list[tuple[int, str, int]] = []  # (place in steps, register, bit)
         self.post_select: int | None = None
 
     def circuit(self) -> Circuit:
-        """The circuit of the program. Bits are numbered through the registers that are measured into."""
+        """Return the circuit of the program. Bits are numbered through the registers that are measured into."""
         while self.cursor.here.kind != "end":
             self.statement()
         if self.n_qubits == 0:
@@ -58,8 +58,10 @@ class Program:
         if token.kind == "annotation":
             self.annotation()
             return
-        if token.kind == "pragma" or token.text in REFUSED:
-            raise refused(token.line, "hold gates, inputs, resets and measurements only", repr(token.text), ADVICE)
+        if token.kind == "pragma" or token.text in REFUSED_WORDS:
+            raise refused(
+                token.line, "hold gates, inputs, resets and measurements only", repr(token.text), UNROLL_ADVICE
+            )
         if token.text in STATEMENTS:
             self.cursor.next()
             STATEMENTS[token.text](self, token)
@@ -104,7 +106,7 @@ class Program:
 
     def bit(self, token: Token) -> None:
         name, size = self.register(token)
-        self.limits.require_qubits(self.n_bits + size, token.line, what="bits")
+        self.limits.require_qubits(self.n_bits + size, token.line, noun="bits")
         self.bits[name] = size
         self.n_bits += size
         if self.cursor.accept("="):
@@ -133,7 +135,7 @@ class Program:
             raise refused(token.line, "declare a name once", f"{name!r} again")
 
     def input(self, token: Token) -> None:
-        """Nothing: `_inputs` has read it."""
+        """Skip the declaration, which `read_inputs` has read."""
         del token
         self.cursor.skip_to(";")
 
@@ -174,12 +176,12 @@ class Program:
             result.append(self.cursor.name())
         return result
 
-    # --- what happens ---------------------------------------------------------------------------------------
+    # --- operations -----------------------------------------------------------------------------------------
 
     def reset(self, token: Token) -> None:
         qubits = read_operand(self.cursor, self.scope)
         self.limits.spend(len(qubits), token.line)
-        self.steps += [Step(gates.Reset(), (qubit,)) for qubit in qubits]
+        self.steps += [LinearStep(gates.Reset(), (qubit,)) for qubit in qubits]
         self.cursor.expect(";")
 
     def barrier(self, token: Token) -> None:
@@ -226,25 +228,25 @@ class Program:
             raise refused(token.line, "measure into as many bits as qubits", f"{len(bits)} for {len(qubits)}")
         self.limits.spend(len(qubits), token.line)
         if self.post_select is not None:
-            self.steps += [Step(gates.PostSelect(self.post_select), (qubit,)) for qubit in qubits]
+            self.steps += [LinearStep(gates.PostSelect(self.post_select), (qubit,)) for qubit in qubits]
             self.post_select = None
             return
         for qubit, bit in zip(qubits, bits, strict=True):
             self.measured.append((len(self.steps), name, bit))
-            self.steps.append(Step(gates.Measure(bit), (qubit,)))
+            self.steps.append(LinearStep(gates.Measure(bit), (qubit,)))
 
 
-STATEMENTS: dict[str, Callable[[Program, Token], None]] = {
-    "OPENQASM": Program.version,
-    "include": Program.include,
-    "qubit": Program.qubit,
-    "qreg": Program.qubit,
-    "bit": Program.bit,
-    "creg": Program.bit,
-    "input": Program.input,
-    "const": Program.constant,
-    "gate": Program.definition,
-    "reset": Program.reset,
-    "barrier": Program.barrier,
-    "measure": Program.arrow,
+STATEMENTS: dict[str, Callable[[ProgramReader, Token], None]] = {
+    "OPENQASM": ProgramReader.version,
+    "include": ProgramReader.include,
+    "qubit": ProgramReader.qubit,
+    "qreg": ProgramReader.qubit,
+    "bit": ProgramReader.bit,
+    "creg": ProgramReader.bit,
+    "input": ProgramReader.input,
+    "const": ProgramReader.constant,
+    "gate": ProgramReader.definition,
+    "reset": ProgramReader.reset,
+    "barrier": ProgramReader.barrier,
+    "measure": ProgramReader.arrow,
 }

@@ -28,14 +28,14 @@ class Token(NamedTuple):
 
 
 def tokens_of(text: str) -> list[Token]:
-    """The tokens of a program, comments left out, an `end` token last."""
+    """Return the tokens of a program, comments left out, an `end` token last."""
     result, place, line = [], 0, 1
     is_first = True  # in its line: there an @ starts an annotation, elsewhere it follows a modifier such as `ctrl @`
     while place < len(text):
         match = TOKENS.match(text, place)
         if match is None or match.lastgroup == "open":
-            what = "be OpenQASM 3" if match is None else "close every comment and string"
-            raise refused(line, what, repr(text[place : place + 20] if match else text[place]))
+            rule = "be OpenQASM 3" if match is None else "close every comment and string"
+            raise refused(line, rule, repr(text[place : place + 20] if match else text[place]))
         kind = str(match.lastgroup)
         if kind == "symbol" and is_first and (annotation := ANNOTATION.match(text, place)):
             kind, match = "annotation", annotation
@@ -58,22 +58,22 @@ class Cursor:
 
     @property
     def here(self) -> Token:
-        """The token at this place."""
+        """Return the token at this place."""
         return self.tokens[self.place]
 
     def next(self) -> Token:
-        """The token at this place; the place moves on."""
+        """Return the token at this place and move on."""
         token = self.tokens[self.place]
         self.place = min(self.place + 1, len(self.tokens) - 1)
         return token
 
     def accept(self, *texts: str) -> bool:
-        """Move on and say so, if the token here is one of the texts."""
+        """Move on if the token here is one of the texts; tell whether it is."""
         token = self.tokens[self.place]
-        found = token.text in texts and token.kind in ("symbol", "name")
-        if found:
+        is_next = token.text in texts and token.kind in ("symbol", "name")
+        if is_next:
             self.next()
-        return found
+        return is_next
 
     def expect(self, text: str) -> None:
         """Move on over this text."""
@@ -82,14 +82,14 @@ class Cursor:
             raise refused(token.line, f"have {text!r} here", repr(token.text))
 
     def name(self) -> str:
-        """The name at this place; the place moves on."""
+        """Return the name at this place and move on."""
         token = self.next()
         if token.kind != "name":
             raise refused(token.line, "have a name here", repr(token.text))
         return token.text
 
     def skip_to(self, *closing: str) -> list[Token]:
-        """The tokens up to the first of the texts, which is skipped."""
+        """Return the tokens up to the first of the texts, which is skipped."""
         start = self.place
         while not self.accept(*closing):
             if self.here.kind == "end":

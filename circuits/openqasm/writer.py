@@ -15,14 +15,15 @@ from circuits import gates
 from circuits._checks import as_int
 from circuits.circuit import Circuit
 from circuits.multiplexed import prepare_by_rotations
-from circuits.openqasm.gates import rotation_definition
-from circuits.openqasm.limits import Limits
-from circuits.openqasm.reader import Program
+from circuits.openqasm.gates import FIXED, rotation_definition
+from circuits.openqasm.limits import ReaderLimits
+from circuits.openqasm.reader import ProgramReader
 from circuits.operation import Operation
 from circuits.slots import Angle, Slot
 from circuits.two_level import unitary_by_gates
 
-# Names in stdgates.inc by (name of ours, number of controls); all others are written with `ctrl @`.
+GATE_NAMES: dict[gates.UnitaryGate, str] = {**{gate: name for name, gate in FIXED.items()}, gates.Phase(): "p"}
+# Names in stdgates.inc by (name without controls, number of controls); all others are written with `ctrl @`.
 STANDARD = {(name, 0): name for name in ("x", "y", "z", "h", "s", "sdg", "t", "tdg", "swap", "rx", "ry", "rz", "p")} | {
     (name, 1): "c" + name for name in ("x", "y", "z", "h", "swap", "rx", "ry", "rz", "p")
 }
@@ -31,7 +32,7 @@ DEFAULT_OPERATIONS = 250_000
 
 
 def to_openqasm(circuit: Circuit) -> str:
-    """The circuit as an OpenQASM 3 program.
+    """Write the circuit as an OpenQASM 3 program.
 
     Constant amplitudes and matrices are written as plain gates (exactly, the global phase included), so that
     `from_openqasm` gives back the same unitary, and mostly the same operations.
@@ -51,7 +52,7 @@ def to_openqasm(circuit: Circuit) -> str:
         <BLANKLINE>
     """
     inputs = [f"data_{k}" for k in range(circuit.n_data)] + [f"weight_{k}" for k in range(circuit.n_weights)]
-    writer = _Writer()
+    writer = _OpenQASMWriter()
     names = [f"q[{k}]" for k in range(circuit.n_qubits)]
     body = [line for op in circuit for line in writer.lines(op, names)]
     lines = ["OPENQASM 3.0;", 'include "stdgates.inc";', *(f"input float[64] {name};" for name in inputs)]
@@ -72,19 +73,19 @@ def from_openqasm(
     max_qubits: int = 100_000,
     max_depth: int = 256,
 ) -> Circuit:
-    """The circuit of an OpenQASM 3 program.
+    """Read the circuit of an OpenQASM 3 program.
 
-    Read are: what `to_openqasm` writes; the gates of stdgates.inc; gate definitions, which are inlined; `ctrl
-    @`, `negctrl @`, `inv @` and `pow(k) @` for whole k from -1000 to 1000; registers, broadcasting over them,
-    reset, measure, barrier (which leaves nothing), gphase; float and angle inputs and constants; angles that
-    are linear in the inputs.
+    The reader knows all that `to_openqasm` writes; the gates of stdgates.inc; gate definitions, which are inlined;
+    `ctrl @`, `negctrl @`, `inv @` and `pow(k) @` for whole k from -1000 to 1000; registers, broadcasting over them,
+    reset, measure, barrier (which leaves nothing), gphase; float and angle inputs and constants; angles that are
+    linear in the inputs.
 
     Inputs called `data_k` and `weight_k` are these slots; others become weights in the order of their
     declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets
     that version's further phase exp(i theta / 2).
 
-    A short text can stand for a very large circuit (gates that double, powers, broadcasts). Time and memory
-    grow linearly with the text and with the operations that it is written out to, and what is too large is
+    A short text can describe a very large circuit (gates that double, powers, broadcasts). Time and memory
+    grow linearly with the text and with the operations that it is written out to, and a program that is too large is
     refused before it is written out.
 
     Args:
@@ -107,26 +108,26 @@ def from_openqasm(
     if isinstance(data, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"Argument `data` must hold names of inputs, but is {data!r}. Pass a list of str.")
     most = max(DEFAULT_OPERATIONS, len(text)) if max_operations is None else max_operations
-    limits = Limits(
+    limits = ReaderLimits(
         as_int(most, "max_operations", minimum=1),
         as_int(max_qubits, "max_qubits", minimum=1),
         as_int(max_depth, "max_depth", minimum=1),
     )
-    return Program(text, names, limits).circuit()
+    return ProgramReader(text, names, limits).circuit()
 
 
-class _Writer:
+class _OpenQASMWriter:
     def __init__(self) -> None:
         self.definitions: dict[object, str] = {}  # by what they define, in the order of their use
         self.names: dict[gates.Array, str] = {}  # of the matrices among them
         self.n_post_selected = 0
 
     def lines(self, op: Operation, names: list[str]) -> list[str]:
-        """The statements of an operation on qubits called `names`."""
-        if op.is_unitary:
-            return [line for part in op.elementary() for line in self.gate(part, names)]
+        """Return the statements of an operation on qubits called `names`."""
         place = names[op.qubits[0]]
         match op.gate:
+            case gates.UnitaryGate():
+                return [line for part in op.elementary() for line in self.gate(part, part.gate, names)]
             case gates.Reset():
                 return [f"reset {place};"]
             case gates.Measure(bit):
@@ -148,13 +149,16 @@ class _Writer:
             f"{op.qubits}. Leave the noise to the backend that runs the program."
         )
 
-    def gate(self, op: Operation, names: list[str]) -> list[str]:
-        gate = op.gate
+    def gate(self, op: Operation, gate: gates.Gate, names: list[str]) -> list[str]:
+        """Return the statements of an elementary gate: its own, or those of its parts."""
         if isinstance(gate, gates.PauliRotation):
             return [self.rotation(gate, op, names)]
-        name = self.unitary(gate) if isinstance(gate, gates.Unitary) else gate.name
-        angle = f"({_number(op.angles[0])})" if op.angles else ""
-        return [_call(name, angle, op.qubits, op.controls, names)]
+        if isinstance(gate, gates.UnitaryGate) and gate in GATE_NAMES:
+            angle = f"({_number(op.angles[0])})" if op.angles else ""
+            return [_call(GATE_NAMES[gate], angle, op.qubits, op.controls, names)]
+        if isinstance(gate, gates.ConstantGate):
+            return [_call(self.unitary(gate), "", op.qubits, op.controls, names)]
+        return [line for part in op.parts() for line in self.lines(part, names)]
 
     def rotation(self, gate: gates.PauliRotation, op: Operation, names: list[str]) -> str:
         pairs = [(letter, qubit) for letter, qubit in zip(gate.pauli, op.qubits, strict=True) if letter != "I"]
@@ -169,15 +173,17 @@ class _Writer:
         angle = f"({_number(op.angles[0], -2.0 * gate.factor)})"
         return _call("r" + letters.lower(), angle, qubits, op.controls, names)
 
-    def unitary(self, gate: gates.Unitary) -> str:
-        if gate.matrix not in self.names:
+    def unitary(self, gate: gates.ConstantGate) -> str:
+        """Return the name of a constant gate, which is defined once for each matrix."""
+        matrix = gates.Array.of(gate.matrix_at())
+        if matrix not in self.names:
             letters = [f"q{k}" for k in range(gate.n_qubits)]
             name = f"unitary_{len(self.names)}"
-            parts = [line for part in unitary_by_gates(gate.matrix.values) for line in self.lines(part, letters)]
+            parts = [line for part in unitary_by_gates(matrix.values) for line in self.lines(part, letters)]
             body = "".join(f"  {line}\n" for line in parts)
-            self.names[gate.matrix] = name
-            self.definitions[gate.matrix] = f"gate {name} {', '.join(letters)} {{\n{body}}}"
-        return self.names[gate.matrix]
+            self.names[matrix] = name
+            self.definitions[matrix] = f"gate {name} {', '.join(letters)} {{\n{body}}}"
+        return self.names[matrix]
 
 
 def _call(name: str, angle: str, qubits: tuple[int, ...], controls: tuple[int, ...], names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a circuit or a layer is made of, and what it can do."""
+"""Analyses of circuits, layers and reservoirs: their size, their reach, their memory."""
 
 from qml.analysis.activations import LayerActivations as LayerActivations
 from qml.analysis.activations import NetworkActivations as NetworkActivations
@@ -30,7 +30,7 @@ from qml.analysis.resources import Resources as Resources
 from qml.analysis.resources import resources as resources
 from qml.analysis.sampling_cost import SamplingCost as SamplingCost
 from qml.analysis.sampling_cost import sampling_cost as sampling_cost
-from qml.analysis.timescales import Spectrum as Spectrum
+from qml.analysis.timescales import ReservoirSpectrum as ReservoirSpectrum
 from qml.analysis.timescales import plot_spectra as plot_spectra
 from qml.analysis.timescales import plot_time_scales as plot_time_scales
 from qml.analysis.timescales import spectra as spectra

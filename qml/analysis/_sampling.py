@@ -1,4 +1,4 @@
-"""What the analyses share: circuits whose every angle is drawn, and a place to draw the figure."""
+"""Helpers that the analyses share: circuits whose every angle is drawn, and axes to draw on."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ TURN = 2 * torch.pi
 
 
 def with_data_slots_only(circuit: Circuit) -> Circuit:
-    """The circuit with weight slot i as data slot n_data + i, so that every sample has angles of its own."""
+    """Turn weight slot i into data slot n_data + i, so that every sample has angles of its own."""
     checks.require_kind(circuit, "circuit", Circuit)
     if any(op.is_preparation and op.slots for op in circuit.operations):
         raise ValueError(
@@ -34,7 +34,7 @@ def with_data_slots_only(circuit: Circuit) -> Circuit:
 
 
 def random_angles(n_samples: int, n_angles: int, generator: torch.Generator | None) -> Float[Tensor, "batch inputs"]:
-    """Uniform in [0, 2 pi), float64."""
+    """Draw angles uniformly in [0, 2 pi), in float64."""
     checks.require_generator(generator)
     return TURN * torch.rand(n_samples, n_angles, generator=generator, dtype=torch.float64)
 
@@ -45,7 +45,7 @@ def require_samples(n_samples: int, minimum: int = 2) -> None:
 
 
 def axes_of(ax: "Axes | None") -> "Axes":
-    """The given axes, or those of a new figure that no window system knows of."""
+    """Return the given axes, or those of a new figure that belongs to no window system."""
     if ax is not None:
         return ax
     from matplotlib.figure import Figure

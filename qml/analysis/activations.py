@@ -1,4 +1,4 @@
-"""What the edges of a QKAN or KAN have learned: their curves, their importance, and pictures of both."""
+"""The functions that edges of a QKAN or KAN have learned: curves, importance, and pictures of both."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FAINTEST = 0.15  # opacity of an edge of no importance
-PANEL = (0.11, 0.13)  # of an edge's curve in a network's picture: width, and height in layers
+PANEL_SIZE = (0.11, 0.13)  # width of an edge's curve in a network's picture, and its height in layers
 
 
 @dataclass(frozen=True, eq=False)
 class LayerActivations:
-    """The edges of one layer over the range of what reaches it.
+    """The edges of one layer over the range of its inputs.
 
     Attributes:
-        points: evenly spaced, shape (points, in_features).
+        points: Evenly spaced inputs, shape (points, in_features).
         curves: f_ji, shape (points, out_features, in_features).
-        importance: standard deviation of every edge's part of the output over the data, (out_features, in_features).
-        kept: whether the edge is there, or pruned; of the same shape.
+        importance: Standard deviation of every edge's part of the output over the data, (out_features, in_features).
+        kept: False where the edge is pruned; of the same shape.
     """
 
     points: np.ndarray
@@ -40,19 +40,19 @@ class LayerActivations:
 
     @property
     def opacity(self) -> np.ndarray:
-        """Of every edge in pictures: from faint to 1 for the layer's most important one; 0 where it is pruned."""
+        """Return every edge's opacity in pictures: faint to 1 for the layer's most important one, 0 where pruned."""
         largest = max(self.importance.max(), np.finfo(float).tiny)
         return np.where(self.kept, 1 - (1 - FAINTEST) * (1 - self.importance / largest), 0.0)
 
     def plot(self, *, inputs: list[str] | None = None, outputs: list[str] | None = None) -> "Figure":
-        """A panel an edge, a row an output, a column an input; pruned edges stay empty.
+        """Draw a panel for each edge, a row an output, a column an input; pruned edges stay empty.
 
         Args:
-            inputs: names of the inputs; None for x_1, x_2, ...
-            outputs: names of the outputs; None for y_1, y_2, ...
+            inputs: Names of the inputs; None for x_1, x_2, ...
+            outputs: Names of the outputs; None for y_1, y_2, ...
 
         Raises:
-            ValueError: as many names as there are not features.
+            ValueError: If there are not as many names as features.
         """
         from matplotlib.figure import Figure
 
@@ -71,31 +71,31 @@ class LayerActivations:
 
 @dataclass(frozen=True, eq=False)
 class NetworkActivations:
-    """The edges of every layer.
+    """The edges of all layers of a network.
 
     Attributes:
-        layers: from the input to the output.
+        layers: Layers from the input to the output.
     """
 
     layers: tuple[LayerActivations, ...]
 
     def node_importance(self) -> list[np.ndarray]:
-        """Of every hidden node, the smaller of its most important edge in and its most important edge out."""
+        """Return for every hidden node the smaller of its most important edges in and out."""
         pairs = zip(self.layers, self.layers[1:], strict=False)
         return [np.minimum(before.importance.max(1), after.importance.max(0)) for before, after in pairs]
 
     def plot(
         self, ax: "Axes | None" = None, *, inputs: list[str] | None = None, outputs: list[str] | None = None
     ) -> "Figure":
-        """The network: inputs below, outputs above, on every edge its curve, the fainter the less it matters.
+        """Draw the network: inputs below, outputs above, on every edge its curve, the fainter the less it matters.
 
         Args:
-            ax: where to draw; None for a new figure.
-            inputs: names of the inputs; None for x_1, x_2, ...
-            outputs: names of the outputs; None for y_1, y_2, ...
+            ax: The axes to draw on; None for a new figure.
+            inputs: Names of the inputs; None for x_1, x_2, ...
+            outputs: Names of the outputs; None for y_1, y_2, ...
 
         Raises:
-            ValueError: as many names as there are not features.
+            ValueError: If there are not as many names as features.
         """
         sizes = [layer.importance.shape[1] for layer in self.layers] + [self.layers[-1].importance.shape[0]]
         inputs, outputs = _names(inputs, sizes[0], "x", "inputs"), _names(outputs, sizes[-1], "y", "outputs")
@@ -112,13 +112,13 @@ class NetworkActivations:
         return axes.figure  # pyright: ignore[reportReturnType]
 
     def _draw_layer(self, axes: "Axes", layer: LayerActivations, level: int, n_in: int, n_out: int) -> None:
-        """Panels in one row, those of an input side by side, each tied to its two nodes."""
-        width = min(PANEL[0], 0.8 / (n_in * n_out))
+        """Draw panels in one row, those of an input side by side, each tied to its two nodes."""
+        width = min(PANEL_SIZE[0], 0.8 / (n_in * n_out))
         for i, j in product(range(n_in), range(n_out)):
             if not layer.kept[j, i]:
                 continue
             centre, alpha = _place(i * n_out + j, n_in * n_out), float(layer.opacity[j, i])
-            low, high = level + 0.5 - PANEL[1], level + 0.5 + PANEL[1]
+            low, high = level + 0.5 - PANEL_SIZE[1], level + 0.5 + PANEL_SIZE[1]
             axes.plot([_place(i, n_in), centre], [level, low], color="k", lw=1, alpha=alpha, zorder=1)
             axes.plot([centre, _place(j, n_out)], [high, level + 1], color="k", lw=1, alpha=alpha, zorder=1)
             panel = axes.inset_axes((centre - width / 2, low, width, high - low), transform=axes.transData)
@@ -130,16 +130,16 @@ class NetworkActivations:
 def activations(
     network: nn.Module, inputs: Float[Tensor, "batch inputs"], *, n_points: int = 100
 ) -> NetworkActivations:
-    """The learned curves of a network of functions on edges, over the range of the data.
+    """Return the learned curves of a network of functions on edges, over the range of the data.
 
     Args:
-        network: a QKAN, a KAN, one layer of either, or an HQKAN, whose core is looked at.
-        inputs: data, at least one sample; their range, and that of what they become, is drawn.
-        n_points: of every curve, at least 2.
+        network: A QKAN, a KAN, one layer of either, or an HQKAN, whose core is analysed.
+        inputs: Data, at least one sample; curves are drawn over their range, and over that of each layer's inputs.
+        n_points: Points of every curve, at least 2.
 
     Raises:
-        TypeError: a network of another kind.
-        ValueError: no data, or fewer than two points.
+        TypeError: If the network is of another kind.
+        ValueError: If there are no data, or fewer than two points.
 
     Reference:
         Liu et al., arXiv:2404.19756, whose figures show networks so.
@@ -153,20 +153,20 @@ def activations(
         )
     if isinstance(network, JHCGNet):
         network, inputs = network.core, network.encoder(inputs)
-    found = []
+    layers = []
     for layer in edge_layers(network, "network"):
         low, high = inputs.amin(0), inputs.amax(0)
         shares = torch.linspace(0, 1, n_points, dtype=inputs.dtype, device=inputs.device)[:, None]
         points = low + shares * (high - low)
         curves, importance = layer.edge_outputs(points), layer.edge_outputs(inputs).std(0, correction=0)
         kept = getattr(layer, "mask", torch.ones_like(importance)) != 0
-        found.append(LayerActivations(*(part.cpu().numpy() for part in (points, curves, importance, kept))))
+        layers.append(LayerActivations(*(part.cpu().numpy() for part in (points, curves, importance, kept))))
         inputs = layer(inputs)
-    return NetworkActivations(tuple(found))
+    return NetworkActivations(tuple(layers))
 
 
 def _place(index: int, size: int) -> float:
-    """Of one of `size` things side by side, in [0, 1]."""
+    """Return the position of one of `size` nodes side by side, in [0, 1]."""
     return (index + 0.5) / size
 
 

@@ -1,4 +1,4 @@
-"""How many directions of its weights a classifier really uses."""
+"""The number of directions of its weights that a classifier really uses."""
 
 import math
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class EffectiveDimension:
     """The effective dimension of a model for a number of samples.
 
     Args:
-        value: between 0 and the number of parameters for the sizes of data at which it makes sense.
-        n_parameters: trainable numbers d.
-        eigenvalues: of the normalised Fisher information (mean trace d), every drawn set of weights, shape (draws, d),
-            ascending.
+        value: The dimension, between 0 and the number of parameters for the sizes of data at which it makes sense.
+        n_parameters: Number d of trainable numbers.
+        eigenvalues: Eigenvalues of the normalised Fisher information (mean trace d) for every drawn set of weights,
+            ascending, shape (draws, d).
     """
 
     value: float
@@ -35,11 +35,11 @@ class EffectiveDimension:
 
     @property
     def normalised(self) -> float:
-        """The share of the parameters, value / d."""
+        """Return the share of the parameters, value / d."""
         return self.value / self.n_parameters
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """The distribution of the Fisher eigenvalues: many near 0 are flat directions."""
+        """Draw the distribution of the Fisher eigenvalues: many near 0 are flat directions."""
         axes = axes_of(ax)
         axes.hist(self.eigenvalues.reshape(-1), bins=40)
         axes.set(xlabel="eigenvalue of the normalised Fisher information", ylabel="count", yscale="log")
@@ -57,7 +57,7 @@ def effective_dimension(
     spread: float = math.pi,
     generator: torch.Generator | None = None,
 ) -> EffectiveDimension:
-    r"""The effective dimension of a classifier, from its Fisher information at random weights.
+    r"""Compute the effective dimension of a classifier, from its Fisher information at random weights.
 
     d = 2 ln( mean_w sqrt(det(1 + kappa F(w))) ) / ln kappa, with kappa = n / (2 pi ln n) and the Fisher information F
     normalised so that its trace is d on average.
@@ -70,11 +70,11 @@ def effective_dimension(
         readout: `"logits"` (softmax) or `"expectation"`: the probabilities (1 - <O>)/2 and (1 + <O>)/2.
         n_samples: sets of weights, uniform in [-spread, spread].
         spread: pi for angles.
-        generator: for the weights.
+        generator: Source of the weights.
 
     Raises:
-        ValueError: too few data or samples, a model without parameters, outputs of another form, or a Fisher
-            information that is 0.
+        ValueError: If there are too few data or samples, the model has no parameters, its outputs have another form,
+            or the Fisher information is 0.
 
     Reference:
         Abbas et al., arXiv:2011.00027, equations 2 and 3, with gamma = 1.
@@ -112,7 +112,7 @@ def _drawn(parameters: dict[str, Tensor], spread: float, generator: torch.Genera
 
 
 def _fisher(model: nn.Module, weights: dict[str, Tensor], inputs: Tensor, readout: Readout) -> Tensor:
-    """The mean over inputs of sum_c grad(p_c) grad(p_c)^T / p_c; shape (d, d)."""
+    """Compute the mean over inputs of sum_c grad(p_c) grad(p_c)^T / p_c; shape (d, d)."""
 
     def probabilities(values: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         shares = _probabilities(torch.func.functional_call(model, values, (inputs,)), readout)

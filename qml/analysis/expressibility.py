@@ -1,4 +1,4 @@
-"""How much of the space of states an ansatz reaches, and how entangled those states are."""
+"""The part of the space of states that an ansatz reaches, and the entanglement of those states."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CHUNK_AMPLITUDES = 2**22  # states that are held at once
+CHUNK_AMPLITUDES = 2**22  # amplitudes of the states that are held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,9 @@ class Expressibility:
     Args:
         divergence: sum_k p_k ln(p_k / q_k) >= 0, in nats; 0 for an ansatz that covers the states evenly. With s
             samples and k bins even Haar-random states give about (k - 1) / (2 s).
-        edges: of the bins of the fidelity, in [0, 1], shape (n_bins + 1,).
-        observed: share of the samples in each bin, p_k.
-        haar: the same for Haar-random states, q_k.
+        edges: Edges of the bins of the fidelity, in [0, 1], shape (n_bins + 1,).
+        observed: Share of the samples in each bin, p_k.
+        haar: Share of Haar-random states in each bin, q_k.
     """
 
     divergence: float
@@ -39,7 +39,7 @@ class Expressibility:
     haar: np.ndarray
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """Both distributions as steps."""
+        """Draw both distributions as steps."""
         axes = axes_of(ax)
         axes.stairs(self.observed, self.edges, fill=True, alpha=0.4, label="ansatz")
         axes.stairs(self.haar, self.edges, color="black", label="Haar-random")
@@ -54,9 +54,9 @@ class EntanglingCapability:
     """The Meyer-Wallach measure over random states of an ansatz.
 
     Args:
-        mean: its mean, in [0, 1]: 0 for product states, 1 where every qubit is maximally mixed.
-        standard_error: of the mean.
-        values: of every sampled state.
+        mean: Mean of the measure, in [0, 1]: 0 for product states, 1 where every qubit is maximally mixed.
+        standard_error: Standard error of the mean.
+        values: The measure of every sampled state.
     """
 
     mean: float
@@ -64,7 +64,7 @@ class EntanglingCapability:
     values: np.ndarray
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """A histogram of the measure."""
+        """Draw a histogram of the measure."""
         axes = axes_of(ax)
         axes.hist(self.values, bins=30, range=(0.0, 1.0))
         axes.axvline(self.mean, color="black")
@@ -75,19 +75,19 @@ class EntanglingCapability:
 def expressibility(
     circuit: Circuit, *, n_samples: int = 2000, n_bins: int = 75, generator: torch.Generator | None = None
 ) -> Expressibility:
-    r"""Expressibility of an ansatz: how far its random states are from Haar-random ones.
+    r"""Compute the expressibility of an ansatz: the distance of its random states from Haar-random ones.
 
     Angles of all slots are drawn from [0, 2 pi); the fidelities F = |<psi|phi>|^2 of `n_samples` independent pairs are
     binned, and compared with P(F) = (N - 1)(1 - F)^(N - 2), N = 2^n.
 
     Args:
         circuit: unitary, with data and weight slots for angles.
-        n_samples: pairs of states.
-        n_bins: bins of the fidelity; 75 in the paper.
-        generator: for the angles.
+        n_samples: Number of pairs of states.
+        n_bins: Number of bins of the fidelity; 75 in the paper.
+        generator: Source of the angles.
 
     Raises:
-        ValueError: fewer than 2 samples or bins; amplitudes that come from slots; a circuit that is not unitary.
+        ValueError: If samples or bins are fewer than 2, amplitudes come from slots, or the circuit is not unitary.
 
     Reference:
         Sim, Johnson and Aspuru-Guzik, arXiv:1905.10876, equations 9 and 11.
@@ -110,17 +110,17 @@ def expressibility(
 def entangling_capability(
     circuit: Circuit, *, n_samples: int = 1000, generator: torch.Generator | None = None
 ) -> EntanglingCapability:
-    r"""Mean Meyer-Wallach entanglement of an ansatz over random angles of all slots.
+    r"""Compute the mean Meyer-Wallach entanglement of an ansatz over random angles of all slots.
 
     Q = 2 (1 - (1/n) sum_k tr rho_k^2), with rho_k the state of qubit k alone.
 
     Args:
         circuit: unitary, with data and weight slots for angles.
-        n_samples: states.
-        generator: for the angles.
+        n_samples: Number of states.
+        generator: Source of the angles.
 
     Raises:
-        ValueError: fewer than 2 samples; amplitudes that come from slots; a circuit that is not unitary.
+        ValueError: If there are fewer than 2 samples, amplitudes come from slots, or the circuit is not unitary.
 
     Reference:
         Meyer and Wallach, doi:10.1063/1.1497700; as the mean over an ansatz in arXiv:1905.10876, equation 18. The
@@ -133,7 +133,7 @@ def entangling_capability(
 
 
 def meyer_wallach(states: Complex[Tensor, "batch amplitudes"]) -> Tensor:
-    """Q of normalised state vectors; shape (batch,)."""
+    """Compute Q of normalised state vectors; shape (batch,)."""
     checks.require_tensor(states, "states")
     if not (states.is_complex() or states.is_floating_point()):
         raise TypeError(f"Argument `states` must be complex or floating, but is {states.dtype}.")
@@ -153,7 +153,7 @@ def meyer_wallach(states: Complex[Tensor, "batch amplitudes"]) -> Tensor:
 
 
 def haar_log_shares(edges: np.ndarray, n_qubits: int) -> np.ndarray:
-    """ln of the share of Haar-random pairs in each bin: (1 - a)^(N-1) - (1 - b)^(N-1), without underflow."""
+    """Compute ln of the share of Haar-random pairs in each bin, (1 - a)^(N-1) - (1 - b)^(N-1), without underflow."""
     checks.require_kind(edges, "edges", np.ndarray)
     if edges.ndim != 1 or edges.dtype.kind != "f" or not ((edges >= 0) & (edges <= 1)).all():
         raise ValueError("Argument `edges` must be one row of ascending numbers in [0, 1], but is not.")
@@ -165,7 +165,7 @@ def haar_log_shares(edges: np.ndarray, n_qubits: int) -> np.ndarray:
 
 
 def _random_states(circuit: Circuit, n_samples: int, generator: torch.Generator | None) -> Iterator[Tensor]:
-    """Random states in chunks of an even number."""
+    """Yield random states in chunks of an even number."""
     free = with_data_slots_only(circuit)
     none = torch.zeros(0, dtype=torch.float64)
     chunk = max(2, CHUNK_AMPLITUDES // 2**circuit.n_qubits // 2 * 2)

@@ -1,4 +1,4 @@
-"""The Fourier series that a circuit or a layer is in its inputs."""
+"""The Fourier series of a circuit or a layer in its inputs."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from circuits import Circuit, Observable, Operation
-from circuits.gates import PauliRotation, Phase
+from circuits import Circuit, Observable
 from qml import checks
 from qml.analysis._sampling import axes_of
 from qml.backends import Backend, resolve
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_POINTS = 2**20
+MAX_GRID_POINTS = 2**20
 N_PROBES = 16
-TOLERANCE = 1e-8  # of the series at points off the grid, relative to the largest value: float64 and sums of many terms
-LARGEST_DENOMINATOR = 64  # of the ratio of two frequencies
+SERIES_TOLERANCE = 1e-8  # relative error of the series at points off the grid: float64 and sums of many terms
+MAX_DENOMINATOR = 64  # largest denominator of the ratio of two frequencies
 
 
 @dataclass(frozen=True, eq=False)
 class FourierSeries:
-    """f(x) = sum_k c_k exp(i w_k . x), with w_k = k * base.
+    """A series f(x) = sum_k c_k exp(i w_k . x), with w_k = k * base.
 
     Args:
         orders: the vectors k, shape (terms, inputs), from -degree to degree in each input.
@@ -43,15 +42,15 @@ class FourierSeries:
 
     @property
     def frequencies(self) -> np.ndarray:
-        """w_k, shape (terms, inputs)."""
+        """Return w_k, shape (terms, inputs)."""
         return self.orders * self.base
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """The series at inputs of shape (batch, inputs); real, shape (batch,)."""
+        """Evaluate the series at inputs of shape (batch, inputs); real, shape (batch,)."""
         return np.real(np.exp(1j * np.asarray(inputs) @ self.frequencies.T) @ self.coefficients)
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """|c_k| against the frequency of one input."""
+        """Draw |c_k| against the frequency of one input."""
         if self.orders.shape[1] != 1:
             raise ValueError(f"A spectrum must be of one input to be drawn, but is of {self.orders.shape[1]}.")
         axes = axes_of(ax)
@@ -63,7 +62,7 @@ class FourierSeries:
 def fourier_series(
     function: Callable[[Tensor], Tensor], degrees: Sequence[int], *, periods: Sequence[float] | None = None
 ) -> FourierSeries:
-    """The Fourier series of a function that is a trigonometric polynomial, from its values on the smallest grid.
+    """Compute the Fourier series of a trigonometric polynomial from its values on the smallest grid.
 
     Args:
         function: (batch, inputs) in float64 to (batch,): a layer, or anything else.
@@ -71,8 +70,8 @@ def fourier_series(
         periods: one an input; 2 pi if not given.
 
     Raises:
-        ValueError: a degree below 0, a grid of more than 2**20 points, or a function that is no such polynomial: a
-            higher frequency would be taken for a lower one, so the series is checked at points off the grid.
+        ValueError: If a degree is below 0, the grid has more than 2**20 points, or the function is no such polynomial:
+            a higher frequency would be taken for a lower one, so the series is checked at points off the grid.
 
     Reference:
         Schuld, Sweke and Meyer, arXiv:2008.08605.
@@ -81,8 +80,8 @@ def fourier_series(
     degrees = checks.as_ints(degrees, "degrees", 0)
     base = 2 * math.pi / np.array(_as_periods(periods, len(degrees)))
     sizes = [2 * degree + 1 for degree in degrees]
-    if math.prod(sizes) > MAX_POINTS:
-        raise ValueError(f"The grid must have at most {MAX_POINTS} points, but {sizes} are more. Fix some inputs.")
+    if math.prod(sizes) > MAX_GRID_POINTS:
+        raise ValueError(f"The grid must have at most {MAX_GRID_POINTS} points, but {sizes} are more. Fix some inputs.")
     axes = [2 * math.pi / (size * step) * np.arange(size) for size, step in zip(sizes, base, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(sizes))
     values = _values(function, grid)
@@ -91,7 +90,7 @@ def fourier_series(
     series = FourierSeries(orders, coefficients, base)
     probes = np.random.default_rng(0).uniform(0.0, 1.0, (N_PROBES, len(sizes))) * 2 * math.pi / base
     error = np.abs(series(probes) - _values(function, probes)).max()
-    if error > TOLERANCE * max(1.0, np.abs(values).max()):
+    if error > SERIES_TOLERANCE * max(1.0, np.abs(values).max()):
         raise ValueError(
             f"The function must be a trigonometric polynomial of degrees {list(degrees)} with base frequencies {base}, "
             f"but differs from it by {error:.2g} off the grid. Give higher degrees or the right periods."
@@ -100,7 +99,7 @@ def fourier_series(
 
 
 def _as_periods(periods: Any, n_inputs: int) -> list[float]:
-    """A positive period for every input, 2 pi where none are given."""
+    """Return a positive period for every input, 2 pi where none are given."""
     if periods is None:
         return [2 * math.pi] * n_inputs
     if isinstance(periods, (str, bytes)) or not isinstance(periods, Sequence):
@@ -117,16 +116,17 @@ def circuit_fourier_series(
     *,
     backend: Backend | str = "native",
 ) -> FourierSeries:
-    """The Fourier series of an expectation value in the data slots of a circuit; degrees and periods from its gates.
+    """Compute the Fourier series of an expectation value in a circuit's data slots; its gates give degrees and periods.
 
     Args:
         circuit: its data slots are angles.
-        observable: what is read.
+        observable: The observable that is read.
         weights: float64, shape (n_weights,); needed where there are any.
         backend: an exact one.
 
     Raises:
-        ValueError: no data slots, missing weights, amplitudes from data slots, or incommensurable frequencies.
+        ValueError: If there are no data slots, weights are missing, amplitudes come from data slots, or frequencies are
+            incommensurable.
     """
     checks.require_kind(circuit, "circuit", Circuit)
     if circuit.n_data == 0:
@@ -146,7 +146,7 @@ def circuit_fourier_series(
 
 
 def _as_weights(weights: Any) -> Tensor:
-    """Weights in double precision, outside of autograd."""
+    """Return weights in double precision, outside of autograd."""
     checks.require_tensor(weights, "weights")
     if not weights.is_floating_point():
         raise TypeError(f"Argument `weights` must be floating, but is {weights.dtype}. Pass weights.double().")
@@ -166,32 +166,26 @@ def _values(function: Callable[[Tensor], Tensor], points: np.ndarray) -> np.ndar
 
 
 def _slot_spectrum(circuit: Circuit, index: int) -> tuple[int, float]:
-    """The degree and the base frequency of an expectation value in one data slot."""
+    """Return the degree and the base frequency of an expectation value in one data slot."""
     highest: list[float] = []
-    steps: list[float] = []
+    bases: list[float] = []
     for operation in circuit.operations:
         for part in operation.elementary():
             if any(slot.kind == "data" and slot.index == index for slot in part.slots):
-                frequency, multiples = _gate_spectrum(part)
-                highest.append(frequency * multiples)
-                steps.append(frequency)
-    ratios = [Fraction(step / steps[0]).limit_denominator(LARGEST_DENOMINATOR) for step in steps]
-    if any(abs(float(ratio) * steps[0] - step) > TOLERANCE for ratio, step in zip(ratios, steps, strict=True)):
+                if part.is_preparation:
+                    raise ValueError(f"Data slots must be angles to have frequencies, but one is in {part.name}.")
+                base, order = part.frequencies()
+                if order > 0:
+                    highest.append(base * order)
+                    bases.append(base)
+    if not bases:  # global phases only
+        return 0, 1.0
+    ratios = [Fraction(base / bases[0]).limit_denominator(MAX_DENOMINATOR) for base in bases]
+    if any(abs(float(ratio) * bases[0] - base) > SERIES_TOLERANCE for ratio, base in zip(ratios, bases, strict=True)):
         raise ValueError(
-            f"The frequencies of data slot {index} must have a common base, but are {sorted(set(steps))}. Scale the "
+            f"The frequencies of data slot {index} must have a common base, but are {sorted(set(bases))}. Scale the "
             "inputs before the circuit instead of in its gates."
         )
     common = Fraction(math.gcd(*(ratio.numerator for ratio in ratios)), math.lcm(*(r.denominator for r in ratios)))
-    base = steps[0] * float(common)
+    base = bases[0] * float(common)
     return round(sum(highest) / base), base
-
-
-def _gate_spectrum(operation: Operation) -> tuple[float, int]:
-    """The base frequency that one gate brings, and the highest multiple of it."""
-    gate = operation.gate
-    if isinstance(gate, Phase):
-        return 1.0, 1
-    if isinstance(gate, PauliRotation):
-        # differences of the eigenvalues -f, f, and with controls 0
-        return (abs(gate.factor), 2) if operation.controls else (2 * abs(gate.factor), 1)
-    raise ValueError(f"Data slots must be angles to have frequencies, but one is in {operation.name}.")

@@ -1,4 +1,4 @@
-"""How large the gradients of a circuit are at random angles, and how they shrink with the number of qubits."""
+"""The size of a circuit's gradients at random angles, and its decay with the number of qubits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CHUNK_AMPLITUDES = 2**20  # of states whose gradients are taken at once
+CHUNK_AMPLITUDES = 2**20  # amplitudes of the states whose gradients are taken at once
 
 
 @dataclass(frozen=True, eq=False)
 class GradientVariance:
-    """Variances of the derivatives of one expectation value by each weight, at random angles.
+    """The variances of the derivatives of one expectation value by each weight, at random angles.
 
     Args:
-        n_qubits: of the circuit.
-        variances: one a weight slot, shape (n_weights,).
-        standard_errors: of the variances, shape (n_weights,).
+        n_qubits: Qubits of the circuit.
+        variances: Variance for each weight slot, shape (n_weights,).
+        standard_errors: Standard errors of the variances, shape (n_weights,).
     """
 
     n_qubits: int
@@ -35,16 +35,16 @@ class GradientVariance:
 
     @property
     def mean(self) -> float:
-        """The mean over the weights."""
+        """Return the mean over the weights."""
         return float(self.variances.mean())
 
 
 @dataclass(frozen=True, eq=False)
 class GradientScaling:
-    """Mean gradient variance against the number of qubits.
+    """The mean gradient variance as a function of the number of qubits.
 
     Args:
-        results: one a size.
+        results: Variances at each size.
         base: b of the least-squares line ln Var = ln a - n ln b. A base clearly above 1 is a barren plateau: 2 is a
             global observable after random rotations.
         factor: a.
@@ -55,7 +55,7 @@ class GradientScaling:
     factor: float
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """Variances on a logarithmic axis, with the line."""
+        """Draw variances on a logarithmic axis, with the line."""
         axes = axes_of(ax)
         sizes = np.array([result.n_qubits for result in self.results])
         axes.plot(sizes, [result.mean for result in self.results], "o", label="mean over weights")
@@ -68,16 +68,16 @@ class GradientScaling:
 def gradient_variance(
     circuit: Circuit, observable: Observable, *, n_samples: int = 200, generator: torch.Generator | None = None
 ) -> GradientVariance:
-    """Variance of d<O>/dw for every weight w, all angles uniform in [0, 2 pi).
+    """Estimate the variance of d<O>/dw for every weight w, all angles uniform in [0, 2 pi).
 
     Args:
-        circuit: with weight slots; data slots are drawn too.
+        circuit: A circuit with weight slots; data slots are drawn too.
         observable: O.
-        n_samples: random points.
-        generator: for the angles.
+        n_samples: Number of random points.
+        generator: Source of the angles.
 
     Raises:
-        ValueError: fewer than 2 samples, a circuit without weights, or amplitudes that come from slots.
+        ValueError: If there are fewer than 2 samples, the circuit has no weights, or amplitudes come from slots.
 
     Reference:
         McClean et al., arXiv:1803.11173.
@@ -108,17 +108,17 @@ def gradient_scaling(
     n_samples: int = 200,
     generator: torch.Generator | None = None,
 ) -> GradientScaling:
-    """`gradient_variance` over sizes, and how fast it decays: the test for a barren plateau.
+    """Run `gradient_variance` over sizes, and fit its decay: the test for a barren plateau.
 
     Args:
         make_circuit: from the number of qubits to the circuit.
         make_observable: from the number of qubits to the observable.
         sizes: at least two different numbers of qubits.
-        n_samples: random points a size.
-        generator: for the angles.
+        n_samples: Number of random points for each size.
+        generator: Source of the angles.
 
     Raises:
-        ValueError: fewer than two sizes, or a variance of 0, of which there is no logarithm.
+        ValueError: If there are fewer than two sizes, or a variance is 0, which has no logarithm.
 
     Reference:
         McClean et al., arXiv:1803.11173, figure 3.

@@ -1,4 +1,4 @@
-"""What a reservoir remembers: memory capacity, information processing capacity, and whether it forgets its start."""
+"""A reservoir's memory: memory capacity, information processing capacity, and the echo state property."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RANK_TOLERANCE = 1e-11  # of singular values of the features, relative: float64 and a sum over thousands of steps
+RANK_TOLERANCE = 1e-11  # smallest relative singular value of the features: float64, a sum over thousands of steps
 SIGNIFICANCE = 4.0  # standard deviations by which a capacity must exceed that of an unrelated target
 
 
 @dataclass(frozen=True, eq=False)
 class Capacities:
-    """Capacities of a reservoir to compute functions of its past inputs, each in [0, 1].
+    """The capacities of a reservoir to compute functions of its past inputs, each in [0, 1].
 
     Args:
-        terms: of every function its (delay, degree) pairs: the product of Legendre polynomials of u_{t - delay}.
-        values: capacity of each; what chance explains is 0.
-        n_features: linearly independent features: the most that all capacities together can be.
+        terms: The (delay, degree) pairs of every function, a product of Legendre polynomials of u_{t - delay}.
+        values: Capacity of each function; 0 where chance explains it.
+        n_features: Number of linearly independent features, the bound of the sum of all capacities.
     """
 
     terms: tuple[tuple[tuple[int, int], ...], ...]
@@ -37,21 +37,21 @@ class Capacities:
 
     @property
     def total(self) -> float:
-        """The sum of all."""
+        """Return the sum of all capacities."""
         return float(self.values.sum())
 
     def by_degree(self) -> dict[int, float]:
-        """The sum for each total degree; that of degree 1 is the linear memory capacity."""
+        """Return the sum for each total degree; that of degree 1 is the linear memory capacity."""
         degrees = [sum(degree for _, degree in term) for term in self.terms]
         return {d: float(self.values[np.array(degrees) == d].sum()) for d in sorted(set(degrees))}
 
     def by_delay(self) -> np.ndarray:
-        """The sum for each longest delay from 0 on."""
+        """Return the sum for each longest delay from 0 on."""
         longest = np.array([max(delay for delay, _ in term) for term in self.terms])
         return np.array([self.values[longest == delay].sum() for delay in range(longest.max() + 1)])
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """Capacity against the longest delay, stacked by degree."""
+        """Draw capacity against the longest delay, stacked by degree."""
         axes = axes_of(ax)
         longest = np.array([max(delay for delay, _ in term) for term in self.terms])
         degrees = np.array([sum(degree for _, degree in term) for term in self.terms])
@@ -69,16 +69,16 @@ class Capacities:
 def memory_capacity(
     reservoir: Reservoir, max_delay: int, *, n_steps: int = 5000, washout: int = 500, seed: int = 0
 ) -> Capacities:
-    """Linear memory capacity: how well u_{t-k} is a linear function of the features at t, for k = 0..max_delay.
+    """Measure linear memory capacity: how well u_{t-k} is a linear function of features at t, for k = 0..max_delay.
 
     An N-unit linear echo state network has at most N in all.
 
     Args:
-        reservoir: with one input.
-        max_delay: the longest delay.
-        n_steps: length of the uniform series in [-1, 1] that drives it.
-        washout: steps before that.
-        seed: of the series.
+        reservoir: A reservoir with one input.
+        max_delay: The longest delay.
+        n_steps: Length of the uniform series in [-1, 1] that drives it.
+        washout: Number of steps before that.
+        seed: Seed of the series.
 
     Reference:
         Jaeger, GMD report 152 (2001). Delay 0 is counted too, which Jaeger leaves out.
@@ -89,21 +89,22 @@ def memory_capacity(
 def information_capacity(
     reservoir: Reservoir, max_delays: Mapping[int, int], *, n_steps: int = 5000, washout: int = 500, seed: int = 0
 ) -> Capacities:
-    r"""Information processing capacity: the same for all products of Legendre polynomials of past inputs.
+    r"""Measure information processing capacity: capacities of all products of Legendre polynomials of past inputs.
 
     C(z) = |Q^T z|^2 / |z|^2 with Q an orthonormal basis of the centred features. For a target without relation to them
-    it is not 0 but about r / n, with r features and n steps, and standard deviation sqrt(2 r) / n: what does not exceed
-    that by 4 standard deviations counts as 0, and from what does it is subtracted.
+    it is not 0 but about r / n, with r features and n steps, and standard deviation sqrt(2 r) / n. Capacities that do
+    not exceed this mean by 4 standard deviations count as 0; it is subtracted from those that do.
 
     Args:
-        reservoir: with one input.
-        max_delays: total degree to the longest delay of its terms; {1: 20, 2: 10} has 21 + 66 terms.
-        n_steps: length of the uniform series in [-1, 1].
-        washout: steps before that.
-        seed: of the series.
+        reservoir: A reservoir with one input.
+        max_delays: From total degree to the longest delay of its terms; {1: 20, 2: 10} has 21 + 66 terms.
+        n_steps: Length of the uniform series in [-1, 1].
+        washout: Number of steps before that.
+        seed: Seed of the series.
 
     Raises:
-        ValueError: a reservoir with more inputs, no degrees, series not longer than the features' number.
+        ValueError: If the reservoir has more inputs, there are no degrees, or the series is not longer than the number
+            of features.
 
     Reference:
         Dambre, Verstraeten, Schrauwen and Massar, doi:10.1038/srep00514.
@@ -144,11 +145,11 @@ def information_capacity(
 
 @dataclass(frozen=True, eq=False)
 class EchoCheck:
-    """How fast a reservoir forgets where it started.
+    """The speed at which a reservoir forgets its start, as distances between several starts.
 
     Args:
-        distances: largest distance of the features of any two starts at each step, shape (steps,).
-        rate: factor by which the distance changes a step, from a fit to its logarithm; below 1 the start is forgotten.
+        distances: Largest distance of the features of any two starts at each step, shape (steps,).
+        rate: Factor by which the distance changes in a step, by a fit to its logarithm; below 1 the start fades.
     """
 
     distances: np.ndarray
@@ -156,11 +157,11 @@ class EchoCheck:
 
     @property
     def holds(self) -> bool:
-        """Whether the echo state property holds on this series: the distance fell to a tenth, and is falling."""
+        """Tell whether the echo state property holds on this series: the distance fell to a tenth, and is falling."""
         return self.rate < 1.0 and bool(self.distances[-1] < 0.1 * self.distances[0])
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """The distance against steps."""
+        """Draw the distance against steps."""
         axes = axes_of(ax)
         axes.semilogy(np.maximum(self.distances, np.finfo(float).tiny))
         axes.set(xlabel="step", ylabel="distance of the features", title=f"Factor {self.rate:.3f} a step")
@@ -172,14 +173,14 @@ def echo_check(
 ) -> EchoCheck:
     """Drive several starts with one series, uniform in [-1, 1], and follow how their features come together.
 
-    A start is the state after a series of its own, so that it is one the reservoir can have.
+    A start is the state after a series of its own, so that the reservoir can reach it.
 
     Args:
-        reservoir: any.
-        n_starts: how many, at least 2.
-        n_steps: length of the common series.
-        prefix: length of each start's own series.
-        seed: of all series.
+        reservoir: Any reservoir.
+        n_starts: Number of starts, at least 2.
+        n_steps: Length of the common series.
+        prefix: Length of each start's own series.
+        seed: Seed of all series.
 
     Reference:
         Jaeger, GMD report 148 (2001), definition 3; the property is checked on one series here, not for all.
@@ -204,11 +205,11 @@ def echo_check(
 
 
 def _terms(degree: int, max_delay: int) -> list[tuple[tuple[int, int], ...]]:
-    """All ways to give a total degree to delays 0..max_delay."""
-    found = []
+    """Return all ways to give a total degree to delays 0..max_delay."""
+    terms = []
     for chosen in combinations_with_replacement(range(max_delay + 1), degree):
-        found.append(tuple((delay, chosen.count(delay)) for delay in sorted(set(chosen))))
-    return found
+        terms.append(tuple((delay, chosen.count(delay)) for delay in sorted(set(chosen))))
+    return terms
 
 
 def _features(reservoir: Reservoir, inputs: Float[np.ndarray, " time"]) -> Float[np.ndarray, "time features"]:
@@ -218,7 +219,7 @@ def _features(reservoir: Reservoir, inputs: Float[np.ndarray, " time"]) -> Float
 
 
 def _basis(features: Float[np.ndarray, "time features"]) -> Float[np.ndarray, "time rank"]:
-    """An orthonormal basis of the centred features."""
+    """Return an orthonormal basis of the centred features."""
     left, singular, _ = np.linalg.svd(features - features.mean(0), full_matrices=False)
     return left[:, singular > RANK_TOLERANCE * max(float(singular[0]), np.finfo(float).tiny)]
 

@@ -1,4 +1,4 @@
-"""How far ahead a chaotic system can be foretold: Lyapunov exponents and valid prediction times."""
+"""The predictability of chaotic systems: Lyapunov exponents and valid prediction times."""
 
 import math
 from collections.abc import Callable
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SMALLEST = 1e-300  # of a distance: a map may merge two states within rounding
+LEAST_DISTANCE = 1e-300  # a map may merge two states within rounding
 
 
 @dataclass(frozen=True, eq=False)
 class LyapunovEstimate:
-    """The largest Lyapunov exponent of a map, and how the estimate settled.
+    """An estimate of the largest Lyapunov exponent of a map, with its course over the steps.
 
     Args:
-        growth: logarithm of the factor by which a small distance grew in every step, shape (steps,).
-        time_step: time between steps.
+        growth: Logarithm of the factor by which a small distance grew in every step, shape (steps,).
+        time_step: Time between steps.
     """
 
     growth: np.ndarray
@@ -34,11 +34,11 @@ class LyapunovEstimate:
 
     @property
     def exponent(self) -> float:
-        """The mean growth rate, in inverse time; above 0 the map is chaotic."""
+        """Return the mean growth rate, in inverse time; above 0 the map is chaotic."""
         return float(self.growth.mean()) / self.time_step
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """The mean over the steps so far against their number; it should be flat at the end."""
+        """Draw the mean over the steps so far against their number; it should be flat at the end."""
         axes = axes_of(ax)
         steps = np.arange(1, len(self.growth) + 1)
         axes.plot(steps * self.time_step, np.cumsum(self.growth) / steps / self.time_step)
@@ -57,18 +57,18 @@ def largest_lyapunov(
     distance: float = 1e-8,
     time_step: float = 1.0,
 ) -> LyapunovEstimate:
-    """Largest Lyapunov exponent of a map: the mean growth rate of a small distance, renewed after every step.
+    """Estimate the largest Lyapunov exponent of a map: mean growth rate of a small distance, renewed every step.
 
     Args:
-        step: state to next state, float64.
-        start: a state.
-        n_steps: steps over which the growth is averaged.
-        washout: steps before.
-        distance: of the neighbour, at the start of every step.
-        time_step: time between steps; the exponent is in its inverse.
+        step: Map from a state to the next, float64.
+        start: The first state.
+        n_steps: Number of steps over which the growth is averaged.
+        washout: Number of steps before.
+        distance: Distance of the neighbour at the start of every step.
+        time_step: Time between steps; the exponent is in its inverse.
 
     Raises:
-        ValueError: the map leaves finite numbers.
+        ValueError: If the map leaves finite numbers.
 
     Reference:
         Benettin, Galgani, Giorgilli and Strelcyn, doi:10.1007/BF02128236.
@@ -76,8 +76,8 @@ def largest_lyapunov(
     Example:
         >>> import torch
         >>> from qml.data import henon_step
-        >>> found = largest_lyapunov(henon_step, torch.tensor([0.1, 0.1]))
-        >>> 0.40 < found.exponent < 0.44
+        >>> estimate = largest_lyapunov(henon_step, torch.tensor([0.1, 0.1]))
+        >>> 0.40 < estimate.exponent < 0.44
         True
     """
     checks.require_function(step, "step", "from a state to the next")
@@ -103,22 +103,22 @@ def largest_lyapunov(
             raise ValueError(
                 f"Argument `step` must keep states finite, but leaves them after {number + washout} steps."
             )
-        size = max(size, SMALLEST)
+        size = max(size, LEAST_DISTANCE)
         if number >= 0:
             growth[number] = math.log(size / distance)
-        neighbour = state + (gap * (distance / size) if size > SMALLEST else away)
+        neighbour = state + (gap * (distance / size) if size > LEAST_DISTANCE else away)
     return LyapunovEstimate(growth, time_step)
 
 
 @dataclass(frozen=True, eq=False)
 class PredictionTime:
-    """How long a forecast is good.
+    """The time for which a forecast is good.
 
     Args:
-        errors: of the forecast at every step, over the standard deviation of the truth.
-        threshold: the forecast is good until its error exceeds it.
-        unit: what a step is long: its time, times the Lyapunov exponent where one was given.
-        in_lyapunov_times: whether one was given.
+        errors: Error of the forecast at every step, over the standard deviation of the truth.
+        threshold: Bound of the error of a good forecast.
+        unit: Length of a step: its time, times the Lyapunov exponent where one was given.
+        in_lyapunov_times: Whether an exponent was given.
     """
 
     errors: np.ndarray
@@ -128,17 +128,17 @@ class PredictionTime:
 
     @property
     def n_steps(self) -> int:
-        """Steps before the first error beyond the threshold."""
+        """Count the steps before the first error beyond the threshold."""
         beyond = np.flatnonzero(self.errors > self.threshold)
         return int(beyond[0]) if len(beyond) else len(self.errors)
 
     @property
     def time(self) -> float:
-        """The same as a time, or in Lyapunov times. All of a forecast that is good to its end."""
+        """Return the time, or the Lyapunov times; the whole length of a forecast that is good to its end."""
         return self.n_steps * self.unit
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """The error against time, with the threshold and where it is crossed."""
+        """Draw the error against time, with the threshold and the time at which it is crossed."""
         axes = axes_of(ax)
         axes.semilogy(np.arange(len(self.errors)) * self.unit, np.maximum(self.errors, np.finfo(float).tiny))
         axes.axhline(self.threshold, color="grey", ls="--", lw=0.9, label=f"threshold {self.threshold:g}")
@@ -156,17 +156,17 @@ def valid_prediction_time(
     time_step: float = 1.0,
     lyapunov: float | None = None,
 ) -> PredictionTime:
-    """How long a forecast is good: until its error, over the standard deviation of the truth, exceeds the threshold.
+    """Measure how long a forecast is good: until its error, over the truth's standard deviation, exceeds a threshold.
 
     Args:
-        truth: what came, (time, outputs).
-        forecast: of the same shape.
-        threshold: of |y - yhat| / sqrt(mean |y - mean y|^2), 0.4 by custom.
-        time_step: time between steps.
-        lyapunov: largest exponent; if given, the result is in Lyapunov times.
+        truth: The true series, (time, outputs).
+        forecast: The forecast, of the same shape.
+        threshold: Bound of |y - yhat| / sqrt(mean |y - mean y|^2), 0.4 by custom.
+        time_step: Time between steps.
+        lyapunov: Largest exponent; if given, the result is in Lyapunov times.
 
     Raises:
-        ValueError: different shapes, NaN, a constant truth.
+        ValueError: If the shapes differ, a value is NaN, or the truth is constant.
 
     Reference:
         Vlachas et al., doi:10.1016/j.neunet.2020.02.016, equation 26.

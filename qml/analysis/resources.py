@@ -1,4 +1,4 @@
-"""What a circuit asks of the machine that runs it."""
+"""The resources that a circuit needs of the machine that runs it."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ class Resources:
         n_qubits: qubits.
         n_data: data slots, one value a sample each.
         n_weights: weight slots, the trainable angles.
-        gates: how often each operation occurs, by name; noise channels are left out.
+        gates: number of occurrences of each operation, by name; noise channels are left out.
         n_two_qubit: operations on exactly two qubits.
         n_wider: operations on more than two.
         depth: the longest chain of operations that have to wait for each other.
@@ -34,7 +34,7 @@ class Resources:
 
     @property
     def n_gates(self) -> int:
-        """All operations."""
+        """Count all operations."""
         return sum(self.gates.values())
 
 

@@ -1,4 +1,4 @@
-"""What finite shots, and a device's noise beneath them, cost a reservoir."""
+"""The cost of finite shots, and of a device's noise beneath them, to a reservoir."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SamplingCost:
-    """Errors by the number of shots; rows are numbers of shots, columns repetitions with seeds of their own.
+    """The errors by the number of shots; rows are numbers of shots, columns repetitions with seeds of their own.
 
     Args:
-        shots: of each qubit at each step.
-        features: root mean square difference of the features from those of the exact reservoir without noise.
-        fitted: error of the next value, root mean square over its standard deviation, by a read-out that was fitted
+        shots: Shots of each qubit at each step.
+        features: Root mean square difference of the features from those of the exact reservoir without noise.
+        fitted: Error of the next value, root mean square over its standard deviation, by a read-out that was fitted
             to features with shots.
-        transferred: the same by a read-out that was fitted to exact features without noise.
+        transferred: Error by a read-out that was fitted to exact features without noise.
         limit: `fitted` with infinitely many shots, the noise included.
         ideal: `fitted` with infinitely many shots and no noise.
     """
@@ -42,11 +42,11 @@ class SamplingCost:
 
     @property
     def exponent(self) -> float:
-        """p of feature error ~ shots^p by least squares of logarithms; -1/2 where shots alone make the error."""
+        """Fit p of feature error ~ shots^p by least squares of logarithms; -1/2 where shots alone make the error."""
         return float(np.polyfit(np.log(self.shots), np.log(np.median(self.features, 1)), 1)[0])
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
-        """Medians over repetitions and their ranges, on logarithmic axes."""
+        """Draw medians over repetitions and their ranges, on logarithmic axes."""
         axes = axes_of(ax)
         for name in ("features", "fitted", "transferred"):
             values = getattr(self, name)
@@ -71,20 +71,20 @@ def sampling_cost(
     alphas: float | Sequence[float] = DEFAULT_ALPHAS,
     washout: int = 0,
 ) -> SamplingCost:
-    """How the errors of features, and of the prediction of the next value, fall with shots.
+    """Measure how the errors of features, and of the prediction of the next value, fall with shots.
 
     Args:
-        build: `(shots, seed)` to a reservoir, with whatever noise it is to have; shots None for exact features.
-        train: series to fit read-outs to.
-        test: series to predict, with the same reset.
-        ideal: the reservoir without noise; None for `build(None, 0)`.
-        shots: numbers of shots, at least two.
-        n_repeats: repetitions at each number.
-        alphas: ridge penalties that leave-one-out chooses from.
-        washout: steps at the beginning of every series that count nowhere.
+        build: Builds a reservoir from `(shots, seed)`, with its noise, if any; shots None for exact features.
+        train: Series to fit read-outs to.
+        test: Series to predict, with the same reset.
+        ideal: The reservoir without noise; None for `build(None, 0)`.
+        shots: Numbers of shots, at least two.
+        n_repeats: Repetitions at each number.
+        alphas: Ridge penalties that leave-one-out chooses from.
+        washout: Number of steps at the beginning of every series that do not count.
 
     Raises:
-        ValueError: fewer than two numbers of shots, one below 1, fewer than one repetition.
+        ValueError: If there are fewer than two numbers of shots, one is below 1, or there is no repetition.
 
     Example:
         >>> import torch
@@ -105,31 +105,31 @@ def sampling_cost(
     reference = Forecaster(ideal, **options).fit(train)
     limit = _error(Forecaster(exact, **options).fit(train), test, washout)
     features = ideal(test)[0][:, washout:]
-    found = np.empty((3, len(shots), n_repeats))
+    errors = np.empty((3, len(shots), n_repeats))
     for row, count in enumerate(shots):
         for repeat in range(n_repeats):
             sampled = build(count, repeat)
             difference = sampled(test)[0][:, washout:] - features
             model = Forecaster(sampled, **options).fit(train)
-            found[:, row, repeat] = (
+            errors[:, row, repeat] = (
                 float(difference.square().mean().sqrt()),
                 _error(model, test, washout),
                 _error(_with_readout(sampled, reference), test, washout),
             )
-    features_off, fitted, transferred = found
+    features_off, fitted, transferred = errors
     error = _error(reference, test, washout)
     return SamplingCost(np.array(shots), features_off, fitted, transferred, limit, error)
 
 
 def _with_readout(reservoir: Reservoir, fitted: Forecaster) -> Forecaster:
-    """Another reservoir's fitted read-out on this one."""
+    """Put another reservoir's fitted read-out on this one."""
     model = Forecaster(reservoir)
     model.readout = fitted.readout
     return model
 
 
 def _error(model: Forecaster, test: Tensor, washout: int) -> float:
-    """Root mean square error of the next value over its standard deviation."""
+    """Compute the root mean square error of the next value over its standard deviation."""
     target = test[:, washout + 1 :]
-    found = torch.as_tensor(model.predict(test[:, :-1]))[:, washout:]
-    return float((found - target).square().mean().sqrt() / target.std(correction=0))
+    predicted = torch.as_tensor(model.predict(test[:, :-1]))[:, washout:]
+    return float((predicted - target).square().mean().sqrt() / target.std(correction=0))

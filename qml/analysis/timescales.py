@@ -1,4 +1,4 @@
-"""Eigenvalues of reservoirs and the time scales they mean."""
+"""Eigenvalues of reservoirs and their time scales."""
 
 import math
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONSERVED = 1e-9  # an eigenvalue this near to 1 is the trace's, which every channel keeps: it is no memory
-NILPOTENT = 1e-12  # moduli below are 0 within rounding
+ZERO_MODULUS = 1e-12  # smaller moduli are 0 within rounding
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
-    """Eigenvalues of the map of the state over one step, at constant input, where it has settled.
+class ReservoirSpectrum:
+    """The eigenvalues of the map of the state over one step, at constant input, where it has settled.
 
     Args:
-        name: of the reservoir or ring.
-        eigenvalues: complex, largest modulus first.
+        name: Name of the reservoir or ring.
+        eigenvalues: Complex eigenvalues, largest modulus first.
     """
 
     name: str
@@ -35,27 +35,30 @@ class Spectrum:
 
     @property
     def time_scales(self) -> np.ndarray:
-        """-1 / ln |lambda| in steps, longest first, without the eigenvalue 1 that every quantum channel has."""
+        """Return -1 / ln |lambda| in steps, longest first, without the eigenvalue 1 that every quantum channel has."""
         moduli = np.abs(self.eigenvalues)
         moduli = moduli[np.abs(self.eigenvalues - 1.0) > CONSERVED]
-        moduli = moduli[moduli > NILPOTENT]
+        moduli = moduli[moduli > ZERO_MODULUS]
         with np.errstate(divide="ignore"):
             return -1.0 / np.log(moduli)
 
 
-def spectra(reservoir: Reservoir, *, value: float = 0.0, settle: int = 500) -> list[Spectrum]:
-    """The spectrum of every ring of an onion, or of the reservoir as a whole.
+def spectra(reservoir: Reservoir, *, value: float = 0.0, settle: int = 500) -> list[ReservoirSpectrum]:
+    """Compute the spectrum of every ring of an onion, or of the reservoir as a whole.
 
-    The Jacobian of the map of the state, by autograd. For a persistent quantum ring that map is linear, and its
-    Jacobian is the memory's channel; a feedback ring and an echo state network are linearised where they settle.
+    Eigenvalues are those of the Jacobian of the map of the state, by autograd. For a persistent quantum ring that map
+    is linear, and its Jacobian is the memory's channel; a feedback ring and an echo state network are linearised where
+    they settle.
 
     Args:
-        reservoir: an `OnionReservoir` gives a spectrum a ring, a `HybridReservoir` those of its parts (side by side).
-        value: the constant input.
-        settle: steps before, from the reset state.
+        reservoir: An `OnionReservoir` gives a spectrum for each ring, a `HybridReservoir` those of its parts (side by
+            side).
+        value: The constant input.
+        settle: Number of steps before, from the reset state.
 
     Raises:
-        ValueError: a hybrid in a row, whose parts have no maps of their own; shots, which have no derivative.
+        ValueError: If a hybrid is in a row, so that its parts have no maps of their own, or the reservoir has shots,
+            which have no derivative.
 
     Example:
         >>> from qml.nn import PersistentRing, QuantumReservoir
@@ -69,7 +72,7 @@ def spectra(reservoir: Reservoir, *, value: float = 0.0, settle: int = 500) -> l
             raise ValueError(
                 "Spectra must be of reservoirs side by side, but these are in a row. Take one of its parts."
             )
-        return [found for part in reservoir.parts for found in spectra(part, value=value, settle=settle)]
+        return [spectrum for part in reservoir.parts for spectrum in spectra(part, value=value, settle=settle)]
     if isinstance(reservoir, OnionReservoir):
         if reservoir.shots is not None:
             raise ValueError("Spectra must be of a reservoir without shots, which have no derivative. Use shots=None.")
@@ -77,7 +80,7 @@ def spectra(reservoir: Reservoir, *, value: float = 0.0, settle: int = 500) -> l
     return [_spectrum(reservoir, value, settle, type(reservoir).__name__)]
 
 
-def _spectrum(reservoir: Reservoir, value: float, settle: int, name: str) -> Spectrum:
+def _spectrum(reservoir: Reservoir, value: float, settle: int, name: str) -> ReservoirSpectrum:
     constant = torch.full((1, max(settle, 1), reservoir.n_inputs), value, dtype=torch.float64)
     with torch.no_grad():
         state = reservoir(constant)[1] if settle else reservoir.initial_state(1, constant)
@@ -87,15 +90,15 @@ def _spectrum(reservoir: Reservoir, value: float, settle: int, name: str) -> Spe
 
     jacobian = torch.autograd.functional.jacobian(step, state[0])
     eigenvalues = np.linalg.eigvals(torch.as_tensor(jacobian).double().numpy())
-    return Spectrum(name, eigenvalues[np.argsort(-np.abs(eigenvalues))])
+    return ReservoirSpectrum(name, eigenvalues[np.argsort(-np.abs(eigenvalues))])
 
 
-def plot_spectra(found: list[Spectrum], ax: "Axes | None" = None) -> "Figure":
-    """Eigenvalues in the complex plane, with the unit circle."""
+def plot_spectra(reservoir_spectra: list[ReservoirSpectrum], ax: "Axes | None" = None) -> "Figure":
+    """Draw eigenvalues in the complex plane, with the unit circle."""
     axes = axes_of(ax)
     angles = np.linspace(0.0, 2.0 * math.pi, 200)
     axes.plot(np.cos(angles), np.sin(angles), color="grey", lw=0.8)
-    for number, spectrum in enumerate(found):
+    for number, spectrum in enumerate(reservoir_spectra):
         values = spectrum.eigenvalues
         axes.scatter(np.real(values), np.imag(values), s=12, label=f"{number}")
     axes.set(xlabel="real part", ylabel="imaginary part", aspect="equal", title="Eigenvalues of each ring's map")
@@ -103,12 +106,12 @@ def plot_spectra(found: list[Spectrum], ax: "Axes | None" = None) -> "Figure":
     return axes.figure  # pyright: ignore[reportReturnType]
 
 
-def plot_time_scales(found: list[Spectrum], ax: "Axes | None" = None) -> "Figure":
-    """Time scales of every ring, on a logarithmic axis."""
+def plot_time_scales(reservoir_spectra: list[ReservoirSpectrum], ax: "Axes | None" = None) -> "Figure":
+    """Draw the time scales of every ring, on a logarithmic axis."""
     axes = axes_of(ax)
-    for number, spectrum in enumerate(found):
+    for number, spectrum in enumerate(reservoir_spectra):
         scales = spectrum.time_scales
         scales = scales[np.isfinite(scales) & (scales > 0)]
         axes.scatter(scales, np.full(len(scales), number), s=14)
-    axes.set(xscale="log", xlabel="time scale (steps)", ylabel="ring", yticks=range(len(found)))
+    axes.set(xscale="log", xlabel="time scale (steps)", ylabel="ring", yticks=range(len(reservoir_spectra)))
     return axes.figure  # pyright: ignore[reportReturnType]

@@ -11,13 +11,13 @@ from torch.nn.functional import pad
 # Of a sparse product every entry of the matrix loads a row of states, and a row of 16 doubles is two cache lines. With
 # 2000 units such a slice (256 KiB) stays in a second-level cache, and the product runs at 20 GFLOP/s on two cores; all
 # 64 series at once (1 MiB) come from the third level, at 13.
-WIDTH = 16
+SERIES_A_SLICE = 16
 CACHE_BYTES = 2**18  # of all states, below which slices win nothing
 
 
 def pays(units: int, batch: int, like: Tensor) -> bool:
-    """Whether slices are faster than all series at once."""
-    return like.device.type == "cpu" and batch > WIDTH and units * batch * like.itemsize > CACHE_BYTES
+    """Tell whether slices are faster than all series at once."""
+    return like.device.type == "cpu" and batch > SERIES_A_SLICE and units * batch * like.itemsize > CACHE_BYTES
 
 
 def run_slices(
@@ -28,7 +28,7 @@ def run_slices(
     leak_rate: float,
     activate: Callable[[Tensor], Tensor],
 ) -> tuple[Float[Tensor, "time units batch"], Float[Tensor, "batch units"]]:
-    """All states of s_t = (1 - a) s_{t-1} + a f(W_in (1, u_t) + W s_{t-1}), and the last; without derivatives.
+    """Compute all states of s_t = (1 - a) s_{t-1} + a f(W_in (1, u_t) + W s_{t-1}) and the last, without derivatives.
 
     Args:
         matrix: W, sparse.
@@ -39,11 +39,11 @@ def run_slices(
         activate: f, which may overwrite its argument.
     """
     batch, time, _ = inputs.shape
-    n_slices = math.ceil(batch / WIDTH)
+    n_slices = math.ceil(batch / SERIES_A_SLICE)
     width = math.ceil(batch / n_slices)
 
     def sliced(values: Tensor) -> Tensor:
-        """(..., rows, batch) to (..., slices, rows, width); the last slice is filled up with zeros."""
+        """Cut (..., rows, batch) into (..., slices, rows, width); the last slice is filled up with zeros."""
         filled = pad(values, (0, n_slices * width - batch))
         return filled.unflatten(-1, (n_slices, width)).movedim(-2, -3).contiguous()
 

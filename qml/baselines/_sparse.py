@@ -10,7 +10,7 @@ from qml.checks import in_functorch, needs_plain_pullback
 
 
 class ConstantMatrix:
-    """A square matrix in compressed rows, with its transpose, which is put in compressed rows once.
+    """A square matrix in compressed rows, with its transpose, which is compressed once.
 
     Args:
         row_starts: where each row starts among the entries, one more than rows.
@@ -23,18 +23,18 @@ class ConstantMatrix:
 
     @cached_property
     def rows(self) -> Tensor:
-        """It as a sparse tensor."""
+        """Return the matrix as a sparse tensor."""
         size = len(self.parts[0]) - 1
         return torch.sparse_csr_tensor(*self.parts, (size, size), check_invariants=False)
 
     @cached_property
     def transposed(self) -> "ConstantMatrix":
-        """Its transpose."""
+        """Return the transpose."""
         rows = self.rows.mT.to_sparse_csr()
         return ConstantMatrix(rows.crow_indices(), rows.col_indices(), rows.values())
 
     def dense(self) -> Tensor:
-        """It with its zeros, by operations that torch.func has too."""
+        """Return the matrix with its zeros, by operations that torch.func has too."""
         row_starts, columns, values = self.parts
         size = len(row_starts) - 1
         rows = torch.repeat_interleave(torch.arange(size, device=values.device), row_starts.diff().long())
@@ -42,17 +42,17 @@ class ConstantMatrix:
 
 
 class SparseStep(torch.autograd.Function):
-    """A tensor plus a matrix times a vector or columns. Through torch's own no batch of gradients is pulled back."""
+    """A function that adds a matrix times a vector or columns; torch's own pulls back no batch of gradients."""
 
     @staticmethod
     def forward(ctx: Any, step: Tensor, matrix: ConstantMatrix, columns: Tensor) -> Tensor:
-        """step + matrix @ columns."""
+        """Compute step + matrix @ columns."""
         ctx.matrix = matrix
         return (torch.addmv if columns.ndim == 1 else torch.addmm)(step, matrix.rows, columns)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The transposed product, which is as differentiable; many gradients at once take the dense matrix."""
+        """Multiply by the transpose, which is as differentiable; many gradients at once take the dense matrix."""
         (grad,) = grads
         if not needs_plain_pullback(grad):
             return grad, None, ctx.matrix.transposed.rows @ grad

@@ -12,7 +12,7 @@ DENSE_EIGENVALUES = 600  # units up to which all eigenvalues are computed; above
 def annular_matrix(
     matrix: Float[np.ndarray, "units units"], inner: float, outer: float
 ) -> Float[np.ndarray, "units units"]:
-    """A real matrix with eigenvalues moved radially into inner <= |lambda| <= outer, the largest onto `outer`.
+    """Return a real matrix, its eigenvalues moved radially into inner <= |lambda| <= outer, the largest onto `outer`.
 
     A modulus m of the spectral radius rho becomes sqrt(inner^2 + (outer^2 - inner^2) (m / rho)^2), which maps the
     uniform disc of a large random matrix to the uniform annulus.
@@ -37,7 +37,7 @@ def annular_matrix(
 
 
 def scaled_to_radius(matrix: Any, spectral_radius: float) -> Any:
-    """A dense or sparse matrix times what makes its largest eigenvalue modulus `spectral_radius`."""
+    """Scale a dense or sparse matrix so that its largest eigenvalue modulus is `spectral_radius`."""
     largest = _largest_modulus(matrix)
     if largest == 0.0:
         if spectral_radius == 0.0:

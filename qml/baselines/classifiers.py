@@ -13,7 +13,7 @@ from qml import checks
 
 
 class LogisticRegression(nn.Module):
-    """One affine map: `n_inputs + 1` parameters for two classes.
+    """An affine map that classifies, with `n_inputs + 1` parameters for two classes.
 
     Args:
         n_inputs: Features a sample.
@@ -49,12 +49,12 @@ class LogisticRegression(nn.Module):
         _reset(self.linear, generator)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
-        """Logits of `inputs`."""
+        """Compute the logits of `inputs`."""
         return _squeeze(_finite(self, self.linear(_features(inputs, self.linear))), self.n_classes)
 
 
 class MLPClassifier(nn.Module):
-    """Layers of tanh units and an affine read-out.
+    """A multi-layer perceptron: layers of tanh units that an affine map reads out.
 
     Args:
         n_inputs: Features a sample.
@@ -95,7 +95,7 @@ class MLPClassifier(nn.Module):
             _reset(layer, generator)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
-        """Logits of `inputs`."""
+        """Compute the logits of `inputs`."""
         hidden = _features(inputs, self.layers[0])
         for layer in self.layers[:-1]:
             hidden = torch.tanh(layer(hidden))
@@ -103,7 +103,7 @@ class MLPClassifier(nn.Module):
 
 
 class SineClassifier(nn.Module):
-    """sin(w . x + b): what a QNN of commuting gates computes, written down without a circuit.
+    """A classifier by sin(w . x + b), which is what a QNN of commuting gates computes, without a circuit.
 
     One layer of ZX gates on bits reads out sin(2 sum_j theta_j z_j) (Farhi and Neven, arXiv 1802.06002): this
     model assumes about its data what that quantum one does.
@@ -147,12 +147,12 @@ class SineClassifier(nn.Module):
         nn.init.constant_(self.linear.bias, self.phase)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch"]:
-        """Predictions for `inputs`."""
+        """Compute predictions for `inputs`."""
         return torch.sin(_finite(self, self.linear(_features(inputs, self.linear)))).squeeze(-1)
 
 
 def hidden_size_for(n_parameters: int, n_inputs: int) -> int:
-    """Units of the one hidden layer that brings a two-class MLP nearest to `n_parameters`.
+    """Return the units of the one hidden layer that brings a two-class MLP nearest to `n_parameters`.
 
     Such a network has `h (n_inputs + 2) + 1` parameters, so 16 inputs and 2 units make 37.
     """
@@ -160,12 +160,12 @@ def hidden_size_for(n_parameters: int, n_inputs: int) -> int:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Trainable numbers in `module`."""
+    """Count the trainable numbers in `module`."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
 def _features(inputs: Any, layer: nn.Module) -> Tensor:
-    """Inputs that `layer`, an affine map, can take: of its dtype, device and size, and finite."""
+    """Return inputs that `layer`, an affine map, can take: of its dtype, device and size, and finite."""
     if not isinstance(layer, nn.Linear):
         raise TypeError(f"Argument `layer` must be an nn.Linear, but is {type(layer).__name__}.")
     inputs = checks.as_like(inputs, layer.weight)
@@ -175,19 +175,19 @@ def _features(inputs: Any, layer: nn.Module) -> Tensor:
 
 
 def _finite(module: nn.Module, outputs: Tensor) -> Tensor:
-    """The outputs of finite inputs, unless they show that a parameter is not finite."""
+    """Return the outputs of finite inputs, unless they show that a parameter is not finite."""
     checks.require_finite_result(outputs, module)
     return outputs
 
 
 def _linear(n_inputs: int, n_outputs: int, device: torch.device | str | None, dtype: torch.dtype | None) -> nn.Linear:
-    """An affine map without initial values: nn.Linear alone would draw from torch's global generator."""
+    """Build an affine map without initial values: nn.Linear alone would draw from torch's global generator."""
     place = torch.get_default_device() if device is None else device
     return nn.Linear(n_inputs, n_outputs, device="meta", dtype=dtype).to_empty(device=place)
 
 
 def _reset(layer: nn.Module, generator: torch.Generator | None) -> None:
-    """U(-k, k) with k = 1/sqrt(n_inputs), as nn.Linear does."""
+    """Draw from U(-k, k) with k = 1/sqrt(n_inputs), as nn.Linear does."""
     if not isinstance(layer, nn.Linear):
         raise TypeError(f"Argument `layer` must be an nn.Linear, but is {type(layer).__name__}.")
     bound = 1.0 / math.sqrt(layer.in_features)
@@ -208,7 +208,7 @@ def _as_classes(n_classes: Any) -> int:
 
 
 def _as_widths(hidden_sizes: Any) -> tuple[int, ...]:
-    """The units of every hidden layer; a number alone is one layer."""
+    """Return the units of every hidden layer; a number alone is one layer."""
     if isinstance(hidden_sizes, Sequence) and not hidden_sizes:
         raise ValueError(
             "Argument `hidden_sizes` must hold at least one size, but is empty. Use LogisticRegression for a model "

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from qml import checks
+from qml.baselines._matrices import as_matrix, as_numbers, as_seed, as_share, draw_input_weight, sparse_normal
 from qml.baselines._slices import pays, run_slices
 from qml.baselines._sparse import ConstantMatrix, SparseStep
 from qml.baselines._spectra import annular_matrix, scaled_to_radius
@@ -22,7 +23,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh_, "iden
 
 
 class EchoStateNetwork(Reservoir):
-    r"""Echo state network: s_t = (1 - a) s_{t-1} + a tanh(W_in (1, c u_t) + W s_{t-1}).
+    r"""An echo state network, which evolves by s_t = (1 - a) s_{t-1} + a tanh(W_in (1, c u_t) + W s_{t-1}).
 
     A series alone and a whole batch are driven by one sparse product a step, of density * units**2 * batch
     multiplications; many series of a large network by one for each slice of them that stays in cache.
@@ -79,13 +80,13 @@ class EchoStateNetwork(Reservoir):
         dtype: torch.dtype = torch.float64,
     ) -> None:
         units, n_inputs = checks.as_int(units, "units", 1), checks.as_int(n_inputs, "n_inputs", 1)
-        density = _as_share(density, "density")
+        density = as_share(density, "density")
         spectral_radius = checks.as_number(spectral_radius, "spectral_radius", at_least=0.0)
         bias_scaling = checks.as_number(bias_scaling, "bias_scaling")
-        seed = _as_seed(seed)
+        seed = as_seed(seed)
         generator = np.random.default_rng(seed)
-        input_weight = _input_weight(generator, units, n_inputs, bias_scaling)
-        recurrent = scaled_to_radius(_sparse_normal(generator, units, density), spectral_radius)
+        input_weight = draw_input_weight(generator, units, n_inputs, bias_scaling)
+        recurrent = scaled_to_radius(sparse_normal(generator, units, density), spectral_radius)
         self._set_up(n_inputs, units, leak_rate, input_scaling, activation, include_inputs=include_inputs, start=start)
         self._register(input_weight, recurrent, dtype)
 
@@ -104,12 +105,12 @@ class EchoStateNetwork(Reservoir):
             raise ValueError(f"Argument `activation` must be one of {', '.join(ACTIVATIONS)}, but is {activation!r}.")
         has_inputs = checks.as_flag(include_inputs, "include_inputs")
         Reservoir.__init__(self, n_inputs, units + (n_inputs if has_inputs else 0), units)
-        self.units, self.leak_rate, self.activation = units, _as_share(leak_rate, "leak_rate"), activation
+        self.units, self.leak_rate, self.activation = units, as_share(leak_rate, "leak_rate"), activation
         self.input_scaling = checks.as_number(input_scaling, "input_scaling")
         self.include_inputs, self.start = has_inputs, checks.as_number(start, "start")
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> "EchoStateNetwork":
-        """As in `torch.nn.Module`; what leaves the meta device is marked as not loaded, by NaN, and has no entries."""
+        """Apply as `torch.nn.Module`; a matrix that leaves the meta device has no entries and is marked by NaN."""
         was_meta = self.values.is_meta
         super()._apply(fn, recurse)
         if was_meta and not self.values.is_meta:
@@ -142,7 +143,7 @@ class EchoStateNetwork(Reservoir):
         start: float = 0.0,
         dtype: torch.dtype = torch.float64,
     ) -> "EchoStateNetwork":
-        """A network with given matrices.
+        """Build a network with given matrices.
 
         Args:
             input_weight: W_in, shape (units, 1 + n_inputs), the bias first.
@@ -154,8 +155,8 @@ class EchoStateNetwork(Reservoir):
             start: every entry of the first state.
             dtype: of both matrices.
         """
-        entry = _as_matrix(input_weight, "input_weight")
-        recurrent = _as_matrix(recurrent, "recurrent")
+        entry = as_matrix(input_weight, "input_weight")
+        recurrent = as_matrix(recurrent, "recurrent")
         if entry.ndim != 2 or entry.shape[1] < 2 or recurrent.shape != (len(entry), len(entry)):
             raise ValueError(
                 "Arguments `input_weight` and `recurrent` must have shapes (units, 1 + n_inputs) and (units, units), "
@@ -214,12 +215,12 @@ class EchoStateNetwork(Reservoir):
         return self._with_inputs(scaled, states.permute(2, 0, 1)), end.mT
 
     def _drive(self, scaled: Tensor) -> Tensor:
-        """W_in (1, c u_t) of all steps, (time, units, batch)."""
+        """Compute W_in (1, c u_t) of all steps, (time, units, batch)."""
         bias, weight = self.input_weight[:, :1], self.input_weight[:, 1:]
         return torch.baddbmm(bias[None], weight.expand(scaled.shape[1], -1, -1), scaled.permute(1, 2, 0))
 
     def _with_inputs(self, scaled: Tensor, states: Tensor) -> Tensor:
-        """The features (batch, time, features)."""
+        """Return the features (batch, time, features)."""
         return torch.cat([scaled, states], -1) if self.include_inputs else states
 
     def _require_finite(self, end: Tensor) -> None:
@@ -236,7 +237,7 @@ class EchoStateNetwork(Reservoir):
     def _run(
         self, drive: Tensor, now: Tensor, matrix: Any, product: Callable[..., Tensor], *, in_place: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """All states, (time, units) or (time, units, batch), and the last; in place they overwrite the drive."""
+        """Compute all states, (time, units) or (time, units, batch), and the last; they overwrite the drive at will."""
         activate = ACTIVATIONS[self.activation]
         states = []
         for step in drive:
@@ -248,7 +249,7 @@ class EchoStateNetwork(Reservoir):
         return (drive if in_place else torch.stack(states)), now.clone() if in_place else now
 
     def recurrent(self) -> Tensor:
-        """W as a sparse tensor, shape (units, units)."""
+        """Return W as a sparse tensor, shape (units, units)."""
         return self._matrix().rows
 
     def _matrix(self) -> ConstantMatrix:
@@ -256,14 +257,14 @@ class EchoStateNetwork(Reservoir):
         return ConstantMatrix(self.row_starts, self.columns, self.values)
 
     def config(self) -> dict[str, Any]:
-        """What `from_config` needs to make room for the matrices, which a file holds."""
+        """Return what `from_config` needs to make room for the matrices, which a file holds."""
         names = ("n_inputs", "units", "leak_rate", "input_scaling", "activation", "include_inputs", "start")
         numbers = {name: getattr(self, name) for name in names}
         return numbers | {"n_entries": len(self.values), "dtype": str(self.values.dtype).removeprefix("torch.")}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "EchoStateNetwork":
-        """A network of that size; its matrices are to be loaded."""
+        """Build a network of that size; its matrices are to be loaded."""
         options = dict(config)
         dtype, n_entries = getattr(torch, options.pop("dtype")), options.pop("n_entries")
         network = cls.__new__(cls)
@@ -277,7 +278,7 @@ class EchoStateNetwork(Reservoir):
     def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride] - torch calls it so
         self, state_dict: dict[str, Any], prefix: str, *rest: Any
     ) -> None:
-        """As `nn.Module`, and matrices of another seed or density, which have another number of entries, fit too."""
+        """Load as `nn.Module`, and accept matrices of another seed or density, which have another number of entries."""
         rows, columns, values = (state_dict.get(f"{prefix}{name}") for name in ("row_starts", "columns", "values"))
         if isinstance(rows, Tensor) and isinstance(columns, Tensor) and isinstance(values, Tensor):
             if not self._has_rows(rows, columns, values):
@@ -291,7 +292,7 @@ class EchoStateNetwork(Reservoir):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _has_rows(self, rows: Tensor, columns: Tensor, values: Tensor) -> bool:
-        """Whether these are a square matrix in compressed rows; sparse products trust that they are."""
+        """Tell whether these are a square matrix in compressed rows; sparse products trust that they are."""
         if rows.shape != (self.units + 1,) or columns.ndim != 1 or columns.shape != values.shape:
             return False
         if any(part.is_floating_point() or part.is_complex() for part in (rows, columns)):
@@ -302,12 +303,12 @@ class EchoStateNetwork(Reservoir):
         return ascending and (not len(columns) or bool(columns.min() >= 0 and columns.max() < self.units))
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows."""
         return f"n_inputs={self.n_inputs}, units={self.units}, leak_rate={self.leak_rate}"
 
 
 class OnionESN(EchoStateNetwork):
-    r"""Echo state network of groups that do not see each other, each with the eigenvalues of one annulus.
+    r"""An echo state network of groups that do not see each other, each with the eigenvalues of one annulus.
 
     Group k has its eigenvalues in radii[k] <= |lambda| <= radii[k + 1], uniform over the annulus for a large group, so
     it remembers for times around -1 / log |lambda| steps. All groups see the same input, and all are read out.
@@ -346,8 +347,8 @@ class OnionESN(EchoStateNetwork):
     ) -> None:
         from scipy.sparse import block_diag, csr_array
 
-        n_inputs, seed = checks.as_int(n_inputs, "n_inputs", 1), _as_seed(seed)
-        sizes, edges = checks.as_ints(units, "units", 1, at_least=0), _as_numbers(radii, "radii")
+        n_inputs, seed = checks.as_int(n_inputs, "n_inputs", 1), as_seed(seed)
+        sizes, edges = checks.as_ints(units, "units", 1, at_least=0), as_numbers(radii, "radii")
         bias_scaling = checks.as_number(bias_scaling, "bias_scaling")
         if not sizes:
             raise ValueError("Argument `units` must hold the size of at least one group, but is empty.")
@@ -358,7 +359,7 @@ class OnionESN(EchoStateNetwork):
             )
         generator = np.random.default_rng(seed)
         total = sum(sizes)
-        input_weight = _input_weight(generator, total, n_inputs, bias_scaling)
+        input_weight = draw_input_weight(generator, total, n_inputs, bias_scaling)
         blocks = [
             annular_matrix(generator.standard_normal((size, size)), inner, outer)
             for size, inner, outer in zip(sizes, edges, edges[1:], strict=False)
@@ -367,23 +368,8 @@ class OnionESN(EchoStateNetwork):
         self._register(input_weight, block_diag([csr_array(block) for block in blocks]), dtype)
 
 
-def _sparse_normal(generator: np.random.Generator, units: int, density: float) -> Any:
-    from scipy.sparse import csr_array
-
-    entries = generator.standard_normal((units, units))
-    if density < 1.0:
-        entries *= generator.random((units, units)) < density
-    return csr_array(entries)
-
-
-def _input_weight(generator: np.random.Generator, units: int, n_inputs: int, bias_scaling: float) -> np.ndarray:
-    weight = generator.uniform(-1.0, 1.0, (units, 1 + n_inputs))
-    weight[:, 0] *= bias_scaling
-    return weight
-
-
 def _own_precision(inputs: Tensor) -> AbstractContextManager:
-    """Autocast to 16 bits stays outside, since states are fed back."""
+    """Keep autocast to 16 bits outside, since states are fed back."""
     return torch.autocast(inputs.device.type, enabled=False) if checks.in_autocast(inputs) else nullcontext()
 
 
@@ -393,35 +379,3 @@ def _hear_of_sparse_tensors() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         torch.sparse_csr_tensor([0, 0], [], [], (1, 1), check_invariants=False)
-
-
-def _as_share(value: Any, name: str) -> float:
-    share = checks.as_number(value, name)
-    if not 0.0 < share <= 1.0:
-        raise ValueError(f"Argument `{name}` must lie in (0, 1], but is {share}.")
-    return share
-
-
-def _as_seed(seed: Any) -> Any:
-    return None if seed is None else checks.as_int(seed, "seed", 0)
-
-
-def _as_numbers(values: Any, name: str) -> tuple[float, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TypeError(f"Argument `{name}` must be a sequence of numbers, but is {type(values).__name__}.")
-    return tuple(checks.as_number(value, name) for value in values)
-
-
-def _as_matrix(matrix: Any, name: str) -> Any:
-    """A matrix of real numbers in NumPy or SciPy."""
-    from scipy.sparse import issparse
-
-    if isinstance(matrix, Tensor):
-        checks.require_tensor(matrix, name)
-        if matrix.is_meta:
-            raise ValueError(f"Argument `{name}` must have values, but is on the meta device.")
-        matrix = matrix.detach().cpu().numpy()
-    found = matrix if issparse(matrix) else np.asarray(matrix)
-    if found.dtype.kind not in "fiu":
-        raise TypeError(f"Argument `{name}` must be a matrix of real numbers, but holds {found.dtype}.")
-    return found.astype(float)

@@ -14,12 +14,14 @@ from torch.nn import functional
 from qml import checks
 from qml.edges import Sampled, Transfer, edge_layers, sample_edges, transferred
 
-NOISE = 0.1  # standard deviation of the first coefficients
-RANK = 1e-3  # of least squares: well below B-splines' own, above what sets silu apart from splines on a fine grid
+INITIAL_SPREAD = 0.1  # standard deviation of the first coefficients
+RANK_CUTOFF = (
+    1e-3  # of least squares: well below B-splines' own, above what sets silu apart from splines on a fine grid
+)
 
 
 class KANLayer(nn.Module):
-    r"""A B-spline on every edge: y_j = sum_i [ sum_m c_jim B_m(x_i) + u_ji silu(x_i) ].
+    r"""A layer that has a B-spline on every edge: y_j = sum_i [ sum_m c_jim B_m(x_i) + u_ji silu(x_i) ].
 
     The B_m are the `grid` + `degree` B-splines of one degree on `grid` equal intervals, a grid of its own for each
     input. Beyond the grid they fall to 0 over `degree` intervals, and only the residual
@@ -91,11 +93,11 @@ class KANLayer(nn.Module):
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the parameters anew; the grids stay."""
         bound = 1.0 / math.sqrt(self.in_features)
-        nn.init.normal_(self.coefficients, std=NOISE, generator=generator)
+        nn.init.normal_(self.coefficients, std=INITIAL_SPREAD, generator=generator)
         nn.init.uniform_(self.base_weight, -bound, bound, generator=generator)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
-        """The layer's outputs; see the class."""
+        """Compute the layer's outputs; see the class."""
         flat = self._flattened(inputs)
         result = self.splines(flat).flatten(1) @ self.coefficients.flatten(1).mT
         result = result + functional.silu(flat) @ self.base_weight.mT
@@ -103,7 +105,7 @@ class KANLayer(nn.Module):
         return result.reshape(*inputs.shape[:-1], self.out_features)
 
     def splines(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch inputs splines"]:
-        """All B-splines at the inputs, by the recurrence of Cox and de Boor on equal intervals."""
+        """Compute all B-splines at the inputs, by the recurrence of Cox and de Boor on equal intervals."""
         low, high = self.low.to(inputs.dtype), self.high.to(inputs.dtype)
         places = ((inputs - low) / (high - low) * self.grid).unsqueeze(-1)  # knots at the integers
         knots = torch.arange(-self.degree, self.grid + self.degree, device=inputs.device, dtype=inputs.dtype)
@@ -115,14 +117,14 @@ class KANLayer(nn.Module):
         return values
 
     def edge_outputs(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "batch outputs inputs"]:
-        """Every edge's part of the output, shape (batch, out_features, in_features)."""
+        """Compute every edge's part of the output, shape (batch, out_features, in_features)."""
         flat = self._flattened(inputs)
         values = torch.einsum("bim,jim->bji", self.splines(flat), self.coefficients)
         return values + self.base_weight * functional.silu(flat).unsqueeze(1)
 
     @torch.no_grad()
     def outside(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, " inputs"]:
-        """The share of values of each input that lie beyond its grid."""
+        """Return the share of values of each input that lie beyond its grid."""
         flat = self._flattened(inputs)
         return ((flat < self.low) | (flat > self.high)).to(flat.dtype).mean(0)
 
@@ -135,12 +137,12 @@ class KANLayer(nn.Module):
             base = functional.silu(points).unsqueeze(-1)
             columns = torch.cat([self.splines(points), base], -1).transpose(0, 1).cpu().numpy()
             for i in range(self.in_features):
-                found, *_ = np.linalg.lstsq(columns[i], edges.values[:, :, i], rcond=RANK)
-                self.coefficients[:, i] = torch.from_numpy(found[:-1].T).to(self.coefficients)
-                self.base_weight[:, i] = torch.from_numpy(found[-1]).to(self.base_weight)
+                solution, *_ = np.linalg.lstsq(columns[i], edges.values[:, :, i], rcond=RANK_CUTOFF)
+                self.coefficients[:, i] = torch.from_numpy(solution[:-1].T).to(self.coefficients)
+                self.base_weight[:, i] = torch.from_numpy(solution[-1]).to(self.base_weight)
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows."""
         return f"{self.in_features}, {self.out_features}, grid={self.grid}, degree={self.degree}"
 
     def _flattened(self, inputs: Any) -> Tensor:
@@ -151,7 +153,7 @@ class KANLayer(nn.Module):
 
 
 class KAN(nn.Module):
-    """Kolmogorov-Arnold network: `KANLayer`s one after another.
+    """A Kolmogorov-Arnold network, which runs `KANLayer`s one after another.
 
     Args:
         widths: features at the input, after each layer, at the output; at least two.
@@ -210,7 +212,7 @@ class KAN(nn.Module):
     def from_network(
         cls, source: nn.Module, inputs: Float[Tensor, "batch inputs"], *, grid: int = 20, degree: int = 3
     ) -> Transfer:
-        """A KAN that computes what a QKAN, or another KAN, computes: every edge fitted by least squares.
+        """Build a KAN that computes what a QKAN, or another KAN, computes: every edge fitted by least squares.
 
         The grids are the ranges of what reaches each layer from `inputs`, a little widened; beyond them the KAN is
         another function than its source (see `outside`). Of a KAN with fewer intervals it is grid extension.
@@ -237,7 +239,7 @@ class KAN(nn.Module):
         return transferred(network, source, inputs, sampled)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
-        """Through all layers."""
+        """Run through all layers."""
         for layer in self.layers:
             inputs = layer(inputs)
         return inputs
@@ -247,7 +249,7 @@ class KAN(nn.Module):
         self._fit(sample_edges(edge_layers(self), inputs, self.kan_layers()[0].coefficients.shape[-1] + 1))
 
     def outside(self, inputs: Float[Tensor, "batch inputs"]) -> list[Tensor]:
-        """`KANLayer.outside` of every layer at what reaches it: where this is not 0, splines were left behind."""
+        """Return `KANLayer.outside` of every layer at what reaches it: where it is not 0, splines were left behind."""
         shares = []
         for layer in self.kan_layers():
             shares.append(layer.outside(inputs))
@@ -255,7 +257,7 @@ class KAN(nn.Module):
         return shares
 
     def kan_layers(self) -> list[KANLayer]:
-        """The layers, typed."""
+        """Return the layers, typed."""
         return [layer for layer in self.layers if isinstance(layer, KANLayer)]
 
     def _fit(self, sampled: list[Sampled]) -> None:

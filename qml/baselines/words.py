@@ -14,7 +14,7 @@ LAYERS: dict[str, type[nn.RNN] | type[nn.LSTM]] = {"rnn": nn.RNN, "lstm": nn.LST
 
 
 class WordRNN(nn.Module):
-    """One recurrent layer on the bits of each word, and an affine map to a logit a word.
+    """A recurrent layer on the bits of each word, and an affine map to a logit a word.
 
     Args:
         kind: `"rnn"` (tanh) or `"lstm"`.
@@ -60,13 +60,13 @@ class WordRNN(nn.Module):
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
     def forward(self, words: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time outputs"]:
-        """Logits of the word that comes out after each."""
+        """Compute the logits of the word after each."""
         logits = self.readout(self.layer(self.bits(self._as_words(words)))[0])
         checks.require_finite_result(logits, self)
         return logits
 
     def _as_words(self, words: Any) -> Tensor:
-        """Words that are integers below 2**n_bits, (batch, time), on the layer's device."""
+        """Return words that are integers below 2**n_bits, (batch, time), on the layer's device."""
         checks.require_tensor(words, "words")
         if words.dtype == torch.bool or words.is_floating_point() or words.is_complex():
             raise TypeError(f"Argument `words` must hold integers, but is {words.dtype}. Pass words.long().")
@@ -84,13 +84,13 @@ class WordRNN(nn.Module):
         return words
 
     def bits(self, words: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch bits"]:
-        """The bits of words as -1 and +1, the most significant first."""
+        """Return the bits of words as -1 and +1, the most significant first."""
         shifts = torch.arange(self.n_bits - 1, -1, -1, device=words.device)
         return 2.0 * ((words[..., None] >> shifts) & 1).to(self.readout.weight.dtype) - 1.0
 
 
 def word_hidden_size_for(n_parameters: int, kind: Kind, n_bits: int) -> int:
-    """Units that bring `WordRNN` nearest to `n_parameters`, at least 1."""
+    """Return the units that bring `WordRNN` nearest to `n_parameters`, at least 1."""
     gates = 4 if kind == "lstm" else 1
 
     def count(hidden: int) -> int:

@@ -5,4 +5,4 @@ from qml.bench.bench import Case as Case
 from qml.bench.bench import Peer as Peer
 from qml.bench.catalogue import BENCHES as BENCHES
 from qml.bench.run import run as run
-from qml.bench.table import Row as Row
+from qml.bench.table import BenchRow as BenchRow

@@ -2,7 +2,7 @@
 
 A case with a device's name in front is ours on that PennyLane device, beside PennyLane's own shift rule on it.
 PennyLane cannot run on Aer here: pennylane-qiskit 0.45 asks for qiskit <= 2.3.0 and qiskit-aer ~= 0.17.2, older than
-what this package is tested with.
+the versions that this package is tested with.
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ PENNYLANE_ON_AER = "pennylane-qiskit 0.45 asks for qiskit <= 2.3.0 and qiskit-ae
 
 
 def step_on(case: str, backend: Aer | PennyLane) -> Step:
-    """Forward and backward on a backend."""
+    """Build a forward and a backward pass on a backend."""
     work = make_work(case)
     circuit, observables = as_circuit(work.n_qubits, work.gates), [Z(work.readout)]
 
@@ -32,7 +32,7 @@ def step_on(case: str, backend: Aer | PennyLane) -> Step:
 
 
 def ours(case: str) -> Step:
-    """The circuit on Aer, or on the PennyLane device that the case names."""
+    """Run the circuit on Aer, or on the PennyLane device that the case names."""
     device, _, size = case.rpartition(" ")
     return step_on(size, PennyLane(device) if device else Aer())
 
@@ -44,14 +44,14 @@ class Counter:
         self.backend, self.jobs, self.circuits = backend, 0, 0
 
     def run(self, submission: Submission) -> list[PubResult]:
-        """Hand it on."""
+        """Count the submission, and hand it on."""
         self.jobs += 1
         self.circuits += sum(len(pub.values) for pub in submission.pubs)
         return self.backend.run(submission)
 
 
 def counts(case: str) -> list[str]:
-    """Jobs and circuits of one step, ours and PennyLane's, in words."""
+    """Describe the jobs and circuits of one step, ours and PennyLane's, in words."""
     if " " in case:
         return []
     counter = Counter(Aer())

@@ -1,4 +1,4 @@
-"""What a bench is: one piece of work, done by this package and by its peers."""
+"""The protocol of a bench: a piece of work, done by this package and by its peers."""
 
 import importlib.util
 from collections.abc import Callable, Mapping
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-Array = np.ndarray | torch.Tensor | Any  # or what another library has, as long as NumPy can read it
+Array = np.ndarray | torch.Tensor | Any  # or another library's array that NumPy can read
 Step = Callable[[], Mapping[str, Array]]
-"""One timed step; returns what it computed by name (a loss, a gradient), to be compared with a peer's."""
+"""A timed step; it returns its results by name (a loss, a gradient), to be compared with a peer's."""
 
 Prepare = Callable[[str], Step]
 """Builds the step of a case from the case's name."""
@@ -18,14 +18,14 @@ Prepare = Callable[[str], Step]
 
 @dataclass(frozen=True)
 class Peer:
-    """Another library that does the same work.
+    """A peer: another library that does the same work.
 
     Args:
-        prepare: builds the step of a case. Imports of the library belong inside it.
-        modules: the modules it needs, imported before its first call is timed.
-        install: what `pip install` calls them.
-        torch_facing: whether a torch user can train through it; the summary compares with the fastest such.
-        same_work: whether it computes the same numbers, which are then compared. Where not (a classical layer of the
+        prepare: Builds the step of a case. Imports of the library belong inside it.
+        modules: The modules that it needs, imported before its first call is timed.
+        install: Their name for `pip install`.
+        torch_facing: Whether a torch user can train through it; the summary compares with the fastest such.
+        same_work: Whether it computes the same numbers, which are then compared. Where not (a classical layer of the
             same size) it is timed all the same, and summed up by itself.
     """
 
@@ -36,17 +36,17 @@ class Peer:
     same_work: bool = True
 
     def missing(self) -> tuple[str, ...]:
-        """The modules that are not installed."""
+        """Return the modules that are not installed."""
         return tuple(module for module in self.modules if importlib.util.find_spec(module) is None)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One size of the work.
+    """A size of the work, with the peers that are timed at it.
 
     Args:
-        peers: the peers timed at this size; none where ours stands alone.
-        left_out: peer to the reason why it is not timed at this size.
+        peers: The peers timed at this size; none where ours stands alone.
+        left_out: From a peer to the reason why it is not timed at this size.
     """
 
     peers: tuple[str, ...] = ()
@@ -55,14 +55,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Bench:
-    """The same work in ours and in every peer.
+    """A bench: the same work in this package and in every peer.
 
     Args:
-        title: one line that says what a step does.
-        ours: builds our step of a case.
-        peers: name to peer.
-        cases: name (such as `"8,64"`) to case.
-        notes: what else is printed about a case, such as counts; called after its times.
+        title: A line that describes a step.
+        ours: Builds our step of a case.
+        peers: Peers by name.
+        cases: Cases by name, such as `"8,64"`.
+        notes: Returns further lines about a case, such as counts; called after its times.
     """
 
     title: str

@@ -17,12 +17,12 @@ BENCHES = {
 
 
 def load(module: str) -> Bench:
-    """The `BENCH` of a module; workers use it too, so that only a name crosses to them."""
+    """Load the `BENCH` of a module; workers use it too, so that only a name crosses to them."""
     return importlib.import_module(module).BENCH
 
 
 def choose(kind: str, chosen: Sequence[str] | None, names: Iterable[str]) -> list[str]:
-    """The chosen names in their own order, or all; one that does not exist is refused."""
+    """Return the chosen names in their own order, or all; refuse one that does not exist."""
     names = list(names)
     if chosen is None:
         return names

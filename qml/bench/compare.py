@@ -9,7 +9,7 @@ import numpy as np
 
 from qml.bench.bench import Bench
 from qml.bench.machine import Machine
-from qml.bench.table import Row
+from qml.bench.table import BenchRow
 from qml.bench.worker import OURS, Worker, WorkerError
 
 TURNS = 7
@@ -24,20 +24,20 @@ Values = Mapping[str, np.ndarray]
 
 
 class ResultMismatchError(RuntimeError):
-    """A peer computed something else than ours."""
+    """An error that a peer computed other results than ours."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What `compare_case` needs to know beside the case.
+class BenchPlan:
+    """The arguments of `compare_case` that all cases share.
 
     Args:
-        bench: what is timed.
-        module: the module that holds it.
-        peers: the peers asked for.
-        threads: threads of each library.
-        machine: the measured peaks.
-        note: told the reason for each peer that is left out.
+        bench: The bench.
+        module: The module that holds it.
+        peers: The chosen peers.
+        threads: Threads of each library.
+        machine: The measured peaks.
+        note: Told the reason for each peer that is left out.
     """
 
     bench: Bench
@@ -48,12 +48,12 @@ class Plan:
     note: Callable[[str], None]
 
 
-def compare_case(plan: Plan, case: str) -> Iterator[Row]:
-    """A row for each peer that is installed and bounded; one row of ours alone where the case has no peers.
+def compare_case(plan: BenchPlan, case: str) -> Iterator[BenchRow]:
+    """Yield a row for each peer that is installed and bounded; a row of ours alone where the case has no peers.
 
     Raises:
-        ResultMismatchError: a peer's loss or gradient differs from ours.
-        WorkerError: our own step failed.
+        ResultMismatchError: If a peer's loss or gradient differs from ours.
+        WorkerError: If our own step failed.
     """
     with Worker(plan.module, OURS, case, threads=plan.threads) as ours:
         first_seconds, reference = ours.ask("first", limit=FIRST_CALL_LIMIT)
@@ -85,7 +85,7 @@ class _Own:
 
 
 def _reason_to_skip(bench: Bench, case: str, peer: str) -> str | None:
-    """Why a peer is not timed at a case; empty where it is simply none of the case's peers."""
+    """Return the reason why a peer is not timed at a case; "" where it is none of the case's peers."""
     missing = bench.peers[peer].missing()
     if peer in bench.cases[case].left_out:
         return bench.cases[case].left_out[peer]
@@ -96,7 +96,7 @@ def _reason_to_skip(bench: Bench, case: str, peer: str) -> str | None:
     return None
 
 
-def _against(own: _Own, plan: Plan, peer: str) -> Row:
+def _against(own: _Own, plan: BenchPlan, peer: str) -> BenchRow:
     with Worker(plan.module, peer, own.case, threads=plan.threads) as theirs:
         first_seconds, values = theirs.ask("first", limit=FIRST_CALL_LIMIT)
         error = None
@@ -109,7 +109,7 @@ def _against(own: _Own, plan: Plan, peer: str) -> Row:
 
 
 def _turns(*workers: Worker) -> list[list[float]]:
-    """Times of each worker in seconds, in short bursts by turns, so that a drift of the machine hits all."""
+    """Time each worker, in seconds, in short bursts by turns, so that a drift of the machine hits all."""
     times: list[list[float]] = [[] for _ in workers]
     start = time.perf_counter()
     for _ in range(TURNS):
@@ -121,7 +121,7 @@ def _turns(*workers: Worker) -> list[list[float]]:
 
 
 def compare_values(reference: Values, values: Values, who: str) -> float:
-    """The largest difference in units of the reference's largest entry; refused above the tolerance."""
+    """Return the largest difference in units of the reference's largest entry; refuse one above the tolerance."""
     if set(values) != set(reference):
         raise ResultMismatchError(f"{who} must compute {sorted(reference)}, but computes {sorted(values)}.")
     worst = 0.0
@@ -132,7 +132,7 @@ def compare_values(reference: Values, values: Values, who: str) -> float:
             )
         scale = float(np.abs(expected).max(initial=0.0))
         difference = float(np.abs(values[name] - expected).max(initial=0.0))
-        if not difference <= TOLERANCE * scale + FLOAT32_NOISE:  # so written, NaN is refused too
+        if not difference <= TOLERANCE * scale + FLOAT32_NOISE:  # written so that NaN is refused too
             raise ResultMismatchError(
                 f"{who} must compute the same `{name}` as ours to {TOLERANCE:g} of its largest entry "
                 f"{scale:.4g}, but differs by {difference:.4g}. One of the two is wrong: no time is shown."
@@ -148,11 +148,11 @@ def _row(
     *,
     peer: str | None = None,
     peer_first_ms: float | None = None,
-) -> Row:
+) -> BenchRow:
     ours = [1e3 * seconds for seconds in times[0]]
     theirs = [1e3 * seconds for part in times[1:] for seconds in part]
     operations, moved = (amount / (median(ours) / 1e3) / 1e9 for amount in own.traffic)
-    return Row(
+    return BenchRow(
         case=own.case,
         ours_ms=median(ours),
         peer=peer,

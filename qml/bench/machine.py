@@ -1,4 +1,4 @@
-"""What this machine can do at most, and what a step of ours asks of it."""
+"""The peak rates of this machine, and the operations and bytes of a step of ours."""
 
 import os
 import time
@@ -17,13 +17,13 @@ COMPLEX_FACTOR = 4  # a complex multiply-add is 8 real operations, a real one 2
 
 @dataclass(frozen=True)
 class Machine:
-    """Measured peaks.
+    """A machine's measured peaks.
 
     Args:
-        float32_gflops: matrix product of float32, in 1e9 operations a second.
-        complex64_gflops: the same for complex64, in real operations.
-        copy_gbytes: copy of a large tensor, bytes read and written, in 1e9 a second.
-        load: processes that wanted a core during the last minute, 0 where the system does not tell.
+        float32_gflops: Rate of a matrix product in float32, in 1e9 operations a second.
+        complex64_gflops: Rate of one in complex64, in 1e9 real operations a second.
+        copy_gbytes: Rate of a copy of a large tensor, bytes read and written, in 1e9 a second.
+        load: Processes that wanted a core during the last minute, 0 where the system does not tell.
     """
 
     float32_gflops: float
@@ -49,7 +49,7 @@ def _matmul_gflops(dtype: torch.dtype) -> float:
 
 
 def _best(action: Callable[[], Any]) -> float:
-    """Seconds of the fastest repeat after a first one."""
+    """Return the seconds of the fastest repeat after a first one."""
     action()
     times = []
     for _ in range(REPEATS):
@@ -60,7 +60,7 @@ def _best(action: Callable[[], Any]) -> float:
 
 
 def measure_traffic(step: Callable[[], Any]) -> tuple[int, int]:
-    """Operations in matrix products, and bytes read and written, by the torch operators of one step.
+    """Count operations in matrix products, and bytes read and written, by the torch operators of one step.
 
     Every operator counts as reading its arguments from memory and writing its result there, so where caches
     hold them the bytes a second may exceed the machine's copy bandwidth. Element-wise arithmetic is not
@@ -72,7 +72,7 @@ def measure_traffic(step: Callable[[], Any]) -> tuple[int, int]:
 
 
 class _Traffic(TorchDispatchMode):
-    """Counts while torch operators run, those of the backward pass included."""
+    """A context that counts while torch operators run, those of the backward pass included."""
 
     def __init__(self) -> None:
         super().__init__()

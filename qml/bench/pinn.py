@@ -16,14 +16,12 @@ from qml.pinn import MLP, EdgeJets, Observations, Pinn, find_problem
 from qml.pinn.jacobian import Residuals
 from qml.pinn.loss import LossParts, weighed_total
 
-N_RESIDUAL, N_ROWS = 1024, 256
-
-
+N_RESIDUAL, N_ROWS = 1024, 256  # points of the residual and of the Jacobian
 N_QUBITS, N_REPEATS = 4, 8
 
 
 def ours(case: str) -> Step:
-    """Jets, values of conditions in the same pass, fused Adam; of quantum trunks the residual or the Jacobian alone."""
+    """Build a step: jets, values of conditions in the same pass, fused Adam; quantum trunks: residual or Jacobian."""
     if case in TRUNKS:
         return residual(TRUNKS[case])
     if case in JACOBIANS:
@@ -51,12 +49,12 @@ def ours(case: str) -> Step:
 
 
 def theirs(case: str) -> Step:
-    """DeepXDE's own training step."""
+    """Build DeepXDE's own training step."""
     return deepxde.training_step(make_work(case), LEARNING_RATE)
 
 
 def residual(trunk: Build, derivatives: str = "auto") -> Step:
-    """The mean squared residual of Burgers' equation at 1024 points in float64, and its gradient."""
+    """Build a step: the mean squared residual of Burgers' equation at 1024 points in float64, and its gradient."""
     model = Pinn(find_problem("burgers"), trunk(torch.Generator().manual_seed(SEED)), derivatives=derivatives)
     points = model.problem.domain.sample(N_RESIDUAL, SEED)
     loss = LossParts(model, points, n_condition_points=1, seed=SEED, only=())
@@ -64,27 +62,27 @@ def residual(trunk: Build, derivatives: str = "auto") -> Step:
 
     def step() -> dict[str, Tensor]:
         total = loss.parts()["burgers"]
-        found = torch.autograd.grad(total, weights)
-        return {"loss": total.detach(), **{f"gradient {n}": part for n, part in enumerate(found)}}
+        gradients = torch.autograd.grad(total, weights)
+        return {"loss": total.detach(), **{f"gradient {n}": part for n, part in enumerate(gradients)}}
 
     return step
 
 
 def jacobian(trunk: Build) -> Step:
-    """The residuals of Burgers' equation at 256 points in float64, and the derivatives of each."""
+    """Build a step: the residuals of Burgers' equation at 256 points in float64, and the derivatives of each."""
     model = Pinn(find_problem("burgers"), trunk(torch.Generator().manual_seed(SEED)))
     points = model.problem.domain.sample(N_ROWS, SEED)
     rows = Residuals(LossParts(model, points, n_condition_points=1, seed=SEED, only=()), {})
 
     def step() -> dict[str, Tensor]:
-        ((_, values, found),) = rows.apart()
-        return {"residuals": values, "jacobian": found}
+        ((_, values, derivatives),) = rows.apart()
+        return {"residuals": values, "jacobian": derivatives}
 
     return step
 
 
 def by_rows(case: str) -> Step:
-    """The same as torch.func does it: reverse mode over nested forward mode, row by row."""
+    """Build the Jacobian's step by torch.func: reverse mode over nested forward mode, row by row."""
     problem = find_problem("burgers")
     trunk = PLAIN[case](torch.Generator().manual_seed(SEED))
     weights = {name: part.detach() for name, part in trunk.named_parameters()}
@@ -100,23 +98,23 @@ def by_rows(case: str) -> Step:
             return jvp(u, (at,), (along_x,))[1]
 
         in_space, in_time = jvp(u_x, (point,), (along_x,)), jvp(u, (point,), (along_t,))
-        found = in_time[1] + in_time[0] * in_space[0] - viscosity * in_space[1]
-        return found, found
+        value = in_time[1] + in_time[0] * in_space[0] - viscosity * in_space[1]
+        return value, value
 
     def step() -> dict[str, Tensor]:
-        found, values = vmap(jacrev(at_row, has_aux=True), (None, 0))(weights, points)
-        return {"residuals": values, "jacobian": torch.cat([found[name].flatten(1) for name in weights], 1)}
+        derivatives, values = vmap(jacrev(at_row, has_aux=True), (None, 0))(weights, points)
+        return {"residuals": values, "jacobian": torch.cat([derivatives[name].flatten(1) for name in weights], 1)}
 
     return step
 
 
 def nested(case: str) -> Step:
-    """The same network by nested reverse passes."""
+    """Build the residual's step of the same network by nested reverse passes."""
     return residual(PLAIN[case], "nested")
 
 
 def by_pennylane(case: str) -> Step:
-    """The same circuit on default.qubit with backpropagation, by nested reverse passes."""
+    """Build the residual's step of the circuit on default.qubit with backpropagation, by nested reverse passes."""
 
     def trunk(generator: Generator) -> nn.Module:
         network = circuit(generator)
@@ -127,29 +125,29 @@ def by_pennylane(case: str) -> Step:
 
 
 def plain_qkan(generator: Generator) -> nn.Module:
-    """A QKAN of 255 parameters."""
+    """Build a QKAN of 255 parameters."""
     return QKAN([2, 5, 1], dtype=torch.float64, generator=generator)
 
 
 def qkan(generator: Generator) -> nn.Module:
-    """Its layers with jets."""
+    """Build the layers of that QKAN with jets."""
     return nn.Sequential(*map(EdgeJets, QKAN([2, 5, 1], dtype=torch.float64, generator=generator).layers))
 
 
 def gates() -> list[Gate]:
-    """RY of an angle, RZ and RY of weights on every qubit, a ring of CX, over and over."""
-    found = []
+    """Return RY of an angle, RZ and RY of weights on every qubit, and a ring of CX, over and over."""
+    listed = []
     for repeat in range(N_REPEATS):
         for qubit in range(N_QUBITS):
             first = 2 * (repeat * N_QUBITS + qubit)
             slots = ("ry", data(qubit)), ("rz", weight(first)), ("ry", weight(first + 1))
-            found += [Gate(name, (qubit,), slot) for name, slot in slots]
-        found += [Gate("cx", (qubit, (qubit + 1) % N_QUBITS)) for qubit in range(N_QUBITS)]
-    return found
+            listed += [Gate(name, (qubit,), slot) for name, slot in slots]
+        listed += [Gate("cx", (qubit, (qubit + 1) % N_QUBITS)) for qubit in range(N_QUBITS)]
+    return listed
 
 
 def circuit(generator: Generator) -> nn.Sequential:
-    """An affine map to angles, the circuit, an affine map of <Z> on every qubit: 81 parameters."""
+    """Build an affine map to angles, the circuit, and an affine map of <Z> on every qubit: 81 parameters."""
     observables = [Z(qubit) for qubit in range(N_QUBITS)]
     layer = QuantumLayer(as_circuit(N_QUBITS, gates()), observables, dtype=torch.float64, generator=generator)
     first, last = (MLP(n, (m,), dtype=torch.float64, generator=generator).layers[0] for n, m in ((2, 4), (4, 1)))
@@ -157,27 +155,19 @@ def circuit(generator: Generator) -> nn.Sequential:
 
 
 def mlp_of_its_size(case: str) -> Step:
-    """Two hidden layers of tanh, 14 and 13 units: 251 parameters."""
+    """Build the residual's step of two hidden layers of tanh, 14 and 13 units: 251 parameters."""
     return residual(lambda generator: MLP(2, (14, 13), dtype=torch.float64, generator=generator))
 
 
 TRUNKS: dict[str, Build] = {"qkan": qkan, "circuit": circuit}
-
-
 JACOBIANS: dict[str, Build] = {"jacobian": qkan, "circuit-jacobian": circuit}
-
-
 PLAIN: dict[str, Build] = {
     "qkan": plain_qkan,
     "jacobian": plain_qkan,
     "circuit": circuit,
     "circuit-jacobian": circuit,
 }
-
-
 DEEPXDE = ("deepxde",)
-
-
 BENCH = Bench(
     title="Adam's iteration on a physics-informed loss, MLP with tanh, float32: the equation at collocation points and "
     "the values on faces; burgers is 20-20-20 at 2540 + 240 points, helmholtz is 50-50-50 at 1024 + 400; qkan is "

@@ -10,23 +10,21 @@ from torch import Generator, Tensor, nn
 from qml.pinn import MLP, find_problem
 
 Build = Callable[[Generator], nn.Module]
-
-
 SEED = 0
-
-
 LEARNING_RATE = 1e-3
+SIZES = {"burgers": (2540, 240, (20, 20, 20)), "helmholtz": (1024, 400, (50, 50, 50))}
+"""Points, points of conditions, units: Burgers as in DeepXDE's example, Helmholtz as in arXiv:2001.04536."""
 
 
 @dataclass(frozen=True)
 class PinnWork:
-    """What both libraries are given.
+    """The work that both libraries are given.
 
     Args:
         case: "burgers" or "helmholtz".
         points: collocation points (batch, 2), float32.
         edges: points of the conditions (batch, 2), float32.
-        values: what u is there (batch,), float32.
+        values: u at these points (batch,), float32.
         hidden_sizes: units of the tanh layers.
         state: weights and biases by turns, the layers in order.
     """
@@ -39,12 +37,8 @@ class PinnWork:
     state: tuple[Tensor, ...]
 
 
-SIZES = {"burgers": (2540, 240, (20, 20, 20)), "helmholtz": (1024, 400, (50, 50, 50))}
-"""Points, points of conditions, units: Burgers as in DeepXDE's example, Helmholtz as in arXiv:2001.04536."""
-
-
 def make_work(case: str) -> PinnWork:
-    """Sobol points in the domain and on its faces, values of the reference there, Glorot's weights."""
+    """Draw Sobol points in the domain and on its faces, values of the reference there, and Glorot's weights."""
     n_points, n_edges, hidden_sizes = SIZES[case]
     problem = find_problem(case)
     faces = [face for face in problem.conditions if face.fixed]

@@ -24,11 +24,11 @@ class LayerWork:
     """A layer, the data it is trained on and where it starts.
 
     Args:
-        trained: whether a step is a training step, or inference.
-        preactivation: whether w and b are trained, or x itself is uploaded.
-        inputs: standard normal, float32, (batch, in_features).
-        targets: float32, (batch, out_features).
-        parameters: by our names; float32.
+        trained: True for a training step, False for inference.
+        preactivation: True where w and b are trained, False where x itself is uploaded.
+        inputs: Standard normal, float32, (batch, in_features).
+        targets: Standard normal, float32, (batch, out_features).
+        parameters: Parameters by our names, float32.
     """
 
     trained: bool
@@ -39,12 +39,12 @@ class LayerWork:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Inputs and outputs."""
+        """Return the numbers of inputs and outputs."""
         return self.inputs.shape[1], self.targets.shape[1]
 
 
 def make_work(case: str) -> LayerWork:
-    """`"in,out,batch"` is a training step with trained pre-activations, after "infer" inference, after "fixed" x."""
+    """Draw the work of a case: `"in,out,batch"` trains pre-activations; "infer" before it infers, "fixed" uploads x."""
     kind, _, sizes = case.rpartition(" ")
     n_inputs, n_outputs, batch = (int(size) for size in sizes.split(","))
     draw = np.random.default_rng(SEED).normal
@@ -68,7 +68,7 @@ def make_work(case: str) -> LayerWork:
 
 
 def ours(case: str) -> Step:
-    """The package's own layer."""
+    """Build a step of the package's own layer."""
     if case.startswith(LSTM):
         hidden, trained = parse_lstm(case)[0], case.startswith(f"{LSTM} trained")
         return lstm_step(QKANLSTM(hidden, hidden, reps=REPS, train_preactivation=trained), case)
@@ -80,7 +80,7 @@ def ours(case: str) -> Step:
 
 
 def published(solver: str, case: str) -> Step:
-    """The qkan package with its exact read-out <Z>, as ours reads."""
+    """Build a step of the qkan package with its exact read-out <Z>, as ours reads."""
     work = make_work(case)
     layer = importlib.import_module("qkan").QKANLayer(
         *work.sizes, reps=REPS, solver=solver, preact_trainable=work.preactivation, fast_measure=False
@@ -92,32 +92,32 @@ def published(solver: str, case: str) -> Step:
 
 
 def pykan(case: str) -> Step:
-    """pykan's layer: cubic splines on five intervals."""
+    """Build a step of pykan's layer: cubic splines on five intervals."""
     work = make_work(case)
     layer = importlib.import_module("kan").KANLayer(*work.sizes, num=5, k=3)
     return layer_step(layer, {}, work, call=lambda inputs: layer(inputs)[0])
 
 
 def linear(case: str) -> Step:
-    """`nn.Linear`: what no layer can be faster than."""
+    """Build a step of `nn.Linear`, the bound that no layer can be faster than."""
     work = make_work(case)
     return layer_step(nn.Linear(*work.sizes), {}, work)
 
 
 def parse_lstm(case: str) -> tuple[int, int, int]:
-    """Hidden size, time steps and batch of a case such as `"lstm fixed 32,64,64"`."""
+    """Read hidden size, time steps and batch of a case such as `"lstm fixed 32,64,64"`."""
     hidden, time, batch = (int(size) for size in case.rpartition(" ")[2].split(","))
     return hidden, time, batch
 
 
 def torch_lstm(case: str) -> Step:
-    """`nn.LSTM` of the same sizes."""
+    """Build a step of `nn.LSTM` of the same sizes."""
     hidden = parse_lstm(case)[0]
     return lstm_step(nn.LSTM(hidden, hidden), case)
 
 
 def lstm_step(layer: nn.Module, case: str) -> Step:
-    """The squared outputs' mean over standard normal sequences, and its gradients in all parameters."""
+    """Build a step: the squared outputs' mean over standard normal sequences, and its gradients in all parameters."""
     hidden, time, batch = parse_lstm(case)
     drawn = np.random.default_rng(SEED).standard_normal((time, batch, hidden))
     inputs = torch.from_numpy(drawn.astype(np.float32))
@@ -138,7 +138,7 @@ def layer_step(
     *,
     call: Callable[[Tensor], Tensor] | None = None,
 ) -> Step:
-    """Inference, or the squared error and its gradients in inputs and parameters, as a torch user writes it."""
+    """Build a step of inference, or of the squared error and its gradients in inputs and parameters."""
     call = call or layer
     inputs, targets = torch.from_numpy(work.inputs.copy()), torch.from_numpy(work.targets)
     with torch.no_grad():
@@ -156,8 +156,8 @@ def layer_step(
         loss.backward()
         gradients = {name: parameter.grad for name, parameter in parameters.items()}
         shapes = {name: work.parameters[name].shape for name in gradients}
-        found = {name: grad.reshape(shapes[name]) for name, grad in gradients.items() if grad is not None}
-        return {"loss": loss.detach(), "gradient of inputs": inputs.grad, **found}
+        shaped = {name: grad.reshape(shapes[name]) for name, grad in gradients.items() if grad is not None}
+        return {"loss": loss.detach(), "gradient of inputs": inputs.grad, **shaped}
 
     return step
 

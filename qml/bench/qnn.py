@@ -14,7 +14,7 @@ SEED = 0
 
 
 def make_work(case: str) -> CircuitWork:
-    """Bits on the data qubits, then exp(i angle P_j X_r) for each data qubit j, a layer a pattern; <Y_r>."""
+    """Draw bits on the data qubits, then exp(i angle P_j X_r) for each data qubit j, a layer a pattern; <Y_r>."""
     n_qubits, batch = parse_case(case)
     readout = n_qubits - 1
     gates = [Gate("rx", (qubit,), data(qubit)) for qubit in range(readout)]
@@ -34,7 +34,7 @@ def make_work(case: str) -> CircuitWork:
 
 
 def ours(case: str) -> Step:
-    """The package's own layer, with its weights replaced by those of the bench."""
+    """Build a step of the package's own layer, with its weights replaced by those of the bench."""
     work = make_work(case)
     layer = QNNClassifier(work.n_qubits - 1, "".join(name[0] for name in PATTERN))
     layer.weights.data.copy_(torch.from_numpy(work.weights))

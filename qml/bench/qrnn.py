@@ -35,12 +35,12 @@ class RecurrentWork:
 
     @property
     def words(self) -> tuple[Tensor, Tensor]:
-        """Inputs and targets as integers (batch, time)."""
+        """Return inputs and targets as integers (batch, time)."""
         places = 2 ** torch.arange(self.sizes[1] - 1, -1, -1)
         return (self.inputs * places).sum(-1), (self.targets * places).sum(-1)
 
     def step(self, model: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Step:
-        """Loss and gradients of (bias, weights, rotations) to probabilities (batch, time, words)."""
+        """Build a step: loss and gradients of a model from (bias, weights, rotations) to (batch, time, words)."""
         leaves = [part.clone().requires_grad_() for part in (self.bias, self.weights, self.rotations)]
         targets = self.words[1]
 
@@ -53,21 +53,21 @@ class RecurrentWork:
 
 
 def make_work(case: str) -> RecurrentWork:
-    """Angles as a network starts from, and random words."""
+    """Draw angles as a network starts from, and random words."""
     *sizes, batch, length = map(int, case.split(","))
-    n_lanes, n_bits, n_stages, order, degree = sizes
+    hidden_size, n_bits, n_stages, order, degree = sizes
     generator = torch.Generator().manual_seed(SEED)
-    layer = QRNN(n_bits, n_lanes, n_stages=n_stages, order=order, degree=degree, generator=generator)
+    layer = QRNN(n_bits, hidden_size, n_stages=n_stages, order=order, degree=degree, generator=generator)
     words = torch.randint(0, 2, (2, batch, length, n_bits), generator=generator)
     bias, weights, rotations = (layer.state_dict()[f"cell.{name}"] for name in ("bias", "weights", "rotations"))
-    return RecurrentWork((n_lanes, n_bits, n_stages, order, degree), bias, weights, rotations, words[0], words[1])
+    return RecurrentWork((hidden_size, n_bits, n_stages, order, degree), bias, weights, rotations, words[0], words[1])
 
 
 def ours(case: str) -> Step:
-    """The package's layer."""
+    """Build a step of the package's layer."""
     work = make_work(case)
-    n_lanes, n_bits, n_stages, order, degree = work.sizes
-    layer = QRNN(n_bits, n_lanes, n_stages=n_stages, order=order, degree=degree, batch_first=True)
+    hidden_size, n_bits, n_stages, order, degree = work.sizes
+    layer = QRNN(n_bits, hidden_size, n_stages=n_stages, order=order, degree=degree, batch_first=True)
     layer.cell.load_vector(
         torch.cat([torch.cat([work.bias[:, None], work.weights], 1).flatten(), work.rotations.flatten()])
     )
@@ -84,10 +84,10 @@ def ours(case: str) -> Step:
 
 
 def plain(case: str) -> Step:
-    """The same angles and words, gate by gate."""
+    """Build a step on the same angles and words, gate by gate."""
     work = make_work(case)
-    n_lanes, n_bits, *rest = work.sizes
-    network = PlainRecurrent(n_bits, n_lanes, *rest)
+    hidden_size, n_bits, *rest = work.sizes
+    network = PlainRecurrent(n_bits, hidden_size, *rest)
     return work.step(lambda b, w, r: network.probabilities(b, w, r, work.inputs, work.targets)[0])
 
 

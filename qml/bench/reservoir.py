@@ -15,7 +15,7 @@ from qml.reservoir import Forecaster, Reservoir
 
 SEED = 0
 N_MEASURED = 2
-STEPS = {4: 50, 6: 50, 8: 10, 10: 2}  # of a series, by qubits: so that no peer needs minutes
+STEPS = {4: 50, 6: 50, 8: 10, 10: 2}  # length of a series by qubits, so that no peer needs minutes
 ESN_STEPS = 100
 
 
@@ -24,9 +24,9 @@ class Work:
     """Series that drive a reservoir.
 
     Args:
-        inputs: (batch, time, 1), float64.
-        qubits: of the ring, or None.
-        units: of the network, or None.
+        inputs: Series, (batch, time, 1), float64.
+        qubits: Qubits of the ring, or None.
+        units: Units of the network, or None.
     """
 
     inputs: np.ndarray
@@ -35,7 +35,7 @@ class Work:
 
 
 def make_work(case: str) -> Work:
-    """The work of a case such as `"8"`, `"8,64"` (qubits, batch), `"esn 500"` or `"esn 500,64"` (units, batch)."""
+    """Draw the work of a case such as `"8"`, `"8,64"` (qubits, batch), `"esn 500"` or `"esn 500,64"` (units, batch)."""
     kind, _, size = case.rpartition(" ")
     number, _, batch = size.partition(",")
     time = ESN_STEPS if kind else STEPS[int(number)]
@@ -44,22 +44,22 @@ def make_work(case: str) -> Work:
 
 
 def ring(work: Work) -> PersistentRing:
-    """The ring that ours and the peers simulate."""
+    """Build the ring that ours and the peers simulate."""
     return PersistentRing(work.qubits or 1, N_MEASURED, seed=SEED)
 
 
 def reference_rings() -> OnionReservoir:
-    """The three rings of the published task."""
+    """Build the three rings of the published task."""
     return OnionReservoir([FeedbackRing(N_QUBITS, scale, FEEDBACK_SCALE) for scale in INPUT_SCALES])
 
 
 def network(work: Work) -> EchoStateNetwork:
-    """The network that ours and the peer run: a tenth of the entries of W is not zero, as is the peer's default."""
+    """Build the network that ours and the peer run: a tenth of the entries of W is not zero, the peer's default."""
     return EchoStateNetwork(1, work.units or 1, seed=SEED)
 
 
 def ours(case: str) -> Step:
-    """The package's own reservoir."""
+    """Build a step of the package's own reservoir."""
     if case == "reference":
         return reference_step(reference_rings())
     work = make_work(case)
@@ -74,7 +74,7 @@ def ours(case: str) -> Step:
 
 
 def reference_step(reservoir: Reservoir) -> Step:
-    """The published task: drive ten series, fit, drive four, forecast twenty steps in closed loop."""
+    """Build a step of the published task: drive ten series, fit, drive four, forecast twenty steps in closed loop."""
     waves = damped_waves()
 
     def step() -> dict[str, torch.Tensor]:

@@ -8,14 +8,14 @@ from pathlib import Path
 from rich.console import Console
 
 from qml.bench.catalogue import BENCHES, choose, load
-from qml.bench.compare import Plan, compare_case
+from qml.bench.compare import BenchPlan, compare_case
 from qml.bench.machine import Machine
-from qml.bench.table import Row, header, line, summary, write_json
+from qml.bench.table import BenchRow, header, line, summary, write_json
 from qml.bench.worker import OURS, Worker
 
 THREADS = 2
 MACHINE_LIMIT = 120.0
-BUSY = 0.7  # processes that want a core beside ours
+BUSY_LOAD = 0.7  # processes that want a core beside ours; above it a note is printed
 
 
 def run(
@@ -26,24 +26,24 @@ def run(
     json_path: str | PathLike[str] | None = None,
     threads: int = THREADS,
     console: Console | None = None,
-) -> list[Row]:
+) -> list[BenchRow]:
     """Time ours beside every installed peer, print a row for each case and peer, and write them as JSON.
 
     Each library runs in a process of its own, held to `threads` threads. Ours and a peer take turns, and
     while one is timed the others wait. A peer's loss and gradient must agree with ours before it is timed.
 
     Args:
-        name: the bench, a key of `BENCHES`.
-        cases: cases to time; `None` is all.
-        peers: peers to time; `None` is all.
-        json_path: file to write; it is replaced after every row, so an interrupted run keeps what it has.
-        threads: threads of each library.
-        console: where to print; `None` is the terminal.
+        name: The bench, a key of `BENCHES`.
+        cases: Cases to time; `None` is all.
+        peers: Peers to time; `None` is all.
+        json_path: File to write; it is replaced after every row, so that an interrupted run keeps its rows.
+        threads: Threads of each library.
+        console: The console to print to; `None` is the terminal.
 
     Raises:
-        ValueError: a bench, case or peer that does not exist.
-        ResultMismatchError: a peer computed something else than ours.
-        WorkerError: our own step failed.
+        ValueError: If a bench, case or peer does not exist.
+        ResultMismatchError: If a peer computed other results than ours.
+        WorkerError: If our own step failed.
     """
     module = BENCHES[choose("name", [name], BENCHES)[0]]
     bench = load(module)
@@ -54,8 +54,8 @@ def run(
         machine = worker.ask("machine", limit=MACHINE_LIMIT)
     say(_describe(machine))
     say(header())
-    rows: list[Row] = []
-    plan = Plan(bench, module, chosen_peers, threads, machine, note=say)
+    rows: list[BenchRow] = []
+    plan = BenchPlan(bench, module, chosen_peers, threads, machine, note=say)
     for case in chosen_cases:
         for row in compare_case(plan, case):
             rows.append(row)
@@ -72,6 +72,6 @@ def _describe(machine: Machine) -> str:
         f"This machine: matrix product {machine.float32_gflops:.0f} GFLOP/s in float32, "
         f"{machine.complex64_gflops:.0f} in complex64; copy {machine.copy_gbytes:.1f} GB/s."
     )
-    if machine.load > BUSY:
+    if machine.load > BUSY_LOAD:
         text += f" Its load is {machine.load:.1f}: other programs are running, and times will scatter."
     return text

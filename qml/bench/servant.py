@@ -1,4 +1,4 @@
-"""The other side of `worker`: what runs in a worker's process."""
+"""The other side of `worker`: the program of a worker's process."""
 
 import ctypes
 import importlib
@@ -26,7 +26,7 @@ MEMORY_SECONDS = 5.0  # no further step once so many have passed
 
 
 def serve() -> None:
-    """Answer the requests on standard input, on what was standard output, until the input ends."""
+    """Answer the requests on standard input, on the former standard output, until the input ends."""
     module, side, case, threads = sys.argv[1:]
     _limit_threads(int(threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a worker ends
@@ -44,7 +44,7 @@ def serve() -> None:
 
 
 class Servant:
-    """What a worker can do; its methods are the requests."""
+    """A servant that does the worker's requests, which are its methods."""
 
     def __init__(self, module: str, side: str, case: str) -> None:
         self._module, self._side, self._case = module, side, case
@@ -52,7 +52,7 @@ class Servant:
         self._last = math.inf  # seconds of the last step
 
     def first(self) -> tuple[float, dict[str, np.ndarray]]:
-        """Seconds of building the step and running it once, imports left out, and what it computed."""
+        """Build the step and run it once; return the seconds, imports left out, and its results."""
         bench = load(self._module)
         peer = bench.peers.get(self._side)
         for name in peer.modules if peer else ():
@@ -65,7 +65,7 @@ class Servant:
         return seconds, {name: np.array(value) for name, value in values.items()}
 
     def burst(self, seconds: float) -> list[float]:
-        """Times of steps for about `seconds`, at least one; a short step first runs untimed."""
+        """Time steps for about `seconds`, at least one; a short step first runs untimed."""
         if self._last < seconds:
             self._step()
         times: list[float] = []
@@ -77,11 +77,11 @@ class Servant:
         return times
 
     def traffic(self) -> tuple[int, int]:
-        """Floating-point operations in matrix products, and bytes moved, of one step."""
+        """Count floating-point operations in matrix products, and bytes moved, of one step."""
         return measure_traffic(self._step)
 
     def memory(self) -> float | None:
-        """Memory that a step takes at its peak beyond what stays resident between steps, in 1e6 bytes.
+        """Measure the memory of a step at its peak beyond that resident between steps, in 1e6 bytes.
 
         The median of a few steps, fewer where they are slow. The first step is not among them, since it also loads code
         and starts threads; and free memory is handed back to the system before each, since a step that finds memory of
@@ -91,8 +91,8 @@ class Servant:
         start = time.perf_counter()
         while len(peaks) < MEMORY_STEPS and (not peaks or time.perf_counter() - start < MEMORY_SECONDS):
             peaks.append(self._peak_of_step())
-        found = [peak for peak in peaks if peak is not None]
-        return median(found) if found else None
+        measured = [peak for peak in peaks if peak is not None]
+        return median(measured) if measured else None
 
     def _peak_of_step(self) -> float | None:
         _hand_back()
@@ -102,7 +102,7 @@ class Servant:
         return None if before is None or after is None else (after - before) / 1e6
 
     def machine(self) -> Machine:
-        """The machine's measured peaks."""
+        """Measure the machine's peaks."""
         return measure_machine()
 
 
@@ -121,7 +121,7 @@ def _hand_back() -> None:
 
 
 def _restart_peak() -> int | None:
-    """Forget the peak of resident memory so far (Linux); the bytes that are resident now."""
+    """Forget the peak of resident memory so far (Linux); return the bytes that are resident now."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -130,7 +130,7 @@ def _restart_peak() -> int | None:
 
 
 def _resident(field: str) -> int | None:
-    """A field of /proc/self/status in bytes."""
+    """Read a field of /proc/self/status in bytes."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(field):
             return 1024 * int(line.split()[1])
@@ -138,7 +138,7 @@ def _resident(field: str) -> int | None:
 
 
 def _limit_threads(threads: int) -> None:
-    """Hold what the variables of `worker` do not reach: torch, and by the cores it may use everything else."""
+    """Limit the threads that the variables of `worker` do not reach: torch's, and all others by the cores allowed."""
     torch.set_num_threads(threads)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])

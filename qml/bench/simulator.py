@@ -14,7 +14,7 @@ SEED = 0
 
 
 def make_work(case: str) -> CircuitWork:
-    """RY of the data on each qubit, then layers of RY RZ on each qubit and a ring of CX; <Z_0>."""
+    """Draw RY of the data on each qubit, then layers of RY RZ on each qubit and a ring of CX; <Z_0>."""
     n_qubits, batch = parse_case(case)
     gates = [Gate("ry", (qubit,), data(qubit)) for qubit in range(n_qubits)]
     for layer in range(N_LAYERS):
@@ -36,7 +36,7 @@ def make_work(case: str) -> CircuitWork:
 
 
 def ours(case: str) -> Step:
-    """The circuit on the native simulator."""
+    """Build a step of the circuit on the native simulator."""
     work = make_work(case)
     circuit = as_circuit(work.n_qubits, work.gates)
     backend, observables = Native(), [Z(work.readout)]

@@ -11,8 +11,8 @@ from qml.bench.bench import Bench
 
 
 @dataclass(frozen=True)
-class Row:
-    """Ours beside one peer at one case, or alone (then what concerns the peer is `None`). Times are medians.
+class BenchRow:
+    """A row of the table: ours beside a peer at a case, or alone (fields of the peer are `None`). Times are medians.
 
     Args:
         case: the size, such as `"8,64"`.
@@ -21,7 +21,7 @@ class Row:
         peer_ms: a step of the peer.
         ratio: `peer_ms / ours_ms`.
         first_call_ms: building our step and running it once, imports left out.
-        peer_first_call_ms: the same for the peer; a just-in-time compiler's work is in here.
+        peer_first_call_ms: first call of the peer; a just-in-time compiler's work is in here.
         ours_min_ms: our fastest step.
         ours_max_ms: our slowest step.
         peer_min_ms: the peer's fastest step.
@@ -33,10 +33,10 @@ class Row:
             above 1 where caches serve them.
         max_error: largest difference between ours and the peer's, in units of the largest entry; `None` for a peer
             that does other work.
-        peak_mb: memory that a step of ours takes at its peak beyond what stays resident between steps, in 1e6 bytes;
+        peak_mb: memory of a step of ours at its peak beyond that resident between steps, in 1e6 bytes;
             code, threads, parameters and what a library keeps for its next step are not in it (this package keeps at
             most 16 MiB of scratch a thread for its QKAN layers). `None` where the system does not tell.
-        peer_peak_mb: the same for the peer.
+        peer_peak_mb: memory of a step of the peer.
     """
 
     case: str
@@ -59,7 +59,7 @@ class Row:
     peer_peak_mb: float | None
 
 
-def write_json(rows: Sequence[Row], path: Path) -> None:
+def write_json(rows: Sequence[BenchRow], path: Path) -> None:
     """Write the rows as a JSON list; the file is replaced whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -82,12 +82,12 @@ CASE_WIDTH = 23
 
 
 def header() -> str:
-    """The line above the rows."""
+    """Return the line above the rows."""
     return f"{'case':<{CASE_WIDTH}}{'peer':<16}" + "".join(f"{title:>{width}}" for title, width in COLUMNS.items())
 
 
-def line(row: Row) -> str:
-    """One row as a line, so that it can be shown as soon as it is measured."""
+def line(row: BenchRow) -> str:
+    """Write a row as a line, so that it can be shown as soon as it is measured."""
     cells = (
         _number(row.ours_ms),
         _number(row.peer_ms),
@@ -103,11 +103,11 @@ def line(row: Row) -> str:
     return f"{row.case:<{CASE_WIDTH}}{row.peer or '-':<16}" + "".join(f"{cell:>{width}}" for cell, width in widths)
 
 
-def summary(bench: Bench, rows: Sequence[Row]) -> list[str]:
-    """One line for the fastest torch-facing peer of each case, and one for each peer of another framework or work."""
+def summary(bench: Bench, rows: Sequence[BenchRow]) -> list[str]:
+    """Summarise the fastest torch-facing peers in a line, and each peer of another framework or work in one."""
     lines = []
-    fastest: dict[str, Row] = {}
-    others: dict[str, list[Row]] = {}
+    fastest: dict[str, BenchRow] = {}
+    others: dict[str, list[BenchRow]] = {}
     for row in rows:
         if row.peer is None or row.peer_ms is None:
             continue
@@ -117,11 +117,11 @@ def summary(bench: Bench, rows: Sequence[Row]) -> list[str]:
             fastest[row.case] = row
     if fastest:
         lines.append(_mean_line("the fastest torch-facing peer", list(fastest.values())))
-    lines += [_mean_line(peer, some) for peer, some in others.items()]
+    lines += [_mean_line(peer, of_peer) for peer, of_peer in others.items()]
     return lines
 
 
-def _mean_line(name: str, rows: Sequence[Row]) -> str:
+def _mean_line(name: str, rows: Sequence[BenchRow]) -> str:
     ratios = {row.case: row.ratio for row in rows if row.ratio}
     mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
     worst = min(rows, key=lambda row: row.ratio or math.inf)

@@ -24,7 +24,7 @@ class Gate(NamedTuple):
 
 
 def as_circuit(n_qubits: int, gates: Sequence[Gate]) -> Circuit:
-    """Gates in order as this package's circuit."""
+    """Build this package's circuit from gates in order."""
     circuit = Circuit(n_qubits)
     for gate in gates:
         getattr(circuit, gate.name)(*(() if gate.slot is None else (gate.slot,)), *gate.qubits)
@@ -42,7 +42,7 @@ class CircuitWork:
         readout: the qubit that is read out.
         inputs: angles of the data slots, float32, (batch, n_inputs).
         weights: angles of the weight slots, float32, (n_weights,).
-        targets: what the read-out should be, float32, (batch,).
+        targets: values that the read-out should take, float32, (batch,).
     """
 
     n_qubits: int
@@ -54,13 +54,13 @@ class CircuitWork:
     targets: np.ndarray
 
     def micro_batch(self, bytes_an_amplitude: int, limit: int) -> int:
-        """The largest part of the batch whose states, at so many bytes an amplitude, fit into the limit."""
+        """Return the largest part of the batch whose states, at so many bytes an amplitude, fit into the limit."""
         fitting = limit // (bytes_an_amplitude * 2**self.n_qubits)
         return int(min(len(self.inputs), max(1, fitting)))
 
 
 def parse_case(case: str) -> tuple[int, int]:
-    """Qubits and batch of a case such as `"8,64"`."""
+    """Read qubits and batch of a case such as `"8,64"`."""
     n_qubits, batch = case.split(",")
     return int(n_qubits), int(batch)
 
@@ -68,7 +68,7 @@ def parse_case(case: str) -> tuple[int, int]:
 def training_step(
     model: Model, work: CircuitWork, *, micro_batch: int | None = None, weights: torch.Tensor | None = None
 ) -> Step:
-    """Mean squared error and its gradient in the weights, as a torch user writes it.
+    """Build a step of the mean squared error and its gradient in the weights, as a torch user writes it.
 
     Args:
         model: inputs and weights to predictions.
@@ -84,9 +84,9 @@ def training_step(
     def step() -> dict[str, torch.Tensor]:
         leaf.grad = None
         total = torch.zeros(())
-        for some_inputs, some_targets in parts:
-            predictions = model(some_inputs, leaf)
-            loss = mse_loss(predictions, some_targets, reduction="sum") / len(inputs)
+        for part_inputs, part_targets in parts:
+            predictions = model(part_inputs, leaf)
+            loss = mse_loss(predictions, part_targets, reduction="sum") / len(inputs)
             loss.backward()
             total += loss.detach()
         gradient = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad

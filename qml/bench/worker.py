@@ -17,7 +17,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 class WorkerError(RuntimeError):
-    """A worker failed, ended or took too long.
+    """An error that a worker failed, ended or took too long.
 
     Attributes:
         side: `"ours"` or the name of the peer.
@@ -32,16 +32,16 @@ class Worker:
     """The parent's handle of a worker process, to be used in a `with` statement.
 
     Args:
-        module: the module that holds the bench.
+        module: The module that holds the bench.
         side: `"ours"` or the name of a peer.
-        case: the case to work on.
-        threads: how many threads the library may use.
+        case: The case to work on.
+        threads: Number of threads that the library may use.
     """
 
     def __init__(self, module: str, side: str, case: str, *, threads: int) -> None:
         self._side = side
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
-        environment["PYTHONPATH"] = os.pathsep.join(sys.path)  # what is importable here is importable there
+        environment["PYTHONPATH"] = os.pathsep.join(sys.path)  # the worker can import whatever this process can
         self._process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, module, side, case, str(threads)],
             stdin=subprocess.PIPE,
@@ -59,7 +59,7 @@ class Worker:
         self._process.communicate()
 
     def ask(self, request: str, *arguments: object, limit: float) -> Any:
-        """The worker's answer to a request (a method of `Servant`), within `limit` seconds."""
+        """Ask the worker for its answer to a request (a method of `Servant`), within `limit` seconds."""
         late = threading.Event()
 
         def stop() -> None:

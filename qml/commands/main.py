@@ -14,7 +14,7 @@ from qml.commands.shell import INTERRUPTED, one_line_errors
 from qml.terminal import verbatim, visible
 
 if TYPE_CHECKING:
-    from qml.compare.engine import Plan, RunCells
+    from qml.compare.engine import ComparisonPlan, RunCells
     from qml.compare.overview import Finished
 
 ALL = "all"  # what `qml compare` calls every task, one after another
@@ -58,7 +58,10 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
     models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
-    scaler: Annotated[str | None, typer.Option(help="Fitted on (series): training, or leaking as published.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="Of a task, as in scaler=leaking (series); may be repeated.")
+    ] = None,
+    scaler: Annotated[str | None, typer.Option(help="The same as --option scaler=SCALER.", hidden=True)] = None,
     preset: Annotated[str | None, typer.Option(help="full, or demo for a short run.")] = None,
     trials: Annotated[int | None, typer.Option(help="Settings tried a model and seed; else the preset's.")] = None,
     workers: Annotated[int | None, typer.Option(help="Train on so many processes of this machine.")] = None,
@@ -69,15 +72,16 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     Ctrl-C stops it, and the same command goes on where it stopped.
     """
     console = Console()
-    named = {"scaler": scaler}
+    written = [*(option or ()), *([] if scaler is None else [f"scaler={scaler}"])]
     with one_line_errors():
         from qml.compare import TASKS, choose_subjects, find_task
+        from qml.compare.engine import read_options
 
         everything = task[0] == ALL
-        given = (models, trials, *named.values())
-        if everything and (len(task) > 1 or any(value is not None for value in given)):
+        if everything and (len(task) > 1 or written or models is not None or trials is not None):
             raise ValueError(f"Argument `task` must be {ALL!r} alone, without models or options, but more is given.")
         tasks = list(TASKS.values()) if everything else [find_task(task[0])]
+        named = {} if everything else read_options(tasks[0], written)
         subjects = [(chosen, subject) for chosen in tasks for subject in choose_subjects(chosen, task[1:])]
     plans = []
     for chosen, subject in subjects:
@@ -86,7 +90,6 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
         folder = _folder(out, names, part=part if len(subjects) > 1 else None)
         if everything:
             folder = _folder(out, (ALL, preset), part=None) / _folder(None, (chosen.name, part), part=None).name
-        options = {key: value for key, value in (named | subject).items() if value is not None}
         with one_line_errors():
             from qml.compare import make_plan, require_folder
 
@@ -97,7 +100,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
                 models=wanted,
                 preset=preset,
                 n_trials=trials,
-                options=options,
+                options=named | subject,
                 folder=folder,
             )
             require_folder(plan)
@@ -114,7 +117,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
 
 
 def _finish(
-    console: Console, plan: "Plan", folder: Path, runner: AbstractContextManager["RunCells | None"]
+    console: Console, plan: "ComparisonPlan", folder: Path, runner: AbstractContextManager["RunCells | None"]
 ) -> "Finished":
     """Run what is missing, write the report, and show the table."""
     from qml.compare import LiveProgress, run_plan, write_report

@@ -1,6 +1,6 @@
 """Quantum models beside classical ones: the same data, parameter and tuning budget, whoever wins."""
 
-from qml.compare.engine import Listener, Plan, choose_subjects, make_plan, require_folder, run_plan
+from qml.compare.engine import ComparisonPlan, Listener, choose_subjects, make_plan, require_folder, run_plan
 from qml.compare.progress import LiveProgress
 from qml.compare.registry import TASKS, find_task
 from qml.compare.report import write_report
@@ -10,12 +10,12 @@ from qml.compare.task import Metric, Model, Outcome, Preset, Record, Section, Ta
 
 __all__ = [
     "TASKS",
+    "ComparisonPlan",
     "Listener",
     "LiveProgress",
     "Metric",
     "Model",
     "Outcome",
-    "Plan",
     "Preset",
     "Record",
     "Section",

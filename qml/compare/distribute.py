@@ -1,6 +1,6 @@
 """Cells of a comparison on several processes, or on the machines of a Dask cluster.
 
-A worker makes the data of a task itself, from the task's name and options: only those, and what a cell yields, travel.
+A worker makes the data of a task itself, from its name and options: only those, and the outcome of a cell, travel.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,25 +8,25 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from qml.compare.engine import Cell, Plan, RunCells
+from qml.compare.engine import Cell, ComparisonPlan, RunCells
 from qml.compare.registry import TASKS, find_task
 from qml.compare.task import Option, Outcome
 from qml.jobs.checks import as_int
 
-NEEDS = 'Parallel comparisons need distributed. Install it with: pip install "qml-circuits[cluster]"'
+MISSING_DISTRIBUTED = 'Parallel comparisons need distributed. Install it with: pip install "qml-circuits[cluster]"'
 CONNECT_SECONDS = 10
 
 
 @contextmanager
 def workers(n_workers: int) -> Iterator[RunCells]:
-    """Processes of this machine, one thread each.
+    """Start processes of this machine, one thread each, that run cells.
 
     Args:
-        n_workers: at least 1.
+        n_workers: Number of processes, at least 1.
 
     Raises:
-        ValueError: no workers.
-        ImportError: distributed is not installed.
+        ValueError: If there are no workers.
+        ImportError: If distributed is not installed.
     """
     n_workers = as_int(n_workers, "workers", least=-(2**63))
     if n_workers < 1:
@@ -43,14 +43,14 @@ def workers(n_workers: int) -> Iterator[RunCells]:
 
 @contextmanager
 def cluster(address: str) -> Iterator[RunCells]:
-    """The workers of a running Dask scheduler; this package must be installed where they are.
+    """Run cells on the workers of a running Dask scheduler; this package must be installed where they are.
 
     Args:
-        address: of the scheduler, as in `"tcp://host:8786"`.
+        address: Address of the scheduler, as in `"tcp://host:8786"`.
 
     Raises:
-        ValueError: no scheduler answers there.
-        ImportError: distributed is not installed.
+        ValueError: If no scheduler answers there.
+        ImportError: If distributed is not installed.
     """
     distributed = _distributed()
     try:
@@ -68,11 +68,11 @@ def _distributed() -> Any:
     try:
         import distributed
     except ImportError as error:
-        raise ImportError(NEEDS) from error
+        raise ImportError(MISSING_DISTRIBUTED) from error
     return distributed
 
 
-def _run(client: Any, plan: Plan, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Outcome]]:
+def _run(client: Any, plan: ComparisonPlan, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Outcome]]:
     from distributed import as_completed
 
     if TASKS.get(plan.task.name) is not plan.task:
@@ -92,10 +92,10 @@ def _run(client: Any, plan: Plan, cells: Sequence[Cell]) -> Iterator[tuple[Cell,
 
 
 def train_cell(task: str, options: tuple[tuple[str, Option], ...], preset: str, model: str, seed: int) -> Outcome:
-    """One cell, in whatever process it is called."""
-    found = find_task(task)
-    split = found.split(_prepared(task, options), seed)
-    return found.models(dict(options))[model].train(split, seed, found.presets[preset], _say_nothing)
+    """Train one cell in the process that calls it."""
+    registered = find_task(task)
+    split = registered.split(_prepared(task, options), seed)
+    return registered.models(dict(options))[model].train(split, seed, registered.presets[preset], _say_nothing)
 
 
 @lru_cache(1)
@@ -104,4 +104,4 @@ def _prepared(task: str, options: tuple[tuple[str, Option], ...]) -> Any:
 
 
 def _say_nothing(share: float, text: str) -> None:
-    """Progress within a cell does not travel."""
+    """Drop the progress within a cell, which does not travel."""

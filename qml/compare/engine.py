@@ -1,4 +1,4 @@
-"""Tasks x models x seeds: what is not in the folder yet is run, and every finished cell is kept."""
+"""Tasks x models x seeds: cells that are not in the folder yet are run, and every finished one is kept."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,39 +11,39 @@ from qml.compare.store import append_record, open_folder
 from qml.compare.task import Model, Option, Options, Outcome, Preset, Record, Task
 from qml.jobs.checks import as_int, as_texts
 
-FORMAT = 1  # of the folder; another number makes old folders unreadable to this version
+FORMAT = 1  # version of the folder; another number makes old folders unreadable to this version
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be run, with every argument checked.
+class ComparisonPlan:
+    """A comparison that is to be run, with every argument checked.
 
     Attributes:
         task: The task.
-        options: A value for each of its options.
+        options: A value for each of the task's options.
         preset_name: Name of `preset`.
         preset: Amount of work.
         models: The chosen models, in the task's order.
         seeds: 0..n-1.
-        folder: Where results go; None keeps none.
+        folder: The folder of the results; None keeps none.
     """
 
-    task: Task
+    task: Task[Any, Any]
     options: Options
     preset_name: str
     preset: Preset
-    models: Mapping[str, Model]
+    models: Mapping[str, Model[Any]]
     seeds: tuple[int, ...]
     folder: Path | None = None
 
     @property
     def cells(self) -> list[tuple[str, int]]:
-        """Every (model, seed), seed by seed, so that an interrupted run still compares models."""
+        """Return every (model, seed), seed by seed, so that an interrupted run still compares models."""
         return [(model, seed) for seed in self.seeds for model in self.models]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Whatever a cell's result depends on, as JSON values; other models or seeds may join later."""
+        """Return the values that a cell's result depends on, as JSON; other models or seeds may join later."""
         models = {
             name: {"recipe": model.recipe, "settings": [_plain(setting) for setting in model.settings]}
             for name, model in self.task.models(self.options).items()
@@ -56,35 +56,35 @@ class Plan:
 
 
 Cell = tuple[str, int]
-RunCells = Callable[[Plan, Sequence[Cell]], Iterator[tuple[Cell, Outcome]]]
+RunCells = Callable[[ComparisonPlan, Sequence[Cell]], Iterator[tuple[Cell, Outcome]]]
 """From a plan and its missing cells to their outcomes, in the order in which they end."""
 
 
 @runtime_checkable
 class Listener(Protocol):
-    """Hears what a running comparison does."""
+    """A listener that hears the steps of a running comparison."""
 
-    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
-        """The folder was read: so many cells are there already."""
+    def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
+        """Note that the folder was read, and how many of its cells are finished."""
         ...
 
     def cell_started(self, model: str, seed: int) -> None:
-        """A cell begins."""
+        """Note that a cell begins."""
         ...
 
     def step(self, share: float, text: str) -> None:
-        """The cell has come this far."""
+        """Note how far the cell has come."""
         ...
 
     def cell_finished(self, record: Record) -> None:
-        """A cell is finished and stored."""
+        """Note that a cell is finished and stored."""
         ...
 
 
 class Silence:
     """A listener that says nothing."""
 
-    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
+    def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
         """Say nothing."""
 
     def cell_started(self, model: str, seed: int) -> None:
@@ -98,7 +98,7 @@ class Silence:
 
 
 def make_plan(
-    task: Task,
+    task: Task[Any, Any],
     *,
     n_seeds: int | None = None,
     models: Sequence[str] | None = None,
@@ -106,17 +106,17 @@ def make_plan(
     n_trials: int | None = None,
     options: Mapping[str, Option] | None = None,
     folder: Path | None = None,
-) -> Plan:
-    """Check what is asked for, and fill in the rest.
+) -> ComparisonPlan:
+    """Check the arguments, and fill in the rest.
 
     Args:
         task: The task.
         n_seeds: How many seeds; None takes the preset's.
         models: Names of models; None takes all.
         preset: Name of an amount of work; None takes the task's first.
-        n_trials: Settings tried a model and seed; None takes the preset's. See `qml.compare.tuning`.
+        n_trials: Settings tried for each model and seed; None takes the preset's. See `qml.compare.tuning`.
         options: Values of the task's options; those not given take their first allowed value.
-        folder: Where results go.
+        folder: The folder of the results; None keeps none.
 
     Raises:
         ValueError: If something is not offered; the message lists what is.
@@ -146,10 +146,12 @@ def make_plan(
         raise TypeError(f"Argument `folder` must be a path or None, but is {type(folder).__name__}.")
     ordered = {name: model for name, model in offered.items() if name in names}
     work = _with_trials(task, offered, task.presets[preset], n_trials)
-    return Plan(task, chosen, preset, work, ordered, tuple(range(n_seeds)), None if folder is None else Path(folder))
+    return ComparisonPlan(
+        task, chosen, preset, work, ordered, tuple(range(n_seeds)), None if folder is None else Path(folder)
+    )
 
 
-def _with_trials(task: Task, offered: Mapping[str, Model], work: Preset, n_trials: int | None) -> Preset:
+def _with_trials(task: Task[Any, Any], offered: Mapping[str, Model[Any]], work: Preset, n_trials: int | None) -> Preset:
     if n_trials is None:
         return work
     if n_trials < 1:
@@ -162,8 +164,8 @@ def _with_trials(task: Task, offered: Mapping[str, Model], work: Preset, n_trial
     return replace(work, n_settings=n_trials)
 
 
-def choose_subjects(task: Task, named: Sequence[str]) -> list[dict[str, Option]]:
-    """A choice of the task's first option for each name, or for what the task compares where none is named.
+def choose_subjects(task: Task[Any, Any], named: Sequence[str]) -> list[dict[str, Option]]:
+    """Return a choice of the task's first option for each name, or for those that it compares where none is named.
 
     Args:
         task: The task.
@@ -182,7 +184,27 @@ def choose_subjects(task: Task, named: Sequence[str]) -> list[dict[str, Option]]
     return [{option: value} for value in dict.fromkeys(chosen)] or [{}]
 
 
-def require_folder(plan: Plan) -> None:
+def read_options(task: Task[Any, Any], texts: Sequence[str]) -> dict[str, Option]:
+    """Return the options that are written as "name=value"; `make_plan` refuses those that the task does not have.
+
+    Raises:
+        ValueError: If a text has no "=", or names the first option, whose values stand behind the task's name.
+    """
+    chosen: dict[str, Option] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"Argument `option` must be written as name=value, but is {text!r}.")
+        if name == next(iter(task.options), None):
+            raise ValueError(
+                f"Argument `option` must not be {name!r}, whose values stand behind the task's name. Write "
+                f"`{task.name} {value}`."
+            )
+        chosen[name] = next((allowed for allowed in task.options.get(name, ()) if str(allowed) == value), value)
+    return chosen
+
+
+def require_folder(plan: ComparisonPlan) -> None:
     """Refuse a folder that cannot take the plan's results, before anything runs.
 
     Raises:
@@ -195,15 +217,15 @@ def require_folder(plan: Plan) -> None:
         open_folder(plan.folder, plan.settings)
 
 
-def run_plan(plan: Plan, listener: Listener | None = None, run_cells: RunCells | None = None) -> list[Record]:
+def run_plan(plan: ComparisonPlan, listener: Listener | None = None, run_cells: RunCells | None = None) -> list[Record]:
     """Run the cells that are not stored yet, and return all records of the plan in its order.
 
     A `KeyboardInterrupt` passes through: finished cells stay, and the same plan goes on after them.
 
     Args:
-        plan: What to run.
-        listener: Hears what happens.
-        run_cells: Runs them elsewhere, see `qml.compare.distribute`; None runs them here, one after another.
+        plan: The comparison.
+        listener: Hears of each step.
+        run_cells: Runs the cells elsewhere, see `qml.compare.distribute`; None runs them here, one after another.
 
     Raises:
         ValueError: If the folder holds results of other settings, another comparison is working in it, or a model
@@ -216,13 +238,17 @@ def run_plan(plan: Plan, listener: Listener | None = None, run_cells: RunCells |
         plan.folder.mkdir(parents=True)
     if not plan.folder.is_dir():
         raise ValueError(f"Argument `out` must be a folder, but {plan.folder} is a file. Name another one.")
-    with held(plan.folder) as warnings:  # what another process has finished is read after it has ended
+    with held(plan.folder) as warnings:  # results of another process are read after it has ended
         stored, repairs = open_folder(plan.folder, plan.settings)
         return _run(plan, listener, run_cells, stored, [*warnings, *repairs])
 
 
 def _run(
-    plan: Plan, listener: Listener, run_cells: RunCells | None, stored: Sequence[Record], warnings: Sequence[str]
+    plan: ComparisonPlan,
+    listener: Listener,
+    run_cells: RunCells | None,
+    stored: Sequence[Record],
+    warnings: Sequence[str],
 ) -> list[Record]:
     finished = {(record.model, record.seed): record for record in stored}
     missing = [cell for cell in plan.cells if cell not in finished]
@@ -242,7 +268,9 @@ def _run(
     return [finished[cell] for cell in plan.cells]
 
 
-def _one_after_another(plan: Plan, cells: Sequence[Cell], listener: Listener) -> Iterator[tuple[Cell, Outcome]]:
+def _one_after_another(
+    plan: ComparisonPlan, cells: Sequence[Cell], listener: Listener
+) -> Iterator[tuple[Cell, Outcome]]:
     data = plan.task.prepare(plan.options) if cells else None
     splits: dict[int, Any] = {}
     for name, seed in cells:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from circuits import Circuit
-from qml.compare.statistics import critical_difference, mean_ranks, summarise
+from qml.compare.statistics import ModelSummary, critical_difference, mean_ranks, summarise
 from qml.compare.task import Metric, Model, Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEAST_RANKED, LEAST_SEEDS = 3, 5  # models and seeds that a test of ranks needs
+MIN_RANKED_MODELS, MIN_RANKED_SEEDS = 3, 5  # fewer give a test of ranks no force
 INK, FAINT = "#1d1b2e", "#d9d7e4"
 QUANTUM = ("#5b3fd6", "#b04bd0", "#e06aa8")
 CLASSICAL = ("#0f8f83", "#e08214", "#6b7686", "#c8503c", "#3b7cc4", "#8a9a1f")
@@ -39,7 +39,7 @@ STYLE: dict[Any, object] = {
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """The package's look, for what is drawn inside."""
+    """Draw in the package's look inside of the context."""
     from matplotlib import rc_context
 
     with rc_context(STYLE):
@@ -47,14 +47,14 @@ def figure_style() -> Iterator[None]:
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure in inches that no window system knows of."""
+    """Return an empty figure, measured in inches, that belongs to no window system."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def model_colours(models: Mapping[str, Model]) -> dict[str, str]:
-    """A colour a model: violet for quantum, others for classical ones."""
+    """Return a colour for each model: violet for quantum, others for classical ones."""
     colours = {}
     for kind, palette in (("quantum", QUANTUM), ("classical", CLASSICAL)):
         names = [name for name, model in models.items() if model.kind == kind]
@@ -63,43 +63,14 @@ def model_colours(models: Mapping[str, Model]) -> dict[str, str]:
 
 
 def metric_figure(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> "Figure":
-    """A point a seed, the mean over them and its 95 % interval, a row a model."""
+    """Draw a row for each model: a point a seed, the mean over seeds and its 95 % interval."""
     with figure_style():
         rows = summarise(records, metric)
         colours = model_colours(models)
         figure = new_figure(8.0, 0.9 + 0.55 * len(rows))
         axes = figure.subplots()
-        unit = 100.0 if metric.percent else 1.0
         for height, row in enumerate(reversed(rows)):
-            values = [unit * record.outcome.value for record in records if record.model == row.model]
-            spread = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
-            axes.scatter(values, height + 0.2 + np.array(spread) / 2, s=22, color=colours[row.model], alpha=0.55, lw=0)
-            low, high = unit * row.estimate.low, unit * row.estimate.high
-            axes.plot(
-                [low, high],
-                [height - 0.08] * 2,
-                color=colours[row.model],
-                lw=4,
-                solid_capstyle="round",
-                alpha=0.4,
-            )
-            axes.plot(
-                unit * row.estimate.mean,
-                height - 0.08,
-                "o",
-                ms=9,
-                color=colours[row.model],
-                mec="white",
-                mew=1.5,
-            )
-            axes.annotate(
-                metric.show(row.estimate.mean),
-                (1.01, height - 0.08),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                weight="bold",
-                color=colours[row.model],
-            )
+            _draw_summary(axes, row, height, colours[row.model], metric)
         axes.set_yticks(
             range(len(rows)),
             [f"{models[row.model].title}\n{row.n_parameters} parameters" for row in reversed(rows)],
@@ -113,16 +84,35 @@ def metric_figure(records: Sequence[Record], models: Mapping[str, Model], metric
     return figure
 
 
-def ranks_figure(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> "Figure | None":
-    """A critical-difference diagram: mean ranks over seeds, with bars over models that are not told apart.
+def _draw_summary(axes: "Axes", row: ModelSummary, height: float, colour: str, metric: Metric) -> None:
+    """Draw a model's seeds as points at a height, and below them its mean and interval."""
+    unit = 100.0 if metric.percent else 1.0
+    values, mean = [unit * value for value in row.values], unit * row.estimate.mean
+    spread = np.linspace(-0.13, 0.13, len(values)) if len(values) > 1 else [0.0]
+    axes.scatter(values, height + 0.2 + np.array(spread) / 2, s=22, color=colour, alpha=0.55, lw=0)
+    ends = [unit * row.estimate.low, unit * row.estimate.high]
+    axes.plot(ends, [height - 0.08] * 2, color=colour, lw=4, solid_capstyle="round", alpha=0.4)
+    axes.plot(mean, height - 0.08, "o", ms=9, color=colour, mec="white", mew=1.5)
+    axes.annotate(
+        metric.show(row.estimate.mean),
+        (1.01, height - 0.08),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        weight="bold",
+        color=colour,
+    )
 
-    None for fewer than three models or five seeds, where the test has no force.
+
+def ranks_figure(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> "Figure | None":
+    """Draw a critical-difference diagram: mean ranks over seeds, with bars over models that are not told apart.
+
+    The result is None for fewer than three models or five seeds, where the test has no force.
 
     Reference:
         Demsar, J. Mach. Learn. Res. 7, 1 (2006), figure 1.
     """
     ranks, n_seeds = mean_ranks(records, metric)
-    if len(ranks) < LEAST_RANKED or n_seeds < LEAST_SEEDS:
+    if len(ranks) < MIN_RANKED_MODELS or n_seeds < MIN_RANKED_SEEDS:
         return None
     least = critical_difference(len(ranks), n_seeds)
     order = sorted(ranks, key=lambda name: ranks[name])
@@ -147,7 +137,7 @@ def ranks_figure(records: Sequence[Record], models: Mapping[str, Model], metric:
 
 
 def alike(ranks: Sequence[float], least: float) -> list[tuple[int, int]]:
-    """First and last place of every longest run of sorted ranks that lie within `least`, of two models or more."""
+    """Return first and last place of each longest run of two or more sorted ranks that lie within `least`."""
     runs: list[tuple[int, int]] = []
     for first in range(len(ranks)):
         last = max(place for place in range(first, len(ranks)) if ranks[place] - ranks[first] < least)
@@ -157,7 +147,7 @@ def alike(ranks: Sequence[float], least: float) -> list[tuple[int, int]]:
 
 
 def curves_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Figure | None":
-    """Each curve of the models that keep it: the mean over seeds, and the range as a band."""
+    """Draw each curve of the models that keep it: the mean over seeds, and the range as a band."""
     kept = [record for record in records if record.outcome.details.get("curves")]
     if not kept:
         return None
@@ -186,7 +176,7 @@ def curves_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Fi
 def confusion_figure(
     records: Sequence[Record], models: Mapping[str, Model], labels: tuple[str, str]
 ) -> "Figure | None":
-    """The test counts of all seeds together, a matrix a model."""
+    """Draw the test counts of all seeds together, as a matrix for each model."""
     kept = [record for record in records if record.outcome.details.get("confusion")]
     names = list(dict.fromkeys(record.model for record in kept))
     if not names:
@@ -205,7 +195,7 @@ def confusion_figure(
 
 
 def circuit_figure(circuit: Circuit) -> "Figure":
-    """`circuit` drawn in the package's look."""
+    """Draw `circuit` in the package's look."""
     with figure_style():
         figure = circuit.draw("mpl")
     if isinstance(figure, str):
@@ -214,7 +204,7 @@ def circuit_figure(circuit: Circuit) -> "Figure":
 
 
 def to_data_uri(figure: "Figure") -> str:
-    """`figure` as an SVG inside a data URI, for an HTML file that needs no other."""
+    """Return `figure` as an SVG inside a data URI, so that an HTML file needs no other."""
     buffer = io.BytesIO()
     with figure_style():
         figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")

@@ -17,12 +17,12 @@ from qml.compare.training import RateSetting
 from qml.compare.tuning import Merit, Trial, try_settings
 from qml.data import SeriesSplit
 
-VALIDATION = 0.2  # of the training windows: the last ones
+VALIDATION = 0.2  # share of the training windows, the last ones, that settings are chosen on
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What a model sees, and the value that comes next, float32.
+    """A batch of windows of a series, each with the value that comes next, in float32.
 
     Attributes:
         inputs: (windows, length, 1).
@@ -38,12 +38,12 @@ class Windows:
 
 @dataclass(frozen=True)
 class ForecastSplit:
-    """Three parts of a series, one after another in time.
+    """A series cut into three parts that follow one another in time.
 
     Attributes:
-        train: what models learn from.
-        validation: what settings are chosen on.
-        test: looked at once.
+        train: Windows to learn from.
+        validation: Windows that settings are chosen on.
+        test: Windows that are looked at once.
     """
 
     train: Windows
@@ -57,12 +57,12 @@ Predict = Callable[[ForecastSplit], tuple[Callable[[Tensor], Tensor], int]]
 
 
 class SeriesModel(nn.Module):
-    """A recurrent layer and an affine map of its last output.
+    """A model that reads a recurrent layer's last output by an affine map.
 
     Args:
-        layer: with the contract of nn.LSTM or nn.GRU, batch first.
-        hidden_size: of its outputs.
-        generator: of the read-out's initial weights, U(-k, k) with k = 1/sqrt(hidden_size).
+        layer: A layer with the contract of nn.LSTM or nn.GRU, batch first.
+        hidden_size: Size of its outputs.
+        generator: Source of the read-out's initial weights, U(-k, k) with k = 1/sqrt(hidden_size).
 
     Shape:
         (batch, length, 1) to (batch, 1).
@@ -75,20 +75,20 @@ class SeriesModel(nn.Module):
         reset_uniform(self.readout, hidden_size, generator)
 
     def forward(self, inputs: Float[Tensor, "batch length 1"]) -> Float[Tensor, "batch 1"]:
-        """The next value."""
+        """Forecast the next value."""
         outputs, _ = self.layer(inputs)
         return self.readout(outputs[:, -1])
 
 
 def reset_uniform(module: nn.Module, hidden_size: int, generator: torch.Generator) -> None:
-    """Every parameter from U(-k, k) with k = 1/sqrt(hidden_size), as torch does for recurrent layers."""
+    """Draw all parameters from U(-k, k) with k = 1/sqrt(hidden_size), as torch does for recurrent layers."""
     bound = 1.0 / math.sqrt(hidden_size)
     for parameter in module.parameters():
         nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
 
 def split_windows(series: SeriesSplit) -> ForecastSplit:
-    """The last fifth of the training windows becomes the validation part."""
+    """Split windows into parts; the last fifth of the training windows becomes the validation part."""
     n_train = len(series.train_inputs) - round(VALIDATION * len(series.train_inputs))
     parts = zip(
         (*series.train_inputs.float().tensor_split([n_train]), series.test_inputs.float()),
@@ -100,14 +100,14 @@ def split_windows(series: SeriesSplit) -> ForecastSplit:
 
 def trained(
     title: str, kind: str, recipe: str, build: Build, *, settings: tuple[RateSetting, ...], batch_size: int
-) -> Model:
-    """A competitor that is trained by `fit_forecaster`."""
+) -> Model[ForecastSplit]:
+    """Return a competitor that `fit_forecaster` trains."""
     train = partial(fit_forecaster, build, settings, batch_size)
     return Model(title, kind, recipe, train, settings)
 
 
-def untrained(title: str, recipe: str, predict: Predict) -> Model:
-    """A competitor that is solved for at once, or has nothing to learn."""
+def untrained(title: str, recipe: str, predict: Predict) -> Model[ForecastSplit]:
+    """Return a competitor that is solved for at once, or has nothing to learn."""
     return Model(title, "classical", recipe, partial(_solve, predict))
 
 
@@ -132,7 +132,7 @@ def fit_forecaster(
         return (curves["log10_of_validation_mse"][-1],), (model, curves)
 
     best = try_settings(settings, run, on_step, n_trials=preset.n_settings, seed=seed)
-    model, curves = best.found
+    model, curves = best.result
     extras: dict[str, float | int | str] = {
         "setting": str(best.setting),
         "n_settings": best.n_trials,
@@ -142,18 +142,18 @@ def fit_forecaster(
 
 
 def linear_on_lags(split: ForecastSplit) -> tuple[Callable[[Tensor], Tensor], int]:
-    """Least squares on the values of the window and a constant, in float64."""
+    """Solve least squares on the values of the window and a constant, in float64."""
     weight = torch.linalg.lstsq(_with_constant(split.train.inputs), split.train.targets.double()).solution
     return lambda inputs: _with_constant(inputs) @ weight, len(weight)
 
 
 def persistence(split: ForecastSplit) -> tuple[Callable[[Tensor], Tensor], int]:
-    """The last value again."""
+    """Forecast the last value again."""
     return lambda inputs: inputs[:, -1], 0
 
 
 def mean_squared_error(model: Callable[[Tensor], Tensor], data: Windows) -> Float[Tensor, ""]:
-    """Of scaled values."""
+    """Compute the mean squared error of scaled values."""
     return (model(data.inputs) - data.targets).square().mean()
 
 
@@ -166,7 +166,7 @@ def _train(
     generator: torch.Generator,
     on_step: OnStep,
 ) -> dict[str, list[float]]:
-    """Adam on the mean squared error, its rate falling to 0 as a cosine; training and validation errors."""
+    """Run Adam on the mean squared error, its rate falling to 0 as a cosine; return training and validation errors."""
     optimizer = torch.optim.Adam(model.parameters(), setting.learning_rate)
     n_steps = n_epochs * math.ceil(len(split.train) / batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)

@@ -13,12 +13,12 @@ MakeBlock = Callable[[torch.Generator], nn.Module | None]
 
 
 class CharacterModel(nn.Module):
-    """Embedding, `N_LAYERS` times (attention, block) with residuals, and the embedding again as read-out.
+    """A transformer: embedding, `N_LAYERS` times (attention, block) with residuals, the embedding again as read-out.
 
     Args:
-        n_characters: size of the alphabet.
-        make_block: what follows an attention, (..., 32) to (..., 32); None for nothing.
-        generator: of the initial weights.
+        n_characters: Size of the alphabet.
+        make_block: Makes the block behind an attention, (..., 32) to (..., 32); it returns None for no block.
+        generator: Source of the initial weights.
 
     Shape:
         (batch, time) to logits (batch, time, n_characters), time at most 32.
@@ -37,7 +37,7 @@ class CharacterModel(nn.Module):
         self.last_norm = nn.LayerNorm(WIDTH)
 
     def forward(self, codes: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time outputs"]:
-        """Logits of the character after each."""
+        """Return the logits of the character after each position."""
         hidden = self.embedding[codes] + self.places[: codes.shape[1]]
         for layer, attention in enumerate(self.attentions):
             hidden = hidden + attention(hidden)
@@ -47,7 +47,7 @@ class CharacterModel(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal attention with its own layer norm."""
+    """A causal attention with its own layer norm."""
 
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()
@@ -56,14 +56,14 @@ class Attention(nn.Module):
         self.outward = affine(WIDTH, WIDTH, generator)
 
     def forward(self, hidden: Float[Tensor, "batch time hidden"]) -> Float[Tensor, "batch time hidden"]:
-        """What each place takes from those before it."""
+        """Mix each position with those before it."""
         parts = self.inward(self.norm(hidden)).unflatten(-1, (3, N_HEADS, -1)).permute(2, 0, 3, 1, 4)
         mixed = scaled_dot_product_attention(*parts, is_causal=True)
         return self.outward(mixed.transpose(1, 2).flatten(2))
 
 
 class MLPBlock(nn.Module):
-    """An affine map, GELU, an affine map."""
+    """A block of two affine maps with GELU between them."""
 
     def __init__(self, hidden_size: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -71,12 +71,12 @@ class MLPBlock(nn.Module):
         self.outward = affine(hidden_size, WIDTH, generator)
 
     def forward(self, hidden: Float[Tensor, "*batch hidden"]) -> Float[Tensor, "*batch hidden"]:
-        """Each place by itself."""
+        """Map each position by itself."""
         return self.outward(nn.functional.gelu(self.inward(hidden)))
 
 
 def affine(n_inputs: int, n_outputs: int, generator: torch.Generator) -> nn.Linear:
-    """An affine map from U(-k, k) with k = 1/sqrt(n_inputs), as torch starts it."""
+    """Return an affine map drawn from U(-k, k) with k = 1/sqrt(n_inputs), as torch starts it."""
     layer = nn.Linear(n_inputs, n_outputs, device="meta").to_empty(device="cpu")
     for parameter in layer.parameters():
         nn.init.uniform_(parameter, -(n_inputs**-0.5), n_inputs**-0.5, generator=generator)
@@ -84,17 +84,17 @@ def affine(n_inputs: int, n_outputs: int, generator: torch.Generator) -> nn.Line
 
 
 def batch_loss(model: nn.Module, windows: Int[Tensor, "batch time"]) -> Float[Tensor, ""]:
-    """Mean cross-entropy of every character but the first, in nats."""
+    """Compute the mean cross-entropy of all characters but the first, in nats."""
     return cross_entropy(model(windows[:, :-1]).flatten(0, 1), windows[:, 1:].flatten())
 
 
 def windows_of(codes: Int[Tensor, " time"], start: int = 0) -> Int[Tensor, "batch length"]:
-    """Stretches of 32 characters and the one after them, one after another from `start` on."""
+    """Cut the text from `start` on into consecutive stretches of 32 characters, each with the one after it."""
     return codes[start:].unfold(0, CONTEXT + 1, CONTEXT)
 
 
 def bigram_loss(train: Int[Tensor, " time"], test: Int[Tensor, " later"], n_characters: int) -> float:
-    """Mean cross-entropy of the frequencies of pairs, each counted once more than it occurs."""
+    """Compute the mean cross-entropy of the frequencies of pairs, each counted once more than it occurs."""
     counts = torch.ones(n_characters, n_characters, dtype=torch.float64)
     counts.index_put_((train[:-1], train[1:]), torch.ones(len(train) - 1, dtype=torch.float64), accumulate=True)
     chances = counts / counts.sum(1, keepdim=True)

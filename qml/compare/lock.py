@@ -1,4 +1,4 @@
-"""One comparison a folder at a time: a lock that the operating system drops with the process, however it ends."""
+"""A lock that admits one comparison to a folder at a time; the operating system drops it when the process ends."""
 
 import json
 import os
@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 LOCK = "running.lock"
-FAR = 1 << 30  # of the byte that is locked on Windows, where locked bytes cannot be read
+LOCKED_BYTE = 1 << 30  # its offset on Windows, where locked bytes cannot be read, is beyond the text
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[list[str]]:
-    """Keep others out of a folder of results; yields warnings.
+    """Keep other processes out of a folder of results; yield warnings.
 
     Args:
-        folder: it exists.
+        folder: An existing folder.
 
     Raises:
-        ValueError: another comparison is working there; the message names its process, its host and since when.
+        ValueError: If another comparison is working there; the message names its process, its host and since when.
     """
     path = folder / LOCK
     while True:
@@ -53,12 +53,12 @@ def held(folder: Path) -> Iterator[list[str]]:
 
 
 def _try_to_lock(file: int) -> bool | None:
-    """Whether the lock is ours now; None where the file system has none."""
+    """Take the lock, and tell whether it is ours now; None where the file system has no locks."""
     try:
         if sys.platform == "win32":
             import msvcrt
 
-            os.lseek(file, FAR, os.SEEK_SET)
+            os.lseek(file, LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl

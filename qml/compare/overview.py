@@ -1,13 +1,13 @@
-"""All comparisons at a glance: one HTML page and one table in Markdown, from the records of each."""
+"""An overview of all comparisons: one HTML page and one table in Markdown, from the records of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from qml.compare.engine import Plan
+from qml.compare.engine import ComparisonPlan
 from qml.compare.report import describe_machine
-from qml.compare.statistics import Estimate, estimate_median, holm, paired_p
+from qml.compare.statistics import IntervalEstimate, estimate_median, holm, paired_p
 from qml.compare.store import write_atomically
 from qml.compare.table import show_interval
 from qml.compare.task import BUDGET, Metric, Model, Record
@@ -18,15 +18,15 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Finished:
-    """A comparison that has run.
+    """A comparison that has run, with its results.
 
     Attributes:
-        plan: what was run.
-        records: its results.
-        report: its own page.
+        plan: The comparison.
+        records: Its results.
+        report: The path of its own page.
     """
 
-    plan: Plan
+    plan: ComparisonPlan
     records: Sequence[Record]
     report: Path
 
@@ -38,23 +38,23 @@ class Side:
     model: str
     title: str
     n_parameters: int
-    estimate: Estimate
+    estimate: IntervalEstimate
 
 
 @dataclass(frozen=True)
 class Line:
-    """One comparison in the table.
+    """A comparison as a line of the table.
 
     Attributes:
-        name: of the task and its subject.
-        title: of the task.
-        report: of the comparison, relative to the folder.
-        metric: what is compared.
-        quantum: the best quantum model.
-        classical: the best classical one.
-        equal: the best classical one within 10 % or one of the quantum one's number of parameters; None where there is
-            none.
-        p: of the paired test between them, corrected for the number of comparisons; NaN where one seed gives none.
+        name: Names of the task and its subject.
+        title: Title of the task.
+        report: Path of the comparison's report, relative to the folder.
+        metric: The number that models are compared by.
+        quantum: The best quantum model.
+        classical: The best classical model.
+        equal: The best classical model whose number of parameters differs from the quantum one's by at most 10 %, or
+            by 1; None where there is none.
+        p: The p value of the paired test between them, corrected for the number of comparisons; NaN for one seed.
     """
 
     name: str
@@ -68,14 +68,14 @@ class Line:
 
     @property
     def winner(self) -> str:
-        """Who is ahead by more than chance explains, or nobody."""
+        """Return the kind that is ahead by more than chance explains, or "neither"."""
         if not self.p < SIGNIFICANT:
             return "neither"
         lead = self.quantum.estimate.mean - self.classical.estimate.mean
         return "quantum" if (lead > 0) == self.metric.larger_is_better else "classical"
 
     def shown(self, side: Side | None) -> str:
-        """A side's median, its interval and its size, as text."""
+        """Return a side's median, interval and size as text."""
         if side is None:
             return "-"
         value, interval = self.metric.show(side.estimate.mean), show_interval(side.estimate, self.metric)
@@ -83,12 +83,12 @@ class Line:
 
     @property
     def p_shown(self) -> str:
-        """The p value as text."""
+        """Return the p value as text."""
         return "-" if self.p != self.p else f"{self.p:.2g}"
 
 
 def table_lines(finished: Sequence[Finished], folder: Path) -> list[Line]:
-    """A line for each comparison that has trained models of both kinds.
+    """Return a line for each comparison that has trained models of both kinds.
 
     Where a task asks several questions, each family of models that has quantum ones is a line of its own, beside its
     classical models and those of the families without quantum ones.
@@ -120,8 +120,8 @@ def write_overview(finished: Sequence[Finished], folder: Path) -> Path:
     """Write `overview.html` and `summary.md` into `folder`, and return the first.
 
     Args:
-        finished: at least one comparison, with its report inside of `folder`.
-        folder: where both files go.
+        finished: At least one comparison, with its report inside of `folder`.
+        folder: The folder of both files.
     """
     from jinja2 import Environment
 
@@ -136,7 +136,7 @@ def write_overview(finished: Sequence[Finished], folder: Path) -> Path:
 
 
 def markdown(lines: Sequence[Line]) -> str:
-    """The table as Markdown, as the README shows it."""
+    """Return the table as Markdown, as the README shows it."""
     rows = ["| task | metric | best quantum | classical, its size | best classical | p | ahead |", f"|{'---|' * 7}"]
     for line in lines:
         sides = " | ".join(line.shown(side) for side in (line.quantum, line.equal, line.classical))
@@ -144,8 +144,8 @@ def markdown(lines: Sequence[Line]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _questions(plan: Plan) -> list[tuple[str, Mapping[str, Model]]]:
-    """The name of each question of a task, and the models that answer it."""
+def _questions(plan: ComparisonPlan) -> list[tuple[str, Mapping[str, Model]]]:
+    """Return the name of each question of a task, and the models that answer it."""
     asked = dict.fromkeys(model.family for model in plan.models.values() if model.kind == "quantum")
     classical = {model.family for model in plan.models.values()} - set(asked)
     return [
@@ -158,7 +158,7 @@ def _questions(plan: Plan) -> list[tuple[str, Mapping[str, Model]]]:
 
 
 def _best(item: Finished, models: Mapping[str, Model], kind: str, *, size: int | None = None) -> Side | None:
-    """The trained model of a kind, and of a number of parameters, with the best median; None where there is none."""
+    """Return the trained model of a kind and size with the best median; None where there is none."""
     sign = 1.0 if item.plan.task.metric.larger_is_better else -1.0
     sides = []
     for name, model in models.items():
@@ -171,7 +171,7 @@ def _best(item: Finished, models: Mapping[str, Model], kind: str, *, size: int |
     return max(sides, key=lambda side: sign * side.estimate.mean, default=None)
 
 
-def _name(plan: Plan) -> str:
+def _name(plan: ComparisonPlan) -> str:
     return " ".join([plan.task.name, *map(str, plan.options.values())])
 
 

@@ -6,7 +6,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from qml.compare.engine import Plan
+from qml.compare.engine import ComparisonPlan
 from qml.compare.task import Record
 from qml.terminal import verbatim, visible
 
@@ -17,13 +17,13 @@ class LiveProgress:
     """A listener that draws bars; where the console is no terminal it writes a line a finished cell.
 
     Args:
-        console: Where to draw.
+        console: The console that is drawn on.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.n_finished = 0
-        self._plan: Plan | None = None
+        self._plan: ComparisonPlan | None = None
         self._progress = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=28),
@@ -43,14 +43,14 @@ class LiveProgress:
     ) -> None:
         self._progress.stop()
 
-    def started(self, plan: Plan, n_finished: int, warnings: Sequence[str]) -> None:
-        """Say what was found, and show the bars."""
+    def started(self, plan: ComparisonPlan, n_finished: int, warnings: Sequence[str]) -> None:
+        """Say how much is finished, and show the bars."""
         self._plan, self.n_finished = plan, n_finished
         for warning in warnings:
             self.console.print("[yellow]Warning:[/]", verbatim(warning), highlight=False, soft_wrap=True)
         if n_finished:
-            there = verbatim(f"{n_finished} of {len(plan.cells)} runs are in {plan.folder} already.")
-            self.console.print(there, soft_wrap=True)
+            already = verbatim(f"{n_finished} of {len(plan.cells)} runs are in {plan.folder} already.")
+            self.console.print(already, soft_wrap=True)
         self._all = self._progress.add_task(
             visible(plan.task.name), total=len(plan.cells), completed=n_finished, note=""
         )

@@ -1,48 +1,75 @@
-"""Every task that `qml compare` knows."""
+"""The tasks that `qml compare` knows: those of this package, and those that other packages offer as entry points.
+
+A package of somebody else adds a task by an entry point, whose name is the name of the task:
+
+    [project.entry-points."qml.tasks"]
+    spirals = "my_package.spirals:SPIRALS"
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from qml.compare.task import Task
-from qml.compare.tasks.backends import BACKENDS
-from qml.compare.tasks.benchmark_series import MACKEY_GLASS, NARMA
-from qml.compare.tasks.boolean import MAJORITY, PARITY
-from qml.compare.tasks.calls import CALLS
-from qml.compare.tasks.corrosion import CORROSION
-from qml.compare.tasks.digits import DIGITS
-from qml.compare.tasks.functions import FUNCTIONS
-from qml.compare.tasks.heads import HEADS
-from qml.compare.tasks.onion import ONION_REFERENCE
-from qml.compare.tasks.pinn import PINN
-from qml.compare.tasks.sequence_digits import SEQUENCE_DIGITS
-from qml.compare.tasks.sequences import WORD_SEQUENCES
-from qml.compare.tasks.series import SERIES_TASK
-from qml.compare.tasks.states import STATES
-from qml.compare.tasks.text import TEXT
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        DIGITS,
-        PARITY,
-        MAJORITY,
-        STATES,
-        ONION_REFERENCE,
-        WORD_SEQUENCES,
-        SEQUENCE_DIGITS,
-        FUNCTIONS,
-        SERIES_TASK,
-        CALLS,
-        HEADS,
-        TEXT,
-        BACKENDS,
-        PINN,
-        CORROSION,
-        NARMA,
-        MACKEY_GLASS,
-    )
+GROUP = "qml.tasks"  # group of the entry points
+BUILT_IN = {
+    "digits": "qml.compare.tasks.digits:DIGITS",
+    "parity": "qml.compare.tasks.boolean:PARITY",
+    "majority": "qml.compare.tasks.boolean:MAJORITY",
+    "states": "qml.compare.tasks.states:STATES",
+    "onion-reference": "qml.compare.tasks.onion:ONION_REFERENCE",
+    "sequences": "qml.compare.tasks.sequences:WORD_SEQUENCES",
+    "sequence-digits": "qml.compare.tasks.sequence_digits:SEQUENCE_DIGITS",
+    "functions": "qml.compare.tasks.functions:FUNCTIONS",
+    "series": "qml.compare.tasks.series:SERIES_TASK",
+    "calls": "qml.compare.tasks.calls:CALLS",
+    "heads": "qml.compare.tasks.heads:HEADS",
+    "text": "qml.compare.tasks.text:TEXT",
+    "backends": "qml.compare.tasks.backends:BACKENDS",
+    "pinn": "qml.compare.tasks.pinn:PINN",
+    "corrosion": "qml.compare.tasks.corrosion:CORROSION",
+    "narma": "qml.compare.tasks.benchmark_series:NARMA",
+    "mackey-glass": "qml.compare.tasks.benchmark_series:MACKEY_GLASS",
 }
+"""Module and constant of each task of this package, in the order of the tables."""
 
 
-def find_task(name: str) -> Task:
-    """The task called `name`.
+class TaskRegistry(Mapping[str, Task[Any, Any]]):
+    """A mapping from names to tasks that imports a task at its first use.
+
+    Entry points are looked up only where a name is unknown to this package, or where all names are listed.
+
+    Args:
+        built_in: Module and constant of each task, as in `"package.module:CONSTANT"`.
+    """
+
+    def __init__(self, built_in: Mapping[str, str]) -> None:
+        self._built_in = built_in
+        self._loaded: dict[str, Task[Any, Any]] = {}
+
+    def __getitem__(self, name: str) -> Task[Any, Any]:
+        if name not in self._loaded:
+            path = self._built_in.get(name) or _value_offered(name)
+            self._loaded[name] = _load(EntryPoint(name, path, GROUP))
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._built_in
+        yield from sorted({point.name for point in entry_points(group=GROUP)} - self._built_in.keys())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:  # without the import that Mapping's own would make
+        return name in self._built_in or any(point.name == name for point in entry_points(group=GROUP))
+
+
+TASKS = TaskRegistry(BUILT_IN)
+
+
+def find_task(name: str) -> Task[Any, Any]:
+    """Return the task called `name`.
 
     Raises:
         ValueError: If there is none; the message lists those there are.
@@ -50,3 +77,28 @@ def find_task(name: str) -> Task:
     if name not in TASKS:
         raise ValueError(f"Argument `task` must be one of {', '.join(TASKS)}, but is {name!r}. Choose one of these.")
     return TASKS[name]
+
+
+def _value_offered(name: str) -> str:
+    """Return module and constant of the task that another package offers."""
+    values = sorted({point.value for point in entry_points(group=GROUP, name=name)})
+    if not values:
+        raise KeyError(name)
+    if len(values) > 1:
+        raise ValueError(
+            f"Task {name!r} must be offered by one package, but is by {' and '.join(values)}. Uninstall one of them."
+        )
+    return values[0]
+
+
+def _load(point: EntryPoint) -> Task[Any, Any]:
+    task = point.load()
+    if not isinstance(task, Task):
+        raise TypeError(
+            f"Entry point {point.name!r} must name a qml.compare.Task, but {point.value} is a {type(task).__name__}."
+        )
+    if task.name != point.name:
+        raise ValueError(
+            f"Entry point {point.name!r} must have the name of its task, but {point.value} is called {task.name!r}."
+        )
+    return task

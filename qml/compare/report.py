@@ -1,4 +1,4 @@
-"""One self-contained HTML file of a comparison."""
+"""The report of a comparison: one self-contained HTML file."""
 
 import os
 import platform
@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from qml.compare.engine import Plan
+from qml.compare.engine import ComparisonPlan
 from qml.compare.figures import confusion_figure, curves_figure, metric_figure, ranks_figure, to_data_uri
-from qml.compare.statistics import Row, summarise
+from qml.compare.statistics import ModelSummary, summarise
 from qml.compare.store import write_atomically
 from qml.compare.table import EQUAL, best_mean, show_interval, verdict
 from qml.compare.task import Record, Section
@@ -20,13 +20,13 @@ REPORT = "report.html"
 PACKAGES = ("qml-circuits", "torch", "numpy", "scipy", "matplotlib", "mlxtend")
 
 
-def write_report(plan: Plan, records: Sequence[Record], folder: Path) -> Path:
+def write_report(plan: ComparisonPlan, records: Sequence[Record], folder: Path) -> Path:
     """Write `report.html` into `folder`, with every figure inside, and return its path.
 
     Args:
-        plan: What was run.
+        plan: The comparison.
         records: Its results.
-        folder: Where the file goes.
+        folder: The folder of the file.
     """
     from jinja2 import Environment
 
@@ -50,7 +50,7 @@ def write_report(plan: Plan, records: Sequence[Record], folder: Path) -> Path:
 
 
 def describe_machine() -> dict[str, str]:
-    """What the numbers depend on: versions, processor, threads, the day."""
+    """Describe the machine that the numbers depend on: versions, processor, threads, the day."""
     return {
         "Date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "Machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}",
@@ -59,7 +59,7 @@ def describe_machine() -> dict[str, str]:
     } | {package: _version(package) for package in PACKAGES}
 
 
-def _common_sections(plan: Plan, records: Sequence[Record]) -> list[Section]:
+def _common_sections(plan: ComparisonPlan, records: Sequence[Record]) -> list[Section]:
     metric, models = plan.task.metric, plan.models
     sections = [
         Section(
@@ -91,7 +91,7 @@ def _common_sections(plan: Plan, records: Sequence[Record]) -> list[Section]:
     return [section for section in sections if section.figure is not None]
 
 
-def _row(row: Row, plan: Plan, best: float) -> dict[str, Any]:
+def _row(row: ModelSummary, plan: ComparisonPlan, best: float) -> dict[str, Any]:
     model, metric = plan.models[row.model], plan.task.metric
     return {
         "name": row.model,
@@ -106,7 +106,7 @@ def _row(row: Row, plan: Plan, best: float) -> dict[str, Any]:
     }
 
 
-def _run(record: Record, plan: Plan) -> dict[str, Any]:
+def _run(record: Record, plan: ComparisonPlan) -> dict[str, Any]:
     outcome = record.outcome
     return {
         "title": plan.models[record.model].title,
@@ -131,7 +131,7 @@ def _version(package: str) -> str:
 
 
 def _processor() -> str:
-    """The processor's name where Linux tells it, else what Python knows."""
+    """Return the processor's name where Linux tells it, else as Python knows it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text(encoding="utf-8").splitlines():

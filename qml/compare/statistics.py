@@ -11,8 +11,8 @@ N_RESAMPLES = 9999
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean with its interval; `low` and `high` are NaN where one value gives none."""
+class IntervalEstimate:
+    """A mean or median with its interval; `low` and `high` are NaN where one value gives none."""
 
     mean: float
     low: float
@@ -21,18 +21,18 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One model over its seeds: a row of the table."""
+class ModelSummary:
+    """A model's results over its seeds: a row of the table."""
 
     model: str
-    estimate: Estimate
+    estimate: IntervalEstimate
     n_parameters: int
     seconds: float
     values: tuple[float, ...] = ()
 
 
-def estimate_mean(values: Sequence[float]) -> Estimate:
-    """The mean of `values` with Student's t interval: mean +- t_{0.975, n-1} s / sqrt(n).
+def estimate_mean(values: Sequence[float]) -> IntervalEstimate:
+    """Estimate the mean of `values` with Student's t interval: mean +- t_{0.975, n-1} s / sqrt(n).
 
     Seeds change the split and the initial weights: the interval covers both. The splits cut one data set and
     overlap, which makes it somewhat too narrow.
@@ -44,27 +44,27 @@ def estimate_mean(values: Sequence[float]) -> Estimate:
         raise ValueError("Argument `values` must hold at least one number, but is empty. Run a seed first.")
     mean = math.fsum(values) / n_values
     if n_values == 1:
-        return Estimate(mean, math.nan, math.nan, 1)
+        return IntervalEstimate(mean, math.nan, math.nan, 1)
     variance = math.fsum((value - mean) ** 2 for value in values) / (n_values - 1)
     half = float(t.ppf(0.5 + CONFIDENCE / 2, n_values - 1)) * math.sqrt(variance / n_values)
-    return Estimate(mean, mean - half, mean + half, n_values)
+    return IntervalEstimate(mean, mean - half, mean + half, n_values)
 
 
-def estimate_metric(values: Sequence[float], metric: Metric) -> Estimate:
-    """As `estimate_mean`, with the interval of a share cut to [0, 1]."""
+def estimate_metric(values: Sequence[float], metric: Metric) -> IntervalEstimate:
+    """Estimate the mean as `estimate_mean` does, and cut the interval of a share to [0, 1]."""
     whole = estimate_mean(values)
     if not metric.percent or whole.n_values == 1:
         return whole
-    return Estimate(whole.mean, max(whole.low, 0.0), min(whole.high, 1.0), whole.n_values)
+    return IntervalEstimate(whole.mean, max(whole.low, 0.0), min(whole.high, 1.0), whole.n_values)
 
 
-def summarise(records: Sequence[Record], metric: Metric) -> list[Row]:
-    """One row a model, in the order in which they first occur."""
+def summarise(records: Sequence[Record], metric: Metric) -> list[ModelSummary]:
+    """Return a row for each model, in the order in which they first occur."""
     rows = []
     for model in dict.fromkeys(record.model for record in records):
         outcomes = [record.outcome for record in records if record.model == model]
         rows.append(
-            Row(
+            ModelSummary(
                 model,
                 estimate_metric([outcome.value for outcome in outcomes], metric),
                 outcomes[0].n_parameters,
@@ -75,8 +75,8 @@ def summarise(records: Sequence[Record], metric: Metric) -> list[Row]:
     return rows
 
 
-def estimate_median(values: Sequence[float]) -> Estimate:
-    """The median of `values` with the interval of the percentile bootstrap, always with the same resamples.
+def estimate_median(values: Sequence[float]) -> IntervalEstimate:
+    """Estimate the median of `values` with the interval of the percentile bootstrap, always by the same resamples.
 
     Reference:
         Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), section 13.3.
@@ -85,15 +85,15 @@ def estimate_median(values: Sequence[float]) -> Estimate:
 
     middle = float(np.median(values))
     if len(values) == 1:
-        return Estimate(middle, math.nan, math.nan, 1)
+        return IntervalEstimate(middle, math.nan, math.nan, 1)
     rows = np.random.default_rng(0).integers(0, len(values), (N_RESAMPLES, len(values)))
     medians = np.median(np.asarray(values)[rows], axis=1)
     low, high = np.quantile(medians, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return Estimate(middle, float(low), float(high), len(values))
+    return IntervalEstimate(middle, float(low), float(high), len(values))
 
 
 def paired_p(records: Sequence[Record], model: str, other: str) -> float:
-    """The two-sided p value of Student's paired t test over common seeds; NaN where one seed gives none."""
+    """Return the two-sided p value of Student's paired t test over common seeds; NaN where one seed gives none."""
     from scipy.stats import t
 
     lead = paired_difference(records, model, other)
@@ -107,7 +107,7 @@ def paired_p(records: Sequence[Record], model: str, other: str) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values corrected for their number, so that all of them together are wrong in at most 5 % of cases.
+    """Correct p values for their number, so that all of them together are wrong in at most 5 % of cases.
 
     NaN stays NaN, and does not count.
 
@@ -123,7 +123,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def mean_ranks(records: Sequence[Record], metric: Metric) -> tuple[dict[str, float], int]:
-    """Every model's mean rank over the seeds that all of them have (1 is best, ties share), and how many those are."""
+    """Return each model's mean rank over the seeds that all of them have (1 is best, ties share), and their number."""
     from scipy.stats import rankdata
 
     models = list(dict.fromkeys(record.model for record in records))
@@ -135,7 +135,7 @@ def mean_ranks(records: Sequence[Record], metric: Metric) -> tuple[dict[str, flo
 
 
 def critical_difference(n_models: int, n_blocks: int) -> float:
-    """Mean ranks that differ by less are not told apart by Nemenyi's test at 5 %.
+    """Compute the difference of mean ranks below which Nemenyi's test at 5 % does not tell models apart.
 
     Reference:
         Demsar, J. Mach. Learn. Res. 7, 1 (2006), section 3.2.2.
@@ -146,8 +146,8 @@ def critical_difference(n_models: int, n_blocks: int) -> float:
     return q * math.sqrt(n_models * (n_models + 1) / (6.0 * n_blocks))
 
 
-def paired_difference(records: Sequence[Record], model: str, other: str) -> Estimate:
-    """The mean over common seeds of `model`'s value minus `other`'s, on the same splits."""
+def paired_difference(records: Sequence[Record], model: str, other: str) -> IntervalEstimate:
+    """Estimate the mean over common seeds of `model`'s value minus `other`'s, on the same splits."""
     first = {record.seed: record.outcome.value for record in records if record.model == model}
     second = {record.seed: record.outcome.value for record in records if record.model == other}
     return estimate_mean([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])

@@ -16,16 +16,16 @@ from qml.compare.task import Outcome, Record
 RESULTS = "results.jsonl"
 SETTINGS = "settings.json"
 CHECK = "check"
-BESIDE = ("settings", "details", CHECK)  # keys of a line beside those of the cell
+EXTRA_KEYS = ("settings", "details", CHECK)  # keys of a line beside those of the cell
 KEYS = ("task", "model", "seed", "metric", "value", "n_parameters", "seconds")
 
 
 def open_folder(folder: Path, settings: Mapping[str, Any]) -> tuple[list[Record], list[str]]:
-    """The records of an earlier run with the same settings, and warnings about what was repaired.
+    """Return the records of an earlier run with the same settings, and warnings about repairs.
 
     Args:
-        folder: Made if it is not there.
-        settings: Whatever the results depend on, as JSON values.
+        folder: Made if it does not exist.
+        settings: The values that the results depend on, as JSON.
 
     Raises:
         ValueError: If the folder is a file, or holds results of other settings.
@@ -66,7 +66,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
-    """A short fingerprint of `settings`, the same for the same values in any order."""
+    """Compute a short fingerprint of `settings`, the same for the same values in any order."""
     return hashlib.sha256(_canonical(settings).encode()).hexdigest()[:12]
 
 
@@ -88,7 +88,7 @@ def _read_settings(path: Path, warnings: list[str]) -> dict[str, Any] | None:
 
 
 def _read_lines(path: Path, warnings: list[str]) -> list[dict[str, Any]]:
-    """The readable lines; where some are not, the file is kept aside as it was and goes on without them."""
+    """Read the readable lines; where some are not, keep the file aside as it was and go on without them."""
     if not path.exists():
         return []
     *lines, tail = path.read_bytes().split(b"\n")
@@ -100,14 +100,14 @@ def _read_lines(path: Path, warnings: list[str]) -> list[dict[str, Any]]:
         if n_bad:
             torn = n_bad == 1 and bool(tail)
             kept = _keep_aside(path, "torn" if torn else "corrupt")
-            what = "Its last line was cut short" if torn else f"{n_bad} of its lines could not be read"
-            warnings.append(f"{path}: {what}; the file is kept as {kept.name}, and those cells run again.")
+            damage = "Its last line was cut short" if torn else f"{n_bad} of its lines could not be read"
+            warnings.append(f"{path}: {damage}; the file is kept as {kept.name}, and those cells run again.")
         write_atomically(path, "".join(json.dumps(line) + "\n" for line in good))
     return good
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    """The cell of a line; None where it is none that `append_record` wrote."""
+    """Parse the cell of a line; return None for a line that `append_record` did not write."""
     try:
         record = json.loads(line)
         complete = isinstance(record, dict) and record.keys() >= {*KEYS, "settings", "details"}
@@ -120,11 +120,11 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_sound(record: dict[str, Any]) -> bool:
-    """Whether all values are of the kinds that a cell has, and, where a check was written, nobody changed them."""
+    """Tell whether all values are of the kinds that a cell has and, where a check was written, unchanged."""
     texts = [record[key] for key in ("task", "model", "metric", "settings")]
     counts = [record["seed"], record["n_parameters"]]
     numbers = [record["value"], record["seconds"]]
-    extras = [record[key] for key in record.keys() - {*KEYS, *BESIDE}]
+    extras = [record[key] for key in record.keys() - {*KEYS, *EXTRA_KEYS}]
     return (
         all(isinstance(text, str) for text in texts)
         and all(type(count) is int for count in counts)
@@ -136,7 +136,7 @@ def _is_sound(record: dict[str, Any]) -> bool:
 
 
 def _are_details(details: Any) -> bool:
-    """Whether details have the form that the figures draw."""
+    """Tell whether details have the form that the figures draw."""
     if not isinstance(details, dict):
         return False
     curves, counts = details.get("curves", {}), details.get("confusion", [[0, 0], [0, 0]])
@@ -154,7 +154,7 @@ def _are_numbers(values: list[Any]) -> bool:
 
 
 def _check_of(line: Mapping[str, Any]) -> str:
-    """A fingerprint of a line without its check, the same before it is written and after it was read."""
+    """Compute a fingerprint of a line without its check, the same before it is written and after it was read."""
     plain = json.loads(json.dumps({key: value for key, value in line.items() if key != CHECK}))
     return hashlib.sha256(_canonical(plain).encode()).hexdigest()[:12]
 
@@ -168,13 +168,13 @@ def _keep_aside(path: Path, reason: str) -> Path:
 
 
 def _to_record(line: dict[str, Any]) -> Record:
-    extras = {key: value for key, value in line.items() if key not in {*KEYS, *BESIDE}}
+    extras = {key: value for key, value in line.items() if key not in {*KEYS, *EXTRA_KEYS}}
     outcome = Outcome(line["value"], line["n_parameters"], line["seconds"], extras, line["details"])
     return Record(line["task"], line["model"], line["seed"], line["metric"], outcome)
 
 
 def _difference(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """The settings that differ, the stored value first."""
+    """Describe the settings that differ, the stored value first."""
     now = json.loads(_canonical(settings))
     keys = [key for key in sorted({*stored, *now}) if stored.get(key) != now.get(key)]
     short = [key for key in keys if not isinstance(now.get(key), dict | list)]
@@ -183,8 +183,8 @@ def _difference(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     return f"other {', '.join(keys)}"
 
 
-def _refusal(folder: Path, what: str) -> str:
+def _refusal(folder: Path, contents: str) -> str:
     return (
         f"Argument `out` must be a new folder or one of this very comparison, but {folder} holds results "
-        f"of {what}. Name another folder with --out, or repeat the settings of that one."
+        f"of {contents}. Name another folder with --out, or repeat the settings of that one."
     )

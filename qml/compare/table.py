@@ -7,15 +7,26 @@ from statistics import median
 from rich.markup import escape
 from rich.table import Table
 
-from qml.compare.statistics import CONFIDENCE, Estimate, Row, holm, paired_difference, paired_p, summarise
+from qml.compare.statistics import (
+    CONFIDENCE,
+    IntervalEstimate,
+    ModelSummary,
+    holm,
+    paired_difference,
+    paired_p,
+    summarise,
+)
 from qml.compare.task import Metric, Model, Record
 from qml.terminal import verbatim
 
-EQUAL = 1e-12  # means that differ by rounding only
+EQUAL = 1e-12  # means that differ by less differ by rounding only
 
 
 def result_table(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> Table:
-    """One row a model, the best mean in bold. Errors span orders of magnitude: of them median and range are shown."""
+    """Return a row for each model, the best mean in bold.
+
+    Errors span orders of magnitude, so that their median and range are shown.
+    """
     rows = summarise(records, metric)
     best = best_mean(rows, metric)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
@@ -37,8 +48,8 @@ def result_table(records: Sequence[Record], models: Mapping[str, Model], metric:
     return table
 
 
-def show_interval(estimate: Estimate, metric: Metric) -> str:
-    """The interval as text, a dash where one seed gives none."""
+def show_interval(estimate: IntervalEstimate, metric: Metric) -> str:
+    """Return the interval as text, a dash where one seed gives none."""
     if math.isnan(estimate.low):
         return "-"
     if metric.percent:
@@ -46,7 +57,7 @@ def show_interval(estimate: Estimate, metric: Metric) -> str:
     return f"{metric.show(estimate.low)} to {metric.show(estimate.high)}"
 
 
-def _mean_and_interval(estimate: Estimate, metric: Metric) -> tuple[str, str]:
+def _mean_and_interval(estimate: IntervalEstimate, metric: Metric) -> tuple[str, str]:
     return metric.show(estimate.mean), show_interval(estimate, metric)
 
 
@@ -54,14 +65,14 @@ def _median_and_range(values: Sequence[float], metric: Metric) -> tuple[str, str
     return metric.show(median(values)), f"{metric.show(min(values))} to {metric.show(max(values))}"
 
 
-def best_mean(rows: Sequence[Row], metric: Metric) -> float:
-    """The best mean among `rows`."""
+def best_mean(rows: Sequence[ModelSummary], metric: Metric) -> float:
+    """Return the best mean among `rows`."""
     means = [row.estimate.mean for row in rows]
     return max(means) if metric.larger_is_better else min(means)
 
 
 def verdict(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> list[str]:
-    """Who wins, in sentences: first the best, then each classical model against the first quantum one.
+    """Return sentences on who wins: first the best, then each classical model against the first quantum one.
 
     Families of models, which answer different questions, are judged one by one.
     """
@@ -72,7 +83,7 @@ def verdict(records: Sequence[Record], models: Mapping[str, Model], metric: Metr
 
 
 def _judged(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> list[str]:
-    """The sentences on models that answer one question."""
+    """Return the sentences on models that answer one question."""
     rows = {row.model: row for row in summarise(records, metric)}
     best = best_mean(list(rows.values()), metric)
     winners = [models[name].title for name, row in rows.items() if abs(row.estimate.mean - best) < EQUAL]
@@ -90,12 +101,18 @@ def _judged(records: Sequence[Record], models: Mapping[str, Model], metric: Metr
 
 
 def _against(
-    quantum: Model, twin: Model, quantum_row: Row, twin_row: Row, records: Sequence[Record], metric: Metric, p: float
+    quantum: Model,
+    twin: Model,
+    quantum_row: ModelSummary,
+    twin_row: ModelSummary,
+    records: Sequence[Record],
+    metric: Metric,
+    p: float,
 ) -> str:
-    """One sentence on `twin` beside `quantum`, judged by the paired test, corrected for the number of twins."""
+    """Compare `twin` with `quantum` in a sentence, by the paired test, corrected for the number of twins."""
     lead = paired_difference(records, twin_row.model, quantum_row.model)
     if not metric.larger_is_better:
-        lead = Estimate(-lead.mean, -lead.high, -lead.low, lead.n_values)
+        lead = IntervalEstimate(-lead.mean, -lead.high, -lead.low, lead.n_values)
     named = [
         f"{model.title} ({row.n_parameters} parameters)" for model, row in ((twin, twin_row), (quantum, quantum_row))
     ]

@@ -1,16 +1,23 @@
-"""What a comparison consists of: a task, its models, and what training one of them yields."""
+"""The protocol of a comparison: a task, its models, and the outcome of training one of them.
+
+A `Task[DataT, SplitT]` is the protocol, and the type checker holds its functions to it: `prepare` returns `DataT`,
+`split` turns it into `SplitT`, every model trains on that `SplitT`, and `sections` reads the `DataT` again.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Option = int | str
 Options = Mapping[str, Option]
-BUDGET = 0.1  # by which numbers of parameters may differ and still count as equal; of a few, by one
+BUDGET = 0.1  # relative difference in parameter count that still counts as equal (or one parameter)
 OnStep = Callable[[float, str], None]  # share done in [0, 1], and a few words
+DataT = TypeVar("DataT")
+SplitT = TypeVar("SplitT")
+SplitT_contra = TypeVar("SplitT_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -32,18 +39,18 @@ class Metric:
     digits: int = 3
 
     def show(self, value: float) -> str:
-        """`value` as text."""
+        """Return `value` as text."""
         return f"{100 * value:.1f} %" if self.percent else f"{value:.{self.digits}g}"
 
 
 @dataclass(frozen=True)
 class Preset:
-    """How much work a comparison does; every model gets the same.
+    """An amount of work, which every model of a comparison gets alike.
 
     Attributes:
         n_seeds: Splits and initialisations, unless the user says otherwise.
-        n_settings: Settings tried a model and seed; the validation part chooses among them.
-        n_epochs: The most passes over the training part of one training run.
+        n_settings: Settings tried for each model and seed; the validation part chooses among them.
+        n_epochs: The largest number of passes over the training part in one training run.
     """
 
     n_seeds: int
@@ -53,12 +60,12 @@ class Preset:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one model reached on one split.
+    """The result that one model reached on one split.
 
     Attributes:
         value: The metric.
-        n_parameters: Trainable numbers.
-        seconds: The training run that was chosen.
+        n_parameters: Number of trainable numbers.
+        seconds: Duration of the training run that was chosen.
         extras: More numbers and words, written beside the metric.
         details: Curves and tables for the figures.
     """
@@ -72,7 +79,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Record:
-    """One finished cell of a comparison: a model on a seed."""
+    """A finished cell of a comparison: a model on a seed."""
 
     task: str
     model: str
@@ -82,29 +89,30 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Model:
-    """A competitor.
+class Model(Generic[SplitT_contra]):
+    """A competitor that trains on the splits of its task.
 
     Attributes:
         title: Its name in figures.
         kind: "quantum" or "classical".
-        recipe: What it is, in words: shown in the report and part of the settings that a folder is bound to.
+        recipe: Its description in words, shown in the report and part of the settings that a folder is bound to.
         train: Trains on `(split, seed, preset, on_step)`. It looks at the test part once, when all is chosen.
-        settings: What is tried on the validation part; every trained model of a task lists equally many.
-        family: What question it answers, in a task that has several; only models of one family are compared in words.
+        settings: Hyperparameters tried on the validation part; every trained model of a task lists equally many.
+        family: The question that it answers, in a task that has several; only models of one family are compared in
+            words.
     """
 
     title: str
     kind: str
     recipe: str
-    train: Callable[[Any, int, Preset, OnStep], Outcome]
+    train: Callable[[SplitT_contra, int, Preset, OnStep], Outcome]
     settings: tuple[Any, ...] = ()
     family: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A piece of the report: a heading, words, and a figure."""
+    """A piece of the report: a heading, words, and perhaps a figure."""
 
     title: str
     text: str
@@ -112,34 +120,34 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Generic[DataT, SplitT]):
     """A question, its data, and the models that answer it.
 
     Attributes:
-        name: What the command line calls it.
+        name: Its name on the command line.
         title: The report's heading.
-        question: What is asked and on which data, for the top of the report.
+        question: The question and the data it is asked on, for the top of the report.
         prepare: Loads the data once, from the options.
-        split: `(data, seed)` to what each model is given: the same for every model.
+        split: Draws the parts of the data by `(data, seed)`: the same for every model.
         models: The competitors under the options, quantum first.
         presets: Amounts of work by name; the first is the default.
         options: Allowed values by name; the first is the default. The command line takes values of the first option
             after the task's name, and compares them one after another.
         together: The values of the first option that are compared where none is named, by
             `qml compare all` too; () for its default alone.
-        sections: `(data, records, options)` to the report's own sections.
-        metric: What is compared.
-        labels: What -1 and +1 mean.
+        sections: Writes the task's own sections of the report, from `(data, records, options)`.
+        metric: The number that models are compared by.
+        labels: Meanings of -1 and +1.
     """
 
     name: str
     title: str
     question: str
-    prepare: Callable[[Options], Any]
-    split: Callable[[Any, int], Any]
-    models: Callable[[Options], dict[str, Model]]
+    prepare: Callable[[Options], DataT]
+    split: Callable[[DataT, int], SplitT]
+    models: Callable[[Options], Mapping[str, Model[SplitT]]]
     presets: Mapping[str, Preset]
-    sections: Callable[[Any, list[Record], Options], list[Section]]
+    sections: Callable[[DataT, list[Record], Options], list[Section]]
     options: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
     together: tuple[Option, ...] = ()
     metric: Metric = field(default_factory=Metric)

@@ -23,14 +23,14 @@ Inspect = Callable[[nn.Module, Split], dict[str, Any]]
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {
     "Farhi-Neven": farhi_neven_loss,
-    "logistic": partial(logistic_loss, scale=1.0),  # of logits
-    "scaled logistic": partial(logistic_loss, scale=4.0),  # of predictions in [-1, 1]: logits in [-4, 4]
+    "logistic": partial(logistic_loss, scale=1.0),  # for logits
+    "scaled logistic": partial(logistic_loss, scale=4.0),  # for predictions in [-1, 1]: logits in [-4, 4]
 }
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What the validation part chooses among.
+    """A setting of the training that the validation part may choose.
 
     Attributes:
         learning_rate: Adam's first step.
@@ -49,7 +49,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class RateSetting:
-    """What the validation part chooses among where the learning rate is all there is to choose.
+    """A setting whose learning rate is all that the validation part chooses.
 
     Attributes:
         learning_rate: Adam's first step.
@@ -63,7 +63,7 @@ class RateSetting:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training run, with the weights of its best epoch."""
+    """A finished training run, with the weights of its best epoch."""
 
     module: nn.Module
     setting: Setting
@@ -80,16 +80,16 @@ def classifier(
     *,
     settings: tuple[Setting, ...],
     inspect: Inspect | None = None,
-) -> Model:
-    """A competitor that `fit_classifier` trains.
+) -> Model[Split]:
+    """Return a competitor that `fit_classifier` trains.
 
     Args:
         title: Its name in figures.
         kind: "quantum" or "classical".
-        recipe: What it is, in words.
+        recipe: Its description in words.
         build: Makes an untrained module for a split; its scores are positive for label +1.
-        settings: What the validation part chooses among.
-        inspect: What else to keep of the chosen module, as JSON values for the figures.
+        settings: The settings that the validation part chooses among.
+        inspect: Returns more numbers of the chosen module, as JSON values for the figures.
     """
     return Model(title, kind, recipe, partial(fit_classifier, build, settings, inspect), settings)
 
@@ -103,7 +103,7 @@ def fit_classifier(
     preset: Preset,
     on_step: OnStep,
 ) -> Outcome:
-    """Train once a setting, keep the best on the validation part, and test that one.
+    """Train once with each setting, keep the best on the validation part, and test that one.
 
     The epoch with the highest validation accuracy is kept; ties go to the higher training accuracy, then to
     the lower validation loss. So it is between settings, where the last tie goes to the higher mean accuracy.
@@ -113,11 +113,11 @@ def fit_classifier(
     def run(trial: Trial[Setting]) -> tuple[Merit, TrainingRun]:
         generator = torch.Generator().manual_seed(1000 * seed + trial.number)  # every setting has its own start
         module = build(split, generator)
-        found = train_run(module, trial.setting, split, preset.n_epochs, generator=generator, on_step=trial.on_step)
-        return _merit(found), found
+        finished = train_run(module, trial.setting, split, preset.n_epochs, generator=generator, on_step=trial.on_step)
+        return _merit(finished), finished
 
     tried = try_settings(settings, run, on_step, n_trials=preset.n_settings, seed=seed)
-    best = tried.found
+    best = tried.result
     return Outcome(
         value=accuracy(best.module, split.test),
         n_parameters=count_parameters(best.module),
@@ -172,13 +172,13 @@ def train_run(
 
 
 def accuracy(module: nn.Module, data: Dataset) -> float:
-    """Share of samples whose score has the sign of their label."""
+    """Compute the share of samples whose score has the sign of their label."""
     with torch.no_grad():
         return _accuracy(module(data.inputs), data.labels)
 
 
 def confusion(module: nn.Module, data: Dataset) -> list[list[int]]:
-    """Counts by label (rows: -1, +1) and prediction (columns: -1, +1)."""
+    """Count samples by label (rows: -1, +1) and prediction (columns: -1, +1)."""
     with torch.no_grad():
         positive = module(data.inputs) > 0
     return [
@@ -194,7 +194,7 @@ def _train_epoch(
     data: Dataset,
     generator: torch.Generator,
 ) -> tuple[float, float]:
-    """One pass; the mean loss and accuracy of its batches as they were met."""
+    """Train for one pass; return the mean loss and accuracy of its batches as they were met."""
     total, hits = 0.0, 0.0
     for batch in torch.randperm(len(data), generator=generator).split(BATCH_SIZE):
         labels = data.labels[batch]

@@ -1,8 +1,8 @@
 """Tuning on the validation part: the same number of trials for every model.
 
-The settings that a model lists are tried first. Where more trials are asked for, Optuna proposes them inside of what
-the list spans: numbers between the least and the largest that is listed (on a logarithmic scale where all are
-positive), anything else among what is listed.
+The settings that a model lists are tried first. Where more trials are asked for, Optuna proposes them within the
+span of the list: numbers between the least and the largest that is listed (on a logarithmic scale where all are
+positive), anything else among the values that are listed.
 """
 
 import math
@@ -20,7 +20,7 @@ S = TypeVar("S")
 F = TypeVar("F")
 NamedSetting = dict[str, float | int]
 Merit = tuple[float, ...]
-"""Of a validation part, less is better: errors, compared from the first on. Optuna sees the first alone."""
+"""Errors on the validation part, compared from the first on; less is better. Optuna sees the first alone."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Trial(Generic[S]):
     """A setting to be run.
 
     Attributes:
-        number: of the trial, from 0.
-        setting: itself.
-        on_step: hears how far the trial has come.
+        number: Number of the trial, from 0.
+        setting: The setting itself.
+        on_step: Hears how far the trial has come.
     """
 
     number: int
@@ -40,19 +40,19 @@ class Trial(Generic[S]):
 
 @dataclass(frozen=True)
 class Tried(Generic[S, F]):
-    """The setting that was best on the validation part.
+    """The setting that was best on the validation part, with its run.
 
     Attributes:
-        setting: itself.
-        merit: what it reached there.
-        found: what came with it.
-        seconds: of its run.
-        n_trials: how many were run.
+        setting: The setting itself.
+        merit: Its merit on the validation part.
+        result: The result of its run.
+        seconds: Duration of its run.
+        n_trials: Number of settings that were run.
     """
 
     setting: S
     merit: Merit
-    found: F
+    result: F
     seconds: float
     n_trials: int
 
@@ -65,17 +65,17 @@ def try_settings(
     n_trials: int,
     seed: int,
 ) -> Tried[S, F]:
-    """Run as many settings as there are trials, and keep the best; of equal ones the first.
+    """Run as many settings as there are trials, and return the best; of equal ones the first.
 
     Args:
-        settings: at least one, dataclasses or mappings of the same fields; they are tried in order.
-        run: trains with a setting, on one thread of torch.
-        on_step: hears of progress.
-        n_trials: above the number of settings Optuna proposes the rest.
-        seed: of its proposals.
+        settings: At least one, dataclasses or mappings of the same fields; they are tried in order.
+        run: Trains with a setting, on one thread of torch.
+        on_step: Hears of progress.
+        n_trials: Number of trials; above the number of settings Optuna proposes the rest.
+        seed: Seed of these proposals.
 
     Raises:
-        ImportError: more trials than settings, and Optuna is not installed.
+        ImportError: If there are more trials than settings, and Optuna is not installed.
     """
     if not settings:
         raise ValueError("Argument `settings` must hold at least one, but is empty.")
@@ -88,19 +88,19 @@ def try_settings(
             step = _share_of(on_step, number, n_trials)
             step(0.0, "")
             started = time.perf_counter()
-            merit, found = run(Trial(number, setting, step))
+            merit, result = run(Trial(number, setting, step))
             seconds = time.perf_counter() - started
             if proposals is not None:
                 proposals.heard(setting, merit[0])
             if best is None or _comparable(merit) < _comparable(best.merit):
-                best = Tried(setting, merit, found, seconds, n_trials)
+                best = Tried(setting, merit, result, seconds, n_trials)
     if best is None:
         raise ValueError(f"Argument `n_trials` must be at least 1, but is {n_trials}.")
     return best
 
 
 def named_settings(names: tuple[str, ...], *rows: tuple[float | int, ...]) -> tuple[NamedSetting, ...]:
-    """Settings as mappings from a table; what is written as an int is searched among ints."""
+    """Return settings as mappings, from a table; numbers that are written as ints are searched among ints."""
     return tuple(dict(zip(names, row, strict=True)) for row in rows)
 
 
@@ -116,7 +116,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _comparable(merit: Merit) -> Merit:
-    """NaN, of a training run that diverged, behind everything else."""
+    """Sort NaN, of a training run that diverged, behind everything else."""
     return tuple(math.inf if math.isnan(value) else value for value in merit)
 
 
@@ -128,7 +128,7 @@ def _share_of(on_step: OnStep, number: int, n_trials: int) -> OnStep:
 
 
 class _Proposals(Generic[S]):
-    """Optuna's tree-structured Parzen estimator inside of what settings span."""
+    """A source of settings: Optuna's tree-structured Parzen estimator within the span of those that are listed."""
 
     def __init__(self, settings: Sequence[S], seed: int) -> None:
         optuna = _optuna()
@@ -141,7 +141,7 @@ class _Proposals(Generic[S]):
         self._asked: Any = None
 
     def next(self) -> S:
-        """A setting that has not been tried."""
+        """Propose a setting that has not been tried."""
         self._asked = self._study.ask(self._space)
         changes = dict(self._asked.params)
         if is_dataclass(self._example) and not isinstance(self._example, type):
@@ -149,7 +149,7 @@ class _Proposals(Generic[S]):
         return {**_fields(self._example), **changes}  # pyright: ignore[reportReturnType] - a mapping as the example is
 
     def heard(self, setting: S, error: float) -> None:
-        """The error of a proposal, or of a setting that was listed."""
+        """Report the error of a proposal, or of a setting that was listed."""
         optuna = _optuna()
         if self._asked is not None:
             asked, self._asked = self._asked, None

@@ -7,7 +7,7 @@ from typing import TextIO
 
 
 def rows_of(path: Path, *, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and cells of all rows that are not empty; a row over several lines has the number of its last.
+    """Yield line numbers and cells of all rows that are not empty; a row over several lines has the number of its last.
 
     Raises:
         ValueError: a file that is not UTF-8 or holds NUL bytes, quotes that do not match, a cell that is longer than
@@ -29,7 +29,7 @@ def rows_of(path: Path, *, delimiter: str = ",") -> Iterator[tuple[int, list[str
 
 
 def shown(cell: str | None) -> str:
-    """A cell of a file in an error: quoted, and not longer than a line."""
+    """Show a cell of a file in an error: quoted, and not longer than a line."""
     text = repr(cell)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -16,7 +16,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def ticks(stamps: Sequence[tuple[int, str | None]], name: str, time_zone: str | None) -> Int[np.ndarray, " time"]:
-    """Microseconds of ISO 8601 time stamps, whose differences are those of real time.
+    """Return the microseconds of ISO 8601 time stamps, whose differences are those of real time.
 
     Stamps with an offset are moments. Those without one have no zone, and differ as they are written, whatever the zone
     of this machine; with `time_zone` they are local times there.
@@ -71,8 +71,8 @@ def _zone(time_zone: Any) -> tzinfo:
 
 
 def _local(times: Sequence[tuple[int, datetime]], name: str, zone: tzinfo, zone_name: str) -> list[int]:
-    """Microseconds since 1970 of local times. Of those that come twice, the second are behind the step back."""
-    found, twice = [], []
+    """Return microseconds since 1970 of local times. Of those that come twice, the second are behind the step back."""
+    moments, twice = [], []
     for place, (line, time) in enumerate(times):
         first, second = (_offset(time, zone, fold, name, line) for fold in (0, 1))
         if first < second:
@@ -82,9 +82,9 @@ def _local(times: Sequence[tuple[int, datetime]], name: str, zone: tzinfo, zone_
             )
         if first > second:
             twice.append(place)
-        found.append([(time - NAIVE_EPOCH) // TICK - offset // TICK for offset in (first, second)])
+        moments.append([(time - NAIVE_EPOCH) // TICK - offset // TICK for offset in (first, second)])
     folds = _folds(times, twice, name, zone_name)
-    return [both[folds.get(place, 0)] for place, both in enumerate(found)]
+    return [both[folds.get(place, 0)] for place, both in enumerate(moments)]
 
 
 def _offset(time: datetime, zone: tzinfo, fold: int, name: str, line: int) -> timedelta:
@@ -95,7 +95,7 @@ def _offset(time: datetime, zone: tzinfo, fold: int, name: str, line: int) -> ti
 
 
 def _folds(times: Sequence[tuple[int, datetime]], twice: Sequence[int], name: str, zone_name: str) -> dict[int, int]:
-    """Whether each local time that the zone has twice is the first (0) or the second (1)."""
+    """Tell whether each local time that the zone has twice is the first (0) or the second (1)."""
     runs: list[list[int]] = []
     for place in twice:
         if runs and place == runs[-1][-1] + 1 and abs(times[place][1] - times[place - 1][1]) < DAY:

@@ -13,7 +13,7 @@ MAX_BITS = 20  # 2**20 strings of 20 float32 bits take 84 MB
 
 
 def all_strings(n_bits: int) -> Float[Tensor, "batch inputs"]:
-    """Every string of `n_bits` bits in binary order, bit 0 the most significant.
+    """List every string of `n_bits` bits in binary order, bit 0 the most significant.
 
     Shape:
         (2**n_bits, n_bits), zeros and ones.
@@ -28,7 +28,7 @@ def all_strings(n_bits: int) -> Float[Tensor, "batch inputs"]:
 
 
 def random_subset(n_bits: int, size: int, *, seed: int) -> tuple[int, ...]:
-    """`size` of the bits 0..n_bits-1, drawn at random and sorted."""
+    """Draw `size` of the bits 0..n_bits-1 at random, and sort them."""
     n_bits, size = checks.as_int(n_bits, "n_bits", 1), checks.as_int(size, "size", 0)
     seed = checks.as_int(seed, "seed", -(2**63))
     if not 1 <= size <= n_bits:
@@ -38,7 +38,7 @@ def random_subset(n_bits: int, size: int, *, seed: int) -> tuple[int, ...]:
 
 
 def subset_parity(bits: Any, subset: Sequence[int]) -> Float[Tensor, " batch"]:  # both are checked below
-    """+1 where an even number of the subset's bits is 1, else -1.
+    """Return +1 where an even number of the subset's bits is 1, else -1.
 
     Args:
         bits: zeros and ones, (batch, inputs).
@@ -53,7 +53,7 @@ def subset_parity(bits: Any, subset: Sequence[int]) -> Float[Tensor, " batch"]: 
 
 
 def subset_majority(bits: Any, subset: Sequence[int]) -> Float[Tensor, " batch"]:  # both are checked below
-    """+1 where most of the subset's bits are 0 (Z = +1), -1 where most are 1.
+    """Return +1 where most of the subset's bits are 0 (Z = +1), -1 where most are 1.
 
     Raises:
         TypeError: As in `subset_parity`.
@@ -69,7 +69,7 @@ def subset_majority(bits: Any, subset: Sequence[int]) -> Float[Tensor, " batch"]
 
 
 def _as_subset(bits: Any, subset: Any) -> tuple[int, ...]:
-    """Different places among the columns of `bits`."""
+    """Return different places among the columns of `bits`."""
     checks.require_tensor(bits, "bits")
     if bits.ndim != 2:
         raise ValueError(f"Argument `bits` must have shape (batch, inputs), but has shape {tuple(bits.shape)}.")

@@ -26,7 +26,7 @@ HEADER = ("datetime", "CellID", "countrycode", "smsin", "smsout", "callin", "cal
 
 
 def call_volumes() -> Float[Tensor, " time"]:
-    """Calls to a large bank in every five minutes of 164 weekdays from March 2003 on, `DAY` intervals a day.
+    """Return the calls to a large bank in every five minutes of 164 weekdays from March 2003 on, `DAY` intervals a day.
 
     Shape:
         (27716), float64.
@@ -48,7 +48,7 @@ def call_volumes() -> Float[Tensor, " time"]:
 
 
 def milan_activity(path: str | PathLike[str], square: int, activity: Activity = "sms_in") -> Float[Tensor, " time"]:
-    """Activity of one square of Milan, summed over countries, one value a time step; 0 where nothing was recorded.
+    """Read the activity of one square of Milan, summed over countries, a value a time step; 0 where none was recorded.
 
     Reads the files as they are published, a day each: `sms-call-internet-mi-*.txt` (no header, columns parted by tabs:
     square, start of the ten minutes in milliseconds since 1970, country code, SMS in, SMS out, calls in, calls out,
@@ -110,7 +110,7 @@ def _milan_files(path: Path) -> list[Path]:
 
 
 def _records(file: Path, hourly: bool, square: int, column: int) -> Iterator[tuple[int, float]]:
-    """Seconds since 1970 and activity of every line of `square`; every line is checked."""
+    """Yield seconds since 1970 and activity of every line of `square`; every line is checked."""
     step = 3600 if hourly else STEP_SECONDS
     rows = rows_of(file, delimiter="," if hourly else "\t")
     if hourly and tuple(next(rows, (0, []))[1]) != HEADER:
@@ -136,5 +136,5 @@ def _records(file: Path, hourly: bool, square: int, column: int) -> Iterator[tup
 
 
 def _seconds(text: str) -> int:
-    """Of a local time, taken as if it were UTC: only differences count, and winter has no change of clocks."""
+    """Convert a local time as if it were UTC: only differences count, and winter has no change of clocks."""
     return round(datetime.fromisoformat(text + "+00:00").timestamp())

@@ -14,7 +14,7 @@ LORENZ_START = (1.0, 1.0, 1.0)
 
 
 def narma10(n_steps: int, *, seed: int = 0) -> tuple[Float[Tensor, "time 1"], Float[Tensor, "time 1"]]:
-    """Inputs u uniform in [0, 0.5] and the targets y of the tenth-order system, float64.
+    """Return inputs u uniform in [0, 0.5] and the targets y of the tenth-order system, float64.
 
     y_{t+1} = 0.3 y_t + 0.05 y_t sum_{i=0}^{9} y_{t-i} + 1.5 u_{t-9} u_t + 0.1, started at 0. The target at step t is
     y_{t+1}: what follows from the inputs up to u_t.
@@ -43,7 +43,7 @@ def narma10(n_steps: int, *, seed: int = 0) -> tuple[Float[Tensor, "time 1"], Fl
 def mackey_glass(
     n_steps: int, *, tau: float = 17.0, time_step: float = 1.0, start: float = 1.2, washout: int = 1000
 ) -> Float[Tensor, "time 1"]:
-    """The Mackey-Glass equation y' = 0.2 y(t - tau) / (1 + y(t - tau)^10) - 0.1 y, float64.
+    """Integrate the Mackey-Glass equation y' = 0.2 y(t - tau) / (1 + y(t - tau)^10) - 0.1 y, float64.
 
     Fourth-order Runge-Kutta with ten steps a time step; the delayed value is interpolated linearly between them.
 
@@ -94,7 +94,7 @@ def mackey_glass(
 
 
 def lorenz(n_steps: int, *, time_step: float = 0.02, washout: int = 1000) -> Float[Tensor, "time 3"]:
-    """The Lorenz system with sigma 10, rho 28, beta 8/3 by Runge-Kutta, from (1, 1, 1); its exponent is 0.906.
+    """Integrate the Lorenz system (sigma 10, rho 28, beta 8/3; exponent 0.906) by Runge-Kutta from (1, 1, 1).
 
     Reference:
         Lorenz, doi:10.1175/1520-0469(1963)020<0130:DNF>2.0.CO;2.
@@ -102,15 +102,15 @@ def lorenz(n_steps: int, *, time_step: float = 0.02, washout: int = 1000) -> Flo
     n_steps, washout = _as_steps(n_steps), checks.as_int(washout, "washout", 0)
     time_step = checks.as_number(time_step, "time_step", above=0.0)
     state = torch.tensor(LORENZ_START, dtype=torch.float64)
-    found = []
+    states = []
     for _ in range(washout + n_steps):
         state = lorenz_step(state, time_step=time_step)
-        found.append(state)
-    return _finite(torch.stack(found[washout:]))
+        states.append(state)
+    return _finite(torch.stack(states[washout:]))
 
 
 def lorenz_step(state: Float[Tensor, " 3"], *, time_step: float = 0.02) -> Float[Tensor, " 3"]:
-    """One step of fourth-order Runge-Kutta of the Lorenz system."""
+    """Take one step of fourth-order Runge-Kutta of the Lorenz system."""
 
     def slope(now: Tensor) -> Tensor:
         x, y, z = now
@@ -124,27 +124,27 @@ def lorenz_step(state: Float[Tensor, " 3"], *, time_step: float = 0.02) -> Float
 
 
 def henon(n_steps: int, *, washout: int = 100) -> Float[Tensor, "time 2"]:
-    """The Henon map x' = 1 - 1.4 x^2 + y, y' = 0.3 x from (0, 0); its exponent is 0.419.
+    """Iterate the Henon map x' = 1 - 1.4 x^2 + y, y' = 0.3 x from (0, 0); its exponent is 0.419.
 
     Reference:
         Henon, doi:10.1007/BF01608556.
     """
     n_steps, washout = _as_steps(n_steps), checks.as_int(washout, "washout", 0)
     state = torch.zeros(2, dtype=torch.float64)
-    found = []
+    states = []
     for _ in range(washout + n_steps):
         state = henon_step(state)
-        found.append(state)
-    return torch.stack(found[washout:])
+        states.append(state)
+    return torch.stack(states[washout:])
 
 
 def henon_step(state: Float[Tensor, " 2"]) -> Float[Tensor, " 2"]:
-    """One step of the Henon map."""
+    """Take one step of the Henon map."""
     return torch.stack([1.0 - 1.4 * state[0] ** 2 + state[1], 0.3 * state[0]])
 
 
 def sunspots() -> Float[Tensor, "time 1"]:
-    """Real yearly sunspot numbers, 1700 to 2008, as they ship inside statsmodels.
+    """Return the real yearly sunspot numbers, 1700 to 2008, as they ship inside statsmodels.
 
     Raises:
         ImportError: statsmodels is not installed.

@@ -19,7 +19,7 @@ SULPHUR, CHLORIDE = 20.0, 60.0  # deposition in mg/(m2 d): a town near the sea, 
 
 @dataclass(frozen=True)
 class Corrosion:
-    """A year at one station, in steps of some hours.
+    """A year that was measured at one station, in steps of some hours.
 
     Attributes:
         weather: temperature in C and relative humidity in %, the mean of each step, (time, 2). Real.
@@ -37,7 +37,7 @@ class Corrosion:
 def corrosion(
     station: str = "Greensboro, North Carolina", *, step_hours: int = 6, noise: float = 0.002, seed: int = 0
 ) -> Corrosion:
-    """A year of real weather and of the corrosion that ISO 9223 gives for it, with a sensor's noise.
+    """Return a year of real weather and of the corrosion that ISO 9223 gives for it, with a sensor's noise.
 
     The weather is a TMY3 year as it ships inside pvlib. The loss is modelled, not measured: the standard's formula,
     made for yearly means, is taken hour by hour and summed.
@@ -75,7 +75,7 @@ def aluminium_rate(
     sulphur: float = SULPHUR,
     chloride: float = CHLORIDE,
 ) -> Float[np.ndarray, " time"]:
-    """ISO 9223's dose-response of aluminium in micrometres a year.
+    """Compute ISO 9223's dose-response of aluminium in micrometres a year.
 
     r = 0.0042 Pd^0.73 exp(0.025 RH + f) + 0.0018 Sd^0.60 exp(0.020 RH + 0.094 T) with f = 0.009 (T - 10) for T <= 10,
     else -0.043 (T - 10).
@@ -118,7 +118,7 @@ def _as_readings(values: Any, name: str) -> np.ndarray:
 
 @cache
 def _weather(name: str) -> Float[np.ndarray, "time 2"]:
-    """Hourly temperature and relative humidity of a TMY3 file."""
+    """Read hourly temperature and relative humidity of a TMY3 file."""
     try:
         import pvlib
     except ImportError as error:

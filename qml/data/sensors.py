@@ -30,12 +30,12 @@ UNITS = {
     "1": (1.0, 0.0),
 }
 MAX_READINGS = 2**27  # of a file with its gaps filled; 1 GiB
-TOLERANCE = 0.01  # of a step's length, for time stamps that were rounded
+STEP_TOLERANCE = 0.01  # of a step's length, for time stamps that were rounded
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """A sensor's readings at even times.
+    """A sensor's readings, which were taken at even times.
 
     Attributes:
         values: shape (time, columns), float64, in degrees Celsius, per cent and micrometres where units were given.
@@ -108,7 +108,7 @@ def read_sensor_csv(
 
 
 def fill_gaps(series: Any, *, max_gap: int = 6) -> Float[Tensor, "time columns"]:  # a tensor, checked below
-    """NaN replaced by linear interpolation in time.
+    """Replace NaN by linear interpolation in time.
 
     Args:
         series: readings, a real tensor (time, columns), NaN where one is missing.
@@ -130,7 +130,7 @@ def fill_gaps(series: Any, *, max_gap: int = 6) -> Float[Tensor, "time columns"]
 
 @dataclass(frozen=True)
 class Scaler:
-    """A shift and scale of every column, found on the training part only.
+    """A shift and a scale of every column, which follow from the training part only.
 
     Attributes:
         mean: of every column.
@@ -165,12 +165,12 @@ class Scaler:
         return cls(flat.mean(0), spread)
 
     def __call__(self, series: Any) -> Float[Tensor, "*batch columns"]:  # a tensor, checked below
-        """Scaled to mean 0 and standard deviation 1 on the training part."""
+        """Scale to mean 0 and standard deviation 1 on the training part."""
         self._require_columns(series, "series")
         return (series - self.mean) / self.spread
 
     def undo(self, scaled: Any) -> Float[Tensor, "*batch columns"]:  # a tensor, checked below
-        """The inverse."""
+        """Invert the scaling."""
         self._require_columns(scaled, "scaled")
         return scaled * self.spread + self.mean
 
@@ -211,27 +211,27 @@ def _unit(name: str, unit: Any) -> tuple[float, float]:
 
 
 def _rows(path: str | PathLike[str], wanted: Sequence[str]) -> tuple[list[int], list[tuple[int, list[str]]]]:
-    """Line numbers, and with them the wanted cells, of a file whose header has every wanted column once."""
+    """Return line numbers, and with them the wanted cells, of a file whose header has every wanted column once."""
     rows = rows_of(as_path(path))
     header = next(rows, (0, []))[1]
     for name in wanted:
         if name not in header:
-            found = ", ".join(shown(cell)[1:-1] for cell in header[:20]) or "none"
-            raise ValueError(f"File {path} must have the column {name!r} between commas, but has {found}.")
+            columns = ", ".join(shown(cell)[1:-1] for cell in header[:20]) or "none"
+            raise ValueError(f"File {path} must have the column {name!r} between commas, but has {columns}.")
         if header.count(name) > 1:
             raise ValueError(f"File {path} must have the column {name!r} once, but has it {header.count(name)} times.")
     places = [header.index(name) for name in wanted]
-    found = []
+    readings = []
     for line, row in rows:
         if len(row) <= max(places) or any(cell.strip() for cell in row[len(header) :]):
             raise ValueError(
                 f"File {path} must have {len(header)} cells in each row, as its header, but line {line} has {len(row)}."
                 " Are there commas within numbers?"
             )
-        found.append((line, [row[place] for place in places]))
-    if not found:
+        readings.append((line, [row[place] for place in places]))
+    if not readings:
         raise ValueError(f"File {path} must hold readings, but has no rows below its header.")
-    return [line for line, _ in found], found
+    return [line for line, _ in readings], readings
 
 
 def _number(text: str, name: str, line: int) -> float:
@@ -249,7 +249,7 @@ def _number(text: str, name: str, line: int) -> float:
 def _even(
     values: np.ndarray, times: Int[np.ndarray, " time"], lines: Sequence[int], max_gap: int
 ) -> tuple[np.ndarray, float]:
-    """Rows at even times, given in microseconds, with NaN where one is missing; and the step in seconds."""
+    """Return rows at even times, given in microseconds, with NaN where one is missing; and the step in seconds."""
     if len(times) < 2:
         raise ValueError("A file with times must hold at least two rows, but holds one.")
     steps = np.diff(times)
@@ -258,7 +258,7 @@ def _even(
         raise ValueError(f"Times must ascend, but line {line} is not after the one before. Sort the file.")
     places = (times - times[0]) / steps.min()
     step, rounded = float(steps.min()) / 1e6, np.round(places).astype(np.int64)
-    if np.abs(places - rounded).max() > TOLERANCE:
+    if np.abs(places - rounded).max() > STEP_TOLERANCE:
         line = lines[int(np.argmax(np.abs(places - rounded)))]
         raise ValueError(
             f"Times must be even steps of {step:g} s apart (some may be missing), but line {line} is not. Resample it."

@@ -1,4 +1,4 @@
-"""Sequences of words: what recurrent networks are asked to remember, drawn anew for every mini-batch.
+"""Sequences of words that recurrent networks are asked to remember, drawn anew for every mini-batch.
 
 A batch is inputs, targets and which targets count, each (batch, time). Where a target does not count it is still the
 outcome that a quantum network is post-selected on.
@@ -21,11 +21,11 @@ XOR_ANY = 2  # the target of a bit that cannot be foretold
 LETTERS = {"b": 0b100, "d": 0b101, "g": 0b110, "a": 0b000, "i": 0b001, "u": 0b010}
 SYLLABLES = ("ba", "dii", "guuu")
 ANY_CONSONANT = 0b111
-MARK = 4  # the letter U among the bases G, A, T, C, which are 0 to 3
+MARK_WORD = 4  # the letter U among the bases G, A, T, C, which are 0 to 3
 
 
 class WordBatch(NamedTuple):
-    """Sequences side by side.
+    """A batch of sequences, which lie side by side.
 
     Attributes:
         inputs: words that are read.
@@ -39,7 +39,7 @@ class WordBatch(NamedTuple):
 
     @property
     def scored(self) -> Int[Tensor, "batch time"]:
-        """Targets, -1 where they do not count."""
+        """Return targets, -1 where they do not count."""
         return torch.where(self.counted, self.targets, -1)
 
 
@@ -48,14 +48,14 @@ Draw = Callable[[torch.Generator], WordBatch]
 
 
 def sentences(generator: torch.Generator, *, length: int = 20) -> WordBatch:
-    """The two sentences 444... and 0123 0123... of 3-bit words; every next word counts. Nothing is drawn."""
+    """Return the two sentences 444... and 0123 0123... of 3-bit words; every next word counts. Nothing is drawn."""
     length = checks.as_int(length, "length", 1)
     words = torch.stack([torch.full((length,), 4), torch.arange(length) % 4])
     return _next_words(words, words, torch.ones(2, length, dtype=torch.bool))
 
 
 def elman_xor(generator: torch.Generator, *, batch: int = 16, length: int = 36) -> WordBatch:
-    """Bits a, b, a xor b, again and again: the third of each three can be foretold, and counts.
+    """Return bits a, b, a xor b, again and again: the third of each three can be foretold, and counts.
 
     Words of two bits: the bit, and whether the next bit but one is free (1 for a and b, 0 for their xor).
     """
@@ -68,7 +68,7 @@ def elman_xor(generator: torch.Generator, *, batch: int = 16, length: int = 36) 
 
 
 def elman_letters(generator: torch.Generator, *, batch: int = 8, length: int = 36) -> WordBatch:
-    """Syllables ba, dii, guuu in random order; each next letter counts, any consonant being the same target."""
+    """Return syllables ba, dii, guuu in random order; each next letter counts, any consonant being the same target."""
     batch, length = checks.as_int(batch, "batch", 1), checks.as_int(length, "length", 1)
     texts = []
     for syllables in torch.randint(0, 3, (batch, length), generator=generator).tolist():
@@ -79,7 +79,7 @@ def elman_letters(generator: torch.Generator, *, batch: int = 8, length: int = 3
 
 
 def dna(generator: torch.Generator, *, batch: int = 128, length: int = 10) -> WordBatch:
-    """Random bases with one mark U in the first half; the base behind the mark is asked for at the last step.
+    """Return random bases with one mark U in the first half; the base behind the mark is asked for at the last step.
 
     Words of three bits, bases 0 to 3 and the mark 4. The mark is asked for where it is read. (The research code of the
     paper asks for it one step before, where only the answer that never counts against it is right: always the mark.)
@@ -94,16 +94,16 @@ def dna(generator: torch.Generator, *, batch: int = 128, length: int = 10) -> Wo
     words = torch.randint(0, 4, (batch, length), generator=generator)
     places = torch.randint(0, length // 2, (batch,), generator=generator)
     rows = torch.arange(batch)
-    words[rows, places] = MARK
-    targets, counted = torch.zeros_like(words), words == MARK
-    targets[rows, places] = MARK
+    words[rows, places] = MARK_WORD
+    targets, counted = torch.zeros_like(words), words == MARK_WORD
+    targets[rows, places] = MARK_WORD
     targets[:, -1] = words[rows, places + 1]
     counted[:, -1] = True
     return WordBatch(words, targets, counted)
 
 
 def label_last(inputs: Int[Tensor, "batch time"], labels: Int[Tensor, " batch"]) -> WordBatch:
-    """Sequences whose class is asked for as the word at the last step; targets before it are 0 and do not count."""
+    """Return sequences whose class is asked for at the last step; targets before it are 0 and do not count."""
     targets, counted = torch.zeros_like(inputs), torch.zeros_like(inputs, dtype=torch.bool)
     targets[:, -1] = labels
     counted[:, -1] = True
@@ -111,5 +111,5 @@ def label_last(inputs: Int[Tensor, "batch time"], labels: Int[Tensor, " batch"])
 
 
 def _next_words(words: Tensor, targets: Tensor, counted: Tensor) -> WordBatch:
-    """Each word's target is what `targets` says of the next one."""
+    """Make each word's target what `targets` says of the next one."""
     return WordBatch(words[:, :-1], targets[:, 1:].contiguous(), counted[:, 1:].contiguous())

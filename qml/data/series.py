@@ -15,7 +15,7 @@ DAMPING, GRAVITY = 0.15, 9.81
 
 @dataclass(frozen=True)
 class SeriesSplit:
-    """Windows in the order of time, scaled; the later part is for the test.
+    """A series that was scaled and cut into windows in the order of time, the later ones for the test.
 
     Attributes:
         train_inputs: (windows, length, 1).
@@ -35,7 +35,7 @@ class SeriesSplit:
 
 
 def damped_pendulum(n_points: int = 240, end: float | int = 20.0) -> Float[Tensor, " time"]:
-    """theta' of theta'' = -0.15 theta' - 9.81 sin(theta), from (theta, theta') = (0, 3), at times from 0 to `end`.
+    """Integrate theta'' = -0.15 theta' - 9.81 sin(theta) from (theta, theta') = (0, 3) to time `end`; return theta'.
 
     Shape:
         (n_points), float64.
@@ -44,7 +44,7 @@ def damped_pendulum(n_points: int = 240, end: float | int = 20.0) -> Float[Tenso
 
     end = checks.as_number(end, "end", above=0.0)
     times = np.linspace(0.0, end, _at_least_two(n_points))
-    found = solve_ivp(
+    solution = solve_ivp(
         lambda _, state: (state[1], -DAMPING * state[1] - GRAVITY * np.sin(state[0])),
         (0.0, end),
         (0.0, 3.0),
@@ -52,11 +52,11 @@ def damped_pendulum(n_points: int = 240, end: float | int = 20.0) -> Float[Tenso
         rtol=1e-10,
         atol=1e-12,
     )
-    return torch.from_numpy(found.y[1].copy())
+    return torch.from_numpy(solution.y[1].copy())
 
 
 def bessel_series(n_points: int = 256, start: float | int = 2.0, end: float | int = 100.0) -> Float[Tensor, " time"]:
-    """The Bessel function J_2 at equally spaced points.
+    """Compute the Bessel function J_2 at equally spaced points.
 
     Shape:
         (n_points), float64.
@@ -74,7 +74,7 @@ def split_series(
     train: float = 0.67,
     leaking_scaler: bool = False,
 ) -> SeriesSplit:
-    """Windows s[i : i + length] with the target s[i + length], the first share of them to train on.
+    """Return windows s[i : i + length] with the target s[i + length], the first share of them to train on.
 
     The series is scaled to [-1, 1] by the least and largest value that the training windows and targets hold, so that
     the later part may exceed it.

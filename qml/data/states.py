@@ -14,7 +14,7 @@ PAULIS = torch.tensor([[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]]
 def random_states(
     n_states: int, n_qubits: int, *, generator: torch.Generator | None = None
 ) -> Complex[Tensor, "batch amplitudes"]:
-    """Pure states drawn uniformly (Haar): normalised complex Gaussian vectors.
+    """Draw pure states uniformly (Haar): normalised complex Gaussian vectors.
 
     Shape:
         (n_states, 2**n_qubits), qubit 0 the most significant bit of the index.
@@ -26,14 +26,14 @@ def random_states(
 
 
 def hidden_axes(n_qubits: int, *, generator: torch.Generator | None = None) -> Float[Tensor, "qubits 3"]:
-    """One direction of the Bloch sphere a qubit, uniform: unit vectors (x, y, z)."""
+    """Draw one direction of the Bloch sphere a qubit, uniformly: unit vectors (x, y, z)."""
     n_qubits = checks.as_int(n_qubits, "n_qubits", 0)
     vectors = torch.randn(n_qubits, 3, generator=generator)
     return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
 
 
 def single_spins(states: Any) -> Float[Tensor, "batch qubits 3"]:
-    """<X>, <Y>, <Z> of every qubit.
+    """Compute <X>, <Y>, <Z> of every qubit.
 
     Shape:
         (batch, 2**n_qubits), qubit 0 the most significant bit, to (batch, n_qubits, 3), in [-1, 1].
@@ -55,7 +55,7 @@ def spin_projection(
     states: Any,  # tensors, checked below
     axes: Any,
 ) -> Float[Tensor, " batch"]:
-    """The expectation of sum_j n_j . sigma_j, each qubit's spin along its own axis n_j.
+    """Compute the expectation of sum_j n_j . sigma_j, each qubit's spin along its own axis n_j.
 
     Args:
         states: Normalised amplitudes, qubit 0 the most significant bit.
@@ -80,7 +80,7 @@ def spin_projection(
 
 
 def _as_states(states: Any) -> Complex[Tensor, "batch amplitudes"]:
-    """Amplitudes as a complex tensor of two dimensions; real ones are taken as they are."""
+    """Return amplitudes as a complex tensor of two dimensions; real ones are taken as they are."""
     checks.require_tensor(states, "states")
     if states.ndim != 2 or not (states.is_complex() or states.is_floating_point()):
         raise ValueError(

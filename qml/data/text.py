@@ -12,7 +12,7 @@ from qml import checks
 
 @dataclass(frozen=True)
 class Text:
-    """A text and its alphabet.
+    """A text, whose characters are numbered by its alphabet.
 
     Attributes:
         codes: places of the characters in the alphabet, (time).
@@ -32,7 +32,7 @@ class Text:
         return cls(torch.tensor([places[character] for character in text]), alphabet)
 
     def decode(self, codes: Any) -> str:  # a tensor, checked below
-        """The characters of `codes`, integers of shape (time,)."""
+        """Return the characters of `codes`, integers of shape (time,)."""
         checks.require_tensor(codes, "codes")
         if codes.is_floating_point() or codes.is_complex() or codes.ndim != 1:
             raise TypeError(
@@ -44,7 +44,7 @@ class Text:
 
 
 def python_text(n_characters: int = 200_000) -> Text:
-    """The beginning of the reference that Python's own `help()` shows, topics in alphabetical order.
+    """Return the beginning of the reference that Python's own `help()` shows, topics in alphabetical order.
 
     The text differs between versions of Python. What is not printable ASCII is left out.
 
@@ -58,7 +58,7 @@ def python_text(n_characters: int = 200_000) -> Text:
     except ImportError as error:
         raise ImportError("The text needs the help pages of Python (pydoc_data). Install the full Python.") from error
     whole = "\n".join(topics[name] for name in sorted(topics))
-    kept = "".join(character for character in whole if character == "\n" or " " <= character <= "~")
-    if not 1 <= n_characters <= len(kept):
-        raise ValueError(f"Argument `n_characters` must be in 1 to {len(kept)}, but is {n_characters}.")
-    return Text.of(kept[:n_characters])
+    printable = "".join(character for character in whole if character == "\n" or " " <= character <= "~")
+    if not 1 <= n_characters <= len(printable):
+        raise ValueError(f"Argument `n_characters` must be in 1 to {len(printable)}, but is {n_characters}.")
+    return Text.of(printable[:n_characters])

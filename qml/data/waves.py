@@ -10,7 +10,7 @@ from torch import Tensor
 from qml import checks
 
 N_STEPS, N_TRAIN, N_TEST = 26, 10, 4
-AMPLITUDE, DAMPING, NOISE = 30.0, 0.05, 0.3
+AMPLITUDE, DAMPING, NOISE_AMPLITUDE = 30.0, 0.05, 0.3
 
 # The published settings of the task.
 CONTEXT, HORIZON = 6, 20  # points given of each test series, and points to forecast
@@ -22,7 +22,7 @@ INPUT_SCALES = (0.11, 0.11 * 1.25, 0.11 * 1.125)
 
 @dataclass(frozen=True)
 class Waves:
-    """Series to learn from and series to forecast.
+    """A task that has series to learn from and series to forecast.
 
     Attributes:
         train: (series, time, 1).
@@ -34,7 +34,7 @@ class Waves:
 
 
 def damped_waves(*, seed: int = 1) -> Waves:
-    """f(t) = 30 exp(-0.05 t) [cos(w t) + cos(w t / sqrt 2)] + 0.3 N with w = 0.5 + 0.4 N, float64.
+    """Return f(t) = 30 exp(-0.05 t) [cos(w t) + cos(w t / sqrt 2)] + 0.3 N with w = 0.5 + 0.4 N, float64.
 
     Ten series to learn from and four to forecast, each 26 steps on linspace(0, 26, 26). NumPy's PCG64 draws all 14 w,
     then the noise of the first ten, then that of the others; seed 1 gives the published series.
@@ -46,5 +46,5 @@ def damped_waves(*, seed: int = 1) -> Waves:
     phases = frequencies[:, None] * times
     clean = AMPLITUDE * np.exp(-DAMPING * times) * (np.cos(phases) + np.cos(phases / np.sqrt(2.0)))
     noise = [generator.standard_normal((count, N_STEPS)) for count in (N_TRAIN, N_TEST)]
-    noisy = torch.from_numpy(clean + NOISE * np.concatenate(noise))[:, :, None]
+    noisy = torch.from_numpy(clean + NOISE_AMPLITUDE * np.concatenate(noise))[:, :, None]
     return Waves(noisy[:N_TRAIN], noisy[N_TRAIN:])

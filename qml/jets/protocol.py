@@ -43,24 +43,13 @@ class JetLayer(Protocol):
 class EdgeSeries(Protocol):
     """A layer of functions on edges with a series: y_j = sum_i sum_k c_kij b_k(x_i) + bias_j + sum_i u_ij silu(x_i)."""
 
-    def basis_on(self, low: float, high: float, *, most: float | int) -> Any:
-        """Return at most `most` functions b in which all edges are exact on [low, high]; None where there are none.
+    def series_on(self, low: float, high: float, *, most: float | int) -> Any:
+        """Return the series with at most `most` functions b that is exact on [low, high]; None where there is none.
 
-        The result has `size`, `features(x)` (size, ...) and `derivative(like)`, the matrix that maps coefficients to
-        those of the derivative.
+        It has `coefficients` c, (size, inputs, outputs), `bias`, (outputs,) or None, and `base_weight` u, (inputs,
+        outputs) or None, differentiable in the layer's weights, and `basis` with `size`, `features(x)` (size, ...) and
+        `derivative(like)`, from coefficients to the derivative's.
         """
-        ...
-
-    def edge_coefficients(self, basis: Any) -> Tensor:
-        """Return c, (size, inputs, outputs), differentiable in the layer's weights."""
-        ...
-
-    def bias(self) -> Tensor | None:
-        """Return the bias, (outputs,)."""
-        ...
-
-    def base_matrix(self) -> Tensor | None:
-        """Return u, (inputs, outputs)."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Sizes in a checkpoint are compared with its tensors before anything is built from them.
 
-A file of a few hundred bytes may name a layer of any size. So first its arguments are bounded by what its tensors hold,
-which keeps loops over layers, qubits and gates as short as the file is long; then the layer is built without memory, on
-torch's "meta" device, and the names, shapes and dtypes of its state are compared with those in the file.
+A file of a few hundred bytes may name a layer of any size. So first its arguments are bounded by the numbers in its
+tensors, which keeps loops over layers, qubits and gates as short as the file is long; then the layer is built without
+memory, on torch's "meta" device, and the names, shapes and dtypes of its state are compared with those in the file.
 """
 
 import math
@@ -13,14 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from qml import checks
+from qml.nn.qnn import DEFAULT_PATTERN
 
-FREE = 64  # what an argument may be in a file of any size
+FREE_SIZE = 64  # that is allowed in a file of any length
 MAX_CLASSES = 2**16
-MAX_TABLE = 2**28  # numbers of a neuron's table, which is not in the file
-NO_SIZES = {"n_classes", "probabilities_of", "low", "high", "observables", "observable", "circuit"}
-"""Arguments that are no sizes: bounded on their own, or by the circuit, whose text is in the file."""
-REFUSED = ("backend", "device", "dtype", "generator")
-"""Arguments of constructors that a file never holds: they are chosen where it is read."""
+MAX_TABLE_NUMBERS = 2**28  # of a neuron's table, which is not in the file
+NOT_SIZES = {"n_classes", "probabilities_of", "low", "high", "observables", "observable", "circuit"}
+"""Names of arguments that are no sizes: bounded on their own, or by the circuit, whose text is in the file."""
+CHOSEN_AT_LOADING = ("backend", "device", "dtype", "generator")
+"""Names of arguments that a file never holds: they are chosen where it is read."""
 
 
 def require_plausible(arguments: Any, state: Mapping[str, Tensor]) -> None:
@@ -32,11 +33,11 @@ def require_plausible(arguments: Any, state: Mapping[str, Tensor]) -> None:
     """
     if not isinstance(arguments, dict):
         raise ValueError(f"`arguments` must be an object, but is {type(arguments).__name__}.")
-    limit = max(FREE, sum(value.numel() for value in state.values()))
+    limit = max(FREE_SIZE, sum(value.numel() for value in state.values()))
     for name, value in arguments.items():
-        if name in REFUSED:
+        if name in CHOSEN_AT_LOADING:
             raise ValueError(f"`{name}` must not be in a file: it is chosen where the layer is loaded.")
-        if name not in NO_SIZES and not (name == "n_inputs" and "circuit" in arguments):
+        if name not in NOT_SIZES and not (name == "n_inputs" and "circuit" in arguments):
             _require_at_most(value, name, limit)
     if "circuit" in arguments and not isinstance(arguments["circuit"], dict):
         raise ValueError("`circuit` must be an object with its OpenQASM.")
@@ -49,7 +50,7 @@ def require_plausible(arguments: Any, state: Mapping[str, Tensor]) -> None:
 def require_weights(least: int, state: Mapping[str, Tensor]) -> None:
     """Refuse a layer that has at least so many weights, where the file holds fewer."""
     n_weights = sum(value.numel() for value in state.values())
-    if least > max(FREE, n_weights):
+    if least > max(FREE_SIZE, n_weights):
         raise ValueError(f"a layer of these sizes must have at least {least} weights, but the file holds {n_weights}.")
 
 
@@ -69,9 +70,9 @@ def require_state(build: Callable[[], nn.Module], state: Mapping[str, Tensor]) -
     layer.load_state_dict(dict(state), assign=True)
 
 
-def qnn_weights(arguments: Mapping[str, Any], default_pattern: str) -> int:
-    """Weights of a `QNNClassifier`, or 0 where its circuit is its own."""
-    pattern = arguments.get("pattern", None if "circuit" in arguments else default_pattern)
+def qnn_weights(arguments: Mapping[str, Any]) -> int:
+    """Return the number of weights of a `QNNClassifier`, or 0 where its circuit is its own."""
+    pattern = arguments.get("pattern", None if "circuit" in arguments else DEFAULT_PATTERN)
     if pattern is None:
         return 0
     if not isinstance(pattern, str):
@@ -80,7 +81,7 @@ def qnn_weights(arguments: Mapping[str, Any], default_pattern: str) -> int:
 
 
 def qlstm_weights(arguments: Mapping[str, Any]) -> int:
-    """At least one weight a qubit and layer of each gate's circuit."""
+    """Return a lower bound of the weights of a `QLSTM`: one a qubit and layer of each gate's circuit."""
     sizes = {name: checks.as_int(arguments.get(name, 1), name, 1) for name in ("input_size", "hidden_size")}
     n_layers = checks.as_int(arguments.get("num_layers", 1), "num_layers", 1)
     n_circuit_layers = checks.as_int(arguments.get("n_circuit_layers", 5), "n_circuit_layers", 1)
@@ -88,35 +89,37 @@ def qlstm_weights(arguments: Mapping[str, Any]) -> int:
 
 
 def neuron_weights(n_sources: int, n_neurons: int, degree: int) -> int:
-    """Weights of neurons on that many qubits.
+    """Return the number of weights of neurons on that many qubits.
 
     Raises:
         ValueError: the table of their monomials in all basis states, which is built with them, is too large.
     """
-    if n_sources > MAX_TABLE.bit_length():
-        raise ValueError(f"a neuron must have at most {MAX_TABLE.bit_length()} source qubits, but has {n_sources}.")
-    n_terms = sum(math.comb(n_sources, size) for size in range(1, min(degree, n_sources) + 1))
-    if n_terms * 2**n_sources > MAX_TABLE:
+    if n_sources > MAX_TABLE_NUMBERS.bit_length():
         raise ValueError(
-            f"a neuron's table must hold at most {MAX_TABLE} numbers, but that of {n_sources} sources and degree "
-            f"{degree} holds {n_terms * 2**n_sources}."
+            f"a neuron must have at most {MAX_TABLE_NUMBERS.bit_length()} source qubits, but has {n_sources}."
+        )
+    n_terms = sum(math.comb(n_sources, size) for size in range(1, min(degree, n_sources) + 1))
+    if n_terms * 2**n_sources > MAX_TABLE_NUMBERS:
+        raise ValueError(
+            f"a neuron's table must hold at most {MAX_TABLE_NUMBERS} numbers, but that of {n_sources} sources and "
+            f"degree {degree} holds {n_terms * 2**n_sources}."
         )
     return n_neurons * n_terms
 
 
 def single_neuron_weights(arguments: Mapping[str, Any]) -> int:
-    """Weights of a `QuantumNeuron`."""
+    """Return the number of weights of a `QuantumNeuron`."""
     n_inputs = checks.as_int(arguments["n_inputs"], "n_inputs", 1)
     return neuron_weights(n_inputs, 1, checks.as_int(arguments.get("degree", 2), "degree", 1))
 
 
 def qrnn_weights(arguments: Mapping[str, Any]) -> int:
-    """Weights of the neurons of a `QRNN`."""
+    """Return the number of weights of the neurons of a `QRNN`."""
     return _qrnn_weights(checks.as_int(arguments["input_size"], "input_size", 1), arguments)
 
 
 def continuous_weights(arguments: Mapping[str, Any]) -> int:
-    """Weights of the neurons of a `QRNNRegressor` or `QRNNClassifier`."""
+    """Return the number of weights of the neurons of a `QRNNRegressor` or `QRNNClassifier`."""
     word_size = checks.as_int(arguments["in_features"], "in_features", 1)
     if arguments.get("encoding") != "serial":
         word_size *= checks.as_int(arguments.get("n_bits", 1), "n_bits", 1)
@@ -130,8 +133,26 @@ def _qrnn_weights(input_size: int, arguments: Mapping[str, Any]) -> int:
     return neuron_weights(input_size + hidden_size - 1, n_neurons, degree)
 
 
+LEAST_WEIGHTS: dict[str, Callable[[Mapping[str, Any]], int]] = {
+    "QLSTM": qlstm_weights,
+    "QNNClassifier": qnn_weights,
+    "QRNN": qrnn_weights,
+    "QRNNCell": qrnn_weights,
+    "QRNNClassifier": continuous_weights,
+    "QRNNRegressor": continuous_weights,
+    "QuantumNeuron": single_neuron_weights,
+}
+"""Lower bounds of a layer's weights from its arguments in a file, by the layer's class, where building it is work that
+grows with them."""
+
+
+def least_weights(name: str, arguments: Mapping[str, Any]) -> int:
+    """Return how many weights a layer of class `name` has at least, by its arguments from a file; 0 if not known."""
+    return LEAST_WEIGHTS[name](arguments) if name in LEAST_WEIGHTS else 0
+
+
 def _require_layers(arguments: Mapping[str, Any], n_tensors: int) -> None:
-    """Every layer of a network has a tensor or more of its own."""
+    """Refuse more layers than tensors: every layer of a network has one or more of its own."""
     widths, num_layers = arguments.get("widths", ()), arguments.get("num_layers", 1)
     if isinstance(widths, list) and len(widths) > n_tensors + 1:
         raise ValueError(f"`widths` must be of at most {n_tensors} layers, one a tensor, but holds {len(widths)}.")

@@ -17,14 +17,14 @@ class WithTables(nn.Module):
     _kept: tuple[torch.device, torch.dtype, dict[str, Tensor]] | None = None  # replaced whole, so threads may share it
 
     def make_tables(self, like: Tensor) -> dict[str, Tensor]:
-        """The tables in the dtype and on the device of `like`."""
+        """Compute the tables in the dtype and on the device of `like`."""
         raise NotImplementedError
 
     def tables_like(self, like: Tensor) -> dict[str, Tensor]:
-        """The tables of the last call where dtype and device are the same, else new ones."""
-        kept = self._kept
-        if kept is not None and kept[0] == like.device and kept[1] == like.dtype:
-            return kept[2]
+        """Return the tables of the last call where dtype and device are the same, else new ones."""
+        last = self._kept
+        if last is not None and last[0] == like.device and last[1] == like.dtype:
+            return last[2]
         with full_precision(like):
             if checks.in_transform():  # made there they may belong to the transform alone
                 return self.make_tables(like)

@@ -1,4 +1,4 @@
-"""Where the steps of a packed sequence lie in a padded one, in the order of its data: the longest sequence first."""
+"""Places of the steps of a packed sequence in a padded one, in the order of its data: the longest sequence first."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from qml import checks
 
 
 class PackedSteps:
-    """The layout of a packed sequence, by which its data are padded and results are packed again.
+    """The layout of a packed sequence, which pads its data and packs results again.
 
     `pad_packed_sequence` and `pack_padded_sequence` would order the sequences anew, ties perhaps in another way.
 
@@ -32,23 +32,23 @@ class PackedSteps:
         self.alive = alive.to(packed.data.device)
 
     def padded(self, data: Tensor) -> Tensor:
-        """The data of the packed sequence, shape (steps, features), as (time, batch, features), 0 where it has none."""
+        """Pad the data of the packed sequence, shape (steps, features), with 0 to (time, batch, features)."""
         blank = data.new_zeros(self.alive.numel(), data.shape[1])
         return blank.index_copy(0, self._rows, data).unflatten(0, self.alive.shape)
 
     def packed(self, outputs: Tensor) -> PackedSequence:
-        """Outputs (time, batch, features) as a packed sequence of the same order."""
+        """Pack outputs (time, batch, features) as a sequence of the same order."""
         _, batch_sizes, sorted_indices, unsorted_indices = self._packed
         data = outputs.flatten(0, 1).index_select(0, self._rows)
         return PackedSequence(data, batch_sizes, sorted_indices, unsorted_indices)
 
     def in_order(self, part: Tensor) -> Tensor:
-        """A part of a state, (layers, batch, size), from the user's order of sequences to that of the data."""
+        """Bring a part of a state, (layers, batch, size), from the user's order of sequences to that of the data."""
         indices = self._packed.sorted_indices
         return part if indices is None else part.index_select(1, indices)
 
     def out_of_order(self, part: Tensor) -> Tensor:
-        """A part of a state from the order of the data to the user's."""
+        """Bring a part of a state from the order of the data to the user's."""
         indices = self._packed.unsorted_indices
         return part if indices is None else part.index_select(1, indices)
 

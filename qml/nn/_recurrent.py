@@ -21,7 +21,7 @@ State = tuple[Tensor, ...]
 
 @runtime_checkable
 class Cell(Protocol):
-    """One time step, prepared for a whole sequence.
+    """A cell whose time step is prepared for a whole sequence.
 
     A cell may also have `scan(inputs, start)`: outputs and the last state of a whole sequence at once, or None.
     """
@@ -29,7 +29,7 @@ class Cell(Protocol):
     state_sizes: tuple[int, ...]
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
-        """A function from (time, state) to the next state, for inputs (time, batch, input_size).
+        """Return a function from (time, state) to the next state, for inputs (time, batch, input_size).
 
         What does not change from step to step is computed here, once.
         """
@@ -41,7 +41,7 @@ MakeCell = Callable[[int], nn.Module]
 
 
 class Recurrent(nn.Module):
-    """Cells in layers and directions.
+    """A network that runs cells in layers and directions.
 
     Args:
         make_cell: the cell of each layer and direction.
@@ -88,12 +88,12 @@ class Recurrent(nn.Module):
 
     @property
     def n_directions(self) -> int:
-        """1, or 2."""
+        """Return 1, or 2 if sequences are read backwards too."""
         return 2 if self.bidirectional else 1
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Of h (and c) of a layer and direction."""
+        """Return the sizes of h (and c) of a layer and direction."""
         return self._cell(0).state_sizes
 
     __prepare_scriptable__ = checks.refuse_scripting
@@ -106,8 +106,13 @@ class Recurrent(nn.Module):
         for cell in self.cells:
             cell.reset_parameters(generator)  # pyright: ignore[reportCallIssue]
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        names = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
+        return {name: getattr(self, name) for name in names}
+
     def run(self, inputs: Any, state: State | None) -> tuple[Sequences, State]:
-        """Outputs and the last state; see `nn.LSTM`."""
+        """Compute outputs and the last state; see `nn.LSTM`."""
         if isinstance(inputs, PackedSequence):
             return self._run_packed(inputs, state)
         inputs = self._as_features(inputs)
@@ -140,7 +145,7 @@ class Recurrent(nn.Module):
         return inputs
 
     def _start(self, inputs: Tensor, state: State | None) -> State:
-        """The given state, or zeros, each (num_layers * n_directions, batch, size)."""
+        """Return the given state, or zeros, each (num_layers * n_directions, batch, size)."""
         shapes = [(len(self.cells), inputs.shape[1], size) for size in self.state_sizes]
         return start_state(inputs, state, shapes)
 
@@ -178,7 +183,7 @@ class Recurrent(nn.Module):
 
 
 class RecurrentLSTM(Recurrent):
-    """Cells of state (h, c)."""
+    """A network of cells whose state is (h, c)."""
 
     def forward(
         self,
@@ -188,7 +193,7 @@ class RecurrentLSTM(Recurrent):
         input: Sequences | None = None,
         hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Sequences, tuple[Tensor, Tensor]]:
-        """Outputs of the last layer at every step, and (h, c) after the last.
+        """Compute the outputs of the last layer at every step, and (h, c) after the last.
 
         Args:
             inputs: sequences; see the class.
@@ -202,7 +207,7 @@ class RecurrentLSTM(Recurrent):
 
 
 def as_bias(bias: Any) -> bool:
-    """`bias` as a bool, which must be True: activations of circuits have constant parts that cannot be left out."""
+    """Return `bias`, which must be True: activations of circuits have constant parts that cannot be left out."""
     if not checks.as_flag(bias, "bias"):
         raise ValueError(
             "Argument `bias` must be True, but is False: what a circuit computes has a constant part, so there are no "
@@ -220,7 +225,7 @@ def require_no_projection(proj_size: Any, why: str) -> None:
 
 
 def as_state(state: Any, *names: str) -> State | None:
-    """A state as a tuple: (h, c) of an LSTM, h of a GRU."""
+    """Return a state as a tuple: (h, c) of an LSTM, h of a GRU."""
     if state is None:
         return None
     form = names[0] if len(names) == 1 else f"({', '.join(names)})"
@@ -235,7 +240,7 @@ def as_state(state: Any, *names: str) -> State | None:
 
 
 def start_state(inputs: Tensor, state: State | None, shapes: list[tuple[int, ...]]) -> State:
-    """The given state in the dtype of the inputs, its parts of these shapes, or zeros."""
+    """Return the given state in the dtype of the inputs, its parts of these shapes, or zeros."""
     if state is None:
         return tuple(inputs.new_zeros(shape) for shape in shapes)
     parts = tuple(checks.as_inputs(part, inputs, "state") for part in state)
@@ -259,9 +264,9 @@ def _run_cell(
 ) -> tuple[Tensor, State]:
     scan = getattr(cell, "scan", None)
     if scan is not None and alive is None:
-        found = scan(inputs.flip(0) if backwards else inputs, state)
-        if found is not None:
-            return (found[0].flip(0) if backwards else found[0]), found[1]
+        scanned = scan(inputs.flip(0) if backwards else inputs, state)
+        if scanned is not None:
+            return (scanned[0].flip(0) if backwards else scanned[0]), scanned[1]
     step = cell.prepare(inputs, state)
     outputs: list[Tensor] = []
     times = range(len(inputs))

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def either(value: Any, other: Any, name: str, torchs_name: str) -> Any:
-    """An argument under our name for it or under torch's; both at once are refused."""
+    """Return an argument given under our name or under torch's; both at once are refused."""
     if value is not None and other is not None:
         raise TypeError(
             f"Argument `{torchs_name}` must be left out where `{name}` is given, which is the same argument, but both "

@@ -3,10 +3,9 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from qml.nn.qkan.layer import QKANLayer
 from qml.nn.qkan.network import HQKAN, QKAN, JHCGNet
 from qml.nn.qkan.recurrent import HQKANLSTM, QKANGRU, QKANLSTM
 from qml.nn.qlstm import QLSTM
-from qml.nn.qnn import DEFAULT_PATTERN, QNNClassifier
+from qml.nn.qnn import QNNClassifier
 from qml.nn.qrnn.cell import QRNNCell
 from qml.nn.qrnn.network import QRNN
 from qml.nn.qrnn.neuron import QuantumNeuron
@@ -33,110 +32,48 @@ FORMAT = 1
 HEADER = "qml"
 SUFFIX = ".safetensors"
 
-LONGEST_REASON = 500  # characters of an error within an error
+MAX_REASON = 500  # characters of an error within an error
 
 JSON = Any
 
-
-SLOT = re.compile(r"\bweight_?\[?([0-9]{3,})")  # the number of a weight in OpenQASM
-
-
-class _Entry(NamedTuple):
-    """How a layer is written and read.
-
-    Attributes:
-        layer: its class.
-        arguments: its constructor arguments.
-        least: a number of weights that it has at least, by arguments from a file, where building it is work that grows
-            with them.
-    """
-
-    layer: type[nn.Module]
-    arguments: Callable[[Any], dict[str, Any]]
-    least: Callable[[Mapping[str, Any]], int] = lambda _: 0
+WEIGHT_NUMBER = re.compile(r"\bweight_?\[?([0-9]{3,})")  # the number of a weight in OpenQASM
 
 
-def _attributes(*names: str) -> Callable[[Any], dict[str, Any]]:
-    """Constructor arguments that the layer keeps under their own names."""
-    return lambda layer: {name: getattr(layer, name) for name in names}
+LAYERS: tuple[type[nn.Module], ...] = (
+    DARUAN,
+    HQKAN,
+    HQKANLSTM,
+    HQKANLSTMCell,
+    JHCGNet,
+    QKAN,
+    QKANGRU,
+    QKANGRUCell,
+    QKANLSTM,
+    QKANLSTMCell,
+    QKANLayer,
+    QLSTM,
+    QNNClassifier,
+    QRNN,
+    QRNNCell,
+    QRNNClassifier,
+    QRNNRegressor,
+    QuantumLayer,
+    QuantumNeuron,
+)
+"""Layers that can be saved. Each has `config()`: the constructor arguments that make it again, device and dtype left
+out. Where building one is work that grows with its weights, `_checkpoint_sizes.LEAST_WEIGHTS` bounds them."""
 
-
-def _qnn_arguments(layer: QNNClassifier) -> dict[str, Any]:
-    own = {"circuit": layer.circuit} if layer.pattern is None else {"pattern": layer.pattern}
-    read = {"observable": layer.observables[0]} if layer.n_classes == 2 else {}
-    return {"n_inputs": layer.n_inputs, "n_classes": layer.n_classes, **own, **read}
-
-
-def _qrnn_cell_arguments(cell: QRNNCell) -> dict[str, Any]:
-    sizes = _attributes("input_size", "hidden_size", "n_stages", "order", "degree", "amplification")
-    return sizes(cell) | {"bias": cell.bias is not None}
-
-
-def _qrnn_arguments(layer: QRNN) -> dict[str, Any]:
-    return _qrnn_cell_arguments(layer.cell) | _attributes("batch_first", "recompute")(layer)
-
-
-def _neuron_arguments(layer: QuantumNeuron) -> dict[str, Any]:
-    sizes = _attributes("n_inputs", "order", "degree", "amplification")
-    return sizes(layer) | {"bias": layer.bias is not None}
-
-
-def _attributes_and_options(*names: str) -> Callable[[Any], dict[str, Any]]:
-    return lambda layer: _attributes(*names)(layer) | layer.options
-
-
-_RECURRENT = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
-
-
-def _recurrent_arguments(layer: QKANLSTM | HQKANLSTM | QKANGRU) -> dict[str, Any]:
-    projection = {} if isinstance(layer, QKANGRU) else {"proj_size": layer.proj_size}
-    return _attributes(*_RECURRENT)(layer) | projection | layer.options
-
-
-def _jhcg_arguments(layer: JHCGNet) -> dict[str, Any]:
-    sizes = _attributes("in_features", "out_features", "core", "latent")
-    return sizes(layer) | {"bias": layer.encoder.bias is not None}
-
-
-def _continuous_arguments(layer: QRNNRegressor) -> dict[str, Any]:
-    own = _attributes("in_features", "n_bits", "low", "high", "encoding")(layer)
-    outputs = "n_classes" if isinstance(layer, QRNNClassifier) else "out_features"
-    network = _attributes("hidden_size", "n_stages", "order", "degree")(layer.qrnn.cell)
-    return own | {outputs: layer.out_features, "batch_first": layer.qrnn.batch_first} | network
-
-
-LAYERS = {
-    "DARUAN": _Entry(DARUAN, _attributes_and_options("n_features")),
-    "HQKAN": _Entry(HQKAN, _attributes_and_options("in_features", "out_features", "latent")),
-    "HQKANLSTM": _Entry(HQKANLSTM, lambda layer: _recurrent_arguments(layer) | {"latent": layer.cells[0].latent}),
-    "HQKANLSTMCell": _Entry(HQKANLSTMCell, _attributes_and_options("input_size", "hidden_size", "proj_size", "latent")),
-    "JHCGNet": _Entry(JHCGNet, _jhcg_arguments),
-    "QKAN": _Entry(QKAN, _attributes_and_options("widths")),
-    "QKANGRU": _Entry(QKANGRU, _recurrent_arguments),
-    "QKANGRUCell": _Entry(QKANGRUCell, _attributes_and_options("input_size", "hidden_size")),
-    "QKANLSTM": _Entry(QKANLSTM, _recurrent_arguments),
-    "QKANLSTMCell": _Entry(QKANLSTMCell, _attributes_and_options("input_size", "hidden_size", "proj_size")),
-    "QKANLayer": _Entry(QKANLayer, _attributes_and_options("in_features", "out_features")),
-    "QLSTM": _Entry(QLSTM, _attributes(*_RECURRENT, "n_circuit_layers"), sizes.qlstm_weights),
-    "QNNClassifier": _Entry(QNNClassifier, _qnn_arguments, partial(sizes.qnn_weights, default_pattern=DEFAULT_PATTERN)),
-    "QRNN": _Entry(QRNN, _qrnn_arguments, sizes.qrnn_weights),
-    "QRNNCell": _Entry(QRNNCell, _qrnn_cell_arguments, sizes.qrnn_weights),
-    "QRNNClassifier": _Entry(QRNNClassifier, _continuous_arguments, sizes.continuous_weights),
-    "QRNNRegressor": _Entry(QRNNRegressor, _continuous_arguments, sizes.continuous_weights),
-    "QuantumLayer": _Entry(QuantumLayer, _attributes("circuit", "observables", "probabilities_of", "initial")),
-    "QuantumNeuron": _Entry(QuantumNeuron, _neuron_arguments, sizes.single_neuron_weights),
-}
-"""Layers that can be saved, with the constructor arguments that make them again, device and dtype left out."""
+_BY_NAME = {layer.__name__: layer for layer in LAYERS}
 
 
 def save_layer(layer: nn.Module, path: Path | str) -> None:
     """Write a layer: its class, its constructor arguments and its weights, not its backend.
 
-    Circuits are written as OpenQASM 3 and observables as weighted strings. The file is whole or not there.
+    Circuits are written as OpenQASM 3 and observables as weighted strings. The file is written whole or not at all.
 
     Args:
         layer: one of `LAYERS`.
-        path: a `.safetensors` file, replaced if it is there.
+        path: a `.safetensors` file, replaced if it exists.
 
     Raises:
         TypeError: another layer.
@@ -160,7 +97,7 @@ def save_layer(layer: nn.Module, path: Path | str) -> None:
 
 
 def load_layer(path: Path | str, *, backend: Backend | str = "native") -> nn.Module:
-    """The layer of `save_layer`, on the CPU and, if it has a choice, on the given backend.
+    """Read the layer of `save_layer`, onto the CPU and, if it has a choice, onto the given backend.
 
     Raises:
         ValueError: a file that is corrupt, that another program or a newer version wrote, or whose weights do not fit;
@@ -171,7 +108,7 @@ def load_layer(path: Path | str, *, backend: Backend | str = "native") -> nn.Mod
 
 
 def dump_layer(layer: nn.Module) -> bytes:
-    """The bytes of `save_layer`."""
+    """Return the bytes that `save_layer` writes."""
     from safetensors.torch import save
 
     described = _describe(layer)
@@ -184,7 +121,7 @@ def dump_layer(layer: nn.Module) -> bytes:
 
 
 def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = "the checkpoint") -> nn.Module:
-    """The layer of `dump_layer`; `name` stands for the bytes in errors.
+    """Build the layer of `dump_layer`; errors call the bytes `name`.
 
     The bytes may come from anyone: sizes are compared with the tensors before anything is built.
     """
@@ -197,10 +134,10 @@ def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = 
             f"{name} has format {_brief(version)}, but this program reads {FORMAT}. Update qml-circuits: a file must "
             "be read by the version that wrote it, or a newer one."
         )
-    if not isinstance(kind_name, str) or kind_name not in LAYERS:
-        raise ValueError(f"{name} must hold one of {', '.join(LAYERS)}, but holds {_brief(kind_name)}. Update?")
+    if not isinstance(kind_name, str) or kind_name not in _BY_NAME:
+        raise ValueError(f"{name} must hold one of {', '.join(_BY_NAME)}, but holds {_brief(kind_name)}. Update?")
     _require_finite(state, name)
-    kind, dtype = LAYERS[kind_name].layer, _dtype(state)
+    kind, dtype = _BY_NAME[kind_name], _dtype(state)
     try:
         sizes.require_state(lambda: _build(header, state, device="meta", dtype=dtype), state)
         layer: Any = _build(header, state, dtype=dtype)
@@ -208,7 +145,7 @@ def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = 
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())  # torch writes several lines
         raise ValueError(
-            f"{name} cannot be made into a {kind.__name__} again: {reason[:LONGEST_REASON]} Its arguments and tensors "
+            f"{name} cannot be made into a {kind.__name__} again: {reason[:MAX_REASON]} Its arguments and tensors "
             "must be those that save_layer wrote."
         ) from error
     if hasattr(layer, "to_backend"):
@@ -219,12 +156,12 @@ def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = 
 
 
 def checkpoint_hash(content: bytes) -> str:
-    """What runs remember a checkpoint by: the SHA-256 of its bytes."""
+    """Return the SHA-256 of a checkpoint's bytes, by which runs remember it."""
     return hashlib.sha256(content).hexdigest()
 
 
 def _parsed(content: bytes, name: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
-    """Our part of the header of a safetensors file, and its tensors."""
+    """Return our part of the header of a safetensors file, and its tensors."""
     metadata, state = parse_safetensors(content, name)
     try:
         text = metadata.get(HEADER)
@@ -253,25 +190,25 @@ def _dtype(state: Mapping[str, Tensor]) -> torch.dtype | None:
 
 
 def _describe(layer: nn.Module) -> dict[str, JSON]:
-    """A layer's class and constructor arguments."""
+    """Return a layer's class and constructor arguments as JSON."""
     name = type(layer).__name__
-    if name not in LAYERS or type(layer) is not LAYERS[name].layer:
-        raise TypeError(f"Argument `layer` must be one of {', '.join(LAYERS)}, but is {name}.")
-    arguments = {key: _encode(value) for key, value in LAYERS[name].arguments(layer).items()}
-    return {"layer": name, "arguments": arguments}
+    if type(layer) not in LAYERS:
+        raise TypeError(f"Argument `layer` must be one of {', '.join(_BY_NAME)}, but is {name}.")
+    config: dict[str, Any] = layer.config()  # pyright: ignore[reportCallIssue]
+    return {"layer": name, "arguments": {key: _encode(value) for key, value in config.items()}}
 
 
 def _build(described: Mapping[str, Any], state: Mapping[str, Tensor], **place: Any) -> nn.Module:
-    """The layer of `_describe`, with initial weights; `place` is its dtype and device."""
-    entry, arguments = LAYERS[described["layer"]], described["arguments"]
+    """Build the layer of `_describe` with initial weights; `place` is its dtype and device."""
+    name, arguments = described["layer"], described["arguments"]
     sizes.require_plausible(arguments, state)
-    sizes.require_weights(entry.least(arguments), state)
-    decoded = {key: _decode(value, state, place) for key, value in arguments.items()}
-    return entry.layer(**decoded, **place)
+    sizes.require_weights(sizes.least_weights(name, arguments), state)
+    config = {key: _decode(value, state, place) for key, value in arguments.items()}
+    return _BY_NAME[name](**config, **place)
 
 
 def _encode(value: Any) -> JSON:
-    """A constructor argument as JSON."""
+    """Write a constructor argument as JSON."""
     if isinstance(value, nn.Module):
         return _describe(value)
     if isinstance(value, Circuit):
@@ -290,7 +227,7 @@ def _encode(value: Any) -> JSON:
 
 
 def _decode(value: JSON, state: Mapping[str, Tensor], place: Mapping[str, Any]) -> Any:
-    """The constructor argument of `_encode`; sequences are tuples."""
+    """Read the constructor argument of `_encode`; sequences become tuples."""
     if isinstance(value, list):
         return tuple(_decode(item, state, place) for item in value)
     if not isinstance(value, dict):
@@ -304,11 +241,11 @@ def _decode(value: JSON, state: Mapping[str, Tensor], place: Mapping[str, Any]) 
 
 
 def _circuit(text: Any, n_weights: int) -> Circuit:
-    """A circuit from OpenQASM whose weights are in the file, as the numbers in their names tell."""
+    """Read a circuit from OpenQASM, and refuse weights whose numbers are beyond those in the file."""
     if not isinstance(text, str):
         raise ValueError(f"`openqasm` must be text, but is {type(text).__name__}.")
-    largest = max((int(number) for number in SLOT.findall(text)), default=0)
-    if largest >= max(sizes.FREE, n_weights):
+    largest = max((int(number) for number in WEIGHT_NUMBER.findall(text)), default=0)
+    if largest >= max(sizes.FREE_SIZE, n_weights):
         raise ValueError(
             f"a circuit must have its weights in the file, which holds {n_weights}, but has weight_{largest}."
         )
@@ -316,6 +253,6 @@ def _circuit(text: Any, n_weights: int) -> Circuit:
 
 
 def _brief(value: Any) -> str:
-    """A value of a file in an error, not longer than a line."""
+    """Write a value of a file for an error, on one line at most."""
     text = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."

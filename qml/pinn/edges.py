@@ -62,16 +62,16 @@ class EdgeJets(JetModule):
             return inputs.like(
                 (math.nan * inputs.data.sum(-1, keepdim=True)).expand(*inputs.data.shape[:-1], n_outputs)
             )
-        basis = layer.basis_on(low, high, most=SERIES_SIZE_LIMIT)
-        if basis is None and layer.basis_on(0.0, PROBE_INTERVAL, most=SERIES_SIZE_LIMIT) is None:
+        series = layer.series_on(low, high, most=SERIES_SIZE_LIMIT)
+        if series is None and layer.series_on(0.0, PROBE_INTERVAL, most=SERIES_SIZE_LIMIT) is None:
             raise JetError(f"Jets have no rule for this {type(layer).__name__}: it has no series in float64.")
-        if basis is None:
+        if series is None:
             return _by_forward_mode(layer, inputs)
-        arguments = inputs.orders, basis
+        arguments = inputs.orders, series.basis
         result: Any = inputs.like(
-            _ThroughEdges.apply(inputs.data, layer.edge_coefficients(basis), layer.base_matrix(), *arguments)  # pyright: ignore[reportArgumentType]
+            _ThroughEdges.apply(inputs.data, series.coefficients, series.base_weight, *arguments)  # pyright: ignore[reportArgumentType]
         )
-        return result if (bias := layer.bias()) is None else result + bias
+        return result if series.bias is None else result + series.bias
 
 
 def _by_forward_mode(layer: Callable[[Tensor], Tensor], inputs: Jet) -> Jet:

@@ -1,4 +1,4 @@
-"""What quantum and classical reservoirs share: series in, features out, and linear read-outs that learn to forecast."""
+"""The common part of quantum and classical reservoirs: series in, features out, and linear read-outs that forecast."""
 
 from qml.reservoir.checkpoint import load as load
 from qml.reservoir.checkpoint import save as save

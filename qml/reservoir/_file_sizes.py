@@ -37,7 +37,7 @@ def require_forecaster(description: Any, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _n_features(reservoir: Any, tensors: Mapping[str, Tensor], prefix: str) -> int:
-    """Features of a described reservoir, by arithmetic alone."""
+    """Count the features of a described reservoir, by arithmetic alone."""
     if not isinstance(reservoir, dict):
         raise TypeError(f"a reservoir must be described by an object, but is {type(reservoir).__name__}")
     if "backend" in reservoir:
@@ -64,7 +64,7 @@ def _n_features(reservoir: Any, tensors: Mapping[str, Tensor], prefix: str) -> i
 
 
 def _ring_features(ring: Any, exact: bool) -> int:
-    """Features of one ring; its tables grow exponentially with its qubits, which no file bounds."""
+    """Count the features of one ring; its tables grow exponentially with its qubits, which no file bounds."""
     n_qubits = checks.as_int(ring["n_qubits"], "n_qubits", 1)
     n_read = checks.as_int(ring.get("n_measured", n_qubits), "n_measured", 1)
     n_layers, n_rounds = (checks.as_int(ring.get(name, 1), name, 1) for name in ("n_layers", "n_rounds"))

@@ -40,7 +40,7 @@ def save(model: Forecaster, path: str | PathLike[str]) -> None:
 
 
 def load(path: str | PathLike[str]) -> Forecaster:
-    """The forecaster of a file that `save` wrote, on the CPU.
+    """Load the forecaster of a file that `save` wrote, on the CPU.
 
     The file may come from anyone: its sizes are compared with its tensors before anything is built.
 
@@ -69,7 +69,7 @@ def load(path: str | PathLike[str]) -> Forecaster:
 
 
 def _build(description: Mapping[str, Any]) -> Forecaster:
-    """The forecaster of a description; files of earlier versions lack `alphas` where it learns online."""
+    """Build the forecaster of a description; files of earlier versions lack `alphas` where it learns online."""
     options = dict(description["forecaster"])
     online = options.pop("online", None)
     model = Forecaster(build(description["reservoir"]), **options)

@@ -16,7 +16,7 @@ HOMES = {
 
 
 def describe(reservoir: Reservoir) -> dict[str, Any]:
-    """Its class and constructor's arguments.
+    """Describe a reservoir by its class and constructor's arguments.
 
     Raises:
         TypeError: a reservoir that is not one of this package's.
@@ -31,7 +31,7 @@ def describe(reservoir: Reservoir) -> dict[str, Any]:
 
 
 def build(description: dict[str, Any]) -> Reservoir:
-    """The reservoir that `describe` described; its own buffers are drawn anew or loaded afterwards."""
+    """Build the reservoir that `describe` described; its own buffers are drawn anew or loaded afterwards."""
     arguments = dict(description)
     name = arguments.pop("class")
     if not isinstance(name, str) or name not in HOMES:

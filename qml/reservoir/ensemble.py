@@ -16,7 +16,7 @@ from qml.reservoir.ridge import RidgeReadout
 
 @dataclass(frozen=True, repr=False)
 class Forecast:
-    """A forecast and its spread.
+    """A forecast, with the spread of the ensemble that made it.
 
     Args:
         mean: the mean of the members' forecasts without noise, (..., horizon, outputs).
@@ -36,7 +36,7 @@ class Forecast:
 
     @property
     def reliable_steps(self) -> int:
-        """Steps before the first one at which some series leaves the range of its training."""
+        """Count the steps before the first one at which some series leaves the range of its training."""
         horizon = self.mean.shape[-2]
         if self.in_range is None:
             return horizon
@@ -53,7 +53,7 @@ class Forecast:
 
 
 class Ensemble:
-    """Forecasters that differ in their seeds; together they say how sure they are.
+    """An ensemble of forecasters that differ in their seeds, and together say how sure they are.
 
     Each member forecasts `n_paths` times in closed loop, with normal noise of its own leave-one-out residuals added to
     every step, which it then sees as its next input. The interval is between quantiles of all paths, so it holds the
@@ -107,7 +107,7 @@ class Ensemble:
         n_paths: int = 20,
         generator: torch.Generator | None = None,
     ) -> Forecast:
-        """The next `horizon` values with an interval.
+        """Forecast the next `horizon` values with an interval.
 
         Args:
             context: the series so far; see `Forecaster.forecast`.
@@ -140,15 +140,15 @@ class Ensemble:
     def _paths(
         self, member: Forecaster, context: Series, horizon: int, n_paths: int, generator: torch.Generator | None
     ) -> Float[Tensor, "paths *batch horizon outputs"]:
-        """All noisy futures of one member, as one batch."""
+        """Compute all noisy futures of one member, as one batch."""
         if not isinstance(member.readout, RidgeReadout):
             raise TypeError("An ensemble's members must be fitted by ridge regression, but one learns online.")
         return member.forecast(context, horizon, noise=member.readout.noise, n_paths=n_paths, generator=generator)
 
     def _in_range(self, *values: Tensor) -> Bool[Tensor, "*batch horizon"]:
-        """Whether all values are in range for every member."""
-        found = torch.stack([member.in_range(value) for member in self.members for value in values])
-        return found.all(0)
+        """Tell whether all values are in range for every member."""
+        in_range = torch.stack([member.in_range(value) for member in self.members for value in values])
+        return in_range.all(0)
 
     def _require_differences(self) -> None:
         """Refuse two members with the same fitted read-out; one of zeros, as a constant series gives, tells nothing."""

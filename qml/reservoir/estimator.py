@@ -14,7 +14,7 @@ from qml.reservoir.ridge import DEFAULT_ALPHAS
 
 
 class ReservoirRegressor(RegressorMixin, BaseEstimator):
-    """A reservoir with a ridge read-out: rows of X are the steps of one series, in order.
+    """A reservoir with a ridge read-out, for which the rows of X are the steps of one series, in order.
 
     It works in pipelines and searches; cut time with `TimeSeriesSplit`, which keeps the order. Every `fit` and
     `predict` starts from the reset state, so the first `washout` predictions are of a reservoir that has not settled.
@@ -51,7 +51,7 @@ class ReservoirRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> Float[np.ndarray, "..."]:
-        """Predictions at every step of a series."""
+        """Predict at every step of a series."""
         check_is_fitted(self, "forecaster_")
         inputs: Any = validate_data(self, X, dtype=np.float64, reset=False)
         predicted = self.forecaster_.predict(torch.from_numpy(inputs))

@@ -22,7 +22,7 @@ Series = Tensor | Sequence[Tensor]
 
 
 class Forecaster(nn.Module):
-    """Learns to predict from a reservoir's features, and forecasts by feeding its predictions back.
+    """A model that learns to predict from a reservoir's features, and forecasts by feeding its predictions back.
 
     A forecast whose values leave `trained_range`, widened by a tenth of its width, warns with
     `ForecastRangeWarning`: outside of it the read-out was never fitted, and small weights of large features, or large
@@ -115,7 +115,7 @@ class Forecaster(nn.Module):
 
     @torch.no_grad()
     def predict(self, series: Series, state: Any = None, *, progress: bool = False) -> Tensor | list[Tensor]:
-        """Predictions at every step, each from the series up to there: (..., time, n_outputs), or a list of them.
+        """Predict at every step from the series up to it: (..., time, n_outputs), or a list of them.
 
         Args:
             series: as in `fit`.
@@ -148,7 +148,7 @@ class Forecaster(nn.Module):
         n_paths: int | None = None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "*paths horizon outputs"]:
-        """The next `horizon` values after each series, each prediction fed back as the next input.
+        """Forecast the next `horizon` values after each series, each prediction fed back as the next input.
 
         Args:
             context: the series so far, at least one step each; a list may hold different lengths.
@@ -167,7 +167,7 @@ class Forecaster(nn.Module):
         return result
 
     def in_range(self, values: Float[Tensor, "*batch outputs"]) -> Bool[Tensor, "*batch"]:
-        """Whether all outputs lie in `trained_range`, widened by a tenth of its width at either end.
+        """Tell whether all outputs lie in `trained_range`, widened by a tenth of its width at either end.
 
         Everything does where the range is not known, as after loading a file of an earlier version.
         """
@@ -265,15 +265,15 @@ class Forecaster(nn.Module):
                     "spectral radius, or a shorter horizon."
                 )
             values.append(value)
-            found, state = self.reservoir(value[:, None], state)
-            features = found[:, 0]
+            one_step, state = self.reservoir(value[:, None], state)
+            features = one_step[:, 0]
         result = torch.stack(values, 1)
         if n_paths is not None:
             result = result.reshape(n_paths, len(batch), horizon, self.n_outputs)
         return result.squeeze(-3) if alone else result
 
     def _as_noise(self, noise: Any) -> Tensor:
-        """Standard deviations as a tensor of shape (n_outputs,)."""
+        """Return standard deviations as a tensor of shape (n_outputs,)."""
         if not isinstance(noise, Tensor):
             items = noise.tolist() if isinstance(noise, np.ndarray) else noise
             items = items if isinstance(items, Sequence) and not isinstance(items, str) else [items]
@@ -295,7 +295,7 @@ class Forecaster(nn.Module):
     def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride] - torch calls it so
         self, state_dict: dict[str, Any], prefix: str, *rest: Any
     ) -> None:
-        """As `nn.Module`; a state of an earlier version, which knows no range, leaves it unknown."""
+        """Load as `nn.Module`; a state of an earlier version, which knows no range, leaves it unknown."""
         like = state_dict.get(f"{prefix}readout.weight", self.trained_range)
         state_dict.setdefault(f"{prefix}trained_range", like.new_full((2, self.n_outputs), torch.nan))
         super()._load_from_state_dict(state_dict, prefix, *rest)
@@ -305,29 +305,31 @@ class Forecaster(nn.Module):
             raise ValueError("The forecaster must be fitted before it predicts, but was not. Call fit or learn_online.")
 
     def _groups(self, series: Series, targets: Series | None) -> list[tuple[Tensor, Tensor]]:
-        """Pairs of inputs and targets, each (batch, time, columns): series of equal length together."""
+        """Return pairs of inputs and targets, each (batch, time, columns): series of equal length together."""
         inputs, lengths = _checks.padded(series, self.reservoir.n_inputs, "series")
         if targets is None:
             if self.n_outputs != self.reservoir.n_inputs:
                 raise ValueError("Argument `targets` must be given where outputs are not the next inputs, but is None.")
-            wanted = inputs[:, 1:]
+            padded_targets = inputs[:, 1:]
             inputs, lengths = inputs[:, :-1], [length - 1 for length in lengths]
         else:
-            wanted, found = _checks.padded(targets, self.n_outputs, "targets")
-            if found != lengths:
-                raise ValueError(f"Argument `targets` must have the lengths of the series, {lengths}, but has {found}.")
+            padded_targets, target_lengths = _checks.padded(targets, self.n_outputs, "targets")
+            if target_lengths != lengths:
+                raise ValueError(
+                    f"Argument `targets` must have the lengths of the series, {lengths}, but has {target_lengths}."
+                )
         if min(lengths, default=0) <= self.washout:
             raise ValueError(
                 f"Argument `series` must be longer than the washout of {self.washout} steps (and one step to predict), "
                 f"but one leaves {min(lengths, default=0)} to learn from. Pass longer series or a shorter washout."
             )
         if isinstance(series, Tensor):
-            return [(inputs, wanted)]
+            return [(inputs, padded_targets)]
         rows = {length: [row for row, own in enumerate(lengths) if own == length] for length in sorted(set(lengths))}
-        return [(inputs[some, :length], wanted[some, :length]) for length, some in rows.items()]
+        return [(inputs[members, :length], padded_targets[members, :length]) for length, members in rows.items()]
 
     def _start(self, inputs: Tensor) -> Tensor | None:
-        """The state after the first value was fed `warm_up` times."""
+        """Return the state after the first value was fed `warm_up` times."""
         if not self.warm_up or not inputs.shape[1]:
             return None
         return self.reservoir(inputs[:, :1].expand(-1, self.warm_up, -1))[1]
@@ -339,15 +341,15 @@ class Forecaster(nn.Module):
             yield number * self.chunk, features
 
     def _predict(self, series: Tensor, state: Tensor | None, *, shown: bool) -> Tensor:
-        found = series.new_empty(*series.shape[:2], self.n_outputs)  # whole: pieces would leave holes in the heap
+        predictions = series.new_empty(*series.shape[:2], self.n_outputs)  # whole: pieces would leave holes in the heap
         with steps_bar("predict", series.shape[1], shown=shown) as advance:
             for start, features in self._features(series, state):
-                found[:, start : start + features.shape[1]] = self.readout(features)
+                predictions[:, start : start + features.shape[1]] = self.readout(features)
                 advance(features.shape[1])
-        return found
+        return predictions
 
     def _last_features(self, inputs: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
-        """Features at each series' last step and the state after it, chunk by chunk."""
+        """Compute the features at each series' last step and the state after it, chunk by chunk."""
         state = self._start(inputs)
         last = inputs.new_zeros(len(inputs), self.reservoir.n_features)
         for start in range(0, inputs.shape[1], self.chunk):
@@ -362,7 +364,7 @@ class Forecaster(nn.Module):
         return last, state
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments but the reservoir, and the kind of read-out, as JSON values."""
+        """Return the constructor's arguments but the reservoir, and the kind of read-out, as JSON values."""
         readout = self.readout
         own: dict[str, Any] = {
             "alphas": list(self.alphas),

@@ -12,7 +12,7 @@ from qml.reservoir.reservoir import Reservoir
 
 
 class HybridReservoir(Reservoir):
-    """Reservoirs of any kind as one: quantum and classical, side by side or in a row.
+    """A reservoir made of reservoirs of any kind, quantum and classical, which run side by side or in a row.
 
     Args:
         reservoirs: two or more.
@@ -51,21 +51,21 @@ class HybridReservoir(Reservoir):
 
     @property
     def parts(self) -> list[Reservoir]:
-        """The reservoirs in order."""
+        """Return the reservoirs in order."""
         return [part for part in self.reservoirs if isinstance(part, Reservoir)]
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
-        """Of all, one behind the other; see `Reservoir`."""
+        """Join the initial states of all reservoirs; see `Reservoir`."""
         return torch.cat([part.initial_state(batch, like) for part in self.parts], 1)
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `Reservoir`."""
         features, states, driver = [], [], inputs
         for part, own in zip(self.parts, state.split([part.state_size for part in self.parts], 1), strict=True):
-            found, after = part.advance(driver, own.to(part.initial_state(0, driver)))  # each in its own precision
-            features.append(found)
+            read, after = part.advance(driver, own.to(part.initial_state(0, driver)))  # each in its own precision
+            features.append(read)
             states.append(after)
-            driver = found.to(inputs.dtype) if self.feed else inputs
+            driver = read.to(inputs.dtype) if self.feed else inputs
         return torch.cat(features, -1), torch.cat(states, 1)
 
     def config(self) -> dict[str, Any]:
@@ -74,5 +74,5 @@ class HybridReservoir(Reservoir):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "HybridReservoir":
-        """The inverse of `config`."""
+        """Build the reservoir of a `config`."""
         return cls(*(build(part) for part in config["reservoirs"]), feed=config["feed"])

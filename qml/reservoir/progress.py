@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def steps_bar(title: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Gives a function to call with the steps that were done; draws a bar on standard error if `shown`."""
+    """Yield a function to call with the steps that were done; draw a bar on standard error if `shown`."""
     if not shown:
         yield lambda steps: None
         return

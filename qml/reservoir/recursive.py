@@ -11,7 +11,7 @@ from qml.reservoir._checks import require_features, require_rows
 
 
 class RecursiveLeastSquares(nn.Module):
-    r"""Ridge regression updated sample by sample, with an exponentially fading memory.
+    r"""A ridge regression that is updated sample by sample, with an exponentially fading memory.
 
     After n samples the weights minimise sum_i lambda^(n-i) |y_i - W (1, x_i)|^2 + lambda^n alpha |W|^2, intercept
     included. Cost: 3 p^2 a sample.
@@ -48,7 +48,7 @@ class RecursiveLeastSquares(nn.Module):
         self.register_buffer("covariance", torch.eye(1 + n_features, dtype=torch.float64) / alpha)
 
     def forward(self, features: Any) -> Float[Tensor, "*batch outputs"]:
-        """Predictions with the weights as they are; features as in `RidgeReadout`."""
+        """Predict with the weights as they are; features as in `RidgeReadout`."""
         require_features(features, self.n_features)
         return (features.to(self.weight.dtype) @ self.weight.mT + self.bias).to(features.dtype)
 

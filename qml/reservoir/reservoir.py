@@ -33,26 +33,26 @@ class Reservoir(nn.Module):
         self.n_inputs, self.n_features, self.state_size = n_inputs, n_features, state_size
 
     def initial_state(self, batch: int, like: Tensor) -> Float[Tensor, "batch state"]:
-        """The state before the first step, in the dtype and on the device of `like`."""
+        """Return the state before the first step, in the dtype and on the device of `like`."""
         raise NotImplementedError
 
     def place_of(self, inputs: Tensor) -> Tensor:
-        """A tensor in the dtype and on the device of the reservoir's states."""
+        """Return a tensor in the dtype and on the device of the reservoir's states."""
         return self.initial_state(0, inputs)
 
     def advance(
         self, inputs: Float[Tensor, "batch time inputs"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "batch time features"], Float[Tensor, "batch state"]]:
-        """All steps of whole series from a state on; arguments were checked."""
+        """Run all steps of whole series from a state on; arguments were checked."""
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments as JSON values."""
+        """Return the constructor's arguments as JSON values."""
         raise NotImplementedError
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Reservoir":
-        """The inverse of `config`."""
+        """Build the reservoir of a `config`."""
         return cls(**config)
 
     def forward(
@@ -62,7 +62,7 @@ class Reservoir(nn.Module):
         *,
         lengths: Any = None,  # ints in a sequence, tensor or array
     ) -> tuple[Float[Tensor, "*batch time features"], Float[Tensor, "*batch state"]]:
-        """Features of every step, and the state after the last.
+        """Compute the features of every step, and the state after the last.
 
         Args:
             inputs: one series or a batch.
@@ -97,7 +97,7 @@ class Reservoir(nn.Module):
         return self._advance_ragged(inputs, start, sizes)
 
     def _advance_ragged(self, inputs: Tensor, state: Tensor, sizes: list[int]) -> tuple[Tensor, Tensor]:
-        """Between one series' end and the next only those that go on are driven."""
+        """Drive series of different lengths: from one's end to the next only those that go on."""
         features = state.new_zeros(*inputs.shape[:2], self.n_features)
         for start, end in pairwise([0, *sorted(set(sizes) - {0})]):
             going = torch.tensor([row for row, size in enumerate(sizes) if size > start], device=inputs.device)
@@ -113,7 +113,7 @@ class Reservoir(nn.Module):
         *,
         chunk: int = 1000,
     ) -> Iterator[Float[Tensor, "batch some features"]]:
-        """Features of a long batch, `chunk` steps at a time, in memory that does not grow with its length."""
+        """Yield features of a long batch, `chunk` steps at a time, in memory that does not grow with its length."""
         chunk = checks.as_int(chunk, "chunk", 1)
         checks.require_tensor(inputs, "inputs")
         if inputs.ndim != 3:

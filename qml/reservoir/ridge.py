@@ -16,12 +16,12 @@ Chunks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives the same (features, targets) at each call: (rows, features) and (rows, outputs)."""
 
 DEFAULT_ALPHAS = tuple(10.0**power for power in range(-12, 3))
-LARGEST = 1e150  # whose square is finite in float64
+MAX_FACTOR = 1e150  # whose square is finite in float64
 MIN_ROWS = 512  # of a block that is worth a QR decomposition
 
 
 class RidgeReadout(nn.Module):
-    r"""A linear read-out fitted by ridge regression: min_{W, c} sum_i |y_i - W x_i - c|^2 + alpha |W|^2.
+    r"""A linear read-out that ridge regression fits: min_{W, c} sum_i |y_i - W x_i - c|^2 + alpha |W|^2.
 
     The factor R of the QR decomposition of (1, X, Y) is updated block by block, in float64: memory does not grow with
     the number of samples, and unlike with normal equations the condition number is not squared. Its first row is the
@@ -75,14 +75,14 @@ class RidgeReadout(nn.Module):
         self.register_buffer("errors", torch.full((len(self.alphas),), math.nan, dtype=kind))
 
     def forward(self, features: Any) -> Float[Tensor, "*batch outputs"]:
-        """Predictions, (..., n_outputs), from a floating tensor of shape (..., n_features)."""
+        """Compute predictions, (..., n_outputs), from a floating tensor of shape (..., n_features)."""
         require_features(features, self.n_features)
         return (features.to(self.weight.dtype) @ self.weight.mT + self.bias).to(features.dtype)
 
     def _load_from_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride] - torch calls it so
         self, state_dict: dict[str, Any], prefix: str, *rest: Any
     ) -> None:
-        """As `nn.Module`, and errors of another choice of penalties are refused with words."""
+        """Load as `nn.Module`, and refuse the errors of another choice of penalties with words."""
         errors = state_dict.get(f"{prefix}errors")
         if isinstance(errors, Tensor) and errors.shape != self.errors.shape:
             rest[-1].append(
@@ -107,8 +107,10 @@ class RidgeReadout(nn.Module):
         left, singular, right = torch.linalg.svd(x, full_matrices=False)
         means = factor[0, 1:] / factor[0, 0]
         # singular values within rounding of 0 belong to dependent features
-        kept = singular > torch.finfo(torch.float64).eps * max(n_rows, p) * singular[:1].sum()
-        solver = _Solver(means[:p], means[p:], singular[kept], right[kept], left[:, kept].mT @ y, n_rows)
+        independent = singular > torch.finfo(torch.float64).eps * max(n_rows, p) * singular[:1].sum()
+        solver = _Solver(
+            means[:p], means[p:], singular[independent], right[independent], left[:, independent].mT @ y, n_rows
+        )
         if len(self.alphas) == 1:
             best = 0
             freedom = n_rows - 1.0 - solver.degrees(self.alphas[0])
@@ -125,7 +127,7 @@ class RidgeReadout(nn.Module):
         return self
 
     def _factor(self, chunks: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-        """R of (1, X, Y), at most 1 + p + q rows, its first diagonal entry positive."""
+        """Compute R of (1, X, Y), at most 1 + p + q rows, its first diagonal entry positive."""
         factor: Tensor | None = None
         pending: list[Tensor] = []
         n_pending, width = 0, 1 + self.n_features + self.n_outputs
@@ -143,7 +145,7 @@ class RidgeReadout(nn.Module):
                 "The series must hold at least one step to fit to, but none is left. Pass longer series, or a shorter "
                 "washout."
             )
-        if not bool((factor.abs() < LARGEST).all()):  # NaN too
+        if not bool((factor.abs() < MAX_FACTOR).all()):  # NaN too
             raise ValueError(
                 "Features and targets must be small enough to be squared in float64, but are not. Scale the series "
                 "with qml.data.Scaler."
@@ -161,12 +163,12 @@ class RidgeReadout(nn.Module):
         return torch.cat([column.to(self.weight) for column in columns], 1)
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows."""
         return f"n_features={self.n_features}, n_outputs={self.n_outputs}, alpha={float(self.alpha):g}"
 
 
 def as_alphas(alphas: Any) -> tuple[float, ...]:
-    """Ridge penalties as a tuple of floats: one number, or a sequence, array or tensor of them."""
+    """Return ridge penalties as a tuple of floats: one number, or a sequence, array or tensor of them."""
     values = alphas.tolist() if isinstance(alphas, (Tensor, np.ndarray)) else alphas
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         values = [values]
@@ -190,16 +192,16 @@ class _Solver:
         self.singular, self.right, self.projected = singular, right, projected
 
     def weight(self, alpha: float) -> Tensor:
-        """Shape (features, outputs)."""
+        """Return the weights, shape (features, outputs)."""
         shrunk = (self.singular / (self.singular.square() + alpha))[:, None] * self.projected
         return self.right.mT @ shrunk
 
     def degrees(self, alpha: float) -> float:
-        """Effective degrees of freedom without the intercept's."""
+        """Return the effective degrees of freedom without the intercept's."""
         return float((self.singular.square() / (self.singular.square() + alpha)).sum())
 
     def leave_one_out(self, chunks: Iterable[tuple[Tensor, Tensor]], alphas: Sequence[float]) -> Tensor:
-        """Mean squared leave-one-out residuals, shape (alphas, outputs)."""
+        """Compute mean squared leave-one-out residuals, shape (alphas, outputs)."""
         total = torch.zeros(len(alphas), len(self.target_mean), dtype=torch.float64, device=self.singular.device)
         for features, targets in chunks:
             scores = (features.to(total) - self.feature_mean) @ self.right.mT

@@ -11,6 +11,7 @@ This is the bipartite form of Markov, Fatima, Isakov and Boixo, arXiv:1807.10749
 register, and the planner finds the cut.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,29 +20,24 @@ import torch
 from circuits import Circuit
 from circuits.observables import PauliFactors
 from qml.simulator.cost import gram_cost
+from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.linear import NEGLIGIBLE, Linear, linear_maps
-from qml.simulator.plan import Plan, Request, cheapest_cost, plan_maps, reduced_maps
+from qml.simulator.map_matrices import AXIS_BASES, Axis, matrices_of
+from qml.simulator.plan import Request
 from qml.simulator.readout import Terms
 
-MIN_QUBITS = 8  # below, a state vector is as quick
-MAX_BRANCHES = 12
-OFFSETS = (0, 1, -1, 2, -2)  # of the cut from the middle
+MAX_BRANCHES = 12  # of a half: the overlaps of all pairs of branches are held
+CUT_OFFSETS = (0, 1, -1, 2, -2)  # of the cut from the middle of the register
 COPY = np.eye(4)[[0, 1, 3, 2]].astype(complex)  # CX: the branch starts in |0> and takes over the value
 OPEN = np.array([[1, 0], [1, 0]], dtype=complex)  # |0> to |0> + |1>: the branch runs over both values
-# columns: the +1 and the -1 eigenvector of each axis
-AXES = {
-    "Z": np.eye(2, dtype=complex),
-    "X": np.array([[1, 1], [1, -1]]) / np.sqrt(2) + 0j,
-    "Y": np.array([[1, 1], [1j, -1j]]) / np.sqrt(2),
-}
 
 
 @dataclass(frozen=True, eq=False)
-class CutPlan:
+class Cut:
     """A circuit in two halves.
 
     Attributes:
-        halves: the plans of both registers, own sites first, then the branches.
+        halves: the drafts of both registers, own sites first, then the branches.
         n_own: own sites of each half.
         n_branches: branches, the same in both.
         strings: for each half the distinct Pauli strings that are read, on its own sites.
@@ -49,60 +45,50 @@ class CutPlan:
         n_observables: how many observables there are.
     """
 
-    halves: tuple[Plan, Plan]
+    halves: tuple[Draft, Draft]
     n_own: tuple[int, int]
     n_branches: int
     strings: tuple[tuple[PauliFactors, ...], tuple[PauliFactors, ...]]
     terms: tuple[tuple[int, float, int, int], ...]
     n_observables: int
-    compiled: dict = field(default_factory=dict)
 
     def table_bytes(self, side: int, dtype: torch.dtype) -> int:
-        """Bytes of the signs of one half's strings, and of making them, in double precision and two pieces."""
+        """Count the bytes of the signs of a half's strings, and of making them, in double precision and two pieces."""
         n_signed = sum(any(letter in "YZ" for _, letter in factors) for factors in self.strings[side])
         return 2 ** self.n_own[side] * (n_signed * dtype.itemsize + 2 * torch.float64.itemsize * (n_signed > 0))
 
 
-def find_cut(circuit: Circuit, request: Request) -> CutPlan | None:
-    """The best cut, or None where simulating the register as a whole costs less or no cut is possible."""
-    if circuit.n_qubits < MIN_QUBITS:
-        return None
-    cut = best_cut(circuit, request, largest=2.0**circuit.n_qubits)
-    if cut is None:
-        return None
-    maps, _ = reduced_maps(linear_maps(circuit, 2)[1], request, circuit.n_weights)
-    return cut if cut_cost(cut) < cheapest_cost(maps, circuit.n_qubits, request) else None
-
-
-def best_cut(circuit: Circuit, request: Request, *, largest: float = float("inf")) -> CutPlan | None:
-    """The cut with the smallest registers, at any cost; None where none has fewer than `largest` amplitudes."""
+def best_cut(circuit: Circuit, request: Request, *, largest: float = math.inf) -> Cut | None:
+    """Find the cut with the smallest registers, at any cost; None where none has fewer than `largest` amplitudes."""
     unfit = any(op.is_preparation or op.gate.name == "post_select" for op in circuit.operations)
     if request.levels != 2 or request.terms is None or unfit:
         return None
     maps, terms = reduced_maps(linear_maps(circuit, 2)[1], request, circuit.n_weights)
     if not terms or not any(terms):
         return None
-    middles = {circuit.n_qubits // 2 + offset for offset in OFFSETS} & set(range(1, circuit.n_qubits))
-    found = [_Cutter(middle, circuit.n_qubits).cut(maps) for middle in sorted(middles)]
-    possible = [halves for halves in found if halves is not None and _amplitudes(halves) < largest]
-    if not possible:
+    middles = {circuit.n_qubits // 2 + offset for offset in CUT_OFFSETS} & set(range(1, circuit.n_qubits))
+    candidates = [_Cutter(middle, circuit.n_qubits).cut(maps) for middle in sorted(middles)]
+    small = [halves for halves in candidates if halves is not None and _amplitudes(halves) < largest]
+    if not small:
         return None
-    left, right = min(possible, key=_amplitudes)
-    plans = tuple(plan_maps(half.maps, half.n_sites, request, n_weights=circuit.n_weights) for half in (left, right))
+    halves = min(small, key=_amplitudes)
+    left, right = halves
+    drafts = [draft_maps(half.maps, half.n_sites, request, n_weights=circuit.n_weights) for half in halves]
     strings, pairs = _split_terms(terms, left.n_own)
     n_branches = left.n_sites - left.n_own
-    return CutPlan(plans, (left.n_own, right.n_own), n_branches, strings, pairs, len(terms))  # pyright: ignore[reportArgumentType]
+    return Cut((drafts[0], drafts[1]), (left.n_own, right.n_own), n_branches, strings, pairs, len(terms))
 
 
 def _amplitudes(halves: "tuple[_Half, _Half]") -> int:
+    """Count the amplitudes of both registers."""
     return sum(2**half.n_sites for half in halves)
 
 
-def cut_cost(cut: CutPlan) -> float:
-    """Estimated nanoseconds of one forward pass through both halves and of their overlaps."""
+def cut_cost(cut: Cut) -> float:
+    """Estimate the nanoseconds of one forward pass through both halves and of their overlaps."""
     return sum(
-        plan.cost + gram_cost(n_own, cut.n_branches, n_strings=len(strings), batch=plan.request.batch)
-        for plan, n_own, strings in zip(cut.halves, cut.n_own, cut.strings, strict=True)
+        draft.cost + gram_cost(n_own, cut.n_branches, n_strings=len(strings), batch=draft.request.batch)
+        for draft, n_own, strings in zip(cut.halves, cut.n_own, cut.strings, strict=True)
     )
 
 
@@ -123,7 +109,7 @@ def _split_terms(
 
 @dataclass(eq=False)
 class _Half:
-    """One half while it grows: its maps, on own sites counted from 0 and branches behind them."""
+    """A half while it grows: its maps, on own sites counted from 0 and branches behind them."""
 
     first: int
     n_own: int
@@ -131,19 +117,21 @@ class _Half:
     maps: list[Linear] = field(default_factory=list)
 
     def local(self, linear: Linear) -> Linear:
-        """A map of this half with its sites counted from the half's first."""
+        """Return a map of this half with its sites counted from the half's first."""
         sites, controls = (tuple(site - self.first for site in group) for group in (linear.sites, linear.controls))
         return replace(linear, sites=sites, controls=controls)
 
 
 class _Cutter:
+    """A cut at one place, which goes through a circuit's maps and hands each to its half."""
+
     def __init__(self, middle: int, n_sites: int) -> None:
         self.middle = middle
         self.halves = (_Half(0, middle, middle), _Half(middle, n_sites - middle, n_sites - middle))
-        self.copies: dict[int, dict[str, int]] = {}  # for each site the axes of which some branch still holds a copy
+        self.copies: dict[int, dict[Axis, int]] = {}  # for each site the axes of which some branch still holds a copy
 
     def cut(self, maps: list[Linear]) -> tuple[_Half, _Half] | None:
-        """Both halves, or None where a gate across the cut is not diagonal on either side."""
+        """Return both halves; None where a gate across the cut is not diagonal on either side."""
         for linear in maps:
             sides = {site >= self.middle for site in linear.all_sites}
             if len(sides) == 1:
@@ -155,6 +143,7 @@ class _Cutter:
         return self.halves
 
     def _cross(self, linear: Linear) -> bool:
+        """Split a map across the cut; return False where that cannot be done."""
         if linear.controls:
             return False
         options = [axes for right in (False, True) if (axes := self._axes(linear, right)) is not None]
@@ -167,77 +156,74 @@ class _Cutter:
         self._split(linear, axes)
         return True
 
-    def _axes(self, linear: Linear, right: bool) -> dict[int, str] | None:
-        """For each site on one side an axis in which the map is diagonal; one with a copy first."""
-        found = {}
+    def _axes(self, linear: Linear, right: bool) -> dict[int, Axis] | None:
+        """Find for each site on one side an axis in which the map is diagonal, one with a copy first; else None."""
+        axes: dict[int, Axis] = {}
         for site in linear.sites:
             if (site >= self.middle) == right:
-                known = self.copies.get(site, {})
-                axes = sorted(AXES, key=lambda axis: axis not in known)
-                axis = next((axis for axis in axes if is_diagonal(linear, site, axis)), None)
+                copied = self.copies.get(site, {})
+                copied_first: list[Axis] = sorted(AXIS_BASES, key=lambda axis: axis not in copied)
+                axis: Axis | None = next((axis for axis in copied_first if is_diagonal(linear, site, axis)), None)
                 if axis is None:
                     return None
-                found[site] = axis
-        return found
+                axes[site] = axis
+        return axes
 
-    def _new_branches(self, axes: dict[int, str]) -> int:
+    def _new_branches(self, axes: dict[int, Axis]) -> int:
         return sum(axis not in self.copies.get(site, {}) for site, axis in axes.items())
 
-    def _split(self, linear: Linear, axes: dict[int, str]) -> None:
+    def _split(self, linear: Linear, axes: dict[int, Axis]) -> None:
         """Copy the sites in `axes` into branches, and let the branches stand in for them on the other side."""
         source, target = self.halves if min(axes) < self.middle else self.halves[::-1]
         stand_in = {}
         for site, axis in axes.items():
-            known = self.copies.setdefault(site, {})
-            if axis not in known:
-                known[axis] = self._branch(source, target, site - source.first, axis)
-            stand_in[site] = known[axis] + target.n_own
+            branches = self.copies.setdefault(site, {})
+            if axis not in branches:
+                branches[axis] = self._branch(source, target, site - source.first, axis)
+            stand_in[site] = branches[axis] + target.n_own
             linear = in_axis(linear, site, axis)
         sites = tuple(stand_in.get(site, site - target.first) for site in linear.sites)
         target.maps.append(replace(linear, sites=sites))
 
-    def _branch(self, source: _Half, target: _Half, site: int, axis: str) -> int:
+    def _branch(self, source: _Half, target: _Half, site: int, axis: Axis) -> int:
+        """Open a branch in both halves, a copy of `site` in the source, and return its number."""
         number = source.n_sites - source.n_own
-        basis = AXES[axis]
-        turn = [] if axis == "Z" else [Linear((site,), basis.conj().T)]
-        back = [] if axis == "Z" else [Linear((site,), basis)]
-        source.maps += [*turn, Linear((site, source.n_sites), COPY), *back]
+        basis = AXIS_BASES[axis]
+        into_axis = [] if axis == "Z" else [Linear((site,), basis.conj().T)]
+        out_of_axis = [] if axis == "Z" else [Linear((site,), basis)]
+        source.maps += [*into_axis, Linear((site, source.n_sites), COPY), *out_of_axis]
         target.maps.append(Linear((target.n_sites,), OPEN))
         source.n_sites += 1
         target.n_sites += 1
         return number
 
     def _forget(self, linear: Linear) -> None:
-        """Copies do not outlive a map that changes what they are copies of."""
+        """Drop the copies of sites that a map changes."""
         for site in linear.sites:
-            known = self.copies.get(site, {})
-            self.copies[site] = {axis: branch for axis, branch in known.items() if is_diagonal(linear, site, axis)}
+            branches = self.copies.get(site, {})
+            self.copies[site] = {axis: branch for axis, branch in branches.items() if is_diagonal(linear, site, axis)}
 
 
-def is_diagonal(linear: Linear, site: int, axis: str) -> bool:
-    """Whether a map leaves the eigenstates of a Pauli axis of one of its sites alone, at every angle."""
+def is_diagonal(linear: Linear, site: int, axis: Axis) -> bool:
+    """Tell whether a map leaves the eigenstates of a Pauli axis of one of its sites alone, at every angle."""
     place = linear.sites.index(site)
-    for part in _parts(in_axis(linear, site, axis)):
-        digits = part.reshape(2**place, 2, -1, 2**place, 2, part.shape[0] // 2 ** (place + 1))
+    for matrix in matrices_of(in_axis(linear, site, axis)):
+        digits = matrix.reshape(2**place, 2, -1, 2**place, 2, matrix.shape[0] // 2 ** (place + 1))
         if max(np.abs(digits[:, 0, :, :, 1]).max(), np.abs(digits[:, 1, :, :, 0]).max()) > NEGLIGIBLE:
             return False
     return True
 
 
-def in_axis(linear: Linear, site: int, axis: str) -> Linear:
-    """The map with one of its sites in the eigenbasis of a Pauli axis."""
+def in_axis(linear: Linear, site: int, axis: Axis) -> Linear:
+    """Return the map with one of its sites in the eigenbasis of a Pauli axis."""
     if axis == "Z":
         return linear
     place = linear.sites.index(site)
     left, right = np.eye(2**place), np.eye(2 ** (len(linear.sites) - place - 1))
-    basis = np.kron(np.kron(left, AXES[axis]), right)
+    basis = np.kron(np.kron(left, AXIS_BASES[axis]), right)
 
-    def turned(part: np.ndarray) -> np.ndarray:
-        return basis.conj().T @ part @ basis
+    def in_basis(matrix: np.ndarray) -> np.ndarray:
+        return basis.conj().T @ matrix @ basis
 
-    terms = tuple((frequency, turned(cosine), turned(sine)) for frequency, cosine, sine in linear.terms)
-    return replace(linear, constant=turned(linear.constant), terms=terms, kind=None)
-
-
-def _parts(linear: Linear) -> list[np.ndarray]:
-    return [linear.constant, *(part for _, *pair in linear.terms for part in pair)]
+    terms = tuple((frequency, in_basis(cosine), in_basis(sine)) for frequency, cosine, sine in linear.terms)
+    return replace(linear, constant=in_basis(linear.constant), terms=terms, kind=None)

@@ -1,4 +1,4 @@
-"""Running a plan: the plain path that autograd follows, and one autograd function with a pullback of its own.
+"""The evolution of states through a plan: a plain path that autograd follows, and a function with an own pullback.
 
 The function gives first derivatives from stored states or, in the adjoint mode, from states recomputed backwards, so
 that memory does not grow with depth (Jones and Gacon, arXiv:2009.02823). Where a derivative of the derivative is asked
@@ -15,19 +15,20 @@ from qml.buffers import Loan, tensor_loan
 from qml.checks import needs_plain_pullback
 from qml.simulator import initial
 from qml.simulator.compiled import Compiled
-from qml.simulator.program import Evaluated
+from qml.simulator.matrix_groups import Evaluated
 from qml.simulator.readout import Readout
-from qml.simulator.steps import Reference, Step
+from qml.simulator.rounds import SharedRound
+from qml.simulator.steps import OperandGradients, Operands
 
 Memory = Literal["store", "adjoint", "adjoint only"]
 
 
 @dataclass(eq=False)
 class Tape:
-    """What a forward pass leaves for the pullback."""
+    """A record of a forward pass, for the pullback."""
 
     evaluated: Evaluated
-    arguments: list[Tensor]
+    operands: Operands
     initial: initial.InitialTape
     loan: Loan[Tensor]
     states: dict[int, Tensor] = field(default_factory=dict)
@@ -36,39 +37,39 @@ class Tape:
 
 
 def run_plain(compiled: Compiled, readout: Readout, data: Tensor, weights: Tensor) -> Tensor:
-    """All of a plan as ordinary tensor operations; shape (rows, batch or 1)."""
+    """Run all of a plan as ordinary tensor operations; shape (rows, batch or 1)."""
     return readout.forward(evolve_plain(compiled, data, weights))
 
 
 def evolve_plain(compiled: Compiled, data: Tensor, weights: Tensor) -> Tensor:
-    """The final state, shape (levels**sites, batch or 1)."""
-    evaluated, arguments = _arguments(compiled, data, weights)
+    """Compute the final state, shape (levels**sites, batch or 1)."""
+    evaluated, operands = _operands(compiled, data, weights)
     state = _expanded(compiled, initial.initial_state(compiled, data, evaluated), data)
     for step in compiled.steps:
-        state = step.forward(state, _matrix(step, arguments))
+        state = step.forward(state, operands.of(step))
     return state
 
 
 class Evolve(torch.autograd.Function):
-    """`run_plain` with a first derivative of its own."""
+    """A function that computes what `run_plain` does, with a first derivative of its own."""
 
     @staticmethod
     def forward(
         ctx: Any, compiled: Compiled, readout: Readout, memory: Memory, data: Tensor, weights: Tensor
     ) -> Tensor:
-        """See `run_plain`."""
+        """Run the plan; see `run_plain`."""
         needs_grad = any(ctx.needs_input_grad)
-        evaluated, arguments = _arguments(compiled, data, weights)
+        evaluated, operands = _operands(compiled, data, weights)
         shape = (compiled.plan.request.levels**compiled.plan.n_sites, len(data) if compiled.samples_differ else 1)
         loan = tensor_loan(shape, compiled.dtype, data.device)
-        tape = Tape(evaluated, arguments, initial.InitialTape(), loan)
+        tape = Tape(evaluated, operands, initial.InitialTape(), loan)
         state = initial.initial_state(compiled, data, evaluated, tape.initial if needs_grad else None)
         tape.start_batch = state.shape[-1]
         state = _expanded(compiled, state, data)
         spare: Tensor | None = None
         for number, step in enumerate(compiled.steps):
             before, out = state, loan.buffer() if spare is None else spare
-            state = step.forward(before, _matrix(step, arguments), out)
+            state = step.forward(before, operands.of(step), out)
             if needs_grad and memory == "store" and step.needs_input:
                 tape.states[number], spare = before, None
             else:
@@ -82,7 +83,7 @@ class Evolve(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The pullback, or, where its own derivative is wanted, autograd through the plain path."""
+        """Compute the pullback, or, where its own derivative is wanted, let autograd follow the plain path."""
         (grad,) = grads
         data, weights = ctx.saved_tensors
         if not needs_plain_pullback(grad):
@@ -95,21 +96,17 @@ class Evolve(torch.autograd.Function):
         return None, None, None, *_differentiable(ctx, grad, data, weights)
 
 
-def _arguments(compiled: Compiled, data: Tensor, weights: Tensor) -> tuple[Evaluated, list[Tensor]]:
-    """The matrices of all blocks, then the coefficients of the data steps: what the steps refer to."""
+def _operands(compiled: Compiled, data: Tensor, weights: Tensor) -> tuple[Evaluated, Operands]:
+    """Evaluate the matrix program, and compute the tables to which the steps refer."""
     shared = compiled.plan.request.shared_data
     angles = torch.cat([weights, data[0]]) if shared and data.shape[1] else weights
     evaluated = compiled.program(angles)
-    return evaluated, evaluated.values + [table.coefficients(data) for table in compiled.data_tables]
+    return evaluated, Operands(evaluated.values, [table.coefficients(data) for table in compiled.data_tables])
 
 
 def _expanded(compiled: Compiled, state: Tensor, data: Tensor) -> Tensor:
-    """A state that the samples still share, one for each where a data step follows."""
+    """Give every sample a state of its own where a data step follows; until then they share one."""
     return state.expand(-1, len(data)) if compiled.data_tables else state
-
-
-def _matrix(step: Step, arguments: list[Tensor]) -> Tensor | None:
-    return None if step.reference is None else arguments[step.reference[0]][step.reference[1]]
 
 
 def _differentiable(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tensor | None]:
@@ -120,28 +117,27 @@ def _differentiable(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> li
         value = run_plain(ctx.compiled, ctx.readout, data, weights)
     inputs = [tensor for tensor, needed in zip((data, weights), wanted, strict=True) if needed]
     create_graph = torch.is_grad_enabled()  # off where only many gradients at once are wanted, as a vmap
-    found = iter(torch.autograd.grad(value, inputs, grad, create_graph=create_graph, allow_unused=True))
-    return [next(found) if needed else None for needed in wanted]
+    gradients = iter(torch.autograd.grad(value, inputs, grad, create_graph=create_graph, allow_unused=True))
+    return [next(gradients) if needed else None for needed in wanted]
 
 
 def _pullback(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tensor | None]:
     compiled, tape = ctx.compiled, ctx.tape
     wants_data, wants_weights = ctx.needs_input_grad[3:]
     shared = compiled.plan.request.shared_data
-    grads: list[Tensor | None] = [None] * len(tape.arguments)
+    grads = OperandGradients([None] * len(tape.operands.shared), [None] * len(tape.operands.per_sample))
     data_grad = torch.zeros_like(data) if wants_data else None
     with tensor_loan(tuple(tape.final.shape), tape.final.dtype, tape.final.device) as loan:  # mu lies in its memory
         mu = _pull_steps(ctx, grad, grads, loan)
         if mu is not None:
-            initial.pullback(compiled, tape.initial, mu, tape.evaluated, grads, data_grad)
-    n_groups = len(compiled.program.groups)
+            initial.pullback(compiled, tape.initial, mu, tape.evaluated, grads.shared, data_grad)
     if data_grad is not None:
         for table, coefficients, part in zip(
-            compiled.data_tables, tape.arguments[n_groups:], grads[n_groups:], strict=True
+            compiled.data_tables, tape.operands.per_sample, grads.per_sample, strict=True
         ):
             table.pullback(part, coefficients, data_grad)
     n_angles = len(weights) + (data.shape[1] if shared else 0)
-    angle_grad = compiled.program.pullback(tape.evaluated, grads[:n_groups], n_angles)
+    angle_grad = compiled.program.pullback(tape.evaluated, grads.shared, n_angles)
     if angle_grad is None:
         angle_grad = weights.new_zeros(n_angles)
     if shared and data_grad is not None and data.shape[1]:
@@ -149,8 +145,8 @@ def _pullback(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Ten
     return [data_grad, angle_grad[: len(weights)] if wants_weights else None]
 
 
-def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None], loan: Loan[Tensor]) -> Tensor | None:
-    """mu of the initial state, or None where nothing before the first step depends on what is asked for.
+def _pull_steps(ctx: Any, grad: Tensor, grads: OperandGradients, loan: Loan[Tensor]) -> Tensor | None:
+    """Compute mu of the initial state; None where nothing before the first step depends on what is asked for.
 
     The result may lie in a buffer of `loan`, so that it is valid only until the loan ends.
     """
@@ -159,33 +155,24 @@ def _pull_steps(ctx: Any, grad: Tensor, grads: list[Tensor | None], loan: Loan[T
     state = tape.final
     mu = ctx.readout.pullback(grad, state, loan.buffer())
     spare: Tensor | None = None
-    start_matters = wants_data or any(r.fetch is not None for r in compiled.rounds)
-    n_groups = len(compiled.program.groups)
+    start_matters = wants_data or any(isinstance(r, SharedRound) for r in compiled.rounds)
     for number in range(len(compiled.steps) - 1, -1, -1):
         step = compiled.steps[number]
-        matrix, reference = _matrix(step, tape.arguments), step.reference
-        wants = reference is not None and (wants_data or reference[0] < n_groups)
-        state = tape.states.get(number) if ctx.memory == "store" else step.inverse(state, matrix)
+        operand, reference = tape.operands.of(step), step.reference
+        wants = reference is not None and (wants_data or not reference.per_sample)
+        state = tape.states.get(number) if ctx.memory == "store" else step.inverse(state, operand)
         after, out = mu, loan.buffer() if spare is None else spare
-        mu, gradient = step.pullback(after, state if wants else None, matrix, out)
+        mu, gradient = step.pullback(after, state if wants else None, operand, out)
         spare = _freed(after, out, mu, first=number == len(compiled.steps) - 1)
         if gradient is not None and reference is not None:
-            _add_entry(grads, tape.arguments, reference, gradient)
+            grads.add(reference, gradient, tape.operands)
     if not start_matters:
         return None
     return mu if mu.shape[-1] == tape.start_batch else mu.sum(-1, keepdim=True)
 
 
 def _freed(before: Tensor, out: Tensor, after: Tensor, *, first: bool) -> Tensor | None:
-    """The buffer that the next step may write to: the one before this step, or an `out` that was not used."""
+    """Return the buffer that the next step may write to: that before this step, or an `out` that was not used."""
     if after.data_ptr() != out.data_ptr():
         return out
     return None if first else before
-
-
-def _add_entry(grads: list[Tensor | None], arguments: list[Tensor], reference: Reference, gradient: Tensor) -> None:
-    total = grads[reference[0]]
-    if total is None:
-        total = torch.zeros_like(arguments[reference[0]])
-        grads[reference[0]] = total
-    total[reference[1]] += gradient

@@ -1,6 +1,6 @@
 """Small matrices that depend on weights, as expressions: products, Kronecker products, permutations of leaves.
 
-Constant sub-expressions are folded in NumPy. `qml.simulator.program` evaluates what is left, batched.
+Constant sub-expressions are folded in NumPy. `qml.simulator.matrix_program` evaluates what is left, batched.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Kind = Literal["constant", "leaf", "product", "kron", "rows", "reorder"]
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One sub-expression; `value` holds the matrix of a constant, `table` the indices of a gather."""
+    """A sub-expression; `value` holds the matrix of a constant, `table` the indices of a gather."""
 
     kind: Kind
     side: int
@@ -35,40 +35,40 @@ class Expressions:
         self._known: dict[tuple, int] = {}
 
     def constant(self, matrix: np.ndarray) -> int:
-        """A constant matrix; equal ones share a node."""
+        """Add a constant matrix; equal ones share a node."""
         key = ("constant", matrix.shape, np.ascontiguousarray(matrix, dtype=complex).tobytes())
         is_real = bool(np.abs(np.imag(matrix)).max() < NEGLIGIBLE)
         return self._add(key, Node("constant", len(matrix), is_real, value=np.asarray(matrix)))
 
     def leaf(self, linear: Linear) -> int:
-        """The matrix of one map, its angle taken from the weights; a constant map becomes a constant."""
+        """Add the matrix of one map, its angle taken from the weights; a constant map becomes a constant."""
         if linear.slot is None:
             return self.constant(linear.constant)
         return self._add(("leaf", id(linear)), Node("leaf", len(linear.constant), linear.is_real, leaf=linear))
 
     def product(self, left: int, right: int) -> int:
-        """The matrix product."""
+        """Add the matrix product."""
         a, b = self.nodes[left], self.nodes[right]
         if a.value is not None and b.value is not None:
             return self.constant(a.value @ b.value)
         return self._inner("product", (left, right), a.side)
 
     def kron(self, left: int, right: int) -> int:
-        """The Kronecker product, `left` more significant."""
+        """Add the Kronecker product, `left` more significant."""
         a, b = self.nodes[left], self.nodes[right]
         if a.value is not None and b.value is not None:
             return self.constant(np.kron(a.value, b.value))
         return self._inner("kron", (left, right), a.side * b.side)
 
     def rows(self, node: int, table: np.ndarray) -> int:
-        """The rows `table` of a matrix, that is, a permutation applied after it."""
+        """Add the rows `table` of a matrix, that is, a permutation applied after it."""
         inner = self.nodes[node]
         if inner.value is not None:
             return self.constant(inner.value[table])
         return self._inner("rows", (node,), inner.side, table=table)
 
     def reorder(self, node: int, order: np.ndarray) -> int:
-        """Rows and columns in a new order of basis states."""
+        """Add a matrix with its rows and columns in a new order of basis states."""
         inner = self.nodes[node]
         if np.array_equal(order, np.arange(inner.side)):
             return node

@@ -6,39 +6,29 @@ of sectors of a product over the spokes of <z_j| V_j(s)^dagger P_j V_j(s') |z_j>
 The classifier of Farhi and Neven (arXiv:1802.06002) with gates exp(i theta P_j X_r) is of this form at any n.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
-from typing import Literal, TypeVar
 
 import numpy as np
 
-from circuits import Circuit
-from circuits.gates import PAULIS
+from circuits import Circuit, Operation
+from circuits.gates import PauliRotation
 from circuits.observables import PauliFactors
+from qml.simulator.draft import chain_nodes, with_shared_slot
 from qml.simulator.expressions import Expressions
 from qml.simulator.fuse import block_expression
+from qml.simulator.hubs import KindMemo, find_hubs, without_idle_site
 from qml.simulator.linear import NEGLIGIBLE, Linear, linear_maps
-from qml.simulator.plan import Plan, Request, chain_nodes, with_shared_slot
+from qml.simulator.map_matrices import AXIS_BASES, Axis, matrices_of, with_matrices
+from qml.simulator.plan import Plan, Request
 from qml.simulator.readout import Terms
 
-MIN_QUBITS = 6  # below, a state vector is as quick
-MAX_HUBS = 6
-Axis = Literal["X", "Y", "Z"]
-T = TypeVar("T")
-
-# columns: the +1 and the -1 eigenvector of each axis
-AXIS_BASES = {
-    "X": np.array([[1, 1], [1, -1]]) / np.sqrt(2),
-    "Y": np.array([[1, 1], [1j, -1j]]) / np.sqrt(2),
-    "Z": np.eye(2),
-}
+MIN_FACTORISED_QUBITS = 6  # below, a state vector is as quick
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """One pair of sectors (s, s') of all hubs in the expectation value of one Pauli string."""
+    """A pair of sectors (s, s') of all hubs in the expectation value of one Pauli string."""
 
     left: tuple[int, ...]
     right: tuple[int, ...]
@@ -69,144 +59,43 @@ class FactorisedPlan:
     strings: list[list[tuple[float, PauliFactors, list[Pair]]]]
 
 
-def find_factorised(circuit: Circuit, request: Request) -> FactorisedPlan | None:
-    """The plan of a circuit that factorises, or None."""
-    if request.levels != 2 or request.terms is None or circuit.n_qubits < MIN_QUBITS:
+def plan_factorised(circuit: Circuit, request: Request) -> FactorisedPlan | None:
+    """Plan a circuit that factorises; None for any other."""
+    if request.levels != 2 or request.terms is None or circuit.n_qubits < MIN_FACTORISED_QUBITS:
         return None
     if any(not op.is_unitary or _n_active(op) > 2 for op in circuit.operations):
         return None
     _, maps = linear_maps(circuit, 2)
-    memo = _Memo()
-    maps = [_without_identity(linear, memo) for linear in maps]
+    memo = KindMemo()
+    maps = [without_idle_site(linear, memo) for linear in maps]
     if request.shared_data:
         maps = [with_shared_slot(linear, circuit.n_weights) for linear in maps]
-    hubs = _find_hubs(maps, circuit.n_qubits, memo)
+    hubs = find_hubs(maps, circuit.n_qubits, memo)
     if hubs is None:
         return None
-    parts = _split(maps, hubs)
-    return None if parts is None else _build(circuit, request, hubs, parts, memo)
+    stages = _split(maps, hubs)
+    return None if stages is None else _build(circuit, request, hubs, stages, memo)
 
 
-def _n_active(operation: object) -> int:
-    pauli = getattr(operation.gate, "pauli", None)  # pyright: ignore[reportAttributeAccessIssue]
-    qubits = operation.all_qubits  # pyright: ignore[reportAttributeAccessIssue]
-    return len(qubits) if pauli is None else len(qubits) - pauli.count("I")
-
-
-class _Memo:
-    """What is known of matrices, by the kind of their map: a circuit has thousands of gates and a few kinds."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple, object] = {}
-
-    def __call__(self, key: tuple, linear: Linear, make: Callable[[], T]) -> T:
-        if linear.kind is None:
-            return make()
-        full = (linear.kind, *key)
-        if full not in self._known:
-            self._known[full] = make()
-        return self._known[full]  # pyright: ignore[reportReturnType]
-
-
-def _without_identity(linear: Linear, memo: _Memo) -> Linear:
-    """A two-site map that leaves one of its sites alone, as a one-site map."""
-    if len(linear.sites) != 2:
-        return linear
-    idle, reduced = memo(("idle",), linear, lambda: _idle_site(linear))
-    return linear if idle is None else _from_parts(linear, (linear.sites[1 - idle],), reduced)
-
-
-def _idle_site(linear: Linear) -> tuple[int | None, list[np.ndarray]]:
-    for k in range(2):
-        reduced = [_trace_out(part, k) for part in _parts(linear)]
-        back = [np.kron(r, PAULIS["I"]) if k == 1 else np.kron(PAULIS["I"], r) for r in reduced]
-        if all(np.abs(a - b).max() < NEGLIGIBLE for a, b in zip(back, _parts(linear), strict=True)):
-            return k, reduced
-    return None, []
-
-
-def _trace_out(matrix: np.ndarray, place: int) -> np.ndarray:
-    tensor = matrix.reshape(2, 2, 2, 2)
-    return np.einsum("abad->bd" if place == 0 else "abcb->ac", tensor) / 2
-
-
-def _parts(linear: Linear) -> list[np.ndarray]:
-    return [linear.constant, *(part for _, *pair in linear.terms for part in pair)]
-
-
-def _from_parts(linear: Linear, sites: tuple[int, ...], parts: list[np.ndarray]) -> Linear:
-    terms = tuple((frequency, parts[1 + 2 * k], parts[2 + 2 * k]) for k, (frequency, _, _) in enumerate(linear.terms))
-    return Linear(sites, parts[0], terms, linear.slot)
-
-
-# --- finding hubs -----------------------------------------------------------------------------------------------------
-
-
-def _find_hubs(maps: list[Linear], n_qubits: int, memo: _Memo) -> dict[int, Axis] | None:
-    """The smaller side of each two-coloured component whose qubits are diagonal in one axis throughout."""
-    neighbours: dict[int, set[int]] = {qubit: set() for qubit in range(n_qubits)}
-    axes: dict[int, set[str]] = {qubit: set("XYZ") for qubit in range(n_qubits)}
-    for linear in maps:
-        if len(linear.sites) == 2:
-            first, second = linear.sites
-            neighbours[first].add(second)
-            neighbours[second].add(first)
-            for k, qubit in enumerate(linear.sites):
-                axes[qubit] &= memo(("axes", k), linear, partial(_axes, linear, k))
-    hubs: dict[int, Axis] = {}
-    seen: set[int] = set()
-    for qubit in range(n_qubits):
-        if qubit in seen or not neighbours[qubit]:
-            continue
-        sides = _two_colour(qubit, neighbours)
-        if sides is None:
-            return None
-        seen |= sides[0] | sides[1]
-        fitting = [side for side in sides if all(axes[member] for member in side)]
-        if not fitting:
-            return None
-        hubs |= {member: sorted(axes[member])[0] for member in min(fitting, key=len)}  # pyright: ignore[reportAssignmentType]
-    return hubs if 0 < len(hubs) <= MAX_HUBS else None
-
-
-def _axes(linear: Linear, place: int) -> set[str]:
-    """The Pauli axes on one of the two sites with which the map commutes at every angle."""
-    found = set()
-    for letter in "XYZ":
-        pauli = np.kron(PAULIS[letter], PAULIS["I"]) if place == 0 else np.kron(PAULIS["I"], PAULIS[letter])
-        if all(np.abs(pauli @ part - part @ pauli).max() < NEGLIGIBLE for part in _parts(linear)):
-            found.add(letter)
-    return found
-
-
-def _two_colour(start: int, neighbours: dict[int, set[int]]) -> tuple[set[int], set[int]] | None:
-    colour, stack = {start: 0}, [start]
-    while stack:
-        qubit = stack.pop()
-        for other in neighbours[qubit]:
-            if other not in colour:
-                colour[other] = 1 - colour[qubit]
-                stack.append(other)
-            elif colour[other] == colour[qubit]:
-                return None
-    sides = ({q for q, c in colour.items() if c == side} for side in (0, 1))
-    return next(sides), next(sides)
-
-
-# --- splitting the circuit --------------------------------------------------------------------------------------------
+def _n_active(operation: Operation) -> int:
+    """Return the number of qubits on which a gate does something, whatever its angle."""
+    n_idle = operation.gate.pauli.count("I") if isinstance(operation.gate, PauliRotation) else 0
+    return len(operation.all_qubits) - n_idle
 
 
 @dataclass(eq=False)
-class _Parts:
+class _Stages:
+    """The maps on every qubit in three stages, by qubit."""
+
     starts: dict[int, list[Linear]]
     middles: dict[int, list[Linear]]  # for a hub: what is diagonal in its axis; for a spoke: all after its start
     tails: dict[int, list[Linear]]
 
 
-def _split(maps: list[Linear], hubs: dict[int, Axis]) -> _Parts | None:
-    """Starts, middles and tails; None where data or a gate off the hub's axis stands between couplings."""
+def _split(maps: list[Linear], hubs: dict[int, Axis]) -> _Stages | None:
+    """Sort maps into stages; None where data or a gate off the hub's axis stands between couplings."""
     last = {site: k for k, linear in enumerate(maps) if len(linear.sites) == 2 for site in linear.sites}
-    parts, coupled = _Parts({}, {}, {}), set()
+    stages, coupled = _Stages({}, {}, {}), set[int]()
     for k, linear in enumerate(maps):
         has_data = linear.slot is not None and linear.slot.kind == "data"
         if len(linear.sites) == 2:
@@ -214,71 +103,78 @@ def _split(maps: list[Linear], hubs: dict[int, Axis]) -> _Parts | None:
                 return None
             coupled.update(linear.sites)
             spoke = next(site for site in linear.sites if site not in hubs)
-            parts.middles.setdefault(spoke, []).append(linear)
+            stages.middles.setdefault(spoke, []).append(linear)
             continue
         (site,) = linear.sites
         if site not in coupled:
-            parts.starts.setdefault(site, []).append(linear)
+            stages.starts.setdefault(site, []).append(linear)
         elif has_data:
             return None
         elif site not in hubs:
-            parts.middles.setdefault(site, []).append(linear)
+            stages.middles.setdefault(site, []).append(linear)
         elif k > last[site]:
-            parts.tails.setdefault(site, []).append(linear)
-        elif all(_is_diagonal(part, hubs[site]) for part in _parts(linear)):
-            parts.middles.setdefault(site, []).append(linear)
+            stages.tails.setdefault(site, []).append(linear)
+        elif all(_is_diagonal(matrix, hubs[site]) for matrix in matrices_of(linear)):
+            stages.middles.setdefault(site, []).append(linear)
         else:
             return None
-    return parts
+    return stages
 
 
 def _is_diagonal(matrix: np.ndarray, axis: Axis) -> bool:
     basis = AXIS_BASES[axis]
-    turned = basis.conj().T @ matrix @ basis
-    return bool(abs(turned[0, 1]) < NEGLIGIBLE * 10 and abs(turned[1, 0]) < NEGLIGIBLE * 10)
+    in_axis = basis.conj().T @ matrix @ basis
+    return bool(abs(in_axis[0, 1]) < NEGLIGIBLE * 10 and abs(in_axis[1, 0]) < NEGLIGIBLE * 10)
 
 
-def _sector_map(linear: Linear, hubs: dict[int, Axis], sector: dict[int, int], memo: _Memo) -> Linear:
-    """A coupling as it acts on its spoke while the hub is in a sector; one-site maps as they are."""
+def _sector_map(linear: Linear, hubs: dict[int, Axis], sector: dict[int, int], memo: KindMemo) -> Linear:
+    """Return a coupling as it acts on its spoke while the hub is in a sector; one-site maps as they are."""
     if len(linear.sites) == 1:
         return linear
     hub = next(site for site in linear.sites if site in hubs)
     spoke = next(site for site in linear.sites if site not in hubs)
     place, axis, sign = linear.sites.index(hub), hubs[hub], sector[hub]
-    parts = memo(("sector", place, axis, sign), linear, lambda: _sector_parts(linear, place, axis, sign))
-    return _from_parts(linear, (spoke,), parts)
+    matrices = memo(("sector", place, axis, sign), linear, lambda: _sector_matrices(linear, place, axis, sign))
+    return with_matrices(linear, (spoke,), matrices)
 
 
-def _sector_parts(linear: Linear, place: int, axis: Axis, sign: int) -> list[np.ndarray]:
+def _sector_matrices(linear: Linear, place: int, axis: Axis, sign: int) -> list[np.ndarray]:
     vector = AXIS_BASES[axis][:, sign]
     pattern = "a,abcd,c->bd" if place == 0 else "b,abcd,d->ac"
-    return [np.einsum(pattern, vector.conj(), part.reshape(2, 2, 2, 2), vector) for part in _parts(linear)]
+    return [np.einsum(pattern, vector.conj(), matrix.reshape(2, 2, 2, 2), vector) for matrix in matrices_of(linear)]
 
 
 def _phase_map(linear: Linear, axis: Axis, sector: int) -> Linear:
     vector = AXIS_BASES[axis][:, sector]
-    parts = [(vector.conj() @ part @ vector).reshape(1, 1) for part in _parts(linear)]
-    return _from_parts(linear, linear.sites, parts)
+    matrices = [(vector.conj() @ matrix @ vector).reshape(1, 1) for matrix in matrices_of(linear)]
+    return with_matrices(linear, linear.sites, matrices)
 
 
-def _build(circuit: Circuit, request: Request, hubs: dict[int, Axis], parts: _Parts, memo: "_Memo") -> FactorisedPlan:
+def _build(
+    circuit: Circuit, request: Request, hubs: dict[int, Axis], stages: _Stages, memo: KindMemo
+) -> FactorisedPlan:
     expressions = Expressions()
     hub_list = tuple(sorted(hubs))
     spokes = tuple(qubit for qubit in range(circuit.n_qubits) if qubit not in hubs)
-    known: dict[tuple, int] = {}
+    spoke_nodes: dict[tuple, int] = {}
 
     def middle(qubit: int) -> list[Linear]:
-        return parts.middles.get(qubit, [])
+        return stages.middles.get(qubit, [])
 
-    sector_nodes = {
+    sector_nodes: dict[tuple[int, ...], list[int]] = {
         signs: [
-            _spoke_node(expressions, spoke, middle(spoke), hubs, dict(zip(hub_list, signs, strict=True)), known, memo)
+            _spoke_node(
+                expressions, spoke, middle(spoke), hubs, dict(zip(hub_list, signs, strict=True)), spoke_nodes, memo
+            )
             for spoke in spokes
         ]
         for signs in product((0, 1), repeat=len(hub_list))
     }
-    phases = [tuple(_phase_node(expressions, middle(hub), hubs[hub], sign) for sign in (0, 1)) for hub in hub_list]
-    tails = [block_expression(expressions, parts.tails.get(hub, []), (hub,), 2) for hub in hub_list]
+    phases = [
+        (_phase_node(expressions, middle(hub), hubs[hub], 0), _phase_node(expressions, middle(hub), hubs[hub], 1))
+        for hub in hub_list
+    ]
+    tails = [block_expression(expressions, stages.tails.get(hub, []), (hub,), 2) for hub in hub_list]
     plan = Plan(
         request=request,
         n_sites=circuit.n_qubits,
@@ -286,7 +182,7 @@ def _build(circuit: Circuit, request: Request, hubs: dict[int, Axis], parts: _Pa
         is_real=False,
         preparations=[],
         chains=[
-            (qubit, chain_nodes(expressions, qubit, parts.starts.get(qubit, []), 2))
+            (qubit, chain_nodes(expressions, qubit, stages.starts.get(qubit, []), 2))
             for qubit in range(circuit.n_qubits)
         ],
         steps=[],
@@ -301,9 +197,9 @@ def _build(circuit: Circuit, request: Request, hubs: dict[int, Axis], parts: _Pa
         ],
     )
     axes: tuple[Axis, ...] = tuple(hubs[hub] for hub in hub_list)
-    has_tail = [bool(parts.tails.get(hub)) for hub in hub_list]
+    has_tail = [bool(stages.tails.get(hub)) for hub in hub_list]
     strings = _strings(request.terms or (), hub_list, axes, has_tail)
-    return FactorisedPlan(plan, hub_list, axes, spokes, sector_nodes, phases, tails, strings)  # pyright: ignore[reportArgumentType]
+    return FactorisedPlan(plan, hub_list, axes, spokes, sector_nodes, phases, tails, strings)
 
 
 def _spoke_node(
@@ -312,15 +208,15 @@ def _spoke_node(
     maps: list[Linear],
     hubs: dict[int, Axis],
     sector: dict[int, int],
-    known: dict[tuple, int],
-    memo: _Memo,
+    spoke_nodes: dict[tuple, int],
+    memo: KindMemo,
 ) -> int:
     met = tuple((site, sector[site]) for linear in maps for site in linear.sites if site in hubs)
     key = (spoke, tuple(sorted(set(met))))
-    if key not in known:
+    if key not in spoke_nodes:
         reduced = [_sector_map(linear, hubs, sector, memo) for linear in maps]
-        known[key] = block_expression(expressions, reduced, (spoke,), 2)
-    return known[key]
+        spoke_nodes[key] = block_expression(expressions, reduced, (spoke,), 2)
+    return spoke_nodes[key]
 
 
 def _phase_node(expressions: Expressions, maps: list[Linear], axis: Axis, sector: int) -> int:

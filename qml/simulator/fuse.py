@@ -1,8 +1,8 @@
 """From linear maps to fused blocks: which gates become one matrix, one index table or one data-dependent step.
 
-A map may move back past blocks that share no site with it and join the last block that has room. Two knobs span the
-variants among which the cost model chooses: how many sites a block may have, and whether permutations (CX, SWAP, X) are
-absorbed into blocks or collected into index tables of the whole register.
+A map may move back past blocks that share no site with it and join the last block into which it fits. Two knobs
+span the variants among which the cost model chooses: how many sites a block may have, and whether permutations (CX,
+SWAP, X) are absorbed into blocks or collected into index tables of the whole register.
 """
 
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ class FusedBlock:
 
 
 def split_prefix(maps: list[Linear], taken: set[int]) -> tuple[dict[int, list[Linear]], list[Linear]]:
-    """The one-site maps that come before any wider map on their site, and the rest; `taken` sites have no prefix."""
+    """Return the one-site maps before any wider map on their site, and the rest; `taken` sites have no prefix."""
     chains: dict[int, list[Linear]] = {}
     closed, rest = set(taken), []
     for linear in maps:
@@ -54,7 +54,7 @@ def split_prefix(maps: list[Linear], taken: set[int]) -> tuple[dict[int, list[Li
 
 
 def last_sites_first(maps: list[Linear], layout: tuple[int, ...]) -> list[Linear]:
-    """Runs of one-site maps, which commute between sites, from the end of the register to its beginning.
+    """Sort runs of one-site maps, which commute between sites, from the end of the register to its beginning.
 
     Blocks fill up in this order, so that what is left over for a small block lies at the most significant sites, where
     a small matrix meets long rows.
@@ -72,7 +72,7 @@ def fuse(maps: list[Linear], *, max_sites: int, absorb_permutations: bool) -> li
     blocks: list[FusedBlock] = []
     for linear in maps:
         kind = _kind(linear, absorb_permutations)
-        block = _room(blocks, linear, kind, max_sites)
+        block = _joinable(blocks, linear, kind, max_sites)
         if block is None:
             block = FusedBlock(kind, [])
             blocks.append(block)
@@ -90,26 +90,27 @@ def _kind(linear: Linear, absorb_permutations: bool) -> BlockKind:
     return "shared"
 
 
-def _room(blocks: list[FusedBlock], linear: Linear, kind: BlockKind, max_sites: int) -> FusedBlock | None:
+def _joinable(blocks: list[FusedBlock], linear: Linear, kind: BlockKind, max_sites: int) -> FusedBlock | None:
+    """Find the block that a map may join: the last before it that it overlaps, or else the first that it reaches."""
     if kind in ("data", "controlled"):
         return None
-    sites, found = set(linear.all_sites), None
+    sites, joinable = set(linear.all_sites), None
     for block in reversed(blocks):
         overlap = not sites.isdisjoint(block.sites)
         if block.kind == kind:
             fits = kind in ("permutation", "phase") or len(sites.union(block.sites)) <= max_sites
-            if fits and (overlap or found is None):
-                found = block
+            if fits and (overlap or joinable is None):
+                joinable = block
         if overlap:
             break
-    return found
+    return joinable
 
 
 # --- the matrix of a block --------------------------------------------------------------------------------------------
 
 
 def block_expression(expressions: Expressions, maps: list[Linear], order: tuple[int, ...], levels: int) -> int:
-    """The node of the product of `maps` on sites in the given order, first the most significant.
+    """Express the product of `maps` on sites in the given order, the first the most significant, and return its node.
 
     One-site maps wait until a wider map needs them, so that a layer of rotations is one Kronecker product.
     """
@@ -117,6 +118,8 @@ def block_expression(expressions: Expressions, maps: list[Linear], order: tuple[
 
 
 class _BlockBuilder:
+    """A block's matrix while it grows: factors on disjoint sites, and one-site maps that wait."""
+
     def __init__(self, expressions: Expressions, order: tuple[int, ...], levels: int) -> None:
         self.expressions, self.order, self.levels = expressions, order, levels
         self.factors: list[tuple[tuple[int, ...], int]] = []
@@ -159,7 +162,7 @@ class _BlockBuilder:
         self.factors.append((sites, node))
 
     def _gather(self, sites: tuple[int, ...]) -> int | None:
-        """All that has happened on `sites`, as one matrix in that order; None for nothing."""
+        """Join the factors and the waiting maps on `sites` to one matrix in that order; None where there are none."""
         touched = [factor for factor in self.factors if not set(factor[0]).isdisjoint(sites)]
         self.factors = [factor for factor in self.factors if factor not in touched]
         base = None
@@ -187,13 +190,13 @@ class _BlockBuilder:
 
 
 def reorder_table(old: tuple[int, ...], new: tuple[int, ...], levels: int) -> np.ndarray:
-    """For each basis state with sites in the order `new`, its index where they stand in the order `old`."""
+    """Return, for each basis state with sites in the order `new`, its index where they stand in the order `old`."""
     index = np.arange(levels ** len(old)).reshape((levels,) * len(old))
     return index.transpose([old.index(site) for site in new]).reshape(-1)
 
 
 def digit_groups(old: tuple[int, ...], new: tuple[int, ...], levels: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A register as few digits: the sizes in the order `old`, and which of them stand where in the order `new`.
+    """View a register as few digits: their sizes in the order `old`, and their order in `new`.
 
     Runs of sites that stay neighbours are one digit.
     """
@@ -209,7 +212,7 @@ def digit_groups(old: tuple[int, ...], new: tuple[int, ...], levels: int) -> tup
 
 
 def gathered(layout: tuple[int, ...], sites: list[int]) -> tuple[int, ...]:
-    """The layout in which `sites` are neighbours: as it is where they are, else they come to the front."""
+    """Return a layout in which `sites` are neighbours: the given one if they are, else with them at the front."""
     places = sorted(layout.index(site) for site in sites)
     if places[-1] - places[0] == len(places) - 1:
         return layout
@@ -218,7 +221,7 @@ def gathered(layout: tuple[int, ...], sites: list[int]) -> tuple[int, ...]:
 
 
 def register_table(maps: list[Linear], layout: tuple[int, ...], levels: int) -> np.ndarray:
-    """The rows to gather in the whole register, its sites in the order `layout`, for maps that permute, in turn.
+    """Return the rows to gather in the whole register, its sites in the order `layout`, for maps that permute, in turn.
 
     CX, SWAP and X act on the bits of the index as affine maps over GF(2), and so does any product of them: only its
     values at 0 and at the single bits are followed, and the table is doubled up from those.
@@ -239,7 +242,7 @@ def register_table(maps: list[Linear], layout: tuple[int, ...], levels: int) -> 
 
 
 def _source_rows(rows: np.ndarray, linear: Linear, layout: tuple[int, ...], levels: int) -> np.ndarray:
-    """Where the content of each row comes from."""
+    """Return the row that each row's content comes from."""
     table = linear.table
     if table is None:
         raise ValueError("Only a permutation has an index table.")

@@ -1,4 +1,4 @@
-"""What is read from the halves of a cut circuit: overlaps between all branches, and the values made of them."""
+"""The readout of the halves of a cut circuit: overlaps between all branches, and the values made of them."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from circuits.observables import PauliFactors
-from qml.simulator.compiled import Compiled, plain_tensors
-from qml.simulator.cut import CutPlan
+from qml.simulator.compiled import Compiled
+from qml.simulator.cut import Cut
 from qml.simulator.fuse import digit_groups
 from qml.simulator.readout import flip_runs, sign_vector, string_bits
 
@@ -29,7 +29,7 @@ class GramString:
     parity: float
 
     def __call__(self, states: Tensor) -> Tensor:
-        """The string applied to states of shape (batch, 2**n_own, 2**n_branches)."""
+        """Apply the string to states of shape (batch, 2**n_own, 2**n_branches)."""
         if self.flipped:
             groups = states.reshape(len(states), *self.sizes, -1)
             states = groups.flip([1 + k for k in self.flipped]).reshape(states.shape)
@@ -38,11 +38,11 @@ class GramString:
 
 @dataclass(frozen=True, eq=False)
 class GramReadout:
-    """<x_b| P |x_b'> for all pairs of branches and some strings P; shape (strings, batch, 2**m, 2**m).
+    """A readout of <x_b| P |x_b'> for all pairs of branches and some strings P; (strings, batch, 2**m, 2**m).
 
     Attributes:
         sizes: the register as groups of neighbouring sites.
-        order: where the own sites and then the branches are among the groups.
+        order: the groups of the own sites, then those of the branches.
         n_own: how many of the sites are own ones.
     """
 
@@ -52,12 +52,12 @@ class GramReadout:
     strings: tuple[GramString, ...]
 
     def forward(self, x: Tensor) -> Tensor:
-        """The overlaps."""
+        """Compute the overlaps."""
         states = self._states(x)
         return torch.stack([torch.bmm(states.mH, string(states)) for string in self.strings])
 
     def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """The conjugate gradient with respect to the state: conj(P x (g^dagger + parity g))."""
+        """Compute the conjugate gradient with respect to the state: conj(P x (g^dagger + parity g))."""
         states = self._states(x)
         parts = [
             string(torch.bmm(states, g.mH + string.parity * g)) for string, g in zip(self.strings, grad, strict=True)
@@ -74,28 +74,24 @@ class GramReadout:
         return out
 
     def _states(self, x: Tensor) -> Tensor:
-        """The register as (batch, 2**n_own, 2**n_branches)."""
+        """View the register as (batch, 2**n_own, 2**n_branches)."""
         moved = x.reshape(*self.sizes, -1).permute(len(self.sizes), *self.order)
         return moved.reshape(moved.shape[0], 2**self.n_own, -1)
 
 
-def gram_readout(plan: CutPlan, side: int, compiled: Compiled) -> GramReadout:
-    """The readout of one half (0 left, 1 right) in the dtype of its state, made once."""
-    key = (side, compiled.dtype, compiled.device)
-    if key not in plan.compiled:
-        with plain_tensors():
-            n_own = plan.n_own[side]
-            sizes, order = digit_groups(compiled.plan.layout, tuple(range(compiled.plan.n_sites)), 2)
-            strings = tuple(_gram_string(factors, n_own, compiled) for factors in plan.strings[side])
-            plan.compiled[key] = GramReadout(sizes, order, n_own, strings)
-    return plan.compiled[key]
+def gram_readout(cut: Cut, side: int, compiled: Compiled) -> GramReadout:
+    """Build the readout of one half (0 left, 1 right) in the dtype of its state."""
+    n_own = cut.n_own[side]
+    sizes, order = digit_groups(compiled.plan.layout, tuple(range(compiled.plan.n_sites)), 2)
+    strings = tuple(_gram_string(factors, n_own, compiled) for factors in cut.strings[side])
+    return GramReadout(sizes, order, n_own, strings)
 
 
-def joined_values(plan: CutPlan, left: Tensor, right: Tensor) -> Tensor:
-    """Expectation values from the overlaps of both halves; (batch or 1, observables)."""
-    observables, coefficients, rows, columns = (list(part) for part in zip(*plan.terms, strict=True))
+def joined_values(cut: Cut, left: Tensor, right: Tensor) -> Tensor:
+    """Compute expectation values from the overlaps of both halves; (batch or 1, observables)."""
+    observables, coefficients, rows, columns = (list(part) for part in zip(*cut.terms, strict=True))
     phases = [
-        coefficient * _phase(plan.strings[0][row]) * _phase(plan.strings[1][column])
+        coefficient * _phase(cut.strings[0][row]) * _phase(cut.strings[1][column])
         for coefficient, row, column in zip(coefficients, rows, columns, strict=True)
     ]
     dtype = torch.promote_types(left.dtype, right.dtype)
@@ -106,19 +102,19 @@ def joined_values(plan: CutPlan, left: Tensor, right: Tensor) -> Tensor:
     else:
         values = (_picked(left, rows) * _picked(right, columns)).sum((2, 3)) * scale.real.to(dtype)[:, None]
     index = torch.tensor(observables, device=left.device)
-    result = values.new_zeros(plan.n_observables, values.shape[1]).index_add(0, index, values)
+    result = values.new_zeros(cut.n_observables, values.shape[1]).index_add(0, index, values)
     return result.mT
 
 
 def _picked(grams: Tensor, places: list[int]) -> Tensor:
-    """The overlaps at `places`, without a copy where that is all of them in order."""
+    """Return the overlaps at `places`, without a copy where that is all of them in order."""
     if places == list(range(len(grams))):
         return grams
     return grams.index_select(0, torch.tensor(places, device=grams.device))
 
 
 def _phase(factors: PauliFactors) -> complex:
-    """What a string is more than a flip and signs: -i for every Y."""
+    """Return the phase of a string beside its flip and signs: -i for every Y."""
     return (-1j) ** sum(letter == "Y" for _, letter in factors)
 
 

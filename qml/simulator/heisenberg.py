@@ -9,8 +9,8 @@ from circuits.observables import PauliFactors
 from qml.simulator.linear import NEGLIGIBLE, Linear, transfer_map
 from qml.simulator.readout import Terms
 
-MAX_SITES = 2  # wider maps are simulated: their transfer matrices cost more than they save
-MAX_STRINGS = 64
+MAX_ABSORBED_SITES = 2  # wider maps are simulated: their transfer matrices cost more than they save
+MAX_ABSORBING_STRINGS = 64  # of all observables; each must be followed through every map
 LETTERS = "IXYZ"
 
 
@@ -20,7 +20,7 @@ def absorb_tail(maps: list[Linear], terms: Terms, levels: int) -> tuple[list[Lin
     Returns:
         The maps that remain, in order, and the observables as they are after them.
     """
-    if sum(len(strings) for strings in terms) > MAX_STRINGS:
+    if sum(len(strings) for strings in terms) > MAX_ABSORBING_STRINGS:
         return maps, terms
     flat = [dict(factors) for strings in terms for _, factors in strings]
     scales = [1.0] * len(flat)
@@ -28,7 +28,7 @@ def absorb_tail(maps: list[Linear], terms: Terms, levels: int) -> tuple[list[Lin
     blocked: set[int] = set()
     for linear in reversed(maps):
         moved = None
-        if blocked.isdisjoint(linear.all_sites) and len(linear.all_sites) <= MAX_SITES:
+        if blocked.isdisjoint(linear.all_sites) and len(linear.all_sites) <= MAX_ABSORBED_SITES:
             moved = _all_rows(linear, flat, levels)
         if moved is None:
             kept.append(linear)

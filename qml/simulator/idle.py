@@ -1,11 +1,11 @@
-"""Qubits on which nothing acts stay in |0>: they are left out of the register, and what is read from them is known."""
+"""The removal of qubits on which nothing acts: they stay in |0>, so that what is read from them is known."""
 
 from circuits import Circuit
 from qml.simulator.readout import Terms
 
 
 def without_idle(circuit: Circuit, terms: Terms) -> tuple[Circuit, Terms]:
-    """The circuit on its active qubits, with weighted Pauli strings that have the same expectation values there.
+    """Return the circuit on its active qubits, and weighted Pauli strings with the same expectation values there.
 
     An idle qubit reads Z = 1 and X = Y = 0, so its Z drops out of a string, and a string with its X or Y is 0.
     """
@@ -25,7 +25,7 @@ def without_idle(circuit: Circuit, terms: Terms) -> tuple[Circuit, Terms]:
 
 
 def without_unread(circuit: Circuit, qubits: tuple[int, ...]) -> tuple[Circuit, tuple[int, ...]]:
-    """The circuit on its active qubits and on `qubits`, and where `qubits` are in it."""
+    """Return the circuit on its active qubits and on `qubits`, and the places of `qubits` in it."""
     kept = tuple(sorted({*active_qubits(circuit), *qubits}))
     if len(kept) == circuit.n_qubits:
         return circuit, qubits
@@ -34,7 +34,7 @@ def without_unread(circuit: Circuit, qubits: tuple[int, ...]) -> tuple[Circuit, 
 
 
 def active_qubits(circuit: Circuit) -> tuple[int, ...]:
-    """The qubits on which some operation acts, ascending; the first one where there is none."""
+    """Return the qubits on which some operation acts, ascending; the first one where there is none."""
     return circuit.derived(
         "active qubits",
         lambda: tuple(sorted({qubit for op in circuit.operations for qubit in op.all_qubits})) or (0,),
@@ -42,7 +42,7 @@ def active_qubits(circuit: Circuit) -> tuple[int, ...]:
 
 
 def restricted(circuit: Circuit, kept: tuple[int, ...]) -> Circuit:
-    """The same operations on a register of the qubits `kept`, in their order; made once."""
+    """Return the same operations on a register of the qubits `kept`, in their order; made once."""
 
     def make() -> Circuit:
         place = {qubit: k for k, qubit in enumerate(kept)}

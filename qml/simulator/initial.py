@@ -6,14 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qml.simulator.compiled import ChainRound, Compiled
+from qml.simulator.compiled import Compiled
 from qml.simulator.linear import TO_PAULI, Preparation
-from qml.simulator.program import Evaluated, as_tensor
+from qml.simulator.matrix_groups import Evaluated
+from qml.simulator.rounds import DataRound, SharedRound
+from qml.simulator.tables import as_tensor
 
 
 @dataclass(eq=False)
 class InitialTape:
-    """What the pullback of the initial state needs: the vectors before each round and each Kronecker level."""
+    """A record for the pullback of the initial state: the vectors before each round and each Kronecker level."""
 
     rounds: list[tuple[Tensor, Tensor | None]] = field(default_factory=list)
     levels: list[Tensor] = field(default_factory=list)
@@ -22,7 +24,7 @@ class InitialTape:
 
 
 def initial_state(compiled: Compiled, data: Tensor, evaluated: Evaluated, tape: InitialTape | None = None) -> Tensor:
-    """The product state, shape (levels**sites, batch or 1).
+    """Build the product state, shape (levels**sites, batch or 1).
 
     Args:
         compiled: the plan.
@@ -59,34 +61,47 @@ def pullback(
     if not compiled.plan.chains:
         return
     mu = _pull_kron_sites(mu, tape)
-    wanted = [k for k, r in enumerate(compiled.rounds) if r.fetch is not None or data_grad is not None]
+    wanted = [k for k, r in enumerate(compiled.rounds) if isinstance(r, SharedRound) or data_grad is not None]
     for number in range(len(compiled.rounds) - 1, min(wanted, default=len(compiled.rounds)) - 1, -1):
         chain_round, (before, coefficients) = compiled.rounds[number], tape.rounds[number]
-        chosen = mu if chain_round.sites is None else mu.index_select(0, chain_round.sites)
-        moved, coefficient_grad = _pull_round(chain_round, chosen, before, coefficients, evaluated, grads)
-        if number == wanted[0] and chain_round.fetch is not None:
-            return
-        if data_grad is not None and chain_round.tables is not None:
-            chain_round.tables.pullback(coefficient_grad, coefficients, data_grad)
-        if moved.shape[-1] != before.shape[-1]:
-            moved = moved.sum(-1, keepdim=True)
-        if chain_round.sites is None:
-            mu = moved
+        mu_after = mu if chain_round.sites is None else mu.index_select(0, chain_round.sites)
+        if isinstance(chain_round, SharedRound):
+            mu_before = chain_round.pullback(mu_after, before, evaluated, grads)
+            if number == wanted[0]:
+                return
         else:
-            if mu.shape[-1] != moved.shape[-1]:
+            mu_before = _pull_data_round(chain_round, mu_after, before, coefficients, data_grad)
+        if mu_before.shape[-1] != before.shape[-1]:
+            mu_before = mu_before.sum(-1, keepdim=True)
+        if chain_round.sites is None:
+            mu = mu_before
+        else:
+            if mu.shape[-1] != mu_before.shape[-1]:
                 mu = mu.sum(-1, keepdim=True)
-            mu = mu.index_copy(0, chain_round.sites, moved.to(mu.dtype))
+            mu = mu.index_copy(0, chain_round.sites, mu_before.to(mu.dtype))
+
+
+def _pull_data_round(
+    data_round: DataRound, mu: Tensor, before: Tensor, coefficients: Tensor | None, data_grad: Tensor | None
+) -> Tensor:
+    """Compute mu before the round, and add the gradient of the data to `data_grad`."""
+    if coefficients is None:
+        raise ValueError("A round of data maps must have left its coefficients, but has not.")
+    mu_before, coefficient_grad = data_round.pullback(mu, before, coefficients)
+    if data_grad is not None:
+        data_round.tables.pullback(coefficient_grad, coefficients, data_grad)
+    return mu_before
 
 
 # --- one-site vectors -------------------------------------------------------------------------------------------------
 
 
 def site_vectors(compiled: Compiled, data: Tensor, evaluated: Evaluated, tape: InitialTape | None = None) -> Tensor:
-    """The state of every site of its own; shape (sites, levels, batch or 1)."""
+    """Compute the states of all sites, one by one; shape (sites, levels, batch or 1)."""
     vectors = compiled.start
     for chain_round in compiled.rounds:
         chosen = vectors if chain_round.sites is None else vectors.index_select(0, chain_round.sites)
-        changed, coefficients = _apply_round(chain_round, chosen, data, evaluated)
+        changed, coefficients = chain_round.forward(chosen, data, evaluated)
         if tape is not None:
             tape.rounds.append((chosen, coefficients))
         if chain_round.sites is None:
@@ -99,73 +114,11 @@ def site_vectors(compiled: Compiled, data: Tensor, evaluated: Evaluated, tape: I
     return vectors
 
 
-def _apply_round(
-    chain_round: ChainRound, vectors: Tensor, data: Tensor, evaluated: Evaluated
-) -> tuple[Tensor, Tensor | None]:
-    if chain_round.fetch is not None:
-        return _shared_matrices(chain_round, vectors, evaluated), None
-    constants, tables = chain_round.constants, chain_round.tables
-    if constants is None or tables is None:
-        raise ValueError("A round of one-site maps must have shared matrices or data maps.")
-    dtype = torch.promote_types(constants.dtype, vectors.dtype)
-    m, terms, levels, _ = constants.shape
-    parts = torch.bmm(constants.to(dtype).view(m, terms * levels, levels), vectors.to(dtype))
-    coefficients = tables.coefficients(data)
-    if parts.shape[-1] > 1:
-        return (parts.view(m, terms, levels, -1) * coefficients[:, :, None]).sum(1), coefficients
-    flat = parts.view(m, terms, levels).mT  # every sample starts from the same vector: one product gives all
-    if flat.is_complex():
-        return torch.complex(torch.bmm(flat.real, coefficients), torch.bmm(flat.imag, coefficients)), coefficients
-    return torch.bmm(flat, coefficients), coefficients
-
-
-def _shared_matrices(chain_round: ChainRound, vectors: Tensor, evaluated: Evaluated) -> Tensor:
-    matrices = _fetched(chain_round, evaluated)
-    if matrices.is_complex() and not vectors.is_complex():
-        vectors = vectors.to(matrices.dtype)
-    elif vectors.is_complex() and not matrices.is_complex():
-        matrices = matrices.to(vectors.dtype)
-    return torch.bmm(matrices, vectors)
-
-
-def _fetched(chain_round: ChainRound, evaluated: Evaluated) -> Tensor:
-    if chain_round.fetch is None:
-        raise ValueError("A round of shared matrices must say where they are.")
-    dtypes = [evaluated.values[group].dtype for group in chain_round.fetch.groups]
-    return chain_round.fetch(evaluated.values, max(dtypes, key=lambda dtype: dtype.is_complex))
-
-
-def _pull_round(
-    chain_round: ChainRound,
-    mu: Tensor,
-    before: Tensor,
-    coefficients: Tensor | None,
-    evaluated: Evaluated,
-    grads: list[Tensor | None],
-) -> tuple[Tensor, Tensor | None]:
-    """mu before the round, and the gradient of the data coefficients."""
-    if chain_round.fetch is not None:
-        matrices = _fetched(chain_round, evaluated)
-        before = before.to(mu.dtype).expand(-1, -1, mu.shape[-1])
-        chain_round.fetch.pullback(torch.bmm(mu, before.mT), evaluated.values, grads)
-        return torch.bmm(matrices.to(mu.dtype).mT, mu), None
-    constants = chain_round.constants
-    if constants is None or coefficients is None:
-        raise ValueError("A round of data maps must have constants and coefficients.")
-    m, terms, levels, _ = constants.shape
-    stacked = constants.to(mu.dtype).view(m, terms * levels, levels)
-    parts = torch.bmm(stacked, before.to(mu.dtype)).view(m, terms, levels, -1)
-    coefficient_grad = (mu[:, None] * parts).sum(2)
-    weighted = (mu[:, None] * coefficients[:, :, None]).view(m, terms * levels, -1)
-    moved = torch.bmm(stacked.mT, weighted)
-    return moved, coefficient_grad.real if coefficient_grad.is_complex() else coefficient_grad
-
-
 # --- Kronecker products -----------------------------------------------------------------------------------------------
 
 
 def _kron_sites(vectors: Tensor, tape: InitialTape | None) -> Tensor:
-    """Pairs of neighbouring sites until one vector is left; (sites, levels, batch) to (levels**sites, batch)."""
+    """Join pairs of neighbouring sites until one vector is left; (sites, levels, batch) to (levels**sites, batch)."""
     tail = None
     while len(vectors) > 1:
         if tape is not None:
@@ -190,27 +143,35 @@ def _kron(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _pull_kron_sites(mu: Tensor, tape: InitialTape) -> Tensor:
-    tail_mu = None
+    """Compute mu of the one-site vectors, (sites, levels, batch), from mu of their product."""
+    tails: list[Tensor] = []  # mu of what was left over where the number of vectors was odd
     products = list(tape.products)
     n_tails = sum(len(vectors) % 2 for vectors in tape.levels)
     if len(products) == n_tails and n_tails:
-        mu, tail_mu = (part[0] for part in _pull_pair(mu[None], *(f[None] for f in products.pop())))
+        mu, tail_mu = _pull_kron(mu, *products.pop())
+        tails.append(tail_mu)
     mu = mu[None]
     for vectors in reversed(tape.levels):
         even = vectors[: len(vectors) // 2 * 2]
         first, second = _pull_pair(mu.reshape(len(even) // 2, -1, mu.shape[-1]), even[0::2], even[1::2])
-        pulled = torch.stack([first, second], 1).reshape(len(even), -1, mu.shape[-1])
+        mu = torch.stack([first, second], 1).reshape(len(even), -1, mu.shape[-1])
         if len(vectors) % 2:
-            last = tail_mu
+            last = tails.pop()
             if products:
-                last, tail_mu = (part[0] for part in _pull_pair(tail_mu[None], *(f[None] for f in products.pop())))  # pyright: ignore[reportOptionalSubscript]
-            pulled = torch.cat([pulled, last[None]])  # pyright: ignore[reportOptionalSubscript]
-        mu = pulled
+                last, tail_mu = _pull_kron(last, *products.pop())
+                tails.append(tail_mu)
+            mu = torch.cat([mu, last[None]])
     return mu
 
 
+def _pull_kron(mu: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute mu of both factors of one Kronecker product; (a * b, batch) to (a, batch), (b, batch)."""
+    of_first, of_second = _pull_pair(mu[None], first[None], second[None])
+    return of_first[0], of_second[0]
+
+
 def _pull_pair(mu: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """mu of the factors of a Kronecker product; (pairs, a * b, batch) to (pairs, a, batch), (pairs, b, batch)."""
+    """Compute mu of both Kronecker factors; (pairs, a * b, batch) to (pairs, a, batch), (pairs, b, batch)."""
     pairs, a, b, batch = len(mu), first.shape[1], second.shape[1], mu.shape[-1]
     mu = mu.reshape(pairs, a, b, batch)
     if batch == 1:
@@ -238,10 +199,10 @@ def _prepared(compiled: Compiled, preparation: Preparation, data: Tensor) -> Ten
 
 
 def _pull_prepared(compiled: Compiled, tape: InitialTape, mu: Tensor, data_grad: Tensor | None) -> Tensor:
-    """mu of the one-site vectors' product; the gradient of amplitudes that are data goes to `data_grad`."""
+    """Compute mu of the one-site vectors' product; add the gradient of amplitudes that are data to `data_grad`."""
     preparations = list(compiled.plan.preparations)
     for before, factor in reversed(tape.factors):
-        mu, factor_mu = (part[0] for part in _pull_pair(mu[None], before[None], factor[None]))
+        mu, factor_mu = _pull_kron(mu, before, factor)
         _add_amplitude_grad(preparations.pop(), factor_mu, data_grad)
     if preparations:
         _add_amplitude_grad(preparations.pop(), mu, data_grad)
@@ -257,7 +218,7 @@ def _add_amplitude_grad(preparation: Preparation, mu: Tensor, data_grad: Tensor 
 
 
 def _bloch_of(amplitudes: Tensor) -> Tensor:
-    """The Pauli components tr(P |a><a|) of a batch of state vectors; (2**k, batch) to (4**k, batch), real."""
+    """Compute the Pauli components tr(P |a><a|) of a batch of state vectors; (2**k, batch) to (4**k, batch), real."""
     n_qubits = amplitudes.shape[0].bit_length() - 1
     batch = amplitudes.shape[-1]
     rho = amplitudes[:, None] * amplitudes[None].conj()

@@ -1,4 +1,4 @@
-"""A circuit as linear maps on sites: what the planner fuses and the engine applies.
+"""A circuit as linear maps on sites, which the planner fuses and the engine applies.
 
 A state vector is a register of sites with two levels; a density matrix is one with four, its components along I, X, Y,
 Z on every qubit (the Pauli transfer picture: real numbers only, channels and resets are matrices like any gate).
@@ -17,30 +17,27 @@ import numpy as np
 
 from circuits import Circuit, Operation, Slot
 from circuits.gates import (
-    Channel,
+    ExponentialGate,
     Fixed,
     Gate,
-    Measure,
+    KrausGate,
     PauliRotation,
-    PostSelect,
-    Reset,
     StatePreparation,
+    UnitaryGate,
     gate_matrix,
     trigonometric_form,
 )
 
 MAX_DENSE_QUBITS = {2: 4, 4: 3}  # wider gates become Controlled maps (two levels) or are refused (four levels)
-NEGLIGIBLE = 1e-14
-PROJECTORS = (np.diag([1.0, 0.0]), np.diag([0.0, 1.0]))
+NEGLIGIBLE = 1e-14  # rounding in matrices whose entries are at most about 1
 # <I>, <X>, <Y>, <Z> from rho_00, rho_01, rho_10, rho_11, and back
 TO_PAULI = np.array([[1, 0, 0, 1], [0, 1, 1, 0], [0, 1j, -1j, 0], [1, 0, 0, -1]])
 FROM_PAULI = TO_PAULI.conj().T / 2
-RESET_KRAUS = np.array([[[1, 0], [0, 0]], [[0, 1], [0, 0]]], dtype=complex)
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """One linear map.
+    """A linear map on some sites.
 
     Attributes:
         sites: where it acts, the first the most significant.
@@ -69,7 +66,7 @@ class Linear:
 
     @property
     def table(self) -> np.ndarray | None:
-        """Rows to gather, if the map only permutes basis states: out[i] = in[table[i]]."""
+        """Return the rows to gather, if the map only permutes basis states: out[i] = in[table[i]]."""
         return None if self.slot is not None else _permutation(self.constant)
 
 
@@ -84,7 +81,7 @@ class Preparation:
 
 
 def linear_maps(circuit: Circuit, levels: int) -> tuple[list[Preparation], list[Linear]]:
-    """All preparations of a circuit, and its other operations as linear maps on two-level or four-level sites."""
+    """Return the preparations of a circuit, and its other operations as maps on two-level or four-level sites."""
     preparations: list[Preparation] = []
     maps: list[Linear] = []
     for operation in circuit.operations:
@@ -105,7 +102,7 @@ def _preparation(operation: Operation) -> Preparation:
 
 
 def _without_idle_letters(operation: Operation) -> Operation:
-    """A Pauli rotation on the qubits where its string is not I; a string of I only keeps one letter."""
+    """Restrict a Pauli rotation to the qubits where its string is not I; a string of I only keeps one letter."""
     gate = operation.gate
     if not isinstance(gate, PauliRotation) or "I" not in gate.pauli:
         return operation
@@ -117,10 +114,11 @@ def _without_idle_letters(operation: Operation) -> Operation:
 
 def _two_level(operation: Operation) -> list[Linear]:
     gate = operation.gate
-    if isinstance(gate, PostSelect):
-        return [Linear(operation.qubits, PROJECTORS[gate.value].astype(complex))]
+    if isinstance(gate, KrausGate):
+        (operator,) = gate.kraus_operators  # a post-selection; all others have four levels
+        return [Linear(operation.qubits, operator.astype(complex))]
     if isinstance(gate, PauliRotation) and gate.n_qubits > MAX_DENSE_QUBITS[2] - 1:
-        return [linear for part in _ladder(operation) for linear in _two_level(part)]
+        return [linear for part in _ladder(operation, gate) for linear in _two_level(part)]
     n_dense_controls = MAX_DENSE_QUBITS[2] - gate.n_qubits
     if len(operation.controls) <= n_dense_controls:
         return [_unitary_map(gate, operation.all_qubits, operation.angles, len(operation.controls))]
@@ -128,20 +126,20 @@ def _two_level(operation: Operation) -> list[Linear]:
 
 
 def _unitary_map(gate: Gate, sites: tuple[int, ...], angles: tuple, n_controls: int) -> Linear:
-    if not angles:
-        return Linear(sites, gate_matrix(gate, (), n_controls), kind=(gate, n_controls))  # pyright: ignore[reportArgumentType]
-    form = trigonometric_form(gate, n_controls)  # pyright: ignore[reportArgumentType]
+    if not isinstance(gate, UnitaryGate) or (angles and not isinstance(gate, ExponentialGate)):
+        raise TypeError(f"Argument `gate` must be unitary and elementary, but is {gate}.")
+    if not isinstance(gate, ExponentialGate):
+        return Linear(sites, gate_matrix(gate, (), n_controls), kind=(gate, n_controls))
+    form = trigonometric_form(gate, n_controls)
     if not isinstance(angles[0], Slot):
         return Linear(sites, form.matrix(angles[0]))
     terms = ((form.frequency, form.cosine, form.sine),)
     return Linear(sites, form.constant, terms, angles[0], kind=(gate, n_controls))
 
 
-def _ladder(operation: Operation) -> list[Operation]:
-    """A long Pauli rotation as basis changes, a chain of CX and one RZ (Nielsen and Chuang, section 4.7.3)."""
-    gate = operation.gate
-    pauli = gate.pauli if isinstance(gate, PauliRotation) else ""
-    active = list(zip(operation.qubits, pauli, strict=True))
+def _ladder(operation: Operation, gate: PauliRotation) -> list[Operation]:
+    """Write a long Pauli rotation as basis changes, a chain of CX and one RZ (Nielsen and Chuang, section 4.7.3)."""
+    active = list(zip(operation.qubits, gate.pauli, strict=True))
     to_z: list[Operation] = []
     for qubit, letter in active:
         if letter == "Y":
@@ -159,17 +157,11 @@ def _ladder(operation: Operation) -> list[Operation]:
 
 def _four_level(operation: Operation) -> list[Linear]:
     gate, sites = operation.gate, operation.all_qubits
-    if isinstance(gate, Channel):
-        return [Linear(sites, transfer_matrix(gate.kraus.values))]
-    if isinstance(gate, Reset):
-        return [Linear(sites, transfer_matrix(RESET_KRAUS))]
-    if isinstance(gate, Measure):
-        return [Linear(sites, transfer_matrix(np.stack(PROJECTORS)))]
-    if isinstance(gate, PostSelect):
-        return [Linear(sites, transfer_matrix(PROJECTORS[gate.value][None]))]
+    if isinstance(gate, KrausGate):
+        return [Linear(sites, transfer_matrix(gate.kraus_operators))]
     limit = MAX_DENSE_QUBITS[4]
     if isinstance(gate, PauliRotation) and gate.n_qubits + len(operation.controls) > limit:
-        parts = _ladder(operation)
+        parts = _ladder(operation, gate)
         if len(parts) > 1:
             return [linear for part in parts for linear in _four_level(part)]
     if len(sites) > limit + 2:
@@ -182,7 +174,7 @@ def _four_level(operation: Operation) -> list[Linear]:
 
 
 def transfer_map(linear: Linear) -> Linear:
-    """The Pauli transfer form of a two-level map: U . U^dagger, its angle dependence expanded in frequencies."""
+    """Return the Pauli transfer form of a two-level map: U . U^dagger, its angle dependence expanded in frequencies."""
     if linear.slot is None:
         return Linear(linear.sites, transfer_matrix(linear.constant[None]))
     ((frequency, cosine, sine),) = linear.terms
@@ -201,12 +193,12 @@ def transfer_map(linear: Linear) -> Linear:
 
 
 def transfer_matrix(kraus: np.ndarray) -> np.ndarray:
-    """The Pauli transfer matrix of rho -> sum_k K rho K^dagger; shape (operators, 2**k, 2**k) to (4**k, 4**k)."""
+    """Return the Pauli transfer matrix of rho -> sum_k K rho K^dagger, from (operators, 2**k, 2**k) to (4**k, 4**k)."""
     return np.sum([np.real(_transfer(operator, operator)) for operator in kraus], axis=0) + 0j
 
 
 def _transfer(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """tr(P_a L P_b R^dagger) / 2**k for all pairs of Pauli strings, site by site from L and conj(R)."""
+    """Return tr(P_a L P_b R^dagger) / 2**k for all pairs of Pauli strings, site by site from L and conj(R)."""
     k = left.shape[0].bit_length() - 1
     pairs = np.multiply.outer(left, right.conj()).reshape((2,) * (4 * k))  # row, column of L, row, column of R
     rows = [place for site in range(k) for place in (site, 2 * k + site)]

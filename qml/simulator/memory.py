@@ -1,36 +1,89 @@
-"""How much memory a run takes, and the refusal of what will not fit."""
+"""The memory that a run takes, and the refusal of one that will not fit."""
 
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from qml.simulator.compiled import Compiled
 from qml.simulator.evolve import Memory
 
-SMALL_BYTES = 2**24  # not worth asking the operating system about
-CONTAINER_FILES = (  # of control groups, version 2 and version 1: the folder, the limit in it, what is used
+UNASKED_BYTES = 2**24  # so few are not worth asking the operating system about
+CONTAINER_FILES = (  # of control groups, version 2 and version 1: the folder, the limit in it, the bytes in use
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
 STORE_SHARE = 0.5  # of the free memory that stored states may take before the adjoint method is chosen
 
 
+class MemoryNeed(NamedTuple):
+    """A need of memory: some batches of states, by default three: before a step, after it, and for the readout.
+
+    Attributes:
+        n_sites: qubits of the register.
+        levels: 2 for state vectors, 4 for density matrices.
+        batch: samples.
+        dtype: of an amplitude.
+        device: where the memory is.
+        register: the register in words, if it is not the circuit's.
+        n_states: batches of states that are held at once.
+        more: bytes that are needed beside states.
+    """
+
+    n_sites: int
+    levels: int
+    batch: int
+    dtype: torch.dtype
+    device: torch.device
+    register: str = ""
+    n_states: int = 3
+    more: int = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Compute how many bytes are needed."""
+        return self.n_states * state_bytes(self.n_sites, self.levels, self.batch, self.dtype) + self.more
+
+    def fits(self) -> bool:
+        """Tell whether so many bytes are free; a few are not worth asking for."""
+        return self.n_bytes < UNASKED_BYTES or self.n_bytes <= available_bytes(self.device)
+
+    def require(self) -> None:
+        """Refuse states that do not fit.
+
+        Raises:
+            ValueError: with the number of bytes.
+        """
+        if self.n_bytes < UNASKED_BYTES:
+            return
+        free = available_bytes(self.device)
+        if self.n_bytes > free:
+            states = "state vectors" if self.levels == 2 else "density matrices"
+            ways = ["fewer qubits"] + ["a smaller batch"] * (self.batch > 1)
+            ways += ["float32"] * (self.dtype.to_real() == torch.float64)
+            raise ValueError(
+                f"The simulator must fit into memory, but {states} of {self.register or f'{self.n_sites} qubits'} for "
+                f"a batch of {self.batch} need {self.n_bytes} bytes in {self.dtype} and {free} are free. Use "
+                f"{', '.join(ways)} or a device with more memory."
+            )
+
+
 def state_bytes(n_sites: int, levels: int, batch: int, dtype: torch.dtype) -> int:
-    """Bytes of one batch of states."""
+    """Count the bytes of one batch of states."""
     return levels**n_sites * max(batch, 1) * dtype.itemsize
 
 
 def available_bytes(device: torch.device) -> int:
-    """Memory that can be had on a device: free or held by caches, and within the limits of this process."""
+    """Return the memory that can be had on a device: free or held by caches, within the limits of this process."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return min(_free_bytes(), *(limit - used for limit, used in _limits()))
 
 
 def _limits() -> list[tuple[int, int]]:
-    """Limits on this process's memory and what counts towards them: the container's, and that of `ulimit -v`."""
+    """Read the limits on memory, the container's and that of `ulimit -v`, and the bytes that count towards each."""
     limits = [(sys.maxsize, 0)]
     for group, limit, used in CONTAINER_FILES:
         if (group / limit).exists() and (group / used).exists():
@@ -49,13 +102,13 @@ def _limits() -> list[tuple[int, int]]:
 
 
 def _container_caches(group: Path) -> int:
-    """Bytes of cached files of a container, which the kernel gives up before it runs out of memory."""
+    """Read the bytes of cached files of a container, which the kernel gives up before it runs out of memory."""
     lines = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
     return int(lines.get("inactive_file", 0))
 
 
 def _free_bytes() -> int:
-    """Memory of the machine that is free or held by caches."""
+    """Read the memory of the machine that is free or held by caches."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         lines = dict(line.split(":") for line in meminfo.read_text(encoding="ascii").splitlines())
@@ -65,46 +118,6 @@ def _free_bytes() -> int:
     return sys.maxsize  # nothing to ask on this system: torch's own allocation error remains
 
 
-def require_fits(
-    n_sites: int,
-    levels: int,
-    batch: int,
-    dtype: torch.dtype,
-    device: torch.device,
-    *,
-    what: str = "",
-    n_states: int = 3,
-    more: int = 0,
-) -> None:
-    """Refuse a register whose states do not fit, by default three: before a step, after it, and for the readout.
-
-    Args:
-        n_sites: qubits of the register.
-        levels: 2 for state vectors, 4 for density matrices.
-        batch: samples.
-        dtype: of an amplitude.
-        device: where.
-        what: the register in words, if it is not the circuit's.
-        n_states: batches of states that are held at once.
-        more: bytes that are needed beside states.
-
-    Raises:
-        ValueError: with the number of bytes.
-    """
-    needed = n_states * state_bytes(n_sites, levels, batch, dtype) + more
-    if needed < SMALL_BYTES:
-        return
-    free = available_bytes(device)
-    if needed > free:
-        kind = f"{'state vectors' if levels == 2 else 'density matrices'} of {what or f'{n_sites} qubits'}"
-        ways = ["fewer qubits"] + ["a smaller batch"] * (batch > 1)
-        ways += ["float32"] * (dtype.to_real() == torch.float64)
-        raise ValueError(
-            f"The simulator must fit into memory, but {kind} for a batch of {batch} need {needed} bytes in {dtype} "
-            f"and {free} are free. Use {', '.join(ways)} or a device with more memory."
-        )
-
-
 def choose_memory(compiled: Compiled, batch: int, *, reversible: bool) -> Memory:
     """Store the states between steps where they fit, else recompute them backwards."""
     if not reversible:
@@ -112,7 +125,7 @@ def choose_memory(compiled: Compiled, batch: int, *, reversible: bool) -> Memory
     n_stored = sum(step.needs_input for step in compiled.steps)
     plan = compiled.plan
     size = state_bytes(plan.n_sites, plan.request.levels, batch, compiled.dtype)
-    if size * n_stored < SMALL_BYTES:
+    if size * n_stored < UNASKED_BYTES:
         return "store"
     fits = size * n_stored < STORE_SHARE * available_bytes(compiled.device)
     return "store" if fits else "adjoint"

@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from qml.simulator.linear import NEGLIGIBLE, Linear
+from qml.simulator.map_matrices import matrices_of
 
-DEGENERATE = 1e-9  # eigenvalues closer than this are one frequency
+MAX_ZERO_EIGENVALUE = 1e-9  # in modulus: a smaller eigenvalue of a generator is 0
 
 
 def diagonalised(maps: list[Linear]) -> list[Linear]:
-    """The same maps with every dense data map as V^dagger, phases, V; runs of them keep their phases together."""
+    """Return the same maps with every dense data map as V^dagger, phases, V; runs keep their phases together."""
     result: list[Linear] = []
     run: list[Linear] = []
     for linear in maps:
@@ -29,24 +30,20 @@ def diagonalised(maps: list[Linear]) -> list[Linear]:
 
 
 def is_phase(linear: Linear) -> bool:
-    """Whether a map is a diagonal of phases at every angle."""
-    return _can_be_phase(linear) and all(_off_diagonal(part) < NEGLIGIBLE for part in _parts(linear))
+    """Tell whether a map is a diagonal of phases at every angle."""
+    return _can_be_phase(linear) and all(_off_diagonal(matrix) < NEGLIGIBLE for matrix in matrices_of(linear))
 
 
 def phase_frequencies(linear: Linear) -> np.ndarray:
-    """W of a diagonal data map: its entries are exp(i W t); shape (side,)."""
+    """Return W of a diagonal data map, whose entries are exp(i W t); shape (side,)."""
     ((frequency, cosine, sine),) = linear.terms
-    turn = np.real(np.diag(cosine)), np.imag(np.diag(sine))  # cos + i s sin, or constant where both are zero
-    return frequency * turn[1] * (np.abs(turn[0]) > 0.5)
+    cosines, sines = np.real(np.diag(cosine)), np.imag(np.diag(sine))  # cos + i s sin, or constant where both are zero
+    return frequency * sines * (np.abs(cosines) > 0.5)
 
 
 def _can_be_phase(linear: Linear) -> bool:
     is_data = linear.slot is not None and linear.slot.kind == "data"
     return is_data and not linear.controls and len(linear.terms) == 1
-
-
-def _parts(linear: Linear) -> list[np.ndarray]:
-    return [linear.constant, *(part for _, *pair in linear.terms for part in pair)]
 
 
 def _off_diagonal(matrix: np.ndarray) -> float:
@@ -67,10 +64,10 @@ def _run_of_phases(run: list[Linear]) -> list[Linear]:
 
 
 def _eigenbasis(linear: Linear) -> tuple[np.ndarray, Linear]:
-    """V, and the map in its basis. The sine matrix is i times a Hermitian generator with eigenvalues -1, 0, 1."""
+    """Return V and the map in its basis. The sine matrix is i times a Hermitian generator with eigenvalues -1, 0, 1."""
     ((frequency, cosine, sine),) = linear.terms
     values, basis = np.linalg.eigh(-1j * sine)
-    turned = [basis.conj().T @ part @ basis for part in (linear.constant, cosine)]
-    signs = np.where(np.abs(values) < DEGENERATE, 0.0, np.sign(values))
-    terms = ((frequency, np.diag(np.diag(turned[1])), np.diag(1j * signs)),)
-    return basis, replace(linear, constant=np.diag(np.diag(turned[0])), terms=terms, kind=None)
+    constant, cosine = (basis.conj().T @ matrix @ basis for matrix in (linear.constant, cosine))
+    signs = np.where(np.abs(values) < MAX_ZERO_EIGENVALUE, 0.0, np.sign(values))
+    terms = ((frequency, np.diag(np.diag(cosine)), np.diag(1j * signs)),)
+    return basis, replace(linear, constant=np.diag(np.diag(constant)), terms=terms, kind=None)

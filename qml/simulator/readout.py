@@ -1,4 +1,4 @@
-"""From the final state to numbers: expectation values and probabilities, with their pullbacks.
+"""The readouts, from the final state to expectation values and probabilities, with their pullbacks.
 
 A readout maps a state of shape (levels**sites, batch) to values of shape (rows, batch). The last row is the norm (or
 the trace), by which circuits with post-selection divide.
@@ -20,20 +20,20 @@ Terms = tuple[tuple[tuple[float, PauliFactors], ...], ...]  # for each observabl
 
 @runtime_checkable
 class Readout(Protocol):
-    """From a state to numbers, and back from their gradient to mu of the state."""
+    """A map from a state to numbers, with the way back from their gradient to mu of the state."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """What is read, differentiable by autograd."""
+        """Read the rows, differentiable by autograd."""
         ...
 
     def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """The conjugate gradient with respect to the state, in `out` where that can be used."""
+        """Compute the conjugate gradient with respect to the state, in `out` where that can be used."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class DenseTable:
-    """sum_i table[row, i] y_i, from a stored table."""
+    """A stored table of the sums sum_i table[row, i] y_i."""
 
     table: Tensor  # (rows, 2**n)
 
@@ -46,7 +46,7 @@ class DenseTable:
 
 @dataclass(frozen=True, eq=False)
 class WalshTable:
-    """The same sums where the table would be large: sum_s matrix[row, s] sum_i (-1)**(i . z_s) y_i.
+    """A large table that is not stored: it sums sum_s matrix[row, s] sum_i (-1)**(i . z_s) y_i.
 
     Attributes:
         index: the bits z_s of every string, shape (strings,).
@@ -69,7 +69,7 @@ class WalshTable:
 
 @dataclass(frozen=True, eq=False)
 class StringGroup:
-    """All strings that flip the same bits: value = Re sum_i conj(x_i) c_i x_flip(i).
+    """A group of strings that flip the same bits: value = Re sum_i conj(x_i) c_i x_flip(i).
 
     Attributes:
         sizes, flipped: the register as groups of neighbouring bits, and the groups that are reversed.
@@ -81,13 +81,13 @@ class StringGroup:
     table: DenseTable | WalshTable
 
     def forward(self, x: Tensor) -> Tensor:
-        """The group's share of every row; (rows, batch)."""
+        """Read the group's share of every row; (rows, batch)."""
         if not self.flipped:
             return real_part(self.table.forward(squared(x)))
         return real_part(self.table.forward((x.conj() if x.is_complex() else x) * self.flipped_rows(x)))
 
     def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """The gradient with respect to the state: 2 g (P x)."""
+        """Compute the gradient with respect to the state: 2 g (P x)."""
         weights = 2.0 * self.table.transposed(grad)
         source = self.flipped_rows(x) if self.flipped else x
         if weights.is_complex() and not x.is_complex():
@@ -95,19 +95,19 @@ class StringGroup:
         return torch.mul(weights, source, out=out)
 
     def flipped_rows(self, x: Tensor) -> Tensor:
-        """The state with the group's bits reversed."""
+        """Return the state with the group's bits reversed."""
         return x.reshape(*self.sizes, -1).flip(self.flipped).reshape(x.shape)
 
 
 @dataclass(frozen=True, eq=False)
 class StateReadout:
-    """Expectation values of a state vector, and its squared norm as the last row where that is asked for."""
+    """A readout of expectation values of a state vector; its squared norm is the last row where that is asked for."""
 
     groups: tuple[StringGroup, ...]
     n_rows: int
 
     def forward(self, x: Tensor) -> Tensor:
-        """Values, shape (rows, batch)."""
+        """Read the values, shape (rows, batch)."""
         if not self.groups:
             return torch.zeros(self.n_rows, x.shape[-1], dtype=x.dtype.to_real(), device=x.device)
         values = self.groups[0].forward(x)
@@ -116,7 +116,7 @@ class StateReadout:
         return values
 
     def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """The conjugate gradient with respect to the state."""
+        """Compute the conjugate gradient with respect to the state."""
         if not self.groups:
             return torch.zeros_like(x)
         total = self.groups[0].pullback(grad, x, out)
@@ -127,36 +127,36 @@ class StateReadout:
 
 @dataclass(frozen=True, eq=False)
 class TransferReadout:
-    """Expectation values in the Pauli transfer picture: weighted sums of a few components of the state."""
+    """A readout of expectation values in the Pauli transfer picture: weighted sums of a few components of the state."""
 
     components: Tensor
     weights: Tensor  # (rows, components)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Values, shape (rows, batch)."""
+        """Read the values, shape (rows, batch)."""
         return self.weights @ x.index_select(0, self.components)
 
     def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """The gradient with respect to the state."""
+        """Compute the gradient with respect to the state."""
         return torch.zeros_like(x).index_add(0, self.components, self.weights.mT @ grad)
 
 
 @dataclass(frozen=True, eq=False)
 class ProbabilityReadout:
-    """Probabilities of some sites of a state vector: `order` brings them to the front, the rest is summed."""
+    """A readout of probabilities of some sites of a state: `order` brings them to the front, the rest is summed."""
 
     sizes: tuple[int, ...]
     order: tuple[int, ...]
     n_rows: int
 
     def forward(self, x: Tensor) -> Tensor:
-        """Values, shape (2**k + 1, batch), the norm last."""
+        """Read the values, shape (2**k + 1, batch), the norm last."""
         weights = squared(x).reshape(*self.sizes, -1).permute(*self.order, len(self.order))
         rows = weights.reshape(self.n_rows, -1, x.shape[-1]).sum(1)
         return torch.cat([rows, rows.sum(0, keepdim=True)])
 
     def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """The conjugate gradient with respect to the state."""
+        """Compute the conjugate gradient with respect to the state."""
         rows = grad[:-1] + grad[-1:]
         batch = x.shape[-1]
         permuted = tuple(self.sizes[k] for k in self.order)
@@ -169,30 +169,30 @@ class ProbabilityReadout:
 
 @dataclass(frozen=True, eq=False)
 class TransferProbabilityReadout:
-    """Probabilities in the Pauli transfer picture: the Walsh transform of the I and Z components."""
+    """A readout of probabilities in the Pauli transfer picture: the Walsh transform of the I and Z components."""
 
     components: Tensor
     n_sites: int
 
     def forward(self, x: Tensor) -> Tensor:
-        """Values, shape (2**k + 1, batch), the trace last."""
+        """Read the values, shape (2**k + 1, batch), the trace last."""
         chosen = x.index_select(0, self.components)
         return torch.cat([walsh(chosen, self.n_sites) / chosen.shape[0], chosen[:1]])
 
     def pullback(self, grad: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """The gradient with respect to the state."""
+        """Compute the gradient with respect to the state."""
         rows = walsh(grad[:-1], self.n_sites) / (len(grad) - 1)
         rows = torch.cat([rows[:1] + grad[-1:], rows[1:]])
         return torch.zeros_like(x).index_add(0, self.components, rows)
 
 
 def squared(x: Tensor) -> Tensor:
-    """|x|^2, elementwise."""
+    """Compute |x|^2, elementwise."""
     return torch.addcmul(x.real.square(), x.imag, x.imag) if x.is_complex() else x.square()
 
 
 def walsh(x: Tensor, n_sites: int) -> Tensor:
-    """The Walsh-Hadamard transform over the first dimension, of size 2**n_sites."""
+    """Compute the Walsh-Hadamard transform over the first dimension, of size 2**n_sites."""
     shape = x.shape
     for k in range(n_sites):
         pairs = x.reshape(2**k, 2, -1)
@@ -203,7 +203,7 @@ def walsh(x: Tensor, n_sites: int) -> Tensor:
 def state_readout(
     terms: Terms, layout: tuple[int, ...], *, dtype: torch.dtype, device: torch.device, with_norm: bool
 ) -> StateReadout:
-    """The readout of weighted Pauli strings, with the sites of the register in the order `layout`."""
+    """Build the readout of weighted Pauli strings, with the sites of the register in the order `layout`."""
     n_sites = len(layout)
     rows: list[tuple[tuple[float, PauliFactors], ...]] = [*terms, ((1.0, ()),)] if with_norm else list(terms)
     by_mask: dict[int, list[tuple[int, int, complex]]] = {}
@@ -219,7 +219,7 @@ def state_readout(
 
 
 def string_bits(factors: PauliFactors, layout: tuple[int, ...]) -> tuple[int, int, complex]:
-    """(P x)_i = phase (-1)**(i . signs) x_{i ^ mask}; Y gives -i where its bit is 0."""
+    """Return mask, signs and phase of (P x)_i = phase (-1)**(i . signs) x_{i ^ mask}; Y gives -i where its bit is 0."""
     mask, signs, phase = 0, 0, 1.0 + 0.0j
     for site, letter in factors:
         bit = 1 << (len(layout) - 1 - layout.index(site))
@@ -230,7 +230,7 @@ def string_bits(factors: PauliFactors, layout: tuple[int, ...]) -> tuple[int, in
 
 
 def flip_runs(mask: int, n_sites: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The bits of the register as runs that are flipped or not, the most significant first."""
+    """Group the bits of the register into runs that are flipped or not, the most significant first."""
     bits = [(mask >> (n_sites - 1 - k)) & 1 for k in range(n_sites)]
     runs = [(bit, len(list(run))) for bit, run in groupby(bits)]
     return tuple(2**length for _, length in runs), tuple(k for k, (bit, _) in enumerate(runs) if bit)
@@ -254,7 +254,7 @@ def _table(
 
 
 def sign_vector(signs: int, n_sites: int) -> np.ndarray:
-    """(-1)**(i . signs) for all i, the least significant bit first, doubling up."""
+    """Compute (-1)**(i . signs) for all i, the least significant bit first, doubling up."""
     vector = np.ones(1)
     for position in range(n_sites):
         vector = np.concatenate([vector, -vector if signs >> position & 1 else vector])
@@ -264,7 +264,7 @@ def sign_vector(signs: int, n_sites: int) -> np.ndarray:
 def transfer_readout(
     terms: Terms, layout: tuple[int, ...], *, dtype: torch.dtype, device: torch.device, with_norm: bool
 ) -> TransferReadout:
-    """The readout of weighted Pauli strings from a Pauli transfer state."""
+    """Build the readout of weighted Pauli strings from a Pauli transfer state."""
     place = {site: len(layout) - 1 - k for k, site in enumerate(layout)}
     columns: dict[int, int] = {}
     entries: list[tuple[int, int, float]] = []
@@ -281,5 +281,5 @@ def transfer_readout(
 
 
 def real_part(x: Tensor) -> Tensor:
-    """The real part, without a copy; what is real stays."""
+    """Return the real part without a copy, and a real tensor itself."""
     return x.real if x.is_complex() else x

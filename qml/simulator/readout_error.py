@@ -13,22 +13,22 @@ from circuits import Observable
 from qml.simulator.draws import uniform
 
 Errors = tuple[float, float]
-MAX_FACTORS = 10
+MAX_NOISY_FACTORS = 10  # of a string that unequal errors turn into 2**factors strings
 
 
 @lru_cache(maxsize=256)
 def noisy_observables(observables: tuple[Observable, ...], errors: Errors) -> tuple[Observable, ...]:
-    """The observables whose exact expectation values are those of `observables` with read-out errors."""
+    """Return the observables whose exact expectation values are those of `observables` with read-out errors."""
     return tuple(_noisy(observable, errors) for observable in observables)
 
 
 def _noisy(observable: Observable, errors: Errors) -> Observable:
     p, q = errors
     longest = max((len(factors) for _, factors in observable.terms), default=0)
-    if p != q and longest > MAX_FACTORS:
+    if p != q and longest > MAX_NOISY_FACTORS:
         raise ValueError(
-            f"With unequal read-out errors a Pauli string must have at most {MAX_FACTORS} factors (it turns into 2**k "
-            f"strings), but one has {longest}. Use equal errors, or take probabilities."
+            f"With unequal read-out errors a Pauli string must have at most {MAX_NOISY_FACTORS} factors (it turns into "
+            f"2**k strings), but one has {longest}. Use equal errors, or take probabilities."
         )
     terms = []
     for coefficient, factors in observable.terms:
@@ -42,7 +42,7 @@ def _noisy(observable: Observable, errors: Errors) -> Observable:
 
 
 def noisy_probabilities(probabilities: Tensor, errors: Errors) -> Tensor:
-    """Probabilities of what is read; (batch, 2**k) to the same."""
+    """Compute the probabilities of the erroneous outcomes; (batch, 2**k) to the same."""
     p, q = errors
     confusion = probabilities.new_tensor([[1.0 - p, q], [p, 1.0 - q]])
     shape = probabilities.shape
@@ -52,7 +52,7 @@ def noisy_probabilities(probabilities: Tensor, errors: Errors) -> Tensor:
 
 
 def flip_bits(bits: Tensor, errors: Errors, generator: torch.Generator | None) -> Tensor:
-    """Bits as they are read."""
+    """Flip bits at random with the probabilities of the errors."""
     p, q = errors
     chance = torch.where(bits == 0, p, q)
     return bits ^ (uniform(bits.shape, chance, generator) < chance).to(bits.dtype)

@@ -15,14 +15,14 @@ from circuits.gates import Channel, Measure, PostSelect, Reset
 from circuits.slots import data as data_slot
 from qml.simulator import engine
 from qml.simulator.draws import uniform
-from qml.simulator.memory import require_fits
+from qml.simulator.memory import MemoryNeed
 
-MAX_AMPLITUDES = 2**22  # of all trajectories that run side by side
-MAX_ROUNDS = 1000  # of repeating runs whose post-selection failed
+MAX_PARALLEL_AMPLITUDES = 2**22  # of all trajectories that run side by side
+MAX_SELECTION_ROUNDS = 1000  # of repeating runs whose post-selection failed
 
 
 def draw(probabilities: Tensor, shots: int, generator: torch.Generator | None) -> Tensor:
-    """Outcomes of `shots` draws from each row; (batch, outcomes) to (batch, shots), int64."""
+    """Draw `shots` outcomes from each row; (batch, outcomes) to (batch, shots), int64."""
     cumulative = torch.cumsum(probabilities.double(), 1)
     total = cumulative[:, -1:]
     drawn = torch.searchsorted(cumulative, uniform((len(cumulative), shots), total, generator) * total, right=True)
@@ -30,7 +30,7 @@ def draw(probabilities: Tensor, shots: int, generator: torch.Generator | None) -
 
 
 def as_bits(outcomes: Tensor, n_bits: int) -> Tensor:
-    """Outcome numbers as bits, the first the most significant; (...) to (..., n_bits), int8."""
+    """Write outcome numbers as bits, the first the most significant; (...) to (..., n_bits), int8."""
     shifts = torch.arange(n_bits - 1, -1, -1, device=outcomes.device)
     return ((outcomes[..., None] >> shifts) & 1).to(torch.int8)
 
@@ -38,7 +38,7 @@ def as_bits(outcomes: Tensor, n_bits: int) -> Tensor:
 def trajectories(
     circuit: Circuit, data: Tensor, weights: Tensor, shots: int, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
-    """Final bits of all qubits and recorded bits of `shots` runs a sample.
+    """Draw the final bits of all qubits and the recorded bits of `shots` runs a sample.
 
     Returns:
         int8 tensors of shape (batch, shots, n_qubits) and (batch, shots, n_bits).
@@ -57,7 +57,7 @@ def trajectories(
 
 @dataclass(frozen=True, eq=False)
 class _Segment:
-    """Unitary operations, and the event after them (None at the end).
+    """A segment of unitary operations, and the event after them (None at the end).
 
     Attributes:
         circuit: the operations; None for none.
@@ -73,7 +73,7 @@ class _Segment:
     takes_state: bool
 
     def run(self, states: Tensor, row: Tensor, weights: Tensor) -> Tensor:
-        """The states after the operations; (runs, 2**n) to the same."""
+        """Compute the states after the operations; (runs, 2**n) to the same."""
         if self.circuit is None:
             return states
         columns = row[self.data_index][None]
@@ -83,44 +83,46 @@ class _Segment:
 
 
 class _Trajectories:
+    """A sampler of runs, many side by side, segment by segment."""
+
     def __init__(self, circuit: Circuit, weights: Tensor, generator: torch.Generator | None) -> None:
         self.n_qubits, self.n_bits = circuit.n_qubits, circuit.n_bits
         self.weights, self.generator = weights, generator
         self.segments = list(_segments(circuit))
-        self.chunk = max(1, MAX_AMPLITUDES // 2**circuit.n_qubits)
+        self.chunk = max(1, MAX_PARALLEL_AMPLITUDES // 2**circuit.n_qubits)
 
     def collect(self, row: Tensor, shots: int) -> tuple[Tensor, Tensor]:
-        """Successful runs for one sample until there are `shots` of them."""
-        finals, records, found = [], [], 0
-        for _ in range(MAX_ROUNDS):
-            if found >= shots:
+        """Collect successful runs for one sample until there are `shots` of them."""
+        finals, records, n_collected = [], [], 0
+        for _ in range(MAX_SELECTION_ROUNDS):
+            if n_collected >= shots:
                 break
-            final, record, kept = self._run(row, min(self.chunk, max(shots - found, 16)))
-            finals.append(final[kept])
-            records.append(record[kept])
-            found += len(finals[-1])
-        if found < shots:
+            final, record, succeeded = self._run(row, min(self.chunk, max(shots - n_collected, 16)))
+            finals.append(final[succeeded])
+            records.append(record[succeeded])
+            n_collected += len(finals[-1])
+        if n_collected < shots:
             raise RuntimeError(
-                f"Post-selection must succeed often enough to collect {shots} runs, but after {MAX_ROUNDS} rounds only "
-                f"{found} did. Use Native().probabilities, which is exact, or fewer shots."
+                f"Post-selection must succeed often enough to collect {shots} runs, but after {MAX_SELECTION_ROUNDS} "
+                f"rounds only {n_collected} did. Use Native().probabilities, which is exact, or fewer shots."
             )
         return torch.cat(finals)[:shots], torch.cat(records)[:shots]
 
     def _run(self, row: Tensor, n_runs: int) -> tuple[Tensor, Tensor, Tensor]:
-        require_fits(self.n_qubits, 2, n_runs, row.dtype.to_complex(), row.device)
+        MemoryNeed(self.n_qubits, 2, n_runs, row.dtype.to_complex(), row.device).require()
         side = 2**self.n_qubits
         states = torch.zeros(n_runs, side, dtype=row.dtype.to_complex(), device=row.device)
         states[:, 0] = 1.0
         record = torch.zeros(n_runs, self.n_bits, dtype=torch.int8, device=row.device)
-        kept = torch.ones(n_runs, dtype=torch.bool, device=row.device)
+        succeeded = torch.ones(n_runs, dtype=torch.bool, device=row.device)
         for segment in self.segments:
             states = segment.run(states, row, self.weights)
             if segment.event is not None:
-                states = self._event(segment.event, states, record, kept)
+                states = self._event(segment.event, states, record, succeeded)
         outcomes = draw(states.abs().square(), 1, self.generator)[:, 0]
-        return as_bits(outcomes, self.n_qubits), record, kept
+        return as_bits(outcomes, self.n_qubits), record, succeeded
 
-    def _event(self, event: Operation, states: Tensor, record: Tensor, kept: Tensor) -> Tensor:
+    def _event(self, event: Operation, states: Tensor, record: Tensor, succeeded: Tensor) -> Tensor:
         gate = event.gate
         if isinstance(gate, Channel):
             operators = torch.as_tensor(gate.kraus.values.copy(), dtype=states.dtype, device=states.device)
@@ -133,7 +135,7 @@ class _Trajectories:
         if isinstance(gate, Measure):
             record[:, gate.bit] = outcome.to(torch.int8)
         if isinstance(gate, PostSelect):
-            kept &= outcome == gate.value
+            succeeded &= outcome == gate.value
         return states
 
     def _jump(self, operators: Tensor, qubits: tuple[int, ...], states: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,7 +168,7 @@ def _segments(circuit: Circuit) -> Iterator[_Segment]:
 
 
 def _segment(n_qubits: int, operations: list[Operation], event: Operation | None, *, is_first: bool) -> _Segment:
-    """The operations with their slots numbered anew; all but the first segment start from amplitudes as data."""
+    """Build a segment, its slots numbered anew; all but the first segment start from amplitudes as data."""
     if not operations:
         return _Segment(None, event, [], [], takes_state=False)
     n_amplitudes = 0 if is_first else 2 * 2**n_qubits

@@ -1,7 +1,8 @@
 """The steps of a plan as tensor operations on a state of shape (levels**sites, batch).
 
-Each step has a plain forward, which autograd can follow, and a pullback. The pullback carries mu, the complex conjugate
-of the gradient with respect to the state, because then no large tensor is ever conjugated: for y = M x,
+Each step has a plain forward, which autograd can follow, and a pullback. Its operand is what it takes beside the state:
+a matrix that the batch shares, or the coefficients or angles of each sample. The pullback carries mu, the complex
+conjugate of the gradient with respect to the state, because then no large tensor is ever conjugated: for y = M x,
 
     mu_x = M^T mu_y,        mu_M = mu_y x^T.
 
@@ -9,42 +10,94 @@ of the gradient with respect to the state, because then no large tensor is ever 
 """
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from qml.buffers import tensor_loan
 
-Reference = tuple[int, int | slice]  # which of the argument tensors, and which entries of it
+
+class Reference(NamedTuple):
+    """A reference to the operand of a step: some entries of one of the tables that are computed before all steps.
+
+    Attributes:
+        per_sample: whether the table is one of coefficients and angles of each sample, or of matrices that the batch
+            shares.
+        table: the number of the table among those.
+        entry: which of its entries.
+    """
+
+    per_sample: bool
+    table: int
+    entry: int | slice
+
+
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """The tables to which the steps of a plan refer.
+
+    Attributes:
+        shared: for every group of the matrix program its matrices, (size, side, side).
+        per_sample: for every table of data its coefficients (maps, terms, batch) or angles (angles, batch).
+    """
+
+    shared: list[Tensor]
+    per_sample: list[Tensor]
+
+    def of(self, step: "Step") -> Tensor | None:
+        """Return the operand of a step; None for a step without."""
+        reference = step.reference
+        if reference is None:
+            return None
+        return (self.per_sample if reference.per_sample else self.shared)[reference.table][reference.entry]
+
+
+@dataclass(frozen=True, eq=False)
+class OperandGradients:
+    """The gradients of all tables to which steps refer, None for zero; those of shared matrices are mu."""
+
+    shared: list[Tensor | None]
+    per_sample: list[Tensor | None]
+
+    def add(self, reference: Reference, gradient: Tensor, operands: Operands) -> None:
+        """Add the gradient of some entries of a table."""
+        grads, tables = self.shared, operands.shared
+        if reference.per_sample:
+            grads, tables = self.per_sample, operands.per_sample
+        total = grads[reference.table]
+        if total is None:
+            total = torch.zeros_like(tables[reference.table])
+            grads[reference.table] = total
+        total[reference.entry] += gradient
 
 
 @runtime_checkable
 class Step(Protocol):
-    """One step of a plan."""
+    """A step of a plan, which maps the state before it to the state after it."""
 
     @property
     def reference(self) -> Reference | None:
-        """Where the step's matrix or coefficients are; None for a step without."""
+        """Return the reference to the step's matrix, coefficients or angles; None for a step without."""
         ...
 
     @property
     def needs_input(self) -> bool:
-        """Whether the pullback needs the state before the step."""
+        """Tell whether the pullback needs the state before the step."""
         ...
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
-        """The state after the step, in `out` where that is given and the step can use it."""
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
+        """Compute the state after the step, in `out` where that is given and the step can use it."""
         ...
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """mu before the step (in `out` where that can be used), and mu of `matrix`."""
+        """Compute mu before the step (in `out` where that can be used), and mu of the operand."""
         ...
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
-        """The state before the step."""
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
+        """Recover the state before the step."""
         ...
 
 
@@ -60,8 +113,8 @@ def multiply(matrix: Tensor, x: Tensor, left: int, side: int, out: Tensor | None
     if left == 1:
         y = torch.mm(matrix, x.reshape(side, right), out=_viewed(out, side, right))
     elif right == 1:
-        turned = matrix.mT.contiguous()  # the transposed view is three times slower at side 8
-        y = torch.mm(x.reshape(left, side), turned, out=_viewed(out, left, side))
+        transposed = matrix.mT.contiguous()  # the transposed view is three times slower at side 8
+        y = torch.mm(x.reshape(left, side), transposed, out=_viewed(out, left, side))
     else:
         y = torch.bmm(
             matrix.expand(left, side, side), x.reshape(left, side, right), out=_viewed(out, left, side, right)
@@ -72,7 +125,7 @@ def multiply(matrix: Tensor, x: Tensor, left: int, side: int, out: Tensor | None
 
 
 def gather_rows(x: Tensor, table: Tensor, out: Tensor | None = None) -> Tensor:
-    """Rows of a state; one column is gathered as a vector, which is twice as fast."""
+    """Gather rows of a state; one column is gathered as a vector, which is twice as fast."""
     if x.shape[-1] == 1:
         return torch.index_select(x.reshape(-1), 0, table, out=_viewed(out, -1))[:, None]
     return torch.index_select(x, 0, table, out=out)
@@ -83,7 +136,7 @@ def _viewed(out: Tensor | None, *shape: int) -> Tensor | None:
 
 
 def outer(mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
-    """sum over all other digits of mu x^T: the conjugate gradient of a matrix of shape (side, side)."""
+    """Sum mu x^T over all other digits: the conjugate gradient of a matrix of shape (side, side)."""
     right = x.numel() // (left * side)
     if left == 1:
         return mu.reshape(side, right) @ x.reshape(side, right).mT
@@ -100,7 +153,7 @@ def outer(mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
 
 
 def outer_for(matrix: Tensor, mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
-    """mu of `matrix`, the conjugate of its gradient; real where the matrix is real."""
+    """Compute mu of `matrix`, the conjugate of its gradient; real where the matrix is real."""
     if matrix.is_complex() or not x.is_complex():
         return outer(mu, x, left, side)
     return outer(mu, x, left, side).real  # a conjugated copy of x for a real product would cost more
@@ -119,23 +172,23 @@ class Block:
     def needs_input(self) -> bool:
         return self.reference is not None
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
-        return multiply(self._matrix(matrix), x, self.left, self.side, out)
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
+        return multiply(self._matrix(operand), x, self.left, self.side, out)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        used = self._matrix(matrix)
+        used = self._matrix(operand)
         grad = None
         if x is not None and self.reference is not None:
             grad = outer_for(used, mu, x.expand_as(mu), self.left, self.side)
         return multiply(used.mT, mu, self.left, self.side, out), grad
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
-        return multiply(self._matrix(matrix).mH.contiguous(), y, self.left, self.side)
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
+        return multiply(self._matrix(operand).mH.contiguous(), y, self.left, self.side)
 
-    def _matrix(self, matrix: Tensor | None) -> Tensor:
-        result = self.constant if matrix is None else matrix
+    def _matrix(self, operand: Tensor | None) -> Tensor:
+        result = self.constant if operand is None else operand
         if result is None:
             raise ValueError("A block must have a constant or a computed matrix, but has neither.")
         return result
@@ -143,43 +196,43 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Permutation:
-    """y[i] = x[table[i]]."""
+    """A permutation of basis states: y[i] = x[table[i]]."""
 
     table: Tensor
     inverse_table: Tensor
     reference = None
     needs_input = False
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
         return gather_rows(x, self.table, out)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, None]:
         return gather_rows(mu, self.inverse_table, out), None
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
         return gather_rows(y, self.inverse_table)
 
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """Sites in a new order: digit groups of sizes `sizes` are transposed by `order`."""
+    """A new order of sites: digit groups of sizes `sizes` are transposed by `order`."""
 
     sizes: tuple[int, ...]
     order: tuple[int, ...]
     reference = None
     needs_input = False
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
         return self._transpose(x, self.sizes, self.order, out)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, None]:
         return self._back(mu, out), None
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
         return self._back(y, None)
 
     def _back(self, y: Tensor, out: Tensor | None) -> Tensor:
@@ -197,9 +250,9 @@ class Move:
 
 @dataclass(frozen=True, eq=False)
 class DataStep:
-    """sum_j coefficient[j, sample] A_j on neighbouring sites, with constant matrices A_j.
+    """A map sum_j coefficient[j, sample] A_j on neighbouring sites, with constant matrices A_j.
 
-    `table` has shape (terms, side, side); the coefficients (1, cos, ..., sin, ...) are this step's "matrix".
+    `table` has shape (terms, side, side); the coefficients (1, cos, ..., sin, ...) are its operand.
     """
 
     left: int
@@ -208,37 +261,41 @@ class DataStep:
     reference: Reference | None
     needs_input = True
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
-        return _combine(self.parts(x), matrix, x.dtype)
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
+        return _combine(self.parts(x), operand, x.dtype)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        before = sum(
-            multiply(part.mT, mu * coefficient, self.left, self.side)
-            for part, coefficient in zip(self.table, _rows(matrix), strict=True)
+        before = _sum(
+            [
+                multiply(part.mT, mu * coefficient, self.left, self.side)
+                for part, coefficient in zip(self.table, _rows(operand), strict=True)
+            ]
         )
         grad = None
         if x is not None:
             grad = torch.stack([(mu * part).sum(0).real for part in self.parts(x)])
-        return before, grad  # pyright: ignore[reportReturnType]
+        return before, grad
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
-        return sum(  # pyright: ignore[reportReturnType]
-            multiply(part.mH, y * coefficient, self.left, self.side)
-            for part, coefficient in zip(self.table, _rows(matrix), strict=True)
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
+        return _sum(
+            [
+                multiply(part.mH, y * coefficient, self.left, self.side)
+                for part, coefficient in zip(self.table, _rows(operand), strict=True)
+            ]
         )
 
     def parts(self, x: Tensor) -> list[Tensor]:
-        """A_j x for every j."""
+        """Compute A_j x for every j."""
         return [multiply(part, x, self.left, self.side) for part in self.table]
 
 
 @dataclass(frozen=True, eq=False)
 class PhaseStep:
-    """exp(i sum_k W_k t_k) on neighbouring sites, with angles t of each sample.
+    """A diagonal of phases exp(i sum_k W_k t_k) on neighbouring sites, with angles t of each sample.
 
-    `frequencies` is W, shape (side, angles); the angles (angles, batch) are this step's "matrix".
+    `frequencies` is W, shape (side, angles); the angles (angles, batch) are its operand.
     """
 
     left: int
@@ -247,21 +304,21 @@ class PhaseStep:
     reference: Reference | None
     needs_input = True
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
-        return self._times(x, self._phases(matrix), out)
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
+        return self._times(x, self._phases(operand), out)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        before = self._times(mu, self._phases(matrix), out)
+        before = self._times(mu, self._phases(operand), out)
         if x is None:
             return before, None
         # dy = i y dphi and mu_y y = mu_x x, so dphi = Re(i mu_x x)
         overlap = (before * x).imag.reshape(self.left, self.side, -1, mu.shape[-1]).sum((0, 2))
         return before, -(self.frequencies.mT @ overlap)
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
-        return self._times(y, self._phases(matrix).conj())
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
+        return self._times(y, self._phases(operand).conj())
 
     def _phases(self, angles: Tensor | None) -> Tensor:
         if angles is None:
@@ -294,19 +351,19 @@ class ControlledStep:
     def needs_input(self) -> bool:
         return self.inner.needs_input
 
-    def forward(self, x: Tensor, matrix: Tensor | None, out: Tensor | None = None) -> Tensor:
-        selected = self.inner.forward(x.index_select(0, self.rows), matrix)
+    def forward(self, x: Tensor, operand: Tensor | None, out: Tensor | None = None) -> Tensor:
+        selected = self.inner.forward(x.index_select(0, self.rows), operand)
         return x.expand(-1, selected.shape[-1]).index_copy(0, self.rows, selected)
 
     def pullback(
-        self, mu: Tensor, x: Tensor | None, matrix: Tensor | None, out: Tensor | None = None
+        self, mu: Tensor, x: Tensor | None, operand: Tensor | None, out: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        chosen = None if x is None else x.index_select(0, self.rows)
-        selected, grad = self.inner.pullback(mu.index_select(0, self.rows), chosen, matrix)
-        return mu.index_copy(0, self.rows, selected), grad
+        selected = None if x is None else x.index_select(0, self.rows)
+        before, grad = self.inner.pullback(mu.index_select(0, self.rows), selected, operand)
+        return mu.index_copy(0, self.rows, before), grad
 
-    def inverse(self, y: Tensor, matrix: Tensor | None) -> Tensor:
-        return y.index_copy(0, self.rows, self.inner.inverse(y.index_select(0, self.rows), matrix))
+    def inverse(self, y: Tensor, operand: Tensor | None) -> Tensor:
+        return y.index_copy(0, self.rows, self.inner.inverse(y.index_select(0, self.rows), operand))
 
 
 def _rows(coefficients: Tensor | None) -> list[Tensor]:
@@ -316,8 +373,11 @@ def _rows(coefficients: Tensor | None) -> list[Tensor]:
 
 
 def _combine(parts: list[Tensor], coefficients: Tensor | None, dtype: torch.dtype) -> Tensor:
-    terms = [part * row for part, row in zip(parts, _rows(coefficients), strict=True)]
+    return _sum([part * row for part, row in zip(parts, _rows(coefficients), strict=True)]).to(dtype)
+
+
+def _sum(terms: list[Tensor]) -> Tensor:
     total = terms[0]
     for term in terms[1:]:
         total = total + term
-    return total.to(dtype)
+    return total

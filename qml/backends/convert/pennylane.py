@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from circuits import Circuit, Operation, Slot, channels, gates, steps
-from circuits.steps import Linear, Step
+from circuits.steps import LinearAngle, LinearStep
 
 try:
     import pennylane
@@ -22,39 +22,38 @@ except ImportError as error:
         'Circuits in PennyLane\'s form need pennylane. Install it with: pip install "pennylane>=0.43"'
     ) from error
 
-FIXED: dict[str, Any] = {
-    "x": pennylane.X, "y": pennylane.Y, "z": pennylane.Z, "h": pennylane.Hadamard, "s": pennylane.S,
-    "sdg": lambda wires: pennylane.adjoint(pennylane.S(wires)), "t": pennylane.T,
-    "tdg": lambda wires: pennylane.adjoint(pennylane.T(wires)), "swap": pennylane.SWAP,
-}  # fmt: skip
-ROTATIONS = {
-    "X": pennylane.RX, "Y": pennylane.RY, "Z": pennylane.RZ, "XX": pennylane.IsingXX, "YY": pennylane.IsingYY,
-    "ZZ": pennylane.IsingZZ,
-}  # fmt: skip
-FIXED_NAMES = {
-    pennylane.X: "x", pennylane.Y: "y", pennylane.Z: "z", pennylane.Hadamard: "h", pennylane.S: "s",
-    pennylane.T: "t", pennylane.SWAP: "swap",
-}  # fmt: skip
-ROTATION_STRINGS = {gate: pauli for pauli, gate in ROTATIONS.items()}
-PHASES = (pennylane.PhaseShift, pennylane.U1)
-ANGLED = {
-    *ROTATIONS.values(),
-    *PHASES,
-    pennylane.PauliRot,
-    pennylane.MultiRZ,
-    pennylane.GlobalPhase,
-    pennylane.U3,
+# PennyLane's name for a gate, and the factor of its angle there.
+NAMES: dict[gates.UnitaryGate, tuple[Callable[..., Any], float]] = {
+    gates.Fixed("x"): (pennylane.X, 1.0),
+    gates.Fixed("y"): (pennylane.Y, 1.0),
+    gates.Fixed("z"): (pennylane.Z, 1.0),
+    gates.Fixed("h"): (pennylane.Hadamard, 1.0),
+    gates.Fixed("s"): (pennylane.S, 1.0),
+    gates.Fixed("sdg"): (lambda wires: pennylane.adjoint(pennylane.S(wires)), 1.0),
+    gates.Fixed("t"): (pennylane.T, 1.0),
+    gates.Fixed("tdg"): (lambda wires: pennylane.adjoint(pennylane.T(wires)), 1.0),
+    gates.Fixed("swap"): (pennylane.SWAP, 1.0),
+    gates.PauliRotation("X"): (pennylane.RX, 1.0),
+    gates.PauliRotation("Y"): (pennylane.RY, 1.0),
+    gates.PauliRotation("Z"): (pennylane.RZ, 1.0),
+    gates.PauliRotation("XX"): (pennylane.IsingXX, 1.0),
+    gates.PauliRotation("YY"): (pennylane.IsingYY, 1.0),
+    gates.PauliRotation("ZZ"): (pennylane.IsingZZ, 1.0),
+    gates.XXPlusYY(): (pennylane.IsingXY, -1.0),
+    gates.Phase(): (pennylane.PhaseShift, 1.0),
+    gates.U3(): (pennylane.U3, 1.0),
 }
-NOTHING = (pennylane.Barrier, pennylane.Identity)
-MARKS = ("Snapshot", "WireCut", "MidMeasureMP", "PauliMeasure")  # nothing to decompose, and yet no identities
-PROBES = 2  # points at which the angles of a quantum function are checked to be linear
+GATES = {name: (gate, factor) for gate, (name, factor) in NAMES.items()} | {pennylane.U1: (gates.Phase(), 1.0)}
+IDENTITIES = (pennylane.Barrier, pennylane.Identity)
+MARKERS = ("Snapshot", "WireCut", "MidMeasureMP", "PauliMeasure")  # have no decomposition, and yet are no identities
+N_PROBES = 2  # points at which the angles of a quantum function are checked to be linear
 LINEARITY_TOLERANCE = 1e-9
 
 QuantumFunction = Callable[..., Any]
 
 
 def to_pennylane(circuit: Circuit, *, wires: Sequence[Any] | None = None) -> QuantumFunction:
-    """The circuit as a quantum function `function(data, weights)`, to be called inside a QNode.
+    """Return the circuit as a quantum function `function(data, weights)`, to be called inside a QNode.
 
     Data have shape (..., n_data) and may be broadcast, weights have shape (n_weights,). The function returns
     its mid-circuit measurements, one a classical bit. Amplitudes are prepared first, as devices want it; they
@@ -83,7 +82,7 @@ def to_pennylane(circuit: Circuit, *, wires: Sequence[Any] | None = None) -> Qua
         values = {"data": _checked(data, n_data, "data"), "weight": _checked(weights, n_weights, "weights")}
         outcomes: list[Any] = [None] * n_bits
         for op in ordered:
-            outcome = _apply(op, [labels[q] for q in op.qubits], [labels[q] for q in op.controls], values)
+            outcome = _apply(op, labels, values)
             if isinstance(op.gate, gates.Measure):
                 outcomes[op.gate.bit] = outcome
         return tuple(outcomes)
@@ -99,9 +98,10 @@ def _checked(values: Any, n_slots: int, name: str) -> Any:
 
 
 def _apply(  # noqa: PLR0911 - one return a kind of gate
-    op: Operation, wires: list[Any], controls: list[Any], values: dict[str, Any]
+    op: Operation, labels: list[Any], values: dict[str, Any]
 ) -> Any:
     angles = [values[angle.kind][..., angle.index] if isinstance(angle, Slot) else angle for angle in op.angles]
+    wires = [labels[qubit] for qubit in op.qubits]
     match op.gate:
         case gates.Reset():
             return pennylane.measure(wires[0], reset=True)
@@ -113,11 +113,15 @@ def _apply(  # noqa: PLR0911 - one return a kind of gate
             return pennylane.QubitChannel(list(kraus.values), wires=wires)
         case gates.StatePreparation():
             return pennylane.StatePrep(_amplitudes(op.gate, angles), wires=wires)
-    if not controls:
+        case gates.UnitaryGate() as gate if op.slots and not _has_name(gate):
+            for part in op.parts():
+                _apply(part, labels, values)
+            return None
+    if not op.controls:
         return _gate(op.gate, angles, wires)
     with pennylane.QueuingManager.stop_recording():
         gate = _gate(op.gate, angles, wires)
-    return pennylane.ctrl(gate, control=controls)
+    return pennylane.ctrl(gate, control=[labels[qubit] for qubit in op.controls])
 
 
 def _amplitudes(gate: gates.StatePreparation, angles: list[Any]) -> Any:
@@ -132,35 +136,37 @@ def _amplitudes(gate: gates.StatePreparation, angles: list[Any]) -> Any:
     return stacked[..., :half] + 1j * stacked[..., half:]
 
 
-def _gate(  # noqa: PLR0911 - one return a kind of gate
-    gate: gates.Gate, angles: list[Any], wires: list[Any]
-) -> Any:
-    match gate:
-        case gates.Fixed(name):
-            return FIXED[name](wires=wires)
-        case gates.Phase():
-            return pennylane.PhaseShift(angles[0], wires=wires)
-        case gates.U3():
-            return pennylane.U3(*angles, wires=wires)
-        case gates.Unitary(matrix):
-            return pennylane.QubitUnitary(matrix.values, wires=wires)
-        case gates.PauliRotation(pauli, factor) if set(pauli) == {"I"}:
-            return pennylane.GlobalPhase(-factor * angles[0], wires=wires)
-        case gates.PauliRotation(pauli, factor):
-            angle = angles[0] if factor == -0.5 else -2.0 * factor * angles[0]
-            if pauli in ROTATIONS:
-                return ROTATIONS[pauli](angle, wires=wires)
-            return pennylane.PauliRot(angle, pauli, wires=wires)
-    raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {gate!r}.")
+def _has_name(gate: gates.UnitaryGate) -> bool:
+    """Tell whether PennyLane has a gate for this one, at any angle."""
+    return isinstance(gate, gates.PauliRotation) or gate.usual[0] in NAMES
+
+
+def _gate(gate: gates.Gate, angles: list[Any], wires: list[Any]) -> Any:
+    """Return a gate by PennyLane's name for it; one without a name as its matrix."""
+    if not isinstance(gate, gates.UnitaryGate):
+        raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {gate!r}.")
+    if isinstance(gate, gates.PauliRotation) and set(gate.pauli) == {"I"}:
+        return pennylane.GlobalPhase(-gate.factor * angles[0], wires=wires)
+    usual, scale = gate.usual
+    if usual in NAMES:
+        name, factor = NAMES[usual]
+        return name(*(_scaled(angle, factor * scale) for angle in angles), wires=wires)
+    if isinstance(gate, gates.PauliRotation):
+        return pennylane.PauliRot(_scaled(angles[0], scale), gate.pauli, wires=wires)
+    return pennylane.QubitUnitary(gate.matrix_at(*angles), wires=wires)
+
+
+def _scaled(angle: Any, factor: float) -> Any:
+    return angle if factor == 1.0 else factor * angle
 
 
 def from_pennylane(source: Any, *, n_data: int = 0, n_weights: int = 0, wires: Sequence[Any] | None = None) -> Circuit:
-    """A PennyLane tape, quantum function or QNode in our form.
+    """Convert a PennyLane tape, quantum function or QNode into a circuit.
 
     A tape has numbers as its angles, and they stay constants. A function is called as `function(data,
     weights)`, or without arguments where `n_data` and `n_weights` are 0, at n_data + n_weights + 3 points:
-    angles that are linear in its arguments become slots, exactly. What it returns (and a tape's final
-    measurements) says what is read, not what runs, and is left out. Barriers and identities leave nothing.
+    angles that are linear in its arguments become slots, exactly. Its return value (and a tape's final
+    measurements) is a read-out, and is left out. Barriers and identities leave no operation.
 
     Args:
         source: a `QuantumScript`, a quantum function or a `QNode`.
@@ -176,13 +182,13 @@ def from_pennylane(source: Any, *, n_data: int = 0, n_weights: int = 0, wires: S
     """
     tapes, slots = _tapes(source, n_data, n_weights)
     labels = list(_wires(tapes[0]) if wires is None else wires)
-    lowered = [_Reader(tape, labels).steps for tape in tapes]
+    lowered = [_PennyLaneReader(tape, labels).steps for tape in tapes]
     merged = [_merged(list(column), slots) for column in _aligned(lowered)]
     return steps.circuit_of(max(len(labels), 1), merged)
 
 
 def _tapes(source: Any, n_data: int, n_weights: int) -> tuple[list[Any], list[Slot]]:
-    """The tape at 0, at each unit vector, and at random points."""
+    """Return the tape at 0, at each unit vector, and at random points."""
     if isinstance(source, QuantumScript):
         return [source], []
     function = source.func if isinstance(source, pennylane.QNode) else source
@@ -193,7 +199,7 @@ def _tapes(source: Any, n_data: int, n_weights: int) -> tuple[list[Any], list[Sl
 
 
 def _points(n_slots: int) -> np.ndarray:
-    random = np.random.default_rng(0).normal(size=(PROBES, n_slots))
+    random = np.random.default_rng(0).normal(size=(N_PROBES, n_slots))
     return np.concatenate([np.zeros((1, n_slots)), np.eye(n_slots), random])
 
 
@@ -204,7 +210,7 @@ def _wires(tape: Any) -> list[Any]:
     return wires
 
 
-def _aligned(lowered: list[list[Step]]) -> Iterable[tuple[Step, ...]]:
+def _aligned(lowered: list[list[LinearStep]]) -> Iterable[tuple[LinearStep, ...]]:
     shapes = [[(step.qubits, step.controls, step.gate) for step in tape] for tape in lowered]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError(
@@ -215,36 +221,36 @@ def _aligned(lowered: list[list[Step]]) -> Iterable[tuple[Step, ...]]:
     return zip(*lowered, strict=True)
 
 
-def _merged(column: list[Step], slots: list[Slot]) -> Step:
-    """One step whose angles are linear in the slots, from the step's values at all points."""
+def _merged(column: list[LinearStep], slots: list[Slot]) -> LinearStep:
+    """Return a step whose angles are linear in the slots, from the step's values at all points."""
     values = np.array([[angle.constant for angle in step.angles] for step in column])
     if not slots:
         return column[0]
     constant, slopes = values[0], values[1 : len(slots) + 1] - values[0]
-    expected = constant + _points(len(slots))[-PROBES:] @ slopes
-    if not np.allclose(values[-PROBES:], expected, rtol=0.0, atol=LINEARITY_TOLERANCE):
+    expected = constant + _points(len(slots))[-N_PROBES:] @ slopes
+    if not np.allclose(values[-N_PROBES:], expected, rtol=0.0, atol=LINEARITY_TOLERANCE):
         raise ValueError(
             "Argument `source` must have angles linear in its arguments, but an angle of "
             f"{column[0].gate.name} is not. Compute the angle outside, and give the circuit one slot for it."
         )
     angles = (
-        Linear(float(offset), tuple(pair for pair in zip(slots, map(float, row), strict=True) if pair[1] != 0.0))
+        LinearAngle(float(offset), tuple(pair for pair in zip(slots, map(float, row), strict=True) if pair[1] != 0.0))
         for offset, row in zip(constant, slopes.T, strict=True)
     )
-    return Step(column[0].gate, column[0].qubits, column[0].controls, tuple(angles))
+    return LinearStep(column[0].gate, column[0].qubits, column[0].controls, tuple(angles))
 
 
-class _Reader:
+class _PennyLaneReader:
     """The steps of one tape, all angles constants."""
 
     def __init__(self, tape: Any, labels: list[Any]) -> None:
         self.labels, self.used, self.bits = labels, set[int](), count()
         values = [value for final in tape.measurements for value in _outcomes(final)]
         self.read_later = {id(measurement) for value in values for measurement in value.measurements}
-        self.steps: list[Step] = []
+        self.steps: list[LinearStep] = []
         for op in tape.operations:
             self.steps += self.operation(op, pure=False)
-            if type(op) not in NOTHING:
+            if type(op) not in IDENTITIES:
                 self.used.update(self.qubits(op.wires))
 
     def qubits(self, wires: Iterable[Any]) -> tuple[int, ...]:
@@ -253,8 +259,8 @@ class _Reader:
                 raise ValueError(f"Argument `wires` must hold every wire, but lacks {wire!r}.")
         return tuple(self.labels.index(wire) for wire in wires)
 
-    def operation(self, op: Any, *, pure: bool) -> list[Step]:
-        """The steps of an operation; `pure` where only unitary gates may occur (controls, adjoints)."""
+    def operation(self, op: Any, *, pure: bool) -> list[LinearStep]:
+        """Return the steps of an operation; `pure` where only unitary gates may occur (controls, adjoints)."""
         if op.batch_size is not None:
             raise ValueError(
                 f"Argument `source` must have one value an angle, but {op.name} has {op.batch_size}. Give a "
@@ -265,54 +271,51 @@ class _Reader:
             return steps.controlled(self.operation(op.base, pure=True), self.qubits(op.control_wires), values=values)
         if isinstance(op, Adjoint):
             return steps.inverted(self.operation(op.base, pure=True), refuse=_refusal)
-        found = self.gate(op)
-        if found is None and not pure:
-            found = self.not_unitary(op)
-        return self.inlined(op, pure=pure) if found is None else found
+        result = self.gate(op)
+        if result is None and not pure:
+            result = self.not_unitary(op)
+        return self.inlined(op, pure=pure) if result is None else result
 
-    def gate(self, op: Any) -> list[Step] | None:  # noqa: PLR0911 - one return a kind of gate
+    def gate(self, op: Any) -> list[LinearStep] | None:
+        """Return the step of a gate that has a name here, None for any other operation."""
         kind, qubits = type(op), self.qubits(op.wires)
-        if kind in NOTHING:
+        if kind in IDENTITIES:
             return []
         if kind is pennylane.QubitUnitary:
             return [steps.unitary_step(np.array(op.data[0]), qubits)]
-        if kind in FIXED_NAMES:
-            return [Step(gates.Fixed(FIXED_NAMES[kind]), qubits)]
-        pauli = ROTATION_STRINGS.get(kind)
-        if kind is pennylane.PauliRot:
-            pauli = op.hyperparameters["pauli_word"]
-        elif kind is pennylane.MultiRZ:
-            pauli = "Z" * len(qubits)
-        angles = [Linear(float(value)) for value in op.data] if kind in ANGLED else []
-        if pauli is not None:
-            return [Step(gates.PauliRotation(pauli), qubits, angles=tuple(angles))]
         if kind is pennylane.GlobalPhase:
-            return [Step(steps.GLOBAL_PHASE, angles=(angles[0].scaled(-1.0),))]
-        if kind is pennylane.U3:
-            return [Step(gates.U3(), qubits, angles=tuple(angles))]
-        return [Step(gates.Phase(), qubits, angles=tuple(angles))] if angles else None
+            return [LinearStep(steps.GLOBAL_PHASE, angles=(LinearAngle(-float(op.data[0])),))]
+        if kind is pennylane.PauliRot:
+            gate, factor = gates.PauliRotation(op.hyperparameters["pauli_word"]), 1.0
+        elif kind is pennylane.MultiRZ:
+            gate, factor = gates.PauliRotation("Z" * len(qubits)), 1.0
+        elif kind in GATES:
+            gate, factor = GATES[kind]
+        else:
+            return None
+        return [LinearStep(gate, qubits, angles=tuple(LinearAngle(factor * float(value)) for value in op.data))]
 
-    def not_unitary(self, op: Any) -> list[Step] | None:
+    def not_unitary(self, op: Any) -> list[LinearStep] | None:
         qubits = self.qubits(op.wires)
         if op.name == "MidMeasureMP":
             return self.measurement(op, qubits)
         if isinstance(op, pennylane.operation.Channel):
-            return [Step(channels.kraus(np.stack([np.array(matrix) for matrix in op.kraus_matrices()])), qubits)]
+            return [LinearStep(channels.kraus(np.stack([np.array(matrix) for matrix in op.kraus_matrices()])), qubits)]
         if isinstance(op, pennylane.StatePrep) and self.used.isdisjoint(qubits):
-            return [Step(gates.StatePreparation(len(qubits), gates.Array.of(np.array(op.data[0]))), qubits)]
+            return [LinearStep(gates.StatePreparation(len(qubits), gates.Array.of(np.array(op.data[0]))), qubits)]
         return None
 
-    def measurement(self, op: Any, qubits: tuple[int, ...]) -> list[Step]:
+    def measurement(self, op: Any, qubits: tuple[int, ...]) -> list[LinearStep]:
         if op.postselect is not None:
-            result = [Step(gates.PostSelect(int(op.postselect)), qubits)]
+            result = [LinearStep(gates.PostSelect(int(op.postselect)), qubits)]
         elif id(op) in self.read_later or not op.reset:
-            result = [Step(gates.Measure(next(self.bits)), qubits)]
+            result = [LinearStep(gates.Measure(next(self.bits)), qubits)]
         else:
             result = []  # a reset is a measurement whose outcome nobody reads
-        return result + ([Step(gates.Reset(), qubits)] if op.reset else [])
+        return result + ([LinearStep(gates.Reset(), qubits)] if op.reset else [])
 
-    def inlined(self, op: Any, *, pure: bool) -> list[Step]:
-        if isinstance(op, Conditional) or op.name in MARKS:
+    def inlined(self, op: Any, *, pure: bool) -> list[LinearStep]:
+        if isinstance(op, Conditional) or op.name in MARKERS:
             raise _refusal(op.name)
         if op.has_decomposition:  # an empty one, as of X**2, is an identity
             return [step for part in op.decomposition() for step in self.operation(part, pure=pure)]

@@ -13,14 +13,14 @@ do that by itself.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from circuits import Circuit, Operation, Slot, channels, gates, steps
-from circuits.steps import Linear, Step
+from circuits.steps import LinearAngle, LinearStep
 
 try:
     from qiskit import ClassicalRegister, QuantumCircuit
@@ -45,20 +45,32 @@ except ImportError as error:
 POST_SELECT = "post_select"
 MEASURED = "measured"
 
-FIXED = {
-    library.XGate: "x", library.YGate: "y", library.ZGate: "z", library.HGate: "h", library.SGate: "s",
-    library.SdgGate: "sdg", library.TGate: "t", library.TdgGate: "tdg", library.SwapGate: "swap",
-}  # fmt: skip
-ROTATIONS = {
-    library.RXGate: "X", library.RYGate: "Y", library.RZGate: "Z", library.RXXGate: "XX",
-    library.RYYGate: "YY", library.RZZGate: "ZZ", library.RZXGate: "ZX",
-}  # fmt: skip
-FIXED_CLASSES = {name: gate for gate, name in FIXED.items()}
-ROTATION_CLASSES = {pauli: gate for gate, pauli in ROTATIONS.items()}
+CLASSES: dict[gates.UnitaryGate, Any] = {
+    gates.Fixed("x"): library.XGate,
+    gates.Fixed("y"): library.YGate,
+    gates.Fixed("z"): library.ZGate,
+    gates.Fixed("h"): library.HGate,
+    gates.Fixed("s"): library.SGate,
+    gates.Fixed("sdg"): library.SdgGate,
+    gates.Fixed("t"): library.TGate,
+    gates.Fixed("tdg"): library.TdgGate,
+    gates.Fixed("swap"): library.SwapGate,
+    gates.PauliRotation("X"): library.RXGate,
+    gates.PauliRotation("Y"): library.RYGate,
+    gates.PauliRotation("Z"): library.RZGate,
+    gates.PauliRotation("XX"): library.RXXGate,
+    gates.PauliRotation("YY"): library.RYYGate,
+    gates.PauliRotation("ZZ"): library.RZZGate,
+    gates.PauliRotation("ZX"): library.RZXGate,
+    gates.XXPlusYY(): library.XXPlusYYGate,
+    gates.Phase(): library.PhaseGate,
+    gates.U3(): library.UGate,
+}
+GATES = {kind: gate for gate, kind in CLASSES.items()} | {library.U1Gate: gates.Phase(), library.U3Gate: gates.U3()}
 
 
 def reverse_qubits(values: Any, *, axis: int = -1) -> np.ndarray:
-    """The same array with the bits of one index reversed: from Qiskit's qubit order to ours, and back.
+    """Reverse the bits of one index of an array: from Qiskit's qubit order to ours, and back.
 
     Args:
         values: an array with 2**n entries along `axis`: amplitudes, probabilities, or one side of a matrix.
@@ -77,7 +89,7 @@ def reverse_qubits(values: Any, *, axis: int = -1) -> np.ndarray:
 
 
 def to_qiskit(circuit: Circuit, *, parameters: Sequence[ParameterVector] | None = None) -> QuantumCircuit:
-    """The circuit in Qiskit's form: our qubit k is Qiskit's qubit k, see the head of this module.
+    """Convert the circuit into Qiskit's form: our qubit k is Qiskit's qubit k, see the head of this module.
 
     Data and weight slots become the parameter vectors `data` and `weight`; mid-circuit measurements write the
     register `measured`; noise becomes Kraus instructions; exp(i t I) becomes the global phase.
@@ -91,10 +103,10 @@ def to_qiskit(circuit: Circuit, *, parameters: Sequence[ParameterVector] | None 
         ValueError: amplitudes from slots, which Qiskit cannot prepare before they are bound; vectors that are
             too short.
     """
-    return _Writer(circuit, parameters).target
+    return _QiskitWriter(circuit, parameters).target
 
 
-class _Writer:
+class _QiskitWriter:
     def __init__(self, circuit: Circuit, parameters: Sequence[ParameterVector] | None) -> None:
         counts = (circuit.n_data, circuit.n_weights)
         vectors = parameters or [ParameterVector("data", counts[0]), ParameterVector("weight", counts[1])]
@@ -107,11 +119,11 @@ class _Writer:
         self.target = QuantumCircuit(circuit.n_qubits)
         if circuit.n_bits:
             self.target.add_register(ClassicalRegister(circuit.n_bits, MEASURED))
-        kept = [op.gate.value for op in circuit if isinstance(op.gate, gates.PostSelect)]
-        post_select = ClassicalRegister(len(kept), POST_SELECT)
-        if kept:
+        selected = [op.gate.value for op in circuit if isinstance(op.gate, gates.PostSelect)]
+        post_select = ClassicalRegister(len(selected), POST_SELECT)
+        if selected:
             self.target.add_register(post_select)
-            self.target.metadata = {POST_SELECT: kept}
+            self.target.metadata = {POST_SELECT: selected}
         self.free_bits = iter(post_select)
         for op in circuit:
             self.add(op)
@@ -125,9 +137,6 @@ class _Writer:
         match op.gate:
             case gates.PauliRotation() if set(op.gate.pauli) == {"I"}:
                 self.add_phase(op, op.gate.factor)
-            case gates.Unitary(matrix, label):
-                # A matrix's first qubit is our most and Qiskit's least significant.
-                self.add_gate(library.UnitaryGate(matrix.values, label=label), qubits[::-1], op.controls)
             case gates.Reset():
                 self.target.reset(qubits)
             case gates.Measure(bit):
@@ -143,8 +152,29 @@ class _Writer:
                     "Argument `circuit` must have constant amplitudes to be written for Qiskit, but "
                     "prepares them from slots. Call Circuit.bind first."
                 )
+            case gates.UnitaryGate():
+                self.add_unitary(op, op.gate)
             case _:
-                self.add_gate(self.standard_gate(op), qubits, op.controls)
+                raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {op.gate!r}.")
+
+    def add_unitary(self, op: Operation, gate: gates.UnitaryGate) -> None:
+        """Append a gate by Qiskit's name for it; one without a name as its matrix, or as its parts by parameters."""
+        usual, scale = gate.usual
+        if usual in CLASSES:
+            written = CLASSES[usual](*(self.angle(angle, scale) for angle in op.angles))
+            self.add_gate(written, list(op.qubits), op.controls)
+        elif isinstance(gate, gates.PauliRotation):
+            word = Pauli(gate.pauli[::-1])
+            evolution = library.PauliEvolutionGate(word, self.angle(op.angles[0], -gate.factor))
+            self.add_gate(evolution, list(op.qubits), op.controls)
+        elif op.slots:
+            for part in op.parts():
+                self.add(part)
+        else:
+            matrix = replace(op, controls=()).matrix()
+            label = gate.label if isinstance(gate, gates.Unitary) else gate.name
+            # A matrix's first qubit is our most and Qiskit's least significant.
+            self.add_gate(library.UnitaryGate(matrix, label=label), list(op.qubits[::-1]), op.controls)
 
     def add_gate(self, gate: Any, qubits: list[int], controls: Sequence[int]) -> None:
         # annotated=False: built at once, and about a third shorter once transpiled than a deferred control.
@@ -158,23 +188,9 @@ class _Writer:
         else:
             self.target.global_phase += phase
 
-    def standard_gate(self, op: Operation) -> Any:
-        match op.gate:
-            case gates.Fixed(name):
-                return FIXED_CLASSES[name]()
-            case gates.Phase():
-                return library.PhaseGate(self.angle(op.angles[0]))
-            case gates.U3():
-                return library.UGate(*(self.angle(angle) for angle in op.angles))
-            case gates.PauliRotation(pauli, factor) if pauli in ROTATION_CLASSES:
-                return ROTATION_CLASSES[pauli](self.angle(op.angles[0], -2.0 * factor))
-            case gates.PauliRotation(pauli, factor):
-                return library.PauliEvolutionGate(Pauli(pauli[::-1]), self.angle(op.angles[0], -factor))
-        raise TypeError(f"Argument `circuit` must hold gates of circuits.gates, but holds {op.gate!r}.")
-
 
 def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit:
-    """A Qiskit circuit in our form, Qiskit's qubit k as our qubit k.
+    """Convert a Qiskit circuit into our form, Qiskit's qubit k into our qubit k.
 
     Elements of parameter vectors called `data` and `weight` become the slots of their index. Other parameters
     become weight slots in the order of `circuit.parameters`, after those of the vector `weight`. Rotations
@@ -191,7 +207,7 @@ def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit
     """
     if circuit.num_qubits == 0:
         raise ValueError("Argument `circuit` must have at least one qubit, but has none. Add a qubit.")
-    reader = _Reader(_slots_of(circuit, list(data)), _bits_of(circuit))
+    reader = _QiskitReader(_slots_of(circuit, list(data)), _bits_of(circuit))
     read = reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
     return steps.circuit_of(circuit.num_qubits, read)
 
@@ -210,11 +226,11 @@ def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Any, Slot]:
         counts[slot.kind] = max(counts[slot.kind], slot.index + 1)
     for item in data:
         name = item if isinstance(item, str) else item.name
-        found = [pair for pair in others if name in (pair[0].name, pair[1])]
-        if not found:
+        chosen = [pair for pair in others if name in (pair[0].name, pair[1])]
+        if not chosen:
             names = sorted({vector or parameter.name for parameter, vector in others})
             raise ValueError(f"Argument `data` must name parameters of the circuit, {names}, but names {name!r}.")
-        for pair in found:
+        for pair in chosen:
             slots[pair[0]] = Slot("data", counts["data"])
             counts["data"] += 1
             others.remove(pair)
@@ -225,31 +241,31 @@ def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Any, Slot]:
 
 
 def _bits_of(circuit: QuantumCircuit) -> dict[Clbit, gates.Measure | gates.PostSelect]:
-    kept = (circuit.metadata or {}).get(POST_SELECT, [])
+    selected = (circuit.metadata or {}).get(POST_SELECT, [])
     register = next((register for register in circuit.cregs if register.name == POST_SELECT), ())
     bits: dict[Clbit, gates.Measure | gates.PostSelect] = {
-        bit: gates.PostSelect(value) for bit, value in zip(register, kept, strict=False)
+        bit: gates.PostSelect(value) for bit, value in zip(register, selected, strict=False)
     }
     free = [bit for bit in circuit.clbits if bit not in bits]
     return bits | {bit: gates.Measure(place) for place, bit in enumerate(free)}
 
 
 @dataclass
-class _Reader:
+class _QiskitReader:
     slots: dict[Any, Slot]
     bits: dict[Clbit, gates.Measure | gates.PostSelect]
     used: set[int] = field(default_factory=set)
 
     def circuit(
         self, source: QuantumCircuit, qubits: Sequence[int], bits: Sequence[Clbit], *, pure: bool
-    ) -> list[Step]:
-        """The steps of a circuit or a definition; `pure` where only unitary gates may occur."""
+    ) -> list[LinearStep]:
+        """Return the steps of a circuit or a definition; `pure` where only unitary gates may occur."""
         places = dict(zip(source.qubits, qubits, strict=True))
         outcomes = dict(zip(source.clbits, bits, strict=True))
         result = []
         phase = self.angle(source.global_phase)
-        if phase != Linear():
-            result.append(Step(steps.GLOBAL_PHASE, angles=(phase,)))
+        if phase != LinearAngle():
+            result.append(LinearStep(steps.GLOBAL_PHASE, angles=(phase,)))
         for item in source.data:
             targets = [places[qubit] for qubit in item.qubits]
             result += self.instruction(item.operation, targets, [outcomes[bit] for bit in item.clbits], pure=pure)
@@ -259,16 +275,12 @@ class _Reader:
 
     def instruction(  # noqa: PLR0911 - one return a kind of gate
         self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool
-    ) -> list[Step]:
+    ) -> list[LinearStep]:
         kind = getattr(op, "base_class", type(op))
-        if kind in FIXED:
-            return [Step(gates.Fixed(FIXED[kind]), tuple(qubits))]
-        if kind in ROTATIONS:
-            return [Step(gates.PauliRotation(ROTATIONS[kind]), tuple(qubits), angles=self.angles(op))]
-        if kind in (library.PhaseGate, library.U1Gate):
-            return [Step(gates.Phase(), tuple(qubits), angles=self.angles(op))]
-        if kind in (library.UGate, library.U3Gate):
-            return [Step(gates.U3(), tuple(qubits), angles=self.angles(op)[:3])]
+        gate = GATES.get(kind)
+        # A further angle is 0 here, as XXPlusYY's beta; but that of U within a CU is read with the control.
+        if gate is not None and (kind is library.UGate or not any(op.params[gate.n_angles :])):
+            return [LinearStep(gate, tuple(qubits), angles=self.angles(op)[: gate.n_angles])]
         if kind in (library.Barrier, library.IGate):
             return []
         if kind is library.UnitaryGate:
@@ -277,11 +289,11 @@ class _Reader:
             return _evolution(op, qubits, self.angle(op.time))
         if isinstance(op, (ControlledGate, AnnotatedOperation)):
             return self.modified(op, qubits)
-        if not pure and (found := self.not_unitary(op, kind, qubits, bits)) is not None:
-            return found
+        if not pure and (result := self.not_unitary(op, kind, qubits, bits)) is not None:
+            return result
         return self.inlined(op, qubits, bits, pure=pure)
 
-    def modified(self, op: Any, qubits: list[int]) -> list[Step]:
+    def modified(self, op: Any, qubits: list[int]) -> list[LinearStep]:
         if isinstance(op, AnnotatedOperation):
             base, modifiers = op.base_op, list(op.modifiers)
         else:
@@ -290,7 +302,7 @@ class _Reader:
                 return self.inlined(op, qubits, [], pure=True)  # ancillas behind the target, as in MCXVChain
         result = self.instruction(base, qubits[len(qubits) - base.num_qubits :], [], pure=True)
         if isinstance(base, library.UGate) and len(op.params) == 4:  # CUGate: the last angle is a phase
-            result.append(Step(steps.GLOBAL_PHASE, angles=(self.angle(op.params[3]),)))
+            result.append(LinearStep(steps.GLOBAL_PHASE, angles=(self.angle(op.params[3]),)))
         end = len(qubits) - base.num_qubits
         for modifier in modifiers:
             if isinstance(modifier, InverseModifier):
@@ -306,20 +318,20 @@ class _Reader:
                 raise _refusal(f"{op.name}, an unknown modifier")
         return result
 
-    def not_unitary(self, op: Any, kind: type, qubits: list[int], bits: list[Clbit]) -> list[Step] | None:
+    def not_unitary(self, op: Any, kind: type, qubits: list[int], bits: list[Clbit]) -> list[LinearStep] | None:
         if kind is library.Measure:
-            return [Step(self.bits[bits[0]], tuple(qubits))]
+            return [LinearStep(self.bits[bits[0]], tuple(qubits))]
         if kind is library.Reset:
-            return [Step(gates.Reset(), tuple(qubits))]
+            return [LinearStep(gates.Reset(), tuple(qubits))]
         if op.name == "kraus":
-            return [Step(channels.kraus(np.array(op.params)), tuple(qubits[::-1]))]
+            return [LinearStep(channels.kraus(np.array(op.params)), tuple(qubits[::-1]))]
         if op.name in ("state_preparation", "initialize") and self.used.isdisjoint(qubits):
             return _prepared(op.params, qubits[::-1])
         return None
 
-    def inlined(self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool) -> list[Step]:
+    def inlined(self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool) -> list[LinearStep]:
         if isinstance(op, library.GlobalPhaseGate):
-            return [Step(steps.GLOBAL_PHASE, angles=self.angles(op))]
+            return [LinearStep(steps.GLOBAL_PHASE, angles=self.angles(op))]
         definition = None if getattr(op, "blocks", None) else getattr(op, "definition", None)
         if definition is not None:
             return self.circuit(definition, qubits, bits, pure=pure)
@@ -327,12 +339,12 @@ class _Reader:
             return [steps.unitary_step(op.to_matrix(), qubits[::-1], label=op.label or op.name)]
         raise _refusal(op.name)
 
-    def angles(self, op: Any) -> tuple[Linear, ...]:
+    def angles(self, op: Any) -> tuple[LinearAngle, ...]:
         return tuple(self.angle(value) for value in op.params)
 
-    def angle(self, value: Any) -> Linear:
+    def angle(self, value: Any) -> LinearAngle:
         if not isinstance(value, ParameterExpression):
-            return Linear(float(value))
+            return LinearAngle(float(value))
         terms = []
         for parameter in value.parameters:
             slope = value.gradient(parameter)
@@ -343,22 +355,22 @@ class _Reader:
                 )
             terms.append((self.slots[parameter], float(slope)))
         constant = float(value.bind(dict.fromkeys(value.parameters, 0.0)))
-        return Linear(constant, tuple(sorted(terms, key=lambda term: (term[0].kind, term[0].index))))
+        return LinearAngle(constant, tuple(sorted(terms, key=lambda term: (term[0].kind, term[0].index))))
 
 
 def _bits(state: Any, n_bits: int) -> list[int]:
-    """The values of controls, Qiskit's first control the least significant; a whole number by now."""
+    """Return the values of controls, Qiskit's first control the least significant; a whole number by now."""
     return [int(state) >> place & 1 for place in range(n_bits)]
 
 
-def _prepared(amplitudes: list[Any], qubits: list[int]) -> list[Step] | None:
-    """Amplitudes as such; None for labels and integers, which Qiskit's own definition spells out."""
+def _prepared(amplitudes: list[Any], qubits: list[int]) -> list[LinearStep] | None:
+    """Return amplitudes as such; None for labels and integers, which Qiskit's own definition spells out."""
     if len(amplitudes) != 2 ** len(qubits) or not all(isinstance(value, (complex, float)) for value in amplitudes):
         return None
-    return [Step(gates.StatePreparation(len(qubits), gates.Array.of(np.array(amplitudes))), tuple(qubits))]
+    return [LinearStep(gates.StatePreparation(len(qubits), gates.Array.of(np.array(amplitudes))), tuple(qubits))]
 
 
-def _evolution(op: Any, qubits: list[int], time: Linear) -> list[Step]:
+def _evolution(op: Any, qubits: list[int], time: LinearAngle) -> list[LinearStep]:
     operators = op.operator if isinstance(op.operator, list) else [op.operator]
     terms = [term for operator in operators for term in operator.to_sparse_list()]
     words = [dict(zip(places, letters, strict=True)) for letters, places, _ in terms]
@@ -372,9 +384,9 @@ def _evolution(op: Any, qubits: list[int], time: Linear) -> list[Step]:
             raise _refusal(f"{op.name} of {op.operator}")
         factor, angle = complex(coefficient).real, time.scaled(2.0 * complex(coefficient).real)
         gate = gates.PauliRotation("".join(paulis.values()))
-        step = Step(gate, tuple(paulis), angles=(angle,))
+        step = LinearStep(gate, tuple(paulis), angles=(angle,))
         if not paulis:
-            step = Step(steps.GLOBAL_PHASE, angles=(time.scaled(-factor),))
+            step = LinearStep(steps.GLOBAL_PHASE, angles=(time.scaled(-factor),))
         result += steps.controlled([step], list(values), values=list(values.values()))
     return result
 

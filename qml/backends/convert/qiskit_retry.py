@@ -8,7 +8,7 @@ from qml.backends.convert.qiskit import POST_SELECT, to_qiskit
 
 
 def repeat_until_success(circuit: Circuit, *, attempts: int | None = None) -> QuantumCircuit:
-    """The circuit with post-selections in Qiskit's form, run again from |0...0> while one of them has failed.
+    """Write post-selections for Qiskit: the circuit runs again from |0...0> while one of them has failed.
 
     Every qubit is reset before a new attempt, so the state at the end is exactly the post-selected one. To repeat a
     single neuron would be cheaper and wrong: its chance of success depends on its sources, and where those are in
@@ -38,14 +38,14 @@ def repeat_until_success(circuit: Circuit, *, attempts: int | None = None) -> Qu
     if attempts is not None and (isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1):
         raise ValueError(f"Argument `attempts` must be None or an int of at least 1, but is {attempts!r}.")
     body = to_qiskit(circuit)
-    kept = (body.metadata or {}).get(POST_SELECT, [])
-    if not kept:
+    selected = (body.metadata or {}).get(POST_SELECT, [])
+    if not selected:
         raise ValueError("Argument `circuit` must post-select something to be repeated, but does not. Run it once.")
     again = body.copy_empty_like()
     again.reset(range(again.num_qubits))
     again.compose(body, inplace=True)
-    wanted = sum(value << place for place, value in enumerate(kept))
-    (register,) = (found for found in body.cregs if found.name == POST_SELECT)
+    wanted = sum(value << place for place, value in enumerate(selected))
+    (register,) = (each for each in body.cregs if each.name == POST_SELECT)
     failed = expr.not_equal(register, wanted)
     if attempts is None:
         body.while_loop(failed, again, again.qubits, again.clbits)

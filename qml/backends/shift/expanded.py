@@ -15,17 +15,17 @@ import numpy as np
 
 from circuits import Circuit, Operation, Slot
 from circuits import data as data_slot
-from circuits.gates import PauliRotation, Phase, StatePreparation
+from circuits.gates import StatePreparation
 
 Angles = np.ndarray
 
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a slot.
+    """A use of a slot by one gate.
 
     Args:
-        slot: what fills it.
+        slot: the slot.
         frequency: expectation values are sums of cos(k frequency t) and sin(k frequency t), k = 0..order; 0 marks an
             amplitude, in which they are quadratic.
         order: the highest k.
@@ -36,7 +36,7 @@ class Use:
     order: int = 1
 
     def shifts(self) -> tuple[tuple[float, float], ...]:
-        """Pairs (shift, coefficient) whose sum of coefficient * value(t + shift) is the derivative at t.
+        """Return pairs (shift, coefficient) whose sum of coefficient * value(t + shift) is the derivative at t.
 
         Two terms for order 1 and four for order 2, as controlled rotations have.
 
@@ -70,7 +70,7 @@ class Amplitudes:
     is_complex: bool
 
     def values(self, points: np.ndarray) -> np.ndarray:
-        """The amplitudes, (rows, 2**n_qubits)."""
+        """Return the amplitudes, (rows, 2**n_qubits)."""
         values = points[:, self.columns]
         if not self.is_complex:
             return values
@@ -95,13 +95,13 @@ class Expanded:
     preparations: tuple[Amplitudes, ...]
 
     def points(self, data: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """The slots' values at each use, (batch, uses); weights (n_weights,), or a row for each sample."""
+        """Return the slots' values at each use, (batch, uses); weights (n_weights,), or a row for each sample."""
         sources = {"data": data, "weight": np.broadcast_to(weights, (len(data), weights.shape[-1]))}
         columns = [sources[use.slot.kind][:, use.slot.index] for use in self.uses]
         return np.stack(columns, axis=1) if columns else np.zeros((len(data), 0))
 
     def rows(self, points: np.ndarray) -> tuple[Angles, np.ndarray]:
-        """The angles of the circuit (points, slots), and by what its results are to be multiplied (points,)."""
+        """Return the angles of the circuit (points, slots), and the factors of its results (points,)."""
         if not self.preparations:
             return points, np.ones(len(points))
         plain = [column for column, use in enumerate(self.uses) if use.frequency > 0.0]
@@ -114,7 +114,7 @@ class Expanded:
 
 
 def expand(circuit: Circuit) -> Expanded:
-    """The expanded form of a circuit, made once and kept with it."""
+    """Return the expanded form of a circuit, made once and kept with it."""
     return circuit.derived("expanded", lambda: _expand(circuit))
 
 
@@ -129,9 +129,11 @@ def _expand(circuit: Circuit) -> Expanded:
             prepared.append((operation, tuple(range(start, len(uses)))))
             continue
         for part in operation.elementary():
-            if part.slots and _is_global_phase(part):
-                continue
-            uses += [Use(slot, *spectrum(part)) for slot in part.slots]
+            if part.slots:
+                frequencies = part.frequencies()
+                if frequencies.order == 0:  # a global phase
+                    continue
+                uses += [Use(slot, *frequencies) for slot in part.slots]
             plain.append((part, bool(part.slots)))
     result, n_angles = Circuit(circuit.n_qubits), sum(has_slot for _, has_slot in plain)
     preparations = []
@@ -146,28 +148,6 @@ def _expand(circuit: Circuit) -> Expanded:
         result.append(part.gate, part.qubits, controls=part.controls, angles=angles)
         column += has_slot
     return Expanded(result, tuple(uses), tuple(preparations))
-
-
-def _is_global_phase(part: Operation) -> bool:
-    return isinstance(part.gate, PauliRotation) and set(part.gate.pauli) <= {"I"} and not part.controls
-
-
-def spectrum(operation: Operation) -> tuple[float, int]:
-    """Base frequency and order (see `Use`) of a gate in its one angle.
-
-    A rotation exp(i f t P) has the eigenvalue differences 0 and 2 f; under controls also f, as the identity's
-    eigenvalue 0 joins. A phase, controlled or not, has 0 and 1.
-    """
-    gate = operation.gate
-    if isinstance(gate, Phase):
-        return 1.0, 1
-    if isinstance(gate, PauliRotation):
-        if not operation.controls:
-            return 2.0 * abs(gate.factor), 1
-        return abs(gate.factor), 1 if set(gate.pauli) <= {"I"} else 2
-    raise ValueError(
-        f"Slots must be on rotations and phases to be shifted, but one is on {operation.name}. Use Native()."
-    )
 
 
 def append_preparation(circuit: Circuit, qubits: Sequence[int], *, start: int, is_complex: bool) -> int:
@@ -188,7 +168,7 @@ def append_preparation(circuit: Circuit, qubits: Sequence[int], *, start: int, i
 
 
 def preparation_angles(amplitudes: np.ndarray) -> np.ndarray:
-    """The angles of `append_preparation` for amplitudes of any norm, (rows, angles)."""
+    """Return the angles of `append_preparation` for amplitudes of any norm, (rows, angles)."""
     rows, side = amplitudes.shape
     n_qubits = side.bit_length() - 1
     is_complex = np.iscomplexobj(amplitudes)
@@ -207,7 +187,7 @@ def preparation_angles(amplitudes: np.ndarray) -> np.ndarray:
 
 
 def _mixed(angles: np.ndarray) -> np.ndarray:
-    """Angles between the CNOT gates of a uniformly controlled rotation, in the Gray code's order."""
+    """Return the angles between the CNOT gates of a uniformly controlled rotation, in the Gray code's order."""
     side = angles.shape[1]
     gray = np.arange(side) ^ (np.arange(side) >> 1)
     signs = 1 - 2 * (np.bitwise_count(gray[:, None] & np.arange(side)[None, :]).astype(int) % 2)

@@ -8,7 +8,7 @@ from qml.bench.work import CircuitWork
 
 
 def circuit_peers(make_work: Callable[[str], CircuitWork]) -> dict[str, Peer]:
-    """Every library that runs the circuit of a bench, by name.
+    """Return every library that runs the circuit of a bench, by name.
 
     Args:
         make_work: case to the work of a bench.

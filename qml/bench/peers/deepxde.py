@@ -5,25 +5,23 @@ import io
 import math
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from qml.bench.bench import Step
-
-if TYPE_CHECKING:
-    from qml.bench.pinn_work import PinnWork
+from qml.bench.pinn_work import PinnWork
 
 VISCOSITY = 0.01 / math.pi
 PI = math.pi
 
 
-def training_step(work: "PinnWork", learning_rate: float) -> Step:
-    """What `deepxde.Model.train` runs for an iteration, without its tests, callbacks and printing.
+def training_step(work: PinnWork, learning_rate: float) -> Step:
+    """Build the step that `deepxde.Model.train` runs for an iteration, without its tests, callbacks and printing.
 
     Args:
-        work: the case.
-        learning_rate: of Adam.
+        work: The work of the case.
+        learning_rate: Adam's step.
     """
     os.environ.setdefault("DDE_BACKEND", "pytorch")  # this process runs nothing else; DeepXDE reads it at import
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -56,7 +54,7 @@ def training_step(work: "PinnWork", learning_rate: float) -> Step:
 
 
 def _posed(dde: Any, case: str) -> tuple[Any, Any]:
-    """The domain and the residual as DeepXDE's own examples write them."""
+    """Pose the domain and the residual as DeepXDE's own examples write them."""
     import torch
 
     if case == "burgers":

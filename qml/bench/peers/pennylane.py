@@ -12,11 +12,11 @@ from qml.bench.work import CircuitWork, Gate, Model, training_step
 BACKPROP_LIMIT = 2 * 2**30  # bytes of states that backpropagation may keep, so that no machine swaps
 
 Tensor = Any
-"""torch's or jax's."""
+"""An array of torch or of jax."""
 
 
 def backprop(work: CircuitWork) -> Step:
-    """default.qubit with torch backpropagation, the batch broadcast.
+    """Build a step of default.qubit with torch backpropagation, the batch broadcast.
 
     Where the states of a whole batch would not fit into memory, it runs in micro-batches.
     """
@@ -25,19 +25,19 @@ def backprop(work: CircuitWork) -> Step:
 
 
 def lightning(work: CircuitWork) -> Step:
-    """lightning.qubit in complex64 with adjoint gradients: compiled code, one tape a sample."""
+    """Build a step of lightning.qubit in complex64 with adjoint gradients: compiled code, one tape a sample."""
     return training_step(
         _qnode(work, "lightning.qubit", interface="torch", diff_method="adjoint", c_dtype=np.complex64), work
     )
 
 
 def shift(work: CircuitWork, *, device: str) -> Step:
-    """A device with PennyLane's parameter-shift gradients; the batch is broadcast where the device can."""
+    """Build a step of a device with PennyLane's parameter-shift gradients; the batch is broadcast where it can be."""
     return training_step(_qnode(work, device, interface="torch", diff_method="parameter-shift"), work)
 
 
 def shift_counts(work: CircuitWork) -> tuple[int, int]:
-    """Calls of lightning.qubit and circuits in them, in one step of `shift`."""
+    """Count the calls of lightning.qubit and the circuits in them, in one step of `shift`."""
     import pennylane as pl
 
     device = pl.device("lightning.qubit", wires=work.n_qubits)
@@ -48,7 +48,7 @@ def shift_counts(work: CircuitWork) -> tuple[int, int]:
 
 
 def jax_jit(work: CircuitWork) -> Step:
-    """default.qubit under jax.vmap, jax.value_and_grad and jax.jit, the weights as argument."""
+    """Build a step of default.qubit under jax.vmap, jax.value_and_grad and jax.jit, the weights as argument."""
     import jax
 
     node = jax.vmap(_qnode(work, "default.qubit", interface="jax", diff_method="backprop"), (0, None))
@@ -72,12 +72,12 @@ def jax_jit(work: CircuitWork) -> Step:
 
 
 class Expectations(torch.nn.Module):
-    """<Z> of every qubit on default.qubit with backpropagation, the batch broadcast.
+    """A module of <Z> of every qubit on default.qubit with backpropagation, the batch broadcast.
 
     Args:
         n_qubits: qubits.
         gates: in order.
-        weights: of their slots.
+        weights: Angles of the weight slots.
     """
 
     def __init__(self, n_qubits: int, gates: Sequence[Gate], weights: torch.nn.Parameter) -> None:
@@ -93,12 +93,12 @@ class Expectations(torch.nn.Module):
         self.node: Any = pl.QNode(circuit, pl.device("default.qubit", wires=n_qubits), "torch", "backprop")
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Angles (batch, slots) to (batch, n_qubits)."""
+        """Map angles (batch, slots) to (batch, n_qubits)."""
         return torch.stack(self.node(inputs, self.weights), -1)
 
 
 def _bytes_an_amplitude(work: CircuitWork) -> int:
-    """What backpropagation keeps: about two complex128 states a gate."""
+    """Estimate the bytes that backpropagation keeps for each amplitude: about two complex128 states a gate."""
     return 2 * 16 * len(work.gates)
 
 

@@ -12,7 +12,7 @@ STATE_LIMIT = 2 * 2**30  # bytes of states that backpropagation may keep
 
 
 def automatic(work: CircuitWork) -> Step:
-    """complex64, differentiated by torch's autograd.
+    """Build a step in complex64, differentiated by torch's autograd.
 
     Its adjoint mode is no faster here, and its gradient (1.7.8) is wrong where a CX points upwards.
     """

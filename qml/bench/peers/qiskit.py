@@ -22,7 +22,7 @@ AER_OPTIONS = {"method": "statevector", "precision": "single", "runtime_paramete
 
 
 def parameter_shift(work: CircuitWork) -> Step:
-    """Forward and two shifted runs a weight and sample, in single precision."""
+    """Build a step of a forward run and two shifted runs for each weight and sample, in single precision."""
     expectation = _Expectation(work)
 
     class Shift(torch.autograd.Function):
@@ -43,7 +43,7 @@ def parameter_shift(work: CircuitWork) -> Step:
 
 
 class _Expectation:
-    """The circuit's expectation for every sample under several weight vectors, in one job."""
+    """A function of the circuit's expectation for every sample under several weight vectors, in one job."""
 
     def __init__(self, work: CircuitWork) -> None:
         from qiskit.quantum_info import SparsePauliOp
@@ -56,7 +56,7 @@ class _Expectation:
         self._scale = -2.0 if any(gate.slot and len(gate.qubits) == 2 for gate in work.gates) else 1.0
 
     def __call__(self, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Inputs (batch, n_inputs) and weights (vectors, n_weights) to (batch, vectors)."""
+        """Map inputs (batch, n_inputs) and weights (vectors, n_weights) to (batch, vectors)."""
         shape = (len(inputs), len(weights))
         rows = np.broadcast_to(inputs[:, None], (*shape, inputs.shape[1]))
         columns = np.broadcast_to(self._scale * weights, (*shape, weights.shape[1]))
@@ -65,7 +65,7 @@ class _Expectation:
         return result[0].data.evs.astype(np.float32)
 
     def jacobian(self, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Derivative of each sample's expectation in each weight, (batch, n_weights)."""
+        """Compute the derivative of each sample's expectation in each weight, (batch, n_weights)."""
         shifts = QUARTER_TURN / self._scale * np.eye(len(weights))
         shifted = self(inputs, np.concatenate([weights + shifts, weights - shifts]))
         plus, minus = np.split(shifted, 2, axis=1)
@@ -73,7 +73,7 @@ class _Expectation:
 
 
 def written(work: CircuitWork) -> "tuple[QuantumCircuit, ParameterVector]":
-    """The circuit and its angles, those of the inputs first."""
+    """Write the circuit, and its angles, those of the inputs first."""
     from qiskit import QuantumCircuit
     from qiskit.circuit import ParameterVector
 

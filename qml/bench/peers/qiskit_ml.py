@@ -8,7 +8,7 @@ from qml.bench.work import CircuitWork, training_step
 
 
 def estimator_qnn(work: CircuitWork) -> Step:
-    """Forward and backward by its parameter-shift gradient, one circuit for each shift and sample."""
+    """Build a forward and a backward pass by its parameter-shift gradient, a circuit for each shift and sample."""
     from qiskit.quantum_info import SparsePauliOp
     from qiskit_aer.primitives import EstimatorV2
     from qiskit_machine_learning.connectors import TorchConnector

@@ -1,7 +1,7 @@
 """The recurrent quantum network as its research code runs it: gate by gate, by einsum on a real state vector.
 
 That code cannot be installed, so its method stands here, written plainly from the paper (arXiv:2006.14619): every gate
-and neuron acts on the whole register of in/out and workspace lanes, and its operator is made when it acts. It shares
+and neuron acts on the whole register of in/out and workspace qubits, and its operator is made when it acts. It shares
 no code with the layers of this package, and the tests compare those with it.
 """
 
@@ -15,19 +15,19 @@ LETTERS = "abcdefghijklmnopqrstuvw"
 
 
 class PlainRecurrent:
-    """A network on lanes 0..W-1 (workspace) and W..W+I-1 (in/out).
+    """A network on qubits 0..W-1 (workspace) and W..W+I-1 (in/out).
 
     Args:
-        n_outputs: in/out lanes I.
-        n_lanes: workspace lanes W.
+        n_outputs: in/out qubits I.
+        hidden_size: workspace qubits W.
         n_stages: stages.
         order: order of the neurons.
         degree: degree of the neurons.
     """
 
-    def __init__(self, n_outputs: int, n_lanes: int, n_stages: int, order: int, degree: int) -> None:
-        self.n_outputs, self.n_lanes, self.n_stages = n_outputs, n_lanes, n_stages
-        self.n_qubits, self.order, self.degree = n_outputs + n_lanes, order, degree
+    def __init__(self, n_outputs: int, hidden_size: int, n_stages: int, order: int, degree: int) -> None:
+        self.n_outputs, self.hidden_size, self.n_stages = n_outputs, hidden_size, n_stages
+        self.n_qubits, self.order, self.degree = n_outputs + hidden_size, order, degree
         n_sources = self.n_qubits - 1
         rows = []
         for size in range(1, degree + 1):
@@ -39,7 +39,7 @@ class PlainRecurrent:
     def probabilities(
         self, bias: Tensor, weights: Tensor, rotations: Tensor, inputs: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Outcome probabilities (batch, time, 2**I) and the last state (batch, 2**(W + I)), post-selected on targets.
+        """Return outcome probabilities (batch, time, 2**I) and the last state (batch, 2**(W + I)), post-selected.
 
         Args:
             bias: (n_neurons,).
@@ -51,62 +51,62 @@ class PlainRecurrent:
         state = weights.new_zeros(len(inputs), 2**self.n_qubits)
         state[:, 0] = 1.0
         state = state.reshape(len(inputs), *(2,) * self.n_qubits)
-        found = []
+        shares = []
         for step in range(inputs.shape[1]):
             state = self._step(state, bias, weights, rotations, inputs[:, step])
-            born = (state * state).sum(tuple(range(1, self.n_lanes + 1))).flatten(1)
-            found.append(born / born.sum(1, keepdim=True))
-            for lane in range(self.n_outputs):
-                bit = targets[:, step, lane]
+            born = (state * state).sum(tuple(range(1, self.hidden_size + 1))).flatten(1)
+            shares.append(born / born.sum(1, keepdim=True))
+            for qubit in range(self.n_outputs):
+                bit = targets[:, step, qubit]
                 keep = weights.new_zeros(len(inputs), 2, 2)  # |0><bit|: project, and flip back to |0>
                 keep[torch.arange(len(inputs)), 0, bit] = 1.0
-                state = self._each(state, keep, self.n_lanes + lane)
+                state = self._each(state, keep, self.hidden_size + qubit)
             state = self._normalised(state)
-        return torch.stack(found, 1), state.flatten(1)
+        return torch.stack(shares, 1), state.flatten(1)
 
     def _step(self, state: Tensor, bias: Tensor, weights: Tensor, rotations: Tensor, bits: Tensor) -> Tensor:
         state = self._flip(state, bits)
         neuron = 0
         for stage in range(1 + self.n_stages):
             if stage:
-                for lane in range(self.n_lanes):
-                    state = self._rotate(state, rotations[stage - 1, lane], lane)
-            for lane in range(self.n_lanes):
-                state = self._neuron(state, bias[neuron], weights[neuron], lane)
+                for qubit in range(self.hidden_size):
+                    state = self._rotate(state, rotations[stage - 1, qubit], qubit)
+            for qubit in range(self.hidden_size):
+                state = self._neuron(state, bias[neuron], weights[neuron], qubit)
                 neuron += 1
         state = self._flip(state, bits)
-        for lane in range(self.n_lanes, self.n_qubits):
-            state = self._neuron(state, bias[neuron], weights[neuron], lane)
+        for qubit in range(self.hidden_size, self.n_qubits):
+            state = self._neuron(state, bias[neuron], weights[neuron], qubit)
             neuron += 1
         return state
 
     def _flip(self, state: Tensor, bits: Tensor) -> Tensor:
         one = torch.eye(2, dtype=state.dtype)
-        for lane in range(self.n_outputs):
-            flips = torch.where(bits[:, lane, None, None] == 1, one.flip(0), one)
-            state = self._each(state, flips, self.n_lanes + lane)
+        for qubit in range(self.n_outputs):
+            flips = torch.where(bits[:, qubit, None, None] == 1, one.flip(0), one)
+            state = self._each(state, flips, self.hidden_size + qubit)
         return state
 
-    def _each(self, state: Tensor, matrices: Tensor, lane: int) -> Tensor:
-        lanes = LETTERS[: self.n_qubits]
-        after = lanes.replace(lanes[lane], "y")
-        return torch.einsum(f"z{lanes},zy{lanes[lane]}->z{after}", state, matrices)
+    def _each(self, state: Tensor, matrices: Tensor, qubit: int) -> Tensor:
+        letters = LETTERS[: self.n_qubits]
+        after = letters.replace(letters[qubit], "y")
+        return torch.einsum(f"z{letters},zy{letters[qubit]}->z{after}", state, matrices)
 
-    def _rotate(self, state: Tensor, angle: Tensor, lane: int) -> Tensor:
-        lanes = LETTERS[: self.n_qubits]
+    def _rotate(self, state: Tensor, angle: Tensor, qubit: int) -> Tensor:
+        letters = LETTERS[: self.n_qubits]
         cosine, sine = torch.cos(angle / 2), torch.sin(angle / 2)
         gate = torch.stack([cosine, -sine, sine, cosine]).reshape(2, 2)
-        return torch.einsum(f"z{lanes},y{lanes[lane]}->z{lanes.replace(lanes[lane], 'y')}", state, gate)
+        return torch.einsum(f"z{letters},y{letters[qubit]}->z{letters.replace(letters[qubit], 'y')}", state, gate)
 
     def _neuron(self, state: Tensor, bias: Tensor, weights: Tensor, target: int) -> Tensor:
         masks = self.masks.to(weights.dtype)
         eta = math.pi / 2 + bias + torch.tensordot(weights, masks, 1)
         cosine, sine = torch.cos(eta / 2) ** (2**self.order), torch.sin(eta / 2) ** (2**self.order)
         gate = torch.stack([torch.stack([cosine, -sine]), torch.stack([sine, cosine])])
-        lanes = LETTERS[: self.n_qubits]
-        sources = lanes.replace(lanes[target], "")
-        after = lanes.replace(lanes[target], "y")
-        return self._normalised(torch.einsum(f"z{lanes},y{lanes[target]}{sources}->z{after}", state, gate))
+        letters = LETTERS[: self.n_qubits]
+        sources = letters.replace(letters[target], "")
+        after = letters.replace(letters[target], "y")
+        return self._normalised(torch.einsum(f"z{letters},y{letters[target]}{sources}->z{after}", state, gate))
 
     def _normalised(self, state: Tensor) -> Tensor:
         norms = torch.linalg.vector_norm(state.flatten(1), dim=1)

@@ -1,4 +1,4 @@
-"""Reservoirs on other libraries, each in its best configuration found."""
+"""Reservoirs on other libraries, each in the best configuration we know of."""
 
 import importlib
 import os
@@ -18,7 +18,7 @@ from qml.reservoir import Reservoir
 
 
 def aer(inputs: np.ndarray, ring: PersistentRing) -> Step:
-    """Aer's density-matrix method: a whole series is one circuit, transpiled once, its inputs bound at run time."""
+    """Build a step of Aer's density-matrix method: a series is one circuit, transpiled once, inputs bound later."""
     from qiskit import QuantumCircuit, transpile
     from qiskit.circuit import ParameterVector
     from qiskit_aer import AerSimulator
@@ -51,7 +51,7 @@ def aer(inputs: np.ndarray, ring: PersistentRing) -> Step:
 
 
 def default_mixed(inputs: np.ndarray, ring: PersistentRing) -> Step:
-    """PennyLane's default.mixed: one QNode a step, which starts from the density matrix that the last one returned."""
+    """Build a step of default.mixed: a QNode a time step, which starts from the density matrix of the last one."""
     import pennylane as pl
 
     n_qubits, measured, gates = ring.n_qubits, range(ring.n_measured), _ring_gates(ring)
@@ -85,7 +85,7 @@ def default_mixed(inputs: np.ndarray, ring: PersistentRing) -> Step:
 
 
 class _PennyLaneRings(Reservoir):
-    """Feedback rings on default.qubit: all rings and series of a step are one broadcast call."""
+    """A reservoir of feedback rings on default.qubit: all rings and series of a step are one broadcast call."""
 
     def __init__(self, rings: list[FeedbackRing]) -> None:
         import pennylane as pl
@@ -121,32 +121,32 @@ class _PennyLaneRings(Reservoir):
             pl.RY(angles[..., 1 + qubit], wires=qubit)
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
-        """<Z> = 0.5."""
+        """Return <Z> = 0.5."""
         return like.new_full((batch, self.state_size), 0.5)
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """A call a step."""
+        """Run a call for each step."""
         values, measured = inputs.numpy(), state.numpy().reshape(len(inputs), len(self.rings), -1)
         scale = np.array([ring.input_scale * ring.feedback_scale for ring in self.rings])
         feedback = np.array([ring.feedback_scale for ring in self.rings])[:, None]
-        found = []
+        steps = []
         for step in range(values.shape[1]):
             first = (scale * values[:, step])[..., None]
             angles = np.concatenate([first, feedback * np.arccos(measured)], -1)
             outcomes = np.asarray(self.node(angles.reshape(-1, 1 + self.n_qubits)))
             features = (outcomes @ self.signs).reshape(len(values), len(self.rings), -1)
             measured = features[..., : self.n_qubits]
-            found.append(features.reshape(len(values), -1))
-        return torch.from_numpy(np.stack(found, 1)), torch.from_numpy(measured.reshape(len(values), -1))
+            steps.append(features.reshape(len(values), -1))
+        return torch.from_numpy(np.stack(steps, 1)), torch.from_numpy(measured.reshape(len(values), -1))
 
 
 def default_qubit(onion: OnionReservoir) -> Reservoir:
-    """The rings of an onion on PennyLane's default.qubit."""
+    """Build the rings of an onion on PennyLane's default.qubit."""
     return _PennyLaneRings([ring for ring in onion.rings if isinstance(ring, FeedbackRing)])
 
 
 def reservoirpy(inputs: np.ndarray, network: EchoStateNetwork) -> Step:
-    """reservoirpy with the same matrices, sparse as it makes them itself; a batch runs one series after another.
+    """Build a step of reservoirpy with the same matrices, sparse as its own; a batch runs series after series.
 
     On two cores its own workers are slower than that, measured with 64 series of 40 steps.
     """
@@ -167,7 +167,7 @@ def reservoirpy(inputs: np.ndarray, network: EchoStateNetwork) -> Step:
 
 
 def _ring_gates(ring: PersistentRing) -> list[tuple[float, int | None, int]]:
-    """RY and controlled RY of a step: angle, control, target."""
+    """Return RY and controlled RY of a step: angle, control, target."""
     gates = []
     for layer, angles in enumerate(ring_angles(ring).numpy()):
         circuit: Circuit = persistent_layer(ring.n_qubits, layer).bind(weights=angles)

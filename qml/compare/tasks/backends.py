@@ -1,4 +1,4 @@
-"""What a device's noise costs trained layers of every family, and what wins it back: mitigation, training with it.
+"""The cost of a device's noise to trained layers of every family, and two remedies: mitigation, training with it.
 
 A family is a module with its data, its splits and its models; it joins by one entry in `FAMILIES`.
 """
@@ -6,10 +6,22 @@ A family is a module with its data, its splits and its models; it joins by one e
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Generic
 
 from qml.compare.figures import circuit_figure
-from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
+from qml.compare.task import (
+    DataT,
+    Metric,
+    Model,
+    OnStep,
+    Options,
+    Outcome,
+    Preset,
+    Record,
+    Section,
+    SplitT,
+    Task,
+)
 from qml.compare.tasks import backends_forecast as forecast
 from qml.compare.tasks import backends_images as images
 from qml.compare.tasks import backends_rings as rings
@@ -20,41 +32,41 @@ from qml.nn import QNNClassifier
 
 
 @dataclass(frozen=True)
-class Family:
-    """Layers that share a data set.
+class Family(Generic[DataT, SplitT]):
+    """A group of layers that share a data set.
 
     Args:
-        prepare: loads the data.
-        split: `(data, seed)` to what its models are given.
-        models: its competitors.
+        prepare: Loads the data.
+        split: Draws the parts that its models are given, by `(data, seed)`.
+        models: Its competitors.
     """
 
-    prepare: Callable[[], Any]
-    split: Callable[[Any, int], Any]
-    models: Callable[[], dict[str, Model]]
+    prepare: Callable[[], DataT]
+    split: Callable[[DataT, int], SplitT]
+    models: Callable[[], dict[str, Model[SplitT]]]
 
 
-FAMILIES = {
+FAMILIES: dict[str, Family[Any, Any]] = {
     "images": Family(images.prepare, images.split, images.models),
     "threshold": Family(threshold.prepare, threshold.split, threshold.models),
     "words": Family(words.prepare, words.split, words.models),
     "forecast": Family(forecast.prepare, forecast.split, lambda: forecast.models() | rings.models()),
 }
-Parts = Mapping[str, Any]  # something of each family
+Parts = Mapping[str, Any]  # data or a split of each family
 
 
 def prepare(options: Options) -> Parts:
-    """The data of every family."""
+    """Load the data of every family."""
     return {name: family.prepare() for name, family in FAMILIES.items()}
 
 
 def split(data: Parts, seed: int) -> Parts:
-    """A split of each."""
+    """Split the data of each family."""
     return {name: family.split(data[name], seed) for name, family in FAMILIES.items()}
 
 
-def models(options: Options) -> dict[str, Model]:
-    """Every family's models."""
+def models(options: Options) -> dict[str, Model[Parts]]:
+    """Return the models of all families."""
     return {
         key: replace(model, train=partial(_on_its_data, name, model), family=name)
         for name, family in FAMILIES.items()
@@ -67,7 +79,7 @@ def _on_its_data(family: str, model: Model, parts: Parts, seed: int, preset: Pre
 
 
 def sections(data: Parts, records: list[Record], options: Options) -> list[Section]:
-    """What the numbers are, what is missing and why, the device and the circuit."""
+    """Explain the numbers, the cells that are missing and why, the device and the circuit."""
     text = (
         "What is counted. Classifiers: the share of test images with the right label. Recurrent networks: the share of "
         "right last words among the runs whose ancillas read 0, as a mean over all sequences. Reservoirs: the share of "

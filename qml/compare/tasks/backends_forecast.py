@@ -19,8 +19,8 @@ from qml.nn import FeedbackRing, OnionReservoir
 from qml.reservoir import Forecaster, Reservoir
 
 N_QUBITS = 3
-ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the ridge, chosen by leave-one-out
-INPUT_DIVISOR = 100.0  # as in the published classical reservoir
+ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # penalties of the ridge, chosen by leave-one-out
+INPUT_DIVISOR = 100.0  # inputs are divided by it, as in the published classical reservoir
 
 SAMPLED = replace(
     PLACES["trained"],
@@ -29,28 +29,28 @@ SAMPLED = replace(
 
 
 def onion(shots: int | None = None) -> OnionReservoir:
-    """Three rings of three qubits with the published scales."""
+    """Build three rings of three qubits with the published scales."""
     rings = [FeedbackRing(N_QUBITS, scale, FEEDBACK_SCALE) for scale in INPUT_SCALES]
     return OnionReservoir(rings, shots=shots, seed=None)
 
 
 def echo_state_network(seed: int) -> EchoStateNetwork:
-    """As many units as the onion has features."""
+    """Build an echo state network of as many units as the onion has features."""
     return EchoStateNetwork(1, onion().n_features, input_scaling=1.0 / INPUT_DIVISOR, seed=seed)
 
 
 def prepare() -> None:
-    """Every seed has waves of its own."""
+    """Load nothing: every seed has waves of its own."""
     return
 
 
 def split(data: None, seed: int) -> Waves:
-    """Ten waves to learn from and four to forecast; the first seed's are the published ones."""
+    """Draw ten waves to learn from and four to forecast; the first seed's are the published ones."""
     return damped_waves(seed=seed + 1)
 
 
-def models() -> dict[str, Model]:
-    """The onion at every place, and an echo state network with as many features."""
+def models() -> dict[str, Model[Waves]]:
+    """Return the onion at every place, and an echo state network with as many features."""
     about = f"Three feedback rings of {N_QUBITS} qubits, ridge regression"
     # Mitigated, a job of every step is 384 circuits: minutes, for -8.2 instead of -8.6 (R2, seed 0, read-out alone).
     places = {name: PLACES[name] for name in ("ideal", "noisy")} | {"trained": SAMPLED}
@@ -63,13 +63,13 @@ def models() -> dict[str, Model]:
 
 
 def explained(model: Forecaster, waves: Waves) -> float:
-    """R2 of the prediction of each next value of the test waves, from the end of the context on."""
-    found = torch.as_tensor(model.predict(waves.test[:, :-1]))
-    return r2(waves.test[:, CONTEXT:], found[:, CONTEXT - 1 :])
+    """Compute R2 of the prediction of each next value of the test waves, from the end of the context on."""
+    predicted = torch.as_tensor(model.predict(waves.test[:, :-1]))
+    return r2(waves.test[:, CONTEXT:], predicted[:, CONTEXT - 1 :])
 
 
 def fitted(reservoir: Reservoir, waves: Waves) -> Forecaster:
-    """The read-out's weights, from the training waves where the reservoir runs now."""
+    """Fit the read-out's weights to the training waves, where the reservoir runs now."""
     with one_thread():
         return Forecaster(reservoir, alphas=ALPHAS, warm_up=WARM_UP).fit(waves.train)
 

@@ -18,22 +18,22 @@ from qml.data import Dataset, Split, downsample, load_digits, split_dataset
 from qml.nn import QKANLayer, QNNClassifier
 
 SIDE = 2
-HIDDEN = 9  # of the MLP
+HIDDEN = 9  # units of the MLP
 N_IMAGES = 180
 NEGATIVE, POSITIVE = 3, 6
 PATTERN = "zx"
-GAIN = 4.0  # at the start: logits in [-4, 4]
+GAIN = 4.0  # the gain's start: logits in [-4, 4]
 SETTINGS = (Setting(0.1), Setting(0.2))
 Build = Callable[[Split, torch.Generator, Backend], "Logit"]
 
 
 class Logit(nn.Module):
-    """gain * layer + bias, both trained: a threshold that is not where noise shrinks predictions to.
+    """A module gain * layer + bias, both trained: a threshold that is not where noise shrinks predictions to.
 
     Noise multiplies an expectation value by less than 1. With a threshold at 0 no decision would change by that.
 
     Args:
-        layer: gives one number a sample, as (batch,) or (batch, 1).
+        layer: A layer that returns one number for each sample, as (batch,) or (batch, 1).
     """
 
     def __init__(self, layer: nn.Module) -> None:
@@ -43,7 +43,7 @@ class Logit(nn.Module):
         self.bias = nn.Parameter(torch.tensor(0.0))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The logit of label +1, (batch,)."""
+        """Return the logit of label +1, (batch,)."""
         return self.gain * self.layer(inputs).reshape(len(inputs)) + self.bias
 
     def to_backend(self, backend: Backend) -> "Logit":
@@ -64,11 +64,11 @@ LAYERS: dict[str, tuple[str, Build]] = {
     "qnn": (f"Farhi-Neven classifier on {SIDE**2} + 1 qubits, {PATTERN.upper()} gates, a trained gain and bias", _qnn),
     "qkan": (f"QKAN layer of {SIDE**2} edges, side by side on {SIDE**2} qubits, a trained gain and bias", _qkan),
 }
-"""For each layer what it is, and how it is built on a backend."""
+"""For each layer its description, and the function that builds it on a backend."""
 
 
 def prepare() -> Dataset:
-    """The first images of each digit, averaged to 2x2 pixels and stretched to [0, 1]."""
+    """Load the first images of each digit, averaged to 2x2 pixels and stretched to [0, 1]."""
     whole = load_digits(NEGATIVE, POSITIVE)
     pixels = downsample(whole.inputs, SIDE)
     chosen = torch.cat([torch.nonzero(whole.labels == label)[: N_IMAGES // 2, 0] for label in (-1.0, 1.0)])
@@ -76,12 +76,12 @@ def prepare() -> Dataset:
 
 
 def split(data: Dataset, seed: int) -> Split:
-    """Two thirds to train and choose on, one third to test on."""
+    """Split off one third to test on; two thirds are to train and choose on."""
     return split_dataset(data, seed=seed, test=1 / 3)
 
 
-def models() -> dict[str, Model]:
-    """Every layer at every place, logistic regression, and a classical twin of each layer's size."""
+def models() -> dict[str, Model[Split]]:
+    """Return every layer at every place, logistic regression, and a classical twin of each layer's size."""
     offered = {
         f"{name}-{where}": Model(
             f"{name.upper()}, {place.title}", "quantum", f"{about}; {place.recipe}.", partial(train_at, build, place),
@@ -116,7 +116,7 @@ def train_at(build: Build, place: Place, split: Split, seed: int, preset: Preset
 
 @torch.no_grad()
 def tested(module: nn.Module, split: Split, backend: Backend) -> dict[str, Any]:
-    """Accuracy on the test part at a place, and how far its logits are from those without noise, as a share of these.
+    """Measure accuracy on the test part at a place, and the deviation of its logits relative to those without noise.
 
     Both by one run.
     """
@@ -124,22 +124,22 @@ def tested(module: nn.Module, split: Split, backend: Backend) -> dict[str, Any]:
     exact = module.to_backend(Native())(inputs)  # pyright: ignore[reportCallIssue]  # a Logit has it
     module.to_backend(backend)  # pyright: ignore[reportCallIssue]
     started = time.perf_counter()
-    found = module(inputs)
+    logits = module(inputs)
     seconds = time.perf_counter() - started
-    hits = int(((found > 0) == (labels > 0)).sum())
-    deviation = float((found - exact).square().mean().sqrt() / exact.square().mean().sqrt())
+    hits = int(((logits > 0) == (labels > 0)).sum())
+    deviation = float((logits - exact).square().mean().sqrt() / exact.square().mean().sqrt())
     return {"tested": hits / len(labels), "deviation": deviation, "test_seconds": seconds}
 
 
 class Squares(nn.Module):
-    """The logit from pixels and their squares."""
+    """A model of the logit that is linear in pixels and their squares."""
 
     def __init__(self, n_inputs: int, generator: torch.Generator) -> None:
         super().__init__()
         self.regression = LogisticRegression(2 * n_inputs, generator=generator)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The logit of label +1, (batch,)."""
+        """Return the logit of label +1, (batch,)."""
         return self.regression(torch.cat([inputs, inputs.square()], -1))
 
 

@@ -1,4 +1,4 @@
-"""Where layers are trained and tested in `qml compare backends`."""
+"""The backends that layers are trained and tested on in `qml compare backends`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ ZNE = (1, 3)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a layer is trained and where it is tested.
+    """A pair of backends: one that a layer is trained on, and one that it is tested on.
 
     Args:
-        title: in the table.
-        recipe: in words.
-        train: makes the backend of training.
-        test: makes the backend of testing.
+        title: Its name in the table.
+        recipe: Its description in words.
+        train: Makes the backend of training.
+        test: Makes the backend of testing.
     """
 
     title: str

@@ -28,14 +28,14 @@ RINGS = tuple(
 
 
 @dataclass(frozen=True)
-class Run:
-    """Where the features of the training waves come from, and those of the test waves.
+class FeatureOrigin:
+    """A choice of backends that compute the features of the training waves and of the test waves.
 
     Args:
-        title: in the table.
-        recipe: in words.
-        train: makes the backend, None for exact features.
-        test: the same.
+        title: Its name in the table.
+        recipe: Its description in words.
+        train: Makes the backend for the training waves, None for exact features.
+        test: Makes that for the test waves, None for exact features.
     """
 
     title: str
@@ -45,43 +45,50 @@ class Run:
 
 
 ON_DEVICE = partial(IBM, DEVICE)
-RUNS = {
-    "ideal": Run("ideal", "fitted to and tested with exact features", None, None),
-    "noisy": Run("noisy", f"fitted to exact features, tested on {DEVICE} with {SHOTS} shots", None, ON_DEVICE),
-    "trained": Run("trained with noise", f"fitted to {SHOTS} shots of {DEVICE} and tested so", ON_DEVICE, ON_DEVICE),
+ORIGINS = {
+    "ideal": FeatureOrigin("ideal", "fitted to and tested with exact features", None, None),
+    "noisy": FeatureOrigin(
+        "noisy", f"fitted to exact features, tested on {DEVICE} with {SHOTS} shots", None, ON_DEVICE
+    ),
+    "trained": FeatureOrigin(
+        "trained with noise", f"fitted to {SHOTS} shots of {DEVICE} and tested so", ON_DEVICE, ON_DEVICE
+    ),
 }
 
 
-def models() -> dict[str, Model]:
-    """The persistent onion with each origin of its features."""
+def models() -> dict[str, Model[Waves]]:
+    """Return the persistent onion with each origin of its features."""
     about = f"{len(RINGS)} persistent rings of 2 qubits, one measured and reset at every step; ridge regression"
     return {
         f"persistent-{name}": Model(
-            f"Persistent onion, {run.title}", "quantum", f"{about}; {run.recipe}.", partial(_rings, run)
+            f"Persistent onion, {origin.title}", "quantum", f"{about}; {origin.recipe}.", partial(_rings, origin)
         )
-        for name, run in RUNS.items()
+        for name, origin in ORIGINS.items()
     }
 
 
 def features(series: Float[Tensor, "series time 1"], backend: Backend | None) -> Float[Tensor, "series time features"]:
-    """Of every step, exact or from one job with a circuit a series; the first value is fed twice before."""
+    """Compute the features of every step, exactly or by one job with a circuit for each series.
+
+    The first value is fed twice before.
+    """
     warmed = torch.cat([series[:, :1].expand(-1, WARM_UP, -1), series], 1)
     if backend is None:
-        found, _ = OnionReservoir(RINGS)(warmed)
+        values, _ = OnionReservoir(RINGS)(warmed)
     else:
-        found = sampled_features(RINGS, warmed, backend=backend, shots=SHOTS)
-    return found[:, WARM_UP:]
+        values = sampled_features(RINGS, warmed, backend=backend, shots=SHOTS)
+    return values[:, WARM_UP:]
 
 
-def _rings(run: Run, waves: Waves, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+def _rings(origin: FeatureOrigin, waves: Waves, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     started = time.perf_counter()
-    known = features(waves.train[:, :-1], run.train and run.train())
-    readout = RidgeReadout(known.shape[-1], 1, alphas=ALPHAS)
-    readout.fit(lambda: iter([(known.flatten(0, 1), waves.train[:, 1:].flatten(0, 1))]))
+    train_features = features(waves.train[:, :-1], origin.train and origin.train())
+    readout = RidgeReadout(train_features.shape[-1], 1, alphas=ALPHAS)
+    readout.fit(lambda: iter([(train_features.flatten(0, 1), waves.train[:, 1:].flatten(0, 1))]))
     trained = time.perf_counter()
-    found = readout(features(waves.test[:, :-1], run.test and run.test()))
+    predicted = readout(features(waves.test[:, :-1], origin.test and origin.test()))
     extras: dict[str, float | int | str] = {"test_seconds": time.perf_counter() - trained}
-    if run.test:
+    if origin.test:
         extras["test_jobs"] = 1
-    value = r2(waves.test[:, CONTEXT:], found[:, CONTEXT - 1 :])
-    return Outcome(value, known.shape[-1] + 1, trained - started, extras)
+    value = r2(waves.test[:, CONTEXT:], predicted[:, CONTEXT - 1 :])
+    return Outcome(value, train_features.shape[-1] + 1, trained - started, extras)

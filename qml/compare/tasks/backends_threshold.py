@@ -1,4 +1,4 @@
-"""The classifier on many images with the exact noise of a device: what a threshold that is not at 0 costs."""
+"""The classifier on many images with the exact noise of a device: the cost of a threshold that is not at 0."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from qml.compare.tasks import backends_images as images
 from qml.compare.tasks.backends_places import DEVICE, PLACES, Place
 from qml.data import Dataset, Split, downsample, load_digits, split_dataset
 
-TEST = 0.7  # of the 1000 images: the cost of a threshold is seen on hundreds
+TEST = 0.7  # share of the 1000 images that are tested: the cost of a threshold is seen on hundreds
 
 # Mitigated, an image is 64 circuits: 700 of them take minutes a seed, so that row stands on fewer images alone.
 EXACT_PLACES = {
@@ -29,19 +29,19 @@ EXACT_PLACES = {
 
 
 def prepare() -> Dataset:
-    """All images of both digits, averaged to 2x2 pixels and stretched to [0, 1]."""
+    """Load all images of both digits, averaged to 2x2 pixels and stretched to [0, 1]."""
     whole = load_digits(images.NEGATIVE, images.POSITIVE)
     pixels = downsample(whole.inputs, images.SIDE)
     return Dataset(pixels / pixels.max(), whole.labels)
 
 
 def split(data: Dataset, seed: int) -> Split:
-    """300 images to train and choose on, 700 to test on."""
+    """Split off 700 images to test on; 300 are to train and choose on."""
     return split_dataset(data, seed=seed, test=TEST)
 
 
-def models() -> dict[str, Model]:
-    """The classifier without noise, with it, and trained with it."""
+def models() -> dict[str, Model[Split]]:
+    """Return the classifier without noise, with noise, and trained with noise."""
     about, build = images.LAYERS["qnn"]
     return {
         f"qnn-700-{where}": Model(

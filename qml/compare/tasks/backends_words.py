@@ -19,41 +19,41 @@ from qml.compare.tuning import one_thread
 from qml.nn import QRNN
 
 N_STEPS = 3
-SHOTS = 500  # of each of the eight sequences
-N_EPOCHS = 120  # passes over all sequences, a start
+SHOTS = 500  # for each of the eight sequences
+N_EPOCHS = 120  # passes over all sequences for each start
 STARTS = (0, 1, 2, 3, 4)  # half of all starts end in a local minimum; the best on the training loss is kept
 LEARNING_RATE = 0.1
-SPREAD = 1.5  # of the first angles: near 0, where the layer starts, the gradient of a parity vanishes
+SPREAD = 1.5  # bound of the first angles: near 0, where the layer starts, the gradient of a parity vanishes
 RNN_SIZE = 2
 FORMS = {0: "repeated until success", 1: "with one round of fixed-point amplitude amplification a neuron"}
 
 
 @dataclass(frozen=True)
-class Words:
-    """All sequences of bits.
+class ParityWords:
+    """The sequences of bits of one length, all of them.
 
     Args:
-        inputs: (sequences, steps).
-        targets: after each step the parity of the bits so far.
+        inputs: Bits, (sequences, steps).
+        targets: The parity of the bits so far after each step, of the same shape.
     """
 
     inputs: Tensor
     targets: Tensor
 
 
-def prepare() -> Words:
-    """The eight sequences of three bits."""
+def prepare() -> ParityWords:
+    """Return the eight sequences of three bits."""
     inputs = torch.tensor(list(product((0, 1), repeat=N_STEPS)))
-    return Words(inputs, inputs.cumsum(1) % 2)
+    return ParityWords(inputs, inputs.cumsum(1) % 2)
 
 
-def split(data: Words, seed: int) -> Words:
-    """All of them, to train and to test on: what is tested is the device."""
+def split(data: ParityWords, seed: int) -> ParityWords:
+    """Return all sequences, to train and to test on: the device is under test, not generalisation."""
     return data
 
 
-def models() -> dict[str, Model]:
-    """The cell as a circuit without noise and on the device, in both forms, and a classical network."""
+def models() -> dict[str, Model[ParityWords]]:
+    """Return the cell as a circuit without noise and on the device, in both forms, and two classical networks."""
     about = f"Recurrent quantum network of one workspace qubit, {N_STEPS} steps; neurons of order 1, "
     places = {"ideal": ("exactly", Native), "noisy": (f"on {DEVICE}, {SHOTS} shots", partial(IBM, DEVICE, shots=SHOTS))}
     offered = {}
@@ -73,8 +73,10 @@ def models() -> dict[str, Model]:
     }
 
 
-def trained_network(words: Words, seed: int, *, rounds: int = 0, on_step: OnStep = lambda share, text: None) -> QRNN:
-    """The best of some starts, post-selected on the targets of every step."""
+def trained_network(
+    words: ParityWords, seed: int, *, rounds: int = 0, on_step: OnStep = lambda share, text: None
+) -> QRNN:
+    """Train from several starts, post-selected on the targets of every step, and return the best network."""
 
     def build(generator: torch.Generator) -> QRNN:
         network = QRNN(1, 1, n_stages=0, order=1, degree=1, amplification=rounds, batch_first=True, generator=generator)
@@ -90,8 +92,8 @@ def trained_network(words: Words, seed: int, *, rounds: int = 0, on_step: OnStep
 
 
 @torch.no_grad()
-def right_answers(network: QRNN, words: Words, backend: Backend) -> tuple[float, float]:
-    """The share of last words that are right, and that of the runs that count: all of whose ancillas read 0.
+def right_answers(network: QRNN, words: ParityWords, backend: Backend) -> tuple[float, float]:
+    """Measure the share of right last words, and the share of runs that count: those whose ancillas all read 0.
 
     Both are means over all sequences. The circuit measures the words before the last, records them and goes on.
     """
@@ -105,7 +107,7 @@ def right_answers(network: QRNN, words: Words, backend: Backend) -> tuple[float,
 
 
 def _quantum(
-    rounds: int, backend: Callable[[], Backend], words: Words, seed: int, preset: Preset, on_step: OnStep
+    rounds: int, backend: Callable[[], Backend], words: ParityWords, seed: int, preset: Preset, on_step: OnStep
 ) -> Outcome:
     started = time.perf_counter()
     network = trained_network(words, seed, rounds=rounds, on_step=on_step)
@@ -119,21 +121,21 @@ def _quantum(
 
 
 class Unit(nn.Module):
-    """h <- tanh(w x + u h), the logit of 1 being g h + b: as many numbers as the quantum network has angles."""
+    """A unit h <- tanh(w x + u h) whose logit of 1 is g h + b: as many numbers as the quantum network has angles."""
 
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.empty(4).uniform_(-1.0, 1.0, generator=generator))
 
     def forward(self, words: Tensor) -> Tensor:
-        """Logits (batch, time, 2) of what comes after each bit."""
+        """Return logits (batch, time, 2) of the parity after each bit."""
         inward, back, gain, bias = self.weights
         state, logits = torch.zeros(len(words)), []
         for bits in words.unbind(1):
             state = torch.tanh(inward * (2.0 * bits - 1.0) + back * state)
             logits.append(gain * state + bias)
-        found = torch.stack(logits, 1)
-        return torch.stack([torch.zeros_like(found), found], 2)
+        of_one = torch.stack(logits, 1)
+        return torch.stack([torch.zeros_like(of_one), of_one], 2)
 
 
 def _rnn(generator: torch.Generator) -> nn.Module:
@@ -141,7 +143,7 @@ def _rnn(generator: torch.Generator) -> nn.Module:
 
 
 def _classical(
-    build: Callable[[torch.Generator], nn.Module], words: Words, seed: int, preset: Preset, on_step: OnStep
+    build: Callable[[torch.Generator], nn.Module], words: ParityWords, seed: int, preset: Preset, on_step: OnStep
 ) -> Outcome:
     def loss(network: nn.Module) -> Tensor:
         return cross_entropy(network(words.inputs).flatten(0, 1), words.targets.flatten())
@@ -154,8 +156,8 @@ def _classical(
 
 
 def _best(build: Callable[[torch.Generator], Any], loss_of: Callable[[Any], Tensor], seed: int, on_step: OnStep) -> Any:
-    """The network with the lowest loss after training from each start."""
-    found: list[tuple[float, Any]] = []
+    """Return the network with the lowest loss after training from each start."""
+    candidates: list[tuple[float, Any]] = []
     with one_thread():
         for start in STARTS:
             network = build(torch.Generator().manual_seed(1000 * seed + start))
@@ -165,6 +167,6 @@ def _best(build: Callable[[torch.Generator], Any], loss_of: Callable[[Any], Tens
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            found.append((float(loss_of(network).detach()), network))
-            on_step((start + 1) / len(STARTS), f"start {start + 1}/{len(STARTS)}, loss {found[-1][0]:.3g}")
-    return min(found, key=lambda pair: pair[0])[1]
+            candidates.append((float(loss_of(network).detach()), network))
+            on_step((start + 1) / len(STARTS), f"start {start + 1}/{len(STARTS)}, loss {candidates[-1][0]:.3g}")
+    return min(candidates, key=lambda pair: pair[0])[1]

@@ -1,4 +1,4 @@
-"""NARMA-10 and Mackey-Glass: what the literature on reservoirs measures itself by."""
+"""NARMA-10 and Mackey-Glass: the benchmarks of the literature on reservoirs."""
 
 import importlib
 import importlib.util
@@ -57,7 +57,7 @@ LAG_SETTINGS = named_settings(("lags",), (10,), (20,), (40,), (80,), (5,), (120,
 
 @dataclass(frozen=True)
 class Driven:
-    """A series that drives a model, and what it has to say at each step, float64.
+    """A series that drives a model, with the target at each step, float64.
 
     Attributes:
         inputs: (time, 1), standardised on the training part.
@@ -68,18 +68,18 @@ class Driven:
     targets: Float[Tensor, "time 1"]
 
     def part(self, values: Tensor, name: str) -> Tensor:
-        """The steps of "train", "validation" or "test"."""
+        """Return the steps of "train", "validation" or "test"."""
         names = list(PARTS)
         start = sum(PARTS[before] for before in names[: names.index(name)])
         return values[start : start + PARTS[name]]
 
 
 Predict = Callable[[Driven, Setting, int], tuple[Float[Tensor, "time 1"], int, Mapping[str, float]]]
-"""(series, setting, seed) to predictions at every step, the number of trained numbers, and what was chosen besides."""
+"""(series, setting, seed) to predictions at every step, the number of trained numbers, and further choices."""
 
 
 def nrmse(series: Driven, predicted: Tensor, part: str) -> float:
-    """Root mean squared error over the standard deviation of the targets of a part."""
+    """Compute the root mean squared error over the standard deviation of the targets of a part."""
     target = series.part(series.targets, part)
     error = (series.part(predicted, part) - target).square().mean()
     return float((error / target.var(correction=0)).sqrt())
@@ -91,7 +91,7 @@ def _scaled(inputs: Tensor, targets: Tensor) -> Driven:
 
 
 def split_narma(_: None, seed: int) -> Driven:
-    """A series a seed, drawn anew where it diverges."""
+    """Draw a series for the seed, and another one where it diverges."""
     for attempt in range(100):
         try:
             return _scaled(*narma10(sum(PARTS.values()), seed=1000 * attempt + seed))
@@ -101,18 +101,21 @@ def split_narma(_: None, seed: int) -> Driven:
 
 
 def prepare_mackey_glass(_: Options) -> Tensor:
-    """One long series, of which every seed sees a piece."""
+    """Compute one long series, of which every seed sees a piece."""
     return mackey_glass(sum(PARTS.values()) + HORIZON + 100 * OFFSET)
 
 
 def split_mackey_glass(whole: Tensor, seed: int) -> Driven:
-    """A piece of the series, and its value 84 steps later."""
+    """Cut a piece of the series, with its value 84 steps later."""
     start, size = OFFSET * (seed % 100), sum(PARTS.values())
     return _scaled(whole[start : start + size], whole[start + HORIZON : start + HORIZON + size])
 
 
-def models(options: Options) -> dict[str, Model]:
-    """Reservoirs of both kinds, reservoirpy's where it is installed, and ridge on lags; all try the same number."""
+def models(options: Options) -> dict[str, Model[Driven]]:
+    """Return reservoirs of both kinds, reservoirpy's where it is installed, and ridge on lags.
+
+    All of them try the same number of settings.
+    """
     shape = f"{rings.N_RINGS} rings of {rings.RING_QUBITS} qubits"
     one = f"One ring of {rings.N_RINGS * rings.RING_QUBITS} qubits."
     esn = f"{UNITS} units, tenth of the weights, ridge"
@@ -133,11 +136,11 @@ def models(options: Options) -> dict[str, Model]:
 
 def _model(
     title: str, kind: str, recipe: str, build: Callable[[Setting, int], Reservoir], settings: tuple[Setting, ...]
-) -> Model:
+) -> Model[Driven]:
     return _tuned(title, kind, recipe, partial(_reservoir, build), settings)
 
 
-def _tuned(title: str, kind: str, recipe: str, predict: Predict, settings: tuple[Setting, ...]) -> Model:
+def _tuned(title: str, kind: str, recipe: str, predict: Predict, settings: tuple[Setting, ...]) -> Model[Driven]:
     return Model(title, kind, recipe, partial(_train, predict, settings), settings)
 
 
@@ -147,11 +150,11 @@ def _train(
     """Try settings, choose on the validation part, look at the test part once."""
 
     def run(trial: Trial[Setting]) -> tuple[Merit, tuple[Tensor, int, Mapping[str, float]]]:
-        found = predict(series, trial.setting, seed)
-        return (nrmse(series, found[0], "validation"),), found
+        prediction = predict(series, trial.setting, seed)
+        return (nrmse(series, prediction[0], "validation"),), prediction
 
     best = try_settings(settings, run, on_step, n_trials=preset.n_settings, seed=seed)
-    predicted, n_parameters, chosen = best.found
+    predicted, n_parameters, chosen = best.result
     setting = ", ".join(f"{name} {value:g}" for name, value in (*best.setting.items(), *chosen.items()))
     return Outcome(
         nrmse(series, predicted, "test"),
@@ -239,7 +242,7 @@ def _reservoirpy(series: Driven, setting: Setting, seed: int) -> tuple[Tensor, i
     best = (math.inf, torch.empty(0), 0.0)
     for alpha in DEFAULT_ALPHAS:
         readout = nodes.Ridge(ridge=alpha)
-        with warnings.catch_warnings():  # of penalties that are too small for it: the validation part refuses them
+        with warnings.catch_warnings():  # small penalties warn: the validation part refuses them
             warnings.simplefilter("ignore", LinAlgWarning)
             readout.fit(*train)
         predicted = torch.from_numpy(np.asarray(readout.run(states)))

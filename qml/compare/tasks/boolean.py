@@ -1,4 +1,4 @@
-"""Subset parity and subset majority of 8 bits: the exact circuits, and what training finds."""
+"""Subset parity and subset majority of 8 bits: exact circuits and trained ones."""
 
 import math
 import time
@@ -42,7 +42,7 @@ FORMULAS = {
 # Majority is learnt from small angles. Parity's gradient vanishes there (it is of the order of angle**3): its
 # angles are spread over the whole period of the prediction.
 SPREAD = {"parity": math.pi / 2, "majority": 0.1}
-SETTINGS = (  # of the models whose prediction lies in [-1, 1]
+SETTINGS = (  # for models whose prediction lies in [-1, 1]
     Setting(0.1, "scaled logistic"),
     Setting(0.1, "Farhi-Neven"),
     Setting(0.03, "scaled logistic"),
@@ -53,7 +53,7 @@ CLASSICAL_SETTINGS = (Setting(0.1), Setting(0.03), Setting(0.03, weight_decay=0.
 
 @dataclass(frozen=True)
 class Strings:
-    """All strings of 8 bits, and the name of their label function."""
+    """The strings of 8 bits, all of them, and the name of their label function."""
 
     bits: Float[Tensor, "batch inputs"]
     function: str
@@ -73,20 +73,20 @@ class BooleanSplit(Split):
 
 
 def prepare(function: str, options: Options) -> Strings:
-    """All strings of 8 bits."""
+    """Return all strings of 8 bits."""
     return Strings(all_strings(N_BITS), function)
 
 
 def split(strings: Strings, seed: int) -> BooleanSplit:
-    """Three quarters of the strings to train and choose on, the rest to test on; `seed` draws the subset."""
+    """Draw a subset by `seed`; three quarters of the strings are to train and choose on, the rest to test on."""
     subset = random_subset(N_BITS, SUBSET_SIZE[strings.function], seed=seed)
     data = Dataset(strings.bits, LABELS[strings.function](strings.bits, subset))
     parts = split_dataset(data, seed=seed, test=0.25)
     return BooleanSplit(parts.train, parts.validation, parts.test, subset, strings.function)
 
 
-def models(function: str, options: Options) -> dict[str, Model]:
-    """The exact circuit, the trained QNN, and three classical models."""
+def models(function: str, options: Options) -> dict[str, Model[BooleanSplit]]:
+    """Return the exact circuit, the trained QNN, and classical models."""
     hidden = hidden_size_for(N_BITS + 1, N_BITS)
     classical = partial(classifier, kind="classical", settings=CLASSICAL_SETTINGS)
     return {
@@ -126,7 +126,7 @@ def models(function: str, options: Options) -> dict[str, Model]:
 
 
 def sections(strings: Strings, records: list[Record], options: Options) -> list[Section]:
-    """The learnt angles beside the hidden subset, and the exact circuit."""
+    """Show the learnt angles beside the hidden subset, and the exact circuit."""
     subset = tuple(range(SUBSET_SIZE[strings.function]))
     shown = [
         Section(
@@ -143,7 +143,7 @@ def sections(strings: Strings, records: list[Record], options: Options) -> list[
 
 
 def _exact(split: BooleanSplit, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    """Nothing to train: the circuit is made from the subset itself."""
+    """Make the circuit from the subset itself; there is nothing to train."""
     started = time.perf_counter()
     module = QNNClassifier(N_BITS, circuit=CIRCUITS[split.function](N_BITS, split.subset))
     value = accuracy(module, split.test)
@@ -152,7 +152,7 @@ def _exact(split: BooleanSplit, seed: int, preset: Preset, on_step: OnStep) -> O
 
 
 def _angles(module: nn.Module, split: Split) -> dict[str, Any]:
-    """The learnt angles, and the subset they should show."""
+    """Return the learnt angles, and the subset that they should show."""
     if not (isinstance(module, QNNClassifier) and isinstance(split, BooleanSplit)):
         raise TypeError("Argument `module` must be a QNNClassifier, and `split` a BooleanSplit.")
     return {"angles": module.weights.tolist(), "subset": list(split.subset)}
@@ -166,7 +166,7 @@ def _qnn(function: str, split: Split, generator: torch.Generator) -> nn.Module:
 
 
 def _sine(function: str, split: Split, generator: torch.Generator) -> nn.Module:
-    """It starts as the QNN does, whose read-out turns by twice the angle: as a cosine for parity."""
+    """Build the twin, which starts as the QNN does: its read-out turns by twice the angle, for parity as a cosine."""
     phase = math.pi / 2 if function == "parity" else 0.0
     return SineClassifier(N_BITS, spread=2 * SPREAD[function], phase=phase, generator=generator)
 

@@ -14,7 +14,7 @@ N_SHOWN = 5
 
 
 def angles_figure(records: list[Record]) -> "Figure | None":
-    """The learnt angle of every bit, a panel a seed; None where no model kept its angles."""
+    """Draw the learnt angle of every bit, a panel for each seed; None where no model kept its angles."""
     kept = [record for record in records if "angles" in record.outcome.details][:N_SHOWN]
     if not kept:
         return None

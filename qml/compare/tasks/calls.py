@@ -19,28 +19,28 @@ QLSTM_LENGTH = 16  # the longest window that the QLSTM takes part in: a step of 
 
 
 def prepare(options: Options) -> SeriesSplit:
-    """The first days of the call centre, in windows of the length that was asked for."""
+    """Load the first days of the call centre, in windows of the chosen length."""
     return split_series(call_volumes()[: N_DAYS * DAY], length=int(options["length"]), train=TRAIN)
 
 
 def split(series: SeriesSplit, seed: int) -> ForecastSplit:
-    """The same for every seed, which draws initial weights and the order of the windows."""
+    """Split alike for every seed, which draws initial weights and the order of the windows."""
     return split_windows(series)
 
 
-def models(options: Options) -> dict[str, Model]:
-    """See `forecasters`."""
+def models(options: Options) -> dict[str, Model[ForecastSplit]]:
+    """Return the forecasters; the QLSTM takes part for short windows."""
     return forecasters(HIDDEN, BATCH, with_qlstm=int(options["length"]) <= QLSTM_LENGTH)
 
 
 def sections(series: SeriesSplit, records: list[Record], options: Options) -> list[Section]:
-    """Medians and ranges, mean absolute errors, the series, and the forecasts of a day."""
+    """Show medians and ranges, mean absolute errors, the series, and the forecasts of a day."""
     offered = models(options)
     errors = {
         name: median(float(record.outcome.extras["test_mae"]) for record in records if record.model == name)
         for name in dict.fromkeys(record.model for record in records)
     }
-    calls = (series.high - series.low) / 2  # of a unit of the scaled series
+    calls = (series.high - series.low) / 2  # calls for each unit of the scaled series
     absolute = "; ".join(f"{offered[name].title} {value * calls:.2f}" for name, value in errors.items())
     text = (
         f"{N_DAYS} weekdays of {DAY} intervals, scaled to [-1, 1] by the training part, the first {TRAIN:.0%}, whose "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def loss_figure(years: Sequence[Corrosion], names: Sequence[str]) -> "Figure":
-    """The modelled loss of every station over its year."""
+    """Draw the modelled loss of every station over its year."""
     with figure_style():
         figure = new_figure(7.0, 2.8)
         axes = figure.subplots()
@@ -28,7 +28,7 @@ def loss_figure(years: Sequence[Corrosion], names: Sequence[str]) -> "Figure":
 
 
 def horizons_figure(records: Sequence[Record], horizons: tuple[str, ...]) -> "Figure":
-    """The error of every model at each horizon, with its interval over seeds."""
+    """Draw the error of every model at each horizon, with its interval over seeds."""
     names = list(dict.fromkeys(record.model for record in records))
     with figure_style():
         figure = new_figure(8.0, 0.8 + 0.4 * len(names))
@@ -36,9 +36,9 @@ def horizons_figure(records: Sequence[Record], horizons: tuple[str, ...]) -> "Fi
         for shift, (horizon, colour) in enumerate(zip(horizons, (QUANTUM[0], CLASSICAL[1]), strict=False)):
             for row, name in enumerate(reversed(names)):
                 values = [float(r.outcome.extras[f"nrmse_{horizon}"]) for r in records if r.model == name]
-                found, height = estimate_mean(values), row + 0.2 * (0.5 - shift)
-                axes.plot([found.low, found.high], [height] * 2, color=colour, lw=3, alpha=0.4)
-                axes.plot(found.mean, height, "o", color=colour, label=horizon if row == 0 else None)
+                estimate, height = estimate_mean(values), row + 0.2 * (0.5 - shift)
+                axes.plot([estimate.low, estimate.high], [height] * 2, color=colour, lw=3, alpha=0.4)
+                axes.plot(estimate.mean, height, "o", color=colour, label=horizon if row == 0 else None)
         axes.set_yticks(range(len(names)), list(reversed(names)))
         axes.set_xlabel("root mean squared error over standard deviation")
         axes.legend(frameon=False, title="horizon")

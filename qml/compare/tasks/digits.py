@@ -50,7 +50,7 @@ WHOLE_CLASSICAL_SETTINGS = (
 
 @dataclass(frozen=True)
 class Digits:
-    """The images as they ship, and what the models see of them.
+    """The images as they ship, and as the models see them.
 
     Attributes:
         whole: All images of both digits, 28x28.
@@ -74,12 +74,12 @@ def prepare(options: Options) -> Digits:
 
 
 def split(digits: Digits, seed: int) -> Split:
-    """80 % to train and choose on, 20 % to test on."""
+    """Split off 20 % to test on; 80 % are to train and choose on."""
     return split_dataset(digits.data, seed=seed)
 
 
-def models(options: Options) -> dict[str, Model]:
-    """The QNN, logistic regression, an MLP of 37 parameters (4x4 only), and one of the QNN's size."""
+def models(options: Options) -> dict[str, Model[Split]]:
+    """Return the QNN, logistic regression, an MLP of 37 parameters (4x4 only), and one of the QNN's size."""
     side = int(options["resolution"])
     n_inputs = side**2
     hidden = hidden_size_for(len(PATTERN) * n_inputs, n_inputs)
@@ -119,7 +119,7 @@ def models(options: Options) -> dict[str, Model]:
 
 
 def sections(digits: Digits, records: list[Record], options: Options) -> list[Section]:
-    """The data, what was removed from it, and the circuit."""
+    """Show the data, the images that were removed, and the circuit."""
     n_all, n_kept = len(digits.seen), len(digits.data)
     about = (
         f"Real MNIST images of {NEGATIVE} (label -1) and {POSITIVE} (label +1), {n_kept} in this "
@@ -166,7 +166,7 @@ def _circuit_section(digits: Digits) -> Section:
 
 
 def _qnn(split: Split, generator: torch.Generator) -> nn.Module:
-    """Angles from N(0, 1/(4 n_weights)): the product over data qubits starts near one at any resolution."""
+    """Build the QNN with angles from N(0, 1/(4 n_weights)): the product over data qubits starts near 1 at any size."""
     model = QNNClassifier(split.train.inputs.shape[1], PATTERN, generator=generator)
     nn.init.normal_(model.weights, std=0.5 / math.sqrt(len(model.weights)), generator=generator)
     return model

@@ -1,4 +1,4 @@
-"""Pictures of the digits: what ships, what the models see, and what was removed."""
+"""Pictures of the digits: as they ship, as the models see them, and those that were removed."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ SIDE = 28
 
 
 def samples_figure(whole: Dataset, seen: Dataset) -> "Figure":
-    """A few images of either digit, and the same ones as the models see them."""
+    """Draw a few images of either digit, and the same ones as the models see them."""
     binary = seen.inputs.shape[1] < whole.inputs.shape[1]
     stages = [("28x28 pixels", whole.inputs)]
     if binary:
@@ -40,7 +40,7 @@ def samples_figure(whole: Dataset, seen: Dataset) -> "Figure":
 
 
 def ambiguous_figure(whole: Dataset, seen: Dataset) -> "Figure | None":
-    """Pairs of images of different digits that share one pattern; None if there are none."""
+    """Draw pairs of images of different digits that share one pattern; None if there are none."""
     pairs = _ambiguous_pairs(seen)
     if not pairs:
         return None
@@ -57,7 +57,7 @@ def ambiguous_figure(whole: Dataset, seen: Dataset) -> "Figure | None":
 
 
 def _ambiguous_pairs(seen: Dataset) -> list[tuple[int, int]]:
-    """Indices of one image of either label for each of the most frequent shared patterns."""
+    """Return indices of one image of either label for each of the most frequent shared patterns."""
     patterns, inverse, counts = torch.unique(seen.inputs, dim=0, return_inverse=True, return_counts=True)
     pairs = []
     for pattern in torch.argsort(counts, descending=True).tolist():

@@ -1,4 +1,4 @@
-"""Pictures of forecasts beside what came."""
+"""Pictures of forecasts beside the truth."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,13 +19,13 @@ COLOURS = (*QUANTUM, *CLASSICAL)
 def forecasts_figure(
     series: Float[Tensor, "series time"], records: Sequence[Record], context: int, *, label: str = "step"
 ) -> "Figure":
-    """A panel a series: what was given, what came, and each model's forecast of its first seed.
+    """Draw a panel for each series: its context, the truth, and each model's forecast of its first seed.
 
     Args:
-        series: whole series.
-        records: their details hold `forecast`, (series, horizon).
-        context: steps that were given.
-        label: of the time axis.
+        series: Whole series.
+        records: Records whose details hold `forecast`, (series, horizon).
+        context: Number of steps that were given.
+        label: Label of the time axis.
     """
     with figure_style():
         figure = new_figure(8.0, 1.9 * len(series))

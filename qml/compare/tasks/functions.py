@@ -19,19 +19,19 @@ from qml.compare.tuning import one_thread
 from qml.nn import QKAN
 
 WIDTHS = (2, 5, 1)
-N_POINTS = 1000  # to train on, and as many to test on
+N_POINTS = 1000  # points to train on, and as many to test on
 REPS = 3
-ANGLE_FACTOR, SIZE_FACTOR = 0.6, 0.5  # of the layers' own start: chosen on seeds 100 to 111, which no table reports
+ANGLE_FACTOR, SIZE_FACTOR = 0.6, 0.5  # times the layers' own start: chosen on seeds 100 to 111, which no table reports
 EXTENSIONS = (5, 10, 15, 20)  # uploads, each trained as long as the first
 GRID = 13  # intervals: as many parameters as the QKAN, 255
-GRIDS = (20, 40, 60, 81)  # as many as the extended one, 1275
-GRID_MOVES = 5  # first steps after which a KAN's grids follow what reaches them
+GRIDS = (20, 40, 60, 81)  # as many parameters as the extended one, 1275
+GRID_MOVES = 5  # first steps after which a KAN's grids follow its inputs
 MLP_HIDDEN, LARGE_HIDDEN = 64, 318  # 257 and 1273 parameters: as near as there is
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Points and values, float64."""
+class FunctionSamples:
+    """Points and the function's values there, float64."""
 
     inputs: Float[Tensor, "batch inputs"]
     values: Float[Tensor, "batch 1"]
@@ -39,27 +39,27 @@ class Samples:
 
 @dataclass(frozen=True)
 class FunctionSplit:
-    """What is trained on, and what is looked at once at the end."""
+    """The points to train on, and those that are looked at once at the end."""
 
-    train: Samples
-    test: Samples
+    train: FunctionSamples
+    test: FunctionSamples
 
 
 def target(inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch 1"]:
-    """exp(sin(pi x) + y**2)."""
+    """Compute exp(sin(pi x) + y**2)."""
     return torch.exp(torch.sin(math.pi * inputs[:, :1]) + inputs[:, 1:].square())
 
 
 def split(data: None, seed: int) -> FunctionSplit:
-    """Uniform points in [-1, 1]**2."""
+    """Draw uniform points in [-1, 1]**2."""
     generator = torch.Generator().manual_seed(seed)
     points = 2 * torch.rand(2 * N_POINTS, 2, dtype=torch.float64, generator=generator) - 1
-    parts = (Samples(part, target(part)) for part in points.split(N_POINTS))
+    parts = (FunctionSamples(part, target(part)) for part in points.split(N_POINTS))
     return FunctionSplit(*parts)
 
 
-def models(options: Options) -> dict[str, Model]:
-    """A QKAN of 3 uploads and one extended to 20, each beside a KAN and an MLP of its size and its training."""
+def models(options: Options) -> dict[str, Model[FunctionSplit]]:
+    """Return a QKAN of 3 uploads and one extended to 20, each beside a KAN and an MLP of its size and training."""
     stages = 1 + len(EXTENSIONS)
     return {
         "qkan": Model(
@@ -103,12 +103,12 @@ def models(options: Options) -> dict[str, Model]:
 
 
 def sections(data: None, records: list[Record], options: Options) -> list[Section]:
-    """The function, and medians with ranges over seeds."""
+    """Show the function, and medians with ranges over seeds."""
     names = dict.fromkeys(record.model for record in records)
     values = {name: [record.outcome.value for record in records if record.model == name] for name in names}
     text = "; ".join(
-        f"{name}: median {np.median(some):.3g}, from {min(some):.3g} to {max(some):.3g} over {len(some)} seeds"
-        for name, some in values.items()
+        f"{name}: median {np.median(errors):.3g}, from {min(errors):.3g} to {max(errors):.3g} over {len(errors)} seeds"
+        for name, errors in values.items()
     )
     with figure_style():
         figure = new_figure(5.0, 3.6)
@@ -188,7 +188,7 @@ def _mlp(
 
 
 def _lbfgs(model: nn.Module, split: FunctionSplit, steps: int, on_step: OnStep) -> None:
-    """`steps` calls of torch's L-BFGS, 20 iterations each, of rate 1 with a strong-Wolfe line search."""
+    """Call torch's L-BFGS `steps` times, 20 iterations each, of rate 1 with a strong-Wolfe line search."""
     optimizer = torch.optim.LBFGS(
         model.parameters(), line_search_fn="strong_wolfe", tolerance_grad=0.0, tolerance_change=0.0
     )
@@ -204,7 +204,7 @@ def _lbfgs(model: nn.Module, split: FunctionSplit, steps: int, on_step: OnStep) 
         on_step((step + 1) / steps, f"training error {float(error.detach()):.2g}")
 
 
-def _error(model: nn.Module, data: Samples) -> Tensor:
+def _error(model: nn.Module, data: FunctionSamples) -> Tensor:
     return (model(data.inputs) - data.values).square().mean()
 
 

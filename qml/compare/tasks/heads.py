@@ -1,4 +1,4 @@
-"""All ten digits by a small convolutional network whose head is a QKAN, an MLP of its size, or one affine map."""
+"""Ten digits by a small convolutional network whose head is a QKAN, an MLP of its size, or one affine map."""
 
 import copy
 import math
@@ -28,8 +28,8 @@ MLP_HIDDEN = 33  # 703 parameters beside the QKAN's 700
 
 
 @dataclass(frozen=True)
-class Images:
-    """Images (batch, 1, 28, 28) in [0, 1] and digits (batch)."""
+class LabelledImages:
+    """Images (batch, 1, 28, 28) in [0, 1] with their digits (batch)."""
 
     inputs: Float[Tensor, "batch 1 rows columns"]
     labels: Int[Tensor, " batch"]
@@ -37,20 +37,20 @@ class Images:
 
 @dataclass(frozen=True)
 class ImageSplit:
-    """What is trained on, what chooses the setting and the epoch, and what is looked at once."""
+    """Images to train on, images that choose setting and epoch, and images that are looked at once."""
 
-    train: Images
-    validation: Images
-    test: Images
+    train: LabelledImages
+    validation: LabelledImages
+    test: LabelledImages
 
 
 @dataclass(frozen=True)
 class DecaySetting:
-    """What the validation part chooses among.
+    """A setting of the training that the validation part may choose.
 
     Attributes:
         learning_rate: AdamW's first step.
-        weight_decay: decoupled decay, of all weights.
+        weight_decay: Decoupled decay of all weights.
     """
 
     learning_rate: float
@@ -64,14 +64,14 @@ SETTINGS = (DecaySetting(0.01, 0.2), DecaySetting(0.01, 0.05))
 Head = Callable[[torch.Generator], nn.Module]
 
 
-def prepare(options: Options) -> Images:
-    """The 5000 images."""
+def prepare(options: Options) -> LabelledImages:
+    """Load the 5000 images."""
     pixels, digits = load_images()
-    return Images(pixels.reshape(-1, 1, SIDE, SIDE), digits)
+    return LabelledImages(pixels.reshape(-1, 1, SIDE, SIDE), digits)
 
 
-def split(images: Images, seed: int) -> ImageSplit:
-    """Of every digit 300 images to train on, 100 to choose on, 100 to test on, drawn by the seed."""
+def split(images: LabelledImages, seed: int) -> ImageSplit:
+    """Draw 300 images of every digit to train on, 100 to choose on and 100 to test on, by the seed."""
     generator = torch.Generator().manual_seed(seed)
     parts: tuple[list[Tensor], ...] = ([], [], [])
     for digit in range(N_CLASSES):
@@ -80,11 +80,11 @@ def split(images: Images, seed: int) -> ImageSplit:
         for part, chosen in zip(parts, members.split(PARTS), strict=True):
             part.append(chosen)
     rows = [torch.cat(part) for part in parts]
-    return ImageSplit(*(Images(images.inputs[part], images.labels[part]) for part in rows))
+    return ImageSplit(*(LabelledImages(images.inputs[part], images.labels[part]) for part in rows))
 
 
-def models(options: Options) -> dict[str, Model]:
-    """The same convolutions under three heads."""
+def models(options: Options) -> dict[str, Model[ImageSplit]]:
+    """Return the same convolutions under three heads."""
     heads: dict[str, tuple[str, str, str, Head]] = {
         "qkan": (
             "QKAN head",
@@ -101,8 +101,8 @@ def models(options: Options) -> dict[str, Model]:
     }
 
 
-def sections(images: Images, records: list[Record], options: Options) -> list[Section]:
-    """Ten of the images."""
+def sections(images: LabelledImages, records: list[Record], options: Options) -> list[Section]:
+    """Show ten of the images."""
     with figure_style():
         figure = new_figure(8.0, 1.1)
         for digit, axes in enumerate(figure.subplots(1, N_CLASSES)):
@@ -117,9 +117,10 @@ def sections(images: Images, records: list[Record], options: Options) -> list[Se
 
 
 def trunk(generator: torch.Generator) -> nn.Sequential:
-    """Images (batch, 1, 28, 28) to 10 features; initial weights U(-k, k) with k = sqrt(6/fan in), made for ReLU.
+    """Build the convolutions from images (batch, 1, 28, 28) to 10 features; they start as U(-k, k), k = sqrt(6/fan in).
 
-    With so few channels torch's own start, smaller by sqrt(6), leaves some of them dead in some seeds.
+    This start is made for ReLU. With so few channels torch's own one, smaller by sqrt(6), leaves some of them dead in
+    some seeds.
     """
     layers: list[nn.Module] = []
     for channels, next_channels, kernel in ((1, 3, 5), (3, 6, 5), (6, FEATURES, 3)):
@@ -152,7 +153,7 @@ def _linear(generator: torch.Generator) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class _Run:
+class _HeadRun:
     model: nn.Module
     curves: dict[str, list[float]]
     best: tuple[float, float]  # validation accuracy and minus loss
@@ -163,14 +164,14 @@ class _Run:
 def _fit(head: Head, split: ImageSplit, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Try settings, keep the epoch and the setting of the best validation accuracy, look at the test part once."""
 
-    def run(trial: Trial[DecaySetting]) -> tuple[Merit, _Run]:
+    def run(trial: Trial[DecaySetting]) -> tuple[Merit, _HeadRun]:
         generator = torch.Generator().manual_seed(seed)
         model = nn.Sequential(trunk(generator), head(generator))
-        found = _train(model, split, trial.setting, preset.n_epochs, generator, trial.on_step)
-        return tuple(-value for value in found.best), found
+        finished = _train(model, split, trial.setting, preset.n_epochs, generator, trial.on_step)
+        return tuple(-value for value in finished.best), finished
 
     tried = try_settings(SETTINGS, run, on_step, n_trials=preset.n_settings, seed=seed)
-    chosen = tried.found
+    chosen = tried.result
     accuracy, _ = _judge(chosen.model, split.test)
     return Outcome(
         accuracy,
@@ -193,8 +194,8 @@ def _train(
     n_epochs: int,
     generator: torch.Generator,
     on_step: OnStep,
-) -> _Run:
-    """AdamW on cross-entropy, its rate falling to 0 as a cosine; the weights of the best validation accuracy return."""
+) -> _HeadRun:
+    """Train by AdamW on cross-entropy, its rate falling to 0 as a cosine; keep the weights of the best validation."""
     optimizer = torch.optim.AdamW(model.parameters(), setting.learning_rate, weight_decay=setting.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs)
     curves: dict[str, list[float]] = {"train_loss": [], "validation_loss": [], "validation_accuracy": []}
@@ -216,11 +217,11 @@ def _train(
             best, best_epoch, best_state = (accuracy, -loss_value), epoch, copy.deepcopy(model.state_dict())
         on_step((epoch + 1) / n_epochs, f"validation {100 * accuracy:.1f} %")
     model.load_state_dict(best_state)
-    return _Run(model, curves, best, best_epoch, time.perf_counter() - started)
+    return _HeadRun(model, curves, best, best_epoch, time.perf_counter() - started)
 
 
-def _judge(model: nn.Module, data: Images) -> tuple[float, float]:
-    """Share of images that are right, and cross-entropy."""
+def _judge(model: nn.Module, data: LabelledImages) -> tuple[float, float]:
+    """Compute the share of right answers, and the cross-entropy."""
     with torch.no_grad():
         logits = model(data.inputs)
     return float((logits.argmax(1) == data.labels).double().mean()), float(cross_entropy(logits, data.labels))

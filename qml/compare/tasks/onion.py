@@ -23,12 +23,12 @@ UNITS, MATRIX_SEED, INPUT_DIVISOR = 850, 2, 100.0
 
 
 def quantum_reservoir() -> OnionReservoir:
-    """Three rings of six qubits that differ in the scale of their input."""
+    """Build three rings of six qubits that differ in the scale of their input."""
     return OnionReservoir([FeedbackRing(N_QUBITS, scale, FEEDBACK_SCALE) for scale in INPUT_SCALES])
 
 
 def classical_reservoir() -> EchoStateNetwork:
-    """850 tanh units; W_in and then W uniform in (-0.5, 0.5) from NumPy's legacy generator, spectral radius 1."""
+    """Build 850 tanh units; NumPy's legacy generator draws W_in, then W, from (-0.5, 0.5); spectral radius 1."""
     generator = np.random.RandomState(MATRIX_SEED)
     input_weight = generator.uniform(-0.5, 0.5, (UNITS, 2))
     recurrent = generator.uniform(-0.5, 0.5, (UNITS, UNITS))
@@ -40,27 +40,27 @@ def classical_reservoir() -> EchoStateNetwork:
 
 
 def both_reservoirs() -> HybridReservoir:
-    """The two side by side."""
+    """Put the quantum and the classical reservoir side by side."""
     return HybridReservoir(classical_reservoir(), quantum_reservoir())
 
 
 def r2(target: Float[Tensor, "*shape"], forecast: Float[Tensor, "*shape"]) -> float:
-    """1 - sum (y - yhat)^2 / sum (y - mean y)^2 over all points together."""
+    """Compute 1 - sum (y - yhat)^2 / sum (y - mean y)^2 over all points together."""
     return 1.0 - float((target - forecast).square().sum() / (target - target.mean()).square().sum())
 
 
 def prepare(options: Options) -> Waves:
-    """The published series."""
+    """Load the published series."""
     return damped_waves()
 
 
 def split(waves: Waves, seed: int) -> Waves:
-    """The same series for every seed: nothing is random."""
+    """Return the same series for every seed: nothing is random."""
     return waves
 
 
-def models(options: Options) -> dict[str, Model]:
-    """The classical reservoir, the onion rings, both, and the mean of the training series at each step."""
+def models(options: Options) -> dict[str, Model[Waves]]:
+    """Return the onion rings, the classical reservoir, both, and the mean of the training series at each step."""
     return {
         "quantum": Model(
             "Onion quantum reservoir",
@@ -85,7 +85,7 @@ def models(options: Options) -> dict[str, Model]:
 
 
 def sections(waves: Waves, records: list[Record], options: Options) -> list[Section]:
-    """The forecasts, and a ring's circuit."""
+    """Show the forecasts, and a ring's circuit."""
     text = f"Each test series: its first {CONTEXT} points are given, the other {HORIZON} are forecast in closed loop."
     shown = [] if not records else [Section("Forecasts", text, forecasts_figure(waves.test[..., 0], records, CONTEXT))]
     circuit = quantum_reservoir().parts[0]

@@ -19,21 +19,21 @@ INVERSE = {"diffusivity": diffusivity, "radial-diffusivity": radial_diffusivity}
 
 
 def prepare(options: Options) -> Problem:
-    """The problem."""
+    """Return the problem."""
     return find_problem(str(options["problem"]))
 
 
 def split(problem: Problem, seed: int) -> Problem:
-    """The same for every seed, which draws weights and points; noise in measurements is the seed's own."""
+    """Return the problem alike for every seed, which draws weights and points, and the noise in measurements."""
     return INVERSE[problem.name](seed=seed) if problem.name in INVERSE else problem
 
 
-def models(options: Options) -> dict[str, Model]:
-    """Trunks of one size in one training, and methods that bring a larger network nearer to the solution."""
+def models(options: Options) -> dict[str, Model[Problem]]:
+    """Return trunks of one size in one training, and methods that bring a larger network nearer to the solution."""
     problem = prepare(options)
     size = count_parameters(trunks.qnn(problem, torch.Generator()))
     equal = f" As large as the QNN, {size} parameters, by {EQUAL}."
-    found = {
+    offered = {
         "qnn": _trunk(
             "QNN",
             "quantum",
@@ -55,19 +55,19 @@ def models(options: Options) -> dict[str, Model]:
     }
     if problem.features is None:
         recipe = "100 trainable Gaussians and 16 units (2412.05994)."
-        found["gaussians"] = _method("Gaussians", recipe, trunks.gaussians)
+        offered["gaussians"] = _method("Gaussians", recipe, trunks.gaussians)
     if any(not condition.exact for condition in problem.conditions):
         recipe = "Weights of conditions from gradients (2001.04536)."
-        found["mlp-annealed"] = _method("MLP, annealed", recipe, annealing=Annealing())
+        offered["mlp-annealed"] = _method("MLP, annealed", recipe, annealing=Annealing())
     if "t" in problem.coordinates:
-        found["mlp-causal"] = _method("MLP, causal", "Weights over slices of time (2203.07404).", causal=Causal())
-    found["mlp-resampled"] = _method(
+        offered["mlp-causal"] = _method("MLP, causal", "Weights over slices of time (2203.07404).", causal=Causal())
+    offered["mlp-resampled"] = _method(
         "MLP, resampled", "Points where the residual is large (2207.10289).", resampling=Resampling()
     )
-    found["mlp-curriculum"] = _method(
+    offered["mlp-curriculum"] = _method(
         "MLP, curriculum", "Easy points first, by a Gaussian mixture (2605.19263).", curriculum=Curriculum()
     )
-    found["mlp-marquardt"] = Model(
+    offered["mlp-marquardt"] = Model(
         "MLP, Levenberg-Marquardt",
         "classical",
         "A small network in float64 by the problem's recipe (2402.10680), see `qml.pinn.RECIPES`.",
@@ -75,11 +75,11 @@ def models(options: Options) -> dict[str, Model]:
         settings=("as in the recipe",),
         family="method",
     )
-    return found | _of_one_problem(problem)
+    return offered | _of_one_problem(problem)
 
 
-def _of_one_problem(problem: Problem) -> dict[str, Model]:
-    """Methods that need what only some problems have."""
+def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
+    """Return the methods that only some problems allow."""
     offered = {
         "pieces": (
             bool(problem.domain.breaks),
@@ -126,7 +126,7 @@ def _of_one_problem(problem: Problem) -> dict[str, Model]:
 
 
 def sections(problem: Problem, records: list[Record], options: Options) -> list[Section]:
-    """Solutions and errors of the first seed, and the trained scalars beside their references."""
+    """Show solutions and errors of the first seed, and the trained scalars beside their references."""
     text = f"Reference: {problem.source or 'given by the problem'}. First seed of each model."
     return [
         Section("Solution", text + _scalars(problem, records), solution_figure(problem, records)),
@@ -134,18 +134,18 @@ def sections(problem: Problem, records: list[Record], options: Options) -> list[
     ]
 
 
-def _trunk(title: str, kind: str, recipe: str, build: trunks.Build) -> Model:
+def _trunk(title: str, kind: str, recipe: str, build: trunks.Build) -> Model[Problem]:
     fit = partial(fits.of_equal_size, build)
     return Model(title, kind, recipe, fit, settings=("as in the recipe",), family="equal size")
 
 
-def _method(title: str, recipe: str, build: trunks.Build = trunks.mlp, **methods: Any) -> Model:
+def _method(title: str, recipe: str, build: trunks.Build = trunks.mlp, **methods: Any) -> Model[Problem]:
     fit = partial(fits.by_adam, build, methods)
     return Model(title, "classical", recipe, fit, settings=("as in the recipe",), family="method")
 
 
 def _scalars(problem: Problem, records: list[Record]) -> str:
-    """The trained scalars in words."""
+    """Describe the trained scalars in words."""
     words = ""
     for name, reference in problem.reference_scalars.items():
         listed = [
@@ -159,7 +159,7 @@ def _scalars(problem: Problem, records: list[Record]) -> str:
 
 
 def _state(record: Record, name: str) -> str:
-    """The state of an eigenvalue in words, where there is one."""
+    """Return the state of an eigenvalue in words, where there is one."""
     state = record.outcome.extras.get(f"{name}_state")
     return "" if state is None else f"; {state}"
 

@@ -15,12 +15,12 @@ COLOURS = (*QUANTUM, *CLASSICAL)
 
 
 def solution_figure(problem: Problem, records: list[Record]) -> "Figure | None":
-    """What the models of the first seed found, beside the reference."""
+    """Draw the solutions of the first seed's models, beside the reference."""
     return _figure(problem, records, error=False)
 
 
 def error_figure(problem: Problem, records: list[Record]) -> "Figure | None":
-    """The same minus the reference."""
+    """Draw the errors of the first seed's models: solution minus reference."""
     return _figure(problem, records, error=True)
 
 
@@ -32,17 +32,17 @@ def _figure(problem: Problem, records: list[Record], *, error: bool) -> "Figure 
     on_a_line = len(problem.coordinates) == 1
     points = problem.domain.grid(n_points if on_a_line else round(n_points**0.5))
     reference = problem.reference(points)[:, 0]
-    found = {record.model: np.array(record.outcome.details["values"]) - error * reference for record in kept}
+    fields = {record.model: np.array(record.outcome.details["values"]) - error * reference for record in kept}
     if not error:
-        found = {"reference": reference} | found
+        fields = {"reference": reference} | fields
     with figure_style():
-        return _lines(problem, points[:, 0], found) if on_a_line else _maps(problem, found, diverging=error)
+        return _lines(problem, points[:, 0], fields) if on_a_line else _maps(problem, fields, diverging=error)
 
 
-def _lines(problem: Problem, x: np.ndarray, found: dict[str, np.ndarray]) -> "Figure":
+def _lines(problem: Problem, x: np.ndarray, fields: dict[str, np.ndarray]) -> "Figure":
     figure = new_figure(8.0, 3.6)
     axes = figure.subplots()
-    for index, (name, values) in enumerate(found.items()):
+    for index, (name, values) in enumerate(fields.items()):
         is_reference = name == "reference"
         colour = INK if is_reference else COLOURS[index % len(COLOURS)]
         axes.plot(
@@ -54,13 +54,13 @@ def _lines(problem: Problem, x: np.ndarray, found: dict[str, np.ndarray]) -> "Fi
     return figure
 
 
-def _maps(problem: Problem, found: dict[str, np.ndarray], *, diverging: bool) -> "Figure":
-    n_columns = min(3, len(found))
-    n_rows = -(-len(found) // n_columns)
+def _maps(problem: Problem, fields: dict[str, np.ndarray], *, diverging: bool) -> "Figure":
+    n_columns = min(3, len(fields))
+    n_rows = -(-len(fields) // n_columns)
     figure = new_figure(3.0 * n_columns, 2.3 * n_rows)
     panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     ends = [end for axis in reversed(problem.coordinates) for end in problem.domain.intervals[axis]]
-    for axes, (name, values) in zip(panels, found.items(), strict=False):
+    for axes, (name, values) in zip(panels, fields.items(), strict=False):
         size = round(len(values) ** 0.5)
         limit: float = float(np.abs(values).max()) or 1.0
         options: dict[str, Any] = {"vmin": -limit, "vmax": limit, "cmap": "RdBu_r" if diverging else "viridis"}
@@ -69,6 +69,6 @@ def _maps(problem: Problem, found: dict[str, np.ndarray], *, diverging: bool) ->
         axes.set_xlabel(problem.coordinates[1])
         axes.set_ylabel(problem.coordinates[0])
         figure.colorbar(image, ax=axes)
-    for axes in panels[len(found) :]:
+    for axes in panels[len(fields) :]:
         axes.set_visible(False)
     return figure

@@ -1,4 +1,4 @@
-"""How one network is trained on one problem: one function a way, `(problem, seed, preset, on_step)` to an outcome."""
+"""Ways to train a network on a problem: each a function of `(problem, seed, preset, on_step)` to an outcome."""
 
 import math
 from collections.abc import Mapping
@@ -32,8 +32,8 @@ from qml.pinn import (
 )
 from qml.pinn.training import solve
 
-N_LINE, N_PLANE = 401, 61  # points a coordinate of the grid that errors are taken on
-N_SHOWN = 41  # of which so many a coordinate are kept for the figures of plane problems
+N_LINE, N_PLANE = 401, 61  # points for each coordinate of the grid that errors are taken on
+N_SHOWN = 41  # points for each coordinate that are kept for the figures of plane problems
 # Of Levenberg-Marquardt for trunks of one size: the steps of Adam that one stands for in a preset's amount of work, the
 # most there are, and points in a plane, of which a longer training gets more.
 EPOCHS_A_STEP, MOST_STEPS, POINTS_A_STEP = 2, 300, 4
@@ -43,7 +43,7 @@ PI = math.pi
 
 
 def of_equal_size(build: trunks.Build, problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    """Levenberg-Marquardt for a small trunk of any kind, on the problem as its recipe poses it."""
+    """Train a small trunk of any kind by Levenberg-Marquardt, on the problem as its recipe poses it."""
     recipe, on_a_line = recipe_of(problem), len(problem.coordinates) == 1
     posed, n_steps = recipe.posed(problem), max(1, min(MOST_STEPS, preset.n_epochs // EPOCHS_A_STEP))
     training = Training(
@@ -60,20 +60,20 @@ def of_equal_size(build: trunks.Build, problem: Problem, seed: int, preset: Pres
 def by_adam(
     build: trunks.Build, methods: Mapping[str, Any], problem: Problem, seed: int, preset: Preset, on_step: OnStep
 ) -> Outcome:
-    """Adam, then half as many iterations of L-BFGS; the error is taken once, at the end."""
+    """Train by Adam, then half as many iterations of L-BFGS; the error is taken once, at the end."""
     training = replace(_adam(problem, preset), **methods)
     return _trained(Pinn(problem, build(problem, _drawn(seed))), training, seed, on_step)
 
 
 def by_recipe(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    """The problem's own recipe, in a small preset with fewer steps."""
+    """Train by the problem's own recipe, in a small preset with fewer steps."""
     recipe = _recipe(problem, preset)
     posed = recipe.posed(problem)
     return _trained(Pinn(posed, recipe.trunk(posed, _drawn(seed))), recipe.training, seed, on_step)
 
 
 def in_pieces(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    """A network a piece between the breaks; values and slopes are equal where they meet."""
+    """Train a network for each piece between the breaks; values and slopes are equal where they meet."""
     axis = problem.coordinates[0]
     equal = tuple(name + tail for name in problem.fields for tail in ("", f"_{axis}"))
     places = problem.domain.breaks[axis]
@@ -84,7 +84,7 @@ def in_pieces(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> O
 
 
 def with_labels(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    """Adam and L-BFGS with Monte-Carlo values of u_xx + u_yy = -2 pi^2 sin(pi x) sin(pi y) in the loss."""
+    """Train by Adam and L-BFGS with Monte-Carlo values of u_xx + u_yy = -2 pi^2 sin(pi x) sin(pi y) in the loss."""
     paths = FeynmanKac(source=lambda z: -2 * PI**2 * np.sin(PI * z[:, 0]) * np.sin(PI * z[:, 1]))
     labels = paths.labels("paths", "u", problem.domain, N_LABELS, seed=seed, weight=0.1)
     posed = replace(problem, conditions=(*problem.conditions, labels))
@@ -92,7 +92,7 @@ def with_labels(problem: Problem, seed: int, preset: Preset, on_step: OnStep) ->
 
 
 def lagrangian(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    """Convection in the frame that moves; solution and error are those in the frame at rest."""
+    """Train convection in the frame that moves; solution and error are those in the frame at rest."""
     posed = lagrangian_convection()
     model = Pinn(posed, MLP(posed.n_features, (16, 16), 2, dtype=trunks.DTYPE, generator=_drawn(seed)))
     training = Training(n_adam=0, n_marquardt=min(N_LAGRANGIAN, preset.n_epochs), n_points=400)
@@ -105,7 +105,7 @@ def lagrangian(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> 
 
 
 def ensemble(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    """Members by the recipe, each on a bootstrap sample; the mean is judged, and the deviations are kept."""
+    """Train members by the recipe, each on a bootstrap sample; judge the mean, and keep the deviations."""
     recipe = _recipe(problem, preset)
     (seen,) = (item for item in problem.conditions if isinstance(item, Observations))
     others = tuple(item for item in problem.conditions if item is not seen)
@@ -117,23 +117,23 @@ def ensemble(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Ou
         return Pinn(posed, recipe.trunk(posed, _drawn(member)))
 
     with one_thread():
-        found = train_ensemble(build, recipe.training, seeds)
+        trained = train_ensemble(build, recipe.training, seeds)
     points = problem.domain.grid(N_PLANE)
     expected = _reference(problem, points)
-    mean, deviation = found.predict(points)
+    mean, deviation = trained.predict(points)
     outcome = _outcome(
-        found.solutions[0],
+        trained.solutions[0],
         float(np.linalg.norm(mean - expected) / np.linalg.norm(expected)),
-        found.predict(shown_points(problem))[0][:, 0],
+        trained.predict(shown_points(problem))[0][:, 0],
     )
-    scalars = _with_deviations(problem, found.scalars)
+    scalars = _with_deviations(problem, trained.scalars)
     shown = {"members": N_MEMBERS, "mean_deviation": float(deviation.mean())}
-    seconds = sum(solution.seconds for solution in found.solutions)
+    seconds = sum(solution.seconds for solution in trained.solutions)
     return replace(outcome, seconds=seconds, extras=outcome.extras | scalars | shown)
 
 
 def bayes(weights: str, problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
-    """The recipe's network, with the posterior of its weights or of those of its read-out."""
+    """Train the recipe's network, and take the posterior of its weights or of those of its read-out."""
     recipe = _recipe(problem, preset)
     model = Pinn(problem, recipe.trunk(problem, _drawn(seed)))
     with one_thread():
@@ -146,7 +146,7 @@ def bayes(weights: str, problem: Problem, seed: int, preset: Preset, on_step: On
 
 
 def shown_points(problem: Problem) -> np.ndarray:
-    """The grid of the figures."""
+    """Return the grid of the figures."""
     return problem.domain.grid(N_LINE if len(problem.coordinates) == 1 else N_SHOWN)
 
 
@@ -178,12 +178,12 @@ def _outcome(solution: Solution, error: float, shown: np.ndarray) -> Outcome:
 
 
 def _with_deviations(problem: Problem, scalars: Mapping[str, tuple[float, float]]) -> dict[str, float | int | str]:
-    """Means, their errors and standard deviations of trained scalars."""
-    found: dict[str, float | int | str] = {}
+    """Return means, their errors and standard deviations of trained scalars."""
+    extras: dict[str, float | int | str] = {}
     for name, (mean, deviation) in scalars.items():
         error = abs(mean / problem.reference_scalars[name] - 1)
-        found |= {name: mean, f"{name}_error": error, f"{name}_deviation": deviation}
-    return found
+        extras |= {name: mean, f"{name}_error": error, f"{name}_deviation": deviation}
+    return extras
 
 
 def _recipe(problem: Problem, preset: Preset) -> Recipe:
@@ -205,7 +205,7 @@ def _adam(problem: Problem, preset: Preset) -> Training:
 
 
 def _curves(solution: Solution) -> dict[str, list[float]]:
-    """Decadic logarithms of the loss: of the equations, and of the conditions."""
+    """Return decadic logarithms of the loss: of the equations, and of the conditions."""
     history, names = solution.history, solution.model.problem.equations
     conditions = [name for name in history if name not in names and name != "step"]
     parts = {"log10_of_equations": list(names), "log10_of_conditions": conditions}
@@ -224,13 +224,13 @@ def _error(model: Pinn) -> float:
 
 
 def _shown(model: Pinn) -> np.ndarray:
-    """The first field on the grid of the figures, with the sign of the reference."""
+    """Return the first field on the grid of the figures, with the sign of the reference."""
     problem = model.problem
     points = shown_points(problem)
-    found = model.predict(points)[:, 0]
-    if problem.sign_free and problem.reference is not None and float(found @ problem.reference(points)[:, 0]) < 0:
-        return -found
-    return found
+    field = model.predict(points)[:, 0]
+    if problem.sign_free and problem.reference is not None and float(field @ problem.reference(points)[:, 0]) < 0:
+        return -field
+    return field
 
 
 def _reference(problem: Problem, points: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Trunks that are compared: circuits and their classical twins of one size, and larger classical ones."""
+"""The trunks of the comparison: circuits and their classical twins of one size, and larger classical ones."""
 
 from collections.abc import Callable, Iterable
 
@@ -12,13 +12,13 @@ from qml.pinn import MLP, EdgeJets, FourierFeatures, GaussianFeatures, LSTMTrunk
 
 N_QUBITS, N_REPEATS = 4, 8
 HIDDEN = (32, 32, 32)
-KAN_RANGE = (-3.0, 3.0)  # of affine maps of coordinates of order 1
+KAN_RANGE = (-3.0, 3.0)  # range of the splines: inputs are affine maps of coordinates of order 1
 DTYPE = torch.float64
 Build = Callable[[Problem, torch.Generator], nn.Module]
 
 
 def qnn(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """An affine map to angles, a circuit, an affine map of its expectation values."""
+    """Build an affine map to angles, a circuit, and an affine map of its expectation values."""
     observables = [Z(qubit) for qubit in range(N_QUBITS)]
     layer = QuantumLayer(_circuit(), observables, dtype=DTYPE, generator=generator)
     return nn.Sequential(
@@ -27,7 +27,7 @@ def qnn(problem: Problem, generator: torch.Generator) -> nn.Module:
 
 
 def qkan(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """Two QKAN layers with h units between them and r uploads an edge."""
+    """Build two QKAN layers with h units between them and r uploads for each edge."""
 
     def build(hidden: int, reps: int) -> nn.Module:
         widths = [problem.n_features, hidden, len(problem.fields)]
@@ -38,7 +38,7 @@ def qkan(problem: Problem, generator: torch.Generator) -> nn.Module:
 
 
 def daruan(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """A network of two hidden layers whose activations are one-qubit circuits with r uploads."""
+    """Build a network of two hidden layers whose activations are one-qubit circuits with r uploads."""
 
     def build(hidden: int, reps: int) -> nn.Module:
         def activations() -> nn.Module:
@@ -56,7 +56,7 @@ def daruan(problem: Problem, generator: torch.Generator) -> nn.Module:
 
 
 def small_kan(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """The QKAN's form with cubic B-splines."""
+    """Build the QKAN's form with cubic B-splines."""
 
     def build(hidden: int, grid: int) -> nn.Module:
         widths = [problem.n_features, hidden, len(problem.fields)]
@@ -66,7 +66,7 @@ def small_kan(problem: Problem, generator: torch.Generator) -> nn.Module:
 
 
 def small_mlp(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """Two hidden layers of tanh."""
+    """Build two hidden layers of tanh."""
 
     def build(first: int, second: int) -> nn.Module:
         return MLP(problem.n_features, (first, second), len(problem.fields), dtype=DTYPE, generator=generator)
@@ -75,44 +75,44 @@ def small_mlp(problem: Problem, generator: torch.Generator) -> nn.Module:
 
 
 def mlp(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """Three hidden layers of 32."""
+    """Build three hidden layers of 32."""
     return MLP(problem.n_features, HIDDEN, len(problem.fields), dtype=DTYPE, generator=generator)
 
 
 def modified(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """The same with two encoders."""
+    """Build the MLP's form with two encoders."""
     return ModifiedMLP(
         problem.n_features, HIDDEN[0], len(HIDDEN), len(problem.fields), dtype=DTYPE, generator=generator
     )
 
 
 def fourier(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """The MLP on cosines and sines of 16 random frequencies."""
+    """Build the MLP on cosines and sines of 16 random frequencies."""
     features = FourierFeatures(problem.n_features, 16, scale=2.0, dtype=DTYPE, generator=generator)
     return nn.Sequential(features, MLP(32, HIDDEN, len(problem.fields), dtype=DTYPE, generator=generator))
 
 
 def lstm(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """Three layers of 16 units with a memory over depth."""
+    """Build three layers of 16 units with a memory over depth."""
     return LSTMTrunk(problem.n_features, 16, 3, len(problem.fields), dtype=DTYPE, generator=generator)
 
 
 def kan(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """Splines on edges, 8 hidden units."""
+    """Build splines on edges, with 8 hidden units."""
     first = KANLayer(4, 8, grid=8, domain=KAN_RANGE, dtype=DTYPE, generator=generator)
     last = KANLayer(8, len(problem.fields), grid=8, domain=KAN_RANGE, dtype=DTYPE, generator=generator)
     return nn.Sequential(_affine(problem.n_features, 4, generator), first, last)
 
 
 def gaussians(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """100 trainable Gaussians and one layer of 16; only where the trunk's inputs are the coordinates."""
+    """Build 100 trainable Gaussians and one layer of 16; the trunk's inputs must be the coordinates themselves."""
     low, high = zip(*problem.domain.intervals.values(), strict=True)
     features = GaussianFeatures(len(low), 100, low=low, high=high, width=0.1, dtype=DTYPE, generator=generator)
     return nn.Sequential(features, MLP(100, (16,), len(problem.fields), dtype=DTYPE, generator=generator))
 
 
 def pieces(problem: Problem, generator: torch.Generator) -> nn.Module:
-    """An MLP of 12-12 for every piece between the breaks of the first coordinate."""
+    """Build an MLP of 12-12 for every piece between the breaks of the first coordinate."""
     places = problem.domain.breaks[problem.coordinates[0]]
     trunks = [
         MLP(problem.n_features, (12, 12), len(problem.fields), dtype=DTYPE, generator=generator)
@@ -122,14 +122,14 @@ def pieces(problem: Problem, generator: torch.Generator) -> nn.Module:
 
 
 def _nearest(problem: Problem, build: Callable[..., nn.Module], sizes: Iterable[tuple[int, ...]]) -> nn.Module:
-    """The network whose number of parameters is nearest to the QNN's; of equal ones the first."""
+    """Build the network whose number of parameters is nearest to the QNN's; of equal ones the first."""
     target = count_parameters(qnn(problem, torch.Generator()))
     counted = {size: count_parameters(build(*size)) for size in sizes}
     return build(*min(counted, key=lambda size: abs(counted[size] - target)))
 
 
 def _circuit() -> Circuit:
-    """Data re-uploading: RY of the angles, RZ and RY of weights, a ring of CX, over and over."""
+    """Build a circuit of data re-uploading: RY of the angles, RZ and RY of weights, a ring of CX, over and over."""
     circuit = Circuit(N_QUBITS)
     for repeat in range(N_REPEATS):
         for qubit in range(N_QUBITS):
@@ -141,5 +141,5 @@ def _circuit() -> Circuit:
 
 
 def _affine(n_inputs: int, n_outputs: int, generator: torch.Generator) -> nn.Module:
-    """An affine map that is drawn as those of an MLP."""
+    """Build an affine map that is drawn as those of an MLP."""
     return MLP(n_inputs, (n_outputs,), dtype=DTYPE, generator=generator).layers[0]

@@ -14,7 +14,8 @@ from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.sequences import TWINS, twin
 from qml.compare.tasks.sequences_figures import digit_shares, digits_figure, losses_figure, norms_figure
-from qml.compare.words import ClassicalWords, QuantumWords, SoapSetting, WordLoss, WordModel, thinned, train_words
+from qml.compare.word_models import ClassicalWords, QuantumWords, WordLoss, WordModel
+from qml.compare.word_training import SoapSetting, thinned, train_words
 from qml.data import WordBatch, bit_planes, label_last, load_images, pixel_words
 from qml.nn import QRNN, floored_likelihood_loss, word_loss
 
@@ -28,20 +29,20 @@ class Network:
     """A recurrent network and how it is trained.
 
     Attributes:
-        digits: Which are told apart.
+        digits: The digits that are told apart.
         n_bits: Bits of a word.
-        n_lanes: Workspace qubits.
-        degree: Of the neurons; 2 stages everywhere.
-        order: Of the neurons.
-        a_digit: Images of each digit in a mini-batch.
-        n_batches: The most mini-batches.
-        settings: Of the network and of its twins, by name; a few tried, the twins' on seeds 100 and 101.
-        loss: What the quantum network minimises.
+        hidden_size: Workspace qubits.
+        degree: Degree of the neurons; there are 2 stages everywhere.
+        order: Order of the neurons.
+        a_digit: NetworkImages of each digit in a mini-batch.
+        n_batches: The largest number of mini-batches.
+        settings: Settings of the network and of its twins, by name; a few were tried, the twins' on seeds 100 and 101.
+        loss: The loss that the quantum network minimises.
     """
 
     digits: tuple[int, ...]
     n_bits: int
-    n_lanes: int
+    hidden_size: int
     degree: int
     order: int
     a_digit: int
@@ -50,10 +51,10 @@ class Network:
     loss: WordLoss = word_loss
 
     def build(self, generator: torch.Generator) -> QRNN:
-        """The quantum network."""
+        """Build the quantum network."""
         return QRNN(
             self.n_bits,
-            self.n_lanes,
+            self.hidden_size,
             n_stages=2,
             order=self.order,
             degree=self.degree,
@@ -64,14 +65,14 @@ class Network:
 
 PIXELS = {"qrnn": SoapSetting(1e-3), "rnn": SoapSetting(1e-2), "lstm": SoapSetting(3e-2)}
 COORDINATES = {"qrnn": SoapSetting(6e-3), "rnn": SoapSetting(3e-3), "lstm": SoapSetting(1e-2)}
-_TWO = {"n_bits": 2, "n_lanes": 8, "degree": 2, "order": 2, "a_digit": 50, "n_batches": 400, "settings": PIXELS}
+_TWO = {"n_bits": 2, "hidden_size": 8, "degree": 2, "order": 2, "a_digit": 50, "n_batches": 400, "settings": PIXELS}
 NETWORKS = {
     "zero-one": Network((0, 1), **_TWO),
     "three-six": Network((3, 6), **_TWO),
     "all": Network(
         tuple(range(10)),
         n_bits=N_COORDINATES,
-        n_lanes=6,
+        hidden_size=6,
         degree=3,
         order=1,
         a_digit=10,
@@ -83,8 +84,8 @@ NETWORKS = {
 
 
 @dataclass(frozen=True)
-class Images:
-    """Images of the digits of a network, whole, with the digits' places in its list."""
+class NetworkImages:
+    """The images of the digits that a network tells apart, not split yet, with the digits' places in its list."""
 
     network: Network
     pixels: Tensor
@@ -96,10 +97,10 @@ class SequenceSplit:
     """Sequences with their label at the end.
 
     Attributes:
-        network: What is trained on them.
-        train: The images to train on.
-        validation: Those that choose when to stop.
-        test: Those that are looked at once.
+        network: The network that is trained on them.
+        train: Images to train on.
+        validation: Images that choose when to stop.
+        test: Images that are looked at once.
     """
 
     network: Network
@@ -108,7 +109,7 @@ class SequenceSplit:
     test: WordBatch
 
     def draw(self, generator: torch.Generator) -> WordBatch:
-        """A mini-batch with equally many images of each digit."""
+        """Draw a mini-batch with equally many images of each digit."""
         labels, rows = self.train.targets[:, -1], []
         for label in range(len(self.network.digits)):
             members = torch.nonzero(labels == label).flatten()
@@ -116,14 +117,17 @@ class SequenceSplit:
         return WordBatch(*(part[torch.cat(rows)] for part in self.train))
 
 
-def prepare(options: Options) -> Images:
-    """The images that were asked for."""
+def prepare(options: Options) -> NetworkImages:
+    """Load the images of the chosen digits."""
     network = NETWORKS[str(options["words"])]
-    return Images(network, *load_images(network.digits))
+    return NetworkImages(network, *load_images(network.digits))
 
 
-def split(images: Images, seed: int) -> SequenceSplit:
-    """60 % to train on, 10 % to choose the stopping point on, 30 % to test on; what is fitted sees the first part."""
+def split(images: NetworkImages, seed: int) -> SequenceSplit:
+    """Split into 60 % to train on, 10 % to choose the stopping point on and 30 % to test on.
+
+    Principal axes are fitted to the first part alone.
+    """
     order = torch.randperm(len(images.labels), generator=torch.Generator().manual_seed(seed))
     n_test, n_validation = round(TEST * len(order)), round(VALIDATION * len(order))
     test, validation, train = order.split([n_test, n_validation, len(order) - n_test - n_validation])
@@ -133,22 +137,22 @@ def split(images: Images, seed: int) -> SequenceSplit:
 
 
 def _coordinate_words(pixels: Tensor, train: Tensor) -> Tensor:
-    """The bit-planes of the first principal coordinates, 8 bits each, axes and ranges from the training part."""
+    """Compute bit-planes of the first principal coordinates, 8 bits each; axes and ranges are of the training part."""
     centre = pixels[train].mean(0)
     axes = np.linalg.svd((pixels[train] - centre).numpy(), full_matrices=False)[2][:N_COORDINATES]
     coordinates = (pixels - centre) @ torch.from_numpy(axes).T
     return bit_planes(coordinates, coordinates[train].amin(0), coordinates[train].amax(0))
 
 
-def models(options: Options) -> dict[str, Model]:
-    """The paper's network, and an RNN and an LSTM with as many parameters as it."""
+def models(options: Options) -> dict[str, Model[SequenceSplit]]:
+    """Return the paper's network, and an RNN and an LSTM with as many parameters."""
     network = NETWORKS[str(options["words"])]
     n_parameters = count_parameters(network.build(torch.Generator().manual_seed(0)))
     setting = network.settings["qrnn"]
     about = (
-        f"{network.n_lanes} workspace and {network.n_bits} in/out qubits, 2 stages, neurons of order {network.order} "
-        f"and degree {network.degree}, post-selected on 0 before the label; {network.a_digit} images a digit; "
-        f"`{network.loss.__name__}`; {setting}."
+        f"{network.hidden_size} workspace and {network.n_bits} in/out qubits, 2 stages, neurons of order "
+        f"{network.order} and degree {network.degree}, post-selected on 0 before the label; {network.a_digit} images "
+        f"a digit; `{network.loss.__name__}`; {setting}."
     )
     offered = {"qrnn": Model("QRNN", "quantum", about, partial(_train, network.build, setting), (setting,))}
     for name, (title, kind) in TWINS.items():
@@ -160,8 +164,8 @@ def models(options: Options) -> dict[str, Model]:
     return offered
 
 
-def sections(images: Images, records: list[Record], options: Options) -> list[Section]:
-    """Learning curves, and how gradients fade over time."""
+def sections(images: NetworkImages, records: list[Record], options: Options) -> list[Section]:
+    """Show learning curves, and how gradients fade over time."""
     measured = [
         f"{record.model}, seed {record.seed}: {100 * float(record.outcome.extras['measured']):.1f} %"
         for record in records
@@ -190,7 +194,7 @@ def sections(images: Images, records: list[Record], options: Options) -> list[Se
 
 
 def _by_digit(digits: Sequence[int], records: list[Record], options: Options) -> str:
-    """Medians over seeds, in words."""
+    """Describe medians over seeds in words."""
     told = []
     for model in dict.fromkeys(record.model for record in records):
         shares = digit_shares([record for record in records if record.model == model])
@@ -207,7 +211,7 @@ def _train(
     preset: Preset,
     on_step: OnStep,
 ) -> Outcome:
-    """The weights that are best on the validation part, looked at every 20 mini-batches."""
+    """Train, and keep the weights that are best on the validation part, looked at every 20 mini-batches."""
     layer = build(torch.Generator().manual_seed(1000 + seed))
     model = QuantumWords(layer, split.network.loss) if isinstance(layer, QRNN) else ClassicalWords(layer)
     started, best = time.perf_counter(), _Best(split.validation)
@@ -261,7 +265,7 @@ class _Best:
 
 
 def accuracies(model: WordModel, data: WordBatch, n_labels: int) -> tuple[float, float, list[list[int]]]:
-    """How often the most probable word is the label, the mean probability of the label, and counts.
+    """Compute the share of most probable words that are the label, the label's mean probability, and counts.
 
     Counts have a row a label and a column an answer; the last column is for words that are no label.
     """

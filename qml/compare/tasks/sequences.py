@@ -13,24 +13,26 @@ from qml.baselines import WordRNN, count_parameters, word_hidden_size_for
 from qml.baselines.words import Kind
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks.sequences_figures import losses_figure, norms_figure
-from qml.compare.words import ClassicalWords, Goal, Lengthening, QuantumWords, SoapSetting, thinned, train_words
+from qml.compare.word_curriculum import Goal, Lengthening
+from qml.compare.word_models import ClassicalWords, QuantumWords
+from qml.compare.word_training import SoapSetting, thinned, train_words
 from qml.data import Draw, dna, elman_letters, elman_xor, sentences
 from qml.nn import QRNN
 
 
 @dataclass(frozen=True)
-class Words:
-    """Sequences and the network that the paper takes for them.
+class WordProblem:
+    """A kind of sequences, with the network that the paper takes for them.
 
     Attributes:
         draw: Makes the source of mini-batches.
-        about: What has to be learnt, in words.
+        about: The words that have to be learnt, and their structure.
         n_bits: Bits of a word.
-        n_lanes: Workspace qubits.
+        hidden_size: Workspace qubits.
         n_stages: Stages; degree 3 everywhere.
-        goal: When it counts as learnt.
-        settings: Of the network and of its twins, by name, found on seeds 100 to 107: two or three rates each, and for
-            the DNA network hundreds of settings of its start and order too.
+        goal: The condition for them to count as learnt.
+        settings: Settings of the network and of its twins, by name, chosen on seeds 100 to 107: two or three rates
+            each, and for the DNA network hundreds of settings of its start and order too.
         published: Median number of mini-batches of the paper, for the report.
         order: Order of the neurons.
         slow: Whether an untrained step turns the workspace less; see `slowed`.
@@ -39,7 +41,7 @@ class Words:
     draw: Callable[[], Draw]
     about: str
     n_bits: int
-    n_lanes: int
+    hidden_size: int
     n_stages: int
     goal: Goal
     settings: Mapping[str, SoapSetting]
@@ -48,10 +50,10 @@ class Words:
     slow: bool = False
 
     def quantum(self, generator: torch.Generator) -> QRNN:
-        """The paper's network."""
+        """Build the paper's network."""
         network = QRNN(
             self.n_bits,
-            self.n_lanes,
+            self.hidden_size,
             n_stages=self.n_stages,
             order=self.order,
             degree=3,
@@ -64,7 +66,7 @@ class Words:
 def slowed(network: QRNN) -> QRNN:
     """Move the angles of an untrained network of one stage and order 1 so that a step turns its workspace less.
 
-    Two neurons of angle pi/2 turn a lane by 45 degrees each: untrained, a workspace goes round once in four steps, and
+    Two neurons of angle pi/2 turn a qubit by 45 degrees each: untrained, a workspace goes round once in four steps, and
     gradients from different places of a sequence cancel. Here the rotation between them takes 90 degrees back, and the
     workspace's neurons begin at 0.4 pi, where they turn by 28 degrees: 34 backwards a step in all. (No turn at all was
     slower to learn from.) Weights are spread three times as widely as the paper's.
@@ -78,7 +80,7 @@ def slowed(network: QRNN) -> QRNN:
     return network
 
 
-def _dna(length: int, published: str) -> Words:
+def _dna(length: int, published: str) -> WordProblem:
     about = (
         f"{length} bases with one mark in the first half; the mark is asked for where it is read, and the base behind "
         "it at the end. Training begins with 8 bases and goes on to longer sequences each time that 98 % of a "
@@ -87,7 +89,7 @@ def _dna(length: int, published: str) -> Words:
     rates = {"qrnn": 0.01, "rnn": 0.03, "lstm": 0.03}
     settings = {name: SoapSetting(rate, averaging=0.9) for name, rate in rates.items()}
     # The paper prints neither order nor criterion. Order 1 learns where order 2 gets stuck.
-    return Words(
+    return WordProblem(
         partial(Lengthening, dna, length), about, 3, 5, 1, Goal(share=0.995), settings, published, order=1, slow=True
     )
 
@@ -96,8 +98,8 @@ def _clipped(**rates: float) -> dict[str, SoapSetting]:
     return {name: SoapSetting(rate, max_norm=0.5) for name, rate in rates.items()}
 
 
-SEQUENCES: dict[str, Words] = {
-    "xor": Words(
+SEQUENCES: dict[str, WordProblem] = {
+    "xor": WordProblem(
         lambda: elman_xor,
         "Bits a, b, a xor b, 36 in a row; every third can be foretold from the two before it.",
         2,
@@ -107,7 +109,7 @@ SEQUENCES: dict[str, Words] = {
         _clipped(qrnn=0.01, rnn=0.1, lstm=0.1),
         "170 to 200",
     ),
-    "memory": Words(
+    "memory": WordProblem(
         lambda: sentences,
         "The two sentences 444... and 0123 0123..., 20 words of 3 bits each.",
         3,
@@ -117,7 +119,7 @@ SEQUENCES: dict[str, Words] = {
         _clipped(qrnn=0.01, rnn=0.1, lstm=0.1),
         "not printed",
     ),
-    "letters": Words(
+    "letters": WordProblem(
         lambda: elman_letters,
         "Syllables ba, dii and guuu in random order, 36 letters.",
         3,
@@ -134,18 +136,18 @@ SEQUENCES: dict[str, Words] = {
 TWINS: dict[str, tuple[str, Kind]] = {"rnn": ("RNN", "rnn"), "lstm": ("LSTM", "lstm")}
 
 
-def prepare(options: Options) -> Words:
-    """The sequences that were asked for."""
+def prepare(options: Options) -> WordProblem:
+    """Return the chosen sequences."""
     return SEQUENCES[str(options["words"])]
 
 
-def split(words: Words, seed: int) -> Words:
-    """Nothing to split: every mini-batch is drawn anew, the same ones for every model."""
+def split(words: WordProblem, seed: int) -> WordProblem:
+    """Return the words as they are: every mini-batch is drawn anew, the same ones for every model."""
     return words
 
 
-def models(options: Options) -> dict[str, Model]:
-    """The paper's network, and an RNN and an LSTM with as many parameters as it."""
+def models(options: Options) -> dict[str, Model[WordProblem]]:
+    """Return the paper's network, and an RNN and an LSTM with as many parameters."""
     words = prepare(options)
     n_parameters = count_parameters(words.quantum(torch.Generator().manual_seed(0)))
     setting = words.settings["qrnn"]
@@ -153,9 +155,9 @@ def models(options: Options) -> dict[str, Model]:
         "qrnn": Model(
             "QRNN",
             "quantum",
-            f"{words.n_lanes} workspace and {words.n_bits} in/out qubits, {words.n_stages} stages, neurons of order "
-            f"{words.order} and degree 3{', slowed at the start' if words.slow else ''}, post-selected on the targets; "
-            f"cross-entropy of probabilities as logits; {setting}.",
+            f"{words.hidden_size} workspace and {words.n_bits} in/out qubits, {words.n_stages} stages, neurons of "
+            f"order {words.order} and degree 3{', slowed at the start' if words.slow else ''}, post-selected on the "
+            f"targets; cross-entropy of probabilities as logits; {setting}.",
             partial(_train, words.quantum, setting),
             (setting,),
         )
@@ -173,8 +175,8 @@ def models(options: Options) -> dict[str, Model]:
     return offered
 
 
-def sections(words: Words, records: list[Record], options: Options) -> list[Section]:
-    """Medians and ranges, learning curves, and how gradients fade over time."""
+def sections(words: WordProblem, records: list[Record], options: Options) -> list[Section]:
+    """Show medians and ranges, learning curves, and how gradients fade over time."""
     shown = []
     for model in dict.fromkeys(record.model for record in records):
         chosen = [record.outcome for record in records if record.model == model]
@@ -205,7 +207,7 @@ def sections(words: Words, records: list[Record], options: Options) -> list[Sect
 def _train(
     build: Callable[[torch.Generator], QRNN | WordRNN],
     setting: SoapSetting,
-    words: Words,
+    words: WordProblem,
     seed: int,
     preset: Preset,
     on_step: OnStep,
@@ -241,7 +243,7 @@ def _train(
 
 
 def twin(kind: Kind, n_bits: int, hidden: int, generator: torch.Generator) -> WordRNN:
-    """A classical network of words."""
+    """Build a classical network of words."""
     return WordRNN(kind, n_bits, hidden, generator=generator)
 
 

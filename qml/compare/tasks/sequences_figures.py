@@ -11,11 +11,11 @@ from qml.compare.task import Model, Record
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LOWEST = 1e-12  # norms below are drawn there: a logarithm needs something
+LOWEST_NORM = 1e-12  # smaller norms are drawn there, for the sake of the logarithm
 
 
 def losses_figure(records: Sequence[Record], models: Mapping[str, Model], goal: float | None) -> "Figure":
-    """The loss by mini-batch, a thin line a seed, and the goal."""
+    """Draw the loss by mini-batch, a thin line for each seed, and the goal."""
     colours = model_colours(models)
     with figure_style():
         figure = new_figure(7.6, 3.4)
@@ -25,7 +25,7 @@ def losses_figure(records: Sequence[Record], models: Mapping[str, Model], goal: 
             first = record.seed == records[0].seed
             axes.plot(
                 numbers,
-                np.maximum(losses, LOWEST),
+                np.maximum(losses, LOWEST_NORM),
                 color=colours[record.model],
                 lw=1.1,
                 alpha=0.6,
@@ -44,7 +44,7 @@ def losses_figure(records: Sequence[Record], models: Mapping[str, Model], goal: 
 
 
 def norms_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Figure":
-    """Gradient norms over time steps, before training (dashed) and after."""
+    """Draw gradient norms over time steps, before training (dashed) and after."""
     colours = model_colours(models)
     with figure_style():
         figure = new_figure(7.6, 3.4)
@@ -55,7 +55,7 @@ def norms_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Fig
                 norms = np.sqrt(np.mean(np.square(rows), axis=0))
                 axes.plot(
                     range(1, len(norms) + 1),
-                    np.maximum(norms, LOWEST),
+                    np.maximum(norms, LOWEST_NORM),
                     style,
                     color=colours[model],
                     lw=1.6,
@@ -72,14 +72,14 @@ def norms_figure(records: Sequence[Record], models: Mapping[str, Model]) -> "Fig
 
 
 def digit_shares(records: Sequence[Record]) -> list[float]:
-    """The share of each digit's test images that one model names right, a median over its records."""
+    """Compute the share of each digit's test images that one model names right, a median over its records."""
     counts = np.array([record.outcome.details["matrix"] for record in records], dtype=float)
     right = np.diagonal(counts, axis1=1, axis2=2)
     return np.median(right / counts.sum(2), axis=0).tolist()
 
 
 def digits_figure(records: Sequence[Record], models: Mapping[str, Model], digits: Sequence[int]) -> "Figure":
-    """Right answers digit by digit, a bar a model."""
+    """Draw the right answers digit by digit, a bar for each model."""
     colours, names = model_colours(models), list(dict.fromkeys(record.model for record in records))
     with figure_style():
         figure = new_figure(7.6, 3.0)

@@ -1,4 +1,4 @@
-"""One step ahead on a damped pendulum and on a Bessel function: QKAN-LSTM beside LSTM, GRU and QLSTM."""
+"""Forecasts a step ahead of a damped pendulum and of a Bessel function: QKAN-LSTM beside LSTM, GRU and QLSTM."""
 
 from collections.abc import Callable
 from statistics import median
@@ -22,23 +22,23 @@ PUBLISHED = {"pendulum": "1.02e-3", "bessel": "3.27e-4 (HQKAN-LSTM 3.21e-4)"}
 
 
 def prepare(options: Options) -> SeriesSplit:
-    """The series, in windows."""
+    """Load the series in windows."""
     make, _ = SERIES[str(options["series"])]
     return split_series(make(), length=LENGTH, train=TRAIN, leaking_scaler=options["scaler"] == "leaking")
 
 
 def split(series: SeriesSplit, seed: int) -> ForecastSplit:
-    """The same for every seed, which draws initial weights and the order of the windows."""
+    """Split alike for every seed, which draws initial weights and the order of the windows."""
     return split_windows(series)
 
 
-def models(options: Options) -> dict[str, Model]:
-    """See `forecasters`."""
+def models(options: Options) -> dict[str, Model[ForecastSplit]]:
+    """Return the forecasters, with the QLSTM."""
     return forecasters(HIDDEN, BATCH)
 
 
 def sections(series: SeriesSplit, records: list[Record], options: Options) -> list[Section]:
-    """Medians and ranges, the series, and the forecasts of the test part."""
+    """Show medians and ranges, the series, and the forecasts of the test part."""
     name = str(options["series"])
     text = (
         f"{SERIES[name][1].capitalize()}, scaled to [-1, 1] by the "
@@ -56,13 +56,13 @@ def sections(series: SeriesSplit, records: list[Record], options: Options) -> li
 
 
 def medians(records: list[Record], offered: dict[str, Model]) -> str:
-    """Each model's median and range over seeds, in words."""
-    found = []
+    """Describe each model's median and range over seeds in words."""
+    sentences = []
     for name in dict.fromkeys(record.model for record in records):
         values = sorted(record.outcome.value for record in records if record.model == name)
         ends = f" ({values[0]:.2e} to {values[-1]:.2e})" if len(values) > 1 else ""
-        found.append(f"{offered[name].title} {median(values):.2e}{ends}")
-    return f"Medians and ranges over seeds: {'; '.join(found)}." if found else ""
+        sentences.append(f"{offered[name].title} {median(values):.2e}{ends}")
+    return f"Medians and ranges over seeds: {'; '.join(sentences)}." if sentences else ""
 
 
 SERIES_TASK = Task(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def series_figure(values: Float[Tensor, " time"], n_train: int) -> "Figure":
-    """The whole series; the part behind the dotted line is for the test."""
+    """Draw the whole series; the part behind the dotted line is for the test."""
     with figure_style():
         figure = new_figure(8.0, 2.2)
         axes = figure.subplots()
@@ -27,24 +27,24 @@ def series_figure(values: Float[Tensor, " time"], n_train: int) -> "Figure":
 
 
 def ahead_figure(truth: Float[Tensor, " time"], records: Sequence[Record], models: Mapping[str, Model]) -> "Figure":
-    """Above the truth and each model's forecast a step ahead, below the size of its error; each model's first seed."""
+    """Draw the truth and each model's forecast a step ahead, of its first seed, and below it the size of its error."""
     colours = model_colours(models)
     with figure_style():
         figure = new_figure(8.0, 5.0)
-        above, below = figure.subplots(2, 1, sharex=True)
-        above.plot(truth, color=INK, lw=2.2, label="truth")
+        values, errors = figure.subplots(2, 1, sharex=True)
+        values.plot(truth, color=INK, lw=2.2, label="truth")
         for name in dict.fromkeys(record.model for record in records):
             record = next(record for record in records if record.model == name)
             forecast = np.array(record.outcome.details["forecast"][0])[: len(truth)]
             error = np.abs(forecast - truth.numpy())
             style = {"color": colours[name], "lw": 1.1, "ls": "-" if models[name].kind == "quantum" else "--"}
-            above.plot(forecast, label=models[name].title, **style)
-            below.semilogy(np.maximum(error, 1e-8), **style)
-        above.set_ylabel("scaled value")
-        below.set_ylabel("size of the error")
-        below.set_xlabel("step of the test part")
-        for axes in (above, below):
+            values.plot(forecast, label=models[name].title, **style)
+            errors.semilogy(np.maximum(error, 1e-8), **style)
+        values.set_ylabel("scaled value")
+        errors.set_ylabel("size of the error")
+        errors.set_xlabel("step of the test part")
+        for axes in (values, errors):
             axes.grid(color=FAINT, lw=0.7)
             axes.tick_params(length=0)
-        figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+        figure.legend(*values.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     return figure

@@ -21,7 +21,7 @@ from qml.nn import QNNClassifier
 N_QUBITS = 4
 N_STATES = 1000
 PATTERN = "xyz"
-MARGIN = 0.1  # states whose observable is smaller are left out: their label is a coin toss for any finite sample
+LEAST_SPIN = 0.1  # states whose observable is smaller are left out: their label is a coin toss for any finite sample
 HIDDEN = 8
 N_SHOWN = 200  # states in the figure
 SETTINGS = (
@@ -45,7 +45,7 @@ class StateSplit(Split):
 
 
 class StateClassifier(nn.Module):
-    """The QNN on states: their amplitudes enter in place of encoded features.
+    """A QNN on states, whose amplitudes enter in place of encoded features.
 
     Args:
         n_qubits: Qubits of the states.
@@ -57,7 +57,7 @@ class StateClassifier(nn.Module):
         self.qnn = QNNClassifier(n_qubits, PATTERN, generator=generator)
 
     def forward(self, states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, " batch"]:
-        """<Y_r> of each state."""
+        """Compute <Y_r> of each state."""
         return self.qnn.expectation_of_states(states)
 
 
@@ -66,7 +66,7 @@ class OnFeatures(nn.Module):
 
     Args:
         features: (batch, 2**n_qubits) amplitudes to (batch, n_inputs) numbers.
-        model: Takes those.
+        model: A model of those numbers.
     """
 
     def __init__(self, features: Callable[[Tensor], Tensor], model: nn.Module) -> None:
@@ -74,22 +74,22 @@ class OnFeatures(nn.Module):
         self.features, self.model = features, model
 
     def forward(self, states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, " batch"]:
-        """Logits of each state."""
+        """Compute the logit of each state."""
         return self.model(self.features(states))
 
 
 def amplitude_parts(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "batch inputs"]:
-    """Real and imaginary parts, 2 * 2**n_qubits numbers."""
+    """Return real and imaginary parts, 2 * 2**n_qubits numbers."""
     return torch.cat([states.real, states.imag], dim=-1)
 
 
 def spins(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "batch inputs"]:
-    """<X>, <Y>, <Z> of every qubit, 3 n_qubits numbers."""
+    """Compute <X>, <Y>, <Z> of every qubit, 3 n_qubits numbers."""
     return single_spins(states).flatten(1)
 
 
 def density_entries(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor, "batch inputs"]:
-    """The 4**n_qubits real numbers of the density matrix, scaled to order one."""
+    """Compute the 4**n_qubits real numbers of the density matrix, scaled to order one."""
     side = states.shape[-1]
     density = states[:, :, None] * states[:, None, :].conj()
     upper = torch.ones(side, side, dtype=torch.bool, device=states.device).triu()
@@ -97,22 +97,22 @@ def density_entries(states: Complex[Tensor, "batch amplitudes"]) -> Float[Tensor
 
 
 def prepare(options: Options) -> None:
-    """Nothing: every seed draws its own states."""
+    """Load nothing: every seed draws its own states."""
 
 
 def split(data: None, seed: int) -> StateSplit:
-    """States and an observable drawn by `seed`: 40 % to train, 10 % to choose on, 50 % to test on."""
+    """Draw states and an observable by `seed`: 40 % to train, 10 % to choose on, 50 % to test on."""
     generator = torch.Generator().manual_seed(seed)
     axes = hidden_axes(N_QUBITS, generator=generator)
     states = random_states(2 * N_STATES, N_QUBITS, generator=generator)
     spin = spin_projection(states, axes)
-    clear = torch.nonzero(spin.abs() > MARGIN).flatten()[:N_STATES]
+    clear = torch.nonzero(spin.abs() > LEAST_SPIN).flatten()[:N_STATES]
     parts = split_dataset(Dataset(states[clear], torch.sign(spin[clear])), seed=seed, test=0.5)
     return StateSplit(parts.train, parts.validation, parts.test, axes)
 
 
-def models(options: Options) -> dict[str, Model]:
-    """The QNN on states, and classical models on amplitudes, spins and density matrices."""
+def models(options: Options) -> dict[str, Model[StateSplit]]:
+    """Return the QNN on states, and classical models on amplitudes, spins and density matrices."""
     n_amplitudes = 2**N_QUBITS
     classical = partial(classifier, kind="classical", settings=CLASSICAL_SETTINGS)
     return {
@@ -149,7 +149,7 @@ def models(options: Options) -> dict[str, Model]:
 
 
 def sections(data: None, records: list[Record], options: Options) -> list[Section]:
-    """The read-out against the observable, and the circuit."""
+    """Show the read-out against the observable, and the circuit."""
     shown = [
         Section(
             "The circuit",
@@ -167,7 +167,7 @@ def sections(data: None, records: list[Record], options: Options) -> list[Sectio
 
 
 def _readout(module: nn.Module, split: Split) -> dict[str, Any]:
-    """The observable and the read-out of some test states."""
+    """Return the observable and the read-out of a sample of test states."""
     if not isinstance(split, StateSplit):
         raise TypeError(f"Argument `split` must be a StateSplit, but is {type(split).__name__}.")
     states = split.test.inputs[:: max(1, len(split.test) // N_SHOWN)]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def readout_figure(records: list[Record]) -> "Figure | None":
-    """The read-out against the observable, a point a state; None where no model kept them."""
+    """Draw the read-out against the observable, a point for each state; None where no model kept them."""
     kept = next((record.outcome.details for record in records if "readout" in record.outcome.details), None)
     if kept is None:
         return None

@@ -34,7 +34,7 @@ MLP_HIDDEN, SMALL_HIDDEN = 4 * WIDTH, 15  # 15: an HQKAN block's number of param
 
 @dataclass(frozen=True)
 class TextSplit:
-    """Three parts of a text, one after another, and the size of its alphabet."""
+    """A text cut into three consecutive parts, with the size of its alphabet."""
 
     train: Int[Tensor, " time"]
     validation: Int[Tensor, " later"]
@@ -46,19 +46,19 @@ SETTINGS = (RateSetting(0.01), RateSetting(0.003))
 
 
 def prepare(options: Options) -> Text:
-    """200,000 characters of documentation."""
+    """Load 200,000 characters of documentation."""
     return python_text()
 
 
 def split(text: Text, seed: int) -> TextSplit:
-    """The same for every seed, which draws initial weights and the order of training."""
+    """Split alike for every seed, which draws initial weights and the order of training."""
     n_train, n_validation = (round(share * len(text.codes)) for share in (TRAIN, VALIDATION))
     train, validation, test = text.codes.tensor_split([n_train, n_train + n_validation])
     return TextSplit(train, validation, test, len(text.alphabet))
 
 
-def models(options: Options) -> dict[str, Model]:
-    """The same attentions with four kinds of blocks behind them, and the frequencies of pairs."""
+def models(options: Options) -> dict[str, Model[TextSplit]]:
+    """Return the same attentions with four kinds of blocks behind them, and the frequencies of pairs."""
     blocks: dict[str, tuple[str, str, str, MakeBlock]] = {
         "hqkan": (
             "HQKAN blocks",
@@ -83,7 +83,7 @@ def models(options: Options) -> dict[str, Model]:
 
 
 def sections(text: Text, records: list[Record], options: Options) -> list[Section]:
-    """How often characters occur, and loss against parameters."""
+    """Show how often characters occur, and loss against parameters."""
     with figure_style():
         figure = new_figure(8.0, 2.2)
         axes = figure.subplots()
@@ -127,7 +127,7 @@ def _loss_figure(records: list[Record], offered: dict[str, Model]):  # noqa: ANN
 
 
 def _hqkan(generator: torch.Generator) -> nn.Module:
-    """Output weights start at random: with shared circuits and the layer's own start all outputs would be alike."""
+    """Build a block whose output weights start at random: by the layer's own start all outputs would be alike."""
     block = HQKAN(WIDTH, WIDTH, latent=(LATENT, LATENT), reps=REPS, groups=GROUPS, generator=generator)
     for layer in block.core.modules():
         if isinstance(layer, QKANLayer):
@@ -147,7 +147,7 @@ def _fit(make: MakeBlock, split: TextSplit, seed: int, preset: Preset, on_step: 
         return (curves["validation_loss"][-1],), (model, curves)
 
     best = try_settings(SETTINGS, run, on_step, n_trials=preset.n_settings, seed=seed)
-    model, curves = best.found
+    model, curves = best.result
     extras: dict[str, float | int | str] = {
         "validation_loss": best.merit[0],
         "setting": str(best.setting),
@@ -165,7 +165,7 @@ def _train(
     generator: torch.Generator,
     on_step: OnStep,
 ) -> dict[str, list[float]]:
-    """Adam, its rate falling to 0 as a cosine; each epoch cuts the text into stretches from another start."""
+    """Train by Adam, its rate falling to 0 as a cosine; each epoch cuts the text into stretches from another start."""
     optimizer = torch.optim.Adam(model.parameters(), setting.learning_rate)
     n_batches = len(split.train) // (CONTEXT * BATCH_SIZE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_epochs * n_batches)

@@ -20,7 +20,7 @@ from qml.plain_pullback import plain_pullback
 def lstm_scan(
     basis: Basis, from_inputs: Tensor, coefficients: Tensor, base_weight: Tensor | None, h: Tensor, c: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Hidden states at every step and the last cell state, differentiable to any order.
+    """Compute the hidden states at every step and the last cell state, differentiable to any order.
 
     The gates i, f, g, o before their activations are
     from_inputs[t] + sum_k coefficients[k] f_k(h) + base_weight silu(h).
@@ -87,7 +87,7 @@ class _Scan(torch.autograd.Function):
 
 
 def _pullback(ctx: Any, of_outputs: Tensor, of_c: Tensor) -> tuple[Tensor | None, ...]:
-    """First derivatives, from what the forward pass has kept."""
+    """Compute first derivatives from the tensors that the forward pass kept."""
     _, coefficients, base_weight, _, _ = ctx.saved_tensors
     features, gates, hs, cs, tanh_c = ctx.kept
     time, hidden, size = gates.shape[0], hs.shape[1], ctx.basis.size
@@ -118,7 +118,7 @@ def _pullback(ctx: Any, of_outputs: Tensor, of_c: Tensor) -> tuple[Tensor | None
 
 
 def _gate_slopes(gates: Tensor, cs: Tensor, tanh_c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the gates by dc (i, f, g) and by dh (o), and of c by dh, for all steps at once."""
+    """Return the slopes of the gates by dc (i, f, g) and by dh (o), and of c by dh, for all steps at once."""
     i, f, g, o = gates.chunk(4, 1)
     by_c = torch.stack([g * i * (1 - i), cs[:-1] * f * (1 - f), i * (1 - g * g)], 1)
     return by_c, tanh_c * o * (1 - o), o * (1 - tanh_c * tanh_c)
@@ -132,7 +132,7 @@ def _silu_slope(values: Tensor) -> Tensor:
 def _plain(
     basis: Basis, from_inputs: Tensor, coefficients: Tensor, base_weight: Tensor | None, h: Tensor, c: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The same, step by step by operations that autograd can differentiate to any order, in either mode."""
+    """Compute `lstm_scan` step by step with operations that autograd can differentiate to any order, in either mode."""
     outputs = []
     for given in from_inputs:
         gates = given + basis.plain_features(h.mT).flatten(0, 1).mT @ coefficients.flatten(0, 1)
@@ -146,5 +146,5 @@ def _plain(
 
 
 def _columns(values: Tensor) -> Tensor:
-    """The transpose in memory of its own: `contiguous` would give a view where one of the sizes is 1."""
+    """Copy the transpose into memory of its own: `contiguous` would give a view where one of the sizes is 1."""
     return values.mT.clone(memory_format=torch.contiguous_format)

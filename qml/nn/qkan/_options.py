@@ -1,7 +1,7 @@
-"""Options that networks and recurrent layers hand on to each of their QKAN layers."""
+"""Options that networks and recurrent layers pass on to each of their QKAN layers."""
 
 from collections.abc import Callable
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from qml.backends import Backend
 
 
 class LayerOptions(TypedDict, total=False):
-    """Keyword arguments of `QKANLayer`; a misspelt one is refused there."""
+    """The keyword arguments that `QKANLayer` takes; it refuses a misspelt one."""
 
     reps: int
     ansatz: str | Circuit
@@ -24,3 +24,8 @@ class LayerOptions(TypedDict, total=False):
     device: torch.device | str | None
     dtype: torch.dtype | None
     generator: torch.Generator | None
+
+
+def shared_options(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a `QKANLayer.config` that all layers of a network share: all but the sizes."""
+    return {name: value for name, value in config.items() if name not in ("in_features", "out_features")}

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from qml import checks
 from qml.backends import Backend
 from qml.checks import full_precision
-from qml.nn._linear import linear, reset_linear
 from qml.nn._recurrent import State, as_bias, as_state, start_state
 from qml.nn._torch_names import either
+from qml.nn.qkan._linear import linear, reset_linear
 from qml.nn.qkan._lstm_scan import lstm_scan
-from qml.nn.qkan._options import LayerOptions
-from qml.nn.qkan.layer import QKANLayer
-from qml.nn.qkan.network import HQKAN
+from qml.nn.qkan._options import LayerOptions, shared_options
+from qml.nn.qkan.layer import MIN_SERIES_BATCH, QKANLayer, for_steps
+from qml.nn.qkan.network import HQKAN, first_layer
 from qml.nn.qkan.series import product
+from qml.nn.qkan.series.bases import bounds
 
 
 class OfQKANLayers(nn.Module):
@@ -26,13 +27,8 @@ class OfQKANLayers(nn.Module):
 
     __prepare_scriptable__ = checks.refuse_scripting
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the QKAN layers were made with."""
-        return self.qkan_layers()[0].options
-
     def qkan_layers(self) -> list[QKANLayer]:
-        """Every QKAN layer inside."""
+        """Return every QKAN layer inside."""
         return [module for module in self.modules() if isinstance(module, QKANLayer)]
 
     def to_backend(self, backend: Backend | str, *, width: int = 4) -> "OfQKANLayers":
@@ -65,7 +61,7 @@ class QKANLSTMCell(OfQKANLayers):
         hidden_size: features of c, and of h.
         bias: True; the constant parts of circuits cannot be left out.
         proj_size: features of h after a linear map; 0 for none.
-        options: what `QKANLayer` takes.
+        options: keyword arguments of `QKANLayer`.
 
     Shape:
         inputs (batch, input_size) or (input_size), state (h, c) to (h, c), as in `nn.LSTMCell`.
@@ -76,7 +72,7 @@ class QKANLSTMCell(OfQKANLayers):
         projection: the linear map of h, or None.
 
     Raises:
-        ValueError: sizes below 1, inputs or a state of another shape or with NaN, what `QKANLayer` refuses.
+        ValueError: sizes below 1, inputs or a state of another shape or with NaN, arguments that `QKANLayer` refuses.
 
     Reference:
         arXiv:2512.05049, section on QKAN-LSTM.
@@ -108,31 +104,37 @@ class QKANLSTMCell(OfQKANLayers):
         input: Tensor | None = None,
         hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(h, c) after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
+        """Compute (h, c) after one step; a missing state is 0. `input` and `hx` are torch's names of the arguments."""
         given = as_state(either(state, hx, "state", "hx"), "h", "c")
         h, c = _one_step(self, either(inputs, input, "inputs", "input"), given)
         return h, c
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        sizes = {"input_size": self.input_size, "hidden_size": self.hidden_size, "proj_size": self.proj_size}
+        return sizes | shared_options(self.input_layer.config())
+
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
-        """The input layer on all time steps at once, and the hidden layer as coefficients."""
+        """Apply the input layer to all time steps at once, and expand the hidden layer; see `Cell`."""
         from_inputs = self.input_layer(inputs)
         from_hidden = self._hidden_map(inputs, start[0])
         return lambda time, state: lstm_step(from_inputs[time] + from_hidden(state[0]), state[1], self.projection)
 
     def scan(self, inputs: Tensor, start: State) -> tuple[Tensor, State] | None:
-        """All outputs and the last state in one go, or None where the steps have to be taken one by one."""
+        """Compute all outputs and the last state at once; None where steps have to be taken one by one."""
         if self.projection is not None or self.hidden_layer.base not in ("silu", None) or len(inputs) == 0:
             return None
-        hidden = self._hidden_map(inputs, start[0])
-        if hidden.basis is None:
+        series = self._hidden_map(inputs, start[0]).series
+        if series is None:
             return None
-        from_inputs = self.input_layer(inputs) + hidden.bias
-        outputs, c = lstm_scan(hidden.basis, from_inputs, hidden.coefficients, hidden.base_weight, *start)
+        from_inputs = self.input_layer(inputs)
+        from_inputs = from_inputs if series.bias is None else from_inputs + series.bias
+        outputs, c = lstm_scan(series.basis, from_inputs, series.coefficients, series.base_weight, *start)
         return outputs, (outputs[-1], c)
 
     def _hidden_map(self, inputs: Tensor, start: Tensor) -> "HiddenMap":
-        bound = _hidden_bound(self.hidden_layer, start, self.projection)
-        return HiddenMap(self.hidden_layer, bound, inputs[..., 0].numel())
+        bound = _hidden_bound(start, self.projection)
+        return HiddenMap(self.hidden_layer, bound, inputs)
 
 
 class QKANGRUCell(OfQKANLayers):
@@ -144,7 +146,7 @@ class QKANGRUCell(OfQKANLayers):
         input_size: features of the input.
         hidden_size: features of h.
         bias: True; the constant parts of circuits cannot be left out.
-        options: what `QKANLayer` takes.
+        options: keyword arguments of `QKANLayer`.
 
     Shape:
         inputs (batch, input_size) or (input_size), h to h, as in `nn.GRUCell`.
@@ -170,15 +172,20 @@ class QKANGRUCell(OfQKANLayers):
         input: Tensor | None = None,
         hx: Tensor | None = None,
     ) -> Tensor:
-        """h after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
+        """Compute h after one step; a missing state is 0. `input` and `hx` are torch's names of the arguments."""
         given = as_state(either(state, hx, "state", "hx"), "h")
         return _one_step(self, either(inputs, input, "inputs", "input"), given)[0]
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        sizes = {"input_size": self.input_size, "hidden_size": self.hidden_size}
+        return sizes | shared_options(self.input_layer.config())
+
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
-        """The input layer on all time steps at once, and the hidden layer as coefficients."""
+        """Apply the input layer to all time steps at once, and expand the hidden layer; see `Cell`."""
         from_inputs = self.input_layer(inputs)
-        bound = _hidden_bound(self.hidden_layer, start[0], None)
-        from_hidden = HiddenMap(self.hidden_layer, bound, inputs[..., 0].numel())
+        bound = _hidden_bound(start[0], None)
+        from_hidden = HiddenMap(self.hidden_layer, bound, inputs)
 
         def step(time: int, state: State) -> State:
             x_gates, x_new = from_inputs[time].tensor_split([2 * self.hidden_size], -1)
@@ -199,7 +206,7 @@ class HQKANLSTMCell(OfQKANLayers):
         bias: True; the constant parts of circuits cannot be left out.
         proj_size: features of h after a linear map; 0 for none.
         latent: inputs and outputs of each core; None for ceil(log2) of the map's.
-        options: what the cores' `QKANLayer` takes.
+        options: keyword arguments of the cores' `QKANLayer`.
 
     Shape:
         As `QKANLSTMCell`.
@@ -240,13 +247,18 @@ class HQKANLSTMCell(OfQKANLayers):
         input: Tensor | None = None,
         hx: tuple[Tensor, Tensor] | list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """(h, c) after one step; a missing state is 0, and `input` and `hx` are torch's names of the arguments."""
+        """Compute (h, c) after one step; a missing state is 0. `input` and `hx` are torch's names of the arguments."""
         given = as_state(either(state, hx, "state", "hx"), "h", "c")
         h, c = _one_step(self, either(inputs, input, "inputs", "input"), given)
         return h, c
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        sizes = {"input_size": self.input_size, "hidden_size": self.hidden_size, "proj_size": self.proj_size}
+        return sizes | {"latent": self.latent} | shared_options(first_layer(self.gates).config())
+
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
-        """The encoders on all time steps at once, and the cores as coefficients."""
+        """Apply the encoders to all time steps at once, and expand the cores; see `Cell`."""
         maps = [_GateMap(gate, inputs, start[0], self.projection) for gate in self.gates if isinstance(gate, HQKAN)]
 
         def step(time: int, state: State) -> State:
@@ -256,7 +268,7 @@ class HQKANLSTMCell(OfQKANLayers):
 
 
 def lstm_step(gates: Tensor, c: Tensor, projection: nn.Linear | None) -> State:
-    """(h, c) from the gates i, f, g, o before their activations, (batch, 4 hidden)."""
+    """Compute (h, c) from the gates i, f, g, o before their activations, (batch, 4 hidden)."""
     i, f, g, o = gates.chunk(4, -1)
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     h = o.sigmoid() * c.tanh()
@@ -264,32 +276,33 @@ def lstm_step(gates: Tensor, c: Tensor, projection: nn.Linear | None) -> State:
 
 
 class HiddenMap:
-    """A QKAN layer as a function, what does not change from step to step computed once for a whole sequence.
+    """A QKAN layer as a function that computes once for a whole sequence whatever all steps share.
 
     Args:
-        layer: itself.
-        bound: of the modulus of what it is given: so one basis holds the activations at every step.
-        n_points: how often it is called, times the batch.
+        layer: the layer.
+        bound: of the modulus of its inputs, so that one series holds at every step; None if it is not known.
+        inputs: the whole sequence, (time, batch, features), which says how often the function is called.
 
     Attributes:
-        basis: that basis; None where there is none and the layer is called at every step.
-        coefficients: of the activations in it, shape (size, hidden, outputs).
-        base_weight: of the residual activation, shape (hidden, outputs), or None.
-        bias: what does not depend on h, shape (outputs).
+        series: of the layer for such inputs; None where there is none, and activations are evaluated at every step.
     """
 
-    def __init__(self, layer: QKANLayer, bound: float | None, n_points: int) -> None:
-        self._layer = layer
-        self.basis = None if bound is None else layer.basis_on(-bound, bound, most=n_points)
-        if self.basis is not None:
-            self.coefficients = layer.edge_coefficients(self.basis)
-            self.base_weight, self.bias = layer.base_matrix(), layer.bias()
+    def __init__(self, layer: QKANLayer, bound: float | None, inputs: Tensor) -> None:
+        time, batch = inputs.shape[:2]
+        self.series = None if bound is None else layer.series_on(-bound, bound, most=time * batch)
+        points_alone = self.series is None and bound is not None and batch < MIN_SERIES_BATCH
+        self._evaluate = for_steps(layer) if points_alone else layer
 
-    def __call__(self, hidden: Tensor) -> Tensor:  # noqa: D102 - the class says it
-        if self.basis is None:
-            return self._layer(hidden)
-        result = product.expand(self.basis, hidden, self.coefficients) + self.bias
-        return result if self.base_weight is None else result + self._layer.base_of(hidden) @ self.base_weight
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """Return the layer's outputs at h, (batch, hidden)."""
+        series = self.series
+        if series is None:
+            return self._evaluate(hidden)
+        result = product.expand(series.basis, hidden, series.coefficients)
+        result = result if series.bias is None else result + series.bias
+        if series.base_weight is None or series.base is None:
+            return result
+        return result + series.base(hidden) @ series.base_weight
 
 
 class _GateMap:
@@ -301,19 +314,22 @@ class _GateMap:
         self._of_h, self._decoder = of_h.mT, gate.decoder
         checks.require_finite_result(self._from_inputs, gate)
         layer = gate.core_layer
-        bound = _hidden_bound(layer, start, projection)
+        bound = _hidden_bound(start, projection)
         if bound is not None:
-            from_inputs = max(abs(value) for value in layer.bounds(self._from_inputs))
+            from_inputs = max(abs(value) for value in bounds(self._from_inputs))
             bound = from_inputs + bound * float(of_h.detach().abs().sum(1).max())
-        self._core = HiddenMap(layer, bound, inputs[..., 0].numel())
+        self._core = HiddenMap(layer, bound, inputs)
 
     def __call__(self, time: int, hidden: Tensor) -> Tensor:
         encoded = self._from_inputs[time] + hidden @ self._of_h
         return self._decoder(self._core(encoded))
 
 
-def _hidden_bound(layer: QKANLayer, start: Tensor, projection: nn.Linear | None) -> float | None:
-    """Of |h|: 1 (sigmoid times tanh), or what a projection makes of that, or the start; None where nobody may look."""
+def _hidden_bound(start: Tensor, projection: nn.Linear | None) -> float | None:
+    """Return a bound of |h|, or None where values cannot be looked at.
+
+    It is 1 (sigmoid times tanh), multiplied by the largest absolute row sum of a projection, and at least the start.
+    """
     if checks.hides_values():
         return None
     bound = 1.0
@@ -321,7 +337,7 @@ def _hidden_bound(layer: QKANLayer, start: Tensor, projection: nn.Linear | None)
         bound = float(projection.weight.detach().abs().sum(1).max())
         if not math.isfinite(bound):
             checks.require_finite_parameters(projection)
-    return max(bound, *(abs(value) for value in layer.bounds(start)))
+    return max(bound, *(abs(value) for value in bounds(start)))
 
 
 def _one_step(cell: "QKANLSTMCell | QKANGRUCell | HQKANLSTMCell", inputs: Any, state: State | None) -> State:

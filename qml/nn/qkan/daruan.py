@@ -10,10 +10,8 @@ from circuits import Circuit
 from qml import checks
 from qml.backends import Backend
 from qml.nn.qkan.activations import Activations
-from qml.nn.qkan.extension import extend_into
+from qml.nn.qkan.extension import extend_parameters
 from qml.nn.qkan.formula import as_variables, expression
-from qml.nn.qkan.initial import reset_activations
-from qml.nn.qkan.points.bloch import arccos
 
 
 class DARUAN(Activations):
@@ -89,36 +87,38 @@ class DARUAN(Activations):
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the angles; w = 1 and b = 0."""
-        reset_activations(self, generator)
+        self._reset_activations(generator)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch inputs"]:
-        """The activations of `inputs`."""
-        flat = self.flattened(inputs, self.n_features)
+        """Compute the activation of every feature."""
+        flat = self._flattened(inputs, self.n_features)
         checks.require_finite(flat, "inputs")
-        flat = arccos(flat) if self.uploads_arccos and self.input_weight is None else flat
-        result = self.values_at(flat.unsqueeze(-1)).reshape(inputs.shape)
+        points = self._uploaded(flat).unsqueeze(-1)
+        result = self._values_at(points, self._parameters_as_held(), closed_form=self._is_closed_form)
+        result = result.reshape(inputs.shape)
         checks.require_finite_result(result, self)
         return result
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        return {"n_features": self.n_features, **self._activation_options()}
+
     def extended(self, reps: int) -> "DARUAN":
-        """The same functions with more uploads: what is added starts as the identity; see `QKANLayer.extended`."""
-        options: dict[str, Any] = self.options | {"reps": checks.as_int(reps, "reps", self.reps)}
-        new = DARUAN(
-            self.n_features,
-            **options,
-            backend=self.backend,
-            device=self.weights.device,
-            dtype=self.weights.dtype,
-        )
-        extend_into(self, new)
+        """Return the same functions with more uploads: added blocks start as the identity; see `QKANLayer.extended`."""
+        config: dict[str, Any] = self.config() | {"reps": checks.as_int(reps, "reps", self.reps)}
+        new = DARUAN(**config, backend=self.backend, device=self.weights.device, dtype=self.weights.dtype)
+        extend_parameters(self.ansatz, self._parameters_as_held(), new._parameters_as_held())
         return new
 
     def to_sympy(self, variables: list | None = None, *, tolerance: float = 0.0) -> list:
-        """Each activation as a sympy expression; see `QKANLayer.to_sympy`."""
+        """Write each activation as a sympy expression; see `QKANLayer.to_sympy`."""
         tolerance = checks.as_number(tolerance, "tolerance", at_least=0.0)
         given, spectrum = as_variables(variables, self.n_features), self.spectrum()
-        return [expression(self, spectrum, (i,), variable, tolerance) for i, variable in enumerate(given)]
+        return [
+            expression(spectrum, (i,), variable, tolerance, arccos=self._uploads_arccos)
+            for i, variable in enumerate(given)
+        ]
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
-        return f"{self.n_features}, {self.describe()}"
+        """Return what `repr` shows."""
+        return f"{self.n_features}, {self._describe()}"

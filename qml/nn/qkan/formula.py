@@ -1,25 +1,39 @@
-"""A layer of activations as sympy expressions."""
+"""Activations, and layers of them, as sympy expressions."""
 
 from collections.abc import Iterable
 from numbers import Number
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from qml.nn.qkan.activations import Activations
-    from qml.nn.qkan.layer import QKANLayer
-from qml.nn.qkan.spectrum import Spectrum, spectrum_of
+from qml.nn.qkan.spectrum import ActivationSpectrum
+
+
+class LayerNumbers(NamedTuple):
+    """The numbers that a layer's formula is written from, in float64.
+
+    Attributes:
+        spectrum: of every activation, (outputs, inputs, terms), or (inputs, terms) where outputs share them.
+        mask: 0 for pruned edges, shape (outputs, inputs).
+        output_weight, output_bias, base_weight: v, c and u, shape (outputs, inputs).
+    """
+
+    spectrum: ActivationSpectrum
+    mask: np.ndarray
+    output_weight: np.ndarray
+    output_bias: np.ndarray
+    base_weight: np.ndarray
 
 
 def expression(
-    module: "Activations", spectrum: Spectrum, place: tuple[int, ...], variable: Any, tolerance: float
+    spectrum: ActivationSpectrum, edge: tuple[int, ...], variable: Any, tolerance: float, *, arccos: bool
 ) -> Any:
-    """One activation as a sympy expression of a variable, terms of amplitude up to `tolerance` left out."""
+    """Write one activation as a sympy expression of a variable, terms of amplitude up to `tolerance` left out."""
     import sympy
 
-    variable = sympy.acos(variable) if module.uploads_arccos else variable
-    columns = (spectrum.frequencies[place], spectrum.amplitudes[place], spectrum.phases[place])
+    variable = sympy.acos(variable) if arccos else variable
+    columns = (spectrum.frequencies[edge], spectrum.amplitudes[edge], spectrum.phases[edge])
     terms = [
         float(a) * sympy.cos(float(f) * variable + float(p)) if f else sympy.Float(a * np.cos(p))
         for f, a, p in zip(*columns, strict=True)
@@ -28,41 +42,80 @@ def expression(
     return sympy.Add(*terms)
 
 
-def layer_expressions(layer: "QKANLayer", variables: list, tolerance: float) -> list:
-    """Every output of a layer."""
+def require_written_base(base: Any) -> None:
+    """Refuse a residual activation that no formula says."""
+    if base not in ("silu", "identity", None):
+        raise ValueError(f"Argument `base` must be silu, identity or None to be written as a formula, but is {base!r}.")
+
+
+def layer_numbers(
+    spectrum: ActivationSpectrum,
+    mask: Tensor,
+    v: Tensor | None,
+    c: Tensor | None,
+    u: Tensor | None,
+    *,
+    groups: int | None,
+) -> LayerNumbers:
+    """Return a layer's numbers in float64, the activations of `groups` shared circuits repeated over the inputs.
+
+    Args:
+        spectrum: of every circuit.
+        mask: 0 for pruned edges, as v, c and u of shape (outputs, inputs).
+        v: None for 1.
+        c: None for 0.
+        u: None for 0.
+        groups: None where every edge has a circuit of its own.
+    """
+    if groups is not None:
+        places = np.arange(mask.shape[1]) % groups
+        parts = spectrum.frequencies, spectrum.amplitudes, spectrum.phases
+        spectrum = ActivationSpectrum(*(part[places] for part in parts))
+    numbers = (
+        np.full(mask.shape, default) if value is None else value.detach().double().cpu().numpy()
+        for value, default in ((mask, 1.0), (v, 1.0), (c, 0.0), (u, 0.0))
+    )
+    return LayerNumbers(spectrum, *numbers)
+
+
+def layer_expressions(numbers: LayerNumbers, variables: list, tolerance: float, *, base: Any, arccos: bool) -> list:
+    """Write every output of a layer as a sympy expression, terms of amplitude up to `tolerance` left out.
+
+    Args:
+        numbers: of the layer.
+        variables: one an input.
+        tolerance: of the amplitude of a term, in units of the output.
+        base: "silu", "identity" or None.
+        arccos: True if the activations are functions of arccos x.
+    """
     import sympy
 
     bases = {"silu": lambda x: x / (1 + sympy.exp(-x)), "identity": lambda x: x}
-    base = bases.get(layer.base) if isinstance(layer.base, str) else None
-    if layer.base is not None and base is None:
-        raise ValueError(
-            f"Argument `base` must be silu, identity or None to be written as a formula, but is {layer.base!r}."
-        )
-    shape = (layer.out_features, layer.in_features)
-    v, c, u = (
-        np.full(shape, default) if value is None else value.detach().double().cpu().numpy()
-        for value, default in ((layer.output_weight, 1.0), (layer.output_bias, 0.0), (layer.base_weight, 0.0))
-    )
-    spectrum = spectrum_of(layer)
-    mask = layer.mask.detach().double().cpu().numpy()
-    # A shared circuit is written down for each of its inputs.
-    places = [i if layer.groups is None else i % layer.groups for i in range(layer.in_features)]
+    function = bases.get(base)
+    v, c, u = numbers.output_weight, numbers.output_bias, numbers.base_weight
+    shared = numbers.spectrum.frequencies.ndim == 2  # a shared circuit is written down for each of its inputs
     outputs = []
-    for j in range(layer.out_features):
+    for j in range(v.shape[0]):
         total = sympy.Float(0)
-        for i, place in enumerate(places):
-            if mask[j, i]:
+        for i in range(v.shape[1]):
+            if numbers.mask[j, i]:
                 limit = tolerance / max(abs(v[j, i]), np.finfo(float).tiny)
-                term = expression(layer, spectrum, (j, i) if layer.groups is None else (place,), variables[i], limit)
+                edge = (i,) if shared else (j, i)
+                term = expression(numbers.spectrum, edge, variables[i], limit, arccos=arccos)
                 total += v[j, i] * (term + c[j, i])
-                if base is not None and abs(u[j, i]) > tolerance:
-                    total += u[j, i] * base(variables[i])
+                if function is not None and abs(u[j, i]) > tolerance:
+                    total += u[j, i] * function(variables[i])
         outputs.append(total)
     return outputs
 
 
 def as_variables(variables: list | None, size: int) -> list:
-    """The given symbols or expressions, or x_1 ... x_n."""
+    """Return the given symbols or expressions, or x_1 ... x_n.
+
+    Raises:
+        TypeError: no sequence of sympy expressions or numbers.
+        ValueError: another number of them than `size`.
+    """
     import sympy
 
     if variables is None:

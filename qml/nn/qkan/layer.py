@@ -1,34 +1,35 @@
 """The layer of a quantum Kolmogorov-Arnold network."""
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from circuits import Circuit
 from qml import checks
 from qml.backends import Backend
 from qml.checks import full_precision
 from qml.edges import Sampled
+from qml.nn.qkan import importance
 from qml.nn.qkan.activations import Activations
-from qml.nn.qkan.extension import extend_into
-from qml.nn.qkan.formula import as_variables, layer_expressions
-from qml.nn.qkan.initial import reset_activations
-from qml.nn.qkan.points.bloch import arccos
+from qml.nn.qkan.extension import extend_parameters
+from qml.nn.qkan.formula import as_variables, layer_expressions, layer_numbers, require_written_base
+from qml.nn.qkan.points.parameters import ActivationParameters, highest_frequency
 from qml.nn.qkan.points.slopes import CHUNK
-from qml.nn.qkan.series import product
-from qml.nn.qkan.series.bases import Basis
+from qml.nn.qkan.residual import base_function
+from qml.nn.qkan.series import bases, product
+from qml.nn.qkan.series.bases import Basis, Fourier
 from qml.nn.qkan.series.kept import Kept
-from qml.nn.qkan.transfer import fit_edges
+from qml.nn.qkan.series.layer_series import EdgeWeights, LayerSeries, edge_weights
+from qml.nn.qkan.transfer import fitted_edges, require_edges
 
-BASES: dict[str, Callable[[Tensor], Tensor]] = {
-    "silu": functional.silu,
-    "gelu": functional.gelu,
-    "identity": torch.positive,
-}
+MAX_TERM_SHARE = 0.7  # of a series, in samples of the batch: a longer one costs more than the points themselves
+MIN_SERIES_BATCH = 8  # samples from which looking for a series can pay
 
 
 class QKANLayer(Activations):
@@ -67,7 +68,8 @@ class QKANLayer(Activations):
             0. None where not trained.
         output_weight, output_bias: v and c, shape (out_features, in_features), initially 1 (with groups uniform in
             [0, 2), so that outputs differ) and 0. None where not trained.
-        base_weight: u, shape (out_features, in_features). None where there is no base.
+        base_weight: u, shape (out_features, in_features). None without a base.
+        bias: None, as in an `nn.Linear` without one: constants are c, in `output_bias`, one an edge.
         mask: 1 for the edges that are kept, 0 for those that are pruned, shape (out_features, in_features).
 
     Raises:
@@ -90,6 +92,7 @@ class QKANLayer(Activations):
     output_weight: nn.Parameter | None
     output_bias: nn.Parameter | None
     base_weight: nn.Parameter | None
+    bias: None
     mask: Tensor
 
     def __init__(  # noqa: PLR0913 - torch's device, dtype and generator come on top
@@ -113,7 +116,7 @@ class QKANLayer(Activations):
         out_features = checks.as_int(out_features, "out_features", 1)
         groups = None if groups is None else checks.as_int(groups, "groups", 1)
         train_postactivation = checks.as_flag(train_postactivation, "train_postactivation")
-        function = _base_function(base)
+        function = base_function(base)
         super().__init__(
             (out_features, in_features) if groups is None else (groups,),
             reps=reps,
@@ -134,13 +137,14 @@ class QKANLayer(Activations):
         ):
             parameter = nn.Parameter(self.weights.new_empty(edges)) if wanted else None
             self.register_parameter(name, parameter)
+        self.register_parameter("bias", None)
         self.register_buffer("mask", self.weights.new_ones(edges))
         self._kept = Kept()
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the angles; every other parameter starts at its value in the class's list."""
-        reset_activations(self, generator)
+        self._reset_activations(generator)
         for parameter, value in ((self.output_weight, 1.0), (self.output_bias, 0.0), (self.base_weight, 0.5)):
             if parameter is not None:
                 nn.init.constant_(parameter, value)
@@ -148,7 +152,7 @@ class QKANLayer(Activations):
             nn.init.uniform_(self.output_weight, 0.0, 2.0, generator=generator)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "QKANLayer":  # torch's hook of .to()
-        """A layer that leaves the meta device, where no mask has values, keeps every edge until weights are loaded."""
+        """Keep every edge of a layer that leaves the meta device, where no mask has values, until weights load."""
         had_values = not self.mask.is_meta
         super()._apply(fn, recurse)
         if not had_values and not self.mask.is_meta:
@@ -156,125 +160,59 @@ class QKANLayer(Activations):
         return self
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
-        """The layer's outputs; see the class."""
-        flat = self.flattened(inputs, self.in_features)
-        uploaded = arccos(flat) if self.uploads_arccos and self.input_weight is None else flat
-        basis = self.basis_for(uploaded)
+        """Compute the layer's outputs; see the class."""
+        flat = self._flattened(inputs, self.in_features)
+        uploaded, closed_form = self._uploaded(flat), self._is_closed_form
+        basis = self._basis_for(uploaded, closed_form=closed_form)
         with full_precision(flat):
+            edges = self._edge_weights(visible=basis is not None or not checks.hides_values())
             if basis is None:
-                result = self.with_base(flat, self._point_by_point(uploaded))
+                result = edges.plus_base(flat, self._point_by_point(uploaded, edges, closed_form=closed_form))
             elif self.base == "silu" and uploaded is flat:
-                whole = self._is_whole()
-                result = product.expand(basis, flat, self.edge_coefficients(basis), self.base_matrix(whole=whole))
-                result = result if self.output_bias is None else result + self.bias(whole=whole)
+                result = product.expand(basis, flat, self._coefficients(basis, edges), edges.base_weight)
+                result = result if edges.bias is None else result + edges.bias
             else:
-                result = self.with_base(flat, product.expand(basis, uploaded, self.edge_coefficients(basis)))
+                result = edges.plus_base(flat, product.expand(basis, uploaded, self._coefficients(basis, edges)))
         checks.require_finite_result(result, self)
         return result.reshape(*inputs.shape[:-1], self.out_features)
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """Constructor arguments beside sizes, device and dtype."""
-        trained = self.output_weight is not None
-        return super().options | {"train_postactivation": trained, "base": self.base, "groups": self.groups}
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        return {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            **self._activation_options(),
+            "train_postactivation": self.output_weight is not None,
+            "base": self.base,
+            "groups": self.groups,
+        }
 
-    def edge_scale(self) -> Tensor:
-        """v of every edge, 0 where it is pruned, shape (in_features, out_features)."""
-        return (self.mask if self.output_weight is None else self._masked(self.output_weight)).mT
+    def series_on(self, low: float, high: float, *, most: float | int) -> LayerSeries | None:
+        """Return the layer as a series of at most `most` functions, exact for inputs in [low, high].
 
-    def edge_coefficients(self, basis: Basis) -> Tensor:
-        """Of v phi of every edge in `basis`, shape (basis.size, in_features, out_features).
-
-        Without gradients they are kept, and computed again only where a parameter has changed.
+        It is differentiable in the parameters. The result is None for another read-out than "z", a backend that runs
+        circuits, an arccosine of trained pre-activations, and a range on which a series would take more functions.
         """
-        if torch.is_grad_enabled() or checks.needs_plain_operations():
-            return self._scaled_coefficients(basis)
-        parameters = (self.weights, self.input_weight, self.input_bias, self.output_weight, self.mask)
-        tensors = [parameter for parameter in parameters if parameter is not None]
-        return self._kept.coefficients(basis, tensors, lambda: self._scaled_coefficients(basis))
-
-    def bandwidth(self) -> float:
-        """The highest frequency that an activation can have; kept as the coefficients are."""
-        if self.input_weight is None or torch.is_grad_enabled():
-            return super().bandwidth()
-        return self._kept.bandwidth(self.input_weight, super().bandwidth)
-
-    def spread(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Shared circuits are spread over the inputs, cyclically."""
-        if self.groups is None:
-            return super().spread()
-        places = torch.arange(self.in_features, device=self.weights.device) % self.groups
-        weights, scale, shift = super().spread()
-        return weights[places], None if scale is None else scale[places], None if shift is None else shift[places]
-
-    def _scaled_coefficients(self, basis: Basis) -> Tensor:
-        coefficients = self.coefficients(basis)
-        return coefficients if self.output_weight is None and self._is_whole() else coefficients * self.edge_scale()
-
-    def _masked(self, values: Tensor, whole: bool | None = None) -> Tensor:
-        """Values of every edge, 0 where it is pruned; `whole` is `_is_whole` where it is known."""
-        return values if whole or (whole is None and self._is_whole()) else values * self.mask
-
-    def _is_whole(self) -> bool:
-        """Whether no edge is known to be pruned."""
-        mask = self.mask
-        return mask.is_cpu and not checks.hides_values() and bool(mask.all())
-
-    def _point_by_point(self, inputs: Tensor) -> Tensor:
-        """sum_i v phi, in chunks of the batch that stay in cache."""
-        scale = self.edge_scale()
-        n_points = inputs.shape[0]
-        size = max(1, CHUNK // scale.numel()) if self.is_native else max(1, n_points)  # one job for a device
-        parts = [(self.values_at(part.unsqueeze(-1)) * scale).sum(1) for part in inputs.split(size)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    def with_base(self, inputs: Tensor, result: Tensor) -> Tensor:
-        """Plus v c and the residual activation."""
-        whole = self._is_whole()
-        if self.output_bias is not None:
-            result = result + self.bias(whole=whole)
-        matrix = self.base_matrix(whole=whole)
-        return result if matrix is None else torch.addmm(result, self.base_of(inputs), matrix)
-
-    def bias(self, *, whole: bool | None = None) -> Tensor:
-        """sum_i v c, shape (out_features,); `whole` says whether no edge is pruned, where that is known."""
-        scale, shift = self.output_weight, self.output_bias
-        if scale is None or shift is None:
-            return self.mask.new_zeros(self.out_features)
-        return (self._masked(scale, whole) * shift).sum(1)
-
-    def base_matrix(self, *, whole: bool | None = None) -> Tensor | None:
-        """u of every edge, 0 where it is pruned, shape (in_features, out_features); None without a base.
-
-        `whole` says whether no edge is pruned, where that is known.
-        """
-        weight = self.base_weight
-        return None if weight is None else self._masked(weight, whole).mT
-
-    def base_of(self, inputs: Tensor) -> Tensor:
-        """The residual activation itself."""
-        return inputs if self._base_function is None else self._base_function(inputs)
+        basis = self._basis_on(low, high, most=most, closed_form=self._is_closed_form)
+        if basis is None:
+            return None
+        edges, plain = self._edge_weights(visible=not checks.hides_values()), checks.needs_plain_operations()
+        coefficients = self._computed_coefficients(basis, edges) if plain else self._coefficients(basis, edges)
+        return LayerSeries(basis, coefficients, *edges[2:])
 
     def extended(self, reps: int) -> "QKANLayer":
-        """The same function with more uploads, to be trained further: what is added starts as the identity.
+        """Return the same function with more uploads, to be trained further: added blocks start as the identity.
 
-        Added angles are 0 (for "real" pi). For "pz" and "rpz" what is added commutes with the read-out, so w starts at
+        Added angles are 0 (for "real" pi). For "pz" and "rpz" added blocks commute with the read-out, so w starts at
         1; for "mix" and "real" w starts at 0.
 
         Raises:
             ValueError: fewer uploads than there are; "px" or an own circuit; "mix" or "real" with fixed
                 pre-activations.
         """
-        options: dict[str, Any] = self.options | {"reps": checks.as_int(reps, "reps", self.reps)}
-        new = QKANLayer(
-            self.in_features,
-            self.out_features,
-            **options,
-            backend=self.backend,
-            device=self.weights.device,
-            dtype=self.weights.dtype,
-        )
-        extend_into(self, new)
+        config: dict[str, Any] = self.config() | {"reps": checks.as_int(reps, "reps", self.reps)}
+        new = QKANLayer(**config, backend=self.backend, device=self.weights.device, dtype=self.weights.dtype)
+        extend_parameters(self.ansatz, self._parameters_as_held(), new._parameters_as_held())
         with torch.no_grad():
             new.mask.copy_(self.mask)
             for name in ("output_weight", "output_bias", "base_weight"):
@@ -283,37 +221,42 @@ class QKANLayer(Activations):
         return new
 
     def to_sympy(self, variables: list | None = None, *, tolerance: float = 0.0) -> list:
-        """Each output as a sympy expression, exact but for terms of amplitude up to `tolerance`, which are left out.
+        """Write each output as a sympy expression, exact but for terms of amplitude up to `tolerance`, left out.
 
         Args:
             variables: sympy symbols or expressions, one an input; None for x_1, x_2, ...
             tolerance: of the amplitude of a term, in units of the output.
 
         Raises:
-            ValueError: what `spectrum` refuses; a base that is not "silu", "identity" or None.
+            ValueError: a layer that `spectrum` refuses; a base that is not "silu", "identity" or None.
         """
         tolerance = checks.as_number(tolerance, "tolerance", at_least=0.0)
-        return layer_expressions(self, as_variables(variables, self.in_features), tolerance)
+        variables = as_variables(variables, self.in_features)
+        require_written_base(self.base)
+        weights = self.output_weight, self.output_bias, self.base_weight
+        numbers = layer_numbers(self.spectrum(), self.mask, *weights, groups=self.groups)
+        return layer_expressions(numbers, variables, tolerance, base=self.base, arccos=self._uploads_arccos)
 
     @torch.no_grad()
     def importance(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "outputs inputs"]:
-        """How much each edge contributes: the standard deviation of its part of the output over `inputs`.
+        """Compute how much each edge contributes: the standard deviation of its part of the output over `inputs`.
 
         Raises:
             ValueError: no samples.
         """
-        return _over_samples(self.edge_outputs(inputs)).std(0, correction=0)
+        return importance.importance(self.edge_outputs(inputs))
 
     def edge_outputs(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "batch outputs inputs"]:
-        """Every edge's part of the output, v (phi + c) + u silu(x), shape (batch, out_features, in_features)."""
-        flat = self.flattened(inputs, self.in_features)
-        uploaded = arccos(flat) if self.uploads_arccos and self.input_weight is None else flat
+        """Compute each edge's part of the output, v (phi + c) + u silu(x), shape (batch, out_features, in_features)."""
+        flat = self._flattened(inputs, self.in_features)
+        uploaded = self._uploaded(flat)
         checks.require_finite(flat, "inputs")
-        values = self.values_at(uploaded.unsqueeze(-1)).mT.expand(-1, self.out_features, -1)
+        values = self._values_at(uploaded.unsqueeze(-1), self._edge_parameters(), closed_form=self._is_closed_form)
+        values = values.mT.expand(-1, self.out_features, -1)
         if self.output_weight is not None and self.output_bias is not None:
             values = self.output_weight * (values + self.output_bias)
-        if self.base_weight is not None:
-            values = values + self.base_weight * self.base_of(flat).unsqueeze(1)
+        if self.base_weight is not None and self._base_function is not None:
+            values = values + self.base_weight * self._base_function(flat).unsqueeze(1)
         values = values * self.mask
         checks.require_finite_result(values, self)
         return values
@@ -326,44 +269,130 @@ class QKANLayer(Activations):
                 another number, or with NaN.
             TypeError: functions in another form; parameters in half precision.
         """
-        fit_edges(self, edges)
+        parameters = (self.input_weight, self.input_bias, self.output_weight, self.output_bias, self.base_weight)
+        if self.ansatz != "pz" or self.groups is not None or self.base != "silu" or None in parameters:
+            raise ValueError(
+                'A layer must have ansatz "pz", base "silu", no groups and everything trained to be fitted to '
+                "functions. Build one with the defaults."
+            )
+        require_edges(edges, self.in_features, self.out_features)
+        checks.require_values(self)
+        checks.require_full_precision(self.weights)
+        fitted = fitted_edges(edges, self.reps, torch.finfo(self.weights.dtype).eps)
+        with torch.no_grad():
+            for name, values in fitted._asdict().items():
+                getattr(self, name).copy_(torch.from_numpy(np.ascontiguousarray(values)))
 
     @torch.no_grad()
     def prune(self, inputs: Float[Tensor, "*batch inputs"], threshold: float) -> int:
-        """Take out edges whose importance is below `threshold`, in place; how many are left."""
+        """Take out edges whose importance is below `threshold`, in place, and return how many are left."""
         threshold = checks.as_number(threshold, "threshold")
         self.mask.mul_((self.importance(inputs) >= threshold).to(self.mask.dtype))
         return int(self.mask.sum())
 
     def regularisation(self, inputs: Float[Tensor, "*batch inputs"], *, entropy: float = 1.0) -> Float[Tensor, ""]:
-        """Sum of the edges' mean sizes plus `entropy` times the entropy of their shares: small and few activations.
+        """Compute a penalty for large and many activations.
+
+        It is the sum of the edges' mean sizes plus `entropy` times the entropy of their shares.
 
         Reference:
             Liu et al., "KAN: Kolmogorov-Arnold networks", arXiv:2404.19756, equations 2.17 to 2.20.
         """
         entropy = checks.as_number(entropy, "entropy")
-        sizes = _over_samples(self.edge_outputs(inputs)).abs().mean(0)
-        shares = sizes / sizes.sum().clamp_min(torch.finfo(sizes.dtype).tiny)
-        return sizes.sum() + entropy * torch.special.entr(shares).sum()
+        return importance.penalty(self.edge_outputs(inputs), entropy)
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows."""
         groups = "" if self.groups is None else f", groups={self.groups}"
-        return f"{self.in_features}, {self.out_features}, {self.describe()}, base={self.base!r}{groups}"
+        return f"{self.in_features}, {self.out_features}, {self._describe()}, base={self.base!r}{groups}"
+
+    def _edge_parameters(self) -> ActivationParameters:
+        """Return the parameters of every edge: shared circuits are repeated over the inputs, cyclically."""
+        parameters = self._parameters_as_held()
+        if self.groups is None:
+            return parameters
+        return parameters.at(torch.arange(self.in_features, device=self.weights.device) % self.groups)
+
+    def _edge_weights(self, *, visible: bool) -> EdgeWeights:
+        """Return v, sum_i v c and u of the edges that are not pruned; see `edge_weights`."""
+        weights = self.output_weight, self.output_bias, self.base_weight
+        return edge_weights(self.mask, *weights, self._base_function, shared=self.groups is not None, visible=visible)
+
+    def _basis_for(self, inputs: Tensor, *, closed_form: bool) -> Basis | None:
+        """Return functions in which every activation is exact at these inputs; None where points are cheaper.
+
+        Raises:
+            ValueError: inputs that are not finite.
+        """
+        if checks.hides_values() or inputs.is_meta:
+            return None
+        low, high = bases.bounds(inputs)
+        if checks.in_forward_mode():
+            return None
+        n_samples = inputs.shape[0]
+        most = MAX_TERM_SHARE * n_samples if n_samples >= MIN_SERIES_BATCH else 0.0
+        return self._basis_on(low, high, most=most, closed_form=closed_form)
+
+    def _basis_on(self, low: float, high: float, *, most: float | int, closed_form: bool) -> Basis | None:
+        """Return at most `most` functions in which every activation is exact on [low, high]; see `series_on`."""
+        if self.readout != "z" or not closed_form:
+            return None
+        if self.input_weight is None:
+            return None if self._program.degree is None else Fourier(self._program.degree)
+        if self._uploads_arccos or most < 1:
+            return None
+        bandwidth = self._bandwidth(self.input_weight)
+        if not math.isfinite(bandwidth):
+            checks.require_finite_parameters(self)
+        basis = bases.chebyshev(low, high, bandwidth, self.weights.dtype)
+        return basis if basis is not None and basis.size <= most else None
+
+    def _bandwidth(self, scale: Tensor) -> float:
+        """Return the highest frequency that an activation can have, computed again only for another `scale`."""
+        compute = partial(highest_frequency, self._program, scale)
+        return compute() if torch.is_grad_enabled() else self._kept.bandwidth(scale, compute)
+
+    def _coefficients(self, basis: Basis, edges: EdgeWeights) -> Tensor:
+        """Return those of v phi of every edge in `basis`, shape (basis.size, in_features, out_features).
+
+        Without gradients they are kept, and computed again only where a parameter has changed. Not for calls where only
+        plain operations are followed.
+        """
+        if torch.is_grad_enabled():
+            return self._computed_coefficients(basis, edges)
+        compute = partial(self._computed_coefficients, basis, edges)
+        parameters = (*self._parameters_as_held(), self.output_weight, self.mask)
+        return self._kept.coefficients(basis, [part for part in parameters if part is not None], compute)
+
+    def _computed_coefficients(self, basis: Basis, edges: EdgeWeights) -> Tensor:
+        nodes = basis.nodes(self.weights)[:, None, None]
+        values = self._values_at(nodes, self._edge_parameters(), closed_form=True)
+        with full_precision(values):
+            coefficients = (basis.from_nodes(self.weights) @ values.flatten(1)).view_as(values)
+        return coefficients if edges.is_one else coefficients * edges.scale.mT
+
+    def _point_by_point(self, inputs: Tensor, edges: EdgeWeights, *, closed_form: bool) -> Tensor:
+        """Compute sum_i v phi, in chunks of the batch that stay in cache."""
+        parameters, scale, n_points = self._edge_parameters(), edges.scale.mT, inputs.shape[0]
+        size = max(1, CHUNK // scale.numel()) if closed_form else max(1, n_points)  # one job for a device
+        parts = [
+            (self._values_at(part.unsqueeze(-1), parameters, closed_form=closed_form) * scale).sum(1)
+            for part in inputs.split(size)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _over_samples(values: Tensor) -> Tensor:
-    """Values of the edges, (batch, outputs, inputs), refused where there are none to judge by."""
-    if len(values) == 0:
-        raise ValueError(
-            "Argument `inputs` must hold at least one sample, but is empty. Pass samples to judge edges by."
-        )
-    return values
+def for_steps(layer: QKANLayer) -> Callable[[Tensor], Tensor]:
+    """Return the layer as a function of finite rows (batch, in_features), for many calls with few rows each.
 
+    The weights of the edges are computed once, so parameters must not change between calls.
+    """
+    edges, closed_form = layer._edge_weights(visible=not checks.hides_values()), layer._is_closed_form
 
-def _base_function(base: str | Callable[[Tensor], Tensor] | None) -> Callable[[Tensor], Tensor] | None:
-    if base is None or callable(base):
-        return base
-    if not isinstance(base, str) or base not in BASES:
-        raise ValueError(f"Argument `base` must be a function, None or one of {', '.join(BASES)}, but is {base!r}.")
-    return BASES[base]
+    def outputs(rows: Tensor) -> Tensor:
+        result = layer._point_by_point(layer._uploaded(rows), edges, closed_form=closed_form)
+        result = edges.plus_base(rows, result)
+        checks.require_finite_result(result, layer)
+        return result
+
+    return outputs

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from qml import checks
 from qml.backends import Backend
 from qml.edges import Transfer, edge_layers, sample_edges, transferred
-from qml.nn._linear import linear
-from qml.nn.qkan._options import LayerOptions
+from qml.nn.qkan._linear import linear
+from qml.nn.qkan._options import LayerOptions, shared_options
 from qml.nn.qkan.layer import QKANLayer
 
 
@@ -22,7 +22,7 @@ class QKAN(nn.Module):
 
     Args:
         widths: features at the input, after each layer, at the output; at least two.
-        options: what every `QKANLayer` takes.
+        options: keyword arguments of every `QKANLayer`.
 
     Shape:
         (..., widths[0]) to (..., widths[-1]).
@@ -31,7 +31,7 @@ class QKAN(nn.Module):
         layers: the layers.
 
     Raises:
-        ValueError: fewer than two widths, or one below 1; what `QKANLayer` refuses.
+        ValueError: fewer than two widths, or one below 1; arguments that `QKANLayer` refuses.
 
     Reference:
         arXiv:2509.14026.
@@ -54,11 +54,10 @@ class QKAN(nn.Module):
 
     @classmethod
     def from_network(cls, source: nn.Module, inputs: Float[Tensor, "batch inputs"], *, reps: int = 10) -> Transfer:
-        """A QKAN that computes what a KAN, or another QKAN, computes, without training.
+        """Build a QKAN that computes the function of a KAN, or of another QKAN, without training.
 
-        On the range of what reaches it every edge is fitted by least squares with silu and a trigonometric polynomial
-        of degree `reps`, whose angles are then computed exactly. Beyond that range it is another function than its
-        source.
+        On the range of its inputs every edge is fitted by least squares with silu and a trigonometric polynomial of
+        degree `reps`, whose angles are then computed exactly. Beyond that range it is another function than its source.
 
         Args:
             source: a network of functions on edges.
@@ -81,26 +80,26 @@ class QKAN(nn.Module):
         return transferred(network, source, inputs, sampled)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
-        """Through all layers."""
+        """Apply all layers, one after another."""
         for layer in self.layers:
             inputs = layer(inputs)
         return inputs
 
     def extended(self, reps: int) -> "QKAN":
-        """The same function with more uploads in every layer; see `QKANLayer.extended`."""
-        new = QKAN(self.widths, **self.options)
+        """Return the same function with more uploads in every layer; see `QKANLayer.extended`."""
+        new = QKAN(**self.config())
         new.layers = nn.ModuleList(layer.extended(reps) for layer in self.qkan_layers())
         return new
 
     def formula(self, variables: list | None = None, *, tolerance: float = 0.0) -> list:
-        """Each output as a sympy expression of the inputs; see `QKANLayer.to_sympy`."""
+        """Write each output as a sympy expression of the inputs; see `QKANLayer.to_sympy`."""
         for layer in self.qkan_layers():
             variables = layer.to_sympy(variables, tolerance=tolerance)
         return variables or []
 
     @torch.no_grad()
     def importance(self, inputs: Float[Tensor, "*batch inputs"]) -> list[Tensor]:
-        """Each layer's `QKANLayer.importance` at what reaches it."""
+        """Compute each layer's `QKANLayer.importance` at its own inputs."""
         scores = []
         for layer in self.qkan_layers():
             scores.append(layer.importance(inputs))
@@ -109,7 +108,7 @@ class QKAN(nn.Module):
 
     @torch.no_grad()
     def prune(self, inputs: Float[Tensor, "*batch inputs"], *, edge: float = 0.01, node: float = 0.01) -> int:
-        """Take out edges of small importance, and hidden nodes with no incoming or outgoing edge left; how many stay.
+        """Take out edges of small importance and hidden nodes without an edge on one side; return how many edges stay.
 
         Args:
             inputs: where importance is judged.
@@ -128,7 +127,7 @@ class QKAN(nn.Module):
         return sum(int(layer.mask.sum()) for layer in layers)
 
     def regularisation(self, inputs: Float[Tensor, "*batch inputs"], *, entropy: float = 1.0) -> Tensor:
-        """The sum of the layers' `QKANLayer.regularisation` at what reaches them."""
+        """Sum the layers' `QKANLayer.regularisation` at their own inputs."""
         total = self.qkan_layers()[0].mask.new_zeros(())
         for layer in self.qkan_layers():
             total = total + layer.regularisation(inputs, entropy=entropy)
@@ -141,13 +140,12 @@ class QKAN(nn.Module):
             layer.to_backend(backend, width=width)
         return self
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What every layer was made with."""
-        return self.qkan_layers()[0].options
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        return {"widths": self.widths, **shared_options(first_layer(self).config())}
 
     def qkan_layers(self) -> list[QKANLayer]:
-        """The layers, typed."""
+        """Return the layers as a list of `QKANLayer`."""
         return [layer for layer in self.layers if isinstance(layer, QKANLayer)]
 
 
@@ -209,7 +207,7 @@ class JHCGNet(nn.Module):
         self.decoder = linear(self.latent[1], self.out_features, **factory)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
-        """Through both maps and the core."""
+        """Apply the first map, the core and the second map."""
         inputs = checks.as_like(inputs, self.encoder.weight)
         checks.require_last_dimension(inputs, self.in_features, "inputs")
         checks.require_finite(inputs, "inputs")
@@ -220,6 +218,11 @@ class JHCGNet(nn.Module):
         result = self.decoder(features)
         checks.require_finite_result(result, self)
         return result
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for device, dtype and generator; `core` is the module itself."""
+        sizes = {"in_features": self.in_features, "out_features": self.out_features, "latent": self.latent}
+        return sizes | {"core": self.core, "bias": self.encoder.bias is not None}
 
     def _require_features(self, features: Any) -> None:
         if not isinstance(features, Tensor):
@@ -250,7 +253,7 @@ class HQKAN(JHCGNet):
         in_features: number of inputs.
         out_features: number of outputs.
         latent: the core's inputs and outputs; None for ceil(log2) of the network's, at least 1.
-        options: what the core's `QKANLayer` takes; its device, dtype and generator are those of the affine maps too.
+        options: keyword arguments of the core's `QKANLayer`; device, dtype and generator are the affine maps' too.
 
     Example:
         >>> import torch
@@ -283,18 +286,23 @@ class HQKAN(JHCGNet):
         )
 
     @property
-    def options(self) -> dict[str, Any]:
-        """What the core's layer was made with."""
-        return self.core_layer.options
-
-    @property
     def core_layer(self) -> QKANLayer:
-        """The core's only layer."""
-        return next(module for module in self.core.modules() if isinstance(module, QKANLayer))
+        """Return the core's only layer."""
+        return first_layer(self.core)
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        sizes = {"in_features": self.in_features, "out_features": self.out_features, "latent": self.latent}
+        return sizes | shared_options(self.core_layer.config())
+
+
+def first_layer(module: nn.Module) -> QKANLayer:
+    """Return the first QKAN layer inside; all layers of a network were made with the same options."""
+    return next(part for part in module.modules() if isinstance(part, QKANLayer))
 
 
 def _as_sizes(values: Any, name: str, example: str) -> tuple[int, ...]:
-    """Sizes of at least 1 as a tuple of ints; a number or a string alone is refused with an `example`."""
+    """Return sizes of at least 1 as a tuple of ints, and refuse a number or a string alone with an `example`."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) != 1:
         raise TypeError(
             f"Argument `{name}` must be a sequence of sizes, but is {type(values).__name__}. Pass {name}={example}."
@@ -303,7 +311,7 @@ def _as_sizes(values: Any, name: str, example: str) -> tuple[int, ...]:
 
 
 def _as_latent(latent: Any) -> tuple[int, int]:
-    """The sizes at the core's two ends."""
+    """Return the sizes at the core's two ends."""
     sizes = _as_sizes(latent, "latent", "(inputs, outputs)")
     if len(sizes) != 2:
         raise ValueError(f"Argument `latent` must hold two sizes, but is {sizes}. Pass latent=(inputs, outputs).")

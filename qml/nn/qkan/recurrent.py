@@ -1,7 +1,7 @@
 """Recurrent layers of QKAN cells, with the contract of `nn.LSTM` and `nn.GRU`."""
 
 from functools import partial
-from typing import Unpack
+from typing import Any, Unpack
 
 from torch import Tensor
 
@@ -23,7 +23,7 @@ class QKANLSTM(RecurrentLSTM, OfQKANLayers):
         dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1].
         bidirectional: whether a second cell reads each sequence backwards.
         proj_size: features of h after a linear map; 0 for none.
-        options: what `QKANLayer` takes.
+        options: keyword arguments of `QKANLayer`.
 
     Shape:
         inputs (time, batch, input_size), or (time, input_size) for one sequence, or a PackedSequence; state (h, c) of
@@ -72,6 +72,10 @@ class QKANLSTM(RecurrentLSTM, OfQKANLayers):
             bidirectional=bidirectional,
         )
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        return _cell_config(self) | super().config()
+
 
 class HQKANLSTM(RecurrentLSTM, OfQKANLayers):
     """`QKANLSTM` with `HQKANLSTMCell`: an HQKAN for each affine map.
@@ -86,7 +90,7 @@ class HQKANLSTM(RecurrentLSTM, OfQKANLayers):
         bidirectional: whether a second cell reads each sequence backwards.
         proj_size: features of h after a linear map; 0 for none.
         latent: inputs and outputs of each core; None for ceil(log2) of the map's.
-        options: what the cores' `QKANLayer` takes.
+        options: keyword arguments of the cores' `QKANLayer`.
 
     Shape:
         As `QKANLSTM`.
@@ -119,6 +123,10 @@ class HQKANLSTM(RecurrentLSTM, OfQKANLayers):
             bidirectional=bidirectional,
         )
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        return _cell_config(self) | super().config()
+
 
 class QKANGRU(Recurrent, OfQKANLayers):
     """GRU whose affine maps are QKAN layers: `nn.GRU`'s arguments, shapes and results.
@@ -132,7 +140,7 @@ class QKANGRU(Recurrent, OfQKANLayers):
         dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1].
         bidirectional: whether a second cell reads each sequence backwards.
         proj_size: 0; a GRU has no projection, as `nn.GRU` has none.
-        options: what `QKANLayer` takes.
+        options: keyword arguments of `QKANLayer`.
 
     Shape:
         As `QKANLSTM`, with h alone as the state: returns (outputs, h).
@@ -161,6 +169,10 @@ class QKANGRU(Recurrent, OfQKANLayers):
             bidirectional=bidirectional,
         )
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for bias, backend, device, dtype and generator."""
+        return _cell_config(self) | super().config()
+
     def forward(
         self,
         inputs: Sequences | None = None,
@@ -169,7 +181,7 @@ class QKANGRU(Recurrent, OfQKANLayers):
         input: Sequences | None = None,
         hx: Tensor | None = None,
     ) -> tuple[Sequences, Tensor]:
-        """Outputs of the last layer at every step, and h after the last.
+        """Compute the outputs of the last layer at every step, and h after the last.
 
         Args:
             inputs: sequences; see the class.
@@ -180,3 +192,9 @@ class QKANGRU(Recurrent, OfQKANLayers):
         given = either(state, hx, "state", "hx")
         outputs, (h,) = self.run(either(inputs, input, "inputs", "input"), as_state(given, "h"))
         return outputs, h
+
+
+def _cell_config(layer: Recurrent) -> dict[str, Any]:
+    """Return the constructor arguments of the first cell, which all cells but for its `input_size` share."""
+    cell: Any = layer.cells[0]
+    return cell.config()

@@ -1,21 +1,16 @@
-"""Activations as what they are: finite sums of cosines."""
+"""Activations written as finite sums of cosines."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qml import checks
+from qml.nn.qkan.points.program import ActivationProgram
 
-if TYPE_CHECKING:
-    from qml.nn.qkan.activations import Activations
-
-
-MOST_TERMS = 3**9  # an activation of trained pre-activations has 3**reps exponentials
+MAX_EXPONENTIALS = 3**9  # of one activation: with trained pre-activations it has 3**reps of them
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class ActivationSpectrum:
     """phi(x) = sum_m amplitudes[..., m] cos(frequencies[..., m] x + phases[..., m]) for every activation.
 
     Attributes:
@@ -29,44 +24,36 @@ class Spectrum:
     phases: np.ndarray
 
     def evaluate(self, inputs: np.ndarray) -> np.ndarray:
-        """phi at inputs of shape (...), for every edge: shape (..., *edges)."""
+        """Compute phi at inputs of shape (...) for every edge, shape (..., *edges)."""
         points = np.asarray(inputs, dtype=float)
         points = points.reshape(points.shape + (1,) * self.frequencies.ndim)
         return (self.amplitudes * np.cos(self.frequencies * points + self.phases)).sum(-1)
 
 
-def spectrum_of(module: "Activations") -> Spectrum:
-    """Exact, in float64.
+def spectrum_of(
+    program: ActivationProgram, weights: np.ndarray, scale: np.ndarray | None, shift: np.ndarray | None
+) -> ActivationSpectrum:
+    """Compute the spectrum of every activation, exactly, in float64.
+
+    Args:
+        program: the rotations.
+        weights: angles, shape (*edges, n_weights), float64.
+        scale: of the pre-activation scale * x + shift, shape (*edges, n_uploads); None for x itself.
+        shift: of the pre-activation.
 
     Raises:
-        ValueError: a read-out that is no finite sum; arccosines of trained pre-activations; too many terms; parameters
-            that are not finite, or on the meta device.
+        ValueError: too many terms.
     """
-    if module.readout != "z":
-        raise ValueError(f'Argument `readout` must be "z" for a finite spectrum, but is {module.readout!r}.')
-    if module.uploads_arccos and module.input_weight is not None:
+    uploads = sum(1 for rotation in program.rotations if rotation.upload)
+    if 3**uploads > MAX_EXPONENTIALS:
         raise ValueError(
-            'Ansatz "px" has a finite spectrum only with train_preactivation=False (in arccos x), but w and b are '
-            "trained."
-        )
-    uploads = sum(1 for rotation in module.program.rotations if rotation.upload)
-    if 3**uploads > MOST_TERMS:
-        raise ValueError(
-            f"A spectrum must have at most {MOST_TERMS} exponentials, but {uploads} uploads give {3**uploads}. "
+            f"A spectrum must have at most {MAX_EXPONENTIALS} exponentials, but {uploads} uploads give {3**uploads}. "
             "Use fewer uploads."
         )
-    checks.require_values(module)
-    checks.require_finite_parameters(module)
-    weights, scale, shift = (
-        None if value is None else value.detach().double().cpu().numpy()
-        for value in (module.weights, module.input_weight, module.input_bias)
-    )
-    if weights is None:
-        raise ValueError("A module must have weights.")
     edges = weights.shape[:-1]
     frequencies = np.zeros((*edges, 1))
-    vector = np.broadcast_to(np.array(module.program.start, dtype=complex)[:, None], (*edges, 3, 1))
-    for rotation in module.program.rotations:
+    vector = np.broadcast_to(np.array(program.start, dtype=complex)[:, None], (*edges, 3, 1))
+    for rotation in program.rotations:
         constant = rotation.constant + sum((f * weights[..., k] for k, f in rotation.weights), np.zeros(edges))
         slope = np.zeros(edges)
         if rotation.upload:
@@ -89,7 +76,7 @@ def spectrum_of(module: "Activations") -> Spectrum:
 
 
 def _part(axis: int, sign: int) -> np.ndarray:
-    """R(t) = P_0 + exp(i t) P_1 + exp(-i t) P_-1: the projectors of a rotation about an axis."""
+    """Return P_sign of a rotation about an axis, R(t) = P_0 + exp(i t) P_1 + exp(-i t) P_-1."""
     first, second = (axis + 1) % 3, (axis + 2) % 3
     result = np.zeros((3, 3), dtype=complex)
     if sign == 0:
@@ -100,22 +87,22 @@ def _part(axis: int, sign: int) -> np.ndarray:
     return result
 
 
-def _merged(frequencies: np.ndarray, coefficients: np.ndarray) -> Spectrum:
-    """Real form: exponentials of f and -f are one cosine, and equal frequencies one term."""
+def _merged(frequencies: np.ndarray, coefficients: np.ndarray) -> ActivationSpectrum:
+    """Merge exponentials of f and -f into one cosine, and equal frequencies into one term."""
     edges = frequencies.shape[:-1]
-    rows = []
+    merged_rows = []
     for row_f, row_c in zip(
         frequencies.reshape(-1, frequencies.shape[-1]), coefficients.reshape(-1, coefficients.shape[-1]), strict=True
     ):
-        kept = np.where(row_f < 0, row_c.conj(), row_c)  # Re(c e^{ift}) = Re(c* e^{-ift})
-        found, place = np.unique(np.abs(row_f).round(12), return_inverse=True)
-        total = np.zeros(len(found), dtype=complex)
-        np.add.at(total, place, kept)
-        rows.append((found, total))
-    size = max(len(found) for found, _ in rows)
-    result = np.zeros((3, len(rows), size))
-    for index, (found, total) in enumerate(rows):
-        result[0, index, : len(found)] = found
-        result[1, index, : len(found)] = np.abs(total)
-        result[2, index, : len(found)] = np.angle(total)
-    return Spectrum(*result.reshape(3, *edges, size))
+        folded = np.where(row_f < 0, row_c.conj(), row_c)  # Re(c e^{ift}) = Re(c* e^{-ift})
+        distinct, term = np.unique(np.abs(row_f).round(12), return_inverse=True)
+        total = np.zeros(len(distinct), dtype=complex)
+        np.add.at(total, term, folded)
+        merged_rows.append((distinct, total))
+    size = max(len(distinct) for distinct, _ in merged_rows)
+    result = np.zeros((3, len(merged_rows), size))
+    for index, (distinct, total) in enumerate(merged_rows):
+        result[0, index, : len(distinct)] = distinct
+        result[1, index, : len(distinct)] = np.abs(total)
+        result[2, index, : len(distinct)] = np.angle(total)
+    return ActivationSpectrum(*result.reshape(3, *edges, size))

@@ -12,11 +12,13 @@ Reference:
 
 import numpy as np
 
-OVERSAMPLING = 4096  # points of the transforms: the logarithm of a function that comes within 0.05 of 0 at degree 20
+TRANSFORM_POINTS = (
+    4096  # points of the transforms: the logarithm of a function that comes within 0.05 of 0 at degree 20
+)
 
 
 def angles_of(cosines: np.ndarray, sines: np.ndarray) -> np.ndarray:
-    """Weights of the ansatz "pz" with which <Z> = sum_k cosines_k cos(k x) + sines_k sin(k x).
+    """Compute the weights of the ansatz "pz" with which <Z> = sum_k cosines_k cos(k x) + sines_k sin(k x).
 
     Args:
         cosines: of orders 0 to r, shape (edges, r + 1).
@@ -26,10 +28,10 @@ def angles_of(cosines: np.ndarray, sines: np.ndarray) -> np.ndarray:
         Angles in radians, shape (edges, 2 (r + 1)).
     """
     reps = cosines.shape[1] - 1
-    spectrum = np.zeros((len(cosines), OVERSAMPLING // 2 + 1), dtype=complex)
-    spectrum[:, : reps + 1] = (cosines - 1j * sines) * OVERSAMPLING / 2
-    spectrum[:, 0] = cosines[:, 0] * OVERSAMPLING
-    values = np.fft.irfft(spectrum, OVERSAMPLING)
+    spectrum = np.zeros((len(cosines), TRANSFORM_POINTS // 2 + 1), dtype=complex)
+    spectrum[:, : reps + 1] = (cosines - 1j * sines) * TRANSFORM_POINTS / 2
+    spectrum[:, 0] = cosines[:, 0] * TRANSFORM_POINTS
+    values = np.fft.irfft(spectrum, TRANSFORM_POINTS)
     largest = np.abs(values).max()
     if not largest < 1.0:
         raise ValueError(f"A polynomial must stay below 1 to be an expectation value, but reaches {largest:.3g}.")
@@ -38,20 +40,20 @@ def angles_of(cosines: np.ndarray, sines: np.ndarray) -> np.ndarray:
 
 
 def _outer(positive: np.ndarray, degree: int) -> np.ndarray:
-    """Coefficients of the polynomial in exp(i x) without zeros in the disc whose squared modulus is `positive`."""
+    """Compute the polynomial in exp(i x) without zeros in the disc whose squared modulus is `positive`."""
     size = positive.shape[1]
     logarithm = np.fft.fft(0.5 * np.log(positive)) / size
-    logarithm[:, 1 : size // 2] *= 2  # the analytic part: what has no negative orders
+    logarithm[:, 1 : size // 2] *= 2  # the analytic part, without negative orders
     logarithm[:, size // 2 :] = 0
     return (np.fft.fft(np.exp(np.fft.ifft(logarithm) * size)) / size)[:, : degree + 1]
 
 
 def _peel(state: np.ndarray) -> np.ndarray:
-    """The angles of the gates that make `state`, the last ones first."""
+    """Compute the angles of the gates that make `state`, the last ones first."""
     edges, _, blocks = state.shape
     angles = np.zeros((edges, blocks, 2))
     for block in range(blocks - 1, -1, -1):
-        first = state[:, :, 0]  # what the block makes of |0>, as the upload before it leaves order 0 to the upper part
+        first = state[:, :, 0]  # the image of |0>, as the upload before it leaves order 0 to the upper part
         turn = np.angle(first[:, 1]) - np.angle(first[:, 0])  # about Z, by the next block; unseen behind the last
         tilt = 2 * np.arctan2(np.abs(first[:, 1]), np.abs(first[:, 0]))
         if block + 1 < blocks:

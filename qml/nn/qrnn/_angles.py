@@ -10,16 +10,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from qml.nn.qrnn._outcomes import normalised, require_possible
 from qml.nn.qrnn._scan import neuron_advance
-from qml.nn.qrnn._tables import Tables, layer_maps, maps_pay, word_maps
-from qml.nn.qrnn.cell import QRNNCell, normalised, require_possible
+from qml.nn.qrnn._tables import NeuronTables, layer_maps, maps_pay, word_maps
+from qml.nn.qrnn.cell import QRNNCell
 
 Spread = Callable[[Tensor], Tensor]
 """States v (batch, 2**W) to M[w] v for all words w, (batch, words, 2**W)."""
 
 
 def run_angles(cell: QRNNCell, angles: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Probabilities of the in/out qubits at each step, (time, batch, words), and the last states, (batch, 2**W).
+    """Compute outcome probabilities at each step, (time, batch, words), and the last states, (batch, 2**W).
 
     Args:
         cell: the cell.
@@ -33,19 +34,19 @@ def run_angles(cell: QRNNCell, angles: Tensor, state: Tensor | None) -> tuple[Te
     states, tables = cell.start(state, batch), cell.tables()
     spread = _spread(cell, tables, batch, n_steps)
     outputs = layer_maps(tables.output_cosine[None], tables.output_sine[None])[0]  # (2**W, words, words)
-    found = []
+    probabilities = []
     for cosine, sine in zip(torch.cos(angles / 2), torch.sin(angles / 2), strict=True):
         middle = _turned_back(_amplitudes(cosine, sine)[..., None] * spread(states), cosine, sine)
         ahead = torch.bmm(outputs, middle.permute(2, 1, 0)).permute(2, 1, 0)  # (batch, words, 2**W)
         shares = ahead.square().sum(-1)
-        found.append(shares / shares.sum(1, keepdim=True))
+        probabilities.append(shares / shares.sum(1, keepdim=True))
         states = normalised(ahead[:, 0])
-    require_possible(torch.cat(found), angles.new_zeros(n_steps * batch, dtype=torch.long), (batch,) * n_steps)
-    return torch.stack(found), states
+    require_possible(torch.cat(probabilities), angles.new_zeros(n_steps * batch, dtype=torch.long), (batch,) * n_steps)
+    return torch.stack(probabilities), states
 
 
 def _amplitudes(cosine: Tensor, sine: Tensor) -> Tensor:
-    """Of all words in qubits turned from |0>, (batch, words)."""
+    """Compute the amplitudes of all words in qubits turned from |0>, (batch, words)."""
     amplitudes = torch.ones_like(cosine[:, :1])  # not by len, which would fix the batch of an exported program
     for c, s in zip(cosine.unbind(1), sine.unbind(1), strict=True):
         amplitudes = torch.stack([amplitudes * c[:, None], amplitudes * s[:, None]], -1).flatten(1)
@@ -53,7 +54,7 @@ def _amplitudes(cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 def _turned_back(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """RY(-angle) on each in/out qubit of (batch, words, 2**W)."""
+    """Apply RY(-angle) to each in/out qubit of (batch, words, 2**W)."""
     pairs = zip(cosine[..., None, None, None].unbind(1), sine[..., None, None, None].unbind(1), strict=True)
     for qubit, (c, s) in enumerate(pairs):
         zero, one = states.unflatten(1, (2**qubit, 2, -1)).unbind(2)
@@ -61,10 +62,10 @@ def _turned_back(states: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return states
 
 
-def _spread(cell: QRNNCell, tables: Tables, batch: int, n_steps: int) -> Spread:
-    """M of all words by the cheaper way."""
+def _spread(cell: QRNNCell, tables: NeuronTables, batch: int, n_steps: int) -> Spread:
+    """Choose the cheaper way of applying M of all words."""
     n_words, side = cell.n_words, 2**cell.hidden_size
-    sizes = {"n_words": n_words, "n_lanes": cell.hidden_size, "n_stages": cell.n_stages}
+    sizes = {"n_words": n_words, "hidden_size": cell.hidden_size, "n_stages": cell.n_stages}
     if maps_pay(**sizes, batch=batch * n_words, n_steps=n_steps):
         flat = word_maps(tables).flatten(0, 1).T
         return lambda states: (states @ flat).unflatten(1, (n_words, side))

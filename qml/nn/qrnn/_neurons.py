@@ -1,7 +1,7 @@
 """A recurrent cell's neurons one by one along sequences, for cells whose matrices cost more than they save.
 
-A pair of amplitudes (a0, a1) of the target lane is the complex number a0 + i a1, and a neuron multiplies it by C + i S.
-Lanes are moved to the last place one after another, by a transposition each.
+A pair of amplitudes (a0, a1) of the target qubit is the complex number a0 + i a1, and a neuron multiplies it by
+C + i S. Qubits are moved to the last place one after another, by a transposition each.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from qml.checks import needs_plain_pullback
-from qml.nn.qrnn._scan import Run, neuron_advance, pull_steps, scan_plain
+from qml.nn.qrnn._scan import ScanRun, neuron_advance, pull_steps, scan_plain
 from qml.plain_pullback import plain_pullback
 
 
 class NeuronScan(torch.autograd.Function):
-    """`scan_plain` by `neuron_advance`; a step is recomputed before it is pulled back."""
+    """The function `scan_plain` with `neuron_advance`, which recomputes a step before it pulls it back."""
 
     @staticmethod
     def forward(  # noqa: PLR0913, PLR0917 - the tensors it differentiates in, and the sequences
@@ -30,9 +30,9 @@ class NeuronScan(torch.autograd.Function):
         outcomes: Tensor,
         sizes: Sequence[int],
     ) -> tuple[Tensor, Tensor]:
-        """See `scan_plain`."""
+        """Return what `scan_plain` returns."""
         neurons = _Neurons(cosine, sine, rotations, words, sizes)
-        run = Run(readout, start, outcomes, sizes, neurons.advance)
+        run = ScanRun(readout, start, outcomes, sizes, neurons.advance)
         ctx.save_for_backward(
             cosine, sine, rotations, readout, start, words, outcomes, run.before, run.middle, run.norms
         )
@@ -41,7 +41,7 @@ class NeuronScan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The pullback, or autograd through the plain steps where its own derivative is wanted."""
+        """Pull gradients back, by autograd through the plain steps where a derivative of them is wanted."""
         cosine, sine, rotations, readout, start, words, outcomes, before, middle, norms = ctx.saved_tensors
         if any(map(needs_plain_pullback, grads)):
             plain = lambda c, s, k, g, v: scan_plain(neuron_advance(c, s, k), g, v, words, outcomes, ctx.sizes)  # noqa: E731
@@ -56,14 +56,14 @@ class NeuronScan(torch.autograd.Function):
 
 
 class _Neurons:
-    """What `neuron_advance` does, on complex numbers; the tables' lanes are in the order in which they come."""
+    """The neurons of `neuron_advance` on complex numbers, with tables whose qubits are in the order of the loop."""
 
     def __init__(self, cosine: Tensor, sine: Tensor, rotations: Tensor, words: Tensor, sizes: Sequence[int]) -> None:
-        self.n_layers, self.n_lanes, self.n_words, self.half = cosine.shape
+        self.n_layers, self.n_qubits, self.n_words, self.half = cosine.shape
         turns = torch.complex(cosine, sine)
-        # By word, so that one look-up a step serves all neurons; the lanes before the target go behind the others.
+        # By word, so that one look-up a step serves all neurons; the qubits before the target go behind the others.
         ordered = [
-            turns[:, lane].unflatten(-1, (2**lane, -1)).mT.flatten(-2) for lane in range(self.n_lanes)
+            turns[:, qubit].unflatten(-1, (2**qubit, -1)).mT.flatten(-2) for qubit in range(self.n_qubits)
         ]  # each (layers, words, half)
         self.turns = torch.stack(ordered, 1).permute(2, 0, 1, 3).reshape(self.n_words, -1)
         self.rotations, self.words = rotations, words.split(sizes)
@@ -75,8 +75,8 @@ class _Neurons:
         for layer in range(self.n_layers):
             if layer:
                 states = states @ self.rotations[layer - 1].T
-            for lane in range(self.n_lanes):
-                states = torch.view_as_real(_last(states) * turns[layer * self.n_lanes + lane]).flatten(1)
+            for qubit in range(self.n_qubits):
+                states = torch.view_as_real(_last(states) * turns[layer * self.n_qubits + qubit]).flatten(1)
         out.copy_(states)
 
     def start_pullback(self, before: Tensor) -> None:
@@ -91,8 +91,8 @@ class _Neurons:
         tape, between = self._replay(self.before[step], turns)
         grads: list[Tensor] = []
         for layer in reversed(range(self.n_layers)):
-            for lane in reversed(range(self.n_lanes)):
-                place = layer * self.n_lanes + lane
+            for qubit in reversed(range(self.n_qubits)):
+                place = layer * self.n_qubits + qubit
                 pairs = torch.view_as_complex(grad.reshape(len(grad), self.half, 2))
                 grads.append(pairs * tape[place].conj())
                 grad = _first(pairs * turns[place].conj())
@@ -104,35 +104,35 @@ class _Neurons:
         out.copy_(grad)
 
     def gradients(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of cosine, sine and rotations."""
-        shape = (self.n_words, self.n_layers, self.n_lanes, self.half, 2)
-        ordered = self.turn_grad.view(shape).permute(4, 1, 2, 0, 3)  # (2, layers, lanes, words, half)
-        lanes = [ordered[:, :, lane].unflatten(-1, (-1, 2**lane)).mT.flatten(-2) for lane in range(self.n_lanes)]
-        cosine_grad, sine_grad = torch.stack(lanes, 2)
+        """Return the gradients of cosine, sine and rotations."""
+        shape = (self.n_words, self.n_layers, self.n_qubits, self.half, 2)
+        ordered = self.turn_grad.view(shape).permute(4, 1, 2, 0, 3)  # (2, layers, qubits, words, half)
+        by_qubit = [ordered[:, :, qubit].unflatten(-1, (-1, 2**qubit)).mT.flatten(-2) for qubit in range(self.n_qubits)]
+        cosine_grad, sine_grad = torch.stack(by_qubit, 2)
         return cosine_grad, sine_grad, self.rotation_grad
 
     def _look_up(self, step: int) -> list[Tensor]:
-        """The turn of each neuron, (batch, half), at the words of a step."""
+        """Look up the turn of each neuron, (batch, half), at the words of a step."""
         return list(self.turns.index_select(0, self.words[step]).split(self.half, 1))
 
     def _replay(self, states: Tensor, turns: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """The pairs before each neuron, and the states before each rotation."""
+        """Recompute the pairs before each neuron, and the states before each rotation."""
         tape, between = [], []
         for layer in range(self.n_layers):
             if layer:
                 between.append(states)
                 states = states @ self.rotations[layer - 1].T
-            for lane in range(self.n_lanes):
+            for qubit in range(self.n_qubits):
                 tape.append(_last(states))
-                states = torch.view_as_real(tape[-1] * turns[layer * self.n_lanes + lane]).flatten(1)
+                states = torch.view_as_real(tape[-1] * turns[layer * self.n_qubits + qubit]).flatten(1)
         return tape, between
 
 
 def _last(states: Tensor) -> Tensor:
-    """Move the first lane to the last place, as pairs: (batch, 2 half) to complex (batch, half)."""
+    """Move the first qubit to the last place, as pairs: (batch, 2 half) to complex (batch, half)."""
     return torch.view_as_complex(states.view(len(states), 2, -1).mT.contiguous())
 
 
 def _first(pairs: Tensor) -> Tensor:
-    """The inverse of `_last`."""
+    """Invert `_last`."""
     return torch.view_as_real(pairs).mT.reshape(len(pairs), -1)

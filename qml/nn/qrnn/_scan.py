@@ -1,4 +1,4 @@
-"""Running a cell along sequences whose outcomes are known: plain steps, and a function with a pullback of its own.
+"""The run of a cell along sequences whose outcomes are known: plain steps, and a function with a pullback of its own.
 
 Only ratios of amplitudes matter, so that states are divided by their norms as by constants: every derivative of a
 probability is right all the same. Memory is linear in the number of steps. A derivative of a derivative is taken
@@ -22,14 +22,14 @@ Advance = Callable[[Tensor, Tensor], Tensor]
 def scan_plain(
     advance: Advance, readout: Tensor, start: Tensor, words: Tensor, outcomes: Tensor, sizes: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """The states u of all steps, (sum of sizes, 2**W), and the last state of every sequence, (batch, 2**W).
+    """Compute the states u of all steps, (sum of sizes, 2**W), and the last state of every sequence, (batch, 2**W).
 
     Args:
-        advance: what a step does to the workspace.
+        advance: the workspace's part of a step.
         readout: G of the tables.
         start: the first states, one a sequence.
         words: the words that are read, step after step.
-        outcomes: the words that the in/out lanes are projected on.
+        outcomes: the words that the in/out qubits are projected on.
         sizes: sequences that reach each step.
     """
     states, parts, first = start, [], 0
@@ -49,22 +49,22 @@ def map_advance(maps: Tensor) -> Advance:
     flat = maps.reshape(n_words * side, side).T
 
     def advance(states: Tensor, words: Tensor) -> Tensor:
-        every = (states @ flat).unflatten(1, (n_words, side))
-        return every[torch.arange(len(states), device=states.device), words]
+        products = (states @ flat).unflatten(1, (n_words, side))
+        return products[torch.arange(len(states), device=states.device), words]
 
     return advance
 
 
 def neuron_advance(cosine: Tensor, sine: Tensor, rotations: Tensor) -> Advance:
-    """Apply the neurons and rotations one by one; see `Tables` for the shapes."""
+    """Apply the neurons and rotations one by one; see `NeuronTables` for the shapes."""
 
     def advance(states: Tensor, words: Tensor) -> Tensor:
         for layer in range(len(cosine)):
             if layer:
                 states = states @ rotations[layer - 1].T
-            for lane in range(cosine.shape[1]):
-                before, behind = 2**lane, cosine.shape[-1] // 2**lane
-                c, s = (part[layer, lane][words].unflatten(1, (before, behind)) for part in (cosine, sine))
+            for qubit in range(cosine.shape[1]):
+                before, behind = 2**qubit, cosine.shape[-1] // 2**qubit
+                c, s = (part[layer, qubit][words].unflatten(1, (before, behind)) for part in (cosine, sine))
                 zero, one = states.unflatten(1, (before, 2, behind)).unbind(2)
                 states = torch.stack([c * zero - s * one, s * zero + c * one], 2).flatten(1)
         return states
@@ -73,23 +73,23 @@ def neuron_advance(cosine: Tensor, sine: Tensor, rotations: Tensor) -> Advance:
 
 
 class MapScan(torch.autograd.Function):
-    """`scan_plain` by `map_advance`: states times matrices."""
+    """The function `scan_plain` with `map_advance`, which multiplies states by matrices."""
 
     @staticmethod
     def forward(
         ctx: Any, maps: Tensor, readout: Tensor, start: Tensor, words: Tensor, outcomes: Tensor, sizes: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
-        """See `scan_plain`."""
+        """Return what `scan_plain` returns."""
         n_words, side, _ = maps.shape
         multiply = _Multiply(maps.reshape(n_words * side, side).T, n_words, words, sizes)
-        run = Run(readout, start, outcomes, sizes, multiply)
+        run = ScanRun(readout, start, outcomes, sizes, multiply)
         ctx.save_for_backward(maps, readout, start, words, outcomes, run.before, run.middle, run.norms)
         ctx.sizes = sizes
         return run.middle, run.last
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The pullback, or autograd through the plain steps where its own derivative is wanted."""
+        """Pull gradients back, by autograd through the plain steps where a derivative of them is wanted."""
         maps, readout, start, words, outcomes, before, middle, norms = ctx.saved_tensors
         if any(map(needs_plain_pullback, grads)):
             plain = lambda m, g, v: scan_plain(map_advance(m), g, v, words, outcomes, ctx.sizes)  # noqa: E731
@@ -108,13 +108,13 @@ class MapScan(torch.autograd.Function):
         return maps_grad, readout_grad, start_grad, None, None, None
 
 
-class Run:
-    """The forward pass of both functions, and what it keeps: states before and in the middle of every step, norms.
+class ScanRun:
+    """The forward pass of both functions, which keeps states before and in the middle of every step, and norms.
 
     Args:
         readout: G of the tables.
         start: the first states.
-        outcomes: the words that the in/out lanes are projected on.
+        outcomes: the words that the in/out qubits are projected on.
         sizes: sequences that reach each step.
         advance: writes the middle of step t, from the states before it, into `out`.
     """
@@ -126,11 +126,11 @@ class Run:
         self.before, self.norms = torch.empty_like(self.middle), start.new_empty(len(outcomes), 1)
         tiny = torch.finfo(start.dtype).tiny
         earlier_states, middles, all_norms = (part.split(sizes) for part in (self.before, self.middle, self.norms))
-        kept, last = readout[outcomes].split(sizes), start.clone()
+        factors, last = readout[outcomes].split(sizes), start.clone()
         earlier_states[0].copy_(start)
         for step, size in enumerate(sizes):
             advance(earlier_states[step], step, middles[step])
-            projected = middles[step] * kept[step]
+            projected = middles[step] * factors[step]
             norms = torch.linalg.vector_norm(projected, dim=1, keepdim=True, out=all_norms[step]).clamp_min_(tiny)
             following = sizes[step + 1] if step + 1 < len(sizes) else 0
             if following == size:
@@ -149,22 +149,22 @@ AdvanceInto = Callable[[Tensor, int, Tensor], Any]
 
 def pull_steps(
     pull_step: AdvanceInto,
-    kept: tuple[Tensor, Tensor, Tensor, Tensor],
+    run: tuple[Tensor, Tensor, Tensor, Tensor],
     grads: Sequence[Tensor],
     sizes: Sequence[int],
     *,
     needs_readout: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Gradients in the states u of all steps, in the readout and in the first states.
+    """Compute gradients in the states u of all steps, in the readout and in the first states.
 
     Args:
         pull_step: writes the gradient before step t, from that in its middle, into `out`.
-        kept: readout, outcomes, middle and norms of the run.
+        run: readout, outcomes, middle and norms of the run.
         grads: of the middle of all steps, and of the last states.
         sizes: sequences that reach each step.
         needs_readout: whether the readout's gradient is wanted.
     """
-    readout, outcomes, middle, norms = kept
+    readout, outcomes, middle, norms = run
     factors = (readout[outcomes] / norms).split(sizes)
     pulled, carried = torch.empty_like(middle), torch.empty_like(middle)
     pulled_at, carried_at, middle_grad = (part.split(sizes) for part in (pulled, carried, grads[0]))
@@ -186,7 +186,7 @@ def pull_steps(
 
 
 class _Multiply:
-    """Each row times the matrix of its word, by the cheaper of two ways: all words at once, or grouped by word.
+    """A function that multiplies each row by the matrix of its word: by those of all words, or grouped by word.
 
     Args:
         side_by_side: the matrices of all words, (side, n_words * side), for rows times matrices.
@@ -202,8 +202,8 @@ class _Multiply:
 
     def __call__(self, states: Tensor, step: int, out: Tensor) -> None:
         if not self.grouped:
-            every = torch.mm(states, self.matrices).view(-1, self.side)
-            torch.index_select(every, 0, self.places[step], out=out)
+            products = torch.mm(states, self.matrices).view(-1, self.side)
+            torch.index_select(products, 0, self.places[step], out=out)
             return
         words = self.words[step]
         counts = torch.bincount(words, minlength=self.n_words).tolist()
@@ -214,6 +214,6 @@ class _Multiply:
 
 
 def _norms(states: Tensor) -> Tensor:
-    """Norms as constants, never 0: what cannot happen is refused where the probabilities are known."""
+    """Compute norms as constants, never 0: impossible outcomes are refused where the probabilities are known."""
     norms = torch.linalg.vector_norm(states.detach(), dim=1, keepdim=True)
     return norms.clamp_min(torch.finfo(states.dtype).tiny)

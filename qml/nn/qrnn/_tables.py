@@ -1,7 +1,7 @@
-"""What the neurons of a recurrent cell do, as tables by input word, and as one matrix a word.
+"""Tables of a recurrent cell's neurons by input word, and the workspace's map as one matrix a word.
 
-In a step the in/out lanes are first only read: whatever happens to the W workspace lanes is one real matrix for each
-word. The neurons on the in/out lanes start from |0> and only read the workspace: they multiply each amplitude by a
+In a step the in/out qubits are first only read: whatever happens to the W workspace qubits is one real matrix for each
+word. The neurons on the in/out qubits start from |0> and only read the workspace: they multiply each amplitude by a
 number. So a step is u = M[input] v, p(word) ~ |G[word] u|^2, v' ~ G[outcome] u, elementwise (papers' symbols: M the
 block-diagonal part of the cell's operator, G its output neurons).
 """
@@ -15,17 +15,18 @@ from qml.nn.qrnn.neuron import neuron_amplitudes, neuron_angles
 
 
 @dataclass(frozen=True)
-class Tables:
+class NeuronTables:
     """A cell's neurons, each divided by the root mean square of its amplitude, which no probability depends on.
 
     Attributes:
-        cosine: C of the neurons on the workspace, shape (1 + n_stages, W, words, 2**(W - 1)): layer, target lane, word
-            on the in/out lanes, the other workspace lanes.
+        cosine: C of the neurons on the workspace, shape (1 + n_stages, W, words, 2**(W - 1)): layer, target qubit, word
+            on the in/out qubits, the other workspace qubits.
         sine: S of the same.
         rotations: the matrix of each stage's RY gates, shape (n_stages, 2**W, 2**W).
-        output_cosine: C of the neurons on the in/out lanes, shape (I, 2**W, 2**(I - 1)): target, workspace, the others.
+        output_cosine: C of the neurons on the in/out qubits, shape (I, 2**W, 2**(I - 1)): target, workspace,
+            the others.
         output_sine: S of the same.
-        readout: G, shape (words, 2**W): those neurons on lanes in |0>.
+        readout: G, shape (words, 2**W): those neurons on qubits in |0>.
         log_scale: logarithm of what the amplitudes were divided by in a step, shape ().
     """
 
@@ -47,18 +48,18 @@ def make_tables(
     sizes: tuple[int, int],
     order: int,
     amplification: int,
-) -> Tables:
-    """The tables of a cell; `sizes` are its in/out and workspace lanes, see `QRNNCell` for the parameters."""
-    n_outputs, n_lanes = sizes
-    n_words, side = 2**n_outputs, 2**n_lanes
+) -> NeuronTables:
+    """Compute the tables of a cell; `sizes` are input_size and hidden_size, see `QRNNCell` for the parameters."""
+    input_size, hidden_size = sizes
+    n_words, side = 2**input_size, 2**hidden_size
     cosine, sine = neuron_amplitudes(neuron_angles(weights, bias, monomials), order, amplification)
     scale = (cosine * cosine + sine * sine).mean(-1, keepdim=True).rsqrt().detach()
     cosine, sine = cosine * scale, sine * scale
-    n_hidden = len(cosine) - n_outputs
-    layers = [part[:n_hidden].reshape(-1, n_lanes, side // 2, n_words).mT for part in (cosine, sine)]
+    n_hidden = len(cosine) - input_size
+    layers = [part[:n_hidden].reshape(-1, hidden_size, side // 2, n_words).mT for part in (cosine, sine)]
     output_cosine, output_sine = (part[n_hidden:].unflatten(-1, (side, -1)) for part in (cosine, sine))
     turns = rotations[..., None, None].expand(-1, -1, 1, side // 2) / 2
-    return Tables(
+    return NeuronTables(
         layers[0],
         layers[1],
         layer_maps(torch.cos(turns), torch.sin(turns))[:, 0],
@@ -69,8 +70,8 @@ def make_tables(
     )
 
 
-def word_maps(tables: Tables) -> Tensor:
-    """M, shape (words, 2**W, 2**W)."""
+def word_maps(tables: NeuronTables) -> Tensor:
+    """Compute M, shape (words, 2**W, 2**W)."""
     layers = layer_maps(tables.cosine, tables.sine)
     maps = layers[0]
     for rotation, layer in zip(tables.rotations, layers[1:], strict=True):
@@ -79,17 +80,17 @@ def word_maps(tables: Tables) -> Tensor:
 
 
 def layer_maps(cosine: Tensor, sine: Tensor) -> Tensor:
-    """Neurons onto lanes 0, 1, ... in turn as one matrix a layer and word.
+    """Multiply neurons onto qubits 0, 1, ... in turn into one matrix a layer and word.
 
     Shape: (layers, W, words, 2**(W - 1)) to (layers, words, 2**W, 2**W).
 
-    When lane q turns, the lanes before it have their new bits r and those behind still their old ones c, so that the
-    matrix is a product without sums, prod_q turn_q[r_<q, c_>q](r_q, c_q), and grows fourfold a lane.
+    When qubit q turns, the qubits before it have their new bits r and those behind still their old ones c, so that the
+    matrix is a product without sums, prod_q turn_q[r_<q, c_>q](r_q, c_q), and grows fourfold a qubit.
     """
-    n_layers, n_lanes, n_words, half = cosine.shape
+    n_layers, n_qubits, n_words, half = cosine.shape
     maps = cosine.new_ones(n_layers, n_words, 1, 1, 2 * half)
-    for lane in range(n_lanes):
-        c, s = (part[:, lane].unflatten(-1, (2**lane, -1)) for part in (cosine, sine))
+    for qubit in range(n_qubits):
+        c, s = (part[:, qubit].unflatten(-1, (2**qubit, -1)) for part in (cosine, sine))
         turn = torch.stack([torch.stack([c, -s], -2), torch.stack([s, c], -2)], -3)  # (..., r_<q, r_q, c_q, c_>q)
         grown = maps.unflatten(-1, (2, -1))[:, :, :, None] * turn[:, :, :, :, None]
         maps = grown.flatten(4, 5).flatten(2, 3)
@@ -97,11 +98,11 @@ def layer_maps(cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 def _readout(cosine: Tensor, sine: Tensor) -> Tensor:
-    """G from (lanes, 2**W, other in/out lanes): a lane reads those before it, and those behind are still |0>."""
-    n_outputs, side, _ = cosine.shape
+    """Compute G from (qubits, 2**W, other in/out qubits): a qubit reads those before it, the rest are in |0>."""
+    n_qubits, side, _ = cosine.shape
     amplitudes = cosine.new_ones(side, 1)
-    for lane in range(n_outputs):
-        c, s = (part[lane].unflatten(-1, (2**lane, -1))[..., 0] for part in (cosine, sine))
+    for qubit in range(n_qubits):
+        c, s = (part[qubit].unflatten(-1, (2**qubit, -1))[..., 0] for part in (cosine, sine))
         amplitudes = torch.stack([amplitudes * c, amplitudes * s], -1).flatten(1)
     return amplitudes.T
 
@@ -112,25 +113,25 @@ SECONDS_A_FLOP = 4e-11  # in matrix products
 SECONDS_A_NUMBER = 1e-9  # read, multiplied and written
 
 
-def maps_pay(*, n_words: int, n_lanes: int, n_stages: int, batch: int, n_steps: int) -> bool:
-    """Whether building M and multiplying by it is cheaper than applying the neurons one by one, for whole sequences."""
-    side, n_layers = 2**n_lanes, 1 + n_stages
-    build = 2 * n_layers * n_words * side**2 * SECONDS_A_NUMBER + 10 * n_lanes * SECONDS_A_KERNEL
+def maps_pay(*, n_words: int, hidden_size: int, n_stages: int, batch: int, n_steps: int) -> bool:
+    """Tell whether building M and multiplying by it costs less than the neurons one by one, for whole sequences."""
+    side, n_layers = 2**hidden_size, 1 + n_stages
+    build = 2 * n_layers * n_words * side**2 * SECONDS_A_NUMBER + 10 * hidden_size * SECONDS_A_KERNEL
     build += 4 * n_stages * n_words * side**3 * SECONDS_A_FLOP
     by_maps = build + n_steps * map_step_cost(n_words=n_words, side=side, batch=batch)
-    numbers, kernels = 4 * n_layers * n_lanes * batch * side, 8 * n_layers * n_lanes
+    numbers, kernels = 4 * n_layers * hidden_size * batch * side, 8 * n_layers * hidden_size
     by_neurons = n_steps * (numbers * SECONDS_A_NUMBER + kernels * SECONDS_A_KERNEL)
     return by_maps <= by_neurons
 
 
 def map_step_cost(*, n_words: int, side: int, batch: int) -> float:
-    """Seconds of multiplying a batch of states by M, the cheaper way."""
+    """Estimate the seconds of multiplying a batch of states by M, the cheaper way."""
     together = 2 * batch * side**2 * n_words * SECONDS_A_FLOP + 2 * SECONDS_A_KERNEL
     return min(together, _grouped_cost(n_words, side, batch))
 
 
 def groups_pay(*, n_words: int, side: int, batch: int) -> bool:
-    """Whether samples should be grouped by word, rather than multiplied by the matrices of all words."""
+    """Tell whether samples should be grouped by word, rather than multiplied by the matrices of all words."""
     together = 2 * batch * side**2 * n_words * SECONDS_A_FLOP + 2 * SECONDS_A_KERNEL
     return _grouped_cost(n_words, side, batch) < together
 

@@ -1,5 +1,6 @@
 """Words of a recurrent network: integers or bits in, integers inside; padded batches and packed sequences alike."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ BITS = (torch.bool, torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -> Tensor:
-    """Words as int64: integers as they are, bool or floating bits (..., n_bits) with the first bit most significant.
+    """Return words as int64: integers as they are, bool or floating bits (..., n_bits), the first most significant.
 
     Args:
         values: integers in 0..2**n_bits - 1, or bits 0 and 1 along the last dimension.
@@ -49,9 +50,14 @@ def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -
 
 
 def as_bits(words: Tensor, n_bits: int) -> Tensor:
-    """Words as bits, the first the most significant: (...) to (..., n_bits), int64."""
+    """Return words as bits, the first the most significant: (...) to (..., n_bits), int64."""
     shifts = torch.arange(n_bits - 1, -1, -1, device=words.device)
     return (words[..., None] >> shifts) & 1
+
+
+def as_angles(words: Tensor, n_bits: int, dtype: torch.dtype) -> Tensor:
+    """Return the angles in radians that write words on qubits in |0>, pi times each bit: (...) to (..., n_bits)."""
+    return math.pi * as_bits(words, n_bits).to(dtype)
 
 
 def _within(words: Tensor, low: int, high: int) -> bool:
@@ -61,7 +67,7 @@ def _within(words: Tensor, low: int, high: int) -> bool:
 
 @dataclass(frozen=True)
 class Steps:
-    """Words of a batch of sequences, one after another in time: step t holds the first `sizes[t]` sequences.
+    """The words of a batch of sequences, which lie one step after another: step t holds the first `sizes[t]` sequences.
 
     Attributes:
         words: all words, shape (sum of sizes,).
@@ -79,7 +85,7 @@ class Steps:
 
     @staticmethod
     def of(values: Tensor | PackedSequence, n_bits: int, name: str, *, batch_first: bool) -> "Steps":
-        """From a padded batch, one sequence, or a packed sequence."""
+        """Read a padded batch, one sequence, or a packed sequence."""
         if isinstance(values, PackedSequence):
             words = as_words(values.data, n_bits, name)
             _require_steps(words.ndim == 1 and len(words) > 0, values.data, name)
@@ -94,11 +100,11 @@ class Steps:
 
     @property
     def batch(self) -> int:
-        """Number of sequences."""
+        """Return the number of sequences."""
         return self.sizes[0]
 
     def alike(self, values: Tensor | PackedSequence, n_bits: int, name: str) -> Tensor:
-        """Other words of the same form, -1 for unknown ones; shape (sum of sizes,)."""
+        """Read other words of the same form, -1 for unknown ones; shape (sum of sizes,)."""
         if isinstance(values, PackedSequence) != (self.packed is not None):
             raise TypeError(f"Argument `{name}` must be a packed sequence exactly where `inputs` is one, but is not.")
         if isinstance(values, PackedSequence):
@@ -118,26 +124,26 @@ class Steps:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the words of a padded batch."""
+        """Return the shape of the words of a padded batch."""
         n_steps = len(self.sizes)
         if not self.is_batched:
             return (n_steps,)
         return (self.batch, n_steps) if self.batch_first else (n_steps, self.batch)
 
     def restore(self, values: Tensor) -> Tensor | PackedSequence:
-        """One value (or row) a word in the form in which the words came."""
+        """Return one value (or row) a word in the form in which the words came."""
         if self.packed is not None:
             return self.packed._replace(data=values)
         rows = values.unflatten(0, (len(self.sizes), self.batch))
         return rows.squeeze(1) if not self.is_batched else rows.transpose(0, 1) if self.batch_first else rows
 
     def into_order(self, states: Tensor) -> Tensor:
-        """One row a sequence, from the caller's order into that of the steps."""
+        """Bring rows, one a sequence, from the caller's order into that of the steps."""
         indices = None if self.packed is None else self.packed.sorted_indices
         return states if indices is None else states.index_select(0, indices)
 
     def out_of_order(self, states: Tensor) -> Tensor:
-        """The inverse of `into_order`."""
+        """Invert `into_order`."""
         indices = None if self.packed is None else self.packed.unsorted_indices
         return states if indices is None else states.index_select(0, indices)
 

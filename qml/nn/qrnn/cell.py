@@ -1,7 +1,7 @@
 """One step of the recurrent quantum neural network."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,34 +10,48 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from circuits import Circuit
 from qml import checks
+from qml.backends import Backend
 from qml.checks import full_precision
 from qml.nn._fixed_tables import WithTables
 from qml.nn._torch_names import either
+from qml.nn.qrnn._circuits import CellSizes, as_history, as_post_selecting, cell_circuit, extended, shared_circuit
+from qml.nn.qrnn._outcomes import draw_outcomes, normalised, outcome_probabilities, require_possible
 from qml.nn.qrnn._scan import neuron_advance
-from qml.nn.qrnn._tables import Tables, make_tables
-from qml.nn.qrnn._words import as_words
+from qml.nn.qrnn._tables import NeuronTables, make_tables
+from qml.nn.qrnn._words import as_angles, as_words
 from qml.nn.qrnn.neuron import BIAS_SPREAD, WEIGHT_SPREAD, as_neuron, monomial_table, subsets
-from qml.simulator.draws import multinomial
 
 MAX_QUBITS = 24
 NORM_TOLERANCE = 1e-3  # of a given state: float32 states drift in their last digits, anything else is a mistake
 
 
 class CellStep(NamedTuple):
-    """What a step yields: outcome probabilities (batch, 2**input_size), outcomes (batch,), states (batch, 2**W)."""
+    """A step's result: outcome probabilities (batch, 2**input_size), outcomes (batch,) and the states that follow."""
 
     probabilities: Tensor
     words: Tensor
     state: Tensor
 
 
+class OpenStep(NamedTuple):
+    """A step whose outcome is not known: outcome probabilities, and a function from outcomes to the next states."""
+
+    probabilities: Tensor
+    project: Callable[[Tensor], Tensor]
+
+
 class QRNNCell(WithTables):
-    """Recurrent cell of quantum neurons on I = input_size in/out qubits and W = hidden_size workspace qubits.
+    """A recurrent cell of quantum neurons, which has I = input_size in/out qubits and W = hidden_size workspace qubits.
 
     A step writes the input word on the in/out qubits; applies a quantum neuron onto each workspace qubit and then, a
     stage, an RY and a neuron onto each; takes the word off again; applies a neuron onto each in/out qubit; and measures
     those. The state of the workspace is a real vector: all gates are real, and every neuron is post-selected.
+
+    The built-in simulator carries that vector from step to step. Another backend cannot: there the state is the angles
+    that were written on the in/out qubits and those that were post-selected so far, and every step runs the circuit of
+    all steps up to it.
 
     Args:
         input_size: bits I of an input and an output word, at least 1.
@@ -47,13 +61,15 @@ class QRNNCell(WithTables):
         degree: degree of every neuron, from 1 to W + I - 1.
         amplification: rounds of amplitude amplification of every neuron; see `QuantumNeuron`.
         bias: whether the neurons' constant angles are trained; without they are 0.
+        backend: a backend or its name; see `to_backend`.
         device: of the angles.
         dtype: of the angles, float32 or float64.
         generator: for the initial angles; none is seeded globally.
 
     Shape:
         inputs (batch,) integer words, the first in/out qubit the most significant bit, or (batch, I) bits that are bool
-        or floating; state (batch, 2**W) real amplitudes of norm 1.
+        or floating; state (batch, 2**W) real amplitudes of norm 1, on another backend (batch, steps, 2, I) angles in
+        radians, read ones before outcomes.
 
     Attributes:
         weights: phi_S, shape (n_neurons, n_subsets), drawn from N(0, 0.01^2). Neurons: onto each workspace qubit, again
@@ -61,11 +77,13 @@ class QRNNCell(WithTables):
             subsets as in `QuantumNeuron`.
         bias: theta, shape (n_neurons,), drawn from N(0, 0.1^2); None without a bias.
         rotations: omega, shape (n_stages, W), drawn from N(0, 0.01^2).
+        closed_form: whether steps are matrix products here instead of circuits on the backend.
 
     Raises:
         ValueError: sizes out of range, words out of range, a state of another shape or norm, an outcome whose
             probability underflows (below 1e-31 in float32, 1e-292 in float64), angles with NaN or infinity (which
-            torch.func and torch.compile do not let us see).
+            torch.func and torch.compile do not let us see); a backend that cannot post-select, or that cannot give
+            the gradients of post-selected circuits, as the adjoint method of `Native`.
         TypeError: words, targets or a state that are no dense tensors; a state of another dtype.
 
     Reference:
@@ -94,11 +112,13 @@ class QRNNCell(WithTables):
         degree: int = 2,
         amplification: int = 0,
         bias: bool = True,
+        backend: Backend | str = "native",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        self.to_backend(backend)
         checks.require_precision(dtype)
         self.input_size = checks.as_int(input_size, "input_size", 1)
         self.hidden_size = checks.as_int(hidden_size, "hidden_size", 1)
@@ -128,9 +148,28 @@ class QRNNCell(WithTables):
             self.weights.normal_(0.0, WEIGHT_SPREAD, generator=generator)
             self.rotations.normal_(0.0, WEIGHT_SPREAD, generator=generator)
 
+    def to_backend(self, backend: Backend | str) -> "QRNNCell":
+        """Run on another backend from now on; the weights stay."""
+        self.backend = as_post_selecting(backend)
+        self.closed_form = self.backend.capabilities.closed_form
+        return self
+
+    @property
+    def sizes(self) -> CellSizes:
+        """Return the sizes of the cell's circuits."""
+        return CellSizes(
+            self.input_size,
+            self.hidden_size,
+            self.n_stages,
+            self.order,
+            self.degree,
+            self.amplification,
+            self.bias is not None,
+        )
+
     @property
     def n_words(self) -> int:
-        """Number of different words, 2**input_size."""
+        """Return the number of different words, 2**input_size."""
         return 2**self.input_size
 
     def forward(
@@ -143,7 +182,7 @@ class QRNNCell(WithTables):
         input: Tensor | None = None,
         hx: Tensor | None = None,
     ) -> CellStep:
-        """One step.
+        """Run one step.
 
         Args:
             inputs: words or bits, see the class.
@@ -160,24 +199,62 @@ class QRNNCell(WithTables):
             raise ValueError(f"Argument `inputs` must be one word a sample, but has shape {tuple(given.shape)}.")
         known = self._known(targets, words)
         with full_precision(self.weights):
-            tables = self.tables()
-            middle = neuron_advance(tables.cosine, tables.sine, tables.rotations)(self.start(state, len(words)), words)
-            probabilities = outcome_probabilities(middle, tables)
-            outcomes = draw_outcomes(probabilities.detach(), known, generator)
-            require_possible(probabilities, outcomes, (len(words),))
-            return CellStep(probabilities, outcomes, normalised(middle * tables.readout[outcomes]))
+            opened = self.open(words, self.start(state, len(words)), self.tables() if self.closed_form else None)
+            outcomes = draw_outcomes(opened.probabilities.detach(), known, generator)
+            self.require_possible(opened.probabilities, outcomes)
+            return CellStep(opened.probabilities, outcomes, opened.project(outcomes))
+
+    def open(self, words: Tensor, state: Tensor, tables: NeuronTables | None) -> OpenStep:
+        """Run a step up to its measurement.
+
+        Args:
+            words: that are read, (batch,).
+            state: as `start` returns it.
+            tables: of the present angles; None to run a circuit on the backend.
+        """
+        if tables is None:
+            angles = as_angles(words, self.input_size, self.weights.dtype)
+            probabilities = self.probabilities_after(state, angles)
+            return OpenStep(
+                probabilities,
+                lambda outcomes: extended(state, angles, as_angles(outcomes, self.input_size, self.weights.dtype)),
+            )
+        middle = neuron_advance(tables.cosine, tables.sine, tables.rotations)(state, words)
+        probabilities = outcome_probabilities(middle, tables)
+        return OpenStep(probabilities, lambda outcomes: normalised(middle * tables.readout[outcomes]))
+
+    def require_possible(self, probabilities: Tensor, outcomes: Tensor, *, step: int = 0) -> None:
+        """Refuse an outcome of a step whose probability underflows; where shots are counted 0 may be chance."""
+        if self.closed_form or self.backend.capabilities.exact:
+            require_possible(probabilities, outcomes, (len(outcomes),), first_step=step)
+
+    def probabilities_after(self, history: Tensor, angles: Tensor) -> Tensor:
+        """Compute the probabilities of the in/out qubits by one circuit on the backend, (batch, words).
+
+        Args:
+            history: angles of the steps before, (batch, steps, 2, input_size): those that were read, and the outcomes.
+            angles: that the last step reads, (batch, input_size).
+        """
+        circuit = shared_circuit(self.sizes, history.shape[1] + 1)
+        data = torch.cat([history[:, :, 0].flatten(1), angles, history[:, :, 1].flatten(1)], 1)
+        ends = range(self.hidden_size, self.hidden_size + self.input_size)
+        return self.backend.probabilities(circuit, data, self.vector(), list(ends))
+
+    def circuit(self, n_steps: int, *, measured: bool = False) -> Circuit:
+        """Return a new circuit of `n_steps`; see `QRNN.circuit`."""
+        return cell_circuit(self.sizes, n_steps, measured=measured)
 
     @property
     def monomials(self) -> Float[Tensor, "weights words"]:
-        """The products of source bits that the weights multiply, where the weights are; see `monomial_table`."""
+        """Return the products of source bits that the weights multiply, where the weights are; see `monomial_table`."""
         return self.tables_like(self.weights)["monomials"]
 
     def make_tables(self, like: Tensor) -> dict[str, Tensor]:
-        """See `WithTables`."""
+        """Compute the tables; see `WithTables`."""
         return {"monomials": monomial_table(self.input_size + self.hidden_size - 1, self.degree, like)}
 
-    def tables(self) -> Tables:
-        """What the neurons do at the present angles.
+    def tables(self) -> NeuronTables:
+        """Compute the tables of all neurons at the present angles.
 
         Raises:
             ValueError: angles that are not finite, or neurons of so high an order that all amplitudes underflow.
@@ -192,8 +269,8 @@ class QRNNCell(WithTables):
             amplification=self.amplification,
         )
         if not checks.in_transform():
-            known = tables.log_scale + self.rotations.detach().sum()  # every angle is in one of them
-            if not math.isfinite(known.item()):
+            total = tables.log_scale + self.rotations.detach().sum()  # every angle is in one of them
+            if not math.isfinite(total.item()):
                 checks.require_finite_parameters(self)
                 raise ValueError(
                     f"Argument `order` must be so low that amplitudes do not underflow {self.weights.dtype}, but is "
@@ -219,8 +296,10 @@ class QRNNCell(WithTables):
         checks.require_device(tensor, self.weights, name)
 
     def start(self, state: Tensor | None, batch: int) -> Tensor:
-        """The given states, checked, or |0...0> for each sample."""
+        """Return the given states, checked, or those of |0...0> for each sample: amplitudes, or an empty history."""
         side = 2**self.hidden_size
+        if not self.closed_form:
+            return as_history(state, self.weights, (batch, self.input_size), self.backend)
         if state is None:
             start = self.weights.new_zeros(batch, side)
             start[:, 0] = 1.0
@@ -234,8 +313,13 @@ class QRNNCell(WithTables):
                 raise ValueError("Argument `state` must hold vectors of norm 1, but does not. Divide by the norms.")
         return state
 
+    @property
+    def state_ndim(self) -> int:
+        """Return the number of dimensions of a batch of states."""
+        return 2 if self.closed_form else 4
+
     def vector(self) -> Float[Tensor, " weights"]:
-        """All angles as one vector: for each neuron its bias (if any) and weights, then all rotations.
+        """Return all angles as one vector: for each neuron its bias (if any) and weights, then all rotations.
 
         The order of the weight slots of `circuits.neuron.recurrent_circuit`.
         """
@@ -272,11 +356,17 @@ class QRNNCell(WithTables):
             if self.bias is not None:
                 self.bias.copy_(angles[:, 0])
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for device, dtype and generator."""
+        names = ("input_size", "hidden_size", "n_stages", "order", "degree", "amplification")
+        return {name: getattr(self, name) for name in names} | {"bias": self.bias is not None}
+
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows."""
         return (
             f"{self.input_size}, {self.hidden_size}, n_stages={self.n_stages}, order={self.order}, "
-            f"degree={self.degree}, amplification={self.amplification}, bias={self.bias is not None}"
+            f"degree={self.degree}, amplification={self.amplification}, bias={self.bias is not None}, "
+            f"backend={self.backend.name!r}"
         )
 
     def _known(self, targets: Tensor | None, words: Tensor) -> Tensor:
@@ -293,51 +383,8 @@ class QRNNCell(WithTables):
 
 
 def _real(values: Any) -> np.ndarray:
-    """Other sequences than tensors as an array of numbers."""
+    """Return a sequence that is no tensor as an array of numbers."""
     array = np.asarray(values)
     if array.dtype.kind not in "fiuc":
         raise TypeError(f"Argument `values` must hold real numbers, but holds {array.dtype}. Pass a list of floats.")
     return array
-
-
-def normalised(states: Tensor) -> Tensor:
-    """The states divided by their norms, differentiably."""
-    norms = torch.linalg.vector_norm(states, dim=1, keepdim=True)
-    return states / norms.clamp_min(torch.finfo(states.dtype).tiny)
-
-
-def outcome_probabilities(middle: Tensor, tables: Tables) -> Tensor:
-    """Born probabilities of the in/out qubits, (rows, words), from the states u after the workspace's neurons."""
-    shares = (middle * middle) @ (tables.readout * tables.readout).T
-    return shares / shares.sum(1, keepdim=True)
-
-
-def draw_outcomes(probabilities: Tensor, known: Tensor, generator: torch.Generator | None) -> Tensor:
-    """The known words, and draws where they are -1."""
-    if not checks.in_transform() and not bool((known < 0).any()):
-        return known
-    if len(known) == 0:
-        return known
-    drawn = multinomial(probabilities, 1, generator).squeeze(1)
-    return torch.where(known < 0, drawn, known)
-
-
-def require_possible(probabilities: Tensor, outcomes: Tensor, sizes: Sequence[int]) -> None:
-    """Refuse an outcome whose probability underflows; `sizes` tell rows into steps.
-
-    Small probabilities are products of small factors and keep their digits, so that training may pass through them.
-    """
-    if checks.in_transform():
-        return
-    chances = probabilities.detach().gather(1, outcomes[:, None]).squeeze(1)
-    least = torch.finfo(probabilities.dtype).tiny / torch.finfo(probabilities.dtype).eps
-    bad = torch.nonzero(~(chances >= least))
-    if len(bad):
-        row, step = int(bad[0]), 0
-        while row >= sizes[step]:
-            row, step = row - sizes[step], step + 1
-        raise ValueError(
-            f"Argument `targets` must hold words that can be measured, but at step {step} of sequence {row} word "
-            f"{int(outcomes[bad[0]])} has probability {float(chances[bad[0]]):.3g}, zero in {probabilities.dtype} "
-            f"(below {least:.1g}). Choose another word or start, other angles, or float64."
-        )

@@ -1,29 +1,28 @@
 """The recurrent quantum neural network along sequences."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
-from torch.utils.checkpoint import checkpoint
 
 from circuits import Circuit
-from circuits.neuron import recurrent_circuit
 from qml import checks
+from qml.backends import Backend
 from qml.checks import full_precision
 from qml.nn._torch_names import either
-from qml.nn.qrnn._neurons import NeuronScan
-from qml.nn.qrnn._scan import Advance, MapScan, map_advance, neuron_advance, scan_plain
-from qml.nn.qrnn._tables import Tables, maps_pay, word_maps
+from qml.nn.qrnn._circuits import side_by_side
+from qml.nn.qrnn._outcomes import draw_outcomes, normalised, require_possible
+from qml.nn.qrnn._sequences import draw_sequences, make_advance, run_sequences
+from qml.nn.qrnn._tables import NeuronTables
 from qml.nn.qrnn._words import Steps, as_bits
-from qml.nn.qrnn.cell import QRNNCell, draw_outcomes, normalised, outcome_probabilities, require_possible
+from qml.nn.qrnn.cell import QRNNCell
 
 
 class QRNNSamples(NamedTuple):
-    """Measured words, the probabilities they were drawn from, and the last states."""
+    """The words that were measured, the probabilities they were drawn from, and the last states."""
 
     words: Tensor | PackedSequence
     probabilities: Tensor | PackedSequence
@@ -31,12 +30,13 @@ class QRNNSamples(NamedTuple):
 
 
 class QRNN(nn.Module):
-    """Recurrent quantum neural network: a `QRNNCell` along sequences of words.
+    """A recurrent quantum neural network, which runs a `QRNNCell` along sequences of words.
 
     With `targets` every step's outcome is post-selected on the target, as in training; without, outcomes are measured,
     that is drawn from their probabilities. The map between two measurements is linear and the same for every step and
     sample: it is built once a call as one real matrix an input word, or the neurons are applied one by one, whichever
-    costs less. Memory grows linearly with the number of steps.
+    costs less. Memory grows linearly with the number of steps. On another backend than the built-in simulator every
+    step is one circuit, of all steps up to it; see `QRNNCell` for its states.
 
     Args:
         input_size: bits of a word, in and out.
@@ -48,6 +48,8 @@ class QRNN(nn.Module):
         bias: whether the neurons' constant angles are trained.
         batch_first: whether the batch dimension comes before time.
         recompute: keep only the states of about sqrt(time) steps for the backward pass, and compute the rest again.
+            Where circuits run, on another backend, no states are kept at all.
+        backend: a backend or its name; see `to_backend`.
         device: of the angles.
         dtype: of the angles, float32 or float64.
         generator: for the initial angles; none is seeded globally.
@@ -56,7 +58,7 @@ class QRNN(nn.Module):
         inputs, targets: integer words (time, batch), (batch, time) with `batch_first`, or (time,) for one sequence; or
         bits, bool or floating, with a last dimension of input_size; or a `PackedSequence` of either. Probabilities:
         the same with a last dimension of 2**input_size. State: (batch, 2**hidden_size), or (2**hidden_size,) for one
-        sequence, real and of norm 1.
+        sequence, real and of norm 1; on another backend (batch, steps, 2, input_size), or (steps, 2, input_size).
 
     Attributes:
         cell: the `QRNNCell` with all parameters.
@@ -64,7 +66,7 @@ class QRNN(nn.Module):
     Raises:
         ValueError: words out of range, no steps, a state of another shape or norm, a target whose
             probability underflows (below 1e-31 in float32, 1e-292 in float64), angles with NaN or infinity (which
-            torch.func and torch.compile do not let us see).
+            torch.func and torch.compile do not let us see); a backend that cannot do what is asked for, see `QRNNCell`.
         TypeError: words and targets of which one is packed; words, targets or a state that are no dense tensors; a
             state of another dtype; a layer in half precision.
 
@@ -92,6 +94,7 @@ class QRNN(nn.Module):
         bias: bool = True,
         batch_first: bool = False,
         recompute: bool = False,
+        backend: Backend | str = "native",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
@@ -107,19 +110,30 @@ class QRNN(nn.Module):
             degree=degree,
             amplification=amplification,
             bias=bias,
+            backend=backend,
             device=device,
             dtype=dtype,
             generator=generator,
         )
 
+    def to_backend(self, backend: Backend | str) -> "QRNN":
+        """Run on another backend from now on; the weights stay."""
+        self.cell.to_backend(backend)
+        return self
+
+    @property
+    def backend(self) -> Backend:
+        """Return the backend that the cell runs on."""
+        return self.cell.backend
+
     @property
     def input_size(self) -> int:
-        """Bits of a word."""
+        """Return the number of bits of a word."""
         return self.cell.input_size
 
     @property
     def hidden_size(self) -> int:
-        """Workspace qubits."""
+        """Return the number of workspace qubits."""
         return self.cell.hidden_size
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -139,7 +153,7 @@ class QRNN(nn.Module):
         input: Tensor | PackedSequence | None = None,
         hx: Tensor | None = None,
     ) -> tuple[Tensor | PackedSequence, Tensor]:
-        """Probabilities of each step's outcome, and the last states.
+        """Compute the probabilities of each step's outcome, and the last states.
 
         Args:
             inputs: words or bits that are read.
@@ -160,17 +174,20 @@ class QRNN(nn.Module):
         targets: Tensor | PackedSequence | None = None,
         generator: torch.Generator | None = None,
     ) -> QRNNSamples:
-        """As `forward`, with the outcomes: the targets, and words that were drawn where they are not known."""
+        """Run as `forward`, and return the outcomes too: the targets, and drawn words where they are not known."""
         steps, start, known = self._read(inputs, state, targets)
         with full_precision(start):
-            tables = self.cell.tables()
-            if targets is None or not (checks.in_transform() or bool((known >= 0).all())):
-                with torch.no_grad():
-                    known = self._draw(tables, start, steps, known, generator)
-            shares, last = self._run(tables, start, steps, known)
-            probabilities = shares / shares.sum(1, keepdim=True)
-            require_possible(probabilities, known, steps.sizes)
-        return QRNNSamples(steps.restore(known), steps.restore(probabilities), self._written(normalised(last), steps))
+            if not self.cell.closed_form:
+                known, probabilities, last = self._run_circuits(steps, start, known, generator)
+            else:
+                tables = self.cell.tables()
+                if targets is None or not (checks.in_transform() or bool((known >= 0).all())):
+                    with torch.no_grad():
+                        known = draw_sequences(tables, start, steps, known, generator)
+                shares, last = self._run(tables, start, steps, known)
+                probabilities, last = shares / shares.sum(1, keepdim=True), normalised(last)
+                require_possible(probabilities, known, steps.sizes)
+        return QRNNSamples(steps.restore(known), steps.restore(probabilities), self._written(last, steps))
 
     def success_probability(
         self,
@@ -180,23 +197,31 @@ class QRNN(nn.Module):
         targets: Tensor | PackedSequence | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor | PackedSequence:
-        """The probability of each step that all its neurons' ancillas read 0, given the steps before.
+        """Compute the probability of each step that all its neurons' ancillas read 0, given the steps before.
 
-        What a device that repeats until success pays for; arguments as in `forward`, one number a word.
+        A device that repeats until success pays for its inverse. Arguments are those of `forward`; one number a word.
+
+        Raises:
+            ValueError: a backend that runs circuits, whose probabilities are those of the runs that succeed.
         """
+        self._require_closed_form("success_probability")
         steps, start, known = self._read(inputs, state, targets)
         with torch.no_grad(), full_precision(start):
             tables = self.cell.tables()
             if bool((known < 0).any()):
-                known = self._draw(tables, start, steps, known, generator)
+                known = draw_sequences(tables, start, steps, known, generator)
             shares, _ = self._run(tables, start, steps, known)
             return steps.restore(torch.exp(shares.sum(1).log() + 2.0 * tables.log_scale))
 
     def trace(self, inputs: Tensor, state: Tensor | None = None, *, targets: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As `forward` for a padded batch, by plain steps, with the state (batch, 2**hidden_size) after each of them.
+        """Run as `forward` a padded batch by plain steps, with the state (batch, 2**hidden_size) after each of them.
 
-        For looking inside: `torch.autograd.grad(loss, states)` shows how gradients fade over time.
+        This is for looking inside: `torch.autograd.grad(loss, states)` shows how gradients fade over time.
+
+        Raises:
+            ValueError: a backend that runs circuits, which give no states.
         """
+        self._require_closed_form("trace")
         steps, states, known = self._read(inputs, state, targets)
         if targets is None or steps.packed is not None or bool((known < 0).any()):
             raise ValueError("Arguments of `trace` must be a padded batch and known targets, but are not.")
@@ -205,18 +230,18 @@ class QRNN(nn.Module):
 
     def _trace(self, steps: Steps, states: Tensor, known: Tensor) -> tuple[Tensor, list[Tensor]]:
         tables = self.cell.tables()
-        advance, found, shares = self._advance(tables, steps)[0], [], []
+        advance, all_states, shares = make_advance(tables, steps)[0], [], []
         squares = (tables.readout * tables.readout).T
-        for words, wanted in zip(steps.words.split(steps.sizes), known.split(steps.sizes), strict=True):
+        for words, outcomes in zip(steps.words.split(steps.sizes), known.split(steps.sizes), strict=True):
             middle = advance(states, words)
             shares.append((middle * middle) @ squares)
-            states = normalised(middle * tables.readout[wanted])
-            found.append(states)
+            states = normalised(middle * tables.readout[outcomes])
+            all_states.append(states)
         together = torch.cat(shares)
         probabilities = together / together.sum(1, keepdim=True)
         require_possible(probabilities, known, steps.sizes)
         restored = steps.restore(probabilities)
-        return restored if isinstance(restored, Tensor) else restored.data, found
+        return restored if isinstance(restored, Tensor) else restored.data, all_states
 
     def generate(
         self,
@@ -227,7 +252,7 @@ class QRNN(nn.Module):
         greedy: bool = False,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Go on with sequences: each measured word is the next input.
+        """Continue sequences: each measured word is the next input.
 
         Args:
             prompt: words or bits as `inputs`, at least one; each is post-selected as the outcome of the one before.
@@ -246,25 +271,23 @@ class QRNN(nn.Module):
         words = steps.words.view(len(steps.sizes), -1)
         made: list[Tensor] = []
         with torch.no_grad(), full_precision(states):
-            tables = self.cell.tables()
-            advance = neuron_advance(tables.cosine, tables.sine, tables.rotations)
+            tables = self.cell.tables() if self.cell.closed_form else None
             for step in range(len(words) + n_steps - 1):
                 read = words[step] if step < len(words) else made[-1]
-                middle = advance(states, read)
-                probabilities = outcome_probabilities(middle, tables)
+                opened = self.cell.open(read, states, tables)
                 known = words[step + 1] if step + 1 < len(words) else torch.full_like(read, -1)
                 if greedy:
-                    known = torch.where(known < 0, probabilities.argmax(1), known)
-                outcomes = draw_outcomes(probabilities, known, generator)
-                require_possible(probabilities, outcomes, (len(outcomes),))
+                    known = torch.where(known < 0, opened.probabilities.argmax(1), known)
+                outcomes = draw_outcomes(opened.probabilities, known, generator)
+                self.cell.require_possible(opened.probabilities, outcomes)
                 if step + 1 >= len(words):
                     made.append(outcomes)
-                states = normalised(middle * tables.readout[outcomes])
+                states = opened.project(outcomes)
         result = replace(steps, sizes=(steps.batch,) * n_steps).restore(torch.cat(made))
         return result if isinstance(result, Tensor) else result.data
 
     def circuit(self, n_steps: int, *, measured: bool = False) -> Circuit:
-        """The network as a circuit with ancillas, for any backend: see `circuits.neuron.recurrent_circuit`.
+        """Return the network as a circuit with ancillas, for any backend: see `circuits.neuron.recurrent_circuit`.
 
         Its weights are `cell.vector()`, its data `circuit_data(...)`; the last outcome's distribution is that of qubits
         hidden_size to hidden_size + input_size - 1.
@@ -273,21 +296,10 @@ class QRNN(nn.Module):
             n_steps: number of steps.
             measured: measure and record outcomes instead of post-selecting them.
         """
-        cell = self.cell
-        return recurrent_circuit(
-            cell.input_size,
-            cell.hidden_size,
-            n_steps,
-            n_stages=cell.n_stages,
-            order=cell.order,
-            degree=cell.degree,
-            rounds=cell.amplification,
-            bias=cell.bias is not None,
-            measured=measured,
-        )
+        return self.cell.circuit(n_steps, measured=measured)
 
     def circuit_data(self, inputs: Tensor, targets: Tensor | None = None) -> Tensor:
-        """Words as data of `circuit`, (batch, n_data): pi times each bit.
+        """Return words as data of `circuit`, (batch, n_data): pi times each bit.
 
         Args:
             inputs: words or bits as in `forward`.
@@ -302,18 +314,22 @@ class QRNN(nn.Module):
             parts.append(as_bits(known.view(len(steps.sizes), -1)[:-1].T, n_bits))
         return math.pi * torch.cat(parts, 1).flatten(1).to(self.cell.weights.dtype)
 
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for device, dtype and generator."""
+        return self.cell.config() | {"batch_first": self.batch_first, "recompute": self.recompute}
+
     def extra_repr(self) -> str:
-        """What `repr` shows beside the cell."""
+        """Return what `repr` shows beside the cell."""
         return f"batch_first={self.batch_first}, recompute={self.recompute}"
 
     def _read(self, inputs: Any, state: Any, targets: Any, *, name: str = "inputs") -> tuple[Steps, Tensor, Tensor]:
-        """Steps, first states in their order, and outcomes, -1 where none is given."""
+        """Return steps, first states in their order, and outcomes, -1 where none is given."""
         n_bits = self.cell.input_size
         self.cell.require_words(inputs, name)
         steps = Steps.of(inputs, n_bits, name, batch_first=self.batch_first)
         if state is not None and not steps.is_batched:
             checks.require_tensor(state, "state")
-            if state.ndim != 1:
+            if state.ndim != self.cell.state_ndim - 1:
                 raise ValueError(
                     f"Argument `state` must be one vector, as the sequence is, but is {tuple(state.shape)}."
                 )
@@ -327,71 +343,31 @@ class QRNN(nn.Module):
     def _written(self, last: Tensor, steps: Steps) -> Tensor:
         return steps.out_of_order(last) if steps.is_batched else last[0]
 
-    def _draw(
-        self, tables: Tables, start: Tensor, steps: Steps, known: Tensor, generator: torch.Generator | None
-    ) -> Tensor:
-        """The outcomes, drawn step by step where they are not known."""
-        if steps.batch == 0:
-            return known
-        advance = self._advance(tables, steps)[0]
-        states, outcomes = start, []
-        for words, wanted in zip(steps.words.split(steps.sizes), known.split(steps.sizes), strict=True):
-            middle = advance(states[: len(words)], words)
-            outcomes.append(draw_outcomes(outcome_probabilities(middle, tables), wanted, generator))
-            states = normalised(middle * tables.readout[outcomes[-1]])
-        return torch.cat(outcomes)
-
-    def _advance(self, tables: Tables, steps: Steps) -> tuple[Advance, tuple[Tensor, ...]]:
-        """A step by the cheaper way, and the tensors it is made of."""
-        cell = self.cell
-        sizes = {"n_words": cell.n_words, "n_lanes": cell.hidden_size, "n_stages": cell.n_stages}
-        if maps_pay(**sizes, batch=steps.batch, n_steps=len(steps.sizes)):
-            maps = word_maps(tables)
-            return map_advance(maps), (maps,)
-        parts = (tables.cosine, tables.sine, tables.rotations)
-        return neuron_advance(*parts), parts
-
-    def _run(self, tables: Tables, start: Tensor, steps: Steps, outcomes: Tensor) -> tuple[Tensor, Tensor]:
-        """|G[word] u|^2 for every step and word, (sum of sizes, words), and the last states."""
+    def _run(self, tables: NeuronTables, start: Tensor, steps: Steps, outcomes: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute |G[word] u|^2 for every step and word, (sum of sizes, words), and the last states."""
         if steps.batch == 0:  # zero gradients, as every torch layer gives them
             zero = 0.0 * sum((parameter.sum() for parameter in self.cell.parameters()), start.sum())
             return start.new_zeros(0, self.cell.n_words) + zero, start
-        advance, parts = self._advance(tables, steps)
-        squares = (tables.readout * tables.readout).T
-        plain = checks.in_transform() or checks.in_forward_mode()
-        scan = MapScan if len(parts) == 1 else NeuronScan
+        return run_sequences(tables, start, steps, outcomes, recompute=self.recompute)
 
-        def run(states: Tensor, words: Tensor, wanted: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
-            if plain:
-                middle, last = scan_plain(advance, tables.readout, states, words, wanted, sizes)
-            else:
-                middle, last = scan.apply(*parts, tables.readout, states, words, wanted, sizes)
-            return (middle * middle) @ squares, last
+    def _run_circuits(
+        self, steps: Steps, histories: Tensor, known: Tensor, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return outcomes, their probabilities and the last histories, by one circuit a step."""
+        words, outcomes, probabilities, ended = steps.words.split(steps.sizes), [], [], []
+        for step, targets in enumerate(known.split(steps.sizes)):
+            ended.append(histories[len(targets) :])
+            opened = self.cell.open(words[step], histories[: len(targets)], None)
+            outcomes.append(draw_outcomes(opened.probabilities.detach(), targets, generator))
+            self.cell.require_possible(opened.probabilities, outcomes[-1], step=step)
+            probabilities.append(opened.probabilities)
+            histories = opened.project(outcomes[-1])
+        last = side_by_side([histories, *reversed(ended)])
+        return torch.cat(outcomes), torch.cat(probabilities), last
 
-        if plain or not (self.recompute and torch.is_grad_enabled()):
-            return run(start, steps.words, outcomes, steps.sizes)
-        # copies, since what is computed again must be of the same words and states even if the caller's have changed
-        own = replace(steps, words=steps.words.clone())
-        return _in_chunks(run, start.clone(), own, outcomes.clone())
-
-
-def _in_chunks(run: object, start: Tensor, steps: Steps, outcomes: Tensor) -> tuple[Tensor, Tensor]:
-    """`run` over pieces of about sqrt(time) steps, each recomputed in the backward pass."""
-    length = max(1, math.isqrt(len(steps.sizes)))
-    shares, states, first = [], start, 0
-    for place in range(0, len(steps.sizes), length):
-        sizes = steps.sizes[place : place + length]
-        rows = slice(first, first + sum(sizes))
-        first += sum(sizes)
-        part, ahead = checkpoint(  # pyright: ignore[reportGeneralTypeIssues]
-            run,
-            states[: sizes[0]],
-            steps.words[rows],
-            outcomes[rows],
-            sizes,
-            use_reentrant=False,
-            preserve_rng_state=False,
-        )
-        shares.append(part)
-        states = ahead if len(ahead) == len(states) else torch.cat([ahead, states[len(ahead) :]])
-    return torch.cat(shares), states
+    def _require_closed_form(self, method: str) -> None:
+        if not self.cell.closed_form:
+            raise ValueError(
+                f"Method `{method}` needs the workspace's amplitudes, but backend {self.backend.name!r} runs circuits "
+                "as it is set up. Call to_backend('native') first."
+            )

@@ -1,7 +1,7 @@
 """Recurrent quantum networks on continuous features: regression and classification of series."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -10,31 +10,31 @@ from torch.nn.utils.rnn import PackedSequence
 
 from circuits import Circuit
 from qml import checks
-from qml.backends import Backend, Native, resolve
+from qml.backends import Backend
 from qml.checks import full_precision
 from qml.nn._torch_names import either
 from qml.nn.qrnn._angles import run_angles
-from qml.nn.qrnn._words import as_words
+from qml.nn.qrnn._words import as_angles, as_words
 from qml.nn.qrnn.cell import MAX_QUBITS
 from qml.nn.qrnn.network import QRNN
 from qml.reservoir._checks import is_finite
 
 DEFAULT_BITS = {"angle": 1, "bits": 4, "serial": 4}
-EPSILON = 1e-6  # of probabilities inside a logarithm
+PROBABILITY_FLOOR = 1e-6  # of probabilities inside a logarithm
 
 
 class QRNNRegressor(nn.Module):
-    r"""A `QRNN` that reads continuous features, and a trained affine read-out of its probabilities.
+    r"""A `QRNN` that reads continuous features, with a trained affine read-out of its probabilities.
 
     With `encoding` "angle" each feature x turns in/out qubits of its own by RY(pi (x - low) / (high - low)), which is a
     word's 0 at `low` and its 1 at `high`, and everything has derivatives in the features; values beyond are angles like
     all others. With "bits" each feature, clipped to [low, high], becomes one of 2**n_bits levels, and a step reads the
     levels of all features as one word; with "serial" it reads one bit-plane after another, the most significant first,
     in n_bits steps of the network a step of the series. In/out qubits are post-selected on 0 between measurements, so
-    that outputs are deterministic; what is read are log(p + 1e-6) of the last outcome's probabilities of each step.
+    that outputs are deterministic; the read-out sees log(p + 1e-6) of each step's outcome probabilities.
 
     On another backend (`to_backend`) the outputs of step t come from the circuit of t steps: a series of T steps takes
-    T jobs (one in a `QRNNClassifier`), and there is no state.
+    T jobs (one in a `QRNNClassifier`), and the state is the angles of the steps so far; see `QRNNCell`.
 
     Quantisation has no derivative: by bits inputs get no gradient, and one that requires gradients is refused.
 
@@ -120,6 +120,7 @@ class QRNNRegressor(nn.Module):
             order=order,
             degree=degree,
             batch_first=batch_first,
+            backend=backend,
             device=device,
             dtype=dtype,
             generator=generator,
@@ -127,16 +128,20 @@ class QRNNRegressor(nn.Module):
         readout = nn.Linear(2**word_size, self.out_features, device="meta", dtype=dtype)
         self.readout = readout.to_empty(device=device or torch.get_default_device())
         self._reset_readout(generator)
-        self.to_backend(backend)
 
     def to_backend(self, backend: Backend | str) -> "QRNNRegressor":
         """Run on another backend from now on; the weights stay."""
-        self.backend = resolve(backend)
+        self.qrnn.to_backend(backend)
         return self
 
     @property
+    def backend(self) -> Backend:
+        """Return the backend that the network runs on."""
+        return self.qrnn.backend
+
+    @property
     def hidden_size(self) -> int:
-        """Workspace qubits."""
+        """Return the number of workspace qubits."""
         return self.qrnn.hidden_size
 
     def flatten_parameters(self) -> None:
@@ -154,8 +159,8 @@ class QRNNRegressor(nn.Module):
         *,
         input: Tensor | None = None,
         hx: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Outputs of each step, and the last states, None by circuits; see the class.
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the outputs of each step, and the last states; see the class.
 
         Args:
             inputs: the series.
@@ -164,22 +169,17 @@ class QRNNRegressor(nn.Module):
             hx: `nn.LSTM`'s name of `state`.
         """
         series, state = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
-        if self._by_circuits:
-            self._require(series)
-            time = self._time(series)
-            steps = [self._on_backend(series.narrow(time, 0, step + 1), state) for step in range(series.shape[time])]
-            return self._read_out(torch.stack(steps, time)), None
         probabilities, last = self._run(series, state)
         return self._read_out(probabilities), last
 
     def read(self, probabilities: Tensor) -> Tensor:
-        """Outputs from probabilities of the in/out qubits, (..., 2**word_size), such as a device measures them."""
+        """Compute outputs from probabilities of the in/out qubits, (..., 2**word_size), as a device measures them."""
         probabilities = checks.as_inputs(probabilities, self.readout.weight, "probabilities")
         checks.require_last_dimension(probabilities, self.readout.in_features, "probabilities")
-        return self.readout(torch.log(probabilities + EPSILON))
+        return self.readout(torch.log(probabilities + PROBABILITY_FLOOR))
 
     def _read_out(self, probabilities: Tensor) -> Tensor:
-        """`read` of probabilities that are finite, which its outputs are too unless a parameter is not."""
+        """Call `read` on finite probabilities, whose outputs are finite too unless a parameter is not."""
         outputs = self.read(probabilities)
         if not is_finite(outputs):
             checks.require_finite_parameters(self)
@@ -187,7 +187,7 @@ class QRNNRegressor(nn.Module):
         return outputs
 
     def circuit(self, n_steps: int) -> Circuit:
-        """The circuit of a series of `n_steps`, post-selected on 0 before its last step; see `QRNN.circuit`.
+        """Return the circuit of a series of `n_steps`, post-selected on 0 before its last step; see `QRNN.circuit`.
 
         Its weights are `qrnn.cell.vector()`, its data `circuit_data(...)`; `read` makes outputs of the last step from
         the probabilities of qubits hidden_size to hidden_size + word_size - 1.
@@ -196,19 +196,12 @@ class QRNNRegressor(nn.Module):
         return self.qrnn.circuit(n_steps * (self.n_bits if self.encoding == "serial" else 1))
 
     def circuit_data(self, inputs: Tensor) -> Tensor:
-        """Series as data of `circuit`, (batch, n_data), inputs as of `forward`."""
-        if self.encoding != "angle":
-            words = self.words(inputs)
-            return self.qrnn.circuit_data(words, torch.zeros_like(words))
-        turns = self.angles(inputs)
-        if inputs.ndim == 2:
-            turns = turns[None]
-        elif not self.qrnn.batch_first:
-            turns = turns.transpose(0, 1)
-        return torch.cat([turns, torch.zeros_like(turns[:, 1:])], 1).flatten(1)
+        """Return series as data of `circuit`, (batch, n_data); inputs are those of `forward`."""
+        read = self._read_angles(inputs)
+        return torch.cat([read, torch.zeros_like(read[:, 1:])], 1).flatten(1)
 
     def angles(self, inputs: Tensor) -> Tensor:
-        """Angles of the in/out qubits in radians, (..., word_size), with `encoding` "angle"."""
+        """Compute the angles of the in/out qubits in radians, (..., word_size), with `encoding` "angle"."""
         self._require_encoding("angle")
         turns = (math.pi * self._scaled(inputs)).to(self.readout.weight.dtype)
         if not is_finite(turns):
@@ -216,7 +209,7 @@ class QRNNRegressor(nn.Module):
         return turns.repeat_interleave(self.n_bits, -1)
 
     def words(self, inputs: Tensor) -> Tensor:
-        """The words that the network reads, in the inputs' form, with `encoding` "bits" or "serial"."""
+        """Return the words that the network reads, in the inputs' form, with `encoding` "bits" or "serial"."""
         self._require_encoding("bits", "serial")
         scaled = self._scaled(inputs).clamp(0.0, 1.0)
         levels = (scaled * 2**self.n_bits).long().clamp_max(2**self.n_bits - 1)
@@ -225,40 +218,67 @@ class QRNNRegressor(nn.Module):
         if self.encoding != "serial":
             return as_words(planes.mT.flatten(-2), self.in_features * self.n_bits, "inputs")
         time = self._time(inputs)
-        beside = planes if time == inputs.ndim - 2 else planes.transpose(1, 2)  # bits behind time
-        return as_words(beside.flatten(time, time + 1), self.in_features, "inputs")
+        by_step = planes if time == inputs.ndim - 2 else planes.transpose(1, 2)  # bits behind time
+        return as_words(by_step.flatten(time, time + 1), self.in_features, "inputs")
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        own = {
+            name: getattr(self, name) for name in ("in_features", "out_features", "n_bits", "low", "high", "encoding")
+        }
+        cell = {name: getattr(self.qrnn.cell, name) for name in ("hidden_size", "n_stages", "order", "degree")}
+        return own | cell | {"batch_first": self.qrnn.batch_first}
 
     def extra_repr(self) -> str:
-        """What `repr` shows beside the parts."""
+        """Return what `repr` shows beside the parts."""
         return (
             f"encoding={self.encoding!r}, n_bits={self.n_bits}, low={self.low}, high={self.high}, "
             f"backend={self.backend.name!r}"
         )
 
-    @property
-    def _by_circuits(self) -> bool:
-        """Whether the backend, rather than the network's own maps, is what runs; so it is with options of `Native`."""
-        return self.backend != Native()
+    def _run(self, inputs: Tensor, state: Tensor | None, *, last_only: bool = False) -> tuple[Tensor, Tensor]:
+        """Compute probabilities of each step, in the inputs' form, and the last states.
 
-    def _on_backend(self, inputs: Tensor, state: Tensor | None) -> Tensor:
-        """Probabilities after the last step of the inputs, (batch, 2**word_size) or without the batch."""
+        Args:
+            inputs: series.
+            state: states to start from.
+            last_only: return the last step's probabilities alone, without a dimension of time.
+        """
+        if not self.qrnn.cell.closed_form:
+            return self._by_circuits(inputs, state, last_only=last_only)
+        probabilities, last = (self._by_angles if self.encoding == "angle" else self._by_words)(inputs, state)
+        return (probabilities.select(self._time(inputs), -1) if last_only else probabilities), last
+
+    def _by_circuits(self, inputs: Tensor, state: Tensor | None, *, last_only: bool) -> tuple[Tensor, Tensor]:
+        """Run one circuit a step, or one in all; see `_run`."""
+        cell, read, single = self.qrnn.cell, self._read_angles(inputs), inputs.ndim == 2
         if state is not None:
-            raise ValueError(
-                f"Argument `state` must be left out where circuits run, which begin in |0...0>, but is given to "
-                f"{self.backend!r}. Call to_backend('native') first."
-            )
-        cell, n_steps = self.qrnn.cell, inputs.shape[self._time(inputs)]
-        ends = range(cell.hidden_size, cell.hidden_size + cell.input_size)
-        data = self.circuit_data(inputs)
-        found = self.backend.probabilities(self.circuit(n_steps), data, cell.vector(), list(ends))
-        return found[0] if inputs.ndim == 2 else found
+            checks.require_tensor(state, "state")
+            state = state[None] if single else state
+        history = torch.cat([cell.start(state, len(read)), torch.stack([read, torch.zeros_like(read)], 2)], 1)
+        planes = self.n_bits if self.encoding == "serial" else 1
+        ends = range(history.shape[1] - read.shape[1] + planes, history.shape[1] + 1, planes)
+        measured = [
+            cell.probabilities_after(history[:, : end - 1], history[:, end - 1, 0])
+            for end in (ends[-1:] if last_only else ends)
+        ]
+        probabilities = measured[0] if last_only else torch.stack(measured, 1)
+        if single:
+            return probabilities[0], history[0]
+        return (probabilities if last_only or self.qrnn.batch_first else probabilities.transpose(0, 1)), history
 
-    def _run(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Probabilities of each step, in the inputs' form, and the last states."""
-        return self._by_angles(inputs, state) if self.encoding == "angle" else self._by_words(inputs, state)
+    def _read_angles(self, inputs: Tensor) -> Tensor:
+        """Compute the angles of the in/out qubits in radians at each step or bit-plane, (batch, steps, word_size)."""
+        if self.encoding == "angle":
+            angles = self.angles(inputs)
+        else:
+            angles = as_angles(self.words(inputs), self.qrnn.input_size, self.readout.weight.dtype)
+        if inputs.ndim == 2:
+            return angles[None]
+        return angles if self.qrnn.batch_first else angles.transpose(0, 1)
 
     def _by_angles(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """See `_run`."""
+        """Turn the in/out qubits by angles; see `_run`."""
         turns = self.angles(inputs)
         if inputs.ndim == 2:
             if state is not None:
@@ -277,17 +297,17 @@ class QRNNRegressor(nn.Module):
         return probabilities.transpose(0, 1) if self.qrnn.batch_first else probabilities, last
 
     def _by_words(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """See `_run`."""
+        """Read words; see `_run`."""
         words = self.words(inputs)
-        found, last = self.qrnn(words, state, targets=torch.zeros_like(words))
-        probabilities = found if isinstance(found, Tensor) else found.data
+        outputs, last = self.qrnn(words, state, targets=torch.zeros_like(words))
+        probabilities = outputs if isinstance(outputs, Tensor) else outputs.data
         if self.encoding == "serial":  # the outcome after the last bit-plane of each step
             time = self._time(inputs)
             probabilities = probabilities.unflatten(time, (-1, self.n_bits)).select(time + 1, -1)
         return probabilities, last
 
     def _time(self, inputs: Tensor) -> int:
-        """Which dimension is time."""
+        """Return the dimension of time."""
         return 1 if self.qrnn.batch_first and inputs.ndim == 3 else 0
 
     def _reset_readout(self, generator: torch.Generator | None) -> None:
@@ -300,7 +320,7 @@ class QRNNRegressor(nn.Module):
             raise ValueError(f"The layer's encoding must be {' or '.join(encodings)} for this, but is {self.encoding}.")
 
     def _scaled(self, inputs: Tensor) -> Tensor:
-        """0 at `low` and 1 at `high`, in the inputs' own precision, or the layer's where they have 16 bits."""
+        """Map `low` to 0 and `high` to 1, in the inputs' own precision, or the layer's where they have 16 bits."""
         self._require(inputs)
         if inputs.is_floating_point():
             exact = inputs if inputs.dtype in checks.PRECISIONS else inputs.to(self.readout.weight.dtype)
@@ -329,14 +349,14 @@ class QRNNRegressor(nn.Module):
 
 
 class Classified(NamedTuple):
-    """Logits of the classes (batch, n_classes), and the last states, None by circuits."""
+    """The result of `QRNNClassifier`, which holds logits of the classes (batch, n_classes) and the last states."""
 
     logits: Float[Tensor, "*batch outputs"]
-    state: Tensor | None
+    state: Tensor
 
 
 class QRNNClassifier(QRNNRegressor):
-    """A class for a whole series: the read-out of `QRNNRegressor` after its last step, as logits.
+    """A classifier of whole series, whose logits are the read-out of `QRNNRegressor` after the last step.
 
     Args:
         in_features: features a step.
@@ -360,10 +380,12 @@ class QRNNClassifier(QRNNRegressor):
         input: Tensor | None = None,
         hx: Tensor | None = None,
     ) -> Classified:
-        """Logits and the last states; on another backend one job for all series. See `QRNNRegressor.forward`."""
+        """Compute logits and the last states; on another backend as one job. See `QRNNRegressor.forward`."""
         series, state = either(inputs, input, "inputs", "input"), either(state, hx, "state", "hx")
-        if self._by_circuits:
-            self._require(series)
-            return Classified(self._read_out(self._on_backend(series, state)), None)
-        probabilities, last = self._run(series, state)
-        return Classified(self._read_out(probabilities.select(self._time(series), -1)), last)
+        probabilities, last = self._run(series, state, last_only=True)
+        return Classified(self._read_out(probabilities), last)
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        config = super().config()
+        return config | {"n_classes": config.pop("out_features")}

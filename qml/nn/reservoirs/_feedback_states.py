@@ -18,7 +18,7 @@ def outcome_probabilities(
     pairs: Int[Tensor, " amplitudes"],
     places: tuple[Places, Places],
 ) -> Float[Tensor, "batch amplitudes"]:
-    """Probabilities of all basis states after `circuits.reservoir.feedback_ring`.
+    """Compute the probabilities of all basis states after `circuits.reservoir.feedback_ring`.
 
     The rotations about Y that end block 2 and begin block 3 are one rotation by twice the angle. A layer of rotations
     is the product of two matrices, one for either half of the register.
@@ -50,7 +50,7 @@ def outcome_probabilities(
 
 
 def pairs_table(n_qubits: int) -> Int[Tensor, " amplitudes"]:
-    """For every basis state the one that CX on every pair i < j, control i, brings there."""
+    """Return for every basis state the one that CX on every pair i < j, control i, takes to it."""
     index = torch.arange(2**n_qubits)
     for control, target in combinations(range(n_qubits), 2):
         reads_one = (index >> (n_qubits - 1 - control)) & 1
@@ -59,19 +59,19 @@ def pairs_table(n_qubits: int) -> Int[Tensor, " amplitudes"]:
 
 
 def factor_places(n_qubits: int) -> tuple[Tensor, Tensor]:
-    """For either half of the register: for each qubit where in its 2 x 2 matrix the factor of every entry is."""
+    """Return, for either half of the register and each qubit, the place of every entry's factor in its 2 x 2 matrix."""
     return _places(n_qubits // 2), _places(n_qubits - n_qubits // 2)
 
 
 def _places(n_qubits: int) -> Int[Tensor, "qubits entries"]:
-    """Row by row of the matrix of all qubits."""
+    """Return these places for one half, row by row of the matrix of its qubits."""
     index, qubits = torch.arange(2**n_qubits), torch.arange(n_qubits - 1, -1, -1)
     bits = (index >> qubits[:, None]) & 1
     return (2 * bits[:, :, None] + bits[:, None, :]).flatten(1)
 
 
 def _product(turns: Tensor, places: Places) -> Tensor:
-    """Kronecker product over qubits: (batch, layers, qubits, 4) to (batch, layers, side, side).
+    """Compute the Kronecker product over qubits: (batch, layers, qubits, 4) to (batch, layers, side, side).
 
     Every entry is a product of one entry a qubit; gathered row by row, since axes of length 2 are slow to run over.
     """

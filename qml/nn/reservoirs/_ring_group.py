@@ -1,4 +1,4 @@
-"""What the simulations of rings have in common: nothing is trained, and every table follows from the rings."""
+"""The common base of the simulations of rings: nothing is trained, and every table follows from the rings."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from qml.reservoir import Reservoir
 
 
 class RingGroup(Reservoir, WithTables):
-    """Rings of one shape, which run as one batch.
+    """A group of rings of one shape, which run as one batch.
 
     Args:
         n_inputs: numbers that come in at each step.
@@ -30,15 +30,15 @@ class RingGroup(Reservoir, WithTables):
         self.register_buffer("place", place, persistent=False)
 
     def tables(self) -> dict[str, Tensor]:
-        """The tables in the reservoir's dtype and on its device.
+        """Return the tables in the reservoir's dtype and on its device.
 
         Raises:
             TypeError: a reservoir in half precision.
             ValueError: a reservoir on the meta device.
         """
-        place, kept = self.place, self._kept
-        if kept is not None and kept[1] == place.dtype and kept[0] == place.device:
-            return kept[2]
+        place, last = self.place, self._kept
+        if last is not None and last[1] == place.dtype and last[0] == place.device:
+            return last[2]
         checks.require_full_precision(place)
         if place.is_meta:
             raise ValueError(
@@ -48,20 +48,20 @@ class RingGroup(Reservoir, WithTables):
         return self.tables_like(place)
 
     def place_of(self, inputs: Tensor) -> Tensor:
-        """See `Reservoir`."""
+        """Return the tensor that tells dtype and device; see `Reservoir`."""
         self.tables()  # which refuses what cannot run
         return self.place
 
     def make_tables(self, like: Tensor) -> dict[str, Tensor]:
-        """See `WithTables`; they are computed on the CPU."""
+        """Compute the tables on the CPU, and move them; see `WithTables`."""
         with torch.device("cpu"):
             tables = self.cpu_tables(like.dtype)
         return {name: table.to(like.device) for name, table in tables.items()}
 
     def cpu_tables(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        """The tables, of which those of numbers have this dtype."""
+        """Compute the tables, of which those of real numbers have this dtype."""
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
-        """It is part of an `OnionReservoir`, which describes it."""
+        """Refuse to describe the group: the `OnionReservoir` that it is part of does."""
         raise NotImplementedError

@@ -5,20 +5,19 @@ from torch import Tensor
 
 from circuits import reservoir as ring_circuits
 from circuits.gates import Channel
-from qml.backends import Backend, Native
+from qml.backends import Backend
 from qml.nn.reservoirs._feedback_states import MAX_QUBITS, factor_places, outcome_probabilities, pairs_table
 from qml.nn.reservoirs._ring_group import RingGroup
 from qml.nn.reservoirs.persistent import parity_signs
 from qml.nn.reservoirs.rings import FeedbackRing
 
-PLAIN = Native()  # the built-in simulator without options
-START = 0.5  # <Z> of every qubit before the first step (arXiv:2505.22837)
+INITIAL_Z = 0.5  # <Z> of every qubit before the first step (arXiv:2505.22837)
 
 
 class FeedbackReservoir(RingGroup):
-    """Feedback rings of one size: all rings and series of a step are one call of the backend.
+    """A group of feedback rings of one size, whose steps are one call of the backend for all rings and series.
 
-    The exact built-in simulator without noise takes a shorter way, some matrix products a step.
+    A backend with a closed form takes a shorter way where there is no noise, some matrix products a step.
 
     The state holds the measured <Z> of every ring and qubit.
     """
@@ -48,7 +47,7 @@ class FeedbackReservoir(RingGroup):
         self.tables()
 
     def cpu_tables(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        """Scales of all rings, and what the short way needs."""
+        """Compute the scales of all rings, and the tables of the short way."""
         scales = [(ring.input_scale * ring.feedback_scale, ring.feedback_scale) for ring in self.rings]
         tables = {"scales": torch.tensor(scales, dtype=dtype)}
         if self.n_qubits > MAX_QUBITS:
@@ -59,34 +58,34 @@ class FeedbackReservoir(RingGroup):
 
     @property
     def is_short(self) -> bool:
-        """Whether steps run as matrix products instead of circuits on the backend."""
-        plain = isinstance(self.backend, Native) and self.backend == PLAIN and self.shots is None
-        return plain and not self.has_noise and self.n_qubits <= MAX_QUBITS
+        """Tell whether steps run as matrix products instead of circuits on the backend."""
+        exact = self.backend.capabilities.closed_form and self.shots is None and not self.has_noise
+        return exact and self.n_qubits <= MAX_QUBITS
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
-        """<Z> = 0.5 everywhere."""
-        return self.tables()["scales"].new_full((batch, self.state_size), START)
+        """Return <Z> = 0.5 everywhere."""
+        return self.tables()["scales"].new_full((batch, self.state_size), INITIAL_Z)
 
     def advance(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Reservoir`."""
+        """Run the rings along series; see `Reservoir`."""
         batch, time, _ = inputs.shape
         n, rings, tables = self.n_qubits, len(self.rings), self.tables()
         scales, is_short = tables["scales"], self.is_short
-        turned = scales[:, :1] * inputs.to(scales.dtype)[:, :, None]  # (batch, time, rings, inputs)
+        input_angles = scales[:, :1] * inputs.to(scales.dtype)[:, :, None]  # (batch, time, rings, inputs)
         state, weights, features = state.to(scales.dtype), scales.new_zeros(0), []
         places = (tables["left"].unbind(), tables["right"].unbind()) if is_short else ((), ())
         for step in range(time):
             measured = state.reshape(batch, rings, n).clamp(-1.0, 1.0)  # rounding, and shots, may leave the interval
-            turns = scales[:, 1:] * torch.arccos(measured)
+            feedback = scales[:, 1:] * torch.arccos(measured)
             if is_short:
-                first = torch.cat([turned[:, step], turns[:, :, : n - self.n_inputs]], -1).view(-1, n)
-                found = outcome_probabilities(first, turns.view(-1, n), tables["pairs"], places) @ tables["signs"]
+                first = torch.cat([input_angles[:, step], feedback[:, :, : n - self.n_inputs]], -1).view(-1, n)
+                values = outcome_probabilities(first, feedback.view(-1, n), tables["pairs"], places) @ tables["signs"]
             else:
-                angles = torch.cat([turned[:, step], turns], -1)
-                found = self._measure(angles.reshape(batch if self.wide else batch * rings, -1), weights)
-            found = found.reshape(batch, rings, -1)
-            state = found[:, :, :n].reshape(batch, rings * n)
-            features.append(found.flatten(1))
+                angles = torch.cat([input_angles[:, step], feedback], -1)
+                values = self._measure(angles.reshape(batch if self.wide else batch * rings, -1), weights)
+            values = values.reshape(batch, rings, -1)
+            state = values[:, :, :n].reshape(batch, rings * n)
+            features.append(values.flatten(1))
         return torch.stack(features, 1), state
 
     def _measure(self, rows: Tensor, weights: Tensor) -> Tensor:
@@ -94,10 +93,10 @@ class FeedbackReservoir(RingGroup):
             return self.backend.expectation(self.circuit, rows, weights, self.observables)
         samples = self.backend.sample(self.circuit, rows, weights, self.shots, generator=self.generator)
         signs = 1.0 - 2.0 * samples.qubits.to(rows.dtype)  # (rows, shots, qubits)
-        found = []
+        values = []
         for start in range(0, self.circuit.n_qubits, self.n_qubits):
             part = signs[:, :, start : start + self.n_qubits]
             pairs = part.mT @ part / self.shots
             row, column = torch.triu_indices(self.n_qubits, self.n_qubits, 1, device=rows.device)
-            found += [part.mean(1), pairs[:, row, column]]
-        return torch.cat(found, 1)
+            values += [part.mean(1), pairs[:, row, column]]
+        return torch.cat(values, 1)

@@ -26,7 +26,7 @@ def sampled_features(
     noise: Channel | None = None,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "batch time features"]:
-    """Features of persistent rings from the bits that a device records: one wide circuit, one call of `sample`.
+    """Measure features of persistent rings from the bits that a device records: one wide circuit, one call of `sample`.
 
     The whole series is one circuit with measurement and reset at every step, and the rings are side by side in it. The
     features are those of `OnionReservoir(rings)`, with the correlated noise of `shots` runs. A step that a simulator
@@ -66,19 +66,19 @@ def sampled_features(
     weights = torch.cat([ring_angles(ring).flatten() for ring in chosen]).to(inputs)
     samples = target.sample(circuit, torch.cat(angles, 1), weights, shots, generator=generator)
     signs = 1.0 - 2.0 * samples.bits.to(inputs.dtype)
-    found, start = [], 0
+    all_features, start = [], 0
     for ring in chosen:
         size = inputs.shape[1] * ring.n_rounds * ring.n_measured
         bits = signs[:, :, start : start + size].reshape(len(inputs), shots, -1, ring.n_measured)
         pairs = [bits[..., i] * bits[..., j] for i, j in combinations(range(ring.n_measured), 2)]
         features = torch.stack([*bits.unbind(-1), *pairs], -1).mean(1)
-        found.append(features.reshape(len(inputs), inputs.shape[1], -1))
+        all_features.append(features.reshape(len(inputs), inputs.shape[1], -1))
         start += size
-    return torch.cat(found, -1)
+    return torch.cat(all_features, -1)
 
 
 def wide_series(rings: Sequence[PersistentRing], n_steps: int, *, noise: Channel | None = None) -> Circuit:
-    """The circuit of `sampled_features`: every ring's whole series, side by side."""
+    """Build the circuit of `sampled_features`: every ring's whole series, side by side."""
     return ring_circuits.side_by_side(
         [
             ring_circuits.persistent_series(
@@ -101,7 +101,7 @@ def _persistent(rings: Sequence[Ring]) -> list[PersistentRing]:
 
 
 def _input_angles(ring: PersistentRing, inputs: Tensor) -> Tensor:
-    """Angles of the data slots of a ring's series, (batch, steps * measured)."""
+    """Compute the angles of the data slots of a ring's series, (batch, steps * measured)."""
     n_inputs = inputs.shape[-1]
     if n_inputs > ring.n_measured:
         raise ValueError(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from circuits.channels import kraus
 from circuits.gates import Channel
 from qml import checks
-from qml.backends import Backend, Native, resolve
+from qml.backends import Backend, resolve
 from qml.checks import full_precision, require_choice
 from qml.nn.reservoirs.feedback import FeedbackReservoir
 from qml.nn.reservoirs.persistent import PersistentReservoir
@@ -18,13 +18,13 @@ from qml.nn.reservoirs.trajectories import TrajectoryReservoir
 from qml.reservoir import Reservoir
 
 MAX_EXACT_QUBITS = 10  # of a persistent ring; above, trajectories
-ELSEWHERE = (
+PERSISTENT_ELSEWHERE = (
     "Persistent rings run whole series on another backend by qml.nn.sampled_features(rings, series, backend=...)."
 )
 
 
 class OnionReservoir(Reservoir):
-    """Onion quantum reservoir: independent rings, each with its own scale of angles and its own memory time.
+    """An onion quantum reservoir: rings that do not interact, each with its own scale of angles and memory time.
 
     A `FeedbackRing` starts from |0...0> at every step and is given the last measured values as angles; it runs on any
     backend, all rings of a size and all series in one call a step. A `PersistentRing` keeps its register, of which some
@@ -112,7 +112,7 @@ class OnionReservoir(Reservoir):
 
     @property
     def parts(self) -> list[Reservoir]:
-        """The groups of equal rings."""
+        """Return the groups of equal rings."""
         return [part for part in self.groups if isinstance(part, Reservoir)]
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
@@ -130,17 +130,17 @@ class OnionReservoir(Reservoir):
             if len(parts) == 1:
                 return parts[0].advance(inputs, state)
             split = state.split([part.state_size for part in parts], 1)
-            found = [part.advance(inputs, own) for part, own in zip(parts, split, strict=True)]
-        features = torch.cat([features for features, _ in found], -1)[..., self._order]
-        return features, torch.cat([after for _, after in found], 1)
+            results = [part.advance(inputs, own) for part, own in zip(parts, split, strict=True)]
+        features = torch.cat([features for features, _ in results], -1)[..., self._order]
+        return features, torch.cat([after for _, after in results], 1)
 
     @property
     def shots(self) -> int | None:
-        """Measurements of every qubit at each step."""
+        """Return the number of measurements of every qubit at each step."""
         return self._options["shots"]
 
     def single_rings(self) -> list[tuple[Ring, "QuantumReservoir"]]:
-        """Every ring with a reservoir of it alone, exact and with the same noise, on the built-in simulator."""
+        """Return every ring with a reservoir of it alone, exact and with the same noise, on the built-in simulator."""
         noise = self._options["noise"]
         return [(ring, QuantumReservoir(ring, self.n_inputs, noise=noise, dtype=self.dtype)) for ring in self.rings]
 
@@ -154,14 +154,14 @@ class OnionReservoir(Reservoir):
         feedback = [part for part in self.parts if isinstance(part, FeedbackReservoir)]
         if not feedback:
             raise ValueError(
-                f"A reservoir must have feedback rings to move to another backend, but has none. {ELSEWHERE}"
+                f"A reservoir must have feedback rings to move to another backend, but has none. {PERSISTENT_ELSEWHERE}"
             )
         for part in feedback:
             part.backend = target
         return self
 
     def config(self) -> dict[str, Any]:
-        """See `Reservoir`; the backend is not among it."""
+        """Return the constructor's arguments but the backend; see `Reservoir`."""
         noise = self._options["noise"]
         written = None if noise is None else [noise.kraus.values.real.tolist(), noise.kraus.values.imag.tolist()]
         return {
@@ -176,7 +176,7 @@ class OnionReservoir(Reservoir):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "OnionReservoir":
-        """The inverse of `config`."""
+        """Build the reservoir of a `config`."""
         options = dict(config)
         rings, noise = [ring_from_json(ring) for ring in options.pop("rings")], options["noise"]
         if noise is not None:
@@ -190,11 +190,11 @@ class OnionReservoir(Reservoir):
         return cls(rings, **options)
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows."""
         return f"n_inputs={self.n_inputs}, rings={list(self.rings)}"
 
     def _feature_order(self) -> Tensor:
-        """Where the features of ring 0, 1, ... are among those of the groups."""
+        """Return the places of the features of ring 0, 1, ... among those of the groups."""
         numbers = [number for members in self._members for number in members]
         widths = [part.n_features // len(members) for part, members in zip(self.parts, self._members, strict=True)]
         sizes = [width for width, members in zip(widths, self._members, strict=True) for _ in members]
@@ -204,7 +204,7 @@ class OnionReservoir(Reservoir):
 
 
 class QuantumReservoir(OnionReservoir):
-    """A quantum reservoir of one ring; everything else is as in `OnionReservoir`.
+    """A quantum reservoir of one ring, which is otherwise as `OnionReservoir`.
 
     Args:
         ring: the ring.
@@ -237,10 +237,14 @@ def _require_use(rings: tuple[Ring, ...], backend: Backend, layout: str) -> None
     """Refuse options of feedback rings where there are none."""
     if any(isinstance(ring, FeedbackRing) for ring in rings):
         return
-    for name, value, default in (("backend", backend, Native()), ("layout", layout, "batched")):
-        if value != default:
+    # a backend with a closed form has no option that would be ignored
+    for name, value, is_used in (
+        ("backend", backend, not backend.capabilities.closed_form),
+        ("layout", layout, layout != "batched"),
+    ):
+        if is_used:
             raise ValueError(
-                f"Argument `{name}` must be left out where no ring feeds back, but is {value!r}. {ELSEWHERE}"
+                f"Argument `{name}` must be left out where no ring feeds back, but is {value!r}. {PERSISTENT_ELSEWHERE}"
             )
 
 

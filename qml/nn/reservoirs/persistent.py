@@ -1,4 +1,4 @@
-"""Rings with a persistent register: the exact density matrix, and trajectories for larger rings."""
+"""Rings with a persistent register, by exact density matrices."""
 
 from itertools import combinations
 
@@ -15,12 +15,12 @@ from qml.nn.reservoirs._ring_group import RingGroup
 from qml.nn.reservoirs.rings import PersistentRing
 from qml.simulator.draws import multinomial
 
-MAX_BYTES = 2**21  # of the maps of one stretch of steps that is worked on at once
+MAX_MAP_BYTES = 2**21  # of the maps of one stretch of steps that is worked on at once
 MAX_IMAGINARY = 1e-12  # a channel whose map of real density matrices is more imaginary than that is refused
 
 
 class PersistentReservoir(RingGroup):
-    r"""Persistent rings of one shape, exactly: density matrices of the memory qubits.
+    r"""A group of persistent rings of one shape, simulated exactly by density matrices of the memory qubits.
 
     A step maps the memory's density matrix rho by rho -> sum_b K_b(x) rho K_b(x)^T, where outcomes b of the measured
     qubits have the probabilities tr K_b rho K_b^T. All matrices are real, as the ring's gates are. The maps
@@ -63,7 +63,7 @@ class PersistentReservoir(RingGroup):
         self.tables()
 
     def cpu_tables(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        """The rings' maps, or layers and channel where there is noise, and how outcomes are read."""
+        """Compute the rings' maps, or layers and channel where there is noise, and the tables of the read-out."""
         matrices = [torch.stack(layer_matrices(ring)) for ring in self.rings]
         layers = torch.stack(matrices).to(dtype)  # (rings, layers, side, side)
         tables = {
@@ -76,7 +76,7 @@ class PersistentReservoir(RingGroup):
         return tables | {"layers": layers, "superoperator": real_superoperator(self.noise).to(dtype)}
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
-        """Every memory qubit in |0>."""
+        """Return states with every memory qubit in |0>."""
         state = self.tables()["scales"].new_zeros(batch, len(self.rings), self.memory**2)
         state[:, :, 0] = 1.0
         return state.flatten(1)
@@ -88,20 +88,20 @@ class PersistentReservoir(RingGroup):
         scales = tables["scales"]
         rho = state.to(scales.dtype).reshape(batch * rings, self.memory, self.memory)
         repeated = inputs.to(scales.dtype).repeat_interleave(self.n_rounds, 1)
-        stretch = max(1, MAX_BYTES // (batch * rings * self.outcomes * self.memory**2 * scales.itemsize))
+        stretch = max(1, MAX_MAP_BYTES // (batch * rings * self.outcomes * self.memory**2 * scales.itemsize))
         run = self._run if self.noise is None else self._run_noisy
-        found = []
+        stretches = []
         for start in range(0, time * self.n_rounds, stretch):
             amplitudes = self.amplitudes(repeated[:, start : start + stretch])
             outcomes, rho = run(amplitudes, rho)
-            found.append(outcomes)
-        outcomes = torch.cat(found).reshape(time, self.n_rounds, batch, rings, self.outcomes)
+            stretches.append(outcomes)
+        outcomes = torch.cat(stretches).reshape(time, self.n_rounds, batch, rings, self.outcomes)
         features = self._drawn(outcomes @ tables["confusion"]) @ tables["signs"]
         features = features.permute(2, 0, 3, 1, 4).reshape(batch, time, self.n_features)
         return features, rho.reshape(batch, -1)
 
     def amplitudes(self, inputs: Float[Tensor, "batch time inputs"]) -> Float[Tensor, "time batch rings outcomes"]:
-        """The real amplitudes of the measured qubits after RY(s x), input k mod n_inputs on qubit k."""
+        """Compute the real amplitudes of the measured qubits after RY(s x), input k mod n_inputs on qubit k."""
         half = self.tables()["scales"][:, None] * inputs.transpose(0, 1)[:, :, None] / 2  # (time, batch, rings, inputs)
         pairs = torch.stack([torch.cos(half), torch.sin(half)], -1)
         result = pairs[..., 0, :]
@@ -111,7 +111,7 @@ class PersistentReservoir(RingGroup):
         return result
 
     def step_maps(self, amplitudes: Float[Tensor, "time batch rings outcomes"]) -> Tensor:
-        """K_b(x) of every step, series and ring: (time, batch * rings, memory, outcomes * memory)."""
+        """Compute K_b(x) of every step, series and ring: (time, batch * rings, memory, outcomes * memory)."""
         time, batch, rings, outcomes = amplitudes.shape
         maps = self.tables()["maps"]
         parts = [amplitudes[:, :, k].reshape(-1, outcomes) @ maps[k] for k in range(rings)]
@@ -119,7 +119,7 @@ class PersistentReservoir(RingGroup):
         return joined.reshape(time, batch * rings, self.memory, outcomes * self.memory)
 
     def _run(self, amplitudes: Tensor, rho: Tensor) -> tuple[Tensor, Tensor]:
-        """Outcome probabilities (time, batch, rings, outcomes) and the memory's density matrix at the end."""
+        """Compute outcome probabilities (time, batch, rings, outcomes) and the memory's density matrix at the end."""
         maps = self.step_maps(amplitudes)
         time, rows, memory, _ = maps.shape
         # a batched product of one matrix wakes all threads, a plain one only where that pays
@@ -136,22 +136,24 @@ class PersistentReservoir(RingGroup):
         return joint.reshape(*amplitudes.shape[:3], self.outcomes), now[None] if alone else now
 
     def _run_noisy(self, amplitudes: Tensor, rho: Tensor) -> tuple[Tensor, Tensor]:
-        """As `_run`, with the channel on every qubit after every layer."""
+        """Run as `_run`, with the channel on every qubit after every layer."""
         _, batch, rings, outcomes = amplitudes.shape
         side, tables = outcomes * self.memory, self.tables()
         rho = rho.view(batch, rings, self.memory, self.memory)
-        found = []
+        measured = []
         for step in amplitudes:
             whole = torch.einsum("bra,brc,brij->braicj", step, step, rho).reshape(batch, rings, side, side)
             for layer in tables["layers"].unbind(1):
                 whole = self._noisy(layer @ whole @ layer.mT, tables["superoperator"])
-            found.append(torch.diagonal(whole, dim1=-2, dim2=-1).reshape(batch, rings, outcomes, self.memory).sum(-1))
+            measured.append(
+                torch.diagonal(whole, dim1=-2, dim2=-1).reshape(batch, rings, outcomes, self.memory).sum(-1)
+            )
             blocks = whole.view(batch, rings, outcomes, self.memory, outcomes, self.memory)
             rho = torch.diagonal(blocks, dim1=2, dim2=4).sum(-1)
-        return torch.stack(found), rho.reshape(-1, self.memory, self.memory)
+        return torch.stack(measured), rho.reshape(-1, self.memory, self.memory)
 
     def _noisy(self, rho: Tensor, superoperator: Tensor) -> Tensor:
-        """The one-qubit channel on every qubit; rho of shape (..., side, side)."""
+        """Apply the one-qubit channel to every qubit; rho has shape (..., side, side)."""
         shape = rho.shape
         for qubit in range(self.n_qubits):
             left, right = 2**qubit, 2 ** (self.n_qubits - 1 - qubit)
@@ -160,7 +162,7 @@ class PersistentReservoir(RingGroup):
         return rho.reshape(shape)
 
     def _drawn(self, probabilities: Tensor) -> Tensor:
-        """The probabilities themselves, or shares of `shots` draws from them."""
+        """Return the probabilities themselves, or shares of `shots` draws from them."""
         if self.shots is None:
             return probabilities
         flat = probabilities.reshape(-1, self.outcomes).clamp_min(0.0)
@@ -170,26 +172,27 @@ class PersistentReservoir(RingGroup):
 
 
 def ring_angles(ring: PersistentRing) -> Float[Tensor, "layers weights"]:
-    """The ring's fixed angles in radians."""
+    """Return the ring's fixed angles in radians."""
     generator = np.random.default_rng(ring.seed)
     n_weights = ring.n_qubits * (ring.n_qubits + 1) // 2
     return torch.from_numpy(generator.uniform(-ring.weight_scale, ring.weight_scale, (ring.n_layers, n_weights)))
 
 
 def layer_matrices(ring: PersistentRing) -> list[Float[Tensor, "side side"]]:
-    """The orthogonal matrix of every layer, from the native simulator run on all basis states at once."""
+    """Compute the orthogonal matrix of every layer, from the native simulator run on all basis states at once."""
     n_qubits, side = ring.n_qubits, 2**ring.n_qubits
     matrices = []
     for layer, angles in enumerate(ring_angles(ring)):
         circuit = Circuit(n_qubits).prepare_slots([data(k) for k in range(side)])
         circuit.compose(ring_circuits.persistent_layer(n_qubits, layer))
+        # a table of the ring, whatever runs it: only the built-in simulator gives state vectors
         columns = Native().state(circuit, torch.eye(side, dtype=torch.float64), angles)
         matrices.append(columns.real.mT.contiguous())
     return matrices
 
 
 def real_superoperator(channel: Channel) -> Float[Tensor, "2 2 2 2"]:
-    """rho'_ab = sum_ij S_abij rho_ij of a one-qubit channel that keeps real density matrices real.
+    """Compute S of rho'_ab = sum_ij S_abij rho_ij of a one-qubit channel that keeps real density matrices real.
 
     Raises:
         ValueError: a channel on more qubits, or one that makes them complex.
@@ -208,7 +211,7 @@ def real_superoperator(channel: Channel) -> Float[Tensor, "2 2 2 2"]:
 
 
 def parity_signs(n_measured: int) -> Float[Tensor, "outcomes features"]:
-    """The value of every Z and Z Z product in every outcome, in the order of `circuits.reservoir.correlators`."""
+    """Return the value of every Z and Z Z in every outcome, in the order of `circuits.reservoir.correlators`."""
     outcomes = np.arange(2**n_measured)
     single = [1.0 - 2.0 * ((outcomes >> (n_measured - 1 - qubit)) & 1) for qubit in range(n_measured)]
     pairs = [single[i] * single[j] for i, j in combinations(range(n_measured), 2)]
@@ -216,7 +219,7 @@ def parity_signs(n_measured: int) -> Float[Tensor, "outcomes features"]:
 
 
 def _kraus_maps(layers: Tensor, outcomes: int) -> Tensor:
-    """K_ba by input amplitude a: (rings, outcomes, memory * outcomes * memory), entry [a, (memory', b, memory)]."""
+    """Compute K_ba by input amplitude a: (rings, outcomes, memory * outcomes * memory), [a, (memory', b, memory)]."""
     rings, _, side, _ = layers.shape
     memory = side // outcomes
     whole = layers[:, 0]
@@ -227,7 +230,7 @@ def _kraus_maps(layers: Tensor, outcomes: int) -> Tensor:
 
 
 def _confusion(readout_error: tuple[float, float] | None, n_measured: int) -> Tensor:
-    """Probability of reading the column when the row is true, for outcomes of all measured qubits."""
+    """Compute the probability of reading the column when the row is true, for outcomes of all measured qubits."""
     up, down = readout_error or (0.0, 0.0)
     one = torch.tensor([[1.0 - up, up], [down, 1.0 - down]], dtype=torch.float64)
     result = torch.ones(1, 1, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What a ring of a quantum reservoir is, in numbers."""
+"""Descriptions of the rings of a quantum reservoir, in numbers."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -28,13 +28,13 @@ class FeedbackRing:
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """Equal for rings that can run in one batch."""
+        """Return a value that is equal for rings that can run in one batch."""
         return ("feedback", self.n_qubits)
 
 
 @dataclass(frozen=True)
 class PersistentRing:
-    """A ring whose register persists; some of its qubits take the input, and are measured and reset at each step.
+    """A ring whose register persists, while a few of its qubits take the input and are measured and reset at each step.
 
     Args:
         n_qubits: size, at least 1.
@@ -70,7 +70,7 @@ class PersistentRing:
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """Equal for rings that can run in one batch."""
+        """Return a value that is equal for rings that can run in one batch."""
         return ("persistent", self.n_qubits, self.n_measured, self.n_layers, self.n_rounds)
 
 
@@ -78,7 +78,7 @@ Ring = FeedbackRing | PersistentRing
 
 
 def as_rings(rings: Any) -> tuple[Ring, ...]:
-    """`rings` as a tuple of at least one."""
+    """Return `rings` as a tuple of at least one."""
     if not isinstance(rings, Iterable):
         fix = f"Pass [{rings}]." if isinstance(rings, (FeedbackRing, PersistentRing)) else "Pass [FeedbackRing(6)]."
         raise TypeError(f"Argument `rings` must be a sequence of rings, but is {type(rings).__name__}. {fix}")
@@ -94,7 +94,7 @@ def as_rings(rings: Any) -> tuple[Ring, ...]:
 
 
 def seeded(rings: tuple[Ring, ...], seed: int) -> tuple[Ring, ...]:
-    """The rings with seeds of their own that follow from one seed."""
+    """Return the rings with seeds of their own that follow from one seed."""
     return tuple(
         replace(ring, seed=1000 * seed + number) if isinstance(ring, PersistentRing) else ring
         for number, ring in enumerate(rings)
@@ -102,12 +102,12 @@ def seeded(rings: tuple[Ring, ...], seed: int) -> tuple[Ring, ...]:
 
 
 def ring_to_json(ring: Ring) -> dict[str, Any]:
-    """The ring as JSON values."""
+    """Describe the ring as JSON values."""
     return {"kind": ring.kind[0], **asdict(ring)}
 
 
 def ring_from_json(values: dict[str, Any]) -> Ring:
-    """The inverse of `ring_to_json`."""
+    """Build the ring of `ring_to_json`."""
     options = dict(values)
     kind = FeedbackRing if options.pop("kind") == "feedback" else PersistentRing
     return kind(**options)

@@ -15,7 +15,7 @@ from qml.simulator.shots import draw
 
 
 class TrajectoryReservoir(RingGroup):
-    """Persistent rings of one shape as `n_runs` runs of the device each, side by side as a batch of state vectors.
+    """A group of persistent rings of one shape, simulated as a batch of state vectors, `n_runs` runs of each ring.
 
     At every step an outcome of the measured qubits is drawn for each run with its Born probability, and the memory's
     state is projected. Features are the mean over runs of the exact expectation values before the draw, or with `shots`
@@ -57,7 +57,7 @@ class TrajectoryReservoir(RingGroup):
         self.tables()
 
     def cpu_tables(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        """The rings' scales and angles, the signs of outcomes, and the channel's operators."""
+        """Compute the rings' scales and angles, the signs of outcomes, and the channel's operators."""
         tables = {
             "signs": parity_signs(self.n_measured),
             "scales": torch.tensor([ring.input_scale for ring in self.rings], dtype=torch.float64),
@@ -68,7 +68,7 @@ class TrajectoryReservoir(RingGroup):
         return {name: table.to(dtype) for name, table in tables.items()}
 
     def initial_state(self, batch: int, like: Tensor) -> Tensor:
-        """Every memory qubit in |0>."""
+        """Return states with every memory qubit in |0>."""
         state = self.tables()["scales"].new_zeros(batch, len(self.rings) * self.n_runs, self.memory)
         state[:, :, 0] = 1.0
         return state.flatten(1)
@@ -79,7 +79,7 @@ class TrajectoryReservoir(RingGroup):
         dtype = self.tables()["scales"].dtype
         memory = state.to(dtype).reshape(batch, len(self.rings), self.n_runs, self.memory)
         repeated = inputs.to(dtype).repeat_interleave(self.n_rounds, 1)
-        found = []
+        all_features = []
         for step in repeated.unbind(1):
             features, parts = [], []
             for number in range(len(self.rings)):
@@ -87,18 +87,19 @@ class TrajectoryReservoir(RingGroup):
                 features.append(feature)
                 parts.append(part.reshape(batch, self.n_runs, -1))
             memory = torch.stack(parts, 1)
-            found.append(torch.stack(features, 1))
-        stacked = torch.stack(found, 1).reshape(batch, time, self.n_rounds, len(self.rings), -1)
+            all_features.append(torch.stack(features, 1))
+        stacked = torch.stack(all_features, 1).reshape(batch, time, self.n_rounds, len(self.rings), -1)
         return stacked.transpose(2, 3).reshape(batch, time, self.n_features), memory.reshape(batch, -1)
 
     def _step(self, number: int, inputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """One ring's features (batch, features) and memory after a step; memory is (batch * runs, amplitudes)."""
+        """Run one ring for a step: features (batch, features) and memory (batch * runs, amplitudes)."""
         tables = self.tables()
         order = torch.arange(self.n_measured, device=inputs.device) % self.n_inputs
-        turned = (tables["scales"][number] * inputs[:, order]).repeat_interleave(self.n_runs, 0)
+        angles = (tables["scales"][number] * inputs[:, order]).repeat_interleave(self.n_runs, 0)
         states = memory
         for layer, circuit in enumerate(self.circuits[number]):
-            columns = torch.cat([states[:, : self.memory * (self.memory > 1)], turned], 1) if layer == 0 else states
+            columns = torch.cat([states[:, : self.memory * (self.memory > 1)], angles], 1) if layer == 0 else states
+            # only the built-in simulator gives state vectors; `OnionReservoir` refuses other backends for these rings
             states = Native().state(circuit, columns, tables["angles"][number, layer]).real
             states = self._jump(states, tables["kraus"]) if self.noise is not None else states
         split = states.reshape(len(states), self.outcomes, self.memory)
@@ -111,7 +112,7 @@ class TrajectoryReservoir(RingGroup):
         return features.reshape(len(inputs), self.n_runs, -1).mean(1), left
 
     def _read(self, outcomes: Tensor) -> Tensor:
-        """Outcome probabilities after read-out errors; of drawn outcomes one reading each is drawn."""
+        """Apply read-out errors to outcome probabilities; draw one reading of each drawn outcome."""
         if self.readout_error is None:
             return outcomes
         up, down = self.readout_error
@@ -126,7 +127,7 @@ class TrajectoryReservoir(RingGroup):
         return torch.nn.functional.one_hot(read, self.outcomes).to(outcomes.dtype)
 
     def _jump(self, states: Tensor, kraus: Tensor) -> Tensor:
-        """One Kraus operator of the channel drawn for every qubit and run, and applied."""
+        """Draw one Kraus operator of the channel for every qubit and run, and apply it."""
         for qubit in range(self.n_qubits):
             split = states.reshape(len(states), 2**qubit, 2, -1)
             branches = torch.einsum("kij,bljr->bklir", kraus, split).flatten(2)
@@ -137,7 +138,7 @@ class TrajectoryReservoir(RingGroup):
 
 
 def _step_circuit(ring: PersistentRing, noise: Channel | None) -> list[Circuit]:
-    """Circuits that take amplitudes as data: all layers of a step as one, or one a layer where noise is between.
+    """Build circuits that take amplitudes as data: all layers of a step as one, or one a layer where noise is between.
 
     The first encodes the inputs on the measured qubits, which are |0>, and takes the memory's amplitudes.
     """
@@ -158,7 +159,7 @@ def _step_circuit(ring: PersistentRing, noise: Channel | None) -> list[Circuit]:
 
 
 def _real_kraus(noise: Channel) -> Tensor:
-    """Real Kraus operators of a channel that keeps real states real up to a phase.
+    """Return real Kraus operators of a channel that keeps real states real up to a phase.
 
     Raises:
         ValueError: there is none with these operators.
@@ -166,9 +167,9 @@ def _real_kraus(noise: Channel) -> Tensor:
     real_superoperator(noise)  # refuses channels on more qubits, and complex ones
     kraus = noise.kraus.values
     phases = [operator.flat[abs(operator).argmax()] for operator in kraus]
-    turned = [
+    rotated = [
         operator * (abs(phase) / phase if phase != 0 else 1.0) for operator, phase in zip(kraus, phases, strict=True)
     ]
-    if max(abs(operator.imag).max() for operator in turned) > 1e-12:
+    if max(abs(operator.imag).max() for operator in rotated) > 1e-12:
         raise ValueError("Argument `noise` must have Kraus operators that are real up to a phase, but has others.")
-    return torch.stack([torch.from_numpy(operator.real.copy()) for operator in turned])
+    return torch.stack([torch.from_numpy(operator.real.copy()) for operator in rotated])

@@ -12,20 +12,20 @@ import torch
 from torch import Tensor
 
 from qml import checks
-from qml.nn.qkan.points.program import Program, Rotation
+from qml.nn.qkan.points.program import ActivationProgram, Rotation
 
 Component = Tensor | int  # 0, 1 and -1 stay numbers as long as they can
 
 
 @dataclass(frozen=True)
 class Angles:
-    """What fills a program's slots.
+    """The tensors that fill the slots which a program names.
 
     Args:
         points: inputs, shape (points, inputs or 1, 1).
         weights: shape (n_weights, inputs, outputs).
         scale, shift: the pre-activation scale * x + shift, shape (n_uploads, inputs, outputs); None for x itself.
-        arccos: whether the arccosine of the pre-activation, cut to [-1, 1], is uploaded.
+        arccos: True to upload the arccosine of the pre-activation, cut to [-1, 1].
     """
 
     points: Tensor
@@ -35,8 +35,8 @@ class Angles:
     arccos: bool = False
 
 
-def expectation(program: Program, angles: Angles) -> Tensor:
-    """<Z> of every edge at every point, shape (points, inputs, outputs)."""
+def expectation(program: ActivationProgram, angles: Angles) -> Tensor:
+    """Compute <Z> of every edge at every point, shape (points, inputs, outputs)."""
     last = 1 + max(place for place, rotation in enumerate(program.rotations) if rotation.upload)
     vector: list[Component] = list(program.start)
     for rotation in program.rotations[:last]:
@@ -46,28 +46,28 @@ def expectation(program: Program, angles: Angles) -> Tensor:
         cosine, sine = _cos_sin(rotation, angles)
         observable = _rotated(observable, rotation.axis, cosine, -sine)
     value: Component = 0
-    for one, other in zip(observable, vector, strict=True):
-        value = _plus(value, one, other, 1)
+    for row, entry in zip(observable, vector, strict=True):
+        value = _plus(value, row, entry, 1)
     if not isinstance(value, Tensor):
         raise ValueError("A program must upload its input before it is read.")
     return value
 
 
 def preactivation(angles: Angles, slot: int) -> Tensor:
-    """scale * x + shift of one upload."""
+    """Compute scale * x + shift of one upload."""
     if angles.scale is None or angles.shift is None:
         return angles.points
     return _multiply_add(angles.shift[slot], angles.scale[slot], angles.points)
 
 
 def arccos(values: Tensor) -> Tensor:
-    """The arccosine of values cut to [-1, 1]; the gradient is 0 where they are cut, and finite at the ends."""
+    """Compute the arccosine of values cut to [-1, 1]; the gradient is 0 where they are cut, and finite at the ends."""
     inside = values.abs() < 1
     return torch.where(inside, values, 0).acos().where(inside, values.detach().clamp(-1, 1).acos())
 
 
 def arccos_slope(values: Tensor) -> Tensor:
-    """The derivative of `arccos`."""
+    """Compute the derivative of `arccos`."""
     inside = values.abs() < 1
     return torch.where(inside, -torch.rsqrt(1 - torch.where(inside, values, 0).square()), 0)
 
@@ -78,7 +78,7 @@ def _cos_sin(rotation: Rotation, angles: Angles) -> tuple[Tensor, Tensor]:
 
 
 def rotation_angle(rotation: Rotation, angles: Angles) -> Tensor:
-    """The angle: shape (inputs, outputs), or with the points in front where the rotation uploads."""
+    """Compute a rotation's angle, shape (inputs, outputs), with the points in front where it uploads."""
     offset: Tensor | float = rotation.constant
     for slot, factor in rotation.weights:
         weight = _times(angles.weights[slot], factor)
@@ -95,7 +95,7 @@ def rotation_angle(rotation: Rotation, angles: Angles) -> Tensor:
 
 
 def _plane(axis: int) -> tuple[int, int]:
-    """The two axes that a rotation turns, the first towards the second."""
+    """Return the two axes that a rotation turns, the first towards the second."""
     return (axis + 1) % 3, (axis + 2) % 3
 
 
@@ -108,7 +108,7 @@ def _rotated(vector: list[Component], axis: int, cosine: Tensor, sine: Tensor) -
 
 
 def _plus(value: Component, first: Component, second: Component, sign: int) -> Component:
-    """value + sign * first * second."""
+    """Compute value + sign * first * second."""
     if isinstance(first, Tensor) and isinstance(second, Tensor) and isinstance(value, Tensor):
         return _multiply_add(value, first, second, sign)
     product = _times(_times(first, second), sign)
@@ -118,7 +118,7 @@ def _plus(value: Component, first: Component, second: Component, sign: int) -> C
 
 
 def _multiply_add(value: Tensor, first: Tensor, second: Tensor, sign: int = 1) -> Tensor:
-    """value + sign * first * second.
+    """Compute value + sign * first * second.
 
     In two operations where they are traced: `torch.func.linearize` ends the process in the forward-mode derivative of
     `addcmul` if a factor does not depend on the input (torch 2.13).
@@ -129,13 +129,13 @@ def _multiply_add(value: Tensor, first: Tensor, second: Tensor, sign: int = 1) -
 
 
 def _times(first: Any, second: Any) -> Any:
-    """The product, for nothing where a factor is 0 or 1."""
-    for one, other in ((first, second), (second, first)):
-        if not isinstance(one, Tensor):
-            if one == 0:
+    """Multiply, without an operation where a factor is 0, 1 or -1."""
+    for factor, other in ((first, second), (second, first)):
+        if not isinstance(factor, Tensor):
+            if factor == 0:
                 return 0
-            if one == 1:
+            if factor == 1:
                 return other
-            if one == -1:
+            if factor == -1:
                 return -other
     return first * second

@@ -11,17 +11,23 @@ from qml import checks
 from qml.checks import full_precision, needs_plain_pullback
 from qml.nn.qkan.points import small
 from qml.nn.qkan.points.bloch import Angles, expectation
-from qml.nn.qkan.points.program import Program
+from qml.nn.qkan.points.program import ActivationProgram
 from qml.nn.qkan.points.slopes import Edges, as_planes, gradients, make_edges, values_and_slopes
 from qml.plain_pullback import plain_pullback
 
-KEPT = 2**23  # slopes, 32 MiB in float32: above it the way back computes them again
+MAX_KEPT_SLOPES = 2**23  # 32 MiB in float32: of more the backward pass recomputes them
 
 
 def evaluate(
-    program: Program, points: Tensor, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool
+    program: ActivationProgram,
+    points: Tensor,
+    weights: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    *,
+    arccos: bool,
 ) -> Tensor:
-    """<Z> of every edge at every point, shape (points, inputs, outputs), differentiable to any order.
+    """Compute <Z> of every edge at every point, shape (points, inputs, outputs), differentiable to any order.
 
     Args:
         program: the rotations.
@@ -30,7 +36,7 @@ def evaluate(
         scale: of the pre-activation scale * x + shift, shape (outputs, inputs, n_uploads) or (inputs, n_uploads); None
             for x itself.
         shift: of the pre-activation.
-        arccos: whether the arccosine of the pre-activation is uploaded.
+        arccos: True to upload the arccosine of the pre-activation.
     """
     if checks.needs_plain_operations():
         return expectation(program, as_angles(points, weights, scale, shift, arccos=arccos))
@@ -43,16 +49,16 @@ def evaluate(
 
 
 def as_angles(points: Tensor, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool) -> Angles:
-    """Parameters as a module holds them, in planes."""
+    """Return points and parameters, as a module holds them, as `Angles`."""
     scale, shift = (None if part is None else as_planes(part) for part in (scale, shift))
     return Angles(points, as_planes(weights), scale, shift, arccos)
 
 
 class _Evaluate(torch.autograd.Function):
-    """First derivatives from slopes computed beside the values; further ones through plain operations."""
+    """Activations whose first derivatives come from slopes, computed beside the values; others use plain operations."""
 
     @staticmethod
-    def forward(ctx: Any, program: Program, arccos: bool, *leaves: Any) -> Tensor:
+    def forward(ctx: Any, program: ActivationProgram, arccos: bool, *leaves: Any) -> Tensor:
         values, ctx.slopes, ctx.edges = _computed(program, arccos, leaves, wanted=True)
         ctx.save_for_backward(*leaves)
         ctx.arccos = arccos
@@ -67,27 +73,27 @@ class _Evaluate(torch.autograd.Function):
 
 
 def _computed(
-    program: Program, arccos: bool, leaves: Sequence[Any], *, wanted: bool
+    program: ActivationProgram, arccos: bool, leaves: Sequence[Any], *, wanted: bool
 ) -> tuple[Tensor, Tensor | None, Edges | small.SmallEdges]:
-    """Values, where they are wanted and fit into memory their slopes, and the edges of both."""
+    """Compute values, their slopes where wanted and not too many, and the edges that both belong to."""
     points, weights, scale, shift = leaves
     if small.is_small(points, weights):
         with np.errstate(invalid="ignore", over="ignore"):  # layers refuse what is not finite
             few = small.make_edges(program, weights, scale, shift, arccos=arccos)
             return *small.values_and_slopes(few, points, slopes=wanted), few
     edges = make_edges(program, weights, scale, shift, arccos=arccos)
-    kept = wanted and edges.n_rows * points.shape[0] * edges.offsets.shape[1:].numel() <= KEPT
+    kept = wanted and edges.n_rows * points.shape[0] * edges.offsets.shape[1:].numel() <= MAX_KEPT_SLOPES
     return *values_and_slopes(edges, points, slopes=kept), edges
 
 
 def _pullback(ctx: Any, gradient: Tensor) -> list[Tensor | None]:
     points, weights, scale, shift = ctx.saved_tensors
     engine: Any = small.gradients if isinstance(ctx.edges, small.SmallEdges) else gradients
-    found, planes = engine(ctx.edges, points, ctx.slopes, gradient, of_points=ctx.needs_input_grad[2])
+    of_points, planes = engine(ctx.edges, points, ctx.slopes, gradient, of_points=ctx.needs_input_grad[2])
     sizes = [part.shape[-1] for part in (weights, shift, scale) if part is not None]
     parts = [part.permute(2, 1, 0).reshape(*weights.shape[:-1], -1) for part in planes.split(sizes)]
     of_weights, of_shift, of_scale = parts if len(parts) == 3 else (parts[0], None, None)
-    return [found, of_weights, of_scale, of_shift]
+    return [of_points, of_weights, of_scale, of_shift]
 
 
 def _differentiable(ctx: Any, gradient: Tensor) -> list[Tensor | None]:

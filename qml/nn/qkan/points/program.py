@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from circuits import Circuit, Slot
-from circuits.gates import PAULIS, PauliRotation, gate_matrix
+from circuits.gates import PAULIS, ExponentialGate, PauliRotation, gate_matrix
+from circuits.generators import pauli_terms
 from circuits.operation import Operation
 
 EXACT = 1e-12  # rounding of products of a few 3x3 matrices
@@ -38,7 +39,7 @@ class Rotation:
     constant: float = 0.0
 
     def merged(self, other: "Rotation") -> "Rotation | None":
-        """Both as one rotation, where they share the axis and only one of them uploads."""
+        """Return both as one rotation; None where axes differ or both upload."""
         if self.axis != other.axis or (self.upload and other.upload):
             return None
         return Rotation(
@@ -47,8 +48,8 @@ class Rotation:
 
 
 @dataclass(frozen=True)
-class Program:
-    """What `compile_activation` makes of a circuit.
+class ActivationProgram:
+    """A one-qubit circuit compiled into rotations; see `compile_activation`.
 
     Attributes:
         start: the Bloch vector before the first rotation, entries -1, 0, 1.
@@ -66,8 +67,8 @@ class Program:
     degree: int | None
 
 
-def compile_activation(circuit: Circuit) -> Program:
-    """The rotations of a one-qubit unitary circuit.
+def compile_activation(circuit: Circuit) -> ActivationProgram:
+    """Compile a one-qubit unitary circuit into rotations.
 
     Raises:
         ValueError: <Z> does not depend on the input.
@@ -92,18 +93,23 @@ def compile_activation(circuit: Circuit) -> Program:
     whole = all(abs(factor - round(factor)) < EXACT for factor in factors)
     degree = sum(abs(round(factor)) for factor in factors) if whole else None
     x, y, z = (int(value) for value in start)
-    return Program((x, y, z), tuple(kept), circuit.n_data, circuit.n_weights, degree)
+    return ActivationProgram((x, y, z), tuple(kept), circuit.n_data, circuit.n_weights, degree)
 
 
 def _steps(op: Operation) -> Iterator[Rotation | np.ndarray]:
     """An elementary operation as an exchange of axes (a signed permutation) or rotations."""
-    if op.angles:
+    if isinstance(op.gate, ExponentialGate):
         (angle,) = op.angles
-        pauli = op.gate.pauli if isinstance(op.gate, PauliRotation) else "Z"  # P(t) is RZ(t) but for a phase
-        factor = -2.0 * op.gate.factor if isinstance(op.gate, PauliRotation) else 1.0
-        if pauli == "I":
+        # exp(-i t G) turns about the vector of G's Pauli coefficients; P(t), for one, is RZ(t) but for a phase
+        factors = {letter: 2.0 * value for letter, value in pauli_terms(op.gate.generator).items() if letter != "I"}
+        if not factors:
             return
-        axis = AXES.index(pauli)
+        if len(factors) > 1:  # about no coordinate axis: about one between two constant gates
+            for part in op.parts():
+                yield from _steps(part)
+            return
+        ((letter, factor),) = factors.items()
+        axis = AXES.index(letter)
         if not isinstance(angle, Slot):
             yield from _constant_steps(_rotation_matrix(axis, factor * float(angle)))
         elif angle.kind == "weight":
@@ -143,7 +149,7 @@ def _rotation_matrix(axis: int, angle: float) -> np.ndarray:
 
 
 def _turned(rotation: Rotation, frame: np.ndarray) -> Rotation:
-    """F R = (F R F') F: the rotation that follows the exchange F where R preceded it."""
+    """Return the rotation F R F' that follows the exchange F where R preceded it, as F R = (F R F') F."""
     column = frame[:, rotation.axis]
     axis = int(np.flatnonzero(column)[0])
     if column[axis] > 0:
@@ -154,7 +160,7 @@ def _turned(rotation: Rotation, frame: np.ndarray) -> Rotation:
 
 
 def _simplified(rotations: list[Rotation], start_axis: int) -> list[Rotation]:
-    """Neighbours merged; dropped what turns the first vector about itself or, at the end, does not change <Z>."""
+    """Merge neighbours; drop rotations of the first vector about itself and, at the end, those that leave <Z>."""
     kept: list[Rotation] = []
     for rotation in rotations:
         merged = kept[-1].merged(rotation) if kept else None

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from qml.nn.qkan.points.program import Program, Rotation
+from qml.nn.qkan.points.program import ActivationProgram, Rotation
 
 
-class Step(NamedTuple):
+class ScheduleStep(NamedTuple):
     """out = first * second; or out = first + factor * second * third; or, without a second, out = factor * first."""
 
     out: int
@@ -24,7 +24,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """What `make_schedule` makes of a program. Numbers of slots count: narrow ones, registers, outputs.
+    """A program as a list of multiply-adds; see `make_schedule`. Slots are numbered: narrow ones, registers, outputs.
 
     Attributes:
         order: the rotations' places in the program: those that upload first.
@@ -39,16 +39,16 @@ class Schedule:
 
     order: tuple[int, ...]
     n_wide: int
-    narrow: tuple[Step, ...]
+    narrow: tuple[ScheduleStep, ...]
     n_narrow: int
     n_registers: int
-    wide: tuple[Step, ...]
+    wide: tuple[ScheduleStep, ...]
     signs: tuple[int, ...]
 
 
 @lru_cache(maxsize=256)
-def make_schedule(program: Program, *, slopes: bool) -> Schedule:
-    """The steps for <Z>, and for its slopes where they are wanted."""
+def make_schedule(program: ActivationProgram, *, slopes: bool) -> Schedule:
+    """Make the steps for <Z>, and for its slopes where they are wanted."""
     uploads = [place for place, rotation in enumerate(program.rotations) if rotation.upload]
     others = [place for place, rotation in enumerate(program.rotations) if not rotation.upload]
     algebra = _Algebra(2 * len(program.rotations), {2 * place for place in uploads} | {2 * p + 1 for p in uploads})
@@ -73,22 +73,22 @@ class _Algebra:
     """Steps on variables that are set once; variables 2 k and 2 k + 1 are cosine and sine of rotation k.
 
     Args:
-        n_variables: how many there are at the start.
+        n_variables: number of variables at the start.
         wide: those that depend on the point.
     """
 
     def __init__(self, n_variables: int, wide: set[int]) -> None:
-        self.wide, self.steps, self._next = wide, list[Step](), n_variables
+        self.wide, self.steps, self._next = wide, list[ScheduleStep](), n_variables
 
     def times(self, one: _Term, other: _Term) -> _Term:
-        """The product."""
+        """Return the product of two terms."""
         sign = one.sign * other.sign
         if sign == 0 or one.name is None or other.name is None:
             return _Term(sign, (other.name if one.name is None else one.name) if sign else None)
         return _Term(sign, self._emit(one.name, other.name, None, 1))
 
     def plus(self, value: _Term, one: _Term, other: _Term, sign: int = 1) -> _Term:
-        """value + sign * one * other."""
+        """Return value + sign * one * other."""
         factor = sign * one.sign * other.sign
         if factor == 0:
             return value
@@ -100,26 +100,26 @@ class _Algebra:
         return _Term(value.sign, self._emit(value.name, one.name, other.name, value.sign * factor))
 
     def products(self, *factors: tuple[_Term, _Term, int]) -> _Term:
-        """The sum of products one * other * sign: one of positive sign first, so that the sum seldom has a sign."""
+        """Sum products one * other * sign, one of positive sign first, so that the sum seldom has a sign."""
         total = _ZERO
         for one, other, sign in sorted(factors, key=lambda product: -product[0].sign * product[1].sign * product[2]):
             total = self.plus(total, one, other, sign)
         return total
 
     def scaled(self, term: _Term, filler: int) -> int:
-        """A variable of its own for a term, also where it is a number, 0: `filler` is any wide variable."""
+        """Return a fresh variable equal to the term. A constant 0 is `filler`, any wide variable, times 0."""
         return self._emit(filler if term.name is None else term.name, None, None, term.sign, wide=True)
 
     def _emit(self, first: int, second: int | None, third: int | None, factor: int, *, wide: bool = False) -> int:
         out, self._next = self._next, self._next + 1
-        self.steps.append(Step(out, first, second, third, factor))
+        self.steps.append(ScheduleStep(out, first, second, third, factor))
         if wide or self.wide & {first, second, third}:
             self.wide.add(out)
         return out
 
 
-def _derive(program: Program, algebra: _Algebra) -> tuple[_Term, list[_Term]]:
-    """<Z> = u' v and its slopes, the observable u turned back through what follows the last upload."""
+def _derive(program: ActivationProgram, algebra: _Algebra) -> tuple[_Term, list[_Term]]:
+    """Derive <Z> = u' v and its slopes, the observable u turned back through the rotations behind the last upload."""
     rotations = list(enumerate(program.rotations))
     last = 1 + max(place for place, rotation in rotations if rotation.upload)
     vector: _Vector = [_Term(entry) for entry in program.start]
@@ -153,19 +153,19 @@ def _rotated(algebra: _Algebra, vector: _Vector, place: int, rotation: Rotation,
 
 
 def _wedge(algebra: _Algebra, vector: _Vector, observable: _Vector, rotation: Rotation) -> _Term:
-    """The slope of u' R v by the angle of R, from u and R v."""
+    """Derive the slope of u' R v by the angle of R, from u and R v."""
     first, second = (rotation.axis + 1) % 3, (rotation.axis + 2) % 3
     return algebra.products((observable[second], vector[first], 1), (observable[first], vector[second], -1))
 
 
 class _Layout:
-    """Slots for the variables that the outputs need."""
+    """An assignment of slots to the variables that the outputs need."""
 
     def __init__(self, algebra: _Algebra, uploads: list[int], others: list[int]) -> None:
         self._algebra, self._uploads, self._others = algebra, uploads, others
 
     def place(self, order: tuple[int, ...], outputs: list[_Term]) -> Schedule:
-        """The schedule that computes the outputs; <Z>, the first of them, with its sign."""
+        """Return the schedule that computes the outputs; <Z>, the first of them, with its sign."""
         algebra = self._algebra
         names = self._named(outputs)
         kept = _needed(algebra.steps, names)
@@ -189,7 +189,7 @@ class _Layout:
         )
 
     def _named(self, outputs: list[_Term]) -> list[int]:
-        """A wide variable of its own for every output."""
+        """Return a wide variable of its own for every output."""
         algebra = self._algebra
         fresh = {step.out for step in algebra.steps}
         names: list[int] = []
@@ -203,8 +203,8 @@ class _Layout:
         return names
 
 
-def _needed(steps: list[Step], names: list[int]) -> list[Step]:
-    """The steps that lead to some variables."""
+def _needed(steps: list[ScheduleStep], names: list[int]) -> list[ScheduleStep]:
+    """Return the steps that the variables `names` depend on."""
     wanted, kept = set(names), []
     for step in reversed(steps):
         if step.out in wanted:
@@ -213,8 +213,8 @@ def _needed(steps: list[Step], names: list[int]) -> list[Step]:
     return kept[::-1]
 
 
-def _assign(steps: list[Step], registers: dict[int, int], outputs: set[int]) -> int:
-    """A register for every wide variable that is no output, free again behind its last use; how many there are."""
+def _assign(steps: list[ScheduleStep], registers: dict[int, int], outputs: set[int]) -> int:
+    """Give a register to every wide variable that is no output, free again behind its last use; return their number."""
     last_use = {name: index for index, step in enumerate(steps) for name in _read(step)}
     free: list[int] = []
     total = len(registers)
@@ -228,10 +228,10 @@ def _assign(steps: list[Step], registers: dict[int, int], outputs: set[int]) -> 
     return total
 
 
-def _read(step: Step) -> set[int]:
+def _read(step: ScheduleStep) -> set[int]:
     return {name for name in (step.first, step.second, step.third) if name is not None}
 
 
-def _renamed(step: Step, slots: dict[int, int]) -> Step:
+def _renamed(step: ScheduleStep, slots: dict[int, int]) -> ScheduleStep:
     first, second, third = (None if name is None else slots[name] for name in step[1:4])
-    return Step(slots[step.out], first or 0, second, third, step.factor)
+    return ScheduleStep(slots[step.out], first or 0, second, third, step.factor)

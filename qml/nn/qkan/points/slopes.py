@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from qml.buffers import stack_loan
+from qml.nn.qkan._modes import outside_of_modes
 from qml.nn.qkan.points.bloch import arccos, arccos_slope
-from qml.nn.qkan.points.program import Program
+from qml.nn.qkan.points.program import ActivationProgram
 from qml.nn.qkan.points.schedule import Schedule, make_schedule
-from qml.nn.qkan.series.bases import outside_of_modes
 
 CHUNK = 2**17  # activations at a time on a CPU: a dozen such tensors stay in a cache of a few MiB
-MANY = 2**11  # edges from which a call for every point costs less than memory for the products
+MIN_EDGES_BY_POINT = 2**11  # edges from which a call for every point costs less than memory for the products
 CHUNK_ELSEWHERE = 2**22  # where launching a kernel costs more than memory
 
 
-class Tables(NamedTuple):
-    """What a program makes of parameters, as matrices. Rows of rotations are in the schedule's order.
+class SlopeTables(NamedTuple):
+    """The linear maps of a program, from parameters to angles and back. Rows of rotations are in the schedule's order.
 
     Attributes:
         mixing: from the planes (weights, shifts, scales) to the offset of each rotation's angle, to the shift of each
@@ -46,38 +46,40 @@ class Edges:
 
     Attributes:
         program: the rotations.
-        trained: whether there are pre-activations scale * x + shift, or x itself is uploaded.
+        trained: True for pre-activations scale * x + shift, False if x itself is uploaded.
         tables: of the program.
         offsets: of each rotation's angle, in the schedule's order, shape (rotations, inputs, outputs).
         shift: of each upload, shape (uploads, inputs, outputs), where an arccosine stands between; else in `offsets`.
         scale: of each upload, shape (uploads, inputs, outputs), or (uploads, 1, 1) where not trained.
     """
 
-    program: Program
+    program: ActivationProgram
     trained: bool
-    tables: Tables
+    tables: SlopeTables
     offsets: Tensor
     shift: Tensor | None
     scale: Tensor
 
     @property
     def n_wide(self) -> int:
-        """Uploads."""
+        """Return the number of uploads."""
         return self.tables.factors.shape[0]
 
     @property
     def n_rows(self) -> int:
-        """Slopes: by each rotation's angle, and by each pre-activation where an arccosine stands between."""
+        """Count the slopes: by each rotation's angle, and by each pre-activation where an arccosine stands between."""
         return self.offsets.shape[0] + (0 if self.shift is None else self.n_wide)
 
 
 def as_planes(parameter: Tensor) -> Tensor:
-    """(outputs, inputs, slots) or (inputs, slots) to (slots, inputs, outputs), the latter with one output."""
+    """Permute (outputs, inputs, slots) or (inputs, slots) to (slots, inputs, outputs), the latter with one output."""
     return (parameter if parameter.ndim == 3 else parameter.unsqueeze(0)).permute(2, 1, 0)
 
 
-def make_edges(program: Program, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool) -> Edges:
-    """The edges from parameters as a module holds them, (outputs, inputs, slots) or (inputs, slots)."""
+def make_edges(
+    program: ActivationProgram, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool
+) -> Edges:
+    """Make the edges from parameters as a module holds them, (outputs, inputs, slots) or (inputs, slots)."""
     trained = scale is not None and shift is not None
     tables = make_tables(program, trained, arccos, weights.dtype, weights.device)
     parts = [weights] if scale is None or shift is None else [weights, shift, scale]
@@ -88,8 +90,8 @@ def make_edges(program: Program, weights: Tensor, scale: Tensor | None, shift: T
     return Edges(program, trained, tables, offsets, shifts, mixed[-n_wide:] if trained else tables.factors)
 
 
-def _mixed(tables: Tables, parts: list[Tensor]) -> Tensor:
-    """The rows of `mixing` from parameters as a module holds them, (rows, inputs, outputs)."""
+def _mixed(tables: SlopeTables, parts: list[Tensor]) -> Tensor:
+    """Apply `mixing` to parameters as a module holds them; the result has shape (rows, inputs, outputs)."""
     if tables.places is not None and parts[0].ndim == 3:
         outputs, inputs, slots = parts[0].shape
         rows = parts[0].reshape(outputs, inputs * slots).mT.contiguous()  # a plain transpose is quicker than a permute
@@ -99,7 +101,7 @@ def _mixed(tables: Tables, parts: list[Tensor]) -> Tensor:
 
 
 def values_and_slopes(edges: Edges, points: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
-    """<Z> at points (points, inputs or 1, 1), shape (points, inputs, outputs), and its slopes, or None.
+    """Compute <Z> at points (points, inputs or 1, 1), shape (points, inputs, outputs), and its slopes, or None.
 
     The slopes, shape (rows, points, inputs, outputs), are those by the angles in the schedule's order, without the
     schedule's signs; behind them, where an arccosine is uploaded, those by the pre-activations.
@@ -114,39 +116,40 @@ def values_and_slopes(edges: Edges, points: Tensor, *, slopes: bool) -> tuple[Te
 def gradients(
     edges: Edges, points: Tensor, slopes: Tensor | None, gradient: Tensor, *, of_points: bool
 ) -> tuple[Tensor | None, Tensor]:
-    """Gradients of points (None unless asked for) and of the planes, (slots, inputs, outputs), from that of <Z>.
+    """Compute the gradients of points (None unless asked for) and of planes (slots, inputs, outputs) from that of <Z>.
 
     Args:
-        edges: what the slopes belong to.
+        edges: that the slopes belong to.
         points: (points, inputs or 1, 1).
         slopes: from `values_and_slopes`; None to compute them again.
         gradient: (points, inputs, outputs).
-        of_points: whether the points' is wanted.
+        of_points: True to compute the gradient of the points.
     """
     n_wide, n_rows, shape = edges.n_wide, edges.n_rows, edges.offsets.shape[1:]
     totals = points.new_zeros(edges.tables.mixing.shape[0], *shape)
-    found = torch.empty_like(points) if of_points else None
+    point_gradient = torch.empty_like(points) if of_points else None
     scale = edges.scale * edges.tables.signs if of_points else None
     of_angles, of_scales = totals[:n_rows], totals[-n_wide:] if edges.trained else None
     again = slopes is None
     for start, stop, rows in _sweep(edges, points, None, slopes=True) if again else _cut(edges, points, slopes):
-        some, above = points[start:stop], gradient[start:stop]
+        chunk, of_values = points[start:stop], gradient[start:stop]
         uploads = rows[-n_wide:] if edges.shift is not None else rows[:n_wide]
-        if shape.numel() >= MANY:
-            _add_by_point(rows, above, of_angles)
+        if shape.numel() >= MIN_EDGES_BY_POINT:
+            _add_by_point(rows, of_values, of_angles)
             if of_scales is not None:
-                _add_by_point(uploads, above * some, of_scales)
+                _add_by_point(uploads, of_values * chunk, of_scales)
         else:
-            of_angles += (rows * above).sum(1)
+            of_angles += (rows * of_values).sum(1)
             if of_scales is not None:
-                of_scales += (uploads * (above * some)).sum(1)
-        if found is not None and scale is not None:
-            found[start:stop] = ((uploads * scale[:, None]).sum(0) * above).sum_to_size(some.shape)
-    return found, (edges.tables.back @ totals.flatten(1)).unflatten(1, shape)
+                of_scales += (uploads * (of_values * chunk)).sum(1)
+        if point_gradient is not None and scale is not None:
+            of_chunk = (uploads * scale[:, None]).sum(0).mul_(of_values)
+            point_gradient[start:stop] = of_chunk.sum_to_size(chunk.shape)
+    return point_gradient, (edges.tables.back @ totals.flatten(1)).unflatten(1, shape)
 
 
 def _add_by_point(rows: Tensor, weights: Tensor, totals: Tensor) -> None:
-    """totals += sum_p rows_p weights_p, without memory for the products."""
+    """Add sum_p rows_p weights_p to `totals`, without memory for the products."""
     for row, weight in zip(rows.unbind(1), weights.unbind(), strict=True):
         totals.addcmul_(row, weight)
 
@@ -193,7 +196,7 @@ def _sweep(
 
 
 def _upload(edges: Edges, points: Tensor, cosines: Tensor, sines: Tensor, *narrow: Tensor) -> None:
-    """Cosines and sines of the angles that points enter, each (uploads, points, inputs, outputs)."""
+    """Compute cosines and sines of the angles that points enter, each (uploads, points, inputs, outputs)."""
     n_wide = edges.n_wide
     if not edges.trained:  # cos(a + x) from a of each edge and x of each point: far fewer of either than of both
         angles = edges.scale[:, None] * points
@@ -212,7 +215,7 @@ def _upload(edges: Edges, points: Tensor, cosines: Tensor, sines: Tensor, *narro
 
 
 def _arccos_slopes(edges: Edges, points: Tensor) -> Tensor:
-    """The derivative of each upload by its pre-activation, shape (uploads, points, inputs, outputs)."""
+    """Compute the derivative of each upload by its pre-activation, shape (uploads, points, inputs, outputs)."""
     if edges.shift is None:
         raise ValueError("Only uploads of an arccosine have one.")
     pre = torch.addcmul(edges.shift[:, None], edges.scale[:, None], points)
@@ -220,7 +223,7 @@ def _arccos_slopes(edges: Edges, points: Tensor) -> Tensor:
 
 
 def _narrow_slots(schedule: Schedule, cosines: Sequence[Tensor], sines: Sequence[Tensor]) -> list[Tensor]:
-    """Cosines and sines of the rotations that do not upload, and what follows from them alone."""
+    """Compute cosines and sines of the rotations that do not upload, and the steps that depend on them alone."""
     slots = [part for pair in zip(cosines, sines, strict=True) for part in pair]
     for _, first, second, third, factor in schedule.narrow:
         if second is None:
@@ -233,7 +236,7 @@ def _narrow_slots(schedule: Schedule, cosines: Sequence[Tensor], sines: Sequence
 
 
 def _multiply_add(schedule: Schedule, slots: list[Tensor]) -> None:
-    """The wide steps, in place."""
+    """Carry out the wide steps, in place."""
     for out, first, second, third, factor in schedule.wide:
         if second is None:
             slots[out].copy_(slots[first])
@@ -246,8 +249,10 @@ def _multiply_add(schedule: Schedule, slots: list[Tensor]) -> None:
 
 
 @lru_cache(maxsize=256)
-def make_tables(program: Program, trained: bool, arccos: bool, dtype: torch.dtype, device: torch.device) -> Tables:
-    """The matrices of a program, made once."""
+def make_tables(
+    program: ActivationProgram, trained: bool, arccos: bool, dtype: torch.dtype, device: torch.device
+) -> SlopeTables:
+    """Make the matrices of a program, once."""
     schedule = make_schedule(program, slopes=True)
     rotations = [program.rotations[place] for place in schedule.order]
     uploads = [rotation.upload for rotation in rotations if rotation.upload]
@@ -278,7 +283,7 @@ def make_tables(program: Program, trained: bool, arccos: bool, dtype: torch.dtyp
 
     with outside_of_modes():
         mixing = tensor(rows) if trained else tensor(rows)[:, :n_weights]
-        return Tables(
+        return SlopeTables(
             mixing,
             (mixing * tensor(signs)[:, None]).mT.contiguous(),
             torch.tensor([row.index(1.0) for row in rows], device=device) if plain else None,

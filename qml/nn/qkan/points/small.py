@@ -1,4 +1,4 @@
-"""Few activations at a time: what `slopes` does, in NumPy.
+"""Few activations at a time: the work of `slopes`, in NumPy.
 
 Where tensors have a few thousand entries a call costs more than its arithmetic, and NumPy's calls cost a third of
 torch's. Arrays share the tensors' memory.
@@ -11,20 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qml.nn.qkan.points.program import Program
-from qml.nn.qkan.points.schedule import Schedule, Step, make_schedule
-from qml.nn.qkan.points.slopes import Tables, make_tables
+from qml.nn.qkan.points.program import ActivationProgram
+from qml.nn.qkan.points.schedule import Schedule, ScheduleStep, make_schedule
+from qml.nn.qkan.points.slopes import SlopeTables, make_tables
 
-LIMIT = 2**13  # activations: above it torch's threads and fused operations win
+MAX_NUMPY_ACTIVATIONS = 2**13  # of more activations torch's threads and fused operations are quicker
 Array = np.ndarray
 
 
 class SmallEdges(NamedTuple):
-    """As `slopes.Edges`; edges along one axis."""
+    """The parameters of a set of edges as NumPy arrays, edges along one axis; see `slopes.Edges`."""
 
-    program: Program
+    program: ActivationProgram
     trained: bool
-    tables: Tables
+    tables: SlopeTables
     offsets: Array
     shift: Array | None
     scale: Array
@@ -32,14 +32,14 @@ class SmallEdges(NamedTuple):
 
 
 def is_small(points: Tensor, weights: Tensor) -> bool:
-    """Whether NumPy can read the tensors and there are few activations."""
-    return weights.device.type == "cpu" and points.shape[0] * weights.shape[:-1].numel() <= LIMIT
+    """Tell whether NumPy can read the tensors and there are few activations."""
+    return weights.device.type == "cpu" and points.shape[0] * weights.shape[:-1].numel() <= MAX_NUMPY_ACTIVATIONS
 
 
 def make_edges(
-    program: Program, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool
+    program: ActivationProgram, weights: Tensor, scale: Tensor | None, shift: Tensor | None, *, arccos: bool
 ) -> SmallEdges:
-    """The edges from parameters as a module holds them, (outputs, inputs, slots) or (inputs, slots)."""
+    """Make the edges from parameters as a module holds them, (outputs, inputs, slots) or (inputs, slots)."""
     trained = scale is not None and shift is not None
     tables = make_tables(program, trained, arccos, weights.dtype, weights.device)
     parts = [weights] if scale is None or shift is None else [weights, shift, scale]
@@ -100,26 +100,26 @@ def gradients(
     """See `slopes.gradients`."""
     n_wide, n_rows, n_points = edges.tables.factors.shape[0], slopes.shape[0], points.shape[0]
     size = edges.shape.numel()
-    rows, above = slopes.numpy().reshape(n_rows, n_points, size), gradient.numpy().reshape(n_points, size)
+    rows, of_values = slopes.numpy().reshape(n_rows, n_points, size), gradient.numpy().reshape(n_points, size)
     uploads = rows[-n_wide:] if edges.shift is not None else rows[:n_wide]
-    totals = np.einsum("rpe,pe->re", rows, above)
+    totals = np.einsum("rpe,pe->re", rows, of_values)
     if edges.trained:
-        totals = np.concatenate([totals, np.einsum("kpe,pe->ke", uploads, above * _spread(edges, points))])
+        totals = np.concatenate([totals, np.einsum("kpe,pe->ke", uploads, of_values * _spread(edges, points))])
     planes = torch.from_numpy(edges.tables.back.numpy() @ totals).unflatten(1, edges.shape)
     if not of_points:
         return None, planes
-    found = np.einsum("kpe,ke->pe", uploads, (edges.scale * edges.tables.signs.numpy()[:, 0]) + 0 * edges.offsets[:1])
-    return torch.from_numpy(found * above).view(n_points, *edges.shape).sum_to_size(points.shape), planes
+    slope = np.einsum("kpe,ke->pe", uploads, (edges.scale * edges.tables.signs.numpy()[:, 0]) + 0 * edges.offsets[:1])
+    return torch.from_numpy(slope * of_values).view(n_points, *edges.shape).sum_to_size(points.shape), planes
 
 
 def _spread(edges: SmallEdges, points: Tensor) -> Array:
-    """Points (points, inputs or 1, 1) as (points, edges or 1)."""
+    """Return points (points, inputs or 1, 1) as (points, edges or 1)."""
     x = points.detach().numpy()[:, :, 0]
     return x if x.shape[1] == 1 or edges.shape[1] == 1 else np.repeat(x, edges.shape[1], axis=1)
 
 
 def _narrow_slots(schedule: Schedule, angles: Array) -> list[Array]:
-    """Cosines and sines of the rotations that do not upload, and what follows from them alone."""
+    """Compute cosines and sines of the rotations that do not upload, and the steps that depend on them alone."""
     slots = [part for pair in zip(np.cos(angles), np.sin(angles), strict=True) for part in pair]
     if schedule.narrow:
         slots += [np.empty_like(angles[0]) for _ in schedule.narrow]
@@ -127,8 +127,8 @@ def _narrow_slots(schedule: Schedule, angles: Array) -> list[Array]:
     return slots
 
 
-def _carry_out(steps: Sequence[Step], slots: list[Array], product: Array) -> None:
-    """The steps, in place; `product` is memory for one array."""
+def _carry_out(steps: Sequence[ScheduleStep], slots: list[Array], product: Array) -> None:
+    """Carry out the steps, in place; `product` is memory for one array."""
     add, subtract, multiply = np.add, np.subtract, np.multiply
     for out, first, second, third, factor in steps:
         if second is None:

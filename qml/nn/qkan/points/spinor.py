@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Slot
-from circuits.gates import Fixed, Unitary, gate_matrix, trigonometric_form
+from circuits.gates import trigonometric_form
 from qml.nn.qkan.points.bloch import Angles, arccos, preactivation
 
 
@@ -24,8 +24,8 @@ def amplitude_difference(circuit: Circuit, angles: Angles) -> Tensor:
 
 
 def _matrix(op, angles: Angles, dtype: torch.dtype) -> list[list[Tensor | complex]]:  # noqa: ANN001
-    if isinstance(op.gate, (Fixed, Unitary)):
-        return gate_matrix(op.gate).tolist()
+    if not op.angles:
+        return op.matrix().tolist()
     form = trigonometric_form(op.gate)
     angle = op.angles[0]
     if not isinstance(angle, Slot):

@@ -6,8 +6,6 @@ exponentially, and is cut where the rest is below rounding.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import cycle
@@ -17,11 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-MARGIN = 1.05  # keeps points off the ends of the interval, where the derivatives of Chebyshev polynomials peak
-REST = 0.5  # of the rounding unit: what a series may leave out
+from qml import checks
+from qml.nn.qkan._modes import outside_of_modes
+
+INTERVAL_STRETCH = 1.05  # keeps points off the ends, where derivatives of Chebyshev polynomials peak
+MAX_REST = 0.5  # that a series may leave out, in units of rounding
 STRIDE = 3  # Chebyshev polynomials in one operation; odd
-SMALL = 2**12  # inputs up to which calls cost more than their arithmetic
-LARGEST = 4096  # terms that are tried before a series counts as too long
+MAX_NUMPY_INPUTS = 2**12  # up to which torch's calls cost more than their arithmetic
+MAX_TERMS = 4096  # of a series that is tried
 
 
 @runtime_checkable
@@ -34,28 +35,28 @@ class Basis(Protocol):
         ...
 
     def nodes(self, like: Tensor) -> Tensor:
-        """Where activations are evaluated, shape (size,)."""
+        """Return the points at which activations are evaluated, shape (size,)."""
         ...
 
     def from_nodes(self, like: Tensor) -> Tensor:
-        """The matrix from values at the nodes to coefficients, shape (size, size)."""
+        """Return the matrix from values at the nodes to coefficients, shape (size, size)."""
         ...
 
     def derivative(self, like: Tensor) -> Tensor:
-        """The matrix from a function's coefficients to its derivative's."""
+        """Return the matrix from a function's coefficients to its derivative's."""
         ...
 
     @property
     def in_derivative(self) -> slice:
-        """Which functions derivatives are made of."""
+        """Return the functions that derivatives are made of."""
         ...
 
     def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
-        """The functions at inputs, shape (size, *inputs.shape). Not for autograd."""
+        """Evaluate the functions at inputs, shape (size, *inputs.shape). Not for autograd."""
         ...
 
     def plain_features(self, inputs: Tensor) -> Tensor:
-        """The same by operations that autograd can differentiate to any order."""
+        """Evaluate the functions with operations that autograd can differentiate to any order."""
         ...
 
 
@@ -71,19 +72,19 @@ class Fourier:
 
     @property
     def size(self) -> int:
-        """2 d + 1."""
+        """Return 2 d + 1."""
         return 2 * self.degree + 1
 
     def nodes(self, like: Tensor) -> Tensor:
-        """Equally spaced over a period."""
+        """Return points equally spaced over a period."""
         return _constant(_fourier_nodes, self.degree, like)
 
     def from_nodes(self, like: Tensor) -> Tensor:
-        """The discrete Fourier transform."""
+        """Return the discrete Fourier transform."""
         return _constant(_fourier_matrix, self.degree, like)
 
     def derivative(self, like: Tensor) -> Tensor:
-        """cos kx to -k sin kx, sin kx to k cos kx."""
+        """Map cos kx to -k sin kx, and sin kx to k cos kx."""
         return _constant(_fourier_derivative, self.degree, like)
 
     @property
@@ -95,7 +96,7 @@ class Fourier:
         """See `Basis`."""
         degree = self.degree
         result = inputs.new_empty(self.size, *inputs.shape) if out is None else out
-        if inputs.device.type == "cpu" and inputs.numel() <= SMALL:
+        if inputs.device.type == "cpu" and inputs.numel() <= MAX_NUMPY_INPUTS:
             self._small_features(inputs.detach().numpy(), result.numpy())
             return result
         result[0] = 1.0
@@ -113,7 +114,7 @@ class Fourier:
         return result
 
     def _small_features(self, inputs: np.ndarray, result: np.ndarray) -> None:
-        """By NumPy, whose calls cost less where there is little to do, in place."""
+        """Fill `result` by NumPy, whose calls cost less for few inputs."""
         degree = self.degree
         result[0] = 1.0
         cosines, sines = result[1 : degree + 1], result[degree + 1 :]
@@ -151,15 +152,15 @@ class Chebyshev:
     size: int
 
     def nodes(self, like: Tensor) -> Tensor:
-        """The zeros of the next polynomial."""
+        """Return the zeros of the next polynomial."""
         return _constant(_chebyshev_nodes, self.size, like) * self.radius + self.centre
 
     def from_nodes(self, like: Tensor) -> Tensor:
-        """The discrete cosine transform."""
+        """Return the discrete cosine transform."""
         return _constant(_chebyshev_matrix, self.size, like)
 
     def derivative(self, like: Tensor) -> Tensor:
-        """T_k' = 2 k sum of T_j over j < k of the other parity, T_0 counted half; over the radius."""
+        """Map T_k to T_k' = 2 k sum of T_j over j < k of the other parity, T_0 counted half, over the radius."""
         return _constant(_chebyshev_derivative, self.size, like) / self.radius
 
     @property
@@ -170,7 +171,7 @@ class Chebyshev:
     def features(self, inputs: Tensor, *, out: Tensor | None = None) -> Tensor:
         """See `Basis`."""
         result = inputs.new_empty(self.size, *inputs.shape) if out is None else out
-        if inputs.device.type == "cpu" and inputs.numel() <= SMALL:
+        if inputs.device.type == "cpu" and inputs.numel() <= MAX_NUMPY_INPUTS:
             self._small_features(inputs.detach().numpy(), result.numpy())
             return result
         columns = result[: 2 * STRIDE].unbind()
@@ -201,7 +202,7 @@ class Chebyshev:
         return torch.stack(columns[: self.size])
 
     def _small_features(self, inputs: np.ndarray, result: np.ndarray) -> None:
-        """By NumPy, whose calls cost less where there is little to do, in place."""
+        """Fill `result` by NumPy, whose calls cost less for few inputs."""
         result[0] = 1.0
         if self.size == 1:
             return
@@ -217,27 +218,40 @@ class Chebyshev:
             for k in range(2 * STRIDE, self.size, STRIDE):
                 n = min(STRIDE, self.size - k)
                 np.multiply(result[k - STRIDE : k - STRIDE + n], factors[:n], products[:n])
-                turned = np.add if k // STRIDE % 2 == 0 else np.subtract
-                turned(result[k - 2 * STRIDE : k - 2 * STRIDE + n], products[:n], result[k : k + n])
+                combine = np.add if k // STRIDE % 2 == 0 else np.subtract
+                combine(result[k - 2 * STRIDE : k - 2 * STRIDE + n], products[:n], result[k : k + n])
 
     def _unit(self, inputs: Tensor) -> Tensor:
         return (inputs - self.centre) / self.radius
 
 
+def bounds(inputs: Tensor) -> tuple[float, float]:
+    """Return the least and the largest input, 0 and 0 for an empty batch.
+
+    Raises:
+        ValueError: inputs that are not finite.
+    """
+    if inputs.numel() == 0:
+        return 0.0, 0.0
+    low, high = (bound.item() for bound in inputs.detach().aminmax())
+    checks.require_finite_bounds(low, high, "inputs")
+    return low, high
+
+
 def chebyshev(low: float, high: float, bandwidth: float, dtype: torch.dtype) -> Chebyshev | None:
-    """The Chebyshev basis that holds sums of exp(i f x), |f| <= bandwidth, on [low, high] to rounding.
+    """Return the Chebyshev basis that holds sums of exp(i f x), |f| <= bandwidth, on [low, high] to rounding.
 
     None where it would take too many terms. Where the interval is shorter than such functions need to change, it is
     widened: their derivatives would suffer from rounding otherwise.
     """
-    radius = max(MARGIN * (high - low) / 2, 1.0 / max(bandwidth, 1.0))
+    radius = max(INTERVAL_STRETCH * (high - low) / 2, 1.0 / max(bandwidth, 1.0))
     size = series_length(math.ceil(4 * bandwidth * radius) / 4, torch.finfo(dtype).eps)
     return None if size is None else Chebyshev((low + high) / 2, radius, size)
 
 
 @lru_cache(maxsize=4096)
 def series_length(z: float, eps: float) -> int | None:
-    """How many Chebyshev polynomials hold a function with |f(x + iy)| <= exp(z |y|) on [-1, 1] to REST * eps.
+    """Count the Chebyshev polynomials that hold f on [-1, 1] to MAX_REST * eps, for |f(x + iy)| <= exp(z |y|).
 
     On the ellipse of parameter rho the function is at most exp(z (rho - 1/rho) / 2), so interpolation at n nodes errs
     by at most 4 exp(z (rho - 1/rho) / 2) rho**(1-n) / (rho - 1); rho = n/z + sqrt((n/z)**2 - 1) is the best.
@@ -245,30 +259,30 @@ def series_length(z: float, eps: float) -> int | None:
     Reference:
         Trefethen, "Approximation Theory and Approximation Practice", theorem 8.2.
     """
-    if not z < LARGEST / 2:
+    if not z < MAX_TERMS / 2:
         return None
     z = max(z, 0.25)
-    n = np.arange(math.ceil(z) + 1, LARGEST)
+    n = np.arange(math.ceil(z) + 1, MAX_TERMS)
     rho = n / z + np.sqrt((n / z) ** 2 - 1)
     log_rest = math.log(4) + z * (rho - 1 / rho) / 2 + (1 - n) * np.log(rho) - np.log(rho - 1)
-    enough = np.flatnonzero(log_rest <= math.log(REST * eps))
+    enough = np.flatnonzero(log_rest <= math.log(MAX_REST * eps))
     return int(n[enough[0]]) if len(enough) else None
 
 
 def _turn(k: int) -> int:
-    """2 s_k s_{k-1}."""
+    """Return 2 s_k s_{k-1}."""
     return -2 if k % 2 == 0 else 2
 
 
 @lru_cache(maxsize=4)
 def _stride_factors(stride: int) -> np.ndarray:
-    """2 s_{k + stride} s_k s_stride for the block from k = stride on."""
+    """Return 2 s_{k + stride} s_k s_stride for the block from k = stride on."""
     signs = _signs(3 * stride)
     return 2 * signs[2 * stride :] * signs[stride : 2 * stride] * signs[stride]
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:
-    """(size,) to (size, 1, ...), to stand before the dimensions of `like`."""
+    """Reshape (size,) to (size, 1, ...), to stand before the dimensions of `like`."""
     return values.view(-1, *[1] * like.ndim)
 
 
@@ -319,16 +333,9 @@ _CONSTANTS: dict[object, Tensor] = {}
 
 
 def _constant(make: object, size: int, like: Tensor) -> Tensor:
-    """`make(size)` in the precision and on the device of `like`, made once."""
+    """Return `make(size)` in the precision and on the device of `like`, made once."""
     key = (make, size, like.dtype, like.device)
     if key not in _CONSTANTS:
         with outside_of_modes():
             _CONSTANTS[key] = torch.from_numpy(make(size)).to(like)  # pyright: ignore[reportCallIssue]
     return _CONSTANTS[key]
-
-
-@contextmanager
-def outside_of_modes() -> Iterator[None]:
-    """Tensors made here outlive inference mode and the transform of torch.func that is active."""
-    with torch.inference_mode(False), torch._C._DisableFuncTorch():
-        yield

@@ -13,11 +13,11 @@ from qml.checks import full_precision, needs_plain_pullback
 from qml.nn.qkan.series.bases import Basis
 from qml.plain_pullback import plain_pullback
 
-NARROW = 32  # outputs up to which a product is quicker with its factors exchanged
+MAX_NARROW_OUTPUTS = 32  # outputs up to which a product is quicker with its factors exchanged
 
 
 def expand(basis: Basis, inputs: Tensor, coefficients: Tensor, base_weight: Tensor | None = None) -> Tensor:
-    """sum_i [ sum_k coefficients[k, i, j] f_k(inputs[b, i]) + base_weight[i, j] silu(inputs[b, i]) ].
+    """Compute sum_i [ sum_k coefficients[k, i, j] f_k(inputs[b, i]) + base_weight[i, j] silu(inputs[b, i]) ].
 
     Differentiable to any order.
 
@@ -45,7 +45,7 @@ def expand(basis: Basis, inputs: Tensor, coefficients: Tensor, base_weight: Tens
 
 
 class _Expand(torch.autograd.Function):
-    """Features lie as (size, inputs, batch): in long contiguous rows."""
+    """The product with a backward pass of its own. Features lie as (size, inputs, batch), in long contiguous rows."""
 
     @staticmethod
     def forward(ctx: Any, basis: Basis, inputs: Tensor, coefficients: Tensor, base_weight: Tensor | None) -> Tensor:
@@ -82,8 +82,8 @@ def _pullback(ctx: Any, gradient: Tensor) -> list[Tensor | None]:
 
 
 def _product(coefficients: Tensor, features: Tensor, base_weight: Tensor | None, base: Tensor | None) -> Tensor:
-    """Features (size, inputs, batch) and base (inputs, batch), each times its coefficients: (batch, outputs)."""
-    if coefficients.shape[2] > NARROW:  # the first feature is 1: it needs no product
+    """Multiply features (size, inputs, batch) and base (inputs, batch) by their coefficients, to (batch, outputs)."""
+    if coefficients.shape[2] > MAX_NARROW_OUTPUTS:  # the first feature is 1: it needs no product
         result = torch.addmm(coefficients[0].sum(0), features[1:].flatten(0, 1).mT, coefficients[1:].flatten(0, 1))
         return result if base_weight is None or base is None else result.addmm_(base.mT, base_weight)
     result = coefficients.flatten(0, 1).mT @ features.flatten(0, 1)
@@ -93,9 +93,9 @@ def _product(coefficients: Tensor, features: Tensor, base_weight: Tensor | None,
 
 
 def _of_coefficients(features: Tensor, gradient: Tensor, rows: Tensor) -> Tensor:
-    """Features (size, inputs, batch) times gradient (batch, outputs), whose transpose is `rows`."""
+    """Multiply features (size, inputs, batch) by the gradient (batch, outputs), whose transpose is `rows`."""
     shape = (*features.shape[:2], rows.shape[0])
-    if rows.shape[0] <= NARROW:
+    if rows.shape[0] <= MAX_NARROW_OUTPUTS:
         return (rows @ features.flatten(0, 1).mT).mT.reshape(shape)
     result = features.new_empty(shape)
     result[0] = rows.sum(1)
@@ -104,7 +104,7 @@ def _of_coefficients(features: Tensor, gradient: Tensor, rows: Tensor) -> Tensor
 
 
 def _of_inputs(basis: Basis, coefficients: Tensor, features: Tensor, rows: Tensor) -> Tensor:
-    """The gradient of inputs (inputs, batch) from that of the result, whose transpose is `rows`."""
+    """Compute the gradient of inputs (inputs, batch) from that of the result, whose transpose is `rows`."""
     used = basis.in_derivative
     slopes = basis.derivative(rows)[used] @ coefficients.flatten(1)
     back = slopes.view(-1, rows.shape[0]) @ rows

@@ -15,7 +15,7 @@ def linear(
     dtype: torch.dtype | None = None,
     generator: torch.Generator | None = None,
 ) -> nn.Linear:
-    """`nn.Linear` with its own initial distribution, drawn from `generator`; none is seeded or drawn globally."""
+    """Build an `nn.Linear` with its initial distribution drawn from `generator`; none is seeded or drawn globally."""
     place = torch.get_default_device() if device is None else device
     layer = nn.Linear(in_features, out_features, bias=bias, device="meta", dtype=dtype).to_empty(device=place)
     reset_linear(layer, generator)

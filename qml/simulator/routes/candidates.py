@@ -1,0 +1,24 @@
+"""The candidates for every kind of answer. A new route is one file beside this one, and one line in a list here."""
+
+from qml.simulator.routes.choice import RouteChoice
+from qml.simulator.routes.factorised import find_factorised
+from qml.simulator.routes.halves import find_halves
+from qml.simulator.routes.register import find_register
+from qml.simulator.routes.route import DistributionRoute, ExpectationRoute, JetRoute
+from qml.simulator.routes.stepwise import MAX_JET_QUBITS, find_stepwise
+
+EXPECTATIONS: RouteChoice[ExpectationRoute] = RouteChoice(
+    find_factorised,
+    find_register,
+    find_halves,
+    refusal="Expectation values need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
+)
+DISTRIBUTIONS: RouteChoice[DistributionRoute] = RouteChoice(
+    find_register,
+    refusal="Probabilities need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
+)
+JETS: RouteChoice[JetRoute] = RouteChoice(
+    find_stepwise,
+    refusal=f"Derivatives along directions need a circuit of {MAX_JET_QUBITS} qubits at most that does not factorise, "
+    "but this one has {n_qubits}.",
+)
