@@ -7,19 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from circuits.plain_checks import as_int  # noqa: F401 - modules of circuits get all checks here
 from circuits.slots import Angle, Slot
 
 UNITARITY_TOLERANCE = 1e-6  # admits matrices that were computed in float32
 PAULI_LETTERS = frozenset("IXYZ")
-
-
-def as_int(value: Any, name: str, *, minimum: int) -> int:
-    """Return `value` as an int of at least `minimum`; booleans and floats are refused."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"Argument `{name}` must be an int, but is {type(value).__name__}.")
-    if value < minimum:
-        raise ValueError(f"Argument `{name}` must be at least {minimum}, but is {value}.")
-    return int(value)
 
 
 def as_qubits(qubits: Any, n_qubits: int, name: str = "qubits") -> tuple[int, ...]:
@@ -48,7 +40,7 @@ def as_qubits(qubits: Any, n_qubits: int, name: str = "qubits") -> tuple[int, ..
 
 
 def as_angle(angle: Any, name: str = "angle") -> Angle:
-    """Return `angle` as a finite float, or the slot that it is."""
+    """Return `angle` as a finite float, or unchanged if it is a slot."""
     if isinstance(angle, Slot):
         return angle
     if getattr(angle, "requires_grad", False):
@@ -67,7 +59,7 @@ def as_angle(angle: Any, name: str = "angle") -> Angle:
 
 
 def as_pauli(pauli: Any, name: str = "pauli") -> str:
-    """Return `pauli` as a non-empty string over I, X, Y, Z."""
+    """Return `pauli`, which must be a non-empty string over I, X, Y, Z."""
     if not isinstance(pauli, str):
         raise TypeError(f"Argument `{name}` must be a str, but is {type(pauli).__name__}.")
     if not pauli or not set(pauli) <= PAULI_LETTERS:
@@ -125,7 +117,7 @@ def as_amplitudes(amplitudes: Any, n_qubits: int, name: str = "amplitudes") -> n
 
 
 def require_no_gaps(kind: str, indices: Iterable[int]) -> int:
-    """Return the number of slots of one kind; refuse indices that leave gaps."""
+    """Return the number of slots of one kind; refuse indices with gaps, which must be used from 0 up."""
     used = set(indices)
     n_missing = max(used, default=-1) + 1 - len(used)
     if n_missing:

@@ -108,8 +108,12 @@ def _entries(package: str) -> str:
 
 
 def _public_names(source: str) -> list[str]:
-    """Names that are imported `as` themselves or are in `__all__`, in the order of the imports: families together."""
-    body = ast.parse(source).body
+    """Return names that are imported `as` themselves or are in `__all__`, in the order of the imports.
+
+    A package that loads its names at first use imports them below `if TYPE_CHECKING`.
+    """
+    top = ast.parse(source).body
+    body = [node for outer in top for node in (outer.body if isinstance(outer, ast.If) else [outer])]
     listed = [
         ast.literal_eval(node.value)
         for node in body

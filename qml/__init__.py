@@ -1,6 +1,39 @@
 """Quantum machine learning layers for torch, on a fast simulator of their own and on other backends."""
 
-from qml import backends as backends
-from qml import nn as nn
+from typing import TYPE_CHECKING
+
+from circuits.lazy import load_at_first_use
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from qml import analysis as analysis
+    from qml import backends as backends
+    from qml import baselines as baselines
+    from qml import bench as bench
+    from qml import compare as compare
+    from qml import data as data
+    from qml import jobs as jobs
+    from qml import nn as nn
+    from qml import pinn as pinn
+    from qml import remote as remote
+    from qml import reservoir as reservoir
+else:
+    __getattr__, __dir__ = load_at_first_use(
+        __name__,
+        {
+            "qml": (
+                "analysis",
+                "backends",
+                "baselines",
+                "bench",
+                "compare",
+                "data",
+                "jobs",
+                "nn",
+                "pinn",
+                "remote",
+                "reservoir",
+            ),
+        },
+    )

@@ -78,7 +78,7 @@ def main(folder: Path) -> None:
     light = types.ModuleType("qml")
     light.__path__ = [str(ROOT / "qml")]
     sys.modules["qml"] = light
-    from qml.jobs import DurableRunner, Limits, Retry, Store
+    from qml.jobs import DurableRunner, Retry, Store, SubmissionLimits
     from tests.stand_in import whole_run
 
     retry = Retry(first=0.01, longest=0.02, poll=0.01, settle=0.05)
@@ -87,7 +87,9 @@ def main(folder: Path) -> None:
             with contextlib.suppress(ValueError):  # another process was faster
                 store.add_run("run", now=time.time(), backend="file cloud")
         (folder / "started").touch()
-        whole_run(DurableRunner(FileCloud(folder), store, "run", limits=Limits(executions=250), retry=retry).run)
+        whole_run(
+            DurableRunner(FileCloud(folder), store, "run", limits=SubmissionLimits(executions=250), retry=retry).run
+        )
 
 
 if __name__ == "__main__":

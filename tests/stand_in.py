@@ -15,13 +15,13 @@ from qml.jobs import (
     JobFailed,
     JobNotFound,
     JobStatus,
-    Limits,
     Pub,
     PubResult,
     Retry,
     ServiceUnavailable,
     Store,
     Submission,
+    SubmissionLimits,
     SubmissionTooLarge,
 )
 
@@ -227,7 +227,7 @@ class Process:
 
     def runner(self, store: Store, run_id: str, **options: object) -> DurableRunner:
         """A runner in the cloud's time."""
-        limits = options.pop("limits", Limits(executions=250))
+        limits = options.pop("limits", SubmissionLimits(executions=250))
         return DurableRunner(self.cloud, store, run_id, retry=self.cloud.retry(), limits=limits, **options)
 
 

@@ -14,7 +14,7 @@ import qml.jobs.database
 from circuits import Circuit, Z, weight
 from qml.backends import Aer
 from qml.jobs import DirectRunner, DurableRunner, JobFailed, Pub, PubResult, Store, Submission, answers, codec
-from qml.jobs.plain import DEEPEST, as_json
+from qml.jobs.plain import NESTING_LIMIT, as_json
 from qml.remote import replies_of
 from tests.stand_in import Cloud, Killed, Process
 
@@ -184,7 +184,7 @@ def test_lists_in_themselves_come_to_an_end() -> None:
     loop: list[Any] = []
     loop.append(loop)
     kept = as_json(loop)
-    for _ in range(DEEPEST - 1):
+    for _ in range(NESTING_LIMIT - 1):
         (kept,) = kept
     assert kept == ["[[...]]"]
 

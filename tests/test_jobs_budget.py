@@ -14,6 +14,7 @@ import pytest
 
 import qml.jobs.database
 import qml.jobs.store
+from circuits.plain_checks import as_float, as_text, as_texts, has_members
 from qml.jobs import (
     Budget,
     BudgetReached,
@@ -21,15 +22,14 @@ from qml.jobs import (
     DurableRunner,
     JobFailed,
     JobPending,
-    Limits,
     Pub,
     Retry,
     Store,
     Submission,
+    SubmissionLimits,
     cancel_run,
     sends_jobs,
 )
-from qml.jobs.checks import as_number, as_text, as_texts, has_members
 from qml.jobs.owner import new_owner
 from tests.stand_in import Cloud, Killed, Process, answers
 
@@ -210,7 +210,7 @@ def test_a_step_of_the_clock_sends_nothing_twice(store: Store, fault: str, step:
         clock=lambda: cloud.time + (step if cloud.jobs else 0.0),  # it steps while the first job is sent
         generator=random.Random(0),
     )
-    found = DurableRunner(cloud, store, "run", retry=stepped, limits=Limits(executions=250)).run(SUBMISSION)
+    found = DurableRunner(cloud, store, "run", retry=stepped, limits=SubmissionLimits(executions=250)).run(SUBMISSION)
     assert_right(found)
     assert len(cloud.jobs) == 3
 
@@ -225,7 +225,9 @@ def test_a_step_of_the_clock_between_two_processes_sends_nothing_twice(
     with pytest.raises(KeyboardInterrupt):
         runner(cloud, store).run(SUBMISSION)
     stepped = Retry(sleep=cloud.sleep, clock=lambda: cloud.time + step, generator=random.Random(0))
-    assert_right(DurableRunner(cloud, store, "run", retry=stepped, limits=Limits(executions=250)).run(SUBMISSION))
+    assert_right(
+        DurableRunner(cloud, store, "run", retry=stepped, limits=SubmissionLimits(executions=250)).run(SUBMISSION)
+    )
     assert len(cloud.jobs) == 3
 
 
@@ -267,8 +269,8 @@ def made(kind: type, /, **fields: Any) -> Any:
 
 ONE = Pub(b"circuit", np.zeros((1, 1)))
 FIELDS: list[tuple[type, dict[str, Any], str, str, str]] = [
-    (Limits, {}, "payload", "payload", "an int"),
-    (Limits, {}, "executions", "executions", "an int"),
+    (SubmissionLimits, {}, "payload", "payload", "an int"),
+    (SubmissionLimits, {}, "executions", "executions", "an int"),
     (Retry, {}, "attempts", "attempts", "an int"),
     (Retry, {}, "first", "first", "a number"),
     (Retry, {}, "longest", "longest", "a number"),
@@ -327,7 +329,7 @@ def test_parts_of_submissions_are_of_their_kinds() -> None:
 def test_a_run_with_numpys_numbers_is_the_same(store: Store) -> None:
     store.add_run("run", now=0.0, backend="stand-in", budget=made(Budget, jobs=np.int64(3), seconds=np.float32(100.0)))
     assert store.run("run").budget == Budget(jobs=3, seconds=100.0)
-    limits = made(Limits, executions=np.uint8(250))
+    limits = made(SubmissionLimits, executions=np.uint8(250))
     terms = ((("Z", np.float64(1.0)),),)
     pub = made(Pub, circuit=b"circuit", values=np.arange(12.0).reshape(6, 2), observables=terms, shots=np.int64(100))
     cloud = Cloud()
@@ -343,7 +345,7 @@ def test_texts_are_texts() -> None:
     for value, error in ((3, TypeError), ("", ValueError)):
         with pytest.raises(error, match="Argument `run` must"):
             as_text(value, "run")
-    assert as_number(np.float32(0.5), "x") == 0.5
+    assert as_float(np.float32(0.5), "x") == 0.5
 
 
 def test_runners_say_what_they_need(store: Store) -> None:

@@ -16,7 +16,6 @@ from qml.jobs import (
     JobFailed,
     JobNotFound,
     JobPending,
-    Limits,
     LocalService,
     Pub,
     PubResult,
@@ -25,6 +24,7 @@ from qml.jobs import (
     ServiceUnavailable,
     Store,
     Submission,
+    SubmissionLimits,
     cancel_run,
     codec,
     split,
@@ -184,7 +184,7 @@ def test_patience_and_sizes_are_checked() -> None:
     with pytest.raises(ValueError, match="`settle` must be a time of at least 0 s, but is nan"):
         Retry(settle=float("nan"))
     with pytest.raises(ValueError, match="`executions` must be at least 1, but is 0"):
-        Limits(executions=0)
+        SubmissionLimits(executions=0)
 
 
 def test_a_long_outage_ends_with_a_run_that_can_be_taken_up(store: Store) -> None:
@@ -259,7 +259,7 @@ def test_a_single_row_that_is_too_large_fails_alone(store: Store) -> None:
 
 def test_a_row_above_the_limits_is_refused_before_anything_is_written(store: Store) -> None:
     with pytest.raises(ValueError, match="One row of a circuit must fit into a job of 10 executions"):
-        runner(Cloud(), store, limits=Limits(executions=10)).run(SUBMISSION)
+        runner(Cloud(), store, limits=SubmissionLimits(executions=10)).run(SUBMISSION)
     assert not store.chunks("run")
 
 
@@ -353,7 +353,9 @@ def test_two_runners_at_once_send_every_chunk_once(tmp_path: Path) -> None:
 
     def work() -> None:
         with Store(path) as own:
-            found.append(DurableRunner(cloud, own, "run", limits=Limits(executions=100), retry=patient).run(SUBMISSION))
+            found.append(
+                DurableRunner(cloud, own, "run", limits=SubmissionLimits(executions=100), retry=patient).run(SUBMISSION)
+            )
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -409,7 +411,7 @@ def test_a_local_simulator_is_a_service_whose_results_are_kept(store: Store) -> 
 
     local = LocalService("local", run, Cloud().circuit_cost)
     assert isinstance(local, Service)
-    limits = Limits(executions=250)
+    limits = SubmissionLimits(executions=250)
     for service in (local, LocalService("local", run, Cloud().circuit_cost)):
         assert_right(DurableRunner(service, store, "run", limits=limits).run(SUBMISSION))
     assert len(runs) == 3
@@ -440,7 +442,7 @@ def test_a_local_run_that_was_killed_is_run_again(store: Store) -> None:
     for run in (interrupted, interrupted):
         local = LocalService("local", run, Cloud().circuit_cost)
         with pytest.raises(KeyboardInterrupt):
-            DurableRunner(local, store, "run", limits=Limits(executions=250)).run(SUBMISSION)
+            DurableRunner(local, store, "run", limits=SubmissionLimits(executions=250)).run(SUBMISSION)
     local = LocalService("local", answers, Cloud().circuit_cost)
     assert_right(DurableRunner(local, store, "run").run(SUBMISSION))
 
@@ -448,7 +450,12 @@ def test_a_local_run_that_was_killed_is_run_again(store: Store) -> None:
 def test_chunks_keep_to_both_limits_and_cover_every_row_once() -> None:
     pubs = tuple(Pub(bytes(100), np.zeros((rows, 3)), ((("Z", 1.0), ("X", 1.0)),), shots=10) for rows in (1, 17, 5))
     submission = Submission("estimator", pubs)
-    for limits in (Limits(payload=400), Limits(executions=60), Limits(payload=300, executions=100), Limits()):
+    for limits in (
+        SubmissionLimits(payload=400),
+        SubmissionLimits(executions=60),
+        SubmissionLimits(payload=300, executions=100),
+        SubmissionLimits(),
+    ):
         chunks = split.plan(submission, limits)
         rows = [(part.pub, row) for parts in chunks for part in parts for row in range(part.start, part.stop)]
         assert rows == [(k, row) for k, pub in enumerate(pubs) for row in range(len(pub.values))]
@@ -456,7 +463,7 @@ def test_chunks_keep_to_both_limits_and_cover_every_row_once() -> None:
             piece = split.take(submission, parts)
             assert sum(20 * len(pub.values) for pub in piece.pubs) <= limits.executions
             assert sum(len(pub.circuit) + pub.values.nbytes for pub in piece.pubs) <= limits.payload
-    assert len(split.plan(submission, Limits())) == 1
+    assert len(split.plan(submission, SubmissionLimits())) == 1
 
 
 def test_strings_that_agree_on_each_qubit_are_measured_together() -> None:
@@ -471,7 +478,7 @@ def test_strings_that_agree_on_each_qubit_are_measured_together() -> None:
 def test_what_mitigation_runs_counts_towards_the_size_of_a_job_and_is_written_down() -> None:
     pub = Pub(b"", np.zeros((10, 1)), ((("Z", 1.0),),), shots=10)
     submission = Submission("estimator", (pub,), overhead=3)
-    assert len(split.plan(submission, Limits(executions=100))) == 4  # three rows of 30 executions a job
+    assert len(split.plan(submission, SubmissionLimits(executions=100))) == 4  # three rows of 30 executions a job
     assert codec.unpack_submission(codec.pack_submission(submission)).overhead == 3
     with pytest.raises(ValueError, match="`overhead` must be at least 1, but is 0"):
         Submission("estimator", (pub,), overhead=0)

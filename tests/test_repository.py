@@ -1,9 +1,10 @@
-"""What holds for the whole repository: what an import loads, what files may say, what the oracle may use."""
+"""Rules of the whole repository: what imports load and where they go, what files may say, what the oracle may use."""
 
 import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# Beside torch and NumPy themselves, all that `import qml` may load.
+# Beside torch and NumPy themselves, all that layers and backends may load before one of them runs.
 LIGHT = {"circuits", "jaxtyping", "qml", "wadler_lindig"}
 # Parts of torch that `import torch` leaves alone and that take seconds.
 HEAVY_TORCH = {"torch._dynamo", "torch._inductor", "torch.onnx", "torch.utils.tensorboard"}
@@ -47,6 +48,32 @@ def imported_packages(source: str) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+def private_imports(source: str, folder: Path) -> list[str]:
+    """Names with an underscore that a file in a folder of ours imports from another folder of ours."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom | ast.Import)]
+    full = {
+        f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+        for node in nodes
+        for alias in node.names
+    }
+    result = []
+    for name in sorted(name for name in full if name.partition(".")[0] in ("circuits", "qml")):
+        parts = name.split(".")
+        hidden = [place for place, part in enumerate(parts) if part.startswith("_") and not part.startswith("__")]
+        owner = ROOT.joinpath(*parts[: hidden[0]]) if hidden else ROOT
+        owner = owner if owner.is_dir() else owner.parent
+        result += [] if folder.is_relative_to(owner) else [name]
+    return result
+
+
+def layers() -> list[list[str]]:
+    """The layers that import-linter checks, from the lowest to the highest."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    (listed,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return [[name.strip("() ") for name in layer.split("|")] for layer in reversed(listed)]
+
+
 def lines_with_machine_paths(text: str) -> list[str]:
     """Lines of a text that name a folder of one machine."""
     return [line for line in text.splitlines() if MACHINE_PATH.search(line)]
@@ -63,12 +90,12 @@ def repository_files() -> list[Path]:
     return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-def test_import_qml_loads_nothing_heavy() -> None:
-    assert_light(modules_added_by("import qml"))
+def test_all_layers_and_backends_load_nothing_heavy() -> None:
+    assert_light(modules_added_by("from qml.nn import *; from qml.backends import *"))
 
 
-def test_import_circuits_loads_nothing_heavy() -> None:
-    assert_light(modules_added_by("import circuits"))
+def test_all_of_circuits_loads_nothing_heavy() -> None:
+    assert_light(modules_added_by("from circuits import *"))
 
 
 def test_the_import_check_can_fail() -> None:
@@ -104,3 +131,33 @@ def test_the_oracle_shares_no_code_with_what_it_judges() -> None:
 def test_imported_packages_sees_every_form_of_import() -> None:
     source = "import a.b as c\nfrom d.e import f\nfrom . import g\ndef h():\n    import i\n"
     assert imported_packages(source) == {"a", "d", "i"}
+
+
+def test_every_room_and_loose_file_is_in_a_layer() -> None:
+    children = [path for path in (ROOT / "qml").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    rooms = {f"qml.{path.stem}" for path in children if path.stem != "__init__"} | {"circuits"}
+    assert sorted(name for layer in layers() for name in layer) == sorted(rooms)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_texts_quote_the_order_of_imports_that_is_checked(name: str) -> None:
+    order = " <- ".join(", ".join(layer) for layer in layers())
+    text = " ".join((ROOT / name).read_text(encoding="utf-8").split())
+    assert f"Imports go one way: `{order}`" in text, f"{name} must say: Imports go one way: `{order}`"
+
+
+def test_no_folder_imports_what_another_one_hides() -> None:
+    files = [path for package in ("circuits", "qml") for path in (ROOT / package).rglob("*.py")]
+    hidden = {
+        str(path.relative_to(ROOT)): names
+        for path in files
+        if (names := private_imports(path.read_text(encoding="utf-8"), path.parent))
+    }
+    assert not hidden, f"Files import names with an underscore from other folders: {hidden}"
+
+
+def test_the_check_of_private_imports_can_fail() -> None:
+    source = "from qml.nn import _linear\nfrom qml.backends.resolve import _known\nimport circuits._checks as c\n"
+    assert private_imports(source, ROOT / "qml" / "nn" / "qkan") == ["circuits._checks", "qml.backends.resolve._known"]
+    assert private_imports(source, ROOT / "qml" / "backends") == ["circuits._checks", "qml.nn._linear"]
+    assert private_imports("from qml.checks import __doc__\nfrom torch import _x", ROOT / "circuits") == []

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from qml.backends.protocol import Backend
-from qml.jobs.checks import has_members
+from qml.checks import has_members
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from qml.baselines._matrices import as_matrix, as_numbers, as_seed, as_share, dr
 from qml.baselines._slices import pays, run_slices
 from qml.baselines._sparse import ConstantMatrix, SparseStep
 from qml.baselines._spectra import annular_matrix, scaled_to_radius
+from qml.checks import is_finite
 from qml.reservoir import Reservoir
-from qml.reservoir._checks import is_finite
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh_, "identity": lambda values: values}
 

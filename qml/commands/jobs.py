@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from qml.jobs import Chunk, Store
 
-SHOWN = 5  # predictions that are shown, of however many
+PREDICTIONS_SHOWN = 5
 
 Model = Annotated[Path, typer.Argument(help="A layer saved by qml.nn.save_layer.")]
 Data = Annotated[Path, typer.Argument(help="Samples: .npy, .npz, .csv or .safetensors, one a row.")]
@@ -45,7 +45,7 @@ def estimate(
 ) -> None:
     """Say what a run costs, and send nothing.
 
-    Ends with exit code 2 where it is above the budget.
+    Ends with exit code 2 if it is above the budget.
     """
     with one_line_errors():
         from qml.remote import Budget, tables
@@ -81,9 +81,8 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of a command
         checkpoint = model.read_bytes()
         budget = remote.Budget(max_seconds, max_jobs)
         _require_output(out)
-        size = _size(
-            checkpoint, str(model), data, backend, shots=shots, seed=seed
-        )  # all that can be refused is refused here
+        # All that can be refused is refused by the estimate, before anything is stored.
+        size = _size(checkpoint, str(model), data, backend, shots=shots, seed=seed)
         budget.require(size)
         options = {name: value for name, value in (("shots", shots), ("seed", seed)) if value is not None}
         with _opened(store) as records:
@@ -94,7 +93,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of a command
 
 @jobs.command("list")
 def list_runs(store: StorePath = None, as_json: AsJson = False) -> None:
-    """All runs of this user."""
+    """List all runs of this user."""
     with one_line_errors(), _opened(store, make=False) as records:
         from qml.remote import run_state, tables
 
@@ -109,7 +108,7 @@ def status(
     offline: Annotated[bool, typer.Option("--offline", help="Ask the records only, not the service.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The jobs of one run, and what the service says about those that have not ended."""
+    """Show the jobs of a run, and what the service says about those that have not ended."""
     with one_line_errors(), _opened(store, make=False) as records:
         from qml import remote
         from qml.remote import tables
@@ -122,9 +121,9 @@ def status(
 
 @jobs.command()
 def fetch(run: RunName, out: Out = None, store: StorePath = None, as_json: AsJson = False) -> None:
-    """Bring what is ready, without waiting and without sending anything.
+    """Fetch the results that are ready, without waiting and without sending anything.
 
-    Ends with exit code 3 where results are missing.
+    Ends with exit code 3 if results are missing.
     """
     with one_line_errors(), _opened(store, make=False) as records:
         from qml.remote import find_run
@@ -144,7 +143,7 @@ def resume(
     store: StorePath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go on with a run: find its jobs, wait for them, send only what never was.
+    """Resume a run: find its jobs, wait for them, and send only those that were never sent.
 
     A limit of `qml submit` holds for the whole run until it is changed here. Exit codes as for `qml submit`.
     """
@@ -162,18 +161,18 @@ def replies(
     out: Annotated[Path, typer.Option(help="Write them to this .npz file.")],
     store: StorePath = None,
 ) -> None:
-    """Write what a run's service answered where that is no result, as it came: arrays, and the metadata as JSON.
+    """Write the answers of a run's service that are no results, as they came: arrays, and the metadata as JSON.
 
     Nothing is asked of the service, and nothing is sent.
     """
     with one_line_errors(), _opened(store, make=False) as records:
         from qml import remote
 
-        found = remote.replies_of(_known(records), remote.find_run(records, run).run_id)
-        if not found:
+        answers = remote.replies_of(_known(records), remote.find_run(records, run).run_id)
+        if not answers:
             raise ValueError(f"Argument `run` must have jobs whose replies are no results, but {run!r} has none.")
-        remote.write_arrays(out, found)
-        typer.echo(f"{len(found)} arrays are written to {visible(out)}.")
+        remote.write_arrays(out, answers)
+        typer.echo(f"{len(answers)} arrays are written to {visible(out)}.")
 
 
 @jobs.command()
@@ -183,15 +182,15 @@ def cancel(run: RunName, store: StorePath = None, as_json: AsJson = False) -> No
         from qml import remote
         from qml.remote import tables
 
-        found = remote.find_run(_known(records), run)
-        with _job_errors(found.run_id):
-            remote.cancel(records, found)
-        state = remote.run_state(records, remote.find_run(records, found.run_id))
+        record = remote.find_run(_known(records), run)
+        with _job_errors(record.run_id):
+            remote.cancel(records, record)
+        state = remote.run_state(records, remote.find_run(records, record.run_id))
         _show(tables.run_json(state), tables.run_table(state, {}), as_json=as_json)
 
 
 def _size(checkpoint: bytes, name: str, data: Path, backend: str, **options: Any) -> Any:
-    """The estimate, on a backend made for it alone."""
+    """Return the estimate, on a backend made for it alone."""
     from qml import remote
 
     backward = options.pop("backward", False)
@@ -201,7 +200,7 @@ def _size(checkpoint: bytes, name: str, data: Path, backend: str, **options: Any
 
 
 def _go_on(records: "Store", run_id: str, *, out: Path | None, as_json: bool, wait: bool, **options: Any) -> None:
-    """Take a run up, with its progress on the error stream, and show what came out."""
+    """Resume a run, with its progress on the error stream, and show its predictions."""
     from qml import remote
     from qml.jobs import JobPending
     from qml.remote import tables
@@ -229,15 +228,15 @@ def _go_on(records: "Store", run_id: str, *, out: Path | None, as_json: bool, wa
 
 
 def _summary(run_id: str, outputs: "np.ndarray", out: Path | None) -> str:
-    first = ", ".join(f"{value:.4g}" for value in outputs.reshape(-1)[:SHOWN])
-    more = ", ..." if outputs.size > SHOWN else ""
+    first = ", ".join(f"{value:.4g}" for value in outputs.reshape(-1)[:PREDICTIONS_SHOWN])
+    more = ", ..." if outputs.size > PREDICTIONS_SHOWN else ""
     where = f"written to {out}" if out is not None else f"`qml jobs fetch {run_id} --out FILE` writes them"
     return f"Run {run_id} is done. Predictions of shape {outputs.shape}: {first}{more}; {where}."
 
 
 @contextmanager
 def _progress(run_id: str) -> "Iterator[Callable[[Sequence[Chunk]], None]]":
-    """A line on the error stream that says how many jobs have results."""
+    """Show a line on the error stream that says how many jobs have results."""
     console = Console(stderr=True)
     console.print("Run", verbatim(run_id, style="bold"), highlight=False)
     with console.status("Sending") as line:
@@ -253,7 +252,7 @@ def _progress(run_id: str) -> "Iterator[Callable[[Sequence[Chunk]], None]]":
 
 @contextmanager
 def _job_errors(run_id: str) -> Iterator[None]:
-    """End with one line, the exit code of what happened, and how to go on."""
+    """Turn an error into one line that says how to go on, and its exit code."""
     from qml.jobs import BudgetReached, JobError, JobPending
 
     try:
@@ -274,7 +273,7 @@ def _job_errors(run_id: str) -> Iterator[None]:
 
 @contextmanager
 def _opened(path: Path | None, *, make: bool = True) -> "Iterator[Any]":
-    """The records, closed in the end; None where there are none and none are to be made."""
+    """Open the records and close them in the end; yield None if there are none and none are to be made."""
     from qml.jobs import Store, StoreError
     from qml.jobs.store import default_path
 
@@ -282,8 +281,8 @@ def _opened(path: Path | None, *, make: bool = True) -> "Iterator[Any]":
     is_empty = file.is_file() and file.stat().st_size == 0
     if not make and (is_empty or not file.exists()):
         if path is not None:
-            what = "is empty" if is_empty else "does not exist"
-            raise ValueError(f"Argument `store` must be a file of records, but {path} {what}.")
+            state = "is empty" if is_empty else "does not exist"
+            raise ValueError(f"Argument `store` must be a file of records, but {path} {state}.")
         yield None
         return
     try:

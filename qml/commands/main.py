@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qml.compare.engine import ComparisonPlan, RunCells
     from qml.compare.overview import Finished
 
-ALL = "all"  # what `qml compare` calls every task, one after another
+ALL_TASKS = "all"  # the name for all tasks, one after another
 
 app = typer.Typer(
     name="qml",
@@ -46,7 +46,7 @@ def _options(
         bool, typer.Option("--version", help="Show the version and stop.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Quantum machine learning layers, compared, timed and run on hardware."""
+    """Take the options that stand before a command."""
 
 
 @app.command()
@@ -67,7 +67,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     workers: Annotated[int | None, typer.Option(help="Train on so many processes of this machine.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Train on the Dask cluster of this address.")] = None,
 ) -> None:
-    """Train a quantum model and its classical twins; a table here, a report in a folder.
+    """Train a quantum model and its classical twins; show a table, and write a report into a folder.
 
     Ctrl-C stops it, and the same command goes on where it stopped.
     """
@@ -77,9 +77,9 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
         from qml.compare import TASKS, choose_subjects, find_task
         from qml.compare.engine import read_options
 
-        everything = task[0] == ALL
+        everything = task[0] == ALL_TASKS
         if everything and (len(task) > 1 or written or models is not None or trials is not None):
-            raise ValueError(f"Argument `task` must be {ALL!r} alone, without models or options, but more is given.")
+            raise ValueError(f"Argument `task` must be {ALL_TASKS!r} alone, without models or options, but more is given.")
         tasks = list(TASKS.values()) if everything else [find_task(task[0])]
         named = {} if everything else read_options(tasks[0], written)
         subjects = [(chosen, subject) for chosen in tasks for subject in choose_subjects(chosen, task[1:])]
@@ -89,7 +89,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
         names = (chosen.name, part, *named.values(), preset, None if trials is None else f"{trials}-trials")
         folder = _folder(out, names, part=part if len(subjects) > 1 else None)
         if everything:
-            folder = _folder(out, (ALL, preset), part=None) / _folder(None, (chosen.name, part), part=None).name
+            folder = _folder(out, (ALL_TASKS, preset), part=None) / _folder(None, (chosen.name, part), part=None).name
         with one_line_errors():
             from qml.compare import make_plan, require_folder
 
@@ -112,14 +112,14 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     if everything:
         from qml.compare.overview import write_overview
 
-        path = write_overview(finished, _folder(out, (ALL, preset), part=None))
+        path = write_overview(finished, _folder(out, (ALL_TASKS, preset), part=None))
         console.print("\nAll of them:", verbatim(path, style="bold"), highlight=False, soft_wrap=True)
 
 
 def _finish(
     console: Console, plan: "ComparisonPlan", folder: Path, runner: AbstractContextManager["RunCells | None"]
 ) -> "Finished":
-    """Run what is missing, write the report, and show the table."""
+    """Run the missing cells, write the report, and show the table."""
     from qml.compare import LiveProgress, run_plan, write_report
     from qml.compare.overview import Finished
 
@@ -163,14 +163,14 @@ app.add_typer(cli_jobs.jobs, name="jobs")
 
 
 def _folder(out: Path | None, parts: Sequence[str | int | None], *, part: str | int | None) -> Path:
-    """Where results go: what the user named, a folder in it where several problems are solved, or a name of its own."""
+    """Return the folder of results: the user's, one in it for each of several problems, or one named after the task."""
     if out is None:
         return Path("runs", "-".join(str(part) for part in parts if part is not None))
     return out if part is None else out / str(part)
 
 
 def _runner(workers: int | None, scheduler: str | None) -> AbstractContextManager["RunCells | None"]:
-    """Where cells are trained: here one after another, on processes, or on a cluster."""
+    """Return a context whose value trains the cells on processes or a cluster, or None to train them here."""
     from qml.compare import distribute
 
     if workers is not None and scheduler is not None:
@@ -182,7 +182,7 @@ def _runner(workers: int | None, scheduler: str | None) -> AbstractContextManage
 
 @contextmanager
 def _clean_stop(folder: Path) -> Iterator[None]:
-    """End on Ctrl-C with a line that says what is kept, and the exit code that shells expect."""
+    """Turn Ctrl-C into a line that says which results are kept, and the exit code that shells expect."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What all commands do alike: exit codes, and errors in one line."""
+"""Exit codes of all commands, and their errors in one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Show what was refused as one line, without a traceback."""
+    """Show an error as one line, without a traceback."""
     try:
         yield
     except (ImportError, OSError, ValueError) as error:

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from qml.checks import as_int
 from qml.compare.engine import Cell, ComparisonPlan, RunCells
 from qml.compare.registry import TASKS, find_task
 from qml.compare.task import Option, Outcome
-from qml.jobs.checks import as_int
 
 MISSING_DISTRIBUTED = 'Parallel comparisons need distributed. Install it with: pip install "qml-circuits[cluster]"'
 CONNECT_SECONDS = 10
@@ -28,9 +28,7 @@ def workers(n_workers: int) -> Iterator[RunCells]:
         ValueError: If there are no workers.
         ImportError: If distributed is not installed.
     """
-    n_workers = as_int(n_workers, "workers", least=-(2**63))
-    if n_workers < 1:
-        raise ValueError(f"Argument `workers` must be at least 1, but is {n_workers}. Pass the number of cores.")
+    n_workers = as_int(n_workers, "workers", 1, " Pass the number of cores.")
     distributed = _distributed()
     with (
         distributed.LocalCluster(

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from qml.checks import as_int, as_texts
 from qml.compare.lock import held
 from qml.compare.store import append_record, open_folder
 from qml.compare.task import Model, Option, Options, Outcome, Preset, Record, Task
-from qml.jobs.checks import as_int, as_texts
 
 FORMAT = 1  # version of the folder; another number makes old folders unreadable to this version
 
@@ -133,15 +133,13 @@ def make_plan(
         _require_one_of(value, task.options[name], name, task.name)
         chosen[name] = value
     offered = task.models(chosen)
-    n_trials = None if n_trials is None else as_int(n_trials, "trials", least=-(2**63))
+    n_trials = None if n_trials is None else as_int(n_trials, "trials", -math.inf)
     names = tuple(offered) if models is None else as_texts(models, "models")
     if not names:
         raise ValueError(f"Argument `models` must name at least one of {', '.join(offered)}, but is empty. Name one.")
     for name in names:
         _require_one_of(name, tuple(offered), "models", " ".join([task.name, *map(str, chosen.values())]))
-    n_seeds = task.presets[preset].n_seeds if n_seeds is None else as_int(n_seeds, "seeds", least=-(2**63))
-    if n_seeds < 1:
-        raise ValueError(f"Argument `seeds` must be at least 1, but is {n_seeds}. Pass 5 for intervals.")
+    n_seeds = task.presets[preset].n_seeds if n_seeds is None else as_int(n_seeds, "seeds", 1, " Pass 5 for intervals.")
     if folder is not None and not isinstance(folder, str | Path):
         raise TypeError(f"Argument `folder` must be a path or None, but is {type(folder).__name__}.")
     ordered = {name: model for name, model in offered.items() if name in names}

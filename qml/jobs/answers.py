@@ -1,4 +1,4 @@
-"""What a service answers, checked before anybody computes with it."""
+"""Checks of the results that a service returns, before anybody computes with them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,19 +10,19 @@ from qml.jobs import split
 from qml.jobs.errors import JobFailed
 from qml.jobs.submission import Pub, PubResult, Submission
 
-# An observable's values lie within the sum of its absolute weights. Mitigation leaves that interval: inverting read-out
-# errors divides by the contrast, and extrapolating to zero noise by a line multiplies by three for noise factors 1 and
-# 2. Ten times the interval holds both together; no measurement gives more.
-MOST_BEYOND = 10.0
-ROUNDING = 1e-6  # of a sum of terms, and of a real number that comes as a complex one
+# The expectation values of an observable lie within the sum of its absolute weights. Mitigation leaves that interval:
+# inverting read-out errors divides by the contrast, and a linear extrapolation to zero noise multiplies by three for
+# noise factors 1 and 2. Ten times the interval holds both together; no measurement gives more.
+LARGEST_EXCESS = 10.0
+ROUNDING = 1e-6  # error of a sum of terms, and imaginary part of a real number that is returned as a complex one
 
 
 def checked(submission: Submission, results: Sequence[PubResult]) -> list[PubResult]:
-    """The results in the form of `PubResult`, with the shots that were asked for.
+    """Return the results in the form of `PubResult`, with the number of shots that was asked for.
 
     Args:
-        submission: what was asked.
-        results: what the service answers.
+        submission: the submission that was sent.
+        results: the results that the service returned for it.
 
     Raises:
         JobFailed: results that cannot be those of the submission: another form or shape, NaN or infinity, expectation
@@ -46,11 +46,11 @@ def _expectations(pub: Pub, result: PubResult, number: int) -> PubResult:
         name: _reals(array, name, number) if name in ("evs", "stds") else array for name, array in result.arrays.items()
     }
     largest = np.array([sum(abs(weight) for _, weight in terms) for terms in pub.observables])
-    beyond = np.abs(arrays["evs"]) > MOST_BEYOND * largest + ROUNDING
+    beyond = np.abs(arrays["evs"]) > LARGEST_EXCESS * largest + ROUNDING
     if beyond.any():
         raise JobFailed(
-            f"The expectation values of pub {number} must lie within {MOST_BEYOND:g} times those that the observable "
-            f"has, but one is {arrays['evs'][beyond][0]:g} for an observable of at most "
+            f"The expectation values of pub {number} must lie within {LARGEST_EXCESS:g} times those that the "
+            f"observable has, but one is {arrays['evs'][beyond][0]:g} for an observable of at most "
             f"{np.broadcast_to(largest, beyond.shape)[beyond][0]:g}."
         )
     if "stds" in arrays and (arrays["stds"] < 0.0).any():
@@ -61,11 +61,11 @@ def _expectations(pub: Pub, result: PubResult, number: int) -> PubResult:
 
 
 def _reals(values: np.ndarray, name: str, number: int) -> np.ndarray:
-    """Finite numbers as float64; complex ones where their imaginary parts are nothing but rounding."""
+    """Return finite numbers as float64, complex ones among them if their imaginary parts are rounding errors."""
     array: Any = np.asarray(values)
     if array.dtype.kind not in "iufc":
         raise JobFailed(f"The answer to pub {number} must hold real numbers, but `{name}` holds {array.dtype}.")
-    # An extrapolation through as many points as it has parameters gives no deviation, which services tell by infinity.
+    # An extrapolation through as many points as it has parameters has no deviation; services return infinity then.
     known = ~np.isnan(array) if name == "stds" else np.isfinite(array)
     if not known.all():
         raise JobFailed(f"The answer to pub {number} must be finite, but `{name}` holds NaN or infinity.")

@@ -1,27 +1,28 @@
-"""What a run may cost, over its whole life."""
+"""Limits of what a run may cost, over its whole life."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+from circuits.plain_checks import as_float, as_int
 from qml.jobs import split
-from qml.jobs.checks import as_int, as_number
 from qml.jobs.errors import BudgetReached
 from qml.jobs.service import Service
 from qml.jobs.submission import Submission
 
-SECONDS_A_JOB = 2.0  # that a job takes on a device beside its circuits
+SECONDS_A_JOB = 2.0  # time that a job takes on a device in addition to its circuits
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may cost; None for no limit.
+    """A limit of what a run may cost, in seconds of the device and in jobs; None for no limit.
 
-    The limit is stored with the run and counts what is really sent: the halves of a job that a service refuses for its
-    size, jobs after an interruption, and jobs that are sent once more.
+    The limit is stored with the run and counts every job that is sent: the halves of a job that a service refuses for
+    its size, jobs after an interruption, and jobs that are sent once more.
 
     Args:
-        seconds: of the device, as estimated from the circuits' durations.
-        jobs: at most.
+        seconds: most seconds of the device, as estimated from the circuits' durations.
+        jobs: most jobs.
 
     Raises:
         TypeError: limits that are no numbers.
@@ -32,8 +33,8 @@ class Budget:
     jobs: int | None = None
 
     def __post_init__(self) -> None:
-        seconds = None if self.seconds is None else as_number(self.seconds, "max_seconds")
-        jobs = None if self.jobs is None else as_int(self.jobs, "max_jobs", least=-(2**63))
+        seconds = None if self.seconds is None else as_float(self.seconds, "max_seconds")
+        jobs = None if self.jobs is None else as_int(self.jobs, "max_jobs", -math.inf)
         for name, value in (("max_seconds", seconds), ("max_jobs", jobs)):
             if value is not None and not value > 0:
                 raise ValueError(f"Argument `{name}` must be positive, but is {value:g}.")
@@ -42,17 +43,17 @@ class Budget:
 
     @property
     def is_set(self) -> bool:
-        """Whether there is any limit."""
+        """Return True if there is any limit."""
         return self.seconds is not None or self.jobs is not None
 
     def require(self, size: Any) -> None:
-        """Refuse a run that is larger.
+        """Refuse a run that is larger than the budget.
 
         Args:
             size: a `qml.remote.Estimate`.
 
         Raises:
-            ValueError: it is larger, or its seconds cannot be told and are limited.
+            ValueError: it is larger, or its seconds are limited and cannot be estimated.
         """
         if self.jobs is not None and size.jobs > self.jobs:
             raise ValueError(f"Budget: the run must take at most {self.jobs} jobs, but takes {size.jobs}.")
@@ -70,7 +71,7 @@ class Budget:
             )
 
     def seconds_of(self, submission: Submission, service: Service) -> float | None:
-        """The device's seconds for a job, as estimated; None where nobody limits them.
+        """Estimate the seconds of the device that a job takes; None if they are not limited.
 
         Raises:
             BudgetReached: they are limited, and the service does not tell how long its gates take.

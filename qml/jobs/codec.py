@@ -1,4 +1,4 @@
-"""Submissions and results as bytes (compressed safetensors, never pickle), and what makes two submissions the same."""
+"""Submissions and results as bytes (compressed safetensors, never pickle), and a test whether two submissions agree."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from qml.jobs.plain import as_array, as_json, name_of
 from qml.jobs.submission import Pub, PubResult, Submission
 
 HEADER = "qml"
-FAST = 1  # zlib's level: bits of shots shrink to an eighth already
+ZLIB_LEVEL = 1  # the fastest: bits of shots shrink to an eighth already
 
 # Angles of a run that is taken up again may differ by the rounding of float32 sums with another number of threads.
 # An expectation value then differs by at most the number of gates times this: far below any shot noise.
@@ -22,7 +22,7 @@ ANGLE_TOLERANCE = 1e-6
 
 
 def pack_submission(submission: Submission) -> bytes:
-    """Everything in a submission; equal circuits are kept once."""
+    """Return a whole submission as bytes; equal circuits are stored once."""
     circuits: dict[bytes, int] = {}
     arrays: dict[str, np.ndarray] = {}
     pubs = []
@@ -39,7 +39,7 @@ def pack_submission(submission: Submission) -> bytes:
 
 
 def unpack_submission(blob: bytes) -> Submission:
-    """The submission of `pack_submission`.
+    """Rebuild the submission that `pack_submission` packed.
 
     Raises:
         StoreError: bytes that are damaged.
@@ -60,10 +60,10 @@ def unpack_submission(blob: bytes) -> Submission:
 
 
 def pack_results(results: Any) -> bytes:
-    """Everything in the results of some pubs, whatever is in them.
+    """Return the results of pubs as bytes, whatever they contain.
 
-    Complex arrays keep both parts. What JSON or arrays of numbers have no form for is kept as text: metadata that are
-    no JSON, arrays of objects, things that are no results at all.
+    Complex arrays keep both parts. Content without a form in JSON or in arrays of numbers is kept as text: metadata
+    that are no JSON, arrays of objects, objects that are no results at all.
     """
     arrays: dict[str, np.ndarray] = {}
     metadata, texts, complex_names = [], {}, []
@@ -84,7 +84,7 @@ def pack_results(results: Any) -> bytes:
 
 
 def unpack_results(blob: bytes) -> list[PubResult]:
-    """The results of `pack_results`; what was kept as text is an array of one text.
+    """Rebuild the results that `pack_results` packed; content that was kept as text is an array of one text.
 
     Raises:
         StoreError: bytes that are damaged.
@@ -102,28 +102,28 @@ def unpack_results(blob: bytes) -> list[PubResult]:
 
 
 def _listed(results: Any) -> list[PubResult]:
-    """The results one by one; what is none becomes one whose array is its text."""
+    """Return the results as a list; an object that is no result becomes one whose array is its text."""
     single = not isinstance(results, Iterable) or isinstance(results, str | bytes | Mapping)
     listed = [results] if single else list(results)
     return [item if isinstance(item, PubResult) else PubResult({"answer": as_array(item)}) for item in listed]
 
 
 def _plain_sums(pub: Pub) -> list[list[tuple[str, float]]]:
-    """The observables with weights that JSON takes; those that it takes already stay as they are."""
+    """Return the observables with weights that JSON takes; int and float stay as they are."""
     kinds = (int, float)
     return [[(label, w if type(w) in kinds else float(w)) for label, w in terms] for terms in pub.observables]
 
 
 def pack(arrays: Mapping[str, np.ndarray], header: Any) -> bytes:
-    """Named arrays and a header of JSON values as compressed bytes."""
+    """Return named arrays and a header of JSON values as compressed bytes."""
     from safetensors.numpy import save
 
     whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    return zlib.compress(save(whole, {HEADER: json.dumps(header)}), FAST)
+    return zlib.compress(save(whole, {HEADER: json.dumps(header)}), ZLIB_LEVEL)
 
 
 def unpack(blob: bytes) -> tuple[dict[str, np.ndarray], Any]:
-    """The arrays and the header of `pack`.
+    """Return the arrays and the header that `pack` packed.
 
     Raises:
         StoreError: bytes that are damaged.
@@ -150,12 +150,12 @@ def _damage_in_words() -> Iterator[None]:
 
 
 def damaged(error: object) -> StoreError:
-    """The error for a record that cannot be read."""
+    """Return the error for a record that cannot be read."""
     return StoreError(f"A record is damaged ({error}). The other records of the file can still be read.")
 
 
 def fingerprint(submission: Submission) -> str:
-    """A hash of everything but the values: kind, options, and of each pub its key, shots and rows.
+    """Hash a submission without its values: its kind and options, and the key, shots and rows of each pub.
 
     The option `qubits`, the device's qubits that a compiled circuit is on, counts only where the compiled bytes do.
     """
@@ -163,12 +163,12 @@ def fingerprint(submission: Submission) -> str:
     options = {name: value for name, value in submission.options.items() if not (placed and name == "qubits")}
     lines: list[Any] = [submission.kind, options]
     for pub in submission.pubs:
-        what = pub.key or [hashlib.sha256(pub.circuit).hexdigest(), _plain_sums(pub)]
-        lines.append([what, pub.shots, pub.values.shape])
+        identity = pub.key or [hashlib.sha256(pub.circuit).hexdigest(), _plain_sums(pub)]
+        lines.append([identity, pub.shots, pub.values.shape])
     return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
 
 
 def same_values(first: Submission, second: Submission) -> bool:
-    """Whether the parameter values of two submissions of one fingerprint agree to rounding."""
+    """Tell whether the parameter values of two submissions with one fingerprint agree to rounding."""
     pairs = zip(first.pubs, second.pubs, strict=True)
     return all(np.allclose(a.values, b.values, rtol=ANGLE_TOLERANCE, atol=ANGLE_TOLERANCE) for a, b in pairs)

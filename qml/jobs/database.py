@@ -1,4 +1,4 @@
-"""The SQLite file behind the records: opened, checked, and its errors put in words."""
+"""The SQLite file that holds the records: it is opened and checked, and its errors are put in words."""
 
 import sqlite3
 import threading
@@ -11,7 +11,7 @@ from qml.jobs.errors import StoreError
 
 APPLICATION = 0x514D4C4A  # "QMLJ", in the file's header
 VERSION = 2
-PATIENCE = 30.0  # seconds to wait for another process's write
+PATIENCE = 30.0  # seconds to wait while another process writes
 SYNCHRONOUS = "FULL"  # a transaction is on the disk when it ends, even if the power fails
 RECOVER = "Keep a copy; what can be read of it: sqlite3 FILE .recover"
 SUFFIXES = (".sqlite", ".sqlite3", ".db")
@@ -67,24 +67,24 @@ UPGRADES = {
         "ALTER TABLE chunks ADD COLUMN seconds REAL",
     )
 }
-"""What makes the next version of a file of this version."""
+"""Statements that turn a file of this version into one of the next version."""
 
-HEAD, MAGIC, ID_PLACE = 100, b"SQLite format 3\x00", slice(68, 72)
-OWN_TEXT = b"CREATE TABLE chunks (\n    tag TEXT PRIMARY KEY"  # in the first page, should its head be damaged
-FIRST_PAGES = 65536
+HEADER_BYTES, MAGIC, APPLICATION_BYTES = 100, b"SQLite format 3\x00", slice(68, 72)
+OWN_TEXT = b"CREATE TABLE chunks (\n    tag TEXT PRIMARY KEY"  # recognises a file of ours whose header is damaged
+FIRST_BYTES = 65536
 
 
 class Database:
-    """One SQLite file; every write is a transaction that is on the disk when it ends.
+    """An SQLite file in which every write is a transaction that is on the disk when it ends.
 
     Args:
-        path: the file, made with its folders where it is missing.
-        own: whether nobody but this package puts files there, so that one that cannot be recognised is ours, damaged.
+        path: the file; it is created with its folders if it is missing.
+        own: whether only this package puts files there, so that a file that cannot be recognised is ours and damaged.
 
     Raises:
         StoreError: a file of ours that is corrupt (it is renamed and kept), a file of another program (it is not
-            touched), one that a newer version wrote, that is locked or read-only, or a full disk.
-        ValueError: a name that no database has.
+            touched), a file that a newer version wrote, that is locked or read-only, or a full disk.
+        ValueError: a suffix that is none of a database.
     """
 
     def __init__(self, path: Path, *, own: bool = False) -> None:
@@ -113,7 +113,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it is written, or nothing."""
+        """Open a transaction, of which everything is written or nothing."""
         with self._lock, self._in_words():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -125,12 +125,12 @@ class Database:
                 raise
 
     def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
-        """The rows of a SELECT."""
+        """Return the rows of a SELECT."""
         with self._lock, self._in_words():
             return self._connection.execute(query, values).fetchall()
 
     def _require_recognised(self, *, own: bool) -> None:
-        """Refuse a file that is not ours before SQLite opens it, which may write to it or end in a rescue."""
+        """Refuse a file that is not ours before SQLite opens it, because opening may write to it or rename it."""
         try:
             if not self.path.exists():
                 return
@@ -139,20 +139,20 @@ class Database:
                     f"The job file {self.path} cannot be opened or made: it is no file. Name another one with --store."
                 )
             with self.path.open("rb") as file:
-                first = file.read(FIRST_PAGES)
+                first = file.read(FIRST_BYTES)
         except OSError as error:
             raise StoreError(
                 f"The job file {self.path} cannot be read ({error.strerror}). Name another file with --store."
             ) from error
-        application = int.from_bytes(first[:HEAD][ID_PLACE], "big")
+        application = int.from_bytes(first[:HEADER_BYTES][APPLICATION_BYTES], "big")
         ours = application == APPLICATION or (OWN_TEXT in first and b"\x00" in first)  # a dump of ours is text
         if own or ours or not first:
             return
-        what = "a database of another program" if first.startswith(MAGIC) else "no file of job records"
-        raise StoreError(f"{self.path} is {what}, and is left as it is. Name another file with --store.")
+        kind = "a database of another program" if first.startswith(MAGIC) else "no file of job records"
+        raise StoreError(f"{self.path} is {kind}, and is left as it is. Name another file with --store.")
 
     def _require_own(self) -> None:
-        """Make the tables of a new file, add what an older version has not; refuse a file that is not ours."""
+        """Make the tables of a new file, upgrade an older version, and refuse a file that is not ours."""
         if self._state() == (0, 0, 0):
             with self.writing() as connection:
                 if self._state() == (0, 0, 0):  # no other process was faster
@@ -181,7 +181,7 @@ class Database:
                 connection.execute(f"PRAGMA user_version = {version + 1}")
 
     def _state(self) -> tuple[int, int, int]:
-        """Whose file it is, its version, and how many tables it has."""
+        """Return the file's application id, its version, and the number of its tables."""
         queries = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
         application, version, n_tables = (self._connection.execute(query).fetchone()[0] for query in queries)
         return application, version, n_tables
@@ -210,7 +210,7 @@ class Database:
             raise StoreError(f"The job file {self.path} could not be used: {meaning} ({error}).") from error
 
     def _keep_aside(self) -> str:
-        """Rename a corrupt file, its journal with it, and say so."""
+        """Rename a corrupt file and its journal, and return the message that says so."""
         if hasattr(self, "_connection"):
             self._connection.close()
         number = 1

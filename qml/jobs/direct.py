@@ -1,4 +1,4 @@
-"""Running without records."""
+"""A runner that keeps no records."""
 
 import time
 import uuid
@@ -15,21 +15,23 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 10.0  # seconds between two looks at a job
 
 @dataclass(frozen=True)
 class DirectRunner:
-    """Sends a submission as one job and waits for it: for simulators. Nothing is written, nothing is tried again.
+    """A runner for simulators that sends a submission as one job and waits for it.
+
+    Nothing is written down, and nothing is tried again.
 
     Args:
-        service: where jobs go.
-        sleep: waits for so many seconds.
+        service: the service that runs the jobs.
+        sleep: function that waits for a number of seconds.
 
     Raises:
-        JobError: whatever the service raises, a job that was cancelled, or an answer that is no result.
+        JobError: any error of the service, a job that was cancelled, or an answer that is no result.
     """
 
     service: Service
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, submission: Submission) -> list[PubResult]:
-        """The results, one for each pub, in order, with the submission's options in their metadata."""
+        """Return the results, one for each pub, in order, with the submission's options in their metadata."""
         job_id = self.service.submit(submission, (f"qml-{uuid.uuid4().hex}",))
         pause = FIRST_PAUSE
         while (status := self.service.status(job_id)) in ("queued", "running"):

@@ -1,12 +1,12 @@
-"""What can go wrong with a job. A service says by the class of its error what may be done next."""
+"""Errors of jobs. The class of a service's error says what may be done next."""
 
 
 class JobError(RuntimeError):
-    """Something about a job, its service or its records; the parent of all errors here."""
+    """An error of a job, its service or its records; the parent of all errors here."""
 
 
 class ServiceUnavailable(JobError):
-    """Transient: no reply, a time-out, too many requests. The same call may be made again."""
+    """A transient error: no reply, a time-out, too many requests. The same call may be made again."""
 
 
 class SubmissionTooLarge(JobError):

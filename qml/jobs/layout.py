@@ -1,4 +1,4 @@
-"""Where a compiled circuit runs on a device, and the calibrated errors of what it uses there."""
+"""The qubits of a device that a compiled circuit uses, and the calibrated errors of its operations."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -8,12 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class OperationError:
-    """One operation of a device that a circuit uses.
+    """An operation of a device that a circuit uses.
 
     Args:
         name: the device's name of the gate, or `"measure"`.
         qubits: the device's qubits.
-        error: its calibrated error, 0 to 1; None where the device tells none.
+        error: its calibrated error, 0 to 1; None if the device tells none.
         count: how often the circuit uses it.
     """
 
@@ -25,7 +25,7 @@ class OperationError:
 
 @dataclass(frozen=True)
 class LayoutReport:
-    """The qubits of a device that a circuit takes, and their calibrated errors.
+    """A report of the qubits of a device that a circuit uses, and of their calibrated errors.
 
     Args:
         device: its name.
@@ -44,33 +44,33 @@ class LayoutReport:
 
     @property
     def expected_fidelity(self) -> float | None:
-        """The product of 1 - error over all gates and read-outs, each as often as it is used; None without errors.
+        """Return the product of 1 - error over all gates and read-outs, each as often as it is used.
 
-        It takes errors as independent and leaves out the decay of idle qubits; operations whose error the device does
-        not tell count as perfect.
+        Errors count as independent, the decay of idle qubits is left out, and operations whose error the device does
+        not tell count as perfect. The result is None if the device tells no error at all.
         """
         known = [(item.error, item.count) for item in self.operations if item.error is not None]
         return math.prod((1.0 - error) ** count for error, count in known) if known else None
 
     @property
     def two_qubit_errors(self) -> tuple[float, ...]:
-        """The known errors of the gates on two qubits and more, one for each gate and place, ascending."""
+        """Return the known errors of the gates on two qubits and more, one for each gate and place, ascending."""
         return tuple(sorted(item.error for item in self.operations if len(item.qubits) > 1 and item.error is not None))
 
     @property
     def readout_errors(self) -> tuple[float, ...]:
-        """The known errors of the read-outs, one for each qubit that is read, ascending."""
+        """Return the known errors of the read-outs, one for each qubit that is read, ascending."""
         return tuple(
             sorted(item.error for item in self.operations if item.name == "measure" and item.error is not None)
         )
 
     def reading(self, qubits: Collection[int]) -> "LayoutReport":
-        """The report where only these qubits of the device are read."""
+        """Return the report of the circuit in which only these qubits of the device are read."""
         kept = (item for item in self.operations if item.name != "measure" or item.qubits[0] in qubits)
         return replace(self, operations=tuple(kept))
 
     def as_json(self) -> dict[str, Any]:
-        """The report as JSON values, the expected fidelity included."""
+        """Return the report as JSON values, the expected fidelity included."""
         fields = asdict(self)
         operations = [{**item, "qubits": list(item["qubits"])} for item in fields["operations"]]
         return {
@@ -82,7 +82,7 @@ class LayoutReport:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "LayoutReport":
-        """The report that `as_json` wrote."""
+        """Rebuild the report that `as_json` wrote."""
         operations = (
             OperationError(item["name"], tuple(item["qubits"]), item["error"], item["count"])
             for item in values["operations"]

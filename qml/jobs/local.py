@@ -1,4 +1,4 @@
-"""A simulator in this process as a service, so that its runs are kept as those of a cloud are."""
+"""A simulator in this process as a service, so that its runs are recorded like those of a cloud."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -9,12 +9,12 @@ from qml.jobs.submission import PubResult, Submission
 
 
 class LocalService:
-    """Runs a submission when it is submitted; jobs are gone with the process, and are then run again.
+    """A service that runs a submission when it is submitted; its jobs end with the process, and are then run again.
 
     Args:
-        name: what the records call it.
-        run: gives the results of a submission.
-        cost: what a circuit's execution needs.
+        name: the service's name in the records.
+        run: function that returns the results of a submission.
+        cost: function that returns the cost of one execution of a circuit.
 
     Example:
         >>> import numpy as np
@@ -37,32 +37,32 @@ class LocalService:
         self._jobs: dict[str, tuple[tuple[str, ...], list[PubResult]]] = {}
 
     def circuit_cost(self, circuit: bytes) -> CircuitCost:
-        """See `Service.circuit_cost`."""
+        """Return the cost of one execution, see `Service.circuit_cost`."""
         return self._cost(circuit)
 
     def submit(self, submission: Submission, tags: Sequence[str]) -> str:
-        """Run it now; whatever the simulator raises is raised."""
+        """Run the submission now, and let errors of the simulator through."""
         job_id = f"local-{uuid.uuid4().hex}"
         self._jobs[job_id] = (tuple(tags), self._run(submission))
         return job_id
 
     def find(self, tag: str) -> list[str]:
-        """Jobs of this process with the tag."""
+        """Return the ids of this process's jobs with the tag."""
         return [job_id for job_id, (tags, _) in self._jobs.items() if tag in tags]
 
     def status(self, job_id: str) -> JobStatus:
-        """Done, as every job that can be asked for."""
+        """Return "done", the state of every job that this process has."""
         self._known(job_id)
         return "done"
 
     def result(self, job_id: str) -> list[PubResult]:
-        """The results, once: they are not kept here."""
+        """Return the results of a job, and forget them."""
         results = self._known(job_id)
         del self._jobs[job_id]
         return results
 
     def cancel(self, job_id: str) -> None:
-        """Nothing: it has ended."""
+        """Do nothing, because every job has ended."""
         self._known(job_id)
 
     def _known(self, job_id: str) -> list[PubResult]:

@@ -1,4 +1,4 @@
-"""Which process works on a run, and whether it still lives."""
+"""The process that works on a run: its name in the records, and whether it still runs."""
 
 import json
 import os
@@ -9,12 +9,12 @@ from typing import Any
 
 from qml.jobs.codec import damaged
 
-SAME_START = 2.0  # seconds: two readings of when a process started differ by less
-TICKS_AT_START = 19  # place of `starttime` behind the name in /proc/PID/stat, see proc(5)
+START_TOLERANCE = 2.0  # seconds by which two readings of a process's start may differ
+START_FIELD = 19  # place of `starttime` behind the name in /proc/PID/stat, see proc(5)
 
 
 def new_owner() -> str:
-    """A name for this caller in this process."""
+    """Return a new name for this caller in this process."""
     import psutil
 
     pid = os.getpid()
@@ -25,7 +25,7 @@ def new_owner() -> str:
 
 
 def is_gone(owner: str, lease: float, now: float) -> bool:
-    """Whether an owner has ended: looked up on this machine, by its lease (a time) on another one.
+    """Tell whether an owner's process has ended: by its process id on this machine, by its lease (a time) on others.
 
     Raises:
         StoreError: an owner that cannot be read.
@@ -37,12 +37,12 @@ def is_gone(owner: str, lease: float, now: float) -> bool:
         return now > lease
     try:
         process = psutil.Process(known["pid"])
-        if process.status() == psutil.STATUS_ZOMBIE:  # it was killed, and nobody has asked how it ended
+        if process.status() == psutil.STATUS_ZOMBIE:  # it was killed, and its parent has not read how it ended
             return True
         recorded, since_boot = known.get("since_boot"), _since_boot(known["pid"])
         if recorded is not None and since_boot is not None:  # the system's clock may have stepped in between
             return recorded != since_boot
-        return abs(process.create_time() - known["started"]) > SAME_START
+        return abs(process.create_time() - known["started"]) > START_TOLERANCE
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:
@@ -50,12 +50,12 @@ def is_gone(owner: str, lease: float, now: float) -> bool:
 
 
 def is_elsewhere(owner: str) -> bool:
-    """Whether an owner is on another machine, where its process cannot be looked up."""
+    """Tell whether an owner is on another machine, where its process cannot be looked up."""
     return _read(owner)["machine"] != _machine()
 
 
 def describe(owner: str) -> str:
-    """An owner in words."""
+    """Describe an owner for a message."""
     known = _read(owner)
     return f"process {known['pid']} on {known['machine'].partition('/')[0]}"
 
@@ -71,17 +71,17 @@ def _read(owner: str) -> dict[str, Any]:
 
 
 def _since_boot(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks since the boot of this name; None where the kernel does not say."""
+    """Return the boot's id and the kernel's ticks from it to a process's start; None if the kernel does not tell."""
     boot, status = Path("/proc/sys/kernel/random/boot_id"), Path(f"/proc/{pid}/stat")
     try:
         fields = status.read_text().rpartition(")")[2].split()  # the name in parentheses may hold anything
-        return f"{boot.read_text().strip()}/{fields[TICKS_AT_START]}"
+        return f"{boot.read_text().strip()}/{fields[START_FIELD]}"
     except (OSError, IndexError):
         return None
 
 
 def _machine() -> str:
-    """The host and, where processes live in containers, the name space of their numbers."""
+    """Return the host's name and, in a container, the name space of its process ids."""
     name_space = Path("/proc/self/ns/pid")
-    inside = name_space.readlink() if name_space.is_symlink() else ""
-    return f"{platform.node()}/{inside}"
+    container = name_space.readlink() if name_space.is_symlink() else ""
+    return f"{platform.node()}/{container}"

@@ -1,4 +1,4 @@
-"""Whatever a service says, as JSON values and as arrays that can be written: nothing that was paid for is lost."""
+"""Any answer of a service as JSON values and arrays that can be stored, so that nothing that was paid for is lost."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -6,24 +6,24 @@ from typing import Any
 
 import numpy as np
 
-DEEPEST = 20  # lists in lists; below that, text
-LARGEST = 2**63  # of an int: longer ones cannot be read back as decimals of any length
+NESTING_LIMIT = 20  # lists in lists; deeper ones are kept as text
+INT_LIMIT = 2**63  # ints from here on are written in hexadecimal, as Python limits the length of decimals
 TEXT_ERRORS = (ArithmeticError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError)
 
 
 def as_json(value: Any, depth: int = 0) -> Any:
-    """A value as JSON: NumPy's numbers as numbers, times in ISO 8601, and what JSON has no word for as its `repr`."""
+    """Return a value as JSON: NumPy's numbers as numbers, times in ISO 8601, and other objects as their `repr`."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
-    if depth < DEEPEST and isinstance(value, Mapping):
+    if depth < NESTING_LIMIT and isinstance(value, Mapping):
         return {name_of(key): as_json(value[key], depth + 1) for key in value}
-    if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
+    if depth < NESTING_LIMIT and isinstance(value, list | tuple | set | frozenset):
         return [as_json(item, depth + 1) for item in value]
     return _as_scalar(value)
 
 
 def as_array(value: Any) -> np.ndarray:
-    """An array of numbers or of one text: what no array of numbers can be made of is its `repr`."""
+    """Return an array of numbers, or of one text: the `repr` of a value that makes no array of numbers."""
     try:
         array = np.asarray(value, order="C")
     except TEXT_ERRORS:
@@ -36,12 +36,12 @@ def as_array(value: Any) -> np.ndarray:
 
 
 def name_of(key: Any) -> str:
-    """A key as a name that can be written."""
+    """Return a key as a name that can be stored."""
     return key.encode("utf-8", "backslashreplace").decode() if isinstance(key, str) else text_of(key)
 
 
 def text_of(value: Any) -> str:
-    """An object's `repr`, or Python's own where that fails."""
+    """Return an object's `repr`, or Python's own if that fails."""
     try:
         text = repr(value)
     except TEXT_ERRORS:
@@ -55,7 +55,7 @@ def _as_scalar(value: Any) -> Any:
     for kind in (str, float):  # subclasses, such as enums, become the plain thing
         if isinstance(value, kind):
             return kind(value)
-    if isinstance(value, int) and abs(value) < LARGEST:
+    if isinstance(value, int) and abs(value) < INT_LIMIT:
         return int(value)
     if isinstance(value, dt.datetime | dt.date | dt.time):
         return value.isoformat()

@@ -1,12 +1,13 @@
-"""Trying again what is transient, with pauses that grow and scatter."""
+"""Repeated calls after transient errors, with pauses that grow and vary at random."""
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from qml.jobs.checks import as_int, as_time, require_kind
+from circuits.plain_checks import as_float, as_int, require_kind
 from qml.jobs.errors import ServiceUnavailable
 
 TRANSIENT = (ServiceUnavailable, ConnectionError, TimeoutError)
@@ -16,22 +17,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Retry:
-    """How often and how long; all times in seconds.
+    """A rule that says how often a call is repeated after a transient error; all times are in seconds.
 
     Args:
-        attempts: calls in all, before a transient error is given on.
-        first: longest first pause; each one's bound is twice that of the one before, up to `longest`, and a pause is
-            drawn between half its bound and its bound.
-        longest: bound of all pauses, those between two looks at a job too.
-        poll: longest first pause between two looks at a job.
-        settle: how long after a lost reply a job may still turn up. A job that is not found is looked for again after
-            this pause, whatever any clock says, before it is sent again.
-        sleep: waits.
-        clock: the time since 1970, for the records alone: it may step.
-        generator: scatters the pauses, so that many clients do not come back at once.
+        attempts: number of calls before a transient error is raised.
+        first: bound of the first pause; the bound doubles with each pause, up to `longest`, and a pause is drawn
+            between half its bound and its bound.
+        longest: bound of all pauses, including those between two requests for a job's state.
+        poll: bound of the first pause between two requests for a job's state.
+        settle: time after a lost reply within which its job may still appear at the service. A job that is not found
+            is looked for again after this pause, whatever any clock says, before it is sent again.
+        sleep: function that waits.
+        clock: function that returns the time since 1970, for the records alone: it may step.
+        generator: source of the random pauses, so that many clients do not return at once.
 
     Raises:
-        TypeError: another kind of thing for any of them.
+        TypeError: an argument of another kind.
         ValueError: less than one attempt, or a time that is negative, infinite or NaN.
     """
 
@@ -45,9 +46,9 @@ class Retry:
     generator: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "attempts", as_int(self.attempts, "attempts", least=1))
+        object.__setattr__(self, "attempts", as_int(self.attempts, "attempts", 1))
         for name in ("first", "longest", "poll", "settle"):
-            object.__setattr__(self, name, as_time(getattr(self, name), name))
+            object.__setattr__(self, name, _as_time(getattr(self, name), name))
         for name in ("sleep", "clock"):
             if not callable(getattr(self, name)):
                 raise TypeError(
@@ -56,14 +57,14 @@ class Retry:
         require_kind(self.generator, "generator", random.Random)
 
     def pauses(self, first: float | None = None) -> Iterator[float]:
-        """The lengths of pauses, without end."""
+        """Yield the lengths of pauses, without end."""
         bound = self.first if first is None else first
         while True:
             yield bound * (0.5 + 0.5 * self.generator.random())
             bound = min(2 * bound, self.longest)
 
     def call(self, function: Callable[..., T], *arguments: object) -> T:
-        """Call what may be called twice, until it answers.
+        """Call a function until it answers; it must be one that may be called twice.
 
         Raises:
             ServiceUnavailable: no answer in all attempts; the last reason is its cause.
@@ -80,8 +81,16 @@ class Retry:
             raise self.give_up(error) from error
 
     def give_up(self, error: Exception) -> ServiceUnavailable:
-        """The error after the last attempt."""
+        """Return the error to raise after the last attempt."""
         return ServiceUnavailable(
             f"The service did not answer in {self.attempts} attempts ({error}). All that was sent is written down: go "
             "on with `qml jobs resume` later."
         )
+
+
+def _as_time(value: Any, name: str) -> float:
+    """Return a finite time in seconds, not negative."""
+    seconds = as_float(value, name)
+    if not (math.isfinite(seconds) and seconds >= 0.0):
+        raise ValueError(f"Argument `{name}` must be a time of at least 0 s, but is {value}.")
+    return seconds

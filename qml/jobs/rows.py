@@ -1,4 +1,4 @@
-"""Rows of the runs and chunks: what they hold, and how they are read, as a file may be damaged anywhere."""
+"""Rows of the tables of runs and chunks, read with checks because a file may be damaged anywhere."""
 
 import json
 import sqlite3
@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from circuits.plain_checks import as_number, as_text, as_texts, require_kind
 from qml.jobs.budget import Budget
-from qml.jobs.checks import as_number, as_text, as_texts, require_kind
 from qml.jobs.codec import damaged
 from qml.jobs.split import Part, Parts
 from qml.jobs.submission import JSONValue
 
 ChunkState = Literal["planned", "sending", "sent", "done", "failed", "cancelled", "replaced"]
-OPEN: tuple[ChunkState, ...] = ("planned", "sending", "sent")
-RUN = (
+OPEN_STATES: tuple[ChunkState, ...] = ("planned", "sending", "sent")
+RUN_COLUMNS = (
     "run_id, created, backend, model_hash, options, tags, inputs IS NOT NULL AS has_inputs, "
     "outputs IS NOT NULL AS has_outputs, owner, cancelled, max_jobs, max_seconds"
 )
 NO_LIMITS = Budget()
-CHUNK = "tag, run_id, sequence, parts, state, job_id, reason, sent, reply IS NOT NULL AS has_reply"
+CHUNK_COLUMNS = "tag, run_id, sequence, parts, state, job_id, reason, sent, reply IS NOT NULL AS has_reply"
 
 
 @dataclass(frozen=True)
-class Run:
-    """A row of the runs, without the large columns; times in seconds since 1970."""
+class RunRecord:
+    """A row of the table of runs without its large columns; times are seconds since 1970."""
 
     run_id: str
     created: float
@@ -41,9 +41,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A row of the chunks, without its results; `sent` is when the sending began.
+    """A row of the table of chunks without its results; `sent` is the time at which sending began.
 
-    `has_reply` says that the service's reply is kept as it came, as long as it has not become results.
+    `has_reply` is True as long as the service's reply is stored unchanged and has not been turned into results.
     """
 
     tag: str
@@ -57,8 +57,8 @@ class Chunk:
     has_reply: bool = False
 
 
-def run_of(row: sqlite3.Row) -> Run:
-    """The run of a row with the columns `RUN`.
+def run_of(row: sqlite3.Row) -> RunRecord:
+    """Read the run of a row with the columns `RUN_COLUMNS`.
 
     Raises:
         StoreError: a row that is damaged.
@@ -70,13 +70,13 @@ def run_of(row: sqlite3.Row) -> Run:
         whole = (bool(row["has_inputs"]), bool(row["has_outputs"]))
         require_kind(options, "options", dict)
         require_kind(row["backend"], "backend", str)
-        return Run(*identity, row["model_hash"], options, tags, *whole, row["owner"], row["cancelled"], budget)
+        return RunRecord(*identity, row["model_hash"], options, tags, *whole, row["owner"], row["cancelled"], budget)
     except (RecursionError, TypeError, ValueError) as error:
         raise damaged(error) from error
 
 
 def chunk_of(row: sqlite3.Row) -> Chunk:
-    """The chunk of a row with the columns `CHUNK`.
+    """Read the chunk of a row with the columns `CHUNK_COLUMNS`.
 
     Raises:
         StoreError: a row that is damaged.

@@ -1,12 +1,12 @@
-"""Submissions that survive the process that sends them."""
+"""A runner whose submissions survive the process that sends them."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
+from circuits.plain_checks import as_text, has_members, require_kind
 from qml.jobs import answers, codec, split
-from qml.jobs.checks import as_text, has_members, require_kind
 from qml.jobs.errors import (
     BudgetReached,
     JobError,
@@ -18,45 +18,47 @@ from qml.jobs.errors import (
 )
 from qml.jobs.owner import describe, is_elsewhere, new_owner
 from qml.jobs.retry import TRANSIENT, Retry
-from qml.jobs.rows import OPEN, Chunk
+from qml.jobs.rows import OPEN_STATES, Chunk
 from qml.jobs.search import find_patiently
 from qml.jobs.service import Service
-from qml.jobs.split import UNLIMITED, Limits
+from qml.jobs.split import UNLIMITED, SubmissionLimits
 from qml.jobs.store import Store, Stored
 from qml.jobs.submission import PubResult, Submission
 
-LEASE = 900.0  # seconds that a silent owner on another machine is waited for; on this machine its process is looked up
+LEASE_SECONDS = 900.0  # wait for a silent owner on another machine; on this machine its process is looked up
 REASONS_SHOWN = 3
-SERVICE = ("name", "keeps_jobs", "circuit_cost", "submit", "find", "status", "result", "cancel")
+SERVICE_MEMBERS = ("name", "keeps_jobs", "circuit_cost", "submit", "find", "status", "result", "cancel")
 
 
 class DurableRunner:
-    """Runs the submissions of one run, each written down before it is sent, and its results kept for good.
+    """A runner of one run's submissions that writes each down before it is sent, and keeps its results for good.
 
-    The k-th call of `run` is the k-th submission of the run, whichever process makes it. What is stored is replayed,
-    what was sent is waited for, and only what is missing is sent. So a run that was interrupted anywhere is taken up by
-    making the same calls again. A job whose id was lost is found by its tag; no job is sent twice.
+    The k-th call of `run` is the k-th submission of the run, whichever process makes it. Stored results are replayed,
+    jobs that were sent are waited for, and only missing ones are sent. A run that was interrupted anywhere is therefore
+    resumed by making the same calls again. A job whose id was lost is found by its tag; no job is sent twice.
 
     Args:
-        service: where jobs go.
-        store: the records; the run is one of them (`Store.add_run`).
+        service: the service that runs the jobs.
+        store: the records, in which the run was entered by `Store.add_run`.
         run_id: the run.
         send: whether missing chunks are sent; False only fetches.
-        wait: whether to wait for results; False raises `JobPending` where some are missing.
-        limits: the size of one job; for a simulator in this process none, so that a seed gives what it gives at once.
+        wait: whether to wait for results; False raises `JobPending` if some are missing.
+        limits: the size of one job; for a simulator in this process none, so that a seed gives the same values as
+            without records.
         retry: pauses and attempts.
-        watch: is called with the chunks of the submission whenever something may have changed.
+        watch: function that is called with the chunks of the submission whenever something may have changed.
 
-    What a service answers is written down as it came, and only then checked (`qml.jobs.answers`): an answer that is no
-    result fails, and stays there as the chunk's reply.
+    An answer of the service is stored unchanged, and only then checked (`qml.jobs.answers`): an answer that is no
+    result makes the chunk fail, and remains as its reply.
 
     Raises:
         JobPending: results are missing, and `wait` or `send` is False.
-        JobFailed: some chunks failed or were cancelled, or their results are none; those of all others are stored.
-        BudgetReached: the run would send more than its budget says; what was sent is collected before.
+        JobFailed: some chunks failed or were cancelled, or their answers are no results; those of all others are
+            stored.
+        BudgetReached: the run would send more than its budget allows; jobs that were sent are collected before.
         ServiceUnavailable: no answer after all attempts; the run can be resumed.
         StoreError: records that cannot be read or written.
-        TypeError: another kind of thing for an argument.
+        TypeError: an argument of another kind.
         ValueError: a submission that differs from the stored one of this number.
 
     Example:
@@ -75,39 +77,39 @@ class DurableRunner:
         *,
         send: bool = True,
         wait: bool = True,
-        limits: Limits | None = None,
+        limits: SubmissionLimits | None = None,
         retry: Retry | None = None,
         watch: Callable[[Sequence[Chunk]], None] | None = None,
     ) -> None:
-        if not has_members(service, *SERVICE):
+        if not has_members(service, *SERVICE_MEMBERS):
             raise TypeError(f"Argument `service` must be a Service, but is {type(service).__name__}.")
         require_kind(store, "store", Store)
-        for name, value, kind in (("limits", limits, Limits), ("retry", retry, Retry)):
+        for name, value, kind in (("limits", limits, SubmissionLimits), ("retry", retry, Retry)):
             if value is not None:
                 require_kind(value, name, kind)
         self.service, self.store, self.run_id = service, store, as_text(run_id, "run_id")
         self.send, self.wait = send, wait
-        self.limits = limits or (Limits() if service.keeps_jobs else UNLIMITED)
+        self.limits = limits or (SubmissionLimits() if service.keeps_jobs else UNLIMITED)
         self.retry = retry or Retry()
         self._watch = watch or (lambda chunks: None)
         self._tags = (run_id, *store.run(run_id).tags)
         self._owner = new_owner()
-        self._watched: float | None = None  # the lease of an owner elsewhere that did not change for a while
+        self._watched: float | None = None  # the lease of an owner on another machine that did not change for a while
         self._next = 0
         self._lock = threading.Lock()
 
     def run(self, submission: Submission) -> list[PubResult]:
-        """The results, one for each pub, in order."""
+        """Return the results, one for each pub, in order."""
         with self._lock:
             sequence, self._next = self._next, self._next + 1
             stored = self._open(sequence, submission)
-            if any(chunk.state in OPEN for chunk in self.store.chunks(self.run_id, sequence)):
+            if any(chunk.state in OPEN_STATES for chunk in self.store.chunks(self.run_id, sequence)):
                 with self._claimed():
                     self._finish(sequence, stored)
             return self._gather(sequence, stored)
 
     def _open(self, sequence: int, submission: Submission) -> Submission:
-        """The submission as it is on the disk: written now, or by an earlier process."""
+        """Return the submission as it is on the disk, written now or by an earlier process."""
         new = Stored(codec.fingerprint(submission), codec.pack_submission(submission))
         known = self.store.has_submission(self.run_id, sequence)
         if not known and not self.send:
@@ -126,20 +128,20 @@ class DurableRunner:
 
     def _finish(self, sequence: int, submission: Submission) -> None:
         """Send what is missing and collect, until nothing is open or nothing more may be done now."""
-        pauses, above = self.retry.pauses(self.retry.poll), None
+        pauses, over_budget = self.retry.pauses(self.retry.poll), None
         while True:
             try:
                 self._send_missing(sequence, submission)
             except BudgetReached as error:
-                above = error
+                over_budget = error
             unknown = self._look_at_sent(sequence, submission)
             chunks = self.store.chunks(self.run_id, sequence)
             self._watch(chunks)
-            left = [chunk for chunk in chunks if chunk.state in OPEN and chunk.tag not in unknown]
-            if not self.send or above is not None:
+            left = [chunk for chunk in chunks if chunk.state in OPEN_STATES and chunk.tag not in unknown]
+            if not self.send or over_budget is not None:
                 left = [chunk for chunk in left if chunk.state == "sent"]
-            if above is not None and not (left and self.wait):
-                raise above
+            if over_budget is not None and not (left and self.wait):
+                raise over_budget
             if not left and unknown:
                 raise next(iter(unknown.values()))
             if not left or not self.wait:
@@ -148,7 +150,7 @@ class DurableRunner:
             self._renew()
 
     def _look_at_sent(self, sequence: int, submission: Submission) -> dict[str, JobNotFound]:
-        """Ask for all jobs that were sent; the errors of those that the service does not know, by their tags."""
+        """Ask for all jobs that were sent, and return the errors of those that the service does not know, by tag."""
         unknown: dict[str, JobNotFound] = {}
         for chunk in self._chunks(sequence, "sent"):
             try:
@@ -165,12 +167,12 @@ class DurableRunner:
                 if not self.send:
                     return
                 self._send(chunk, split.take(submission, chunk.parts))
-                if not self.service.keeps_jobs:  # its results are safe only when they are written
+                if not self.service.keeps_jobs:  # its results are safe only once they are written
                     self._look_at_sent(sequence, submission)
                 self._watch(self.store.chunks(self.run_id, sequence))
 
     def _send(self, chunk: Chunk, part: Submission) -> None:
-        """One chunk, from planned to sent, however many replies are lost on the way."""
+        """Send one chunk, however many replies are lost on the way."""
         budget = self.store.run(self.run_id).budget
         pauses, seconds = self.retry.pauses(), budget.seconds_of(part, self.service)
         for attempt in range(1, self.retry.attempts + 1):
@@ -198,19 +200,19 @@ class DurableRunner:
                 return
 
     def _adopt(self, chunk: Chunk) -> bool:
-        """Keep the job of a chunk whose reply was lost, if there is one."""
-        found = find_patiently(self.service, chunk, self.retry)
-        if not found:
+        """Find and keep the job of a chunk whose reply was lost; False if there is none."""
+        job_ids = find_patiently(self.service, chunk, self.retry)
+        if not job_ids:
             return False
         ranks = {"done": 0, "running": 1, "queued": 2, "failed": 3, "cancelled": 4}
-        best, *others = sorted(found, key=lambda job_id: ranks[self.retry.call(self.service.status, job_id)])
+        best, *others = sorted(job_ids, key=lambda job_id: ranks[self.retry.call(self.service.status, job_id)])
         for job_id in others:
             self.retry.call(self.service.cancel, job_id)
         self._keep(chunk, best)
         return True
 
     def _keep(self, chunk: Chunk, job_id: str) -> None:
-        """Write down the id; a job whose chunk was cancelled, or has another job by now, is stopped."""
+        """Store the job's id; stop the job if its chunk was cancelled or has another job by now."""
         kept = self.store.set_sent(chunk.tag, job_id, now=self._now())
         if not kept and self.store.chunk(chunk.tag).job_id != job_id:
             self.store.note_job(chunk.tag, job_id)
@@ -227,7 +229,7 @@ class DurableRunner:
     def _look(self, chunk: Chunk, submission: Submission) -> None:
         """Ask for one job, and keep its results if it has ended."""
         job_id = chunk.job_id or ""
-        if chunk.has_reply:  # by a process that ended before it had checked it
+        if chunk.has_reply:  # stored by a process that ended before it had checked the reply
             self._digest(chunk, submission)
             return
         # A service whose jobs die with its process may give their ids to other jobs, but never their tags.
@@ -247,7 +249,7 @@ class DurableRunner:
             self._fetch(chunk, job_id, submission)
 
     def _fetch(self, chunk: Chunk, job_id: str, submission: Submission) -> None:
-        """Ask for the reply, and write it down before anything is done with it: there may be no second one."""
+        """Fetch the reply, and store it before anything is done with it: there may be no second one."""
         self.store.require_space(split.result_bytes(split.take(submission, chunk.parts)))
         try:
             reply = self.retry.call(self.service.result, job_id)
@@ -258,7 +260,7 @@ class DurableRunner:
             self._digest(chunk, submission)
 
     def _digest(self, chunk: Chunk, submission: Submission) -> None:
-        """Make results of a reply that is kept, or say why they are none."""
+        """Turn a stored reply into results, or store the reason why it is none."""
         part, reply = split.take(submission, chunk.parts), self.store.reply(chunk.tag)
         if reply is None:  # another process was faster
             return
@@ -271,7 +273,7 @@ class DurableRunner:
             self._patiently(self.store.set_done, chunk.tag, codec.pack_results(results), now=self._now())
 
     def _patiently(self, write: Callable[..., None], *arguments: object, **options: object) -> None:
-        """Write results although the disk is full for a while: the service may not hand them out again."""
+        """Write results even if the disk is full for a while: the service may not return them again."""
         for pause in islice(self.retry.pauses(), self.retry.attempts - 1):
             try:
                 write(*arguments, **options)
@@ -297,7 +299,7 @@ class DurableRunner:
         return split.assemble(submission, pieces)
 
     def _results(self, sequence: int, submission: Submission) -> list[tuple[split.Parts, list[PubResult]]]:
-        """The results that are stored; those of an earlier version that are none are refused now, and kept."""
+        """Return the stored results; those of an earlier version that fail the checks are refused, and kept."""
         pieces = []
         for chunk in self._chunks(sequence, "done"):
             results, part = codec.unpack_results(self._stored(chunk.tag)), split.take(submission, chunk.parts)
@@ -323,7 +325,7 @@ class DurableRunner:
 
     @contextmanager
     def _claimed(self) -> Iterator[None]:
-        """Be the only one who works on this run; wait while another process does."""
+        """Claim the run for this process alone; wait while another one has it."""
         pauses = self.retry.pauses(self.retry.poll)
         while (holder := self._claim()) is not None:
             if self._has_lapsed(holder):
@@ -338,10 +340,10 @@ class DurableRunner:
             self.store.release(self.run_id, self._owner)
 
     def _claim(self) -> str | None:
-        return self.store.claim(self.run_id, self._owner, now=self._now(), lease=LEASE, watched=self._watched)
+        return self.store.claim(self.run_id, self._owner, now=self._now(), lease=LEASE_SECONDS, watched=self._watched)
 
     def _has_lapsed(self, holder: str) -> bool:
-        """Whether an owner elsewhere, whose lease is over by this clock, does not renew it while it is watched."""
+        """Tell whether an owner on another machine lets a lease lapse, over by this clock, while it is watched."""
         lease = self.store.lease(self.run_id)
         if not is_elsewhere(holder) or lease is None or lease >= self._now() or lease == self._watched:
             return False

@@ -1,4 +1,4 @@
-"""Looking for a job whose id was lost."""
+"""A search for a job whose id was lost."""
 
 from qml.jobs.retry import Retry
 from qml.jobs.rows import Chunk
@@ -6,12 +6,12 @@ from qml.jobs.service import Service
 
 
 def find_patiently(service: Service, chunk: Chunk, retry: Retry) -> list[str]:
-    """The jobs of a chunk that was being sent; where there is none, asked again when it would have turned up.
+    """Return the ids of the jobs of a chunk that was being sent; if there is none, ask once more after a pause.
 
-    The pause between both is whole: how long ago the sending began is told by a clock that may have stepped since.
+    The pause has its full length: only a clock that may have stepped could tell how long ago sending began.
     """
-    found = retry.call(service.find, chunk.tag)
-    if not found and service.keeps_jobs and retry.settle > 0:
+    job_ids = retry.call(service.find, chunk.tag)
+    if not job_ids and service.keeps_jobs and retry.settle > 0:
         retry.sleep(retry.settle)
-        found = retry.call(service.find, chunk.tag)
-    return found
+        job_ids = retry.call(service.find, chunk.tag)
+    return job_ids

@@ -1,4 +1,4 @@
-"""Cutting a submission into chunks that a service takes, and putting their results together again."""
+"""Division of a submission into chunks that a service takes, and assembly of their results."""
 
 import sys
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qml.jobs.checks import as_int
+from circuits.plain_checks import as_int
 from qml.jobs.errors import JobFailed
 from qml.jobs.submission import Pub, PubResult, Submission
 
 
 class Part(NamedTuple):
-    """Rows `start` to `stop` of pub number `pub`."""
+    """A range of rows, `start` to `stop`, of pub number `pub`."""
 
     pub: int
     start: int
@@ -24,12 +24,12 @@ Parts = tuple[Part, ...]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How much goes into one job. A service that refuses the size all the same gets two halves.
+class SubmissionLimits:
+    """Limits of the size of one job. If a service refuses that size nevertheless, two halves are sent.
 
     Args:
-        payload: bytes of circuits and parameter values.
-        executions: runs of circuits, all shots counted.
+        payload: most bytes of circuits and parameter values.
+        executions: most runs of circuits, all shots counted.
 
     Raises:
         TypeError: limits that are no ints.
@@ -41,14 +41,14 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("payload", "executions"):
-            object.__setattr__(self, name, as_int(getattr(self, name), name, least=1))
+            object.__setattr__(self, name, as_int(getattr(self, name), name, 1))
 
 
-UNLIMITED = Limits(payload=sys.maxsize, executions=sys.maxsize)
+UNLIMITED = SubmissionLimits(payload=sys.maxsize, executions=sys.maxsize)
 
 
-def plan(submission: Submission, limits: Limits) -> list[Parts]:
-    """Chunks within the limits, as few as a walk through the pubs in their order gives.
+def plan(submission: Submission, limits: SubmissionLimits) -> list[Parts]:
+    """Divide a submission into chunks within the limits, filling one after another in the order of the pubs.
 
     Raises:
         ValueError: a single row that is already over a limit.
@@ -65,19 +65,19 @@ def plan(submission: Submission, limits: Limits) -> list[Parts]:
             )
         start, n_rows = 0, len(pub.values)
         while start < n_rows:
-            room = min(executions // per_row, (payload - fixed) // row_bytes, n_rows - start)
-            if room < 1:
+            n_fitting = min(executions // per_row, (payload - fixed) // row_bytes, n_rows - start)
+            if n_fitting < 1:
                 chunks.append([])
                 payload, executions = limits.payload, limits.executions
                 continue
-            chunks[-1].append(Part(number, start, start + room))
-            payload, executions = payload - fixed - room * row_bytes, executions - room * per_row
-            start += room
+            chunks[-1].append(Part(number, start, start + n_fitting))
+            payload, executions = payload - fixed - n_fitting * row_bytes, executions - n_fitting * per_row
+            start += n_fitting
     return [tuple(chunk) for chunk in chunks]
 
 
 def take(submission: Submission, parts: Parts) -> Submission:
-    """The submission of some rows only."""
+    """Return the submission of these rows only."""
     pubs = tuple(
         replace(submission.pubs[part.pub], values=submission.pubs[part.pub].values[part.start : part.stop])
         for part in parts
@@ -86,7 +86,7 @@ def take(submission: Submission, parts: Parts) -> Submission:
 
 
 def halve(parts: Parts) -> tuple[Parts, Parts] | None:
-    """Two chunks of half the rows each; None for a single row."""
+    """Cut a chunk into two of half the rows each; return None for a single row."""
     n_rows = sum(part.stop - part.start for part in parts)
     if n_rows < 2:
         return None
@@ -102,23 +102,23 @@ def halve(parts: Parts) -> tuple[Parts, Parts] | None:
 
 
 def assemble(submission: Submission, chunks: Sequence[tuple[Parts, Sequence[PubResult]]]) -> list[PubResult]:
-    """The results for whole pubs from those of chunks in any order, with the options that they were run with."""
+    """Join results of chunks, in any order, into those of whole pubs, with the submission's options."""
     pieces: dict[int, list[tuple[int, PubResult]]] = {number: [] for number in range(len(submission.pubs))}
     for parts, results in chunks:
         for part, result in zip(parts, results, strict=True):
             pieces[part.pub].append((part.start, result))
-    ordered = ([piece for _, piece in sorted(found, key=lambda pair: pair[0])] for found in pieces.values())
-    return with_options(submission, [_join(found) for found in ordered])
+    ordered = ([piece for _, piece in sorted(of_pub, key=lambda pair: pair[0])] for of_pub in pieces.values())
+    return with_options(submission, [_join(of_pub) for of_pub in ordered])
 
 
 def with_options(submission: Submission, results: Sequence[PubResult]) -> list[PubResult]:
-    """The results with the submission's options in their metadata: no service tells them all."""
+    """Return the results with the submission's options in their metadata, as no service tells all of them."""
     options = dict(submission.options)
     return [replace(result, metadata={**result.metadata, "options": options}) for result in results]
 
 
 def trim(submission: Submission, results: Sequence[PubResult]) -> list[PubResult]:
-    """A sampler's results without the shots that were not asked for: twirling rounds their number up."""
+    """Remove shots of a sampler that were not asked for: twirling rounds their number up."""
     if submission.kind == "estimator" or len(results) != len(submission.pubs):
         return list(results)
     return [
@@ -158,7 +158,7 @@ def require_fit(submission: Submission, results: Sequence[PubResult]) -> None:
 
 
 def result_bytes(submission: Submission) -> int:
-    """An upper bound of the bytes that come back; a register of bits is taken to be as long as 64."""
+    """Return an upper bound of the bytes of the results; a register counts as 64 bits long."""
     sizes = (
         len(pub.values) * (16 * len(pub.observables) if submission.kind == "estimator" else 64 * (pub.shots or 1))
         for pub in submission.pubs
@@ -167,13 +167,13 @@ def result_bytes(submission: Submission) -> int:
 
 
 def executions_of_row(pub: Pub, submission: Submission) -> int:
-    """Runs of the circuit for one row: shots times the sets of strings that are measured together, and mitigation."""
+    """Return the runs of the circuit for one row: shots times measurement settings, times those of mitigation."""
     settings = max(1, n_settings(pub)) if submission.kind == "estimator" else 1
     return (pub.shots or 1) * settings * submission.overhead
 
 
 def n_settings(pub: Pub) -> int:
-    """How many measurement settings read all Pauli strings, put together greedily where they agree on each qubit."""
+    """Count the measurement settings that read all Pauli strings, grouped greedily if they agree on each qubit."""
     settings: list[dict[int, str]] = []
     labels = {label for terms in pub.observables for label, _ in terms}
     for label in sorted(labels):
@@ -189,7 +189,7 @@ def n_settings(pub: Pub) -> int:
 
 
 def fixed_bytes(pub: Pub) -> int:
-    """Bytes of a pub without its values."""
+    """Return the bytes of a pub without its values."""
     return len(pub.circuit) + sum(len(label) + 8 for terms in pub.observables for label, _ in terms)
 
 

@@ -17,18 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from circuits.plain_checks import as_number, as_text, as_texts
 from qml.jobs.budget import Budget
-from qml.jobs.checks import as_number, as_text, as_texts
 from qml.jobs.codec import damaged
 from qml.jobs.database import Database
 from qml.jobs.errors import StoreError
 from qml.jobs.owner import is_elsewhere, is_gone
-from qml.jobs.rows import CHUNK, NO_LIMITS, RUN, Chunk, Run, chunk_of, run_of
+from qml.jobs.rows import CHUNK_COLUMNS, NO_LIMITS, RUN_COLUMNS, Chunk, RunRecord, chunk_of, run_of
 from qml.jobs.spending import SPENT, above_jobs, columns_of, require_budget
 from qml.jobs.split import Parts
 from qml.jobs.submission import JSONValue
 
-MARGIN = 1_000_000  # bytes of a transaction beside its results
+TRANSACTION_BYTES = 1_000_000  # of a transaction, in addition to its results
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Stored:
 
 
 class Store:
-    """Records of jobs in one SQLite file.
+    """The records of jobs in one SQLite file.
 
     Args:
         path: the file; None for `jobs.sqlite` in the user's data folder.
 
     Raises:
-        StoreError: see `qml.jobs.database.Database`; from every method.
-        TypeError: a path that is none.
+        StoreError: see `qml.jobs.database.Database`; every method may raise it.
+        TypeError: a path that is neither a str nor a Path.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
@@ -80,10 +80,10 @@ class Store:
         inputs: bytes | None = None,
         budget: Budget | None = None,
     ) -> None:
-        """Write a new run; `inputs` is whatever makes its submissions again, `budget` what it may cost.
+        """Enter a new run; `inputs` are the bytes that its submissions can be made from again.
 
         Raises:
-            ValueError: a run of this id is there already, or an argument is empty.
+            ValueError: a run with this id exists already, or an argument is empty.
             TypeError: an argument of another kind.
         """
         limits = columns_of(NO_LIMITS if budget is None else budget)
@@ -98,17 +98,17 @@ class Store:
                 columns,
             )
 
-    def runs(self) -> list[Run]:
-        """All runs, the oldest first."""
-        return [run_of(row) for row in self._database.rows(f"SELECT {RUN} FROM runs ORDER BY created, run_id")]
+    def runs(self) -> list[RunRecord]:
+        """Return all runs, the oldest first."""
+        return [run_of(row) for row in self._database.rows(f"SELECT {RUN_COLUMNS} FROM runs ORDER BY created, run_id")]
 
-    def run(self, run_id: str) -> Run:
-        """One run.
+    def run(self, run_id: str) -> RunRecord:
+        """Return the run with this id.
 
         Raises:
-            ValueError: no run of this id.
+            ValueError: no run has this id.
         """
-        rows = self._database.rows(f"SELECT {RUN} FROM runs WHERE run_id = ?", run_id)
+        rows = self._database.rows(f"SELECT {RUN_COLUMNS} FROM runs WHERE run_id = ?", run_id)
         if not rows:
             if any(run.run_id == run_id for run in self.runs()):  # the table does not agree with its index
                 raise damaged(f"run {run_id!r} is gone")
@@ -116,34 +116,34 @@ class Store:
         return run_of(rows[0])
 
     def inputs(self, run_id: str) -> bytes | None:
-        """What makes the run's submissions again."""
+        """Return the bytes that the run's submissions can be made from again."""
         return self._value("SELECT inputs FROM runs WHERE run_id = ?", run_id)
 
     def outputs(self, run_id: str) -> bytes | None:
-        """What came out of the whole run, once it has ended."""
+        """Return the outputs of the whole run, once it has ended."""
         return self._value("SELECT outputs FROM runs WHERE run_id = ?", run_id)
 
     def set_outputs(self, run_id: str, outputs: bytes | None) -> None:
-        """Write what came out of the whole run; None where it turned out to be no result."""
+        """Store the outputs of the whole run; None removes outputs that turned out to be no result."""
         self._change("UPDATE runs SET outputs = ? WHERE run_id = ?", outputs, run_id)
 
     def set_budget(self, run_id: str, budget: Budget) -> None:
-        """Change what the run may cost; limits that are None stay as they are."""
+        """Change the run's budget; limits that are None stay as they are."""
         self._change(
             "UPDATE runs SET max_jobs = coalesce(?, max_jobs), max_seconds = coalesce(?, max_seconds) WHERE run_id = ?",
             *columns_of(budget), run_id,
         )  # fmt: skip
 
     def spent(self, run_id: str) -> tuple[int, float]:
-        """Jobs that were sent, and the seconds of the device that they were estimated to take."""
+        """Return the number of jobs that were sent, and the estimated seconds of the device that they take."""
         n_jobs, seconds = self._database.rows(SPENT, run_id, "")[0]
         return n_jobs, seconds
 
     def claim(self, run_id: str, owner: str, *, now: float, lease: float, watched: float | None = None) -> str | None:
-        """Let only `owner` send the run's chunks; None, or the living owner who has it already.
+        """Let only `owner` send the run's chunks; return None, or the living owner that has claimed it already.
 
-        An owner on another machine is taken for gone only where its lease is over by the clock `now` and is still
-        `watched`, the one that was seen some time ago: clocks differ, and step.
+        An owner on another machine counts as gone only if its lease is over by the clock `now` and is still `watched`,
+        the lease that was read some time ago: clocks differ, and step.
         """
         with self._database.writing() as connection:
             row = connection.execute("SELECT owner, lease FROM runs WHERE run_id = ?", (run_id,)).fetchone()
@@ -158,11 +158,11 @@ class Store:
             return None
 
     def lease(self, run_id: str) -> float | None:
-        """Until when the run's owner has claimed it, by its own clock; None without an owner."""
+        """Return the time until which the run's owner has claimed it, by the owner's clock; None without an owner."""
         return self._value("SELECT lease FROM runs WHERE run_id = ?", run_id)
 
     def release(self, run_id: str, owner: str) -> None:
-        """Give a claim back."""
+        """Give the claim of an owner back."""
         self._change("UPDATE runs SET owner = NULL, lease = NULL WHERE run_id = ? AND owner = ?", run_id, owner)
 
     # ---- submissions
@@ -170,7 +170,7 @@ class Store:
     def open_submission(
         self, run_id: str, sequence: int, new: Stored, plan: Sequence[Parts], *, now: float
     ) -> Stored | None:
-        """Write a submission and its planned chunks; where this number is taken, the submission that has it."""
+        """Store a submission and its planned chunks, or return the stored submission that has this number already."""
         with self._database.writing() as connection:
             row = connection.execute(
                 "SELECT fingerprint, payload FROM submissions WHERE run_id = ? AND sequence = ?", (run_id, sequence)
@@ -185,12 +185,12 @@ class Store:
             return None
 
     def has_submission(self, run_id: str, sequence: int) -> bool:
-        """Whether a submission of this number was written."""
+        """Tell whether a submission with this number is stored."""
         query = "SELECT 1 FROM submissions WHERE run_id = ? AND sequence = ?"
         return bool(self._database.rows(query, run_id, sequence))
 
     def payloads(self, run_id: str) -> list[bytes]:
-        """All submissions of a run as they were written, in their order."""
+        """Return all submissions of a run as they were stored, in their order."""
         query = "SELECT payload FROM submissions WHERE run_id = ? ORDER BY sequence"
         payloads = [row["payload"] for row in self._database.rows(query, run_id)]
         if not all(isinstance(payload, bytes) for payload in payloads):
@@ -200,41 +200,40 @@ class Store:
     # ---- chunks
 
     def chunks(self, run_id: str, sequence: int | None = None) -> list[Chunk]:
-        """The chunks that count, in the order of their submissions and rows."""
-        query = f"SELECT {CHUNK} FROM chunks WHERE run_id = ? AND state != 'replaced'"
+        """Return the chunks that were not replaced, in the order of their submissions and rows."""
+        query = f"SELECT {CHUNK_COLUMNS} FROM chunks WHERE run_id = ? AND state != 'replaced'"
         narrow = "" if sequence is None else " AND sequence = ?"
         rows = self._database.rows(query + narrow, run_id, *(() if sequence is None else (sequence,)))
         return sorted(map(chunk_of, rows), key=lambda chunk: (chunk.sequence, chunk.parts))
 
     def chunk(self, tag: str) -> Chunk:
-        """One chunk, whatever its state."""
-        rows = self._database.rows(f"SELECT {CHUNK} FROM chunks WHERE tag = ?", tag)
+        """Return the chunk with this tag, in any state."""
+        rows = self._database.rows(f"SELECT {CHUNK_COLUMNS} FROM chunks WHERE tag = ?", tag)
         if not rows:
             raise damaged(f"job {tag!r} is gone")
         return chunk_of(rows[0])
 
     def results(self, tag: str) -> bytes:
-        """The results of a chunk that is done."""
+        """Return the results of a chunk that is done."""
         blob = self._value("SELECT results FROM chunks WHERE tag = ? AND state = 'done'", tag)
         if blob is None:
             raise ValueError(f"Argument `tag` must be that of a chunk that is done, but {tag!r} is not.")
         return blob
 
     def begin_sending(self, tag: str, owner: str, *, now: float, seconds: float | None = None) -> bool:
-        """Note that the chunk is about to be sent; False where it is not the owner's to send, or was cancelled.
+        """Note that the chunk is about to be sent; return False if another owner has the run or it was cancelled.
 
         Args:
-            tag: of the chunk.
-            owner: who sends it.
+            tag: the chunk's tag.
+            owner: the owner that sends it.
             now: the time.
-            seconds: of the device, as estimated; None where nobody limits them.
+            seconds: estimated seconds of the device; None if they are not limited.
 
         Raises:
-            BudgetReached: this job, and those of its submission that are still to be sent, are more than the run may
-                send.
+            BudgetReached: this job and the unsent jobs of its submission are more than the run may send.
         """
         with self._database.writing() as connection:
-            row = connection.execute(f"SELECT {CHUNK} FROM chunks WHERE tag = ?", (tag,)).fetchone()
+            row = connection.execute(f"SELECT {CHUNK_COLUMNS} FROM chunks WHERE tag = ?", (tag,)).fetchone()
             chunk = chunk_of(row)
             require_budget(connection, chunk, seconds)
             return connection.execute(
@@ -245,26 +244,26 @@ class Store:
             ).rowcount > 0  # fmt: skip
 
     def set_sent(self, tag: str, job_id: str, *, now: float) -> bool:
-        """Note the job's id; False where the chunk is another job's by now, or was cancelled."""
+        """Store the job's id; return False if the chunk has another job by now, or was cancelled."""
         return self._change(
             "UPDATE chunks SET state = 'sent', job_id = ?, changed = ? WHERE tag = ? AND state = 'sending'",
             job_id, now, tag,
         )  # fmt: skip
 
     def note_job(self, tag: str, job_id: str) -> None:
-        """Note the job of a chunk that was cancelled while it was being sent: it counts as sent."""
+        """Store the job of a chunk that was cancelled while it was being sent: it counts as sent."""
         self._change("UPDATE chunks SET job_id = ? WHERE tag = ? AND job_id IS NULL", job_id, tag)
 
     def set_reply(self, tag: str, reply: bytes) -> None:
-        """Keep the service's reply as it came, before anything else is done with it."""
+        """Store the service's reply unchanged, before anything else is done with it."""
         self._change("UPDATE chunks SET reply = ? WHERE tag = ?", reply, tag)
 
     def reply(self, tag: str) -> bytes | None:
-        """The reply that is kept of a chunk, for `qml.jobs.codec.unpack_results`; None where there is none."""
+        """Return the stored reply of a chunk, for `qml.jobs.codec.unpack_results`; None if there is none."""
         return self._value("SELECT reply FROM chunks WHERE tag = ?", tag)
 
     def set_done(self, tag: str, results: bytes, *, now: float) -> None:
-        """Keep the results, in place of the reply that they were made of."""
+        """Store the results in place of the reply that they were made of."""
         self._change(
             "UPDATE chunks SET state = 'done', results = ?, reply = NULL, reason = NULL, changed = ? WHERE tag = ? AND "
             "state IN ('sent', 'failed', 'cancelled')",
@@ -272,7 +271,7 @@ class Store:
         )  # fmt: skip
 
     def set_refused(self, tag: str, reason: str, *, now: float) -> None:
-        """Note that what was taken for results is none; it stays as the service's reply."""
+        """Mark stored results as refused; they are kept as the service's reply."""
         self._change(
             "UPDATE chunks SET state = 'failed', reason = ?, reply = results, results = NULL, changed = ? "
             "WHERE tag = ? AND state = 'done'",
@@ -280,7 +279,7 @@ class Store:
         )  # fmt: skip
 
     def set_ended(self, tag: str, state: Literal["failed", "cancelled"], reason: str, *, now: float) -> None:
-        """Note that an open chunk will have no results."""
+        """Mark an open chunk as failed or cancelled."""
         self._change(
             "UPDATE chunks SET state = ?, reason = ?, changed = ? WHERE tag = ? AND state IN ('planned', 'sending', "
             "'sent')",
@@ -288,13 +287,13 @@ class Store:
         )  # fmt: skip
 
     def plan_again(self, tag: str, *, now: float) -> None:
-        """Send a chunk once more whose job is known to have vanished without costs."""
+        """Plan a chunk anew whose job is known to have vanished without costs."""
         self._change(
             "UPDATE chunks SET state = 'planned', job_id = NULL, changed = ? WHERE tag = ? AND state = 'sent'", now, tag
         )
 
     def replace(self, chunk: Chunk, pieces: Sequence[Parts], reason: str, *, now: float) -> None:
-        """Plan new chunks, with tags of their own, instead of one; the old row stays as history."""
+        """Plan new chunks, with tags of their own, in place of this one; the old row stays as history."""
         with self._database.writing() as connection:
             done = connection.execute(
                 "UPDATE chunks SET state = 'replaced', reason = ?, changed = ? WHERE tag = ? AND state = ?",
@@ -304,7 +303,7 @@ class Store:
                 _insert_chunk(connection, chunk.run_id, chunk.sequence, parts, now)
 
     def cancel_run(self, run_id: str, *, now: float) -> None:
-        """Let nothing more of the run be sent."""
+        """Cancel the run, so that nothing more of it is sent."""
         with self._database.writing() as connection:
             connection.execute("UPDATE runs SET cancelled = ? WHERE run_id = ?", (now, run_id))
             connection.execute(
@@ -314,7 +313,7 @@ class Store:
             )
 
     def allow_again(self, run_id: str, *, now: float) -> int:
-        """Plan every failed or cancelled chunk anew, under new tags; how many there were.
+        """Plan every failed or cancelled chunk anew, under new tags, and return their number.
 
         Raises:
             BudgetReached: they are more jobs than the run may still send.
@@ -329,9 +328,9 @@ class Store:
         return len(ended)
 
     def require_space(self, n_bytes: int) -> None:
-        """Refuse to ask for results that could not be written: a service may hand them out only once."""
+        """Refuse to fetch results that could not be written: a service may return them only once."""
         free = shutil.disk_usage(self.path.parent).free
-        needed = 4 * n_bytes + MARGIN  # the reply and the results, each with its journal
+        needed = 4 * n_bytes + TRANSACTION_BYTES  # the reply and the results, each with its journal
         if free < needed:
             raise StoreError(
                 f"The disk of {self.path} must have {needed} bytes free for the next results, but has {free}. Free "
@@ -348,7 +347,7 @@ class Store:
 
 
 def default_path() -> Path:
-    """`jobs.sqlite` in the folder that the operating system keeps for this user's data."""
+    """Return the path of `jobs.sqlite` in the folder that the operating system keeps for this user's data."""
     import platformdirs
 
     return platformdirs.user_data_path("qml-circuits", appauthor=False) / "jobs.sqlite"

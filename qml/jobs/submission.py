@@ -1,4 +1,4 @@
-"""What is sent to a device and what comes back, in plain bytes and arrays that outlive any process.
+"""Submissions to a device and their results, in plain bytes and arrays that outlive any process.
 
 No SDK is imported here: a circuit is the bytes in which its SDK serialises it.
 """
@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from qml.jobs.checks import as_int, require_kind
+from circuits.plain_checks import as_int, require_kind
 
 PauliSum = tuple[tuple[str, float], ...]
 """Weighted Pauli labels over all qubits of the serialised circuit, each in the order of its SDK."""
@@ -20,19 +20,19 @@ JSONValue = str | int | float | bool | None | list["JSONValue"] | dict[str, "JSO
 
 @dataclass(frozen=True, eq=False)
 class Pub:
-    """One circuit, broadcast over many rows of parameter values.
+    """A circuit, broadcast over many rows of parameter values.
 
     Args:
         circuit: the serialised circuit, already in the gates and on the qubits of the device.
-        values: one row a run, float64, shape (rows, parameters).
-        observables: what an estimator measures; empty for a sampler.
-        shots: runs for every row (and, for an estimator, every observable); None where the result is exact.
-        key: what is computed, before any compilation: a hash of the circuit in our own terms and of the observables,
-            the same in every process. Compiled bytes are not (parameters have random names, layouts follow the day's
-            calibration), and a run that is taken up again is recognised by the key. Empty: by the bytes.
+        values: parameter values, one row a run, float64, shape (rows, parameters).
+        observables: the observables that an estimator measures; empty for a sampler.
+        shots: runs for every row (and, for an estimator, every observable); None for an exact result.
+        key: hash of the circuit before compilation and of the observables, which is the same in every process. A
+            resumed run is recognised by it, as compiled bytes differ (parameters have random names, layouts follow the
+            day's calibration). If it is empty, the bytes are compared.
 
     Raises:
-        TypeError: another kind of thing for a circuit, a key or shots.
+        TypeError: a circuit, a key or shots of another kind.
         ValueError: values of another shape or dtype, or with NaN or infinity; fewer shots than 1.
     """
 
@@ -45,8 +45,8 @@ class Pub:
     def __post_init__(self) -> None:
         values = self.values
         if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.ndim != 2 or not len(values):
-            found = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
-            raise ValueError(f"Argument `values` must be float64 of shape (rows >= 1, parameters), but is {found}.")
+            given = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else type(values).__name__
+            raise ValueError(f"Argument `values` must be float64 of shape (rows >= 1, parameters), but is {given}.")
         if not np.isfinite(values).all():
             raise ValueError("Argument `values` must be finite, but holds NaN or infinity.")
         require_kind(self.circuit, "circuit", bytes)
@@ -62,12 +62,12 @@ class Pub:
 
 @dataclass(frozen=True, eq=False)
 class PubResult:
-    """What came back for one `Pub`.
+    """The results of one `Pub`.
 
     Args:
         arrays: for an estimator "evs" and "stds", shape (rows, observables), float64; for a sampler one array of bits
             for each classical register by its name, shape (rows, shots, bits), uint8, bit k of the register at place k.
-        metadata: what the service says about the run (mitigation that was applied, noise factors), as JSON.
+        metadata: the service's remarks about the run (mitigation that was applied, noise factors), as JSON.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -76,16 +76,16 @@ class PubResult:
 
 @dataclass(frozen=True, eq=False)
 class Submission:
-    """Everything that one call of a primitive needs, and that is written down before it is sent.
+    """The arguments of one call of a primitive, which are stored before they are sent.
 
     Args:
-        kind: which primitive runs it.
+        kind: the primitive that runs it.
         pubs: at least one.
-        options: of the primitive (mitigation, dynamical decoupling, twirling), as JSON.
-        overhead: runs that mitigation makes of each one that is asked for, at least 1.
+        options: options of the primitive (mitigation, dynamical decoupling, twirling), as JSON.
+        overhead: runs that mitigation makes for each run that is asked for, at least 1.
 
     Raises:
-        TypeError: another kind of thing for any of them.
+        TypeError: an argument of another kind.
         ValueError: another kind of primitive, no pubs, an overhead below 1.
     """
 
@@ -103,4 +103,4 @@ class Submission:
         for pub in self.pubs:
             require_kind(pub, "pubs", Pub)
         require_kind(self.options, "options", Mapping)
-        object.__setattr__(self, "overhead", as_int(self.overhead, "overhead", least=1))
+        object.__setattr__(self, "overhead", as_int(self.overhead, "overhead", 1))

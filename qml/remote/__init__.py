@@ -1,4 +1,4 @@
-"""Saved layers on hardware: what a run costs before it is sent, and runs that survive."""
+"""Saved layers on hardware: estimates of what a run costs, and runs that survive the process that sends them."""
 
 from qml.jobs.budget import Budget as Budget
 from qml.remote.estimate import Estimate as Estimate

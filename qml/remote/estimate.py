@@ -1,4 +1,4 @@
-"""What a run will cost, from a dry run: every submission is made, none is sent."""
+"""Estimates of what a run costs, from a dry run that makes every submission and sends none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from qml.backends.primitives.layouts import report_of_pub
-from qml.jobs import CircuitCost, LayoutReport, Limits, PubResult, Service, Submission, SubmittingBackend, split
+from qml.jobs import (
+    CircuitCost,
+    LayoutReport,
+    PubResult,
+    Service,
+    Submission,
+    SubmissionLimits,
+    SubmittingBackend,
+    split,
+)
 from qml.jobs.budget import SECONDS_A_JOB
 
 
@@ -18,16 +27,16 @@ class Estimate:
     """The size of a run.
 
     Args:
-        backend: its name.
-        jobs: how many are sent.
-        circuits: circuits that are run, each with its own angles and measured bases.
-        shots: runs of all circuits together, those of mitigation (noise factors) included; 0 where values are exact.
-        n_qubits: of the widest circuit.
-        depth: of the deepest circuit.
-        two_qubit_gates: of the circuit with most.
-        seconds: of the device; None where the time of a circuit is not known.
-        layout: of the circuit with the lowest expected fidelity, its qubits on the device and their errors; None
-            on a simulator that stands for no device.
+        backend: the backend's name.
+        jobs: number of jobs.
+        circuits: number of circuits, each with its own angles and measured bases.
+        shots: runs of all circuits together, those of mitigation (noise factors) included; 0 if values are exact.
+        n_qubits: qubits of the widest circuit.
+        depth: depth of the deepest circuit.
+        two_qubit_gates: two-qubit gates of the circuit that has most of them.
+        seconds: seconds of the device; None if the time of a circuit is not known.
+        layout: qubits on the device and their errors, for the circuit with the lowest expected fidelity; None on a
+            simulator that stands for no device.
     """
 
     backend: str
@@ -43,24 +52,24 @@ class Estimate:
 
 @dataclass
 class DryRunner:
-    """Keeps submissions and answers with values of the right form: the largest of each observable, and bits.
+    """A runner that keeps submissions and answers with values of the right form: an observable's largest, or bits.
 
-    Of three shots one has zeros alone, one ones alone, and one random bits, so that a post-selection on equal bits
-    keeps some of any, and one on others of many.
+    One of three shots has zeros alone, one has ones alone, and one has random bits, so that post-selection on equal
+    bits always keeps some shots, and post-selection on other bits keeps some if there are many.
     """
 
     service: Service
     submissions: list[Submission] = field(default_factory=list)
 
     def run(self, submission: Submission) -> list[PubResult]:
-        """Results that mean nothing."""
+        """Return results of the right form that mean nothing."""
         self.submissions.append(submission)
         generator = np.random.default_rng(0)
         results = []
         for pub in submission.pubs:
             if submission.kind == "estimator":
                 largest = [sum(abs(weight) for _, weight in terms) for terms in pub.observables]
-                evs = np.ones((len(pub.values), 1)) * largest  # a success of 0 would be refused
+                evs = np.ones((len(pub.values), 1)) * largest  # post-selection refuses a success of 0
                 results.append(PubResult({"evs": evs, "stds": np.ones_like(evs)}))
                 continue
             cost = self.service.circuit_cost(pub.circuit)
@@ -80,21 +89,21 @@ def estimate(
     backend: SubmittingBackend,
     *,
     backward: bool = False,
-    limits: Limits | None = None,
+    limits: SubmissionLimits | None = None,
 ) -> Estimate:
-    """The cost of one forward pass of `layer` on `backend`, and of its backward pass.
+    """Estimate the cost of one forward pass of `layer` on `backend`, and of its backward pass.
 
     Nothing is sent. A device needs about 2 s for a job, and for each execution the circuit's duration and the pause
-    before the next one. Where later circuits depend on earlier results, those of a dry run are meaningless, and so the
-    estimate is of a run of the same form. Not counted: a circuit that calibrates the read-out, one a job where that is
-    mitigated, and the longer time of gates that are folded to amplify their noise.
+    before the next one. If later circuits depend on earlier results, which mean nothing in a dry run, the estimate is
+    that of a run of the same form. Not counted are the circuit that calibrates the read-out, one a job if read-out
+    errors are mitigated, and the longer time of gates that are folded to amplify their noise.
 
     Args:
-        layer: any layer with `to_backend`; it is left on the backend that it had.
-        inputs: what it will be given.
-        backend: where it will run.
+        layer: any layer with `to_backend`; it keeps the backend that it has.
+        inputs: the inputs that the layer will get.
+        backend: the backend on which it will run.
         backward: whether gradients are taken as well.
-        limits: of one job; None for a device's, and for none on a simulator.
+        limits: limits of one job; None for those of a device, and for none on a simulator.
     """
     runner = DryRunner(backend.service)
     before = {module: _place(module) for module in layer.modules()}
@@ -116,18 +125,18 @@ def estimate(
 
 
 def predictions(layer: nn.Module, inputs: Tensor) -> Tensor:
-    """What a layer predicts: its output, or the first one where it returns states as well, as recurrent layers do."""
+    """Return the predictions of a layer: its output, or the first one of a recurrent layer that returns states too."""
     outputs = layer(inputs)
     return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
 def _place(module: nn.Module) -> dict[str, Any]:
-    """What `to_backend` sets in a module."""
+    """Return the attributes that `to_backend` sets in a module."""
     return {name: value for name, value in vars(module).items() if name in ("backend", "width")}
 
 
-def size_of(submissions: Sequence[Submission], service: Service, limits: Limits | None) -> Estimate:
-    """The size of some submissions."""
+def size_of(submissions: Sequence[Submission], service: Service, limits: SubmissionLimits | None) -> Estimate:
+    """Return the size of submissions."""
     circuits, shots, seconds = 0, 0, 0.0
     known, simulated = True, True
     costs: dict[bytes, CircuitCost] = {}
@@ -143,7 +152,7 @@ def size_of(submissions: Sequence[Submission], service: Service, limits: Limits 
             known = known and cost.seconds is not None
             simulated = simulated and cost.seconds == 0.0
             seconds += executions * (cost.seconds or 0.0)
-    limits = limits or (split.UNLIMITED if simulated else Limits())
+    limits = limits or (split.UNLIMITED if simulated else SubmissionLimits())
     jobs = sum(len(split.plan(submission, limits)) for submission in submissions)
     return Estimate(
         backend=service.name,

@@ -1,4 +1,4 @@
-"""Files of samples, checked at the door, and files of predictions."""
+"""Files of samples, which are checked when they are read, and files of predictions."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ import numpy as np
 
 from qml.files import write_atomically
 
-PREFERRED = "inputs"  # the array that is taken from a file with several
+PREFERRED_ARRAY = "inputs"  # the array that is taken from a file with several
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 MARKS, EXPONENTS = "+-.,'(#$€£ \t;", frozenset("eij")  # around the digits of numbers in other notations
 HEXADECIMAL = re.compile(r"[+-]?0x[\da-f]+")
@@ -24,11 +24,11 @@ UNREADABLE = (
     ArithmeticError, BadZipFile, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError,
     csv.Error, struct.error, zlib.error,
 )  # fmt: skip
-"""What readers of damaged files raise: NumPy's, zip's and ours."""
+"""The errors that readers raise for damaged files: NumPy's, zip's and ours."""
 
 
 def read_inputs(path: Path | str) -> np.ndarray:
-    """The samples of a file, float64, shape (..., features), at least two dimensions.
+    """Read the samples of a file, float64, shape (..., features), at least two dimensions.
 
     Args:
         path: `.npy`; `.npz` or `.safetensors` with one array, or one called `inputs`; `.csv` with commas, one sample a
@@ -36,8 +36,8 @@ def read_inputs(path: Path | str) -> np.ndarray:
             that begin with `#` before the first sample are remarks.
 
     Raises:
-        ValueError: another kind of file, one that cannot be read, that is empty, that holds other things than finite
-            real numbers, or has fewer than two dimensions. Of a `.csv` file the line is named.
+        ValueError: a file of another kind, or one that cannot be read, is empty, holds anything but finite real
+            numbers, or has fewer than two dimensions. For a `.csv` file the message names the line.
         FileNotFoundError: no such file.
         TypeError: no path.
     """
@@ -118,7 +118,7 @@ def _npz(content: bytes) -> np.ndarray:
     archive = np.load(io.BytesIO(content), allow_pickle=False)
     if isinstance(archive, np.ndarray):
         raise ValueError("it is a .npy file with another name")
-    names = [name for name in archive.files if len(archive.files) == 1 or name == PREFERRED]
+    names = [name for name in archive.files if len(archive.files) == 1 or name == PREFERRED_ARRAY]
     if not names:
         raise ValueError(_not_one(archive.files))
     with archive.zip.open(f"{names[0]}.npy") as file:
@@ -167,7 +167,7 @@ def _number(cell: str, line: int) -> float:
 
 
 def _is_number(cell: str) -> bool:
-    """Whether a cell is a number of any kind, or stands for one: complex, in another notation, missing."""
+    """Tell whether a cell is a number, or stands for one: complex, in another notation, missing."""
     word = cell.lower()
     letters = {letter for letter in word if letter.isalpha()}
     like = word.lstrip(MARKS)[:1].isdigit() and letters <= EXPONENTS
@@ -181,13 +181,13 @@ def _require_names(cells: Sequence[str], line: int) -> None:
 
 
 def _only(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    if len(arrays) != 1 and PREFERRED not in arrays:
+    if len(arrays) != 1 and PREFERRED_ARRAY not in arrays:
         raise ValueError(_not_one(arrays))
-    return arrays.get(PREFERRED, next(iter(arrays.values())))
+    return arrays.get(PREFERRED_ARRAY, next(iter(arrays.values())))
 
 
 def _not_one(names: Iterable[str]) -> str:
-    return f"it must hold one array, or one called `{PREFERRED}`, but holds {sorted(names)}"
+    return f"it must hold one array, or one called `{PREFERRED_ARRAY}`, but holds {sorted(names)}"
 
 
 READERS: dict[str, Callable[[bytes], np.ndarray]] = {

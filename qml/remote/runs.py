@@ -1,4 +1,4 @@
-"""Runs of saved layers: begun once, taken up as often as needed, by whichever process."""
+"""Runs of saved layers, which are begun once and resumed as often as needed, by any process."""
 
 import dataclasses
 import json
@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from qml.backends import resolve
+from qml.checks import as_int, as_text, as_texts
 from qml.jobs import (
     Budget,
     Chunk,
     DurableRunner,
     JobFailed,
     Retry,
-    Run,
+    RunRecord,
     Service,
     Store,
     SubmittingBackend,
@@ -26,7 +27,6 @@ from qml.jobs import (
     codec,
     sends_jobs,
 )
-from qml.jobs.checks import as_int, as_text, as_texts
 from qml.jobs.submission import JSONValue
 from qml.nn.checkpoint import checkpoint_hash, parse_layer
 from qml.remote.estimate import predictions
@@ -37,7 +37,7 @@ Watch = Callable[[Sequence[Chunk]], None]
 
 
 def make_backend(name: str, *, shots: int | None = None, seed: int | None = None) -> SubmittingBackend:
-    """The backend of a name, with shots and a seed where they are given.
+    """Make the backend of a name, with shots and a seed if they are given.
 
     Raises:
         ValueError: no backend of this name, one that sends no jobs, or that has no shots or seed to set.
@@ -49,8 +49,8 @@ def make_backend(name: str, *, shots: int | None = None, seed: int | None = None
             f"Argument `backend` must be one that sends jobs, but {name!r} computes at once. Call the layer itself, or "
             "name a backend of Qiskit's or IBM's."
         )
-    shots = None if shots is None else as_int(shots, "shots", least=1)
-    seed = None if seed is None else as_int(seed, "seed", least=0)
+    shots = None if shots is None else as_int(shots, "shots", minimum=1)
+    seed = None if seed is None else as_int(seed, "seed", minimum=0)
     given = {"shots": shots, "generator": None if seed is None else torch.Generator().manual_seed(seed)}
     changes = {field: value for field, value in given.items() if value is not None}
     for field in changes:
@@ -70,16 +70,16 @@ def start(
     tags: Sequence[str] = (),
     budget: Budget | None = None,
 ) -> str:
-    """Write down a new run with all that makes it, and send nothing yet; its id.
+    """Enter a new run into the records, with its layer and inputs, and return its id; nothing is sent yet.
 
     Args:
         store: the records.
         checkpoint: the layer, by `qml.nn.checkpoint.dump_layer`.
-        inputs: what it is given.
-        backend: its name.
-        options: what `make_backend` takes beside the name.
-        tags: what its jobs are marked with at the service.
-        budget: what it may cost; stored with it.
+        inputs: the layer's inputs.
+        backend: the backend's name.
+        options: arguments of `make_backend` in addition to the name.
+        tags: marks of the run's jobs at the service.
+        budget: the run's budget, which is stored with it.
 
     Raises:
         ValueError: tags that services do not take.
@@ -117,10 +117,10 @@ def take_up(
     retry: Retry | None = None,
     budget: Budget | None = None,
 ) -> np.ndarray | None:
-    """Go on with a run until its predictions are there: stored results are replayed, only what is missing is sent.
+    """Resume a run and return its predictions: stored results are replayed, and only missing jobs are sent.
 
-    Of a run that another program began (with a `DurableRunner` of its own) only the submissions are known that it
-    wrote: their results are brought into the store, for that program to replay, and None is returned.
+    For a run that another program began (with a `DurableRunner` of its own), only the submissions that it has stored
+    are known: their results are fetched into the store, for that program to replay, and None is returned.
 
     Args:
         store: the records.
@@ -130,11 +130,11 @@ def take_up(
         again: whether chunks that failed or were cancelled are sent once more.
         watch: see `DurableRunner`.
         retry: see `DurableRunner`.
-        budget: what the run may cost from now on, all that was sent before included; limits that are None stay.
+        budget: the run's new budget, which counts jobs sent before as well; limits that are None stay.
 
     Raises:
         JobPending, JobFailed, BudgetReached, ServiceUnavailable, StoreError: see `DurableRunner`.
-        JobFailed: predictions that are not finite, too.
+        JobFailed: also for predictions that are not finite.
         ValueError: a run that was cancelled; a limit of seconds for one that has sent jobs without any.
     """
     run = store.run(run_id)
@@ -170,10 +170,10 @@ def take_up(
 
 
 def parse_model(content: bytes, name: str) -> Any:
-    """A layer that can run elsewhere.
+    """Rebuild a layer that can run on any backend.
 
     Raises:
-        ValueError: see `qml.nn.load_layer`; a layer that has no backend to choose.
+        ValueError: see `qml.nn.load_layer`; also for a layer without a choice of backend.
     """
     layer = parse_layer(content, name=name)
     if not hasattr(layer, "to_backend"):
@@ -184,42 +184,42 @@ def parse_model(content: bytes, name: str) -> Any:
     return layer
 
 
-def outputs_of(store: Store, run: Run) -> np.ndarray | None:
-    """The predictions of a run, once they are stored."""
+def outputs_of(store: Store, run: RunRecord) -> np.ndarray | None:
+    """Return the predictions of a run, or None if they are not stored yet."""
     blob = store.outputs(run.run_id)
     return None if blob is None else _array(blob, "outputs")
 
 
 def replies_of(store: Store, run_id: str) -> dict[str, np.ndarray]:
-    """The replies of a run's jobs that are no results, as the service gave them: what to look at before paying again.
+    """Return the replies of a run's jobs that are no results, as the service sent them, to look at before paying again.
 
     Returns:
-        Arrays by `TAG/PUB/NAME`, and under `TAG/PUB/metadata` what the service said beside them, as JSON.
+        Arrays by `TAG/PUB/NAME`, and under `TAG/PUB/metadata` the service's remarks about them, as JSON.
     """
-    found: dict[str, np.ndarray] = {}
+    replies: dict[str, np.ndarray] = {}
     for chunk in store.chunks(run_id):
         reply = store.reply(chunk.tag)
         for number, result in enumerate([] if reply is None else codec.unpack_results(reply)):
             where = f"{chunk.tag}/{number}"
-            found |= {f"{where}/{name}": array for name, array in result.arrays.items()}
-            found[f"{where}/metadata"] = np.array(json.dumps(dict(result.metadata)))
-    return found
+            replies |= {f"{where}/{name}": array for name, array in result.arrays.items()}
+            replies[f"{where}/metadata"] = np.array(json.dumps(dict(result.metadata)))
+    return replies
 
 
-def cancel(store: Store, run: Run, *, retry: Retry | None = None) -> None:
-    """Stop a run's jobs, see `qml.jobs.cancel_run`; one that is done stays so."""
+def cancel(store: Store, run: RunRecord, *, retry: Retry | None = None) -> None:
+    """Stop a run's jobs, see `qml.jobs.cancel_run`; nothing happens to a run that is done."""
     if run.has_outputs:
         return
     cancel_run(service_of(run), store, run.run_id, retry=retry)
 
 
-def service_of(run: Run) -> Service:
-    """Where a run's jobs are."""
+def service_of(run: RunRecord) -> Service:
+    """Return the service that has a run's jobs."""
     return _backend(run).service
 
 
-def find_run(store: Store, name: str) -> Run:
-    """The run of an id, or of the beginning of one.
+def find_run(store: Store, name: str) -> RunRecord:
+    """Find a run by its id, or by the beginning of its id.
 
     Raises:
         ValueError: none, or several.
@@ -234,11 +234,11 @@ def find_run(store: Store, name: str) -> Run:
 
 
 def as_tensor(inputs: np.ndarray, layer: nn.Module) -> Tensor:
-    """Samples in the layer's dtype.
+    """Convert samples to a tensor in the layer's dtype.
 
     Raises:
-        ValueError: samples of another form than (series, steps, features) for a recurrent layer, or a layer whose first
-            dimension is time, so that rows would not be samples.
+        ValueError: samples of another shape than (series, steps, features) for a recurrent layer, or a layer whose
+            first dimension is time, so that rows would not be samples.
     """
     recurrent = getattr(layer, "qrnn", layer)
     if getattr(recurrent, "batch_first", True) is False:
@@ -253,7 +253,7 @@ def as_tensor(inputs: np.ndarray, layer: nn.Module) -> Tensor:
 
 
 def _parts(blob: bytes, name: str) -> tuple[Any, Tensor]:
-    """The layer and the inputs of a run."""
+    """Return the layer and the inputs of a run."""
     layer = parse_model(_array(blob, "model").tobytes(), name)
     return layer, as_tensor(_array(blob, "inputs"), layer)
 
@@ -265,7 +265,7 @@ def _array(blob: bytes, name: str) -> np.ndarray:
     return arrays[name]
 
 
-def _change_budget(store: Store, run: Run, budget: Budget) -> None:
+def _change_budget(store: Store, run: RunRecord, budget: Budget) -> None:
     if budget.seconds is not None and run.budget.seconds is None and store.spent(run.run_id)[0]:
         raise ValueError(
             f"Argument `max_seconds` must be left out for run {run.run_id}, whose jobs so far were sent without such a "
@@ -274,7 +274,7 @@ def _change_budget(store: Store, run: Run, budget: Budget) -> None:
     store.set_budget(run.run_id, budget)
 
 
-def _backend(run: Run) -> SubmittingBackend:
+def _backend(run: RunRecord) -> SubmittingBackend:
     unknown = set(run.options) - {"shots", "seed"}
     if unknown:
         raise codec.damaged(f"run {run.run_id} has unknown options {sorted(unknown)}")

@@ -1,43 +1,43 @@
-"""What the records say about a run, in few words."""
+"""The state of a run, by the records and by its service."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qml.jobs import Chunk, JobError, Run, Service, Store
+from qml.jobs import Chunk, JobError, RunRecord, Service, Store
 
 
 @dataclass(frozen=True)
 class RunState:
-    """A run and how far it is.
+    """A run with its jobs and its state.
 
     Args:
-        run: its record.
-        chunks: its jobs.
-        n_sent: jobs that were sent, those that were sent once more among them.
-        word: `done` (its predictions are there), `stored` (all results are, of a run that another program began),
-            `failed`, `cancelled`, `running` (jobs are at the service) or `open` (something is still to be sent).
+        run: the run's record.
+        chunks: the run's jobs.
+        n_sent: number of jobs that were sent, repeated ones included.
+        word: `done` (predictions are stored), `stored` (all results are, for a run that another program began),
+            `failed`, `cancelled`, `running` (jobs are at the service) or `open` (jobs are still to be sent).
     """
 
-    run: Run
+    run: RunRecord
     chunks: tuple[Chunk, ...]
     word: str
     n_sent: int = 0
 
     @property
     def n_done(self) -> int:
-        """Jobs whose results are stored."""
+        """Return the number of jobs whose results are stored."""
         return sum(chunk.state == "done" for chunk in self.chunks)
 
 
-def run_state(store: Store, run: Run) -> RunState:
-    """How far a run is."""
+def run_state(store: Store, run: RunRecord) -> RunState:
+    """Return the state of a run."""
     chunks = tuple(store.chunks(run.run_id))
     return RunState(run, chunks, _word(run, chunks), store.spent(run.run_id)[0])
 
 
 def live_states(service: Service, chunks: Sequence[Chunk]) -> dict[str, str]:
-    """What the service says about the jobs that have no results here, by the tags of their chunks."""
+    """Ask the service for the states of jobs without stored results, and return them by the tags of their chunks."""
     return {chunk.tag: _live(service, chunk.job_id or "") for chunk in chunks if chunk.state == "sent"}
 
 
@@ -48,7 +48,7 @@ def _live(service: Service, job_id: str) -> str:
         return f"no answer: {error}"
 
 
-def _word(run: Run, chunks: Sequence[Chunk]) -> str:
+def _word(run: RunRecord, chunks: Sequence[Chunk]) -> str:
     if run.has_outputs:
         return "done"
     counts = Counter(chunk.state for chunk in chunks)

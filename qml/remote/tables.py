@@ -18,7 +18,7 @@ COLOURS = {"done": "green", "failed": "red", "cancelled": "yellow", "running": "
 
 
 def estimate_table(size: Estimate) -> Table:
-    """One line a quantity."""
+    """Return a table with a line for each quantity."""
     table = Table("", "", box=box.SIMPLE, show_header=False, title=verbatim(f"On {size.backend}, before sending"))
     rows = {
         "jobs": f"{size.jobs}",
@@ -53,14 +53,14 @@ def _range(errors: Sequence[float]) -> str:
 
 
 def estimate_json(size: Estimate) -> dict[str, Any]:
-    """The same as JSON; `"layout"` only where there is a device."""
+    """Return the same as JSON, with `"layout"` only for a device."""
     values = asdict(size)
     del values["layout"]
     return values if size.layout is None else values | {"layout": size.layout.as_json()}
 
 
 def runs_table(states: Sequence[RunState]) -> Table:
-    """One line a run."""
+    """Return a table with a line for each run."""
     table = Table(box=box.SIMPLE)
     for name in ("run", "begun", "backend", "state", "jobs", "tags"):
         table.add_column(name, no_wrap=name in ("run", "state"), overflow="fold")
@@ -75,7 +75,7 @@ def runs_table(states: Sequence[RunState]) -> Table:
 
 
 def run_table(state: RunState, live: Mapping[str, str]) -> Table:
-    """One line a job of one run."""
+    """Return a table with a line for each job of a run."""
     title = verbatim(f"{state.run.run_id} on {state.run.backend}: {state.word}{_limits(state)}")
     table = Table(box=box.SIMPLE, title=title)
     for name in ("submission", "rows", "state", "job", "remark"):
@@ -89,7 +89,7 @@ def run_table(state: RunState, live: Mapping[str, str]) -> Table:
 
 
 def run_json(state: RunState, live: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A run and its jobs as JSON."""
+    """Return a run and its jobs as JSON."""
     run = state.run
     jobs = [
         {
@@ -110,12 +110,12 @@ def run_json(state: RunState, live: Mapping[str, str] | None = None) -> dict[str
 
 
 def coloured(word: str) -> Text:
-    """A state in its colour."""
+    """Return a state in its colour."""
     return verbatim(word, style=COLOURS.get(word, ""))
 
 
 def when(seconds: float) -> str:
-    """A time on this machine's clock."""
+    """Return a time as this machine's clock shows it."""
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
     except (OverflowError, OSError, ValueError):

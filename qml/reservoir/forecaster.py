@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from qml import checks
-from qml.reservoir import _checks
+from qml.reservoir import series_checks
 from qml.reservoir.progress import steps_bar
 from qml.reservoir.ranges import RANGE_MARGIN, warn_of_range
 from qml.reservoir.recursive import RecursiveLeastSquares
@@ -126,14 +126,14 @@ class Forecaster(nn.Module):
         self._require_fitted()
         size, progress = self.reservoir.state_size, checks.as_flag(progress, "progress")
         if not isinstance(series, Tensor):
-            items = _checks.as_list(series, self.reservoir.n_inputs, "series")
-            states = _checks.as_states(state, len(items), size)
+            items = series_checks.as_list(series, self.reservoir.n_inputs, "series")
+            states = series_checks.as_states(state, len(items), size)
             starts = [None if own is None else own[None] for own in states]
             return [self._predict(item[None], own, shown=progress)[0] for item, own in zip(items, starts, strict=True)]
         checks.require_tensor(series, "series")
-        _checks.require_series(series, self.reservoir.n_inputs, "series")
+        series_checks.require_series(series, self.reservoir.n_inputs, "series")
         if state is not None:
-            _checks.require_state(state, (size,) if series.ndim == 2 else (len(series), size))
+            series_checks.require_state(state, (size,) if series.ndim == 2 else (len(series), size))
         if series.ndim == 2:
             return self._predict(series[None], None if state is None else state[None], shown=progress)[0]
         return self._predict(series, state, shown=progress)
@@ -211,8 +211,8 @@ class Forecaster(nn.Module):
         """
         if not isinstance(self.readout, RecursiveLeastSquares):
             raise ValueError("The read-out must learn online to be updated, but was fitted. Call learn_online first.")
-        _checks.require_rows(inputs, self.reservoir.n_inputs, "inputs")
-        _checks.require_rows(targets, self.n_outputs, "targets")
+        series_checks.require_rows(inputs, self.reservoir.n_inputs, "inputs")
+        series_checks.require_rows(targets, self.n_outputs, "targets")
         if len(inputs) != len(targets):
             raise ValueError(
                 f"Argument `targets` must hold {len(inputs)} steps as the inputs, but holds {len(targets)}."
@@ -246,7 +246,7 @@ class Forecaster(nn.Module):
                 f"{self.reservoir.n_inputs}. Fit it to targets that are the horizon ahead, and use predict."
             )
         alone = isinstance(context, Tensor) and context.ndim == 2
-        batch, lengths = _checks.padded(context, self.reservoir.n_inputs, "context")
+        batch, lengths = series_checks.padded(context, self.reservoir.n_inputs, "context")
         if min(lengths, default=1) < 1:
             raise ValueError("Argument `context` must hold at least one step of every series, but one is empty.")
         self._require_fitted()
@@ -306,14 +306,14 @@ class Forecaster(nn.Module):
 
     def _groups(self, series: Series, targets: Series | None) -> list[tuple[Tensor, Tensor]]:
         """Return pairs of inputs and targets, each (batch, time, columns): series of equal length together."""
-        inputs, lengths = _checks.padded(series, self.reservoir.n_inputs, "series")
+        inputs, lengths = series_checks.padded(series, self.reservoir.n_inputs, "series")
         if targets is None:
             if self.n_outputs != self.reservoir.n_inputs:
                 raise ValueError("Argument `targets` must be given where outputs are not the next inputs, but is None.")
             padded_targets = inputs[:, 1:]
             inputs, lengths = inputs[:, :-1], [length - 1 for length in lengths]
         else:
-            padded_targets, target_lengths = _checks.padded(targets, self.n_outputs, "targets")
+            padded_targets, target_lengths = series_checks.padded(targets, self.n_outputs, "targets")
             if target_lengths != lengths:
                 raise ValueError(
                     f"Argument `targets` must have the lengths of the series, {lengths}, but has {target_lengths}."

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
-from qml.reservoir._checks import require_features, require_rows
+from qml.reservoir.series_checks import require_features, require_rows
 
 
 class RecursiveLeastSquares(nn.Module):

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
-from qml.reservoir import _checks
+from qml.reservoir import series_checks
 
 
 class Reservoir(nn.Module):
@@ -77,19 +77,19 @@ class Reservoir(nn.Module):
             TypeError: inputs or a state that is no dense floating tensor, lengths that are no ints; a reservoir in half
                 precision.
         """
-        _checks.require_series(inputs, self.n_inputs)
+        series_checks.require_series(inputs, self.n_inputs)
         if inputs.ndim == 2:
-            own = None if state is None else _checks.as_state(state, None, self.state_size, self.place_of(inputs))
+            own = None if state is None else series_checks.as_state(state, None, self.state_size, self.place_of(inputs))
             features, end = self.forward(inputs[None], own, lengths=lengths)
             return features[0], end[0]
         batch, time, _ = inputs.shape
-        sizes = _checks.as_lengths(lengths, batch, time)
+        sizes = series_checks.as_lengths(lengths, batch, time)
         like = self.place_of(inputs)
         checks.require_device(inputs, like, "inputs")
         if state is None:
             start = self.initial_state(batch, inputs)
         else:
-            start = _checks.as_state(state, batch, self.state_size, like)
+            start = series_checks.as_state(state, batch, self.state_size, like)
         if batch == 0 or time == 0:
             return start.new_zeros(batch, time, self.n_features), start.clone()
         if sizes is None or set(sizes) == {time}:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
-from qml.reservoir._checks import require_features, require_rows
+from qml.reservoir.series_checks import require_features, require_rows
 
 Chunks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives the same (features, targets) at each call: (rows, features) and (rows, outputs)."""

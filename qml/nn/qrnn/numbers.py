@@ -11,13 +11,12 @@ from torch.nn.utils.rnn import PackedSequence
 from circuits import Circuit
 from qml import checks
 from qml.backends import Backend
-from qml.checks import full_precision
+from qml.checks import full_precision, is_finite
 from qml.nn._torch_names import either
 from qml.nn.qrnn._angles import run_angles
 from qml.nn.qrnn._words import as_angles, as_words
 from qml.nn.qrnn.cell import MAX_QUBITS
 from qml.nn.qrnn.network import QRNN
-from qml.reservoir._checks import is_finite
 
 DEFAULT_BITS = {"angle": 1, "bits": 4, "serial": 4}
 PROBABILITY_FLOOR = 1e-6  # of probabilities inside a logarithm

@@ -14,7 +14,7 @@ from qml.backends import Backend, resolve
 from qml.checks import as_int, require_tensor
 from qml.nn.reservoirs.persistent import ring_angles
 from qml.nn.reservoirs.rings import PersistentRing, Ring, as_rings
-from qml.reservoir._checks import require_series
+from qml.reservoir.series_checks import require_series
 
 
 def sampled_features(

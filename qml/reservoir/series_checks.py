@@ -1,6 +1,5 @@
-"""Checks at the border of everything that takes series."""
+"""Checks of series, states and features, made at the border of every layer and model that takes series."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,17 +9,9 @@ from torch import Tensor
 from qml import checks
 
 
-def is_finite(values: Tensor) -> bool:
-    """Whether nothing is NaN or infinite, as far as values can be looked at: not on "meta" or inside torch.func."""
-    if values.is_meta or checks.in_transform():
-        return True
-    # a sum is finite only where all terms are, and is cheaper than a look at each of them
-    return math.isfinite(values.sum().item()) or bool(values.isfinite().all())
-
-
 def require_no_gaps(values: Tensor, name: str) -> None:
-    """Refuse NaN, which stands for a gap, and infinity."""
-    if not is_finite(values):
+    """Refuse infinity, and NaN, which stands for a gap."""
+    if not checks.is_finite(values):
         raise ValueError(
             f"Argument `{name}` must be finite, but holds NaN or infinity. Fill the gaps with qml.data.fill_gaps, or "
             "cut the series there and pass the pieces as a list."
@@ -28,7 +19,7 @@ def require_no_gaps(values: Tensor, name: str) -> None:
 
 
 def require_series(inputs: Any, n_inputs: int, name: str = "inputs") -> None:
-    """Refuse what is not one series or a batch of them, or has NaN."""
+    """Refuse anything but a series or a batch of series, without NaN."""
     checks.require_tensor(inputs, name)
     if inputs.dtype not in checks.FLOATING:
         raise TypeError(
@@ -45,7 +36,7 @@ def require_series(inputs: Any, n_inputs: int, name: str = "inputs") -> None:
 
 
 def as_state(state: Any, batch: int | None, size: int, like: Tensor) -> Tensor:
-    """The state of a batch, or of one series for which `batch` is None, in the dtype of `like`, (batch, state)."""
+    """Return a state of shape (batch, state) in the dtype of `like`; `batch` is None for the state of one series."""
     checks.require_tensor(state, "state")
     if state.dtype not in checks.FLOATING:
         raise TypeError(f"Argument `state` must be floating, but is {state.dtype}. Pass the state of an earlier call.")
@@ -53,13 +44,13 @@ def as_state(state: Any, batch: int | None, size: int, like: Tensor) -> Tensor:
     if state.shape != shape:
         raise ValueError(f"Argument `state` must have shape {shape}, but has shape {tuple(state.shape)}.")
     checks.require_device(state, like, "state")
-    if not is_finite(state):
+    if not checks.is_finite(state):
         raise ValueError("Argument `state` must be finite, but holds NaN or infinity. Check where it comes from.")
     return (state if batch is not None else state[None]).to(like.dtype)
 
 
 def as_lengths(lengths: Any, batch: int, time: int) -> list[int] | None:
-    """The length of every series as ints in 0..time; None where all are whole."""
+    """Return the length of every series as ints in 0..time, or None if all series are whole."""
     if lengths is None:
         return None
     if isinstance(lengths, Tensor):
@@ -78,7 +69,7 @@ def as_lengths(lengths: Any, batch: int, time: int) -> list[int] | None:
 
 
 def padded(series: Any, n_columns: int, name: str) -> tuple[Tensor, list[int]]:
-    """One series, a batch or a list of series of different length as (batch, time, columns) and lengths."""
+    """Return one series, a batch or a list of series of different length as (batch, time, columns) and lengths."""
     if isinstance(series, Tensor):
         checks.require_tensor(series, name)
         require_series(series, n_columns, name)
@@ -89,7 +80,7 @@ def padded(series: Any, n_columns: int, name: str) -> tuple[Tensor, list[int]]:
 
 
 def as_list(series: Any, n_columns: int, name: str) -> list[Tensor]:
-    """A list of at least one series of shape (time, columns), all of one dtype and on one device."""
+    """Return a list of at least one series of shape (time, columns), all of one dtype and on one device."""
     if not isinstance(series, Sequence) or isinstance(series, (str, bytes)):
         raise TypeError(
             f"Argument `{name}` must be a tensor or a list of tensors, but is {type(series).__name__}. Use "
@@ -99,15 +90,17 @@ def as_list(series: Any, n_columns: int, name: str) -> list[Tensor]:
         raise ValueError(f"Argument `{name}` must hold at least one series, but is empty.")
     for place, item in enumerate(series):
         require_rows(item, n_columns, f"{name}[{place}]")
-    for what in ("dtype", "device"):
-        kinds = {str(getattr(item, what)) for item in series}
+    for field in ("dtype", "device"):
+        kinds = {str(getattr(item, field)) for item in series}
         if len(kinds) > 1:
-            raise ValueError(f"Argument `{name}` must hold series of one {what}, but holds {', '.join(sorted(kinds))}.")
+            raise ValueError(
+                f"Argument `{name}` must hold series of one {field}, but holds {', '.join(sorted(kinds))}."
+            )
     return list(series)
 
 
 def as_states(states: Any, count: int, size: int) -> Sequence[Tensor | None]:
-    """One state, or None, for each series of a list.
+    """Return a state, or None, for each series of a list.
 
     Args:
         states: None; a list of states of shape (size,) and None; or a tensor of shape (count, size).
@@ -133,7 +126,7 @@ def as_states(states: Any, count: int, size: int) -> Sequence[Tensor | None]:
 
 
 def require_rows(values: Any, n_columns: int, name: str) -> None:
-    """Refuse what is not the steps of one series, of shape (time, n_columns), or has NaN."""
+    """Refuse anything but one series of shape (time, n_columns), without NaN."""
     checks.require_tensor(values, name)
     require_series(values, n_columns, name)
     if values.ndim != 2:
@@ -144,13 +137,13 @@ def require_rows(values: Any, n_columns: int, name: str) -> None:
 
 
 def require_features(features: Any, n_features: int) -> None:
-    """Refuse what is no floating tensor of shape (..., n_features); values are not looked at."""
+    """Refuse anything but a floating tensor of shape (..., n_features); values are not read."""
     _require_floating(features, "features")
     checks.require_last_dimension(features, n_features, "features")
 
 
 def require_state(state: Any, shape: tuple[int, ...], name: str = "state") -> None:
-    """Refuse what is no state of that shape, or has NaN."""
+    """Refuse anything but a state of that shape, without NaN."""
     _require_floating(state, name)
     if tuple(state.shape) != shape:
         raise ValueError(f"Argument `{name}` must have shape {shape}, but has shape {tuple(state.shape)}.")
