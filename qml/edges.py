@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from qml import checks
 
-MARGIN = 0.02  # of a range, added at either end: what an approximation of the layer before may stray
+RANGE_MARGIN = 0.02  # share of a range, added at either end: an approximation of the layer before may leave it
 SAMPLES_A_PARAMETER = 6  # points at which an edge is looked at, for each of its parameters
 LEAST_SAMPLES = 400
 
@@ -21,11 +21,11 @@ class EdgeLayer(Protocol):
     out_features: int
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """(..., in_features) to (..., out_features)."""
+        """Map (..., in_features) to (..., out_features)."""
         ...
 
     def edge_outputs(self, inputs: Tensor) -> Tensor:
-        """f_ji(x_i) of inputs (batch, in_features), shape (batch, out_features, in_features)."""
+        """Return f_ji(x_i) of inputs (batch, in_features), shape (batch, out_features, in_features)."""
         ...
 
 
@@ -60,14 +60,14 @@ class Sampled(NamedTuple):
 
 
 def edge_layers(network: nn.Module, name: str = "source") -> list[EdgeLayer]:
-    """The layers of a network of functions on edges, or the one layer that it is.
+    """Return the layers of a network of functions on edges, or the one layer that it is.
 
     Raises:
         TypeError: a module of another kind.
     """
-    found = [network] if isinstance(network, EdgeLayer) else list(getattr(network, "layers", ()))
-    layers: list[EdgeLayer] = [layer for layer in found if isinstance(layer, EdgeLayer)]
-    if not layers or len(layers) != len(found):
+    candidates = [network] if isinstance(network, EdgeLayer) else list(getattr(network, "layers", ()))
+    layers: list[EdgeLayer] = [layer for layer in candidates if isinstance(layer, EdgeLayer)]
+    if not layers or len(layers) != len(candidates):
         raise TypeError(
             f"Argument `{name}` must be a network of functions on edges (QKAN, KAN, or a layer of one), but is "
             f"{type(network).__name__}. Of an HQKAN pass the core."
@@ -77,7 +77,7 @@ def edge_layers(network: nn.Module, name: str = "source") -> list[EdgeLayer]:
 
 @torch.no_grad()
 def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> list[Sampled]:
-    """Every layer's edges over the range of what reaches it from `inputs`, (batch, in_features).
+    """Sample every layer's edges over the range that reaches it from `inputs`, (batch, in_features).
 
     Args:
         layers: one after another.
@@ -102,7 +102,7 @@ def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> 
     sampled = []
     for layer in layers:
         low, high = inputs.amin(0).double(), inputs.amax(0).double()
-        margin = MARGIN * (high - low).clamp_min(1e-3)  # a hidden feature may be constant
+        margin = RANGE_MARGIN * (high - low).clamp_min(1e-3)  # a hidden feature may be constant
         low, high = low - margin, high + margin
         shares = torch.linspace(0, 1, n_points, dtype=torch.float64, device=low.device)[:, None]
         points = low + shares * (high - low)
@@ -113,7 +113,7 @@ def sample_edges(layers: list[EdgeLayer], inputs: Tensor, n_parameters: int) -> 
 
 
 def _as_inputs(inputs: Any, layer: EdgeLayer) -> Tensor:
-    """Inputs in the precision and on the device of the layer, if it has parameters that say so."""
+    """Return inputs in the precision and on the device of the layer, if it has parameters that say so."""
     like = next(layer.parameters(), None) if isinstance(layer, nn.Module) else None
     checks.require_tensor(inputs, "inputs")
     return inputs if like is None else checks.as_inputs(inputs, like)
@@ -121,7 +121,7 @@ def _as_inputs(inputs: Any, layer: EdgeLayer) -> Tensor:
 
 @torch.no_grad()
 def transferred(network: nn.Module, source: nn.Module, inputs: Tensor, sampled: list[Sampled]) -> Transfer:
-    """`network` with its errors against `source`."""
+    """Return `network` with its errors against `source`."""
     edge_errors = []
     for layer, edges in zip(edge_layers(network), sampled, strict=True):
         points = torch.from_numpy(edges.points).to(inputs)

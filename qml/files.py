@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and files that may come from anyone."""
+"""Files that are written whole or not at all, and files that may come from anyone."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-LONGEST_HEADER = 100_000_000  # bytes, safetensors' own limit
+HEADER_BYTES_LIMIT = 100_000_000  # bytes, safetensors' own limit
 DTYPES = {
     *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool),
     *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8),
@@ -18,14 +18,14 @@ DTYPES = {
 
 
 def as_path(path: Any, name: str = "path") -> Path:
-    """`path` as a Path; what is neither text nor a path is refused by name."""
+    """Return `path` as a Path; what is neither text nor a path is refused by name."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"Argument `{name}` must be a str or a pathlib.Path, but is {type(path).__name__}.")
     return Path(path)
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of strict JSON: no name twice in an object, no NaN or infinity, no nesting that Python cannot follow.
+    """Parse strict JSON: no name twice in an object, no NaN or infinity, no nesting that Python cannot follow.
 
     Raises:
         ValueError: anything else.
@@ -37,7 +37,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_safetensors(content: bytes, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Metadata and tensors of a safetensors file; `name` stands for it in errors.
+    """Return metadata and tensors of a safetensors file; `name` stands for it in errors.
 
     Raises:
         ValueError: a file that is cut or damaged, whose header lies about it, or with tensors that are not real.
@@ -46,7 +46,7 @@ def parse_safetensors(content: bytes, name: str) -> tuple[dict[str, Any], dict[s
     from safetensors.torch import load
 
     length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > min(LONGEST_HEADER, len(content) - 8):
+    if len(content) < 8 or length > min(HEADER_BYTES_LIMIT, len(content) - 8):
         raise ValueError(f"{name} is corrupt, or no safetensors file: its header must be as long as it says.")
     try:
         header = parse_json(content[8 : 8 + length])

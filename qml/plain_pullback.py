@@ -12,10 +12,10 @@ def plain_pullback(
     needed: Sequence[bool],
     gradients: Sequence[Tensor],
 ) -> list[Tensor | None]:
-    """Gradients of `leaves` by autograd through `function`; None where `needed` is False.
+    """Return gradients of `leaves` by autograd through `function`; None where `needed` is False.
 
-    They are partial derivatives, though leaves may depend on each other: the inputs of a layer that is called twice
-    depend on its weights. So `function` is given aliases, at which autograd stops.
+    The gradients are partial derivatives, though leaves may depend on each other: the inputs of a layer that is called
+    twice depend on its weights. So `function` receives aliases, at which autograd stops.
 
     Args:
         function: of the leaves, by plain operations.
@@ -23,10 +23,10 @@ def plain_pullback(
         needed: which gradients are wanted.
         gradients: of the function's results.
     """
-    again = torch.is_grad_enabled()
+    create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
         aliases = [None if leaf is None else leaf.view_as(leaf) for leaf in leaves]
         results = function(*aliases)
     asked = [alias for alias, wanted in zip(aliases, needed, strict=True) if wanted and alias is not None]
-    found = iter(torch.autograd.grad(results, asked, gradients, create_graph=again, materialize_grads=True))
-    return [next(found) if wanted else None for wanted in needed]
+    computed = iter(torch.autograd.grad(results, asked, gradients, create_graph=create_graph, materialize_grads=True))
+    return [next(computed) if wanted else None for wanted in needed]

@@ -58,7 +58,7 @@ def by_differences(case: Case, jet: Tensor, orders: Orders) -> np.ndarray:
         return np.asarray(total)
 
     firsts = [along(direction, FIRST, odd=True) / STEP for direction in moved]
-    for second, first, scale in orders.bends:
+    for second, first, scale in orders.second_order_terms:
         bent = along(moved[first], SECOND, odd=False) / STEP**2
         firsts[orders.n_first + second] = firsts[orders.n_first + second] + scale * bent
     return np.stack([oracle.expectation(*case), *firsts])
@@ -123,7 +123,7 @@ def by_forward_mode(case: Case, jet: Tensor, rows: Tensor, orders: Orders) -> Te
         return lambda at: torch.func.jvp(function, (at,), (direction,))[1]
 
     found = [along(values, direction)(value) for direction in moved]
-    for second, first, scale in orders.bends:
+    for second, first, scale in orders.second_order_terms:
         bent = along(along(values, moved[first]), moved[first])(value)
         found[orders.n_first + second] = found[orders.n_first + second] + scale * bent
     return torch.stack([values(value), *found])

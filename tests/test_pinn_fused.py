@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from qml.jets import workspace
-from qml.jets.workspace import LARGEST, Layout, activations, borrowed
+from qml import buffers
+from qml.jets import JetModule
+from qml.jets.layer_buffers import HiddenRows, RowLayout, hidden_rows_loan, pass_buffers_loan
 from qml.pinn import MLP, Box, Face, Observations, Pinn, Problem, find_problem
 from qml.pinn.loss import LossParts
 from tests.helpers import assert_close
@@ -109,68 +110,26 @@ def test_threads_that_walk_one_graph_do_not_disturb_each_other() -> None:
         assert all(pool.map(walk, range(150)))
 
 
-def test_a_workspace_is_lent_to_one_at_a_time_and_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pass_buffers_are_lent_to_one_at_a_time() -> None:
     like = torch.zeros(1)
-    layout = Layout(11, 0, pure(1, 1), (3,))
-    with borrowed(like, layout) as first, borrowed(like, layout) as second:
+    layout = RowLayout(11, 0, pure(1, 1), (3,))
+    with pass_buffers_loan(like, layout) as one, pass_buffers_loan(like, layout) as other:
+        first, second = one.buffer(), other.buffer()
         assert first is not second
-    with borrowed(like, layout) as again:
-        assert again in (first, second)
-    with pytest.raises(KeyError), borrowed(like, layout) as failing:  # what fails gives back too
-        raise KeyError
-    with borrowed(like, layout) as again:
-        assert again is failing
-    monkeypatch.setattr(workspace, "LARGEST", 5 * first.numel)
-    for n in range(10):  # of other kinds: the oldest kind goes
-        with borrowed(like, Layout(12 + n, 0, pure(1, 1), (3,))):
-            pass
-    with borrowed(like, layout) as fresh:
-        assert fresh not in (first, second)
+    with pass_buffers_loan(like, layout) as again:
+        assert again.buffer() in (first, second)
 
 
 def test_memory_of_many_graphs_is_not_kept_when_they_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    at, layout = points(37), Layout(37, 0, pure(2, 1), (7, 5, 6))
-    monkeypatch.setattr(workspace, "LARGEST", 3 * layout.n_hidden)
+    at, layout = points(37), RowLayout(37, 0, pure(2, 1), (7, 5, 6))
+    size = HiddenRows(at, layout).nbytes
+    pool = buffers.BufferPool(idle_bytes_limit=3 * size)
+    monkeypatch.setattr(buffers, "POOL", pool)
     model = Pinn(heat(), mlp())
     graphs = [model.evaluate(at, NAMES[:4]) for _ in range(10)]
-    before = {id(one) for kind in workspace._FREE.kinds.values() for one in kind}
+    before = pool.idle_bytes
     del graphs
-    after = [one for kind in workspace._FREE.kinds.values() for one in kind]
-    assert 0 < len([one for one in after if id(one) not in before]) <= 3
-    assert sum(one.numel for one in after) <= workspace.LARGEST
-
-
-def test_memory_is_counted_without_a_word_from_the_keys() -> None:
-    """A hash written in Python may run a finalizer, which gives memory back while it is counted."""
-
-    class Key:
-        silent = False
-
-        def __hash__(self) -> int:
-            if self.silent:
-                raise AssertionError("asked for its hash")
-            return 1
-
-    free, key = workspace._Free(), Key()
-    with borrowed(torch.zeros(1), Layout(5, 0, pure(1, 1), (3,))) as kept:
-        pass
-    kept = copy.copy(kept)
-    kept.key = key
-    free.give(kept)
-    key.silent = True
-    assert free.count() == kept.numel
-    key.silent = False
-    assert free.take(key) is kept
-    assert free.take(key) is None
-    assert free.numel == 0
-
-
-def test_a_large_workspace_is_not_kept() -> None:
-    layout = Layout(LARGEST // 32, 0, pure(2, 2), (8,))
-    with borrowed(torch.zeros(1), layout) as first:
-        assert first.numel > LARGEST
-    with borrowed(torch.zeros(1), layout) as second:
-        assert second is not first
+    assert before < pool.idle_bytes <= 3 * size
 
 
 def test_what_a_graph_keeps_goes_with_its_backward_pass() -> None:
@@ -191,19 +150,39 @@ def test_what_a_graph_keeps_goes_with_its_backward_pass() -> None:
     assert largest() is None
 
 
-def test_memory_of_activations_is_taken_again_when_the_graph_is_gone() -> None:
+def test_memory_of_hidden_layers_is_taken_again_when_the_graph_is_gone() -> None:
     trunk, at = mlp(), points(31)
     model = Pinn(heat(), trunk)
-    kept = sum_of(model.evaluate(at, NAMES))
-    layout = Layout(31, 0, pure(2, 1), (7, 5, 6))
-    first = activations(at, layout)
-    kept.backward()
-    again = activations(at, layout)
-    assert again is not first
-    for memory in (first, again):
-        memory.release(recorded=False)
+    layout = RowLayout(31, 0, pure(2, 1), (7, 5, 6))
+    total = sum_of(model.evaluate(at, NAMES))
+    with hidden_rows_loan(at, layout) as loan:
+        first = loan.buffer()
+        total.backward()
+        again = loan.buffer()
+        assert again is not first
     model.evaluate(at, NAMES)  # recorded, and dropped at once
-    assert {activations(at, layout), activations(at, layout)} == {first, again}
+    with hidden_rows_loan(at, layout) as loan:
+        assert {loan.buffer(), loan.buffer()} == {first, again}
+
+
+def test_an_error_between_the_passes_gives_the_memory_back() -> None:
+    at, layout = points(29), RowLayout(29, 0, pure(2, 1), (7, 5, 6))
+    model = Pinn(heat(), mlp())
+
+    def fail(_: Tensor) -> Tensor:
+        raise KeyError
+
+    for hook in (None, fail):
+        with hidden_rows_loan(at, layout) as loan:
+            expected = loan.buffer()
+        values = model.evaluate(at, NAMES)
+        if hook is not None:
+            values["u_x"].register_hook(hook)
+            with pytest.raises(KeyError):
+                sum_of(values).backward()
+        del values
+        with hidden_rows_loan(at, layout) as loan:
+            assert loan.buffer() is expected
 
 
 def test_who_keeps_saved_tensors_in_another_way_keeps_what_they_hold() -> None:
@@ -218,10 +197,23 @@ def test_who_keeps_saved_tensors_in_another_way_keeps_what_they_hold() -> None:
         assert torch.equal(mine, other)
 
 
-def test_a_subclass_with_a_forward_of_its_own_is_asked() -> None:
-    class Twice(MLP):
-        accepts_jets = True
+def test_layers_that_are_moved_out_of_memory_come_back_as_they_were() -> None:
+    """Offloading packs a copy in place of the alias that a graph would save."""
+    trunk, at = mlp(), points(35)
+    model = Pinn(heat(), trunk)
+    expected = gradients(sum_of(model.evaluate(at, NAMES)), trunk)
+    with torch.autograd.graph.save_on_cpu():
+        total = sum_of(model.evaluate(at, NAMES))
+    for seed in range(3):
+        model.evaluate(points(35, seed=seed + 7), NAMES)
+    for again in (True, False):
+        found = torch.autograd.grad(total, list(trunk.parameters()), retain_graph=again)
+        for mine, other in zip(found, expected, strict=True):
+            assert torch.equal(mine, other)
 
+
+def test_a_subclass_with_a_forward_of_its_own_is_asked() -> None:
+    class Twice(MLP, JetModule):
         def forward(self, inputs: Any, others: Tensor | None = None) -> Any:
             return super().forward(inputs) * 2.0
 

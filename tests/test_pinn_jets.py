@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from qml.jets.orders import Orders
+from qml.jets import JetModule, Orders
 from qml.pinn import MLP, Box, Face, FourierFeatures, Jet, JetError, ModifiedMLP, Pinn, Problem
-from qml.pinn.derivatives import Plan, accepts_jets
+from qml.pinn.derivatives import DerivativePlan, accepts_jets
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_jets_are_nested_passes, pure
 
@@ -109,7 +109,7 @@ def test_an_operator_is_one_component() -> None:
 
     def carried(*names: str) -> tuple[int, int]:
         items = tuple(item for name in names if (item := made.derivative(name)) is not None)
-        orders = Plan(made.coordinates, items).orders
+        orders = DerivativePlan(made.coordinates, items).orders
         return orders.n_first, orders.n_second
 
     assert carried("along") == (1, 0)
@@ -120,9 +120,7 @@ def test_an_operator_is_one_component() -> None:
 
 
 def test_derivatives_are_those_of_a_function_known_in_closed_form() -> None:
-    class Wave(nn.Module):
-        accepts_jets = True
-
+    class Wave(JetModule):
         def forward(self, inputs: object) -> object:
             x, y = (inputs.column(0), inputs.column(1)) if isinstance(inputs, Jet) else inputs.unbind(-1)  # pyright: ignore[reportAttributeAccessIssue]
             wave = torch.sin(2 * x + 3 * y)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from circuits import Circuit, X, Z, data, weight
 from qml.baselines import KANLayer
+from qml.jets import JetModule, RowWeightsModule
 from qml.nn import DARUAN, QKANLayer, QuantumLayer
 from qml.pinn import (
     MLP,
@@ -144,10 +145,8 @@ def hooked() -> nn.Module:
     return nn.Sequential(inner, last)
 
 
-class Using(nn.Module):
+class Using(JetModule):
     """A circuit, and what else a module may do with its weights: hold them, give rows, or multiply by one of them."""
-
-    accepts_jets = True
 
     def __init__(self, use: str) -> None:
         super().__init__()
@@ -165,11 +164,8 @@ class Using(nn.Module):
         return last(values) * torch.sin(self.own[0] if self.use == "held" else layer.weights[0])
 
 
-class Gained(QuantumLayer):
-    """It says that it takes weights by row, but has another parameter."""
-
-    accepts_jets = True
-    takes_weights_by_row = True
+class Gained(QuantumLayer, JetModule, RowWeightsModule):
+    """A layer that promises to take weights by row, but has another parameter."""
 
     def __init__(self, layer: QuantumLayer) -> None:
         super().__init__(layer.circuit, layer.observables, dtype=DOUBLE, generator=seeded())
@@ -191,10 +187,8 @@ def held_outside() -> nn.Module:
     return nn.Sequential(inner, Scaled(inner[1].weights))
 
 
-class Scaled(nn.Module):
+class Scaled(JetModule):
     """The inputs times the sine of a weight."""
-
-    accepts_jets = True
 
     def __init__(self, weights: nn.Parameter) -> None:
         super().__init__()
@@ -251,9 +245,9 @@ def gradients_or_zeros(entry: Tensor, parameters: Sequence[nn.Parameter]) -> Seq
 def test_other_trunks_have_weights_of_their_own_at_every_row(
     trunk: str, few: int, derivatives: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jacobian_module, "FEW", few)
+    monkeypatch.setattr(jacobian_module, "N_PROBE_ROWS", few)
     if few == 7:
-        monkeypatch.setattr(jacobian_module, "MEMORY", 0)  # the few at once, and the rest of 32
+        monkeypatch.setattr(jacobian_module, "ROWS_MEMORY_LIMIT", 0)  # the few at once, and the rest of 32
     model = Pinn(everything(), OTHERS[trunk](), derivatives=derivatives)
     residuals = Residuals(loss_of(model), {})
     assert residuals.by_layers == (derivatives == "auto" and trunk in ("circuit", "two circuits"))

@@ -15,11 +15,11 @@ from qml.compare import Preset, find_task
 from qml.pinn import (
     MLP,
     Box,
-    Ensemble,
     Face,
     Integral,
     Periodic,
     Pinn,
+    PinnEnsemble,
     Problem,
     Solution,
     State,
@@ -31,7 +31,7 @@ from qml.pinn import (
 )
 from qml.pinn.checkpoint import load_checkpoint
 from qml.pinn.linear import UnknownSpectrum, eigenvalue_equations
-from qml.pinn.spectrum import Spectrum, spectra
+from qml.pinn.spectrum import OperatorSpectrum, spectra
 from qml.pinn.states import Eigenstates, count_nodes
 from qml.pinn.training import solve
 from qml.pinn.uncertainty import read_out
@@ -167,7 +167,7 @@ def test_levels_are_those_of_closed_forms(name: str) -> None:
     problem, expected = LEVELS[name]
     model = network(problem, (4,))
     (found,) = spectra(model, eigenvalue_equations(model)).values()
-    assert isinstance(found, Spectrum)
+    assert isinstance(found, OperatorSpectrum)
     levels = [found.value_at(level) for level in found.levels()[0][: len(expected)]]
     # Second-order differences on 2000 cells, or on 100 a coordinate: E h^2 / 12 of a level, about.
     np.testing.assert_allclose(levels, expected, rtol=1e-3 if name == "plane" else 3e-5, atol=1e-9)
@@ -439,12 +439,12 @@ def test_members_of_an_ensemble_have_to_be_of_one_state() -> None:
         states = {"E": State("E", 1.0, asked=0, found=state)}
         return Solution(model, UNTRAINED, {}, 0.0, {}, None, states)
 
-    mixed = Ensemble((member(0, 1.0), member(1, 1.0)))
+    mixed = PinnEnsemble((member(0, 1.0), member(1, 1.0)))
     with pytest.raises(ValueError, match=r"of one state for a mean, but their E is of states \[0, 1\]"):
         _ = mixed.scalars
     with pytest.raises(ValueError, match="of one state"):
         mixed.predict(np.array([[0.5]]))
-    _, deviation = Ensemble((member(0, 1.0), member(0, -1.0))).predict(np.array([[0.3], [0.5]]))
+    _, deviation = PinnEnsemble((member(0, 1.0), member(0, -1.0))).predict(np.array([[0.3], [0.5]]))
     np.testing.assert_allclose(deviation, 0.0, atol=1e-12)  # minus a wave is no other wave
 
 
@@ -472,6 +472,6 @@ def test_every_shipped_eigenvalue_asks_for_a_state_that_finite_differences_know(
 def test_a_spectrum_with_too_many_levels_below_is_refused() -> None:
     model = network(replace(FREE, scalars={"E": 1e6}), (4,))
     (spectrum,) = spectra(model, eigenvalue_equations(model)).values()
-    assert isinstance(spectrum, Spectrum)
+    assert isinstance(spectrum, OperatorSpectrum)
     with pytest.raises(UnknownSpectrum, match="lowest 200 levels"):
         spectrum.levels(spectrum.place_of(1e6))

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from circuits import Circuit, Z, data, weight
+from qml import buffers
 from qml.backends import Native
-from qml.simulator import workspace
 from tests import oracle
 from tests.helpers import assert_close, tensors
 from tests.named import BUILDERS, CASES, named_case
@@ -237,7 +237,7 @@ def states_alive(n_layers: int, backend: Native) -> int:
 @pytest.fixture
 def no_idle_scratch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only memory in use is counted, not what the pool keeps for the next call."""
-    monkeypatch.setattr(workspace, "WORKSPACE", workspace.Workspace(kept_bytes=0))
+    monkeypatch.setattr(buffers, "POOL", buffers.BufferPool(idle_bytes_limit=0))
 
 
 @pytest.mark.usefixtures("no_idle_scratch")

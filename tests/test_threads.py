@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from circuits import Circuit, X, Z, data, weight
 from qml.backends import Native
+from qml.buffers import BufferPool
 from qml.nn import DARUAN, QKAN, QKANGRU, QKANLSTM, QLSTM, QNNClassifier, QRNNRegressor, QuantumLayer
 from qml.pinn import MLP, Box, Face, Pinn, Problem
-from qml.simulator.workspace import Workspace
 
 N_THREADS, N_CALLS, N_INPUTS = 4, 48, 4
 SAME = 1e-12  # the same operations in float64
@@ -166,16 +166,16 @@ def test_threads_that_share_a_physics_informed_network_get_its_residuals(name: s
 
 
 def test_a_pool_that_many_threads_use_never_lends_a_buffer_twice() -> None:
-    pool, key = Workspace(kept_bytes=10_000), ((8, 4), torch.float64, torch.device("cpu"))
+    pool = BufferPool(idle_bytes_limit=10_000)
 
     def work(call: int) -> bool:
-        buffers = [pool.lend(key) for _ in range(3)]
-        for k, buffer in enumerate(buffers):
+        lent = [pool.lend("key", lambda: torch.empty(8, 4, dtype=torch.float64)) for _ in range(3)]
+        for k, buffer in enumerate(lent):
             buffer.fill_(3 * call + k)
-        whole = all(bool((buffer == 3 * call + k).all()) for k, buffer in enumerate(buffers))
-        pool.take_back(key, buffers)
+        whole = all(bool((buffer == 3 * call + k).all()) for k, buffer in enumerate(lent))
+        pool.take_back("key", lent)
         return whole
 
     with ThreadPoolExecutor(N_THREADS) as threads:
         assert all(threads.map(work, range(400)))
-    assert pool.idle_bytes <= pool.kept_bytes
+    assert pool.idle_bytes <= pool.idle_bytes_limit

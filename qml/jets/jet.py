@@ -9,32 +9,33 @@ their own, written out, which save the values they need and nothing else.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol, Union
+from typing import Any, Union
 
 import torch
 from torch import Tensor
 
 from qml.jets.orders import Orders
+from qml.jets.protocol import JetLayer
 
 JET_ORDER = 2
 RULES: dict[str, Callable[..., Any]] = {}
-"""For the name of a function of torch what it does to a jet; `qml.jets.rules` fills it."""
+"""The rule for a jet by the name of torch's function; `qml.jets.rules` enters them, as the package is imported."""
 
 
 class JetError(NotImplementedError):
-    """A function was applied to a jet that has no rule for it."""
+    """The error that a function has no rule for jets."""
 
 
 class NoJetMethodError(JetError, AttributeError):
-    """A jet was asked for a method that tensors have."""
+    """The error that tensors have a method which jets have not."""
 
 
 class Jet:
-    """Values with derivatives along directions, and sums of second ones.
+    """A value that carries derivatives along directions, and sums of second ones.
 
-    Functions of torch that have a rule here take a jet where they take a tensor: linear, tanh, sin, cos, exp, sigmoid,
-    relu, atan, reciprocal, cat, stack, chunk, sums, products, quotients and powers with integer exponents. Tensors that
-    join in are constants: they do not depend on the coordinates. Derivatives of a jet in weights are of first order; a
+    Functions of torch that have a rule take a jet where they take a tensor: linear, tanh, sin, cos, exp, sigmoid, relu,
+    atan, reciprocal, cat, stack, chunk, sums, products, quotients and powers with integer exponents. Tensors among the
+    operands are constants: they do not depend on the coordinates. Derivatives of a jet in weights are of first order; a
     second one raises.
 
     Args:
@@ -42,7 +43,7 @@ class Jet:
         orders: of the components.
 
     Raises:
-        JetError: by whatever function has no rule.
+        JetError: a function without a rule is applied.
     """
 
     data: Tensor
@@ -52,40 +53,44 @@ class Jet:
 
     @property
     def shape(self) -> torch.Size:
-        """Of the value."""
+        """Return the shape of the value."""
         return self.data.shape[1:]
 
     @cached_property
     def components(self) -> tuple[Tensor, ...]:
-        """All of them apart; whose gradients come together in one operation."""
+        """Return the components as a tuple; one operation joins their gradients."""
         return self.data.unbind(0)
 
     @property
     def value(self) -> Tensor:
-        """Without derivatives."""
+        """Return the value, without derivatives."""
         return self.components[0]
 
     def like(self, data: Tensor) -> "Jet":
-        """The same directions with other components."""
+        """Return a jet of the same orders with other components."""
         return Jet(data, self.orders)
 
-    def through(self, layer: "JetLayer", *arguments: Any) -> "Jet":
-        """What becomes of it in a layer that has a rule of its own.
+    def through(self, layer: JetLayer, weights: Tensor | None = None) -> "Jet":
+        """Apply `layer.jet` and return the resulting jet.
+
+        Args:
+            layer: a layer with a rule of its own.
+            weights: for every row, in place of the layer's; None where it uses its own.
 
         Raises:
-            JetError: a layer without one as it is.
+            JetError: the layer has no rule as it is set up, for example on its present backend.
         """
         try:
-            return self.like(layer.jet(self.data, self.orders, *arguments))
+            return self.like(layer.jet(self.data, self.orders, weights))
         except NotImplementedError as error:
             raise JetError(f"Jets have no rule for this {type(layer).__name__}: {error}") from error
 
     def column(self, index: int) -> "Jet":
-        """One entry of the last dimension."""
+        """Return one entry of the last dimension."""
         return self.like(self.data[..., index])
 
     def columns(self) -> tuple["Jet", ...]:
-        """All entries of the last dimension."""
+        """Return all entries of the last dimension."""
         if self.shape[-1] == 1:  # a view, whose gradient need not be copied
             return (self.like(self.data.squeeze(-1)),)
         return tuple(self.like(part) for part in self.data.unbind(-1))
@@ -94,7 +99,7 @@ class Jet:
     def __torch_function__(
         cls, function: Callable[..., Any], types: Sequence[type], args: tuple = (), kwargs: Mapping | None = None
     ) -> Any:
-        """Where torch's functions look for the rule of a jet."""
+        """Apply the rule of one of torch's functions, which call this method where an argument is a jet."""
         rule = RULES.get(function.__name__)
         if rule is None:
             raise JetError(f"Jets have no rule for torch's `{function.__name__}`.")
@@ -108,12 +113,10 @@ class Jet:
         return rule(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        raise NoJetMethodError(
-            f"Jets have no `{name}`. Functions have rules where methods have none: torch.{name}(...)."
-        )
+        raise NoJetMethodError(f"Jets have no `{name}`. Call torch.{name}(jet) in place of jet.{name}().")
 
     def __add__(self, other: "Array | Number") -> "Jet":
-        return RULES["add"](self, other)
+        return _apply("add", self, other)
 
     __radd__ = __add__
 
@@ -121,21 +124,21 @@ class Jet:
         return self.like(-self.data)
 
     def __sub__(self, other: "Array | Number") -> "Jet":
-        return RULES["add"](self, -other)
+        return _apply("add", self, -other)
 
     def __rsub__(self, other: "Array | Number") -> "Jet":
-        return RULES["add"](-self, other)
+        return _apply("add", -self, other)
 
     def __mul__(self, other: "Array | Number") -> "Jet":
-        return RULES["mul"](self, other)
+        return _apply("mul", self, other)
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: "Array | Number") -> "Jet":
-        return RULES["div"](self, other)
+        return _apply("div", self, other)
 
     def __rtruediv__(self, other: "Array | Number") -> "Jet":
-        return RULES["div"](other, self)
+        return _apply("div", other, self)
 
     def __pow__(self, exponent: "Number") -> "Jet":
         if not isinstance(exponent, int) or exponent < 1:
@@ -146,21 +149,13 @@ class Jet:
         return power
 
 
-class JetLayer(Protocol):
-    """A layer with a rule of its own, as `qml.nn.QuantumLayer`."""
-
-    def jet(self, inputs: Tensor, orders: Orders, /, *arguments: Any) -> Tensor:
-        """The components of the outputs, from those of the inputs."""
-        ...
-
-
 class CoordinateJet(Jet):
-    """The coordinates themselves, whose derivatives are the same at all points.
+    """The jet of the coordinates themselves, whose derivatives are the same at all points.
 
     Args:
         points: (batch, coordinates).
-        directions: (n_first + n_second, coordinates): how fast the coordinates move along each direction, and what the
-            terms of first order of each component of second order make of them.
+        directions: (n_first + n_second, coordinates): the direction vectors, then for each component of second order
+            the vector of its terms of first order.
         orders: of the components.
     """
 
@@ -169,16 +164,18 @@ class CoordinateJet(Jet):
 
     @cached_property
     def data(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """All components, made when they are asked for."""
+        """Return all components, made when they are asked for."""
         return torch.cat([self.points[None], self.directions[:, None].expand(-1, *self.points.shape)])
 
     @property
     def shape(self) -> torch.Size:
-        """Of the points."""
+        """Return the shape of the points."""
         return self.points.shape
 
 
+def _apply(name: str, left: "Array | Number", right: "Array | Number") -> Jet:
+    return RULES[name](left, right)
+
+
 Number = int | float
-
-
 Array = Union[Tensor, Jet]  # noqa: UP007 - `|` has no meaning for a class that is being defined elsewhere

@@ -10,14 +10,14 @@ Form = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True)
 class Orders:
-    """What a jet carries beside its value: derivatives along directions, and sums of second ones.
+    """The derivatives that a jet carries beside its value: some along directions, and sums of second ones.
 
     A component of second order is sum_k c_k d_k^2, with d_k the derivative along direction k, plus derivatives of first
     order. An operator as the Laplacian thus moves as one component, whatever the number of its terms.
 
     Args:
-        n_first: directions.
-        forms: of each component of second order: its directions k, counted from 0, with their c_k; at least one each.
+        n_first: number of directions.
+        forms: of each component of second order its directions k, counted from 0, with their c_k; at least one each.
 
     Reference:
         Li et al., forward Laplacian, arXiv:2307.08214.
@@ -35,22 +35,22 @@ class Orders:
 
     @cached_property
     def n_second(self) -> int:
-        """Components of second order."""
+        """Return the number of components of second order."""
         return len(self.forms)
 
     @cached_property
     def n_components(self) -> int:
-        """With the value."""
+        """Return the number of components, the value included."""
         return 1 + self.n_first + self.n_second
 
     @cached_property
-    def bends(self) -> tuple[tuple[int, int, float], ...]:
-        """(component of second order, direction, c) of all forms."""
+    def second_order_terms(self) -> tuple[tuple[int, int, float], ...]:
+        """Return (component of second order, direction, c) for every term of all forms."""
         return tuple((index, *term) for index, form in enumerate(self.forms) for term in form)
 
 
 class Components:
-    """Views of components, taken when they are asked for: [value, first derivatives, those of second order].
+    """Views of the components [value, first derivatives, second-order sums], each made when it is asked for.
 
     Args:
         data: (n_components, ...).
@@ -63,67 +63,71 @@ class Components:
 
     @cached_property
     def values(self) -> Tensor:
-        """`rows`, or the first component."""
+        """Return `rows`, or the first component where there are no other points."""
         return self.value if self._rows is None else self._rows
 
     @cached_property
     def others(self) -> Tensor | None:
-        """What stands in `values` before the first component; None where there is nothing."""
+        """Return the values at the other points; None where there are none."""
         return None if self._rows is None else self._rows[: self._rows.shape[0] - self.value.shape[0]]
 
     @cached_property
     def value(self) -> Tensor:
-        """The first component."""
+        """Return the first component."""
         return self.data[0]
 
     @cached_property
     def derivatives(self) -> Tensor:
-        """The other components, of both orders."""
+        """Return the components of both orders, without the value."""
         return self.data[1:]
 
     @cached_property
-    def derivatives_apart(self) -> tuple[Tensor, ...]:
-        """They one by one."""
+    def each_derivative(self) -> tuple[Tensor, ...]:
+        """Return the components of both orders as a tuple."""
         return self.derivatives.unbind()
 
     @cached_property
     def firsts(self) -> Tensor:
-        """Those of first order."""
+        """Return the components of first order."""
         return self.derivatives[: self.orders.n_first]
 
     @cached_property
-    def firsts_apart(self) -> tuple[Tensor, ...]:
-        """They one by one."""
-        return self.derivatives_apart[: self.orders.n_first]
+    def each_first(self) -> tuple[Tensor, ...]:
+        """Return the components of first order as a tuple."""
+        return self.each_derivative[: self.orders.n_first]
 
     @cached_property
     def seconds(self) -> Tensor:
-        """Those of second order."""
+        """Return the components of second order."""
         return self.derivatives[self.orders.n_first :]
 
     @cached_property
-    def seconds_apart(self) -> tuple[Tensor, ...]:
-        """They one by one."""
-        return self.derivatives_apart[self.orders.n_first :]
+    def each_second(self) -> tuple[Tensor, ...]:
+        """Return the components of second order as a tuple."""
+        return self.each_derivative[self.orders.n_first :]
 
 
-class Scratch:
-    """Memory for products on the way.
+class ProductBuffers:
+    """Memory for the products of components that a rule forms on the way.
 
     Args:
         memory: (n_parts, ...), with the shape of a component.
+
+    Attributes:
+        total: memory for a sum of products.
+        terms: memory for one product a term of second order.
     """
 
     def __init__(self, memory: Tensor) -> None:
-        self.total, *self.crossed = memory.unbind()
+        self.total, *self.terms = memory.unbind()
 
     @classmethod
-    def like(cls, components: Components) -> "Scratch":
-        """New memory for one pass."""
+    def like(cls, components: Components) -> "ProductBuffers":
+        """Allocate memory for one pass over such components."""
         value = components.value
         return cls(value.new_empty(cls.n_parts(components.orders), *value.shape))
 
     @staticmethod
     def n_parts(orders: Orders) -> int:
-        """Components that it holds."""
-        return 1 + len(orders.bends)
+        """Return the number of tensors that the memory must hold."""
+        return 1 + len(orders.second_order_terms)

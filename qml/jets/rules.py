@@ -9,12 +9,12 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from qml.jets.jet import RULES, Array, Jet, JetError, Number
-from qml.jets.orders import Components, Orders, Scratch
-from qml.jets.tanh import bend, tanh_backward, tanh_forward
+from qml.jets.orders import Components, Orders, ProductBuffers
+from qml.jets.tanh import tanh_backward, tanh_forward, weighted_products
 
 
 class Activation(NamedTuple):
-    """A function of one variable, its first three derivatives: f and f' from the argument, f'' and f''' from those."""
+    """A function of one variable with three derivatives: f and f' from the argument, f'' and f''' from f and f'."""
 
     value_and_slope: Callable[[Tensor], tuple[Tensor, Tensor]]
     second: Callable[[Tensor, Tensor], Tensor]
@@ -62,9 +62,9 @@ ACTIVATIONS = {
 
 
 class _Apply(torch.autograd.Function):
-    """An activation on all components.
+    """An activation f that is applied to all components.
 
-    With the value v_0, derivatives v_k along directions and v_Q of the form sum_k c_k d_k^2: f(v_0), f' v_k and
+    From the value v_0, the derivatives v_k along directions and v_Q of the form sum_k c_k d_k^2 come f(v_0), f' v_k and
     f' v_Q + f'' sum_k c_k v_k^2.
     """
 
@@ -75,11 +75,11 @@ class _Apply(torch.autograd.Function):
         result[0] = value
         torch.mul(data[1:], slope, out=result[1:])
         if orders.forms:
-            out, firsts = Components(result, orders), Components(data, orders).firsts_apart
+            out, firsts = Components(result, orders), Components(data, orders).each_first
             second = activation.second(value, slope)
-            for form, part in zip(orders.forms, out.seconds_apart, strict=True):
-                bent, scale = bend(form, firsts, firsts)
-                part.addcmul_(bent, second, value=scale)
+            for form, component in zip(orders.forms, out.each_second, strict=True):
+                total, scale = weighted_products(form, firsts, firsts)
+                component.addcmul_(total, second, value=scale)
         ctx.save_for_backward(data, value, slope)
         ctx.kept = orders, activation  # pyright: ignore[reportAttributeAccessIssue]
         return result
@@ -93,26 +93,26 @@ class _Apply(torch.autograd.Function):
         result = torch.empty_like(data)
         torch.mul(gradient, slope, out=result)
         if orders.n_components > 1:
-            result[0].addcmul_(second, weighed_sum(data[1:], gradient[1:]))
+            result[0].addcmul_(second, sum_of_products(data[1:], gradient[1:]))
         if orders.forms:
-            firsts, above = (Components(part, orders) for part in (data, gradient))
+            firsts, of_seconds = Components(data, orders).each_first, Components(gradient, orders).each_second
             third = activation.third(value, slope)
-            for index, first, scale in orders.bends:
-                product = firsts.firsts_apart[first] * above.seconds_apart[index]
+            for index, first, scale in orders.second_order_terms:
+                product = firsts[first] * of_seconds[index]
                 result[1 + first].addcmul_(product, second, value=2.0 * scale)
-                result[0].addcmul_(third, product.mul_(firsts.firsts_apart[first]), value=scale)
+                result[0].addcmul_(third, product.mul_(firsts[first]), value=scale)
         return result, None, None
 
 
 class _Tanh(torch.autograd.Function):
-    """As `_Apply`, in fewer passes and with less kept."""
+    """The function `_Apply` for tanh, which takes fewer passes and saves the result alone."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, data: Tensor, orders: Orders) -> Tensor:
         result = torch.empty(data.shape, dtype=data.dtype, device=data.device)
         ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
         argument, out = (Components(part, orders) for part in (data, result))
-        tanh_forward(argument, out, Scratch.like(out))
+        tanh_forward(argument, out, ProductBuffers.like(out))
         ctx.save_for_backward(result)
         return result
 
@@ -120,14 +120,14 @@ class _Tanh(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         require_first_order()
         (saved,) = ctx.saved_tensors
-        found = torch.empty_like(saved)
-        result, above, out = (Components(part, ctx.orders) for part in (saved, gradient, found))
-        tanh_backward(result, above, out, Scratch.like(out))
-        return found, None
+        of_argument = torch.empty_like(saved)
+        result, of_result, out = (Components(part, ctx.orders) for part in (saved, gradient, of_argument))
+        tanh_backward(result, of_result, out, ProductBuffers.like(out))
+        return of_argument, None
 
 
 def require_first_order() -> None:
-    """Refuse to be differentiated again, for the backward passes here are not recorded."""
+    """Refuse a second derivative in weights: backward passes of jets are not recorded."""
     if torch.is_grad_enabled():
         raise RuntimeError(
             "Jets have derivatives in weights of first order only, but a second one was asked for (create_graph=True). "
@@ -135,8 +135,8 @@ def require_first_order() -> None:
         )
 
 
-def weighed_sum(left: Tensor, right: Tensor) -> Tensor:
-    """The sum of products over the first dimension, without making them all."""
+def sum_of_products(left: Tensor, right: Tensor) -> Tensor:
+    """Sum products over the first dimension, without memory for all of them."""
     total = left[0] * right[0]
     for index in range(1, len(left)):
         total.addcmul_(left[index], right[index])
@@ -144,13 +144,16 @@ def weighed_sum(left: Tensor, right: Tensor) -> Tensor:
 
 
 class _Product(torch.autograd.Function):
-    """The product rule: a_0 b_0, a_0 b_k + a_k b_0 and a_0 b_Q + 2 sum_k c_k a_k b_k + a_Q b_0 for a form Q."""
+    """The product of two jets by the product rule.
+
+    Its components are a_0 b_0, a_0 b_k + a_k b_0 and, for a form Q, a_0 b_Q + 2 sum_k c_k a_k b_k + a_Q b_0.
+    """
 
     @staticmethod
     def forward(ctx: FunctionCtx, left: Tensor, right: Tensor, orders: Orders) -> Tensor:
         result = left * right[0]
         result[1:].addcmul_(right[1:], left[0])
-        for index, first, scale in orders.bends:
+        for index, first, scale in orders.second_order_terms:
             result[1 + orders.n_first + index].addcmul_(left[1 + first], right[1 + first], value=2.0 * scale)
         ctx.save_for_backward(left, right)
         ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
@@ -164,17 +167,17 @@ class _Product(torch.autograd.Function):
 
 
 def _transposed(gradient: Tensor, other: Tensor, orders: Orders) -> Tensor:
-    """The gradient of one factor of a product."""
+    """Return the gradient in one factor of a product."""
     result = gradient * other[0]
     if orders.n_components > 1:
-        result[0].add_(weighed_sum(gradient[1:], other[1:]))
-    for index, first, scale in orders.bends:
+        result[0].add_(sum_of_products(gradient[1:], other[1:]))
+    for index, first, scale in orders.second_order_terms:
         result[1 + first].addcmul_(gradient[1 + orders.n_first + index], other[1 + first], value=2.0 * scale)
     return result
 
 
 class _Shift(torch.autograd.Function):
-    """A bias onto the value, in place: derivatives do not feel it."""
+    """The sum of a jet and a bias, in place: only the value changes."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, data: Tensor, bias: Tensor) -> Tensor:

@@ -13,14 +13,13 @@ from qml import checks
 from qml.backends import Backend, resolve
 from qml.backends.inputs import as_observables, as_qubits, require_circuit
 from qml.backends.protocol import JetBackend
-from qml.jets import Jet, Orders
-from qml.jets.jet import JetLayer
+from qml.jets import Jet, JetModule, Orders, RowWeightsModule
 
 Initial = Literal["uniform", "small"]
 SMALL_ANGLE_DEVIATION = 0.1  # radians
 
 
-class QuantumLayer(nn.Module):
+class QuantumLayer(JetModule, RowWeightsModule):
     r"""A layer that runs a circuit and returns its expectation values, or the probabilities of outcomes.
 
     Inputs fill the circuit's data slots and a trained parameter its weight slots. Inputs are angles in radians and are
@@ -61,8 +60,6 @@ class QuantumLayer(nn.Module):
     """
 
     weights: nn.Parameter
-    accepts_jets = True  # told to `qml.pinn`, which may not import layers
-    takes_weights_by_row = True
 
     def __init__(
         self,
@@ -113,7 +110,7 @@ class QuantumLayer(nn.Module):
             ValueError: inputs or weights of another shape or device, or with NaN or infinity.
         """
         if isinstance(inputs, Jet):
-            return inputs.through(cast(JetLayer, self), weights)
+            return inputs.through(self, weights)
         circuit, own = self.circuit, self.weights
         inputs = checks.as_inputs(inputs, own)
         checks.require_last_dimension(inputs, circuit.n_data, "inputs")

@@ -17,7 +17,7 @@ from qml.pinn.recipes import RECIPES, Recipe, recipe_of, with_exact_faces, with_
 from qml.pinn.states import State, StateWarning
 from qml.pinn.training import Solution, relative_l2, train
 from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
-from qml.pinn.uncertainty import BayesianPosterior, Ensemble, bayesian_posterior, resampled, train_ensemble
+from qml.pinn.uncertainty import BayesianPosterior, PinnEnsemble, bayesian_posterior, resampled, train_ensemble
 
 __all__ = [
     "MLP",
@@ -31,7 +31,6 @@ __all__ = [
     "Curriculum",
     "DivergenceError",
     "EdgeJets",
-    "Ensemble",
     "Face",
     "FeynmanKac",
     "FourierFeatures",
@@ -47,6 +46,7 @@ __all__ = [
     "Periodic",
     "Pieces",
     "Pinn",
+    "PinnEnsemble",
     "Problem",
     "Recipe",
     "Resampling",

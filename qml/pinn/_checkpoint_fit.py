@@ -1,4 +1,4 @@
-"""Whether a checkpoint is one of the run that takes it up."""
+"""The check that a checkpoint fits the run that takes it up."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,18 +11,21 @@ from qml.pinn.checkpoint import Checkpoint
 from qml.pinn.marquardt import Marquardt
 
 
-def require_fit(found: Checkpoint, model: Mapping[str, Tensor], points: Tensor, path: Path) -> None:
+def require_fit(checkpoint: Checkpoint, model: Mapping[str, Tensor], points: Tensor, path: Path) -> None:
     """Refuse a checkpoint whose tensors are not those of this run: others, of other shapes or dtypes, or with NaN.
 
     Raises:
         ValueError: what does not fit, by name.
     """
     wanted = {f"model.{name}": value for name, value in model.items()}
-    given = {f"model.{name}": value for name, value in found.model.items()} | {"points": found.points}
-    if len(found.points) and found.points.ndim == points.ndim:
-        wanted["points"] = points[:1].expand(len(found.points), *points.shape[1:])  # as many as there are
-    if found.point_weights is not None:
-        given["point_weights"], wanted["point_weights"] = found.point_weights, found.points[:, 0].to(points.dtype)
+    given = {f"model.{name}": value for name, value in checkpoint.model.items()} | {"points": checkpoint.points}
+    if len(checkpoint.points) and checkpoint.points.ndim == points.ndim:
+        wanted["points"] = points[:1].expand(len(checkpoint.points), *points.shape[1:])  # as many as there are
+    if checkpoint.point_weights is not None:
+        given["point_weights"], wanted["point_weights"] = (
+            checkpoint.point_weights,
+            checkpoint.points[:, 0].to(points.dtype),
+        )
     for name in sorted({*wanted, *given}):
         shapes = [
             f"{value.dtype} of shape {tuple(value.shape)}" if (value := of.get(name)) is not None else "none"

@@ -19,7 +19,7 @@ PROGRESS: dict[str, Any] = {"step": int, "seconds": int | float, "epsilon_index"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training run stands.
+    """A training run at the moment of writing.
 
     Attributes:
         settings: whatever the run depends on, as JSON values; a run resumes from the same settings only.
@@ -114,7 +114,7 @@ def _require_fields(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) ->
 
 
 def _require_progress(values: Mapping[str, Any]) -> None:
-    """Steps, seconds, history and weights, each of its kind."""
+    """Refuse steps, seconds, a history or weights of another kind."""
     for name, kind in PROGRESS.items():
         if isinstance(values[name], bool) or not isinstance(values[name], kind):
             raise TypeError(f"`{name}` must be {kind}, but is {type(values[name]).__name__}")
@@ -135,12 +135,12 @@ def require_suffix(path: Path) -> None:
 
 
 def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under a prefix, without it."""
+    """Return the tensors under a prefix, by the rest of their names."""
     return {name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)}
 
 
 def _encode(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """JSON of nested state; its tensors go to `tensors`, under names that tell where they were."""
+    """Convert nested state to JSON; its tensors go to `tensors`, under names that tell where they were."""
     if isinstance(value, Tensor):
         tensors[name] = value.detach().cpu().clone().contiguous()
         return {"tensor": name}
@@ -164,7 +164,7 @@ def _decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def to_device(state: Any, device: torch.device) -> Any:
-    """Nested state with its tensors on a device."""
+    """Move the tensors of nested state to a device."""
     if isinstance(state, Tensor):
         return state.to(device)
     if isinstance(state, dict):

@@ -1,4 +1,4 @@
-"""What a solution must fulfil beside its equations: values on faces, periodicity, integrals, measurements."""
+"""Conditions that a solution must fulfil beside its equations: on faces, periodicity, integrals, measurements."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from qml.pinn.constant import Constant
 
 Arrays = Mapping[str, Any]
-BEFORE = 2.0**-21  # of the domain's width, before an interface: apart in float32 too, and far below any error asked for
+INTERFACE_GAP = 2.0**-21  # of the domain's width: apart in float32 too, and far below any error asked for
 
 
 @runtime_checkable
 class Condition(Protocol):
-    """One condition of a problem.
+    """A condition of a problem, which has a residual at points of its own.
 
     Attributes:
         name: in the loss parts.
@@ -31,32 +31,32 @@ class Condition(Protocol):
 
     @property
     def name(self) -> str:
-        """In the loss parts."""
+        """Return the name in the loss parts."""
         ...
 
     @property
     def weight(self) -> float:
-        """Of its mean squared residual in the loss."""
+        """Return the weight of the mean squared residual in the loss."""
         ...
 
     @property
     def exact(self) -> bool:
-        """Fulfilled by construction, so that it has no part in the loss."""
+        """Return True if it is fulfilled by construction, so that it has no part in the loss."""
         ...
 
     @property
     def n_sides(self) -> int:
-        """How rows and residuals belong together."""
+        """Return how rows and residuals belong together: 0, 1 or 2, see the class."""
         ...
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The fields, derivatives, coordinates and scalars that the residual needs."""
+        """Return the fields, derivatives, coordinates and scalars that the residual needs."""
         ...
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """The coordinates across which it is a condition."""
+        """Return the coordinates across which it is a condition."""
         ...
 
     def require_inside(self, domain: Box) -> None:
@@ -64,11 +64,11 @@ class Condition(Protocol):
         ...
 
     def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
-        """Where the residual is taken: (batch, coordinates)."""
+        """Return the points where the residual is taken, (batch, coordinates)."""
         ...
 
     def residual(self, values: Arrays) -> Any:
-        """What must vanish, from the values of `names` at the points."""
+        """Return what must vanish, from the values of `names` at the points."""
         ...
 
 
@@ -93,12 +93,12 @@ class Face:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the equation asks for."""
+        """Return the names that the equation asks for."""
         return arguments_of(self.equation, self.name)
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """The coordinates of `at`."""
+        """Return the coordinates of `at`."""
         return tuple(self.at)
 
     def require_inside(self, domain: Box) -> None:
@@ -114,11 +114,11 @@ class Face:
                 )
 
     def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
-        """Low-discrepancy points on the face; a single one on a corner."""
+        """Return low-discrepancy points on the face; a single one on a corner."""
         return domain.sample(n_points, seed, fixed=self.at)
 
     def residual(self, values: Arrays) -> Any:
-        """The equation at the values."""
+        """Evaluate the equation."""
         return self.equation(**values)
 
 
@@ -143,12 +143,12 @@ class Periodic:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is equal."""
+        """Return the names of what is equal."""
         return self.equal
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """The coordinate."""
+        """Return the coordinate."""
         return (self.coordinate,)
 
     def require_inside(self, domain: Box) -> None:
@@ -156,12 +156,12 @@ class Periodic:
         domain.interval(self.coordinate, f"condition `{self.name}`")
 
     def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
-        """The same points on the lower face, then on the upper one."""
+        """Return the same points on the lower face, then on the upper one."""
         low, high = domain.interval(self.coordinate, self.name)
         return np.concatenate([domain.sample(n_points, seed, fixed={self.coordinate: value}) for value in (low, high)])
 
     def residual(self, values: Arrays) -> Any:
-        """Upper minus lower, of every name in turn."""
+        """Return the values on the upper face minus those on the lower one, for every name in turn."""
         return _jumps(values, self.equal)
 
 
@@ -190,12 +190,12 @@ class Interface:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is equal."""
+        """Return the names of what is equal."""
         return self.equal
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """None: it joins the subdomains and closes nothing."""
+        """Return no coordinate: an interface joins subdomains and closes none."""
         return ()
 
     def require_inside(self, domain: Box) -> None:
@@ -208,14 +208,14 @@ class Interface:
             )
 
     def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
-        """The same points just before the interface, then on it, which belongs to the later subdomain."""
+        """Return the same points just before the interface, then on it, which belongs to the later subdomain."""
         low, high = domain.interval(self.coordinate, self.name)
-        before = self.place - (high - low) * BEFORE
+        before = self.place - (high - low) * INTERFACE_GAP
         places = (before, self.place)
         return np.concatenate([domain.sample(n_points, seed, fixed={self.coordinate: place}) for place in places])
 
     def residual(self, values: Arrays) -> Any:
-        """Later minus earlier side, of every name in turn."""
+        """Return the values on the later side minus those on the earlier one, for every name in turn."""
         return _jumps(values, self.equal)
 
 
@@ -243,23 +243,23 @@ class Integral:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the integrand asks for, and the weights of the quadrature."""
+        """Return the names that the integrand asks for, and that of the quadrature's weights."""
         return (*arguments_of(self.integrand, self.name), QUADRATURE)
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """None."""
+        """Return no coordinate: it holds in the interior."""
         return ()
 
     def require_inside(self, domain: Box) -> None:
-        """It is taken over the domain itself."""
+        """Accept any domain, over which the integral is taken."""
 
     def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
-        """The nodes, with their weights as a last column."""
+        """Return the nodes, with their weights as a last column."""
         return np.column_stack(domain.quadrature(self.n_nodes))
 
     def residual(self, values: Arrays) -> Any:
-        """The integral minus its value, of one entry."""
+        """Return the integral minus its value, as one entry."""
         asked = {name: value for name, value in values.items() if name != QUADRATURE}
         return (values[QUADRATURE] * self.integrand(**asked)).sum()[None] - self.value
 
@@ -298,7 +298,7 @@ class Observations:
         n_observations: int,
         seed: int,
     ) -> "Observations":
-        """A known solution of one field with normal noise, called "measured".
+        """Sample a known solution of one field and add normal noise; the condition is called "measured".
 
         Args:
             of: the field.
@@ -322,12 +322,12 @@ class Observations:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What was measured."""
+        """Return the name of what was measured."""
         return (self.of,)
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """None."""
+        """Return no coordinate: it holds in the interior."""
         return ()
 
     def require_inside(self, domain: Box) -> None:
@@ -340,13 +340,13 @@ class Observations:
             )
 
     def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
-        """All points."""
+        """Return all points of the measurements."""
         return self.where
 
     def residual(self, values: Arrays) -> Any:
-        """The field minus what was measured."""
-        found = values[self.of]
-        return found - self._measured.like(found)
+        """Return the field minus what was measured."""
+        column = values[self.of]
+        return column - self._measured.like(column)
 
     @cached_property
     def _measured(self) -> "Constant":
@@ -356,7 +356,7 @@ class Observations:
 
 
 def _jumps(values: Arrays, names: Sequence[str]) -> Any:
-    """The second half of the rows minus the first, of every name in turn."""
+    """Subtract the first half of the rows from the second, for every name in turn."""
     import torch
 
     half = len(values[names[0]]) // 2

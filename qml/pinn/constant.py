@@ -1,4 +1,4 @@
-"""Numbers that a step of training needs again and again as a tensor."""
+"""Numbers that every step of training needs as a tensor."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ class Constant:
         self._made: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def like(self, other: Tensor) -> Tensor:
-        """The numbers in the dtype and on the device of another tensor; not to be changed."""
+        """Return the numbers in the dtype and on the device of another tensor; it must not be written to."""
         key = other.dtype, other.device
         if type(other) is Tensor and key in self._made:
             return self._made[key]
@@ -30,7 +30,7 @@ class Constant:
 
 
 def _has_memory(made: Tensor) -> bool:
-    """Whether it does not only stand for a tensor while torch.func differentiates."""
+    """Return False if it only stands for a tensor while torch.func differentiates."""
     try:
         made.untyped_storage()
     except NotImplementedError:

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from qml.jets.jet import JET_ORDER, Array, CoordinateJet, Jet
-from qml.jets.orders import Form, Orders
+from qml.jets import CoordinateJet, Jet, JetModule, Orders, fulfils
+from qml.jets.jet import JET_ORDER, Array
+from qml.jets.orders import Form
 from qml.pinn.constant import Constant
 from qml.pinn.names import Derivative, Wanted
 
@@ -23,25 +24,24 @@ JET_LAYERS = (nn.Sequential, nn.ModuleList, nn.Identity, nn.Linear, nn.Tanh, nn.
 
 
 def accepts_jets(module: nn.Module) -> bool:
-    """Whether a module can be called on a jet: layers of torch that have a rule, and classes that say so themselves.
+    """Return True if a module can be called on a jet: torch's layers that have a rule, and classes of `JetModule`.
 
-    A class says so by an attribute `accepts_jets = True`, and by `answers_for_children = True` that its children never
-    see a jet. Subclasses of torch's layers are not taken for them.
+    Subclasses of torch's layers are not taken for them. `qml.jets.protocol` says which subclasses of a `JetModule` are.
     """
     return without_jets(module) is None
 
 
 def without_jets(module: nn.Module) -> nn.Module | None:
-    """The first module that cannot be called on a jet; None if all can."""
-    own = vars(type(module))
-    if type(module) not in JET_LAYERS and not own.get("accepts_jets", False):
+    """Return the first module that cannot be called on a jet; None if all can."""
+    if type(module) not in JET_LAYERS and not fulfils(module, JetModule):
         return module
-    children = () if own.get("answers_for_children", False) else module.children()
-    return next((found for part in children if (found := without_jets(part)) is not None), None)
+    children = module.jet_children() if isinstance(module, JetModule) else module.children()
+    refusals = (without_jets(child) for child in children)
+    return next((refusal for refusal in refusals if refusal is not None), None)
 
 
-class Plan:
-    """What jets have to carry for a set of derivatives and operators of order 2 at most: one component each.
+class DerivativePlan:
+    """The components that jets have to carry for derivatives and operators of order 2 at most: one component each.
 
     A mixed derivative comes from three pure ones: u_xy = (D_{x+y}^2 - D_x^2 - D_y^2) u / 2. A sum of derivatives of
     first order is one along a direction, and one with second ones is a quadratic form of the directions.
@@ -65,15 +65,15 @@ class Plan:
         self._directions = Constant(np.array(rows).reshape(len(rows), len(coordinates)))
 
     def start(self, points: Float[Tensor, "batch inputs"]) -> CoordinateJet:
-        """The coordinates' own jet."""
+        """Return the jet of the coordinates."""
         return CoordinateJet(points, self._directions.like(points), self.orders)
 
     def read(self, jet: Jet, item: Wanted) -> Tensor:
-        """One of those that are wanted, from the jet of its field."""
+        """Return one of the wanted derivatives, from the jet of its field."""
         return jet.components[self._components[item]]
 
     def _speeds_of(self, item: Wanted) -> Speeds:
-        """The terms of first order, by coordinate."""
+        """Return the coefficients of the terms of first order, by coordinate."""
         speeds = dict.fromkeys(self._coordinates, 0.0)
         for axes, coefficient in item.terms:
             if len(axes) == 1:
@@ -81,7 +81,7 @@ class Plan:
         return tuple(speeds.values())
 
     def _along(self, *axes: str) -> int:
-        """The direction that is the sum of some coordinates'."""
+        """Return the index of the direction that is the sum of some coordinates."""
         return self._direction(tuple(float(axis in axes) for axis in self._coordinates))
 
     def _direction(self, speeds: Speeds) -> int:
@@ -90,7 +90,7 @@ class Plan:
         return self._speeds.index(speeds)
 
     def _form(self, item: Wanted) -> Form:
-        """The terms of second order."""
+        """Return the terms of second order."""
         form: dict[int, float] = {}
         for axes, coefficient in item.terms:
             if len(axes) == JET_ORDER:
@@ -115,7 +115,7 @@ def by_jets(
     *,
     fused: bool = True,
 ) -> Values:
-    """The derivatives in one pass forward; their gradients in weights need one pass back, and are of first order.
+    """Compute the derivatives in one forward pass; gradients in weights need one backward pass, and are of first order.
 
     Args:
         fields: from points to columns.
@@ -126,20 +126,20 @@ def by_jets(
     """
     plan = _plan(coordinates, tuple(wanted))
     start = plan.start(points)
-    found = fields(start if fused else start.like(start.data))
-    return {item: plan.read(_require_jet(found[item.field]), item) for item in wanted}
+    jets = fields(start if fused else start.like(start.data))
+    return {item: plan.read(_require_jet(jets[item.field]), item) for item in wanted}
 
 
 @lru_cache(maxsize=256)
-def _plan(coordinates: tuple[str, ...], wanted: tuple[Wanted, ...]) -> Plan:
-    """One a question, since a step of training asks the same again."""
-    return Plan(coordinates, wanted)
+def _plan(coordinates: tuple[str, ...], wanted: tuple[Wanted, ...]) -> DerivativePlan:
+    """Return the plan for a question, which every step of training asks again."""
+    return DerivativePlan(coordinates, wanted)
 
 
 def by_nesting(
     fields: FieldMap, points: Float[Tensor, "batch inputs"], coordinates: tuple[str, ...], wanted: Sequence[Wanted]
 ) -> Values:
-    """The derivatives, of any order and of any module whose rows do not mix, by a reverse pass an order.
+    """Compute derivatives of any order, of any module whose rows do not mix, by a reverse pass for each order.
 
     Raises:
         ValueError: a field that does not depend on the points by differentiable functions.
@@ -162,7 +162,7 @@ def by_nesting(
 def by_forward(
     fields: FieldMap, points: Float[Tensor, "batch inputs"], coordinates: tuple[str, ...], wanted: Sequence[Wanted]
 ) -> Values:
-    """The derivatives by forward mode, one nested in the other; torch.func can differentiate and batch the result."""
+    """Compute the derivatives by nested forward mode; torch.func can differentiate and batch the result."""
 
     def along_axis(function: Callable[[Tensor], Tensor], axis: str) -> Callable[[Tensor], Tensor]:
         direction = torch.zeros_like(points)
@@ -182,7 +182,7 @@ def by_forward(
 
 
 def along(function: Callable[[Tensor], Tensor], direction: Tensor) -> Callable[[Tensor], Tensor]:
-    """The derivative of a function along a direction, by forward mode, as a function of the same points."""
+    """Return the derivative of a function along a direction, by forward mode, as a function of the same points."""
 
     def derivative(at: Tensor) -> Tensor:
         with torch.enable_grad():  # else torch has no second derivative of some functions, as silu
@@ -192,14 +192,14 @@ def along(function: Callable[[Tensor], Tensor], direction: Tensor) -> Callable[[
 
 
 def _summed(item: Wanted, derivative: Callable[[Derivative], Tensor]) -> Tensor:
-    """A derivative, or an operator from its terms."""
+    """Compute a derivative, or an operator from its terms."""
     if isinstance(item, Derivative):
         return derivative(item)
     return torch.stack([scale * derivative(Derivative(item.field, axes)) for axes, scale in item.terms]).sum(0)
 
 
 def _differentiate(item: Derivative, leaf: Tensor, coordinates: tuple[str, ...], known: Values) -> Tensor:
-    """One derivative, from the one of an order less; all its partial derivatives become known with it."""
+    """Compute a derivative from the one of an order less, whose other partial derivatives become known with it."""
     if item not in known:
         parent = _differentiate(Derivative(item.field, item.coordinates[:-1]), leaf, coordinates, known)
         if parent.requires_grad:
@@ -214,7 +214,7 @@ def _differentiate(item: Derivative, leaf: Tensor, coordinates: tuple[str, ...],
     return known[item]
 
 
-def _require_jet(found: Array) -> Jet:
-    if not isinstance(found, Jet):
+def _require_jet(column: Array) -> Jet:
+    if not isinstance(column, Jet):
         raise TypeError("Argument `fields` must map a jet to jets.")
-    return found
+    return column

@@ -41,11 +41,11 @@ class Box:
 
     @property
     def coordinates(self) -> tuple[str, ...]:
-        """Their names."""
+        """Return the names of the coordinates."""
         return tuple(self.intervals)
 
     def interval(self, axis: str, who: str) -> tuple[float, float]:
-        """The ends of a coordinate; `who` asks, in the error for one that does not exist."""
+        """Return the ends of a coordinate; the error for one that does not exist says that `who` asked."""
         if axis not in self.intervals:
             raise ValueError(f"The coordinate of {who} must be one of {', '.join(self.coordinates)}, but is {axis!r}.")
         return self.intervals[axis]
@@ -60,7 +60,7 @@ class Box:
             raise ValueError(f"{who} must lie in the domain, but {outside.sum()} points do not: {points[outside][0]}.")
 
     def sample(self, n_points: int, seed: int, *, fixed: Mapping[str, float] | None = None) -> np.ndarray:
-        """Scrambled Sobol points (n_points, coordinates); with all coordinates fixed there is one point."""
+        """Draw scrambled Sobol points (n_points, coordinates); with all coordinates fixed there is one point."""
         from scipy.stats import qmc
 
         fixed = fixed or {}
@@ -80,12 +80,12 @@ class Box:
         )
 
     def grid(self, n_a_coordinate: int) -> np.ndarray:
-        """A regular grid with the faces, (n^coordinates, coordinates), the last coordinate fastest."""
+        """Return a regular grid with the faces, (n^coordinates, coordinates), the last coordinate fastest."""
         axes = [np.linspace(*ends, n_a_coordinate) for ends in self.intervals.values()]
         return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
 
     def quadrature(self, n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Gauss-Legendre nodes (batch, coordinates) and weights (batch,), `n_nodes` a coordinate and piece."""
+        """Return Gauss-Legendre nodes (batch, coordinates) and weights (batch,), `n_nodes` a coordinate and piece."""
         base, base_weights = np.polynomial.legendre.leggauss(n_nodes)
         nodes, weights = [], []
         for axis, (low, high) in self.intervals.items():

@@ -1,37 +1,22 @@
 """Jets through layers of functions on edges, by the series that such a layer has of them."""
 
 import math
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
-from qml.jets.jet import Array, Jet, JetError
-from qml.jets.orders import Orders
-from qml.jets.rules import require_first_order
+from qml.jets import EdgeSeries, Jet, JetError, JetModule, Orders, require_first_order
+from qml.jets.jet import Array
 from qml.pinn.derivatives import along
 
-LONGEST = 256  # functions of a series that is still worth its cost
-NARROW = 1e-6  # an interval on which every layer's series is short, if it has one
+SERIES_SIZE_LIMIT = 256  # functions of a series; a longer one is not worth its cost
+PROBE_INTERVAL = 1e-6  # width of an interval on which every layer's series is short, if it has one
 
 
-@runtime_checkable
-class EdgeSeries(Protocol):
-    """What a layer of functions on edges tells: y_j = sum_i sum_k c_kij b_k(x_i) + bias_j + sum_i u_ij silu(x_i)."""
-
-    def series_on(self, low: float, high: float, *, most: float | int) -> Any:
-        """Return the series with at most `most` functions b that is exact on [low, high]; None where there is none.
-
-        It has `coefficients` c, (size, inputs, outputs), `bias`, (outputs,) or None, and `base_weight` u, (inputs,
-        outputs) or None, differentiable in the layer's weights, and `basis` with `size`, `features(x)` (size, ...) and
-        `derivative(like)`, from coefficients to the derivative's.
-        """
-        ...
-
-
-class EdgeJets(nn.Module):
+class EdgeJets(JetModule):
     """A layer of functions on edges, as `qml.nn.QKANLayer`, that takes jets too.
 
     A nested reverse pass differentiates the circuits again for every order. A jet needs the coefficients of the series
@@ -49,17 +34,18 @@ class EdgeJets(nn.Module):
         TypeError: a layer without a series.
     """
 
-    accepts_jets = True
-    answers_for_children = True
-
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         if not isinstance(layer, EdgeSeries):
             raise TypeError(f"Argument `layer` must have a series of its edges, but is a {type(layer).__name__}.")
         self.layer = layer
 
+    def jet_children(self) -> Iterable[nn.Module]:
+        """Return no module: the layer itself never meets a jet."""
+        return ()
+
     def forward(self, inputs: Array) -> Array:
-        """The layer's outputs.
+        """Return the layer's outputs, of tensors or jets.
 
         Raises:
             JetError: single precision, a residual activation other than silu, or a layer without a series.
@@ -76,8 +62,8 @@ class EdgeJets(nn.Module):
             return inputs.like(
                 (math.nan * inputs.data.sum(-1, keepdim=True)).expand(*inputs.data.shape[:-1], n_outputs)
             )
-        series = layer.series_on(low, high, most=LONGEST)
-        if series is None and layer.series_on(0.0, NARROW, most=LONGEST) is None:
+        series = layer.series_on(low, high, most=SERIES_SIZE_LIMIT)
+        if series is None and layer.series_on(0.0, PROBE_INTERVAL, most=SERIES_SIZE_LIMIT) is None:
             raise JetError(f"Jets have no rule for this {type(layer).__name__}: it has no series in float64.")
         if series is None:
             return _by_forward_mode(layer, inputs)
@@ -89,14 +75,14 @@ class EdgeJets(nn.Module):
 
 
 def _by_forward_mode(layer: Callable[[Tensor], Tensor], inputs: Jet) -> Jet:
-    """A jet through any function that torch.func differentiates twice."""
+    """Move a jet through any function that torch.func differentiates twice."""
     point, *moved = inputs.components
     orders = inputs.orders
     firsts = [along(layer, direction)(point) for direction in moved[: orders.n_first]]
     seconds = [along(layer, second)(point) for second in moved[orders.n_first :]]
-    for index, first, scale in orders.bends:
-        bent = along(along(layer, moved[first]), moved[first])
-        seconds[index] = seconds[index] + scale * bent(point)
+    for index, first, scale in orders.second_order_terms:
+        curvature = along(along(layer, moved[first]), moved[first])
+        seconds[index] = seconds[index] + scale * curvature(point)
     return inputs.like(torch.stack([layer(point), *firsts, *seconds]))
 
 
@@ -117,62 +103,62 @@ class _ThroughEdges(torch.autograd.Function):
         orders: Orders,
         basis: Any,
     ) -> Tensor:
-        turn = basis.derivative(coefficients)
+        matrix = basis.derivative(coefficients)
         series = [coefficients.permute(1, 0, 2)]  # (inputs, size, outputs)
         for _ in range(3):
-            series.append(turn @ series[-1])
+            series.append(matrix @ series[-1])
         columns = data[0].mT.contiguous()
         functions = basis.features(columns).permute(1, 2, 0)  # (inputs, batch, size)
-        found = (functions @ torch.stack(series, 2).flatten(2)).unflatten(2, (4, -1))
+        orders_of_phi = (functions @ torch.stack(series, 2).flatten(2)).unflatten(2, (4, -1))
         waves = None if base is None else _silu_orders(columns)  # (inputs, batch, 4)
         if waves is not None and base is not None:
-            found.addcmul_(waves.unsqueeze(-1), base[:, None, None])
-        value, slope, bend, _ = found.unbind(2)
+            orders_of_phi.addcmul_(waves.unsqueeze(-1), base[:, None, None])
+        value, slope, curvature, _ = orders_of_phi.unbind(2)
         moved = data[1:].transpose(1, 2).unsqueeze(-1)  # (derivatives, inputs, batch, 1)
         products = moved * slope
-        for index, first, scale in orders.bends:
-            products[orders.n_first + index].addcmul_(moved[first].square(), bend, value=scale)
-        ctx.save_for_backward(moved, functions, found, waves, turn)  # pyright: ignore[reportArgumentType]
+        for index, first, scale in orders.second_order_terms:
+            products[orders.n_first + index].addcmul_(moved[first].square(), curvature, value=scale)
+        ctx.save_for_backward(moved, functions, orders_of_phi, waves, matrix)  # pyright: ignore[reportArgumentType]
         ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
         return torch.cat([value.sum(0)[None], products.sum(1)])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         require_first_order()
-        moved, functions, found, waves, turn = ctx.saved_tensors
+        moved, functions, orders_of_phi, waves, matrix = ctx.saved_tensors
         orders: Orders = ctx.orders
-        above = gradient[1:, None]  # (derivatives, 1, batch, outputs)
-        by_phi = torch.empty_like(found[:, :, :3])  # in phi and its first two derivatives
+        of_derivatives = gradient[1:, None]  # (derivatives, 1, batch, outputs)
+        by_phi = torch.empty_like(orders_of_phi[:, :, :3])  # in phi and its first two derivatives
         by_phi[:, :, 0] = gradient[0]
-        by_phi[:, :, 1] = (moved * above).sum(0)
+        by_phi[:, :, 1] = (moved * of_derivatives).sum(0)
         by_phi[:, :, 2] = 0.0
-        for index, first, scale in orders.bends:
-            by_phi[:, :, 2].addcmul_(moved[first].square(), above[orders.n_first + index], value=scale)
+        for index, first, scale in orders.second_order_terms:
+            by_phi[:, :, 2].addcmul_(moved[first].square(), of_derivatives[orders.n_first + index], value=scale)
         zeroth, first, second = (functions.mT @ by_phi.flatten(2)).unflatten(2, (3, -1)).unbind(2)
-        of_coefficients = zeroth + turn.mT @ (first + turn.mT @ second)
+        of_coefficients = zeroth + matrix.mT @ (first + matrix.mT @ second)
         of_base = None
         if waves is not None:
             of_base = (waves[:, :, :3].reshape(len(waves), 1, -1) @ by_phi.flatten(1, 2)).squeeze(1)
         of_data = None
         if ctx.needs_input_grad[0]:
-            slope, bend = found[:, :, 1], found[:, :, 2]
-            of_value = _row_sums((by_phi * found[:, :, 1:]).flatten(2))
-            of_moved = _row_sums(above * slope)
-            for index, first, scale in orders.bends:
-                rows = _row_sums(above[orders.n_first + index] * bend)
+            slope, curvature = orders_of_phi[:, :, 1], orders_of_phi[:, :, 2]
+            of_value = _row_sums((by_phi * orders_of_phi[:, :, 1:]).flatten(2))
+            of_moved = _row_sums(of_derivatives * slope)
+            for index, first, scale in orders.second_order_terms:
+                rows = _row_sums(of_derivatives[orders.n_first + index] * curvature)
                 of_moved[first].addcmul_(moved[first, ..., 0], rows, value=2.0 * scale)
             of_data = torch.cat([of_value[None], of_moved]).mT
         return of_data, of_coefficients.permute(1, 0, 2), of_base, None, None
 
 
 def _row_sums(values: Tensor) -> Tensor:
-    """Over the last dimension, as a product: quicker than torch's sum of short rows."""
+    """Sum over the last dimension, as a product: quicker than torch's sum of short rows."""
     return values @ values.new_ones(values.shape[-1])
 
 
 def _silu_orders(x: Tensor) -> Tensor:
-    """silu(x) = x p with p = sigmoid(x), and its first three derivatives, along a last dimension."""
+    """Compute silu(x) = x p with p = sigmoid(x), and its first three derivatives, along a last dimension."""
     p = torch.sigmoid(x)
     q, r = p - p * p, 1 - 2 * p  # p' and p'' / p'
-    bent = 2 + x * r
-    return torch.stack([x * p, p + x * q, q * bent, q * (r * (bent + 1) - 2 * x * q)], -1)
+    bracket = 2 + x * r
+    return torch.stack([x * p, p + x * q, q * bracket, q * (r * (bracket + 1) - 2 * x * q)], -1)

@@ -55,7 +55,7 @@ class FeynmanKac:
     def values(
         self, domain: Box, points: Float[np.ndarray, "batch inputs"], seed: int
     ) -> tuple[Float[np.ndarray, " batch"], Float[np.ndarray, " batch"]]:
-        """The means over paths, and their standard errors.
+        """Return the means over paths, and their standard errors.
 
         Raises:
             ValueError: points outside the domain, or a negative potential on the way.
@@ -69,12 +69,12 @@ class FeynmanKac:
         return means, errors
 
     def labels(self, name: str, of: str, domain: Box, n_points: int, *, seed: int, weight: float = 1.0) -> Observations:
-        """A condition that holds the values at Sobol points in the domain."""
+        """Return a condition that holds the values at Sobol points in the domain."""
         points = domain.sample(n_points, seed)
         return Observations(name, of, points, self.values(domain, points, seed)[0], weight)
 
     def _scores(self, domain: Box, places: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """What each path yields."""
+        """Return the score of each path."""
         lows, highs = np.array(list(domain.intervals.values())).T
         scores, alive = np.zeros(len(places)), np.arange(len(places))
         log_factor = np.zeros(len(places))
@@ -105,7 +105,7 @@ class FeynmanKac:
     def _left(
         self, before: np.ndarray, after: np.ndarray, lows: np.ndarray, highs: np.ndarray, generator: np.random.Generator
     ) -> np.ndarray:
-        """Whether a path was outside, at the end of a step or within it."""
+        """Tell which paths were outside, at the end of a step or within it."""
         outside = ((after <= lows) | (after >= highs)).any(1)
         scale = self.diffusion * self.time_step
         chances = [np.exp(-np.maximum((before - end) * (after - end), 0.0) / scale) for end in (lows, highs)]

@@ -1,4 +1,4 @@
-"""Derivatives of every single residual in every weight: what a Gauss-Newton step needs."""
+"""Derivatives of every single residual in every weight, as a Gauss-Newton step needs them."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from qml.jets.jet import JET_ORDER, Jet
+from qml.jets import Jet, RowWeightsModule, fulfils
+from qml.jets.jet import JET_ORDER
 from qml.pinn.loss import LossParts, Term
 from qml.pinn.model import Pinn
 from qml.pinn.trunks import HOOKS
 
-MEMORY = 2**29  # bytes that operations save on all rows with weights of their own at once; the peak is up to twice that
-FEW = 16  # rows that tell how much it takes
+ROWS_MEMORY_LIMIT = 2**29  # bytes that operations save on rows with weights of their own; the peak is up to twice that
+N_PROBE_ROWS = 16  # rows whose graph tells how much a row takes
 CONTAINERS = (nn.Sequential,)
 
 
@@ -44,27 +45,26 @@ class Residuals:
         self._at_once: dict[tuple[str, ...], int] = {}
 
     def values(self) -> Tensor:
-        """The vector, (residuals,), without a graph."""
+        """Return the vector, (residuals,), without a graph."""
         with torch.no_grad():
-            return torch.cat(
-                [self._scale(name, found) * found for term in self.loss.terms() for name, found in self._of(term)]
-            )
+            residuals = [pair for term in self.loss.terms() for pair in self._of(term)]
+            return torch.cat([self._scale(name, residual) * residual for name, residual in residuals])
 
     def values_and_jacobian(self) -> tuple[Tensor, Tensor]:
-        """The vector, (residuals,), and its derivatives, (residuals, weights)."""
+        """Return the vector, (residuals,), and its derivatives, (residuals, weights)."""
         scaled = [(self._scale(name, values), values, rows) for name, values, rows in self.apart()]
         jacobian = torch.cat([_times(rows, scale) for scale, _, rows in scaled])
         return torch.cat([scale * values for scale, values, _ in scaled]), jacobian
 
     def apart(self) -> Iterator[tuple[str, Tensor, Tensor]]:
-        """Name, residuals (n,) and their Jacobian (n, weights) of every part, not scaled."""
+        """Yield name, residuals (n,) and their Jacobian (n, weights) of every part, not scaled."""
         for term in self.loss.terms():
             yield from self._of_term(term)
 
     def _of(self, term: Term) -> Iterator[tuple[str, Tensor]]:
-        found = self.model.evaluate(term.points, term.names)
+        values = self.model.evaluate(term.points, term.names)
         for name, function in term.functions.items():
-            yield name, function(**found)
+            yield name, function(**values)
 
     def _scale(self, name: str, residual: Tensor) -> Tensor | float:
         scale = math.sqrt(self.weights.get(name, 1.0) / len(residual))
@@ -74,15 +74,15 @@ class Residuals:
         return scale if weights is None else scale * weights.sqrt()
 
     def _of_term(self, term: Term) -> Iterator[tuple[str, Tensor, Tensor]]:
-        """Where every residual belongs to one row, some rows after the other."""
+        """Yield the parts of a term; where every residual belongs to one row, from some rows at a time."""
         in_pieces = self.copies and term.n_sides == 1
         pieces = term.points.split(self._rows_at_once(term)) if in_pieces else (term.points,)
         values: dict[str, list[Tensor]] = {name: [] for name in term.functions}
         jacobians: dict[str, list[Tensor]] = {name: [] for name in term.functions}
         for points in pieces:
             with self._calls(len(points)) as calls:
-                found = list(self._of(term._replace(points=points)))
-            for name, residual in found:
+                residuals = list(self._of(term._replace(points=points)))
+            for name, residual in residuals:
                 blocks = self._blocks(calls, residual, len(points), term.n_sides)
                 values[name].append(residual.detach().unflatten(0, (len(blocks), -1)))
                 jacobians[name].append(torch.stack(blocks) if len(blocks) > 1 else blocks[0][None])
@@ -90,9 +90,9 @@ class Residuals:
             yield name, _joined(values[name]).flatten(), _joined(jacobians[name]).flatten(0, 1)
 
     def _rows_at_once(self, term: Term) -> int:
-        """As many as memory allows, by what the graph of a few saves, once for every set of names."""
+        """Return the number of rows that memory allows, found once for each set of names from the graph of a few."""
         if term.names not in self._at_once:
-            few, sizes = term.points[:FEW], list[int]()
+            few, sizes = term.points[:N_PROBE_ROWS], list[int]()
 
             def note(saved: Tensor) -> Tensor:
                 sizes.append(saved.nbytes)
@@ -101,29 +101,29 @@ class Residuals:
             hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved)
             with hooks, self._calls(len(few)):
                 list(self._of(term._replace(points=few)))
-            self._at_once[term.names] = max(FEW, MEMORY * len(few) // max(sum(sizes), 1))
+            self._at_once[term.names] = max(N_PROBE_ROWS, ROWS_MEMORY_LIMIT * len(few) // max(sum(sizes), 1))
         return self._at_once[term.names]
 
-    def _calls(self, n_rows: int) -> AbstractContextManager[list["Call"]]:
+    def _calls(self, n_rows: int) -> AbstractContextManager[list["LayerCall"]]:
         if self.by_layers and self.model.derivatives == "jets":
             return recorded(self.model)
         return weights_by_row(self.model, self.parameters, n_rows)
 
-    def _blocks(self, calls: Sequence["Call"], residual: Tensor, n_rows: int, n_sides: int) -> list[Tensor]:
-        """The Jacobian in blocks: of a residual a row, of one a pair of rows, or, without sides, of one of all rows."""
+    def _blocks(self, calls: Sequence["LayerCall"], residual: Tensor, n_rows: int, n_sides: int) -> list[Tensor]:
+        """Return the Jacobian in blocks: for a residual of a row, of a pair of rows, or (without sides) of all rows."""
         if n_sides == 0:
             return [self._rows(calls, n_rows, entry).sum(0)[None] for entry in residual]
         blocks = residual.split(n_rows // n_sides)
         return [self._rows(calls, n_rows, block.sum()).unflatten(0, (n_sides, -1)).sum(0) for block in blocks]
 
-    def _rows(self, calls: Sequence["Call"], n_rows: int, total: Tensor) -> Tensor:
-        """What each row contributes to the gradient of a sum of residuals, (rows, weights)."""
+    def _rows(self, calls: Sequence["LayerCall"], n_rows: int, total: Tensor) -> Tensor:
+        """Return the share of each row in the gradient of a sum of residuals, (rows, weights)."""
         starts, size = {}, 0
         for part in self.parameters:
             starts[part], size = size, size + part.numel()
         result = torch.zeros(n_rows, size, dtype=total.dtype, device=total.device)
         live = [call for call in calls if call.output.requires_grad]  # frozen layers at the bottom have no graph
-        if not live or not total.requires_grad:  # what is trained has no part in it
+        if not live or not total.requires_grad:  # no trained weight has a part in it
             return result
         gradients = torch.autograd.grad(total, [call.output for call in live], retain_graph=True, allow_unused=True)
         for call, gradient in zip(live, gradients, strict=True):
@@ -135,7 +135,7 @@ class Residuals:
 
 
 def _joined(pieces: Sequence[Tensor]) -> Tensor:
-    """Along the second dimension, without a copy of one alone."""
+    """Join pieces along the second dimension, without a copy where there is one."""
     return torch.cat(list(pieces), 1) if len(pieces) > 1 else pieces[0]
 
 
@@ -143,14 +143,14 @@ def _times(rows: Tensor, scale: Tensor | float) -> Tensor:
     return rows * (scale[:, None] if isinstance(scale, Tensor) else scale)
 
 
-class Call:
-    """One use of a layer: its input and its output, jets or tensors; of other weights, their copies by row."""
+class LayerCall:
+    """A use of a layer, with its input and output as tensors; of other weights, with their copies by row."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, inputs: Tensor | None, output: Tensor) -> None:
         self.weight, self.bias, self.inputs, self.output = weight, bias, inputs, output
 
     def by_rows(self, gradient: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """The gradients in the weights, (rows, entries)."""
+        """Yield the weights with their gradients by row, (rows, entries)."""
         if self.inputs is None:
             yield self.weight, gradient.reshape(len(gradient), -1)
             return
@@ -161,24 +161,24 @@ class Call:
 
 
 @contextmanager
-def recorded(model: Pinn) -> Iterator[list[Call]]:
-    """The calls of all layers and scalars of a model while the context lasts; some take copies of their weights."""
-    calls: list[Call] = []
+def recorded(model: Pinn) -> Iterator[list[LayerCall]]:
+    """Record the calls of all layers and scalars of a model within the block; some take copies of their weights."""
+    calls: list[LayerCall] = []
 
     def keep(layer: nn.Module, inputs: tuple, output: Tensor | Jet) -> None:
         given = inputs[0].data if isinstance(inputs[0], Jet) else inputs[0]
         result = output.data if isinstance(output, Jet) else output
-        calls.append(Call(layer.weight, layer.bias, given.detach(), result))  # pyright: ignore[reportArgumentType]
+        calls.append(LayerCall(layer.weight, layer.bias, given.detach(), result))  # pyright: ignore[reportArgumentType]
 
     def copy(layer: nn.Module, inputs: tuple) -> tuple:
         weights = layer.weights
         copies = weights.detach().expand(*inputs[0].shape[:-1], -1).requires_grad_()  # pyright: ignore[reportCallIssue]
-        calls.append(Call(weights, None, None, copies))  # pyright: ignore[reportArgumentType]
+        calls.append(LayerCall(weights, None, None, copies))  # pyright: ignore[reportArgumentType]
         return *inputs, copies
 
     handles = [part.register_forward_hook(keep) for part in model.trunk.modules() if type(part) is nn.Linear]
     handles += [part.register_forward_pre_hook(copy) for part in model.trunk.modules() if takes_weights_by_row(part)]
-    model.on_scalar = lambda name, copies: calls.append(Call(model.scalars[name], None, None, copies))
+    model.on_scalar = lambda name, copies: calls.append(LayerCall(model.scalars[name], None, None, copies))
     try:
         yield calls
     finally:
@@ -188,8 +188,8 @@ def recorded(model: Pinn) -> Iterator[list[Call]]:
 
 
 @contextmanager
-def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> Iterator[list[Call]]:
-    """Copies of weights for every row, which a model uses for points of that number while the context lasts."""
+def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> Iterator[list[LayerCall]]:
+    """Give a model copies of weights for every row, which it uses within the block for points of that number."""
     trunk, derivatives = model.trunk, model.derivatives
     wanted = {id(part) for part in parameters}
     held = {
@@ -199,13 +199,13 @@ def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> It
         if part is not None and id(part) in wanted
     }
     calls = [
-        Call(part, None, None, part.detach().expand(n_rows, *part.shape).requires_grad_())
+        LayerCall(part, None, None, part.detach().expand(n_rows, *part.shape).requires_grad_())
         for part in dict.fromkeys(held.values())
     ]
     copies = {id(call.weight): call.output for call in calls}
     model.trunk = _ByRow(trunk, {name: copies[id(part)] for name, part in held.items()})
     model.derivatives = "nested" if derivatives == "jets" else derivatives
-    model.on_scalar = lambda name, rows: calls.append(Call(model.scalars[name], None, None, rows))
+    model.on_scalar = lambda name, rows: calls.append(LayerCall(model.scalars[name], None, None, rows))
     try:
         yield calls
     finally:
@@ -213,13 +213,12 @@ def weights_by_row(model: Pinn, parameters: Sequence[Tensor], n_rows: int) -> It
 
 
 def takes_weights_by_row(module: nn.Module) -> bool:
-    """Whether a module says that it takes its one parameter, `weights`, row by row as an argument after the inputs."""
-    says_so = vars(type(module)).get("takes_weights_by_row", False)
-    return says_so and [name for name, _ in module.named_parameters()] == ["weights"]
+    """Return True if a module takes its one parameter, `weights`, row by row as an argument after the inputs."""
+    return fulfils(module, RowWeightsModule) and [name for name, _ in module.named_parameters()] == ["weights"]
 
 
 def layers_suffice(model: Pinn) -> bool:
-    """Whether jets and layers of type nn.Linear account for all weights and all that the problem asks for."""
+    """Return True if jets and layers of type nn.Linear account for all weights and all that the problem asks for."""
     if model.derivatives != "jets":
         return False
     parts = list(model.trunk.modules())
@@ -237,7 +236,7 @@ def layers_suffice(model: Pinn) -> bool:
 
 
 def _are_called_by_torch(chosen: Sequence[nn.Module], parts: Sequence[nn.Module]) -> bool:
-    """Whether nothing but torch's containers calls these modules, and none else holds their weights.
+    """Return True if nothing but torch's containers calls these modules, and nothing else holds their weights.
 
     Copies of weights reach a module as it is called; who uses them otherwise would use the weights themselves.
     """
@@ -264,21 +263,21 @@ class _ByRow(nn.Module):
         super().__init__()
         self.trunk, self.weights = trunk, weights
         every = list(trunk.named_parameters(remove_duplicate=False))
-        self.apart = len(every) == len(list(trunk.parameters()))  # or a weight would be missed at its second place
+        self.by_parts = len(every) == len(list(trunk.parameters()))  # or a weight would be missed at its second place
 
     def forward(self, points: Tensor) -> Tensor:
-        return _by_row(self.trunk, self.weights, points, apart=self.apart)
+        return _by_row(self.trunk, self.weights, points, by_parts=self.by_parts)
 
 
-def _by_row(module: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, *, apart: bool) -> Tensor:
-    """A module at rows with weights of their own; with `apart` the parts of a sequence one by one."""
+def _by_row(module: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, *, by_parts: bool) -> Tensor:
+    """Apply a module to rows with weights of their own; with `by_parts` the parts of a sequence one by one."""
     if not weights:
         return module(inputs)
-    if apart and type(module) is nn.Sequential and not any(map(vars(module).get, HOOKS)):
+    if by_parts and type(module) is nn.Sequential and not any(map(vars(module).get, HOOKS)):
         for name, part in module._modules.items():  # named_children leaves out what stands there twice
             start = f"{name}."
             held = {key.removeprefix(start): rows for key, rows in weights.items() if key.startswith(start)}
-            inputs = inputs if part is None else _by_row(part, held, inputs, apart=True)
+            inputs = inputs if part is None else _by_row(part, held, inputs, by_parts=True)
         return inputs
     if takes_weights_by_row(module) and set(weights) == {"weights"}:
         return module(inputs, weights["weights"])

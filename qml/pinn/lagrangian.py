@@ -15,11 +15,11 @@ from qml.pinn.problem import Problem
 PERIOD = 2 * math.pi
 N_LABELS = 2048  # on which paths are inverted, before Newton's steps
 N_NEWTON = 4
-STEP = 1e-6  # of the differences in these
+DIFFERENCE_STEP = 1e-6  # of the differences in these
 
 
 def lagrangian_convection(speed: float = 50.0) -> Problem:
-    """u_t + c u_x = 0, u(x, 0) = sin(x), as two fields of the label a and of t: paths x_t = c, values u_t = 0.
+    """Pose u_t + c u_x = 0, u(x, 0) = sin(x), as two fields of the label a and t: paths x_t = c, values u_t = 0.
 
     The label is where a path starts, so x(a, 0) = a is built in, and so is the period. In the frame at rest a network
     has to follow a wave that passes 8 times; here it finds straight paths and values that stay. `in_frame_at_rest`
@@ -58,7 +58,7 @@ def _around(a: Array, t: Array) -> tuple[Array, ...]:
 
 
 def in_frame_at_rest(model: Pinn, points: np.ndarray) -> np.ndarray:
-    """u(x, t) at points (batch, 2) from a model whose fields are paths x(a, t) and values u(a, t), periodic in a.
+    """Compute u(x, t) at points (batch, 2) from a model of paths x(a, t) and values u(a, t), periodic in a.
 
     The label of (x, t) is found on a grid of labels and then by Newton's method with differences.
 
@@ -93,6 +93,6 @@ def _values_at(
     target, t = x - turns * PERIOD, np.full_like(x, time)
     label = np.interp(target, places, labels)
     for _ in range(N_NEWTON):
-        slope = (place(label + STEP, t) - place(label - STEP, t)) / (2 * STEP)
+        slope = (place(label + DIFFERENCE_STEP, t) - place(label - DIFFERENCE_STEP, t)) / (2 * DIFFERENCE_STEP)
         label = label - (place(label, t) - target) / slope
     return fields(label, t)[:, 1]

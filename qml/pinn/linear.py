@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 N_PROBES = 5
 PROBE_SEED = 1
 # Relative to the largest coefficient: a residual that is linear up to rounding, and coefficients that vanish.
-LINEAR = {torch.float64: 1e-9, torch.float32: 1e-3}
+LINEARITY_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 Coefficients = Mapping[tuple[str, ...], np.ndarray]
 """Axes of a derivative of the field, () for the field itself, to its coefficient at points, (batch,)."""
 
@@ -41,17 +41,17 @@ def eigenvalue_equations(model: "Pinn") -> dict[str, tuple[str, ...]]:
     for condition in problem.conditions:
         if condition.fixed and not _vanishes(condition.residual(_on_condition(model, condition))):
             return {}
-    found = {
+    equations_of = {
         scalar: tuple(name for name, asked in problem.equation_names.items() if scalar in asked)
         for scalar in problem.scalars
     }
-    return {scalar: equations for scalar, equations in found.items() if equations}
+    return {scalar: equations for scalar, equations in equations_of.items() if equations}
 
 
 def coefficients(
     model: "Pinn", residual: Residual, asked: tuple[str, ...], points: Tensor, scalars: Mapping[str, float]
 ) -> dict[str, np.ndarray]:
-    """Coefficients of what a linear residual asks for, by name: the residual of one that is 1 while all others vanish.
+    """Return the coefficients of a linear residual by name: its value where one is 1 while all others vanish.
 
     Raises:
         UnknownSpectrum: a residual that is not linear.
@@ -61,24 +61,25 @@ def coefficients(
     }
     unknowns = [name for name in asked if model.problem.derivative(name) is not None]
     ones = torch.ones_like(points[:, 0])
-    found = {name: _column(residual(**(rest | {name: ones})), points) for name in unknowns}
+    columns = {name: _column(residual(**(rest | {name: ones})), points) for name in unknowns}
     weights = np.random.default_rng(PROBE_SEED).uniform(0.5, 2.0, len(unknowns))
     mixed = residual(**(rest | {name: weight * ones for name, weight in zip(unknowns, weights, strict=True)}))
-    terms = [weight * found[name] for name, weight in zip(unknowns, weights, strict=True)]
+    terms = [weight * columns[name] for name, weight in zip(unknowns, weights, strict=True)]
     scale = max((float(np.abs(term).max()) for term in terms), default=0.0)
-    if not np.abs(_column(mixed, points) - sum(terms)).max() <= LINEAR.get(points.dtype, LINEAR[torch.float32]) * scale:
+    limit = scale * LINEARITY_TOLERANCE.get(points.dtype, LINEARITY_TOLERANCE[torch.float32])
+    if not np.abs(_column(mixed, points) - sum(terms)).max() <= limit:
         raise UnknownSpectrum("the equation is not linear in the field")
-    return found
+    return columns
 
 
-def by_axes(model: "Pinn", field: str, found: Mapping[str, np.ndarray]) -> Coefficients:
-    """The coefficients of the derivatives of one field, with operators resolved into their terms.
+def by_axes(model: "Pinn", field: str, columns: Mapping[str, np.ndarray]) -> Coefficients:
+    """Return the coefficients of the derivatives of one field, with operators resolved into their terms.
 
     Raises:
         UnknownSpectrum: a residual that holds another field too.
     """
     summed: dict[tuple[str, ...], np.ndarray] = {}
-    for name, column in found.items():
+    for name, column in columns.items():
         item = model.problem.derivative(name)
         if item is None or item.field != field:
             raise UnknownSpectrum(f"the equation holds more fields than `{field}`")
@@ -88,7 +89,7 @@ def by_axes(model: "Pinn", field: str, found: Mapping[str, np.ndarray]) -> Coeff
 
 
 def _at_rest(model: "Pinn", asked: tuple[str, ...], points: Tensor) -> dict[str, Tensor]:
-    """What names stand for where all fields vanish."""
+    """Return the values of names where all fields vanish."""
     problem, values = model.problem, {}
     for name in asked:
         if problem.derivative(name) is not None:

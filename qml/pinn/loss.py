@@ -1,6 +1,7 @@
 """The loss of a problem in its parts, at points that stay until others are drawn."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ class Term(NamedTuple):
 
     Attributes:
         points: rows, with quadrature weights as a last column where an integral has them.
-        names: what is evaluated there.
+        names: of the values that are evaluated at the points.
         functions: name in the loss to residual of the values.
         n_sides: see `Condition`.
     """
@@ -34,7 +35,7 @@ class LossParts:
     """Mean squared residuals by name: the equations at collocation points, the conditions at theirs.
 
     Args:
-        model: what is trained.
+        model: the model to train.
         points: collocation points (batch, coordinates).
         n_condition_points: points on each face.
         seed: of those.
@@ -72,7 +73,7 @@ class LossParts:
         self.epsilon_index = 0
         self.slice_weights: Tensor | None = None
         self.point_weights: Tensor | None = None
-        self.frozen = False
+        self._is_fixed = False
         self.set_points(model.as_points(points))
 
     def set_points(self, points: Tensor) -> None:
@@ -91,12 +92,27 @@ class LossParts:
                 )
             self._sizes = sizes.to(points.dtype)
 
+    @contextmanager
+    def fixed_causal_weights(self, *, renew: bool) -> Iterator[None]:
+        """Keep the causal weights as they are within the block, for an optimiser that needs a fixed loss.
+
+        Args:
+            renew: whether they are computed once more at its beginning.
+        """
+        if renew and self.causal is not None:
+            self.parts()
+        self._is_fixed = True
+        try:
+            yield
+        finally:
+            self._is_fixed = False
+
     def residuals(self, points: Tensor) -> dict[str, Tensor]:
-        """Of each equation, (batch,)."""
+        """Return the residuals of each equation, (batch,)."""
         return self._residuals_of(self.model.evaluate(points, self.names))
 
     def parts(self) -> dict[str, Tensor]:
-        """The mean squared residuals, equations first, before weights of conditions."""
+        """Return the mean squared residuals, equations first, before weights of conditions."""
         shared: Mapping[str, Tensor] = {}
         if self._plain_points is None:
             values = self.model.evaluate(self.points, self.names)
@@ -109,10 +125,11 @@ class LossParts:
             squares = {name: residual.square() for name, residual in residuals.items()}
             weights = self.weights_of_points(squares)
             parts = {name: (square if weights is None else weights * square).mean() for name, square in squares.items()}
-        return parts | {condition.name: _mean_square(found) for condition, found in self._condition_residuals(shared)}
+        of_conditions = self._condition_residuals(shared)
+        return parts | {condition.name: _mean_square(residual) for condition, residual in of_conditions}
 
     def weights_of_points(self, squares: Mapping[str, Tensor]) -> Tensor | None:
-        """Of the squared residuals of the equations; None where all are 1."""
+        """Return the weights of the equations' squared residuals, (batch,); None where all are 1."""
         weights = self.point_weights
         if self.causal is not None:
             causal = self._causal_weights(squares, self.causal)
@@ -120,7 +137,7 @@ class LossParts:
         return weights
 
     def terms(self) -> list[Term]:
-        """The residuals apart: one term of all equations, one a condition."""
+        """Return the residuals as terms: one of all equations, one for each condition."""
         problem = self.model.problem
 
         def equation(name: str) -> Residual:
@@ -142,15 +159,18 @@ class LossParts:
         }
 
     def _condition_residuals(self, shared: Mapping[str, Tensor]) -> Iterator[tuple[Condition, Tensor]]:
-        """Those on values alone read them from `shared`, where they stand one after the other."""
+        """Yield the conditions with their residuals.
+
+        Conditions on values alone read these from `shared`, where they stand one after the other.
+        """
         sizes = list(self._plain.values())
-        apart = {name: iter(_split(values, sizes)) for name, values in shared.items()}
+        pieces = {name: iter(_split(values, sizes)) for name, values in shared.items()}
         for index, condition in enumerate(self.conditions):
             points = self._condition_points[index]
             if index in self._plain:
-                here = {name: next(values) for name, values in apart.items()}
-                others = [name for name in condition.names if name not in here]
-                values = {name: here[name] for name in condition.names if name in here}
+                fields = {name: next(values) for name, values in pieces.items()}
+                others = [name for name in condition.names if name not in fields]
+                values = {name: fields[name] for name in condition.names if name in fields}
                 if others:
                     values |= self.model.evaluate(points, others)
             else:
@@ -162,8 +182,8 @@ class LossParts:
         return all(item is None or not item.order for item in items)
 
     def _causal_weights(self, squares: Mapping[str, Tensor], causal: Causal) -> Tensor:
-        """One weight a point; a running optimiser that needs a fixed loss sets `frozen`."""
-        if not self.frozen or self.slice_weights is None:
+        """Return the causal weight of each point, renewed unless the weights are fixed."""
+        if not self._is_fixed or self.slice_weights is None:
             total = torch.stack([square.detach() for square in squares.values()]).sum(0)
             losses = total.new_zeros(causal.n_slices).index_add_(0, self._slices, total) / self._sizes
             before = torch.cumsum(losses, 0) - losses
@@ -175,18 +195,18 @@ class LossParts:
 
 
 def weighed_total(parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """The sum of the parts, each times its weight, 1 where it has none."""
+    """Return the sum of the parts, each times its weight, 1 where it has none."""
     weighed = (part if weights.get(name, 1.0) == 1.0 else weights[name] * part for name, part in parts.items())
     return reduce(torch.add, weighed)
 
 
 def _split(values: Tensor, sizes: list[int]) -> Sequence[Tensor]:
-    """Pieces of some rows each, without a node in the graph where there is one."""
+    """Split rows into pieces, without a node in the graph where there is one piece."""
     return values.split(sizes) if len(sizes) > 1 else (values,)
 
 
 def _mean_square(residual: Tensor) -> Tensor:
-    """By torch's own function for it, without what `functional.mse_loss` looks at first."""
+    """Call the ATen kernel directly, which skips the checks of `functional.mse_loss`."""
     return torch.ops.aten.mse_loss.default(residual, torch.zeros_like(residual))
 
 

@@ -11,7 +11,7 @@ from qml.pinn.jacobian import Residuals
 
 FIRST_DAMPING = 1e-3  # of the largest diagonal entry of J^T J
 LEAST_DAMPING = 1e-15
-MOST_TRIALS = 25
+N_TRIALS_LIMIT = 25
 
 
 class Marquardt:
@@ -40,7 +40,7 @@ class Marquardt:
         self.loss = math.nan
 
     def step(self) -> bool:
-        """Take one step. False if no step lowers the loss, as at a minimum to rounding."""
+        """Take one step; return False if none lowers the loss, as at a minimum to rounding."""
         values, jacobian = self.residuals.values_and_jacobian()
         self.loss = float(values @ values)
         if not math.isfinite(self.loss):
@@ -49,7 +49,7 @@ class Marquardt:
         if self.damping == 0.0:
             self.damping = FIRST_DAMPING * float(here.matrix.diagonal().max())
         before = [part.detach().clone() for part in self.residuals.parameters]
-        for _ in range(MOST_TRIALS):
+        for _ in range(N_TRIALS_LIMIT):
             change = here.step(self.damping)
             if change is not None and self._accept(before, change, here.gradient):
                 return True
@@ -58,7 +58,7 @@ class Marquardt:
         return False
 
     def state_dict(self) -> dict[str, Any]:
-        """The damping; the rest is in the weights."""
+        """Return the damping; the rest is in the weights."""
         return {"damping": self.damping, "growth": self.growth}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ class Marquardt:
         return True
 
     def _move(self, before: list[Tensor], change: Tensor | None) -> None:
-        """Weights before, minus the change."""
+        """Set the weights to those before, minus the change."""
         start = 0
         with torch.no_grad():
             for part, old in zip(self.residuals.parameters, before, strict=True):
@@ -103,7 +103,7 @@ class Linearised(NamedTuple):
     matrix: Tensor
 
     def step(self, damping: float) -> Tensor | None:
-        """(J^T J + mu I)^-1 J^T r, which is J^T (J J^T + mu I)^-1 r; None if rounding leaves that indefinite."""
+        """Return (J^T J + mu I)^-1 J^T r = J^T (J J^T + mu I)^-1 r; None if rounding leaves the matrix indefinite."""
         damped = self.matrix.clone()
         damped.diagonal().add_(damping)
         factor, failed = torch.linalg.cholesky_ex(damped)
@@ -119,7 +119,7 @@ def _is_tall(jacobian: Tensor) -> bool:
 
 
 def _gram(jacobian: Tensor) -> Tensor:
-    """The lower triangle of J^T J; on the CPU by BLAS's syrk, which leaves out the other half."""
+    """Compute the lower triangle of J^T J; on the CPU by BLAS's syrk, which leaves out the other half."""
     if jacobian.device.type != "cpu":
         return jacobian.T @ jacobian
     from scipy.linalg import blas

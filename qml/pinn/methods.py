@@ -1,4 +1,4 @@
-"""What may be switched on in training: weights of conditions, of times and of points, and points drawn anew."""
+"""Methods that training can switch on: weights of conditions, of times and of points, and points drawn anew."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class Causal:
             raise ValueError(f"Argument `threshold` must be in (0, 1), but is {self.threshold}.")
 
     def slices(self, times: Float[Tensor, " batch"], interval: tuple[float, float]) -> Tensor:
-        """The slice of each point."""
+        """Return the slice of each point."""
         low, high = interval
         return ((times - low) / (high - low) * self.n_slices).long().clamp(0, self.n_slices - 1)
 
@@ -108,7 +108,7 @@ class Resampling:
             )
 
     def draw(self, residual: Float[Tensor, " batch"], n_points: int, seed: int) -> Tensor:
-        """Indices of the candidates drawn, none of them twice."""
+        """Draw indices of candidates, none of them twice."""
         powered = residual.detach().double() ** self.power
         chances = powered / powered.mean().clamp_min(torch.finfo(torch.float64).tiny) + self.floor
         generator = torch.Generator().manual_seed(seed)
@@ -149,7 +149,7 @@ class Curriculum:
             )
 
     def weights(self, residual: Float[Tensor, " batch"], share: float, seed: int) -> Tensor:
-        """Of the points, from the norms of their residuals and the share of Adam that is done; of mean 1."""
+        """Return weights of the points, of mean 1, from the norms of their residuals and the share of Adam done."""
         difficulty = torch.as_tensor(self.difficulty(residual.detach().double().cpu().numpy(), seed)).to(residual)
         tau = min(1.0, share / self.ramp)
         weights = (1 - tau) * torch.exp(-self.sharpness * difficulty)
@@ -157,7 +157,7 @@ class Curriculum:
         return weights / weights.mean()
 
     def difficulty(self, residual: Float[np.ndarray, " batch"], seed: int) -> Float[np.ndarray, " batch"]:
-        """Of the points, in [0, 1]."""
+        """Return the difficulty of the points, in [0, 1]."""
         from sklearn.mixture import GaussianMixture
 
         logs = np.log10(np.abs(residual) + np.finfo(float).tiny)[:, None]

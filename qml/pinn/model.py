@@ -1,4 +1,4 @@
-"""A trunk and the trainable scalars of a problem: what is trained, and what answers afterwards."""
+"""A trunk with the trainable scalars of a problem, which is trained and then evaluated."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,7 +17,7 @@ from qml.pinn.problem import Problem
 DERIVATIVES = ("auto", "jets", "nested", "forward")
 PROBE_SEED = 0
 N_PROBES = 3
-# Of rows computed apart and together, and of conditions declared exact: rounding through a deep network.
+# Allowed differences of rows computed one by one and together, and of exact conditions: rounding of a deep network.
 ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3}
 
 
@@ -37,8 +37,8 @@ class Pinn(nn.Module):
 
     Attributes:
         scalars: the trainable scalars by name.
-        derivatives: "jets", "nested" or "forward": what is used. What "auto" found turns to "nested" where a layer has
-            lost its rule since, as a circuit that moved to another backend.
+        derivatives: "jets", "nested" or "forward", the way in use. Jets that "auto" chose give way to "nested" once a
+            layer has lost its rule, as a circuit that moved to another backend.
 
     Raises:
         ValueError: a trunk of other sizes, or one whose rows depend on each other; jets asked for where there are none;
@@ -64,16 +64,16 @@ class Pinn(nn.Module):
         reason = self._why_no_jets()
         if derivatives == "jets" and reason:
             raise ValueError(f"Argument `derivatives` must be 'nested' or 'auto' here, but is 'jets': {reason}")
-        found = "nested" if reason else "jets"
-        self.derivatives = found if derivatives == "auto" else derivatives
+        best = "nested" if reason else "jets"
+        self.derivatives = best if derivatives == "auto" else derivatives
         self._require_exact()
 
     def forward(self, points: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
-        """The fields at points."""
+        """Return the fields at points."""
         return torch.stack([_as_tensor(column) for column in self._fields(points).values()], -1)
 
     def evaluate(self, points: Float[Tensor, "batch inputs"], names: Sequence[str]) -> dict[str, Tensor]:
-        """Fields, derivatives, operators, coordinates and scalars by name, as (batch,) tensors.
+        """Return fields, derivatives, operators, coordinates and scalars by name, as (batch,) tensors.
 
         Args:
             points: coordinates in the problem's order; quadrature weights may stand in one more column.
@@ -85,7 +85,7 @@ class Pinn(nn.Module):
     def evaluate_both(
         self, points: Float[Tensor, "batch inputs"], names: Sequence[str], others: Float[Tensor, "more inputs"]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """`evaluate`, and the fields alone at other points: in one pass where the trunk has one for both."""
+        """Evaluate names at points, and the fields alone at other points, in one pass if the trunk has one for both."""
         fields, wanted, plain = self.problem.fields, self._derivatives(names), []
 
         def both(start: Array) -> Mapping[str, Array]:
@@ -95,33 +95,33 @@ class Pinn(nn.Module):
 
         if not (self._fuses_layers and self.derivatives == "jets" and 0 < _highest(wanted) <= JET_ORDER):
             return self.evaluate(points, names), self.evaluate(others, fields)
-        found = by_jets(both, points[:, : len(self.problem.coordinates)], self.problem.coordinates, wanted)
-        others_found = self._constructed(others, plain[0])
-        return self._named(points, names, found), {name: _as_tensor(others_found[name]) for name in fields}
+        derivatives = by_jets(both, points[:, : len(self.problem.coordinates)], self.problem.coordinates, wanted)
+        columns = self._constructed(others, plain[0])
+        return self._named(points, names, derivatives), {name: _as_tensor(columns[name]) for name in fields}
 
     def predict(self, points: np.ndarray) -> np.ndarray:
-        """The fields at points (batch, coordinates), as an array (batch, fields) in float64."""
+        """Return the fields at points (batch, coordinates), as an array (batch, fields) in float64."""
         with torch.no_grad():
             return self(self.as_points(points)).double().cpu().numpy()
 
     def as_points(self, points: np.ndarray) -> Tensor:
-        """An array in the dtype and on the device of the trunk."""
+        """Return an array as a tensor in the dtype and on the device of the trunk."""
         like = next((part for part in self.trunk.parameters() if part.is_floating_point()), torch.zeros(()))
         return torch.as_tensor(points, dtype=like.dtype, device=like.device)
 
     def found_scalars(self) -> dict[str, float]:
-        """The trainable scalars as numbers."""
+        """Return the trainable scalars as numbers."""
         return {name: float(value.detach()) for name, value in self.scalars.items()}
 
     def _scalar(self, name: str, n_rows: int) -> Tensor:
-        """A copy a row, so that derivatives of single rows can be told apart."""
+        """Copy a scalar for each row, so that derivatives of single rows can be told apart."""
         copies = self.scalars[name].expand(n_rows)
         if self.on_scalar is not None:
             self.on_scalar(name, copies)
         return copies
 
     def _derivatives(self, names: Sequence[str]) -> list[Wanted]:
-        """The fields, derivatives and operators among names, all of which there must be."""
+        """Return the fields, derivatives and operators among names, and refuse unbound names."""
         problem, wanted = self.problem, []
         for name in names:
             item = problem.derivative(name)
@@ -131,13 +131,13 @@ class Pinn(nn.Module):
                 raise ValueError(f"Argument `names` must name what {problem.name!r} has, but `{name}` is unbound.")
         return wanted
 
-    def _named(self, points: Tensor, names: Sequence[str], found: Mapping[Wanted, Tensor]) -> dict[str, Tensor]:
-        """What names stand for, once the derivatives are found."""
+    def _named(self, points: Tensor, names: Sequence[str], derivatives: Mapping[Wanted, Tensor]) -> dict[str, Tensor]:
+        """Return the values of names, once the derivatives are known."""
         coordinates, values = self.problem.coordinates, {}
         for name in names:
             item = self.problem.derivative(name)
             if item is not None:
-                values[name] = found[item]
+                values[name] = derivatives[item]
             elif name in self.problem.scalars:
                 values[name] = self._scalar(name, len(points))
             else:
@@ -147,8 +147,8 @@ class Pinn(nn.Module):
     def _differentiate(self, points: Tensor, wanted: Sequence[Wanted]) -> dict[Wanted, Tensor]:
         highest = _highest(wanted)
         if highest == 0:
-            found = self._fields(points) if wanted else {}
-            return {item: _as_tensor(found[item.field]) for item in wanted}
+            columns = self._fields(points) if wanted else {}
+            return {item: _as_tensor(columns[item.field]) for item in wanted}
         if self.derivatives == "jets" and highest <= JET_ORDER:
             try:
                 return by_jets(self._fields, points, self.problem.coordinates, wanted, fused=self.on_scalar is None)
@@ -161,7 +161,7 @@ class Pinn(nn.Module):
 
     @property
     def _fuses_layers(self) -> bool:
-        """Whether the trunk meets the coordinates themselves and has one function for all its layers."""
+        """Return True if the trunk meets the coordinates themselves and has one function for all its layers."""
         free = self.on_scalar is None and self.problem.features is None
         return free and getattr(self.trunk, "fuses_layers", False)
 
@@ -181,16 +181,16 @@ class Pinn(nn.Module):
         return self._constructed(points, outputs)
 
     def _constructed(self, points: Array, outputs: Array) -> Mapping[str, Array]:
-        """The fields from the trunk's outputs."""
+        """Make the fields from the trunk's outputs."""
         fields = dict(zip(self.problem.fields, _columns(outputs), strict=True))
         if self.problem.trial is None:
             return fields
         known = dict(zip(self.problem.coordinates, _columns(points), strict=True)) | fields
-        found = self.problem.trial(**{name: known[name] for name in arguments_of(self.problem.trial, "trial")})
-        return dict(zip(self.problem.fields, found if isinstance(found, tuple) else (found,), strict=True))
+        columns = self.problem.trial(**{name: known[name] for name in arguments_of(self.problem.trial, "trial")})
+        return dict(zip(self.problem.fields, columns if isinstance(columns, tuple) else (columns,), strict=True))
 
     def _why_no_jets(self) -> str:
-        """Why derivatives cannot be had by jets; empty where they can."""
+        """Return the reason why jets give no derivatives here; empty where they do."""
         part = without_jets(self.trunk)
         if part is not None:
             return f"{type(part).__name__} has no rule for jets."
@@ -234,7 +234,7 @@ class Pinn(nn.Module):
 
 
 def _highest(wanted: Sequence[Wanted]) -> int:
-    """Of the orders."""
+    """Return the highest order."""
     return max((item.order for item in wanted), default=0)
 
 

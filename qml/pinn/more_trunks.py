@@ -1,4 +1,4 @@
-"""Trunks beside the MLPs: trainable Gaussians, a memory over depth, and one network a subdomain."""
+"""Trunks beside the MLPs: trainable Gaussians, a memory over depth, and a network for each subdomain."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from qml import checks
-from qml.jets.jet import Array, Jet
+from qml.jets import Jet, JetModule
+from qml.jets.jet import Array
 from qml.pinn.trunks import affine_maps, reset
 
 
-class GaussianFeatures(nn.Module):
+class GaussianFeatures(JetModule):
     """Trainable Gaussians: x -> exp(-sum_d (x_d - m_nd)^2 / (2 s_nd^2)), to be followed by a small network.
 
     Args:
@@ -38,8 +39,6 @@ class GaussianFeatures(nn.Module):
         Kang et al., physics-informed Gaussians, arXiv:2412.05994, equation 8 with diagonal covariances, which it uses
         too; there the features go to one small MLP.
     """
-
-    accepts_jets = True
 
     def __init__(
         self,
@@ -79,7 +78,7 @@ class GaussianFeatures(nn.Module):
             self.log_widths.copy_((self.width * (high - low)).log().expand_as(self.log_widths))
 
     def forward(self, inputs: Array) -> Array:
-        """The features; the square is multiplied out, so that two linear maps make all exponents."""
+        """Return the features; the square is multiplied out, so that two linear maps make all exponents."""
         sharpness = torch.exp(-2 * self.log_widths) / 2
         constant = (sharpness * self.centres**2).sum(1)
         square = nn.functional.linear(inputs * inputs, sharpness)  # pyright: ignore[reportArgumentType, reportOperatorIssue]
@@ -87,11 +86,11 @@ class GaussianFeatures(nn.Module):
         return torch.exp(-(square + cross + constant))  # pyright: ignore[reportArgumentType]
 
     def extra_repr(self) -> str:
-        """The sizes."""
+        """Return the sizes, for `repr`."""
         return f"{self.centres.shape[1]}, {len(self.centres)}, width={self.width:g}"
 
 
-class LSTMTrunk(nn.Module):
+class LSTMTrunk(JetModule):
     """A network whose layers pass on a memory, as an LSTM does over time.
 
     With h_0 = tanh(A x), c_0 = 0 and, for each layer, gates i, f, o, g = W h + b: c <- sigmoid(f) c + sigmoid(i)
@@ -115,8 +114,6 @@ class LSTMTrunk(nn.Module):
     Reference:
         LSTM-PINN, arXiv:2604.14201: memory recursive in depth. The cell is that of torch.nn.LSTM.
     """
-
-    accepts_jets = True
 
     def __init__(
         self,
@@ -144,7 +141,7 @@ class LSTMTrunk(nn.Module):
         reset(self, generator)
 
     def forward(self, inputs: Array) -> Array:
-        """The fields, before trial functions."""
+        """Return the fields, before trial functions."""
         hidden: Any = torch.tanh(self.layers[0](inputs))
         memory: Any = None
         for layer in self.layers[1:-1]:
@@ -155,8 +152,8 @@ class LSTMTrunk(nn.Module):
         return self.layers[-1](hidden)
 
 
-class Pieces(nn.Module):
-    """One network a subdomain: the box is cut along one coordinate, and `Interface` conditions join the pieces.
+class Pieces(JetModule):
+    """A network for each subdomain: the box is cut along one coordinate, and `Interface` conditions join the pieces.
 
     All networks see all rows, and each row takes the outputs of the one it belongs to; a place belongs to the later.
 
@@ -175,8 +172,6 @@ class Pieces(nn.Module):
         Few subdomains joined at interfaces, as in arXiv:2309.17345; conditions there as in arXiv:2210.12669.
     """
 
-    accepts_jets = True
-
     def __init__(self, trunks: Sequence[nn.Module], places: Sequence[float], *, column: int = 0) -> None:
         super().__init__()
         if list(places) != sorted(set(places)) or len(trunks) != len(places) + 1:
@@ -186,7 +181,7 @@ class Pieces(nn.Module):
         self.trunks, self.places, self.column = nn.ModuleList(trunks), tuple(map(float, places)), column
 
     def forward(self, inputs: Array) -> Array:
-        """The outputs of each row's own network."""
+        """Return the outputs of each row's own network."""
         value = inputs.value if isinstance(inputs, Jet) else inputs
         along = value[..., self.column, None].detach()
         total: Any = None
@@ -198,5 +193,5 @@ class Pieces(nn.Module):
         return total
 
     def extra_repr(self) -> str:
-        """Where it is cut."""
+        """Return the places of the cuts, for `repr`."""
         return f"places={self.places}, column={self.column}"

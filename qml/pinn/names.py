@@ -1,4 +1,4 @@
-"""Fields, derivatives and operators by name: `u`, `u_x`, `u_xt`, and what a problem calls a sum of these."""
+"""Fields, derivatives and operators by name: `u`, `u_x`, `u_xt`, and sums of these under a name of their own."""
 
 import inspect
 import math
@@ -19,12 +19,12 @@ class Derivative(NamedTuple):
 
     @property
     def order(self) -> int:
-        """0 of the field itself."""
+        """Return the order, 0 of the field itself."""
         return len(self.coordinates)
 
     @property
     def terms(self) -> tuple[tuple[tuple[str, ...], float], ...]:
-        """Itself, as of an operator."""
+        """Return itself as the one term of an operator."""
         return ((self.coordinates, 1.0),)
 
 
@@ -36,7 +36,7 @@ class Operator(NamedTuple):
 
     @property
     def order(self) -> int:
-        """The highest of its terms'."""
+        """Return the highest order of its terms."""
         return max(len(coordinates) for coordinates, _ in self.terms)
 
 
@@ -44,7 +44,7 @@ Wanted = Derivative | Operator
 
 
 def arguments_of(function: Residual, name: str) -> tuple[str, ...]:
-    """The names that a residual asks for.
+    """Return the names that a residual asks for.
 
     Raises:
         TypeError: arguments without a name.
@@ -58,7 +58,7 @@ def arguments_of(function: Residual, name: str) -> tuple[str, ...]:
 
 
 def parse(text: str, fields: Collection[str], coordinates: Sequence[str]) -> Derivative | None:
-    """The derivative called `text`, with mixed ones in the order of the coordinates; None for another name."""
+    """Parse the name of a derivative; mixed ones are sorted in the order of the coordinates. None for another name."""
     if text in fields:
         return Derivative(text, ())
     field, _, axes = text.rpartition("_")
@@ -76,7 +76,7 @@ def require_bound(
     scalars: Collection[str],
     operators: Collection[str] | None = None,
 ) -> tuple[str, ...]:
-    """The names that a residual asks for, all of which the problem has; operators are None where they make no sense.
+    """Return the names that a residual asks for, and refuse unbound ones; operators are None where they make no sense.
 
     Raises:
         ValueError: an unbound name.
@@ -95,7 +95,7 @@ def require_bound(
 
 
 def operator(name: str, terms: Any, fields: Collection[str], coordinates: Sequence[str]) -> Operator:
-    """The operator that a mapping from derivatives to coefficients describes.
+    """Return the operator that a mapping from derivatives to coefficients describes.
 
     Raises:
         TypeError: no mapping.
@@ -119,7 +119,7 @@ def operator(name: str, terms: Any, fields: Collection[str], coordinates: Sequen
 
 
 def renamed(function: Residual, names: Mapping[str, str]) -> Residual:
-    """A residual that asks for other names: one equation of several fields, each written once."""
+    """Return the same residual under other names, so that an equation of several fields is written once."""
     asked = arguments_of(function, "function")
     back = {names.get(name, name): name for name in asked}
 

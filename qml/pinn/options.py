@@ -1,4 +1,4 @@
-"""How a problem is trained, and the error of a training that fails."""
+"""Options of a training, and the error of one that fails."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ from qml.pinn.methods import Annealing, Causal, Curriculum, Resampling
 OnStep = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and a few words: the phase, the step and the loss parts."""
 
-LEAST = {"n_adam": 0, "n_lbfgs": 0, "n_marquardt": 0, "n_held": 0, "n_points": 1, "n_condition_points": 1}
+MINIMA = {"n_adam": 0, "n_lbfgs": 0, "n_marquardt": 0, "n_held": 0, "n_points": 1, "n_condition_points": 1}
 PHASES = ("n_adam", "n_lbfgs", "n_marquardt")
-MOST_HELD, HELD_SHARE = 30, 3
+HELD_STEPS_LIMIT, HELD_SHARE = 30, 3
 N_RESTARTS = 2  # of a run that ends on another state
 COLLOCATION = ("sobol", "quadrature")
 
@@ -38,7 +38,7 @@ class DivergenceError(ValueError):
 
 @dataclass(frozen=True)
 class Training:
-    """How a problem is trained.
+    """The options of a training: numbers of steps and points, and the methods that are switched on.
 
     Args:
         n_adam: steps of Adam.
@@ -81,9 +81,9 @@ class Training:
 
     def __post_init__(self) -> None:
         checks.settle_numbers(
-            self, ints=(*LEAST, "checkpoint_every"), floats=("learning_rate", "decay"), optional=("n_held",)
+            self, ints=(*MINIMA, "checkpoint_every"), floats=("learning_rate", "decay"), optional=("n_held",)
         )
-        for name, least in LEAST.items():
+        for name, least in MINIMA.items():
             value = getattr(self, name)
             if not (name == "n_held" and value is None) and value < least:
                 raise ValueError(f"Argument `{name}` must be at least {least}, but is {value}.")
@@ -105,7 +105,7 @@ class Training:
             )
 
     def held(self, *, eigenvalues: bool) -> dict[str, int]:
-        """The steps at the beginning of each phase in which the scalars are held, by the phase's number of steps.
+        """Return the number of steps with held scalars at the beginning of each phase, by the name of its option.
 
         Args:
             eigenvalues: whether the scalars are eigenvalues, which are held by default: for all of Adam's steps where
@@ -121,5 +121,5 @@ class Training:
             phases = phases[1:]
         for name in phases[:1]:
             share = getattr(self, name) // HELD_SHARE
-            held[name] = min(MOST_HELD, share) if name == "n_marquardt" else share
+            held[name] = min(HELD_STEPS_LIMIT, share) if name == "n_marquardt" else share
         return held

@@ -1,4 +1,4 @@
-"""What is to be solved: equations, a domain, conditions, and a reference to judge by."""
+"""A problem to be solved: equations, a domain, conditions, and a reference to judge by."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,9 +26,9 @@ class Problem:
     `u_xx`, `u_xy`), a coordinate (`x`), a trainable scalar (`E`), an operator. They get (batch,) tensors.
 
     Args:
-        name: what the command line calls it.
+        name: on the command line.
         domain: the box.
-        fields: names of what is solved for.
+        fields: names of the unknown functions.
         equations: name to residual, which vanishes in the whole domain.
         conditions: beside the equations, the exactly fulfilled ones too.
         scalars: trainable numbers and where they start: eigenvalues, coefficients.
@@ -105,19 +105,19 @@ class Problem:
 
     @property
     def coordinates(self) -> tuple[str, ...]:
-        """In the order of the points' columns."""
+        """Return the coordinates in the order of the points' columns."""
         return self.domain.coordinates
 
     @property
     def n_features(self) -> int:
-        """Inputs of the trunk."""
+        """Return the number of inputs of the trunk."""
         if self.features is None:
             return len(self.coordinates)
         asked = arguments_of(self.features, "features")
         return len(self.features(**{name: torch.zeros(1) for name in asked}))
 
     def derivative(self, name: str) -> Wanted | None:
-        """The field, derivative or operator of that name."""
+        """Return the field, derivative or operator of that name; None for another name."""
         if name not in self._parsed:
             self._parsed[name] = (
                 operator(name, self.operators[name], self.fields, self.coordinates)
@@ -128,24 +128,24 @@ class Problem:
 
     @cached_property
     def _parsed(self) -> dict[str, Wanted | None]:
-        """Names that have been asked for: a step of training asks for the same again."""
+        """Return the names that have been parsed: a step of training asks for the same again."""
         return {}
 
     @cached_property
     def equation_names(self) -> Mapping[str, tuple[str, ...]]:
-        """What each equation asks for."""
+        """Return the names that each equation asks for."""
         return {name: self._require_bound(equation, name) for name, equation in self.equations.items()}
 
     @cached_property
     def orders(self) -> Mapping[str, Mapping[str, int]]:
-        """Field to coordinate to the highest order by it in the equations."""
-        found: dict[str, dict[str, int]] = {name: {} for name in self.fields}
+        """Map field to coordinate to the highest order by it in the equations."""
+        orders: dict[str, dict[str, int]] = {name: {} for name in self.fields}
         for names in self.equation_names.values():
             for item in filter(None, map(self.derivative, names)):
                 for axes, _ in item.terms:
                     for axis in axes:
-                        found[item.field][axis] = max(found[item.field].get(axis, 0), axes.count(axis))
-        return found
+                        orders[item.field][axis] = max(orders[item.field].get(axis, 0), axes.count(axis))
+        return orders
 
     def _require_bound(self, function: Residual, name: str) -> tuple[str, ...]:
         return require_bound(
@@ -179,7 +179,7 @@ def _require_distinct(problem: Problem) -> None:
 
 
 def _require_enough(problem: Problem) -> None:
-    """As many conditions across a coordinate as the order by it; one in all where all orders are 1.
+    """Refuse fewer conditions across a coordinate than the order by it; where all orders are 1, one in all suffices.
 
     A field that no condition names may share those of the fields that its equations hold: of a stream function and its
     vorticity, one is given twice at a wall, and the other never. This counts: it finds what is forgotten, and proves
@@ -198,10 +198,10 @@ def _require_enough(problem: Problem) -> None:
         for axis, order in orders.items():
             others = sum(problem.orders[field].get(axis, 0) for field in fields - {name})
             if have[axis] < order + others:
-                found = max(0, have[axis] - others)
+                n_conditions = max(0, have[axis] - others)
                 raise ValueError(
                     f"Argument `conditions` must hold {order} on `{name}` across {axis}, since the equations of "
-                    f"{problem.name!r} are of order {order} in it, but {found} of them fix {axis}. "
+                    f"{problem.name!r} are of order {order} in it, but {n_conditions} of them fix {axis}. "
                     "List exactly fulfilled ones too, with exact=True."
                 )
     if problem.scalars and not any(not condition.fixed for condition in problem.conditions):
@@ -222,7 +222,7 @@ def _require_states(problem: Problem) -> None:
 
 
 def _together(problem: Problem, name: str) -> set[str]:
-    """The fields that the equations of one field hold."""
+    """Return the fields that the equations of one field hold."""
     held = [
         {item.field for item in map(problem.derivative, names) if item is not None}
         for names in problem.equation_names.values()
@@ -231,8 +231,8 @@ def _together(problem: Problem, name: str) -> set[str]:
 
 
 def _mentions(problem: Problem, condition: Condition, name: str) -> bool:
-    found = map(problem.derivative, condition.names)
-    return any(item is not None and item.field == name for item in found)
+    items = map(problem.derivative, condition.names)
+    return any(item is not None and item.field == name for item in items)
 
 
 def _order_of(condition: Condition, axis: str, order: int) -> int:

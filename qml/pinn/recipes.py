@@ -1,4 +1,4 @@
-"""What brings each problem to its accuracy in seconds or minutes: a small network, and Levenberg-Marquardt."""
+"""Recipes that solve each problem in seconds or minutes: a small network, and Levenberg-Marquardt."""
 
 import math
 from collections.abc import Callable, Collection
@@ -36,11 +36,11 @@ class Recipe:
     pose: Callable[[Problem], Problem] | None = None
 
     def posed(self, problem: Problem) -> Problem:
-        """The problem as it is trained."""
+        """Return the problem as it is trained."""
         return problem if self.pose is None else self.pose(problem)
 
     def trunk(self, problem: Problem, generator: torch.Generator) -> nn.Module:
-        """The network in float64."""
+        """Return the network in float64."""
         n_inputs, n_fields = problem.n_features, len(problem.fields)
         if self.frequencies is None:
             return MLP(n_inputs, self.hidden_sizes, n_fields, dtype=torch.float64, generator=generator)
@@ -52,12 +52,12 @@ class Recipe:
 
 
 def recipe_of(problem: Problem) -> Recipe:
-    """The problem's own recipe, or one that suits problems on a line or on a plane."""
+    """Return the problem's own recipe, or one that suits problems on a line or on a plane."""
     return RECIPES.get(problem.name, ON_A_LINE if len(problem.coordinates) == 1 else ON_A_PLANE)
 
 
 def with_exact_faces(problem: Problem, trial: Residual, names: Collection[str] | None = None) -> Problem:
-    """The problem with a trial function that fulfils faces exactly; a `Pinn` checks that it does.
+    """Give the problem a trial function that fulfils faces exactly; a `Pinn` checks that it does.
 
     Args:
         problem: without a trial function.
@@ -72,7 +72,7 @@ def with_exact_faces(problem: Problem, trial: Residual, names: Collection[str] |
 
 
 def with_weight(problem: Problem, weight: float) -> Problem:
-    """The problem with another weight on all faces."""
+    """Return the problem with another weight on all faces."""
     conditions = tuple(
         replace(item, weight=weight) if isinstance(item, Face) and not item.exact else item
         for item in problem.conditions
@@ -85,7 +85,7 @@ def _line(n_steps: int, n_nodes: int, n_held: int = 0) -> Training:
 
 
 def _plane(n_steps: int, n_points: int, *, redrawn: int | None = None, n_on_faces: int = 128) -> Training:
-    """Points for all steps, or drawn anew every few steps where the residual is large."""
+    """Return options for a plane: points for all steps, or drawn anew where the residual is large."""
     resampling = None if redrawn is None else Resampling(every=redrawn, n_candidates=20_000)
     return Training(
         n_adam=0, n_marquardt=n_steps, n_points=n_points, n_condition_points=n_on_faces, resampling=resampling
@@ -93,7 +93,7 @@ def _plane(n_steps: int, n_points: int, *, redrawn: int | None = None, n_on_face
 
 
 def _with_ends(problem: Problem) -> Problem:
-    """A function of x on [-1, 1] that has the reference's values at both ends."""
+    """Return a function of x on [-1, 1] that has the reference's values at both ends."""
     if problem.reference is None:
         raise ValueError(f"Problem {problem.name!r} must have a reference for its values at the ends.")
     left, right = (float(problem.reference(np.array([[place]]))[0, 0]) for place in (-1.0, 1.0))

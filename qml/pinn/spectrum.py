@@ -1,68 +1,35 @@
-"""Eigenvalues of an equation by finite differences: what tells which state a trained scalar belongs to."""
+"""Eigenvalues of an equation by finite differences, which tell the state that a trained scalar belongs to."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qml.pinn._finite_differences import (
+    PERIODIC,
+    VANISHING_SHARE,
+    Axis,
+    Ends,
+    cell_means,
+    lowest_levels,
+    product_on_grid,
+    symmetric_matrix,
+)
 from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
 from qml.pinn.linear import Coefficients, UnknownSpectrum, by_axes, coefficients
 
 if TYPE_CHECKING:
     from qml.pinn.model import Pinn
 
-CELLS = {1: 2000, 2: 100, 3: 24}  # a coordinate, by the number of coordinates
-PARTS = {1: 25, 2: 4, 3: 2}  # of a cell and coordinate, over which a potential that may jump is averaged
-N_LEVELS = 12  # that are computed at first
-MOST_LEVELS = 200
-VANISHES = 1e-6  # of the largest coefficient
-PERIODIC = "periodic"
-Ends = tuple[float, float] | str
-"""Of an axis: the ratio b / a in a u + b u' = 0 at its lower and upper end, 0 for u = 0; or that it is periodic."""
+N_CELLS = {1: 2000, 2: 100, 3: 24}  # cells of a coordinate, by the number of coordinates
+N_PARTS = {1: 25, 2: 4, 3: 2}  # parts of a cell and coordinate, over which a potential that may jump is averaged
+N_LEVELS_AT_FIRST = 12  # that are computed at first
+N_LEVELS_LIMIT = 200
 
 
-@dataclass(frozen=True)
-class Axis:
-    """Cells of one coordinate, and the flux p u' through their faces.
-
-    Attributes:
-        width: of a cell.
-        fluxes: p at all faces of the cells, one more than cells.
-        factor: of the second derivative by this coordinate, relative to the first coordinate's.
-        ends: the conditions.
-    """
-
-    width: float
-    fluxes: np.ndarray
-    factor: float
-    ends: Ends
-
-    @property
-    def mass(self) -> np.ndarray:
-        """The coefficient p in the middles of the cells."""
-        return np.sqrt(self.fluxes[1:] * self.fluxes[:-1])
-
-    def bands(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """Diagonal, next diagonal and corner of the symmetric matrix of -(p u')' times the factor."""
-        inner = self.factor * self.fluxes / self.width**2
-        if self.ends == PERIODIC:
-            if abs(self.fluxes[0] - self.fluxes[-1]) > VANISHES * self.fluxes.max():
-                raise UnknownSpectrum("the coefficients are not periodic")
-            return inner[1:] + inner[:-1], -inner[1:-1], -float(inner[0])
-        diagonal = np.zeros(len(self.fluxes) - 1)
-        diagonal[:-1] += inner[1:-1]
-        diagonal[1:] += inner[1:-1]
-        below, above = (float(ratio) for ratio in self.ends)
-        half = self.width / 2  # the flux at a wall, where u' follows from the condition and the half cell before it
-        diagonal[0] += inner[0] * self.width / (half - below)
-        diagonal[-1] += inner[-1] * self.width / (half + above)
-        return diagonal, -inner[1:-1], 0.0
-
-
-class Spectrum:
+class OperatorSpectrum:
     """Levels and states of the equation (A + f(E) B) u = 0 of one field on a box, by second-order finite differences.
 
     B multiplies u by a function of one sign, A is of second order and, after a factor, symmetric. On a line this is a
@@ -95,9 +62,9 @@ class Spectrum:
         if len(fields) != 1 or sum(_holds(model, name, fields) for name in problem.equations) != 1:
             raise UnknownSpectrum("its equation is coupled to others")
         (self.field,) = fields
-        if len(problem.coordinates) not in CELLS:
+        if len(problem.coordinates) not in N_CELLS:
             raise UnknownSpectrum(f"there are {len(problem.coordinates)} coordinates")
-        self._n_cells = CELLS[len(problem.coordinates)]
+        self._n_cells = N_CELLS[len(problem.coordinates)]
         self._start = float(problem.scalars[scalar])
         self._unit = max(0.5, 0.5 * abs(self._start))
         self._solved: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}  # by number of levels
@@ -106,39 +73,39 @@ class Spectrum:
 
     @property
     def n_nodes_count(self) -> bool:
-        """Whether the state of number n has n nodes."""
+        """Return True if the state of number n has n nodes."""
         return len(self._ends) == 1 and PERIODIC not in self._ends.values()
 
     @cached_property
     def points(self) -> np.ndarray:
-        """Middles of the cells."""
+        """Return the middles of the cells, (batch, coordinates)."""
         return self._middles(self._n_cells)
 
     def place_of(self, value: float) -> float:
-        """f(E), in which levels ascend from the one of number 0: E itself up to shift, scale and sign."""
+        """Return f(E), in which levels ascend from the one of number 0: E itself up to shift, scale and sign."""
         return self._sign * self._place(value)
 
     def value_at(self, place: float) -> float:
-        """E of a place; not a number where there is none."""
+        """Return E from f(E); not a number where there is none."""
         from scipy.optimize import root_scalar
 
         wanted = self._sign * place
-        found = root_scalar(
+        result = root_scalar(
             lambda value: self._place(value) - wanted,
             method="secant",
             x0=self._start + self._unit * wanted,
             x1=self._start + self._unit * (wanted + 1e-3),
             xtol=1e-13 * (1 + abs(self._start)),
         )
-        return float(found.root) if found.converged else math.nan
+        return float(result.root) if result.converged else math.nan
 
     def levels(self, *places: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The lowest levels, their errors, and states (batch, levels) of norm 1, to well above some places.
+        """Return the lowest levels, their errors, and states (batch, levels) of norm 1, to well above some values f(E).
 
         Raises:
             UnknownSpectrum: there are too many.
         """
-        n_levels, highest = N_LEVELS, max(places, default=-math.inf)
+        n_levels, highest = N_LEVELS_AT_FIRST, max(places, default=-math.inf)
         while True:
             if n_levels not in self._solved:
                 levels, states = self._solve(self._n_cells, n_levels)
@@ -147,17 +114,17 @@ class Spectrum:
             levels, errors, states = self._solved[n_levels]
             if levels[-2] > highest:
                 return levels, errors, states
-            if n_levels >= MOST_LEVELS:
-                raise UnknownSpectrum(f"it would be above the lowest {MOST_LEVELS} levels")
-            n_levels = min(MOST_LEVELS, 4 * n_levels)
+            if n_levels >= N_LEVELS_LIMIT:
+                raise UnknownSpectrum(f"it would be above the lowest {N_LEVELS_LIMIT} levels")
+            n_levels = min(N_LEVELS_LIMIT, 4 * n_levels)
 
     def shares(self, values: np.ndarray, states: np.ndarray) -> np.ndarray:
-        """Squared overlaps of a field's values (batch,) at the points with states; they add up to 1 at most."""
+        """Return squared overlaps of a field's values (batch,) with states, whose sum is 1 at most."""
         weighed = self._weights * values
         return (states.T @ (np.sqrt(self._weights) * values)) ** 2 / max(float(weighed @ values), 1e-300)
 
     def fields_of(self, states: np.ndarray) -> np.ndarray:
-        """The states as values of the field, each of largest value 1."""
+        """Return the states as values of the field, each of largest value 1."""
         values = states / np.sqrt(self._weights)[:, None]
         return values / np.abs(values).max(0)
 
@@ -167,7 +134,7 @@ class Spectrum:
 
     @cached_property
     def _sign(self) -> float:
-        """Plus where levels ascend with f(E)."""
+        """Return 1 where levels ascend with f(E), else -1."""
         return self._operator(self._n_cells)[3]
 
     def _middles(self, n_cells: int) -> np.ndarray:
@@ -180,83 +147,84 @@ class Spectrum:
 
     def _coefficients(self, points: np.ndarray, value: float) -> Coefficients:
         problem = self.model.problem
-        found = coefficients(
+        by_name = coefficients(
             self.model,
             problem.equations[self.equation],
             problem.equation_names[self.equation],
             self.model.as_points(points),
             {self.scalar: value},
         )
-        return by_axes(self.model, self.field, found)
+        return by_axes(self.model, self.field, by_name)
 
     @cached_property
     def _probe(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Points, coefficients at the start, and what they gain one unit further."""
+        """Return points, coefficients at the start, and what they gain one unit further."""
         points = self.model.problem.domain.sample(64, 2)
-        here, there = (_stacked(self._coefficients(points, self._start + shift * self._unit)) for shift in (0, 1))
-        return points, here, there - here
+        start, further = (_stacked(self._coefficients(points, self._start + shift * self._unit)) for shift in (0, 1))
+        return points, start, further - start
 
     def _place(self, value: float) -> float:
-        """f(E), which is 0 at the start and 1 a unit further."""
-        points, here, gained = self._probe
-        return float(np.vdot(_stacked(self._coefficients(points, value)) - here, gained) / np.vdot(gained, gained))
+        """Return f(E), which is 0 at the start and 1 a unit further."""
+        points, at_start, gained = self._probe
+        return float(np.vdot(_stacked(self._coefficients(points, value)) - at_start, gained) / np.vdot(gained, gained))
 
     def _require_affine(self) -> None:
-        points, here, gained = self._probe
-        if not np.abs(gained).max() > VANISHES * np.abs(here).max():
+        points, at_start, gained = self._probe
+        if not np.abs(gained).max() > VANISHING_SHARE * np.abs(at_start).max():
             raise UnknownSpectrum("the equation does not depend on it")
         for shift in (-0.3, 0.4):
             value = self._start + shift * self._unit
-            found = _stacked(self._coefficients(points, value)) - here
-            if not np.abs(found - self._place(value) * gained).max() <= VANISHES * np.abs(here).max():
+            difference = _stacked(self._coefficients(points, value)) - at_start
+            if not np.abs(difference - self._place(value) * gained).max() <= VANISHING_SHARE * np.abs(at_start).max():
                 raise UnknownSpectrum("it enters the equation in more than one way")
 
     def _operator(self, n_cells: int) -> tuple[list[Axis], np.ndarray, np.ndarray, float]:
-        """Axes, the potential times the mass, the weight times the mass, and the sign of f(E)."""
-        parts = PARTS[len(self._intervals)]
+        """Return axes, the potential times the mass, the weight times the mass, and the sign of f(E)."""
+        parts = N_PARTS[len(self._intervals)]
         points = self._middles(n_cells * parts)
-        here = self._coefficients(points, self._start)
-        there = self._coefficients(points, self._start + self._unit)
+        at_start = self._coefficients(points, self._start)
+        further = self._coefficients(points, self._start + self._unit)
         names, axes = self.model.problem.coordinates, []
-        self._require_second_order(here, there)
-        leading = here[names[0], names[0]]
+        self._require_second_order(at_start, further)
+        leading = at_start[names[0], names[0]]
         shape = (n_cells * parts,) * len(names)
         for index, (name, (low, high)) in enumerate(zip(names, self._intervals, strict=True)):
-            ratio = here[name, name] / leading
-            if not (ratio.min() > 0.0 and np.ptp(ratio) <= VANISHES * ratio.max()):
+            ratio = at_start[name, name] / leading
+            if not (ratio.min() > 0.0 and np.ptp(ratio) <= VANISHING_SHARE * ratio.max()):
                 raise UnknownSpectrum("its second derivatives have coefficients of different shape or sign")
-            drift = (here.get((name,), np.zeros_like(leading)) / here[name, name]).reshape(shape)
+            drift = (at_start.get((name,), np.zeros_like(leading)) / at_start[name, name]).reshape(shape)
             others = tuple(other for other in range(len(names)) if other != index)
-            if others and np.ptp(drift, axis=others).max() > VANISHES * (1 + np.abs(drift).max()):
+            if others and np.ptp(drift, axis=others).max() > VANISHING_SHARE * (1 + np.abs(drift).max()):
                 raise UnknownSpectrum("its first derivatives have coefficients that depend on other coordinates")
             line, width = drift.mean(others), (high - low) / n_cells
             steps = line.reshape(n_cells, parts).mean(1) * width
             fluxes = np.exp(np.append(0.0, np.cumsum(steps)) - np.cumsum(steps).max(initial=0.0))
             axes.append(Axis(width, np.maximum(fluxes, 1e-300), float(ratio.mean()), self._ends[name]))
-        mass = _product([axis.mass for axis in axes])
+        mass = product_on_grid([axis.mass for axis in axes])
         potential, gained = (
-            _averaged(found / leading, n_cells, parts, len(names)) * mass
-            for found in (here.get((), np.zeros_like(leading)), there[()] - here.get((), 0.0))
+            cell_means(coefficient / leading, n_cells, parts, len(names)) * mass
+            for coefficient in (at_start.get((), np.zeros_like(leading)), further[()] - at_start.get((), 0.0))
         )
         sign = 1.0 if gained.mean() > 0 else -1.0
-        if not (sign * gained / mass).min() > VANISHES * np.abs(gained / mass).max():
+        if not (sign * gained / mass).min() > VANISHING_SHARE * np.abs(gained / mass).max():
             raise UnknownSpectrum("its factor changes sign or vanishes")
         return axes, -potential, sign * gained, sign
 
-    def _require_second_order(self, here: Coefficients, there: Coefficients) -> None:
+    def _require_second_order(self, at_start: Coefficients, further: Coefficients) -> None:
         names = self.model.problem.coordinates
         allowed = {(), *((name,) for name in names), *((name, name) for name in names)}
-        beyond = [axes for axes, column in here.items() if axes not in allowed and np.abs(column).max() > 0.0]
-        if beyond or any((name, name) not in here for name in names):
+        beyond = [axes for axes, column in at_start.items() if axes not in allowed and np.abs(column).max() > 0.0]
+        if beyond or any((name, name) not in at_start for name in names):
             raise UnknownSpectrum("the equation is not of second order without mixed derivatives")
-        sizes = {axes: np.abs(column) for axes, column in here.items()}
-        if any(np.abs(there[axes] - here[axes]).max() > VANISHES * sizes[axes].max() for axes in here if axes):
+        sizes = {axes: np.abs(column) for axes, column in at_start.items()}
+        changes = {axes: np.abs(further[axes] - column).max() for axes, column in at_start.items() if axes}
+        if any(change > VANISHING_SHARE * sizes[axes].max() for axes, change in changes.items()):
             raise UnknownSpectrum("it multiplies derivatives")
-        if not all(sizes[name, name].min() > VANISHES * sizes[name, name].max() for name in names):
+        if not all(sizes[name, name].min() > VANISHING_SHARE * sizes[name, name].max() for name in names):
             raise UnknownSpectrum("the coefficient of a second derivative vanishes somewhere")
 
     def _solve(self, n_cells: int, n_levels: int) -> tuple[np.ndarray, np.ndarray]:
-        """The lowest levels, ascending, and their states."""
+        """Return the lowest levels, ascending, and their states."""
         from scipy.linalg import eigh_tridiagonal
 
         axes, potential, weights, _ = self._operator(n_cells)
@@ -270,19 +238,19 @@ class Spectrum:
                 select_range=(0, n_levels - 1),
             )  # pyright: ignore[reportAssignmentType]
             return np.asarray(levels), np.asarray(states)
-        return _lowest(_matrix(axes, potential, weights), n_levels)
+        return lowest_levels(symmetric_matrix(axes, potential, weights), n_levels)
 
 
 def extra_conditions(model: "Pinn", field: str) -> list[Condition]:
-    """Conditions on one field that single out some of the states: orthogonality, and values inside the domain."""
-    problem, found = model.problem, []
+    """Return the conditions on a field that single out some states: orthogonality, and values inside the domain."""
+    problem, chosen = model.problem, []
     for condition in problem.conditions:
         names = [item.field for name in condition.names if (item := problem.derivative(name)) is not None]
         inside = isinstance(condition, Face) and _side(model, condition) is None
         orthogonal = isinstance(condition, Integral) and condition.value == 0.0
         if set(names) == {field} and (inside or orthogonal):
-            found.append(condition)
-    return found
+            chosen.append(condition)
+    return chosen
 
 
 def _holds(model: "Pinn", equation: str, fields: set[str]) -> bool:
@@ -291,7 +259,7 @@ def _holds(model: "Pinn", equation: str, fields: set[str]) -> bool:
 
 
 def _side(model: "Pinn", face: Face) -> tuple[str, int] | None:
-    """The axis and the end of it, 0 or 1, that a face is; None of one inside, and of edges and corners."""
+    """Return the axis of a face and its end, 0 or 1; None of a face inside, and of edges and corners."""
     if len(face.at) != 1:
         return None
     ((axis, place),) = face.at.items()
@@ -301,7 +269,7 @@ def _side(model: "Pinn", face: Face) -> tuple[str, int] | None:
 
 
 def _ends_of(model: "Pinn", axis: str, field: str, scalar: str) -> Ends:
-    """The conditions on a field at both ends of an axis."""
+    """Return the conditions on a field at both ends of an axis."""
     problem, ratios = model.problem, dict[int, float]()
     for condition in problem.conditions:
         fields = {item.field for name in condition.names if (item := problem.derivative(name)) is not None}
@@ -325,76 +293,35 @@ def _ends_of(model: "Pinn", axis: str, field: str, scalar: str) -> Ends:
 
 
 def _ratio(model: "Pinn", face: Face, axis: str, field: str) -> float:
-    """b / a of a u + b u' = 0; infinite where a is 0."""
+    """Return b / a of a u + b u' = 0; infinite where a is 0."""
     points = model.as_points(face.points(model.problem.domain, 8, 3))
-    found = by_axes(model, field, coefficients(model, face.equation, face.names, points, {}))
-    value, slope = (found.get(axes, np.zeros(len(points))) for axes in ((), (axis,)))
-    if any(axes not in ((), (axis,)) for axes in found) or not (np.abs(value) + np.abs(slope)).min() > 0.0:
+    by_derivative = by_axes(model, field, coefficients(model, face.equation, face.names, points, {}))
+    value, slope = (by_derivative.get(axes, np.zeros(len(points))) for axes in ((), (axis,)))
+    if any(axes not in ((), (axis,)) for axes in by_derivative) or not (np.abs(value) + np.abs(slope)).min() > 0.0:
         raise UnknownSpectrum(f"condition `{face.name}` is none of value and slope")
     with np.errstate(divide="ignore"):
         ratios = slope / value
-    if np.isinf(ratios).all() or np.ptp(ratios) <= VANISHES * np.abs(ratios).max():
+    if np.isinf(ratios).all() or np.ptp(ratios) <= VANISHING_SHARE * np.abs(ratios).max():
         return float(np.abs(ratios[0])) if np.isinf(ratios[0]) else float(ratios[0])
     raise UnknownSpectrum(f"condition `{face.name}` varies along its face")
 
 
-def _stacked(found: Coefficients) -> np.ndarray:
-    return np.stack([found[axes] for axes in sorted(found)])
+def _stacked(by_derivative: Coefficients) -> np.ndarray:
+    return np.stack([by_derivative[axes] for axes in sorted(by_derivative)])
 
 
-def _product(columns: list[np.ndarray]) -> np.ndarray:
-    """The product of functions of one coordinate each, on the grid of all."""
-    return np.stack(np.meshgrid(*columns, indexing="ij")).prod(0).ravel()
-
-
-def _averaged(column: np.ndarray, n_cells: int, parts: int, n_axes: int) -> np.ndarray:
-    """Means over the parts of each cell."""
-    return column.reshape((n_cells, parts) * n_axes).mean(tuple(range(1, 2 * n_axes, 2))).ravel()
-
-
-def _matrix(axes: list[Axis], potential: np.ndarray, weights: np.ndarray) -> Any:
-    """The symmetric matrix whose eigenvalues are the levels."""
-    from scipy import sparse
-
-    total: Any = sparse.diags_array(potential)
-    for index, axis in enumerate(axes):
-        diagonal, beside, corner = axis.bands()
-        n = len(diagonal)
-        factor = sparse.diags_array([beside, diagonal, beside], offsets=(-1, 0, 1)).tolil()  # pyright: ignore[reportArgumentType]
-        if corner:
-            factor[0, n - 1] = factor[n - 1, 0] = corner
-        term: Any = sparse.eye_array(1)
-        for other, masses in enumerate(axes):
-            term = sparse.kron(term, factor if other == index else sparse.diags_array(masses.mass))
-        total = total + term
-    scale = sparse.diags_array(1 / np.sqrt(weights))
-    return (scale @ total @ scale).tocsc()
-
-
-def _lowest(matrix: Any, n_levels: int) -> tuple[np.ndarray, np.ndarray]:
-    """By Lanczos from below Gershgorin's bound, from a vector without symmetry."""
-    from scipy.sparse.linalg import eigsh
-
-    diagonal = matrix.diagonal()
-    bound = float((diagonal - (np.abs(matrix).sum(1) - np.abs(diagonal))).min())
-    start = np.random.default_rng(0).uniform(0.5, 1.5, len(diagonal))
-    shift = bound - 1e-3 * (1 + abs(bound))
-    levels, states = eigsh(matrix, n_levels, sigma=shift, v0=start, ncv=4 * n_levels)
-    return np.sort(levels), states[:, np.argsort(levels)]
-
-
-def spectra(model: "Pinn", equations: Mapping[str, tuple[str, ...]]) -> dict[str, "Spectrum | UnknownSpectrum"]:
-    """The spectrum of each eigenvalue, or why there is none."""
-    found: dict[str, Spectrum | UnknownSpectrum] = {}
+def spectra(model: "Pinn", equations: Mapping[str, tuple[str, ...]]) -> dict[str, "OperatorSpectrum | UnknownSpectrum"]:
+    """Return the spectrum of each eigenvalue, or why there is none."""
+    spectra_of: dict[str, OperatorSpectrum | UnknownSpectrum] = {}
     for scalar, names in equations.items():
         if len(names) != 1:
-            found[scalar] = UnknownSpectrum("it stands in several equations")
+            spectra_of[scalar] = UnknownSpectrum("it stands in several equations")
             continue
         try:
-            spectrum = Spectrum(model, scalar, names[0])
+            spectrum = OperatorSpectrum(model, scalar, names[0])
             spectrum.levels()
         except UnknownSpectrum as reason:
-            found[scalar] = reason
+            spectra_of[scalar] = reason
         else:
-            found[scalar] = spectrum
-    return found
+            spectra_of[scalar] = spectrum
+    return spectra_of

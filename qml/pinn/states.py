@@ -10,24 +10,22 @@ import torch
 
 from qml.pinn.conditions import Condition, Integral, Observations
 from qml.pinn.linear import UnknownSpectrum, eigenvalue_equations
-from qml.pinn.spectrum import Spectrum, extra_conditions, spectra
+from qml.pinn.spectrum import OperatorSpectrum, extra_conditions, spectra
 
 if TYPE_CHECKING:
     from qml.pinn.model import Pinn
 
-SMALL = 1e-2  # of the largest |u|: below it a change of sign is no node
-ALIKE = 0.5  # the least squared overlap with the state that a field is taken for
-CONVERGED_ALIKE = 0.95  # the same of one that has converged: an error of about a fifth
-CONVERGED_NORM, VANISHED = (
-    0.1,
-    0.7,
-)  # relative residuals of a norm: of a field that has converged, and of one that is lost
-CLOSE = 2e-3  # of a level: how near to it a trained eigenvalue has to be
-CLOSE_BY_GAP = 1e-4  # of the distance to the next level, which counts for levels near 0
-CLOSE_BY_RESIDUAL = 2e-2  # the same by the residual alone, which bounds it from above
-DEGENERATE = 1e-6  # of the distance between neighbouring levels, on the mean
-ORTHOGONAL = 0.5  # the largest residual of an orthogonality, for a state of norm 1
-AT_A_NODE = 5e-3  # the largest residual of a value inside the domain, for a state of largest value 1
+NODE_AMPLITUDE = 1e-2  # of the largest |u|: below it a change of sign is no node
+MATCHING_OVERLAP = 0.5  # the least squared overlap with the state that a field is taken for
+CONVERGED_OVERLAP = 0.95  # the same of one that has converged: an error of about a fifth
+CONVERGED_NORM = 0.1  # relative residual of a norm, of a field that has converged
+LOST_NORM = 0.7  # the same, of a field that is lost
+LEVEL_TOLERANCE = 2e-3  # of a level: how near to it a trained eigenvalue has to be
+GAP_TOLERANCE = 1e-4  # of the distance to the next level, which counts for levels near 0
+RESIDUAL_TOLERANCE = 2e-2  # the same by the residual alone, which bounds it from above
+DEGENERACY_TOLERANCE = 1e-6  # of the distance between neighbouring levels, on the mean
+ORTHOGONALITY_TOLERANCE = 0.5  # the largest residual of an orthogonality, for a state of norm 1
+NODE_VALUE_TOLERANCE = 5e-3  # the largest residual of a value inside the domain, for a state of largest value 1
 
 
 class StateWarning(UserWarning):
@@ -67,16 +65,16 @@ class State:
 
     @property
     def is_asked(self) -> bool | None:
-        """Whether the state found is the one asked for; None if one of them is unknown."""
+        """Tell whether the state found is the one asked for; None if one of them is unknown."""
         return None if self.asked is None or self.found is None else self.asked == self.found
 
     @property
     def is_right(self) -> bool:
-        """Whether the state asked for was found, and the value agrees with its level."""
+        """Return True if the state asked for was found, and the value agrees with its level."""
         return bool(self.is_asked) and self.converged
 
     def __str__(self) -> str:
-        """The state in words."""
+        """Describe the state in words."""
         asked = "" if self.asked is None else f"state {self.asked}{_level(self.asked_level)}"
         if self.is_right:
             return f"state {self.found}, as asked"
@@ -84,14 +82,14 @@ class State:
             return f"nearest to {asked}, as asked, but {self.reason}"
         if self.found is None:
             return f"of unknown state ({self.reason}){f', asked for {asked}' if asked else ''}"
-        found = f"state {self.found}{_level(self.level)}"
+        identified = f"state {self.found}{_level(self.level)}"
         if self.asked is None:
-            return f"{found}, {self.reason}"
+            return f"{identified}, {self.reason}"
         more = f" ({self.reason})" if self.reason else ""
-        return f"{found} instead of {asked}, which was asked for{more}"
+        return f"{identified} instead of {asked}, which was asked for{more}"
 
     def as_json(self) -> dict[str, Any]:
-        """The attributes, and whether the state is the one asked for."""
+        """Return the attributes, and whether the state is the one asked for."""
         return asdict(self) | {"is_asked": self.is_asked}
 
 
@@ -99,46 +97,46 @@ class Eigenstates:
     """The eigenvalues among the trained scalars of a model, and their states.
 
     Args:
-        model: before it is trained; its problem says what is asked for.
+        model: before it is trained; its problem says which states are asked for.
     """
 
     def __init__(self, model: "Pinn") -> None:
         self.model = model
         trained = {name for name, value in model.scalars.items() if value.requires_grad}
-        found = eigenvalue_equations(model) if trained else {}
-        self.equations = {name: equations for name, equations in found.items() if name in trained}
+        equations_of = eigenvalue_equations(model) if trained else {}
+        self.equations = {name: equations for name, equations in equations_of.items() if name in trained}
         unchecked = {name for name, state in model.problem.states.items() if state is None}
         self._checked = {name: part for name, part in self.equations.items() if name not in unchecked}
 
     def identify(self) -> dict[str, State]:
-        """The state of each eigenvalue as the model is now."""
+        """Return the state of each eigenvalue as the model is now."""
         values = self.model.found_scalars()
         return {name: self._identify(name, values[name]) for name in self._checked}
 
     def starts(self) -> dict[str, float]:
-        """Where training has to start for states asked for by number whose level is not the nearest to the start."""
-        found = {}
+        """Return the start for each state asked for by number whose level is not the nearest to the given start."""
+        starts = {}
         for name in self._checked:
             spectrum, start = self._spectra[name], self.model.problem.scalars[name]
             if self.model.problem.states.get(name) is None or isinstance(spectrum, UnknownSpectrum):
                 continue
             asked, levels, _, _ = self._asked(name, spectrum)
             if _nearest(levels, spectrum.place_of(start)) != asked:
-                found[name] = spectrum.value_at(levels[asked])
-        return found
+                starts[name] = spectrum.value_at(levels[asked])
+        return starts
 
     def asked_levels(self) -> dict[str, float]:
-        """The level of each state asked for that is known."""
-        found = {}
+        """Return the level of each state asked for that is known."""
+        asked_levels = {}
         for name in self._checked:
             spectrum = self._spectra[name]
-            if isinstance(spectrum, Spectrum):
+            if isinstance(spectrum, OperatorSpectrum):
                 asked, levels, _, _ = self._asked(name, spectrum)
-                found[name] = spectrum.value_at(levels[asked])
-        return found
+                asked_levels[name] = spectrum.value_at(levels[asked])
+        return asked_levels
 
     @cached_property
-    def _spectra(self) -> dict[str, Spectrum | UnknownSpectrum]:
+    def _spectra(self) -> dict[str, OperatorSpectrum | UnknownSpectrum]:
         return spectra(self.model, self._checked)
 
     def _identify(self, name: str, value: float) -> State:
@@ -152,26 +150,26 @@ class Eigenstates:
         except UnknownSpectrum as error:
             return State(name, value, self.model.problem.states.get(name), reason=str(error))
         field = self._field(spectrum.field, spectrum.points)
-        found, agrees, reason = _match(spectrum, value, field, levels, errors, states)
+        number, agrees, reason = _match(spectrum, value, field, levels, errors, states)
         missing, why = self._missing_norm(spectrum.field)
         if missing > CONVERGED_NORM:
-            found, agrees, reason = found if missing < VANISHED else None, False, why
-        if found is not None and asked in _group(levels, errors, found):
-            found = asked
+            number, agrees, reason = number if missing < LOST_NORM else None, False, why
+        if number is not None and asked in _group(levels, errors, number):
+            number = asked
         return State(
             name,
             value,
             asked,
-            found,
+            number,
             asked_level=spectrum.value_at(levels[asked]),
-            level=None if found is None else spectrum.value_at(levels[found]),
+            level=None if number is None else spectrum.value_at(levels[number]),
             nodes=count_nodes(field) if len(self.model.problem.coordinates) == 1 else None,
             converged=agrees,
             reason=reason,
         )
 
     def _by_nodes(self, name: str, value: float, why: str) -> State:
-        """Without levels: the number of nodes on a line tells the state of an equation of second order."""
+        """Identify a state without levels: on a line its number of nodes tells it, for an equation of second order."""
         problem, asked = self.model.problem, self.model.problem.states.get(name)
         (axis, *others), equations = problem.coordinates, self._checked[name]
         fields = {
@@ -186,27 +184,27 @@ class Eigenstates:
         nodes = count_nodes(self._field(next(iter(fields)), points))
         missing, lost = self._missing_norm(next(iter(fields)))
         off = self._off(name, value, points) / max(abs(value), 1e-300)
-        if missing > CONVERGED_NORM or not off <= CLOSE_BY_RESIDUAL:
+        if missing > CONVERGED_NORM or not off <= RESIDUAL_TOLERANCE:
             reason = lost if missing > CONVERGED_NORM else f"its residual leaves {name} open by {off:.1%}"
-            return State(name, value, asked, None if missing > VANISHED else nodes, nodes=nodes, reason=reason)
+            return State(name, value, asked, None if missing > LOST_NORM else nodes, nodes=nodes, reason=reason)
         reason = "" if asked is not None else f"by its nodes alone, since {why}; ask by a number in `states`"
         return State(name, value, asked, nodes, nodes=nodes, converged=asked is not None, reason=reason)
 
     def _off(self, name: str, value: float, points: np.ndarray) -> float:
-        """|r| / |dr/dE| of the residual r of the equations of E: how far from E an eigenvalue may be."""
+        """Return |r| / |dr/dE| of the residual r of the equations of E: how far from E an eigenvalue may be."""
         problem, rows = self.model.problem, self.model.as_points(points)
         squares = np.zeros(2)
         for equation in self._checked[name]:
             values = self.model.evaluate(rows, problem.equation_names[equation])
             step = 1e-3 * max(1.0, abs(value))
-            here, there = (
+            residual, shifted = (
                 problem.equations[equation](**(values | {name: values[name] + shift})).detach() for shift in (0.0, step)
             )
-            squares += [float(here.square().mean()), float(((there - here) / step).square().mean())]
+            squares += [float(residual.square().mean()), float(((shifted - residual) / step).square().mean())]
         return math.sqrt(squares[0] / squares[1]) if squares[1] else math.inf
 
     def _missing_norm(self, field: str) -> tuple[float, str]:
-        """The largest relative residual of the conditions that keep a field from vanishing, and which one's it is."""
+        """Return the largest relative residual of conditions that keep a field from vanishing, and a reason with it."""
         problem, worst = self.model.problem, (0.0, "")
         for condition in problem.conditions:
             fields = {item.field for name in condition.names if (item := problem.derivative(name)) is not None}
@@ -225,8 +223,10 @@ class Eigenstates:
     def _field(self, name: str, points: np.ndarray) -> np.ndarray:
         return self.model.predict(points)[:, self.model.problem.fields.index(name)]
 
-    def _asked(self, name: str, spectrum: Spectrum, *places: float) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-        """The number asked for, and levels, errors and states that reach it and the places.
+    def _asked(
+        self, name: str, spectrum: OperatorSpectrum, *places: float
+    ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the number asked for, and levels, errors and states that reach it and the values f(E).
 
         Raises:
             UnknownSpectrum: too many levels.
@@ -245,16 +245,16 @@ class Eigenstates:
         distances = np.where(allowed, np.abs(levels - start), math.inf)
         return int(distances.argmin()), levels, errors, states
 
-    def _allowed(self, spectrum: Spectrum, states: np.ndarray) -> np.ndarray:
-        """Which states fulfil the conditions that single out some of them."""
+    def _allowed(self, spectrum: OperatorSpectrum, states: np.ndarray) -> np.ndarray:
+        """Tell which states fulfil the conditions that single out some of them."""
         allowed = np.ones(states.shape[1], bool)
         for condition in extra_conditions(self.model, spectrum.field):
-            found = [self._residual(condition, spectrum, column) for column in spectrum.fields_of(states).T]
-            allowed &= np.array(found) < 1.0
+            residuals = [self._residual(condition, spectrum, column) for column in spectrum.fields_of(states).T]
+            allowed &= np.array(residuals) < 1.0
         return allowed
 
-    def _residual(self, condition: Condition, spectrum: Spectrum, values: np.ndarray) -> float:
-        """The residual of a condition for a state, over what is taken for zero."""
+    def _residual(self, condition: Condition, spectrum: OperatorSpectrum, values: np.ndarray) -> float:
+        """Return the residual of a condition for a state, over what is taken for zero."""
         from scipy.interpolate import RegularGridInterpolator
 
         problem, model = self.model.problem, self.model
@@ -275,38 +275,38 @@ class Eigenstates:
             raise UnknownSpectrum(f"condition `{condition.name}` asks for derivatives")
         with torch.no_grad():
             residual = condition.residual({name: known[name] for name in condition.names})
-        limit = ORTHOGONAL if points.shape[1] > len(axes) else AT_A_NODE
+        limit = ORTHOGONALITY_TOLERANCE if points.shape[1] > len(axes) else NODE_VALUE_TOLERANCE
         return float(torch.as_tensor(residual).abs().max()) / limit
 
 
 def count_nodes(values: np.ndarray) -> int:
-    """Changes of sign along a line, where a function is not smaller than a hundredth of its largest value."""
-    seen = values[np.abs(values) > SMALL * np.abs(values).max()]
+    """Count changes of sign along a line, where a function exceeds a hundredth of its largest value."""
+    seen = values[np.abs(values) > NODE_AMPLITUDE * np.abs(values).max()]
     return int((np.sign(seen[1:]) != np.sign(seen[:-1])).sum())
 
 
 def _match(
-    spectrum: Spectrum,
+    spectrum: OperatorSpectrum,
     value: float,
     field: np.ndarray,
     levels: np.ndarray,
     errors: np.ndarray,
     states: np.ndarray,
 ) -> tuple[int | None, bool, str]:
-    """The state that a value and a field are; whether they agree; what is amiss."""
+    """Return the state that a value and a field belong to, whether they agree, and what is amiss."""
     place, shares = spectrum.place_of(value), spectrum.shares(field, states)
     groups = [_group(levels, errors, index) for index in range(len(levels))]
     grouped = np.array([shares[group].sum() for group in groups])
     alike, near = int(grouped.argmax()), _nearest(levels, place)
     alike = max(groups[alike], key=lambda index: shares[index])
-    if not grouped[alike] >= ALIKE:
+    if not grouped[alike] >= MATCHING_OVERLAP:
         return None, False, f"its field has no more than {grouped[alike]:.0%} of any state"
     level = spectrum.value_at(levels[alike])
     spacings = np.abs(np.delete(levels, groups[alike]) - levels[alike])
     unit = abs(spectrum.value_at(levels[alike] + 1e-3) - level) / 1e-3 if math.isfinite(level) else math.nan
-    limit = CLOSE * abs(level) + unit * (CLOSE_BY_GAP * spacings.min(initial=math.inf) + 2 * errors[alike])
+    limit = LEVEL_TOLERANCE * abs(level) + unit * (GAP_TOLERANCE * spacings.min(initial=math.inf) + 2 * errors[alike])
     if abs(value - level) <= limit:
-        settled = bool(grouped[alike] >= CONVERGED_ALIKE)
+        settled = bool(grouped[alike] >= CONVERGED_OVERLAP)
         return alike, settled, "" if settled else f"its field has only {grouped[alike]:.0%} of that state"
     if near not in groups[alike]:
         return None, False, f"{value:.6g} is nearest to state {near}, but its field resembles state {alike}"
@@ -314,8 +314,8 @@ def _match(
 
 
 def _group(levels: np.ndarray, errors: np.ndarray, index: int) -> list[int]:
-    """The states whose levels are the same up to the errors of both."""
-    limits = DEGENERATE * (levels[-1] - levels[0]) / max(1, len(levels) - 1) + errors + errors[index]
+    """Return the states whose levels are the same up to the errors of both."""
+    limits = DEGENERACY_TOLERANCE * (levels[-1] - levels[0]) / max(1, len(levels) - 1) + errors + errors[index]
     return [int(other) for other in np.flatnonzero(np.abs(levels - levels[index]) <= limits)]
 
 

@@ -1,4 +1,4 @@
-"""Adam, then L-BFGS, then Levenberg-Marquardt, on the loss of a problem, and what they found."""
+"""Training of a model by Adam, then L-BFGS, then Levenberg-Marquardt, and its solution."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -8,17 +8,18 @@ import numpy as np
 
 from qml.pinn.model import Pinn
 from qml.pinn.options import OnStep, Training
-from qml.pinn.run import Run
+from qml.pinn.phases import run_all_phases
+from qml.pinn.run import PinnRun
 from qml.pinn.states import State, StateWarning
 
 
 @dataclass
 class Solution:
-    """What training found.
+    """A trained model with the history of its training.
 
     Attributes:
         model: the trained one.
-        training: how it was trained, with every method that was switched on.
+        training: the options, with every method that was switched on.
         history: "step" and, by name, the loss parts at these steps, weights of conditions left out.
         seconds: of training, resumed parts included.
         condition_weights: of the conditions at the end, annealed or as given.
@@ -38,16 +39,16 @@ class Solution:
 
     @property
     def loss_parts(self) -> dict[str, float]:
-        """The last ones."""
+        """Return the last loss parts by name."""
         return {name: values[-1] for name, values in self.history.items() if name != "step"}
 
     @property
     def scalars(self) -> dict[str, float]:
-        """The trained scalars."""
+        """Return the trained scalars by name."""
         return self.model.found_scalars()
 
     def __repr__(self) -> str:
-        """The problem, the steps, and what they ended with; `history` and `training` tell more."""
+        """Describe the problem, the steps, and what they ended with; `history` and `training` tell more."""
         steps = self.history.get("step", [])
         losses = self.loss_parts if steps else {}
         said = {name: f" ({state})" for name, state in self.states.items()}
@@ -75,7 +76,7 @@ def train(
 
     Args:
         model: the model.
-        training: how.
+        training: the options.
         seed: of all points that are drawn.
         on_step: told of progress, about a hundred times a phase.
         checkpoint: a .safetensors file, renewed every `checkpoint_every` steps and at the end. If it is there already,
@@ -107,11 +108,11 @@ def solve(
     on_step: OnStep | None = None,
     checkpoint: Path | str | None = None,
 ) -> Solution:
-    """`train` without a warning: what goes on with the solution has to read its `states`."""
+    """Train a model in place without a warning; whoever goes on with the solution has to read its `states`."""
     path = None if checkpoint is None else Path(checkpoint)
-    run = Run(model, training, seed=seed, on_step=on_step or _silence, path=path)
+    run = PinnRun(model, training, seed=seed, on_step=on_step or _silence, path=path)
     run.resume()
-    run.solve()
+    run_all_phases(run)
     epsilons = training.causal.epsilons if training.causal else None
     return Solution(
         model=model,
@@ -126,7 +127,7 @@ def solve(
 
 
 def relative_l2(model: Pinn, points: np.ndarray) -> float:
-    """||u - reference|| / ||reference|| over points (batch, coordinates) and all judged fields.
+    """Return ||u - reference|| / ||reference|| over points (batch, coordinates) and all judged fields.
 
     Where minus a solution is a solution too, the nearer sign of every field counts.
 
@@ -137,10 +138,10 @@ def relative_l2(model: Pinn, points: np.ndarray) -> float:
     if problem.reference is None:
         raise ValueError(f"Problem {problem.name!r} must have a reference for an error, but has none.")
     columns = [problem.fields.index(name) for name in problem.judged or problem.fields]
-    expected, found = problem.reference(points), model.predict(points)[:, columns]
+    expected, predicted = problem.reference(points), model.predict(points)[:, columns]
     if problem.sign_free:
-        found = found * np.where((found * expected).sum(0) < 0.0, -1.0, 1.0)
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+        predicted = predicted * np.where((predicted * expected).sum(0) < 0.0, -1.0, 1.0)
+    return float(np.linalg.norm(predicted - expected) / np.linalg.norm(expected))
 
 
 def _silence(share: float, text: str) -> None:

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from qml import checks
+from qml.jets import CoordinateJet, JetModule
 from qml.jets.fused import fused_mlp
-from qml.jets.jet import Array, CoordinateJet
+from qml.jets.jet import Array
 
 ACTIVATIONS: dict[str, Callable[..., Tensor]] = {"tanh": torch.tanh, "sin": torch.sin}
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-class MLP(nn.Module):
+class MLP(JetModule):
     """Layers of tanh or sine units and an affine read-out.
 
     Args:
@@ -34,8 +35,6 @@ class MLP(nn.Module):
     Attributes:
         layers: the affine maps; weights from N(0, 2 / (in + out)) (Glorot), biases 0.
     """
-
-    accepts_jets = True
 
     def __init__(
         self,
@@ -61,7 +60,7 @@ class MLP(nn.Module):
 
     @property
     def fuses_layers(self) -> bool:
-        """Whether all layers on the coordinates themselves are one function; hooks want to see them one by one."""
+        """Return True if all layers on the coordinates are one function; hooks want to see them one by one."""
         if self.activation != "tanh" or type(self).forward is not MLP.forward:
             return False
         for part in self.layers:
@@ -71,7 +70,7 @@ class MLP(nn.Module):
         return True
 
     def forward(self, inputs: Array, others: Tensor | None = None) -> Array | tuple[Array, Tensor]:
-        """The fields, before trial functions.
+        """Return the fields, before trial functions.
 
         Args:
             inputs: coordinates, or their jet.
@@ -84,8 +83,8 @@ class MLP(nn.Module):
             ValueError: `others` where there is no such pass.
         """
         if isinstance(inputs, CoordinateJet) and self.fuses_layers:
-            found = fused_mlp(inputs, list(self.layers), others)  # pyright: ignore[reportArgumentType]
-            return found[0] if others is None else found
+            outputs = fused_mlp(inputs, list(self.layers), others)  # pyright: ignore[reportArgumentType]
+            return outputs[0] if others is None else outputs
         if others is not None:
             raise ValueError("Argument `others` must be None unless `fuses_layers` and inputs are a CoordinateJet.")
         activate = ACTIVATIONS[self.activation]
@@ -95,11 +94,11 @@ class MLP(nn.Module):
         return self.layers[-1](hidden)
 
     def extra_repr(self) -> str:
-        """The activation."""
+        """Return the activation, for `repr`."""
         return f"activation={self.activation!r}"
 
 
-class ModifiedMLP(nn.Module):
+class ModifiedMLP(JetModule):
     """An MLP whose layers mix two encodings of the inputs: H <- (1 - Z) U + Z V with Z = tanh(W H + b).
 
     Args:
@@ -122,8 +121,6 @@ class ModifiedMLP(nn.Module):
     Reference:
         Wang, Teng, Perdikaris, arXiv:2001.04536, section 2.6, whose Z, U, V and H these are.
     """
-
-    accepts_jets = True
 
     def __init__(
         self,
@@ -152,7 +149,7 @@ class ModifiedMLP(nn.Module):
         reset(self, generator)
 
     def forward(self, inputs: Array) -> Array:
-        """The fields, before trial functions."""
+        """Return the fields, before trial functions."""
         activate = ACTIVATIONS[self.activation]
         first, other = (activate(encoder(inputs)) for encoder in self.encoders)
         difference = other - first
@@ -162,11 +159,11 @@ class ModifiedMLP(nn.Module):
         return self.layers[-1](hidden)
 
     def extra_repr(self) -> str:
-        """The activation."""
+        """Return the activation, for `repr`."""
         return f"activation={self.activation!r}"
 
 
-class FourierFeatures(nn.Module):
+class FourierFeatures(JetModule):
     """Random Fourier features, not trained: x -> [cos(B x), sin(B x)] with B from N(0, scale^2).
 
     Args:
@@ -187,7 +184,6 @@ class FourierFeatures(nn.Module):
         Tancik et al., arXiv:2006.10739, with B x in place of 2 pi B x.
     """
 
-    accepts_jets = True
     frequencies: Tensor
 
     def __init__(
@@ -214,17 +210,17 @@ class FourierFeatures(nn.Module):
         self.register_buffer("frequencies", frequencies.normal_(0.0, scale, generator=generator))
 
     def forward(self, inputs: Array) -> Array:
-        """The features."""
+        """Return the features."""
         phases = nn.functional.linear(inputs, self.frequencies)  # pyright: ignore[reportArgumentType]
         return torch.cat([torch.cos(phases), torch.sin(phases)], -1)
 
     def extra_repr(self) -> str:
-        """The sizes."""
+        """Return the sizes, for `repr`."""
         return f"{self.frequencies.shape[1]}, {len(self.frequencies)}, scale={self.scale:g}"
 
 
 def affine_maps(sizes: tuple[int, ...], device: torch.device | str | None, dtype: torch.dtype | None) -> nn.ModuleList:
-    """Without initial values: nn.Linear alone would draw from torch's global generator."""
+    """Make affine maps without initial values, which nn.Linear would draw from torch's global generator."""
     sizes = (
         checks.as_int(sizes[0], "in_features", 1),
         *sizes[1:-1],
@@ -235,7 +231,7 @@ def affine_maps(sizes: tuple[int, ...], device: torch.device | str | None, dtype
 
 
 def reset(trunk: nn.Module, generator: torch.Generator | None) -> None:
-    """Glorot's weights and no biases for all affine maps of a trunk."""
+    """Set Glorot's weights and no biases for all affine maps of a trunk."""
     for part in trunk.modules():
         if isinstance(part, nn.Linear):
             deviation = math.sqrt(2.0 / (part.in_features + part.out_features))

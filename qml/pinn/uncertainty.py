@@ -1,4 +1,4 @@
-"""How sure a solution is: the spread of an ensemble, and the posterior of the weights."""
+"""Uncertainty of a solution: the spread of an ensemble, and the posterior of the weights."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Build = Callable[[int], Pinn]
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class PinnEnsemble:
     """Solutions from several seeds, and their spread.
 
     Attributes:
@@ -32,7 +32,7 @@ class Ensemble:
     solutions: tuple[Solution, ...]
 
     def predict(self, points: Float[np.ndarray, "batch inputs"]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation over the members, both (batch, fields).
+        """Return mean and standard deviation over the members, both (batch, fields).
 
         Where minus a field is a solution too, each member's has the sign that is nearer to the first member's.
 
@@ -40,34 +40,34 @@ class Ensemble:
             ValueError: members that found different states.
         """
         self._require_one_state()
-        found = np.stack([solution.model.predict(points) for solution in self.solutions])
+        predictions = np.stack([solution.model.predict(points) for solution in self.solutions])
         if self.solutions[0].model.problem.sign_free:
-            found = found * np.where((found * found[0]).sum(1, keepdims=True) < 0.0, -1.0, 1.0)
-        return found.mean(0), found.std(0, ddof=1)
+            predictions = predictions * np.where((predictions * predictions[0]).sum(1, keepdims=True) < 0.0, -1.0, 1.0)
+        return predictions.mean(0), predictions.std(0, ddof=1)
 
     @property
     def scalars(self) -> dict[str, tuple[float, float]]:
-        """Mean and standard deviation of each trained scalar.
+        """Return mean and standard deviation of each trained scalar.
 
         Raises:
             ValueError: members that found different states.
         """
         self._require_one_state()
         names = self.solutions[0].scalars
-        found = {name: np.array([solution.scalars[name] for solution in self.solutions]) for name in names}
-        return {name: (float(values.mean()), float(values.std(ddof=1))) for name, values in found.items()}
+        scalars = {name: np.array([solution.scalars[name] for solution in self.solutions]) for name in names}
+        return {name: (float(values.mean()), float(values.std(ddof=1))) for name, values in scalars.items()}
 
     def _require_one_state(self) -> None:
         for name in self.solutions[0].states:
-            found = [solution.states[name].found for solution in self.solutions]
-            if len(set(found)) > 1 or None in found:
+            numbers = [solution.states[name].found for solution in self.solutions]
+            if len(set(numbers)) > 1 or None in numbers:
                 raise ValueError(
                     f"Argument `solutions` must hold members of one state for a mean, but their {name} is of states "
-                    f"{found}. Leave out those that are not the one asked for, see `states` of each."
+                    f"{numbers}. Leave out those that are not the one asked for, see `states` of each."
                 )
 
 
-def train_ensemble(build: Build, training: Training, seeds: Sequence[int]) -> Ensemble:
+def train_ensemble(build: Build, training: Training, seeds: Sequence[int]) -> PinnEnsemble:
     """Train a model a seed; the seed draws weights, points and whatever else `build` lets it, such as resampled data.
 
     The members' spread is that of training; of noise in the data only if `build` gives each member its own data, as the
@@ -81,11 +81,11 @@ def train_ensemble(build: Build, training: Training, seeds: Sequence[int]) -> En
     """
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise ValueError(f"Argument `seeds` must hold at least two different ones, but is {tuple(seeds)}.")
-    return Ensemble(tuple(train(build(seed), training, seed=seed) for seed in seeds))
+    return PinnEnsemble(tuple(train(build(seed), training, seed=seed) for seed in seeds))
 
 
 def resampled(observations: Observations, seed: int) -> Observations:
-    """A bootstrap sample: as many measurements, drawn with replacement."""
+    """Draw a bootstrap sample: as many measurements, with replacement."""
     chosen = np.random.default_rng(seed).integers(len(observations.measured), size=len(observations.measured))
     return Observations(
         observations.name,
@@ -127,7 +127,7 @@ class BayesianPosterior:
     weights: str
 
     def predict(self, points: Float[np.ndarray, "batch inputs"]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the fields, both (batch, fields); the noise of a measurement is not in it."""
+        """Return mean and standard deviation of the fields, both (batch, fields), without noise of measurements."""
         rows = self.model.as_points(points)
         parameters = _weights_of(self.model, self.weights)
         deviations = []
@@ -139,10 +139,10 @@ class BayesianPosterior:
 
     @property
     def scalars(self) -> dict[str, tuple[float, float]]:
-        """Value and standard deviation of each trained scalar."""
+        """Return value and standard deviation of each trained scalar."""
         diagonal = self.covariance.diagonal()[len(self.covariance) - len(self.names) :]
-        found = self.model.found_scalars()
-        return {name: (found[name], math.sqrt(value)) for name, value in zip(self.names, diagonal, strict=True)}
+        scalars = self.model.found_scalars()
+        return {name: (scalars[name], math.sqrt(value)) for name, value in zip(self.names, diagonal, strict=True)}
 
 
 def bayesian_posterior(
@@ -153,7 +153,7 @@ def bayesian_posterior(
     noise: float | None = None,
     prior: float = 10.0,
 ) -> BayesianPosterior:
-    """The posterior after training.
+    """Compute the posterior after training.
 
     With the last layer's weights alone the others count as known, and what measurements say about them is lost: over
     ten seeds the errors of the permeability of "diffusivity" are 4.4 deviations (root mean square), and 0.8 with all
@@ -204,7 +204,7 @@ def _weights_of(model: Pinn, weights: str) -> list[nn.Parameter]:
 
 
 def read_out(model: Pinn) -> nn.Linear:
-    """The last affine layer of a trunk.
+    """Return the last affine layer of a trunk.
 
     Raises:
         ValueError: there is none that makes the fields.
@@ -217,5 +217,5 @@ def read_out(model: Pinn) -> nn.Linear:
 
 def _slopes(model: Pinn, row: Tensor, field: int, parameters: Sequence[nn.Parameter]) -> Tensor:
     value = model(row[None])[0, field]
-    found = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
-    return torch.cat([part.flatten() for part in found])
+    gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
+    return torch.cat([part.flatten() for part in gradients])

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
+from qml.jets import Orders
 from qml.simulator.execution import Method
 from qml.simulator.idle import without_idle, without_unread
-from qml.simulator.jets import Orders
 from qml.simulator.linear import is_mixed
 from qml.simulator.marginals import independent_components, joint_bits, joint_probabilities
 from qml.simulator.memory import MemoryNeed

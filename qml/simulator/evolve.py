@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from qml.buffers import Loan, tensor_loan
 from qml.checks import needs_plain_pullback
 from qml.simulator import initial
 from qml.simulator.compiled import Compiled
@@ -18,7 +19,6 @@ from qml.simulator.matrix_groups import Evaluated
 from qml.simulator.readout import Readout
 from qml.simulator.rounds import SharedRound
 from qml.simulator.steps import OperandGradients, Operands
-from qml.simulator.workspace import Loan
 
 Memory = Literal["store", "adjoint", "adjoint only"]
 
@@ -30,7 +30,7 @@ class Tape:
     evaluated: Evaluated
     operands: Operands
     initial: initial.InitialTape
-    loan: Loan
+    loan: Loan[Tensor]
     states: dict[int, Tensor] = field(default_factory=dict)
     final: Tensor | None = None
     start_batch: int = 1
@@ -61,7 +61,7 @@ class Evolve(torch.autograd.Function):
         needs_grad = any(ctx.needs_input_grad)
         evaluated, operands = _operands(compiled, data, weights)
         shape = (compiled.plan.request.levels**compiled.plan.n_sites, len(data) if compiled.samples_differ else 1)
-        loan = Loan(shape, compiled.dtype, data.device)
+        loan = tensor_loan(shape, compiled.dtype, data.device)
         tape = Tape(evaluated, operands, initial.InitialTape(), loan)
         state = initial.initial_state(compiled, data, evaluated, tape.initial if needs_grad else None)
         tape.start_batch = state.shape[-1]
@@ -131,7 +131,7 @@ def _pullback(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Ten
     shared = compiled.plan.request.shared_data
     grads = OperandGradients([None] * len(tape.operands.shared), [None] * len(tape.operands.per_sample))
     data_grad = torch.zeros_like(data) if wants_data else None
-    with Loan(tuple(tape.final.shape), tape.final.dtype, tape.final.device) as loan:  # mu lies in its memory
+    with tensor_loan(tuple(tape.final.shape), tape.final.dtype, tape.final.device) as loan:  # mu lies in its memory
         mu = _pull_steps(ctx, grad, grads, loan)
         if mu is not None:
             initial.pullback(compiled, tape.initial, mu, tape.evaluated, grads.shared, data_grad)
@@ -149,7 +149,7 @@ def _pullback(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Ten
     return [data_grad, angle_grad[: len(weights)] if wants_weights else None]
 
 
-def _pull_steps(ctx: Any, grad: Tensor, grads: OperandGradients, loan: Loan) -> Tensor | None:
+def _pull_steps(ctx: Any, grad: Tensor, grads: OperandGradients, loan: Loan[Tensor]) -> Tensor | None:
     """Compute mu of the initial state; None where nothing before the first step depends on what is asked for.
 
     The result may lie in a buffer of `loan`, so that it is valid only until the loan ends.

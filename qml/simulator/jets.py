@@ -7,41 +7,19 @@ run a graph that doubles with every order. This is what the forward Laplacian is
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from qml.jets import Orders
 from qml.simulator.compiled import Compiled
 from qml.simulator.data_tables import DataTables, PhaseTables
 from qml.simulator.initial import initial_state
 from qml.simulator.readout import StateReadout, StringGroup, real_part
 from qml.simulator.steps import Block, ControlledStep, DataStep, PhaseStep, Step
 from qml.simulator.weight_rows import ByRow, Dependence, Slopes, require_first_order
-
-
-@runtime_checkable
-class Orders(Protocol):
-    """What a jet carries beside its value, as `qml.pinn` names it.
-
-    `bends` has (q, k, c) for every term c d_k^2 of the q-th component of second order, d_k along direction k.
-    """
-
-    @property
-    def n_first(self) -> int:
-        """Directions."""
-        ...
-
-    @property
-    def n_components(self) -> int:
-        """With the value."""
-        ...
-
-    @property
-    def bends(self) -> tuple[tuple[int, int, float], ...]:
-        """Terms of second order."""
-        ...
 
 
 def jet_values(
@@ -152,7 +130,7 @@ class _JetPhase(torch.autograd.Function):
         turns = torch.complex(torch.zeros_like(speeds), speeds)  # i phi
         z = x.clone()
         z[..., 1:, :].addcmul_(turns, x[..., :1, :])
-        for second, first, scale in orders.bends:
+        for second, first, scale in orders.second_order_terms:
             both = x[..., 1 + first, :] + z[..., 1 + first, :]
             z[..., 1 + orders.n_first + second, :].addcmul_(turns[..., first, :], both, value=scale)
         y = z.mul_(wave)
@@ -171,10 +149,10 @@ class _JetPhase(torch.autograd.Function):
         of_x = of_z.clone()
         of_phases = _overlap(y, gradient).sum(-2, keepdim=True)
         of_speeds = []
-        if orders.bends:
+        if orders.second_order_terms:
             z_firsts = y[..., 1 : 1 + orders.n_first, :] * back
             of_firsts = torch.zeros_like(of_z[..., 1:, :].real)
-            for second, first, scale in orders.bends:
+            for second, first, scale in orders.second_order_terms:
                 of_second = of_z[..., 1 + orders.n_first + second, :]
                 both = x[..., 1 + first, :] + z_firsts[..., first, :]
                 of_firsts[..., first, :].add_(_overlap(both, of_second), alpha=scale)
@@ -211,7 +189,7 @@ def _read(group: StringGroup, state: Tensor, orders: Orders) -> Tensor:
 def _product_rule(pair: Callable[[int, int], Tensor], orders: Orders) -> Tensor:
     """Compute the components of a product from products of components; they become the second dimension."""
     components = [pair(0, 0)] + [pair(0, k) + pair(k, 0) for k in range(1, orders.n_components)]
-    for second, first, scale in orders.bends:
+    for second, first, scale in orders.second_order_terms:
         place = 1 + orders.n_first + second
         components[place] = components[place] + 2.0 * scale * pair(1 + first, 1 + first)
     return torch.stack(components, 1)

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from qml.simulator.workspace import Loan
+from qml.buffers import tensor_loan
 
 
 class Reference(NamedTuple):
@@ -143,9 +143,9 @@ def outer(mu: Tensor, x: Tensor, left: int, side: int) -> Tensor:
     if right == 1:
         return mu.reshape(left, side).mT @ x.reshape(left, side)
     if right >= side:
-        loan = Loan((left, side, side), mu.dtype, mu.device)
+        loan = tensor_loan((left, side, side), mu.dtype, mu.device)
         return torch.bmm(mu.reshape(left, side, right), x.reshape(left, side, right).mT, out=loan.buffer()).sum(0)
-    loan = Loan((side, left, right), mu.dtype, mu.device)
+    loan = tensor_loan((side, left, right), mu.dtype, mu.device)
     mu_flat, x_flat = (
         loan.buffer().copy_(t.reshape(left, side, right).transpose(0, 1)).view(side, -1) for t in (mu, x)
     )

@@ -50,7 +50,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
 
 
 def find_problem(name: str) -> Problem:
-    """The problem called `name`.
+    """Return the problem called `name`.
 
     Raises:
         ValueError: there is none; the message lists those there are.

@@ -20,7 +20,7 @@ Grid = Float[np.ndarray, "rows columns"]
 
 
 def cavity(reynolds: float = 100.0) -> Problem:
-    """Steady Navier-Stokes flow (u, v), p on [0, 1]^2: the lid y = 1 moves to the right at speed 1, other walls rest.
+    """Pose steady Navier-Stokes flow (u, v), p on [0, 1]^2: the lid y = 1 moves right at speed 1, other walls rest.
 
     The velocity jumps in the upper corners, where no smooth function can follow. The reference covers the velocity.
     """
@@ -51,7 +51,7 @@ def cavity(reynolds: float = 100.0) -> Problem:
 
 
 def cavity_stream(reynolds: float = 100.0) -> Problem:
-    """The same flow by its stream function psi and vorticity w, with u = psi_y and v = -psi_x: no mass is lost.
+    """Pose the same flow by stream function psi and vorticity w, with u = psi_y and v = -psi_x: no mass is lost.
 
     psi = 0 on the walls is built in, and psi's slopes there are the conditions; w has none. In the upper corners w is
     infinite: the trunk sees the angles around them, by which the velocity jumps there, and residuals are multiplied by
@@ -103,7 +103,7 @@ def cavity_stream(reynolds: float = 100.0) -> Problem:
 
 
 def cavity_velocity(points: Float[np.ndarray, "batch 2"], reynolds: float) -> Float[np.ndarray, "batch 2"]:
-    """(u, v) at points, by bicubic splines through the stream function's differences."""
+    """Compute (u, v) at points, by bicubic splines through the stream function's differences."""
     axis = np.linspace(0.0, 1.0, N_CELLS + 1)
     stream = _stream_function(reynolds)
     u = np.gradient(stream, axis, axis=1, edge_order=2)
@@ -114,7 +114,7 @@ def cavity_velocity(points: Float[np.ndarray, "batch 2"], reynolds: float) -> Fl
 
 
 def _spline(values: Grid) -> Any:
-    """Bicubic, through values on the grid."""
+    """Return the bicubic spline through values on the grid."""
     from scipy.interpolate import RectBivariateSpline
 
     axis = np.linspace(0.0, 1.0, N_CELLS + 1)
@@ -123,7 +123,7 @@ def _spline(values: Grid) -> Any:
 
 @cache
 def _stream_function(reynolds: float) -> Grid:
-    """psi with u = psi_y and v = -psi_x on the grid, x first.
+    """Return psi with u = psi_y and v = -psi_x on the grid, x first.
 
     Laplace psi = -w and (u w_x + v w_y) = Laplace w / Re at inner nodes; at walls psi = 0, and w there from psi next to
     it by Thom's formula, w = -2 psi_1 / h^2, at the lid -2 (psi_1 + h) / h^2.

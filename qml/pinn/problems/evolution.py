@@ -17,7 +17,7 @@ UNIT = Box({"x": (0.0, 1.0), "t": (0.0, 1.0)})
 
 
 def heat(diffusivity: float = 0.1) -> Problem:
-    """u_t = a u_xx on [0, 1]^2, zero at both ends, u(x, 0) = sin(pi x)."""
+    """Pose u_t = a u_xx on [0, 1]^2, zero at both ends, u(x, 0) = sin(pi x)."""
     return Problem(
         name="heat",
         domain=UNIT,
@@ -31,7 +31,7 @@ def heat(diffusivity: float = 0.1) -> Problem:
 
 
 def damped_wave(damping: float = 1.0) -> Problem:
-    """u_tt + b u_t = u_xx on [0, 1]^2, zero at both ends, at rest in the shape sin(pi x) at t = 0."""
+    """Pose u_tt + b u_t = u_xx on [0, 1]^2, zero at both ends, at rest in the shape sin(pi x) at t = 0."""
     turn = math.sqrt(PI**2 - damping**2 / 4)
 
     def solution(x: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def damped_wave(damping: float = 1.0) -> Problem:
 
 
 def klein_gordon() -> Problem:
-    """u_tt - u_xx + u^3 = f on [0, 1]^2 with u = x cos(5 pi t) + (x t)^3."""
+    """Pose u_tt - u_xx + u^3 = f on [0, 1]^2 with u = x cos(5 pi t) + (x t)^3."""
 
     def equation(u: Tensor, wave_operator: Tensor, x: Tensor, t: Tensor) -> Tensor:
         wave = x * torch.cos(5 * PI * t)
@@ -80,7 +80,7 @@ def klein_gordon() -> Problem:
 
 
 def burgers(viscosity: float = 0.01 / PI) -> Problem:
-    """u_t + u u_x = nu u_xx on [-1, 1] x [0, 1], zero at both ends, u(x, 0) = -sin(pi x): a shock forms at 0."""
+    """Pose u_t + u u_x = nu u_xx on [-1, 1] x [0, 1], zero at both ends, u(x, 0) = -sin(pi x): a shock forms at 0."""
     return Problem(
         name="burgers",
         domain=Box({"x": (-1.0, 1.0), "t": (0.0, 1.0)}),
@@ -94,7 +94,7 @@ def burgers(viscosity: float = 0.01 / PI) -> Problem:
 
 
 def allen_cahn() -> Problem:
-    """u_t - 1e-4 u_xx + 5 u^3 - 5 u = 0 on [-1, 1] x [0, 1], periodic, u(x, 0) = x^2 cos(pi x)."""
+    """Pose u_t - 1e-4 u_xx + 5 u^3 - 5 u = 0 on [-1, 1] x [0, 1], periodic, u(x, 0) = x^2 cos(pi x)."""
     return Problem(
         name="allen-cahn",
         domain=Box({"x": (-1.0, 1.0), "t": (0.0, 1.0)}),
@@ -112,7 +112,7 @@ def allen_cahn() -> Problem:
 
 
 def convection(speed: float = 50.0) -> Problem:
-    """u_t + c u_x = 0 on [0, 2 pi] x [0, 1], periodic, u(x, 0) = sin(x)."""
+    """Pose u_t + c u_x = 0 on [0, 2 pi] x [0, 1], periodic, u(x, 0) = sin(x)."""
     return Problem(
         name="convection",
         domain=Box({"x": (0.0, 2 * PI), "t": (0.0, 1.0)}),
@@ -129,7 +129,7 @@ def convection(speed: float = 50.0) -> Problem:
 
 
 def advection_diffusion(speed: float = 1.0, diffusivity: float = 0.01) -> Problem:
-    """u_t + c u_x = a u_xx on [0, 1]^2, periodic, u(x, 0) = sin(2 pi x)."""
+    """Pose u_t + c u_x = a u_xx on [0, 1]^2, periodic, u(x, 0) = sin(2 pi x)."""
     k = 2 * PI
     return Problem(
         name="advection-diffusion",
@@ -147,7 +147,7 @@ def advection_diffusion(speed: float = 1.0, diffusivity: float = 0.01) -> Proble
 
 
 def fisher_kpp() -> Problem:
-    """u_t = u_xx + u (1 - u) on [-10, 20] x [0, 4]: a front that travels at speed 5 / sqrt(6)."""
+    """Pose u_t = u_xx + u (1 - u) on [-10, 20] x [0, 4]: a front that travels at speed 5 / sqrt(6)."""
 
     def front(x: Tensor, t: Tensor | float) -> Tensor:
         return torch.sigmoid(-(x - 5 / math.sqrt(6) * t) / math.sqrt(6)) ** 2
@@ -173,7 +173,7 @@ def fisher_kpp() -> Problem:
 
 
 def diffusivity(*, permeability: float = 0.2, noise: float = 0.01, n_observations: int = 200, seed: int = 0) -> Problem:
-    """p_t = k p_xx on [0, 1]^2, zero at both ends; k is unknown, and p is measured with noise.
+    """Pose p_t = k p_xx on [0, 1]^2, zero at both ends; k is unknown, and p is measured with noise.
 
     Args:
         permeability: k, the dimensionless diffusivity that is to be found; training starts from 1.
@@ -207,7 +207,7 @@ def diffusivity(*, permeability: float = 0.2, noise: float = 0.01, n_observation
 
 
 def lorenz(sigma: float = 10.0, rho: float = 28.0, beta: float = 8 / 3) -> Problem:
-    """The Lorenz system from (1, 1, 1) over one unit of time; fields are a tenth of the usual ones."""
+    """Pose the Lorenz system from (1, 1, 1) over one unit of time; fields are a tenth of the usual ones."""
     names = ("x", "y", "z")
 
     def start(name: str) -> Callable[..., Tensor]:
@@ -233,5 +233,5 @@ def _zero_ends(low: float, high: float) -> tuple[Face, Face]:
 
 
 def _closed(solution: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """A function of x and t as one of points, with a column for its one field."""
+    """Turn a function of x and t into one of points, with a column for its one field."""
     return lambda points: solution(points[:, 0], points[:, 1])[:, None]

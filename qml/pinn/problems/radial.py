@@ -18,7 +18,7 @@ ROOTS_UP_TO = 12.0  # wave numbers, of which the second mode has about 7
 def radial_diffusivity(
     *, permeability: float = 0.2, noise: float = 0.01, n_observations: int = 200, seed: int = 0
 ) -> Problem:
-    """p_t = k (p_rr + p_r / r) for r in [0.1, 1] and t in [0, 1], zero at the well and at the rim; k is unknown.
+    """Pose p_t = k (p_rr + p_r / r) for r in [0.1, 1], t in [0, 1], zero at the well and at the rim; k is unknown.
 
     Args:
         permeability: k, the dimensionless diffusivity that is to be found; training starts from 1.
@@ -37,8 +37,8 @@ def radial_diffusivity(
         return np.sum(modes, 0)[:, None]
 
     def start(p: Tensor, r: Tensor) -> Tensor:
-        found = solution(torch.stack([r, torch.zeros_like(r)], 1).detach().double().cpu().numpy())[:, 0]
-        return p - torch.as_tensor(found, dtype=p.dtype, device=p.device)
+        initial = solution(torch.stack([r, torch.zeros_like(r)], 1).detach().double().cpu().numpy())[:, 0]
+        return p - torch.as_tensor(initial, dtype=p.dtype, device=p.device)
 
     seen = Observations.simulated("p", domain, solution, noise=noise, n_observations=n_observations, seed=seed)
     return Problem(
@@ -60,7 +60,7 @@ def radial_diffusivity(
 
 
 def _mode(r: np.ndarray, wave_number: float) -> np.ndarray:
-    """J0(w r) Y0(w a) - Y0(w r) J0(w a), which is zero at the well r = a; over its largest value, which comes first."""
+    """Return J0(w r) Y0(w a) - Y0(w r) J0(w a), zero at the well r = a, over its largest value, which comes first."""
     from scipy.special import j0, y0
 
     def shape(at: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ def _mode(r: np.ndarray, wave_number: float) -> np.ndarray:
 
 @cache
 def _wave_numbers() -> tuple[float, ...]:
-    """The wave numbers up to 12 whose modes are zero at the rim too."""
+    """Return the wave numbers up to 12 whose modes are zero at the rim too."""
     from scipy.optimize import brentq
     from scipy.special import j0, y0
 

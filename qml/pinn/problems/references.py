@@ -15,7 +15,7 @@ CHUNK = 2048  # points whose cosines are held at once
 
 
 def burgers_solution(x: Column, t: Column, viscosity: float) -> Column:
-    """u of u_t + u u_x = nu u_xx, u(x, 0) = -sin(pi x), by the transform of Cole and Hopf.
+    """Return u of u_t + u u_x = nu u_xx, u(x, 0) = -sin(pi x), by the transform of Cole and Hopf.
 
     u = -int sin(pi y) f(y) g(x - y) dy / int f(y) g(x - y) dy with f(y) = exp(-cos(pi y) / (2 pi nu)) and the heat
     kernel g, substituted y = x - sqrt(4 nu t) z for Gauss-Hermite nodes z.
@@ -30,7 +30,7 @@ def burgers_solution(x: Column, t: Column, viscosity: float) -> Column:
 
 
 def allen_cahn_solution(x: Column, t: Column) -> Column:
-    """u of u_t = 1e-4 u_xx - 5 u^3 + 5 u, periodic on [-1, 1], u(x, 0) = x^2 cos(pi x).
+    """Return u of u_t = 1e-4 u_xx - 5 u^3 + 5 u, periodic on [-1, 1], u(x, 0) = x^2 cos(pi x).
 
     The solution is even, so it is a cosine series; its coefficients move by DOP853, the cube is taken on a grid.
     """
@@ -46,7 +46,7 @@ def allen_cahn_solution(x: Column, t: Column) -> Column:
 
 @cache
 def _allen_cahn_series() -> Callable[[Column], np.ndarray]:
-    """Times to coefficients of the series, (n_cosines, times)."""
+    """Return the coefficients of the series at times, (n_cosines, times)."""
     from scipy.fft import dct, idct
     from scipy.integrate import solve_ivp
 
@@ -60,12 +60,12 @@ def _allen_cahn_series() -> Callable[[Column], np.ndarray]:
         return -decay * coefficients + np.asarray(dct(5 * values - 5 * values**3, type=2))
 
     start = np.asarray(dct(grid**2 * np.cos(np.pi * grid), type=2))
-    found = solve_ivp(slope, (0.0, 1.0), start, method="DOP853", rtol=1e-9, atol=1e-9, dense_output=True)
-    return lambda times: scale[:, None] * found.sol(times)
+    result = solve_ivp(slope, (0.0, 1.0), start, method="DOP853", rtol=1e-9, atol=1e-9, dense_output=True)
+    return lambda times: scale[:, None] * result.sol(times)
 
 
 def lorenz_solution(t: Column, sigma: float, rho: float, beta: float) -> Float[np.ndarray, "batch outputs"]:
-    """x, y and z from (1, 1, 1) at t = 0."""
+    """Return x, y and z from (1, 1, 1) at t = 0."""
     from scipy.integrate import solve_ivp
 
     def slope(time: float, state: np.ndarray) -> np.ndarray:
@@ -74,5 +74,5 @@ def lorenz_solution(t: Column, sigma: float, rho: float, beta: float) -> Float[n
 
     times, places = np.unique(t, return_inverse=True)
     span = (0.0, max(float(times[-1]), np.finfo(float).eps))
-    found = solve_ivp(slope, span, np.ones(3), method="DOP853", t_eval=times, rtol=RELATIVE, atol=ABSOLUTE)
-    return found.y.T[places]
+    result = solve_ivp(slope, span, np.ones(3), method="DOP853", t_eval=times, rtol=RELATIVE, atol=ABSOLUTE)
+    return result.y.T[places]

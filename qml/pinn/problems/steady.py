@@ -15,7 +15,7 @@ LAPLACIAN = {"laplacian": {"u_xx": 1.0, "u_yy": 1.0}}
 
 
 def poisson() -> Problem:
-    """u'' = f on [-1, 1] with u = sin(5 pi x) cos(3 pi x) + tanh(20 x): waves and a steep front."""
+    """Pose u'' = f on [-1, 1] with u = sin(5 pi x) cos(3 pi x) + tanh(20 x): waves and a steep front."""
 
     def solution(points: np.ndarray) -> np.ndarray:
         return np.sin(5 * PI * points) * np.cos(3 * PI * points) + np.tanh(20 * points)
@@ -42,7 +42,7 @@ def poisson() -> Problem:
 
 
 def poisson_2d() -> Problem:
-    """u_xx + u_yy = f on [0, 1]^2 with u = sin(pi x) sin(pi y)."""
+    """Pose u_xx + u_yy = f on [0, 1]^2 with u = sin(pi x) sin(pi y)."""
 
     def equation(laplacian: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return laplacian + 2 * PI**2 * torch.sin(PI * x) * torch.sin(PI * y)
@@ -60,7 +60,7 @@ def poisson_2d() -> Problem:
 
 
 def helmholtz() -> Problem:
-    """u_xx + u_yy + u = f on [-1, 1]^2 with u = sin(pi x) sin(4 pi y)."""
+    """Pose u_xx + u_yy + u = f on [-1, 1]^2 with u = sin(pi x) sin(4 pi y)."""
 
     def equation(u: torch.Tensor, laplacian: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return laplacian + u + (17 * PI**2 - 1) * torch.sin(PI * x) * torch.sin(4 * PI * y)
@@ -78,7 +78,7 @@ def helmholtz() -> Problem:
 
 
 def _zero_faces(ends: tuple[float, float]) -> tuple[Face, ...]:
-    """u = 0 on the four sides of a square."""
+    """Return the conditions u = 0 on the four sides of a square."""
     sides = [("left", "x", 0), ("right", "x", 1), ("bottom", "y", 0), ("top", "y", 1)]
     return tuple(Face(name, {axis: ends[end]}, lambda u: u) for name, axis, end in sides)
 

@@ -28,7 +28,7 @@ Wave = Callable[[np.ndarray], np.ndarray]
 
 
 def infinite_well(*, find_energy: bool = False) -> Problem:
-    """Ground state of the box [0, 1]: sqrt(2) sin(pi x) and E = pi^2, which is given unless it is to be found.
+    """Pose the ground state of the box [0, 1]: sqrt(2) sin(pi x) and E = pi^2, given unless it is to be found.
 
     Args:
         find_energy: whether E is trained, from 8.
@@ -57,7 +57,7 @@ def infinite_well(*, find_energy: bool = False) -> Problem:
 
 
 def finite_well(state: int = 0, *, lower: Sequence[Pinn] = ()) -> Problem:
-    """A bound state of the well of depth 20 on [-1, 1], with walls at +-3.
+    """Pose a bound state of the well of depth 20 on [-1, 1], with walls at +-3.
 
     The walls move the ground energy by 1e-7 of it, the third one by 2e-5; the reference has them too.
 
@@ -95,7 +95,7 @@ def finite_well(state: int = 0, *, lower: Sequence[Pinn] = ()) -> Problem:
 
 
 def finite_well_states() -> Problem:
-    """All three bound states of the finite well at once, orthogonal to each other.
+    """Pose all three bound states of the finite well at once, orthogonal to each other.
 
     Each energy starts from that of an infinite well as wide as the finite one and two penetration depths 1 / sqrt(V).
     """
@@ -130,7 +130,7 @@ def finite_well_states() -> Problem:
 
 
 def barrier() -> Problem:
-    """Ground state of the box [0, 1] with a barrier of height 50 and width 0.2 in its middle."""
+    """Pose the ground state of the box [0, 1] with a barrier of height 50 and width 0.2 in its middle."""
     low, high = 0.5 - BARRIER_WIDTH / 2, 0.5 + BARRIER_WIDTH / 2
     energy = barrier_energy()
     return Problem(
@@ -155,7 +155,7 @@ def barrier() -> Problem:
 
 
 def oscillator() -> Problem:
-    """Ground state in the potential x^2: pi^(-1/4) exp(-x^2 / 2) and E = 1, with walls at +-6."""
+    """Pose the ground state in the potential x^2: pi^(-1/4) exp(-x^2 / 2) and E = 1, with walls at +-6."""
     wall = OSCILLATOR_WALL
     return Problem(
         name="oscillator",
@@ -174,13 +174,13 @@ def oscillator() -> Problem:
 
 
 def well_energies() -> list[float]:
-    """Energies of the bound states of the finite well between its walls at distance d, below its depth.
+    """Return the energies of the bound states of the finite well between its walls at distance d, below its depth.
 
     Roots of k tan(k a) = kappa coth(kappa d) and k cot(k a) = -kappa coth(kappa d), with the half width a.
     """
     from scipy.optimize import brentq
 
-    strength, found = math.sqrt(WELL_DEPTH) * WELL_HALF, []
+    strength, energies = math.sqrt(WELL_DEPTH) * WELL_HALF, []
 
     def mismatch(angle: float, shift: float) -> float:
         # Even states have shift 0: z sin z = a kappa coth(kappa d) cos z. Odd ones are the same a quarter turn on.
@@ -191,12 +191,12 @@ def well_energies() -> list[float]:
     for state in range(math.ceil(2 * strength / PI)):
         low, high = state * PI / 2, min((state + 1) * PI / 2, strength)
         root = float(brentq(mismatch, low, high, args=(state * PI / 2,), xtol=ROOT_TOLERANCE))  # pyright: ignore[reportArgumentType]
-        found.append((root / WELL_HALF) ** 2)
-    return found
+        energies.append((root / WELL_HALF) ** 2)
+    return energies
 
 
 def barrier_energy() -> float:
-    """Ground energy of the box with a barrier, below its height: psi is sin(k x), then cosh(kappa (x - 1/2))."""
+    """Return the ground energy of the box with a barrier, below its height: psi is sin(k x), then a cosh."""
     from scipy.optimize import brentq
 
     well = (1 - BARRIER_WIDTH) / 2
@@ -210,7 +210,7 @@ def barrier_energy() -> float:
 
 
 def _bound(axis: str, low: float, high: float) -> tuple[Condition, ...]:
-    """Zero at both walls by the trial function, and of norm 1."""
+    """Return the conditions of a wave that is zero at both walls by the trial function, and of norm 1."""
     return (
         Face("left", {axis: low}, lambda psi: psi, exact=True),
         Face("right", {axis: high}, lambda psi: psi, exact=True),
@@ -223,7 +223,7 @@ def _well_features(x: Array) -> tuple[Array, ...]:
 
 
 def _in_the_well(state: int) -> Callable[..., Tensor]:
-    """The equation of one of three states."""
+    """Return the equation of one of three states."""
 
     def residual(psi: Tensor, psi_xx: Tensor, x: Tensor, E: Tensor) -> Tensor:
         return (psi_xx - (WELL_DEPTH * (x.abs() > WELL_HALF).to(x.dtype) - E) * psi) / WELL_DEPTH
@@ -278,7 +278,7 @@ def _barrier_wave(energy: float) -> Wave:
 
 
 def _normalised(wave: Wave, box: Box) -> Wave:
-    """The wave of norm 1."""
+    """Return the wave of norm 1."""
     nodes, weights = box.quadrature(400)
     norm = math.sqrt(float((weights * wave(nodes)[:, 0] ** 2).sum()))
     return lambda points: wave(points) / norm

@@ -10,8 +10,8 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from qml.jets import Orders
 from qml.simulator.execution import Method
-from qml.simulator.jets import Orders
 from qml.simulator.memory import MemoryNeed
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 from torch import Tensor
 
 from circuits import Circuit
+from qml.jets import Orders
 from qml.simulator.compiled import Compiled
 from qml.simulator.draft import Draft, draft_circuit
-from qml.simulator.jets import Orders, jet_values
+from qml.simulator.jets import jet_values
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
 from qml.simulator.readout import StateReadout

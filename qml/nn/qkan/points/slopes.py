@@ -8,11 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from qml.buffers import stack_loan
 from qml.nn.qkan._modes import outside_of_modes
 from qml.nn.qkan.points.bloch import arccos, arccos_slope
 from qml.nn.qkan.points.program import ActivationProgram
 from qml.nn.qkan.points.schedule import Schedule, make_schedule
-from qml.nn.qkan.points.scratch import SCRATCH
 
 CHUNK = 2**17  # activations at a time on a CPU: a dozen such tensors stay in a cache of a few MiB
 MIN_EDGES_BY_POINT = 2**11  # edges from which a call for every point costs less than memory for the products
@@ -180,18 +180,19 @@ def _sweep(
     n_registers, n_results = schedule.n_registers, 1 + (edges.n_rows if slopes else 0)
     for start, stop in _chunks(edges, points.shape[0]):
         some, shape = points[start:stop], (stop - start, *edges.offsets.shape[1:])
-        if results is None:
-            block, registers = SCRATCH.take(n_registers + n_results, shape, points)
-            rows, slots = block[n_registers + 1 :], [*narrow, *registers]
-        else:
-            block, registers = SCRATCH.take(n_registers, shape, points)
-            values, rows = results[0][start:stop], results[1][:, start:stop]
-            slots = [*narrow, *registers, values, *rows.unbind()]
-        _upload(edges, some, block[:n_wide], block[n_wide : 2 * n_wide], cosines, sines)
-        _multiply_add(schedule, slots)
-        if edges.shift is not None and slopes:
-            torch.mul(rows[:n_wide], _arccos_slopes(edges, some), out=rows[-n_wide:])
-        yield start, stop, rows
+        with stack_loan(n_registers + (n_results if results is None else 0), shape, points) as loan:
+            stack = loan.buffer()
+            block, slots = stack.block, [*narrow, *stack.parts]
+            if results is None:
+                rows = block[n_registers + 1 :]
+            else:
+                values, rows = results[0][start:stop], results[1][:, start:stop]
+                slots += [values, *rows.unbind()]
+            _upload(edges, some, block[:n_wide], block[n_wide : 2 * n_wide], cosines, sines)
+            _multiply_add(schedule, slots)
+            if edges.shift is not None and slopes:
+                torch.mul(rows[:n_wide], _arccos_slopes(edges, some), out=rows[-n_wide:])
+            yield start, stop, rows
 
 
 def _upload(edges: Edges, points: Tensor, cosines: Tensor, sines: Tensor, *narrow: Tensor) -> None:

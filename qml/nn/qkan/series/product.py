@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from qml import checks
+from qml.buffers import stack_loan
 from qml.checks import full_precision, needs_plain_pullback
-from qml.nn.qkan.points.scratch import SCRATCH
 from qml.nn.qkan.series.bases import Basis
 from qml.plain_pullback import plain_pullback
 
@@ -37,10 +37,11 @@ def expand(basis: Basis, inputs: Tensor, coefficients: Tensor, base_weight: Tens
         if torch.is_grad_enabled() and any(leaf is not None and leaf.requires_grad for leaf in leaves):
             return _Expand.apply(basis, *leaves)
         columns = inputs.mT.contiguous()
-        features = SCRATCH.take(1, (basis.size, *columns.shape), columns)[0][0]
-        basis.features(columns, out=features)
-        base = None if base_weight is None else functional.silu(columns)
-        return _product(coefficients, features, base_weight, base)
+        with stack_loan(1, (basis.size, *columns.shape), columns) as loan:
+            (features,) = loan.buffer().parts
+            basis.features(columns, out=features)
+            base = None if base_weight is None else functional.silu(columns)
+            return _product(coefficients, features, base_weight, base)
 
 
 class _Expand(torch.autograd.Function):
