@@ -42,7 +42,7 @@ class Piece:
 
     @property
     def terms(self) -> Terms:
-        """Its strings, each as an observable of its own."""
+        """Return its strings, each as an observable of its own."""
         return tuple(((1.0, factors),) for factors in self.strings)
 
 
@@ -90,10 +90,10 @@ def find_cones(circuit: Circuit, terms: Terms, levels: int) -> Cones | None:
         return None
     whole = len(circuit) * float(levels) ** min(circuit.n_qubits, LARGEST_EXPONENT)
     apart = _apart(circuit, terms)
-    best = None if apart is None else _Builder(circuit, levels).build(apart, len(terms))
+    best = None if apart is None else _PieceCollector(circuit, levels).build(apart, len(terms))
     for groups in (None if apart is None else _nested(circuit, terms, apart), _together(circuit, terms, best)):
         if groups is not None:
-            cones = _Builder(circuit, levels).build(groups, len(terms))
+            cones = _PieceCollector(circuit, levels).build(groups, len(terms))
             best = cones if best is None or cones.cost < best.cost else best
     return best if best is not None and best.cost < GAIN * whole else None
 
@@ -111,7 +111,7 @@ def _flat(terms: Terms) -> list[tuple[int, float, String]]:
 
 
 def _apart(circuit: Circuit, terms: Terms) -> list[Group] | None:
-    """A cone for each string; None where that would look at too many operations."""
+    """Find a cone for each string; None where that would look at too many operations."""
     groups, left = [], MIN_VISITS + VISITS_AN_OPERATION * len(circuit)
     for observable, coefficient, string in _flat(terms):
         cone = light_cone(circuit, [string])
@@ -123,7 +123,7 @@ def _apart(circuit: Circuit, terms: Terms) -> list[Group] | None:
 
 
 def _nested(circuit: Circuit, terms: Terms, apart: list[Group]) -> list[Group] | None:
-    """One cone for every string whose qubits hold those of others, and for these others; None where none does."""
+    """Find one cone for every string whose qubits hold those of others, together with these; None where none does."""
     flat = _flat(terms)
     qubits = [_qubits_of(circuit, cone) for _, cone in apart]
     hosts: list[list[int]] = []
@@ -149,7 +149,7 @@ def _nested(circuit: Circuit, terms: Terms, apart: list[Group]) -> list[Group] |
 
 
 def _together(circuit: Circuit, terms: Terms, best: Cones | None) -> list[Group] | None:
-    """One cone for all strings; None where its largest component alone would cost more than what is known."""
+    """Find one cone for all strings; None where its largest component alone would cost more than what is known."""
     flat = _flat(terms)
     if not flat or (best is not None and best.joint_cost > best.cost):
         return None
@@ -160,8 +160,8 @@ def _qubits_of(circuit: Circuit, cone: Cone) -> frozenset[int]:
     return frozenset(qubit for number in cone.operations for qubit in circuit.operations[number].all_qubits)
 
 
-class _Builder:
-    """Collects the pieces of one circuit."""
+class _PieceCollector:
+    """A collector of the pieces of one circuit."""
 
     def __init__(self, circuit: Circuit, levels: int) -> None:
         self._operations, self._levels = circuit.operations, levels
@@ -192,7 +192,7 @@ class _Builder:
         return Cones(tuple(self._pieces), tuple(terms), n_observables, conditions, self._cost, self._joint(kept), pure)
 
     def _joint(self, numbers: set[int]) -> float:
-        """The amplitudes of the largest component of some operations."""
+        """Count the amplitudes of the largest component of some operations."""
         components = components_of(self._operations, sorted(numbers))
         widths = [len({q for k in group for q in self._operations[k].all_qubits}) for group in components]
         return float(self._levels) ** min(max(widths, default=0), LARGEST_EXPONENT)
@@ -200,7 +200,7 @@ class _Builder:
     def _factors(
         self, string: String, copies: Sequence[tuple[int, int, dict[int, int]]], places: dict[int, int]
     ) -> tuple[Factor, ...] | None:
-        """The factors of a string; None where it is 0, since X or Y of a qubit in |0> is."""
+        """Return the factors of a string; None where it is 0, as X and Y of a qubit in |0> are."""
         parts: dict[int, list[tuple[int, str]]] = {}
         for qubit, letter in string.items():
             if qubit in places:
@@ -216,7 +216,7 @@ class _Builder:
         return tuple(factors)
 
     def _add(self, numbers: tuple[int, ...]) -> tuple[tuple[int, int, dict[int, int]], bool]:
-        """The piece, the copy and the register of a component, and whether it post-selects."""
+        """Return the piece, the copy and the register of a component, and whether it post-selects."""
         projects = not self._projecting.isdisjoint(numbers)
         if numbers not in self._copies:
             alone = isolated(self._operations, numbers)
@@ -233,7 +233,7 @@ class _Builder:
 
 
 class Isolated(NamedTuple):
-    """Some operations of a circuit on a register of their own.
+    """A selection of operations on a register of their own.
 
     Attributes:
         operations: their qubits and slots are numbered from 0.

@@ -32,7 +32,7 @@ String = dict[int, str]
 
 @dataclass(frozen=True, eq=False)
 class Cone:
-    """What one or several Pauli strings depend on.
+    """The operations that one or several Pauli strings depend on, and the strings as they are read after those.
 
     Attributes:
         scales: the factor of each string.
@@ -75,7 +75,7 @@ def projections(circuit: Circuit) -> tuple[int, ...]:
 
 
 class _Sweep:
-    """One pass from the end of a circuit to its beginning."""
+    """A pass from the end of a circuit to its beginning, which keeps what the strings depend on."""
 
     def __init__(self, circuit: Circuit, strings: list[String]) -> None:
         self.operations = circuit.operations
@@ -140,7 +140,7 @@ class _Sweep:
             self._known[qubit] = value
 
     def _of(self, qubit: int) -> int:
-        """What is known of the operator on a qubit."""
+        """Return what is known of the operator on a qubit."""
         if qubit in self._known:
             return self._known[qubit]
         letters = {string[qubit] for string in self._strings if qubit in string}
@@ -195,7 +195,7 @@ def _commutes(operation: Operation, known: list[int]) -> bool:
 
 
 def _after(operation: Operation, known: list[int]) -> list[int]:
-    """What is known of the operator on the qubits of an operation that is kept, before the operation."""
+    """Return what is known of the operator before an operation that is kept, on the operation's qubits."""
     gate = operation.gate
     if isinstance(gate, (Reset, StatePreparation)):
         return [IDENTITY] * len(known)
@@ -208,7 +208,7 @@ def _after(operation: Operation, known: list[int]) -> list[int]:
 
 
 class Action:
-    """What an operation does to Pauli strings on its qubits, controls first, as the sweep goes backwards.
+    """The images of Pauli strings under an operation, read backwards; its controls come first among its qubits.
 
     Attributes:
         keeps_basis: for each qubit whether a unitary operation is block diagonal in it, as a controlled gate is in its

@@ -36,7 +36,7 @@ PAULI_TABLES = {"X": np.array([[0, 1], [1, 0]]), "Y": np.array([[0, -1j], [1j, 0
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where the entries of tables come from: constant + sum_f cos(f t) C_f + sin(f t) S_f of one angle t.
+    """A rule that gives the entries of tables: constant + sum_f cos(f t) C_f + sin(f t) S_f of one angle t.
 
     Attributes:
         constant: of the shape of a table.
@@ -51,7 +51,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Table:
-    """One factor of the sum.
+    """A factor of the product that is summed.
 
     Attributes:
         variables: of its dimensions.
@@ -67,8 +67,8 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
-    """All tables whose product is summed, and their sources."""
+class TensorNetwork:
+    """The tables whose product is summed, and their sources."""
 
     tables: tuple[Table, ...]
     sources: tuple[Source, ...]
@@ -91,16 +91,16 @@ class Order:
     written: float
 
 
-def network_of(circuit: Circuit, string: PauliFactors) -> Network:
+def network_of(circuit: Circuit, string: PauliFactors) -> TensorNetwork:
     """Write <string> of a circuit as a network; post-selections only project, they do not normalise."""
-    builder = _Builder(circuit.n_qubits)
+    builder = _NetworkBuilder(circuit.n_qubits)
     for operation in circuit.operations:
         builder.add(operation)
     return builder.close(dict(string))
 
 
-class _Builder:
-    """Follows the lines of all qubits through a circuit, for the state and for its conjugate."""
+class _NetworkBuilder:
+    """A follower of the lines of all qubits through a circuit, for the state and for its conjugate."""
 
     def __init__(self, n_qubits: int) -> None:
         self._n_variables = 0
@@ -135,7 +135,7 @@ class _Builder:
                 self._tables.append(Table((*after, *taken), source, slot, bool(side)))
 
     def _add_kraus(self, operation: Operation, kraus: np.ndarray) -> None:
-        """K_r of the state and its conjugate share the variables of r, which runs over a power of two."""
+        """Append K_r for the state and its conjugate, which share the variables of r; r runs over a power of two."""
         n_bits = max(0, math.ceil(math.log2(len(kraus))))
         padded = np.zeros((2**n_bits, *kraus.shape[1:]), dtype=complex)
         padded[: len(kraus)] = kraus
@@ -156,7 +156,7 @@ class _Builder:
             lines = tuple(self._new_line(side, qubit) for qubit in operation.qubits)
             self._tables.append(Table(lines, len(self._sources) - 1, None, bool(side)))
 
-    def close(self, letters: dict[int, str]) -> Network:
+    def close(self, letters: dict[int, str]) -> TensorNetwork:
         """Join the state and its conjugate by the letters of a string."""
         joined: dict[int, int] = {}
         for qubit in range(len(self._lines[0])):
@@ -171,7 +171,7 @@ class _Builder:
             Table(tuple(joined.get(v, v) for v in table.variables), table.source, table.slot, table.is_conjugate)
             for table in self._tables
         )
-        return Network(tuple(tables), tuple(self._sources))
+        return TensorNetwork(tuple(tables), tuple(self._sources))
 
     def _source(self, key: object, make: Callable[[], Source]) -> int:
         if key not in self._known:
@@ -189,7 +189,7 @@ class _Builder:
         return variable
 
     def _line(self, side: int, qubit: int) -> int:
-        """The variable of a line; of one that begins here, a table says that it is 0."""
+        """Return the variable of a line; where the line begins, a table says that it is 0."""
         variable = self._lines[side][qubit]
         if variable is None:
             variable = self._new_line(side, qubit)
@@ -198,7 +198,7 @@ class _Builder:
         return variable
 
 
-class Part(NamedTuple):
+class AnglePart(NamedTuple):
     """A part of a unitary operation that has one angle at most.
 
     Attributes:
@@ -215,23 +215,23 @@ class Part(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _parts(gate: Gate, n_controls: int, constants: tuple[float | None, ...]) -> tuple[Part, ...]:
+def _parts(gate: Gate, n_controls: int, constants: tuple[float | None, ...]) -> tuple[AnglePart, ...]:
     """Write a unitary operation as parts, made once for all operations that differ in qubits and slots."""
     return tuple(_part(linear) for linear in linear_maps(alone(gate, n_controls, constants), 2)[1])
 
 
-def _part(linear: Linear) -> Part:
+def _part(linear: Linear) -> AnglePart:
     keeps_basis = (True,) * len(linear.controls) + diagonal_sites(linear)
     terms = tuple(
         (frequency, _table(cosine, linear, keeps_basis, 0.0), _table(sine, linear, keeps_basis, 0.0))
         for frequency, cosine, sine in linear.terms
     )
     source = Source(_table(linear.constant, linear, keeps_basis, 1.0), terms)
-    return Part(linear.all_sites, keeps_basis, source, None if linear.slot is None else linear.slot.index)
+    return AnglePart(linear.all_sites, keeps_basis, source, None if linear.slot is None else linear.slot.index)
 
 
 def _table(matrix: np.ndarray, linear: Linear, keeps_basis: tuple[bool, ...], elsewhere: float) -> np.ndarray:
-    """The entries of a map, its controls first; `elsewhere` times the identity where a control reads 0."""
+    """Return the entries of a map, its controls first; `elsewhere` times the identity where a control reads 0."""
     n_controls, n_own = len(linear.controls), len(linear.sites)
     matrix = np.asarray(matrix, dtype=complex)
     blocks = np.stack([elsewhere * np.eye(2**n_own)] * (2**n_controls - 1) + [matrix])
@@ -244,7 +244,7 @@ def _table(matrix: np.ndarray, linear: Linear, keeps_basis: tuple[bool, ...], el
     return np.ascontiguousarray(entries)
 
 
-def find_order(network: Network, limit: float = math.inf) -> Order | None:
+def find_order(network: TensorNetwork, limit: float = math.inf) -> Order | None:
     """Find an order of summing variables by repeated min-fill; the same network always gets the same order.
 
     Args:
@@ -262,7 +262,7 @@ def find_order(network: Network, limit: float = math.inf) -> Order | None:
     return best if best.cost < limit else None
 
 
-def _eliminated(network: Network, draws: random.Random, limit: float, *, by_fill: bool) -> Order | None:
+def _eliminated(network: TensorNetwork, draws: random.Random, limit: float, *, by_fill: bool) -> Order | None:
     """Take one variable after another; None where that costs as much as the limit."""
     neighbours = _neighbours(network)
 
@@ -299,8 +299,8 @@ def _eliminated(network: Network, draws: random.Random, limit: float, *, by_fill
     return Order(tuple(order), width, cost, written)
 
 
-def _neighbours(network: Network) -> dict[int, set[int]]:
-    """For every variable those that it shares a table with."""
+def _neighbours(network: TensorNetwork) -> dict[int, set[int]]:
+    """Return for every variable those that it shares a table with."""
     neighbours: dict[int, set[int]] = {}
     for table in network.tables:
         for variable in table.variables:

@@ -11,7 +11,7 @@ from circuits import Circuit
 from qml.simulator.cost import CALL_NS
 from qml.simulator.execution import Method
 from qml.simulator.memory import MemoryNeed
-from qml.simulator.network import Network, Order, Source, find_order, network_of
+from qml.simulator.network import Order, Source, TensorNetwork, find_order, network_of
 from qml.simulator.plan import Request
 from qml.simulator.routes.register import require_possible
 from qml.simulator.tables import TableCache, as_tensor
@@ -31,8 +31,8 @@ BATCH = "Z"
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """Two tables become one.
+class ContractionStep:
+    """A product of two tables, or the sum of one over a variable.
 
     Attributes:
         left, right: their places; the result takes the next free place. None for a table that is only summed.
@@ -48,11 +48,11 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Contraction:
-    """One string of a circuit, and how its network is contracted."""
+    """The network of one string, and the steps of its contraction."""
 
-    network: Network
+    network: TensorNetwork
     order: Order
-    steps: tuple[Step, ...]
+    steps: tuple[ContractionStep, ...]
     remaining: tuple[int, ...]
     takes_data: bool
 
@@ -130,7 +130,7 @@ class ContractionRoute:
         return answer / known[:, -1:]
 
     def _matrix(self, like: Tensor) -> Tensor:
-        """The coefficient of every string in every observable."""
+        """Return the coefficient of every string in every observable."""
         matrix = like.new_zeros(len(self.strings), self._n_observables)
         for observable, coefficient, string in self._terms:
             matrix[string, observable] += coefficient
@@ -170,10 +170,10 @@ def _is_complex(source: Source) -> bool:
     return has_imaginary_slots or any(bool(np.abs(np.imag(part)).max() > 0) for part in parts)
 
 
-def planned_contraction(network: Network, order: Order) -> Contraction:
+def planned_contraction(network: TensorTensorNetwork, order: Order) -> Contraction:
     """Write an order of summing variables as products of two tables each."""
     held: dict[int, tuple[int, ...]] = {k: tuple(dict.fromkeys(t.variables)) for k, t in enumerate(network.tables)}
-    steps: list[Step] = []
+    steps: list[ContractionStep] = []
     holders: dict[int, set[int]] = {}
     for number, variables in held.items():
         for variable in variables:
@@ -187,7 +187,7 @@ def planned_contraction(network: Network, order: Order) -> Contraction:
             holders[variable] -= {left, right}
         gone = {summed} | {v for v in (*lefts, *rights) if not holders[v] and v == summed}
         result = tuple(v for v in dict.fromkeys((*lefts, *rights)) if v not in gone)
-        steps.append(Step(left, right, lefts, rights, result))
+        steps.append(ContractionStep(left, right, lefts, rights, result))
         held[free] = result
         for variable in result:
             holders[variable].add(free)
@@ -219,13 +219,13 @@ def _contract(plan: Contraction, data: Tensor, weights: Tensor, dtype: torch.dty
     return result.real if dtype.is_complex else result
 
 
-def _takes_data(network: Network, number: int) -> bool:
+def _takes_data(network: TensorTensorNetwork, number: int) -> bool:
     table = network.tables[number]
     slots = network.sources[table.source].amplitudes if table.slot is None else (table.slot,)
     return any(slot.kind == "data" for slot in slots)
 
 
-def _step(step: Step, tables: Sequence[tuple[Tensor, bool] | None]) -> tuple[Tensor, bool]:
+def _step(step: ContractionStep, tables: Sequence[tuple[Tensor, bool] | None]) -> tuple[Tensor, bool]:
     names: dict[int, str] = {}
     for variable in (*step.left_variables, *step.right_variables):
         names.setdefault(variable, LETTERS[len(names)])
@@ -246,8 +246,10 @@ def _step(step: Step, tables: Sequence[tuple[Tensor, bool] | None]) -> tuple[Ten
     return torch.einsum(equation, left[0], right[0]), batched
 
 
-def _tables(network: Network, data: Tensor, weights: Tensor, dtype: torch.dtype) -> list[tuple[Tensor, bool]]:
-    """The entries of all tables, and whether each has a dimension of samples in front."""
+def _tables(
+    network: TensorTensorNetwork, data: Tensor, weights: Tensor, dtype: torch.dtype
+) -> list[tuple[Tensor, bool]]:
+    """Compute the entries of all tables, and tell whether each has a dimension of samples in front."""
     entries: list[tuple[Tensor, bool] | None] = [None] * len(network.tables)
     groups: dict[tuple[int, str | None], list[int]] = {}
     for number, table in enumerate(network.tables):
@@ -274,7 +276,7 @@ def _conj(values: Tensor) -> Tensor:
 def _entries(
     source: Source, angles: Tensor | None, data: Tensor, weights: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, bool]:
-    """Entries (*samples, *shape, angles), without the last where there are none; whether samples stand in front."""
+    """Compute entries (*samples, *shape, angles), the last only where there are angles; tell whether samples stand first."""
 
     def constant(values: np.ndarray) -> Tensor:
         return as_tensor(values, dtype, data.device)
@@ -299,7 +301,7 @@ def _entries(
 
 
 def _without_repeats(value: Tensor, variables: tuple[int, ...], *, batched: bool) -> Tensor:
-    """The diagonal where a table has one variable twice, as where state and conjugate are joined."""
+    """Take the diagonal of a table that has one variable twice, as where state and conjugate are joined."""
     current = list(variables)
     while len(set(current)) < len(current):
         first = next(k for k, v in enumerate(current) if current.count(v) > 1)

@@ -88,7 +88,7 @@ class PiecesRoute:
         return answer
 
     def _levels(self, circuit: Circuit) -> int:
-        """The levels of a site of a piece: a piece without noise of a circuit that has some is a state vector."""
+        """Return the levels of a site: a piece without noise, of a circuit that has some, is a state vector."""
         return self._request.levels if self.cones.is_pure or is_mixed(circuit) else 2
 
     def _request_for(self, circuit: Circuit, data: Tensor, terms: Terms) -> Request:
@@ -106,12 +106,12 @@ class PiecesRoute:
         return route.expectation(data, weights, method=method)
 
     def _chance(self, circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:
-        """The probability that the post-selections of a piece succeed, (batch, 1)."""
+        """Compute the probability that the post-selections of a piece succeed, (batch, 1)."""
         route = find_register(circuit, self._request_for(circuit, data, NORM))
         return route.success_probability(data, weights, method="auto")[:, None]
 
     def _values(self, piece: Piece, data: Tensor, weights: Tensor, method: Method) -> Tensor:
-        """The values of all strings on all copies, (batch, copies x strings)."""
+        """Compute the values of all strings on all copies, (batch, copies x strings)."""
         n_copies, batch = len(piece.data_slots), data.shape[0]
         step = AMPLITUDES_AT_ONCE // (2**piece.circuit.n_qubits * batch)
         if n_copies == 1 or step <= 1:
