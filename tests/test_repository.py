@@ -16,6 +16,13 @@ ROOT = Path(__file__).parent.parent
 LIGHT = {"circuits", "jaxtyping", "qml", "wadler_lindig"}
 # Parts of torch that `import torch` leaves alone and that take seconds.
 HEAVY_TORCH = {"torch._dynamo", "torch._inductor", "torch.onnx", "torch.utils.tensorboard"}
+# Docstrings that begin so are fragments, which only make sense once the signature is read.
+FRAGMENTS = frozenset(
+    {
+        *("As", "By", "For", "From", "How", "It", "Its", "None", "Of", "One", "That", "They", "Those", "What", "Where"),
+        *("Whether", "Which", "With", "Without"),
+    }
+)
 # A folder of somebody's machine: the first part of an absolute path, not the middle of an address.
 MACHINE_PATH = re.compile(r"(?<![\w.:/~$}-])/(?:home|root|work|Users|opt)/\w")
 
@@ -64,6 +71,14 @@ def private_imports(source: str, folder: Path) -> list[str]:
         owner = owner if owner.is_dir() else owner.parent
         result += [] if folder.is_relative_to(owner) else [name]
     return result
+
+
+def fragments(source: str) -> list[str]:
+    """Public names of a source file whose docstrings begin as fragments do."""
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, defined)]
+    texts = [(node.name, ast.get_docstring(node) or "") for node in nodes if not node.name.startswith("_")]
+    return [name for name, text in texts if FRAGMENTS & set(re.findall(r"\w+", text)[:1])]
 
 
 def layers() -> list[list[str]]:
@@ -161,3 +176,16 @@ def test_the_check_of_private_imports_can_fail() -> None:
     assert private_imports(source, ROOT / "qml" / "nn" / "qkan") == ["circuits._checks", "qml.backends.resolve._known"]
     assert private_imports(source, ROOT / "qml" / "backends") == ["circuits._checks", "qml.nn._linear"]
     assert private_imports("from qml.checks import __doc__\nfrom torch import _x", ROOT / "circuits") == []
+
+
+def test_docstrings_are_sentences_and_no_fragments() -> None:
+    files = [path for package in ("circuits", "qml") for path in sorted((ROOT / package).rglob("*.py"))]
+    named = {str(path.relative_to(ROOT)): fragments(path.read_text(encoding="utf-8")) for path in files}
+    found = {name: names for name, names in named.items() if names}
+    assert not found, f"Docstrings must begin with a verb, those of classes with a noun, but these do not: {found}"
+
+
+def test_the_check_of_docstrings_can_fail() -> None:
+    source = 'def a():\n  """What it is."""\nclass B:\n  """`None` or a."""\n  def c(self):\n    """Return d."""\n'
+    assert fragments(source) == ["a", "B"]
+    assert fragments('def _a():\n  """What it is."""\ndef b():\n  """Whatever."""\ndef c():\n  pass\n') == []
