@@ -170,7 +170,7 @@ def _is_complex(source: Source) -> bool:
     return has_imaginary_slots or any(bool(np.abs(np.imag(part)).max() > 0) for part in parts)
 
 
-def planned_contraction(network: TensorTensorNetwork, order: Order) -> Contraction:
+def planned_contraction(network: TensorNetwork, order: Order) -> Contraction:
     """Write an order of summing variables as products of two tables each."""
     held: dict[int, tuple[int, ...]] = {k: tuple(dict.fromkeys(t.variables)) for k, t in enumerate(network.tables)}
     steps: list[ContractionStep] = []
@@ -219,7 +219,7 @@ def _contract(plan: Contraction, data: Tensor, weights: Tensor, dtype: torch.dty
     return result.real if dtype.is_complex else result
 
 
-def _takes_data(network: TensorTensorNetwork, number: int) -> bool:
+def _takes_data(network: TensorNetwork, number: int) -> bool:
     table = network.tables[number]
     slots = network.sources[table.source].amplitudes if table.slot is None else (table.slot,)
     return any(slot.kind == "data" for slot in slots)
@@ -246,9 +246,7 @@ def _step(step: ContractionStep, tables: Sequence[tuple[Tensor, bool] | None]) -
     return torch.einsum(equation, left[0], right[0]), batched
 
 
-def _tables(
-    network: TensorTensorNetwork, data: Tensor, weights: Tensor, dtype: torch.dtype
-) -> list[tuple[Tensor, bool]]:
+def _tables(network: TensorNetwork, data: Tensor, weights: Tensor, dtype: torch.dtype) -> list[tuple[Tensor, bool]]:
     """Compute the entries of all tables, and tell whether each has a dimension of samples in front."""
     entries: list[tuple[Tensor, bool] | None] = [None] * len(network.tables)
     groups: dict[tuple[int, str | None], list[int]] = {}
@@ -276,7 +274,7 @@ def _conj(values: Tensor) -> Tensor:
 def _entries(
     source: Source, angles: Tensor | None, data: Tensor, weights: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, bool]:
-    """Compute entries (*samples, *shape, angles), the last only where there are angles; tell whether samples stand first."""
+    """Compute entries (*samples, *shape, angles), the last where there are angles; tell whether samples are there."""
 
     def constant(values: np.ndarray) -> Tensor:
         return as_tensor(values, dtype, data.device)
