@@ -35,7 +35,7 @@ class BenchRow:
             that does other work.
         peak_mb: memory of a step of ours at its peak beyond that resident between steps, in 1e6 bytes;
             code, threads, parameters and what a library keeps for its next step are not in it (this package keeps at
-            most 16 MiB of scratch a thread for its QKAN layers). `None` where the system does not tell.
+            most 256 MiB of idle buffers in the process). `None` where the system does not tell.
         peer_peak_mb: memory of a step of the peer.
     """
 
