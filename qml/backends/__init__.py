@@ -8,6 +8,7 @@ from qml.backends.resolve import resolve as resolve  # at once, as its module ha
 
 if TYPE_CHECKING:
     from qml.backends.aer import Aer as Aer
+    from qml.backends.front import CheckedBackend as CheckedBackend
     from qml.backends.ibm import IBM as IBM
     from qml.backends.native import Native as Native
     from qml.backends.noisy_native import NoisyNative as NoisyNative
@@ -16,19 +17,21 @@ if TYPE_CHECKING:
     from qml.backends.protocol import Capabilities as Capabilities
     from qml.backends.protocol import Samples as Samples
     from qml.backends.qiskit import Qiskit as Qiskit
+    from qml.backends.resolve import NamedBackend as NamedBackend
     from qml.backends.shift.spsa import SPSA as SPSA
 else:
     __getattr__, __dir__ = load_at_first_use(
         __name__,
         {
             "qml.backends.aer": ("Aer",),
+            "qml.backends.front": ("CheckedBackend",),
             "qml.backends.ibm": ("IBM",),
             "qml.backends.native": ("Native",),
             "qml.backends.noisy_native": ("NoisyNative",),
             "qml.backends.pennylane": ("PennyLane",),
             "qml.backends.protocol": ("Backend", "Capabilities", "Samples"),
             "qml.backends.qiskit": ("Qiskit",),
-            "qml.backends.resolve": ("resolve",),
+            "qml.backends.resolve": ("NamedBackend", "resolve"),
             "qml.backends.shift.spsa": ("SPSA",),
         },
     )
