@@ -117,12 +117,13 @@ def test_adjoint_refuses_a_second_derivative() -> None:
 def test_the_planner_cuts_wide_shallow_circuits_and_leaves_deep_ones_whole() -> None:
     terms = (Z(0).terms,)
     shallow, deep = layered(18, 3), layered(18, 12)
-    chosen = EXPECTATIONS.planned(shallow, Request(2, terms, True, 1))[0]
+    request = Request(2, terms, True, 1, only_registers=True)
+    chosen = EXPECTATIONS.planned(shallow, request)[0]
     assert isinstance(chosen, HalvesRoute)
     # two rings are left, the last moves into the observable
     assert (chosen.cut.n_own, chosen.cut.n_branches) == ((9, 9), 4)
     for circuit in (deep, layered(6, 2)):  # the second is too small to be worth it
-        assert isinstance(EXPECTATIONS.planned(circuit, Request(2, terms, True, 1))[0], RegisterRoute)
+        assert isinstance(EXPECTATIONS.planned(circuit, request)[0], RegisterRoute)
 
 
 def test_thirty_qubits_equal_the_closed_form_although_no_state_vector_would_fit() -> None:

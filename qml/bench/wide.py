@@ -130,8 +130,8 @@ BENCH = Bench(
     peers={
         "tensorcircuit": Peer(
             lambda case: tensorcircuit.jitted(make_work(case).circuit, make_work(case).strings, ANGLE),
-            ("tensorcircuit", "jax"),
-            "tensorcircuit-ng",
+            ("tensorcircuit", "jax", "cotengra"),
+            "tensorcircuit-ng cotengra",
             torch_facing=False,
         )
     },
