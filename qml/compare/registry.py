@@ -19,6 +19,7 @@ BUILT_IN = {
     "majority": "qml.compare.tasks.boolean:MAJORITY",
     "states": "qml.compare.tasks.states:STATES",
     "onion-reference": "qml.compare.tasks.onion:ONION_REFERENCE",
+    "wide": "qml.compare.tasks.wide:WIDE",
     "sequences": "qml.compare.tasks.sequences:WORD_SEQUENCES",
     "sequence-digits": "qml.compare.tasks.sequence_digits:SEQUENCE_DIGITS",
     "functions": "qml.compare.tasks.functions:FUNCTIONS",

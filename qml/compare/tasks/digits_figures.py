@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from qml.compare.figures import FAINT, figure_style, new_figure
 from qml.data import Dataset, downsample, unambiguous
@@ -27,6 +28,18 @@ def samples_figure(whole: Dataset, seen: Dataset) -> "Figure":
             (f"{side}x{side} bits", seen.inputs),
         ]
     keep = unambiguous(seen)
+    return _stages_figure(stages, whole, keep)
+
+
+def averaged_figure(whole: Dataset, seen: Dataset) -> "Figure":
+    """Draw a few images of either digit, and the same ones after averaging."""
+    side = _side(seen)
+    stages = [("28x28 pixels", whole.inputs), (f"{side}x{side} means", seen.inputs)]
+    return _stages_figure(stages, whole, torch.ones(len(whole), dtype=torch.bool))
+
+
+def _stages_figure(stages: list[tuple[str, Tensor]], whole: Dataset, keep: Tensor) -> "Figure":
+    """Draw the same images of either digit in a row a stage; `keep` tells which may be shown."""
     chosen = [torch.nonzero(keep & (whole.labels == label)).flatten()[:N_SHOWN].tolist() for label in (-1, 1)]
     columns = chosen[0] + chosen[1]
     with figure_style():
