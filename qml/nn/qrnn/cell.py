@@ -175,7 +175,7 @@ class QRNNCell(WithTables):
     def forward(
         self,
         inputs: Tensor | None = None,
-        state: Float[Tensor, "batch *state"] | None = None,
+        state: Float[Tensor, "batch ..."] | None = None,
         *,
         targets: Tensor | None = None,
         generator: torch.Generator | None = None,
