@@ -25,7 +25,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Hashable
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ IDLE_BYTES_LIMIT = 2**28  # 256 MiB of idle buffers in the whole process; what i
 STACK_BYTES_LIMIT = 2**24  # 16 MiB: a larger `StackedBuffer` is not kept
 
 
+@runtime_checkable
 class Buffer(Protocol):
     """Memory that can be lent: a tensor, or an object that holds one and its views."""
 

@@ -46,7 +46,7 @@ def figure_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float | int) -> "Figure":
     """Return an empty figure, measured in inches, that belongs to no window system."""
     from matplotlib.figure import Figure
 
@@ -84,7 +84,7 @@ def metric_figure(records: Sequence[Record], models: Mapping[str, Model], metric
     return figure
 
 
-def _draw_summary(axes: "Axes", row: ModelSummary, height: float, colour: str, metric: Metric) -> None:
+def _draw_summary(axes: "Axes", row: ModelSummary, height: float | int, colour: str, metric: Metric) -> None:
     """Draw a model's seeds as points at a height, and below them its mean and interval."""
     unit = 100.0 if metric.percent else 1.0
     values, mean = [unit * value for value in row.values], unit * row.estimate.mean

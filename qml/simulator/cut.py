@@ -58,7 +58,7 @@ class Cut:
         return 2 ** self.n_own[side] * (n_signed * dtype.itemsize + 2 * torch.float64.itemsize * (n_signed > 0))
 
 
-def best_cut(circuit: Circuit, request: Request, *, largest: float = math.inf) -> Cut | None:
+def best_cut(circuit: Circuit, request: Request, *, largest: float | int = math.inf) -> Cut | None:
     """Find the cut with the smallest registers, at any cost; None where none has fewer than `largest` amplitudes."""
     unfit = any(op.is_preparation or op.gate.name == "post_select" for op in circuit.operations)
     if request.levels != 2 or request.terms is None or unfit:

@@ -175,7 +175,7 @@ class QRNNCell(WithTables):
     def forward(
         self,
         inputs: Tensor | None = None,
-        state: Float[Tensor, "batch hidden"] | None = None,
+        state: Float[Tensor, "batch ..."] | None = None,
         *,
         targets: Tensor | None = None,
         generator: torch.Generator | None = None,
@@ -186,7 +186,8 @@ class QRNNCell(WithTables):
 
         Args:
             inputs: words or bits, see the class.
-            state: of the workspace before; None for |0...0>.
+            state: of the workspace before, amplitudes or, on another backend, the angles of the steps so far; None for
+                |0...0>.
             targets: the outcome that each sample is post-selected on (words or bits), -1 or None to draw it.
             generator: for the draws.
             input: `nn.LSTMCell`'s name of `inputs`.
