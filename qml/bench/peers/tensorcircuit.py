@@ -11,8 +11,8 @@ from qml.bench.bench import Step
 def jitted(circuit: Circuit, strings: Sequence[Sequence[tuple[int, str]]], angle: float) -> Step:
     """Build a compiled step of the sum of some Pauli strings and its gradient, complex128.
 
-    Its contractor is cotengra with 30 trials and ten seconds: its default, opt_einsum's greedy one, runs out of memory on
-    a grid of 25 qubits.
+    Its contractor is cotengra with 30 trials and ten seconds; its default, opt_einsum's greedy one, runs out of memory
+    earlier.
     """
     tensorcircuit: Any = importlib.import_module("tensorcircuit")
     backend = tensorcircuit.set_backend("jax")
