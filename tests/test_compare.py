@@ -731,3 +731,9 @@ def test_the_sections_of_every_task_can_be_drawn(name: str) -> None:
         assert sections
         if name != "pinn":  # its figures are of solutions, and there is none yet
             assert all(section.figure is not None for section in sections)
+
+
+def test_the_brick_circuit_learns_the_digits_on_121_qubits() -> None:
+    outcome = run_cell("wide", "brick", Preset(1, 1, 3))
+    assert outcome.n_parameters == 364
+    assert outcome.value > 0.85

@@ -122,7 +122,7 @@ def ours(case: str) -> Step:
 
 
 PEERS = ("tensorcircuit",)
-TRIED_WITH_PEERS = ("chain-100", "grid-25")
+TRIED_WITH_PEERS = ("chain-100", "chain-1000", "grid-25")
 TOO_LARGE = {"tensorcircuit": "its network of dense gates needs more than 90 GB on the smaller case grid-25"}
 BENCH = Bench(
     title="expectation values of circuits on 25 to 1000 qubits and the gradients of all weights, float64",

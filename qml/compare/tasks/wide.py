@@ -118,9 +118,9 @@ def sections(dataset: Dataset, records: list[Record], options: Options) -> list[
     return [
         Section(
             "The data",
-            f"Real MNIST images of {NEGATIVE} (label -1) and {POSITIVE} (label +1), {len(dataset)} in all. Their "
-            f"margins of {MARGIN_PIXELS} pixels are cut off, and squares of 2x2 averaged to {SIDE}x{SIDE} pixels. The data "
-            "are cut anew for every seed: 20 % to test on, a fifth of the rest to choose on, the remainder to train on.",
+            f"Real MNIST images of {NEGATIVE} (label -1) and {POSITIVE} (label +1), {len(dataset)} in all. Margins "
+            f"of {MARGIN_PIXELS} pixels are cut off, and squares of 2x2 averaged to {SIDE}x{SIDE} pixels. The data are "
+            "cut anew for every seed: 20 % to test on, a fifth of the rest to choose on, the remainder to train on.",
             averaged_figure(whole, dataset),
         ),
         Section(
