@@ -4,6 +4,7 @@ A check named `as_...` returns the argument in the form that the code behind it 
 only refuses. Each raises TypeError for a wrong kind and ValueError for a wrong value, and names the argument.
 """
 
+import importlib.util
 import math
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -335,3 +336,18 @@ def _bounds(at_least: float | int, above: float | int, at_most: float | int, bel
     low = f"at least {at_least:g}" if at_least > above else f"above {above:g}" if above > -math.inf else ""
     high = f"at most {at_most:g}" if at_most < below else f"below {below:g}" if below < math.inf else ""
     return f"be {' and '.join(part for part in (low, high) if part)}"
+
+
+def require_installed(module: str, complaint: str, extra: str) -> None:
+    """Refuse to go on without an optional package.
+
+    Args:
+        module: the name under which the package is imported.
+        complaint: the first sentence of the error, without its full stop: what needs the package.
+        extra: of this package, which installs the other one.
+
+    Raises:
+        ImportError: the package is not installed; the message holds the command that installs it.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise ImportError(f'{complaint}. Install it with: pip install "qml-circuits[{extra}]"')

@@ -207,7 +207,8 @@ def test_circuits_without_a_rule_are_refused(name: str) -> None:
 def test_what_has_no_rule_is_refused_and_bad_input_named(monkeypatch: pytest.MonkeyPatch) -> None:
     jet = components(ORDERS, torch.rand(4, 2, dtype=DOUBLE, generator=seeded()))
     probabilities = QuantumLayer(layer().circuit, probabilities_of=[0], dtype=DOUBLE, generator=seeded())
-    for refused in (layer(backend=Native(method="adjoint")), layer(backend=Aer()), probabilities):
+    others = (Native(method="adjoint"), Native(representation="density"), Aer())
+    for refused in (*(layer(backend=other) for other in others), probabilities):
         with pytest.raises(NotImplementedError, match="Derivatives along directions need"):
             refused.jet(jet, ORDERS)
         with pytest.raises(JetError, match="Jets have no rule for this QuantumLayer: Derivatives along"):
@@ -277,6 +278,18 @@ def test_a_backend_that_computes_something_else_is_not_bypassed() -> None:
 
     with pytest.raises(NotImplementedError, match="backend Native"):
         layer(backend=Doubled()).jet(components(ORDERS, torch.rand(2, 2, dtype=DOUBLE)), ORDERS)
+
+
+def test_a_backend_that_inherits_its_values_keeps_its_jets() -> None:
+    class Logged(Native):
+        """Another class with the same values."""
+
+    jet = components(ORDERS, torch.rand(2, 2, dtype=DOUBLE, generator=seeded()))
+    assert_close(layer(backend=Logged()).jet(jet, ORDERS), layer().jet(jet, ORDERS), 0.0)
+    trunk = nn.Sequential(layer(backend=Logged()), nn.Linear(3, 1, dtype=DOUBLE))
+    assert Pinn(find_problem("burgers"), trunk).derivatives == "jets"
+    trunk[0].to_backend(Native(representation="density"))
+    assert Pinn(find_problem("burgers"), trunk).derivatives == "nested"
 
 
 def test_autocast_stays_outside() -> None:

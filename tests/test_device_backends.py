@@ -19,7 +19,7 @@ from qml.backends import IBM, SPSA, Aer, Backend, Native, PennyLane, Qiskit, res
 from qml.backends.primitives import targets, transpile
 from qml.backends.shift.expanded import Use, expand
 from qml.backends.shift.packing import Packing
-from qml.backends.shift.pullback import split_shots
+from qml.backends.shift.allocation import split_shots
 from qml.backends.shift.sampled import measure_observables
 from qml.nn import QNNClassifier, QuantumLayer
 from tests import oracle
@@ -146,7 +146,7 @@ def test_forward_and_backward_of_a_batch_are_two_jobs_and_one_transpile(monkeypa
             return self.inner.run(circuit)
 
     monkeypatch.setattr(transpile, "transpiler", Transpiler)
-    transpile._compiled.cache_clear()
+    transpile._transpiled_circuit.cache_clear()
     for base, per_row in ((Aer(), 1), (Aer(shots=10), 1), (Aer(noise="fake_manila", shots=10), 1)):
         transpiled.clear()
         backend, runner = counted(base)
@@ -397,7 +397,7 @@ WIDE = (Circuit(6).h(5), torch.zeros(1, 0), torch.zeros(0), [Z(5)])
         (lambda: resolve("aer:fake_moon"), ValueError, "must be one of .*fake_torino.*, but is 'fake_moon'"),
         (lambda: resolve("pennylane:moon"), ValueError, "must be one of .*default.qubit.*, but is 'moon'"),
         (lambda: resolve("ibm"), ValueError, "must name a device"),
-        (lambda: resolve("native:x"), ValueError, "without more"),
+        (lambda: resolve("native:x"), ValueError, "takes nothing after a colon"),
         (lambda: resolve("aer:"), ValueError, "must be one of native, pennylane"),
         (lambda: Aer(shots=0), ValueError, "`shots` must be at least 1"),
         (lambda: Aer(pack=0), ValueError, "`pack` must be at least 1"),

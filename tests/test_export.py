@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from circuits import Circuit, X, Z, channels, data, weight
-from qml.backends import Native
+from qml.backends import Backend, Native
 from qml.nn import QNNClassifier
 from tests.helpers import assert_close
 
@@ -27,7 +27,7 @@ print("same")
 class Reader(nn.Module):
     """Whatever a backend's method says of a circuit."""
 
-    def __init__(self, circuit: Circuit, backend: Native, method: str = "expectation") -> None:
+    def __init__(self, circuit: Circuit, backend: Backend, method: str = "expectation") -> None:
         super().__init__()
         self.circuit, self.backend, self.method = circuit, backend, method
         self.weights = nn.Parameter(torch.full((circuit.n_weights,), 0.3, dtype=torch.float64))

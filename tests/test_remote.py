@@ -47,8 +47,7 @@ class Sky(Cloud):
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a model and data, where the backend `sending` exists and pauses are short."""
     names = importlib.import_module("qml.backends.resolve")
-    monkeypatch.setitem(names.BACKENDS, "sending", Sending)
-    monkeypatch.setitem(names.TAKES, "sending", None)
+    monkeypatch.setitem(names.BACKENDS, "sending", names.NamedBackend(Sending))
     monkeypatch.setattr(qml.jobs.runner, "Retry", partial(Retry, first=0.001, longest=0.001, poll=0.001, settle=0.0))
     monkeypatch.chdir(tmp_path)
     save_layer(layer(), "model.safetensors")
@@ -714,7 +713,7 @@ PROGRAM = """
 import importlib, sys, time
 from tests import sending_backend
 names = importlib.import_module("qml.backends.resolve")
-names.BACKENDS["sending"], names.TAKES["sending"] = sending_backend.Sending, None
+names.BACKENDS["sending"] = names.NamedBackend(sending_backend.Sending)
 started = sys.argv.pop(1)
 def slow(submission):
     open(started, "w").close()

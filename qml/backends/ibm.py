@@ -11,34 +11,33 @@ import torch
 
 from circuits import Circuit
 from qml import checks
-from qml.backends import _checks
 from qml.backends.primitives.calibration import as_layout
 from qml.backends.primitives.noise import fake_device
 from qml.backends.primitives.pubs import Kind, PubBackend
 from qml.jobs import DurableRunner, LocalService, PubResult, Runner, Service, Store, Submission, answers
 
-NEEDS = "Backend IBM needs qiskit-ibm-runtime"
-N_DEFAULT_FACTORS = 3  # of the client's extrapolation at resilience level 2
-MITIGATION = ("resilience_level", "readout_mitigation", "zne")  # what the client offers for expectation values alone
+IBM_LIBRARY = "Backend IBM needs qiskit-ibm-runtime"
+N_DEFAULT_NOISE_FACTORS = 3  # of the client's extrapolation at resilience level 2
+MITIGATION = ("resilience_level", "readout_mitigation", "zne")  # options for expectation values only
 
 
 @dataclass(frozen=True, eq=False)
 class IBM(PubBackend):
-    """A device of IBM Quantum, by its name or as the client's object.
+    """The backend that runs circuits on a device of IBM Quantum, given by its name or as the client's object.
 
     Credentials stay where the client keeps them: save them once with `QiskitRuntimeService.save_account`. A name that
-    begins with `fake_`, or a fake device, runs in the client's local testing mode, on the qubits that are used.
+    begins with `fake_`, or a fake device, runs in the client's local testing mode, on only the qubits that are used.
 
     Expectation values of unitary circuits come from the client's estimator, everything else from its sampler; the new
     line of both (`executor_estimator`, `executor_sampler`) is taken where it is installed. All options below are off by
     default, and are written into the metadata of every result.
 
     Args:
-        device: such as `"ibm_torino"` or `"fake_torino"`, or a Qiskit backend.
+        device: a name such as `"ibm_torino"` or `"fake_torino"`, or a Qiskit backend.
         instance: of the account; None for the client's default.
         shots: runs of each circuit and basis.
         layout: `"calibration"` (the qubits with the day's least errors), `"connectivity"` (by the couplings alone), or
-            the device's qubits in order. What the calibration calls broken is never taken.
+            the device's qubits in order. Qubits and couplers that the calibration calls broken are never taken.
         level: Qiskit's optimisation level, 0 to 3.
         dynamical_decoupling: None, `"XX"`, `"XpXm"` or `"XY4"`.
         twirling: whether gates and measurements are twirled.
@@ -47,15 +46,15 @@ class IBM(PubBackend):
         zne: noise factors of zero-noise extrapolation, at least two; empty for none. The fit is a line: the client's
             exponential has no bound, and gives thousands where a value is near 0.
         batch: whether the jobs of this backend go into one batch of the client.
-        run_id: of the records: a script that names its run, and is started again after a crash, gets the results that
-            are there and pays for nothing twice. None for a new run each time.
-        runner: None for a durable one: jobs are written down in the user's data folder before they are sent. Fake
+        run_id: name of the run in the records. A script that names its run and is started again after a crash gets the
+            results that are there and pays for nothing twice. None for a new run each time.
+        runner: None for a durable one, which writes jobs down in the user's data folder before it sends them. Fake
             devices, which cost nothing, run at once.
 
     Raises:
         ImportError: qiskit-ibm-runtime is not installed.
         PermissionError: no credentials, when the device is first needed.
-        ValueError: mitigation for circuits that go to the sampler, a generator for a device.
+        ValueError: mitigation is asked for circuits that go to the sampler; a generator is given for a device.
 
     Reference:
         The client's own documentation describes its mitigation; none of it is ours.
@@ -76,7 +75,7 @@ class IBM(PubBackend):
     run_id: str | None = None
 
     def __post_init__(self) -> None:
-        _checks.require_installed("qiskit_ibm_runtime", NEEDS, "ibm")
+        checks.require_installed("qiskit_ibm_runtime", IBM_LIBRARY, "ibm")
         super().__post_init__()
         if self.shots is None:
             raise ValueError("Argument `shots` must be an int for a device, but is None. Use 4096.")
@@ -95,7 +94,7 @@ class IBM(PubBackend):
 
     @property
     def name(self) -> str:
-        """`"ibm:"` and the device's name."""
+        """Return `"ibm:"` and the device's name."""
         return f"ibm:{self.device if isinstance(self.device, str) else self.device.name}"
 
     @property
@@ -110,20 +109,20 @@ class IBM(PubBackend):
 
     @cached_property
     def _target(self) -> Any:
-        """The Qiskit backend."""
+        """Return the Qiskit backend."""
         if not isinstance(self.device, str):
             return self.device
         return fake_device(self.device) if self._is_local else cloud_device(self.device, self.instance)
 
     def compiler(self) -> Any:
-        """For the device; a fake one is cut down to the qubits in use."""
+        """Return the compiler for the device; a fake one is cut down to the qubits in use."""
         from qml.backends.primitives.transpile import Compiler
 
         return Compiler(self._target, level=self.level, layout=self.layout, compact=self._is_local)
 
     @property
     def service(self) -> Service:
-        """Where its submissions go; the same object at each call."""
+        """Return the service that its submissions go to, the same object at each call."""
         return self._service
 
     @cached_property
@@ -136,7 +135,7 @@ class IBM(PubBackend):
         return RuntimeService(self._target, batch=self.batch)
 
     def options(self, kind: Kind, generator: torch.Generator | None = None) -> Mapping[str, Any]:
-        """The client's options that differ from none at all, for either line of it."""
+        """Return the client's options that are not at their defaults, for either line of the client."""
         if generator is not None:
             raise ValueError(f"Argument `generator` must be None for {self.name}, which cannot be seeded. Use Aer().")
         if kind == "sampler" and any(getattr(self, name) for name in MITIGATION):
@@ -161,13 +160,13 @@ class IBM(PubBackend):
         return options | ({"resilience": resilience} if resilience else {})
 
     def overhead(self, kind: Kind) -> int:
-        """A run for each noise factor of an extrapolation."""
+        """Return the number of noise factors: an extrapolation makes one run for each."""
         if kind == "sampler":
             return 1
-        return len(self.zne) or (N_DEFAULT_FACTORS if self.resilience_level == 2 else 1)
+        return len(self.zne) or (N_DEFAULT_NOISE_FACTORS if self.resilience_level == 2 else 1)
 
     def run(self, submission: Submission) -> list[PubResult]:
-        """Run it: a fake device here, another one through a direct job."""
+        """Run a submission: a fake device in this process, another one through a direct job."""
         from qml.backends.primitives.ibm_service import run_locally
         from qml.jobs import DirectRunner
 
@@ -178,16 +177,16 @@ class IBM(PubBackend):
 
     @cached_property
     def _default_runner(self) -> Runner:
-        """A run in the user's data folder, except for fake devices."""
+        """Return a runner with records in the user's data folder; for fake devices, the backend itself."""
         if self._is_local:
             return self
         store, run_id = Store(), self.run_id or f"qml-{uuid.uuid4().hex}"
-        known = [run for run in store.runs() if run.run_id == run_id]
-        if not known:
+        earlier = [run for run in store.runs() if run.run_id == run_id]
+        if not earlier:
             store.add_run(run_id, now=time.time(), backend=self.name)
-        elif known[0].backend != self.name:
+        elif earlier[0].backend != self.name:
             raise ValueError(
-                f"Argument `run_id` must be a run of {self.name}, but {run_id!r} is one of {known[0].backend}. Take "
+                f"Argument `run_id` must be a run of {self.name}, but {run_id!r} is one of {earlier[0].backend}. Take "
                 "another name."
             )
         return DurableRunner(self.service, store, run_id)
@@ -197,11 +196,11 @@ class IBM(PubBackend):
 
 
 def cloud_device(name: str, instance: str | None) -> Any:
-    """A device of the account that the client has saved.
+    """Return a device of the account that the client has saved.
 
     Raises:
-        PermissionError: no credentials, or wrong ones.
-        ValueError: no instance of this name, or no device; the message lists the devices of the account.
+        PermissionError: there are no credentials, or wrong ones.
+        ValueError: no instance or no device has this name; the message lists the devices of the account.
         ConnectionError: the account could not be asked.
     """
     from qiskit.providers.exceptions import QiskitBackendNotFoundError
@@ -226,8 +225,8 @@ def cloud_device(name: str, instance: str | None) -> Any:
     try:
         return service.backend(name)
     except QiskitBackendNotFoundError as error:
-        known = ", ".join(sorted(str(device.name) for device in service.backends()))
-        raise ValueError(f"Argument `device` must be one of {known}, but is {name!r}.") from error
+        names = ", ".join(sorted(str(device.name) for device in service.backends()))
+        raise ValueError(f"Argument `device` must be one of {names}, but is {name!r}.") from error
     except IBMInputValueError as error:
         raise ValueError(
             f"Argument `instance` must be one of the account's that has {name!r}, but is {instance!r}, of which the "

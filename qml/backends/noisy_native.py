@@ -1,4 +1,4 @@
-"""A device's noise in our own simulator, so that layers can be trained with it."""
+"""The built-in simulator with a device's noise, so that layers can be trained with it."""
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from circuits import Circuit, Observable, Operation, channels
 from circuits.gates import Channel, PauliRotation
-from qml.backends import _checks
+from qml.backends import inputs
 from qml.backends.aer import Aer
+from qml.backends.front import CheckedBackend
 from qml.backends.native import Native
 from qml.backends.primitives.calibration import as_layout
 from qml.backends.primitives.noise import Noise, ReadoutErrors
@@ -24,23 +24,24 @@ from qml.simulator.shots import as_bits, draw
 
 
 @dataclass(frozen=True, eq=False)
-class NoisyNative:
-    """The built-in simulator with a device's gates, couplings and errors: noise-aware training in one line.
+class NoisyNative(CheckedBackend):
+    """The backend that runs the built-in simulator with a device's gates, couplings and errors.
 
     A circuit is transpiled for the device (once), and every gate is followed by the device's channel for it, as Aer
-    would apply it: depolarisation and thermal relaxation by gate and qubit, Pauli errors, anything that an Aer noise
-    model can say. What is read has the device's read-out errors. It runs as a density matrix, 4**n numbers a sample, on
-    any torch device, and its values are differentiable to any order.
+    would apply it: depolarisation and thermal relaxation by gate and qubit, Pauli errors, and whatever else an Aer
+    noise model holds. Results include the device's read-out errors. The circuit runs as a density matrix, 4**n numbers
+    a sample, on any torch device, and its values are differentiable to any order.
 
     Args:
         noise: as for `Aer`: the name of a fake device, a Qiskit backend, or an Aer `NoiseModel`.
         level: Qiskit's optimisation level, 0 to 3.
         layout: which qubits of a device are taken: `"calibration"` (those with the least errors), `"connectivity"` (by
-            the couplings alone), or a tuple of them. What the calibration calls broken is never taken.
+            the couplings alone), or a tuple of them. Qubits and couplers that the calibration calls broken are never
+            taken.
 
     Raises:
         ImportError: qiskit-aer, or for a fake device qiskit-ibm-runtime, is not installed.
-        ValueError: mid-circuit operations or amplitudes from slots; what the device cannot run.
+        ValueError: the circuit has mid-circuit operations or amplitudes from slots, or the device cannot run it.
 
     Example:
         >>> from qml.backends import NoisyNative
@@ -60,45 +61,32 @@ class NoisyNative:
         object.__setattr__(self, "_aer", Aer(noise=self.noise, level=self.level, layout=self.layout))
 
     def __deepcopy__(self, memo: dict[int, object]) -> "NoisyNative":
-        """Itself: options do not change."""
+        """Return the backend itself: options do not change."""
         return self
 
     @property
     def name(self) -> str:
-        """`"noisy:"` and the device's name."""
+        """Return `"noisy:"` and the device's name."""
         return "noisy:" + self._simulator.name.partition(":")[2]
 
     @property
     def capabilities(self) -> Capabilities:
-        """Exact values with noise; derivatives of any order; no mid-circuit operations."""
+        """Return exact values with noise, derivatives of any order, and no mid-circuit operations."""
         return Capabilities(exact=True, shots=True, noise=True, mid_circuit=False, derivative_order=None)
 
     @property
     def _simulator(self) -> Aer:
         return self.__dict__["_aer"]
 
-    def expectation(
-        self,
-        circuit: Circuit,
-        data: Float[Tensor, "batch inputs"],
-        weights: Float[Tensor, " weights"],
-        observables: Sequence[Observable],
-    ) -> Float[Tensor, "batch observables"]:
-        """Exact expectation values of what is read; see `Backend.expectation`."""
-        chosen = _checks.as_observables(observables, circuit.n_qubits)
+    def _expectation(
+        self, circuit: Circuit, data: Tensor, weights: Tensor, observables: tuple[Observable, ...]
+    ) -> Tensor:
         noisy = self.noisy(circuit)
-        return Native().expectation(noisy.circuit, data, weights, [noisy.read(item) for item in chosen])
+        return Native().expectation(noisy.circuit, data, weights, [noisy.read(item) for item in observables])
 
-    def probabilities(
-        self,
-        circuit: Circuit,
-        data: Float[Tensor, "batch inputs"],
-        weights: Float[Tensor, " weights"],
-        qubits: Sequence[int] | None = None,
-    ) -> Float[Tensor, "batch outcomes"]:
-        """Exact probabilities of what is read; see `Backend.probabilities`."""
+    def _probabilities(self, circuit: Circuit, data: Tensor, weights: Tensor, qubits: tuple[int, ...]) -> Tensor:
         noisy = self.noisy(circuit)
-        places = [noisy.places[qubit] for qubit in _checks.as_qubits(qubits, circuit.n_qubits)]
+        places = [noisy.places[qubit] for qubit in qubits]
         values = Native().probabilities(noisy.circuit, data, weights, places)
         shape = values.shape
         for k, place in enumerate(places):
@@ -107,41 +95,37 @@ class NoisyNative:
             values = (confusion @ values.reshape(-1, 2, shape[1] >> (k + 1))).reshape(shape)
         return values
 
-    def sample(
+    def _sample(
         self,
         circuit: Circuit,
-        data: Float[Tensor, "batch inputs"],
-        weights: Float[Tensor, " weights"],
+        data: Tensor,
+        weights: Tensor,
         shots: int,
-        *,
-        qubits: Sequence[int] | None = None,
-        generator: torch.Generator | None = None,
+        qubits: tuple[int, ...],
+        generator: torch.Generator | None,
     ) -> Samples:
-        """Outcomes of `shots` runs; see `Backend.sample`."""
-        _checks.require_shots(shots)
-        chosen = _checks.as_qubits(qubits, circuit.n_qubits)
         with torch.no_grad():
-            exact = self.probabilities(circuit, data, weights, chosen)
-        bits = as_bits(draw(exact, shots, generator), len(chosen))
+            probabilities = self.probabilities(circuit, data, weights, qubits)
+        bits = as_bits(draw(probabilities, shots, generator), len(qubits))
         return Samples(bits, bits.new_zeros(len(data), shots, 0))
 
     def layout_report(self, circuit: Circuit, qubits: Sequence[int] | None = None) -> LayoutReport:
-        """Which qubits of the device a circuit takes, their errors, and the fidelity that they let expect.
+        """Report which qubits of the device a circuit takes, their errors, and the expected fidelity.
 
         Args:
             circuit: any that the backend runs.
-            qubits: of the circuit, which are read at the end; None for all.
+            qubits: those of the circuit that are read at the end; None for all.
 
         Raises:
-            ValueError: the noise is that of no device; the circuit does not fit onto what works of it.
+            ValueError: the noise belongs to no device, or the circuit does not fit onto the device's working part.
         """
         report = self.noisy(circuit).report
         if report is None:
             raise ValueError(f"Backend {self.name} must have a device for a layout, but has a noise model alone.")
-        return report.reading({report.qubits[qubit] for qubit in _checks.as_qubits(qubits, circuit.n_qubits)})
+        return report.reading({report.qubits[qubit] for qubit in inputs.as_qubits(qubits, circuit.n_qubits)})
 
     def noisy(self, circuit: Circuit) -> "NoisyCircuit":
-        """The circuit as the device runs it, every gate followed by its channel; made once and kept."""
+        """Return the circuit as the device runs it, every gate followed by its channel; it is made once and kept."""
         if any(op.is_mid_circuit for op in circuit.operations):
             raise ValueError(
                 f"Backend {self.name} must run circuits without mid-circuit operations (capability `mid_circuit`), but "
@@ -152,13 +136,13 @@ class NoisyNative:
 
 @dataclass(frozen=True, eq=False)
 class NoisyCircuit:
-    """A circuit with a device's noise in it.
+    """A circuit that has a device's noise in it.
 
     Args:
         circuit: gates of the device and channels, on the qubits that it uses.
         places: where each original qubit is.
         errors: read-out errors by place.
-        report: where it is on the device; None where the noise is that of no device.
+        report: which qubits of the device it takes; None where the noise belongs to no device.
     """
 
     circuit: Circuit
@@ -167,11 +151,11 @@ class NoisyCircuit:
     report: LayoutReport | None = None
 
     def errors_of(self, place: int) -> tuple[float, float]:
-        """The probabilities that 0 reads 1 and that 1 reads 0."""
+        """Return the probabilities that 0 reads 1 and that 1 reads 0."""
         return self.errors.get(place, self.errors.get(-1, (0.0, 0.0)))
 
     def read(self, observable: Observable) -> Observable:
-        """The observable whose exact value is what is read: a factor P becomes (1 - p - q) P + (q - p)."""
+        """Return the observable whose exact value is the mean of noisy read-outs: P becomes (1 - p - q) P + (q - p)."""
         terms = []
         for coefficient, factors in observable.terms:
             moved = [(self.places[qubit], letter) for qubit, letter in factors]
@@ -196,14 +180,14 @@ def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> 
     result = Circuit(isa.num_qubits)
     index = {qubit: place for place, qubit in enumerate(isa.qubits)}
     for item in isa.data:
-        one = isa.copy_empty_like()
-        one.append(item.operation, item.qubits)
-        for op in from_qiskit(one).operations:
+        single = isa.copy_empty_like()
+        single.append(item.operation, item.qubits)
+        for op in from_qiskit(single).operations:
             result.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
         where = tuple(index[qubit] for qubit in item.qubits)
         for channel, targets in _channels(noise, item.operation.name, where):
             result.noise(channel, targets)
-    # A slot that the transpiler found to have no effect stays a slot, as a global phase.
+    # A slot without effect, which the transpiler removed, stays as a global phase, so that the slots are the same.
     used = {slot for op in result.operations for slot in op.slots}
     for slot in dict.fromkeys(slot for op in operations for slot in op.slots):
         if slot not in used:
@@ -212,15 +196,15 @@ def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> 
 
 
 def _channels(noise: Noise, gate: str, qubits: tuple[int, ...]) -> list[tuple[Channel, tuple[int, ...]]]:
-    """What follows a gate on these qubits, in our qubit order: the first of a matrix the most significant."""
-    found = [
+    """Return the channels after a gate on these qubits, and their qubits in our order: the first most significant."""
+    errors = [
         error
         for error in noise.gate_errors
         if gate in error["operations"]
         and [list(qubits)] == [list(place) for place in error.get("gate_qubits", [qubits])]
     ]
-    local = [error for error in found if "gate_qubits" in error]  # an error of these qubits replaces that of all
-    return [(_channel(error["id"], noise), qubits[::-1]) for error in local or found]
+    local = [error for error in errors if "gate_qubits" in error]  # it replaces the error of all qubits
+    return [(_channel(error["id"], noise), qubits[::-1]) for error in local or errors]
 
 
 @lru_cache(maxsize=1024)

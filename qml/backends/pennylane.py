@@ -10,29 +10,29 @@ import torch
 
 from circuits import Circuit, Observable
 from qml.backends.shift.deferred import defer
-from qml.backends.shift.pullback import Means, Part
+from qml.backends.shift.evaluation import Means, Part
 from qml.backends.shift.rows import RowBackend
 
 SEED_LIMIT = 2**31 - 1
-WITH_CHANNELS = ("default.mixed",)
+DEVICES_WITH_CHANNELS = ("default.mixed",)
 
 
 @dataclass(frozen=True, eq=False)
 class PennyLane(RowBackend):
-    """A PennyLane device, by name or as an object.
+    """The backend that runs circuits on a PennyLane device, given by its name or as an object.
 
     Gradients are the shift rule of this package, one batch of tapes a pass; PennyLane differentiates nothing.
-    Mid-circuit operations are deferred to further wires (on `default.mixed` resets and measurements are channels and
-    need none).
+    Mid-circuit operations are deferred to further wires; on `default.mixed` resets and measurements are channels and
+    need no wire.
 
     Args:
-        device: a name such as `"default.qubit"` or `"lightning.qubit"`, whose device is made as wide as a circuit
+        device: a name such as `"default.qubit"` or `"lightning.qubit"`, of which a device is made as wide as a circuit
             needs; or a device, which must have enough wires.
         shots: runs of each circuit and basis; None for exact values.
         generator: of the seeds of samples, where the device is given by its name.
 
     Raises:
-        ValueError: too few wires, noise channels on a device without them, a generator for a device object.
+        ValueError: a device has too few wires or no noise channels; a generator is given for a device object.
 
     Example:
         >>> import torch
@@ -55,14 +55,14 @@ class PennyLane(RowBackend):
 
     @property
     def name(self) -> str:
-        """`"pennylane:"` and the device's name."""
+        """Return `"pennylane:"` and the device's name."""
         return f"pennylane:{self.device if isinstance(self.device, str) else self.device.name}"
 
     @property
     def _channels(self) -> bool:
-        return self.name.partition(":")[2] in WITH_CHANNELS
+        return self.name.partition(":")[2] in DEVICES_WITH_CHANNELS
 
-    def _estimate(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[Means]:
+    def _means_of_rows(self, circuit: Circuit, parts: Sequence[Part], observables: Sequence[Observable]) -> list[Means]:
         import pennylane as pl
 
         device, wires = self._wires(circuit.n_qubits, None)
@@ -77,30 +77,32 @@ class PennyLane(RowBackend):
                 coefficients[strings.index(factors) if factors else -1, column] += coefficient
         if not strings:
             return [(np.repeat(coefficients, len(rows), axis=0), None) for rows, _ in parts]
-        found = self._execute(circuit, wires, device, [(rows, None) for rows, _ in parts], read)
+        executed = self._execute(circuit, wires, device, [(rows, None) for rows, _ in parts], read)
         results: list[Means] = []
-        for groups, (rows, _) in zip(found, parts, strict=True):
+        for groups, (rows, _) in zip(executed, parts, strict=True):
             columns = [np.atleast_2d(np.asarray(group).reshape(len(read), -1).T) for group in groups]
             values = np.broadcast_to(np.concatenate(columns), (len(rows), len(read)))
             results.append((values @ coefficients[:-1] + coefficients[-1], None))
         return results
 
-    def _sample(self, circuit: Circuit, parts: Sequence[Part], generator: torch.Generator | None) -> list[np.ndarray]:
+    def _bits_of_rows(
+        self, circuit: Circuit, parts: Sequence[Part], generator: torch.Generator | None
+    ) -> list[np.ndarray]:
         import pennylane
 
         deferred = defer(circuit, channels=self._channels, record=True)
         device, wires = self._wires(deferred.circuit.n_qubits, generator)
         read = [pennylane.sample(wires=[wires[qubit] for qubit in deferred.recorded])]
-        found = self._execute(deferred.circuit, wires, device, parts, read)
+        executed = self._execute(deferred.circuit, wires, device, parts, read)
         return [
             np.stack([np.asarray(group) for group in groups]).reshape(len(rows), -1, circuit.n_bits).astype(np.uint8)
-            for groups, (rows, _) in zip(found, parts, strict=True)
+            for groups, (rows, _) in zip(executed, parts, strict=True)
         ]
 
     def _execute(
         self, circuit: Circuit, wires: list[Any], device: Any, parts: Sequence[Part], read: list[Any]
     ) -> list[list[Any]]:
-        """The results of each part's tapes (one, broadcast, where that works), all in one call."""
+        """Return the results of each part's tapes, all from one call; a part is one broadcast tape where that works."""
         import pennylane
         from pennylane.tape import QuantumScript, make_qscript
 
@@ -111,7 +113,7 @@ class PennyLane(RowBackend):
         singly = self._channels and any(len(op.controls) > 1 for op in circuit.operations)
         tapes, counts = [], []
         for rows, shots in parts:
-            if circuit.n_data == 0 and shots is not None:  # one circuit, as many times
+            if circuit.n_data == 0 and shots is not None:  # one circuit with all the shots
                 groups, count = [rows[0]], shots * len(rows)
             else:
                 groups, count = list(rows) if singly or len(rows) == 1 else [rows], shots
@@ -119,11 +121,11 @@ class PennyLane(RowBackend):
             for group in groups:
                 operations = make_qscript(function)(group).operations
                 tapes.append(QuantumScript(operations, read, shots=count))
-        found = iter(pennylane.execute(tapes, device, diff_method=None))
-        return [[next(found) for _ in range(count)] for count in counts]
+        results = iter(pennylane.execute(tapes, device, diff_method=None))
+        return [[next(results) for _ in range(count)] for count in counts]
 
     def _wires(self, n_qubits: int, generator: torch.Generator | None) -> tuple[Any, list[Any]]:
-        """The device and the labels of its first wires."""
+        """Return the device and the labels of its first wires."""
         if generator is not None:
             self._require_name()
         if isinstance(self.device, str):
@@ -162,8 +164,8 @@ def _fresh_device(name: str, n_qubits: int, seed: int | None) -> Any:
         raise ImportError(
             'Backend PennyLane needs pennylane. Install it with: pip install "pennylane>=0.43"'
         ) from error
-    known = set(pennylane.plugin_devices)
-    if name not in known:
-        raise ValueError(f"Argument `device` must be one of {', '.join(sorted(known))}, but is {name!r}.")
+    names = set(pennylane.plugin_devices)
+    if name not in names:
+        raise ValueError(f"Argument `device` must be one of {', '.join(sorted(names))}, but is {name!r}.")
     options = {} if seed is None else {"seed": seed}
     return pennylane.device(name, wires=n_qubits, **options)

@@ -9,11 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuits import Circuit, Observable
+from qml.jets import Orders
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a backend can do.
+    """The abilities that a backend declares; layers ask for these and never for a class.
 
     Args:
         exact: whether expectation values come without sampling noise.
@@ -21,7 +22,8 @@ class Capabilities:
         noise: whether noise channels are simulated.
         mid_circuit: whether reset, measurement and post-selection inside a circuit work.
         derivative_order: the highest derivative it gives; None for any.
-        jets: whether it has `expectation_jet`, which moves derivatives along directions through a circuit in one pass.
+        jets: whether it has `expectation_jet` (`JetBackend`), which moves derivatives along directions through a
+            circuit in one pass.
         closed_form: whether a layer may evaluate its circuits by a formula of its own: the backend computes exactly
             what the circuit says, with derivatives of any order, and no option of it would be ignored.
     """
@@ -37,7 +39,7 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class Samples:
-    """Outcomes of shots.
+    """The outcomes that shots gave.
 
     Args:
         qubits: final bits, shape (batch, shots, qubits), int8, in the order that was asked for.
@@ -50,21 +52,21 @@ class Samples:
 
 @runtime_checkable
 class Backend(Protocol):
-    """Runs circuits: data and weights in, numbers out.
+    """The protocol of objects that run circuits: data and weights in, numbers out.
 
     Every method takes `data` of shape (batch, circuit.n_data) and `weights` of shape (circuit.n_weights,), real
-    floating tensors of one dtype on one device, and answers in that dtype on that device. What a backend cannot do it
-    refuses, naming a backend that can.
+    floating tensors of one dtype on one device, and answers in that dtype on that device. A backend refuses what it
+    cannot do, and names one that can. `qml.backends.front.CheckedBackend` makes all checks of arguments.
     """
 
     @property
     def name(self) -> str:
-        """The backend's name."""
+        """Return the backend's name."""
         ...
 
     @property
     def capabilities(self) -> Capabilities:
-        """What it can do."""
+        """Return what it can do."""
         ...
 
     def expectation(
@@ -74,7 +76,7 @@ class Backend(Protocol):
         weights: Float[Tensor, " weights"],
         observables: Sequence[Observable],
     ) -> Float[Tensor, "batch observables"]:
-        """Expectation values, differentiable up to `capabilities.derivative_order`."""
+        """Compute expectation values, differentiable up to `capabilities.derivative_order`."""
         ...
 
     def probabilities(
@@ -84,7 +86,7 @@ class Backend(Protocol):
         weights: Float[Tensor, " weights"],
         qubits: Sequence[int] | None = None,
     ) -> Float[Tensor, "batch outcomes"]:
-        """Probabilities of the outcomes of `qubits` (default: all), the first the most significant."""
+        """Compute the probabilities of the outcomes of `qubits` (default: all), the first the most significant."""
         ...
 
     def sample(
@@ -97,5 +99,25 @@ class Backend(Protocol):
         qubits: Sequence[int] | None = None,
         generator: torch.Generator | None = None,
     ) -> Samples:
-        """Outcomes of `shots` runs for every sample of the batch."""
+        """Draw the outcomes of `shots` runs for every sample of the batch."""
+        ...
+
+
+@runtime_checkable
+class JetBackend(Backend, Protocol):
+    """The protocol of backends with the capability `jets`."""
+
+    def expectation_jet(
+        self,
+        circuit: Circuit,
+        data: Float[Tensor, "components batch inputs"],
+        weights: Float[Tensor, "*batch weights"],
+        observables: Sequence[Observable],
+        orders: Orders,
+    ) -> Float[Tensor, "components batch observables"]:
+        """Compute expectation values and their derivatives, `[value, first, second order]`, from those of the data.
+
+        Raises:
+            NotImplementedError: a circuit that has no rule.
+        """
         ...

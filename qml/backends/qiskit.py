@@ -11,10 +11,10 @@ from qml.jobs import PubResult, Submission
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Qiskit(PubBackend):
-    """Primitives of whoever speaks Qiskit's second version of them.
+    """The backend that runs circuits on any primitives of Qiskit's second version.
 
     Unitary circuits go to the estimator, others to the sampler. Without a sampler, and without shots, mid-circuit
-    operations are deferred to ancillas; without an estimator everything is read off samples.
+    operations are deferred to ancillas; without an estimator all values are computed from samples.
 
     Args:
         estimator: a `BaseEstimatorV2`, or None.
@@ -23,7 +23,8 @@ class Qiskit(PubBackend):
         shots: None asks the estimator for exact values (precision 0), which simulators alone can give.
         level: Qiskit's optimisation level, 0 to 3.
         layout: which qubits of a device are taken: `"calibration"` (those with the least errors), `"connectivity"` (by
-            the couplings alone), or a tuple of them. What the calibration calls broken is never taken.
+            the couplings alone), or a tuple of them. Qubits and couplers that the calibration calls broken are never
+            taken.
 
     Example:
         >>> import torch
@@ -51,7 +52,7 @@ class Qiskit(PubBackend):
 
     @property
     def name(self) -> str:
-        """`"qiskit"`."""
+        """Return `"qiskit"`."""
         return "qiskit"
 
     @property
@@ -59,7 +60,7 @@ class Qiskit(PubBackend):
         return False
 
     def compiler(self) -> Any:
-        """For the device of the primitives, if there is one."""
+        """Return the compiler for the device of the primitives, if there is one."""
         from qml.backends.primitives.transpile import Compiler
 
         return Compiler(
@@ -67,7 +68,7 @@ class Qiskit(PubBackend):
         )
 
     def run(self, submission: Submission) -> list[PubResult]:
-        """Run it and wait."""
+        """Run a submission and wait for its results."""
         from qml.backends.primitives.submissions import read_results, run_primitive
 
         primitive = self.estimator if submission.kind == "estimator" else self.sampler
@@ -85,7 +86,7 @@ class Qiskit(PubBackend):
 
 
 def _device(primitive: Any) -> Any:
-    """The backend that a primitive runs on, where it says so: as a property, or as a method."""
-    found = getattr(primitive, "backend", None)
-    found = found() if callable(found) and not hasattr(found, "target") else found
-    return found if hasattr(found, "target") else None
+    """Return the Qiskit backend that a primitive names, as a property or as a method; None if it names none."""
+    backend = getattr(primitive, "backend", None)
+    backend = backend() if callable(backend) and not hasattr(backend, "target") else backend
+    return backend if hasattr(backend, "target") else None

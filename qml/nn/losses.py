@@ -12,7 +12,7 @@ FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def farhi_neven_loss(prediction: Float[Tensor, "*batch"], labels: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
-    """Mean of 1 - l <Y_r>, in [0, 2] (Farhi and Neven, arXiv:1802.06002, section 2).
+    """Compute the mean of 1 - l <Y_r>, in [0, 2] (Farhi and Neven, arXiv:1802.06002, section 2).
 
     Args:
         prediction: <Y_r> in [-1, 1].
@@ -25,7 +25,7 @@ def farhi_neven_loss(prediction: Float[Tensor, "*batch"], labels: Float[Tensor, 
 def logistic_loss(
     prediction: Float[Tensor, "*batch"], labels: Float[Tensor, "*batch"], *, scale: float | int = 4.0
 ) -> Float[Tensor, ""]:
-    """Mean of log(1 + exp(-scale l <Y_r>)): cross-entropy with the logit scale * <Y_r>.
+    """Compute the mean of log(1 + exp(-scale l <Y_r>)), the cross-entropy with the logit scale * <Y_r>.
 
     Args:
         prediction: <Y_r> in [-1, 1].
@@ -40,12 +40,12 @@ def logistic_loss(
 def hinge_loss(
     prediction: Float[Tensor, "*batch"], labels: Float[Tensor, "*batch"], *, margin: float | int = 1.0
 ) -> Float[Tensor, ""]:
-    """Mean of max(0, margin - l <Y_r>).
+    """Compute the mean of max(0, margin - l <Y_r>).
 
     Args:
         prediction: <Y_r> in [-1, 1].
         labels: -1 or +1.
-        margin: from which on a right prediction costs nothing.
+        margin: value of l <Y_r> from which on the loss is 0.
     """
     _require_binary(prediction, labels)
     margin = checks.as_number(margin, "margin")
@@ -53,7 +53,9 @@ def hinge_loss(
 
 
 def superposition_loss(positive: Float[Tensor, ""], negative: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """1 - (<+1|U' Y U|+1> - <-1|U' Y U|-1>) / 2, in [0, 2] (Farhi and Neven, arXiv:1802.06002, on superpositions).
+    """Compute 1 - (<+1|U' Y U|+1> - <-1|U' Y U|-1>) / 2, in [0, 2].
+
+    The loss of superpositions of all samples of a class (Farhi and Neven, arXiv:1802.06002).
 
     Args:
         positive: the prediction for the uniform superposition of all samples labelled +1.
@@ -65,18 +67,18 @@ def superposition_loss(positive: Float[Tensor, ""], negative: Float[Tensor, ""])
 
 
 def word_loss(probabilities: Float[Tensor, "*batch words"], targets: Integer[Tensor, "*batch"]) -> Float[Tensor, ""]:
-    """Cross-entropy of probability vectors taken as logits, less its lowest value; 0 where every target is certain.
+    """Compute the cross-entropy of probability vectors as logits, less its lowest value; 0 for certain targets.
 
     The loss of recurrent quantum networks (Bausch, arXiv:2006.14619): logits in [0, 1] keep the gradient bounded where
     a target's probability is small. The lowest value for n words is ln(n - 1 + e) - 1.
 
     Args:
         probabilities: rows that add up to 1.
-        targets: the right words, 0 to n - 1; negative ones do not count.
+        targets: the right words, 0 to n - 1; negative ones are left out.
 
     Raises:
-        ValueError: probabilities with NaN; targets of another shape, or beyond n - 1.
-        TypeError: probabilities that are not floating, targets that are not integer.
+        ValueError: probabilities hold NaN; targets have another shape, or lie beyond n - 1.
+        TypeError: probabilities are not floating, or targets are not integer.
     """
     counted = _counted(probabilities, targets)
     n_words = probabilities.shape[-1]
@@ -87,19 +89,20 @@ def word_loss(probabilities: Float[Tensor, "*batch words"], targets: Integer[Ten
 def floored_likelihood_loss(
     probabilities: Float[Tensor, "*batch words"], targets: Integer[Tensor, "*batch"], *, floor: float = 0.15
 ) -> Float[Tensor, ""]:
-    """Mean of log(1 + floor) - log(p + floor) for the target's probability p; 0 where every target is certain.
+    """Compute the mean of log(1 + floor) - log(p + floor) over the probabilities p of the targets.
 
-    The likelihood with a floor, so that its slope is at most 1 / floor where p is small and still grows as p falls,
-    where that of `word_loss` hardly does: with ten classes or more, words of small probability are not given up. Ours.
+    A likelihood with a floor: it is 0 where every target is certain, and its slope is at most 1 / floor. The slope
+    grows as p falls, which that of `word_loss` hardly does, so that with ten classes or more words of small probability
+    are still learned. Ours.
 
     Args:
         probabilities: rows that add up to 1.
-        targets: the right words, 0 to n - 1; negative ones do not count.
+        targets: the right words, 0 to n - 1; negative ones are left out.
         floor: above 0.
 
     Raises:
-        ValueError: probabilities with NaN; targets of another shape, or beyond n - 1; a floor that is not above 0.
-        TypeError: probabilities that are not floating, targets that are not integer.
+        ValueError: probabilities hold NaN; targets have another shape, or lie beyond n - 1; the floor is not above 0.
+        TypeError: probabilities are not floating, or targets are not integer.
     """
     floor, counted = checks.as_number(floor, "floor", above=0.0), _counted(probabilities, targets)
     logarithms = torch.log((probabilities + floor) / (1.0 + floor)).reshape(-1, probabilities.shape[-1])
@@ -107,7 +110,7 @@ def floored_likelihood_loss(
 
 
 def _counted(probabilities: Tensor, targets: Tensor) -> Tensor:
-    """The targets in one row, checked, -1 where they do not count."""
+    """Check the targets and return them in one row, with -1 for those that are left out."""
     _require_floating(probabilities, "probabilities")
     checks.require_tensor(targets, "targets")
     if targets.dtype in (torch.bool, torch.complex64, torch.complex128) or targets.is_floating_point():
@@ -146,7 +149,7 @@ def _require_binary(prediction: Tensor, labels: Tensor) -> None:
 
 
 def _require_floating(values: Tensor, name: str) -> None:
-    """Refuse what a loss cannot be taken of: no floating tensor, or one with NaN."""
+    """Refuse values that are not a floating tensor, or hold NaN."""
     checks.require_tensor(values, name)
     if values.dtype not in FLOATING:
         raise TypeError(f"Argument `{name}` must be floating, but is {values.dtype}. Convert it with {name}.float().")

@@ -14,7 +14,7 @@ from qml.nn.qkan.cells import lstm_step
 
 
 def qlstm_circuit(n_qubits: int, n_layers: int) -> Circuit:
-    """H and RY(x) on every qubit, then layers of CX on even pairs, CX on odd pairs, RY(w) on every qubit.
+    """Build a circuit of H and RY(x) on every qubit, then layers of CX on even pairs, CX on odd pairs, RY(w) on all.
 
     Weight layer * n_qubits + qubit; data slot q is the input of qubit q.
     """
@@ -30,9 +30,10 @@ def qlstm_circuit(n_qubits: int, n_layers: int) -> Circuit:
 
 
 class QLSTMCell(nn.Module):
-    """A cell of an LSTM whose four affine maps of [h, x] are circuits of one qubit a feature, read as <Z> of h's.
+    """A cell of an LSTM whose four affine maps of [h, x] are circuits with a qubit for each feature.
 
-    <Z> lies in [-1, 1], so that gates lie between sigmoid(-1) = 0.27 and sigmoid(1) = 0.73: the cell forgets quickly.
+    The output of a map is <Z> of the qubits of h. It lies in [-1, 1], so that gates lie between sigmoid(-1) = 0.27 and
+    sigmoid(1) = 0.73: the cell forgets quickly.
 
     Args:
         input_size: features of the input.
@@ -83,7 +84,7 @@ class QLSTMCell(nn.Module):
         nn.init.uniform_(self.weights, 0.0, 2 * torch.pi, generator=generator)
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
-        """Nothing is shared between steps."""
+        """Return the function of a step; nothing is computed ahead for all steps."""
         observables = [Z(qubit) for qubit in range(self.hidden_size)]
 
         def step(time: int, state: State) -> State:
@@ -95,7 +96,7 @@ class QLSTMCell(nn.Module):
 
 
 class QLSTM(RecurrentLSTM):
-    """LSTM whose affine maps are variational circuits: the quantum baseline, with the contract of `nn.LSTM`.
+    """An LSTM whose affine maps are variational circuits: the quantum baseline, with the contract of `nn.LSTM`.
 
     Args:
         input_size: features of a time step.
@@ -103,9 +104,9 @@ class QLSTM(RecurrentLSTM):
         num_layers: layers, each reading the one before.
         bias: True; the constant parts of circuits cannot be left out.
         batch_first: whether inputs and outputs are (batch, time, features).
-        dropout: share of the outputs of every layer but the last that are set to 0 in training, in [0, 1].
+        dropout: share of the outputs, of all layers but the last, that are set to 0 in training, in [0, 1].
         bidirectional: whether a second cell reads each sequence backwards.
-        proj_size: 0; the circuits need a qubit for every feature of h that they are read for.
+        proj_size: 0; gates are read from the qubits of h, one for each hidden feature.
         n_circuit_layers: entangling layers of a circuit.
         backend: a backend or its name.
         device: of the weights.
@@ -165,7 +166,10 @@ class QLSTM(RecurrentLSTM):
         self.n_circuit_layers = n_circuit_layers
 
     def to_backend(self, backend: Backend | str) -> "QLSTM":
-        """Run on another backend from now on; four jobs a layer, direction and time step, since steps are in line."""
+        """Run on another backend from now on, with the same weights; return the layer.
+
+        A forward pass takes four jobs for each layer, direction and time step, since a step needs the one before.
+        """
         for cell in self.cells:
             if isinstance(cell, QLSTMCell):
                 cell.backend = resolve(backend)

@@ -19,7 +19,7 @@ INITIAL_SPREAD = 0.5  # radians, over all weights together: large angles make th
 
 
 class QNNClassifier(nn.Module):
-    r"""Quantum neural network classifier of Farhi and Neven.
+    r"""The quantum neural network classifier of Farhi and Neven, which reads classes from one or more qubits.
 
     Each feature x_j in [0, 1] turns a data qubit by RX(pi x_j); gates exp(i theta P_j X_r) couple the data qubits to
     read-out qubits; the prediction is <Y_r>. With the built-in simulator and one of the named patterns the circuit
@@ -34,7 +34,8 @@ class QNNClassifier(nn.Module):
             default is "zxzxzx".
         n_classes: 2 for one number in [-1, 1], more for class logits.
         circuit: an own circuit instead of a pattern, with n data slots; its last qubits are the read-outs.
-        observable: for an own circuit and two classes, what is read (default: Y on the last qubit).
+        observable: for an own circuit and two classes, the one whose expectation value is the prediction (default: Y on
+            the last qubit).
         backend: a backend or its name.
         device: of the weights.
         dtype: of the weights, float32 or float64.
@@ -49,7 +50,7 @@ class QNNClassifier(nn.Module):
         circuit: the circuit.
 
     Raises:
-        ValueError: fewer than two classes, no features, an own circuit with other data slots than features.
+        ValueError: there are fewer than two classes or no features; an own circuit has not one data slot a feature.
 
     Reference:
         Farhi and Neven, arXiv:1802.06002, sections 2 and 4. Here features may lie between 0 and 1.
@@ -110,7 +111,7 @@ class QNNClassifier(nn.Module):
             self.weights.normal_(0.0, spread, generator=generator)
 
     def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
-        """Predictions or logits; see the class."""
+        """Compute predictions or logits; see the class."""
         inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
         flat = inputs.reshape(-1, self.n_inputs)
@@ -118,13 +119,13 @@ class QNNClassifier(nn.Module):
         return self._readout(values).reshape((*inputs.shape[:-1], *self._output_shape))
 
     def expectation_of_states(self, amplitudes: Float[Tensor, "batch amplitudes"] | Tensor) -> Float[Tensor, "..."]:
-        """Predictions for quantum states of the data qubits instead of features.
+        """Compute predictions for quantum states of the data qubits instead of features.
 
         Args:
             amplitudes: real or complex, shape (batch, 2**n_inputs), each of norm 1.
 
         Raises:
-            ValueError: the layer has an own circuit, a wrong number of amplitudes, or a norm that is not 1.
+            ValueError: the layer has an own circuit; the number of amplitudes is wrong, or a norm is not 1.
         """
         if self.pattern is None:
             raise ValueError(
@@ -148,12 +149,12 @@ class QNNClassifier(nn.Module):
     __prepare_scriptable__ = checks.refuse_scripting
 
     def to_backend(self, backend: Backend | str) -> "QNNClassifier":
-        """Run on another backend from now on; the weights stay."""
+        """Run on another backend from now on, with the same weights; return the layer."""
         self.backend = resolve(backend)
         return self
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows between the brackets."""
         shape = f"pattern={self.pattern!r}" if self.pattern is not None else f"circuit={self.circuit!r}"
         return f"n_inputs={self.n_inputs}, {shape}, n_classes={self.n_classes}, backend={self.backend.name!r}"
 
@@ -162,7 +163,7 @@ class QNNClassifier(nn.Module):
         return () if self.n_classes == 2 else (self.n_classes,)
 
     def _readout(self, values: Tensor) -> Tensor:
-        """One column as it is; Y strings over all subsets of read-outs as log-probabilities of the outcomes."""
+        """Return one column as it is; convert Y strings over all subsets of read-outs to log-probabilities."""
         if self.n_classes == 2:
             return values[:, 0]
         n_outcomes = values.shape[1] + 1
@@ -196,7 +197,7 @@ def _require_kinds(pattern: Any, circuit: Any, observable: Any) -> None:
 def _observables(
     n_qubits: int, n_readouts: int, n_classes: int, observable: Observable | None
 ) -> tuple[Observable, ...]:
-    """Y on the read-out, or Y strings on every non-empty subset of several read-outs."""
+    """Return Y on the read-out, or Y strings on every non-empty subset of several read-outs."""
     if n_classes == 2:
         return (Y(n_qubits - 1) if observable is None else observable,)
     if observable is not None:
@@ -210,7 +211,7 @@ def _subsets(n_readouts: int) -> list[tuple[int, ...]]:
 
 
 def _outcome_signs(n_outcomes: int) -> Sequence[Sequence[float]]:
-    """For each subset S and outcome word b the sign prod_{r in S} (-1)**b_r."""
+    """Return for each subset S and outcome word b the sign prod_{r in S} (-1)**b_r."""
     n_readouts = n_outcomes.bit_length() - 1
     words = [[(word >> (n_readouts - 1 - r)) & 1 for r in range(n_readouts)] for word in range(n_outcomes)]
     return [[(-1.0) ** sum(word[r] for r in subset) for word in words] for subset in _subsets(n_readouts)]

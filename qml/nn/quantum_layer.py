@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -10,33 +10,28 @@ from torch import Tensor, nn
 
 from circuits import Circuit, Observable
 from qml import checks
-from qml.backends import Backend, Native, resolve
-from qml.backends._checks import as_observables, as_qubits, require_circuit
-from qml.simulator.jets import Orders
+from qml.backends import Backend, resolve
+from qml.backends.inputs import as_observables, as_qubits, require_circuit
+from qml.backends.protocol import JetBackend
+from qml.jets import Jet, Orders
+from qml.jets.jet import JetLayer
 
 Initial = Literal["uniform", "small"]
-SMALL = 0.1  # radians
-
-
-@runtime_checkable
-class Movable(Protocol):
-    """Values with derivatives, as a `qml.pinn.Jet` moves them through a network."""
-
-    def through(self, layer: Any, *arguments: Any) -> Any:
-        """What becomes of it in a layer with a method `jet`."""
-        ...
+SMALL_ANGLE_DEVIATION = 0.1  # radians
 
 
 class QuantumLayer(nn.Module):
-    r"""A circuit as a layer: features fill its data slots, a parameter its weight slots, and what is read comes out.
+    r"""A layer that runs a circuit and returns its expectation values, or the probabilities of outcomes.
 
-    Features are angles in radians, as they are: scale them before (a `torch.nn.Linear`, or `math.pi * torch.sigmoid`).
+    Inputs fill the circuit's data slots and a trained parameter its weight slots. Inputs are angles in radians and are
+    not scaled: scale them before (a `torch.nn.Linear`, or `math.pi * torch.sigmoid`).
 
     Args:
         circuit: any circuit; its data slots are the features.
-        observables: what is read; None where `probabilities_of` says it.
-        probabilities_of: qubits whose joint outcomes' probabilities are read, the first the most significant.
-        initial: how weights begin: `"uniform"` in [-pi, pi), or `"small"`, N(0, 0.1), near the circuit without them.
+        observables: whose expectation values are returned; None where `probabilities_of` is given.
+        probabilities_of: qubits whose joint outcomes' probabilities are returned, the first the most significant.
+        initial: the distribution of the first weights: `"uniform"` in [-pi, pi), or `"small"`, N(0, 0.1), with which
+            the layer begins near the circuit without them.
         backend: a backend or its name.
         device: of the weights.
         dtype: of the weights, float32 or float64.
@@ -102,23 +97,23 @@ class QuantumLayer(nn.Module):
             if self.initial == "uniform":
                 self.weights.uniform_(-math.pi, math.pi, generator=generator)
             else:
-                self.weights.normal_(0.0, SMALL, generator=generator)
+                self.weights.normal_(0.0, SMALL_ANGLE_DEVIATION, generator=generator)
 
     def forward(
-        self, inputs: Float[Tensor, "*batch inputs"] | Movable, weights: Float[Tensor, "*batch weights"] | None = None
-    ) -> Float[Tensor, "*batch outputs"] | Movable:
-        """What is read; see the class.
+        self, inputs: Float[Tensor, "*batch inputs"] | Jet, weights: Float[Tensor, "*batch weights"] | None = None
+    ) -> Float[Tensor, "*batch outputs"] | Jet:
+        """Compute the expectation values or probabilities; see the class.
 
         Args:
-            inputs: features, or their jet as `qml.pinn` makes it.
-            weights: of every sample, as another network may make them; None is the parameter for all.
+            inputs: features, or their jet as `qml.pinn` makes it, to which `jet` is applied.
+            weights: of every sample, as another network may make them; None takes the parameter for all.
 
         Raises:
-            TypeError: inputs or weights that are no dense tensors of the layer's dtype.
+            TypeError: inputs or weights that are not dense tensors of the layer's dtype.
             ValueError: inputs or weights of another shape or device, or with NaN or infinity.
         """
-        if not isinstance(inputs, Tensor) and isinstance(inputs, Movable):
-            return inputs.through(self, weights)
+        if isinstance(inputs, Jet):
+            return inputs.through(cast(JetLayer, self), weights)
         circuit, own = self.circuit, self.weights
         inputs = checks.as_inputs(inputs, own)
         checks.require_last_dimension(inputs, circuit.n_data, "inputs")
@@ -139,29 +134,35 @@ class QuantumLayer(nn.Module):
         orders: Orders,
         weights: Float[Tensor, "*batch weights"] | None = None,
     ) -> Float[Tensor, "components *batch outputs"]:
-        """Outputs with derivatives along directions and sums of second ones, from those of the inputs, in one pass.
+        """Compute outputs with derivatives along directions and sums of second ones, from those of the inputs.
 
         Args:
             inputs: components [value, first derivatives, those of second order].
-            orders: which those are; see `qml.pinn.Jet`.
-            weights: of every sample; None is the parameter for all.
+            orders: which derivatives those are; see `qml.jets.Jet`.
+            weights: of every sample; None takes the parameter for all.
 
         Raises:
             ValueError: as `forward`.
-            NotImplementedError: another backend than `Native()`, probabilities, or a circuit that is not unitary.
+            NotImplementedError: a backend without the capability `jets`, a layer that returns probabilities, or a
+                circuit that is not unitary.
         """
         circuit, own = self.circuit, self.weights
         inputs = checks.as_inputs(inputs, own)
         checks.require_last_dimension(inputs, circuit.n_data, "inputs")
-        if type(self.backend) is not Native or self.observables is None:
-            raise NotImplementedError("Derivatives along directions need observables, and the backend Native().")
+        if self.observables is None:
+            raise NotImplementedError("Derivatives along directions need observables, but this layer has none.")
+        if not self.backend.capabilities.jets:
+            raise NotImplementedError(
+                "Derivatives along directions need the capability `jets`, which this layer's backend "
+                f"{self.backend.name!r} lacks with its options. Use the backend Native()."
+            )
         batch = inputs.shape[1:-1]
         if weights is not None:
             weights = checks.as_inputs(weights, own, "weights")
             self._require_row_each(weights, batch)
             own = weights.reshape(math.prod(batch), circuit.n_weights)
         flat = inputs.reshape(len(inputs), math.prod(batch), circuit.n_data)
-        values = self.backend.expectation_jet(circuit, flat, own, self.observables, orders)
+        values = cast(JetBackend, self.backend).expectation_jet(circuit, flat, own, self.observables, orders)
         return values.reshape(len(inputs), *batch, values.shape[-1])
 
     def _require_row_each(self, weights: Tensor, batch: Sequence[int]) -> None:
@@ -175,12 +176,12 @@ class QuantumLayer(nn.Module):
     __prepare_scriptable__ = checks.refuse_scripting
 
     def to_backend(self, backend: Backend | str) -> "QuantumLayer":
-        """Run on another backend from now on; the weights stay."""
+        """Run on another backend from now on, with the same weights; return the layer."""
         self.backend = resolve(backend)
         return self
 
     def extra_repr(self) -> str:
-        """What `repr` shows."""
+        """Return what `repr` shows between the brackets."""
         read = (
             f"probabilities_of={self.probabilities_of}"
             if self.observables is None

@@ -13,19 +13,19 @@ import numpy as np
 from circuits import Operation
 
 LAYOUTS = ("calibration", "connectivity")
-MOST_NAMED = 4  # broken parts that a message names
-OTHERS = 'Name others, or take layout="calibration".'
+MAX_NAMED_FAULTS = 4  # in a message
+TRY_OTHERS = 'Name others, or take layout="calibration".'
 Place = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Faults:
-    """The broken parts of a device, each with the reason.
+    """The broken parts of a device, each with the reason that the calibration gives.
 
     Args:
-        qubits: broken qubits; nothing may run on them.
+        qubits: broken qubits, on which no operation may run.
         operations: broken operations by name and qubits, those on broken qubits left out.
-        calibrated: whether the device tells the error of anything.
+        calibrated: whether the device gives the error of any operation.
     """
 
     qubits: Mapping[int, str]
@@ -33,18 +33,18 @@ class Faults:
     calibrated: bool
 
     def allow(self, name: str, qubits: Place) -> bool:
-        """Whether an operation may run on these qubits."""
+        """Tell whether an operation may run on these qubits."""
         return (name, qubits) not in self.operations and not self.qubits.keys() & set(qubits)
 
     def __str__(self) -> str:
         named = [f"qubit {qubit} ({reason})" for qubit, reason in sorted(self.qubits.items())]
         named += [f"{name} on {qubits} ({reason})" for (name, qubits), reason in sorted(self.operations.items())]
-        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-        return ", ".join(named[:MOST_NAMED]) + more
+        more = f" and {len(named) - MAX_NAMED_FAULTS} more" if len(named) > MAX_NAMED_FAULTS else ""
+        return ", ".join(named[:MAX_NAMED_FAULTS]) + more
 
 
 def faults_of(device: Any) -> Faults:
-    """The broken parts of a device.
+    """Find the broken parts of a device.
 
     An operation on k qubits is broken where its error is at least 1 - 2**-k, which is the error of replacing the qubits
     by noise (1/2 for a gate on one qubit and for the read-out, 3/4 for two qubits; devices mark broken couplers by 1);
@@ -54,11 +54,11 @@ def faults_of(device: Any) -> Faults:
     """
     target = device.target
     errors = {name: _errors(target[name]) for name in target.operation_names}
-    calibrated = {name: known for name, known in errors.items() if any(_is_rate(error) for error in known.values())}
+    calibrated = {name: rates for name, rates in errors.items() if any(map(_is_rate, rates.values()))}
     operations = {
         (name, where): reason
-        for name, known in calibrated.items()
-        for where, error in known.items()
+        for name, rates in calibrated.items()
+        for where, error in rates.items()
         if (reason := _reason(name, where, error))
     }
     operations |= _not_operational(device)
@@ -72,21 +72,21 @@ def faults_of(device: Any) -> Faults:
 
 
 def as_layout(layout: Any) -> str | Place:
-    """The option `layout` of a backend.
+    """Return the option `layout` of a backend, qubits as a tuple.
 
     Raises:
-        ValueError: another name, or not distinct qubits of at least 0.
+        ValueError: it is another name, or not a sequence of distinct qubits of at least 0.
     """
     if isinstance(layout, str) and layout in LAYOUTS:
         return layout
-    known = tuple(layout) if isinstance(layout, Iterable) and not isinstance(layout, str) else ()
-    whole = all(isinstance(qubit, (int, np.integer)) and not isinstance(qubit, bool) and qubit >= 0 for qubit in known)
-    if not known or not whole or len(set(known)) != len(known):
+    qubits = tuple(layout) if isinstance(layout, Iterable) and not isinstance(layout, str) else ()
+    valid = all(isinstance(qubit, (int, np.integer)) and not isinstance(qubit, bool) and qubit >= 0 for qubit in qubits)
+    if not qubits or not valid or len(set(qubits)) != len(qubits):
         raise ValueError(
             f"Argument `layout` must be one of {', '.join(map(repr, LAYOUTS))}, or distinct qubits of the device, but "
             f"is {layout!r}."
         )
-    return tuple(int(qubit) for qubit in known)
+    return tuple(int(qubit) for qubit in qubits)
 
 
 def require_fit(n_qubits: int, operations: Sequence[Operation], compiler: Any, faults: Faults | None) -> None:
@@ -99,8 +99,8 @@ def require_fit(n_qubits: int, operations: Sequence[Operation], compiler: Any, f
         faults: of its device; None for a simulator, whose qubits are all alike.
 
     Raises:
-        ValueError: more qubits than the device has, or than work; more that act on each other than working couplers
-            connect; a given layout on what is broken.
+        ValueError: the circuit has more qubits than the device, or than its working part; more of them act on each
+            other than working couplers connect; a given layout takes broken parts.
     """
     device = compiler.device
     limit = getattr(device, "num_qubits", None)
@@ -113,22 +113,22 @@ def require_fit(n_qubits: int, operations: Sequence[Operation], compiler: Any, f
         return
     joined = groups(n_qubits, (op.all_qubits for op in operations))
     if faults.qubits or faults.operations:
-        _require_room(joined, n_qubits, device, faults)
+        _require_enough_qubits(joined, n_qubits, device, faults)
     if not isinstance(compiler.layout, str):
         _require_layout(compiler.layout, n_qubits, device, faults)
         _require_couplers(compiler.layout, operations, joined, device, faults)
 
 
 def mixes_couplers(device: Any) -> bool:
-    """Whether a device has CX on some couplers and only other gates on others."""
+    """Tell whether a device has CX on some couplers and only other gates on others."""
     target = getattr(device, "target", None)
     if target is None or "cx" not in target.operation_names:
         return False
     pairs = {name: {frozenset(where) for where in _errors(target[name])} for name in target.operation_names}
-    return any(len(pair) == 2 and pair not in pairs["cx"] for known in pairs.values() for pair in known)
+    return any(len(pair) == 2 and pair not in pairs["cx"] for of_gate in pairs.values() for pair in of_gate)
 
 
-def _require_room(joined: Sequence[set[int]], n_qubits: int, device: Any, faults: Faults) -> None:
+def _require_enough_qubits(joined: Sequence[set[int]], n_qubits: int, device: Any, faults: Faults) -> None:
     n_working = device.target.num_qubits - len(faults.qubits)
     if n_qubits > n_working:
         raise ValueError(
@@ -153,7 +153,7 @@ def _require_layout(layout: Sequence[int], n_qubits: int, device: Any, faults: F
         if qubit in faults.qubits:
             raise ValueError(
                 f"Argument `layout` must name working qubits of {device.name}, but its calibration calls qubit {qubit} "
-                f"broken ({faults.qubits[qubit]}). {OTHERS}"
+                f"broken ({faults.qubits[qubit]}). {TRY_OTHERS}"
             )
 
 
@@ -170,7 +170,7 @@ def _require_couplers(
             if set(where) == set(pair):
                 raise ValueError(
                     f"Argument `layout` must put {op.name} on a working coupler of {device.name}, but its calibration "
-                    f"calls {name} on {where} broken ({reason}). {OTHERS}"
+                    f"calls {name} on {where} broken ({reason}). {TRY_OTHERS}"
                 )
     islands = _islands(device.target, faults)
     for group in joined:
@@ -178,12 +178,12 @@ def _require_couplers(
         if not any(places <= island for island in islands):
             raise ValueError(
                 f"Argument `layout` must put qubits that act on each other where working couplers connect them, but on "
-                f"{device.name} none lead from one to another of {sorted(places)}. {OTHERS}"
+                f"{device.name} none lead from one to another of {sorted(places)}. {TRY_OTHERS}"
             )
 
 
 def groups(n_qubits: int, joined: Iterable[Collection[int]]) -> list[set[int]]:
-    """The sets of qubits that are connected, directly or by way of others."""
+    """Return the sets of qubits that are connected, directly or by way of others."""
     group_of = {qubit: {qubit} for qubit in range(n_qubits)}
     for qubits in joined:
         merged = set().union(*(group_of[qubit] for qubit in qubits))
@@ -192,23 +192,23 @@ def groups(n_qubits: int, joined: Iterable[Collection[int]]) -> list[set[int]]:
 
 
 def _couplers(target: Any, faults: Faults) -> list[Place]:
-    """Pairs of qubits on which at least one gate works, in its direction."""
+    """Return the pairs of qubits on which at least one gate works, in its direction."""
     places = (where for name in target.operation_names for where in _errors(target[name]) if faults.allow(name, where))
     return [where for where in places if len(where) == 2]
 
 
 def _islands(target: Any, faults: Faults) -> list[set[int]]:
-    """The sets of working qubits that working couplers connect; a device without couplers connects all."""
+    """Return the sets of working qubits that working couplers connect; a device without couplers connects all."""
     if not any(len(where) == 2 for name in target.operation_names for where in _errors(target[name])):
         return [set(range(target.num_qubits)) - faults.qubits.keys()]
     return [group for group in groups(target.num_qubits, _couplers(target, faults)) if not group & faults.qubits.keys()]
 
 
 def _errors(places: Any) -> dict[Place, Any]:
-    """The error of an operation by its qubits; nothing where it is the same on all qubits."""
+    """Return the error of an operation by its qubits; empty where it is the same on all qubits."""
     if places is None or None in places:
         return {}
-    return {tuple(where): None if known is None else known.error for where, known in places.items()}
+    return {tuple(where): None if entry is None else entry.error for where, entry in places.items()}
 
 
 def _is_rate(error: Any) -> bool:
@@ -216,7 +216,7 @@ def _is_rate(error: Any) -> bool:
 
 
 def _reason(name: str, where: Place, error: Any) -> str:
-    """Why an operation is broken; empty where it is not."""
+    """Return the reason why an operation is broken; empty where it is not."""
     kind = "read-out" if name == "measure" else name
     if not _is_rate(error):
         return f"{kind} without a calibrated error"
@@ -224,11 +224,11 @@ def _reason(name: str, where: Place, error: Any) -> str:
 
 
 def _without_times(target: Any) -> dict[int, str]:
-    """Qubits without a T1 or T2 that others have."""
-    known = list(target.qubit_properties or [])
+    """Find the qubits without a T1 or T2 that others have."""
+    by_qubit = list(target.qubit_properties or [])
     result = {}
     for name in ("t1", "t2"):
-        times = [getattr(properties, name, None) for properties in known]
+        times = [getattr(properties, name, None) for properties in by_qubit]
         good = [time is not None and isfinite(time) and time > 0.0 for time in times]
         if any(good):
             result |= {qubit: f"no {name.upper()}" for qubit, works in enumerate(good) if not works}
@@ -236,11 +236,11 @@ def _without_times(target: Any) -> dict[int, str]:
 
 
 def _not_operational(device: Any) -> dict[tuple[str, Place], str]:
-    """Operations and qubits that the device's properties, where it has some, mark as not operational."""
-    asked = getattr(device, "properties", None)
-    properties: Any = asked() if callable(asked) else None
+    """Find operations and qubits that the device's properties, where it has some, mark as not operational."""
+    method = getattr(device, "properties", None)
+    properties: Any = method() if callable(method) else None
     if properties is None or not hasattr(properties, "faulty_qubits"):
         return {}
-    found = {(gate.gate, tuple(gate.qubits)) for gate in properties.faulty_gates()}
-    found |= {("measure", (qubit,)) for qubit in properties.faulty_qubits()}
-    return dict.fromkeys(found, "not operational")
+    faulty = {(gate.gate, tuple(gate.qubits)) for gate in properties.faulty_gates()}
+    faulty |= {("measure", (qubit,)) for qubit in properties.faulty_qubits()}
+    return dict.fromkeys(faulty, "not operational")

@@ -41,7 +41,7 @@ except ImportError:  # before 0.50, where these are the only line
     from qiskit_ibm_runtime import EstimatorV2 as Estimator
     from qiskit_ibm_runtime import SamplerV2 as Sampler
 
-STATUS: dict[str, JobStatus] = {
+JOB_STATUS: dict[str, JobStatus] = {
     "INITIALIZING": "queued",
     "QUEUED": "queued",
     "VALIDATING": "queued",
@@ -53,12 +53,12 @@ STATUS: dict[str, JobStatus] = {
     "CANCELLED": "cancelled",
 }
 HTTP_STATUS = re.compile(r"\b([45]\d\d)\b")
-TOO_LARGE = (413,)
-TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+TOO_LARGE_STATUS = (413,)
+TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
 
 class RuntimeService:
-    """A device of the cloud as a `Service`.
+    """A service that runs submissions as jobs on a device of the cloud.
 
     Args:
         device: the client's backend object.
@@ -72,7 +72,7 @@ class RuntimeService:
 
     @property
     def name(self) -> str:
-        """The device's name."""
+        """Return the device's name."""
         return self._device.name
 
     def circuit_cost(self, circuit: bytes) -> CircuitCost:
@@ -80,35 +80,35 @@ class RuntimeService:
         return circuit_cost(circuit, self._device)
 
     def submit(self, submission: Submission, tags: Sequence[str]) -> str:
-        """Send it; the job's id."""
+        """Send a submission as a job and return the job's id."""
         with _client_errors():
-            return run_primitive(_primitive(submission, self._where(), tags), submission).job_id()
+            return run_primitive(_primitive(submission, self._execution_mode(), tags), submission).job_id()
 
     def find(self, tag: str) -> list[str]:
-        """The ids of all jobs with the tag."""
+        """Find the ids of all jobs with the tag."""
         with _client_errors():
             return [job.job_id() for job in self._device.service.jobs(job_tags=[tag], limit=None)]
 
     def status(self, job_id: str) -> JobStatus:
-        """Where the job is."""
+        """Return the status of a job."""
         with _client_errors():
             status = self._device.service.job(job_id).status()
-        return STATUS[getattr(status, "name", str(status)).upper()]
+        return JOB_STATUS[getattr(status, "name", str(status)).upper()]
 
     def result(self, job_id: str) -> list[PubResult]:
-        """The results of a finished job."""
+        """Return the results of a finished job."""
         with _client_errors():
             job = self._device.service.job(job_id)
             return read_results(job.result())
 
     def cancel(self, job_id: str) -> None:
-        """Stop it, unless it has ended."""
+        """Stop a job, unless it has ended."""
         if self.status(job_id) not in ("queued", "running"):
             return
         with _client_errors():
             self._device.service.job(job_id).cancel()
 
-    def _where(self) -> Any:
+    def _execution_mode(self) -> Any:
         if not self._batch:
             return self._device
         from qiskit_ibm_runtime import Batch
@@ -118,10 +118,10 @@ class RuntimeService:
 
 
 def run_locally(device: Any, submission: Submission) -> list[PubResult]:
-    """Run it in the client's local testing mode, on the qubits of a fake device that it uses.
+    """Run a submission in the client's local testing mode, on those qubits of a fake device that it uses.
 
     Raises:
-        ValueError: options that the old line of the client, before 0.50, leaves out in this mode.
+        ValueError: an option has no effect in this mode of the client's old line, before 0.50.
     """
     qubits = tuple(loaded(submission.pubs[0].circuit).metadata[QUBITS])
     options = dict(submission.options)
@@ -148,7 +148,7 @@ def _primitive(submission: Submission, mode: Any, tags: Sequence[str]) -> Any:
 
 @contextmanager
 def _client_errors() -> Iterator[None]:
-    """The client's errors by what may be done next, see `qml.jobs.errors`."""
+    """Raise the client's errors as those of `qml.jobs.errors`, which say what may be done next."""
     try:
         yield
     except RuntimeJobNotFound as error:
@@ -156,11 +156,11 @@ def _client_errors() -> Iterator[None]:
     except (RuntimeJobFailureError, RuntimeJobMaxTimeoutError) as error:
         raise JobFailed(str(error)) from error
     except (IBMError, QiskitError) as error:
-        found = HTTP_STATUS.search(str(error))
-        status = int(found.group(1)) if found else getattr(error, "status_code", 0)
-        if status in TOO_LARGE:
+        match = HTTP_STATUS.search(str(error))
+        status = int(match.group(1)) if match else getattr(error, "status_code", 0)
+        if status in TOO_LARGE_STATUS:
             raise SubmissionTooLarge(str(error)) from error
-        if status in TRANSIENT or status == -1:  # -1: no reply
+        if status in TRANSIENT_STATUS or status == -1:  # -1: no reply
             raise ServiceUnavailable(str(error)) from error
         if status == 404:
             raise JobNotFound(str(error)) from error

@@ -1,34 +1,31 @@
-"""Where circuits run on a device: reports of the qubits that they take and of the errors there. No SDK is imported."""
+"""Reports of the qubits that circuits take on a device and of the errors there. No SDK is imported."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from circuits import Circuit, Z
-from qml.backends.shift.deferred import defer
-from qml.backends.shift.expanded import expand
-from qml.backends.shift.packing import Packing
-from qml.backends.shift.sampled import with_bits
-from qml.jobs import CircuitCost, LayoutReport, OperationError, Pub, PubResult, Submission
+from qml.jobs import CircuitCost, LayoutReport, OperationError, Pub
 
-QUBITS = "qubits"  # in a compiled circuit's metadata: the device's number of each of its qubits
-LAYOUT = "layout"  # its `LayoutReport`, as JSON; in the metadata of results too
-SILENT = ("barrier", "delay")
+QUBITS = "qubits"
+"""Key in a transpiled circuit's metadata: the device's number of each of its qubits."""
+LAYOUT = "layout"
+"""Key in its metadata, and in that of results: the `LayoutReport`, as JSON."""
+IDLE_INSTRUCTIONS = ("barrier", "delay")
 REPETITION_DELAY = 250e-6  # seconds; IBM's default
 
 
 def report_of(isa: Any, qubits: Sequence[int], places: Sequence[int], device: Any) -> LayoutReport:
-    """The report on a compiled circuit; where it measures nothing itself, all qubits of the original are read.
+    """Make the report on a transpiled circuit; where it has no measurement, all qubits of the original are read.
 
     Args:
-        isa: the compiled Qiskit circuit.
+        isa: the transpiled Qiskit circuit.
         qubits: the device's number of each of its qubits.
         places: which of its qubits holds each qubit of the original circuit at the end.
         device: a Qiskit backend.
     """
     index = dict(zip(isa.qubits, qubits, strict=True))
-    items = [item for item in isa.data if item.operation.name not in SILENT]
+    items = [item for item in isa.data if item.operation.name not in IDLE_INSTRUCTIONS]
     used = Counter((item.operation.name, tuple(index[qubit] for qubit in item.qubits)) for item in items)
     if not any(name == "measure" for name, _ in used):
         used.update(("measure", (qubits[place],)) for place in places)
@@ -42,11 +39,11 @@ def report_of(isa: Any, qubits: Sequence[int], places: Sequence[int], device: An
 
 @dataclass(frozen=True, eq=False)
 class BestOf:
-    """Runs several pass managers of Qiskit, and keeps the circuit with the highest expected fidelity.
+    """A transpiler that runs several pass managers of Qiskit and keeps the circuit of highest expected fidelity.
 
     Args:
         managers: for one device; of equal results the first is kept.
-        qubits: the device's number of each qubit that they know.
+        qubits: the device's number of each qubit of their target.
         device: a Qiskit backend.
     """
 
@@ -55,7 +52,7 @@ class BestOf:
     device: Any
 
     def run(self, circuit: Any) -> Any:
-        """The transpiled circuit."""
+        """Return the transpiled circuit of highest expected fidelity."""
         return max((manager.run(circuit) for manager in self.managers), key=self._fidelity)
 
     def _fidelity(self, isa: Any) -> float:
@@ -64,13 +61,13 @@ class BestOf:
 
 
 def report_in(isa: Any) -> LayoutReport | None:
-    """The report that a compiled circuit carries; None without a device."""
+    """Return the report that a transpiled circuit carries; None without a device."""
     report = (isa.metadata or {}).get(LAYOUT)
     return None if report is None else LayoutReport.from_json(report)
 
 
 def cost_of(isa: Any, device: Any) -> CircuitCost:
-    """What one execution of a compiled circuit needs: on a device with its times, on a simulator (None) without any."""
+    """Compute the cost of one execution of a transpiled circuit; on a simulator (None) it takes no time."""
     return CircuitCost(
         n_qubits=len({qubit for item in isa.data for qubit in item.qubits}),
         depth=isa.depth(),
@@ -83,7 +80,7 @@ def cost_of(isa: Any, device: Any) -> CircuitCost:
 
 
 def report_of_pub(pub: Pub, report: LayoutReport | None, qubits: Sequence[int]) -> LayoutReport | None:
-    """The report on a pub's circuit, where its observables say which qubits are read.
+    """Return the report on a pub's circuit, reading only the qubits that its observables act on.
 
     Args:
         pub: its labels in Qiskit's order, the first qubit last.
@@ -98,74 +95,27 @@ def report_of_pub(pub: Pub, report: LayoutReport | None, qubits: Sequence[int]) 
     )
 
 
-def with_layouts(submitted: Submission, results: Sequence[PubResult]) -> list[PubResult]:
-    """The results with the place of each circuit on the device, and the errors there, as `"layout"` of the metadata."""
-    from qml.backends.primitives.submissions import loaded
-
-    if len(results) != len(submitted.pubs):
-        return list(results)
-    placed = []
-    for pub, result in zip(submitted.pubs, results, strict=True):
-        isa = loaded(pub.circuit)
-        report = report_of_pub(pub, report_in(isa), (isa.metadata or {}).get(QUBITS, ()))
-        more = {} if report is None else {LAYOUT: report.as_json()}
-        placed.append(replace(result, metadata={**result.metadata, **more}))
-    return placed
-
-
-def report_of_run(backend: Any, circuit: Circuit, qubits: Sequence[int]) -> LayoutReport:
-    """The report on a circuit as a backend of rows runs it, where `qubits` are read at the end.
-
-    Args:
-        backend: a `qml.backends.primitives.pubs.PubBackend`.
-        circuit: any that it runs.
-        qubits: of the circuit.
-
-    Raises:
-        ValueError: the backend has no device.
-    """
-    from qml.backends.primitives import submissions, transpile
-
-    read: Sequence[int] | None = None
-    if backend._estimates(circuit):
-        deferred = defer(circuit, channels=backend._channels)
-        pack = Packing(expand(deferred.circuit).circuit, backend.pack)
-        wanted = [deferred.moved(Z(qubit)) for qubit in qubits] + [Z(qubit) for qubit, _ in deferred.selected]
-        read = sorted({qubit for item in pack.observables(wanted) for qubit in item.qubits})
-    else:
-        measured, _ = with_bits(expand(circuit).circuit)
-        for qubit in qubits:
-            measured.measure(qubit)
-        pack = Packing(measured, backend.pack)
-    report = report_in(submissions.loaded(transpile.compiled(pack.circuit, backend.compiler()).circuit))
-    if report is None:
-        raise ValueError(
-            f"Backend {backend.name} must have a device for a layout, but has none. Name one, as in "
-            'Aer(noise="fake_torino").'
-        )
-    return report if read is None else report.reading({report.qubits[qubit] for qubit in read})
-
-
 def _error(target: Any, name: str, where: tuple[int, ...]) -> float | None:
-    """The calibrated error of an operation; None where the device tells none."""
+    """Return the calibrated error of an operation; None where the device gives none."""
     places = target[name] if name in target.operation_names else None
-    known = None if places is None else places.get(where)
-    return None if known is None else known.error
+    properties = None if places is None else places.get(where)
+    return None if properties is None else properties.error
 
 
 def _seconds(isa: Any, device: Any) -> float | None:
-    """The time of the slowest qubit, each gate as soon as its qubits are free, and the delay between repetitions."""
+    """Compute the time of the slowest qubit, with each gate as early as possible, and the delay between repetitions."""
     qubits = isa.metadata[QUBITS]
     index = {qubit: qubits[place] for place, qubit in enumerate(isa.qubits)}
     free = dict.fromkeys(qubits, 0.0)
     for item in isa.data:
         where = tuple(index[qubit] for qubit in item.qubits)
-        known = device.target[item.operation.name].get(where) if item.operation.name in device.target else None
-        if known is None or known.duration is None:
-            if item.operation.name in SILENT:
+        name = item.operation.name
+        properties = device.target[name].get(where) if name in device.target else None
+        if properties is None or properties.duration is None:
+            if name in IDLE_INSTRUCTIONS:
                 continue
             return None
-        end = max(free[qubit] for qubit in where) + known.duration
+        end = max(free[qubit] for qubit in where) + properties.duration
         free |= dict.fromkeys(where, end)
     delay = getattr(device, "default_rep_delay", None)
     return max(free.values(), default=0.0) + (REPETITION_DELAY if delay is None else delay)

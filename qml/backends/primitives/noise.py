@@ -10,26 +10,21 @@ from qml.jobs import PauliSum
 ReadoutErrors = Mapping[int, tuple[float, float]]
 """For a qubit the probabilities that 0 reads 1 and that 1 reads 0."""
 
-
 AER_LIBRARY = 'Backend Aer needs qiskit-aer. Install it with: pip install "qiskit-aer>=0.17.1"'
-
-
 SEED_LIMIT = 2**31 - 1
-
-
-MIXING = ("kraus", "reset")  # instructions that make a state mixed
+MIXING_INSTRUCTIONS = ("kraus", "reset")  # those that make a state mixed
 
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """An Aer `NoiseModel`, or None, and the read-out errors in it."""
+    """A pair of an Aer `NoiseModel`, or None, and the read-out errors that it holds."""
 
     model: Any
     errors: ReadoutErrors
 
     @cached_property
     def gate_errors(self) -> list[dict[str, Any]]:
-        """The model's quantum errors, as Aer writes them."""
+        """Return the model's quantum errors, as Aer writes them."""
         return [error for error in self.model.to_dict()["errors"] if error["type"] == "qerror"]
 
 
@@ -38,10 +33,10 @@ IDEAL = Noise(None, {})
 
 @lru_cache(maxsize=8)
 def fake_device(name: str) -> Any:
-    """A fake device of qiskit-ibm-runtime by its name, such as "fake_torino".
+    """Return a fake device of qiskit-ibm-runtime by its name, such as "fake_torino".
 
     Raises:
-        ValueError: an unknown name; the message lists those that exist.
+        ValueError: the name is unknown; the message lists all.
     """
     from qiskit_ibm_runtime import fake_provider
 
@@ -53,7 +48,7 @@ def fake_device(name: str) -> Any:
 
 @lru_cache(maxsize=64)
 def device_noise(device: Any, qubits: tuple[int, ...]) -> Noise:
-    """Aer's noise model of some qubits of a device, numbered from 0, and their read-out errors."""
+    """Return Aer's noise model of some qubits of a device, numbered from 0, and their read-out errors."""
     from qiskit_aer.noise import NoiseModel
 
     from qml.backends.primitives.region import region
@@ -63,10 +58,10 @@ def device_noise(device: Any, qubits: tuple[int, ...]) -> Noise:
 
 
 def readout_errors(model: Any) -> ReadoutErrors:
-    """The read-out errors of a noise model by qubit; -1 stands for all others.
+    """Return the read-out errors of a noise model by qubit; -1 stands for all others.
 
     Raises:
-        ValueError: errors that several qubits share.
+        ValueError: several qubits share an error.
     """
     result: dict[int, tuple[float, float]] = {}
     for error in model.to_dict(serializable=True)["errors"]:
@@ -81,7 +76,7 @@ def readout_errors(model: Any) -> ReadoutErrors:
 
 
 def read_with_errors(item: PauliSum, errors: ReadoutErrors) -> PauliSum:
-    """The sum whose exact value is what is read: a factor P becomes (1 - p - q) P + (q - p)."""
+    """Return the sum whose exact value is the mean of noisy read-outs: a factor P becomes (1 - p - q) P + (q - p)."""
     if not errors:
         return item
     result: dict[str, float] = {}
@@ -103,7 +98,15 @@ def read_with_errors(item: PauliSum, errors: ReadoutErrors) -> PauliSum:
 
 
 @lru_cache(maxsize=32)
-def _simulator(method: str, precision: str, noise: Noise, *, binds_late: bool) -> Any:
+def aer_simulator(method: str, precision: str, noise: Noise, *, binds_late: bool) -> Any:
+    """Return Aer with a noise model, made once.
+
+    Args:
+        method: Aer's, such as `"density_matrix"`.
+        precision: of the amplitudes, `"double"` or `"single"`.
+        noise: which Aer adds.
+        binds_late: whether angles are bound while it runs.
+    """
     try:
         from qiskit_aer import AerSimulator
     except ImportError as error:
@@ -114,14 +117,14 @@ def _simulator(method: str, precision: str, noise: Noise, *, binds_late: bool) -
 
 
 @lru_cache(maxsize=16)
-def _gates_of(noise: Noise) -> Any:
-    """The simulator as a device to transpile for: the noise's gates, or those that it knows and binds late."""
+def gates_of(noise: Noise) -> Any:
+    """Return the simulator as a device to transpile for, with the noise's gates, or those that it binds late."""
     from qiskit.transpiler import Target
 
     from qml.backends.primitives.targets import Gates
     from qml.backends.primitives.transpile import BASIS
 
-    source = _simulator("automatic", "double", noise, binds_late=False).target
+    source = aer_simulator("automatic", "double", noise, binds_late=False).target
     names = [name for name in source.operation_names if noise.model is not None or name in (*BASIS, "kraus")]
     target = Target(num_qubits=source.num_qubits)
     for name in names:

@@ -12,27 +12,27 @@ except ImportError as error:
     raise ImportError('Backend Qiskit needs qiskit. Install it with: pip install "qiskit>=2.1"') from error
 
 
-from qml.backends.primitives.targets import _part
+from qml.backends.primitives.targets import part_of
 
 
 class Region(BackendV2):
-    """Some qubits of a device as a device of its own, with the same gates, errors and times.
+    """A device of its own that is some qubits of another, with the same gates, errors and times.
 
-    A simulator needs no more of a device than the qubits that a circuit uses.
+    A simulator of a circuit needs only the qubits that the circuit uses.
     """
 
     def __init__(self, device: Any, qubits: Sequence[int]) -> None:
         super().__init__(name=f"{device.name}[{','.join(map(str, qubits))}]", backend_version="2")
-        self._target = _part(device.target, qubits, skip=get_control_flow_name_mapping())
+        self._target = part_of(device.target, qubits, skip=get_control_flow_name_mapping())
 
     @property
     def target(self) -> Target:  # pyright: ignore[reportIncompatibleMethodOverride]  # the base has no annotation
-        """Its gates and errors."""
+        """Return its gates and errors."""
         return self._target
 
     @property
     def max_circuits(self) -> None:
-        """No limit."""
+        """Return None: there is no limit."""
         return
 
     @classmethod
@@ -40,18 +40,18 @@ class Region(BackendV2):
         return Options()
 
     def run(self, run_input: Any, **options: Any) -> Any:
-        """Simulate it, with the noise: what the client before 0.50 calls in its local testing mode."""
+        """Simulate circuits with the noise; the client before 0.50 calls this in its local testing mode."""
         return simulator_of(self).run(run_input, **options)
 
 
 @lru_cache(maxsize=64)
 def region(device: Any, qubits: tuple[int, ...]) -> Region:
-    """The region of a device, made once."""
+    """Return the region of a device, made once."""
     return Region(device, qubits)
 
 
 def simulator_of(device: Any) -> Any:
-    """Aer with the gates, couplings and errors of a Qiskit backend."""
+    """Make an Aer simulator with the gates, couplings and errors of a Qiskit backend."""
     from qiskit_aer import AerSimulator
 
     return AerSimulator.from_backend(device)

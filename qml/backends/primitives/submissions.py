@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from circuits import Observable
 from qml.backends.convert.qiskit import MEASURED
-from qml.backends.primitives.layouts import cost_of, with_layouts
+from qml.backends.primitives.layouts import LAYOUT, QUBITS, cost_of, report_in, report_of_pub
+from qml.backends.shift.evaluation import Part
 from qml.jobs import CircuitCost, PauliSum, Pub, PubResult, Submission, split
 
 try:
@@ -18,48 +20,48 @@ try:
     from qiskit.quantum_info import SparsePauliOp
 except ImportError as error:
     raise ImportError('Backend Qiskit needs qiskit. Install it with: pip install "qiskit>=2.1"') from error
-from qml.backends.primitives.transpile import Compiled
-
-Part = tuple[np.ndarray, int | None]
+from qml.backends.primitives.transpile import TranspiledCircuit
 
 
 def submission(
     kind: Literal["estimator", "sampler"],
-    built: Compiled,
+    transpiled: TranspiledCircuit,
     parts: Sequence[Part],
     observables: Sequence[Observable] = (),
     options: Mapping[str, Any] | None = None,
     overhead: int = 1,
 ) -> Submission:
-    """All parts as one submission: a pub for each."""
-    sums = tuple(pauli_sum(item, built) for item in observables)
-    key = hashlib.sha256(f"{built.key} {tuple(item.terms for item in observables)}".encode()).hexdigest()
-    columns = list(built.columns)
-    pubs = tuple(Pub(built.circuit, np.ascontiguousarray(rows[:, columns]), sums, shots, key) for rows, shots in parts)
+    """Make one submission of all parts, with a pub for each."""
+    sums = tuple(pauli_sum(item, transpiled) for item in observables)
+    key = hashlib.sha256(f"{transpiled.key} {tuple(item.terms for item in observables)}".encode()).hexdigest()
+    columns = list(transpiled.columns)
+    pubs = tuple(
+        Pub(transpiled.circuit, np.ascontiguousarray(rows[:, columns]), sums, shots, key) for rows, shots in parts
+    )
     return Submission(kind, pubs, dict(options or {}), overhead)
 
 
-def pauli_sum(observable: Observable, built: Compiled) -> PauliSum:
-    """The observable on the transpiled circuit's qubits, labels in Qiskit's order (qubit 0 last)."""
+def pauli_sum(observable: Observable, transpiled: TranspiledCircuit) -> PauliSum:
+    """Return the observable on the transpiled circuit's qubits, labels in Qiskit's order (qubit 0 last)."""
     terms = []
     for coefficient, factors in observable.terms:
         if coefficient == 0.0:
             continue
-        letters = ["I"] * built.n_qubits
+        letters = ["I"] * transpiled.n_qubits
         for qubit, letter in factors:
-            letters[built.n_qubits - 1 - built.places[qubit]] = letter
+            letters[transpiled.n_qubits - 1 - transpiled.places[qubit]] = letter
         terms.append(("".join(letters), coefficient))
     return tuple(terms)
 
 
 @lru_cache(maxsize=256)
 def loaded(circuit: bytes) -> QuantumCircuit:
-    """The circuit of a pub; it must not be changed."""
+    """Return the circuit of a pub, which must not be changed."""
     return qpy.load(io.BytesIO(circuit))[0]
 
 
 def run_primitive(primitive: Any, submitted: Submission) -> Any:
-    """Send a submission to an estimator or a sampler of Qiskit's second version; its job."""
+    """Send a submission to an estimator or a sampler of Qiskit's second version; return its job."""
     if submitted.kind == "estimator":
         pubs = [
             (
@@ -76,11 +78,24 @@ def run_primitive(primitive: Any, submitted: Submission) -> Any:
 
 
 def read_results(results: Any, submitted: Submission | None = None) -> list[PubResult]:
-    """What a primitive's result says, as arrays; of a submission, only what it asked for, with its options."""
-    found = [_read(result) for result in results]
+    """Read a primitive's results as arrays; those of a submission get its options, and lose shots beyond its own."""
+    read = [_read(result) for result in results]
     if submitted is None:
-        return found
-    return with_layouts(submitted, split.with_options(submitted, split.trim(submitted, found)))
+        return read
+    return with_layouts(submitted, split.with_options(submitted, split.trim(submitted, read)))
+
+
+def with_layouts(submitted: Submission, results: Sequence[PubResult]) -> list[PubResult]:
+    """Add the layout report of each circuit to the metadata of its result, as `"layout"`."""
+    if len(results) != len(submitted.pubs):
+        return list(results)
+    reported = []
+    for pub, result in zip(submitted.pubs, results, strict=True):
+        isa = loaded(pub.circuit)
+        report = report_of_pub(pub, report_in(isa), (isa.metadata or {}).get(QUBITS, ()))
+        layout = {} if report is None else {LAYOUT: report.as_json()}
+        reported.append(replace(result, metadata={**result.metadata, **layout}))
+    return reported
 
 
 def _read(result: Any) -> PubResult:
@@ -92,16 +107,16 @@ def _read(result: Any) -> PubResult:
 
 
 def _bits(array: Any) -> np.ndarray:
-    """A `BitArray` (rows,) as bits (rows, shots, bits), bit k at place k."""
+    """Unpack a `BitArray` (rows,) to bits (rows, shots, bits), bit k at place k."""
     unpacked = np.unpackbits(array.array, axis=-1, bitorder="big")[..., ::-1]
     return unpacked[..., : array.num_bits]
 
 
 def measured_bits(result: PubResult) -> np.ndarray:
-    """The bits of a sampler's result, (rows, shots, n_bits)."""
+    """Return the bits of a sampler's result, (rows, shots, n_bits)."""
     return result.arrays[MEASURED]
 
 
 def circuit_cost(circuit: bytes, device: Any = None) -> CircuitCost:
-    """What one execution of a pub's circuit needs: on a device with its times, on a simulator without any."""
+    """Compute the cost of one execution of a pub's circuit; without a device it takes no time."""
     return cost_of(loaded(circuit), device)

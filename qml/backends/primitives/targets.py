@@ -7,7 +7,7 @@ from typing import Any
 
 from qml.backends.primitives import calibration
 from qml.backends.primitives.calibration import Faults
-from qml.backends.primitives.layouts import SILENT
+from qml.backends.primitives.layouts import IDLE_INSTRUCTIONS
 
 try:
     from qiskit import QuantumCircuit, QuantumRegister
@@ -18,20 +18,20 @@ except ImportError as error:
 
 @dataclass(frozen=True, eq=False)
 class Gates:
-    """The gates of a simulator, on any number of qubits."""
+    """The gates that a simulator has, on any number of qubits."""
 
     name: str
     target: Target
 
 
 @dataclass(frozen=True, eq=False)
-class Working:
-    """What works of a device.
+class WorkingPart:
+    """The part of a device that works.
 
     Args:
         target: the working operations, on the working qubits, which are numbered from 0.
-        qubits: the device's number of each.
-        faults: what is left out.
+        qubits: the device's number of each of them.
+        faults: the broken part, which is left out.
     """
 
     target: Target
@@ -40,18 +40,18 @@ class Working:
 
 
 @lru_cache(maxsize=64)
-def working_part(device: Any) -> Working | None:
-    """What works of a device, found once; None for simulators, whose qubits are all alike."""
+def working_part(device: Any) -> WorkingPart | None:
+    """Return the part of a device that works, found once; None for simulators, whose qubits are all alike."""
     if device is None or isinstance(device, Gates) or device.target.num_qubits is None:
         return None
     faults = calibration.faults_of(device)
     qubits = tuple(qubit for qubit in range(device.target.num_qubits) if qubit not in faults.qubits)
     if not faults.qubits and not faults.operations:
-        return Working(device.target, qubits, faults)
-    return Working(_part(device.target, qubits, faults), qubits, faults)
+        return WorkingPart(device.target, qubits, faults)
+    return WorkingPart(part_of(device.target, qubits, faults), qubits, faults)
 
 
-def _part(
+def part_of(
     target: Target,
     qubits: Sequence[int],
     faults: Faults | None = None,
@@ -59,13 +59,18 @@ def _part(
     errors: bool = True,
     skip: Collection[str] = (),
 ) -> Target:
-    """The target on some qubits, numbered from 0, without what is broken and what is in `skip`; or without errors.
+    """Return the target on some qubits, which are numbered from 0.
 
-    Without error rates a layout follows from the couplings alone.
+    Args:
+        target: of a device.
+        qubits: those that are kept.
+        faults: operations to leave out; None for none.
+        errors: whether error rates are kept; without them a layout follows from the couplings alone.
+        skip: names of operations to leave out.
     """
-    place, known = {qubit: number for number, qubit in enumerate(qubits)}, target.qubit_properties
-    inner = None if known is None else [known[qubit] for qubit in qubits]
-    result = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=inner)
+    place, properties = {qubit: number for number, qubit in enumerate(qubits)}, target.qubit_properties
+    of_qubits = None if properties is None else [properties[qubit] for qubit in qubits]
+    result = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=of_qubits)
     for name in target.operation_names:
         if name in skip:
             continue
@@ -74,8 +79,8 @@ def _part(
             None
             if where is None or None in where
             else {
-                tuple(place[qubit] for qubit in item): what if errors or what is None else _duration(what)
-                for item, what in where.items()
+                tuple(place[qubit] for qubit in item): entry if errors or entry is None else _duration(entry)
+                for item, entry in where.items()
                 if set(item) <= set(place) and (faults is None or faults.allow(name, item))
             }
         )
@@ -84,23 +89,23 @@ def _part(
     return result
 
 
-def _duration(known: InstructionProperties) -> InstructionProperties:
-    return InstructionProperties(duration=known.duration)
+def _duration(properties: InstructionProperties) -> InstructionProperties:
+    return InstructionProperties(duration=properties.duration)
 
 
-def _compacted(isa: QuantumCircuit, places: Sequence[int], numbers: Sequence[int]) -> tuple[QuantumCircuit, list[int]]:
-    """The circuit on the qubits that something touches or that are read, and the number of each, from `numbers`."""
-    items = [item for item in isa.data if item.operation.name not in SILENT]
+def compacted(isa: QuantumCircuit, places: Sequence[int], numbers: Sequence[int]) -> tuple[QuantumCircuit, list[int]]:
+    """Return the circuit on only the qubits that an operation or the read-out uses, and the numbers of these."""
+    items = [item for item in isa.data if item.operation.name not in IDLE_INSTRUCTIONS]
     index = {qubit: place for place, qubit in enumerate(isa.qubits)}
     used = sorted({index[qubit] for item in items for qubit in item.qubits} | set(places))
     qubits = [numbers[place] for place in used]
-    return _onto(isa, numbers, qubits, items), qubits
+    return onto(isa, numbers, qubits, items), qubits
 
 
-def _onto(isa: QuantumCircuit, numbers: Sequence[int], qubits: list[int], items: Iterable[Any]) -> QuantumCircuit:
-    """Some instructions of a circuit, whose qubits have these numbers, on a register of `qubits`."""
-    known = zip(isa.qubits, numbers[: isa.num_qubits], strict=True)
-    place = {qubit: qubits.index(number) for qubit, number in known if number in qubits}
+def onto(isa: QuantumCircuit, numbers: Sequence[int], qubits: list[int], items: Iterable[Any]) -> QuantumCircuit:
+    """Write some instructions of a circuit, whose qubits have these numbers, on a register of `qubits`."""
+    numbered = zip(isa.qubits, numbers[: isa.num_qubits], strict=True)
+    place = {qubit: qubits.index(number) for qubit, number in numbered if number in qubits}
     result = QuantumCircuit(QuantumRegister(len(qubits), "q"), *isa.cregs)
     for item in items:
         result.append(item.operation, [place[qubit] for qubit in item.qubits], item.clbits)

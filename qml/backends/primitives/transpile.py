@@ -18,50 +18,48 @@ try:
     from qiskit.transpiler import PassManager, Target, generate_preset_pass_manager
 except ImportError as error:
     raise ImportError('Backend Qiskit needs qiskit. Install it with: pip install "qiskit>=2.1"') from error
-from qml.backends.primitives.targets import _compacted, _onto, _part, working_part
+from qml.backends.primitives.targets import compacted, onto, part_of, working_part
 
-# What every simulator of Qiskit knows; where a target says less, it decides.
+# Gates of every simulator of Qiskit; a target with fewer gates has precedence.
 BASIS = ("u", "p", "rx", "ry", "rz", "h", "x", "y", "z", "s", "sdg", "t", "tdg", "cx", "cz", "swap", "rxx", "ryy",
          "rzz", "rzx", "reset", "measure")  # fmt: skip
 
+N_LAYOUTS = 3  # tried by errors, the best of which is taken; the number of SWAPs differs by chance
 
-N_LAYOUTS = 3  # by errors, of which the best is taken; where SWAPs are needed, the number of them is chance
-
-
-Layout = Literal["connectivity", "calibration"] | tuple[int, ...]
+LayoutChoice = Literal["connectivity", "calibration"] | tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """How circuits are transpiled.
+    """The target and the options by which circuits are transpiled.
 
     Args:
-        device: a Qiskit backend, or `Gates`, to respect; None for what every simulator knows.
+        device: a Qiskit backend, or `Gates`; None for the gates of every simulator.
         level: Qiskit's optimisation level, 0 to 3.
         layout: `"calibration"` (by the device's error rates and couplings), `"connectivity"` (by its couplings alone),
-            or the device's qubits in order. Whichever it is, broken qubits and couplers are left out
+            or the device's qubits in order. Broken qubits and couplers are always left out
             (`qml.backends.primitives.calibration`).
         seed: of the transpiler, so that one circuit always gets one layout.
-        compact: whether qubits that nothing touches are left out, as simulators want it.
+        compact: whether qubits without operations are left out, which makes a simulation smaller.
     """
 
     device: Any = None
     level: int = 1
-    layout: Layout = "calibration"
+    layout: LayoutChoice = "calibration"
     seed: int = 0
     compact: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class Compiled:
-    """A transpiled circuit.
+class TranspiledCircuit:
+    """A circuit that is transpiled, as bytes.
 
     Args:
-        circuit: its QPY bytes.
-        columns: which of our slots each of its parameters is, in its own order.
-        places: where each of our qubits is in it.
-        n_qubits: its width.
-        key: what it computes, the same in every process (see `qml.jobs.Pub`).
+        circuit: QPY bytes.
+        columns: for each of its parameters, in its own order, the slot of the original circuit.
+        places: for each qubit of the original circuit, the qubit of this one that holds it at the end.
+        n_qubits: width.
+        key: hash of the computation, the same in every process (see `qml.jobs.Pub`).
     """
 
     circuit: bytes
@@ -71,21 +69,21 @@ class Compiled:
     key: str
 
 
-def compiled(circuit: Circuit, compiler: Compiler) -> Compiled:
-    """The transpiled circuit, made once for each circuit and target.
+def transpiled_circuit(circuit: Circuit, compiler: Compiler) -> TranspiledCircuit:
+    """Transpile a circuit, once for each circuit and compiler.
 
     Raises:
         ValueError: the circuit is wider than the device, or has an operation that the device lacks.
     """
-    return _compiled(circuit.n_qubits, circuit.operations, compiler)
+    return _transpiled_circuit(circuit.n_qubits, circuit.operations, compiler)
 
 
 @lru_cache(maxsize=256)
-def _compiled(n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler) -> Compiled:
+def _transpiled_circuit(n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler) -> TranspiledCircuit:
     isa, places, _ = transpiled(n_qubits, operations, compiler)
     buffer = io.BytesIO()
     qpy.dump(isa, buffer)
-    return Compiled(
+    return TranspiledCircuit(
         circuit=buffer.getvalue(),
         columns=tuple(parameter.index for parameter in isa.parameters),
         places=tuple(places),
@@ -97,13 +95,13 @@ def _compiled(n_qubits: int, operations: tuple[Operation, ...], compiler: Compil
 def transpiled(
     n_qubits: int, operations: tuple[Operation, ...], compiler: Compiler
 ) -> tuple[QuantumCircuit, list[int], list[int]]:
-    """The transpiled circuit, where each of our qubits is in it, and the device's qubit for each of its own."""
-    written = to_qiskit(_as_circuit(n_qubits, operations, without_cx=calibration.mixes_couplers(compiler.device)))
-    written.global_phase = 0.0
+    """Return the transpiled circuit, the place in it of each original qubit, and the device's numbers of its qubits."""
+    source = to_qiskit(_as_circuit(n_qubits, operations, without_cx=calibration.mixes_couplers(compiler.device)))
+    source.global_phase = 0.0
     working = working_part(compiler.device)
     calibration.require_fit(n_qubits, operations, compiler, None if working is None else working.faults)
     try:
-        isa = transpiler(compiler).run(written)
+        isa = transpiler(compiler).run(source)
     except QiskitError as error:
         raise ValueError(
             f"Circuits for {'simulators' if compiler.device is None else compiler.device.name} must have operations "
@@ -114,10 +112,10 @@ def transpiled(
     numbers = tuple(range(isa.num_qubits)) if working is None else working.qubits
     qubits = list(numbers)
     if compiler.compact:
-        isa, qubits = _compacted(isa, places, numbers)
+        isa, qubits = compacted(isa, places, numbers)
     elif working is not None:
         qubits = list(range(compiler.device.target.num_qubits))
-        isa = _onto(isa, numbers, qubits, isa.data)
+        isa = onto(isa, numbers, qubits, isa.data)
     places = [qubits.index(numbers[place]) for place in places]
     isa.metadata = {QUBITS: qubits}
     if working is not None:
@@ -126,10 +124,10 @@ def transpiled(
 
 
 def _as_circuit(n_qubits: int, operations: tuple[Operation, ...], *, without_cx: bool) -> Circuit:
-    """The circuit, if asked for with CZ between H in the place of CX.
+    """Build the circuit, on request with CZ between H in place of CX.
 
-    Where a device has CX on some couplers and other gates on others, Qiskit (2.6) turns no CX round that stands there
-    the wrong way; it translates all other gates.
+    Where a device has CX on some couplers and other gates on others, Qiskit (2.6) does not reverse a CX whose direction
+    is wrong there; it translates all other gates.
     """
     circuit = Circuit(n_qubits)
     for op in operations:
@@ -151,7 +149,7 @@ def _key(n_qubits: int, operations: tuple[Operation, ...]) -> str:
 
 @lru_cache(maxsize=64)
 def transpiler(compiler: Compiler) -> PassManager | BestOf:
-    """The pass manager of a compiler; for a device, onto its working part."""
+    """Return the pass manager of a compiler; for a device, one onto its working part."""
     make = partial(generate_preset_pass_manager, compiler.level, seed_transpiler=compiler.seed)
     working = working_part(compiler.device)
     if compiler.device is None:
@@ -160,7 +158,7 @@ def transpiler(compiler: Compiler) -> PassManager | BestOf:
         return make(target=compiler.device.target)
     if not isinstance(compiler.layout, str):
         return make(target=working.target, initial_layout=[working.qubits.index(qubit) for qubit in compiler.layout])
-    by_couplings = make(target=_part(compiler.device.target, working.qubits, working.faults, errors=False))
+    by_couplings = make(target=part_of(compiler.device.target, working.qubits, working.faults, errors=False))
     if compiler.layout == "connectivity" or not working.faults.calibrated:
         return by_couplings
     by_errors = (_by_errors(working.target, compiler.level, compiler.seed + k) for k in range(N_LAYOUTS))
@@ -168,7 +166,10 @@ def transpiler(compiler: Compiler) -> PassManager | BestOf:
 
 
 def _by_errors(target: Target, level: int, seed: int) -> PassManager:
-    """A pass manager that lays out by error rates at any level: 0 takes the first qubits, and 1 where they fit."""
+    """Make a pass manager that lays out by error rates at any level.
+
+    Qiskit's own takes the first qubits at level 0, and at level 1 where they fit.
+    """
     manager: Any = generate_preset_pass_manager(level, target=target, seed_transpiler=seed)
     if level < 2:
         thorough: Any = generate_preset_pass_manager(2, target=target, seed_transpiler=seed)

@@ -1,8 +1,8 @@
 """Mid-circuit operations for devices that give exact expectation values of unitary circuits.
 
-A measurement is deferred: its outcome is copied to a fresh qubit that nothing touches again. A post-selection is such a
-measurement whose outcome is projected in the observable, so that <O> = <O P> / <P>. A reset puts a fresh qubit in the
-old one's place. Where channels can be simulated, measurement and reset are channels and need no qubit.
+A measurement is deferred: its outcome is copied to a fresh qubit that no later operation acts on. A post-selection is
+such a measurement whose outcome is projected in the observable, so that <O> = <O P> / <P>. A reset replaces the qubit
+by a fresh one. Where channels can be simulated, measurement and reset are channels and need no qubit.
 (Nielsen and Chuang, Quantum Computation and Quantum Information (2010), section 4.4.)
 """
 
@@ -17,17 +17,17 @@ from circuits.gates import Measure, PostSelect, Reset
 
 RESET = channels.kraus(np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [0.0, 0.0]]]))
 MEASUREMENT = channels.phase_damping(1.0)
-MAX_SELECTED = 12  # the projector has 2**k strings
+MAX_POST_SELECTIONS = 12  # the projector on k of them has 2**k strings
 
 
 @dataclass(frozen=True, eq=False)
 class Deferred:
-    """A circuit without mid-circuit operations.
+    """A circuit whose mid-circuit operations are replaced by gates and, where allowed, channels.
 
     Args:
-        circuit: gates and, where allowed, channels.
-        places: where each original qubit is at the end.
-        selected: pairs (qubit, value) of what post-selection keeps.
+        circuit: the replacement.
+        places: for each original qubit, the qubit that holds its state at the end.
+        selected: pairs (qubit, value) that post-selection keeps.
         recorded: for each classical bit the qubit that holds it; empty where nothing is recorded.
     """
 
@@ -38,7 +38,7 @@ class Deferred:
 
     @property
     def projector(self) -> Observable:
-        """The product of (1 +- Z) / 2 over the selected qubits."""
+        """Return the product of (1 +- Z) / 2 over the selected qubits."""
         terms, count = [], len(self.selected)
         for size in range(count + 1):
             for chosen in combinations(self.selected, size):
@@ -47,7 +47,7 @@ class Deferred:
         return Observable(tuple(terms))
 
     def moved(self, observable: Observable) -> Observable:
-        """The observable on the qubits' places at the end."""
+        """Return the observable on the qubits that hold the original ones at the end."""
         return Observable(
             tuple(
                 (coefficient, tuple((self.places[qubit], letter) for qubit, letter in factors))
@@ -57,15 +57,15 @@ class Deferred:
 
 
 def defer(circuit: Circuit, *, channels: bool, record: bool = False) -> Deferred:
-    """The deferred form, made once and kept with the circuit.
+    """Return the deferred form, which is made once and kept with the circuit.
 
     Args:
         circuit: any circuit.
-        channels: whether resets, and measurements that nobody reads, may become channels.
-        record: whether the outcomes of measurements are read; then nothing else is.
+        channels: whether resets, and measurements whose outcome is not read, may become channels.
+        record: whether the outcomes of measurements are read, and no observable.
 
     Raises:
-        ValueError: more than 12 post-selections.
+        ValueError: the circuit has more than 12 post-selections.
     """
     key = f"deferred, channels {channels}, record {record}"
     return circuit.derived(key, lambda: _defer(circuit, channels, record))
@@ -79,7 +79,7 @@ def _defer(circuit: Circuit, channels: bool, record: bool) -> Deferred:
     for number, operation in enumerate(circuit.operations):
         moved, gate = _moved(operation, places), operation.gate
         if record and isinstance(gate, Measure) and last[operation.qubits[0]] == number:
-            recorded[gate.bit] = moved.qubits[0]  # nothing touches it again
+            recorded[gate.bit] = moved.qubits[0]  # no later operation acts on it
         elif isinstance(gate, Reset) or (isinstance(gate, Measure) and not record):
             if channels:
                 operations.append(replace(moved, gate=RESET if isinstance(gate, Reset) else MEASUREMENT))
@@ -96,10 +96,10 @@ def _defer(circuit: Circuit, channels: bool, record: bool) -> Deferred:
             width += 1
         else:
             operations.append(moved)
-    if len(selected) > MAX_SELECTED:
+    if len(selected) > MAX_POST_SELECTIONS:
         raise ValueError(
-            f"A circuit without shots must post-select at most {MAX_SELECTED} times here, but does so {len(selected)} "
-            "times. Use shots, or Native()."
+            f"A circuit without shots must post-select at most {MAX_POST_SELECTIONS} times here, but does so "
+            f"{len(selected)} times. Use shots, or Native()."
         )
     bits = tuple(recorded[bit] for bit in sorted(recorded))
     return Deferred(_circuit_of(width, operations), tuple(places), tuple(selected), bits)

@@ -1,4 +1,4 @@
-"""Several rows of a small circuit side by side on one wide register: so many times fewer circuits."""
+"""Packing: k rows of a small circuit side by side on one wide register, for a k-th of the circuits."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,27 +8,27 @@ import numpy as np
 from circuits import Circuit, Observable
 from circuits import data as data_slot
 from circuits.gates import Measure
-from qml.backends.shift.pullback import Means
+from qml.backends.shift.evaluation import Means, Part
 
 
 class Packing:
-    """`copies` copies of a circuit on one register, and the way of rows and results in and out.
+    """A wide circuit of `copies` copies of a circuit, with the conversion of rows and results to and from it.
 
     Args:
         circuit: with data slots only.
-        copies: how many rows run at once; the last register is filled up with copies of the last row.
+        copies: number of rows that run at once; the last register is filled up with copies of the last row.
     """
 
     def __init__(self, circuit: Circuit, copies: int) -> None:
         self.copies, self._n_qubits, self._n_bits = copies, circuit.n_qubits, circuit.n_bits
         self.circuit = circuit if copies == 1 else circuit.derived(f"packed {copies}", lambda: _wide(circuit, copies))
 
-    def parts(self, parts: Sequence[tuple[np.ndarray, int | None]]) -> list[tuple[np.ndarray, int | None]]:
-        """Rows (rows, slots) to (ceil(rows / copies), copies * slots)."""
+    def parts(self, parts: Sequence[Part]) -> list[Part]:
+        """Convert parts with rows (rows, slots) to parts with (ceil(rows / copies), copies * slots)."""
         return [(self._pack(rows), shots) for rows, shots in parts]
 
     def observables(self, observables: Sequence[Observable]) -> list[Observable]:
-        """Every observable on every copy, copy by copy."""
+        """Return every observable on every copy, copy by copy."""
         return [
             Observable(
                 tuple(
@@ -41,12 +41,12 @@ class Packing:
         ]
 
     def means(self, means: Means, rows: np.ndarray) -> Means:
-        """Means and standard errors (wide rows, copies * observables) to (rows, observables)."""
+        """Convert means and standard errors (wide rows, copies * observables) to (rows, observables)."""
         values, errors = means
         return self._split(values, rows), None if errors is None else self._split(errors, rows)
 
     def bits(self, bits: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Bits (wide rows, shots, copies * n_bits) to (rows, shots, n_bits)."""
+        """Convert bits (wide rows, shots, copies * n_bits) to (rows, shots, n_bits)."""
         split = bits.reshape(*bits.shape[:2], self.copies, self._n_bits).swapaxes(1, 2)
         return split.reshape(-1, bits.shape[1], self._n_bits)[: len(rows)]
 

@@ -1,7 +1,8 @@
-"""Expectation values from shots: which strings are measured together, and how bits become numbers.
+"""Expectation values from shots: which Pauli strings are measured together, and how bits become values.
 
-Strings that agree on every qubit where both act are measured in one basis. All bases are one circuit: before the final
-measurement each qubit that is read in several bases turns by two angles, so that a basis is a choice of angles.
+Strings that agree on every qubit where both act are measured in one basis. One circuit serves all bases: before the
+final measurement each qubit that is read in several bases is rotated by two angles, so that a basis is a choice of
+angles.
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,11 @@ from circuits import Circuit, Observable, Slot
 from circuits import data as data_slot
 from circuits.gates import Measure, PostSelect
 from circuits.observables import PauliFactors
-from qml.backends.shift.pullback import Means
+from qml.backends.shift.evaluation import Means
 
-QUARTER = np.pi / 2
-TURNS = {"X": (0.0, -QUARTER), "Y": (-QUARTER, -QUARTER), "Z": (0.0, 0.0)}  # RZ, then RY, that take the letter to Z
+QUARTER_TURN = np.pi / 2
+ROTATIONS_TO_Z = {"X": (0.0, -QUARTER_TURN), "Y": (-QUARTER_TURN, -QUARTER_TURN), "Z": (0.0, 0.0)}
+"""Angles of RZ and then RY that rotate a Pauli matrix to Z."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +26,10 @@ class Measured:
     """A circuit that ends in measurements of every string of some observables.
 
     Args:
-        circuit: only gates, resets and measurements; its first slots are the original's, the others choose the basis.
+        circuit: gates, resets and measurements; its first slots are the original's, the others choose the basis.
         bases: the angles of each basis, (bases, further slots).
-        terms: for each basis, its strings as (coefficients (observables,), bits whose parity is read).
-        kept: pairs (bit, value) of what post-selection keeps.
+        terms: for each basis, its strings as (coefficients (observables,), bits whose parity is the string's value).
+        kept: pairs (bit, value) that post-selection keeps.
     """
 
     circuit: Circuit
@@ -37,15 +39,15 @@ class Measured:
 
     @property
     def n_bases(self) -> int:
-        """How many circuits a row of angles takes."""
+        """Return the number of circuits that a row of angles takes."""
         return len(self.bases)
 
     def rows(self, angles: np.ndarray, basis: int) -> np.ndarray:
-        """Angles (rows, slots) to those of every row in a basis, (rows, all slots)."""
+        """Append the angles of a basis to angles (rows, slots); return (rows, all slots)."""
         return np.concatenate([angles, np.repeat(self.bases[basis : basis + 1], len(angles), axis=0)], axis=1)
 
     def shots(self, shots: int, *, equal: bool) -> list[int]:
-        """The shots of each basis, `shots` on average: equal, or in proportion to the deviations' bounds.
+        """Return the shots of each basis, `shots` on average: equal, or in proportion to the deviations' bounds.
 
         Strings are taken as independent, each with the largest deviation that it can have, its coefficient.
         """
@@ -55,7 +57,7 @@ class Measured:
         return np.maximum(1, np.floor(shots * self.n_bases * bounds / bounds.sum())).astype(int).tolist()
 
     def values(self, bits: np.ndarray, basis: int) -> np.ndarray:
-        """What each shot in a basis adds, (..., shots, observables), and 0 where it is dropped by post-selection."""
+        """Return the contribution of each shot in a basis, (..., shots, observables); 0 if post-selection drops it."""
         total = np.zeros((*bits.shape[:-1], len(self.terms[basis][0][0]) if self.terms[basis] else 0))
         for coefficients, read in self.terms[basis]:
             parity = np.bitwise_xor.reduce(bits[..., read], axis=-1) if read else np.zeros(bits.shape[:-1], np.uint8)
@@ -63,16 +65,16 @@ class Measured:
         return total * self.keeps(bits)[..., None]
 
     def means(self, bits: Sequence[np.ndarray]) -> Means:
-        """Means and standard errors (rows, columns) of bits (rows, shots, n_bits) in each basis.
+        """Compute means and standard errors (rows, columns) of bits (rows, shots, n_bits) in each basis.
 
-        Columns are the observables, added over the bases; or, where there is post-selection, for one basis after the
-        other, the last observable then being the chance that it succeeds.
+        Columns are the observables, summed over the bases. Where there is post-selection, they are the observables of
+        one basis after the other, and the last observable of a basis is the probability of success.
         """
         values, squares = [], []
-        for basis, some in enumerate(bits):
-            outcomes = self.values(some, basis)
+        for basis, basis_bits in enumerate(bits):
+            outcomes = self.values(basis_bits, basis)
             if self.kept:
-                outcomes[..., -1] = self.keeps(some)
+                outcomes[..., -1] = self.keeps(basis_bits)
             values.append(outcomes.mean(1))
             squares.append(outcomes.var(1) / outcomes.shape[1])
         if self.kept:
@@ -80,7 +82,7 @@ class Measured:
         return sum(values[1:], values[0]), np.sqrt(sum(squares[1:], squares[0]))
 
     def keeps(self, bits: np.ndarray) -> np.ndarray:
-        """1 for each shot that post-selection keeps, 0 for the others, (..., shots)."""
+        """Return 1 for each shot that post-selection keeps, 0 for the others, (..., shots)."""
         result = np.ones(bits.shape[:-1])
         for bit, value in self.kept:
             result *= bits[..., bit] == value
@@ -88,7 +90,7 @@ class Measured:
 
 
 def measure_observables(circuit: Circuit, observables: Sequence[Observable]) -> Measured:
-    """The circuit with all that the observables need measured, in as few bases as a greedy search finds."""
+    """Append the measurements that the observables need, in as few bases as a greedy search finds."""
     groups = _groups(observables)
     result, kept = with_bits(circuit)
     read = sorted({qubit for basis, _ in groups for qubit in basis})
@@ -96,9 +98,9 @@ def measure_observables(circuit: Circuit, observables: Sequence[Observable]) -> 
     first, bit_of = circuit.n_data, {}
     for qubit in read:
         letters = {basis[qubit] for basis, _ in groups if qubit in basis}
-        turns = [TURNS[basis.get(qubit, min(letters))] for basis, _ in groups]
+        rotations = [ROTATIONS_TO_Z[basis.get(qubit, min(letters))] for basis, _ in groups]
         for axis, place in (("Z", 0), ("Y", 1)):
-            angles = [turn[place] for turn in turns]
+            angles = [rotation[place] for rotation in rotations]
             angle: float | Slot = angles[0]
             if len(set(angles)) > 1:
                 angle = data_slot(first + len(columns[0]))
@@ -117,7 +119,7 @@ def measure_observables(circuit: Circuit, observables: Sequence[Observable]) -> 
 
 
 def with_bits(circuit: Circuit) -> tuple[Circuit, tuple[tuple[int, int], ...]]:
-    """The circuit with post-selections as measurements into further bits, and the pairs (bit, value) to keep."""
+    """Return the circuit with post-selections as measurements into further bits, and the pairs (bit, value) to keep."""
     result, kept, bit = Circuit(circuit.n_qubits), [], circuit.n_bits
     for op in circuit.operations:
         gate = op.gate
@@ -132,7 +134,7 @@ Group = tuple[dict[int, str], list[tuple[PauliFactors, np.ndarray]]]
 
 
 def _groups(observables: Sequence[Observable]) -> list[Group]:
-    """Bases (qubit to letter) with their strings and each string's coefficient in every observable; at least one."""
+    """Return bases (qubit to letter), at least one, with strings and each string's coefficients (observables,)."""
     coefficients: dict[PauliFactors, np.ndarray] = {}
     for place, observable in enumerate(observables):
         for coefficient, factors in observable.terms:

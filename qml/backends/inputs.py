@@ -1,6 +1,5 @@
-"""Checks at the border of every backend."""
+"""Checks of the arguments of backends: circuit, observables, qubits, shots, data and weights."""
 
-import importlib.util
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,12 +13,6 @@ from qml import checks
 AMPLITUDE_NORM_TOLERANCE = 1e-4  # features normalised in float32
 
 
-def require_installed(module: str, complaint: str, extra: str) -> None:
-    """Refuse to go on without a package, with the command that installs it."""
-    if importlib.util.find_spec(module) is None:
-        raise ImportError(f'{complaint}. Install it with: pip install "qml-circuits[{extra}]"')
-
-
 def require_circuit(circuit: Any) -> None:
     """Refuse what is not a Circuit."""
     if not isinstance(circuit, Circuit):
@@ -27,7 +20,7 @@ def require_circuit(circuit: Any) -> None:
 
 
 def as_observables(observables: Any, n_qubits: int) -> tuple[Observable, ...]:
-    """`observables` as a tuple, all on existing qubits."""
+    """Return `observables` as a tuple, all on existing qubits."""
     if isinstance(observables, Observable):
         raise TypeError("Argument `observables` must be a sequence, but is one Observable. Pass [observable].")
     if isinstance(observables, str) or not isinstance(observables, Iterable):
@@ -47,7 +40,7 @@ def as_observables(observables: Any, n_qubits: int) -> tuple[Observable, ...]:
 
 
 def as_qubits(qubits: Sequence[int] | None, n_qubits: int) -> tuple[int, ...]:
-    """`qubits` as distinct existing qubits; None for all."""
+    """Return `qubits` as distinct existing qubits; None stands for all."""
     if qubits is None:
         return tuple(range(n_qubits))
     result = checks.as_ints(qubits, "qubits", -math.inf, at_least=0)
@@ -99,7 +92,7 @@ def require_inputs(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
 
 
 def require_jet(circuit: Circuit, data: Tensor, weights: Tensor, n_components: int) -> None:
-    """Refuse components of another number or shape, and what `require_inputs` refuses, with weights for all or each."""
+    """Refuse components of another number or shape, and all that `require_inputs` refuses; weights may be by sample."""
     if data.ndim != 3 or len(data) != n_components:
         raise ValueError(
             f"Argument `data` must have shape ({n_components}, batch, {circuit.n_data}), one component for each "
@@ -119,7 +112,7 @@ def require_jet(circuit: Circuit, data: Tensor, weights: Tensor, n_components: i
 
 
 def empty_answer(data: Tensor, weights: Tensor, n_columns: int) -> Tensor:
-    """Zeros (..., columns) with zero gradients, as every torch layer gives them for an empty batch."""
+    """Return zeros (..., columns) with zero gradients, as every torch layer does for an empty batch."""
     return data.new_zeros(*data.shape[:-1], n_columns) + 0.0 * (data.sum() + weights.sum())
 
 
@@ -133,7 +126,7 @@ def _require_values(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
     """Refuse NaN, infinity and amplitudes that are not normalised."""
     total = data.detach().sum() + weights.detach().sum()
     suspicious = () if math.isfinite(total.item()) else (("data", data), ("weights", weights))
-    for name, values in suspicious:  # a finite sum has finite terms; else they are looked at one by one
+    for name, values in suspicious:  # a finite sum has finite terms; otherwise the tensors are checked one by one
         if not torch.isfinite(values).all():
             raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity. Check where it comes from.")
     for columns in circuit.derived("amplitude columns", lambda: _amplitude_columns(circuit)):

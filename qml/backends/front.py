@@ -1,0 +1,124 @@
+"""The front that backends share: checks, empty batches, torch.compile, torch.export and autocast, each once."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch._compile import _disable_dynamo  # unlike torch.compiler.disable it does not import the compiler with it
+
+from circuits import Circuit, Observable
+from qml import checks
+from qml.backends import exported, inputs
+from qml.backends.protocol import Capabilities, Samples
+
+
+class CheckedBackend(ABC):
+    """A backend whose public methods check their arguments and leave the computation to three methods of a subclass.
+
+    `_expectation`, `_probabilities` and `_sample` get data and weights of the right shape, dtype and device, at least
+    one sample, observables and qubits that exist, and no autocast. Inside torch.compile they run between the compiled
+    graphs; torch.export writes the call into the program, with the options of the backend.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """See `Backend.name`."""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """See `Backend.capabilities`."""
+
+    def expectation(
+        self,
+        circuit: Circuit,
+        data: Float[Tensor, "batch inputs"],
+        weights: Float[Tensor, " weights"],
+        observables: Sequence[Observable],
+    ) -> Float[Tensor, "batch observables"]:
+        """See `Backend.expectation`."""
+        if torch.compiler.is_compiling():
+            if torch.compiler.is_exporting():
+                return exported.expectation(self, circuit, data, weights, observables)
+            return uncompiled(self, "expectation", circuit, data, weights, observables)
+        chosen = inputs.as_observables(observables, circuit.n_qubits)
+        inputs.require_inputs(circuit, data, weights)
+        if not chosen or data.shape[0] == 0:
+            return inputs.empty_answer(data, weights, len(chosen))
+        with checks.full_precision(data):
+            return self._expectation(circuit, data, weights, chosen)
+
+    def probabilities(
+        self,
+        circuit: Circuit,
+        data: Float[Tensor, "batch inputs"],
+        weights: Float[Tensor, " weights"],
+        qubits: Sequence[int] | None = None,
+    ) -> Float[Tensor, "batch outcomes"]:
+        """See `Backend.probabilities`."""
+        if torch.compiler.is_compiling():
+            if torch.compiler.is_exporting():
+                return exported.probabilities(self, circuit, data, weights, qubits)
+            return uncompiled(self, "probabilities", circuit, data, weights, qubits)
+        chosen = inputs.as_qubits(qubits, circuit.n_qubits)
+        inputs.require_inputs(circuit, data, weights)
+        if data.shape[0] == 0:
+            return inputs.empty_answer(data, weights, 2 ** len(chosen))
+        with checks.full_precision(data):
+            return self._probabilities(circuit, data, weights, chosen)
+
+    def sample(
+        self,
+        circuit: Circuit,
+        data: Float[Tensor, "batch inputs"],
+        weights: Float[Tensor, " weights"],
+        shots: int,
+        *,
+        qubits: Sequence[int] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Samples:
+        """See `Backend.sample`."""
+        if torch.compiler.is_compiling():
+            return uncompiled(self, "sample", circuit, data, weights, shots, qubits=qubits, generator=generator)
+        chosen = inputs.as_qubits(qubits, circuit.n_qubits)
+        inputs.require_inputs(circuit, data, weights)
+        inputs.require_shots(shots)
+        if data.shape[0] == 0:
+            bits = torch.zeros(0, shots, len(chosen), dtype=torch.int8, device=data.device)
+            return Samples(bits, bits.new_zeros(0, shots, circuit.n_bits))
+        with checks.full_precision(data):
+            return self._sample(circuit, data, weights, shots, chosen, generator)
+
+    @abstractmethod
+    def _expectation(
+        self, circuit: Circuit, data: Tensor, weights: Tensor, observables: tuple[Observable, ...]
+    ) -> Tensor:
+        """Compute expectation values, (batch, observables)."""
+
+    @abstractmethod
+    def _probabilities(self, circuit: Circuit, data: Tensor, weights: Tensor, qubits: tuple[int, ...]) -> Tensor:
+        """Compute the probabilities of the outcomes of `qubits`, (batch, 2**len(qubits))."""
+
+    @abstractmethod
+    def _sample(
+        self,
+        circuit: Circuit,
+        data: Tensor,
+        weights: Tensor,
+        shots: int,
+        qubits: tuple[int, ...],
+        generator: torch.Generator | None,
+    ) -> Samples:
+        """Draw `shots` outcomes of `qubits` and of the circuit's bits for each sample."""
+
+
+def _call(backend: Any, method: str, *arguments: Any, **options: Any) -> Any:
+    return getattr(backend, method)(*arguments, **options)
+
+
+uncompiled = _disable_dynamo(_call)
+"""Run a backend's method as plain Python, outside of the graph that torch.compile is tracing."""
