@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from qml.simulator.expressions import Expressions
 from qml.simulator.fuse import FusedBlock
 from qml.simulator.linear import Linear, Preparation
+from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.readout import Terms
 
 BATCH_STEPS = (1, 2, 8, 32, 128, 512, 2048)  # plans are shared between batches of similar size
@@ -19,7 +20,8 @@ class Request:
     """What a plan is made for; `terms` is None where probabilities or states are read.
 
     With `only_steps` no gate is taken into the initial state, and states are complex, so that gates of data are phases.
-    With `only_registers` no tensor network is contracted: the adjoint method is one of states.
+    With `only_registers` no tensor network is contracted: the adjoint method is one of states. `propagation` has the
+    options of Pauli propagation, where that is asked for.
     """
 
     levels: int
@@ -28,6 +30,7 @@ class Request:
     batch: int
     only_steps: bool = False
     only_registers: bool = False
+    propagation: PauliPropagation | None = None
 
 
 @dataclass(frozen=True, eq=False)
