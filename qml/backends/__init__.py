@@ -11,3 +11,4 @@ from qml.backends.protocol import Samples as Samples
 from qml.backends.qiskit import Qiskit as Qiskit
 from qml.backends.resolve import resolve as resolve
 from qml.backends.shift.spsa import SPSA as SPSA
+from qml.simulator.pauli.options import PauliPropagation as PauliPropagation
