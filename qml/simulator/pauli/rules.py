@@ -150,5 +150,3 @@ def _entries(constant: np.ndarray, terms: tuple[tuple[float, np.ndarray, np.ndar
         is_signed_permutation=fixed and len(rows) == n_rows == len(set(columns)) and bool((np.abs(values) == 1).all()),
         is_diagonal=fixed and bool((rows == columns).all()),
     )
-
-

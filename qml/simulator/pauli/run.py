@@ -17,7 +17,8 @@ def pulled(steps: Sequence[PauliStep], final: Tensor, cosines: Tensor, sines: Te
     Args:
         steps: in the order backwards in time.
         final: (strings, samples), expectation values of the last table.
-        cosines, sines: (angles, samples).
+        cosines: of all angles, (angles, samples).
+        sines: likewise.
     """
     if needs_plain_operations():
         return _plain(steps, final, cosines, sines)
@@ -29,48 +30,50 @@ def pushed(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return expectation values, estimates and bounds of their errors, (observables, samples) each.
 
-    The bound is the sum of all moduli |c| that are dropped. The estimate is the root of the sum of c^2 v, where v is the
-    mean square of the expectation values of the strings that remain at that step, if different paths of strings add
-    without correlation (see `docs/simulator.md`).
+    The bound is the sum of all moduli |c| that are dropped. The estimate is the root of the sum of c^2 v, times a
+    factor for correlations. Here v is the mean square of the expectation value of the most similar strings that are
+    kept: for a string that a rotation would make, that of its source; 1 where no such strings are known.
 
     Args:
         steps: in the order backwards in time.
         first: (strings, observables, samples), coefficients of the first table.
         final: (strings, samples), expectation values of the last table.
-        cosines, sines: (angles, samples).
+        cosines: of all angles, (angles, samples).
+        sines: likewise.
     """
     trig = Trigonometry(cosines.unbind(0), sines.unbind(0))
-    squares = _mean_squares(steps, final, trig)
     coefficients = first.clone()
-    estimates, bounds = (torch.zeros_like(first[0]) for _ in range(2))
-    for step, mean_square in zip(steps, squares, strict=True):
+    squares, bounds = (torch.zeros_like(first[0]) for _ in range(2))
+    for step, peers in zip(steps, _peers(steps, final, trig), strict=True):
+        drops = None
         if isinstance(step, Rotation):
             coefficients, own = step.push_in_place(coefficients, trig)
-            drops = step.drops(own, trig)
+            drops = None if peers is None else step.drops(own, trig, peers)
         else:
-            drops = step.drops(coefficients) if isinstance(step, Keep) else None
+            if isinstance(step, Keep) and peers is not None:
+                drops = step.drops(coefficients, peers)
             coefficients = step.push(coefficients, trig)
         if drops is not None:
             bounds += drops.moduli
-            estimates += drops.squares * mean_square
-    return (coefficients * final[:, None]).sum(0), estimates.sqrt(), bounds
+            squares += drops.squares
+    return (coefficients * final[:, None]).sum(0), squares.sqrt(), bounds
 
 
-def _mean_squares(steps: Sequence[PauliStep], final: Tensor, trig: Trigonometry) -> list[Tensor]:
-    """For every step, the mean square of the expectation values of the strings after it, (samples,)."""
+def _peers(steps: Sequence[PauliStep], final: Tensor, trig: Trigonometry) -> list[Tensor | None]:
+    """Return, for every step that drops strings, mean squares of the expectation values of strings like them.
+
+    Squares move as if angles had random signs: those of a sum are the sum of squares.
+    """
     squared = Trigonometry(tuple(c.square() for c in trig.cosines), tuple(s.square() for s in trig.sines))
-    values, means = final.square(), []
+    values, peers = final.square(), []
     for step in reversed(steps):
-        means.append(values.mean(0) if len(values) else values.sum(0))
-        if isinstance(step, Rotation):
-            values = step.squared().pull(values, squared)
-        elif isinstance(step, Transfer):
+        peers.append(None if isinstance(step, Transfer) else step.peers(values))
+        if isinstance(step, Transfer):
             parts = step.entries(trig).square() * values.index_select(0, step.targets)
             values = values.new_zeros(step.n_before, *parts.shape[1:]).index_add(0, step.sources, parts)
         else:
-            means[-1] = means[-1] if len(values) else torch.ones_like(means[-1])
-            values = step.pull(values, trig)
-    return means[::-1]
+            values = step.squared().pull(values, squared) if isinstance(step, Rotation) else step.pull(values, trig)
+    return peers[::-1]
 
 
 def _plain(steps: Sequence[PauliStep], final: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Angles:
 
 @dataclass(eq=False)
 class Block:
-    """Some qubits that start in a state of their own.
+    """A group of qubits that starts in a state of its own.
 
     Attributes:
         qubits: the first the most significant.
@@ -110,7 +110,7 @@ def _expectations(gate: StatePreparation) -> np.ndarray:
     result = rho.reshape(4**k)
     for site in range(k):
         result = (to_pauli @ result.reshape(4**site, 4, -1)).reshape(4**k)
-    return result.real
+    return np.real(result)
 
 
 class Start:
@@ -159,10 +159,7 @@ class Start:
                     + constant(sine)[..., None] * sines[numbered][:, :, None, None]
                 ).sum(1)
                 new = (matrices * vectors[chosen][:, None]).sum(2)
-                if len(places) < len(self._blocks):
-                    vectors = vectors.index_copy(0, chosen, new)
-                else:
-                    vectors = new
+                vectors = vectors.index_copy(0, chosen, new) if len(places) < len(self._blocks) else new
             parts.append(vectors.flatten(0, 1))
         parts.extend(constant(block.vector)[:, None].expand(-1, samples) for block in self._wide)
         flat = torch.cat(parts)

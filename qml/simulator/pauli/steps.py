@@ -20,7 +20,12 @@ class Trigonometry(NamedTuple):
 
 
 class Drops(NamedTuple):
-    """Sums over dropped coefficients of one step, (observables, samples): of moduli, and of squares."""
+    """Sums over the dropped coefficients of one step, (observables, samples).
+
+    Attributes:
+        moduli: sum of |c|.
+        squares: sum of c^2 v, where v is the mean square of the expectation value that is assumed of each.
+    """
 
     moduli: Tensor
     squares: Tensor
@@ -37,6 +42,8 @@ class Rotation:
         sources: (m,) the strings P, first those whose partner is kept.
         targets: (k,) partners, k <= m.
         signs: (m,) int8.
+        spread: standard deviations to which the estimate of what is dropped amounts; None if strings like those that
+            are dropped are not known, whose expectation values then count as 1.
     """
 
     n_before: int
@@ -46,6 +53,7 @@ class Rotation:
     sources: Tensor
     targets: Tensor
     signs: Tensor
+    spread: float | None
 
     def pull(self, values: Tensor, trig: Trigonometry) -> Tensor:
         """Return the expectation values of the earlier table by plain operations."""
@@ -84,13 +92,14 @@ class Rotation:
         values, partner = saved
         return (own * values).sum(0), (own[: len(self.targets)] * partner).sum(0)
 
-    def drops(self, own: Tensor, trig: Trigonometry) -> Drops | None:
+    def peers(self, squares: Tensor) -> Tensor | None:
+        """Return for each dropped string the mean square of its source, (dropped, samples); None if none is."""
+        lost = self.sources[len(self.targets) :]
+        return squares.index_select(0, lost) if len(lost) else None
+
+    def drops(self, own: Tensor, trig: Trigonometry, peers: Tensor) -> Drops:
         """Return what is lost with partners that are dropped."""
-        n_kept = len(self.targets)
-        if n_kept == len(self.sources):
-            return None
-        lost = self._factors(trig)[1] * own[n_kept:]
-        return Drops(lost.abs().sum(0), lost.square().sum(0))
+        return _drops(self._factors(trig)[1] * own[len(self.targets) :], peers, self.spread)
 
     def squared(self) -> "Rotation":
         """Return the step of squares, c_P^2 -> cos^2 c_P^2 and so on."""
@@ -110,17 +119,22 @@ class Rotation:
 
 @dataclass(frozen=True, eq=False)
 class Keep:
-    """Only some strings remain.
+    """A selection: only some strings remain.
 
     Attributes:
         n_before: strings of the table before it.
         kept: (n_after,) numbers of strings that remain.
         dropped: numbers of strings that are dropped, without those whose expectation value is 0 in any case.
+        likest: numbers, in the table after the step, of the strings that are most like the dropped ones.
+        spread: standard deviations to which the estimate of what is dropped amounts; None if strings like those that
+            are dropped are not known, whose expectation values then count as 1.
     """
 
     n_before: int
     kept: Tensor
     dropped: Tensor
+    likest: Tensor
+    spread: float | None
 
     def pull(self, values: Tensor, trig: Trigonometry) -> Tensor:
         """Return the expectation values of the earlier table, 0 for what is dropped."""
@@ -130,12 +144,17 @@ class Keep:
         """Return the coefficients that remain."""
         return coefficients.index_select(0, self.kept)
 
-    def drops(self, coefficients: Tensor) -> Drops | None:
-        """Return what is lost."""
+    def peers(self, squares: Tensor) -> Tensor | None:
+        """Return the mean square of the strings most like the dropped ones, (1, samples), 1 if there are none."""
         if not len(self.dropped):
             return None
-        lost = coefficients.index_select(0, self.dropped)
-        return Drops(lost.abs().sum(0), lost.square().sum(0))
+        if not len(self.likest):
+            return squares.new_ones(1, squares.shape[1])
+        return squares.index_select(0, self.likest).mean(0, keepdim=True)
+
+    def drops(self, coefficients: Tensor, peers: Tensor) -> Drops:
+        """Return what is lost."""
+        return _drops(coefficients.index_select(0, self.dropped), peers, self.spread)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +199,11 @@ class Transfer:
         """Return (angle, derivative in the cosine, derivative in the sine) for every term."""
         products = own.index_select(0, self.sources) * values.index_select(0, self.targets)
         return [(angle, (c[:, None] * products).sum(0), (s[:, None] * products).sum(0)) for angle, c, s in self.terms]
+
+
+def _drops(lost: Tensor, peers: Tensor, spread: float | None) -> Drops:
+    squares = lost.square() if spread is None else spread**2 * lost.square() * peers[:, None]
+    return Drops(lost.abs().sum(0), squares.sum(0))
 
 
 PauliStep = Rotation | Keep | Transfer

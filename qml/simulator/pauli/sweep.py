@@ -14,8 +14,10 @@ from qml.simulator.pauli.start import Angles, Block, Start, split_start
 from qml.simulator.pauli.steps import Keep, PauliStep, Rotation, Transfer
 from qml.simulator.pauli.table import PauliTable
 
-PRUNE_SHARE = 0.05  # of the strings, whose coefficients must be small before the table is made anew
-PRUNE_ROTATIONS = 16  # between looks at all coefficients
+SPREAD_BY_SIZE = (
+    5.0  # standard deviations for strings that are dropped by coefficient (measured, see docs/simulator.md)
+)
+LIKEST_SHARE = 0.7  # of the strings that are kept, which are taken to be like those that are dropped
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +106,11 @@ class _Sweep:
     def __init__(self, table: PauliTable, options: PauliPropagation, numbers: Numbers | None) -> None:
         self._table, self._options, self._numbers = table, options, numbers
         self._signs = np.ones(len(table), dtype=np.int8)
-        self._sines, self._splits = (np.zeros(len(table), dtype=np.int16) for _ in range(2))
+        self._sines, self._splits = (np.zeros(len(table), dtype=np.int32) for _ in range(2))
         self._coefficients = None if numbers is None else numbers.coefficients.copy()
         self._steps: list[PauliStep] = []
         self._angles = Angles()
-        self._largest, self._since_prune, self._weights_changed = len(table), 0, True
+        self._largest, self._weights_changed = len(table), True
 
     def rotate(self, rule: RotationRule) -> None:
         """Move through a rotation about one string."""
@@ -122,7 +124,7 @@ class _Sweep:
         if limit is not None and (self._splits[chosen] >= limit).any():
             kept = np.ones(len(self._table), dtype=bool)
             kept[chosen[self._splits[chosen] >= limit]] = False
-            self._keep(kept)
+            self._keep(kept, self._splits, None)
             chosen = self._table.anticommuting(axis)
         if len(chosen):
             self._split(axis, chosen, rule)
@@ -132,7 +134,7 @@ class _Sweep:
         """Move through a rotation by a multiple of pi / 2, in place."""
         chosen = self._table.anticommuting(axis)
         if abs(np.sin(angle)) < ROUNDING:
-            self._signs[chosen] *= int(round(np.cos(angle)))
+            self._signs[chosen] *= np.int8(np.rint(np.cos(angle)))
             return
         products, signs = self._table.take(chosen).times(axis)
         self._table.x[:, chosen], self._table.z[:, chosen] = products.x, products.z
@@ -165,6 +167,7 @@ class _Sweep:
             _indices(sources),
             _indices(targets[kept]),
             torch.from_numpy(signs[order]),
+            self._spread(),
         )
         self._steps.append(step)
         self._follow(rule, sources, targets[kept], signs[order], step.n_after)
@@ -188,6 +191,12 @@ class _Sweep:
             sizes = np.abs(self._coefficients[chosen]).max(1)
             wanted &= abs(np.sin(self._angle(rule))) * sizes >= options.min_coefficient
         return wanted
+
+    def _spread(self) -> float | None:
+        """The standard deviations to which the estimate of strings amounts that rotations would make."""
+        if self._options.max_sines is not None:
+            return None
+        return 1.0 if self._coefficients is None else SPREAD_BY_SIZE
 
     def _follow(
         self, rule: RotationRule, sources: np.ndarray, targets: np.ndarray, signs: np.ndarray, n_after: int
@@ -219,7 +228,7 @@ class _Sweep:
             return
         counts = np.diff(entries.starts)[codes]
         if entries.is_diagonal and not counts.all():
-            self._keep(counts > 0, counts_as_error=False)
+            self._keep(counts > 0)
             codes, counts = self._table.codes(rule.qubits), np.ones(len(self._table), dtype=np.int64)
         if entries.is_diagonal and (entries.constant[entries.starts[codes]] == 1.0).all():
             return
@@ -229,7 +238,7 @@ class _Sweep:
         images = self._table.take(sources).with_codes(rule.qubits, entries.columns[chosen])
         first, targets = images.distinct()
         self._add_transfer(rule, sources, targets, chosen, first)
-        splits = (counts > 1)[sources].astype(np.int16)
+        splits = (counts > 1)[sources].astype(np.int32)
         moved = splits * (entries.columns[chosen] != codes[sources])
         self._sines = _least(self._sines[sources] + moved, targets, len(first))
         self._splits = _least(self._splits[sources] + splits, targets, len(first))
@@ -267,7 +276,7 @@ class _Sweep:
         for qubit in qubits:
             codes = self._table.codes((qubit,))
             kept &= (codes == 0) | (codes == 3)
-        self._keep(kept, counts_as_error=False)
+        self._keep(kept)
 
     def finish(self, blocks: Sequence[Block]) -> Propagation:
         """Read the strings that are left."""
@@ -275,45 +284,45 @@ class _Sweep:
         kept = np.ones(len(self._table), dtype=bool)
         for block in blocks:
             kept &= block.nonzero[self._table.codes(block.qubits)]
-        self._keep(kept, counts_as_error=False)
+        self._keep(kept)
         if (self._signs < 0).any():
             numbers = np.arange(len(self._table))
             signs = torch.from_numpy(self._signs.astype(float))
             self._steps.append(Transfer(len(signs), len(signs), _indices(numbers), _indices(numbers), signs, ()))
-        return Propagation(
-            tuple(self._steps), Start(blocks, self._table, self._angles), self._angles, self._largest
-        )
+        return Propagation(tuple(self._steps), Start(blocks, self._table, self._angles), self._angles, self._largest)
 
     def _cut_weights(self) -> None:
         limit = self._options.max_weight
         if limit is not None and self._weights_changed:
-            self._keep(self._table.weights() <= limit)
+            weights = self._table.weights()
+            self._keep(weights <= limit, weights)
         self._weights_changed = False
 
     def _cut_counts(self) -> None:
-        options, kept = self._options, np.ones(len(self._table), dtype=bool)
+        options = self._options
         if options.max_sines is not None:
-            kept &= self._sines <= options.max_sines
+            self._keep(self._sines <= options.max_sines, self._sines, None)
         if options.max_frequency is not None:
-            kept &= self._splits <= options.max_frequency
-        self._keep(kept)
+            self._keep(self._splits <= options.max_frequency, self._splits, None)
 
     def _prune(self) -> None:
-        """Drop small coefficients, once they are many."""
+        """Drop small coefficients."""
         cut = self._options.min_coefficient
-        self._since_prune += 1
-        if cut is None or self._coefficients is None or self._since_prune < PRUNE_ROTATIONS:
-            return
-        self._since_prune = 0
-        kept = np.abs(self._coefficients).max(1) >= cut
-        if (~kept).sum() > PRUNE_SHARE * len(kept):
-            self._keep(kept)
+        if cut is not None and self._coefficients is not None:
+            sizes = np.abs(self._coefficients).max(1)
+            self._keep(sizes >= cut, np.zeros(len(sizes)), SPREAD_BY_SIZE)
 
-    def _keep(self, kept: np.ndarray, *, counts_as_error: bool = True) -> None:
+    def _keep(self, kept: np.ndarray, rank: np.ndarray | None = None, spread: float | None = 1.0) -> None:
+        """Keep some strings. The others have a value of 0, or, with a rank, are dropped because theirs is high."""
         if kept.all():
             return
-        dropped = np.flatnonzero(~kept) if counts_as_error else np.zeros(0, dtype=np.int64)
-        self._steps.append(Keep(len(kept), _indices(np.flatnonzero(kept)), _indices(dropped)))
+        dropped = likest = np.zeros(0, dtype=np.int64)
+        if rank is not None:
+            dropped, ranks = np.flatnonzero(~kept), rank[kept]
+            if len(ranks):
+                likest = np.flatnonzero(ranks >= np.quantile(ranks, 1.0 - LIKEST_SHARE))
+        indices = _indices(np.flatnonzero(kept)), _indices(dropped), _indices(likest)
+        self._steps.append(Keep(len(kept), indices[0], indices[1], indices[2], spread))
         self._table, self._signs = self._table.take(kept), self._signs[kept]
         self._sines, self._splits = self._sines[kept], self._splits[kept]
         if self._coefficients is not None:
@@ -335,6 +344,6 @@ def _indices(values: np.ndarray) -> torch.Tensor:
 
 def _least(values: np.ndarray, targets: np.ndarray, n_targets: int) -> np.ndarray:
     """The least value of each target."""
-    result = np.full(n_targets, np.iinfo(np.int16).max, dtype=np.int16)
-    np.minimum.at(result, targets, values.astype(np.int16))
+    result = np.full(n_targets, np.iinfo(np.int32).max, dtype=np.int32)
+    np.minimum.at(result, targets, values.astype(np.int32))
     return result

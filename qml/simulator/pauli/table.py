@@ -20,7 +20,7 @@ ONE = np.uint64(1)
 
 @dataclass(frozen=True, eq=False)
 class PauliTable:
-    """Some Pauli strings.
+    """A table of Pauli strings, which may be compared with others of as many qubits.
 
     Attributes:
         x, z: bits, (words, strings), qubit q in bit q % 64 of word q // 64.

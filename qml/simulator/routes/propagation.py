@@ -126,7 +126,8 @@ class PropagationRoute:
         answers = [part.bounded(rows, weights) for part, rows in self._structures(data, weights)]
         size = torch.as_tensor(np.abs(self._matrix).sum(0)).to(data)
         values, estimates, bounds = (torch.cat(parts).expand(len(data), -1) for parts in zip(*answers, strict=True))
-        return Bounded(values.clone(), torch.minimum(estimates, 2 * size), torch.minimum(bounds, 2 * size))
+        bounds = torch.minimum(bounds, 2 * size)
+        return Bounded(values.clone(), torch.minimum(estimates, bounds), bounds)
 
     def _structures(self, data: Tensor, weights: Tensor) -> list[tuple[Structure, Tensor]]:
         """Return the structure of all samples, or one for each where it depends on angles."""
