@@ -223,6 +223,18 @@ def test_kicked_ising_circuit_of_127_qubits(theta: float) -> None:
     assert abs(gradient.sum().item() - KICKED_ISING[5, theta][1]) < 1e-10
 
 
+@pytest.mark.parametrize(
+    ("theta", "expected"),  # belief propagation on tensor networks, arXiv:2306.14887, accurate to about 0.01
+    [(0.2026833970057931, 0.9786), (0.30402509550868967, 0.9220), (0.4053667940115862, 0.8498), (1.4694546, 0.0002)],
+)
+def test_twenty_layers_are_near_the_tensor_network(theta: float, expected: float) -> None:
+    backend = Native(method=PauliPropagation(max_weight=8, min_coefficient=1e-3 if theta > 1.0 else 1e-4))
+    weights = torch.full((2540,), theta, dtype=torch.float64, requires_grad=True)
+    value = backend.expectation(kicked_ising(20), NO_DATA, weights, [Z(62)])
+    assert abs(value.item() - expected) < 0.02
+    assert torch.isfinite(torch.autograd.grad(value.sum(), weights)[0]).all()
+
+
 @pytest.mark.parametrize(("min_coefficient", "max_weight"), [(1e-2, None), (1e-3, None), (1e-4, 8), (1e-3, 5)])
 @pytest.mark.parametrize(("n_layers", "theta"), KICKED_ISING)
 def test_estimates_cover_the_error_and_are_at_most_a_hundred_times_too_large(

@@ -15,9 +15,11 @@ class PauliPropagation:
     do not look at angles: what is kept is the same for all samples and all weights, values are trigonometric
     polynomials of the angles, and derivatives of any order are right. A product of rotations that splits a string n
     times has n factors of sines and cosines; strings that meet count as the one with the fewest.
+    Rotations by constant angles count too, unless they are multiples of pi / 2.
 
     Args:
-        max_weight: the most letters other than I that a string may have, at least 1.
+        max_weight: the most letters other than I that a string may have, at least 1. It is looked at before rotations
+            that split strings, after channels and at the end, and at an observable's own strings too.
         max_sines: the most factors that are sines: an expansion in small angles, whose error is of order
             angle ** (max_sines + 1).
         max_frequency: the most factors, sines and cosines.
