@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qml.backends.qiskit import Qiskit as Qiskit
     from qml.backends.resolve import NamedBackend as NamedBackend
     from qml.backends.shift.spsa import SPSA as SPSA
+    from qml.simulator.pauli.options import PauliPropagation as PauliPropagation
 else:
     __getattr__, __dir__ = load_at_first_use(
         __name__,
@@ -33,5 +34,6 @@ else:
             "qml.backends.qiskit": ("Qiskit",),
             "qml.backends.resolve": ("NamedBackend", "resolve"),
             "qml.backends.shift.spsa": ("SPSA",),
+            "qml.simulator.pauli.options": ("PauliPropagation",),
         },
     )

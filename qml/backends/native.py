@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn
 
 import torch
 from jaxtyping import Complex, Float
@@ -16,7 +16,9 @@ from qml.backends.protocol import Capabilities, Samples
 from qml.jets.orders import Orders
 from qml.simulator import engine
 from qml.simulator.linear import is_mixed
+from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.readout_error import flip_bits, noisy_observables, noisy_probabilities
+from qml.simulator.routes.propagation import Bounded
 from qml.simulator.shots import as_bits, draw, trajectories
 
 VALUES = ("expectation", "_expectation", "probabilities", "_probabilities")  # methods that compute values
@@ -36,7 +38,9 @@ class Native(CheckedBackend):
         method: how first derivatives are taken. `"auto"`: a pullback of our own, storing the states between steps where
             they fit into memory and recomputing them where not. `"autograd"`: plain tensor operations. `"adjoint"`:
             memory independent of depth; only once differentiable, and a second derivative raises. With `"auto"` and
-            `"autograd"` derivatives of any order are right.
+            `"autograd"` derivatives of any order are right. `"pauli"` or a `PauliPropagation`: no states at all; the
+            Pauli strings of the observables move backwards through the circuit, which is for wide circuits of any depth
+            whose observables stay sums of few strings, and gives expectation values only.
         representation: `"auto"`, `"state"` or `"density"` (needs 4**n numbers a sample).
         readout_error: the probabilities, in [0, 1], that a qubit in 0 reads 1 and that a qubit in 1 reads 0, for every
             qubit that is read; None for perfect read-out.
@@ -44,7 +48,9 @@ class Native(CheckedBackend):
     Raises:
         ValueError: data or weights have a wrong shape or hold NaN, or amplitudes have a norm that is not 1; a register
             does not fit into memory (with the bytes it needs); a post-selection cannot succeed; gradients of a circuit
-            that is not unitary are asked of the adjoint method.
+            that is not unitary are asked of the adjoint method; Pauli propagation makes too many strings.
+        NotImplementedError: Pauli propagation is asked for anything but expectation values, or meets a post-selection,
+            amplitudes that are data, or a wide gate that is no rotation about a string.
         TypeError: data and weights are not tensors of one floating dtype.
 
     Inside torch.func transforms values are hidden: there NaN passes through, and norms are not checked.
@@ -57,12 +63,13 @@ class Native(CheckedBackend):
         torch.Size([3, 2])
     """
 
-    method: Literal["auto", "autograd", "adjoint"] = "auto"
+    method: Literal["auto", "autograd", "adjoint", "pauli"] | PauliPropagation = "auto"
     representation: Literal["auto", "state", "density"] = "auto"
     readout_error: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        checks.require_choice(self.method, "method", ("auto", "autograd", "adjoint"))
+        if not isinstance(self.method, PauliPropagation):
+            checks.require_choice(self.method, "method", ("auto", "autograd", "adjoint", "pauli"))
         checks.require_choice(self.representation, "representation", ("auto", "state", "density"))
         if self.readout_error is not None:
             inputs.require_probabilities(self.readout_error, "readout_error")
@@ -81,6 +88,12 @@ class Native(CheckedBackend):
         """
         kind = type(self)
         inherits = all(getattr(kind, name) is getattr(Native, name) for name in VALUES)
+        propagation = self._propagation
+        if propagation is not None:
+            order = None if propagation.min_coefficient is None else 1
+            return Capabilities(
+                exact=propagation.drops_nothing, shots=False, noise=True, mid_circuit=True, derivative_order=order
+            )
         jets = self.method != "adjoint" and self.representation != "density"
         defaults = (self.method, self.representation, self.readout_error) == ("auto", "auto", None)
         return Capabilities(
@@ -119,6 +132,8 @@ class Native(CheckedBackend):
             return uncompiled(self, "expectation_jet", circuit, data, weights, observables, orders)
         chosen = inputs.as_observables(observables, circuit.n_qubits)
         inputs.require_jet(circuit, data, weights, orders.n_components)
+        if self._propagation is not None:
+            self._refuse("derivatives along directions")
         if self.method == "adjoint" or self._levels(circuit) == 4:
             raise NotImplementedError(
                 "Derivatives along directions need state vectors and Native(), not density matrices or the adjoint "
@@ -131,16 +146,54 @@ class Native(CheckedBackend):
         with checks.full_precision(data):
             return engine.expectation_jet(circuit, data, weights, chosen, orders)
 
+    def expectation_with_error(
+        self,
+        circuit: Circuit,
+        data: Float[Tensor, "batch inputs"],
+        weights: Float[Tensor, " weights"],
+        observables: Sequence[Observable],
+    ) -> Bounded:
+        """Compute expectation values, estimates of their errors and bounds on them, without gradients.
+
+        The bound is a theorem: the sum of the moduli of all coefficients that Pauli propagation dropped, clipped at the
+        range of the observable. The estimate is the root of the sum of their squares, each times the mean square that
+        the expectation value of a string like it has over angles of random sign. It is no theorem: in deep circuits of
+        equal angles errors have been several times larger (see `docs/simulator.md`). Both are 0 for methods that drop
+        nothing.
+
+        Args:
+            circuit: what runs.
+            data: in radians.
+            weights: in radians.
+            observables: whose expectation values are computed.
+        """
+        if torch.compiler.is_compiling():
+            return uncompiled(self, "expectation_with_error", circuit, data, weights, observables)
+        chosen = inputs.as_observables(observables, circuit.n_qubits)
+        inputs.require_inputs(circuit, data, weights)
+        propagation = self._propagation
+        if propagation is None or not chosen or data.shape[0] == 0:
+            with torch.no_grad():
+                values = self.expectation(circuit, data, weights, chosen)
+            return Bounded(values, torch.zeros_like(values), torch.zeros_like(values))
+        if self.readout_error is not None:
+            chosen = noisy_observables(chosen, self.readout_error)
+        with checks.full_precision(data):
+            return engine.propagated_with_error(circuit, data, weights, chosen, propagation)
+
     def success_probability(
         self, circuit: Circuit, data: Float[Tensor, "batch inputs"], weights: Float[Tensor, " weights"]
     ) -> Float[Tensor, " batch"]:
         """Compute the probability that all post-selections of a run succeed; its inverse is the mean number of runs."""
+        method = self.method
+        if isinstance(method, PauliPropagation) or method == "pauli":
+            self._refuse("the probability of a post-selection")
         inputs.require_inputs(circuit, data, weights)
         if data.shape[0] == 0:
             return inputs.empty_answer(data, weights, 1)[:, 0]
         levels = self._levels(circuit)
         with checks.full_precision(data):
-            return engine.success_probability(circuit, data, weights, levels=levels, method=self.method)
+            return engine.success_probability(circuit, data, weights, levels=levels, method=method)
 
     def state(
         self, circuit: Circuit, data: Float[Tensor, "batch inputs"], weights: Float[Tensor, " weights"]
@@ -148,6 +201,8 @@ class Native(CheckedBackend):
         """Compute the normalised state vectors, complex, shape (batch, 2**n_qubits); mixed states are refused."""
         if torch.compiler.is_compiling():
             return uncompiled(self, "state", circuit, data, weights)
+        if self._propagation is not None:
+            self._refuse("state vectors")
         inputs.require_inputs(circuit, data, weights)
         if self._levels(circuit) == 4:
             raise ValueError(
@@ -164,12 +219,18 @@ class Native(CheckedBackend):
     ) -> Tensor:
         if self.readout_error is not None:
             observables = noisy_observables(observables, self.readout_error)
+        method = self.method
+        if isinstance(method, PauliPropagation) or method == "pauli":
+            return engine.propagated(circuit, data, weights, observables, self._propagation or PauliPropagation())
         levels = self._levels(circuit)
-        return engine.expectation(circuit, data, weights, observables, levels=levels, method=self.method)
+        return engine.expectation(circuit, data, weights, observables, levels=levels, method=method)
 
     def _probabilities(self, circuit: Circuit, data: Tensor, weights: Tensor, qubits: tuple[int, ...]) -> Tensor:
+        method = self.method
+        if isinstance(method, PauliPropagation) or method == "pauli":
+            self._refuse("probabilities")
         levels = self._levels(circuit)
-        exact = engine.probabilities(circuit, data, weights, qubits, levels=levels, method=self.method)
+        exact = engine.probabilities(circuit, data, weights, qubits, levels=levels, method=method)
         return exact if self.readout_error is None else noisy_probabilities(exact, self.readout_error)
 
     def _sample(
@@ -181,6 +242,8 @@ class Native(CheckedBackend):
         qubits: tuple[int, ...],
         generator: torch.Generator | None,
     ) -> Samples:
+        if self._propagation is not None:
+            self._refuse("samples")
         if circuit.n_bits == 0:
             bits = self._drawn(circuit, data, weights, shots, qubits, generator)
             return Samples(bits, bits.new_zeros(len(data), shots, 0))
@@ -211,6 +274,20 @@ class Native(CheckedBackend):
             levels = self._levels(circuit)
             bits = engine.sample_bits(circuit, data, weights, qubits, drawn, levels=levels, method=self.method)
             return bits if self.readout_error is None else flip_bits(bits, self.readout_error, generator)
+
+    @property
+    def _propagation(self) -> PauliPropagation | None:
+        """The options of Pauli propagation; None for another method."""
+        if isinstance(self.method, PauliPropagation):
+            return self.method
+        return PauliPropagation() if self.method == "pauli" else None
+
+    def _refuse(self, answer: str) -> NoReturn:
+        """Refuse what Pauli propagation cannot give."""
+        raise NotImplementedError(
+            f"Native(method={self.method!r}) must be asked for expectation values, but was asked for {answer}. "
+            "Use Native()."
+        )
 
     def _levels(self, circuit: Circuit) -> int:
         """Return the dimensions of a qubit in the representation: 2 for state vectors, 4 for density matrices."""

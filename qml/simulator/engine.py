@@ -16,9 +16,12 @@ from qml.simulator.idle import without_idle, without_unread
 from qml.simulator.linear import is_mixed
 from qml.simulator.marginals import independent_components, joint_bits, joint_probabilities
 from qml.simulator.memory import MemoryNeed
+from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.plan import Request, batch_step
 from qml.simulator.readout import Terms
-from qml.simulator.routes import DISTRIBUTIONS, EXPECTATIONS, JETS
+from qml.simulator.routes import DISTRIBUTIONS, EXPECTATIONS, JETS, PROPAGATIONS
+from qml.simulator.routes.choice import ANY_BATCH
+from qml.simulator.routes.propagation import Bounded, PropagationRoute
 
 NORM: Terms = (((1.0, ()),),)
 
@@ -39,6 +42,27 @@ def expectation(
         request = replace(request, only_registers=True)
     route = EXPECTATIONS.find(circuit, request, data)
     return route.expectation(data, weights, method=method)
+
+
+def propagated(
+    circuit: Circuit, data: Tensor, weights: Tensor, observables: tuple[Observable, ...], options: PauliPropagation
+) -> Tensor:
+    """Compute expectation values by Pauli propagation, (batch, observables)."""
+    return _propagation(circuit, data, observables, options).expectation(data, weights, method="auto")
+
+
+def propagated_with_error(
+    circuit: Circuit, data: Tensor, weights: Tensor, observables: tuple[Observable, ...], options: PauliPropagation
+) -> Bounded:
+    """Compute expectation values by Pauli propagation, with estimates and bounds of their errors."""
+    return _propagation(circuit, data, observables, options).bounded(data, weights)
+
+
+def _propagation(
+    circuit: Circuit, data: Tensor, observables: tuple[Observable, ...], options: PauliPropagation
+) -> PropagationRoute:
+    request = Request(2, _terms(observables), shared_data=False, batch=ANY_BATCH, propagation=options)
+    return PROPAGATIONS.find(circuit, request, data)
 
 
 def expectation_jet(

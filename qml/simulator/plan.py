@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from qml.simulator.expressions import Expressions
 from qml.simulator.fuse import FusedBlock
 from qml.simulator.linear import Linear, Preparation
+from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.readout import Terms
 
 BATCH_STEPS = (1, 2, 8, 32, 128, 512, 2048)  # plans are shared between batches of similar size
@@ -26,6 +27,7 @@ class Request:
         only_steps: whether no gate is taken into the initial state, and states are complex, so that gates of data are
             phases.
         only_registers: whether no tensor network is contracted, since the adjoint method is one of states.
+        propagation: the options of Pauli propagation; None where that is not asked for.
     """
 
     levels: int
@@ -34,6 +36,7 @@ class Request:
     batch: int
     only_steps: bool = False
     only_registers: bool = False
+    propagation: PauliPropagation | None = None
 
 
 @dataclass(frozen=True, eq=False)

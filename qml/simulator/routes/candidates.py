@@ -5,6 +5,7 @@ from qml.simulator.routes.contraction import find_contraction
 from qml.simulator.routes.factorised import find_factorised
 from qml.simulator.routes.halves import find_halves
 from qml.simulator.routes.pieces import find_pieces
+from qml.simulator.routes.propagation import PropagationRoute, find_propagation
 from qml.simulator.routes.register import find_register
 from qml.simulator.routes.route import DistributionRoute, ExpectationRoute, JetRoute
 from qml.simulator.routes.stepwise import MAX_JET_QUBITS, find_stepwise
@@ -20,6 +21,10 @@ EXPECTATIONS: RouteChoice[ExpectationRoute] = RouteChoice(
 DISTRIBUTIONS: RouteChoice[DistributionRoute] = RouteChoice(
     find_register,
     refusal="Probabilities need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
+)
+PROPAGATIONS: RouteChoice[PropagationRoute] = RouteChoice(
+    find_propagation,
+    refusal="Pauli propagation needs observables; a circuit of {n_qubits} qubits is simulated by Native() otherwise.",
 )
 JETS: RouteChoice[JetRoute] = RouteChoice(
     find_stepwise,
