@@ -92,7 +92,7 @@ class Native(CheckedBackend):
         if propagation is not None:
             order = None if propagation.min_coefficient is None else 1
             return Capabilities(
-                exact=propagation.drops_nothing, shots=False, noise=True, mid_circuit=True, derivative_order=order
+                exact=propagation.drops_nothing, shots=False, noise=True, mid_circuit=False, derivative_order=order
             )
         jets = self.method != "adjoint" and self.representation != "density"
         defaults = (self.method, self.representation, self.readout_error) == ("auto", "auto", None)
@@ -272,7 +272,7 @@ class Native(CheckedBackend):
             if len(qubits) <= MAX_JOINT_OUTCOMES:
                 return drawn(self.probabilities(circuit, data, weights, qubits), len(qubits))
             levels = self._levels(circuit)
-            bits = engine.sample_bits(circuit, data, weights, qubits, drawn, levels=levels, method=self.method)
+            bits = engine.sample_bits(circuit, data, weights, qubits, drawn, levels=levels, method="auto")
             return bits if self.readout_error is None else flip_bits(bits, self.readout_error, generator)
 
     @property
