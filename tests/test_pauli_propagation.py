@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from circuits import Circuit, Observable, X, Y, Z, data, pauli_string, weight
 from qml.backends import Native, PauliPropagation
+from qml.simulator.routes import propagation
 from tests import oracle
 from tests.helpers import assert_close, tensors
 from tests.strategies import NOISE_KINDS, UNITARY_KINDS, Recipe, build, recipes
@@ -116,6 +118,17 @@ def test_errors_are_below_their_bounds(options: PauliPropagation, scale: float) 
     assert ((answer.values - exact).abs() <= answer.bounds + 1e-12).all()
     assert (answer.bounds > 0).any()
     assert (answer.estimates <= answer.bounds + 1e-12).all()
+
+
+@settings(max_examples=100)
+@given(recipes(KINDS, preparations=("constant",), max_qubits=4, min_batch=1), st.sampled_from(CUTS))
+def test_errors_of_any_circuit_are_below_their_bounds(recipe: Recipe, options: PauliPropagation) -> None:
+    case = build(recipe)
+    answer = Native(method=options).expectation_with_error(case.circuit, *tensors(case), case.observables)
+    exact = oracle.expectation(case.circuit, case.data, case.weights, case.observables)
+    assert (abs(answer.values.numpy() - exact) <= answer.bounds.numpy() + EXACT).all()
+    values = Native(method=options).expectation(case.circuit, *tensors(case), case.observables)
+    assert_close(answer.values, values, EXACT)
 
 
 def test_methods_that_drop_nothing_have_no_error() -> None:
@@ -282,7 +295,7 @@ def values_of(circuit: Circuit, observables: list[Observable]) -> Tensor:
     ("circuit", "reason"),
     [
         (Circuit(2).h(0).post_select(0, 1), "post-selection"),
-        (Circuit(7).x(0, controls=range(1, 7)), "`ccccccx` on 7 qubits"),
+        (Circuit(7).h(1).x(0, controls=range(1, 7)), "`ccccccx` on 7 qubits"),
     ],
 )
 def test_gates_that_it_does_not_know_are_refused_by_name(circuit: Circuit, reason: str) -> None:
@@ -313,6 +326,20 @@ def test_too_many_strings_are_refused() -> None:
     circuit = entangled()
     with pytest.raises(ValueError, match=r"at most 10 strings .*but the circuit makes"):
         backend.expectation(circuit, *numbers(circuit), OBSERVABLES)
+
+
+def test_steps_that_do_not_fit_into_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(propagation, "available_bytes", lambda _: 1000)
+    circuit = entangled()
+    with pytest.raises(ValueError, match="more than the 1000 bytes"):
+        PAULI.expectation(circuit, *numbers(circuit), OBSERVABLES)
+
+
+def test_what_the_observable_does_not_depend_on_may_be_anything() -> None:
+    circuit = Circuit(9).h(0).ry(weight(0), 8)
+    circuit.x(0, controls=range(1, 8))
+    value = PAULI.expectation(circuit, NO_DATA, torch.tensor([0.4], dtype=torch.float64), [Z(8)])
+    assert_close(value, [[math.cos(0.4)]], 1e-14)
 
 
 def test_coefficients_cannot_be_cut_where_values_are_hidden() -> None:

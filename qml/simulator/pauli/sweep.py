@@ -1,5 +1,6 @@
 """The sweep that moves a table of strings backwards through a circuit, and writes down what happens as steps."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from qml.simulator.pauli.table import PauliTable
 SPREAD_BY_SIZE = (
     5.0  # standard deviations for strings that are dropped by coefficient (measured, see docs/simulator.md)
 )
+BYTES_AN_ENTRY = 25  # of a step: two indices, a sign, and the two numbers that a pullback keeps
 LIKEST_SHARE = 0.7  # of the strings that are kept, which are taken to be like those that are dropped
 
 
@@ -57,14 +59,15 @@ def propagate(
     n_qubits: int,
     options: PauliPropagation,
     numbers: Numbers | None = None,
+    max_bytes: float = math.inf,
 ) -> Propagation:
     """Move distinct strings backwards through operations.
 
     Raises:
-        ValueError: more strings than the options allow.
+        ValueError: more strings than the options allow, or steps that need more than `max_bytes`.
     """
     blocks, others = split_start(operations)
-    sweep = _Sweep(PauliTable.of(strings, n_qubits), options, numbers)
+    sweep = _Sweep(PauliTable.of(strings, n_qubits), options, numbers, max_bytes)
     dead_after = _dead_after(others, blocks, n_qubits)
     sweep.drop_dead(dead_after.get(-1, ()))
     for back, operation in enumerate(reversed(others)):
@@ -103,7 +106,8 @@ def _dead_after(operations: Sequence[Operation], blocks: Sequence[Block], n_qubi
 class _Sweep:
     """A table on its way. Coefficients are those of `sign` times a string."""
 
-    def __init__(self, table: PauliTable, options: PauliPropagation, numbers: Numbers | None) -> None:
+    def __init__(self, table: PauliTable, options: PauliPropagation, numbers: Numbers | None, max_bytes: float) -> None:
+        self._n_bytes, self._max_bytes = 0, max_bytes
         self._table, self._options, self._numbers = table, options, numbers
         self._signs = np.ones(len(table), dtype=np.int8)
         self._sines, self._splits = (np.zeros(len(table), dtype=np.int32) for _ in range(2))
@@ -177,7 +181,7 @@ class _Sweep:
         self._signs = np.concatenate([self._signs, np.ones(is_made.sum(), dtype=np.int8)])
         self._sines = np.concatenate([self._sines, sines[is_made]])
         self._splits = np.concatenate([self._splits, splits[is_made]])
-        self._count()
+        self._count(len(sources))
 
     def _wanted(self, products: PauliTable, sines: np.ndarray, chosen: np.ndarray, rule: RotationRule) -> np.ndarray:
         """Tell which new strings no rule drops."""
@@ -226,6 +230,8 @@ class _Sweep:
             self._signs *= entries.constant[codes].astype(np.int8)
             self._weights_changed = True
             return
+        self._cut_weights()
+        codes = self._table.codes(rule.qubits)
         counts = np.diff(entries.starts)[codes]
         if entries.is_diagonal and not counts.all():
             self._keep(counts > 0)
@@ -244,7 +250,8 @@ class _Sweep:
         self._splits = _least(self._splits[sources] + splits, targets, len(first))
         self._table, self._signs = images.take(first), np.ones(len(first), dtype=np.int8)
         self._weights_changed = True
-        self._count()
+        self._count(len(sources))
+        self._cut_weights()
         self._cut_counts()
         self._prune()
 
@@ -328,8 +335,15 @@ class _Sweep:
         if self._coefficients is not None:
             self._coefficients = self._coefficients[kept]
 
-    def _count(self) -> None:
+    def _count(self, n_entries: int) -> None:
         self._largest = max(self._largest, len(self._table))
+        self._n_bytes += n_entries * BYTES_AN_ENTRY
+        if self._n_bytes > self._max_bytes:
+            raise ValueError(
+                f"Pauli propagation must fit into memory, but its steps need more than the {self._max_bytes} bytes "
+                "that are free. Use PauliPropagation(max_weight=...), max_sines or min_coefficient, which drop strings "
+                "and report the error, or Native()."
+            )
         if len(self._table) > self._options.max_strings:
             raise ValueError(
                 f"Pauli propagation must have at most {self._options.max_strings} strings (`max_strings`), but the "

@@ -10,8 +10,8 @@ from torch import Tensor
 from circuits import Circuit, Operation
 from qml.checks import hides_values
 from qml.simulator.execution import Method
-from qml.simulator.light_cone import light_cone
-from qml.simulator.memory import MemoryNeed
+from qml.simulator.light_cone import light_cone, projections
+from qml.simulator.memory import MemoryNeed, available_bytes
 from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.pauli.rules import require_known
 from qml.simulator.pauli.run import pulled, pushed
@@ -153,7 +153,8 @@ class PropagationRoute:
         return structure
 
     def _plan(self, numbers: Numbers | None) -> Structure:
-        propagation = propagate(self._operations, self._strings, self._n_qubits, self._options, numbers)
+        free = available_bytes(torch.device("cpu"))
+        propagation = propagate(self._operations, self._strings, self._n_qubits, self._options, numbers, free)
         return Structure(propagation, self._matrix)
 
 
@@ -161,14 +162,15 @@ def find_propagation(circuit: Circuit, request: Request) -> PropagationRoute | N
     """Find the light cone of a request's strings and move them through it; None where it asks for something else.
 
     Raises:
-        NotImplementedError: an operation through which strings are not moved, anywhere in the circuit.
+        NotImplementedError: a post-selection anywhere, or in the light cone another operation through which strings
+            are not moved.
         ValueError: more strings than the options allow.
     """
     options = request.propagation
     if request.terms is None or options is None:
         return None
-    for operation in circuit.operations:
-        require_known(operation)
+    for number in projections(circuit):
+        require_known(circuit.operations[number])
     distinct = list(dict.fromkeys(factors for weighted in request.terms for _, factors in weighted))
     cone = light_cone(circuit, [dict(factors) for factors in distinct])
     places: dict[tuple[tuple[int, str], ...], int] = {}
@@ -179,6 +181,8 @@ def find_propagation(circuit: Circuit, request: Request) -> PropagationRoute | N
             image = tuple(sorted(cone.strings[number].items()))
             matrix[places.setdefault(image, len(places)), observable] += coefficient * cone.scales[number]
     operations = [circuit.operations[number] for number in cone.operations]
+    for operation in operations:
+        require_known(operation)
     qubits = sorted(
         {qubit for operation in operations for qubit in operation.all_qubits}
         | {qubit for image in places for qubit, _ in image}
