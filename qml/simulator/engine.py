@@ -14,7 +14,7 @@ from qml.jets import Orders
 from qml.simulator.execution import Method
 from qml.simulator.idle import without_idle, without_unread
 from qml.simulator.linear import is_mixed
-from qml.simulator.marginals import independent_components, joint_bits, joint_probabilities
+from qml.simulator.marginals import certain, independent_components, joint_bits, joint_probabilities
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request, batch_step
 from qml.simulator.readout import Terms
@@ -131,7 +131,7 @@ def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, leve
     if components is None:
         return of_part(circuit, data, weights, ())[:, 0]
     chances = [component.evaluate(of_part, data, weights) for component in components]
-    return torch.cat([data.new_ones(data.shape[0], 1), *chances], 1).prod(1)
+    return torch.cat([certain(data, weights), *chances], 1).prod(1)
 
 
 def final_state(circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:

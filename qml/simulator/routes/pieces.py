@@ -81,7 +81,7 @@ class PiecesRoute:
                 require_possible(self._chance(piece.circuit, inputs, angles), levels=self._levels(piece.circuit))
         values = [self._values(piece, data, weights, method) for piece in cones.pieces if piece.strings]
         known = torch.cat([data.new_zeros(data.shape[0], 0), *values], 1)
-        answer = data.new_zeros(data.shape[0], cones.n_observables) + 0.0 * (data.sum() + weights.sum())
+        answer = data.new_zeros(data.shape[0], cones.n_observables) + 0.0 * (data.sum(1, keepdim=True) + weights.sum())
         for products in self._products.get((data.dtype, data.device), lambda: _products(cones, data)):
             terms = _multiplied(known, products.columns) * products.coefficients
             answer = answer.index_add(1, products.observables, terms)
@@ -113,7 +113,7 @@ class PiecesRoute:
     def _values(self, piece: Piece, data: Tensor, weights: Tensor, method: Method) -> Tensor:
         """Compute the values of all strings on all copies, (batch, copies x strings)."""
         n_copies, batch = len(piece.data_slots), data.shape[0]
-        step = AMPLITUDES_AT_ONCE // (2**piece.circuit.n_qubits * batch)
+        step = AMPLITUDES_AT_ONCE // (self._levels(piece.circuit) ** piece.circuit.n_qubits * batch)
         if n_copies == 1 or step <= 1:
             inputs = (_inputs(piece, copy, data, weights) for copy in range(n_copies))
             return torch.cat([self._evaluate(piece.circuit, *pair, piece, method) for pair in inputs], 1)
