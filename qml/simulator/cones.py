@@ -22,6 +22,8 @@ GAIN = 0.5  # of the arithmetic of the whole register that the pieces may take a
 LARGEST_EXPONENT = 500  # of levels in an estimate of cost, which must stay a finite float
 MIN_VISITS = 200_000  # operations that may be looked at whatever the size of the circuit
 VISITS_AN_OPERATION = 20
+FREE_VISITS = 1000  # operations that may be looked at however quick a register is
+VISIT_AMPLITUDES = 2.0**13  # amplitudes that a register moves in the time of one look
 
 
 @dataclass(eq=False)
@@ -89,13 +91,15 @@ def find_cones(circuit: Circuit, terms: Terms, levels: int) -> Cones | None:
     if circuit.n_qubits <= NARROW:
         return None
     whole = len(circuit) * float(levels) ** min(circuit.n_qubits, LARGEST_EXPONENT)
-    apart = _apart(circuit, terms)
-    best = None if apart is None else _PieceCollector(circuit, levels).build(apart, len(terms))
+    limit = GAIN * whole
+    apart = _apart(circuit, terms, whole)
+    best = None if apart is None else _PieceCollector(circuit, levels).build(apart, len(terms), limit)
     for groups in (None if apart is None else _nested(circuit, terms, apart), _together(circuit, terms, best)):
         if groups is not None:
-            cones = _PieceCollector(circuit, levels).build(groups, len(terms))
-            best = cones if best is None or cones.cost < best.cost else best
-    return best if best is not None and best.cost < GAIN * whole else None
+            cones = _PieceCollector(circuit, levels).build(groups, len(terms), limit)
+            if cones is not None and (best is None or cones.cost < best.cost):
+                best = cones
+    return best
 
 
 Group = tuple[list[tuple[int, float]], Cone]
@@ -110,9 +114,9 @@ def _flat(terms: Terms) -> list[tuple[int, float, String]]:
     ]
 
 
-def _apart(circuit: Circuit, terms: Terms) -> list[Group] | None:
-    """Find a cone for each string; None where that would look at too many operations."""
-    groups, left = [], MIN_VISITS + VISITS_AN_OPERATION * len(circuit)
+def _apart(circuit: Circuit, terms: Terms, whole: float) -> list[Group] | None:
+    """Find a cone for each string; None where that would look at too many operations, or take as long as a register."""
+    groups, left = [], min(MIN_VISITS + VISITS_AN_OPERATION * len(circuit), max(FREE_VISITS, whole / VISIT_AMPLITUDES))
     for observable, coefficient, string in _flat(terms):
         cone = light_cone(circuit, [string])
         groups.append(([(observable, coefficient)], cone))
@@ -171,8 +175,8 @@ class _PieceCollector:
         self._copies: dict[tuple[int, ...], tuple[int, int, dict[int, int]]] = {}
         self._cost = 0.0
 
-    def build(self, groups: Iterable[Group], n_observables: int) -> Cones:
-        """Cut the cones of all groups into components."""
+    def build(self, groups: Iterable[Group], n_observables: int, limit: float) -> Cones | None:
+        """Cut the cones of all groups into components; None where these cost as much as the limit."""
         terms: list[tuple[int, float, tuple[Factor, ...]]] = []
         read: set[tuple[int, int]] = set()
         kept: set[int] = set()
@@ -180,6 +184,8 @@ class _PieceCollector:
         for entries, cone in groups:
             kept.update(cone.operations)
             components = [self._add(component) for component in components_of(self._operations, cone.operations)]
+            if self._cost >= limit:
+                return None
             projecting |= {copy[:2] for copy, projects in components if projects}
             places = {qubit: number for number, (copy, _) in enumerate(components) for qubit in copy[2]}
             for (observable, coefficient), scale, string in zip(entries, cone.scales, cone.strings, strict=True):

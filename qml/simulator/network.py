@@ -31,6 +31,7 @@ TRIALS = 12
 HOPE = 64.0  # times the limit that a quick first order may cost before no better one is looked for
 NARROW_ENOUGH = 2.0**17  # multiplications: no better order is looked for
 SEED = 0
+LARGEST_EXPONENT = 500  # of entries in an estimate, which must stay a finite float
 PAULI_TABLES = {"X": np.array([[0, 1], [1, 0]]), "Y": np.array([[0, -1j], [1j, 0]]), "Z": np.array([1, -1])}
 
 
@@ -234,7 +235,8 @@ def _table(matrix: np.ndarray, linear: Linear, keeps_basis: tuple[bool, ...], el
     """Return the entries of a map, its controls first; `elsewhere` times the identity where a control reads 0."""
     n_controls, n_own = len(linear.controls), len(linear.sites)
     matrix = np.asarray(matrix, dtype=complex)
-    blocks = np.stack([elsewhere * np.eye(2**n_own)] * (2**n_controls - 1) + [matrix])
+    blocks = np.tile(elsewhere * np.eye(2**n_own, dtype=complex), (2**n_controls, 1, 1))
+    blocks[-1] = matrix
     entries = blocks.reshape((2,) * (n_controls + 2 * n_own))
     for site in reversed(range(n_own)):
         if keeps_basis[n_controls + site]:
@@ -282,7 +284,8 @@ def _eliminated(network: TensorNetwork, draws: random.Random, limit: float, *, b
         around = neighbours.pop(variable)
         del scores[variable]
         order.append(variable)
-        width, cost, written = max(width, len(around)), cost + 2.0 ** (len(around) + 1), written + 2.0 ** len(around)
+        entries = 2.0 ** min(len(around), LARGEST_EXPONENT)
+        width, cost, written = max(width, len(around)), cost + 2.0 * entries, written + entries
         if cost >= limit:
             return None
         touched = set(around)

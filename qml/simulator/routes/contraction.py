@@ -21,10 +21,12 @@ CALLS_A_STEP = 4.0  # tensor operations in one product of two tables
 ENTRY_NS = 4.0  # one multiplication of entries
 AMPLITUDE_NS = 1.0  # one amplitude in one operation on a register
 CLEARLY = 4.0  # times cheaper than a register, where both costs are estimates
+PLANNING_NS = 4e4  # of one operation in the network of one string
 QUICK_NS = 3e7  # of a register, below which no order is looked for
 STATES_OF_A_TABLE = 4  # tables of the largest size that are held at once
 LARGEST_EXPONENT = 500  # of levels in an estimate, which must stay a finite float
 LARGEST_WIDTH = 27
+MOST_CONTROLS = 12  # of one gate, whose table has a dimension for each
 LARGEST_COST = 1e11  # multiplications, some minutes
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"
 BATCH = "Z"
@@ -123,7 +125,7 @@ class ContractionRoute:
         values = [_contract(entry, data, weights, dtype) for entry in self.strings]
         known = torch.stack([value.expand(data.shape[0]) for value in values], 1)
         matrix = self._tables.get((data.dtype, data.device), lambda: self._matrix(data))
-        answer = known @ matrix + 0.0 * (data.sum() + weights.sum())
+        answer = known @ matrix + 0.0 * (data.sum(1, keepdim=True) + weights.sum())
         if not self._projects:
             return answer
         require_possible(known[:, -1:], levels=2)
@@ -142,12 +144,14 @@ def find_contraction(circuit: Circuit, request: Request) -> ContractionRoute | N
     if request.terms is None or request.only_registers or circuit.n_qubits <= WIDE:
         return None
     limit = len(circuit) * AMPLITUDE_NS * float(request.levels) ** min(circuit.n_qubits, LARGEST_EXPONENT)
-    if limit < QUICK_NS:
+    if limit < QUICK_NS or any(len(op.controls) > MOST_CONTROLS for op in circuit.operations):
         return None
     projects = any(op.gate.name == "post_select" for op in circuit.operations)
     distinct = list(dict.fromkeys(factors for weighted in request.terms for _, factors in weighted))
     if projects:
         distinct = [factors for factors in distinct if factors] + [()]
+    if len(distinct) * len(circuit) * PLANNING_NS > limit:
+        return None
     planned, left = [], limit / ENTRY_NS
     for string in distinct:
         network = network_of(circuit, string)
