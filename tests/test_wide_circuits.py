@@ -1,6 +1,7 @@
 """Circuits wider than a register: light cones, their components and their copies, against the register as a whole."""
 
 from contextlib import ExitStack
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -15,9 +16,11 @@ from qml.backends import Native
 from qml.nn import QuantumLayer
 from qml.simulator import cones
 from qml.simulator.light_cone import light_cone
+from qml.simulator.network import Source, Table, TensorNetwork, find_order
 from qml.simulator.plan import Request
-from qml.simulator.routes import contraction
+from qml.simulator.routes import contraction, pieces
 from qml.simulator.routes.contraction import find_contraction
+from qml.simulator.routes.pieces import find_pieces
 from tests import oracle
 from tests.helpers import assert_close, is_likely, tensors
 from tests.strategies import MID_CIRCUIT_KINDS, NOISE_KINDS, UNITARY_KINDS, Recipe, build, recipes
@@ -404,3 +407,84 @@ def test_the_adjoint_method_contracts_nothing() -> None:
     again = Native(method="adjoint").expectation(circuit, no_inputs()[0], angles, [Z(20)])
     with pytest.raises(RuntimeError, match="only once differentiable"):
         torch.autograd.grad(again.sum(), angles, create_graph=True)
+
+
+def test_what_no_slot_reaches_has_derivatives_of_zero() -> None:
+    circuit, angles = Circuit(14).ry(weight(0), 0).ry(data(0), 1), numbers(1).requires_grad_()
+    inputs = torch.ones(2, 1, dtype=torch.float64, requires_grad=True)
+    for value in (
+        Native().probabilities(circuit, inputs, angles, [3]),
+        Native().success_probability(circuit, inputs, angles),
+    ):
+        slopes = torch.autograd.grad(value.sum(), (inputs, angles))
+        assert all((slope == 0).all() for slope in slopes)
+
+
+def test_nan_of_one_sample_stays_with_it_inside_transforms() -> None:
+    circuit = Circuit(14)
+    for qubit in range(14):
+        circuit.ry(data(0), qubit)
+    inputs = torch.tensor([[0.5], [torch.nan]], dtype=torch.float64)
+    both, _ = torch.func.jvp(lambda rows: values(circuit, [Z(0)], numbers(0), rows), (inputs,), (inputs,))
+    assert_close(both[0], [np.cos(0.5)], EXACT)
+
+
+def test_many_controls_need_no_table_with_a_dimension_for_each() -> None:
+    def wide(n_qubits: int) -> Circuit:
+        circuit = Circuit(n_qubits)
+        for qubit in range(n_qubits):
+            circuit.ry(weight(qubit), qubit)
+        circuit.x(n_qubits - 1, controls=tuple(range(n_qubits - 1)))
+        for qubit in range(n_qubits):
+            circuit.ry(weight(qubit), qubit)
+        return circuit
+
+    with pytest.raises(ValueError, match="must fit into memory"):
+        values(wide(70), [Z(0)], numbers(70))
+    request = Request(2, (((1.0, ((0, "Z"),)),),), shared_data=True, batch=1)
+    assert find_contraction(wide(40), request) is None
+
+
+def test_an_order_of_a_variable_that_meets_thousands_is_refused() -> None:
+    pair = Source(np.ones((2, 2)))
+    clique = tuple(Table((a, b), 0) for a in range(1100) for b in range(a + 1, 1100))
+    assert find_order(TensorNetwork(clique, (pair,)), 1e11) is None
+
+
+def test_copies_with_noise_run_few_at_a_time() -> None:
+    circuit = Circuit(200)
+    for start in range(0, 200, 10):
+        for qubit in range(start, start + 8):
+            circuit.ry(weight(qubit % 7), qubit).noise(channels.amplitude_damping(0.1), qubit)
+        for qubit in range(start, start + 7):
+            circuit.cx(qubit, qubit + 1).ry(0.3, qubit)
+    terms = tuple(((1.0, tuple((start + k, "X") for k in range(8))),) for start in range(0, 200, 10))
+    route = find_pieces(circuit, Request(4, terms, shared_data=True, batch=1))
+    assert route is not None
+    sizes: list[int] = []
+    evaluate = route._evaluate
+
+    def count(part: Circuit, rows: Tensor, *rest: Any) -> Tensor:
+        sizes.append(len(rows) * 4**part.n_qubits)
+        return evaluate(part, rows, *rest)
+
+    with mock.patch.object(route, "_evaluate", count), mock.patch.object(pieces, "AMPLITUDES_AT_ONCE", 2**18):
+        route.expectation(no_inputs()[0], numbers(7), method="auto")
+    assert 4**8 <= max(sizes) <= 2**18
+
+
+def test_planning_takes_no_longer_than_a_register() -> None:
+    circuit, random = Circuit(16), np.random.default_rng(0)
+    for layer in range(5):
+        for qubit in range(16):
+            circuit.ry(weight(16 * layer + qubit), qubit)
+        for qubit in range(15):
+            circuit.cx(qubit, qubit + 1)
+    strings = tuple((1.0, tuple(enumerate(random.choice(list("XYZ"), 16).tolist()))) for _ in range(500))
+    request = Request(2, (strings,), shared_data=True, batch=1)
+    with mock.patch.object(cones, "light_cone", side_effect=light_cone) as looks:
+        assert find_pieces(circuit, request) is None
+    assert looks.call_count < 100
+    with mock.patch.object(contraction, "network_of") as networks:
+        assert find_contraction(circuit, request) is None
+    assert networks.call_count == 0
