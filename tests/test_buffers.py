@@ -161,7 +161,8 @@ def test_a_finaliser_may_give_back_while_the_pool_is_at_work() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of Unix")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning", "ignore:.*fork:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*_at_fork:pytest.PytestUnraisableExceptionWarning")
 def test_a_forked_process_begins_with_an_empty_pool_that_no_thread_holds(pool: BufferPool) -> None:
     with loan() as first:
         first.buffer()

@@ -347,3 +347,13 @@ def test_coefficients_cannot_be_cut_where_values_are_hidden() -> None:
     inputs, weights = numbers(circuit)
     with pytest.raises(NotImplementedError, match="min_coefficient"):
         torch.func.jacrev(lambda w: backend.expectation(circuit, inputs, w, OBSERVABLES))(weights)
+
+
+def test_a_cut_by_coefficient_refuses_second_derivatives() -> None:
+    circuit = Circuit(2).ry(weight(0), 0).cx(0, 1).rx(weight(1), 1)
+    weights = torch.tensor([0.4, 0.3], dtype=torch.float64, requires_grad=True)
+    backend = Native(method=PauliPropagation(min_coefficient=1e-6))
+    value = backend.expectation(circuit, torch.zeros(1, 0, dtype=torch.float64), weights, [Z(1)])
+    torch.autograd.grad(value.sum(), weights, retain_graph=True)
+    with pytest.raises(RuntimeError, match="min_coefficient"):
+        torch.autograd.grad(value.sum(), weights, create_graph=True)

@@ -421,7 +421,9 @@ def test_what_no_slot_reaches_has_derivatives_of_zero() -> None:
 
 
 def test_nan_of_one_sample_stays_with_it_inside_transforms() -> None:
-    circuit = Circuit(14).ry(data(0), 0)
+    circuit = Circuit(14)
+    for qubit in range(14):
+        circuit.ry(data(0), qubit)
     inputs = torch.tensor([[0.5], [torch.nan]], dtype=torch.float64)
     both, _ = torch.func.jvp(lambda rows: values(circuit, [Z(0)], numbers(0), rows), (inputs,), (inputs,))
     assert_close(both[0], [np.cos(0.5)], EXACT)

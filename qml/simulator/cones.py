@@ -19,6 +19,7 @@ from qml.simulator.readout import Terms
 
 NARROW = 10  # qubits: a register of so few is as quick as looking for pieces of it
 GAIN = 0.5  # of the arithmetic of the whole register that the pieces may take at most
+PIECE_AMPLITUDES = 2.0**23  # that a register moves in the time that one more piece takes to plan and to call
 LARGEST_EXPONENT = 500  # of levels in an estimate of cost, which must stay a finite float
 MIN_VISITS = 200_000  # operations that may be looked at whatever the size of the circuit
 VISITS_AN_OPERATION = 20
@@ -229,6 +230,7 @@ class _PieceCollector:
             key = (len(alone.register), alone.operations)
             if key not in self._numbers:
                 self._numbers[key] = len(self._pieces)
+                self._cost += PIECE_AMPLITUDES
                 self._pieces.append(Piece(alone.circuit()))
             piece = self._pieces[self._numbers[key]]
             piece.data_slots.append(alone.data_slots)

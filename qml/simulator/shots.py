@@ -17,6 +17,7 @@ from qml.simulator import engine
 from qml.simulator.draws import uniform
 from qml.simulator.memory import MemoryNeed
 
+SLOT_BYTES = 100  # of one slot of a segment that starts from amplitudes
 MAX_PARALLEL_AMPLITUDES = 2**22  # of all trajectories that run side by side
 MAX_SELECTION_ROUNDS = 1000  # of repeating runs whose post-selection failed
 
@@ -46,6 +47,8 @@ def trajectories(
     Raises:
         RuntimeError: post-selection succeeds so rarely that the runs cannot be collected.
     """
+    slots = SLOT_BYTES * 2 ** (circuit.n_qubits + 1)
+    MemoryNeed(circuit.n_qubits, 2, 1, data.dtype.to_complex(), data.device, more=slots).require()
     sampler = _Trajectories(circuit, weights.detach(), generator)
     finals, records = [], []
     for row in data.detach():

@@ -11,7 +11,9 @@ from qml.plain_pullback import plain_pullback
 from qml.simulator.pauli.steps import Keep, PauliStep, Rotation, Transfer, Trigonometry
 
 
-def pulled(steps: Sequence[PauliStep], final: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+def pulled(
+    steps: Sequence[PauliStep], final: Tensor, cosines: Tensor, sines: Tensor, *, first_order_only: bool = False
+) -> Tensor:
     """Return the expectation values of the first table.
 
     Args:
@@ -19,10 +21,11 @@ def pulled(steps: Sequence[PauliStep], final: Tensor, cosines: Tensor, sines: Te
         final: (strings, samples), expectation values of the last table.
         cosines: of all angles, (angles, samples).
         sines: likewise.
+        first_order_only: whether a second derivative is refused: the steps themselves depend on the angles.
     """
     if needs_plain_operations():
         return _plain(steps, final, cosines, sines)
-    return _Pull.apply(steps, final, cosines, sines)
+    return _Pull.apply(steps, first_order_only, final, cosines, sines)
 
 
 def pushed(
@@ -87,7 +90,9 @@ class _Pull(torch.autograd.Function):
     """The same in place, with a pullback of first order; higher ones go through plain operations."""
 
     @staticmethod
-    def forward(ctx: Any, steps: Sequence[PauliStep], final: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, steps: Sequence[PauliStep], first_order_only: bool, final: Tensor, cosines: Tensor, sines: Tensor
+    ) -> Tensor:
         trig, values = Trigonometry(cosines.unbind(0), sines.unbind(0)), final.clone()
         needs_grad = any(ctx.needs_input_grad)
         tape: list[Any] = [None] * len(steps)
@@ -101,7 +106,7 @@ class _Pull(torch.autograd.Function):
             if needs_grad:
                 tape[number] = saved
         if needs_grad:
-            ctx.steps, ctx.tape = steps, tape
+            ctx.steps, ctx.tape, ctx.first_order_only = steps, tape, first_order_only
             ctx.save_for_backward(final, cosines, sines)
         return values.clone()
 
@@ -110,9 +115,14 @@ class _Pull(torch.autograd.Function):
         (grad,) = grads
         final, cosines, sines = ctx.saved_tensors
         steps = ctx.steps
+        if ctx.first_order_only and torch.is_grad_enabled():
+            raise RuntimeError(
+                "Second derivatives must not be asked of PauliPropagation(min_coefficient=...), whose strings depend on "
+                "the angles. Use max_weight, max_sines or max_frequency, or Native()."
+            )
         if needs_plain_pullback(grad):
-            leaves, needed = (final, cosines, sines), ctx.needs_input_grad[1:]
-            return None, *plain_pullback(lambda *tensors: _plain(steps, *tensors), leaves, needed, (grad,))
+            leaves, needed = (final, cosines, sines), ctx.needs_input_grad[2:]
+            return None, None, *plain_pullback(lambda *tensors: _plain(steps, *tensors), leaves, needed, (grad,))
         trig, coefficients = Trigonometry(cosines.unbind(0), sines.unbind(0)), grad.clone()
         of_cosines, of_sines = torch.zeros_like(cosines), torch.zeros_like(sines)
         for step, saved in zip(steps, ctx.tape, strict=True):
@@ -128,4 +138,4 @@ class _Pull(torch.autograd.Function):
                     of_cosines[angle] += of_cosine
                     of_sines[angle] += of_sine
             coefficients = step.push(coefficients, trig)
-        return None, coefficients, of_cosines, of_sines
+        return None, None, coefficients, of_cosines, of_sines

@@ -113,9 +113,16 @@ class ContractionRoute:
                 data.device,
                 register=f"a contraction whose largest table has {entry.order.width} variables,",
                 n_states=STATES_OF_A_TABLE,
+                more=self._recorded_bytes(entry, len(data), dtype),
             )
             for entry in self.strings
         )
+
+    def _recorded_bytes(self, entry: Contraction, batch: int, dtype: torch.dtype) -> int:
+        """Count the bytes of all tables, which stay until the backward pass where gradients are recorded."""
+        if not torch.is_grad_enabled():
+            return 0
+        return int(min(entry.order.written, 2.0**60)) * dtype.itemsize * (batch if entry.takes_data else 1)
 
     def expectation(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
         """Contract all networks; derivatives are by autograd, whatever the method."""

@@ -39,10 +39,16 @@ class Bounded(NamedTuple):
 
 
 class Structure:
-    """A propagation with its tables for each dtype and device."""
+    """A propagation with its tables for each dtype and device.
 
-    def __init__(self, propagation: Propagation, matrix: np.ndarray) -> None:
-        self.propagation, self._matrix = propagation, matrix
+    Args:
+        propagation: the steps.
+        matrix: (strings, observables).
+        first_order_only: whether second derivatives are refused, since the steps depend on the angles.
+    """
+
+    def __init__(self, propagation: Propagation, matrix: np.ndarray, *, first_order_only: bool) -> None:
+        self.propagation, self._matrix, self._first_order_only = propagation, matrix, first_order_only
         self._steps: TableCache[Where, tuple[PauliStep, ...]] = TableCache()
         self._matrices: TableCache[Where, Tensor] = TableCache()
 
@@ -50,7 +56,8 @@ class Structure:
         """Compute expectation values, (batch or 1, observables)."""
         cosines, sines = self._trigonometry(data, weights)
         final = self.propagation.start.values(cosines, sines)
-        return pulled(self._moved(data), final, cosines, sines).mT @ self._observables(data)
+        values = pulled(self._moved(data), final, cosines, sines, first_order_only=self._first_order_only)
+        return values.mT @ self._observables(data)
 
     def bounded(self, data: Tensor, weights: Tensor) -> Bounded:
         """Compute expectation values with their errors, (batch or 1, observables); no gradients."""
@@ -119,7 +126,7 @@ class PropagationRoute:
     def expectation(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
         """Compute expectation values; derivatives are those of the fixed structure, whatever the method."""
         parts = [part.expectation(rows, weights) for part, rows in self._structures(data, weights)]
-        return torch.cat(parts).expand(len(data), -1) + 0.0 * (data.sum() + weights.sum())
+        return torch.cat(parts).expand(len(data), -1) + 0.0 * (data.sum(1, keepdim=True) + weights.sum())
 
     def bounded(self, data: Tensor, weights: Tensor) -> Bounded:
         """Compute expectation values with estimates and bounds of their errors, without gradients."""
@@ -155,7 +162,7 @@ class PropagationRoute:
     def _plan(self, numbers: Numbers | None) -> Structure:
         free = available_bytes(torch.device("cpu"))
         propagation = propagate(self._operations, self._strings, self._n_qubits, self._options, numbers, free)
-        return Structure(propagation, self._matrix)
+        return Structure(propagation, self._matrix, first_order_only=numbers is not None)
 
 
 def find_propagation(circuit: Circuit, request: Request) -> PropagationRoute | None:
