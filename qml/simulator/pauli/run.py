@@ -117,8 +117,8 @@ class _Pull(torch.autograd.Function):
         steps = ctx.steps
         if ctx.first_order_only and torch.is_grad_enabled():
             raise RuntimeError(
-                "Second derivatives must not be asked of PauliPropagation(min_coefficient=...), whose strings depend on "
-                "the angles. Use max_weight, max_sines or max_frequency, or Native()."
+                "Second derivatives must not be asked of PauliPropagation(min_coefficient=...), whose strings depend "
+                "on the angles. Use max_weight, max_sines or max_frequency, or Native()."
             )
         if needs_plain_pullback(grad):
             leaves, needed = (final, cosines, sines), ctx.needs_input_grad[2:]
