@@ -59,7 +59,7 @@ def propagate(
     n_qubits: int,
     options: PauliPropagation,
     numbers: Numbers | None = None,
-    max_bytes: float = math.inf,
+    max_bytes: float | int = math.inf,
 ) -> Propagation:
     """Move distinct strings backwards through operations.
 
@@ -106,7 +106,9 @@ def _dead_after(operations: Sequence[Operation], blocks: Sequence[Block], n_qubi
 class _Sweep:
     """A table on its way. Coefficients are those of `sign` times a string."""
 
-    def __init__(self, table: PauliTable, options: PauliPropagation, numbers: Numbers | None, max_bytes: float) -> None:
+    def __init__(
+        self, table: PauliTable, options: PauliPropagation, numbers: Numbers | None, max_bytes: float | int
+    ) -> None:
         self._n_bytes, self._max_bytes = 0, max_bytes
         self._table, self._options, self._numbers = table, options, numbers
         self._signs = np.ones(len(table), dtype=np.int8)
