@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from qml.terminal import verbatim, visible
 if TYPE_CHECKING:
     from qml.compare.engine import ComparisonPlan, RunCells
     from qml.compare.overview import Finished
+    from qml.compare.task import Option, Task
 
 ALL_TASKS = "all"  # the name for all tasks, one after another
 
@@ -73,18 +74,13 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     """
     console = Console()
     written = [*(option or ()), *([] if scaler is None else [f"scaler={scaler}"])]
+    everything = task[0] == ALL_TASKS
     with one_line_errors():
-        from qml.compare import TASKS, choose_subjects, find_task
-        from qml.compare.engine import read_options
-
-        everything = task[0] == ALL_TASKS
         if everything and (len(task) > 1 or written or models is not None or trials is not None):
             raise ValueError(
                 f"Argument `task` must be {ALL_TASKS!r} alone, without models or options, but more is given."
             )
-        tasks = list(TASKS.values()) if everything else [find_task(task[0])]
-        named = {} if everything else read_options(tasks[0], written)
-        subjects = [(chosen, subject) for chosen in tasks for subject in choose_subjects(chosen, task[1:])]
+        named, subjects = _named_and_subjects(task, written)
     plans = []
     for chosen, subject in subjects:
         part = next(iter(subject.values()), None)
@@ -116,6 +112,19 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
 
         path = write_overview(finished, _folder(out, (ALL_TASKS, preset), part=None))
         console.print("\nAll of them:", verbatim(path, style="bold"), highlight=False, soft_wrap=True)
+
+
+def _named_and_subjects(
+    task: list[str], written: list[str]
+) -> tuple["dict[str, Option]", list[tuple["Task[Any, Any]", "dict[str, Option]"]]]:
+    """Return the options that were written for a task, and every task with each of its subjects."""
+    from qml.compare import TASKS, choose_subjects, find_task
+    from qml.compare.engine import read_options
+
+    everything = task[0] == ALL_TASKS
+    tasks = list(TASKS.values()) if everything else [find_task(task[0])]
+    named = {} if everything else read_options(tasks[0], written)
+    return named, [(chosen, subject) for chosen in tasks for subject in choose_subjects(chosen, task[1:])]
 
 
 def _finish(
