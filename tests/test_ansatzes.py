@@ -340,6 +340,7 @@ def test_bad_sizes_and_names_are_refused(build: Callable[[], Circuit], message: 
         build()
 
 
+@pytest.mark.plain
 def test_numbers_of_another_type_are_refused() -> None:
     with pytest.raises(TypeError, match="`n_qubits` must be an int, but is float"):
         ansatzes.real_amplitudes(3.0)  # pyright: ignore[reportArgumentType]

@@ -103,5 +103,9 @@ def test_what_cannot_be_controlled_repeated_or_renumbered_is_refused() -> None:
         asymmetric().renumber(weights=[0])
     with pytest.raises(ValueError, match="without gaps"):
         _ = asymmetric().renumber(weights=[0, 2]).n_weights
+
+
+@pytest.mark.plain
+def test_a_power_that_is_no_whole_number_is_refused() -> None:
     with pytest.raises(TypeError, match="`exponent` must be an int"):
         Circuit(1).power(0.5)  # pyright: ignore[reportArgumentType]

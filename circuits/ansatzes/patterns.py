@@ -20,7 +20,7 @@ from itertools import combinations
 from circuits import _checks
 
 Pair = tuple[int, int]
-Pattern = str | Sequence[Pair]
+Pattern = str | Sequence[Sequence[int]]
 
 PATTERNS = ("line", "reversed_line", "ring", "closed_line", "all", "pairs")
 
@@ -62,7 +62,7 @@ def require_neighbours(n_qubits: int) -> int:
     return _checks.as_int(n_qubits, "n_qubits", 2, reason)
 
 
-def _given(pattern: Iterable[Pair], n_qubits: int) -> tuple[Pair, ...]:
+def _given(pattern: Iterable[Sequence[int]], n_qubits: int) -> tuple[Pair, ...]:
     pairs: list[Pair] = []
     for pair in pattern:
         members = _checks.as_qubits(pair, n_qubits, "pattern")
