@@ -63,7 +63,8 @@ def benchmark_set(family: str, parameter: int) -> BenchmarkSet:
         ValueError: If there is no such family, or it has no such parameter.
 
     Reference:
-        Bowles, Ahmed and Schuld, "Better than classical?", arXiv:2403.07059, appendix on data sets. Bars and stripes carry the signs of the study's first version.
+        Bowles, Ahmed and Schuld, "Better than classical?", arXiv:2403.07059, appendix on data sets. Bars and
+        stripes carry the signs of the study's first version.
     """
     require_choice(family, "family", tuple(FAMILIES))
     parameter = as_int(parameter, "parameter", 0)
