@@ -127,10 +127,13 @@ LAYERS: dict[str, Example] = {
 
 RECURRENT = ("QKANLSTM", "HQKANLSTM", "QKANGRU", "QLSTM", "QRNN", "QRNNRegressor", "QRNNClassifier")
 AS_LSTM = "one batch dimension or none, as nn.LSTM"
+AMPLITUDES = "inputs as amplitudes have no OpenQASM text, which exported programs hold"
 FIXED_BATCH = "the batch size is fixed by the export"
 EXCEPTIONS: dict[tuple[str, str], str] = {
     **{(layer, "N-d batch"): AS_LSTM for layer in RECURRENT},
     ("QRNN", "export"): FIXED_BATCH,
+    ("CircuitCentricClassifier", "export"): AMPLITUDES,
+    ("TreeTensorClassifier", "export"): AMPLITUDES,
 }
 
 

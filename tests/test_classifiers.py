@@ -249,14 +249,15 @@ def test_losses_are_those_of_the_study() -> None:
             expected = -torch.log_softmax(f, 1)[torch.arange(len(y)), (y > 0).long()].mean()
         else:
             z = layer.values(inputs).detach()
-            layer.class_weights.data = torch.tensor([[0.5, 1.5], [2.0, 0.25]], dtype=DOUBLE)
+            weights = torch.tensor([[0.5, 1.5], [2.0, 0.25]], dtype=DOUBLE)
             t0, t1 = (1 - y) / 2, (1 + y) / 2
-            weights = layer.class_weights.detach()
             terms = [
                 (weights[0, j] * (1 - z[:, j]) / 2 - t0) ** 2 + (weights[1, j] * (1 + z[:, j]) / 2 - t1) ** 2
                 for j in range(2)
             ]
-            expected = sum(terms).mean() / 2
+            weighted = layer.loss(inputs, labels, weights).detach()
+            torch.testing.assert_close(weighted, sum(terms).mean() / 2, atol=1e-12, rtol=0.0)
+            expected = layer.loss(inputs, labels, torch.ones(2, 2, dtype=DOUBLE)).detach()
         torch.testing.assert_close(layer.loss(inputs, labels).detach(), expected, atol=1e-12, rtol=0.0)
 
 

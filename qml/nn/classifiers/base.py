@@ -70,8 +70,8 @@ class CircuitClassifier(nn.Module):
         """
         inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
-        values = self.values(inputs.reshape(-1, self.n_inputs))
-        scores = self.scores(values)
+        with checks.full_precision(inputs):
+            scores = self.scores(self.values(inputs.reshape(-1, self.n_inputs)))
         return scores.reshape((*inputs.shape[:-1], *scores.shape[1:]))
 
     def values(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch observables"]:

@@ -37,7 +37,6 @@ class DataReuploadingClassifier(CircuitClassifier):
         weights: Angles theta in radians, shape (3 * qubits * (n_layers + 1),), uniform in [0, 1) at first; those of the
             last rotation stand at the end.
         scales: The factors w, shape (n_layers + 1, 3 * qubits), uniform in [0, 1) at first.
-        class_weights: Factors of the fidelities in the loss, shape (2, n_readouts); 1 at first.
 
     Raises:
         ValueError: If a number is too small, or more qubits are to be read than there are.
@@ -53,7 +52,6 @@ class DataReuploadingClassifier(CircuitClassifier):
     """
 
     scales: nn.Parameter
-    class_weights: nn.Parameter
 
     def __init__(
         self,
@@ -79,16 +77,14 @@ class DataReuploadingClassifier(CircuitClassifier):
         width = 3 * n_qubits
         self.weights = nn.Parameter(self.weights.new_empty(width * (n_layers + 1)))
         self.scales = nn.Parameter(self.weights.new_empty(n_layers + 1, width))
-        self.class_weights = nn.Parameter(self.weights.new_empty(2, n_readouts))
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw angles and scales anew, uniform in [0, 1), and set the class weights to 1."""
+        """Draw angles and scales anew, uniform in [0, 1)."""
         checks.require_generator(generator)
         with torch.no_grad():
             for parameter in (self.weights, self.scales):
                 parameter.uniform_(0.0, 1.0, generator=generator)
-            self.class_weights.fill_(1.0)
 
     def values(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch observables"]:
         """Compute <Z> of the qubits that are read."""
@@ -107,15 +103,29 @@ class DataReuploadingClassifier(CircuitClassifier):
         """Return the mean of <Z> of the qubits that are read."""
         return values.mean(1)
 
-    def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
-        """Return the weighted fidelity loss: of each qubit that is read, with the states of both classes."""
+    def loss(
+        self,
+        inputs: Float[Tensor, "batch inputs"],
+        labels: Float[Tensor, " batch"],
+        class_weights: Float[Tensor, "classes readouts"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Return the weighted fidelity loss: of each qubit that is read, with the states of both classes.
+
+        Args:
+            inputs: Features.
+            labels: -1 and +1.
+            class_weights: Factors of the fidelities, shape (2, n_readouts); pass a parameter to train them with the
+                layer, as the paper does (default: 1 everywhere).
+        """
         inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
         values = self.values(inputs)
         labels = as_labels(labels, values[:, 0])
         fidelities = torch.stack([1.0 - values, 1.0 + values], dim=1) / 2.0
         targets = torch.stack([1.0 - labels, 1.0 + labels], dim=1) / 2.0
-        return (self.class_weights * fidelities - targets[..., None]).square().sum((1, 2)).mean() / 2.0
+        if class_weights is not None:
+            fidelities = class_weights * fidelities
+        return (fidelities - targets[..., None]).square().sum((1, 2)).mean() / 2.0
 
     def config(self) -> dict[str, Any]:
         """Return the constructor arguments but for backend, device, dtype and generator."""
