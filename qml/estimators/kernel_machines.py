@@ -1,0 +1,199 @@
+"""Support vector machines and ridge regression on quantum kernels, in scikit-learn's form."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.svm import SVC
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from circuits import feature_maps
+from circuits.plain_checks import as_int
+from qml.backends import Backend
+from qml.estimators.scaling import make_scaler, scaled
+from qml.kernels import FidelityKernel, ProjectedKernel, nearest_positive
+from qml.nn.classifiers.iqp import iqp_embedding
+
+KERNELS = ("iqp", "angle", "projected")
+
+
+class ProductAngles(nn.Module):
+    """Features, followed by the products of all pairs."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return (batch, n) as (batch, n + n (n - 1) / 2)."""
+        first, second = torch.triu_indices(inputs.shape[1], inputs.shape[1], 1)
+        return torch.cat([inputs, inputs[:, first] * inputs[:, second]], dim=1)
+
+
+def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backend | str) -> nn.Module:
+    """Return the kernel of a name, or of a function from a number of features.
+
+    Raises:
+        ValueError: If there is no kernel of the name.
+        TypeError: If the function returns no module.
+    """
+    if isinstance(kernel, str):
+        if kernel not in KERNELS:
+            raise ValueError(
+                f"Argument `kernel` must be one of {', '.join(KERNELS)}, or a function that makes a kernel, but is "
+                f"{kernel!r}."
+            )
+        n_repetitions = as_int(n_repetitions, "n_repetitions", 1)
+        if kernel == "angle":
+            return FidelityKernel(feature_maps.angle(n_features, axis="y"), dtype=torch.float64, backend=backend)
+        options: dict[str, Any] = {"angles": ProductAngles(), "dtype": torch.float64, "backend": backend}
+        circuit = iqp_embedding(n_features, n_repetitions)
+        return FidelityKernel(circuit, **options) if kernel == "iqp" else ProjectedKernel(circuit, **options)
+    made = kernel(n_features)
+    if not isinstance(made, nn.Module):
+        raise TypeError(f"Argument `kernel` must make a torch module, but made {type(made).__name__}.")
+    return made
+
+
+class KernelMachine(BaseEstimator):
+    """The base of both machines: scaling, and the kernel matrix between samples and training samples."""
+
+    kernel: str | Callable[[int], nn.Module]
+    n_repetitions: int
+    scaling: str | None
+    backend: Backend | str
+
+    def _fit_kernel(self, inputs: np.ndarray) -> np.ndarray:
+        self.scaler_ = make_scaler(self.scaling)
+        if self.scaler_ is not None:
+            self.scaler_.fit(inputs)
+        self.kernel_ = make_kernel(self.kernel, inputs.shape[1], self.n_repetitions, self.backend)
+        self.X_fit_ = scaled(self.scaler_, inputs)
+        with torch.no_grad():
+            return nearest_positive(self.kernel_(torch.from_numpy(self.X_fit_)).double()).numpy()
+
+    def _kernel_with_training(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "kernel_")
+        inputs: Any = validate_data(self, X, dtype=np.float64, reset=False)
+        rows = torch.from_numpy(scaled(self.scaler_, inputs))
+        with torch.no_grad():
+            return self.kernel_(rows, torch.from_numpy(self.X_fit_)).double().numpy()
+
+
+class QuantumSVC(ClassifierMixin, KernelMachine):
+    """A support vector machine on a quantum kernel.
+
+    Args:
+        kernel: `"iqp"`, the fidelity of the IQP embedding; `"angle"`, of RY on a qubit a feature; `"projected"`, the
+            projected kernel of the IQP embedding; or a function from a number of features to a kernel module.
+        C: Penalty of misclassified samples, above 0.
+        n_repetitions: Number of times the IQP embedding is applied.
+        scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
+        backend: A backend or its name, for kernels by name. Measured matrices lose their negative eigenvalues.
+
+    Attributes:
+        kernel_: The kernel.
+        machine_: The fitted `sklearn.svm.SVC` on its matrix.
+        X_fit_: The scaled training samples.
+        classes_: The classes.
+        n_features_in_: Number of features.
+
+    Reference:
+        Havlicek et al., arXiv:1804.11326.
+
+    Example:
+        >>> from sklearn.datasets import make_moons
+        >>> X, y = make_moons(40, noise=0.1, random_state=0)
+        >>> QuantumSVC().fit(X, y).predict(X).shape
+        (40,)
+    """
+
+    def __init__(
+        self,
+        kernel: str | Callable[[int], nn.Module] = "iqp",
+        *,
+        C: float = 1.0,
+        n_repetitions: int = 1,
+        scaling: str | None = "minmax",
+        backend: Backend | str = "native",
+    ) -> None:
+        self.kernel = kernel
+        self.C = C
+        self.n_repetitions = n_repetitions
+        self.scaling = scaling
+        self.backend = backend
+
+    def fit(self, X: Any, y: Any) -> "QuantumSVC":
+        """Fit to samples X, (batch, inputs), with classes y, (batch,)."""
+        checked: Any = validate_data(self, X, y, dtype=np.float64)
+        inputs, targets = checked
+        check_classification_targets(targets)
+        self.machine_ = SVC(kernel="precomputed", C=self.C).fit(self._fit_kernel(inputs), targets)
+        self.classes_ = self.machine_.classes_
+        return self
+
+    def decision_function(self, X: Any) -> Float[np.ndarray, "batch ..."]:
+        """Compute scores: (batch,), above 0 for the second class, or (batch, classes)."""
+        matrix = self._kernel_with_training(X)
+        return self.machine_.decision_function(matrix)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the class of each sample."""
+        matrix = self._kernel_with_training(X)
+        return self.machine_.predict(matrix)
+
+
+class QuantumKernelRidge(MultiOutputMixin, RegressorMixin, KernelMachine):
+    """Ridge regression on a quantum kernel; the mean of the targets is added.
+
+    Args:
+        kernel: `"iqp"`, `"angle"`, `"projected"`, or a function from a number of features to a kernel module; see
+            `QuantumSVC`.
+        alpha: Penalty of the weights, at least 0.
+        n_repetitions: Number of times the IQP embedding is applied.
+        scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
+        backend: A backend or its name, for kernels by name.
+
+    Attributes:
+        kernel_: The kernel.
+        machine_: The fitted `sklearn.kernel_ridge.KernelRidge` on its matrix.
+        X_fit_: The scaled training samples.
+        n_features_in_: Number of features.
+
+    Example:
+        >>> import numpy as np
+        >>> X = np.linspace(-1, 1, 30)[:, None]
+        >>> QuantumKernelRidge("angle", alpha=1e-3).fit(X, np.sin(3 * X[:, 0])).predict(X).shape
+        (30,)
+    """
+
+    def __init__(
+        self,
+        kernel: str | Callable[[int], nn.Module] = "iqp",
+        *,
+        alpha: float = 1.0,
+        n_repetitions: int = 1,
+        scaling: str | None = "minmax",
+        backend: Backend | str = "native",
+    ) -> None:
+        self.kernel = kernel
+        self.alpha = alpha
+        self.n_repetitions = n_repetitions
+        self.scaling = scaling
+        self.backend = backend
+
+    def fit(self, X: Any, y: Any) -> "QuantumKernelRidge":
+        """Fit to samples X, (batch, inputs), with targets y, (batch,) or (batch, outputs)."""
+        checked: Any = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        inputs, targets = checked
+        self._mean = targets.mean(0)
+        machine = KernelRidge(kernel="precomputed", alpha=self.alpha)  # pyright: ignore[reportArgumentType]
+        self.machine_ = machine.fit(self._fit_kernel(inputs), targets - self._mean)
+        return self
+
+    def predict(self, X: Any) -> Float[np.ndarray, "batch ..."]:
+        """Predict the targets of each sample."""
+        matrix = self._kernel_with_training(X)
+        return self.machine_.predict(matrix) + self._mean

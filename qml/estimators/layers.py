@@ -1,0 +1,311 @@
+"""Layers as scikit-learn estimators."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+import qml.nn
+from circuits.plain_checks import as_int, as_number
+from qml.backends import Backend
+from qml.estimators.scaling import make_scaler, scaled
+from qml.estimators.training import LoopOptions, train
+from qml.nn.classifiers.base import hit_loss
+
+LAYERS = {
+    "circuit-centric": "CircuitCentricClassifier",
+    "dressed": "DressedQuantumCircuit",
+    "iqp": "IQPClassifier",
+    "qcnn": "QCNNClassifier",
+    "boltzmann": "QuantumBoltzmannClassifier",
+    "re-uploading": "DataReuploadingClassifier",
+    "separable": "SeparableClassifier",
+    "tree": "TreeTensorClassifier",
+}
+"""Layers by the names that estimators take."""
+
+SEED_LIMIT = 2**31 - 1
+MakeLayer = Callable[..., nn.Module]
+
+
+class LayerEstimator(BaseEstimator):
+    """The base of estimators that train a layer: options, scaling, and the training itself."""
+
+    scaler_: Any
+
+    def __init__(  # noqa: PLR0913 - scikit-learn takes options nowhere else
+        self,
+        layer: str | MakeLayer = "re-uploading",
+        *,
+        options: Mapping[str, Any] | None = None,
+        scaling: str | None = "minmax",
+        learning_rate: float = 0.01,
+        max_steps: int = 1000,
+        batch_size: int = 32,
+        convergence_interval: int | None = None,
+        backend: Backend | str = "native",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.layer = layer
+        self.options = options
+        self.scaling = scaling
+        self.learning_rate = learning_rate
+        self.max_steps = max_steps
+        self.batch_size = batch_size
+        self.convergence_interval = convergence_interval
+        self.backend = backend
+        self.random_state = random_state
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters; `deep` adds the layer's options as `options__NAME`."""
+        params = super().get_params(deep=deep)
+        if deep and isinstance(self.options, Mapping):
+            params |= {f"options__{name}": value for name, value in self.options.items()}
+        return params
+
+    def set_params(self, **params: Any) -> "LayerEstimator":
+        """Set parameters; `options__NAME=value` sets one option of the layer."""
+        prefix = "options__"
+        own = {name: value for name, value in params.items() if not name.startswith(prefix)}
+        super().set_params(**own)
+        changed = {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
+        if changed:
+            self.options = {**(self.options or {}), **changed}
+        return self
+
+    def _make(self, n_inputs: int, generator: torch.Generator, *sizes: int, **more: Any) -> nn.Module:
+        make: Any = self.layer
+        if self.options is not None and not isinstance(self.options, Mapping):
+            raise TypeError(f"Argument `options` must be a mapping or None, but is {type(self.options).__name__}.")
+        if isinstance(make, str):
+            if make not in LAYERS:
+                raise ValueError(
+                    f"Argument `layer` must be one of {', '.join(LAYERS)}, or a function that makes a layer, but is "
+                    f"{make!r}."
+                )
+            make = getattr(qml.nn, LAYERS[make])
+        made = make(n_inputs, *sizes, **{**(self.options or {}), **more}, dtype=torch.float64, generator=generator)
+        if not isinstance(made, nn.Module):
+            raise TypeError(f"Argument `layer` must make a torch module, but made {type(made).__name__}.")
+        return made
+
+    def _on_backend(self, module: nn.Module) -> nn.Module:
+        """Move a layer to the estimator's backend; a layer without one runs in torch alone."""
+        if isinstance(self.backend, str) and self.backend == "native":
+            return module
+        if not hasattr(module, "to_backend"):
+            raise ValueError(
+                f"Argument `backend` must be 'native' for {type(module).__name__}, which runs in torch alone, but is "
+                f"{self.backend!r}."
+            )
+        return module.to_backend(self.backend)  # pyright: ignore[reportCallIssue]
+
+    def _loop(self) -> LoopOptions:
+        interval = self.convergence_interval
+        return LoopOptions(
+            as_number(self.learning_rate, "learning_rate", at_least=0.0),
+            as_int(self.max_steps, "max_steps", 1),
+            as_int(self.batch_size, "batch_size", 1),
+            None if interval is None else as_int(interval, "convergence_interval", 2),
+        )
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(int(check_random_state(self.random_state).randint(SEED_LIMIT)))
+
+    def _inputs(self, X: Any) -> Tensor:
+        check_is_fitted(self, "layers_")
+        checked: Any = validate_data(self, X, dtype=np.float64, reset=False)
+        return torch.from_numpy(scaled(self.scaler_, checked))
+
+
+class LayerClassifier(ClassifierMixin, LayerEstimator):
+    """A classifier that trains a quantum layer, or any other layer with one score a sample.
+
+    Two classes are told apart by the sign of one score; more classes by one layer each, against the rest, or by one
+    layer with as many logits where it has them (`"dressed"`).
+
+    Args:
+        layer: A name of `LAYERS`, or a class or function from `n_inputs`, `dtype=` and `generator=` to a module from
+            (batch, n_inputs) to scores (batch,). A module's own `loss(inputs, labels)` is minimised where it has one,
+            else (1 - y f) / 2.
+        options: More arguments of the layer, such as `{"n_layers": 5}`; searches reach them as `options__n_layers`.
+        scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
+        learning_rate: Of Adam.
+        max_steps: Number of steps at most.
+        batch_size: Samples a step, drawn with replacement.
+        convergence_interval: Stop when the loss has settled between two intervals of so many steps, and warn where it
+            never does; None trains `max_steps` steps. The study has 200.
+        backend: A backend or its name.
+        random_state: Seed of weights and batches.
+
+    Attributes:
+        layers_: The trained layers: one for two classes, else one a class (or one in all).
+        classes_: The classes.
+        scaler_: The fitted scaler, or None.
+        losses_: The loss of each step; of each layer in turn.
+        n_iter_: Largest number of steps of a layer.
+        n_features_in_: Number of features.
+
+    Reference:
+        Protocol of Bowles et al., arXiv:2403.07059, appendix on training.
+
+    Example:
+        >>> from sklearn.datasets import make_moons
+        >>> X, y = make_moons(40, noise=0.1, random_state=0)
+        >>> LayerClassifier("separable", max_steps=20, random_state=0).fit(X, y).predict(X).shape
+        (40,)
+    """
+
+    def fit(self, X: Any, y: Any) -> "LayerClassifier":
+        """Train on samples X, (batch, inputs), with classes y, (batch,)."""
+        checked: Any = validate_data(self, X, y, dtype=np.float64)
+        inputs, targets = checked
+        check_classification_targets(targets)
+        self.classes_, members = np.unique(targets, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"Argument `y` must hold two classes or more, but holds one class: {self.classes_[0]!r}.")
+        self.scaler_ = make_scaler(self.scaling)
+        if self.scaler_ is not None:
+            self.scaler_.fit(inputs)
+        rows, classes = torch.from_numpy(scaled(self.scaler_, inputs)), torch.from_numpy(members)
+        generator, loop = self._generator(), self._loop()
+        self.layers_, self.losses_ = [], []
+        for layer, loss in self._problems(rows, classes, generator):
+            course = train(layer.parameters(), loss, len(rows), loop, generator)
+            self.layers_.append(layer)
+            self.losses_.append(course.losses)
+        self.n_iter_ = max(map(len, self.losses_))
+        return self
+
+    def decision_function(self, X: Any) -> Float[np.ndarray, "batch ..."]:
+        """Compute scores: (batch,), above 0 for the second class, or (batch, classes)."""
+        inputs = self._inputs(X)
+        with torch.no_grad():
+            scores = [layer(inputs) for layer in self.layers_]
+        if scores[0].ndim == 2:
+            logits = scores[0]
+            return (logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits).numpy()
+        return (scores[0] if len(scores) == 1 else torch.stack(scores, 1)).numpy()
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the class of each sample."""
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)]
+
+    def predict_proba(self, X: Any) -> Float[np.ndarray, "batch classes"]:
+        """Compute the probability of each class: (1 + f) / 2, cut at 0 and 1, or the softmax of logits."""
+        scores = self.decision_function(X)
+        if self._has_logits():
+            logits = np.stack([-scores / 2, scores / 2], 1) if scores.ndim == 1 else scores
+            weights = np.exp(logits - logits.max(1, keepdims=True))
+            return weights / weights.sum(1, keepdims=True)
+        likely = np.clip((1.0 + scores) / 2.0, 0.0, 1.0)
+        if scores.ndim == 1:
+            return np.stack([1.0 - likely, likely], 1)
+        likely = likely + np.finfo(float).tiny  # so that samples which no layer takes have equal probabilities
+        return likely / likely.sum(1, keepdims=True)
+
+    def _has_logits(self) -> bool:
+        return isinstance(self.layers_[0], qml.nn.DressedQuantumCircuit)
+
+    def _problems(
+        self, rows: Tensor, classes: Tensor, generator: torch.Generator
+    ) -> list[tuple[nn.Module, Callable[[Tensor], Tensor]]]:
+        """Return each layer to be trained with its loss of the samples with given numbers."""
+        n_classes = len(self.classes_)
+        if self.layer == "dressed" or self.layer is qml.nn.DressedQuantumCircuit:
+            layer = self._on_backend(self._make(rows.shape[1], generator, n_classes))
+            return [(layer, lambda chosen: nn.functional.cross_entropy(layer(rows[chosen]), classes[chosen]))]
+        problems = []
+        for number in [1] if n_classes == 2 else range(n_classes):
+            labels = torch.where(classes == number, 1.0, -1.0).to(rows)
+            problems.append(self._problem(self._make(rows.shape[1], generator), rows, labels))
+        return problems
+
+    def _problem(self, layer: nn.Module, rows: Tensor, labels: Tensor) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+        layer = self._on_backend(layer)
+        own: Any = getattr(layer, "loss", None)
+
+        def loss(chosen: Tensor) -> Tensor:
+            if own is not None:
+                return own(rows[chosen], labels[chosen])
+            return hit_loss(layer(rows[chosen]), labels[chosen])
+
+        return layer, loss
+
+
+class LayerRegressor(RegressorMixin, LayerEstimator):
+    """A regressor that trains a quantum layer and a line through its score: y = a f(x) + b, by the squared error.
+
+    Args:
+        layer: A name of `LAYERS`, or a class or function from `n_inputs`, `dtype=` and `generator=` to a module from
+            (batch, n_inputs) to (batch,) or (batch, outputs).
+        options: More arguments of the layer; searches reach them as `options__NAME`.
+        scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
+            Targets are scaled to mean 0 and deviation 1 within.
+        learning_rate: Of Adam.
+        max_steps: Number of steps at most.
+        batch_size: Samples a step, drawn with replacement.
+        convergence_interval: Stop when the loss has settled between two intervals of so many steps; None trains
+            `max_steps` steps.
+        backend: A backend or its name.
+        random_state: Seed of weights and batches.
+
+    Attributes:
+        layers_: The trained layer and the line, in one list.
+        scaler_: The fitted scaler of the features, or None.
+        losses_: The loss of each step.
+        n_iter_: Number of steps.
+        n_features_in_: Number of features.
+
+    Example:
+        >>> import numpy as np
+        >>> X = np.linspace(-1, 1, 30)[:, None]
+        >>> LayerRegressor(max_steps=20, random_state=0).fit(X, np.sin(3 * X[:, 0])).predict(X).shape
+        (30,)
+    """
+
+    def fit(self, X: Any, y: Any) -> "LayerRegressor":
+        """Train on samples X, (batch, inputs), with targets y, (batch,)."""
+        checked: Any = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        inputs, targets = checked
+        self.scaler_ = make_scaler(self.scaling)
+        if self.scaler_ is not None:
+            self.scaler_.fit(inputs)
+        rows = torch.from_numpy(scaled(self.scaler_, inputs))
+        self._mean, self._deviation = float(targets.mean()), float(targets.std()) or 1.0
+        wanted = torch.from_numpy((targets - self._mean) / self._deviation)
+        generator = self._generator()
+        layer = self._on_backend(self._make(rows.shape[1], generator))
+        with torch.no_grad():
+            width = layer(rows[:1]).reshape(1, -1).shape[1]
+        line = nn.Linear(width, 1, dtype=torch.float64)
+        with torch.no_grad():
+            line.weight.fill_(1.0 / width)
+            line.bias.zero_()
+        self.layers_ = [layer, line]
+
+        def loss(chosen: Tensor) -> Tensor:
+            return nn.functional.mse_loss(self._predicted(rows[chosen]), wanted[chosen])
+
+        both = [*layer.parameters(), *line.parameters()]
+        self.losses_ = train(both, loss, len(rows), self._loop(), generator).losses
+        self.n_iter_ = len(self.losses_)
+        return self
+
+    def predict(self, X: Any) -> Float[np.ndarray, " batch"]:
+        """Predict the target of each sample."""
+        inputs = self._inputs(X)
+        with torch.no_grad():
+            return self._mean + self._deviation * self._predicted(inputs).numpy()
+
+    def _predicted(self, rows: Tensor) -> Tensor:
+        layer, line = self.layers_
+        return line(layer(rows).reshape(len(rows), -1))[:, 0]

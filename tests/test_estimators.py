@@ -1,0 +1,163 @@
+import pickle
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import BaseEstimator, clone
+from sklearn.datasets import make_blobs, make_moons
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+
+from circuits import feature_maps
+from qml.backends import Native
+from qml.estimators import LayerClassifier, LayerRegressor, QuantumKernelRidge, QuantumSVC
+from qml.estimators.layers import LAYERS
+from qml.kernels import FidelityKernel
+from qml.nn import QNNClassifier, SeparableClassifier
+
+MOONS = make_moons(60, noise=0.1, random_state=0)
+CHECKED = [
+    LayerClassifier("separable", learning_rate=0.2, max_steps=40),
+    LayerRegressor("dressed", learning_rate=0.05, max_steps=100),
+    QuantumSVC("angle", C=10.0),
+    QuantumKernelRidge("angle", alpha=1e-2),
+]
+
+
+@pytest.mark.slow
+@parametrize_with_checks(CHECKED)
+def test_scikit_learn_accepts_the_estimator(estimator: BaseEstimator, check: Callable[..., None]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the suite provokes warnings of its own
+        check(estimator)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_by_name(layer: str) -> None:
+    X, y = make_blobs(40, centers=2, n_features=2, cluster_std=0.3, center_box=(-1.0, 1.0), random_state=1)
+    model = LayerClassifier(layer, learning_rate=0.1, max_steps=30, scaling="minmax", random_state=0).fit(X, y)
+    probabilities = model.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(1), 1.0, atol=1e-12)
+    np.testing.assert_array_equal(probabilities.argmax(1), model.predict(X))
+    assert type(model.layers_[0]).__name__ == LAYERS[layer]
+
+
+def test_three_classes_with_names() -> None:
+    X, classes = make_blobs(60, centers=3, n_features=2, random_state=3)
+    y = np.array(["ash", "birch", "cedar"])[classes]
+    for layer, n_layers in (("separable", 3), ("dressed", 1)):
+        model = LayerClassifier(layer, learning_rate=0.1, max_steps=100, random_state=0).fit(X, y)
+        assert len(model.layers_) == n_layers
+        assert model.score(X, y) > 0.9
+        assert model.predict_proba(X).shape == (60, 3)
+
+
+def test_searches_reach_the_options_of_the_layer() -> None:
+    search = GridSearchCV(
+        LayerClassifier("separable", learning_rate=0.2, max_steps=20, random_state=0),
+        {"options__n_layers": [1, 2], "learning_rate": [0.1]},
+        cv=2,
+    ).fit(*MOONS)
+    assert set(search.cv_results_["param_options__n_layers"]) == {1, 2}
+    best = search.best_estimator_
+    assert best.layers_[0].n_layers == search.best_params_["options__n_layers"]
+    copy = clone(best)
+    assert copy.get_params()["options__n_layers"] == best.options["n_layers"]
+    assert not hasattr(copy, "layers_")
+
+
+def test_the_same_seed_trains_the_same_model_and_a_copy_predicts_alike() -> None:
+    models = [LayerClassifier(max_steps=10, random_state=3).fit(*MOONS) for _ in range(2)]
+    scores = [model.decision_function(MOONS[0]) for model in models]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(models[0])).decision_function(MOONS[0]), scores[0])
+    other = LayerClassifier(max_steps=10, random_state=4).fit(*MOONS)
+    assert np.abs(other.decision_function(MOONS[0]) - scores[0]).max() > 1e-3
+
+
+def test_a_pipeline_with_an_own_layer() -> None:
+    def make(n_inputs: int, **options: Any) -> nn.Module:
+        return QNNClassifier(n_inputs, "zxyzxy", **options)
+
+    pipeline = make_pipeline(StandardScaler(), LayerClassifier(make, learning_rate=0.1, max_steps=60, random_state=0))
+    assert cross_val_score(pipeline, *MOONS, cv=2).mean() > 0.6
+
+
+def test_training_stops_when_the_loss_has_settled_and_says_when_it_never_does() -> None:
+    model = LayerClassifier("separable", learning_rate=0.1, max_steps=2000, convergence_interval=30, random_state=0)
+    assert 60 < model.fit(*MOONS).n_iter_ < 2000
+    with pytest.warns(ConvergenceWarning, match="had not settled after 40 steps. Raise `max_steps`"):
+        model.set_params(max_steps=40).fit(*MOONS)
+
+
+def test_other_backends_predict_the_same() -> None:
+    model = LayerClassifier("separable", max_steps=3, random_state=0).fit(*MOONS)
+    scores = model.decision_function(MOONS[0][:4])
+    model.layers_[0].to_backend("pennylane")
+    np.testing.assert_allclose(model.decision_function(MOONS[0][:4]), scores, atol=1e-10)
+    machine = QuantumSVC("iqp", backend=Native(method="adjoint")).fit(*MOONS)
+    np.testing.assert_allclose(
+        machine.decision_function(MOONS[0]), QuantumSVC("iqp").fit(*MOONS).decision_function(MOONS[0]), atol=1e-8
+    )
+    with pytest.raises(ValueError, match="`backend` must be 'native' for QuantumBoltzmannClassifier"):
+        LayerClassifier("boltzmann", backend="pennylane").fit(*MOONS)
+
+
+def test_a_support_vector_machine_on_the_matrix_of_the_kernel() -> None:
+    X, y = MOONS
+    model = QuantumSVC(lambda n: FidelityKernel(feature_maps.angle(n), dtype=torch.float64), C=10.0, scaling=None)
+    model.fit(X[:40], y[:40])
+    differences = X[:, None, :] - X[None, :, :]
+    gram = (np.cos(differences / 2) ** 2).prod(-1)
+    expected = SVC(kernel="precomputed", C=10.0).fit(gram[:40, :40], y[:40]).decision_function(gram[40:, :40])
+    np.testing.assert_allclose(model.decision_function(X[40:]), expected, atol=5e-3)  # libsvm stops at 1e-3
+
+
+def test_ridge_regression_fits_a_wave_that_the_kernel_spans() -> None:
+    X = np.linspace(-1.0, 1.0, 40)[:, None]
+    y = 5.0 + np.sin(np.pi / 2 * X[:, 0])  # the scaled feature is an angle, whose sine RY brings into the state
+    assert QuantumKernelRidge("angle", alpha=1e-8).fit(X, y).score(X, y) > 1.0 - 1e-8
+    both = QuantumKernelRidge("projected", alpha=1e-4).fit(X, np.stack([y, -y], 1)).predict(X)
+    np.testing.assert_allclose(both[:, 0], -both[:, 1], atol=1e-6)
+
+
+def test_a_regressor_fits_a_wave() -> None:
+    X = np.linspace(-1.0, 1.0, 40)[:, None]
+    y = 100.0 + 7.0 * np.sin(3.0 * X[:, 0])
+    model = LayerRegressor(options={"n_layers": 3}, learning_rate=0.1, max_steps=200, random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.9
+
+
+def test_bad_options_are_refused_by_name() -> None:
+    X, y = MOONS
+    for model, kind, message in (
+        (LayerClassifier("no such"), ValueError, "`layer` must be one of circuit-centric"),
+        (LayerClassifier(lambda n, **options: n), TypeError, "must make a torch module"),
+        (LayerClassifier(scaling="log"), ValueError, "scaling"),
+        (LayerClassifier(max_steps=0), ValueError, "max_steps"),
+        (LayerClassifier(batch_size=0), ValueError, "batch_size"),
+        (LayerClassifier(convergence_interval=1), ValueError, "convergence_interval"),
+        (QuantumSVC("rbf"), ValueError, "`kernel` must be one of iqp"),
+        (QuantumSVC(lambda n: n), TypeError, "must make a torch module"),
+        (QuantumSVC(n_repetitions=0), ValueError, "n_repetitions"),
+    ):
+        with pytest.raises(kind, match=message):
+            model.fit(X, y)
+    with pytest.raises(ValueError, match="one class"):
+        LayerClassifier().fit(X, np.zeros(len(X)))
+    with pytest.raises(FloatingPointError, match="smaller learning rate"):
+        LayerClassifier(partial(Broken)).fit(X, y)
+
+
+class Broken(SeparableClassifier):
+    def loss(self, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return super().loss(inputs, labels) * float("nan")
