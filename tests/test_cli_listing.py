@@ -29,7 +29,8 @@ def test_without_a_task_all_are_listed() -> None:
         (line,) = [line for line in lines if line.split()[:1] == [name]]
         assert task.title.split()[0] in line
     assert "xor memory letters dna10 dna50 dna100" in result.output
-    assert "not known" not in result.output  # every task of the house has been timed
+    (digits,) = [line for line in lines if line.startswith("digits ")]
+    assert "about" in digits
     assert run("compare", "all", "--help").output == run("compare", "--help").output
 
 
@@ -71,7 +72,7 @@ def test_a_dry_run_counts_what_is_there(tmp_path: Path) -> None:
 def test_a_dry_run_of_all_tasks_sums_up() -> None:
     result = run("compare", "all", "--preset", "demo", "--dry-run", "--out", "nowhere")
     assert result.exit_code == 0, result.output
-    assert "All together: about " in result.output
+    assert "All together: " in result.output
     assert not Path("nowhere").exists()
 
 
@@ -186,5 +187,5 @@ def test_mistyped_commands_are_refused_in_one_line(arguments: list[str], message
 def test_a_shell_completes_names(words: str, offered: str) -> None:
     code = "from qml.commands.main import app; app(prog_name='qml')"
     told = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1), "_QML_COMPLETE": "complete_bash"}
-    answer = subprocess.run([sys.executable, "-c", code], env=dict(os.environ) | told, capture_output=True, text=True)
+    answer = subprocess.run([sys.executable, "-c", code], env=dict(os.environ) | told, capture_output=True, text=True, check=False)
     assert offered in answer.stdout.split(), answer.stderr

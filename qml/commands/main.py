@@ -47,7 +47,7 @@ def _bench_names(incomplete: str) -> list[str]:
     return [name for name in BENCHES if name.startswith(incomplete)]
 
 
-def bench(  # noqa: PLR0913, PLR0917 - one a flag
+def bench(
     context: typer.Context,
     name: Annotated[
         str | None, typer.Argument(help="What to time, for example simulator.", autocompletion=_bench_names)

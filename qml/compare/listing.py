@@ -36,13 +36,13 @@ def tasks_listing(tasks: Mapping[str, Task[Any, Any]]) -> RenderableType:
 def task_help(task: Task[Any, Any]) -> RenderableType:
     """Return a task's question, models, subjects, options and amounts of work."""
     parts: list[RenderableType] = [verbatim(task.title, style="bold"), verbatim(task.question), Text()]
-    subject, *others = task.options.items() or [(None, ())]
-    usage = f"qml compare {task.name}" + (f" [{subject[0].upper()} ...]" if subject[0] else "")
+    (subject, allowed), *others = task.options.items() or [("", ())]
+    usage = f"qml compare {task.name}" + (f" [{subject.upper()} ...]" if subject else "")
     parts += [verbatim(f"Usage: {usage} [--models NAMES] [--preset NAME] [--seeds N] [--out FOLDER] ..."), Text()]
-    if subject[0]:
-        listed = " ".join(map(str, subject[1]))
-        together = " ".join(map(str, task.together or subject[1][:1]))
-        parts.append(verbatim(f"{subject[0]}: {listed}; compared where none is named: {together}"))
+    if subject:
+        listed = " ".join(map(str, allowed))
+        together = " ".join(map(str, task.together or allowed[:1]))
+        parts.append(verbatim(f"{subject}: {listed}; compared where none is named: {together}"))
     for name, values in others:
         parts.append(verbatim(f"--option {name}=VALUE: {' '.join(map(str, values))}; {values[0]} if not given"))
     models = _table("model", "kind", "recipe")
