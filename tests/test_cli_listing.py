@@ -187,5 +187,6 @@ def test_mistyped_commands_are_refused_in_one_line(arguments: list[str], message
 def test_a_shell_completes_names(words: str, offered: str) -> None:
     code = "from qml.commands.main import app; app(prog_name='qml')"
     told = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1), "_QML_COMPLETE": "complete_bash"}
-    answer = subprocess.run([sys.executable, "-c", code], env=dict(os.environ) | told, capture_output=True, text=True, check=False)
+    command, environment = [sys.executable, "-c", code], dict(os.environ) | told
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert offered in answer.stdout.split(), answer.stderr

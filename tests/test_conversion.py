@@ -807,8 +807,8 @@ def test_data_may_be_given_as_lists_of_parameters() -> None:
     for angle in (b, c[1], a, c[0]):
         source.ry(angle, 0)
     expected = from_qiskit(source, data=["b", "a", "c"])
-    for given in ([b, a, c], [[b, a], c], [[b, a, *c]], (item for item in (b, a, c))):
-        assert from_qiskit(source, data=given) == expected
+    for form in ([b, a, c], [[b, a], c], [[b, a, *c]], (item for item in (b, a, c))):
+        assert from_qiskit(source, data=form) == expected
     assert from_qiskit(source, data=a) == from_qiskit(source, data=["a"])
     assert from_qiskit(source, data=[source.parameters]).n_weights == 0
     with pytest.raises(

@@ -36,7 +36,7 @@ def tasks_listing(tasks: Mapping[str, Task[Any, Any]]) -> RenderableType:
 def task_help(task: Task[Any, Any]) -> RenderableType:
     """Return a task's question, models, subjects, options and amounts of work."""
     parts: list[RenderableType] = [verbatim(task.title, style="bold"), verbatim(task.question), Text()]
-    (subject, allowed), *others = task.options.items() or [("", ())]
+    (subject, allowed), *others = list(task.options.items()) or [("", ())]
     usage = f"qml compare {task.name}" + (f" [{subject.upper()} ...]" if subject else "")
     parts += [verbatim(f"Usage: {usage} [--models NAMES] [--preset NAME] [--seeds N] [--out FOLDER] ..."), Text()]
     if subject:

@@ -7,6 +7,7 @@ from circuits.lazy import load_at_first_use
 if TYPE_CHECKING:
     from qml.nn.checkpoint import load_layer as load_layer
     from qml.nn.checkpoint import save_layer as save_layer
+    from qml.nn.forecast import forecast_with_interval as forecast_with_interval
     from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
     from qml.nn.losses import floored_likelihood_loss as floored_likelihood_loss
     from qml.nn.losses import hinge_loss as hinge_loss
@@ -45,6 +46,7 @@ else:
         __name__,
         {
             "qml.nn.checkpoint": ("load_layer", "save_layer"),
+            "qml.nn.forecast": ("forecast_with_interval",),
             "qml.nn.losses": (
                 "farhi_neven_loss",
                 "floored_likelihood_loss",

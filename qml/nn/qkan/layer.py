@@ -285,7 +285,7 @@ class QKANLayer(Activations):
 
     @torch.no_grad()
     def prune(self, inputs: Float[Tensor, "*batch inputs"], threshold: float) -> int:
-        """Take out edges whose importance is below `threshold`, in place, and return how many are left, at least one."""
+        """Take out edges whose importance is below `threshold`, in place, and return how many are left."""
         scores = self.importance(inputs)
         mask = self.mask * (scores >= checks.as_number(threshold, "threshold"))
         importance.require_edges_left([mask], [scores], "threshold")
