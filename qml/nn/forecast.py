@@ -45,8 +45,8 @@ def forecast_with_interval(
         stride: steps between the places of the calibration part that are forecast from.
 
     Returns:
-        A `Forecast`: the closed loop as `mean`, the interval, and as `paths` the mean plus every error, (places, horizon,
-        columns). `in_range` is None, since the range of the training is not known here.
+        A `Forecast`: the closed loop as `mean`, the interval, and as `paths` the mean plus every error, (places,
+        horizon, columns). `in_range` is None, since the range of the training is not known here.
 
     Raises:
         TypeError: no function, or no floating tensors.

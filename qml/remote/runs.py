@@ -103,7 +103,9 @@ def start(
         model_hash=checkpoint_hash(checkpoint),
         options=options,
         tags=tags,
-        inputs=codec.pack({"model": model, "inputs": inputs}, {} if out is None else {"out": str(Path(out).absolute())}),
+        inputs=codec.pack(
+            {"model": model, "inputs": inputs}, {} if out is None else {"out": str(Path(out).absolute())}
+        ),
         budget=budget,
     )
     return run_id
