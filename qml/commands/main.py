@@ -9,7 +9,7 @@ from rich.console import Console
 from qml import __version__
 from qml.commands import comparisons
 from qml.commands import jobs as cli_jobs
-from qml.commands.shell import OneLineGroup, one_line_errors
+from qml.commands.shell import OneLineGroup, OwnHelpCommand, one_line_errors
 
 app = typer.Typer(
     name="qml",
@@ -86,9 +86,9 @@ def bench(
 
 
 OWN_HELP = {"help_option_names": []}  # their --help tells more after a name
-app.command(context_settings=OWN_HELP)(comparisons.compare)
+app.command(cls=OwnHelpCommand, context_settings=OWN_HELP)(comparisons.compare)
 app.command()(comparisons.report)
-app.command(context_settings=OWN_HELP)(bench)
+app.command(cls=OwnHelpCommand, context_settings=OWN_HELP)(bench)
 app.command()(cli_jobs.estimate)
 app.command()(cli_jobs.submit)
 app.add_typer(cli_jobs.jobs, name="jobs")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from qml.terminal import one_line
 
@@ -28,6 +28,12 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+class OwnHelpCommand(TyperCommand):
+    """A command that takes its context, since its --help tells more after a name."""
+
+    context_class = typer.Context  # typer itself makes one of the base class, which its annotation does not say
 
 
 class OneLineGroup(TyperGroup):
