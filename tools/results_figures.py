@@ -141,7 +141,7 @@ def run_figure(contents: Mapping[str, Any]) -> Figure:
     """Draw a row for each model of a comparison: a faint point for each seed, the middle and its interval."""
     metric, models = Metric(**contents["metric"]), contents["models"]
     scale = 100.0 if metric.percent else 1.0
-    figure = new_figure(8.0, TOP + 1.25 * ROW * len(models))
+    figure = new_figure(6.6, TOP + 1.25 * ROW * len(models))
     axes = figure.subplots()
     for place, model in enumerate(models):
         values = list(model["values"].values())
