@@ -1,7 +1,7 @@
 """Installs the wheel of a folder into a clean environment, and uses it: `python -m tools.try_wheel FOLDER`.
 
-The environment sees the dependencies of the running Python, but neither the source nor an editable installation, and the
-programs run in an empty folder.
+The environment sees the dependencies of the running Python, but neither the source nor an editable installation, and
+the programs run in an empty folder.
 """
 
 import os
