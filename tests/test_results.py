@@ -13,9 +13,19 @@ from qml.compare.summary import Line, Side, markdown, read_lines, write_summary
 from qml.compare.task import Metric
 from tests.test_overview import toy
 from tools import results
-from tools.results import BLOCK, README, all_records, block_of, figure_path, pages, record_of_comparison, written
+from tools.results import (
+    BLOCK,
+    README,
+    all_records,
+    block_of,
+    figure_path,
+    pages,
+    record_of_all,
+    record_of_comparison,
+    written,
+)
 from tools.results_figures import has_figure, svg_of
-from tools.results_tables import Record, shown, table_of
+from tools.results_tables import Record, shown, source_of, table_of
 
 LARGEST = 100_000  # bytes of a figure
 
@@ -83,12 +93,15 @@ def test_lines_are_the_same_once_they_were_written(tmp_path: Path) -> None:
         Line("a", "A", "a/report.html", metric, one, alone, None, 0.01),
         Line("b", "B", "", metric, one, one, one, 1.0),
     ]
-    write_summary(tmp_path / "summary.json", lines, {"Date": "2026-11-29"})
+    write_summary(tmp_path / "summary.json", lines, {"Date": "2026-11-29", "Machine": "two cores"})
     contents = json.loads((tmp_path / "summary.json").read_text())
-    assert contents["machine"] == {"Date": "2026-11-29"}
+    assert contents["machine"] == {"Date": "2026-11-29", "Machine": "two cores"}
     assert markdown(read_lines(contents)) == markdown(lines)
     assert read_lines(contents)[1] == lines[1]
     assert [line.winner for line in read_lines(contents)] == ["quantum", "neither"]
+    record = Record("all", record_of_all(tmp_path))
+    assert table_of(record) == markdown(lines).strip()
+    assert source_of(record).startswith("Made by `make table`. Machine: two cores. Noted on 2026-11-29")
 
 
 def test_a_comparison_becomes_a_record_with_table_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -231,14 +231,14 @@ def draw_range(axes: Axes, middle: float | None, ends: Sequence[float], place: f
 
 
 def finish(axes: Axes, labels: Sequence[str], options: Mapping[str, Any]) -> None:
-    if options.get("log"):
-        log_scale(axes)
+    if options.get("one"):
+        axes.axvline(1.0, color=GREY, lw=0.8)
     if "limits" in options:
         low, high = options["limits"]
         mark_points_beyond(axes, low)
         axes.set_xlim(low, high)
-    if options.get("one"):
-        axes.axvline(1.0, color=GREY, lw=0.8)
+    if options.get("log"):
+        log_scale(axes, len(options.get("columns", "1")) if not options.get("conditions") else 1)
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -246,11 +246,11 @@ def finish(axes: Axes, labels: Sequence[str], options: Mapping[str, Any]) -> Non
     axes.set_xlabel(options.get("axis", ""))
 
 
-def log_scale(axes: Axes) -> None:
+def log_scale(axes: Axes, n_panels: int) -> None:
     """Scale by decades, with 2 and 5 between them where there are few."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    if high / low < 500:
+    if high / low < 500 / n_panels**2:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     axes.xaxis.set_minor_formatter(NullFormatter())
