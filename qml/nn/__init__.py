@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from circuits.lazy import load_at_first_use
 
 if TYPE_CHECKING:
+    from qml.nn.angles import Angles as Angles
     from qml.nn.checkpoint import load_layer as load_layer
     from qml.nn.checkpoint import save_layer as save_layer
     from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
@@ -44,6 +45,7 @@ else:
     __getattr__, __dir__ = load_at_first_use(
         __name__,
         {
+            "qml.nn.angles": ("Angles",),
             "qml.nn.checkpoint": ("load_layer", "save_layer"),
             "qml.nn.losses": (
                 "farhi_neven_loss",
