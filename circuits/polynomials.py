@@ -111,7 +111,8 @@ class Polynomial:
     def __repr__(self) -> str:
         text = ""
         for coefficient, monomial in self.terms:
-            names = "*".join(_name(variable) + (f"**{power}" if power > 1 else "") for variable, power in monomial)
+            ordered = sorted(monomial, key=lambda pair: pair[0].kind == "data")  # w0*x0, as it is said
+            names = "*".join(_name(variable) + (f"**{power}" if power > 1 else "") for variable, power in ordered)
             size = abs(coefficient)
             shown = names if names and size == 1.0 else f"{size:.6g}" + (f"*{names}" if names else "")
             sign = "-" if coefficient < 0 else "+"

@@ -121,8 +121,10 @@ class Angles(JetModule, WithTables):
         inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
         tables = self.tables_like(inputs)
-        weights = self.weights.expand(*inputs.shape[:-1], -1)
-        values = torch.cat([inputs, weights, inputs.new_ones((*inputs.shape[:-1], 1))], -1)
+        parts = [inputs, inputs.new_ones((*inputs.shape[:-1], 1))]
+        if len(self.weights):  # else the angles of constant inputs need no gradient
+            parts.append(self.weights.expand(*inputs.shape[:-1], -1))
+        values = torch.cat(parts, -1)
         terms = tables["coefficients"]
         for places in tables["factors"].unbind(0):
             terms = terms * values[..., places]
@@ -154,9 +156,8 @@ class Angles(JetModule, WithTables):
     def make_tables(self, like: Tensor) -> dict[str, Tensor]:
         """Return the coefficient of each term of each angle, and for each of its factors where that stands."""
         n_terms, degree = self._table_shape()
-        one = self.n_inputs + len(self.weights)
         coefficients = torch.zeros(self.n_angles, n_terms, dtype=torch.float64)
-        factors = torch.full((degree, self.n_angles, n_terms), one, dtype=torch.int64)
+        factors = torch.full((degree, self.n_angles, n_terms), self.n_inputs, dtype=torch.int64)
         for number, polynomial in enumerate(self.polynomials):
             for term, (coefficient, monomial) in enumerate(polynomial.terms):
                 coefficients[number, term] = coefficient
@@ -183,7 +184,8 @@ class Angles(JetModule, WithTables):
 
 
 def _place(variable: Slot, n_inputs: int) -> int:
-    return variable.index if variable.kind == "data" else n_inputs + variable.index
+    """Return where a variable stands among the inputs, a one and the weights."""
+    return variable.index if variable.kind == "data" else n_inputs + 1 + variable.index
 
 
 def n_angles_of(module: nn.Module) -> int | None:

@@ -203,9 +203,10 @@ class QuantumLayer(JetModule, RowWeightsModule):
     __prepare_scriptable__ = checks.refuse_scripting
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor arguments but for backend, device, dtype and generator."""
-        names = ("circuit", "observables", "probabilities_of", "angles", "initial")
-        return {name: getattr(self, name) for name in names}
+        """Return the constructor arguments but for backend, device, dtype and generator, and `angles` of None."""
+        names = ("circuit", "observables", "probabilities_of", "initial")
+        own = {} if self.angles is None else {"angles": self.angles}
+        return {name: getattr(self, name) for name in names} | own
 
     def to_backend(self, backend: Backend | str) -> "QuantumLayer":
         """Run on another backend from now on, with the same weights; return the layer."""
