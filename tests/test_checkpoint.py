@@ -82,9 +82,6 @@ OTHERS: dict[str, Callable[[], nn.Module]] = {
     "QRNN": lambda: QRNN(2, 3, n_stages=2, order=1, degree=1, amplification=1, batch_first=True, dtype=torch.float64),
     "QRNN without bias": lambda: QRNN(1, 2, bias=False, recompute=True),
     "QRNNCell": lambda: QRNNCell(1, 2, n_stages=0),
-    "Angles": lambda: Angles(own_angles(), n_inputs=4, is_scaled=True, initial=[0.5, 1000.0], dtype=torch.float64),
-    "layer of computed angles": lambda: QuantumLayer(own_circuit(), [Z(1)], angles=Angles(own_angles())),
-    "layer of a feature map": lambda: QuantumLayer(feature_maps.zz(3), probabilities_of=[1]),
     "QuantumNeuron": lambda: QuantumNeuron(3, order=2, amplification=1),
     "QuantumNeuron without bias": lambda: QuantumNeuron(2, bias=False, dtype=torch.float64),
 }
@@ -106,6 +103,9 @@ ON_CIRCUITS: dict[str, Callable[[], nn.Module]] = {
     "JHCGNet": lambda: JHCGNet(
         5, 4, QKAN([2, 3], reps=1, dtype=torch.float64), latent=(2, 3), bias=False, dtype=torch.float64
     ),
+    "Angles": lambda: Angles(own_angles(), n_inputs=4, is_scaled=True, initial=[0.5, 1000.0], dtype=torch.float64),
+    "layer of computed angles": lambda: QuantumLayer(feature_maps.angle(2), [Z(1)], angles=Angles(own_angles())),
+    "layer of a feature map": lambda: QuantumLayer(feature_maps.zz(3), probabilities_of=[1]),
     "QKANLayer": lambda: QKANLayer(2, 1, ansatz=Circuit(1).ry(weight(0), 0).rx(data(0), 0), base=None),
 }
 
@@ -327,7 +327,8 @@ def _plain(arguments: dict[str, object]) -> dict[str, object]:
     """Constructor arguments as they are in a file, circuits and the like left empty."""
     kept = (int, float, str, bool, type(None), tuple, list)
     return {
-        name: value if isinstance(value, kept) and name != "observables" else {} for name, value in arguments.items()
+        name: value if isinstance(value, kept) and name not in ("observables", "polynomials") else {}
+        for name, value in arguments.items()
     }
 
 

@@ -153,7 +153,7 @@ def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = 
     if hasattr(layer, "to_backend"):
         layer.to_backend(backend)
     elif backend != "native":
-        raise ValueError(f"Argument `backend` must be left out for {kind.__name__}, which has a simulator of its own.")
+        raise ValueError(f"Argument `backend` must be left out for {kind.__name__}, which runs on none of them.")
     return layer
 
 
