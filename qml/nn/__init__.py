@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qml.nn.losses import logistic_loss as logistic_loss
     from qml.nn.losses import superposition_loss as superposition_loss
     from qml.nn.losses import word_loss as word_loss
+    from qml.nn.natural_gradient import NaturalGradient as NaturalGradient
     from qml.nn.qkan.cells import HQKANLSTMCell as HQKANLSTMCell
     from qml.nn.qkan.cells import QKANGRUCell as QKANGRUCell
     from qml.nn.qkan.cells import QKANLSTMCell as QKANLSTMCell
@@ -71,6 +72,7 @@ else:
                 "superposition_loss",
                 "word_loss",
             ),
+            "qml.nn.natural_gradient": ("NaturalGradient",),
             "qml.nn.qkan.cells": ("HQKANLSTMCell", "QKANGRUCell", "QKANLSTMCell"),
             "qml.nn.qkan.daruan": ("DARUAN",),
             "qml.nn.qkan.layer": ("QKANLayer",),
