@@ -181,7 +181,7 @@ class Folded(nn.Module):
     ("build", "message"),
     [
         (lambda: Angles(inputs(2), n_inputs=1), r"`n_inputs` must be at least 2, but is 1\. The polynomials use"),
-        (lambda: Angles([weight_of(1)]), r"weight\(0\) is used nowhere"),
+        (lambda: Angles([weight_of(1)]), r"must number its weights 0\.\.1 without gaps, but uses 1 of them"),
         (lambda: module(initial=[1.0]), "`initial` must hold 2 weights, but holds 1"),
         (lambda: module()(torch.zeros(3, 3, dtype=DOUBLE)), r"`inputs` must have shape \(\.\.\., 2\)"),
         (lambda: bad_layer(nn.Linear(3, 3)), "`angles` must compute 2 angles, one for each data slot, but computes 3"),

@@ -83,7 +83,7 @@ def test_a_step_is_the_gradient_by_the_inverse_metric() -> None:
         layer = QuantumLayer(circuit, [Z(0), X(2)], dtype=DOUBLE)
         with torch.no_grad():
             layer.weights.fill_(0.4)
-        optimizer = NaturalGradient(layer, lr=0.2, damping=0.01, structure=structure)
+        optimizer = NaturalGradient(layer, lr=0.02, damping=0.01, structure=structure)
 
         def closure(layer: QuantumLayer = layer, optimizer: NaturalGradient = optimizer) -> Tensor:
             optimizer.zero_grad()
@@ -97,7 +97,7 @@ def test_a_step_is_the_gradient_by_the_inverse_metric() -> None:
         kept = torch.zeros(4, 4, dtype=DOUBLE)
         for block in blocks_of(circuit, structure):
             kept[np.ix_(list(block), list(block))] = 1.0
-        expected = 0.4 - 0.2 * torch.linalg.solve(metric * kept + 0.01 * torch.eye(4, dtype=DOUBLE), gradient)
+        expected = 0.4 - 0.02 * torch.linalg.solve(metric * kept + 0.01 * torch.eye(4, dtype=DOUBLE), gradient)
         assert_close(layer.weights.detach(), expected, 1e-10)
         assert closure().item() < loss.item()
 

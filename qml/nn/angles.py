@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from circuits import Polynomial, Slot, _checks
+from circuits import Polynomial, Slot
 from qml import checks
 from qml.jets import Jet, JetModule
 from qml.nn._fixed_tables import WithTables
@@ -70,16 +70,16 @@ class Angles(JetModule, WithTables):
         checks.require_generator(generator)
         self.polynomials = tuple(polynomials)
         for polynomial in self.polynomials:
-            _checks.require_kind(polynomial, "polynomials", Polynomial, " Use circuits.polynomials.inputs.")
+            checks.require_kind(polynomial, "polynomials", Polynomial, " Use circuits.polynomials.inputs.")
         variables = [variable for polynomial in self.polynomials for variable in polynomial.variables]
         used = max((variable.index + 1 for variable in variables if variable.kind == "data"), default=0)
         reason = " The polynomials use so many inputs."
-        self.n_inputs = used if n_inputs is None else _checks.as_int(n_inputs, "n_inputs", used, reason)
-        n_weights = _checks.require_no_gaps("weight", (item.index for item in variables if item.kind == "weight"))
-        self.initial = None if initial is None else tuple(_checks.as_number(value, "initial") for value in initial)
-        if self.initial is not None:
-            _checks.require_length(self.initial, n_weights, "initial", "weights")
-        self.is_scaled = _checks.as_flag(is_scaled, "is_scaled")
+        self.n_inputs = used if n_inputs is None else checks.as_int(n_inputs, "n_inputs", used, reason)
+        n_weights = _n_weights(variables)
+        self.initial = None if initial is None else tuple(checks.as_number(value, "initial") for value in initial)
+        if self.initial is not None and len(self.initial) != n_weights:
+            raise ValueError(f"Argument `initial` must hold {n_weights} weights, but holds {len(self.initial)}.")
+        self.is_scaled = checks.as_flag(is_scaled, "is_scaled")
         place: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weights = nn.Parameter(torch.empty(n_weights, **place))
         self.scale = nn.Parameter(torch.empty(len(self.polynomials), **place)) if self.is_scaled else None
@@ -181,6 +181,17 @@ class Angles(JetModule, WithTables):
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""
         return f"n_inputs={self.n_inputs}, n_angles={self.n_angles}, is_scaled={self.is_scaled}"
+
+
+def _n_weights(variables: Sequence[Slot]) -> int:
+    used = {variable.index for variable in variables if variable.kind == "weight"}
+    n_weights = max(used, default=-1) + 1
+    if len(used) < n_weights:
+        raise ValueError(
+            f"Argument `polynomials` must number its weights 0..{n_weights - 1} without gaps, but uses {len(used)} of "
+            "them. Renumber the weights."
+        )
+    return n_weights
 
 
 def _place(variable: Slot, n_inputs: int) -> int:
