@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from circuits import neuron as neuron
     from circuits import reservoir as reservoir
     from circuits.circuit import Circuit as Circuit
+    from circuits.computed import ComputedCircuit as ComputedCircuit
     from circuits.observables import Observable as Observable
     from circuits.observables import X as X
     from circuits.observables import Y as Y
     from circuits.observables import Z as Z
     from circuits.observables import observable as observable
     from circuits.observables import pauli_string as pauli_string
+    from circuits.openqasm import computed_from_openqasm as computed_from_openqasm
     from circuits.openqasm import from_openqasm as from_openqasm
     from circuits.openqasm import to_openqasm as to_openqasm
     from circuits.operation import Operation as Operation
+    from circuits.polynomials import Polynomial as Polynomial
     from circuits.slots import Slot as Slot
     from circuits.slots import data as data
     from circuits.slots import weight as weight
@@ -31,9 +34,11 @@ else:
         {
             "circuits": ("ansatzes", "channels", "classifier", "daruan", "feature_maps", "neuron", "reservoir"),
             "circuits.circuit": ("Circuit",),
+            "circuits.computed": ("ComputedCircuit",),
             "circuits.observables": ("Observable", "X", "Y", "Z", "observable", "pauli_string"),
-            "circuits.openqasm": ("from_openqasm", "to_openqasm"),
+            "circuits.openqasm": ("computed_from_openqasm", "from_openqasm", "to_openqasm"),
             "circuits.operation": ("Operation",),
+            "circuits.polynomials": ("Polynomial",),
             "circuits.slots": ("Slot", "data", "weight"),
         },
     )

@@ -19,9 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from circuits import Circuit, X, Z
+from circuits import Circuit, X, Z, ansatzes, feature_maps
 from circuits import data as data_slot
 from circuits import weight as weight_slot
+from circuits.polynomials import affine
+from circuits.polynomials import inputs as polynomial_inputs
 from qml.nn import (
     DARUAN,
     HQKAN,
@@ -31,6 +33,7 @@ from qml.nn import (
     QKANLSTM,
     QLSTM,
     QRNN,
+    Angles,
     CircuitCentricClassifier,
     DataReuploadingClassifier,
     DressedQuantumCircuit,
@@ -101,9 +104,18 @@ def quantum_layer(dtype: torch.dtype, generator: torch.Generator) -> QuantumLaye
     return QuantumLayer(circuit, [Z(2), X(0) @ Z(1)], dtype=dtype, generator=generator)
 
 
+def angles_layer(dtype: torch.dtype, generator: torch.Generator) -> QuantumLayer:
+    """A feature map of products with trained scales, and an ansatz."""
+    options: dict[str, Any] = {"dtype": dtype, "generator": generator}
+    circuit = feature_maps.iqp(2).circuit.compose(ansatzes.real_amplitudes(2, 1))
+    angles = Angles([*affine(2), polynomial_inputs(2)[0] * polynomial_inputs(2)[1] - 0.5], is_scaled=True, **options)
+    return QuantumLayer(circuit, [Z(0), X(0) @ Z(1)], angles=angles, **options)
+
+
 LAYERS: dict[str, Example] = {
     "QNNClassifier": Example(lambda dtype, g: QNNClassifier(3, "zxy", dtype=dtype, generator=g), features(3)),
     "QuantumLayer": Example(quantum_layer, features(2)),
+    "Angles, QuantumLayer": Example(angles_layer, features(2)),
     "CircuitCentricClassifier": made(CircuitCentricClassifier, 3, 2, n_features=3),
     "DataReuploadingClassifier": made(DataReuploadingClassifier, 4, 2, n_readouts=2, n_features=4),
     "DressedQuantumCircuit": made(DressedQuantumCircuit, 3, 3, n_qubits=2, n_features=3),

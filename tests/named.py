@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from circuits import Circuit, Observable, X, Y, Z, channels, data, weight
+from circuits import Circuit, Observable, X, Y, Z, ansatzes, channels, data, feature_maps, weight
 from tests.strategies import Case, fill, random_kraus, random_unitary
 
 # The coefficients differ and the strings are not palindromes, so that no reversal and no exchange goes unseen.
@@ -267,6 +267,20 @@ def noise_and_mid_circuit() -> Circuit:
     return circuit.ry(weight(1), 1)
 
 
+def feature_map_and_ansatz() -> Circuit:
+    circuit = feature_maps.zz(3, 1, pattern="line").circuit.copy()
+    return circuit.compose(ansatzes.strongly_entangling(3, 1), (2, 0, 1), fresh_weights=True)
+
+
+def convolution_and_pooling() -> Circuit:
+    return feature_maps.angle(4, axis="y").compose(ansatzes.qcnn(4, is_shared=True))
+
+
+def controlled_powers() -> Circuit:
+    block = Circuit(2).ry(weight(0), 1).cx(1, 0).rxx(data(0), 0, 1).exp_pauli(0.3, "I", 0)
+    return mixed_start(4).compose(block.power(2).control(2, values=[1, 0]), (3, 1, 0, 2)).h(3)
+
+
 BUILDERS: list[Callable[[], Circuit]] = [
     fixed_gates,
     upward_cx,
@@ -311,6 +325,9 @@ BUILDERS: list[Callable[[], Circuit]] = [
     depolarizing_noise,
     damping_noise,
     kraus_noise,
+    feature_map_and_ansatz,
+    convolution_and_pooling,
+    controlled_powers,
     noise_and_mid_circuit,
 ]
 

@@ -17,7 +17,8 @@ from safetensors.torch import save
 from torch import nn
 
 import qml.files
-from circuits import Circuit, X, Y, Z, data, weight
+from circuits import Circuit, Polynomial, X, Y, Z, data, feature_maps, weight
+from circuits.polynomials import inputs, weight_of
 from qml.backends import Native
 from qml.nn import (
     DARUAN,
@@ -28,6 +29,7 @@ from qml.nn import (
     QKANLSTM,
     QLSTM,
     QRNN,
+    Angles,
     HQKANLSTMCell,
     JHCGNet,
     QKANGRUCell,
@@ -49,6 +51,11 @@ from qml.nn.checkpoint import LAYERS, checkpoint_hash, dump_layer, parse_layer
 def own_circuit() -> Circuit:
     circuit = Circuit(3).prepare([0.6, 0.8j], [2]).h(0).ry(data(1), 1).rx(data(0), 0).cx(2, 0)
     return circuit.exp_pauli(weight(1), "YZ", (2, 1)).ry(weight(0), 2, controls=[0])
+
+
+def own_angles() -> list[Polynomial]:
+    first, second = inputs(2)
+    return [(1 / 3 - first) * second**2 + weight_of(1), 0.1 * weight_of(0) * second - 2.0]
 
 
 EXAMPLES: dict[str, Callable[[], nn.Module]] = {
@@ -96,6 +103,9 @@ ON_CIRCUITS: dict[str, Callable[[], nn.Module]] = {
     "JHCGNet": lambda: JHCGNet(
         5, 4, QKAN([2, 3], reps=1, dtype=torch.float64), latent=(2, 3), bias=False, dtype=torch.float64
     ),
+    "Angles": lambda: Angles(own_angles(), n_inputs=4, is_scaled=True, initial=[0.5, 1000.0], dtype=torch.float64),
+    "layer of computed angles": lambda: QuantumLayer(feature_maps.angle(2), [Z(1)], angles=Angles(own_angles())),
+    "layer of a feature map": lambda: QuantumLayer(feature_maps.zz(3), probabilities_of=[1]),
     "QKANLayer": lambda: QKANLayer(2, 1, ansatz=Circuit(1).ry(weight(0), 0).rx(data(0), 0), base=None),
 }
 
@@ -191,7 +201,7 @@ def test_config_makes_a_layer_of_the_same_function(name: str) -> None:
 
 
 OLD_FILES: dict[str, str] = json.loads(Path(__file__).with_name("checkpoints_format_1.json").read_text())
-"""A file of each layer that the version before `config()` wrote, deflated and in base 64."""
+"""A file of each layer that the first version with it wrote, deflated and in base 64."""
 
 
 @pytest.mark.parametrize("name", [layer.__name__ for layer in LAYERS])
@@ -327,7 +337,8 @@ def _plain(arguments: dict[str, object]) -> dict[str, object]:
     """Constructor arguments as they are in a file, circuits and the like left empty."""
     kept = (int, float, str, bool, type(None), tuple, list)
     return {
-        name: value if isinstance(value, kept) and name != "observables" else {} for name, value in arguments.items()
+        name: value if isinstance(value, kept) and name not in ("observables", "polynomials") else {}
+        for name, value in arguments.items()
     }
 
 

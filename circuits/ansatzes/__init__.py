@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from circuits.ansatzes.convolutional import pooling as pooling
     from circuits.ansatzes.convolutional import qcnn as qcnn
     from circuits.ansatzes.diagonal import iqp as iqp
+    from circuits.ansatzes.identity import identity_blocks as identity_blocks
+    from circuits.ansatzes.identity import identity_weights as identity_weights
     from circuits.ansatzes.layered import ENTANGLERS as ENTANGLERS
     from circuits.ansatzes.layered import basic_entangler as basic_entangler
     from circuits.ansatzes.layered import efficient_su2 as efficient_su2
@@ -38,6 +40,7 @@ else:
             "circuits.ansatzes.bricks": ("brickwork", "simplified_two_design"),
             "circuits.ansatzes.convolutional": ("convolution", "pooling", "qcnn"),
             "circuits.ansatzes.diagonal": ("iqp",),
+            "circuits.ansatzes.identity": ("identity_blocks", "identity_weights"),
             "circuits.ansatzes.layered": (
                 "ENTANGLERS", "basic_entangler", "efficient_su2", "hardware_efficient", "real_amplitudes",
             ),

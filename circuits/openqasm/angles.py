@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from circuits.computed import AngleTable
 from circuits.openqasm.inputs import InputArray
 from circuits.openqasm.limits import ReaderLimits, refused
 from circuits.openqasm.syntax import Cursor, Token
+from circuits.polynomials import MAX_DEGREE, Polynomial
 from circuits.slots import Slot
 from circuits.steps import LinearAngle
 
@@ -27,14 +29,20 @@ TERMS_PER_OPERATION = 4  # that are added or scaled in about the time of one ope
 MIN_COEFFICIENT = 1e-300  # of an input, so that half of it is not zero
 PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "negative": 3, "**": 4}
 CLOSING = {"(": ")", "[": "]"}
+OUTSIDE = "Compute the angle outside, and give the program one input for it."
+BY_POLYNOMIALS = " Polynomials are read by computed_from_openqasm."
 
 
 @dataclass
 class Names:
-    """The meanings of names in angles: inputs, constants, parameters, and arrays of inputs."""
+    """The meanings of names in angles: inputs, constants, parameters, and arrays of inputs.
+
+    `computed` takes polynomials of inputs; where it is None, angles are linear in them.
+    """
 
     scalars: dict[str, LinearAngle] = field(default_factory=dict)
     arrays: dict[str, InputArray] = field(default_factory=dict)
+    computed: AngleTable | None = None
 
 
 class Instruction(NamedTuple):
@@ -57,7 +65,7 @@ class _Sum:
         return LinearAngle(self.constant, tuple(pair for pair in self.terms.items() if pair[1] != 0.0))
 
 
-_Value = float | _Sum
+_Value = float | _Sum | Polynomial
 
 
 class Expression:
@@ -84,7 +92,10 @@ class Expression:
         for step in self.code:
             _MACHINE[step.kind](self, stack, step, names)
         (result,) = stack
-        angle = result.linear() if isinstance(result, _Sum) else LinearAngle(result)
+        if isinstance(result, Polynomial):
+            angle = _table(names).angle(result)
+        else:
+            angle = result.linear() if isinstance(result, _Sum) else LinearAngle(result)
         for number in (angle.constant, *(factor for _, factor in angle.terms)):
             if not math.isfinite(number):
                 raise _too_large(self.line)
@@ -127,9 +138,13 @@ class Expression:
         self.scale(stack, lambda number: -number, step.token)
 
     def sum(self, stack: list[_Value], step: Instruction, names: Names) -> None:
-        del names
         sign = 1.0 if step.kind == "+" else -1.0
         right, left = stack.pop(), stack.pop()
+        if isinstance(left, Polynomial) or isinstance(right, Polynomial):
+            pair = self.polynomial(left, names), self.polynomial(right, names)
+            self.limits.spend(sum(len(part.terms) for part in pair), step.token.line)
+            stack.append(_guarded(lambda: pair[0] + sign * pair[1], step.token))
+            return
         if not isinstance(left, _Sum) and not isinstance(right, _Sum):
             stack.append(_finite(left + sign * right, step.token))
             return
@@ -144,10 +159,12 @@ class Expression:
         stack.append(total)
 
     def product(self, stack: list[_Value], step: Instruction, names: Names) -> None:
-        del names
         right, left = stack.pop(), stack.pop()
-        if not isinstance(left, _Sum):
+        if not _varies(left):
             right, left = left, right
+        if names.computed is not None and _varies(right):
+            stack.append(self.multiplied(self.polynomial(left, names), self.polynomial(right, names), step.token))
+            return
         number = self.constant(right, step.token)
         stack.append(left)
         self.scale(stack, lambda factor: factor * number, step.token)
@@ -161,9 +178,11 @@ class Expression:
         self.scale(stack, lambda factor: factor / number, step.token)
 
     def power(self, stack: list[_Value], step: Instruction, names: Names) -> None:
-        del names
-        exponent = self.constant(stack.pop(), step.token)
-        base = self.constant(stack.pop(), step.token)
+        exponent, base = self.constant(stack.pop(), step.token), stack.pop()
+        if names.computed is not None and _varies(base):
+            stack.append(self.raised(self.polynomial(base, names), exponent, step.token))
+            return
+        base = self.constant(base, step.token)
         stack.append(_computed(math.pow, step.token, base, exponent))
 
     def function(self, stack: list[_Value], step: Instruction, names: Names) -> None:
@@ -174,6 +193,10 @@ class Expression:
     def scale(self, stack: list[_Value], factor: Callable[[float], float], where: Token) -> None:
         """Apply a linear function to the value on top."""
         value = stack.pop()
+        if isinstance(value, Polynomial):
+            terms = tuple((factor(coefficient), monomial) for coefficient, monomial in value.terms)
+            stack.append(_guarded(lambda: Polynomial(terms), where))
+            return
         if not isinstance(value, _Sum):
             stack.append(_finite(factor(value), where))
             return
@@ -184,19 +207,60 @@ class Expression:
 
     def constant(self, value: _Value, where: Token) -> float:
         """Return the value of an expression without inputs."""
-        if not isinstance(value, _Sum):
+        if isinstance(value, float | int):
             return value
+        if isinstance(value, Polynomial) and value.degree:
+            rule = "have angles that are polynomials of the inputs"
+            raise refused(where.line, rule, f"an input under {where.text!r}", OUTSIDE)
+        if isinstance(value, Polynomial):
+            return value.terms[0][0] if value.terms else 0.0
         if any(factor != 0.0 for factor in value.terms.values()):
-            raise refused(
-                where.line,
-                "have angles linear in the inputs",
-                f"an input under {where.text!r}",
-                "Compute the angle outside, and give the program one input for it.",
-            )
+            rule = "have angles linear in the inputs"
+            raise refused(where.line, rule, f"an input under {where.text!r}", OUTSIDE + BY_POLYNOMIALS)
         return _finite(value.constant, where)
+
+    # --- polynomials ----------------------------------------------------------------------------------------
+
+    def polynomial(self, value: _Value, names: Names) -> Polynomial:
+        if isinstance(value, Polynomial):
+            return value
+        return _table(names).polynomial(value.linear() if isinstance(value, _Sum) else LinearAngle(value))
+
+    def multiplied(self, left: Polynomial, right: Polynomial, where: Token) -> Polynomial:
+        if left.degree + right.degree > MAX_DEGREE:
+            raise refused(where.line, f"have angles of a degree of at most {MAX_DEGREE}", "a higher one", OUTSIDE)
+        self.limits.spend(len(left.terms) * len(right.terms), where.line)
+        return _guarded(lambda: left * right, where)
+
+    def raised(self, base: Polynomial, exponent: float, where: Token) -> Polynomial:
+        if exponent != round(exponent) or not 0 <= exponent <= MAX_DEGREE:
+            rule = f"have inputs to whole powers from 0 to {MAX_DEGREE} only"
+            raise refused(where.line, rule, f"the power {exponent:g}", OUTSIDE)
+        result = Polynomial.of(1.0)
+        for _ in range(round(exponent)):
+            result = self.multiplied(result, base, where)
+        return result
 
     def spend(self, n_terms: int) -> None:
         self.limits.spend(n_terms // TERMS_PER_OPERATION, self.line)
+
+
+def _varies(value: _Value) -> bool:
+    return isinstance(value, Polynomial | _Sum)
+
+
+def _table(names: Names) -> AngleTable:
+    if names.computed is None:
+        raise TypeError("Argument `names` must have a table for polynomials, but has none.")
+    return names.computed
+
+
+def _guarded(make: Callable[[], Polynomial], where: Token) -> Polynomial:
+    """Return a polynomial; refuse one whose coefficients are not finite by the line of the program."""
+    try:
+        return make()
+    except ValueError as error:
+        raise _too_large(where.line) from error
 
 
 _MACHINE: dict[str, Callable[[Expression, list[_Value], Instruction, Names], None]] = {

@@ -109,7 +109,7 @@ class Inliner:
         self.limits.spend(1, call.token.line)
         if under.repeats == 0:
             return None
-        names = Names(dict(zip(definition.parameters, angles, strict=True)))
+        names = Names(dict(zip(definition.parameters, angles, strict=True)), computed=self.scope.names.computed)
         inner = under._replace(repeats=1, flips=())
         calls = definition.calls or []
         ordered = reversed(calls) if under.is_inverse else iter(calls)
@@ -185,7 +185,7 @@ def _read_body(definition: Definition, scope: Scope) -> list[Call]:
         return definition.calls
     inner = Scope(
         scope.limits,
-        Names({name: LinearAngle() for name in definition.parameters}),
+        Names({name: LinearAngle() for name in definition.parameters}, computed=scope.names.computed),
         {name: range(k, k + 1) for k, name in enumerate(definition.qubits)},
         scope.gates,
         definition.place,

@@ -60,6 +60,7 @@ class Inputs(NamedTuple):
 
     scalars: dict[str, Slot]
     arrays: dict[str, InputArray]
+    n_data: int = 0
 
 
 def read_inputs(tokens: list[Token], data: Iterable[str]) -> Inputs:
@@ -77,7 +78,7 @@ def read_inputs(tokens: list[Token], data: Iterable[str]) -> Inputs:
             raise ValueError(f"Argument `data` must name inputs of the program, {listed}, but names {wanted!r}.")
     for name, size in names.items():
         _append(inputs, name, size, "weight", counts)
-    return inputs
+    return inputs._replace(n_data=counts["data"])
 
 
 def _declarations(tokens: list[Token]) -> list[_Input]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from circuits import gates, steps
 from circuits.circuit import Circuit
+from circuits.computed import AngleTable, ComputedCircuit
 from circuits.openqasm.angles import Expression, Names
 from circuits.openqasm.calls import Definition, Scope, read_call, read_operand, skip_barrier
 from circuits.openqasm.gates import N_QUBITS
@@ -24,13 +25,17 @@ UNROLL_ADVICE = "Unroll or remove it first."
 
 
 class ProgramReader:
-    """A program of OpenQASM 3 that is read statement by statement; `circuit()` returns its circuit."""
+    """A program of OpenQASM 3 that is read statement by statement; `circuit()` returns its circuit.
 
-    def __init__(self, text: str, data: Iterable[str], limits: ReaderLimits) -> None:
+    With `is_computed`, angles may be polynomials of the inputs, and `computed_circuit()` returns them too.
+    """
+
+    def __init__(self, text: str, data: Iterable[str], limits: ReaderLimits, *, is_computed: bool = False) -> None:
         self.cursor, self.limits = Cursor(tokens_of(text)), limits
         inputs = read_inputs(self.cursor.tokens, data)
         scalars = {name: LinearAngle.of(slot) for name, slot in inputs.scalars.items()}
-        self.scope = Scope(limits, Names(scalars, inputs.arrays))
+        self.computed = AngleTable(inputs.n_data) if is_computed else None
+        self.scope = Scope(limits, Names(scalars, inputs.arrays, self.computed))
         self.n_qubits = self.n_bits = 0
         self.bits: dict[str, int] = {}  # the size of each register
         self.steps: list[LinearStep] = []
@@ -40,6 +45,18 @@ class ProgramReader:
 
     def circuit(self) -> Circuit:
         """Return the circuit of the program. Bits are numbered through the registers that are measured into."""
+        self.read()
+        return steps.circuit_of(self.n_qubits, self.steps)
+
+    def computed_circuit(self) -> ComputedCircuit:
+        """Return the circuit of the program, and the polynomials that it needs."""
+        self.read()
+        if self.computed is None:
+            raise TypeError("Argument `is_computed` must be True for polynomials, but is False.")
+        return self.computed.circuit(self.n_qubits, self.steps)
+
+    def read(self) -> None:
+        """Read all statements."""
         while self.cursor.here.kind != "end":
             self.statement()
         if self.n_qubits == 0:
@@ -50,7 +67,6 @@ class ProgramReader:
                 starts[name], total = total, total + size
         for place, name, bit in self.measured:
             self.steps[place] = replace(self.steps[place], gate=gates.Measure(starts[name] + bit))
-        return steps.circuit_of(self.n_qubits, self.steps)
 
     def statement(self) -> None:
         """Read one statement."""

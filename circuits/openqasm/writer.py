@@ -10,10 +10,12 @@ Reference:
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from circuits import gates
 from circuits._checks import as_int
 from circuits.circuit import Circuit
+from circuits.computed import ComputedCircuit
 from circuits.multiplexed import prepare_by_rotations
 from circuits.openqasm.gates import FIXED, rotation_definition
 from circuits.openqasm.limits import ReaderLimits
@@ -78,7 +80,7 @@ def from_openqasm(
     The reader knows all that `to_openqasm` writes; the gates of stdgates.inc; gate definitions, which are inlined;
     `ctrl @`, `negctrl @`, `inv @` and `pow(k) @` for whole k from -1000 to 1000; registers, broadcasting over them,
     reset, measure, barrier (which leaves nothing), gphase; float and angle inputs and constants; angles that are
-    linear in the inputs.
+    linear in the inputs (`computed_from_openqasm` reads polynomials).
 
     Inputs called `data_k` and `weight_k` are these slots; others become weights in the order of their
     declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets
@@ -102,18 +104,56 @@ def from_openqasm(
             or a program beyond one of the limits, which the error names.
         TypeError: `text` or a name in `data` is not a str, or a limit is not an int.
     """
+    reader = _reader(text, data, (max_operations, max_qubits, max_depth), is_computed=False)
+    return reader.circuit()
+
+
+def computed_from_openqasm(
+    text: str,
+    *,
+    data: Iterable[str] = (),
+    max_operations: int | None = None,
+    max_qubits: int = 100_000,
+    max_depth: int = 256,
+) -> ComputedCircuit:
+    """Read an OpenQASM 3 program whose angles are polynomials of its inputs, of a degree of at most 32.
+
+    The circuit knows only angles; each angle that is not linear in the inputs becomes a data slot with a polynomial. A
+    weight that occurs in a polynomial is a weight of the polynomials.
+
+    Args:
+        text: the program; see `from_openqasm`.
+        data: names of inputs that become inputs of the polynomials, in this order.
+        max_operations: as for `from_openqasm`; products of polynomials count their terms.
+        max_qubits: as for `from_openqasm`.
+        max_depth: as for `from_openqasm`.
+
+    Raises:
+        ValueError: as `from_openqasm`; an input in a function, a divisor or an exponent.
+        TypeError: as `from_openqasm`.
+
+    Example:
+        >>> text = "OPENQASM 3.0; input float[64] data_0; input float[64] data_1; qubit q; U(data_0*data_1, 0, 0) q;"
+        >>> computed_from_openqasm(text).angles
+        (x0*x1,)
+    """
+    reader = _reader(text, data, (max_operations, max_qubits, max_depth), is_computed=True)
+    return reader.computed_circuit()
+
+
+def _reader(text: Any, data: Any, most: tuple[int | None, int, int], *, is_computed: bool) -> ProgramReader:
     if not isinstance(text, str):
         raise TypeError(f"Argument `text` must be a str, but is {type(text).__name__}.")
     names = [] if isinstance(data, str) else list(data)
     if isinstance(data, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"Argument `data` must hold names of inputs, but is {data!r}. Pass a list of str.")
-    most = max(DEFAULT_OPERATIONS, len(text)) if max_operations is None else max_operations
+    max_operations, max_qubits, max_depth = most
     limits = ReaderLimits(
-        as_int(most, "max_operations", minimum=1),
+        as_int(max(DEFAULT_OPERATIONS, len(text)) if max_operations is None else max_operations, "max_operations", 1),
         as_int(max_qubits, "max_qubits", minimum=1),
         as_int(max_depth, "max_depth", minimum=1),
     )
-    return ProgramReader(text, names, limits).circuit()
+    return ProgramReader(text, names, limits, is_computed=is_computed)
 
 
 class _OpenQASMWriter:

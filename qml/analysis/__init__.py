@@ -34,3 +34,4 @@ from qml.analysis.timescales import ReservoirSpectrum as ReservoirSpectrum
 from qml.analysis.timescales import plot_spectra as plot_spectra
 from qml.analysis.timescales import plot_time_scales as plot_time_scales
 from qml.analysis.timescales import spectra as spectra
+from qml.nn.quantum_fisher import quantum_fisher as quantum_fisher

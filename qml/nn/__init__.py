@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from circuits.lazy import load_at_first_use
 
 if TYPE_CHECKING:
+    from qml.nn.angles import Angles as Angles
     from qml.nn.checkpoint import load_layer as load_layer
     from qml.nn.checkpoint import save_layer as save_layer
     from qml.nn.classifiers.boltzmann import QuantumBoltzmannClassifier as QuantumBoltzmannClassifier
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from qml.nn.losses import logistic_loss as logistic_loss
     from qml.nn.losses import superposition_loss as superposition_loss
     from qml.nn.losses import word_loss as word_loss
+    from qml.nn.natural_gradient import NaturalGradient as NaturalGradient
     from qml.nn.qkan.cells import HQKANLSTMCell as HQKANLSTMCell
     from qml.nn.qkan.cells import QKANGRUCell as QKANGRUCell
     from qml.nn.qkan.cells import QKANLSTMCell as QKANLSTMCell
@@ -53,6 +55,7 @@ else:
     __getattr__, __dir__ = load_at_first_use(
         __name__,
         {
+            "qml.nn.angles": ("Angles",),
             "qml.nn.checkpoint": ("load_layer", "save_layer"),
             "qml.nn.forecast": ("forecast_with_interval",),
             "qml.nn.classifiers.boltzmann": ("QuantumBoltzmannClassifier",),
@@ -71,6 +74,7 @@ else:
                 "superposition_loss",
                 "word_loss",
             ),
+            "qml.nn.natural_gradient": ("NaturalGradient",),
             "qml.nn.qkan.cells": ("HQKANLSTMCell", "QKANGRUCell", "QKANLSTMCell"),
             "qml.nn.qkan.daruan": ("DARUAN",),
             "qml.nn.qkan.layer": ("QKANLayer",),

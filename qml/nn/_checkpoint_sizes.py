@@ -18,8 +18,10 @@ from qml.nn.qnn import DEFAULT_PATTERN
 FREE_SIZE = 64  # that is allowed in a file of any length
 MAX_CLASSES = 2**16
 MAX_TABLE_NUMBERS = 2**28  # of a neuron's table, which is not in the file
-NOT_SIZES = {"n_classes", "probabilities_of", "low", "high", "observables", "observable", "circuit"}
-"""Names of arguments that are no sizes: bounded on their own, or by the circuit, whose text is in the file."""
+NOT_SIZES = {
+    "n_classes", "probabilities_of", "low", "high", "observables", "observable", "circuit", "polynomials", "initial",
+}  # fmt: skip
+"""Names of arguments that are no sizes: bounded on their own, or by a circuit or polynomials, which are in the file."""
 CHOSEN_AT_LOADING = ("backend", "device", "dtype", "generator")
 """Names of arguments that a file never holds: they are chosen where it is read."""
 
@@ -37,7 +39,7 @@ def require_plausible(arguments: Any, state: Mapping[str, Tensor]) -> None:
     for name, value in arguments.items():
         if name in CHOSEN_AT_LOADING:
             raise ValueError(f"`{name}` must not be in a file: it is chosen where the layer is loaded.")
-        if name not in NOT_SIZES and not (name == "n_inputs" and "circuit" in arguments):
+        if name not in NOT_SIZES and not (name == "n_inputs" and {"circuit", "polynomials"} & arguments.keys()):
             _require_at_most(value, name, limit)
     if "circuit" in arguments and not isinstance(arguments["circuit"], dict):
         raise ValueError("`circuit` must be an object with its OpenQASM.")

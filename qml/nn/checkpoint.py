@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from circuits import Circuit, Observable, from_openqasm, to_openqasm
+from circuits import Circuit, Observable, Polynomial, Slot, from_openqasm, to_openqasm
 from qml.backends import Backend
 from qml.files import as_path, parse_json, parse_safetensors, write_atomically
 from qml.nn import _checkpoint_sizes as sizes
+from qml.nn.angles import Angles
 from qml.nn.classifiers.boltzmann import QuantumBoltzmannClassifier
 from qml.nn.classifiers.circuit_centric import CircuitCentricClassifier
 from qml.nn.classifiers.convolutional import QCNNClassifier
@@ -48,6 +49,7 @@ WEIGHT_NUMBER = re.compile(r"\bweight_?\[?([0-9]{3,})")  # the number of a weigh
 
 
 LAYERS: tuple[type[nn.Module], ...] = (
+    Angles,
     CircuitCentricClassifier,
     DARUAN,
     DataReuploadingClassifier,
@@ -167,7 +169,7 @@ def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = 
     if hasattr(layer, "to_backend"):
         layer.to_backend(backend)
     elif backend != "native":
-        raise ValueError(f"Argument `backend` must be left out for {kind.__name__}, which has a simulator of its own.")
+        raise ValueError(f"Argument `backend` must be left out for {kind.__name__}, which runs on none of them.")
     return layer
 
 
@@ -245,12 +247,8 @@ def _encode(value: Any) -> JSON:
     """Write a constructor argument as JSON."""
     if isinstance(value, nn.Module):
         return _describe(value)
-    if isinstance(value, Circuit):
-        return {"openqasm": to_openqasm(value)}
-    if isinstance(value, Observable):
-        return {
-            "observable": [[weight, [[letter, qubit] for qubit, letter in factors]] for weight, factors in value.terms]
-        }
+    if isinstance(value, Circuit | Observable | Polynomial):
+        return _encode_description(value)
     if isinstance(value, list | tuple):
         return [_encode(item) for item in value]
     if isinstance(value, np.generic):
@@ -258,6 +256,20 @@ def _encode(value: Any) -> JSON:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise TypeError(f"Constructor arguments must be numbers, strings, circuits or observables, but one is {value!r}.")
+
+
+def _encode_description(value: Circuit | Observable | Polynomial) -> JSON:
+    """Write a circuit, an observable or a polynomial as JSON."""
+    if isinstance(value, Circuit):
+        return {"openqasm": to_openqasm(value)}
+    if isinstance(value, Polynomial):
+        return {
+            "polynomial": [
+                [factor, [[variable.kind, variable.index, power] for variable, power in monomial]]
+                for factor, monomial in value.terms
+            ]
+        }
+    return {"observable": [[weight, [[letter, qubit] for qubit, letter in factors]] for weight, factors in value.terms]}
 
 
 def _decode(value: JSON, state: Mapping[str, Tensor], place: Mapping[str, Any]) -> Any:
@@ -270,6 +282,13 @@ def _decode(value: JSON, state: Mapping[str, Tensor], place: Mapping[str, Any]) 
         return _build(value, state, **place)
     if "openqasm" in value:
         return _circuit(value["openqasm"], sum(tensor.numel() for tensor in state.values()))
+    if "polynomial" in value:
+        return Polynomial(
+            tuple(
+                (factor, tuple((Slot(kind, index), power) for kind, index, power in term))
+                for factor, term in value["polynomial"]
+            )
+        )
     terms = [(weight, tuple((qubit, letter) for letter, qubit in factors)) for weight, factors in value["observable"]]
     return Observable(tuple(terms))
 

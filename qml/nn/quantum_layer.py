@@ -8,12 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from circuits import Circuit, Observable
+from circuits import Circuit, ComputedCircuit, Observable
 from qml import checks
 from qml.backends import Backend, resolve
 from qml.backends.inputs import as_observables, as_qubits, require_circuit
 from qml.backends.protocol import JetBackend
 from qml.jets import Jet, JetModule, Orders, RowWeightsModule
+from qml.nn.angles import Angles, n_angles_of
 
 Initial = Literal["uniform", "small"]
 SMALL_ANGLE_DEVIATION = 0.1  # radians
@@ -23,12 +24,15 @@ class QuantumLayer(JetModule, RowWeightsModule):
     r"""A layer that runs a circuit and returns its expectation values, or the probabilities of outcomes.
 
     Inputs fill the circuit's data slots and a trained parameter its weight slots. Inputs are angles in radians and are
-    not scaled: scale them before (a `torch.nn.Linear`, or `math.pi * torch.sigmoid`).
+    not scaled: scale them before (a `torch.nn.Linear`, or `math.pi * torch.sigmoid`), or by `angles`.
 
     Args:
-        circuit: any circuit; its data slots are the features.
+        circuit: any circuit; its data slots are the features. A `ComputedCircuit`, such as `feature_maps.zz(4)`, stands
+            for a circuit and the `Angles` of its polynomials.
         observables: whose expectation values are returned; None where `probabilities_of` is given.
         probabilities_of: qubits whose joint outcomes' probabilities are returned, the first the most significant.
+        angles: a module that computes the data slots' angles from the inputs, such as `qml.nn.Angles` or
+            `torch.nn.Linear`; None takes the inputs as they are.
         initial: the distribution of the first weights: `"uniform"` in [-pi, pi), or `"small"`, N(0, 0.1), with which
             the layer begins near the circuit without them.
         backend: a backend or its name.
@@ -38,14 +42,17 @@ class QuantumLayer(JetModule, RowWeightsModule):
 
     Shape:
         inputs (..., circuit.n_data) to (..., len(observables)), or to (..., 2**len(probabilities_of)); weights of every
-        sample, (..., circuit.n_weights), may stand beside them in place of the parameter.
+        sample, (..., circuit.n_weights), may stand beside them in place of the parameter. With `angles` inputs have the
+        shape that these take.
 
     Attributes:
         weights: angles in radians, shape (circuit.n_weights,).
         circuit: the circuit; it must not grow any more.
+        angles: the module that computes angles, or None.
 
     Raises:
-        ValueError: neither or both of `observables` and `probabilities_of`, an observable or qubit outside the circuit.
+        ValueError: neither or both of `observables` and `probabilities_of`, an observable or qubit outside the circuit;
+            `angles` of another number than the circuit's data slots, or beside a `ComputedCircuit`.
 
     Reference:
         Circuits as differentiable layers: Mitarai et al., arXiv:1803.00745; Schuld et al., arXiv:1811.11184.
@@ -60,13 +67,15 @@ class QuantumLayer(JetModule, RowWeightsModule):
     """
 
     weights: nn.Parameter
+    angles: nn.Module | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - torch's three, and one for each choice
         self,
-        circuit: Circuit,
+        circuit: Circuit | ComputedCircuit,
         observables: Sequence[Observable] | None = None,
         *,
         probabilities_of: Sequence[int] | None = None,
+        angles: nn.Module | None = None,
         initial: Initial = "uniform",
         backend: Backend | str = "native",
         device: torch.device | str | None = None,
@@ -79,8 +88,14 @@ class QuantumLayer(JetModule, RowWeightsModule):
         checks.require_choice(initial, "initial", ("uniform", "small"))
         checks.require_precision(dtype)
         checks.require_generator(generator)
+        if isinstance(circuit, ComputedCircuit):
+            angles, circuit = (
+                _angles_of(circuit, angles, device=device, dtype=dtype, generator=generator),
+                circuit.circuit,
+            )
         require_circuit(circuit)
-        self.circuit = circuit
+        _require_angles(angles, circuit)
+        self.circuit, self.angles = circuit, angles
         self.observables = None if observables is None else as_observables(observables, circuit.n_qubits)
         self.probabilities_of = None if probabilities_of is None else as_qubits(probabilities_of, circuit.n_qubits)
         self.initial: Initial = initial
@@ -112,8 +127,7 @@ class QuantumLayer(JetModule, RowWeightsModule):
         if isinstance(inputs, Jet):
             return inputs.through(self, weights)
         circuit, own = self.circuit, self.weights
-        inputs = checks.as_inputs(inputs, own)
-        checks.require_last_dimension(inputs, circuit.n_data, "inputs")
+        inputs = self._with_angles(checks.as_inputs(inputs, own))
         if weights is not None:
             weights = checks.as_inputs(weights, own, "weights")
             self._require_row_each(weights, inputs.shape[:-1])
@@ -145,7 +159,6 @@ class QuantumLayer(JetModule, RowWeightsModule):
         """
         circuit, own = self.circuit, self.weights
         inputs = checks.as_inputs(inputs, own)
-        checks.require_last_dimension(inputs, circuit.n_data, "inputs")
         if self.observables is None:
             raise NotImplementedError("Derivatives along directions need observables, but this layer has none.")
         if not self.backend.capabilities.jets:
@@ -153,6 +166,9 @@ class QuantumLayer(JetModule, RowWeightsModule):
                 "Derivatives along directions need the capability `jets`, which this layer's backend "
                 f"{self.backend.name!r} lacks with its options. Use the backend Native()."
             )
+        if self.angles is not None:
+            inputs = self.angles(Jet(inputs, orders)).data
+        checks.require_last_dimension(inputs, circuit.n_data, "inputs" if self.angles is None else "angles")
         batch = inputs.shape[1:-1]
         if weights is not None:
             weights = checks.as_inputs(weights, own, "weights")
@@ -161,6 +177,20 @@ class QuantumLayer(JetModule, RowWeightsModule):
         flat = inputs.reshape(len(inputs), math.prod(batch), circuit.n_data)
         values = cast(JetBackend, self.backend).expectation_jet(circuit, flat, own, self.observables, orders)
         return values.reshape(len(inputs), *batch, values.shape[-1])
+
+    def _with_angles(self, inputs: Tensor) -> Tensor:
+        """Return the circuit's data for the inputs."""
+        if self.angles is None:
+            checks.require_last_dimension(inputs, self.circuit.n_data, "inputs")
+            return inputs
+        angles = checks.as_inputs(self.angles(inputs), self.weights, "angles")
+        expected = (*inputs.shape[:-1], self.circuit.n_data)
+        if angles.shape != expected:
+            raise ValueError(
+                f"Argument `angles` must be a module that returns shape {tuple(expected)} here, but it returns "
+                f"{tuple(angles.shape)}."
+            )
+        return angles
 
     def _require_row_each(self, weights: Tensor, batch: Sequence[int]) -> None:
         expected = (*batch, self.circuit.n_weights)
@@ -173,9 +203,10 @@ class QuantumLayer(JetModule, RowWeightsModule):
     __prepare_scriptable__ = checks.refuse_scripting
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor arguments but for backend, device, dtype and generator."""
+        """Return the constructor arguments but for backend, device, dtype and generator, and `angles` of None."""
         names = ("circuit", "observables", "probabilities_of", "initial")
-        return {name: getattr(self, name) for name in names}
+        own = {} if self.angles is None else {"angles": self.angles}
+        return {name: getattr(self, name) for name in names} | own
 
     def to_backend(self, backend: Backend | str) -> "QuantumLayer":
         """Run on another backend from now on, with the same weights; return the layer."""
@@ -190,3 +221,23 @@ class QuantumLayer(JetModule, RowWeightsModule):
             else f"observables={list(self.observables)}"
         )
         return f"{self.circuit!r}, {read}, backend={self.backend.name!r}"
+
+
+def _angles_of(circuit: ComputedCircuit, angles: nn.Module | None, **options: Any) -> Angles:
+    if angles is not None:
+        raise ValueError(
+            "Argument `angles` must be None for a ComputedCircuit, which has its own. Pass circuit.circuit for others."
+        )
+    return Angles(circuit.angles, n_inputs=circuit.n_inputs, **options)
+
+
+def _require_angles(angles: Any, circuit: Circuit) -> None:
+    if angles is None:
+        return
+    if not isinstance(angles, nn.Module):
+        raise TypeError(f"Argument `angles` must be a torch.nn.Module, but is {type(angles).__name__}.")
+    n_angles = n_angles_of(angles)
+    if n_angles is not None and n_angles != circuit.n_data:
+        raise ValueError(
+            f"Argument `angles` must compute {circuit.n_data} angles, one for each data slot, but computes {n_angles}."
+        )

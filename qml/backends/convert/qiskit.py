@@ -14,13 +14,14 @@ do that by itself.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from circuits import Circuit, Operation, Slot, channels, gates, steps
+from circuits import Circuit, ComputedCircuit, Operation, Slot, channels, gates, steps
+from circuits.computed import AngleTable
 from circuits.steps import LinearAngle, LinearStep
+from qml.backends.convert.qiskit_angles import control_values, evolution, polynomial, prepared, refusal
 
 try:
     from qiskit import ClassicalRegister, QuantumCircuit
@@ -206,11 +207,40 @@ def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit
         ValueError: an instruction that our circuits do not know (control flow, for example), an angle that is
             not linear in the parameters, a name in `data` that the circuit does not have.
     """
+    return steps.circuit_of(circuit.num_qubits, _read(circuit, _slots_of(circuit, _flat(data)), None))
+
+
+def computed_from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> ComputedCircuit:
+    """Convert a Qiskit circuit whose angles are polynomials of its parameters, of a degree of at most 32.
+
+    The circuit knows only angles; each angle that is not linear in the parameters, such as (pi - x[0]) * (pi - x[1])
+    or w * x, becomes a data slot with a polynomial. A weight that occurs in a polynomial is a weight of the
+    polynomials.
+
+    Args:
+        circuit: the circuit; see `from_qiskit`.
+        data: parameters or vectors, or their names, that become inputs, in this order. Others become weights, but for
+            the elements of a vector called `data`.
+
+    Raises:
+        ValueError: as `from_qiskit`; an angle that is no polynomial, such as sin(x).
+
+    Example:
+        >>> from qiskit.circuit.library import zz_feature_map
+        >>> computed_from_qiskit(zz_feature_map(2, reps=1), data=["x"]).n_inputs
+        2
+    """
+    slots = _slots_of(circuit, _flat(data))
+    n_inputs = max((slot.index + 1 for slot in slots.values() if slot.kind == "data"), default=0)
+    table = AngleTable(n_inputs)
+    return table.circuit(circuit.num_qubits, _read(circuit, slots, table))
+
+
+def _read(circuit: QuantumCircuit, slots: dict[Any, Slot], computed: AngleTable | None) -> list[LinearStep]:
     if circuit.num_qubits == 0:
         raise ValueError("Argument `circuit` must have at least one qubit, but has none. Add a qubit.")
-    reader = _QiskitReader(_slots_of(circuit, _flat(data)), _bits_of(circuit))
-    read = reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
-    return steps.circuit_of(circuit.num_qubits, read)
+    reader = _QiskitReader(slots, _bits_of(circuit), computed)
+    return reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
 
 
 def _flat(data: Any) -> list[Any]:
@@ -271,6 +301,7 @@ def _bits_of(circuit: QuantumCircuit) -> dict[Clbit, gates.Measure | gates.PostS
 class _QiskitReader:
     slots: dict[Any, Slot]
     bits: dict[Clbit, gates.Measure | gates.PostSelect]
+    computed: AngleTable | None = None  # takes polynomials; without it angles are linear
     used: set[int] = field(default_factory=set)
 
     def circuit(
@@ -303,7 +334,7 @@ class _QiskitReader:
         if kind is library.UnitaryGate:
             return [steps.unitary_step(op.params[0], qubits[::-1], label=op.label or "U")]
         if isinstance(op, library.PauliEvolutionGate):
-            return _evolution(op, qubits, self.angle(op.time))
+            return evolution(op, qubits, self.angle(op.time))
         if isinstance(op, (ControlledGate, AnnotatedOperation)):
             return self.modified(op, qubits)
         if not pure and (result := self.not_unitary(op, kind, qubits, bits)) is not None:
@@ -323,16 +354,16 @@ class _QiskitReader:
         end = len(qubits) - base.num_qubits
         for modifier in modifiers:
             if isinstance(modifier, InverseModifier):
-                result = steps.inverted(result, refuse=_refusal)
+                result = steps.inverted(result, refuse=refusal)
             elif isinstance(modifier, ControlModifier):
                 start = end - modifier.num_ctrl_qubits
-                values = _bits(modifier.ctrl_state, modifier.num_ctrl_qubits)
+                values = control_values(modifier.ctrl_state, modifier.num_ctrl_qubits)
                 result = steps.controlled(result, qubits[start:end], values=values)
                 end = start
             elif isinstance(modifier, PowerModifier):
-                result = steps.powered(result, modifier.power, refuse=_refusal)
+                result = steps.powered(result, modifier.power, refuse=refusal)
             else:
-                raise _refusal(f"{op.name}, an unknown modifier")
+                raise refusal(f"{op.name}, an unknown modifier")
         return result
 
     def not_unitary(self, op: Any, kind: type, qubits: list[int], bits: list[Clbit]) -> list[LinearStep] | None:
@@ -343,7 +374,7 @@ class _QiskitReader:
         if op.name == "kraus":
             return [LinearStep(channels.kraus(np.array(op.params)), tuple(qubits[::-1]))]
         if op.name in ("state_preparation", "initialize") and self.used.isdisjoint(qubits):
-            return _prepared(op.params, qubits[::-1])
+            return prepared(op.params, qubits[::-1])
         return None
 
     def inlined(self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool) -> list[LinearStep]:
@@ -354,7 +385,7 @@ class _QiskitReader:
             return self.circuit(definition, qubits, bits, pure=pure)
         if hasattr(op, "to_matrix") and not isinstance(op, Delay):
             return [steps.unitary_step(op.to_matrix(), qubits[::-1], label=op.label or op.name)]
-        raise _refusal(op.name)
+        raise refusal(op.name)
 
     def angles(self, op: Any) -> tuple[LinearAngle, ...]:
         return tuple(self.angle(value) for value in op.params)
@@ -365,62 +396,19 @@ class _QiskitReader:
         terms = []
         for parameter in value.parameters:
             slope = value.gradient(parameter)
+            if isinstance(slope, ParameterExpression) and self.computed is not None:
+                return self.computed.angle(polynomial(value, self.slots))
             if isinstance(slope, ParameterExpression):
                 raise ValueError(
                     f"Argument `circuit` must have angles linear in its parameters, but has {value}. Compute "
-                    "the angle outside, and give the circuit one parameter for it."
+                    "the angle outside, and give the circuit one parameter for it. Polynomials are read by "
+                    "computed_from_qiskit."
                 )
             terms.append((self.slots[parameter], float(slope)))
         constant = float(value.bind(dict.fromkeys(value.parameters, 0.0)))
         return LinearAngle(constant, tuple(sorted(terms, key=lambda term: (term[0].kind, term[0].index))))
 
 
-def _bits(state: Any, n_bits: int) -> list[int]:
-    """Return the values of controls, Qiskit's first control the least significant; a whole number by now."""
-    return [int(state) >> place & 1 for place in range(n_bits)]
-
-
-def _prepared(amplitudes: list[Any], qubits: list[int]) -> list[LinearStep] | None:
-    """Return amplitudes as such; None for labels and integers, which Qiskit's own definition spells out."""
-    if len(amplitudes) != 2 ** len(qubits) or not all(isinstance(value, (complex, float)) for value in amplitudes):
-        return None
-    return [LinearStep(gates.StatePreparation(len(qubits), gates.Array.of(np.array(amplitudes))), tuple(qubits))]
-
-
-def _evolution(op: Any, qubits: list[int], time: LinearAngle) -> list[LinearStep]:
-    operators = op.operator if isinstance(op.operator, list) else [op.operator]
-    terms = [term for operator in operators for term in operator.to_sparse_list()]
-    words = [dict(zip(places, letters, strict=True)) for letters, places, _ in terms]
-    if not all(_commute(left, right) for left, right in combinations(words, 2)):
-        raise _refusal(f"{op.name} of terms that do not commute, which Qiskit only approximates,")
-    result = []
-    for word, (_, _, coefficient) in zip(words, terms, strict=True):
-        paulis = {qubits[place]: letter for place, letter in sorted(word.items()) if letter in "XYZ"}
-        values = {qubits[place]: int(letter) for place, letter in sorted(word.items()) if letter in "01"}
-        if len(paulis) + len(values) != len(word) or abs(complex(coefficient).imag) > 0.0:
-            raise _refusal(f"{op.name} of {op.operator}")
-        factor, angle = complex(coefficient).real, time.scaled(2.0 * complex(coefficient).real)
-        gate = gates.PauliRotation("".join(paulis.values()))
-        step = LinearStep(gate, tuple(paulis), angles=(angle,))
-        if not paulis:
-            step = LinearStep(steps.GLOBAL_PHASE, angles=(time.scaled(-factor),))
-        result += steps.controlled([step], list(values), values=list(values.values()))
-    return result
-
-
-def _commute(left: dict[int, str], right: dict[int, str]) -> bool:
-    clashes = [(left[q], right[q]) for q in left.keys() & right.keys() if left[q] != right[q]]
-    clashes = [pair for pair in clashes if not set(pair) <= set("Z01")]
-    return not clashes or (len(clashes) % 2 == 0 and set("".join(map("".join, clashes))) <= set("XYZ"))
-
-
 def _kraus(operators: np.ndarray) -> Instruction:
     matrices: Any = list(operators)  # the constructor's annotation leaves lists out
     return Kraus(matrices).to_instruction()
-
-
-def _refusal(name: str) -> ValueError:
-    return ValueError(
-        "Argument `circuit` must hold gates, resets, measurements, Kraus instructions and amplitudes only, "
-        f"but holds {name}. Decompose it with Qiskit first, or leave it out."
-    )

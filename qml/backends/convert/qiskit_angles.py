@@ -1,0 +1,74 @@
+"""Readings of Qiskit's parameter expressions and Pauli evolutions, for which Qiskit need not be imported."""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from circuits import Polynomial, Slot, gates, steps
+from circuits.steps import LinearAngle, LinearStep
+
+
+def polynomial(value: Any, slots: dict[Any, Slot]) -> Polynomial:
+    """Return an expression as a polynomial; sympy, which torch needs, expands it."""
+    parameters = sorted(value.parameters, key=lambda parameter: parameter.name)
+    expanded = value.sympify().as_poly(*(parameter.sympify() for parameter in parameters))
+    if expanded is None or any(coefficient.is_real is not True for _, coefficient in expanded.terms()):
+        raise ValueError(
+            f"Argument `circuit` must have angles that are polynomials of its parameters, but has {value}. Compute the "
+            "angle outside, and give the circuit one parameter for it."
+        )
+    terms = []
+    for exponents, coefficient in expanded.terms():
+        powers = zip(parameters, exponents, strict=True)
+        monomial = tuple((slots[parameter], int(exponent)) for parameter, exponent in powers if exponent)
+        terms.append((float(coefficient), monomial))
+    return Polynomial(tuple(terms))
+
+
+def control_values(state: Any, n_bits: int) -> list[int]:
+    """Return the values of controls, Qiskit's first control the least significant; a whole number by now."""
+    return [int(state) >> place & 1 for place in range(n_bits)]
+
+
+def prepared(amplitudes: list[Any], qubits: list[int]) -> list[LinearStep] | None:
+    """Return amplitudes as such; None for labels and integers, which Qiskit's own definition spells out."""
+    if len(amplitudes) != 2 ** len(qubits) or not all(isinstance(value, (complex, float)) for value in amplitudes):
+        return None
+    return [LinearStep(gates.StatePreparation(len(qubits), gates.Array.of(np.array(amplitudes))), tuple(qubits))]
+
+
+def evolution(op: Any, qubits: list[int], time: LinearAngle) -> list[LinearStep]:
+    """Return the rotations of a PauliEvolutionGate whose terms commute."""
+    operators = op.operator if isinstance(op.operator, list) else [op.operator]
+    terms = [term for operator in operators for term in operator.to_sparse_list()]
+    words = [dict(zip(places, letters, strict=True)) for letters, places, _ in terms]
+    if not all(_commute(left, right) for left, right in combinations(words, 2)):
+        raise refusal(f"{op.name} of terms that do not commute, which Qiskit only approximates,")
+    result = []
+    for word, (_, _, coefficient) in zip(words, terms, strict=True):
+        paulis = {qubits[place]: letter for place, letter in sorted(word.items()) if letter in "XYZ"}
+        values = {qubits[place]: int(letter) for place, letter in sorted(word.items()) if letter in "01"}
+        if len(paulis) + len(values) != len(word) or abs(complex(coefficient).imag) > 0.0:
+            raise refusal(f"{op.name} of {op.operator}")
+        factor, angle = complex(coefficient).real, time.scaled(2.0 * complex(coefficient).real)
+        gate = gates.PauliRotation("".join(paulis.values()))
+        step = LinearStep(gate, tuple(paulis), angles=(angle,))
+        if not paulis:
+            step = LinearStep(steps.GLOBAL_PHASE, angles=(time.scaled(-factor),))
+        result += steps.controlled([step], list(values), values=list(values.values()))
+    return result
+
+
+def _commute(left: dict[int, str], right: dict[int, str]) -> bool:
+    clashes = [(left[q], right[q]) for q in left.keys() & right.keys() if left[q] != right[q]]
+    clashes = [pair for pair in clashes if not set(pair) <= set("Z01")]
+    return not clashes or (len(clashes) % 2 == 0 and set("".join(map("".join, clashes))) <= set("XYZ"))
+
+
+def refusal(name: str) -> ValueError:
+    """Return the error for an instruction that circuits do not know."""
+    return ValueError(
+        "Argument `circuit` must hold gates, resets, measurements, Kraus instructions and amplitudes only, "
+        f"but holds {name}. Decompose it with Qiskit first, or leave it out."
+    )

@@ -1,0 +1,206 @@
+"""The angles of a circuit, computed from inputs: polynomials in torch."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from circuits import Polynomial, Slot
+from qml import checks
+from qml.jets import Jet, JetModule
+from qml.nn._fixed_tables import WithTables
+
+MAX_TABLE = 2**26  # of factors, padded to the longest polynomial
+
+
+class Angles(JetModule, WithTables):
+    r"""A module that computes polynomials of its inputs, as a circuit's data slots need them.
+
+    A circuit knows only angles. This module stands before it, and computes (pi - x_i)(pi - x_j), products, powers, or
+    w x + b with trained w and b. `QuantumLayer` takes it as `angles=`.
+
+    Args:
+        polynomials: one for each angle, in inputs and in weights numbered from 0; `circuits.polynomials` makes them.
+        n_inputs: number of inputs (default: those that occur).
+        is_scaled: multiply each angle by a trained factor, 1 at first.
+        initial: the first weights of the polynomials (default: uniform in [-pi, pi)).
+        device: of the weights.
+        dtype: of the weights, float32 or float64.
+        generator: for the initial weights; none is seeded globally.
+
+    Shape:
+        inputs (..., n_inputs) to (..., len(polynomials)).
+
+    Attributes:
+        weights: those of the polynomials, shape (n_weights,).
+        scale: the factor of each angle, shape (len(polynomials),); None without `is_scaled`.
+
+    Raises:
+        TypeError: something else than polynomials.
+        ValueError: an input beyond `n_inputs`, weights that are not numbered from 0, initial weights of another number.
+
+    Example:
+        >>> import torch
+        >>> from circuits.polynomials import inputs
+        >>> from qml.nn import Angles
+        >>> first, second = inputs(2)
+        >>> Angles([first, 2.0 * first * second])(torch.tensor([[0.5, 3.0]]))
+        tensor([[0.5000, 3.0000]])
+    """
+
+    weights: nn.Parameter
+    scale: nn.Parameter | None
+
+    def __init__(
+        self,
+        polynomials: Sequence[Polynomial],
+        *,
+        n_inputs: int | None = None,
+        is_scaled: bool = False,
+        initial: Sequence[float | int] | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        checks.require_precision(dtype)
+        checks.require_generator(generator)
+        self.polynomials = tuple(polynomials)
+        for polynomial in self.polynomials:
+            checks.require_kind(polynomial, "polynomials", Polynomial, " Use circuits.polynomials.inputs.")
+        variables = [variable for polynomial in self.polynomials for variable in polynomial.variables]
+        used = max((variable.index + 1 for variable in variables if variable.kind == "data"), default=0)
+        reason = " The polynomials use so many inputs."
+        self.n_inputs = used if n_inputs is None else checks.as_int(n_inputs, "n_inputs", used, reason)
+        n_weights = _n_weights(variables)
+        self.initial = None if initial is None else tuple(checks.as_number(value, "initial") for value in initial)
+        if self.initial is not None and len(self.initial) != n_weights:
+            raise ValueError(f"Argument `initial` must hold {n_weights} weights, but holds {len(self.initial)}.")
+        self.is_scaled = checks.as_flag(is_scaled, "is_scaled")
+        place: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.weights = nn.Parameter(torch.empty(n_weights, **place))
+        self.scale = nn.Parameter(torch.empty(len(self.polynomials), **place)) if self.is_scaled else None
+        n_terms, degree = self._table_shape()
+        if len(self.polynomials) * n_terms * degree > MAX_TABLE:
+            raise ValueError(
+                f"Argument `polynomials` must fit into a table of {MAX_TABLE} numbers, but needs "
+                f"{len(self.polynomials)} x {n_terms} x {degree} (angles x terms x degree). Make them shorter."
+            )
+        self.reset_parameters(generator)
+
+    @property
+    def n_angles(self) -> int:
+        """Return the number of angles."""
+        return len(self.polynomials)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the weights anew, or set them to `initial`; set the scale to 1."""
+        with torch.no_grad():
+            if self.initial is None:
+                self.weights.uniform_(-math.pi, math.pi, generator=generator)
+            else:
+                self.weights.copy_(torch.tensor(self.initial, dtype=self.weights.dtype))
+            if self.scale is not None:
+                self.scale.fill_(1.0)
+
+    def forward(self, inputs: Float[Tensor, "*batch inputs"] | Jet) -> Float[Tensor, "*batch outputs"] | Jet:
+        """Compute the angles; see the class.
+
+        Args:
+            inputs: features, or their jet as `qml.pinn` makes it.
+
+        Raises:
+            TypeError: inputs that are not a dense tensor of the layer's dtype.
+            ValueError: inputs of another shape or device.
+        """
+        if isinstance(inputs, Jet):
+            return self._jet(inputs)
+        inputs = checks.as_inputs(inputs, self.weights)
+        checks.require_last_dimension(inputs, self.n_inputs, "inputs")
+        tables = self.tables_like(inputs)
+        parts = [inputs, inputs.new_ones((*inputs.shape[:-1], 1))]
+        if len(self.weights):  # else the angles of constant inputs need no gradient
+            parts.append(self.weights.expand(*inputs.shape[:-1], -1))
+        values = torch.cat(parts, -1)
+        terms = tables["coefficients"]
+        for places in tables["factors"].unbind(0):
+            terms = terms * values[..., places]
+        angles = terms.sum(-1)
+        return angles if self.scale is None else angles * self.scale
+
+    def _jet(self, inputs: Jet) -> Jet:
+        if inputs.shape[-1] != self.n_inputs or not self.n_inputs or not self.polynomials:
+            raise ValueError(
+                f"Argument `inputs` must have {self.n_inputs} entries in its last dimension, at least one, but has "
+                f"shape {tuple(inputs.shape)}."
+            )
+        columns = inputs.columns()
+        angles = [self._jet_of(polynomial, columns) for polynomial in self.polynomials]
+        if self.scale is not None:
+            angles = [angle * factor for angle, factor in zip(angles, self.scale.unbind(0), strict=True)]
+        return cast(Jet, torch.stack(angles, -1))  # pyright: ignore[reportArgumentType]
+
+    def _jet_of(self, polynomial: Polynomial, columns: tuple[Jet, ...]) -> Jet:
+        total = columns[0] * 0.0
+        for coefficient, monomial in polynomial.terms:
+            term: Any = coefficient
+            for variable, exponent in monomial:
+                value = columns[variable.index] if variable.kind == "data" else self.weights[variable.index]
+                term = term * value**exponent
+            total = total + term
+        return total
+
+    def make_tables(self, like: Tensor) -> dict[str, Tensor]:
+        """Return the coefficient of each term of each angle, and for each of its factors where that stands."""
+        n_terms, degree = self._table_shape()
+        coefficients = torch.zeros(self.n_angles, n_terms, dtype=torch.float64)
+        factors = torch.full((degree, self.n_angles, n_terms), self.n_inputs, dtype=torch.int64)
+        for number, polynomial in enumerate(self.polynomials):
+            for term, (coefficient, monomial) in enumerate(polynomial.terms):
+                coefficients[number, term] = coefficient
+                places = [_place(variable, self.n_inputs) for variable, exponent in monomial for _ in range(exponent)]
+                for row, place in enumerate(places):
+                    factors[row, number, term] = place
+        return {"coefficients": coefficients.to(like), "factors": factors.to(like.device)}
+
+    def _table_shape(self) -> tuple[int, int]:
+        n_terms = max((len(polynomial.terms) for polynomial in self.polynomials), default=0)
+        degree = max((polynomial.degree for polynomial in self.polynomials), default=0)
+        return n_terms, max(degree, 1)
+
+    __prepare_scriptable__ = checks.refuse_scripting
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for device, dtype and generator."""
+        names = ("polynomials", "n_inputs", "is_scaled", "initial")
+        return {name: getattr(self, name) for name in names}
+
+    def extra_repr(self) -> str:
+        """Return what `repr` shows between the brackets."""
+        return f"n_inputs={self.n_inputs}, n_angles={self.n_angles}, is_scaled={self.is_scaled}"
+
+
+def _n_weights(variables: Sequence[Slot]) -> int:
+    used = {variable.index for variable in variables if variable.kind == "weight"}
+    n_weights = max(used, default=-1) + 1
+    if len(used) < n_weights:
+        raise ValueError(
+            f"Argument `polynomials` must number its weights 0..{n_weights - 1} without gaps, but uses {len(used)} of "
+            "them. Renumber the weights."
+        )
+    return n_weights
+
+
+def _place(variable: Slot, n_inputs: int) -> int:
+    """Return where a variable stands among the inputs, a one and the weights."""
+    return variable.index if variable.kind == "data" else n_inputs + 1 + variable.index
+
+
+def n_angles_of(module: nn.Module) -> int | None:
+    """Return how many angles a module computes in its last dimension; None where it does not say."""
+    last = list(module)[-1] if isinstance(module, nn.Sequential) and len(module) else module
+    n_angles = getattr(last, "n_angles", getattr(last, "out_features", None))
+    return n_angles if isinstance(n_angles, int) else None
