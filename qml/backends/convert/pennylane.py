@@ -182,7 +182,7 @@ def from_pennylane(source: Any, *, n_data: int = 0, n_weights: int = 0, wires: S
     """
     tapes, slots = _tapes(source, n_data, n_weights)
     labels = list(_wires(tapes[0]) if wires is None else wires)
-    lowered = [_PennyLaneReader(tape, labels).steps for tape in tapes]
+    lowered = [PennyLaneReader(tape, labels).steps for tape in tapes]
     merged = [_merged(list(column), slots) for column in _aligned(lowered)]
     return steps.circuit_of(max(len(labels), 1), merged)
 
@@ -240,7 +240,7 @@ def _merged(column: list[LinearStep], slots: list[Slot]) -> LinearStep:
     return LinearStep(column[0].gate, column[0].qubits, column[0].controls, tuple(angles))
 
 
-class _PennyLaneReader:
+class PennyLaneReader:
     """The steps of one tape, all angles constants."""
 
     def __init__(self, tape: Any, labels: list[Any]) -> None:
