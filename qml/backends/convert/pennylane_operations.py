@@ -5,15 +5,19 @@ of the parameters, the steps hold for every value, so that a program reads an op
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from circuits import Slot
+from circuits.gates import Array, ExponentialGate
 from circuits.steps import LinearAngle, LinearStep
 from qml.backends.convert.pennylane import LINEARITY_TOLERANCE, PennyLaneReader
 
 try:
+    import pennylane
+    from pennylane import generator
     from pennylane.exceptions import DecompositionUndefinedError
     from pennylane.ops.functions import bind_new_parameters
     from pennylane.tape import QuantumScript
@@ -50,6 +54,9 @@ def linear_steps(op: Any) -> tuple[LinearStep, ...] | None:
     try:
         if n_numbers == 0:
             return tuple(operation_steps(op))
+        generated = _generated(op)
+        if generated is not None:
+            return generated
         read = [operation_steps(_at(op, shapes, point)) for point in _points(N_POINTS, n_numbers)]
         if not _alike(read):
             return None
@@ -59,12 +66,39 @@ def linear_steps(op: Any) -> tuple[LinearStep, ...] | None:
             angles = _dense_angles(read, n_numbers) if _alike(read) else None
     except (ValueError, DecompositionUndefinedError):
         return None
-    if angles is None:
-        return None
+    if angles is None or len({slot for angle in angles for slot, _ in angle.terms}) < n_numbers:
+        return None  # a number without effect may be a copy of one that an operation keeps elsewhere
     values = iter(angles)
     return tuple(
         LinearStep(step.gate, step.qubits, step.controls, tuple(next(values) for _ in step.angles)) for step in read[0]
     )
+
+
+@dataclass(frozen=True)
+class Generated(ExponentialGate):
+    """The gate exp(i t G) of an operation that has a generator G, but no decomposition."""
+
+    name: str
+    n_qubits: int
+    matrix: Array
+
+    @property
+    def generator(self) -> np.ndarray:
+        """Return -G."""
+        return -self.matrix.values
+
+
+def _generated(op: Any) -> tuple[LinearStep, ...] | None:
+    """Return the step of an operation of one angle by its generator, where it can be written in no other way."""
+    if op.has_decomposition or not op.has_generator or not op.has_matrix or len(op.data) != 1:
+        return None
+    base, factor = generator(op, format="prefactor")
+    matrix = factor * np.asarray(pennylane.matrix(base, wire_order=op.wires))
+    gate = Generated(op.name, len(op.wires), Array.of(matrix))
+    angle = float(np.asarray(op.data[0]))
+    if not np.allclose(gate.matrix_at(angle), np.asarray(op.matrix(op.wires)), atol=LINEARITY_TOLERANCE):
+        return None
+    return (LinearStep(gate, tuple(range(len(op.wires))), angles=(LinearAngle.of(Slot("data", 0)),)),)
 
 
 def _points(n_points: int, n_numbers: int) -> np.ndarray:

@@ -103,7 +103,7 @@ def run_exactly(tapes: Sequence[Any], wires: Wires | None, dtype: torch.dtype) -
             continue
         data = joined([loaded[number] for number in group], dtype)
         first = loaded[group[0]]
-        rows = first.program.read(data, data.new_zeros(0), first.tape.measurements, one_tape=False)
+        rows = first.program.read(data, data.new_zeros(0), first.tape.measurements, "tapes")
         for row, number in enumerate(group):
             results[number] = [values[row] for values in rows]
     return results
@@ -113,7 +113,7 @@ def run_one(loaded: Loaded, dtype: torch.dtype) -> list[Tensor]:
     """Return the results of a tape's measurements."""
     batch = loaded.structure.batch
     data, weights = loaded.program.layout.inputs(loaded.values, batch, dtype)
-    results = loaded.program.read(data, weights, loaded.tape.measurements)
+    results = loaded.program.read(data, weights, loaded.tape.measurements, "one" if batch is None else "samples")
     return results if batch is not None else [values[0] for values in results]
 
 

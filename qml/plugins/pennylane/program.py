@@ -1,11 +1,11 @@
 """A tape as a program of the built-in simulator: built once a structure, run at any parameters."""
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pennylane
@@ -39,6 +39,10 @@ PAULIS = {
     "Y": torch.tensor([[0, -1j], [1j, 0]], dtype=torch.complex128),
     "Z": torch.tensor([[1, 0], [0, -1]], dtype=torch.complex128),
 }
+
+
+Rows = Literal["one", "samples", "tapes"]
+"""The meaning of the rows of data: the only one of a tape, its samples, or tapes of one structure."""
 
 
 @dataclass(frozen=True)
@@ -122,29 +126,30 @@ class Program:
         """Return the qubits by their wires."""
         return {label: qubit for qubit, label in enumerate(self.labels)}
 
-    def read(self, data: Tensor, weights: Tensor, measurements: Sequence[Any], *, one_tape: bool = True) -> list[Tensor]:
+    def read(self, data: Tensor, weights: Tensor, measurements: Sequence[Any], rows: Rows) -> list[Tensor]:
         """Compute the results of a tape's measurements, which have a batch axis in front.
 
         Args:
             data: the values of the data slots, (batch, inputs).
             weights: the values of the weight slots, (weights,).
             measurements: as they stand in the tape; coefficients that are trained are taken from them.
-            one_tape: false where each row of `data` is a tape, the values of its weight slots behind the others.
+            rows: the meaning of the rows of `data`. Where they are tapes, the values of their weight slots stand
+                behind the others.
         """
-        answers = Run(self, data, weights, one_tape=one_tape)
+        answers = Run(self, data, weights, rows)
         return [reading(answers, current) for reading, current in zip(self.readings, measurements, strict=True)]
 
 
 class Run:
     """The answers of the simulator at certain values of the slots; see `Answers`."""
 
-    def __init__(self, program: Program, data: Tensor, weights: Tensor, *, one_tape: bool) -> None:
-        self._program, self._data, self._weights, self._one_tape = program, data, weights, one_tape
+    def __init__(self, program: Program, data: Tensor, weights: Tensor, rows: Rows) -> None:
+        self._program, self._data, self._weights, self._rows = program, data, weights, rows
         self._circuit = self._suited(program.circuit)
         self._kept: dict[str, Tensor] = {}
 
     def _suited(self, circuit: Circuit) -> Circuit:
-        return circuit if self._one_tape else circuit.weights_as_data()
+        return circuit.weights_as_data() if self._rows == "tapes" else circuit
 
     def means(self) -> Tensor:
         """Return all expectation values, (batch, observables)."""
@@ -164,15 +169,22 @@ class Run:
 
     def of_state(self, measurement: Any) -> Tensor:
         """Return what a measurement makes of the state, a batch axis in front."""
-        if not is_mixed(self._circuit):
-            if "state" not in self._kept:
-                self._kept["state"] = NATIVE.state(self._circuit, self._data, self._weights)
-            return measurement.process_state(self._kept["state"], Wires(self._program.labels))
-        wires = measurement.wires
-        density = density_matrix(self._circuit, self._data, self._weights, [self._program.places[w] for w in wires])
-        if type(measurement) is StateMP:
-            measurement = DensityMatrixMP(wires)
-        return measurement.process_density_matrix(density, wires)
+        if is_mixed(self._circuit):
+            if type(measurement) is StateMP:
+                measurement = DensityMatrixMP(measurement.wires)
+            qubits = [self._program.places[wire] for wire in measurement.wires]
+            states = density_matrix(self._circuit, self._data, self._weights, qubits)
+            return self._processed(measurement.process_density_matrix, states, measurement.wires)
+        if "state" not in self._kept:
+            self._kept["state"] = NATIVE.state(self._circuit, self._data, self._weights)
+        return self._processed(measurement.process_state, self._kept["state"], Wires(self._program.labels))
+
+    def _processed(self, process: Callable[[Any, Any], Any], states: Tensor, wires: Wires) -> Tensor:
+        """Apply PennyLane's formula to the states."""
+        if self._rows == "one":
+            return torch.as_tensor(process(states[0], wires))[None]
+        result = torch.as_tensor(process(states, wires))
+        return result if result.ndim else result.expand(len(states))
 
 
 def density_matrix(circuit: Circuit, data: Tensor, weights: Tensor, qubits: Sequence[int]) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from pennylane.exceptions import DeviceError
 from pennylane.measurements import ExpectationMP, ProbabilityMP, StateMeasurement, VarianceMP
 from pennylane.ops.qubit.observables import BasisStateProjector
+from pennylane.wires import Wires
 from torch import Tensor
 
 from circuits import Observable
@@ -99,7 +100,7 @@ STATE_OPTIONS = ("log_base",)
 
 def _subsystems(measurement: Any) -> Hashable:
     parts = measurement.raw_wires
-    return tuple(tuple(part) for part in parts) if isinstance(parts, list) else None
+    return tuple(tuple(Wires(part)) for part in parts) if isinstance(parts, list) else None
 
 
 def reading_of(measurement: Any, places: Places, questions: Questions) -> Reading:

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 import pennylane
-from pennylane.ops import CompositeOp, Controlled, Projector
+from pennylane.ops import Adjoint, CompositeOp, Conditional, Controlled, MidMeasure, Pow, Projector
+from pennylane.ops.functions import bind_new_parameters
 from pennylane.ops.op_math import SymbolicOp
 
 from circuits.steps import LinearStep
@@ -28,8 +29,10 @@ BY_VALUE = (
     pennylane.QubitUnitary, pennylane.DiagonalQubitUnitary, pennylane.BasisState, pennylane.BasisEmbedding,
     pennylane.operation.Channel, Projector,
 )  # fmt: skip
+MAX_MATRIX_WIRES = 10  # of an operation that has no decomposition, and is read as its matrix
 MARKS = ("Snapshot", "Barrier", "WireCut")  # change no state
-NOT_LINEAR = (CompositeOp, pennylane.ops.MidMeasure, pennylane.ops.op_math.Conditional)
+POWERS = (Controlled, Adjoint, Pow)  # of an operation, whose parameters are theirs
+NOT_LINEAR = (CompositeOp, SymbolicOp, MidMeasure, Conditional)
 # Gates whose class and wires say everything; found without a look at their hyperparameters.
 PLAIN = frozenset({
     pennylane.X, pennylane.Y, pennylane.Z, pennylane.Hadamard, pennylane.S, pennylane.T, pennylane.SX, pennylane.SWAP,
@@ -74,6 +77,17 @@ def is_amplitudes(op: Any) -> bool:
 
 def is_by_value(op: Any) -> bool:
     """Tell whether an operation's numbers belong to the structure."""
+    return _has_values(op) or (
+        not op.has_decomposition
+        and op.has_matrix
+        and len(op.wires) <= MAX_MATRIX_WIRES
+        and type(op) not in PLAIN
+        and not is_amplitudes(op)
+        and _steps_of(op) is None
+    )
+
+
+def _has_values(op: Any) -> bool:
     while isinstance(op, SymbolicOp):
         op = op.base
     return isinstance(op, BY_VALUE)
@@ -123,7 +137,7 @@ _kept: "OrderedDict[Hashable, tuple[LinearStep, ...] | None]" = OrderedDict()
 
 
 def _steps_of(op: Any) -> tuple[LinearStep, ...] | None:
-    if is_amplitudes(op) or is_by_value(op) or isinstance(op, NOT_LINEAR) or op.name in MARKS:
+    if is_amplitudes(op) or _has_values(op) or op.name in MARKS or _holds_operators(op):
         return None
     single = without_batch(op)
     places = {wire: place for place, wire in enumerate(op.wires)}
@@ -132,7 +146,7 @@ def _steps_of(op: Any) -> tuple[LinearStep, ...] | None:
     except NotKeyedError:
         return None
     if key not in _kept:
-        if any(np.asarray(value).dtype.kind not in "fiu" for value in single.data):
+        if any("complex" in pennylane.math.get_dtype_name(value) for value in single.data):
             return None
         _kept[key] = linear_steps(single)
         while len(_kept) > MAX_KEPT:
@@ -140,18 +154,26 @@ def _steps_of(op: Any) -> tuple[LinearStep, ...] | None:
     return _kept[key]
 
 
-def without_batch(op: Any) -> Any:
-    """Return an operation with plain numbers as its parameters, and no batch axis."""
-    if not op.data:
-        return op
-    batched = (
-        [False] * len(op.data)
-        if op.batch_size is None
-        else [len(np.shape(value)) > n for value, n in zip(op.data, op.ndim_params, strict=True)]
+def _holds_operators(op: Any) -> bool:
+    """Tell whether an operation is made of others, so that its parameters may be theirs as well."""
+    while isinstance(op, POWERS):
+        op = op.base
+    return isinstance(op, NOT_LINEAR) or any(
+        isinstance(item, pennylane.operation.Operator)
+        for value in op.hyperparameters.values()
+        for item in (value if isinstance(value, (list, tuple)) else (value,))
     )
-    shapes = [np.shape(value)[1:] if drop else np.shape(value) for value, drop in zip(op.data, batched, strict=True)]
-    values = [np.full(shape, 0.1) if shape else 0.1 for shape in shapes]
-    return pennylane.ops.functions.bind_new_parameters(op, values)
+
+
+def without_batch(op: Any) -> Any:
+    """Return an operation without batch axis, at other parameters if it has one."""
+    if op.batch_size is None:
+        return op
+    shapes = [
+        np.shape(value)[1:] if len(np.shape(value)) > n else np.shape(value)
+        for value, n in zip(op.data, op.ndim_params, strict=True)
+    ]
+    return bind_new_parameters(op, [np.full(shape, 0.1) if shape else 0.1 for shape in shapes])
 
 
 def _shell(op: Any, places: dict[Any, int] | None) -> Hashable:
@@ -160,7 +182,7 @@ def _shell(op: Any, places: dict[Any, int] | None) -> Hashable:
     if isinstance(op, Controlled):
         values = tuple(map(bool, op.control_values))
         return type(op), wires, len(op.control_wires), values, _shell(op.base, places)
-    if isinstance(op, pennylane.ops.Adjoint):
+    if isinstance(op, Adjoint):
         return type(op), wires, _shell(op.base, places)
     return type(op), wires, _frozen(op.hyperparameters, places)
 
