@@ -54,12 +54,9 @@ def linear_steps(op: Any) -> tuple[LinearStep, ...] | None:
     try:
         if n_numbers == 0:
             return tuple(operation_steps(op))
-        generated = _generated(op)
-        if generated is not None:
-            return generated
         read = [operation_steps(_at(op, shapes, point)) for point in _points(N_POINTS, n_numbers)]
         if not _alike(read):
-            return None
+            return _generated(_at(op, shapes, _points(1, n_numbers)[0]))
         angles = _sparse_angles(read, n_numbers)
         if angles is None and n_numbers <= MAX_DENSE:
             read = [operation_steps(_at(op, shapes, point)) for point in _points(n_numbers + N_POINTS, n_numbers)]

@@ -73,6 +73,25 @@ def _jacobian(traced: Traced) -> Any:
     return _one_or_all(rows)
 
 
+def tangent_products(
+    tapes: Sequence[Any], tangents: Sequence[Any], wires: Wires | None, dtype: torch.dtype
+) -> tuple[Any, ...]:
+    """Return for each tape the products of its Jacobian with a tangent, one number or array a trainable parameter."""
+    results = []
+    for tape, tangent in zip(tapes, tangents, strict=True):
+        traced = trace(tape, wires, dtype)
+        rows = [_derivatives(result, traced.leaves) for result in traced.results]
+        products = tuple(
+            sum(
+                (np.tensordot(part, np.asarray(t), np.ndim(t)) for part, t in zip(row, tangent, strict=True)),
+                start=np.zeros(tuple(result.shape)),
+            )
+            for result, row in zip(traced.results, rows, strict=True)
+        )
+        results.append(_one_or_all(products))
+    return tuple(results)
+
+
 def _one_or_all(values: tuple[Any, ...]) -> Any:
     return values[0] if len(values) == 1 else values
 
@@ -88,7 +107,7 @@ def _derivatives(result: Tensor, leaves: list[Tensor]) -> tuple[np.ndarray, ...]
     else:
         rows = _rows(parts, leaves)
     return tuple(
-        row.reshape(*result.shape, *leaf.shape) for row, leaf in zip(rows, leaves, strict=True)
+        row.reshape((*result.shape, *leaf.shape)) for row, leaf in zip(rows, leaves, strict=True)
     )
 
 

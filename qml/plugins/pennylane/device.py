@@ -5,16 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pennylane
 import torch
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
 from pennylane.exceptions import DeviceError
+from pennylane.transforms import broadcast_expand
 from pennylane.transforms.core import CompilePipeline
 
 from qml.plugins.pennylane import derivatives, interfaces
 from qml.plugins.pennylane.execution import as_numpy, as_result, run_exactly
-from qml.plugins.pennylane.preparation import NAME, prepare
+from qml.plugins.pennylane.preparation import NAME, prepare, single_numbers
 from qml.plugins.pennylane.sampling import run_with_shots
 
 BACKPROP, DEVICE = "backprop", ("adjoint", "device")
@@ -87,22 +87,24 @@ class NativeDevice(Device):
             )
         method = BACKPROP if config.gradient_method == "best" else config.gradient_method
         own = method == BACKPROP or method in DEVICE
-        products = method in DEVICE if config.use_device_jacobian_product is None else config.use_device_jacobian_product
         return replace(
             config,
             gradient_method=method,
             use_device_gradient=own if config.use_device_gradient is None else config.use_device_gradient,
-            use_device_jacobian_product=products,
-            grad_on_execution=False if config.grad_on_execution is None else config.grad_on_execution,
+            use_device_jacobian_product=method in DEVICE,
+            grad_on_execution=False,
             convert_to_numpy=method != BACKPROP,
             mcm_config=replace(config.mcm_config, mcm_method="deferred"),
         )
 
     def preprocess_transforms(self, execution_config: ExecutionConfig | None = None) -> CompilePipeline:
         """Return the transforms that make a tape ready."""
-        del execution_config
+        config = execution_config or ExecutionConfig()
         pipeline = CompilePipeline()
         pipeline.add_transform(prepare, self.wires)
+        if config.gradient_method in DEVICE:
+            pipeline.add_transform(single_numbers)
+            pipeline.add_transform(broadcast_expand)
         return pipeline
 
     def supports_derivatives(self, execution_config: ExecutionConfig | None = None, circuit: Any = None) -> bool:
@@ -166,13 +168,8 @@ class NativeDevice(Device):
 
     def compute_jvp(self, circuits: Any, tangents: Any, execution_config: ExecutionConfig | None = None) -> Any:
         """Return the Jacobian-vector products of tapes."""
-        jacobians = self.compute_derivatives(circuits, execution_config)
-        return tuple(
-            pennylane.gradients.compute_jvp_multi(tangent, jacobian)
-            if len(tape.measurements) > 1
-            else pennylane.gradients.compute_jvp_single(tangent, jacobian)
-            for tape, tangent, jacobian in zip(circuits, tangents, jacobians, strict=True)
-        )
+        del execution_config
+        return derivatives.tangent_products(circuits, tangents, self.wires, self._dtype)
 
     def execute_and_compute_jvp(
         self, circuits: Any, tangents: Any, execution_config: ExecutionConfig | None = None

@@ -100,6 +100,16 @@ def _has_key(op: Any) -> bool:
 
 
 @transform
+def single_numbers(tape: QuantumScript) -> Prepared:
+    """Decompose templates, so that every parameter is a number: PennyLane joins the derivatives in them to one array."""
+
+    def is_single(op: Any) -> bool:
+        return is_native(op) and (not is_linear(op) or all(n == 0 for n in op.ndim_params))
+
+    return decompose(tape, stopping_condition=is_single, skip_initial_state_prep=False, name=NAME)
+
+
+@transform
 def _without_marks(tape: QuantumScript) -> Prepared:
     """Leave out barriers and snapshots, which change no state."""
     operations = [op for op in tape.operations if op.name not in MARKS]
