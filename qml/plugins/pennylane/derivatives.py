@@ -34,8 +34,8 @@ def trace(tape: Any, wires: Wires | None, dtype: torch.dtype) -> Traced:
     trainable = list(tape.trainable_params)
     parameters = tape.get_parameters(trainable_only=False)
     leaves = [leaf.detach().requires_grad_() for leaf in as_tensors([parameters[k] for k in trainable], dtype)]
-    loaded = load(tape, wires, dtype, dict(zip(trainable, leaves, strict=True)))
-    with torch.enable_grad():
+    with torch.enable_grad():  # in a backward pass it is off, and PennyLane multiplies coefficients while a tape loads
+        loaded = load(tape, wires, dtype, dict(zip(trainable, leaves, strict=True)))
         return Traced(leaves, run_one(loaded, dtype))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pennylane
 import torch
 from pennylane.measurements import DensityMatrixMP, StateMP
+from pennylane.ops.functions import bind_new_parameters
 from pennylane.wires import Wires
 from torch import Tensor
 
@@ -337,6 +338,8 @@ def _with_slots(step: LinearStep, slots: Sequence[Slot]) -> LinearStep:
 
 def value_steps(op: Any) -> list[LinearStep]:
     """Return the steps of an operation whose numbers belong to the structure, on qubits 0, 1, ... (its wires)."""
+    if op.data:
+        op = bind_new_parameters(op, [pennylane.math.toarray(pennylane.math.unwrap([value])[0]) for value in op.data])
     bits = _bits(op)
     if isinstance(op, pennylane.Projector):
         return [LinearStep(PostSelect(bit), (qubit,)) for qubit, bit in enumerate(bits)]
