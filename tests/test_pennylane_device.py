@@ -150,7 +150,9 @@ def test_values_of_one_structure_share_one_program(monkeypatch: pytest.MonkeyPat
     built: list[Any] = []
     make = program._built
     monkeypatch.setattr(program, "_built", lambda *arguments: built.append(1) or make(*arguments))
-    node = pl.QNode(lambda a, w: (layers(a, w), pl.expval(pl.Z(0) @ pl.Z(2)))[-1], NativeDevice(wires=["a", "b", 0, 1, 2]))
+    node = pl.QNode(
+        lambda a, w: (layers(a, w), pl.expval(pl.Z(0) @ pl.Z(2)))[-1], NativeDevice(wires=["a", "b", 0, 1, 2])
+    )
     results = [node(ANGLES[k], WEIGHTS * k) for k in range(3)]
     assert len(built) == 1
     assert len({float(result) for result in results}) == 3
@@ -262,6 +264,7 @@ def test_provided_products_agree_with_each_other() -> None:
     close(jacobian[0], expected[0])
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True")  # PennyLane does, in its Hamiltonians
 def test_coefficients_of_a_hamiltonian_can_be_trained() -> None:
     angles, values = torch.tensor(ANGLES[0], requires_grad=True), torch.tensor([0.5, -1.5], requires_grad=True)
 
@@ -410,7 +413,9 @@ def test_what_the_device_cannot_do_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="`dtype` must be"):
         NativeDevice(wires=1, dtype=torch.float16)
     with pytest.raises(DeviceError, match="mcm_method must be 'deferred'"):
-        pl.set_shots(pl.QNode(lambda: (pl.measure(0), pl.expval(pl.Z(0)))[-1], NativeDevice(), mcm_method="one-shot"), 5)()
+        pl.set_shots(
+            pl.QNode(lambda: (pl.measure(0), pl.expval(pl.Z(0)))[-1], NativeDevice(), mcm_method="one-shot"), 5
+        )()
     with pytest.raises(DeviceError, match="not accepted for analytic"):
         pl.QNode(lambda: pl.sample(wires=[0]), NativeDevice())()
     with pytest.raises(QuantumFunctionError, match="does not support backprop"):
@@ -423,7 +428,7 @@ def test_gradients_in_what_is_constant_are_refused() -> None:
         pl.PhaseDamping(strength, 0)
         return pl.expval(pl.X(0))
 
-    with pytest.raises(DeviceError, match="not supported with qml.native|must be constants"):
+    with pytest.raises(DeviceError, match=r"not supported with qml\.native|must be constants"):
         pl.QNode(noisy, NativeDevice(wires=1))(torch.tensor(0.1, requires_grad=True))
     assert abs(float(pl.QNode(noisy, NativeDevice(wires=1))(torch.tensor(0.1))) - np.sqrt(0.9)) < 1e-6
 

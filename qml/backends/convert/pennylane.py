@@ -254,6 +254,7 @@ class PennyLaneReader:
                 self.used.update(self.qubits(op.wires))
 
     def qubits(self, wires: Iterable[Any]) -> tuple[int, ...]:
+        """Return the qubits of wires."""
         for wire in wires:
             if wire not in self.labels:
                 raise ValueError(f"Argument `wires` must hold every wire, but lacks {wire!r}.")
@@ -296,6 +297,7 @@ class PennyLaneReader:
         return [LinearStep(gate, qubits, angles=tuple(LinearAngle(factor * float(value)) for value in op.data))]
 
     def not_unitary(self, op: Any) -> list[LinearStep] | None:
+        """Return the steps of a measurement, a channel or amplitudes, None for any other operation."""
         qubits = self.qubits(op.wires)
         if op.name == "MidMeasureMP":
             return self.measurement(op, qubits)
@@ -306,6 +308,7 @@ class PennyLaneReader:
         return None
 
     def measurement(self, op: Any, qubits: tuple[int, ...]) -> list[LinearStep]:
+        """Return the steps of a measurement, a post-selection or a reset."""
         if op.postselect is not None:
             result = [LinearStep(gates.PostSelect(int(op.postselect)), qubits)]
         elif id(op) in self.read_later or not op.reset:
@@ -315,6 +318,7 @@ class PennyLaneReader:
         return result + ([LinearStep(gates.Reset(), qubits)] if op.reset else [])
 
     def inlined(self, op: Any, *, pure: bool) -> list[LinearStep]:
+        """Return the steps of what an operation decomposes into, or of its matrix."""
         if isinstance(op, Conditional) or op.name in MARKERS:
             raise _refusal(op.name)
         if op.has_decomposition:  # an empty one, as of X**2, is an identity

@@ -6,7 +6,7 @@ of the parameters, the steps hold for every value, so that a program reads an op
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -89,8 +89,8 @@ def _generated(op: Any) -> tuple[LinearStep, ...] | None:
     """Return the step of an operation of one angle by its generator, where it can be written in no other way."""
     if op.has_decomposition or not op.has_generator or not op.has_matrix or len(op.data) != 1:
         return None
-    base, factor = generator(op, format="prefactor")
-    matrix = factor * np.asarray(pennylane.matrix(base, wire_order=op.wires))
+    base, factor = cast(Any, generator(op, format="prefactor"))
+    matrix = factor * np.asarray(cast(Any, pennylane.matrix)(base, wire_order=op.wires))
     gate = Generated(op.name, len(op.wires), Array.of(matrix))
     angle = float(np.asarray(op.data[0]))
     if not np.allclose(gate.matrix_at(angle), np.asarray(op.matrix(op.wires)), atol=LINEARITY_TOLERANCE):

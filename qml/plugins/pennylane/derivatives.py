@@ -64,7 +64,7 @@ def _vector_product(traced: Traced, cotangents: Sequence[Any]) -> tuple[np.ndarr
 
 
 def jacobians(tapes: Sequence[Any], wires: Wires | None, dtype: torch.dtype) -> tuple[Any, ...]:
-    """Return the Jacobian of each tape: nested by measurements, then by trainable parameters, where there are several."""
+    """Return the Jacobian of each tape, nested by measurements and trainable parameters where there are several."""
     return tuple(_jacobian(trace(tape, wires, dtype)) for tape in tapes)
 
 
@@ -106,9 +106,7 @@ def _derivatives(result: Tensor, leaves: list[Tensor]) -> tuple[np.ndarray, ...]
         rows = [first + 1j * second for first, second in zip(real, imaginary, strict=True)]
     else:
         rows = _rows(parts, leaves)
-    return tuple(
-        row.reshape((*result.shape, *leaf.shape)) for row, leaf in zip(rows, leaves, strict=True)
-    )
+    return tuple(row.reshape((*result.shape, *leaf.shape)) for row, leaf in zip(rows, leaves, strict=True))
 
 
 def _rows(parts: Tensor, leaves: list[Tensor]) -> list[np.ndarray]:

@@ -78,11 +78,12 @@ class NativeDevice(Device):
         """
         del circuit
         config = config or ExecutionConfig()
+        mid_circuit: Any = config.mcm_config
         if config.device_options:
             raise DeviceError(f"{NAME} has no device options, but got {', '.join(config.device_options)}.")
-        if config.mcm_config.mcm_method not in (None, "deferred", "device"):
+        if mid_circuit.mcm_method not in (None, "deferred", "device"):
             raise DeviceError(
-                f"mcm_method must be 'deferred' on {NAME}, but is '{config.mcm_config.mcm_method!s}'. It is exact, and "
+                f"mcm_method must be 'deferred' on {NAME}, but is '{mid_circuit.mcm_method!s}'. It is exact, and "
                 "its wires are not counted."
             )
         method = BACKPROP if config.gradient_method == "best" else config.gradient_method
@@ -94,7 +95,7 @@ class NativeDevice(Device):
             use_device_jacobian_product=method in DEVICE,
             grad_on_execution=False,
             convert_to_numpy=method != BACKPROP,
-            mcm_config=replace(config.mcm_config, mcm_method="deferred"),
+            mcm_config=replace(mid_circuit, mcm_method="deferred"),
         )
 
     def preprocess_transforms(self, execution_config: ExecutionConfig | None = None) -> CompilePipeline:
@@ -127,10 +128,12 @@ class NativeDevice(Device):
         exact = [number for number, tape in enumerate(circuits) if not tape.shots]
         tapes = [circuits[number] for number in exact]
         results = dict(zip(exact, self._exact(tapes, config), strict=True))
-        mode = config.mcm_config.postselect_mode
+        mid_circuit: Any = config.mcm_config
         for number, tape in enumerate(circuits):
             if number not in results:
-                results[number] = run_with_shots(tape, self.wires, self._dtype, self._generator, mode)
+                results[number] = run_with_shots(
+                    tape, self.wires, self._dtype, self._generator, mid_circuit.postselect_mode
+                )
         return tuple(results[number] for number in range(len(circuits)))
 
     def _exact(self, tapes: Sequence[Any], config: ExecutionConfig) -> list[Any]:

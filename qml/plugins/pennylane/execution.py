@@ -22,7 +22,7 @@ Result = Any  # a tensor, or a tuple of them where a tape has several measuremen
 
 
 def labels_of(tape: Any, wires: Wires | None) -> tuple[Any, ...]:
-    """Return the wire of each qubit: a device's own wires first, or those of the tape as PennyLane's devices order them.
+    """Return the wire of each qubit: a device's own wires first, or those of the tape in PennyLane's order.
 
     Args:
         tape: the tape; wires that PennyLane has added for its measurements come last.
@@ -83,7 +83,7 @@ def load(tape: Any, wires: Wires | None, dtype: torch.dtype, given: Mapping[int,
 
 def as_tensors(values: Sequence[Any], dtype: torch.dtype) -> list[Tensor]:
     """Return parameters of any kind as tensors; those of torch stay in their graph and dtype."""
-    if all([isinstance(value, (float, int)) for value in values]):
+    if all(isinstance(value, (float, int)) for value in values):
         return list(torch.tensor(values, dtype=dtype).unbind())
     return [value if isinstance(value, Tensor) else _as_tensor(value, dtype) for value in values]
 

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pennylane
 import torch
-from pennylane import math
 from pennylane.wires import Wires
 from torch import Tensor
 
 from qml.plugins.pennylane.execution import as_numpy, as_result, labels_of, load, run_exactly, run_one
 from qml.plugins.pennylane.structure import is_trained
+from qml.plugins.pennylane.untyped import math, pennylane
 
 Function = Callable[..., Tensor]
 """A function of torch vectors with a vector as its value, differentiable any number of times."""

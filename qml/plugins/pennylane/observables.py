@@ -1,17 +1,18 @@
 """PennyLane's observables as weighted Pauli strings."""
 
+import operator
 from collections.abc import Hashable
 from functools import reduce
 from typing import Any
 
 import numpy as np
-import pennylane
 from pennylane.exceptions import DeviceError
 from pennylane.ops import Prod, SProd, Sum
 from pennylane.pauli import PauliSentence, PauliWord
 
 from circuits import Observable
 from qml.plugins.pennylane.structure import NotKeyedError, is_trained
+from qml.plugins.pennylane.untyped import math, pennylane
 
 MAX_MATRIX_WIRES = 4  # of an observable given by its matrix that is written as Pauli strings
 MAX_TERMS = 4096  # of an observable that is written as Pauli strings
@@ -21,7 +22,9 @@ Places = dict[Any, int]
 """Numbers of qubits by labels of wires."""
 
 
-def sentence_of(observable: Any) -> PauliSentence | None:
+def sentence_of(  # noqa: PLR0911 - one return a kind of observable
+    observable: Any,
+) -> PauliSentence | None:
     """Return an observable as a sum of Pauli words; None where it is no Pauli sum and too wide to be made one."""
     if observable.pauli_rep is not None:
         return observable.pauli_rep
@@ -31,10 +34,10 @@ def sentence_of(observable: Any) -> PauliSentence | None:
         if len(known) < len(parts):
             return None
         if isinstance(observable, Sum):
-            return reduce(lambda left, right: left + right, known)
+            return reduce(operator.add, known)
         if np.prod([len(part) for part in known]) > MAX_TERMS:
             return None
-        return reduce(lambda left, right: left @ right, known)
+        return reduce(operator.matmul, known)
     if isinstance(observable, SProd):
         base = sentence_of(observable.base)
         return None if base is None else base * observable.scalar
@@ -50,7 +53,7 @@ def _decomposed(observable: Any) -> PauliSentence:
         else observable.sparse_matrix(wire_order=observable.wires).toarray()
     )
     sentence = pennylane.pauli_decompose(
-        pennylane.math.toarray(matrix), wire_order=observable.wires, pauli=True, check_hermitian=False
+        math.toarray(matrix), wire_order=observable.wires, pauli=True, check_hermitian=False
     )
     return PauliSentence({word: value for word, value in sentence.items() if abs(value) > 0.0})
 
@@ -93,9 +96,9 @@ def real_number(value: Any) -> float:
         NotKeyedError: its value is unknown while a function is traced.
         DeviceError: it has an imaginary part.
     """
-    if pennylane.math.is_abstract(value):
+    if math.is_abstract(value):
         raise NotKeyedError("Coefficients that are traced have no value.")
-    number = complex(np.asarray(pennylane.math.unwrap([value])[0]).item())
+    number = complex(np.asarray(math.unwrap([value])[0]).item())
     if abs(number.imag) > IMAGINARY_TOLERANCE * max(1.0, abs(number)):
         raise DeviceError(
             f"Observables of qml.native must be Hermitian, but a coefficient of a Pauli word is {number}. Take the "

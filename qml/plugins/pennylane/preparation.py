@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pennylane
 from pennylane.devices.preprocess import decompose, validate_device_wires, validate_measurements
 from pennylane.exceptions import DeviceError
 from pennylane.measurements import ClassicalShadowMP, SampleMeasurement, ShadowExpvalMP, StateMeasurement
@@ -22,11 +21,12 @@ from qml.plugins.pennylane.structure import (
     is_linear,
     value_key,
 )
+from qml.plugins.pennylane.untyped import pennylane
 
 NAME = "qml.native"
 SHADOWS = (ClassicalShadowMP, ShadowExpvalMP)
 
-Prepared = tuple[Sequence[QuantumScript], Callable[[Any], Any]]
+Prepared = tuple[Sequence[QuantumScript], Callable[[Any], Any]] | Any  # what PennyLane's own transforms return
 
 
 @transform
@@ -101,7 +101,7 @@ def _has_key(op: Any) -> bool:
 
 @transform
 def single_numbers(tape: QuantumScript) -> Prepared:
-    """Decompose templates, so that every parameter is a number: PennyLane joins the derivatives in them to one array."""
+    """Decompose templates, so that every parameter is a number: PennyLane joins their derivatives to one array."""
 
     def is_single(op: Any) -> bool:
         return is_native(op) and (not is_linear(op) or all(n == 0 for n in op.ndim_params))

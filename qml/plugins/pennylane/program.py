@@ -8,7 +8,6 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
-import pennylane
 import torch
 from pennylane.measurements import DensityMatrixMP, StateMP
 from pennylane.ops.functions import bind_new_parameters
@@ -29,6 +28,7 @@ from qml.plugins.pennylane.structure import (
     operation_key,
     steps_of,
 )
+from qml.plugins.pennylane.untyped import math, pennylane
 from qml.simulator.linear import is_mixed
 
 MAX_PROGRAMS = 256  # kept, the one used last at the end
@@ -88,7 +88,7 @@ def _joined(values: list[Tensor], dtype: torch.dtype, place: torch.device | None
     if len(values) == 1:
         return values[0].reshape(-1).to(dtype)
     values = _of_one_dtype(values, dtype)
-    if all([value.ndim == 0 for value in values]):
+    if all(value.ndim == 0 for value in values):
         return torch.stack(values).to(dtype)
     return torch.cat([value.reshape(-1) for value in values]).to(dtype)
 
@@ -96,7 +96,7 @@ def _joined(values: list[Tensor], dtype: torch.dtype, place: torch.device | None
 def _of_one_dtype(values: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
     """Return the values as they are if they have one dtype, so that they are converted once, when they are joined."""
     first = values[0].dtype
-    return values if all([value.dtype == first for value in values]) else [value.to(dtype) for value in values]
+    return values if all(value.dtype == first for value in values) else [value.to(dtype) for value in values]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,9 @@ class Program:
     @cached_property
     def rotated(self) -> tuple[Circuit, ...]:
         """Return the circuit with the rotations of each distribution."""
-        return tuple(with_rotations(self.circuit, rotations, self.labels) for rotations, _ in self.questions.distributions)
+        return tuple(
+            with_rotations(self.circuit, rotations, self.labels) for rotations, _ in self.questions.distributions
+        )
 
     @cached_property
     def places(self) -> dict[Any, int]:
@@ -201,7 +203,9 @@ def density_matrix(circuit: Circuit, data: Tensor, weights: Tensor, qubits: Sequ
         )
     words = ["".join(letters) for letters in product("IXYZ", repeat=len(qubits))]
     observables = [
-        Observable(((1.0, tuple((q, letter) for q, letter in sorted(zip(qubits, word, strict=True)) if letter != "I")),))
+        Observable(
+            ((1.0, tuple((q, letter) for q, letter in sorted(zip(qubits, word, strict=True)) if letter != "I")),)
+        )
         for word in words
     ]
     values = NATIVE.expectation(circuit, data, weights, observables)
@@ -297,7 +301,9 @@ class _Builder:
     def _placed(self, op: Any, steps: Sequence[LinearStep]) -> list[LinearStep]:
         qubits = [self.places[wire] for wire in op.wires]
         return [
-            replace(step, qubits=tuple(qubits[q] for q in step.qubits), controls=tuple(qubits[q] for q in step.controls))
+            replace(
+                step, qubits=tuple(qubits[q] for q in step.qubits), controls=tuple(qubits[q] for q in step.controls)
+            )
             for step in steps
         ]
 
@@ -338,8 +344,8 @@ def _with_slots(step: LinearStep, slots: Sequence[Slot]) -> LinearStep:
 
 def value_steps(op: Any) -> list[LinearStep]:
     """Return the steps of an operation whose numbers belong to the structure, on qubits 0, 1, ... (its wires)."""
-    if op.data:
-        op = bind_new_parameters(op, [pennylane.math.toarray(pennylane.math.unwrap([value])[0]) for value in op.data])
+    if any(math.get_interface(value) != "numpy" for value in op.data):
+        op = bind_new_parameters(op, [math.toarray(math.unwrap([value])[0]) for value in op.data])
     bits = _bits(op)
     if isinstance(op, pennylane.Projector):
         return [LinearStep(PostSelect(bit), (qubit,)) for qubit, bit in enumerate(bits)]

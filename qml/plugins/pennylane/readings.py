@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import pennylane
 import torch
 from pennylane.exceptions import DeviceError
 from pennylane.measurements import ExpectationMP, ProbabilityMP, StateMeasurement, VarianceMP
@@ -24,6 +23,7 @@ from qml.plugins.pennylane.observables import (
     word_observable,
 )
 from qml.plugins.pennylane.structure import NotKeyedError, value_key
+from qml.plugins.pennylane.untyped import math
 
 ONE = Observable(((1.0, ()),))
 
@@ -140,7 +140,8 @@ def _of_observable(measurement: Any, places: Places, questions: Questions) -> Re
     def weighted(answers: Answers, current: Any) -> Tensor:
         values = answers.means()[:, numbers]
         coefficients = [
-            torch.as_tensor(value, device=values.device).real.to(values.dtype) for value in current.obs.pauli_rep.values()
+            torch.as_tensor(value, device=values.device).real.to(values.dtype)
+            for value in current.obs.pauli_rep.values()
         ]
         return values @ torch.stack(coefficients)
 
@@ -175,8 +176,8 @@ def _of_distribution(measurement: Any, questions: Questions) -> Reading:
 def _eigenvalues(measurement: Any) -> np.ndarray:
     observable = measurement.obs
     if isinstance(observable, BasisStateProjector):
-        bits = [int(bit) for bit in observable.data[0]]
+        bits = [int(bit) for bit in np.asarray(observable.data[0])]
         values = np.zeros(2 ** len(bits))
         values[int("".join(map(str, bits)), 2)] = 1.0
         return values
-    return np.real(pennylane.math.toarray(measurement.eigvals()))
+    return np.real(math.toarray(measurement.eigvals()))

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pennylane
 from pennylane.ops import Adjoint, CompositeOp, Conditional, Controlled, MidMeasure, Pow, Projector
 from pennylane.ops.functions import bind_new_parameters
 from pennylane.ops.op_math import SymbolicOp
 
 from circuits.steps import LinearStep
 from qml.backends.convert.pennylane_operations import linear_steps
+from qml.plugins.pennylane.untyped import math, pennylane
 
 MAX_KEPT = 4096  # operations whose steps are kept
 BY_VALUE = (
@@ -146,7 +146,7 @@ def _steps_of(op: Any) -> tuple[LinearStep, ...] | None:
     except NotKeyedError:
         return None
     if key not in _kept:
-        if any("complex" in pennylane.math.get_dtype_name(value) for value in single.data):
+        if any("complex" in math.get_dtype_name(value) for value in single.data):
             return None
         _kept[key] = linear_steps(single)
         while len(_kept) > MAX_KEPT:
@@ -187,7 +187,9 @@ def _shell(op: Any, places: dict[Any, int] | None) -> Hashable:
     return type(op), wires, _frozen(op.hyperparameters, places)
 
 
-def _frozen(value: Any, places: dict[Any, int] | None) -> Hashable:
+def _frozen(  # noqa: PLR0911 - one return a kind of value
+    value: Any, places: dict[Any, int] | None
+) -> Hashable:
     """Return a value that is equal for equal contents.
 
     Raises:
@@ -209,15 +211,15 @@ def _frozen(value: Any, places: dict[Any, int] | None) -> Hashable:
 
 
 def _frozen_array(value: Any) -> Hashable:
-    if is_trained(value) or pennylane.math.is_abstract(value) or not hasattr(value, "dtype"):
+    if is_trained(value) or math.is_abstract(value) or not hasattr(value, "dtype"):
         raise NotKeyedError(f"{type(value).__name__} cannot be compared between tapes.")
-    array = pennylane.math.toarray(value)
+    array = math.toarray(value)
     return array.shape, str(array.dtype), np.ascontiguousarray(array).tobytes()
 
 
 def is_trained(value: Any) -> bool:
     """Tell whether a gradient is being taken in a value."""
-    interface = pennylane.math.get_interface(value)
+    interface = math.get_interface(value)
     if interface == "torch":
         return value.requires_grad
     if interface == "jax":
