@@ -30,7 +30,7 @@ ONE = Observable(((1.0, ()),))
 
 @runtime_checkable
 class Answers(Protocol):
-    """What the simulator says about one tape; each is computed where a reading asks for it."""
+    """Answers of the simulator about one tape; each is computed where a reading asks for it."""
 
     def means(self) -> Tensor:
         """Return the expectation values of all observables of the questions, (batch, observables)."""
@@ -47,7 +47,7 @@ class Answers(Protocol):
 
 @dataclass
 class Questions:
-    """What the readings of a tape ask of the simulator.
+    """Questions that the readings of a tape put to the simulator.
 
     Attributes:
         observables: whose expectation values are computed.
