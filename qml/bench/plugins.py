@@ -41,6 +41,6 @@ BENCH = Bench(
         "layers,8,1": Case(PEERS),
         "layers,16,1": Case(PEERS),
         "classifier,9,64": Case(PEERS),
-        "classifier,17,64": Case(("lightning.qubit",), {"default.qubit": "its states of one batch take 60 GB"}),
+        "classifier,17,64": Case(PEERS),
     },
 )
