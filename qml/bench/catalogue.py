@@ -15,6 +15,7 @@ BENCHES = {
     "pinn": "qml.bench.pinn",
     "wide": "qml.bench.wide",
     "kernels": "qml.bench.kernels",
+    "plugins": "qml.bench.plugins",
 }
 
 

@@ -189,7 +189,7 @@ def from_pennylane(
     """
     tapes, slots = _tapes(source, _as_shape(n_data, "n_data"), _as_shape(n_weights, "n_weights"))
     labels = list(_wires(tapes[0]) if wires is None else wires)
-    lowered = [_PennyLaneReader(tape, labels).steps for tape in tapes]
+    lowered = [PennyLaneReader(tape, labels).steps for tape in tapes]
     merged = [_merged(list(column), slots) for column in _aligned(lowered)]
     return steps.circuit_of(max(len(labels), 1), merged)
 
@@ -265,7 +265,7 @@ def _merged(column: list[LinearStep], slots: list[Slot]) -> LinearStep:
     return LinearStep(column[0].gate, column[0].qubits, column[0].controls, tuple(angles))
 
 
-class _PennyLaneReader:
+class PennyLaneReader:
     """The steps of one tape, all angles constants."""
 
     def __init__(self, tape: Any, labels: list[Any]) -> None:
@@ -279,6 +279,7 @@ class _PennyLaneReader:
                 self.used.update(self.qubits(op.wires))
 
     def qubits(self, wires: Iterable[Any]) -> tuple[int, ...]:
+        """Return the qubits of wires."""
         for wire in wires:
             if wire not in self.labels:
                 raise ValueError(f"Argument `wires` must hold every wire, but lacks {wire!r}.")
@@ -321,6 +322,7 @@ class _PennyLaneReader:
         return [LinearStep(gate, qubits, angles=tuple(LinearAngle(factor * float(value)) for value in op.data))]
 
     def not_unitary(self, op: Any) -> list[LinearStep] | None:
+        """Return the steps of a measurement, a channel or amplitudes, None for any other operation."""
         qubits = self.qubits(op.wires)
         if op.name == "MidMeasureMP":
             return self.measurement(op, qubits)
@@ -331,6 +333,7 @@ class _PennyLaneReader:
         return None
 
     def measurement(self, op: Any, qubits: tuple[int, ...]) -> list[LinearStep]:
+        """Return the steps of a measurement, a post-selection or a reset."""
         if op.postselect is not None:
             result = [LinearStep(gates.PostSelect(int(op.postselect)), qubits)]
         elif id(op) in self.read_later or not op.reset:
@@ -340,6 +343,7 @@ class _PennyLaneReader:
         return result + ([LinearStep(gates.Reset(), qubits)] if op.reset else [])
 
     def inlined(self, op: Any, *, pure: bool) -> list[LinearStep]:
+        """Return the steps of what an operation decomposes into, or of its matrix."""
         if isinstance(op, Conditional) or op.name in MARKERS:
             raise _refusal(op.name)
         if op.has_decomposition:  # an empty one, as of X**2, is an identity

@@ -1,4 +1,4 @@
-"""PennyLane: default.qubit under torch and under jax, lightning.qubit with adjoint gradients."""
+"""PennyLane: default.qubit under torch and under jax, lightning.qubit with adjoint gradients, and our own device."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +29,14 @@ def lightning(work: CircuitWork) -> Step:
     return training_step(
         _qnode(work, "lightning.qubit", interface="torch", diff_method="adjoint", c_dtype=np.complex64), work
     )
+
+
+def plugin(work: CircuitWork) -> Step:
+    """Build a step of our simulator as a PennyLane device, with its defaults and the batch broadcast."""
+    from qml.plugins.pennylane import NativeDevice
+
+    device = NativeDevice(wires=work.n_qubits)
+    return training_step(_qnode(work, device, interface="torch", diff_method="best"), work)
 
 
 def shift(work: CircuitWork, *, device: str) -> Step:
