@@ -231,7 +231,9 @@ class Native(CheckedBackend):
         if isinstance(method, PauliPropagation) or method == "pauli":
             return engine.propagated(circuit, data, weights, observables, self._propagation or PauliPropagation())
         levels = self._levels(circuit)
-        return engine.expectation(circuit, data, weights, observables, levels=levels, method=method, compiled=self.compiled)
+        return engine.expectation(
+            circuit, data, weights, observables, levels=levels, method=method, compiled=self.compiled
+        )
 
     def _probabilities(self, circuit: Circuit, data: Tensor, weights: Tensor, qubits: tuple[int, ...]) -> Tensor:
         method = self.method

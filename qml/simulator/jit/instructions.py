@@ -5,12 +5,18 @@ instruction acts on groups of rows. A group is `side` rows, at distances `offset
 bases follow each number in its list of bases, so that a loop over samples and neighbouring rows is one loop.
 
 Every instruction but a permutation is a product of factors, and every factor is constant + cos(f t) C + sin(f t) S. The
-derivative in t is the factor times a constant generator: dF/dt F^-1 = f S, since F is a unitary and 1 at t = 0.
+derivative in t is the factor times a constant generator: dF/dt F^-1 = f S, since F is unitary, and the identity at 0.
+Matrices are shared by the batch. What depends on data is diagonal, between constant matrices that make it so. The data of
+a batch of one sample are further weights.
+
+numba keeps what it has compiled as long as the file `kernels.py` stays the same: change it with the numbers here.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+
+MAX_SIDE = 16  # of a matrix
 
 # kinds of instructions
 PERMUTATION = 0  # out[i] = phases[i] * in[source[i]]
@@ -25,10 +31,10 @@ BASES = 2  # where the bases begin in `index`; the sources of a permutation
 N_BASES = 3
 OFFSETS = 4  # where the offsets begin in `index`
 RUN = 5
-ENTRIES = 6  # where the matrix begins among all entries
+ENTRIES = 6  # where the entries of the matrix begin, among those of the batch or among those of each sample
 FACTORS = 7  # the first factor
 N_FACTORS = 8
-BY_SAMPLE = 9  # where the matrix begins among those of each sample; -1 where it is shared by the batch
+BY_SAMPLE = 9  # 1 for a diagonal that differs between samples
 PHASES = 10  # where the phases of a permutation begin in `constants`; -1 where all are 1
 N_COLUMNS = 11
 
@@ -57,8 +63,8 @@ class Instructions:
     Attributes:
         n_qubits: of the register.
         n_observables: rows of the answer.
-        n_entries: of the matrices of all instructions.
-        n_by_sample: of those entries, how many each sample has for itself.
+        n_entries: of all matrices that the batch shares.
+        n_by_sample: of all diagonals that each sample has for itself.
         table: the instructions, (instructions, columns).
         factors: (factors, columns).
         frequencies: of the factors.

@@ -7,7 +7,8 @@ arXiv:2009.02823): with mu = sum_m g_m H_m psi after an instruction U = F_k ... 
 with generator K is 2 Re sum_ac K_ac Y_ac, where Y_ac = sum conj(mu_a) psi_c; then Y becomes F^T Y conj(F) for the next.
 
 Matrices are made in double precision whatever the precision of the states. Rounding aside, `FAST` changes nothing: sums
-may be taken in any order and multiplications fused with additions, but NaN and infinity stay what they are.
+may be taken in any order and multiplications fused with additions, but NaN and infinity stay what they are. Unsigned
+indices spare the loops a look at negative ones, which would keep them from becoming vector instructions.
 """
 
 from collections.abc import Callable
@@ -22,13 +23,13 @@ from qml.simulator.jit.instructions import (
     BY_SAMPLE,
     COEFFICIENTS,
     DATA,
-    DENSE,
     DIAGONAL,
     ENTRIES,
     FACTORS,
     KIND,
     MASK,
     MATRICES,
+    MAX_SIDE,
     N_BASES,
     N_FACTORS,
     NO_ANGLE,
@@ -44,12 +45,10 @@ from qml.simulator.jit.instructions import (
 )
 
 FAST = {"contract", "reassoc", "nsz"}
+OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FAST}
 CHUNK = 64  # numbers of each row of a group that a dense matrix takes at once
 Array = np.ndarray
 Pair = tuple[np.ndarray, np.ndarray]  # real and imaginary part
-
-
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FAST}
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,80 +68,58 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @part
-def factor_matrix(factor: Array, frequency: float, angle: float, constants: Array, size: int, out: Array) -> None:
-    """Write constant + cos(f t) C + sin(f t) S into out[:size]."""
-    start = factor[MATRICES]
-    if factor[ANGLE] == NO_ANGLE:
-        for k in range(size):
-            out[k] = constants[start + k]
-        return
-    cosine, sine = np.cos(frequency * angle), np.sin(frequency * angle)
-    for k in range(size):
-        out[k] = constants[start + k] + cosine * constants[start + size + k] + sine * constants[start + 2 * size + k]
-
-
-@part
 def angle_of(factor: Array, data: Array, weights: Array, sample: int) -> float:
     """Return the angle of a factor."""
     if factor[ANGLE] == WEIGHT:
         return float(weights[factor[SLOT]])
-    if factor[ANGLE] == DATA:
-        return float(data[sample, factor[SLOT]])
-    return 0.0
+    return float(data[sample, factor[SLOT]]) if factor[ANGLE] == DATA else 0.0
 
 
 @part
-def multiply(left: Array, right: Array, side: int, out: Array) -> None:
-    """Write the product of two matrices into `out`."""
-    for a in range(side):
-        for b in range(side):
-            total = 0.0j
-            for c in range(side):
-                total += left[a * side + c] * right[c * side + b]
-            out[a * side + b] = total
-
-
-@part
-def step_matrix(
-    step: Array, tape: tuple[Array, ...], data: Array, weights: Array, sample: int, work: Array
-) -> None:
-    """Write the matrix of an instruction, or its diagonal, into work[0]."""
-    _, factors, frequencies, constants = tape[:4]
-    side = step[SIDE]
-    size = side if step[KIND] == DIAGONAL else side * side
-    for k in range(step[N_FACTORS]):
-        number = step[FACTORS] + k
-        angle = angle_of(factors[number], data, weights, sample)
-        if k == 0:
-            factor_matrix(factors[number], frequencies[number], angle, constants, size, work[0])
-            continue
-        factor_matrix(factors[number], frequencies[number], angle, constants, size, work[1])
-        if step[KIND] == DIAGONAL:
-            for entry in range(size):
-                work[0, entry] *= work[1, entry]
-        else:
-            multiply(work[1], work[0], side, work[2])
-            for entry in range(size):
-                work[0, entry] = work[2, entry]
+def factor_matrix(factor: Array, phase: float, constants: Array, size: int, out: Array) -> None:
+    """Write constant + cos(phase) C + sin(phase) S into out[:size]."""
+    start = factor[MATRICES]
+    cosine, sine = np.cos(phase), np.sin(phase)
+    for k in range(size):
+        out[k] = constants[start + k]
+        if factor[ANGLE] != NO_ANGLE:
+            out[k] += cosine * constants[start + size + k] + sine * constants[start + 2 * size + k]
 
 
 @part
 def make_matrices(
     tape: tuple[Array, ...], data: Array, weights: Array, first: int, lanes: int, by_sample: bool, matrices: Pair
 ) -> None:
-    """Write the matrices that all samples share, or those of the samples from `first` on, (entries, lanes)."""
-    work = np.empty((3, 256), dtype=np.complex128)
-    for number in range(len(tape[0])):
-        step = tape[0][number]
-        if step[KIND] == PERMUTATION or (step[BY_SAMPLE] >= 0) != by_sample:
+    """Write the matrices that the batch shares, or the diagonals of the samples from `first` on, (entries, lanes)."""
+    table, factors, frequencies, constants = tape[:4]
+    work = np.empty((3, MAX_SIDE * MAX_SIDE), dtype=np.complex128)
+    for row in range(len(table)):
+        side = table[row, SIDE]
+        if table[row, KIND] == PERMUTATION or (table[row, BY_SAMPLE] == 1) != by_sample:
             continue
-        size = step[SIDE] if step[KIND] == DIAGONAL else step[SIDE] * step[SIDE]
-        start = step[BY_SAMPLE] if by_sample else step[ENTRIES]
+        is_diagonal = table[row, KIND] == DIAGONAL
+        size = side if is_diagonal else side * side
         for lane in range(lanes):
-            step_matrix(step, tape, data, weights, first + lane, work)
+            for number in range(table[row, FACTORS], table[row, FACTORS] + table[row, N_FACTORS]):
+                phase = frequencies[number] * angle_of(factors[number], data, weights, first + lane)
+                is_first = number == table[row, FACTORS]
+                factor_matrix(factors[number], phase, constants, size, work[0 if is_first else 1])
+                if is_first:
+                    continue
+                if is_diagonal:
+                    for k in range(size):
+                        work[0, k] *= work[1, k]
+                    continue
+                for a in range(side):
+                    for b in range(side):
+                        work[2, a * side + b] = 0.0
+                        for c in range(side):
+                            work[2, a * side + b] += work[1, a * side + c] * work[0, c * side + b]
+                for k in range(size):
+                    work[0, k] = work[2, k]
             for k in range(size):
-                matrices[0][start + k, lane] = work[0, k].real
-                matrices[1][start + k, lane] = work[0, k].imag
+                matrices[0][table[row, ENTRIES] + k, lane] = work[0, k].real
+                matrices[1][table[row, ENTRIES] + k, lane] = work[0, k].imag
 
 
 # --- application to states --------------------------------------------------------------------------------------------
@@ -170,75 +147,51 @@ def permute(step: Array, tape: tuple[Array, ...], state: Pair, spare: Pair, lane
 
 
 @part
-def single(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, adjoint: bool, shared: bool) -> None:
-    """Apply a matrix of side 2, or its adjoint."""
+def single(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair) -> None:
+    """Apply a matrix of side 2."""
     (real, imag), (m, n) = state, matrix
-    sign = real.dtype.type(-1 if adjoint else 1)
-    ab, ba = (2, 1) if adjoint else (1, 2)
     width = np.uint64(lanes)
     distance = np.uint64(index[step[OFFSETS] + 1]) * width
-    if shared:
-        a, b, c, d = m[0, 0], m[ab, 0], m[ba, 0], m[3, 0]
-        e, f, g, h = sign * n[0, 0], sign * n[ab, 0], sign * n[ba, 0], sign * n[3, 0]
-        for number in range(step[N_BASES]):
-            i = np.uint64(index[step[BASES] + number]) * width
-            j = i + distance
-            for k in range(np.uint64(step[RUN]) * width):
-                x, y, z, w = real[i + k], imag[i + k], real[j + k], imag[j + k]
-                real[i + k] = a * x - e * y + b * z - f * w
-                imag[i + k] = a * y + e * x + b * w + f * z
-                real[j + k] = c * x - g * y + d * z - h * w
-                imag[j + k] = c * y + g * x + d * w + h * z
-        return
+    a, b, c, d = m[0, 0], m[1, 0], m[2, 0], m[3, 0]
+    e, f, g, h = n[0, 0], n[1, 0], n[2, 0], n[3, 0]
     for number in range(step[N_BASES]):
-        for row in range(step[RUN]):
-            i = np.uint64(index[step[BASES] + number] + row) * width
-            j = i + distance
-            for k in range(width):
-                x, y, z, w = real[i + k], imag[i + k], real[j + k], imag[j + k]
-                a, b, c, d = m[0, k], m[ab, k], m[ba, k], m[3, k]
-                e, f, g, h = sign * n[0, k], sign * n[ab, k], sign * n[ba, k], sign * n[3, k]
-                real[i + k] = a * x - e * y + b * z - f * w
-                imag[i + k] = a * y + e * x + b * w + f * z
-                real[j + k] = c * x - g * y + d * z - h * w
-                imag[j + k] = c * y + g * x + d * w + h * z
+        i = np.uint64(index[step[BASES] + number]) * width
+        j = i + distance
+        for k in range(np.uint64(step[RUN]) * width):
+            x, y, z, w = real[i + k], imag[i + k], real[j + k], imag[j + k]
+            real[i + k] = a * x - e * y + b * z - f * w
+            imag[i + k] = a * y + e * x + b * w + f * z
+            real[j + k] = c * x - g * y + d * z - h * w
+            imag[j + k] = c * y + g * x + d * w + h * z
 
 
 @part
-def dense(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, adjoint: bool, shared: bool) -> None:
+def dense(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, adjoint: bool) -> None:
     """Apply a matrix of any side, or its adjoint."""
     (real, imag), (m, n) = state, matrix
     side, sign = step[SIDE], real.dtype.type(-1 if adjoint else 1)
     width = np.uint64(lanes)
-    span = np.uint64(step[RUN]) * width if shared else width
-    repeats = 1 if shared else step[RUN]
+    span = np.uint64(step[RUN]) * width
     held_real, held_imag = np.empty((side, CHUNK), dtype=real.dtype), np.empty((side, CHUNK), dtype=real.dtype)
-    for number in range(step[N_BASES] * repeats):
-        base = np.uint64(index[step[BASES] + number // repeats] + number % repeats) * width
-        begin = np.uint64(0)
-        while begin < span:
-            length = min(np.uint64(CHUNK), span - begin)
+    for number in range(step[N_BASES]):
+        begin = np.uint64(index[step[BASES] + number]) * width
+        end = begin + span
+        while begin < end:
+            length = min(np.uint64(CHUNK), end - begin)
             for a in range(side):
                 for k in range(length):
                     held_real[a, k] = 0.0
                     held_imag[a, k] = 0.0
                 for b in range(side):
                     entry = b * side + a if adjoint else a * side + b
-                    row = base + np.uint64(index[step[OFFSETS] + b]) * width + begin
-                    if shared:
-                        c, s = m[entry, 0], sign * n[entry, 0]
-                        for k in range(length):
-                            x, y = real[row + k], imag[row + k]
-                            held_real[a, k] += c * x - s * y
-                            held_imag[a, k] += c * y + s * x
-                    else:
-                        for k in range(length):
-                            x, y = real[row + k], imag[row + k]
-                            c, s = m[entry, begin + k], sign * n[entry, begin + k]
-                            held_real[a, k] += c * x - s * y
-                            held_imag[a, k] += c * y + s * x
+                    row = begin + np.uint64(index[step[OFFSETS] + b]) * width
+                    c, s = m[entry, 0], sign * n[entry, 0]
+                    for k in range(length):
+                        x, y = real[row + k], imag[row + k]
+                        held_real[a, k] += c * x - s * y
+                        held_imag[a, k] += c * y + s * x
             for a in range(side):
-                row = base + np.uint64(index[step[OFFSETS] + a]) * width + begin
+                row = begin + np.uint64(index[step[OFFSETS] + a]) * width
                 for k in range(length):
                     real[row + k] = held_real[a, k]
                     imag[row + k] = held_imag[a, k]
@@ -246,7 +199,7 @@ def dense(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, adjo
 
 
 @part
-def diagonal(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, adjoint: bool, shared: bool) -> None:
+def diagonal(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, adjoint: bool) -> None:
     """Apply a diagonal, or its adjoint."""
     (real, imag), (m, n) = state, matrix
     sign = real.dtype.type(-1 if adjoint else 1)
@@ -254,36 +207,20 @@ def diagonal(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, a
     for number in range(step[N_BASES]):
         for a in range(step[SIDE]):
             row = np.uint64(index[step[BASES] + number] + index[step[OFFSETS] + a]) * width
-            if shared:
+            if step[BY_SAMPLE] == 0:
                 c, s = m[a, 0], sign * n[a, 0]
                 for k in range(np.uint64(step[RUN]) * width):
                     x, y = real[row + k], imag[row + k]
                     real[row + k] = c * x - s * y
                     imag[row + k] = c * y + s * x
                 continue
+            cosines, sines = m[a], n[a]
             for _ in range(step[RUN]):
                 for k in range(width):
-                    x, y = real[row + k], imag[row + k]
-                    c, s = m[a, k], sign * n[a, k]
+                    x, y, c, s = real[row + k], imag[row + k], cosines[k], sign * sines[k]
                     real[row + k] = c * x - s * y
                     imag[row + k] = c * y + s * x
                 row += width
-
-
-@part
-def apply(
-    step: Array, tape: tuple[Array, ...], state: Pair, spare: Pair, lanes: int, matrix: Pair, adjoint: bool
-) -> None:
-    """Apply an instruction, or its inverse, to the states of a block of samples."""
-    kind, shared = step[KIND], step[BY_SAMPLE] < 0
-    if kind == PERMUTATION:
-        permute(step, tape, state, spare, lanes, adjoint)
-    elif kind == SINGLE:
-        single(step, tape[4], state, lanes, matrix, adjoint, shared)
-    elif kind == DIAGONAL:
-        diagonal(step, tape[4], state, lanes, matrix, adjoint, shared)
-    else:
-        dense(step, tape[4], state, lanes, matrix, adjoint, shared)
 
 
 # --- observables ------------------------------------------------------------------------------------------------------
@@ -311,9 +248,7 @@ def read(tape: tuple[Array, ...], state: Pair, lanes: int, n_rows: int, first: i
 
 
 @part
-def pull_read(
-    tape: tuple[Array, ...], state: Pair, lanes: int, n_rows: int, first: int, grad: Array, mu: Pair
-) -> None:
+def pull_read(tape: tuple[Array, ...], state: Pair, lanes: int, n_rows: int, first: int, grad: Array, mu: Pair) -> None:
     """Write mu = sum_m g_m H_m psi."""
     strings, coefficients = tape[5], tape[6]
     (real, imag), (mu_real, mu_imag) = state, mu
@@ -339,10 +274,8 @@ def pull_read(
 
 
 @part
-def pull_single(
-    step: Array, index: Array, state: Pair, mu: Pair, lanes: int, matrix: Pair, overlap: Array
-) -> None:
-    """Add Y of a shared matrix of side 2 to `overlap`, and apply its adjoint to psi and mu, in one pass."""
+def pull_single(step: Array, index: Array, state: Pair, mu: Pair, lanes: int, matrix: Pair, overlap: Array) -> None:
+    """Add Y of a matrix of side 2 to `overlap`, and apply its adjoint to psi and mu, in one pass."""
     (real, imag), (mu_real, mu_imag), (m, n) = state, mu, matrix
     width = np.uint64(lanes)
     distance = np.uint64(index[step[OFFSETS] + 1]) * width
@@ -377,91 +310,89 @@ def pull_single(
 
 @part
 def add_overlap(step: Array, index: Array, state: Pair, mu: Pair, lanes: int, overlap: Array) -> None:
-    """Add Y_ac = sum conj(mu_a) psi_c to `overlap`, over all samples or for each; of a diagonal only a = c."""
+    """Add Y_ac = sum conj(mu_a) psi_c of a shared instruction to `overlap`; of a diagonal only a = c."""
     (real, imag), (mu_real, mu_imag) = state, mu
-    side, shared = step[SIDE], step[BY_SAMPLE] < 0
-    width = np.uint64(1 if shared else lanes)
-    total, turned = np.zeros(width, dtype=real.dtype), np.zeros(width, dtype=real.dtype)
-    repeats = lanes * step[RUN] if shared else step[RUN]
-    is_diagonal = step[KIND] == DIAGONAL
+    side, is_diagonal = step[SIDE], step[KIND] == DIAGONAL
     for a in range(side):
-        for c in range(side):
-            if is_diagonal and a != c:
-                continue
-            total[:] = 0.0
-            turned[:] = 0.0
+        for c in range(a, a + 1) if is_diagonal else range(0, side):
+            total, turned = real.dtype.type(0), real.dtype.type(0)
             for number in range(step[N_BASES]):
                 base = index[step[BASES] + number]
                 i = np.uint64((base + index[step[OFFSETS] + a]) * lanes)
                 j = np.uint64((base + index[step[OFFSETS] + c]) * lanes)
-                if shared:
-                    re, im = real.dtype.type(0), real.dtype.type(0)
-                    for k in range(np.uint64(repeats)):
-                        p, q, x, y = mu_real[i + k], mu_imag[i + k], real[j + k], imag[j + k]
-                        re += p * x + q * y
-                        im += p * y - q * x
-                    total[0] += re
-                    turned[0] += im
-                    continue
-                for _ in range(repeats):
-                    for k in range(width):
-                        p, q, x, y = mu_real[i + k], mu_imag[i + k], real[j + k], imag[j + k]
-                        total[k] += p * x + q * y
-                        turned[k] += p * y - q * x
-                    i += width
-                    j += width
-            for lane in range(width):
-                overlap[a if is_diagonal else a * side + c, lane] += total[lane] + 1j * turned[lane]
+                for k in range(np.uint64(step[RUN] * lanes)):
+                    p, q, x, y = mu_real[i + k], mu_imag[i + k], real[j + k], imag[j + k]
+                    total += p * x + q * y
+                    turned += p * y - q * x
+            overlap[a if is_diagonal else a * side + c, 0] += total + 1j * turned
+
+
+@part
+def pull_diagonal(
+    step: Array,
+    tape: tuple[Array, ...],
+    state: Pair,
+    mu: Pair,
+    lanes: int,
+    first: int,
+    data_grad: Array,
+    weight_grad: Array,
+) -> None:
+    """Add the derivatives by the angles of a diagonal that differs between samples."""
+    _, factors, frequencies, constants, index = tape[:5]
+    (real, imag), (mu_real, mu_imag) = state, mu
+    width, side = np.uint64(lanes), step[SIDE]
+    turned = np.empty(lanes, dtype=real.dtype)
+    for a in range(side):
+        turned[:] = 0.0
+        for number in range(step[N_BASES]):
+            row = np.uint64(index[step[BASES] + number] + index[step[OFFSETS] + a]) * width
+            for _ in range(step[RUN]):
+                for k in range(width):
+                    turned[k] += mu_real[row + k] * imag[row + k] - mu_imag[row + k] * real[row + k]
+                row += width
+        for number in range(step[FACTORS], step[FACTORS] + step[N_FACTORS]):
+            if factors[number, ANGLE] == NO_ANGLE:
+                continue
+            generator = constants[factors[number, MATRICES] + 2 * side + a].imag
+            scale, slot = -2.0 * frequencies[number] * generator, factors[number, SLOT]
+            for lane in range(lanes):
+                if factors[number, ANGLE] == DATA:
+                    data_grad[first + lane, slot] += scale * turned[lane]
+                else:
+                    weight_grad[slot] += scale * turned[lane]
 
 
 @part
 def pull_factors(
-    step: Array,
-    tape: tuple[Array, ...],
-    data: Array,
-    weights: Array,
-    sample: int,
-    overlap: Array,
-    lane: int,
-    work: Array,
-    data_grad: Array,
-    weight_grad: Array,
+    step: Array, tape: tuple[Array, ...], data: Array, weights: Array, overlap: Array, work: Array, weight_grad: Array
 ) -> None:
-    """Add the derivatives by the angles of an instruction's factors, from the last factor to the first."""
+    """Add the derivatives by the angles of a shared instruction's factors, from the last factor to the first."""
     _, factors, frequencies, constants = tape[:4]
     side, is_diagonal = step[SIDE], step[KIND] == DIAGONAL
     size = side if is_diagonal else side * side
     for k in range(size):
-        work[0, k] = overlap[k, lane]
-    for k in range(step[N_FACTORS] - 1, -1, -1):
-        number = step[FACTORS] + k
+        work[0, k] = overlap[k, 0]
+    for number in range(step[FACTORS] + step[N_FACTORS] - 1, step[FACTORS] - 1, -1):
         factor = factors[number]
         if factor[ANGLE] != NO_ANGLE:
             total = 0.0
-            sine = factor[MATRICES] + 2 * size
-            for entry in range(size):
-                total += (constants[sine + entry] * work[0, entry]).real
-            total *= 2.0 * frequencies[number]
-            if factor[ANGLE] == DATA:
-                data_grad[sample, factor[SLOT]] += total
-            else:
-                weight_grad[factor[SLOT]] += total
-        if k == 0 or is_diagonal:
+            for k in range(size):
+                total += (constants[factor[MATRICES] + 2 * size + k] * work[0, k]).real
+            weight_grad[factor[SLOT]] += 2.0 * frequencies[number] * total
+        if number == step[FACTORS] or is_diagonal:
             continue
-        angle = angle_of(factor, data, weights, sample)
-        factor_matrix(factor, frequencies[number], angle, constants, size, work[1])
-        for a in range(side):  # Y conj(F), then F^T
+        factor_matrix(factor, frequencies[number] * angle_of(factor, data, weights, 0), constants, size, work[1])
+        for a in range(side):  # Y conj(F)
             for c in range(side):
-                entry_sum = 0.0j
+                work[2, a * side + c] = 0.0
                 for b in range(side):
-                    entry_sum += work[0, a * side + b] * work[1, b * side + c].conjugate()
-                work[2, a * side + c] = entry_sum
-        for a in range(side):
+                    work[2, a * side + c] += work[0, a * side + b] * work[1, b * side + c].conjugate()
+        for a in range(side):  # F^T of that
             for c in range(side):
-                entry_sum = 0.0j
+                work[0, a * side + c] = 0.0
                 for b in range(side):
-                    entry_sum += work[1, b * side + a] * work[2, b * side + c]
-                work[0, a * side + c] = entry_sum
+                    work[0, a * side + c] += work[1, b * side + a] * work[2, b * side + c]
 
 
 # --- the two calls ----------------------------------------------------------------------------------------------------
@@ -470,15 +401,9 @@ def pull_factors(
 @part
 def matrix_of(step: Array, shared: Pair, by_sample: Pair) -> Pair:
     """Return the entries of an instruction."""
-    if step[BY_SAMPLE] < 0:
+    if step[BY_SAMPLE] == 0:
         return shared[0][step[ENTRIES] :], shared[1][step[ENTRIES] :]
-    return by_sample[0][step[BY_SAMPLE] :], by_sample[1][step[BY_SAMPLE] :]
-
-
-@part
-def pair_like(values: Array, n_rows: int, n_columns: int) -> Pair:
-    """Return memory for real and imaginary parts."""
-    return np.empty((n_rows, n_columns), dtype=values.dtype), np.empty((n_rows, n_columns), dtype=values.dtype)
+    return by_sample[0][step[ENTRIES] :], by_sample[1][step[ENTRIES] :]
 
 
 @kernel
@@ -495,7 +420,7 @@ def forward(
 
     Args:
         tape: the arrays of the instructions.
-        sizes: rows of the register, entries of all matrices, entries of each sample.
+        sizes: rows of the register, entries of shared matrices, entries of each sample.
         data: (batch, inputs).
         weights: (weights,).
         lanes: samples of a block.
@@ -503,9 +428,10 @@ def forward(
         values: zeros, (batch, observables).
     """
     n_rows, n_entries, n_by_sample = sizes
-    batch = len(data)
-    shared, by_sample = pair_like(values, n_entries, 1), pair_like(values, n_by_sample, lanes)
-    spare = np.empty_like(states[0][: n_rows * lanes]), np.empty_like(states[0][: n_rows * lanes])
+    batch, table, kind = len(data), tape[0], values.dtype
+    shared = np.empty((n_entries, 1), dtype=kind), np.empty((n_entries, 1), dtype=kind)
+    by_sample = np.empty((n_by_sample, lanes), dtype=kind), np.empty((n_by_sample, lanes), dtype=kind)
+    spare = np.empty(n_rows * lanes, dtype=kind), np.empty(n_rows * lanes, dtype=kind)
     origin, yes, no = batch - batch, batch >= 0, batch < 0  # literals would compile each function once more
     make_matrices(tape, data, weights, origin, origin + 1, no, shared)
     keeps = len(states[0]) >= n_rows * batch
@@ -517,9 +443,17 @@ def forward(
         state[0][:] = 0.0
         state[1][:] = 0.0
         state[0][:width] = 1.0
-        for number in range(len(tape[0])):
-            step = tape[0][number]
-            apply(step, tape, state, spare, width, matrix_of(step, shared, by_sample), no)
+        for number in range(len(table)):
+            step = table[number]
+            matrix = matrix_of(step, shared, by_sample)
+            if step[KIND] == PERMUTATION:
+                permute(step, tape, state, spare, width, no)
+            elif step[KIND] == SINGLE:
+                single(step, tape[4], state, width, matrix)
+            elif step[KIND] == DIAGONAL:
+                diagonal(step, tape[4], state, width, matrix, no)
+            else:
+                dense(step, tape[4], state, width, matrix, no)
         read(tape, state, width, n_rows, first, values)
 
 
@@ -539,7 +473,7 @@ def backward(
 
     Args:
         tape: the arrays of the instructions.
-        sizes: rows of the register, entries of all matrices, entries of each sample.
+        sizes: rows of the register, entries of shared matrices, entries of each sample.
         data: (batch, inputs).
         weights: (weights,).
         lanes: samples of a block, as in the forward pass.
@@ -549,19 +483,19 @@ def backward(
         weight_grad: zeros, float64, (weights,).
     """
     n_rows, n_entries, n_by_sample = sizes
-    batch, table = len(data), tape[0]
-    shared, by_sample = pair_like(grad, n_entries, 1), pair_like(grad, n_by_sample, lanes)
+    batch, table, kind = len(data), tape[0], grad.dtype
+    shared = np.empty((n_entries, 1), dtype=kind), np.empty((n_entries, 1), dtype=kind)
+    by_sample = np.empty((n_by_sample, lanes), dtype=kind), np.empty((n_by_sample, lanes), dtype=kind)
     overlaps = np.zeros((n_entries, 1), dtype=np.complex128)
-    own = np.empty((256, lanes), dtype=np.complex128)
-    work = np.empty((3, 256), dtype=np.complex128)
-    memory = np.empty((6, n_rows * lanes), dtype=grad.dtype)
+    work = np.empty((3, MAX_SIDE * MAX_SIDE), dtype=np.complex128)
+    memory = np.empty((6, n_rows * lanes), dtype=kind)
+    spare = memory[4], memory[5]
     origin, yes, no = batch - batch, batch >= 0, batch < 0  # literals would compile each function once more
     make_matrices(tape, data, weights, origin, origin + 1, no, shared)
     for first in range(0, batch, lanes):
         width = min(lanes, batch - first)
         size, start = n_rows * width, first * n_rows
         state, mu = (memory[0][:size], memory[1][:size]), (memory[2][:size], memory[3][:size])
-        spare = memory[4], memory[5]
         for k in range(size):
             state[0][k], state[1][k] = states[0][start + k], states[1][start + k]
         make_matrices(tape, data, weights, first, width, yes, by_sample)
@@ -569,22 +503,23 @@ def backward(
         for number in range(len(table) - 1, -1, -1):
             step = table[number]
             matrix = matrix_of(step, shared, by_sample)
-            if step[KIND] == SINGLE and step[BY_SAMPLE] < 0:
-                pull_single(step, tape[4], state, mu, width, matrix, overlaps[step[ENTRIES] :])
+            overlap = overlaps[step[ENTRIES] :]
+            if step[KIND] == SINGLE:
+                pull_single(step, tape[4], state, mu, width, matrix, overlap)
                 continue
-            is_shared = step[BY_SAMPLE] < 0
-            if step[KIND] != PERMUTATION:
-                overlap = overlaps[step[ENTRIES] :] if is_shared else own
-                if not is_shared:
-                    own[:] = 0.0
+            if step[BY_SAMPLE] == 1:
+                pull_diagonal(step, tape, state, mu, width, first, data_grad, weight_grad)
+            elif step[KIND] != PERMUTATION:
                 add_overlap(step, tape[4], state, mu, width, overlap)
-                if not is_shared:
-                    for lane in range(width):
-                        pull_factors(step, tape, data, weights, first + lane, own, lane, work, data_grad, weight_grad)
             for which in range(2):
-                apply(step, tape, state if which == 0 else mu, spare, width, matrix, yes)
+                moved = state if which == 0 else mu
+                if step[KIND] == PERMUTATION:
+                    permute(step, tape, moved, spare, width, yes)
+                elif step[KIND] == DIAGONAL:
+                    diagonal(step, tape[4], moved, width, matrix, yes)
+                else:
+                    dense(step, tape[4], moved, width, matrix, yes)
     for number in range(len(table)):
         step = table[number]
-        if step[KIND] != PERMUTATION and step[BY_SAMPLE] < 0:
-            overlap = overlaps[step[ENTRIES] :]
-            pull_factors(step, tape, data, weights, origin, overlap, origin, work, data_grad, weight_grad)
+        if step[KIND] != PERMUTATION and step[BY_SAMPLE] == 0:
+            pull_factors(step, tape, data, weights, overlaps[step[ENTRIES] :], work, weight_grad)

@@ -1,14 +1,15 @@
 """From linear maps to the instructions of the kernel: which gates become one matrix, one permutation, one diagonal."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from qml.simulator.fuse import reorder_table
 from qml.simulator.jit import instructions as columns
-from qml.simulator.jit.instructions import Instructions
+from qml.simulator.jit.instructions import MAX_SIDE, Instructions
 from qml.simulator.linear import NEGLIGIBLE, Linear
+from qml.simulator.phases import eigenbasis
 from qml.simulator.readout import Terms, sign_vector, string_bits
 from qml.simulator.tables import matrix_stack
 
@@ -37,31 +38,67 @@ class GateBlock:
     def touched(self) -> set[int]:
         return {*self.sites, *self.controls}
 
+    @property
+    def by_sample(self) -> bool:
+        return any(by_sample(linear) for linear in self.maps)
 
-def lower(maps: list[Linear], terms: Terms, n_sites: int) -> Instructions | None:
+
+def by_sample(linear: Linear) -> bool:
+    """Tell whether a map depends on data."""
+    return linear.slot is not None and linear.slot.kind == "data"
+
+
+def lower(maps: list[Linear], terms: Terms) -> Instructions | None:
     """Write maps and observables as instructions.
+
+    Sites that no map touches stay in 0, and are left out.
 
     Args:
         maps: unitary, in order of application, on the zero state.
         terms: the observables' weighted Pauli strings.
-        n_sites: of the register.
 
     Returns:
-        The instructions; None where the observables have too many strings.
+        The instructions; None where a matrix is too large, or where the observables have too many strings.
     """
-    strings = _by_mask(terms, n_sites)
+    if any(len(linear.constant) > MAX_SIDE for linear in maps):
+        return None
+    layout = tuple(sorted({site for linear in maps for site in linear.all_sites}))
+    strings, n_sites = _by_mask(terms, layout), len(layout)
     if len(strings) * 2**n_sites > MAX_COEFFICIENTS:
         return None
+    maps = [part for linear in _renumbered(maps, layout) for part in _with_phases(linear)]
     writer = _Writer(n_sites)
-    for block, is_first in _product_first(gate_blocks(maps), n_sites):
+    for block, is_first in _product_first(gate_blocks(maps)):
         writer.write(block, is_first=is_first)
     return writer.finish(strings, len(terms))
+
+
+def _renumbered(maps: list[Linear], layout: tuple[int, ...]) -> list[Linear]:
+    place = {site: k for k, site in enumerate(layout)}
+    return [
+        replace(
+            linear,
+            sites=tuple(place[site] for site in linear.sites),
+            controls=tuple(place[site] for site in linear.controls),
+        )
+        for linear in maps
+    ]
+
+
+def _with_phases(linear: Linear) -> list[Linear]:
+    """Return a map with its controls apart, and one of data as a diagonal between constant maps."""
+    linear = _controls_apart(linear)
+    if not by_sample(linear) or _is_diagonal(matrix_stack(linear)):
+        return [linear]
+    basis, diagonal = eigenbasis(linear)
+    before, after = Linear(linear.sites, basis.conj().T), Linear(linear.sites, basis)
+    return [before, replace(diagonal, controls=linear.controls), after]
 
 
 def gate_blocks(maps: list[Linear]) -> list[GateBlock]:
     """Group maps: each joins the last block on its sites if it is of the same kind, or a permutation within reach."""
     blocks: list[GateBlock] = []
-    for linear in map(_controls_apart, maps):
+    for linear in maps:
         kind: BlockKind = "single" if len(linear.all_sites) == 1 else "wide"
         permutes = linear.slot is None and _monomial(linear.constant) is not None
         block = _joinable(blocks, linear, kind)
@@ -116,30 +153,36 @@ def _joinable(blocks: list[GateBlock], linear: Linear, kind: BlockKind) -> GateB
     """Find the block that a map may join, not past one that shares a site with it."""
     sites = set(linear.all_sites)
     for block in reversed(blocks):
-        if block.kind == kind:
-            if kind == "permutation":
-                return block
-            if set(block.sites) == set(linear.sites) and set(block.controls) == set(linear.controls):
-                return block
+        if block.kind == kind and (kind == "permutation" or _goes_into(linear, block)):
+            return block
         if not sites.isdisjoint(block.touched):
             return None
     return None
 
 
-def _product_first(blocks: list[GateBlock], n_sites: int) -> list[tuple[GateBlock, bool]]:
-    """Put the first one-site blocks of all sites at the beginning, the least significant site first.
+def _goes_into(linear: Linear, block: GateBlock) -> bool:
+    """Tell whether a map acts on a block's sites, and depends on data if that does."""
+    same = set(block.sites) == set(linear.sites) and set(block.controls) == set(linear.controls)
+    return same and (block.by_sample == by_sample(linear))
+
+
+def _product_first(blocks: list[GateBlock]) -> list[tuple[GateBlock, bool]]:
+    """Put the one-site blocks before any wider one on their sites at the beginning, the least significant site first.
 
     Until a site is touched, only rows with 0 there hold anything. In this order the state grows with every instruction,
     and all of them together cost as much as one of the others.
     """
-    first: dict[int, GateBlock] = {}
-    touched: set[int] = set()
+    early: list[GateBlock] = []
+    late: list[GateBlock] = []
+    entangled: set[int] = set()
     for block in blocks:
-        if block.kind == "single" and block.sites[0] not in touched:
-            first[block.sites[0]] = block
-        touched.update(block.touched)
-    early = [first[site] for site in sorted(first, reverse=True)]
-    return [(block, True) for block in early] + [(block, False) for block in blocks if block not in early]
+        if block.kind == "single" and entangled.isdisjoint(block.sites):
+            early.append(block)
+        else:
+            late.append(block)
+            entangled.update(block.touched)
+    early.sort(key=lambda block: -block.sites[0])
+    return [(block, True) for block in early] + [(block, False) for block in late]
 
 
 def _monomial(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -154,13 +197,18 @@ def _monomial(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return sources, phases
 
 
-def _by_mask(terms: Terms, n_sites: int) -> dict[tuple[int, int], np.ndarray]:
-    """Sum the strings of each observable that flip the same bits; the numbers c_i in sum_i conj(x_i) c_i x_(i ^ mask)."""
-    layout = tuple(range(n_sites))
+def _by_mask(terms: Terms, layout: tuple[int, ...]) -> dict[tuple[int, int], np.ndarray]:
+    """Sum the strings of each observable that flip the same bits: the c_i in sum_i conj(x_i) c_i x_(i ^ mask).
+
+    A site that is not in the layout is in 0: its Z is 1, and strings with X or Y there vanish.
+    """
+    n_sites = len(layout)
     sums: dict[tuple[int, int], np.ndarray] = {}
     for observable, strings in enumerate(terms):
         for coefficient, factors in strings:
-            mask, signs, phase = string_bits(factors, layout)
+            if any(letter in "XY" and site not in layout for site, letter in factors):
+                continue
+            mask, signs, phase = string_bits(tuple(factor for factor in factors if factor[0] in layout), layout)
             known = sums.setdefault((mask, observable), np.zeros(2**n_sites, dtype=complex))
             known += coefficient * phase * sign_vector(signs, n_sites)
     return sums
@@ -184,7 +232,7 @@ class _Writer:
         """Append the instruction of a block; `is_first` where all more significant sites are still in 0."""
         row = [0] * columns.N_COLUMNS
         self.rows.append(row)
-        row[columns.BY_SAMPLE] = row[columns.PHASES] = -1
+        row[columns.PHASES] = -1
         if block.kind == "permutation":
             self._write_permutation(block, row)
         else:
@@ -244,19 +292,20 @@ class _Writer:
         stacks = [self._stack(linear, block.sites) for linear in block.maps]
         maps, stacks = _folded(block.maps, stacks)
         side = 2 ** len(block.sites)
-        is_diagonal = not is_first and all(_is_diagonal(stack) for stack in stacks)
+        is_diagonal = all(_is_diagonal(stack) for stack in stacks)
         if is_diagonal:
             stacks = [np.diagonal(stack, axis1=1, axis2=2) for stack in stacks]
         size = side if is_diagonal else side * side
         kind = columns.DIAGONAL if is_diagonal else columns.SINGLE if side == 2 else columns.DENSE
         row[columns.KIND], row[columns.SIDE] = kind, side
         self._write_groups(block, row, is_first=is_first)
-        row[columns.ENTRIES], row[columns.FACTORS] = self.n_entries, len(self.factors)
-        row[columns.N_FACTORS] = len(maps)
-        self.n_entries += size
-        if any(linear.slot is not None and linear.slot.kind == "data" for linear in maps):
-            row[columns.BY_SAMPLE] = self.n_by_sample
+        row[columns.FACTORS], row[columns.N_FACTORS] = len(self.factors), len(maps)
+        if block.by_sample:
+            row[columns.BY_SAMPLE], row[columns.ENTRIES] = 1, self.n_by_sample
             self.n_by_sample += size
+        else:
+            row[columns.ENTRIES] = self.n_entries
+            self.n_entries += size
         for linear, stack in zip(maps, stacks, strict=True):
             self._add_factor(linear, stack)
         n_rows = row[columns.N_BASES] * row[columns.RUN] * side

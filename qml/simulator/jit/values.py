@@ -7,8 +7,7 @@ taken through plain tensor operations of another route.
 import importlib
 import importlib.util
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from qml.checks import needs_plain_pullback, require_installed
 from qml.plain_pullback import plain_pullback
-from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 
 CACHE_NUMBERS = 2**13  # amplitudes of a block of samples, so that its states stay in the first caches
@@ -65,28 +63,18 @@ def loaded_kernels() -> Any:
 
 
 class KernelInput:
-    """Instructions as the kernel takes them, for batches and for one sample, whose data are as weights."""
+    """Instructions as the kernel takes them, for batches or for one sample."""
 
-    def __init__(self, instructions: Instructions) -> None:
-        self.instructions = instructions
+    def __init__(self, instructions: Instructions, *, one_sample: bool) -> None:
+        self.instructions, self.one_sample = instructions, one_sample
         self.n_rows = 2**instructions.n_qubits
+        self.tape = instructions.arrays
 
-    @cached_property
-    def tape(self) -> tuple[np.ndarray, ...]:
-        """Return the arrays for a batch."""
-        return self.instructions.arrays
-
-    @cached_property
-    def tape_of_one(self) -> tuple[np.ndarray, ...]:
-        """Return the arrays for one sample: no matrix is of each sample."""
-        table = self.instructions.table.copy()
-        table[:, columns.BY_SAMPLE] = -1
-        return replace(self.instructions, table=table).arrays
-
-    def sizes(self, batch: int) -> tuple[int, int, int]:
+    @property
+    def sizes(self) -> tuple[int, int, int]:
         """Return the sizes that the kernel needs."""
         made = self.instructions
-        return self.n_rows, made.n_entries, 1 if batch == 1 else made.n_by_sample
+        return self.n_rows, made.n_entries, made.n_by_sample
 
     def lanes(self, batch: int) -> int:
         """Return the number of samples that run side by side."""
@@ -97,18 +85,15 @@ class KernelValues(torch.autograd.Function):
     """Expectation values, (batch, observables), by one compiled call."""
 
     @staticmethod
-    def forward(
-        ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
         """Run the circuit forwards; `plain` is the same function in tensor operations."""
         batch, lanes = data.shape[0], kernel.lanes(data.shape[0])
-        inputs, angles = _array(data), _array(weights)
+        inputs, angles = _angles(kernel, data, weights)
         keeps = any(ctx.needs_input_grad)
         size = kernel.n_rows * (batch if keeps else lanes)
         states = np.empty(size, dtype=inputs.dtype), np.empty(size, dtype=inputs.dtype)
         values = np.zeros((batch, kernel.instructions.n_observables), dtype=inputs.dtype)
-        tape = kernel.tape_of_one if batch == 1 else kernel.tape
-        loaded_kernels().forward(tape, kernel.sizes(batch), inputs, angles, lanes, states, values)
+        loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, lanes, states, values)
         if keeps:
             ctx.kernel, ctx.plain, ctx.only_once, ctx.states = kernel, plain, only_once, states
             ctx.save_for_backward(data, weights)
@@ -132,21 +117,29 @@ class KernelValues(torch.autograd.Function):
 
 def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tensor | None]:
     kernel, batch = ctx.kernel, data.shape[0]
-    data_grad, weight_grad = np.zeros(tuple(data.shape)), np.zeros(tuple(weights.shape))
-    tape = kernel.tape_of_one if batch == 1 else kernel.tape
+    inputs, angles = _angles(kernel, data, weights)
+    data_grad, weight_grad = np.zeros(inputs.shape), np.zeros(angles.shape)
     loaded_kernels().backward(
-        tape,
-        kernel.sizes(batch),
-        _array(data),
-        _array(weights),
+        kernel.tape,
+        kernel.sizes,
+        inputs,
+        angles,
         kernel.lanes(batch),
         ctx.states,
         _array(grad),
         data_grad,
         weight_grad,
     )
+    if kernel.one_sample:
+        data_grad, weight_grad = weight_grad[None, len(weights) :], weight_grad[: len(weights)]
     parts = zip((data_grad, weight_grad), (data, weights), ctx.needs_input_grad[3:], strict=True)
     return [torch.from_numpy(part).to(like.dtype) if needed else None for part, like, needed in parts]
+
+
+def _angles(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return the arrays of data and weights; the data of a batch of one sample follow the weights."""
+    inputs, angles = _array(data), _array(weights)
+    return inputs, np.concatenate([angles, inputs[0]]) if kernel.one_sample else angles
 
 
 def _array(values: Tensor) -> np.ndarray:

@@ -29,7 +29,11 @@ class KernelRoute:
     is_final = False
 
     def __init__(self, circuit: Circuit, request: Request, instructions: Instructions) -> None:
-        self._circuit, self._request, self._kernel = circuit, request, KernelInput(instructions)
+        self._circuit, self._request, self._kernel = (
+            circuit,
+            request,
+            KernelInput(instructions, one_sample=request.shared_data),
+        )
 
     @property
     def cost(self) -> float:
@@ -71,9 +75,8 @@ def find_kernel(circuit: Circuit, request: Request) -> KernelRoute | None:
     if circuit.n_qubits > MAX_QUBITS or not _is_unitary(circuit):
         return None
     _, maps = linear_maps(circuit, 2)
-    unshared = Request(2, request.terms, shared_data=False, batch=request.batch)
-    maps, terms = reduced_maps(maps, unshared, circuit.n_weights)
-    instructions = lower(maps, terms if terms is not None else (), circuit.n_qubits)
+    maps, terms = reduced_maps(maps, request, circuit.n_weights)
+    instructions = lower(maps, terms if terms is not None else ())
     return None if instructions is None else KernelRoute(circuit, request, instructions)
 
 
