@@ -8,6 +8,7 @@ from circuits import Circuit
 from circuits.gates import KrausGate, StatePreparation
 from qml.simulator.draft import draft_circuit, reduced_maps
 from qml.simulator.execution import Method
+from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.lowering import lower
 from qml.simulator.jit.values import KernelInput, KernelValues
@@ -16,11 +17,15 @@ from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
 from qml.simulator.routes.register import RegisterRoute
 
-MAX_QUBITS = 14  # above, states leave the caches, and matrix products on all cores are quicker
-CALL_NS = 30_000.0  # of the call from Python, and of autograd around it
-STEP_NS = 60.0  # of one instruction, beside its arithmetic
-ONE_SAMPLE_RATE = 8.0  # floating-point operations a nanosecond, where loops over neighbouring rows are short
-BATCH_RATE = 30.0  # the same with 16 samples side by side
+MAX_QUBITS = 14  # above, the states of some samples leave the second cache, and torch's threads catch up
+# nanoseconds, and operations a nanosecond, measured with the backward pass in mind, which takes three times as long
+CALL_NS = 6_000.0  # the call from Python, in the measure of `CALL_NS` in `qml.simulator.cost`
+STEP_NS = 120.0  # an instruction, beside its arithmetic
+FACTOR_NS = 80.0  # the matrix of a factor that the batch shares
+PHASE_NS = 50.0  # the phases of a factor for one sample
+ONE_SAMPLE_RATE = 12.0  # where loops over neighbouring rows are short
+BATCH_RATE = 60.0  # where 16 samples run side by side
+MIN_WIDE_BATCH = 8  # samples, from which the second rate is closer
 
 
 class KernelRoute:
@@ -37,11 +42,13 @@ class KernelRoute:
 
     @property
     def cost(self) -> float:
-        """Estimate the calls and the arithmetic."""
+        """Estimate the call, the matrices and the arithmetic."""
         made = self._kernel.instructions
         batch = self._request.batch if made.takes_data else 1
-        rate = BATCH_RATE if batch >= 8 else ONE_SAMPLE_RATE
-        return CALL_NS + STEP_NS * len(made.table) + made.operations * batch / rate
+        n_by_sample = int((made.factors[:, columns.ANGLE] == columns.DATA).sum())
+        matrices = FACTOR_NS * (len(made.factors) - n_by_sample) + PHASE_NS * n_by_sample * batch
+        rate = BATCH_RATE if batch >= MIN_WIDE_BATCH else ONE_SAMPLE_RATE
+        return CALL_NS + STEP_NS * len(made.table) + matrices + made.operations * batch / rate
 
     def needs(self, data: Tensor) -> tuple[MemoryNeed, ...]:
         """Return the memory of the states that are kept for the backward pass."""
