@@ -6,14 +6,15 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from torch import Tensor, nn
+from hypothesis import given, settings
+from torch import Tensor
 
-from circuits import Circuit, Observable, X, Y, Z, data, weight
+from circuits import Circuit, X, Y, Z, data, weight
 from qml.backends import Native
 from qml.nn import QuantumLayer
 from qml.simulator.jit import values as kernel_values
@@ -97,7 +98,6 @@ def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
 @given(recipes(preparations=(), min_batch=1))
 def test_single_precision_is_as_exact_as_it_can_be(recipe: Recipe) -> None:
     case = rounded(build(recipe), torch.float32)
-    assume(case.observables)
     values = COMPILED.expectation(case.circuit, *tensors(case, torch.float32), case.observables)
     assert values.dtype == torch.float32
     assert_close(
@@ -108,9 +108,9 @@ def test_single_precision_is_as_exact_as_it_can_be(recipe: Recipe) -> None:
 
 
 @pytest.mark.usefixtures("needs_numba")
-@pytest.mark.parametrize("batch", [1, 2, 37, 2100], ids=["one", "few", "odd", "blocks"])
+@pytest.mark.parametrize("batch", [1, 2, 37, 1100], ids=["one", "few", "odd", "blocks"])
 def test_batches_of_every_size_agree(batch: int) -> None:
-    arguments = case(batch)  # 2100 samples of 8 amplitudes are three blocks, the last of another size
+    arguments = case(batch)  # 1100 samples of 8 amplitudes are two blocks, of two sizes
     for found, plain in zip(answer(COMPILED, *arguments), answer(PLAIN, *arguments), strict=True):
         torch.testing.assert_close(found, plain, atol=batch * ALGEBRA, rtol=0)
 
@@ -139,7 +139,7 @@ def test_samples_that_cannot_differ_are_computed_once_and_lie_apart() -> None:
 def test_qubits_that_nothing_touches_read_zero() -> None:
     circuit = Circuit(4).ry(weight(0), 2)
     weights = torch.tensor([0.4], dtype=torch.float64)
-    observables = [Z(0), X(1), Z(0) @ Z(2), X(3) @ Z(2), Observable.identity() if hasattr(Observable, "identity") else Z(3)]
+    observables = [Z(0), X(1), Z(0) @ Z(2), X(3) @ Z(2), Z(3)]
     values = COMPILED.expectation(circuit, torch.zeros(1, 0, dtype=torch.float64), weights, observables)
     assert_close(values, [[1.0, 0.0, np.cos(0.4), 0.0, 1.0]], ALGEBRA)
     assert_close(COMPILED.expectation(Circuit(2), torch.zeros(2, 0), torch.zeros(0), [Z(1)]), [[1.0], [1.0]], 0.0)
@@ -234,15 +234,13 @@ def test_the_adjoint_method_refuses_a_second_derivative() -> None:
 
 
 @pytest.mark.usefixtures("needs_numba")
-def test_layers_are_copied_pickled_and_compiled() -> None:
+def test_layers_are_copied_pickled_and_exported() -> None:
     layer = QuantumLayer(mixed_circuit(), [Z(0), Y(2)], backend=COMPILED)
     inputs = torch.linspace(-1, 1, 8).reshape(4, 2)
     expected = layer(inputs)
     expected.sum().backward()
     for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         torch.testing.assert_close(other(inputs), expected)
-    compiled = torch.compile(nn.Sequential(layer, nn.Tanh()), backend="eager")
-    torch.testing.assert_close(compiled(inputs), expected.tanh())
     exported = torch.export.export(layer, (inputs,)).module()
     torch.testing.assert_close(exported(inputs), expected)
 
@@ -346,13 +344,15 @@ def test_numba_is_imported_at_the_first_use() -> None:
     assert out.split() == ["False", "False", "0.9211"]
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("needs_numba")
-def test_a_folder_that_cannot_be_written_to_is_no_obstacle(tmp_path: Path) -> None:
-    root = Path(__file__).parents[1]
-    program = (
-        "import numba.core.caching as caching\ncaching._CacheImpl._locator_classes = []\n"  # as numba finds them all
-        + PROGRAM.format(compiled=True)
-    )
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True).stdout
-    assert out.split()[-2:] == ["True", "0.9211"]
+def test_a_folder_that_cannot_be_written_to_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    from qml.simulator.jit import kernels
+
+    def refusing(*, cache: bool = False, **options: object) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")  # as numba does at decoration
+        return numba_njit(**options)
+
+    numba_njit = kernels.njit
+    monkeypatch.setattr(kernels, "njit", refusing)
+    assert kernels.kernel(lambda x: x + 1)(2) == 3
