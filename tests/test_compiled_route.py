@@ -281,6 +281,7 @@ def test_the_planner_takes_the_kernel_where_it_is_quicker() -> None:
     assert isinstance(EXPECTATIONS.planned(wide, many)[0], RegisterRoute)
 
 
+@pytest.mark.usefixtures("needs_numba")
 def test_the_route_keeps_the_contract() -> None:
     assert isinstance(route_of(deep(3, 2)), ExpectationRoute)
 
@@ -312,11 +313,12 @@ def test_what_cannot_be_compiled_is_refused_where_that_is_demanded() -> None:
 
 
 def test_without_numba_the_numbers_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = answer(Native(), *case(3))
     arguments = case(3)
-    expected = answer(Native(), *arguments)
     monkeypatch.setitem(sys.modules, "numba", None)
     kernel_values.load_kernels.cache_clear()
     try:
+        assert route_of(arguments[0]) is None
         for found, before in zip(answer(Native(), *arguments), expected, strict=True):
             torch.testing.assert_close(found, before, atol=ALGEBRA, rtol=0)
         with pytest.raises(ImportError, match=r'needs numba. Install it with: pip install "qml-circuits\[fast\]"'):

@@ -55,8 +55,9 @@ class Native(CheckedBackend):
             that is not unitary are asked of the adjoint method; Pauli propagation makes too many strings; the compiled
             kernel is demanded on another device or with another method.
         ImportError: the compiled kernel is demanded, but numba is not installed.
-        NotImplementedError: the compiled kernel is demanded for a circuit that it does not take; Pauli propagation is asked for anything but expectation values, or meets a post-selection,
-            amplitudes that are data, or a wide gate that is no rotation about a string.
+        NotImplementedError: the compiled kernel is demanded for a circuit that it does not take; Pauli propagation is
+            asked for anything but expectation values, or meets a post-selection, amplitudes that are data, or a wide
+            gate that is no rotation about a string.
         TypeError: data and weights are not tensors of one floating dtype.
 
     Inside torch.func transforms values are hidden: there NaN passes through, and norms are not checked.

@@ -28,8 +28,7 @@ class Request:
             phases.
         only_registers: whether no tensor network is contracted, since the adjoint method is one of states.
         propagation: the options of Pauli propagation; None where that is not asked for.
-        compiled: whether the compiled kernel runs the circuit: True for nothing else, False for never, None for where it
-            is quicker.
+        compiled: whether the compiled kernel runs the circuit: always (True), never (False), or where it is quicker.
     """
 
     levels: int

@@ -1,1 +1,1 @@
-"""Small circuits in one compiled call: instructions for a kernel, made from a circuit, and the kernel that runs them."""
+"""Small circuits in one compiled call: the instructions for a kernel, and the kernel that runs them."""

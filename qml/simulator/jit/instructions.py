@@ -1,13 +1,13 @@
 """The form in which a circuit reaches the kernel: arrays of numbers, in the order of application.
 
-A register of n qubits is held for `lanes` samples at once: row i of a state is its amplitude i for each of them. An
+A register of n qubits is held for a block of samples at once: row i of a state is its amplitude i for each of them. An
 instruction acts on groups of rows. A group is `side` rows, at distances `offsets` from its base; `run` consecutive
 bases follow each number in its list of bases, so that a loop over samples and neighbouring rows is one loop.
 
 Every instruction but a permutation is a product of factors, and every factor is constant + cos(f t) C + sin(f t) S. The
 derivative in t is the factor times a constant generator: dF/dt F^-1 = f S, since F is unitary, and the identity at 0.
-Matrices are shared by the batch. What depends on data is diagonal, between constant matrices that make it so. The data of
-a batch of one sample are further weights.
+Matrices are shared by the batch. What depends on data is diagonal, between constant matrices that make it so. The data
+of a batch of one sample are further weights.
 
 numba keeps what it has compiled as long as the file `kernels.py` stays the same: change it with the numbers here.
 """

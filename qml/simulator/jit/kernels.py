@@ -1,6 +1,6 @@
 """The kernel: all of a forward pass, and all of a backward pass, in one call each. This file alone imports numba.
 
-States are real and imaginary parts apart, `lanes` samples beside each other, so that the innermost loops run over
+States are real and imaginary parts apart, `block` samples beside each other, so that the innermost loops run over
 contiguous memory and become vector instructions. Blocks of samples are taken through the whole circuit one after
 another, while their states lie in the caches. The backward pass runs the circuit backwards (Jones and Gacon,
 arXiv:2009.02823): with mu = sum_m g_m H_m psi after an instruction U = F_k ... F_1, the derivative by the angle of F_k
@@ -11,6 +11,7 @@ may be taken in any order and multiplications fused with additions, but NaN and 
 indices spare the loops a look at negative ones, which would keep them from becoming vector instructions.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -45,14 +46,15 @@ from qml.simulator.jit.instructions import (
 )
 
 FAST = {"contract", "reassoc", "nsz"}
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": FAST}
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": FAST}
 CHUNK = 64  # numbers of each row of a group that a dense matrix takes at once
-Array = np.ndarray
-Pair = tuple[np.ndarray, np.ndarray]  # real and imaginary part
+Array = Any  # numba reads the types from the arguments
+Pair = tuple[Array, Array]  # real and imaginary part
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function at its first call; keep the result on disk where there is a folder to write to."""
+    function = inspect.unwrap(function)  # numba cannot read the checks that tests wrap around what is annotated
     try:
         return njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # numba found no such folder
@@ -61,7 +63,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that only kernels call, and so needs no way in from Python."""
-    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(function)
+    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(inspect.unwrap(function))
 
 
 # --- matrices of instructions -----------------------------------------------------------------------------------------
@@ -88,9 +90,9 @@ def factor_matrix(factor: Array, phase: float, constants: Array, size: int, out:
 
 @part
 def make_matrices(
-    tape: tuple[Array, ...], data: Array, weights: Array, first: int, lanes: int, by_sample: bool, matrices: Pair
+    tape: tuple[Array, ...], data: Array, weights: Array, first: int, block: int, by_sample: bool, matrices: Pair
 ) -> None:
-    """Write the matrices that the batch shares, or the diagonals of the samples from `first` on, (entries, lanes)."""
+    """Write the matrices that the batch shares, or the diagonals of the samples from `first` on, (entries, block)."""
     table, factors, frequencies, constants = tape[:4]
     work = np.empty((3, MAX_SIDE * MAX_SIDE), dtype=np.complex128)
     for row in range(len(table)):
@@ -99,9 +101,9 @@ def make_matrices(
             continue
         is_diagonal = table[row, KIND] == DIAGONAL
         size = side if is_diagonal else side * side
-        for lane in range(lanes):
+        for place in range(block):
             for number in range(table[row, FACTORS], table[row, FACTORS] + table[row, N_FACTORS]):
-                phase = frequencies[number] * angle_of(factors[number], data, weights, first + lane)
+                phase = frequencies[number] * angle_of(factors[number], data, weights, first + place)
                 is_first = number == table[row, FACTORS]
                 factor_matrix(factors[number], phase, constants, size, work[0 if is_first else 1])
                 if is_first:
@@ -118,19 +120,19 @@ def make_matrices(
                 for k in range(size):
                     work[0, k] = work[2, k]
             for k in range(size):
-                matrices[0][table[row, ENTRIES] + k, lane] = work[0, k].real
-                matrices[1][table[row, ENTRIES] + k, lane] = work[0, k].imag
+                matrices[0][table[row, ENTRIES] + k, place] = work[0, k].real
+                matrices[1][table[row, ENTRIES] + k, place] = work[0, k].imag
 
 
 # --- application to states --------------------------------------------------------------------------------------------
 
 
 @part
-def permute(step: Array, tape: tuple[Array, ...], state: Pair, spare: Pair, lanes: int, inverse: bool) -> None:
+def permute(step: Array, tape: tuple[Array, ...], state: Pair, spare: Pair, block: int, inverse: bool) -> None:
     """Apply a permutation with phases, or its inverse."""
     constants, index = tape[3], tape[4]
     (real, imag), (new_real, new_imag) = state, spare
-    width, n_rows = np.uint64(lanes), step[N_BASES]
+    width, n_rows = np.uint64(block), step[N_BASES]
     for row in range(n_rows):
         source = index[step[BASES] + row]
         old = np.uint64(row if inverse else source) * width
@@ -147,10 +149,10 @@ def permute(step: Array, tape: tuple[Array, ...], state: Pair, spare: Pair, lane
 
 
 @part
-def single(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair) -> None:
+def single(step: Array, index: Array, state: Pair, block: int, matrix: Pair) -> None:
     """Apply a matrix of side 2."""
     (real, imag), (m, n) = state, matrix
-    width = np.uint64(lanes)
+    width = np.uint64(block)
     distance = np.uint64(index[step[OFFSETS] + 1]) * width
     a, b, c, d = m[0, 0], m[1, 0], m[2, 0], m[3, 0]
     e, f, g, h = n[0, 0], n[1, 0], n[2, 0], n[3, 0]
@@ -166,11 +168,11 @@ def single(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair) -> 
 
 
 @part
-def dense(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, adjoint: bool) -> None:
+def dense(step: Array, index: Array, state: Pair, block: int, matrix: Pair, adjoint: bool) -> None:
     """Apply a matrix of any side, or its adjoint."""
     (real, imag), (m, n) = state, matrix
     side, sign = step[SIDE], real.dtype.type(-1 if adjoint else 1)
-    width = np.uint64(lanes)
+    width = np.uint64(block)
     span = np.uint64(step[RUN]) * width
     held_real, held_imag = np.empty((side, CHUNK), dtype=real.dtype), np.empty((side, CHUNK), dtype=real.dtype)
     for number in range(step[N_BASES]):
@@ -199,11 +201,11 @@ def dense(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, adjo
 
 
 @part
-def diagonal(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, adjoint: bool) -> None:
+def diagonal(step: Array, index: Array, state: Pair, block: int, matrix: Pair, adjoint: bool) -> None:
     """Apply a diagonal, or its adjoint."""
     (real, imag), (m, n) = state, matrix
     sign = real.dtype.type(-1 if adjoint else 1)
-    width = np.uint64(lanes)
+    width = np.uint64(block)
     for number in range(step[N_BASES]):
         for a in range(step[SIDE]):
             row = np.uint64(index[step[BASES] + number] + index[step[OFFSETS] + a]) * width
@@ -227,12 +229,12 @@ def diagonal(step: Array, index: Array, state: Pair, lanes: int, matrix: Pair, a
 
 
 @part
-def read(tape: tuple[Array, ...], state: Pair, lanes: int, n_rows: int, first: int, values: Array) -> None:
+def read(tape: tuple[Array, ...], state: Pair, block: int, n_rows: int, first: int, values: Array) -> None:
     """Write the expectation values of a block of samples."""
     strings, coefficients = tape[5], tape[6]
     real, imag = state
-    width = np.uint64(lanes)
-    total = np.zeros(lanes, dtype=real.dtype)
+    width = np.uint64(block)
+    total = np.zeros(block, dtype=real.dtype)
     for number in range(len(strings)):
         mask, observable, start = strings[number, MASK], strings[number, OBSERVABLE], strings[number, COEFFICIENTS]
         total[:] = 0.0
@@ -243,23 +245,23 @@ def read(tape: tuple[Array, ...], state: Pair, lanes: int, n_rows: int, first: i
             for k in range(width):
                 x, y, z, w = real[i + k], imag[i + k], real[j + k], imag[j + k]
                 total[k] += c * (x * z + y * w) - s * (x * w - y * z)
-        for lane in range(lanes):
-            values[first + lane, observable] += total[lane]
+        for place in range(block):
+            values[first + place, observable] += total[place]
 
 
 @part
-def pull_read(tape: tuple[Array, ...], state: Pair, lanes: int, n_rows: int, first: int, grad: Array, mu: Pair) -> None:
+def pull_read(tape: tuple[Array, ...], state: Pair, block: int, n_rows: int, first: int, grad: Array, mu: Pair) -> None:
     """Write mu = sum_m g_m H_m psi."""
     strings, coefficients = tape[5], tape[6]
     (real, imag), (mu_real, mu_imag) = state, mu
-    width = np.uint64(lanes)
+    width = np.uint64(block)
     mu_real[:] = 0.0
     mu_imag[:] = 0.0
-    scale = np.empty(lanes, dtype=real.dtype)
+    scale = np.empty(block, dtype=real.dtype)
     for number in range(len(strings)):
         mask, observable, start = strings[number, MASK], strings[number, OBSERVABLE], strings[number, COEFFICIENTS]
-        for lane in range(lanes):
-            scale[lane] = grad[first + lane, observable]
+        for place in range(block):
+            scale[place] = grad[first + place, observable]
         for row in range(n_rows):
             factor = coefficients[start + row]
             c, s = real.dtype.type(factor.real), real.dtype.type(factor.imag)
@@ -274,10 +276,10 @@ def pull_read(tape: tuple[Array, ...], state: Pair, lanes: int, n_rows: int, fir
 
 
 @part
-def pull_single(step: Array, index: Array, state: Pair, mu: Pair, lanes: int, matrix: Pair, overlap: Array) -> None:
+def pull_single(step: Array, index: Array, state: Pair, mu: Pair, block: int, matrix: Pair, overlap: Array) -> None:
     """Add Y of a matrix of side 2 to `overlap`, and apply its adjoint to psi and mu, in one pass."""
     (real, imag), (mu_real, mu_imag), (m, n) = state, mu, matrix
-    width = np.uint64(lanes)
+    width = np.uint64(block)
     distance = np.uint64(index[step[OFFSETS] + 1]) * width
     a, b, c, d = m[0, 0], m[2, 0], m[1, 0], m[3, 0]
     e, f, g, h = -n[0, 0], -n[2, 0], -n[1, 0], -n[3, 0]
@@ -309,18 +311,18 @@ def pull_single(step: Array, index: Array, state: Pair, mu: Pair, lanes: int, ma
 
 
 @part
-def add_overlap(step: Array, index: Array, state: Pair, mu: Pair, lanes: int, overlap: Array) -> None:
+def add_overlap(step: Array, index: Array, state: Pair, mu: Pair, block: int, overlap: Array) -> None:
     """Add Y_ac = sum conj(mu_a) psi_c of a shared instruction to `overlap`; of a diagonal only a = c."""
     (real, imag), (mu_real, mu_imag) = state, mu
     side, is_diagonal = step[SIDE], step[KIND] == DIAGONAL
     for a in range(side):
-        for c in range(a, a + 1) if is_diagonal else range(0, side):
+        for c in range(a if is_diagonal else 0, a + 1 if is_diagonal else side):
             total, turned = real.dtype.type(0), real.dtype.type(0)
             for number in range(step[N_BASES]):
                 base = index[step[BASES] + number]
-                i = np.uint64((base + index[step[OFFSETS] + a]) * lanes)
-                j = np.uint64((base + index[step[OFFSETS] + c]) * lanes)
-                for k in range(np.uint64(step[RUN] * lanes)):
+                i = np.uint64((base + index[step[OFFSETS] + a]) * block)
+                j = np.uint64((base + index[step[OFFSETS] + c]) * block)
+                for k in range(np.uint64(step[RUN] * block)):
                     p, q, x, y = mu_real[i + k], mu_imag[i + k], real[j + k], imag[j + k]
                     total += p * x + q * y
                     turned += p * y - q * x
@@ -333,7 +335,7 @@ def pull_diagonal(
     tape: tuple[Array, ...],
     state: Pair,
     mu: Pair,
-    lanes: int,
+    block: int,
     first: int,
     data_grad: Array,
     weight_grad: Array,
@@ -341,8 +343,8 @@ def pull_diagonal(
     """Add the derivatives by the angles of a diagonal that differs between samples."""
     _, factors, frequencies, constants, index = tape[:5]
     (real, imag), (mu_real, mu_imag) = state, mu
-    width, side = np.uint64(lanes), step[SIDE]
-    turned = np.empty(lanes, dtype=real.dtype)
+    width, side = np.uint64(block), step[SIDE]
+    turned = np.empty(block, dtype=real.dtype)
     for a in range(side):
         turned[:] = 0.0
         for number in range(step[N_BASES]):
@@ -356,11 +358,11 @@ def pull_diagonal(
                 continue
             generator = constants[factors[number, MATRICES] + 2 * side + a].imag
             scale, slot = -2.0 * frequencies[number] * generator, factors[number, SLOT]
-            for lane in range(lanes):
+            for place in range(block):
                 if factors[number, ANGLE] == DATA:
-                    data_grad[first + lane, slot] += scale * turned[lane]
+                    data_grad[first + place, slot] += scale * turned[place]
                 else:
-                    weight_grad[slot] += scale * turned[lane]
+                    weight_grad[slot] += scale * turned[place]
 
 
 @part
@@ -412,7 +414,7 @@ def forward(
     sizes: tuple[int, int, int],
     data: Array,
     weights: Array,
-    lanes: int,
+    block: int,
     states: Pair,
     values: Array,
 ) -> None:
@@ -423,20 +425,20 @@ def forward(
         sizes: rows of the register, entries of shared matrices, entries of each sample.
         data: (batch, inputs).
         weights: (weights,).
-        lanes: samples of a block.
-        states: for rows * batch numbers each, or rows * lanes where they are not kept.
+        block: samples of a block.
+        states: for rows * batch numbers each, or rows * block where they are not kept.
         values: zeros, (batch, observables).
     """
     n_rows, n_entries, n_by_sample = sizes
     batch, table, kind = len(data), tape[0], values.dtype
     shared = np.empty((n_entries, 1), dtype=kind), np.empty((n_entries, 1), dtype=kind)
-    by_sample = np.empty((n_by_sample, lanes), dtype=kind), np.empty((n_by_sample, lanes), dtype=kind)
-    spare = np.empty(n_rows * lanes, dtype=kind), np.empty(n_rows * lanes, dtype=kind)
+    by_sample = np.empty((n_by_sample, block), dtype=kind), np.empty((n_by_sample, block), dtype=kind)
+    spare = np.empty(n_rows * block, dtype=kind), np.empty(n_rows * block, dtype=kind)
     origin, yes, no = batch - batch, batch >= 0, batch < 0  # literals would compile each function once more
     make_matrices(tape, data, weights, origin, origin + 1, no, shared)
     keeps = len(states[0]) >= n_rows * batch
-    for first in range(0, batch, lanes):
-        width = min(lanes, batch - first)
+    for first in range(0, batch, block):
+        width = min(block, batch - first)
         start = first * n_rows if keeps else 0
         state = states[0][start : start + n_rows * width], states[1][start : start + n_rows * width]
         make_matrices(tape, data, weights, first, width, yes, by_sample)
@@ -463,7 +465,7 @@ def backward(
     sizes: tuple[int, int, int],
     data: Array,
     weights: Array,
-    lanes: int,
+    block: int,
     states: Pair,
     grad: Array,
     data_grad: Array,
@@ -476,7 +478,7 @@ def backward(
         sizes: rows of the register, entries of shared matrices, entries of each sample.
         data: (batch, inputs).
         weights: (weights,).
-        lanes: samples of a block, as in the forward pass.
+        block: samples of a block, as in the forward pass.
         states: the final states, which stay as they are, rows * batch numbers each.
         grad: of the values, (batch, observables).
         data_grad: zeros, float64, (batch, inputs).
@@ -485,15 +487,15 @@ def backward(
     n_rows, n_entries, n_by_sample = sizes
     batch, table, kind = len(data), tape[0], grad.dtype
     shared = np.empty((n_entries, 1), dtype=kind), np.empty((n_entries, 1), dtype=kind)
-    by_sample = np.empty((n_by_sample, lanes), dtype=kind), np.empty((n_by_sample, lanes), dtype=kind)
+    by_sample = np.empty((n_by_sample, block), dtype=kind), np.empty((n_by_sample, block), dtype=kind)
     overlaps = np.zeros((n_entries, 1), dtype=np.complex128)
     work = np.empty((3, MAX_SIDE * MAX_SIDE), dtype=np.complex128)
-    memory = np.empty((6, n_rows * lanes), dtype=kind)
+    memory = np.empty((6, n_rows * block), dtype=kind)
     spare = memory[4], memory[5]
     origin, yes, no = batch - batch, batch >= 0, batch < 0  # literals would compile each function once more
     make_matrices(tape, data, weights, origin, origin + 1, no, shared)
-    for first in range(0, batch, lanes):
-        width = min(lanes, batch - first)
+    for first in range(0, batch, block):
+        width = min(block, batch - first)
         size, start = n_rows * width, first * n_rows
         state, mu = (memory[0][:size], memory[1][:size]), (memory[2][:size], memory[3][:size])
         for k in range(size):

@@ -20,7 +20,7 @@ from qml.plain_pullback import plain_pullback
 from qml.simulator.jit.instructions import Instructions
 
 CACHE_NUMBERS = 2**13  # amplitudes of a block of samples, so that its states stay in the first caches
-MIN_LANES = 16  # samples of a block where the batch has them: two or four vector registers
+MIN_BLOCK = 16  # samples of a block where the batch has them: two or four vector registers
 
 Plain = Callable[[Tensor, Tensor], Tensor]
 
@@ -37,28 +37,24 @@ def load_kernels() -> ModuleType | None:
 
 
 def settled(compiled: bool | None, data: Tensor) -> bool | None:
-    """Return whether the kernel runs, as far as the option and the tensors decide.
+    """Return whether the kernel runs, as far as the option and the tensors decide; None leaves it to the planner.
 
     Raises:
         ImportError: the kernel is demanded, but numba is missing.
         ValueError: it is demanded for another device than the CPU.
     """
-    if compiled is False or (compiled is None and data.device.type != "cpu"):
-        return False
-    if data.device.type != "cpu":
+    if compiled and data.device.type != "cpu":
         raise ValueError(
             f"Native(compiled=True) must have its data on the CPU, but they are on {data.device}. Use Native()."
         )
-    if load_kernels() is not None:
-        return compiled
-    if compiled:
+    if compiled and load_kernels() is None:
         require_installed("numba", "Native(compiled=True) needs numba", "fast")
-        importlib.import_module("qml.simulator.jit.kernels")  # which says why it cannot be imported
-    return False
+        loaded_kernels()  # which says why it cannot be imported
+    return compiled if data.device.type == "cpu" else False
 
 
 def loaded_kernels() -> Any:
-    """Return the kernels, which the choice of this route has imported."""
+    """Return the kernels, which the planning of their route has imported."""
     return importlib.import_module("qml.simulator.jit.kernels")
 
 
@@ -76,9 +72,9 @@ class KernelInput:
         made = self.instructions
         return self.n_rows, made.n_entries, made.n_by_sample
 
-    def lanes(self, batch: int) -> int:
+    def block(self, batch: int) -> int:
         """Return the number of samples that run side by side."""
-        return min(batch, max(MIN_LANES, CACHE_NUMBERS // self.n_rows))
+        return min(batch, max(MIN_BLOCK, CACHE_NUMBERS // self.n_rows))
 
 
 class KernelValues(torch.autograd.Function):
@@ -87,13 +83,13 @@ class KernelValues(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
         """Run the circuit forwards; `plain` is the same function in tensor operations."""
-        batch, lanes = data.shape[0], kernel.lanes(data.shape[0])
+        batch, block = data.shape[0], kernel.block(data.shape[0])
         inputs, angles = _angles(kernel, data, weights)
         keeps = any(ctx.needs_input_grad)
-        size = kernel.n_rows * (batch if keeps else lanes)
+        size = kernel.n_rows * (batch if keeps else block)
         states = np.empty(size, dtype=inputs.dtype), np.empty(size, dtype=inputs.dtype)
         values = np.zeros((batch, kernel.instructions.n_observables), dtype=inputs.dtype)
-        loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, lanes, states, values)
+        loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, block, states, values)
         if keeps:
             ctx.kernel, ctx.plain, ctx.only_once, ctx.states = kernel, plain, only_once, states
             ctx.save_for_backward(data, weights)
@@ -124,7 +120,7 @@ def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tenso
         kernel.sizes,
         inputs,
         angles,
-        kernel.lanes(batch),
+        kernel.block(batch),
         ctx.states,
         _array(grad),
         data_grad,

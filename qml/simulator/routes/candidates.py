@@ -22,8 +22,8 @@ EXPECTATIONS: RouteChoice[ExpectationRoute] = RouteChoice(
 )
 COMPILED: RouteChoice[ExpectationRoute] = RouteChoice(
     find_kernel,
-    refusal=f"Native(compiled=True) must run unitary circuits of at most {MAX_QUBITS} qubits that start in |0...0>, as "
-    "state vectors and with not too many Pauli strings, but this circuit of {n_qubits} qubits is another. Use Native().",
+    refusal=f"Native(compiled=True) must run unitary circuits of at most {MAX_QUBITS} qubits that start in |0...0>, "
+    "without wide matrices and too many Pauli strings, but this circuit of {n_qubits} qubits is another. Use Native().",
 )
 DISTRIBUTIONS: RouteChoice[DistributionRoute] = RouteChoice(
     find_register,

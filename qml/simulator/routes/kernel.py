@@ -1,17 +1,19 @@
 """The route of small circuits: the whole pass in one compiled call (see `qml.simulator.jit`)."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 from torch import Tensor
 
 from circuits import Circuit
 from circuits.gates import KrausGate, StatePreparation
-from qml.simulator.draft import draft_circuit, reduced_maps
+from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.execution import Method
 from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.lowering import lower
-from qml.simulator.jit.values import KernelInput, KernelValues
+from qml.simulator.jit.values import KernelInput, KernelValues, load_kernels
 from qml.simulator.linear import linear_maps
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
@@ -23,7 +25,7 @@ CALL_NS = 6_000.0  # the call from Python, in the measure of `CALL_NS` in `qml.s
 STEP_NS = 120.0  # an instruction, beside its arithmetic
 FACTOR_NS = 80.0  # the matrix of a factor that the batch shares
 PHASE_NS = 50.0  # the phases of a factor for one sample
-ONE_SAMPLE_RATE = 12.0  # where loops over neighbouring rows are short
+ONE_SAMPLE_RATE = 25.0  # of registers so wide that arithmetic counts
 BATCH_RATE = 60.0  # where 16 samples run side by side
 MIN_WIDE_BATCH = 8  # samples, from which the second rate is closer
 
@@ -33,12 +35,9 @@ class KernelRoute:
 
     is_final = False
 
-    def __init__(self, circuit: Circuit, request: Request, instructions: Instructions) -> None:
-        self._circuit, self._request, self._kernel = (
-            circuit,
-            request,
-            KernelInput(instructions, one_sample=request.shared_data),
-        )
+    def __init__(self, request: Request, instructions: Instructions, plain: Callable[[], Draft]) -> None:
+        self._request, self._kernel = request, KernelInput(instructions, one_sample=request.shared_data)
+        self._draft = plain
 
     @property
     def cost(self) -> float:
@@ -72,19 +71,24 @@ class KernelRoute:
     @cached_property
     def _plain(self) -> RegisterRoute:
         """The register in tensor operations, for derivatives of the derivative."""
-        return RegisterRoute(draft_circuit(self._circuit, self._request))
+        return RegisterRoute(self._draft())
 
 
 def find_kernel(circuit: Circuit, request: Request) -> KernelRoute | None:
     """Write the instructions of a circuit; None where the request is not for the kernel, or it cannot take them."""
     if request.terms is None or request.levels != 2 or request.compiled is False:
         return None
-    if circuit.n_qubits > MAX_QUBITS or not _is_unitary(circuit):
+    if circuit.n_qubits > MAX_QUBITS or not _is_unitary(circuit) or load_kernels() is None:
         return None
     _, maps = linear_maps(circuit, 2)
     maps, terms = reduced_maps(maps, request, circuit.n_weights)
     instructions = lower(maps, terms if terms is not None else ())
-    return None if instructions is None else KernelRoute(circuit, request, instructions)
+    n_qubits, n_weights = circuit.n_qubits, circuit.n_weights  # a plan that held the circuit would keep it alive
+
+    def plain() -> Draft:
+        return replace(draft_maps(maps, n_qubits, request, n_weights=n_weights), terms=terms)
+
+    return None if instructions is None else KernelRoute(request, instructions, plain)
 
 
 def _is_unitary(circuit: Circuit) -> bool:
