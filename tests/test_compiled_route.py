@@ -183,6 +183,16 @@ def test_second_derivatives_are_right() -> None:
 
 
 @pytest.mark.usefixtures("needs_numba")
+def test_second_derivatives_of_a_constant_are_zero() -> None:
+    circuit, weights = Circuit(2).ry(weight(0), 0).cx(0, 1), torch.ones(1, dtype=torch.float64, requires_grad=True)
+    values = COMPILED.expectation(circuit, torch.zeros(1, 0, dtype=torch.float64), weights, [Z(0) @ Z(1)])
+    (first,) = torch.autograd.grad(values.sum(), weights, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), weights)
+    assert_close(first, [0.0], ALGEBRA)
+    assert_close(second, [0.0], ALGEBRA)
+
+
+@pytest.mark.usefixtures("needs_numba")
 def test_a_third_derivative_is_that_of_the_formula() -> None:
     circuit = Circuit(2).ry(weight(0), 0).cx(0, 1)
     weights = torch.tensor([0.4], dtype=torch.float64, requires_grad=True)
@@ -308,6 +318,10 @@ def test_what_cannot_be_compiled_is_refused_where_that_is_demanded() -> None:
         Native(method="autograd", compiled=True)
     with pytest.raises(ValueError, match="state vectors"):
         Native(representation="density", compiled=True)
+
+
+@pytest.mark.plain
+def test_the_switch_is_true_false_or_none() -> None:
     with pytest.raises(TypeError, match="`compiled` must be True or False"):
         Native(compiled="yes")  # pyright: ignore[reportArgumentType]
 
