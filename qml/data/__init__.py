@@ -1,12 +1,13 @@
 """Data sets and their preparation: nothing is downloaded at run time."""
 
+from qml.data.benchmark_sets import BenchmarkSet, benchmark_set, parameters_of
 from qml.data.boolean import all_strings, random_subset, subset_majority, subset_parity
 from qml.data.calls import call_volumes, milan_activity
 from qml.data.chaos import henon, henon_step, lorenz, lorenz_step, mackey_glass, narma10, sunspots
 from qml.data.corrosion import STATIONS, Corrosion, aluminium_rate, corrosion
 from qml.data.dataset import Dataset, Split, split_dataset
 from qml.data.digits import binarise, bit_planes, downsample, load_digits, load_images, pixel_words, unambiguous
-from qml.data.sensors import Scaler, Sensor, fill_gaps, read_sensor_csv
+from qml.data.sensors import Scaler, Sensor, fill_gaps, read_series_csv
 from qml.data.sequences import Draw, WordBatch, dna, elman_letters, elman_xor, label_last, sentences
 from qml.data.series import SeriesSplit, bessel_series, damped_pendulum, split_series
 from qml.data.states import hidden_axes, random_states, single_spins, spin_projection
@@ -15,6 +16,7 @@ from qml.data.waves import Waves, damped_waves
 
 __all__ = [
     "STATIONS",
+    "BenchmarkSet",
     "Corrosion",
     "Dataset",
     "Draw",
@@ -27,6 +29,7 @@ __all__ = [
     "WordBatch",
     "all_strings",
     "aluminium_rate",
+    "benchmark_set",
     "bessel_series",
     "binarise",
     "bit_planes",
@@ -50,11 +53,12 @@ __all__ = [
     "mackey_glass",
     "milan_activity",
     "narma10",
+    "parameters_of",
     "pixel_words",
     "python_text",
     "random_states",
     "random_subset",
-    "read_sensor_csv",
+    "read_series_csv",
     "sentences",
     "single_spins",
     "spin_projection",

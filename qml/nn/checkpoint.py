@@ -15,6 +15,14 @@ from circuits import Circuit, Observable, from_openqasm, to_openqasm
 from qml.backends import Backend
 from qml.files import as_path, parse_json, parse_safetensors, write_atomically
 from qml.nn import _checkpoint_sizes as sizes
+from qml.nn.classifiers.boltzmann import QuantumBoltzmannClassifier
+from qml.nn.classifiers.circuit_centric import CircuitCentricClassifier
+from qml.nn.classifiers.convolutional import QCNNClassifier
+from qml.nn.classifiers.dressed import DressedQuantumCircuit
+from qml.nn.classifiers.iqp import IQPClassifier
+from qml.nn.classifiers.reuploading import DataReuploadingClassifier
+from qml.nn.classifiers.separable import SeparableClassifier
+from qml.nn.classifiers.tree import TreeTensorClassifier
 from qml.nn.qkan.cells import HQKANLSTMCell, QKANGRUCell, QKANLSTMCell
 from qml.nn.qkan.daruan import DARUAN
 from qml.nn.qkan.layer import QKANLayer
@@ -40,11 +48,16 @@ WEIGHT_NUMBER = re.compile(r"\bweight_?\[?([0-9]{3,})")  # the number of a weigh
 
 
 LAYERS: tuple[type[nn.Module], ...] = (
+    CircuitCentricClassifier,
     DARUAN,
+    DataReuploadingClassifier,
+    DressedQuantumCircuit,
     HQKAN,
     HQKANLSTM,
     HQKANLSTMCell,
+    IQPClassifier,
     JHCGNet,
+    QCNNClassifier,
     QKAN,
     QKANGRU,
     QKANGRUCell,
@@ -57,8 +70,11 @@ LAYERS: tuple[type[nn.Module], ...] = (
     QRNNCell,
     QRNNClassifier,
     QRNNRegressor,
+    QuantumBoltzmannClassifier,
     QuantumLayer,
     QuantumNeuron,
+    SeparableClassifier,
+    TreeTensorClassifier,
 )
 """Layers that can be saved. Each has `config()`: the constructor arguments that make it again, device and dtype left
 out. Where building one is work that grows with its weights, `_checkpoint_sizes.LEAST_WEIGHTS` bounds them."""
@@ -76,7 +92,7 @@ def save_layer(layer: nn.Module, path: Path | str) -> None:
         path: a `.safetensors` file, replaced if it exists.
 
     Raises:
-        TypeError: another layer.
+        TypeError: another layer, or a whole model; the message says how that is saved.
         ValueError: another suffix, weights that are not finite, a circuit that OpenQASM cannot say.
 
     Example:
@@ -193,9 +209,27 @@ def _describe(layer: nn.Module) -> dict[str, JSON]:
     """Return a layer's class and constructor arguments as JSON."""
     name = type(layer).__name__
     if type(layer) not in LAYERS:
-        raise TypeError(f"Argument `layer` must be one of {', '.join(_BY_NAME)}, but is {name}.")
+        raise TypeError(f"Argument `layer` must be one of {', '.join(_BY_NAME)}, but is {name}.{_how_to_save(layer)}")
     config: dict[str, Any] = layer.config()  # pyright: ignore[reportCallIssue]
     return {"layer": name, "arguments": {key: _encode(value) for key, value in config.items()}}
+
+
+def _how_to_save(model: nn.Module) -> str:
+    """Say how a module that is none of the layers is saved, by the layers that it holds."""
+    if not isinstance(model, nn.Module):
+        return ""
+    advice = (
+        " Keep the weights of a whole model with torch.save(model.state_dict(), path), and load them into a model that "
+        "the same code builds, with model.load_state_dict(torch.load(path))"
+    )
+    inside = [(name, type(part).__name__) for name, part in model.named_modules() if name and type(part) in LAYERS]
+    outer = [(name, kind) for name, kind in inside if not any(name.startswith(f"{other}.") for other, _ in inside)]
+    if not outer:
+        return f"{advice}."
+    name, kind = outer[0]
+    return (
+        f'{advice}; or save each layer by itself, as its {kind} with save_layer(model.get_submodule("{name}"), path).'
+    )
 
 
 def _build(described: Mapping[str, Any], state: Mapping[str, Tensor], **place: Any) -> nn.Module:
