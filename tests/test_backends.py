@@ -33,6 +33,7 @@ BACKENDS: dict[str, Backend] = {
     "native": Native(),
     "native plain": Native(method="autograd"),
     "native adjoint": Native(method="adjoint"),
+    "native in tensors": Native(compiled=False),
     "native density": Native(representation="density"),
     "native density plain": Native(method="autograd", representation="density"),
     "oracle": OracleBackend(),

@@ -20,6 +20,7 @@ METHODS: dict[str, Native] = {
     "auto": Native(),
     "autograd": Native(method="autograd"),
     "adjoint": Native(method="adjoint"),
+    "auto in tensors": Native(compiled=False),
     "density auto": Native(representation="density"),
     "density autograd": Native(method="autograd", representation="density"),
 }

@@ -74,6 +74,7 @@ FLAT, SERIES = (4, 3), (2, 3, 3)
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "state vectors": (lambda: read(chain(6)), (4, 6)),
     "adjoint": (lambda: read(chain(6), backend=Native(method="adjoint")), (4, 6)),
+    "tensors": (lambda: read(chain(6), backend=Native(compiled=False)), (4, 6)),
     "density matrices": (lambda: read(chain(3, noisy=True)), FLAT),
     "probabilities": (
         lambda: QuantumLayer(chain(3), probabilities_of=[2, 0], dtype=torch.float64, generator=seeded(1)),

@@ -42,15 +42,22 @@ class Native(CheckedBackend):
             Pauli strings of the observables move backwards through the circuit, which is for wide circuits of any depth
             whose observables stay sums of few strings, and gives expectation values only.
         representation: `"auto"`, `"state"` or `"density"` (needs 4**n numbers a sample).
+        compiled: whether small circuits of unitary gates run as one call of a kernel that numba compiles, with the same
+            results up to rounding. None: where numba is installed and the planner takes it to be quicker. True: always,
+            or it is refused, for expectation values of at most 14 qubits on the CPU. False: never. Inside torch.func,
+            in forward-mode derivatives, and for derivatives of a derivative, plain tensor operations run in any case.
         readout_error: the probabilities, in [0, 1], that a qubit in 0 reads 1 and that a qubit in 1 reads 0, for every
             qubit that is read; None for perfect read-out.
 
     Raises:
         ValueError: data or weights have a wrong shape or hold NaN, or amplitudes have a norm that is not 1; a register
             does not fit into memory (with the bytes it needs); a post-selection cannot succeed; gradients of a circuit
-            that is not unitary are asked of the adjoint method; Pauli propagation makes too many strings.
-        NotImplementedError: Pauli propagation is asked for anything but expectation values, or meets a post-selection,
-            amplitudes that are data, or a wide gate that is no rotation about a string.
+            that is not unitary are asked of the adjoint method; Pauli propagation makes too many strings; the compiled
+            kernel is demanded on another device or with another method.
+        ImportError: the compiled kernel is demanded, but numba is not installed.
+        NotImplementedError: the compiled kernel is demanded for a circuit that it does not take; Pauli propagation is
+            asked for anything but expectation values, or meets a post-selection, amplitudes that are data, or a wide
+            gate that is no rotation about a string.
         TypeError: data and weights are not tensors of one floating dtype.
 
     Inside torch.func transforms values are hidden: there NaN passes through, and norms are not checked.
@@ -66,11 +73,13 @@ class Native(CheckedBackend):
     method: Literal["auto", "autograd", "adjoint", "pauli"] | PauliPropagation = "auto"
     representation: Literal["auto", "state", "density"] = "auto"
     readout_error: tuple[float, float] | None = None
+    compiled: bool | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, PauliPropagation):
             checks.require_choice(self.method, "method", ("auto", "autograd", "adjoint", "pauli"))
         checks.require_choice(self.representation, "representation", ("auto", "state", "density"))
+        self._require_compiled()
         if self.readout_error is not None:
             inputs.require_probabilities(self.readout_error, "readout_error")
             object.__setattr__(self, "readout_error", tuple(float(value) for value in self.readout_error))
@@ -223,7 +232,9 @@ class Native(CheckedBackend):
         if isinstance(method, PauliPropagation) or method == "pauli":
             return engine.propagated(circuit, data, weights, observables, self._propagation or PauliPropagation())
         levels = self._levels(circuit)
-        return engine.expectation(circuit, data, weights, observables, levels=levels, method=method)
+        return engine.expectation(
+            circuit, data, weights, observables, levels=levels, method=method, compiled=self.compiled
+        )
 
     def _probabilities(self, circuit: Circuit, data: Tensor, weights: Tensor, qubits: tuple[int, ...]) -> Tensor:
         method = self.method
@@ -288,6 +299,16 @@ class Native(CheckedBackend):
             f"Native(method={self.method!r}) must be asked for expectation values, but was asked for {answer}. "
             "Use Native()."
         )
+
+    def _require_compiled(self) -> None:
+        """Refuse anything but True, False and None, and options that the kernel cannot honour."""
+        if self.compiled is not None:
+            checks.as_flag(self.compiled, "compiled")
+        if self.compiled and (self.method not in ("auto", "adjoint") or self.representation == "density"):
+            raise ValueError(
+                'Native(compiled=True) must have the method "auto" or "adjoint" and state vectors, but has method='
+                f"{self.method!r} and representation={self.representation!r}. Leave `compiled` out."
+            )
 
     def _levels(self, circuit: Circuit) -> int:
         """Return the dimensions of a qubit in the representation: 2 for state vectors, 4 for density matrices."""

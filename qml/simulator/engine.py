@@ -10,16 +10,18 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
+from qml.checks import needs_plain_operations
 from qml.jets import Orders
 from qml.simulator.execution import Method
 from qml.simulator.idle import without_idle, without_unread
+from qml.simulator.jit.values import settled
 from qml.simulator.linear import is_mixed
 from qml.simulator.marginals import certain, independent_components, joint_bits, joint_probabilities
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.plan import Request, batch_step
 from qml.simulator.readout import Terms
-from qml.simulator.routes import DISTRIBUTIONS, EXPECTATIONS, JETS, PROPAGATIONS
+from qml.simulator.routes import COMPILED, DISTRIBUTIONS, EXPECTATIONS, JETS, PROPAGATIONS
 from qml.simulator.routes.choice import ANY_BATCH
 from qml.simulator.routes.propagation import Bounded, PropagationRoute
 
@@ -34,13 +36,15 @@ def expectation(
     *,
     levels: int,
     method: Method,
+    compiled: bool | None = False,
 ) -> Tensor:
     """Compute expectation values; data (batch, inputs), weights (weights,) to (batch, observables)."""
     circuit, terms = without_idle(circuit, _terms(observables))
     request = _request(data, levels, terms)
-    if method == "adjoint":
-        request = replace(request, only_registers=True)
-    route = EXPECTATIONS.find(circuit, request, data)
+    allowed = False if method == "autograd" or needs_plain_operations() else settled(compiled, data)
+    if method == "adjoint" or allowed is not False:
+        request = replace(request, only_registers=method == "adjoint", compiled=allowed)
+    route = (COMPILED if allowed else EXPECTATIONS).find(circuit, request, data)
     return route.expectation(data, weights, method=method)
 
 

@@ -97,10 +97,12 @@ def _joinable(blocks: list[FusedBlock], linear: Linear, kind: BlockKind, max_sit
     sites, joinable = set(linear.all_sites), None
     for block in reversed(blocks):
         overlap = not sites.isdisjoint(block.sites)
-        if block.kind == kind:
-            fits = kind in ("permutation", "phase") or len(sites.union(block.sites)) <= max_sites
-            if fits and (overlap or joinable is None):
-                joinable = block
+        if (
+            block.kind == kind
+            and (overlap or joinable is None)
+            and (kind in ("permutation", "phase") or len(sites.union(block.sites)) <= max_sites)
+        ):
+            joinable = block
         if overlap:
             break
     return joinable

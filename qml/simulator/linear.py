@@ -11,6 +11,7 @@ with constant matrices and a few frequencies f.
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -55,16 +56,16 @@ class Linear:
     controls: tuple[int, ...] = ()
     kind: Hashable = None
 
-    @property
+    @cached_property
     def all_sites(self) -> tuple[int, ...]:
         return self.controls + self.sites
 
-    @property
+    @cached_property
     def is_real(self) -> bool:
         parts = [self.constant, *(part for _, *pair in self.terms for part in pair)]
         return all(np.abs(np.imag(part)).max() < NEGLIGIBLE for part in parts)
 
-    @property
+    @cached_property
     def table(self) -> np.ndarray | None:
         """Return the rows to gather, if the map only permutes basis states: out[i] = in[table[i]]."""
         return None if self.slot is not None else _permutation(self.constant)

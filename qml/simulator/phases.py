@@ -56,14 +56,14 @@ def _run_of_phases(run: list[Linear]) -> list[Linear]:
         if is_phase(linear):
             phases.append(linear)
             continue
-        basis, diagonal = _eigenbasis(linear)
+        basis, diagonal = eigenbasis(linear)
         before.append(Linear(linear.sites, basis.conj().T))
         phases.append(diagonal)
         after.append(Linear(linear.sites, basis))
     return before + phases + after
 
 
-def _eigenbasis(linear: Linear) -> tuple[np.ndarray, Linear]:
+def eigenbasis(linear: Linear) -> tuple[np.ndarray, Linear]:
     """Return V and the map in its basis. The sine matrix is i times a Hermitian generator with eigenvalues -1, 0, 1."""
     ((frequency, cosine, sine),) = linear.terms
     values, basis = np.linalg.eigh(-1j * sine)

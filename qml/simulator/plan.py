@@ -28,6 +28,7 @@ class Request:
             phases.
         only_registers: whether no tensor network is contracted, since the adjoint method is one of states.
         propagation: the options of Pauli propagation; None where that is not asked for.
+        compiled: whether the compiled kernel runs the circuit: always (True), never (False), or where it is quicker.
     """
 
     levels: int
@@ -37,6 +38,7 @@ class Request:
     only_steps: bool = False
     only_registers: bool = False
     propagation: PauliPropagation | None = None
+    compiled: bool | None = False
 
 
 @dataclass(frozen=True, eq=False)

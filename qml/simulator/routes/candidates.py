@@ -4,6 +4,7 @@ from qml.simulator.routes.choice import RouteChoice
 from qml.simulator.routes.contraction import find_contraction
 from qml.simulator.routes.factorised import find_factorised
 from qml.simulator.routes.halves import find_halves
+from qml.simulator.routes.kernel import MAX_QUBITS, find_kernel
 from qml.simulator.routes.pieces import find_pieces
 from qml.simulator.routes.propagation import PropagationRoute, find_propagation
 from qml.simulator.routes.register import find_register
@@ -14,9 +15,15 @@ EXPECTATIONS: RouteChoice[ExpectationRoute] = RouteChoice(
     find_pieces,
     find_factorised,
     find_contraction,
+    find_kernel,
     find_register,
     find_halves,
     refusal="Expectation values need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
+)
+COMPILED: RouteChoice[ExpectationRoute] = RouteChoice(
+    find_kernel,
+    refusal=f"Native(compiled=True) must run unitary circuits of at most {MAX_QUBITS} qubits that start in |0...0>, "
+    "without wide matrices and too many Pauli strings, but this circuit of {n_qubits} qubits is another. Use Native().",
 )
 DISTRIBUTIONS: RouteChoice[DistributionRoute] = RouteChoice(
     find_register,

@@ -21,6 +21,7 @@ from qml.simulator.routes.choice import RouteChoice
 from qml.simulator.routes.contraction import find_contraction
 from qml.simulator.routes.factorised import find_factorised
 from qml.simulator.routes.halves import find_halves
+from qml.simulator.routes.kernel import find_kernel
 from qml.simulator.routes.register import find_register, require_possible
 from qml.simulator.routes.route import ExpectationRoute
 from qml.simulator.tables import TableCache
@@ -32,6 +33,7 @@ NORM = (((1.0, ()),),)
 ONE_PIECE: RouteChoice[ExpectationRoute] = RouteChoice(
     find_factorised,
     find_contraction,
+    find_kernel,
     find_register,
     find_halves,
     refusal="Expectation values need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
@@ -99,6 +101,7 @@ class PiecesRoute:
             shared_data=data.shape[0] == 1,
             batch=batch_step(data.shape[0]),
             only_registers=request.only_registers,
+            compiled=request.compiled,
         )
 
     def _evaluate(self, circuit: Circuit, data: Tensor, weights: Tensor, piece: Piece, method: Method) -> Tensor:

@@ -1,0 +1,378 @@
+"""From linear maps to the instructions of the kernel: which gates become one matrix, one permutation, one diagonal."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from qml.simulator.fuse import reorder_table
+from qml.simulator.jit import instructions as columns
+from qml.simulator.jit.instructions import MAX_SIDE, Instructions
+from qml.simulator.linear import NEGLIGIBLE, Linear
+from qml.simulator.phases import eigenbasis
+from qml.simulator.readout import Terms, sign_vector, string_bits
+from qml.simulator.tables import matrix_stack
+
+MAX_COEFFICIENTS = 2**20  # of all strings, one for each amplitude; more are left to the other routes
+OPERATIONS = {columns.PERMUTATION: 2.0, columns.SINGLE: 14.0, columns.DIAGONAL: 6.0}  # an amplitude, counted
+BlockKind = Literal["single", "wide", "permutation"]
+
+
+@dataclass(eq=False)
+class GateBlock:
+    """Maps that are one instruction: on one site, on the same few sites, or constant ones that permute basis states.
+
+    Attributes:
+        kind: which of the three.
+        sites: where the matrix acts, the first the most significant; for a permutation all sites that it touches.
+        controls: further sites that must read 1.
+        maps: in order of application.
+    """
+
+    kind: BlockKind
+    sites: tuple[int, ...]
+    controls: tuple[int, ...]
+    maps: list[Linear] = field(default_factory=list)
+
+    @property
+    def touched(self) -> set[int]:
+        return {*self.sites, *self.controls}
+
+    @property
+    def by_sample(self) -> bool:
+        return any(by_sample(linear) for linear in self.maps)
+
+
+def by_sample(linear: Linear) -> bool:
+    """Tell whether a map depends on data."""
+    return linear.slot is not None and linear.slot.kind == "data"
+
+
+def lower(maps: list[Linear], terms: Terms) -> Instructions | None:
+    """Write maps and observables as instructions.
+
+    Sites that no map touches stay in 0, and are left out.
+
+    Args:
+        maps: unitary, in order of application, on the zero state.
+        terms: the observables' weighted Pauli strings.
+
+    Returns:
+        The instructions; None where a matrix is too large, or where the observables have too many strings.
+    """
+    if any(len(linear.constant) > MAX_SIDE for linear in maps):
+        return None
+    layout = tuple(sorted({site for linear in maps for site in linear.all_sites}))
+    strings, n_sites = _by_mask(terms, layout), len(layout)
+    if len(strings) * 2**n_sites > MAX_COEFFICIENTS:
+        return None
+    maps = [part for linear in _renumbered(maps, layout) for part in _with_phases(linear)]
+    writer = _Writer(n_sites)
+    for block, is_first in _product_first(gate_blocks(maps)):
+        writer.write(block, is_first=is_first)
+    return writer.finish(strings, len(terms))
+
+
+def _renumbered(maps: list[Linear], layout: tuple[int, ...]) -> list[Linear]:
+    place = {site: k for k, site in enumerate(layout)}
+    return [
+        replace(
+            linear,
+            sites=tuple(place[site] for site in linear.sites),
+            controls=tuple(place[site] for site in linear.controls),
+        )
+        for linear in maps
+    ]
+
+
+def _with_phases(linear: Linear) -> list[Linear]:
+    """Return a map with its controls apart, and one of data as a diagonal between constant maps."""
+    linear = _controls_apart(linear)
+    if not by_sample(linear) or _is_diagonal(matrix_stack(linear)):
+        return [linear]
+    basis, diagonal = eigenbasis(linear)
+    before, after = Linear(linear.sites, basis.conj().T), Linear(linear.sites, basis)
+    return [before, replace(diagonal, controls=linear.controls), after]
+
+
+def gate_blocks(maps: list[Linear]) -> list[GateBlock]:
+    """Group maps: each joins the last block on its sites if it is of the same kind, or a permutation within reach."""
+    blocks: list[GateBlock] = []
+    for linear in maps:
+        kind: BlockKind = "single" if len(linear.all_sites) == 1 else "wide"
+        permutes = linear.slot is None and _monomial(linear.constant) is not None
+        block = _joinable(blocks, linear, kind)
+        if block is None and permutes:
+            kind = "permutation"
+            block = _joinable(blocks, linear, kind)
+        if block is None:
+            kind = "single" if len(linear.all_sites) == 1 else kind
+            block = GateBlock(kind, linear.sites, linear.controls)
+            blocks.append(block)
+        if kind == "permutation":
+            block.sites += tuple(site for site in linear.all_sites if site not in block.sites)
+            block.controls = ()
+        block.maps.append(linear)
+    return blocks
+
+
+def _controls_apart(linear: Linear) -> Linear:
+    """Take sites that only decide whether a map acts out of its matrix; permutations stay as they are."""
+    stack, sites = matrix_stack(linear), list(linear.sites)
+    if len(sites) == 1 or (linear.slot is None and _monomial(linear.constant) is not None):
+        return linear
+    controls = []
+    for site in linear.sites[:-1]:
+        rest = _if_one(stack, sites.index(site), len(sites))
+        if len(sites) > 1 and rest is not None:
+            stack = rest
+            sites.remove(site)
+            controls.append(site)
+    if not controls:
+        return linear
+    terms = tuple(
+        (frequency, stack[1 + k], stack[1 + len(linear.terms) + k]) for k, (frequency, _, _) in enumerate(linear.terms)
+    )
+    return Linear(tuple(sites), stack[0], terms, linear.slot, (*linear.controls, *controls))
+
+
+def _if_one(stack: np.ndarray, place: int, n_sites: int) -> np.ndarray | None:
+    """Return the matrices where a site reads 1, if they are the identity where it reads 0; None otherwise."""
+    size = 2**n_sites
+    bit = np.arange(size) >> (n_sites - 1 - place) & 1
+    zeros, ones = np.flatnonzero(bit == 0), np.flatnonzero(bit == 1)
+    expected = np.zeros((len(stack), size // 2, size // 2))
+    expected[0] = np.eye(size // 2)
+    acts = stack[:, zeros][:, :, zeros] - expected, stack[:, zeros][:, :, ones], stack[:, ones][:, :, zeros]
+    if max(np.abs(part).max() for part in acts) > NEGLIGIBLE:
+        return None
+    return stack[:, ones][:, :, ones]
+
+
+def _joinable(blocks: list[GateBlock], linear: Linear, kind: BlockKind) -> GateBlock | None:
+    """Find the block that a map may join, not past one that shares a site with it."""
+    sites = set(linear.all_sites)
+    for block in reversed(blocks):
+        if block.kind == kind and (kind == "permutation" or _goes_into(linear, block)):
+            return block
+        if not sites.isdisjoint(block.touched):
+            return None
+    return None
+
+
+def _goes_into(linear: Linear, block: GateBlock) -> bool:
+    """Tell whether a map acts on a block's sites, and depends on data if that does."""
+    same = set(block.sites) == set(linear.sites) and set(block.controls) == set(linear.controls)
+    return same and (block.by_sample == by_sample(linear))
+
+
+def _product_first(blocks: list[GateBlock]) -> list[tuple[GateBlock, bool]]:
+    """Put the one-site blocks before any wider one on their sites at the beginning, the least significant site first.
+
+    Until a site is touched, only rows with 0 there hold anything. In this order the state grows with every instruction,
+    and all of them together cost as much as one of the others.
+    """
+    early: list[GateBlock] = []
+    late: list[GateBlock] = []
+    entangled: set[int] = set()
+    for block in blocks:
+        if block.kind == "single" and entangled.isdisjoint(block.sites):
+            early.append(block)
+        else:
+            late.append(block)
+            entangled.update(block.touched)
+    early.sort(key=lambda block: -block.sites[0])
+    return [(block, True) for block in early] + [(block, False) for block in late]
+
+
+def _monomial(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return sources and phases of a matrix with one entry of modulus 1 a row; None for another matrix."""
+    sources = np.argmax(np.abs(matrix), axis=1)
+    rows = np.arange(len(sources))
+    phases = matrix[rows, sources]
+    others = matrix.copy()
+    others[rows, sources] = 0.0
+    if np.abs(others).max() > 0.0 or np.abs(np.abs(phases) - 1.0).max() > NEGLIGIBLE:
+        return None
+    return sources, phases
+
+
+def _by_mask(terms: Terms, layout: tuple[int, ...]) -> dict[tuple[int, int], np.ndarray]:
+    """Sum the strings of each observable that flip the same bits: the c_i in sum_i conj(x_i) c_i x_(i ^ mask).
+
+    A site that is not in the layout is in 0: its Z is 1, and strings with X or Y there vanish.
+    """
+    n_sites = len(layout)
+    sums: dict[tuple[int, int], np.ndarray] = {}
+    for observable, strings in enumerate(terms):
+        for coefficient, factors in strings:
+            if any(letter in "XY" and site not in layout for site, letter in factors):
+                continue
+            mask, signs, phase = string_bits(tuple(factor for factor in factors if factor[0] in layout), layout)
+            known = sums.setdefault((mask, observable), np.zeros(2**n_sites, dtype=complex))
+            known += coefficient * phase * sign_vector(signs, n_sites)
+    return sums
+
+
+class _Writer:
+    """Arrays while they grow."""
+
+    def __init__(self, n_sites: int) -> None:
+        self.n_sites = n_sites
+        self.rows: list[list[int]] = []
+        self.factors: list[tuple[int, int, int]] = []
+        self.frequencies: list[float] = []
+        self.constants: list[np.ndarray] = []
+        self.index: list[np.ndarray] = []
+        self.n_constants = self.n_index = self.n_entries = self.n_by_sample = 0
+        self.operations = 0.0
+        self._known: dict[tuple, int] = {}
+
+    def write(self, block: GateBlock, *, is_first: bool) -> None:
+        """Append the instruction of a block; `is_first` where all more significant sites are still in 0."""
+        row = [0] * columns.N_COLUMNS
+        self.rows.append(row)
+        row[columns.PHASES] = -1
+        if block.kind == "permutation":
+            self._write_permutation(block, row)
+        else:
+            self._write_matrix(block, row, is_first=is_first)
+
+    def finish(self, strings: dict[tuple[int, int], np.ndarray], n_observables: int) -> Instructions:
+        """Return the instructions with the observables `strings`."""
+        size = 2**self.n_sites
+        table = [(mask, observable, number * size) for number, (mask, observable) in enumerate(strings)]
+        return Instructions(
+            n_qubits=self.n_sites,
+            n_observables=n_observables,
+            n_entries=self.n_entries,
+            n_by_sample=self.n_by_sample,
+            table=np.array(self.rows, dtype=np.int64).reshape(-1, columns.N_COLUMNS),
+            factors=np.array(self.factors, dtype=np.int64).reshape(-1, columns.N_FACTOR_COLUMNS),
+            frequencies=np.array(self.frequencies, dtype=float),
+            constants=np.concatenate([np.zeros(0, dtype=complex), *self.constants]),
+            index=np.concatenate([np.zeros(0, dtype=np.int64), *self.index]),
+            strings=np.array(table, dtype=np.int64).reshape(-1, columns.N_STRING_COLUMNS),
+            coefficients=np.concatenate([np.zeros(0, dtype=complex), *strings.values()]),
+            operations=self.operations,
+        )
+
+    def _write_permutation(self, block: GateBlock, row: list[int]) -> None:
+        size = 2**self.n_sites
+        sources, phases = np.arange(size), np.ones(size, dtype=complex)
+        for linear in block.maps:
+            later, factor = self._register_rows(linear)
+            sources, phases = sources[later], factor * phases[later]
+        row[columns.KIND], row[columns.SIDE], row[columns.N_BASES] = columns.PERMUTATION, 1, size
+        row[columns.BASES] = self._add_index(sources)
+        if not np.array_equal(phases, np.ones(size)):
+            row[columns.PHASES] = self._add_constants(phases)
+        self.operations += OPERATIONS[columns.PERMUTATION] * size
+
+    def _register_rows(self, linear: Linear) -> tuple[np.ndarray, np.ndarray]:
+        """Return sources and phases in the whole register."""
+        local = _monomial(linear.constant)
+        if local is None:
+            raise ValueError("A permutation must have one entry a row, but this matrix has more.")
+        sources, phases = local
+        rows = np.arange(2**self.n_sites)
+        digit = np.zeros_like(rows)
+        places = [self.n_sites - 1 - site for site in linear.sites]
+        for place in places:
+            digit = 2 * digit + (rows >> place & 1)
+        moved = rows.copy()
+        for k, place in enumerate(places):
+            bit = sources[digit] >> (len(places) - 1 - k) & 1
+            moved = moved & ~(1 << place) | bit << place
+        mask = sum(1 << (self.n_sites - 1 - site) for site in linear.controls)
+        active = rows & mask == mask
+        return np.where(active, moved, rows), np.where(active, phases[digit], 1.0)
+
+    def _write_matrix(self, block: GateBlock, row: list[int], *, is_first: bool) -> None:
+        stacks = [self._stack(linear, block.sites) for linear in block.maps]
+        maps, stacks = _folded(block.maps, stacks)
+        side = 2 ** len(block.sites)
+        is_diagonal = all(_is_diagonal(stack) for stack in stacks)
+        if is_diagonal:
+            stacks = [np.diagonal(stack, axis1=1, axis2=2) for stack in stacks]
+        size = side if is_diagonal else side * side
+        kind = columns.DIAGONAL if is_diagonal else columns.SINGLE if side == 2 else columns.DENSE
+        row[columns.KIND], row[columns.SIDE] = kind, side
+        self._write_groups(block, row, is_first=is_first)
+        row[columns.FACTORS], row[columns.N_FACTORS] = len(self.factors), len(maps)
+        if block.by_sample:
+            row[columns.BY_SAMPLE], row[columns.ENTRIES] = 1, self.n_by_sample
+            self.n_by_sample += size
+        else:
+            row[columns.ENTRIES] = self.n_entries
+            self.n_entries += size
+        for linear, stack in zip(maps, stacks, strict=True):
+            self._add_factor(linear, stack)
+        n_rows = row[columns.N_BASES] * row[columns.RUN] * side
+        self.operations += OPERATIONS.get(kind, 8.0 * side) * n_rows
+
+    def _write_groups(self, block: GateBlock, row: list[int], *, is_first: bool) -> None:
+        places = [self.n_sites - 1 - site for site in block.sites]
+        fixed = [self.n_sites - 1 - site for site in block.controls]
+        lowest = min([*places, *fixed])
+        offsets = np.zeros(1, dtype=np.int64)
+        for place in places:
+            offsets = np.add.outer(offsets, np.array([0, 1 << place])).reshape(-1)
+        if is_first:
+            bases = np.zeros(1, dtype=np.int64)
+        else:
+            starts = np.arange(0, 2**self.n_sites, 1 << lowest)
+            zeros, ones = sum(1 << place for place in places), sum(1 << place for place in fixed)
+            bases = starts[(starts & zeros == 0) & (starts & ones == ones)]
+        row[columns.BASES], row[columns.N_BASES] = self._add_index(bases), len(bases)
+        row[columns.OFFSETS], row[columns.RUN] = self._add_index(offsets), 1 << lowest
+
+    def _stack(self, linear: Linear, sites: tuple[int, ...]) -> np.ndarray:
+        """Stack the matrices of a map, with its sites in the order of the block's."""
+        stack = matrix_stack(linear)
+        if linear.sites == sites:
+            return stack
+        order = reorder_table(linear.sites, sites, 2)
+        return stack[:, order][:, :, order]
+
+    def _add_factor(self, linear: Linear, stack: np.ndarray) -> None:
+        slot = linear.slot
+        kind = columns.NO_ANGLE if slot is None else columns.DATA if slot.kind == "data" else columns.WEIGHT
+        self.factors.append((kind, 0 if slot is None else slot.index, self._add_constants(stack.reshape(-1))))
+        self.frequencies.append(linear.terms[0][0] if linear.terms else 0.0)
+
+    def _add_constants(self, values: np.ndarray) -> int:
+        values = np.ascontiguousarray(values, dtype=complex)
+        key = ("constants", values.tobytes())
+        if key not in self._known:
+            self._known[key] = self.n_constants
+            self.constants.append(values)
+            self.n_constants += len(values)
+        return self._known[key]
+
+    def _add_index(self, values: np.ndarray) -> int:
+        values = np.ascontiguousarray(values, dtype=np.int64)
+        key = ("index", values.tobytes())
+        if key not in self._known:
+            self._known[key] = self.n_index
+            self.index.append(values)
+            self.n_index += len(values)
+        return self._known[key]
+
+
+def _folded(maps: list[Linear], stacks: list[np.ndarray]) -> tuple[list[Linear], list[np.ndarray]]:
+    """Multiply neighbouring constant maps."""
+    kept: list[Linear] = []
+    folded: list[np.ndarray] = []
+    for linear, stack in zip(maps, stacks, strict=True):
+        if kept and linear.slot is None and kept[-1].slot is None:
+            folded[-1] = stack @ folded[-1]
+        else:
+            kept.append(linear)
+            folded.append(stack)
+    return kept, folded
+
+
+def _is_diagonal(stack: np.ndarray) -> bool:
+    side = stack.shape[1]
+    return bool(np.abs(stack[:, ~np.eye(side, dtype=bool)]).max() < NEGLIGIBLE)

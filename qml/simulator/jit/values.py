@@ -1,0 +1,143 @@
+"""Expectation values by the kernel, as a function that autograd knows.
+
+Its backward pass is one call too. Where the derivative of the derivative is wanted, or many gradients at once, it is
+taken through plain tensor operations of another route.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qml.checks import needs_plain_pullback, require_installed
+from qml.plain_pullback import plain_pullback
+from qml.simulator.jit.instructions import Instructions
+
+CACHE_NUMBERS = 2**13  # amplitudes of a block of samples, so that its states stay in the first caches
+MIN_BLOCK = 16  # samples of a block where the batch has them: two or four vector registers
+
+Plain = Callable[[Tensor, Tensor], Tensor]
+
+
+@cache
+def load_kernels() -> ModuleType | None:
+    """Import the kernels, and numba with them; None where it is not installed, or not for this NumPy."""
+    if importlib.util.find_spec("numba") is None:
+        return None
+    try:
+        return importlib.import_module("qml.simulator.jit.kernels")
+    except ImportError:
+        return None
+
+
+def settled(compiled: bool | None, data: Tensor) -> bool | None:
+    """Return whether the kernel runs, as far as the option and the tensors decide; None leaves it to the planner.
+
+    Raises:
+        ImportError: the kernel is demanded, but numba is missing.
+        ValueError: it is demanded for another device than the CPU.
+    """
+    if compiled and data.device.type != "cpu":
+        raise ValueError(
+            f"Native(compiled=True) must have its data on the CPU, but they are on {data.device}. Use Native()."
+        )
+    if compiled and load_kernels() is None:
+        require_installed("numba", "Native(compiled=True) needs numba", "fast")
+        loaded_kernels()  # which says why it cannot be imported
+    return compiled if data.device.type == "cpu" else False
+
+
+def loaded_kernels() -> Any:
+    """Return the kernels, which the planning of their route has imported."""
+    return importlib.import_module("qml.simulator.jit.kernels")
+
+
+class KernelInput:
+    """Instructions as the kernel takes them, for batches or for one sample."""
+
+    def __init__(self, instructions: Instructions, *, one_sample: bool) -> None:
+        self.instructions, self.one_sample = instructions, one_sample
+        self.n_rows = 2**instructions.n_qubits
+        self.tape = instructions.arrays
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Return the sizes that the kernel needs."""
+        made = self.instructions
+        return self.n_rows, made.n_entries, made.n_by_sample
+
+    def block(self, batch: int) -> int:
+        """Return the number of samples that run side by side."""
+        return min(batch, max(MIN_BLOCK, CACHE_NUMBERS // self.n_rows))
+
+
+class KernelValues(torch.autograd.Function):
+    """Expectation values, (batch, observables), by one compiled call."""
+
+    @staticmethod
+    def forward(ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
+        """Run the circuit forwards; `plain` is the same function in tensor operations."""
+        batch, block = data.shape[0], kernel.block(data.shape[0])
+        inputs, angles = _angles(kernel, data, weights)
+        keeps = any(ctx.needs_input_grad)
+        size = kernel.n_rows * (batch if keeps else block)
+        states = np.empty(size, dtype=inputs.dtype), np.empty(size, dtype=inputs.dtype)
+        values = np.zeros((batch, kernel.instructions.n_observables), dtype=inputs.dtype)
+        loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, block, states, values)
+        if keeps:
+            ctx.kernel, ctx.plain, ctx.only_once, ctx.states = kernel, plain, only_once, states
+            ctx.save_for_backward(data, weights)
+        return torch.from_numpy(values)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Run the circuit backwards, or let autograd follow the plain function where its own derivative is wanted."""
+        (grad,) = grads
+        data, weights = ctx.saved_tensors
+        needed = ctx.needs_input_grad[3:]
+        if needs_plain_pullback(grad):
+            if torch.is_grad_enabled() and ctx.only_once:
+                raise RuntimeError(
+                    'A second derivative must not be asked of Native(method="adjoint"), which is only once '
+                    'differentiable. Use Native() or Native(method="autograd"), which have any order.'
+                )
+            return None, None, None, *plain_pullback(ctx.plain, (data, weights), needed, (grad,))
+        return None, None, None, *_pulled(ctx, grad, data, weights)
+
+
+def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tensor | None]:
+    kernel, batch = ctx.kernel, data.shape[0]
+    inputs, angles = _angles(kernel, data, weights)
+    data_grad, weight_grad = np.zeros(inputs.shape), np.zeros(angles.shape)
+    loaded_kernels().backward(
+        kernel.tape,
+        kernel.sizes,
+        inputs,
+        angles,
+        kernel.block(batch),
+        ctx.states,
+        _array(grad),
+        data_grad,
+        weight_grad,
+    )
+    if kernel.one_sample:
+        data_grad, weight_grad = weight_grad[None, len(weights) :], weight_grad[: len(weights)]
+    parts = zip((data_grad, weight_grad), (data, weights), ctx.needs_input_grad[3:], strict=True)
+    return [torch.from_numpy(part).to(like.dtype) if needed else None for part, like, needed in parts]
+
+
+def _angles(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return the arrays of data and weights; the data of a batch of one sample follow the weights."""
+    inputs, angles = _array(data), _array(weights)
+    return inputs, np.concatenate([angles, inputs[0]]) if kernel.one_sample else angles
+
+
+def _array(values: Tensor) -> np.ndarray:
+    """Return the numbers of a tensor, one after another in memory."""
+    return values.detach().resolve_neg().contiguous().numpy()

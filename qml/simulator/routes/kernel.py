@@ -1,0 +1,98 @@
+"""The route of small circuits: the whole pass in one compiled call (see `qml.simulator.jit`)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+
+from torch import Tensor
+
+from circuits import Circuit
+from circuits.gates import KrausGate, StatePreparation
+from qml.simulator.draft import Draft, draft_maps, reduced_maps
+from qml.simulator.execution import Method
+from qml.simulator.jit import instructions as columns
+from qml.simulator.jit.instructions import Instructions
+from qml.simulator.jit.lowering import lower
+from qml.simulator.jit.values import KernelInput, KernelValues, load_kernels
+from qml.simulator.linear import linear_maps
+from qml.simulator.memory import MemoryNeed
+from qml.simulator.plan import Request
+from qml.simulator.routes.register import RegisterRoute
+
+MAX_QUBITS = 14  # above, the states of some samples leave the second cache, and torch's threads catch up
+# nanoseconds, and operations a nanosecond, measured with the backward pass in mind, which takes three times as long
+CALL_NS = 6_000.0  # the call from Python, in the measure of `CALL_NS` in `qml.simulator.cost`
+STEP_NS = 120.0  # an instruction, beside its arithmetic
+FACTOR_NS = 80.0  # the matrix of a factor that the batch shares
+PHASE_NS = 50.0  # the phases of a factor for one sample
+ONE_SAMPLE_RATE = 25.0  # of registers so wide that arithmetic counts
+BATCH_RATE = 60.0  # where 16 samples run side by side
+MIN_WIDE_BATCH = 8  # samples, from which the second rate is closer
+
+
+class KernelRoute:
+    """A simulation of state vectors by the compiled kernel; see `ExpectationRoute`."""
+
+    is_final = False
+
+    def __init__(self, request: Request, instructions: Instructions, plain: Callable[[], Draft]) -> None:
+        self._request, self._kernel = request, KernelInput(instructions, one_sample=request.shared_data)
+        self._draft = plain
+
+    @property
+    def cost(self) -> float:
+        """Estimate the call, the matrices and the arithmetic."""
+        made = self._kernel.instructions
+        batch = self._request.batch if made.takes_data else 1
+        n_by_sample = int((made.factors[:, columns.ANGLE] == columns.DATA).sum())
+        matrices = FACTOR_NS * (len(made.factors) - n_by_sample) + PHASE_NS * n_by_sample * batch
+        rate = BATCH_RATE if batch >= MIN_WIDE_BATCH else ONE_SAMPLE_RATE
+        return CALL_NS + STEP_NS * len(made.table) + matrices + made.operations * batch / rate
+
+    def needs(self, data: Tensor) -> tuple[MemoryNeed, ...]:
+        """Return the memory of the states that are kept for the backward pass."""
+        return (MemoryNeed(self._kernel.instructions.n_qubits, 2, data.shape[0], data.dtype.to_complex(), data.device),)
+
+    def expectation(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
+        """Compute expectation values; samples that cannot differ are computed once."""
+        for need in self.needs(data):
+            need.require()
+        batch = data.shape[0]
+        if batch > 1 and not self._kernel.instructions.takes_data:
+            return self._values(data[:1], weights, method).expand(batch, -1).clone()
+        return self._values(data, weights, method)
+
+    def _values(self, data: Tensor, weights: Tensor, method: Method) -> Tensor:
+        return KernelValues.apply(self._kernel, self._plain_values, method == "adjoint", data, weights)
+
+    def _plain_values(self, data: Tensor, weights: Tensor) -> Tensor:
+        nothing = 0.0 * (
+            data.sum() + weights.sum()
+        )  # so that values that are constant have derivatives, which are zero
+        return self._plain.expectation(data, weights, method="autograd") + nothing
+
+    @cached_property
+    def _plain(self) -> RegisterRoute:
+        """The register in tensor operations, for derivatives of the derivative."""
+        return RegisterRoute(self._draft())
+
+
+def find_kernel(circuit: Circuit, request: Request) -> KernelRoute | None:
+    """Write the instructions of a circuit; None where the request is not for the kernel, or it cannot take them."""
+    if request.terms is None or request.levels != 2 or request.compiled is False:
+        return None
+    if circuit.n_qubits > MAX_QUBITS or not _is_unitary(circuit) or load_kernels() is None:
+        return None
+    _, maps = linear_maps(circuit, 2)
+    maps, terms = reduced_maps(maps, request, circuit.n_weights)
+    instructions = lower(maps, terms if terms is not None else ())
+    n_qubits, n_weights = circuit.n_qubits, circuit.n_weights  # a plan that held the circuit would keep it alive
+
+    def plain() -> Draft:
+        return replace(draft_maps(maps, n_qubits, request, n_weights=n_weights), terms=terms)
+
+    return None if instructions is None else KernelRoute(request, instructions, plain)
+
+
+def _is_unitary(circuit: Circuit) -> bool:
+    return not any(isinstance(operation.gate, KrausGate | StatePreparation) for operation in circuit.operations)

@@ -1,0 +1,372 @@
+"""Small circuits in one compiled call: the same numbers as the oracle and as tensor operations, whoever asks how."""
+
+import copy
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import Tensor
+
+from circuits import Circuit, X, Y, Z, data, weight
+from qml.backends import Native
+from qml.nn import QuantumLayer
+from qml.simulator.jit import values as kernel_values
+from qml.simulator.plan import Request
+from qml.simulator.routes import EXPECTATIONS
+from qml.simulator.routes.kernel import KernelRoute, find_kernel
+from qml.simulator.routes.register import RegisterRoute
+from qml.simulator.routes.route import ExpectationRoute
+from tests import oracle
+from tests.helpers import assert_close, rounded, tensors, tolerance
+from tests.strategies import Recipe, build, recipes
+
+ALGEBRA = 1e-12  # float64, a dozen gates
+OBSERVABLES = [Z(0) @ X(2) + 0.5 * Y(1), Z(2), 2.0 * X(0) @ Y(1) @ Z(2) - 1.5 * Y(0)]
+COMPILED, PLAIN = Native(compiled=True), Native(compiled=False)
+
+
+@pytest.fixture
+def needs_numba() -> None:
+    pytest.importorskip("numba")
+
+
+def mixed_circuit() -> Circuit:
+    """Build a circuit with every kind of instruction, and with slots that several gates share."""
+    circuit = Circuit(3).h(0).ry(data(0), 1).rx(weight(0), 2).cx(0, 2)
+    circuit.rzz(data(1), 0, 1).rxx(weight(1), 2, 0).p(weight(0), 1).cz(1, 2).swap(0, 1).rz(data(0), 2).rx(0.3, 2)
+    return circuit.rx(weight(2), 0, controls=(2,)).ryy(data(1), 1, 2).u3(weight(1), weight(2), 0.4, 1).y(0)
+
+
+def case(batch: int, dtype: torch.dtype = torch.float64) -> tuple[Circuit, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(batch)
+    circuit = mixed_circuit()
+    inputs = torch.randn(batch, circuit.n_data, dtype=dtype, generator=generator, requires_grad=True)
+    weights = torch.randn(circuit.n_weights, dtype=dtype, generator=generator, requires_grad=True)
+    return circuit, inputs, weights
+
+
+def answer(backend: Native, circuit: Circuit, inputs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute values, and the gradients of a sum in which they have weights of their own."""
+    values = backend.expectation(circuit, inputs, weights, OBSERVABLES)
+    scale = torch.linspace(0.3, 1.7, values.numel(), dtype=values.dtype).reshape(values.shape)
+    return values, *torch.autograd.grad((values * scale).sum(), [inputs, weights])
+
+
+def deep(n_qubits: int, n_layers: int) -> Circuit:
+    circuit = Circuit(n_qubits)
+    for qubit in range(n_qubits):
+        circuit.ry(data(qubit), qubit)
+    for layer in range(n_layers):
+        for qubit in range(n_qubits):
+            slot = 2 * (layer * n_qubits + qubit)
+            circuit.ry(weight(slot), qubit).rz(weight(slot + 1), qubit)
+        for qubit in range(n_qubits):
+            circuit.cx(qubit, (qubit + layer % (n_qubits - 1) + 1) % n_qubits)
+    return circuit
+
+
+# --- values and first derivatives -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("needs_numba")
+@settings(max_examples=60)
+@given(recipes(preparations=(), min_batch=1))
+def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
+    case = build(recipe)
+    inputs, weights = (part.requires_grad_() for part in tensors(case))
+    expected = oracle.expectation(case.circuit, case.data, case.weights, case.observables)
+    results = []
+    for backend in (COMPILED, Native(method="autograd")):
+        values = backend.expectation(case.circuit, inputs, weights, case.observables)
+        assert_close(values, expected, ALGEBRA)
+        scale = torch.linspace(0.3, 1.7, values.numel(), dtype=values.dtype).reshape(values.shape)
+        loss = (values * scale).sum() + 0.0 * (inputs.sum() + weights.sum())
+        results.append(torch.autograd.grad(loss, [inputs, weights]))
+    for found, plain in zip(*results, strict=True):
+        torch.testing.assert_close(found, plain, atol=10 * ALGEBRA, rtol=0)
+
+
+@pytest.mark.usefixtures("needs_numba")
+@settings(max_examples=20)
+@given(recipes(preparations=(), min_batch=1))
+def test_single_precision_is_as_exact_as_it_can_be(recipe: Recipe) -> None:
+    case = rounded(build(recipe), torch.float32)
+    values = COMPILED.expectation(case.circuit, *tensors(case, torch.float32), case.observables)
+    assert values.dtype == torch.float32
+    assert_close(
+        values,
+        oracle.expectation(case.circuit, case.data, case.weights, case.observables),
+        tolerance(case, torch.float32),
+    )
+
+
+@pytest.mark.usefixtures("needs_numba")
+@pytest.mark.parametrize("batch", [1, 2, 37, 1100], ids=["one", "few", "odd", "blocks"])
+def test_batches_of_every_size_agree(batch: int) -> None:
+    arguments = case(batch)  # 1100 samples of 8 amplitudes are two blocks, of two sizes
+    for found, plain in zip(answer(COMPILED, *arguments), answer(PLAIN, *arguments), strict=True):
+        torch.testing.assert_close(found, plain, atol=batch * ALGEBRA, rtol=0)
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_an_empty_batch_has_empty_values_and_zero_gradients() -> None:
+    values, of_inputs, of_weights = answer(COMPILED, *case(0))
+    assert values.shape == (0, 3)
+    assert of_inputs.shape == (0, 2)
+    assert_close(of_weights, np.zeros(3), 0.0)
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_samples_that_cannot_differ_are_computed_once_and_lie_apart() -> None:
+    circuit = Circuit(2).ry(weight(0), 0).cx(0, 1)
+    weights = torch.tensor([0.4], dtype=torch.float64, requires_grad=True)
+    values = COMPILED.expectation(circuit, torch.zeros(5, 0, dtype=torch.float64), weights, [Z(1)])
+    values.sum().backward()
+    assert_close(values, np.full((5, 1), np.cos(0.4)), ALGEBRA)
+    assert_close(weights.grad, [-5 * np.sin(0.4)], ALGEBRA)
+    values.detach()[0] = 7.0
+    assert values[1].item() != 7.0
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_qubits_that_nothing_touches_read_zero() -> None:
+    circuit = Circuit(4).ry(weight(0), 2)
+    weights = torch.tensor([0.4], dtype=torch.float64)
+    observables = [Z(0), X(1), Z(0) @ Z(2), X(3) @ Z(2), Z(3)]
+    values = COMPILED.expectation(circuit, torch.zeros(1, 0, dtype=torch.float64), weights, observables)
+    assert_close(values, [[1.0, 0.0, np.cos(0.4), 0.0, 1.0]], ALGEBRA)
+    assert_close(COMPILED.expectation(Circuit(2), torch.zeros(2, 0), torch.zeros(0), [Z(1)]), [[1.0], [1.0]], 0.0)
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_states_survive_a_second_backward_pass() -> None:
+    circuit, inputs, weights = case(3)
+    values = COMPILED.expectation(circuit, inputs, weights, OBSERVABLES)
+    first = torch.autograd.grad(values.sum(), [inputs, weights], retain_graph=True)
+    second = torch.autograd.grad(values.sum(), [inputs, weights])
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_gradients_are_given_only_to_those_who_want_them() -> None:
+    circuit, inputs, weights = case(4)
+    (of_weights,) = torch.autograd.grad(
+        COMPILED.expectation(circuit, inputs.detach(), weights, OBSERVABLES).sum(), weights
+    )
+    (of_inputs,) = torch.autograd.grad(
+        COMPILED.expectation(circuit, inputs, weights.detach(), OBSERVABLES).sum(), inputs
+    )
+    both = torch.autograd.grad(COMPILED.expectation(circuit, inputs, weights, OBSERVABLES).sum(), [inputs, weights])
+    torch.testing.assert_close((of_inputs, of_weights), both, atol=ALGEBRA, rtol=0)
+
+
+# --- derivatives of other kinds ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_second_derivatives_are_right() -> None:
+    circuit, inputs, weights = case(2)
+
+    def function(inputs: Tensor, weights: Tensor) -> Tensor:
+        return COMPILED.expectation(circuit, inputs, weights, OBSERVABLES)
+
+    assert torch.autograd.gradcheck(function, (inputs, weights))
+    assert torch.autograd.gradgradcheck(function, (inputs, weights))
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_derivatives_of_a_constant_are_zero_also_with_a_graph() -> None:
+    circuit, weights = Circuit(2).ry(weight(0), 0).cx(0, 1), torch.ones(1, dtype=torch.float64, requires_grad=True)
+    values = COMPILED.expectation(circuit, torch.zeros(1, 0, dtype=torch.float64), weights, [Z(0) @ Z(1)])
+    (first,) = torch.autograd.grad(values.sum(), weights, create_graph=True)
+    assert_close(first, [0.0], ALGEBRA)
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_a_third_derivative_is_that_of_the_formula() -> None:
+    circuit = Circuit(2).ry(weight(0), 0).cx(0, 1)
+    weights = torch.tensor([0.4], dtype=torch.float64, requires_grad=True)
+    value = COMPILED.expectation(circuit, torch.zeros(1, 0, dtype=torch.float64), weights, [Z(0) @ X(1) + Z(1)]).sum()
+    for _ in range(3):
+        (value,) = torch.autograd.grad(value, weights, create_graph=True)
+    assert_close(value, [np.sin(0.4)], ALGEBRA)
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_transforms_of_torch_func_work() -> None:
+    circuit, inputs, weights = (part.detach() if isinstance(part, Tensor) else part for part in case(3))
+
+    def of(backend: Native, one: Tensor, weights: Tensor) -> Tensor:
+        return backend.expectation(circuit, one[None], weights, OBSERVABLES)[0].sin().sum()
+
+    for transform in (
+        lambda backend: torch.func.vmap(lambda one: of(backend, one, weights))(inputs),
+        lambda backend: torch.func.vmap(torch.func.grad(lambda one: of(backend, one, weights)))(inputs),
+        lambda backend: torch.func.hessian(lambda angles: of(backend, inputs[0], angles))(weights),
+        lambda backend: torch.func.jvp(lambda angles: of(backend, inputs[0], angles), (weights,), (weights,))[1],
+        lambda backend: torch.autograd.functional.jvp(lambda a: of(backend, inputs[0], a), weights, weights)[1],
+    ):
+        torch.testing.assert_close(transform(COMPILED), transform(PLAIN), atol=ALGEBRA, rtol=1e-10)
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_many_gradients_at_once_are_right() -> None:
+    circuit, inputs, weights = case(2)
+    values = COMPILED.expectation(circuit, inputs, weights, OBSERVABLES).reshape(-1)
+    rows = torch.eye(len(values), dtype=values.dtype)
+    (many,) = torch.autograd.grad(values, weights, rows, is_grads_batched=True, retain_graph=True)
+    one_by_one = [torch.autograd.grad(value, weights, retain_graph=True)[0] for value in values]
+    torch.testing.assert_close(many, torch.stack(one_by_one), atol=ALGEBRA, rtol=0)
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_the_adjoint_method_refuses_a_second_derivative() -> None:
+    circuit, inputs, weights = case(2)
+    backend = Native(method="adjoint", compiled=True)
+    for found, plain in zip(answer(backend, circuit, inputs, weights), answer(PLAIN, *case(2)), strict=True):
+        torch.testing.assert_close(found, plain, atol=ALGEBRA, rtol=0)
+    values = backend.expectation(circuit, inputs, weights, OBSERVABLES)
+    with pytest.raises(RuntimeError, match="only once"):
+        torch.autograd.grad(values.sum(), weights, create_graph=True)
+
+
+# --- layers and threads -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_layers_are_copied_pickled_and_exported() -> None:
+    layer = QuantumLayer(mixed_circuit(), [Z(0), Y(2)], backend=COMPILED)
+    inputs = torch.linspace(-1, 1, 8).reshape(4, 2)
+    expected = layer(inputs)
+    expected.sum().backward()
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        torch.testing.assert_close(other(inputs), expected)
+    exported = torch.export.export(layer, (inputs,)).module()
+    torch.testing.assert_close(exported(inputs), expected)
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_threads_that_share_a_circuit_get_the_same_numbers() -> None:
+    arguments = case(20)
+    expected = answer(COMPILED, *arguments)
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(30):
+            if not all(map(torch.equal, answer(COMPILED, *arguments), expected)):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+# --- the choice -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_the_planner_takes_the_kernel_where_it_is_quicker() -> None:
+    circuit, terms = deep(8, 20), (Z(0).terms,)
+    small = Request(2, terms, shared_data=True, batch=1, compiled=None)
+    assert isinstance(EXPECTATIONS.planned(circuit, small)[0], KernelRoute)
+    never = Request(2, terms, shared_data=True, batch=1)
+    assert isinstance(EXPECTATIONS.planned(circuit, never)[0], RegisterRoute)
+    wide = Circuit(2).ry(data(0), 0).cx(0, 1)
+    for _ in range(20):
+        wide.rx(data(0), 0).ry(data(1), 0)
+    many = Request(2, (X(0).terms,), shared_data=False, batch=2048, compiled=None)
+    assert isinstance(EXPECTATIONS.planned(wide, many)[0], RegisterRoute)
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_the_route_keeps_the_contract() -> None:
+    assert isinstance(route_of(deep(3, 2)), ExpectationRoute)
+
+
+def route_of(circuit: Circuit, *, levels: int = 2) -> KernelRoute | None:
+    return find_kernel(circuit, Request(levels, (Z(0).terms,), shared_data=False, batch=2, compiled=True))
+
+
+def test_circuits_that_the_kernel_does_not_take_have_no_route_there() -> None:
+    assert route_of(Circuit(2).h(0).post_select(0, 1)) is None
+    assert route_of(Circuit(1).prepare([0.6, 0.8])) is None
+    assert route_of(Circuit(1).h(0), levels=4) is None
+    assert route_of(Circuit(15).h(0)) is None
+    shift = np.roll(np.eye(32), 1, axis=0)
+    assert route_of(Circuit(5).h(0).unitary(shift, tuple(range(5)))) is None  # a matrix of side 32
+
+
+@pytest.mark.usefixtures("needs_numba")
+def test_what_cannot_be_compiled_is_refused_where_that_is_demanded() -> None:
+    inputs, weights = torch.zeros(2, 0), torch.zeros(0)
+    with pytest.raises(NotImplementedError, match=r"compiled=True\) must run unitary circuits of at most 14 qubits"):
+        COMPILED.expectation(Circuit(2).h(0).post_select(0, 1), inputs, weights, [Z(1)])
+    with pytest.raises(ValueError, match=r'must have the method "auto" or "adjoint"'):
+        Native(method="autograd", compiled=True)
+    with pytest.raises(ValueError, match="state vectors"):
+        Native(representation="density", compiled=True)
+
+
+@pytest.mark.plain
+def test_the_switch_is_true_false_or_none() -> None:
+    with pytest.raises(TypeError, match="`compiled` must be True or False"):
+        Native(compiled="yes")  # pyright: ignore[reportArgumentType]
+
+
+def test_without_numba_the_numbers_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = answer(Native(), *case(3))
+    arguments = case(3)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    kernel_values.load_kernels.cache_clear()
+    try:
+        assert route_of(arguments[0]) is None
+        for found, before in zip(answer(Native(), *arguments), expected, strict=True):
+            torch.testing.assert_close(found, before, atol=ALGEBRA, rtol=0)
+        with pytest.raises(ImportError, match=r'needs numba. Install it with: pip install "qml-circuits\[fast\]"'):
+            COMPILED.expectation(*arguments, OBSERVABLES)
+    finally:
+        monkeypatch.undo()
+        kernel_values.load_kernels.cache_clear()
+
+
+PROGRAM = """
+import sys, torch
+from circuits import Circuit, Z, weight
+from qml.backends import Native
+circuit, weights = Circuit(2).ry(weight(0), 0).cx(0, 1), torch.tensor([0.4], requires_grad=True)
+print("numba" in sys.modules)
+value = Native(compiled={compiled}).expectation(circuit, torch.zeros(1, 0), weights, [Z(1)])
+print("numba" in sys.modules, f"{{value.item():.4f}}")
+"""
+
+
+def test_numba_is_imported_at_the_first_use() -> None:
+    root = Path(__file__).parents[1]
+    program = PROGRAM.format(compiled=False)
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True).stdout
+    assert out.split() == ["False", "False", "0.9211"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    from qml.simulator.jit import kernels
+
+    def refusing(*, cache: bool = False, **options: object) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")  # as numba does at decoration
+        return numba_njit(**options)
+
+    numba_njit = kernels.njit
+    monkeypatch.setattr(kernels, "njit", refusing)
+    assert kernels.kernel(lambda x: x + 1)(2) == 3
