@@ -18,6 +18,7 @@ from circuits.slots import Angle, Slot
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MAX_DERIVED = 64  # results that a circuit keeps, such as narrower circuits for sets of qubits that were read
 T = TypeVar("T")
 
 
@@ -88,11 +89,13 @@ class Circuit(GateMethods):
         )
 
     def derived(self, key: str, make: Callable[[], T]) -> T:
-        """Return `make()`, computed once and kept under `key` until the circuit grows."""
-        entry = self._derived.get(key)
+        """Return `make()`, computed once and kept until the circuit grows or 64 other keys were used since."""
+        entry = self._derived.pop(key, None)
         if entry is None or entry[0] != len(self._operations):
             entry = (len(self._operations), make())
-            self._derived[key] = entry
+        self._derived[key] = entry  # the most recently used come last
+        while len(self._derived) > MAX_DERIVED:
+            self._derived.pop(next(iter(self._derived)), None)
         return entry[1]
 
     def __len__(self) -> int:

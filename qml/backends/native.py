@@ -19,12 +19,10 @@ from qml.simulator.linear import is_mixed
 from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.readout_error import flip_bits, noisy_observables, noisy_probabilities
 from qml.simulator.routes.propagation import Bounded
-from qml.simulator.shots import as_bits, draw, trajectories
+from qml.simulator.shots import as_bits, draw, trajectories, trajectory_need
+from qml.simulator.wide_samples import MAX_JOINT_OUTCOMES, sample_bits, with_copied_bits
 
 VALUES = ("expectation", "_expectation", "probabilities", "_probabilities")  # methods that compute values
-
-
-MAX_JOINT_OUTCOMES = 20  # qubits: samples of more are drawn from independent parts of the circuit
 
 
 @dataclass(frozen=True)
@@ -247,6 +245,10 @@ class Native(CheckedBackend):
         if circuit.n_bits == 0:
             bits = self._drawn(circuit, data, weights, shots, qubits, generator)
             return Samples(bits, bits.new_zeros(len(data), shots, 0))
+        if not trajectory_need(circuit, data).fits():
+            copied, places = with_copied_bits(circuit)
+            bits = self._drawn(copied, data, weights, shots, (*qubits, *places), generator)
+            return Samples(bits[:, :, : len(qubits)], bits[:, :, len(qubits) :])
         final, record = trajectories(circuit, data, weights, shots, generator)
         final = final[:, :, list(qubits)]
         if self.readout_error is not None:
@@ -272,7 +274,7 @@ class Native(CheckedBackend):
             if len(qubits) <= MAX_JOINT_OUTCOMES:
                 return drawn(self.probabilities(circuit, data, weights, qubits), len(qubits))
             levels = self._levels(circuit)
-            bits = engine.sample_bits(circuit, data, weights, qubits, drawn, levels=levels, method="auto")
+            bits = sample_bits(circuit, data, weights, qubits, drawn, generator, levels=levels)
             return bits if self.readout_error is None else flip_bits(bits, self.readout_error, generator)
 
     @property

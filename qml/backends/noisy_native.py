@@ -20,7 +20,9 @@ from qml.backends.primitives.calibration import as_layout
 from qml.backends.primitives.noise import Noise, ReadoutErrors
 from qml.backends.protocol import Capabilities, Samples
 from qml.jobs import LayoutReport
+from qml.simulator.readout_error import flip_bits
 from qml.simulator.shots import as_bits, draw
+from qml.simulator.wide_samples import MAX_JOINT_OUTCOMES
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +106,30 @@ class NoisyNative(CheckedBackend):
         qubits: tuple[int, ...],
         generator: torch.Generator | None,
     ) -> Samples:
+        if len(qubits) > MAX_JOINT_OUTCOMES:
+            return Samples(*self._many(circuit, data, weights, shots, qubits, generator))
         with torch.no_grad():
             probabilities = self.probabilities(circuit, data, weights, qubits)
         bits = as_bits(draw(probabilities, shots, generator), len(qubits))
         return Samples(bits, bits.new_zeros(len(data), shots, 0))
+
+    def _many(
+        self,
+        circuit: Circuit,
+        data: Tensor,
+        weights: Tensor,
+        shots: int,
+        qubits: tuple[int, ...],
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw bits of more qubits than have a table of probabilities, then their read-out errors."""
+        noisy = self.noisy(circuit)
+        places = [noisy.places[qubit] for qubit in qubits]
+        samples = Native().sample(noisy.circuit, data, weights, shots, qubits=places, generator=generator)
+        columns = [
+            flip_bits(samples.qubits[:, :, k], noisy.errors_of(place), generator) for k, place in enumerate(places)
+        ]
+        return torch.stack(columns, 2), samples.bits
 
     def layout_report(self, circuit: Circuit, qubits: Sequence[int] | None = None) -> LayoutReport:
         """Report which qubits of the device a circuit takes, their errors, and the expected fidelity.

@@ -28,6 +28,7 @@ class Request:
             phases.
         only_registers: whether no tensor network is contracted, since the adjoint method is one of states.
         propagation: the options of Pauli propagation; None where that is not asked for.
+        outcomes: qubits of a wide circuit whose outcomes are read; None where the request is not about those alone.
     """
 
     levels: int
@@ -37,6 +38,7 @@ class Request:
     only_steps: bool = False
     only_registers: bool = False
     propagation: PauliPropagation | None = None
+    outcomes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)

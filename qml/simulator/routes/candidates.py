@@ -4,6 +4,7 @@ from qml.simulator.routes.choice import RouteChoice
 from qml.simulator.routes.contraction import find_contraction
 from qml.simulator.routes.factorised import find_factorised
 from qml.simulator.routes.halves import find_halves
+from qml.simulator.routes.outcomes import find_outcomes
 from qml.simulator.routes.pieces import find_pieces
 from qml.simulator.routes.propagation import PropagationRoute, find_propagation
 from qml.simulator.routes.register import find_register
@@ -19,6 +20,7 @@ EXPECTATIONS: RouteChoice[ExpectationRoute] = RouteChoice(
     refusal="Expectation values need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
 )
 DISTRIBUTIONS: RouteChoice[DistributionRoute] = RouteChoice(
+    find_outcomes,
     find_register,
     refusal="Probabilities need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
 )
