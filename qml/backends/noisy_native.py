@@ -193,6 +193,8 @@ class NoisyCircuit:
 
 @lru_cache(maxsize=64)
 def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> NoisyCircuit:
+    from qiskit import QuantumCircuit
+
     from qml.backends.convert.qiskit import from_qiskit
     from qml.backends.primitives import transpile
     from qml.backends.primitives.layouts import report_in
@@ -202,11 +204,12 @@ def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> 
     result = Circuit(isa.num_qubits)
     index = {qubit: place for place, qubit in enumerate(isa.qubits)}
     for item in isa.data:
-        single = isa.copy_empty_like()
+        where = tuple(index[qubit] for qubit in item.qubits)
+        single = QuantumCircuit(list(item.qubits))  # of few qubits: copies of all of them take long
         single.append(item.operation, item.qubits)
         for op in from_qiskit(single).operations:
-            result.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
-        where = tuple(index[qubit] for qubit in item.qubits)
+            qubits, controls = (tuple(where[qubit] for qubit in group) for group in (op.qubits, op.controls))
+            result.append(op.gate, qubits, controls=controls, angles=op.angles)
         for channel, targets in _channels(noise, item.operation.name, where):
             result.noise(channel, targets)
     # A slot without effect, which the transpiler removed, stays as a global phase, so that the slots are the same.

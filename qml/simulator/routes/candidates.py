@@ -4,6 +4,7 @@ from qml.simulator.routes.choice import RouteChoice
 from qml.simulator.routes.contraction import find_contraction
 from qml.simulator.routes.factorised import find_factorised
 from qml.simulator.routes.halves import find_halves
+from qml.simulator.routes.jet_pieces import find_jet_pieces
 from qml.simulator.routes.outcomes import find_outcomes
 from qml.simulator.routes.pieces import find_pieces
 from qml.simulator.routes.propagation import PropagationRoute, find_propagation
@@ -30,6 +31,8 @@ PROPAGATIONS: RouteChoice[PropagationRoute] = RouteChoice(
 )
 JETS: RouteChoice[JetRoute] = RouteChoice(
     find_stepwise,
+    find_jet_pieces,
     refusal=f"Derivatives along directions need a circuit of {MAX_JET_QUBITS} qubits at most that does not factorise, "
-    "but this one has {n_qubits}.",
+    "or a wider one of unitary gates whose light cones have components of as many, but this one has {n_qubits}. "
+    "Differentiate expectation values instead.",
 )
