@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from circuits import Circuit, X, Z, channels, data, weight
+from circuits import Circuit, Z, channels, data, weight
 from qml.backends import Native
 from qml.simulator.contract import contract, planned_contraction
 from qml.simulator.network import TensorNetwork, find_order, network_of

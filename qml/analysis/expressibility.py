@@ -172,9 +172,7 @@ def _measures(circuit: Circuit, n_samples: int, generator: torch.Generator | Non
     yield from map(meyer_wallach, _random_states(circuit, n_samples, generator))
 
 
-def _measures_by_expectation(
-    circuit: Circuit, n_samples: int, generator: torch.Generator | None
-) -> Iterator[Tensor]:
+def _measures_by_expectation(circuit: Circuit, n_samples: int, generator: torch.Generator | None) -> Iterator[Tensor]:
     """Yield the same from Bloch vectors r, tr rho^2 = (1 + |r|^2) / 2, of circuits that are too wide for states."""
     free, none = with_data_slots_only(circuit), torch.zeros(0, dtype=torch.float64)
     if not circuit.is_unitary:

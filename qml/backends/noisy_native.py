@@ -24,6 +24,8 @@ from qml.simulator.readout_error import flip_bits
 from qml.simulator.shots import as_bits, draw
 from qml.simulator.wide_samples import MAX_JOINT_OUTCOMES
 
+MAX_UNEQUAL_ERRORS = 16  # of a string that they turn into 2**16 strings
+
 
 @dataclass(frozen=True, eq=False)
 class NoisyNative(CheckedBackend):
@@ -182,6 +184,12 @@ class NoisyCircuit:
         for coefficient, factors in observable.terms:
             moved = [(self.places[qubit], letter) for qubit, letter in factors]
             errors = [self.errors_of(place) for place, _ in moved]
+            n_unequal = sum(p != q for p, q in errors)
+            if n_unequal > MAX_UNEQUAL_ERRORS:
+                raise ValueError(
+                    f"A Pauli string must have at most {MAX_UNEQUAL_ERRORS} factors on qubits with unequal read-out "
+                    f"errors (it turns into 2**k strings), but has {n_unequal}. Read shorter strings, or sample."
+                )
             choices = [(True, False) if p != q else (True,) for p, q in errors]
             for kept in product(*choices):
                 scale = coefficient

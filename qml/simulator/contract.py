@@ -182,11 +182,12 @@ def multiplied(
 def _sliced(network: TensorNetwork, tables: Sequence[BatchedTable], chosen: dict[int, int]) -> list[BatchedTable]:
     """Take the part of every table in which fixed variables have the chosen values."""
     result = []
-    for table, (entries, batched) in zip(network.tables, tables, strict=True):
+    for table, (whole, batched) in zip(network.tables, tables, strict=True):
+        part = whole
         for place, variable in reversed(list(enumerate(dict.fromkeys(table.variables)))):
             if variable in chosen:
-                entries = entries.select(place + batched, chosen[variable])
-        result.append(BatchedTable(entries, batched))
+                part = part.select(place + batched, chosen[variable])
+        result.append(BatchedTable(part, batched))
     return result
 
 

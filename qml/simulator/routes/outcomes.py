@@ -2,7 +2,6 @@
 
 from typing import NoReturn
 
-import torch
 from torch import Tensor
 
 from circuits import Circuit

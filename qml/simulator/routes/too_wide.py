@@ -14,7 +14,9 @@ HOPELESS_BITS = 50  # of the numbers in a state, that no machine has memory for
 
 
 class TooWideRoute:
-    """A stand-in for the routes to a circuit that is too wide for all of them; see `ExpectationRoute` and `DistributionRoute`.
+    """A stand-in for the routes to a circuit that is too wide for all of them.
+
+    It answers as `ExpectationRoute` and `DistributionRoute`, with a refusal.
 
     Args:
         n_qubits: of the register, or of the part of the circuit that what is read depends on.
@@ -58,9 +60,10 @@ class TooWideRoute:
             found = f"{order.cost:.1e} multiplications and a table of 2**{order.width} entries"
         raise ValueError(
             f"The simulator must fit into memory, but {states} of {self._n_qubits} qubits for a batch of {len(data)} "
-            f"need 2**{need.n_bytes.bit_length() - 1} bytes or more in {data.dtype}, {available_bytes(data.device)} are free, and the best "
-            f"contraction of the tensor network that was found needs {found}. Use fewer layers or qubits, or "
-            "Native(method=PauliPropagation(...)), which may drop Pauli strings and reports the error."
+            f"need 2**{need.n_bytes.bit_length() - 1} bytes or more in {data.dtype}, {available_bytes(data.device)} "
+            f"are free, and the best contraction of the tensor network that was found needs {found}. Use fewer "
+            "layers or qubits, or Native(method=PauliPropagation(...)), which may drop Pauli strings and reports the "
+            "error."
         )
 
 
