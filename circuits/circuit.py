@@ -165,6 +165,9 @@ class Circuit(GateMethods):
     def prepare_slots(self, slots: Sequence[Slot], qubits: Qubits | None = None) -> "Circuit":
         """Prepare amplitudes that come in with each sample, on qubits that are still |0> (default: all).
 
+        Their norm is 1, so only derivatives along the sphere have a meaning: those along the amplitudes themselves
+        differ from one way of simulating to another.
+
         Args:
             slots: `2**k` data slots for real amplitudes; or `2 * 2**k`, all real parts and then all imaginary parts.
             qubits: k qubits.

@@ -154,10 +154,10 @@ class Native(CheckedBackend):
         """Compute expectation values, estimates of their errors and bounds on them, without gradients.
 
         The bound is a theorem: the sum of the moduli of all coefficients that Pauli propagation dropped, clipped at the
-        range of the observable. The estimate is the root of the sum of their squares, each times the mean square that
-        the expectation value of a string like it has over angles of random sign. It is no theorem: in deep circuits of
-        equal angles errors have been several times larger (see `docs/simulator.md`). Both are 0 for methods that drop
-        nothing.
+        range of the observable. The estimate adds up, over all gates, the root of the sum of squares of what is dropped
+        there, each times the mean square that the expectation value of a string like it has over angles of random sign.
+        It is no theorem: its constants were chosen on circuits whose values are known (see `docs/simulator.md`). Both
+        are 0 for methods that drop nothing.
 
         Args:
             circuit: what runs.
