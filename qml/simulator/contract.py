@@ -1,6 +1,6 @@
 """The contraction of a tensor network in a given order, as products of two tables each, in plain torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
@@ -124,7 +124,7 @@ def contract(plan: Contraction, data: Tensor, weights: Tensor, dtype: torch.dtyp
     for values in product((0, 1), repeat=len(plan.fixed)):
         chosen = dict(zip(plan.fixed, values, strict=True))
 
-        def slice_of(*entries: Tensor, chosen: dict[int, int] = chosen) -> Tensor:
+        def slice_of(*entries: Tensor, chosen: Mapping[int, int] = chosen) -> Tensor:
             again = [BatchedTable(value, table.is_batched) for value, table in zip(entries, tables, strict=True)]
             return _contracted(plan, _sliced(plan.network, again, chosen))
 
@@ -179,7 +179,7 @@ def multiplied(
     return BatchedTable(torch.einsum(equation, left.entries, right.entries), batched)
 
 
-def _sliced(network: TensorNetwork, tables: Sequence[BatchedTable], chosen: dict[int, int]) -> list[BatchedTable]:
+def _sliced(network: TensorNetwork, tables: Sequence[BatchedTable], chosen: Mapping[int, int]) -> list[BatchedTable]:
     """Take the part of every table in which fixed variables have the chosen values."""
     result = []
     for table, (whole, batched) in zip(network.tables, tables, strict=True):
