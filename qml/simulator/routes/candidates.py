@@ -33,6 +33,6 @@ JETS: RouteChoice[JetRoute] = RouteChoice(
     find_stepwise,
     find_jet_pieces,
     refusal=f"Derivatives along directions need a circuit of {MAX_JET_QUBITS} qubits at most that does not factorise, "
-    "or a wider one of unitary gates whose light cones have components of as many, but this one has {n_qubits}. "
+    "but this one has {n_qubits}; or a wide one of unitary gates whose light cones have components of as many. "
     "Differentiate expectation values instead.",
 )
