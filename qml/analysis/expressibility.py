@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHUNK_AMPLITUDES = 2**22  # amplitudes of the states that are held at once
 CHUNK_SAMPLES = 128  # of circuits that are too wide for states
+MAX_PAIR_QUBITS = 30  # of a circuit whose states are compared
 MAX_STATE_QUBITS = 16  # of a circuit whose entanglement is read from its state
 
 
@@ -89,12 +90,19 @@ def expressibility(
         generator: Source of the angles.
 
     Raises:
-        ValueError: If samples or bins are fewer than 2, amplitudes come from slots, or the circuit is not unitary.
+        ValueError: If samples or bins are fewer than 2, there are more than 30 qubits, amplitudes come from slots, or
+            the circuit is not unitary.
 
     Reference:
         Sim, Johnson and Aspuru-Guzik, arXiv:1905.10876, equations 9 and 11.
     """
     require_samples(n_samples)
+    checks.require_kind(circuit, "circuit", Circuit)
+    if circuit.n_qubits > MAX_PAIR_QUBITS:
+        raise ValueError(
+            f"Argument `circuit` must have at most {MAX_PAIR_QUBITS} qubits, since pairs of states are compared, but "
+            f"has {circuit.n_qubits}. Use entangling_capability or gradient_variance, which simulate light cones."
+        )
     n_bins = checks.as_int(n_bins, "n_bins", 2)
     fidelities = [
         (states[0::2].conj() * states[1::2]).sum(1).abs().square().numpy()

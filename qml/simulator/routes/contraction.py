@@ -69,13 +69,16 @@ class ContractionRoute:
 
     def needs(self, data: Tensor) -> tuple[MemoryNeed, ...]:
         """Return the memory of every contraction, in as few slices as fit."""
-        return tuple(contraction_need(fitting(slices, data), data) for slices in self._slices)
+        return tuple(
+            contraction_need(fitting(slices, data, len(self._slices)), data, len(self._slices))
+            for slices in self._slices
+        )
 
     def expectation(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
         """Contract all networks; derivatives are by autograd, whatever the method."""
-        plans = [fitting(slices, data) for slices in self._slices]
+        plans = [fitting(slices, data, len(self._slices)) for slices in self._slices]
         for plan in plans:
-            contraction_need(plan, data).require()
+            contraction_need(plan, data, len(plans)).require()
         is_complex = any(plan.is_complex for plan in plans)
         dtype = data.dtype.to_complex() if is_complex else data.dtype
         values = [contract(plan, data, weights, dtype) for plan in plans]
@@ -138,11 +141,20 @@ def contraction_cost(plan: Contraction, batch: int) -> float:
     return calls + plan.order.cost * ENTRY_NS * (max(batch, 1) if plan.takes_data else 1)
 
 
-def contraction_need(plan: Contraction, data: Tensor) -> MemoryNeed:
-    """Return the memory of a contraction: its largest tables, and all of them where a backward pass needs them."""
+def contraction_need(plan: Contraction, data: Tensor, n_strings: int = 1) -> MemoryNeed:
+    """Return the memory of a contraction: its largest tables, and all of them where a backward pass needs them.
+
+    Args:
+        plan: the contraction.
+        data: of which batch size, dtype and device count.
+        n_strings: contractions of about this size that wait for one backward pass; slices are computed again there.
+    """
     dtype = data.dtype.to_complex() if plan.is_complex else data.dtype
     batch = len(data) if plan.takes_data else 1
-    recorded = int(min(plan.order.written, 2.0**60)) * dtype.itemsize * batch if torch.is_grad_enabled() else 0
+    recorded = 0
+    if torch.is_grad_enabled():
+        waiting = 1 if plan.fixed else n_strings
+        recorded = int(min(plan.order.written, 2.0**60)) * dtype.itemsize * batch * waiting
     slices = f" in {2 ** len(plan.fixed)} slices" if plan.fixed else ""
     what = f"a contraction{slices} of {plan.order.cost:.1e} multiplications, whose largest table has {plan.order.width}"
     return MemoryNeed(
@@ -157,15 +169,16 @@ def contraction_need(plan: Contraction, data: Tensor) -> MemoryNeed:
     )
 
 
-def fitting(slices: list[Contraction], data: Tensor) -> Contraction:
+def fitting(slices: list[Contraction], data: Tensor, n_strings: int = 1) -> Contraction:
     """Return a contraction in as few slices as fit into memory, or in as many as there may be.
 
     Args:
         slices: the same contraction with ever more fixed variables; it grows.
         data: of which batch size, dtype and device count.
+        n_strings: as for `contraction_need`.
     """
     place = 0
-    while not contraction_need(slices[place], data).fits():
+    while not contraction_need(slices[place], data, n_strings).fits():
         if place + 1 == len(slices):
             more = sliced(slices[place])
             if more is None or more.order.cost > LARGEST_COST:
