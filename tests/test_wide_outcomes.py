@@ -7,12 +7,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from circuits import Circuit, Z, channels, data, weight
+from circuits import Circuit, X, Z, channels, data, weight
 from qml.backends import Native
 from qml.simulator.contract import contract, planned_contraction
 from qml.simulator.network import TensorNetwork, find_order, network_of
 from qml.simulator.network_sampling import draw_outcomes, sampling_tree
-from qml.simulator.routes import contraction
+from qml.simulator.plan import Request
+from qml.simulator.routes import EXPECTATIONS, contraction
+from qml.simulator.routes.too_wide import TooWideRoute
 from qml.simulator.slices import MOST_FIXED, sliced
 from tests import oracle
 from tests.helpers import assert_close, is_likely, tensors
@@ -215,4 +217,24 @@ def test_circuits_too_wide_for_all_routes_are_refused_with_bytes_and_multiplicat
     ):
         with pytest.raises(ValueError, match=r"need 2\*\*\d+ bytes or more .* multiplications"):
             ask()
-    assert contraction.LARGEST_COST == 1e11
+
+
+def test_halves_answer_where_neither_a_register_nor_a_contraction_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = Circuit(16)
+    for layer in range(4):
+        for qubit in range(16):
+            circuit.ry(weight(16 * layer + qubit), qubit)
+        for first in (*range(7), *range(8, 15)):
+            circuit.cx(first, first + 1)
+    circuit.cx(7, 8).ry(weight(64), 7).ry(weight(65), 8)
+    expected = Native().expectation(circuit.copy(), no_inputs()[0], numbers(66), [X(7) @ X(8)])
+    monkeypatch.setattr(contraction, "LARGEST_COST", 1.0)
+    monkeypatch.setattr(contraction, "QUICK_NS", 0.0)
+    monkeypatch.setattr("qml.simulator.routes.too_wide.HOPELESS_BITS", 12)
+    monkeypatch.setattr("qml.simulator.memory.UNASKED_BYTES", 0)
+    monkeypatch.setattr("qml.simulator.memory.available_bytes", lambda device: 2**20)
+    request = Request(2, ((X(7) @ X(8)).terms,), shared_data=True, batch=1)
+    routes = EXPECTATIONS.planned(circuit, request)
+    assert isinstance(routes[0], TooWideRoute)
+    value = Native().expectation(circuit, no_inputs()[0], numbers(66), [X(7) @ X(8)])
+    assert_close(value, expected, EXACT)

@@ -24,11 +24,15 @@ class TooWideRoute:
         order: the best order of a contraction that was found; None where the search gave up.
     """
 
-    is_final = True
-    cost = float("inf")
+    cost = 0.0  # where nothing fits into memory the first route answers, and its refusal says most
 
     def __init__(self, n_qubits: int, levels: int, order: Order | None) -> None:
         self._n_qubits, self._levels, self._order = n_qubits, levels, order
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether no machine holds a register of half of the qubits either."""
+        return _bits(self._n_qubits, self._levels) >= 2 * HOPELESS_BITS
 
     def needs(self, data: Tensor) -> tuple[MemoryNeed, ...]:
         """Return the memory of the register."""
@@ -69,6 +73,10 @@ class TooWideRoute:
 
 def find_too_wide(circuit: Circuit, request: Request, order: Order | None) -> TooWideRoute | None:
     """Refuse a circuit whose register no machine holds; None for a narrower one."""
-    if circuit.n_qubits * (request.levels // 2) < HOPELESS_BITS:
+    if _bits(circuit.n_qubits, request.levels) < HOPELESS_BITS:
         return None
     return TooWideRoute(circuit.n_qubits, request.levels, order)
+
+
+def _bits(n_qubits: int, levels: int) -> int:
+    return n_qubits * (levels // 2)
