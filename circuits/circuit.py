@@ -19,6 +19,7 @@ from circuits.slots import Angle, Slot
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MAX_DERIVED = 64  # results that a circuit keeps, such as narrower circuits for sets of qubits that were read
 T = TypeVar("T")
 
 
@@ -89,11 +90,13 @@ class Circuit(GateMethods):
         )
 
     def derived(self, key: str, make: Callable[[], T]) -> T:
-        """Return `make()`, computed once and kept under `key` until the circuit grows."""
-        entry = self._derived.get(key)
+        """Return `make()`, computed once and kept until the circuit grows or 64 other keys were used since."""
+        entry = self._derived.pop(key, None)
         if entry is None or entry[0] != len(self._operations):
             entry = (len(self._operations), make())
-            self._derived[key] = entry
+        self._derived[key] = entry  # the most recently used come last
+        while len(self._derived) > MAX_DERIVED:
+            self._derived.pop(next(iter(self._derived)), None)
         return entry[1]
 
     def __len__(self) -> int:
@@ -162,6 +165,9 @@ class Circuit(GateMethods):
 
     def prepare_slots(self, slots: Sequence[Slot], qubits: Qubits | None = None) -> "Circuit":
         """Prepare amplitudes that come in with each sample, on qubits that are still |0> (default: all).
+
+        Their norm is 1, so only derivatives along the sphere have a meaning: those along the amplitudes themselves
+        differ from one way of simulating to another.
 
         Args:
             slots: `2**k` data slots for real amplitudes; or `2 * 2**k`, all real parts and then all imaginary parts.

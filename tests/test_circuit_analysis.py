@@ -1,5 +1,6 @@
 """Analyses of circuits and layers against closed forms."""
 
+import importlib
 import math
 
 import numpy as np
@@ -87,6 +88,23 @@ def test_entangling_capability_of_a_rotation_and_a_cx_is_one_half() -> None:
     found = entangling_capability(Circuit(2).ry(weight(0), 0).cx(0, 1), n_samples=2000, generator=seeded())
     assert abs(found.mean - 0.5) < SIGMAS * found.standard_error
     assert entangling_capability(Circuit(2).ry(weight(0), 0), n_samples=10).mean == pytest.approx(0.0, abs=EXACT)
+
+
+def test_entangling_capability_of_wide_circuits_is_that_of_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = Circuit(3).ry(weight(0), 0).rx(data(0), 1).cx(0, 1).rzz(weight(1), 1, 2).ry(weight(2), 2).cx(2, 1)
+    by_states = entangling_capability(circuit, n_samples=20, generator=seeded())
+    module = importlib.import_module("qml.analysis.expressibility")  # the package has a function of this name
+    monkeypatch.setattr(module, "MAX_STATE_QUBITS", 0)
+    assert_close(entangling_capability(circuit, n_samples=20, generator=seeded()).values, by_states.values, EXACT)
+    with pytest.raises(ValueError, match="must be unitary"):
+        entangling_capability(circuit.copy().reset(0), n_samples=2)
+    monkeypatch.undo()
+    wide = Circuit(100)
+    for qubit in range(0, 100, 2):
+        wide.ry(weight(qubit // 2), qubit).cx(qubit, qubit + 1)
+    assert abs(entangling_capability(wide, n_samples=20, generator=seeded()).mean - 0.5) < 0.1  # 1000 values of sin^2
+    with pytest.raises(ValueError, match="at most 30 qubits"):
+        expressibility(wide)
 
 
 # --- gradients --------------------------------------------------------------------------------------------------------

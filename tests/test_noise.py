@@ -17,6 +17,7 @@ from qiskit_aer.noise import (
 
 from circuits import Circuit, X, Y, Z, weight
 from qml.backends import Aer, Native, NoisyNative, resolve
+from qml.backends.noisy_native import NoisyCircuit
 from qml.nn import QNNClassifier
 from tests.helpers import assert_close, tensors
 from tests.named import CASES
@@ -126,3 +127,20 @@ def test_training_with_noise_is_one_line_and_lowers_the_noisy_loss() -> None:
 def test_what_cannot_be_done_is_refused(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_more_qubits_than_a_table_of_probabilities_are_sampled_with_noise() -> None:
+    circuit, weights = Circuit(24), torch.full((1,), 2.0, dtype=torch.float64)
+    for qubit in range(24):
+        circuit.ry(weight(0), qubit)
+    noisy, nothing = NoisyNative("fake_sherbrooke", level=0), torch.zeros(1, 0, dtype=torch.float64)
+    bits = noisy.sample(circuit, nothing, weights, 2000, generator=torch.Generator().manual_seed(0)).qubits
+    expected = noisy.expectation(circuit, nothing, weights, [Z(qubit) for qubit in range(24)])[0]
+    means = 1.0 - 2.0 * bits[0].double().mean(0)
+    deviations = ((1.0 - expected**2) / 2000).sqrt()
+    assert ((means - expected).abs() < 5 * deviations).all()  # 24 means: 1 false alarm in 70 000
+    every = Z(0)
+    for qubit in range(1, 24):
+        every = every @ Z(qubit)
+    with pytest.raises(ValueError, match="at most 16 factors"):
+        NoisyCircuit(circuit, tuple(range(24)), {-1: (0.01, 0.02)}).read(every)

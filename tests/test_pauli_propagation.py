@@ -262,6 +262,15 @@ def test_estimates_cover_the_error_and_are_at_most_a_hundred_times_too_large(
     assert answer.estimates.item() <= 100 * error + EXACT
 
 
+@pytest.mark.parametrize(("theta", "expected"), [(0.30402509550868967, 0.9220), (0.6080501910173793, 0.6686)])
+def test_estimates_cover_the_error_of_deep_circuits_of_equal_angles(theta: float, expected: float) -> None:
+    backend = Native(method=PauliPropagation(max_weight=8, min_coefficient=8e-4))
+    weights = torch.full((2540,), theta, dtype=torch.float64)
+    answer = backend.expectation_with_error(kicked_ising(20), NO_DATA, weights, [Z(62)])
+    error = abs(answer.values.item() - expected)
+    assert 0.01 < error < answer.estimates.item() < 2.0  # what gates drop adds up, instead of averaging out
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [

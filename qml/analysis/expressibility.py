@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Complex
 from torch import Tensor
 
-from circuits import Circuit
+from circuits import Circuit, X, Y, Z
 from circuits.pictures import ShowsPlot
 from qml import checks
 from qml.analysis._sampling import axes_of, random_angles, require_samples, with_data_slots_only
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHUNK_AMPLITUDES = 2**22  # amplitudes of the states that are held at once
+CHUNK_SAMPLES = 128  # of circuits that are too wide for states
+MAX_PAIR_QUBITS = 30  # of a circuit whose states are compared
+MAX_STATE_QUBITS = 16  # of a circuit whose entanglement is read from its state
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +91,19 @@ def expressibility(
         generator: Source of the angles.
 
     Raises:
-        ValueError: If samples or bins are fewer than 2, amplitudes come from slots, or the circuit is not unitary.
+        ValueError: If samples or bins are fewer than 2, there are more than 30 qubits, amplitudes come from slots, or
+            the circuit is not unitary.
 
     Reference:
         Sim, Johnson and Aspuru-Guzik, arXiv:1905.10876, equations 9 and 11.
     """
     require_samples(n_samples)
+    checks.require_kind(circuit, "circuit", Circuit)
+    if circuit.n_qubits > MAX_PAIR_QUBITS:
+        raise ValueError(
+            f"Argument `circuit` must have at most {MAX_PAIR_QUBITS} qubits, since pairs of states are compared, but "
+            f"has {circuit.n_qubits}. Use entangling_capability or gradient_variance, which simulate light cones."
+        )
     n_bins = checks.as_int(n_bins, "n_bins", 2)
     fidelities = [
         (states[0::2].conj() * states[1::2]).sum(1).abs().square().numpy()
@@ -113,7 +123,8 @@ def entangling_capability(
 ) -> EntanglingCapability:
     r"""Compute the mean Meyer-Wallach entanglement of an ansatz over random angles of all slots.
 
-    Q = 2 (1 - (1/n) sum_k tr rho_k^2), with rho_k the state of qubit k alone.
+    Q = 2 (1 - (1/n) sum_k tr rho_k^2), with rho_k the state of qubit k alone. Above 16 qubits the purities come from
+    the expectation values of X, Y and Z of every qubit, so that only light cones are simulated.
 
     Args:
         circuit: unitary, with data and weight slots for angles.
@@ -128,8 +139,8 @@ def entangling_capability(
         form with purities is that of Brennen, arXiv:quant-ph/0305094.
     """
     require_samples(n_samples)
-    parts = [meyer_wallach(states).numpy() for states in _random_states(circuit, n_samples, generator)]
-    values = np.concatenate(parts)
+    measure = _measures if circuit.n_qubits <= MAX_STATE_QUBITS else _measures_by_expectation
+    values = np.concatenate([part.numpy() for part in measure(circuit, n_samples, generator)])
     return EntanglingCapability(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), values)
 
 
@@ -163,6 +174,24 @@ def haar_log_shares(edges: np.ndarray, n_qubits: int) -> np.ndarray:
     with np.errstate(divide="ignore"):
         log_rest = power * np.log1p(-edges)  # -inf at 1
     return log_rest[:-1] + np.log(-np.expm1(log_rest[1:] - log_rest[:-1]))
+
+
+def _measures(circuit: Circuit, n_samples: int, generator: torch.Generator | None) -> Iterator[Tensor]:
+    """Yield Q of random states in chunks."""
+    yield from map(meyer_wallach, _random_states(circuit, n_samples, generator))
+
+
+def _measures_by_expectation(circuit: Circuit, n_samples: int, generator: torch.Generator | None) -> Iterator[Tensor]:
+    """Yield the same from Bloch vectors r, tr rho^2 = (1 + |r|^2) / 2, of circuits that are too wide for states."""
+    free, none = with_data_slots_only(circuit), torch.zeros(0, dtype=torch.float64)
+    if not circuit.is_unitary:
+        raise ValueError("Argument `circuit` must be unitary, but resets, measures, post-selects or has noise.")
+    n_qubits = circuit.n_qubits
+    letters = [pauli(qubit) for qubit in range(n_qubits) for pauli in (X, Y, Z)]
+    for start in range(0, n_samples, CHUNK_SAMPLES):
+        angles = random_angles(min(CHUNK_SAMPLES, n_samples - start), free.n_data, generator)
+        bloch = Native().expectation(free, angles, none, letters)
+        yield 1.0 - bloch.square().sum(1) / n_qubits
 
 
 def _random_states(circuit: Circuit, n_samples: int, generator: torch.Generator | None) -> Iterator[Tensor]:

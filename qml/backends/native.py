@@ -19,12 +19,10 @@ from qml.simulator.linear import is_mixed
 from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.readout_error import flip_bits, noisy_observables, noisy_probabilities
 from qml.simulator.routes.propagation import Bounded
-from qml.simulator.shots import as_bits, draw, trajectories
+from qml.simulator.shots import as_bits, draw, trajectories, trajectory_need
+from qml.simulator.wide_samples import MAX_JOINT_OUTCOMES, sample_bits, with_copied_bits
 
 VALUES = ("expectation", "_expectation", "probabilities", "_probabilities")  # methods that compute values
-
-
-MAX_JOINT_OUTCOMES = 20  # qubits: samples of more are drawn from independent parts of the circuit
 
 
 @dataclass(frozen=True)
@@ -165,10 +163,10 @@ class Native(CheckedBackend):
         """Compute expectation values, estimates of their errors and bounds on them, without gradients.
 
         The bound is a theorem: the sum of the moduli of all coefficients that Pauli propagation dropped, clipped at the
-        range of the observable. The estimate is the root of the sum of their squares, each times the mean square that
-        the expectation value of a string like it has over angles of random sign. It is no theorem: in deep circuits of
-        equal angles errors have been several times larger (see `docs/simulator.md`). Both are 0 for methods that drop
-        nothing.
+        range of the observable. The estimate adds up, over all gates, the root of the sum of squares of what is dropped
+        there, each times the mean square that the expectation value of a string like it has over angles of random sign.
+        It is no theorem: its constants were chosen on circuits whose values are known (see `docs/simulator.md`). Both
+        are 0 for methods that drop nothing.
 
         Args:
             circuit: what runs.
@@ -258,6 +256,10 @@ class Native(CheckedBackend):
         if circuit.n_bits == 0:
             bits = self._drawn(circuit, data, weights, shots, qubits, generator)
             return Samples(bits, bits.new_zeros(len(data), shots, 0))
+        if not trajectory_need(circuit, data).fits():
+            copied, places = with_copied_bits(circuit)
+            bits = self._drawn(copied, data, weights, shots, (*qubits, *places), generator)
+            return Samples(bits[:, :, : len(qubits)], bits[:, :, len(qubits) :])
         final, record = trajectories(circuit, data, weights, shots, generator)
         final = final[:, :, list(qubits)]
         if self.readout_error is not None:
@@ -283,7 +285,7 @@ class Native(CheckedBackend):
             if len(qubits) <= MAX_JOINT_OUTCOMES:
                 return drawn(self.probabilities(circuit, data, weights, qubits), len(qubits))
             levels = self._levels(circuit)
-            bits = engine.sample_bits(circuit, data, weights, qubits, drawn, levels=levels, method="auto")
+            bits = sample_bits(circuit, data, weights, qubits, drawn, generator, levels=levels)
             return bits if self.readout_error is None else flip_bits(bits, self.readout_error, generator)
 
     @property

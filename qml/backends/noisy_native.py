@@ -20,7 +20,11 @@ from qml.backends.primitives.calibration import as_layout
 from qml.backends.primitives.noise import Noise, ReadoutErrors
 from qml.backends.protocol import Capabilities, Samples
 from qml.jobs import LayoutReport
+from qml.simulator.readout_error import flip_bits
 from qml.simulator.shots import as_bits, draw
+from qml.simulator.wide_samples import MAX_JOINT_OUTCOMES
+
+MAX_UNEQUAL_ERRORS = 16  # of a string that they turn into 2**16 strings
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +108,30 @@ class NoisyNative(CheckedBackend):
         qubits: tuple[int, ...],
         generator: torch.Generator | None,
     ) -> Samples:
+        if len(qubits) > MAX_JOINT_OUTCOMES:
+            return Samples(*self._many(circuit, data, weights, shots, qubits, generator))
         with torch.no_grad():
             probabilities = self.probabilities(circuit, data, weights, qubits)
         bits = as_bits(draw(probabilities, shots, generator), len(qubits))
         return Samples(bits, bits.new_zeros(len(data), shots, 0))
+
+    def _many(
+        self,
+        circuit: Circuit,
+        data: Tensor,
+        weights: Tensor,
+        shots: int,
+        qubits: tuple[int, ...],
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draw bits of more qubits than have a table of probabilities, then their read-out errors."""
+        noisy = self.noisy(circuit)
+        places = [noisy.places[qubit] for qubit in qubits]
+        samples = Native().sample(noisy.circuit, data, weights, shots, qubits=places, generator=generator)
+        columns = [
+            flip_bits(samples.qubits[:, :, k], noisy.errors_of(place), generator) for k, place in enumerate(places)
+        ]
+        return torch.stack(columns, 2), samples.bits
 
     def layout_report(self, circuit: Circuit, qubits: Sequence[int] | None = None) -> LayoutReport:
         """Report which qubits of the device a circuit takes, their errors, and the expected fidelity.
@@ -160,6 +184,12 @@ class NoisyCircuit:
         for coefficient, factors in observable.terms:
             moved = [(self.places[qubit], letter) for qubit, letter in factors]
             errors = [self.errors_of(place) for place, _ in moved]
+            n_unequal = sum(p != q for p, q in errors)
+            if n_unequal > MAX_UNEQUAL_ERRORS:
+                raise ValueError(
+                    f"A Pauli string must have at most {MAX_UNEQUAL_ERRORS} factors on qubits with unequal read-out "
+                    f"errors (it turns into 2**k strings), but has {n_unequal}. Read shorter strings, or sample."
+                )
             choices = [(True, False) if p != q else (True,) for p, q in errors]
             for kept in product(*choices):
                 scale = coefficient
@@ -171,6 +201,8 @@ class NoisyCircuit:
 
 @lru_cache(maxsize=64)
 def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> NoisyCircuit:
+    from qiskit import QuantumCircuit
+
     from qml.backends.convert.qiskit import from_qiskit
     from qml.backends.primitives import transpile
     from qml.backends.primitives.layouts import report_in
@@ -180,11 +212,12 @@ def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> 
     result = Circuit(isa.num_qubits)
     index = {qubit: place for place, qubit in enumerate(isa.qubits)}
     for item in isa.data:
-        single = isa.copy_empty_like()
+        where = tuple(index[qubit] for qubit in item.qubits)
+        single = QuantumCircuit(list(item.qubits))  # of few qubits: copies of all of them take long
         single.append(item.operation, item.qubits)
         for op in from_qiskit(single).operations:
-            result.append(op.gate, op.qubits, controls=op.controls, angles=op.angles)
-        where = tuple(index[qubit] for qubit in item.qubits)
+            qubits, controls = (tuple(where[qubit] for qubit in group) for group in (op.qubits, op.controls))
+            result.append(op.gate, qubits, controls=controls, angles=op.angles)
         for channel, targets in _channels(noise, item.operation.name, where):
             result.noise(channel, targets)
     # A slot without effect, which the transpiler removed, stays as a global phase, so that the slots are the same.

@@ -3,7 +3,6 @@
 Every function asks for the route to its answer, which is planned once, and lets it run (`qml.simulator.routes`).
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -16,7 +15,7 @@ from qml.simulator.execution import Method
 from qml.simulator.idle import without_idle, without_unread
 from qml.simulator.jit.values import settled
 from qml.simulator.linear import is_mixed
-from qml.simulator.marginals import certain, independent_components, joint_bits, joint_probabilities
+from qml.simulator.marginals import certain, independent_components, joint_probabilities
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.plan import Request, batch_step
@@ -26,6 +25,7 @@ from qml.simulator.routes.choice import ANY_BATCH
 from qml.simulator.routes.propagation import Bounded, PropagationRoute
 
 NORM: Terms = (((1.0, ()),),)
+SINGLE_REGISTER = 20  # qubits: for wider circuits other routes to probabilities are looked for
 
 
 def expectation(
@@ -104,7 +104,9 @@ def probabilities(
 
     def of_part(part: Circuit, inputs: Tensor, angles: Tensor, read: tuple[int, ...]) -> Tensor:
         part, read = without_unread(part, read)
-        request = _request(inputs, _levels_of(part, circuit, levels), None)
+        request = _request(inputs, levels_of(part, circuit, levels), None)
+        if part.n_qubits > SINGLE_REGISTER:
+            request = replace(request, outcomes=read)
         return DISTRIBUTIONS.find(part, request, inputs).probabilities(inputs, angles, read, method=method)
 
     if components is None:
@@ -114,46 +116,15 @@ def probabilities(
     return joint_probabilities(components, len(qubits), data, weights, of_part)
 
 
-def sample_bits(
-    circuit: Circuit,
-    data: Tensor,
-    weights: Tensor,
-    qubits: tuple[int, ...],
-    draw: Callable[[Tensor, int], Tensor],
-    *,
-    levels: int,
-    method: Method,
-) -> Tensor:
-    """Draw bits of `qubits`, int8 (batch, shots, k): those of independent qubits apart, so that these may be many.
-
-    Args:
-        circuit: one that records no bits on its way.
-        data: (batch, inputs).
-        weights: (weights,).
-        qubits: which are read.
-        draw: draws bits (batch, shots, k) from probabilities (batch, 2**k).
-        levels: 2 for state vectors, 4 for density matrices.
-        method: how derivatives would be taken.
-    """
-    components = independent_components(circuit, qubits, levels)
-
-    def of_part(part: Circuit, inputs: Tensor, angles: Tensor, read: tuple[int, ...]) -> Tensor:
-        part_levels = _levels_of(part, circuit, levels)
-        return draw(probabilities(part, inputs, angles, read, levels=part_levels, method=method), len(read))
-
-    if components is None:
-        return of_part(circuit, data, weights, qubits)
-    nothing = draw(data.new_ones(data.shape[0], 1), 0)
-    return joint_bits(components, len(qubits), nothing, data, weights, of_part)
-
-
 def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, levels: int, method: Method) -> Tensor:
     """Compute the probability that every post-selection succeeds; (batch,)."""
     components = independent_components(circuit, (), levels)
 
     def of_part(part: Circuit, inputs: Tensor, angles: Tensor, _: tuple[int, ...]) -> Tensor:
         part, terms = without_idle(part, NORM)
-        request = _request(inputs, _levels_of(part, circuit, levels), terms)
+        request = _request(inputs, levels_of(part, circuit, levels), terms)
+        if part.n_qubits > SINGLE_REGISTER:
+            request = replace(request, outcomes=())
         return DISTRIBUTIONS.find(part, request, inputs).success_probability(inputs, angles, method=method)[:, None]
 
     if components is None:
@@ -176,6 +147,6 @@ def _terms(observables: tuple[Observable, ...]) -> Terms:
     return tuple(observable.terms for observable in observables)
 
 
-def _levels_of(part: Circuit, circuit: Circuit, levels: int) -> int:
+def levels_of(part: Circuit, circuit: Circuit, levels: int) -> int:
     """Return the levels of a part: one without noise, of a circuit that has some, is a state vector."""
     return 2 if is_mixed(circuit) and not is_mixed(part) else levels

@@ -12,7 +12,7 @@ first that joins the fewest pairs of variables anew (min-fill), ties by a seeded
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
@@ -28,6 +28,7 @@ from qml.simulator.light_cone import alone, constants_of, diagonal_sites
 from qml.simulator.linear import Linear, linear_maps
 
 TRIALS = 12
+MOST_TAKEN = 20_000  # variables in all trials, so that planning stays linear in the number of gates
 HOPE = 64.0  # times the limit that a quick first order may cost before no better one is looked for
 NARROW_ENOUGH = 2.0**17  # multiplications: no better order is looked for
 SEED = 0
@@ -69,10 +70,17 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class TensorNetwork:
-    """The tables whose product is summed, and their sources."""
+    """The tables whose product is summed, and their sources.
+
+    Attributes:
+        tables: all factors.
+        sources: of their entries.
+        read: variables that are not summed: the outcomes of qubits that are read.
+    """
 
     tables: tuple[Table, ...]
     sources: tuple[Source, ...]
+    read: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +100,18 @@ class Order:
     written: float
 
 
-def network_of(circuit: Circuit, string: PauliFactors) -> TensorNetwork:
-    """Write <string> of a circuit as a network; post-selections only project, they do not normalise."""
+def network_of(circuit: Circuit, string: PauliFactors, read: Sequence[int] = ()) -> TensorNetwork:
+    """Write <string> of a circuit as a network; post-selections only project, they do not normalise.
+
+    Args:
+        circuit: any circuit.
+        string: letters by qubit.
+        read: qubits whose outcomes stay variables of the result; they have no letters.
+    """
     builder = _NetworkBuilder(circuit.n_qubits)
     for operation in circuit.operations:
         builder.add(operation)
-    return builder.close(dict(string))
+    return builder.close(dict(string), read)
 
 
 class _NetworkBuilder:
@@ -157,8 +171,8 @@ class _NetworkBuilder:
             lines = tuple(self._new_line(side, qubit) for qubit in operation.qubits)
             self._tables.append(Table(lines, len(self._sources) - 1, None, bool(side)))
 
-    def close(self, letters: dict[int, str]) -> TensorNetwork:
-        """Join the state and its conjugate by the letters of a string."""
+    def close(self, letters: dict[int, str], read: Sequence[int]) -> TensorNetwork:
+        """Join the state and its conjugate by the letters of a string, or by the outcomes of qubits that are read."""
         joined: dict[int, int] = {}
         for qubit in range(len(self._lines[0])):
             letter = letters.get(qubit, "I")
@@ -172,7 +186,8 @@ class _NetworkBuilder:
             Table(tuple(joined.get(v, v) for v in table.variables), table.source, table.slot, table.is_conjugate)
             for table in self._tables
         )
-        return TensorNetwork(tuple(tables), tuple(self._sources))
+        outcomes = tuple(self._line(0, qubit) for qubit in read)
+        return TensorNetwork(tuple(tables), tuple(self._sources), outcomes)
 
     def _source(self, key: object, make: Callable[[], Source]) -> int:
         if key not in self._known:
@@ -251,32 +266,35 @@ def find_order(network: TensorNetwork, limit: float = math.inf) -> Order | None:
 
     Args:
         network: what is contracted.
-        limit: multiplications above which no order is of use; None is returned where none is below.
+        limit: multiplications above which no order is of use.
+
+    Returns:
+        The best order that was found, which may cost more than the limit; None where the search gave up before the end.
     """
     best = _eliminated(network, random.Random(SEED), HOPE * limit, by_fill=False)
     if best is None:
         return None
-    for trial in range(1, TRIALS):
+    for trial in range(1, min(TRIALS, 1 + MOST_TAKEN // max(1, len(best.variables)))):
         if best.cost < min(NARROW_ENOUGH, limit):
             break
         order = _eliminated(network, random.Random(SEED + trial), best.cost, by_fill=trial % 3 > 0)
         best = best if order is None else order
-    return best if best.cost < limit else None
+    return best
 
 
 def _eliminated(network: TensorNetwork, draws: random.Random, limit: float, *, by_fill: bool) -> Order | None:
     """Take one variable after another; None where that costs as much as the limit."""
-    neighbours = _neighbours(network)
+    neighbours = neighbours_of(network)
 
     def score(variable: int) -> int:
         around = list(neighbours[variable])
         return _fill(around, neighbours) if by_fill else len(around)
 
-    scores = {variable: score(variable) for variable in neighbours}
-    ties = {variable: draws.random() for variable in neighbours}
+    scores = {variable: score(variable) for variable in neighbours if variable not in network.read}
+    ties = {variable: draws.random() for variable in scores}
     queue = [(value, ties[variable], variable) for variable, value in scores.items()]
     heapify(queue)
-    order, width, cost, written = [], 0, 0.0, 0.0
+    order, width, cost, written = [], len(network.read), 2.0 ** len(network.read), 0.0
     while queue:
         value, _, variable = heappop(queue)
         if scores.get(variable) != value:
@@ -294,7 +312,7 @@ def _eliminated(network: TensorNetwork, draws: random.Random, limit: float, *, b
             neighbours[other] |= around - {other}
         if by_fill:
             touched.update(*(neighbours[other] for other in around))
-        for other in touched:
+        for other in touched.intersection(scores):
             new = score(other)
             if new != scores[other]:
                 scores[other] = new
@@ -302,7 +320,7 @@ def _eliminated(network: TensorNetwork, draws: random.Random, limit: float, *, b
     return Order(tuple(order), width, cost, written)
 
 
-def _neighbours(network: TensorNetwork) -> dict[int, set[int]]:
+def neighbours_of(network: TensorNetwork) -> dict[int, set[int]]:
     """Return for every variable those that it shares a table with."""
     neighbours: dict[int, set[int]] = {}
     for table in network.tables:

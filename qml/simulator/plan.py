@@ -29,6 +29,7 @@ class Request:
         only_registers: whether no tensor network is contracted, since the adjoint method is one of states.
         propagation: the options of Pauli propagation; None where that is not asked for.
         compiled: whether the compiled kernel runs the circuit: always (True), never (False), or where it is quicker.
+        outcomes: qubits of a wide circuit whose outcomes are read; None where the request is not about those alone.
     """
 
     levels: int
@@ -39,6 +40,7 @@ class Request:
     only_registers: bool = False
     propagation: PauliPropagation | None = None
     compiled: bool | None = False
+    outcomes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)

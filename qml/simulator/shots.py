@@ -47,8 +47,7 @@ def trajectories(
     Raises:
         RuntimeError: post-selection succeeds so rarely that the runs cannot be collected.
     """
-    slots = SLOT_BYTES * 2 ** (circuit.n_qubits + 1)
-    MemoryNeed(circuit.n_qubits, 2, 1, data.dtype.to_complex(), data.device, more=slots).require()
+    trajectory_need(circuit, data).require()
     sampler = _Trajectories(circuit, weights.detach(), generator)
     finals, records = [], []
     for row in data.detach():
@@ -56,6 +55,12 @@ def trajectories(
         finals.append(final)
         records.append(record)
     return torch.stack(finals), torch.stack(records)
+
+
+def trajectory_need(circuit: Circuit, data: Tensor) -> MemoryNeed:
+    """Return the memory of one trajectory."""
+    slots = SLOT_BYTES * 2 ** (circuit.n_qubits + 1)
+    return MemoryNeed(circuit.n_qubits, 2, 1, data.dtype.to_complex(), data.device, more=slots)
 
 
 @dataclass(frozen=True, eq=False)

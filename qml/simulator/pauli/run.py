@@ -33,9 +33,10 @@ def pushed(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return expectation values, estimates and bounds of their errors, (observables, samples) each.
 
-    The bound is the sum of all moduli |c| that are dropped. The estimate is the root of the sum of c^2 v, times a
-    factor for correlations. Here v is the mean square of the expectation value of the most similar strings that are
-    kept: for a string that a rotation would make, that of its source; 1 where no such strings are known.
+    The bound is the sum of all moduli |c| that are dropped. The estimate is the sum over steps of the root of the sum
+    of c^2 v, times a factor: signs within a step count as random, while what several steps drop may all add up, as it
+    does in deep circuits of equal angles. Here v is the mean square of the expectation value of the most similar
+    strings that are kept: for a string that a rotation would make, that of its source; 1 where none are known.
 
     Args:
         steps: in the order backwards in time.
@@ -46,7 +47,7 @@ def pushed(
     """
     trig = Trigonometry(cosines.unbind(0), sines.unbind(0))
     coefficients = first.clone()
-    squares, bounds = (torch.zeros_like(first[0]) for _ in range(2))
+    estimates, bounds = (torch.zeros_like(first[0]) for _ in range(2))
     for step, peers in zip(steps, _peers(steps, final, trig), strict=True):
         drops = None
         if isinstance(step, Rotation):
@@ -58,8 +59,8 @@ def pushed(
             coefficients = step.push(coefficients, trig)
         if drops is not None:
             bounds += drops.moduli
-            squares += drops.squares
-    return (coefficients * final[:, None]).sum(0), squares.sqrt(), bounds
+            estimates += drops.squares.sqrt()
+    return (coefficients * final[:, None]).sum(0), estimates, bounds
 
 
 def _peers(steps: Sequence[PauliStep], final: Tensor, trig: Trigonometry) -> list[Tensor | None]:

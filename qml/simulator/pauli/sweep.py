@@ -15,9 +15,8 @@ from qml.simulator.pauli.start import Angles, Block, Start, split_start
 from qml.simulator.pauli.steps import Keep, PauliStep, Rotation, Transfer
 from qml.simulator.pauli.table import PauliTable
 
-SPREAD_BY_SIZE = (
-    5.0  # standard deviations for strings that are dropped by coefficient (measured, see docs/simulator.md)
-)
+SPREAD_BY_SIZE = 4.0  # standard deviations for strings that a coefficient drops (measured, see docs/simulator.md)
+SPREAD_BY_RANK = 1.5  # for strings that are dropped because they are heavy or have many factors
 BYTES_AN_ENTRY = 25  # of a step: two indices, a sign, and the two numbers that a pullback keeps
 LIKEST_SHARE = 0.7  # of the strings that are kept, which are taken to be like those that are dropped
 
@@ -202,7 +201,7 @@ class _Sweep:
         """The standard deviations to which the estimate of strings amounts that rotations would make."""
         if self._options.max_sines is not None:
             return None
-        return 1.0 if self._coefficients is None else SPREAD_BY_SIZE
+        return SPREAD_BY_RANK if self._coefficients is None else SPREAD_BY_SIZE
 
     def _follow(
         self, rule: RotationRule, sources: np.ndarray, targets: np.ndarray, signs: np.ndarray, n_after: int
@@ -321,7 +320,7 @@ class _Sweep:
             sizes = np.abs(self._coefficients).max(1)
             self._keep(sizes >= cut, np.zeros(len(sizes)), SPREAD_BY_SIZE)
 
-    def _keep(self, kept: np.ndarray, rank: np.ndarray | None = None, spread: float | None = 1.0) -> None:
+    def _keep(self, kept: np.ndarray, rank: np.ndarray | None = None, spread: float | None = SPREAD_BY_RANK) -> None:
         """Keep some strings. The others have a value of 0, or, with a rank, are dropped because theirs is high."""
         if kept.all():
             return

@@ -5,6 +5,8 @@ from qml.simulator.routes.contraction import find_contraction
 from qml.simulator.routes.factorised import find_factorised
 from qml.simulator.routes.halves import find_halves
 from qml.simulator.routes.kernel import MAX_QUBITS, find_kernel
+from qml.simulator.routes.jet_pieces import find_jet_pieces
+from qml.simulator.routes.outcomes import find_outcomes
 from qml.simulator.routes.pieces import find_pieces
 from qml.simulator.routes.propagation import PropagationRoute, find_propagation
 from qml.simulator.routes.register import find_register
@@ -26,6 +28,7 @@ COMPILED: RouteChoice[ExpectationRoute] = RouteChoice(
     "without wide matrices and too many Pauli strings, but this circuit of {n_qubits} qubits is another. Use Native().",
 )
 DISTRIBUTIONS: RouteChoice[DistributionRoute] = RouteChoice(
+    find_outcomes,
     find_register,
     refusal="Probabilities need a route of the simulator, but there is none to this circuit's {n_qubits} qubits.",
 )
@@ -35,6 +38,8 @@ PROPAGATIONS: RouteChoice[PropagationRoute] = RouteChoice(
 )
 JETS: RouteChoice[JetRoute] = RouteChoice(
     find_stepwise,
+    find_jet_pieces,
     refusal=f"Derivatives along directions need a circuit of {MAX_JET_QUBITS} qubits at most that does not factorise, "
-    "but this one has {n_qubits}.",
+    "but this one has {n_qubits}; or a wide one of unitary gates whose light cones have components of as many. "
+    "Differentiate expectation values instead.",
 )

@@ -1,20 +1,19 @@
 """The route by contraction: a wide circuit of low width as a tensor network (see `qml.simulator.network`)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from circuits import Circuit
+from qml.simulator.contract import Contraction, contract, planned_contraction
 from qml.simulator.cost import CALL_NS
 from qml.simulator.execution import Method
 from qml.simulator.memory import MemoryNeed
-from qml.simulator.network import Order, Source, TensorNetwork, find_order, network_of
+from qml.simulator.network import find_order, network_of
 from qml.simulator.plan import Request
 from qml.simulator.routes.register import require_possible
-from qml.simulator.tables import TableCache, as_tensor
+from qml.simulator.routes.too_wide import TooWideRoute, find_too_wide
+from qml.simulator.slices import sliced
+from qml.simulator.tables import TableCache
 
 WIDE = 12  # qubits: a register of so few is as quick
 CALLS_A_STEP = 4.0  # tensor operations in one product of two tables
@@ -25,38 +24,9 @@ PLANNING_NS = 4e4  # of one operation in the network of one string
 QUICK_NS = 3e7  # of a register, below which no order is looked for
 STATES_OF_A_TABLE = 4  # tables of the largest size that are held at once
 LARGEST_EXPONENT = 500  # of levels in an estimate, which must stay a finite float
-LARGEST_WIDTH = 27
+LARGEST_WIDTH = 27  # variables of a table that a slice may have
 MOST_CONTROLS = 12  # of one gate, whose table has a dimension for each
 LARGEST_COST = 1e11  # multiplications, some minutes
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY"
-BATCH = "Z"
-
-
-@dataclass(frozen=True, eq=False)
-class ContractionStep:
-    """A product of two tables, or the sum of one over a variable.
-
-    Attributes:
-        left, right: their places; the result takes the next free place. None for a table that is only summed.
-        left_variables, right_variables, result: variables of all three.
-    """
-
-    left: int
-    right: int | None
-    left_variables: tuple[int, ...]
-    right_variables: tuple[int, ...]
-    result: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Contraction:
-    """The network of one string, and the steps of its contraction."""
-
-    network: TensorNetwork
-    order: Order
-    steps: tuple[ContractionStep, ...]
-    remaining: tuple[int, ...]
-    takes_data: bool
 
 
 class ContractionRoute:
@@ -84,8 +54,8 @@ class ContractionRoute:
         self._register_cost = register_cost
         self.strings, self._terms, self._n_observables = strings, terms, n_observables
         self._projects, self._request = projects, request
-        self._is_complex = any(_is_complex(source) for entry in strings for source in entry.network.sources)
         self._tables: TableCache[tuple[torch.dtype, torch.device], Tensor] = TableCache()
+        self._slices = [[entry] for entry in strings]  # of each string with ever more fixed variables
 
     @property
     def is_final(self) -> bool:
@@ -95,41 +65,24 @@ class ContractionRoute:
     @property
     def cost(self) -> float:
         """Estimate the products of tables of all strings."""
-        batch = max(self._request.batch, 1)
-        return sum(
-            len(entry.steps) * CALLS_A_STEP * CALL_NS + entry.order.cost * ENTRY_NS * (batch if entry.takes_data else 1)
-            for entry in self.strings
-        )
+        return sum(contraction_cost(entry, self._request.batch) for entry in self.strings)
 
     def needs(self, data: Tensor) -> tuple[MemoryNeed, ...]:
-        """Return the memory of the largest table of every contraction."""
-        dtype = data.dtype.to_complex() if self._is_complex else data.dtype
+        """Return the memory of every contraction, in as few slices as fit."""
         return tuple(
-            MemoryNeed(
-                entry.order.width,
-                2,
-                len(data) if entry.takes_data else 1,
-                dtype,
-                data.device,
-                register=f"a contraction whose largest table has {entry.order.width} variables,",
-                n_states=STATES_OF_A_TABLE,
-                more=self._recorded_bytes(entry, len(data), dtype),
-            )
-            for entry in self.strings
+            contraction_need(fitting(slices, data, len(self._slices)), data, len(self._slices))
+            for slices in self._slices
         )
-
-    def _recorded_bytes(self, entry: Contraction, batch: int, dtype: torch.dtype) -> int:
-        """Count the bytes of all tables, which stay until the backward pass where gradients are recorded."""
-        if not torch.is_grad_enabled():
-            return 0
-        return int(min(entry.order.written, 2.0**60)) * dtype.itemsize * (batch if entry.takes_data else 1)
 
     def expectation(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
         """Contract all networks; derivatives are by autograd, whatever the method."""
-        for need in self.needs(data):
-            need.require()
-        dtype = data.dtype.to_complex() if self._is_complex else data.dtype
-        values = [_contract(entry, data, weights, dtype) for entry in self.strings]
+        plans = [fitting(slices, data, len(self._slices)) for slices in self._slices]
+        for plan in plans:
+            contraction_need(plan, data, len(plans)).require()
+        is_complex = any(plan.is_complex for plan in plans)
+        dtype = data.dtype.to_complex() if is_complex else data.dtype
+        values = [contract(plan, data, weights, dtype) for plan in plans]
+        values = [value.real if is_complex else value for value in values]
         known = torch.stack([value.expand(data.shape[0]) for value in values], 1)
         matrix = self._tables.get((data.dtype, data.device), lambda: self._matrix(data))
         answer = known @ matrix + 0.0 * (data.sum(1, keepdim=True) + weights.sum())
@@ -146,12 +99,10 @@ class ContractionRoute:
         return matrix
 
 
-def find_contraction(circuit: Circuit, request: Request) -> ContractionRoute | None:
-    """Plan the contraction of all strings; None where a register is certainly quicker."""
-    if request.terms is None or request.only_registers or circuit.n_qubits <= WIDE:
-        return None
-    limit = len(circuit) * AMPLITUDE_NS * float(request.levels) ** min(circuit.n_qubits, LARGEST_EXPONENT)
-    if limit < QUICK_NS or any(len(op.controls) > MOST_CONTROLS for op in circuit.operations):
+def find_contraction(circuit: Circuit, request: Request) -> ContractionRoute | TooWideRoute | None:
+    """Plan the contraction of all strings; None where a register is certainly quicker, or the only way."""
+    limit = register_cost(circuit, request)
+    if request.terms is None or request.only_registers or limit is None:
         return None
     projects = any(op.gate.name == "post_select" for op in circuit.operations)
     distinct = list(dict.fromkeys(factors for weighted in request.terms for _, factors in weighted))
@@ -163,10 +114,11 @@ def find_contraction(circuit: Circuit, request: Request) -> ContractionRoute | N
     for string in distinct:
         network = network_of(circuit, string)
         order = find_order(network, min(left, LARGEST_COST))
-        if order is None or order.width > LARGEST_WIDTH:
-            return None
-        planned.append(planned_contraction(network, order))
-        left -= order.cost
+        plan = None if order is None else narrowed(planned_contraction(network, order))
+        if plan is None or plan.order.cost > min(left, LARGEST_COST):
+            return find_too_wide(circuit, request, order)
+        planned.append(plan)
+        left -= plan.order.cost
     terms = tuple(
         (observable, coefficient, distinct.index(factors))
         for observable, weighted in enumerate(request.terms)
@@ -175,151 +127,70 @@ def find_contraction(circuit: Circuit, request: Request) -> ContractionRoute | N
     return ContractionRoute(tuple(planned), terms, len(request.terms), request, projects=projects, register_cost=limit)
 
 
-def _is_complex(source: Source) -> bool:
-    parts = [source.constant, *(part for _, *pair in source.terms for part in pair)]
-    has_imaginary_slots = len(source.amplitudes) > source.constant.size
-    return has_imaginary_slots or any(bool(np.abs(np.imag(part)).max() > 0) for part in parts)
+def register_cost(circuit: Circuit, request: Request) -> float | None:
+    """Estimate what a register costs, in nanoseconds; None where no order is looked for."""
+    if circuit.n_qubits <= WIDE or any(len(op.controls) > MOST_CONTROLS for op in circuit.operations):
+        return None
+    cost = len(circuit) * AMPLITUDE_NS * float(request.levels) ** min(circuit.n_qubits, LARGEST_EXPONENT)
+    return None if cost < QUICK_NS else cost
 
 
-def planned_contraction(network: TensorNetwork, order: Order) -> Contraction:
-    """Write an order of summing variables as products of two tables each."""
-    held: dict[int, tuple[int, ...]] = {k: tuple(dict.fromkeys(t.variables)) for k, t in enumerate(network.tables)}
-    steps: list[ContractionStep] = []
-    holders: dict[int, set[int]] = {}
-    for number, variables in held.items():
-        for variable in variables:
-            holders.setdefault(variable, set()).add(number)
-    free = len(held)
-
-    def combine(left: int, right: int | None, summed: int | None) -> int:
-        nonlocal free
-        lefts, rights = held.pop(left), () if right is None else held.pop(right)
-        for variable in {*lefts, *rights}:
-            holders[variable] -= {left, right}
-        gone = {summed} | {v for v in (*lefts, *rights) if not holders[v] and v == summed}
-        result = tuple(v for v in dict.fromkeys((*lefts, *rights)) if v not in gone)
-        steps.append(ContractionStep(left, right, lefts, rights, result))
-        held[free] = result
-        for variable in result:
-            holders[variable].add(free)
-        free += 1
-        return free - 1
-
-    for variable in order.variables:
-        bucket = sorted(holders[variable], key=lambda k: (len(held[k]), k))
-        while len(bucket) > 2:
-            bucket = sorted([*bucket[2:], combine(bucket[0], bucket[1], None)], key=lambda k: (len(held[k]), k))
-        combine(bucket[0], bucket[1] if len(bucket) == 2 else None, variable)
-    takes_data = any(_takes_data(network, number) for number in range(len(network.tables)))
-    return Contraction(network, order, tuple(steps), tuple(held), takes_data)
+def contraction_cost(plan: Contraction, batch: int) -> float:
+    """Estimate the products of tables, in nanoseconds."""
+    calls = len(plan.steps) * 2 ** len(plan.fixed) * CALLS_A_STEP * CALL_NS
+    return calls + plan.order.cost * ENTRY_NS * (max(batch, 1) if plan.takes_data else 1)
 
 
-def _contract(plan: Contraction, data: Tensor, weights: Tensor, dtype: torch.dtype) -> Tensor:
-    """Contract the network of one string, (batch,) or () where no data enters."""
-    tables: list[tuple[Tensor, bool] | None] = [*_tables(plan.network, data, weights, dtype)]
-    for step in plan.steps:
-        tables.append(_step(step, tables))
-        tables[step.left] = None
-        if step.right is not None:
-            tables[step.right] = None
-    result = data.new_ones(())
-    for number in plan.remaining:
-        entry = tables[number]
-        if entry is not None:
-            result = result * entry[0]
-    return result.real if dtype.is_complex else result
+def contraction_need(plan: Contraction, data: Tensor, n_strings: int = 1) -> MemoryNeed:
+    """Return the memory of a contraction: its largest tables, and all of them where a backward pass needs them.
+
+    Args:
+        plan: the contraction.
+        data: of which batch size, dtype and device count.
+        n_strings: contractions of about this size that wait for one backward pass; slices are computed again there.
+    """
+    dtype = data.dtype.to_complex() if plan.is_complex else data.dtype
+    batch = len(data) if plan.takes_data else 1
+    recorded = 0
+    if torch.is_grad_enabled():
+        waiting = 1 if plan.fixed else n_strings
+        recorded = int(min(plan.order.written, 2.0**60)) * dtype.itemsize * batch * waiting
+    slices = f" in {2 ** len(plan.fixed)} slices" if plan.fixed else ""
+    what = f"a contraction{slices} of {plan.order.cost:.1e} multiplications, whose largest table has {plan.order.width}"
+    return MemoryNeed(
+        plan.order.width,
+        2,
+        batch,
+        dtype,
+        data.device,
+        register=f"{what} variables,",
+        n_states=STATES_OF_A_TABLE,
+        more=recorded,
+    )
 
 
-def _takes_data(network: TensorNetwork, number: int) -> bool:
-    table = network.tables[number]
-    slots = network.sources[table.source].amplitudes if table.slot is None else (table.slot,)
-    return any(slot.kind == "data" for slot in slots)
+def fitting(slices: list[Contraction], data: Tensor, n_strings: int = 1) -> Contraction:
+    """Return a contraction in as few slices as fit into memory, or in as many as there may be.
+
+    Args:
+        slices: the same contraction with ever more fixed variables; it grows.
+        data: of which batch size, dtype and device count.
+        n_strings: as for `contraction_need`.
+    """
+    place = 0
+    while not contraction_need(slices[place], data, n_strings).fits():
+        if place + 1 == len(slices):
+            more = sliced(slices[place])
+            if more is None or more.order.cost > LARGEST_COST:
+                break
+            slices.append(more)
+        place += 1
+    return slices[place]
 
 
-def _step(step: ContractionStep, tables: Sequence[tuple[Tensor, bool] | None]) -> tuple[Tensor, bool]:
-    names: dict[int, str] = {}
-    for variable in (*step.left_variables, *step.right_variables):
-        names.setdefault(variable, LETTERS[len(names)])
-
-    def text(variables: tuple[int, ...], *, batched: bool) -> str:
-        return BATCH * batched + "".join(names[variable] for variable in variables)
-
-    left = tables[step.left]
-    right = None if step.right is None else tables[step.right]
-    if left is None:
-        raise ValueError("A table must be contracted only once.")
-    if right is None:
-        summed = [left[1] + k for k, v in enumerate(step.left_variables) if v not in step.result]
-        return (left[0].sum(summed) if summed else left[0]), left[1]
-    batched = left[1] or right[1]
-    first, second = text(step.left_variables, batched=left[1]), text(step.right_variables, batched=right[1])
-    equation = f"{first},{second}->{text(step.result, batched=batched)}"
-    return torch.einsum(equation, left[0], right[0]), batched
-
-
-def _tables(network: TensorNetwork, data: Tensor, weights: Tensor, dtype: torch.dtype) -> list[tuple[Tensor, bool]]:
-    """Compute the entries of all tables, and tell whether each has a dimension of samples in front."""
-    entries: list[tuple[Tensor, bool] | None] = [None] * len(network.tables)
-    groups: dict[tuple[int, str | None], list[int]] = {}
-    for number, table in enumerate(network.tables):
-        groups.setdefault((table.source, None if table.slot is None else table.slot.kind), []).append(number)
-    for (source, kind), numbers in groups.items():
-        slots = [network.tables[number].slot for number in numbers]
-        indices = sorted({slot.index for slot in slots if slot is not None})
-        angles = None if kind is None else (data[:, indices] if kind == "data" else weights[indices])
-        values, batched = _entries(network.sources[source], angles, data, weights, dtype)
-        plain = values.unbind(-1) if kind is not None else (values,)
-        turned = (values.conj() if values.is_complex() else values).unbind(-1) if kind is not None else (_conj(values),)
-        for number in numbers:
-            table = network.tables[number]
-            place = 0 if table.slot is None else indices.index(table.slot.index)
-            value = turned[place] if table.is_conjugate else plain[place]
-            entries[number] = _without_repeats(value, table.variables, batched=batched), batched
-    return [entry for entry in entries if entry is not None]
-
-
-def _conj(values: Tensor) -> Tensor:
-    return values.conj() if values.is_complex() else values
-
-
-def _entries(
-    source: Source, angles: Tensor | None, data: Tensor, weights: Tensor, dtype: torch.dtype
-) -> tuple[Tensor, bool]:
-    """Compute entries (*samples, *shape, angles), the last where there are angles; tell whether samples are there."""
-
-    def constant(values: np.ndarray) -> Tensor:
-        return as_tensor(values, dtype, data.device)
-
-    shape = source.constant.shape
-    if source.amplitudes:
-        columns = data[:, [slot.index for slot in source.amplitudes]]
-        n_entries = source.constant.size
-        if len(source.amplitudes) > n_entries:
-            return torch.complex(columns[:, :n_entries], columns[:, n_entries:]).reshape(-1, *shape), True
-        return columns.to(dtype).reshape(-1, *shape), True
-    plain = constant(source.constant)
-    if angles is None:
-        return plain, False
-    batched = angles.ndim == 2
-    lifted = angles.reshape(*angles.shape[:-1], *(1,) * len(shape), angles.shape[-1])
-    total = plain[..., None].expand(*shape, angles.shape[-1])
-    for frequency, cosine, sine in source.terms:
-        cos_part, sin_part = (constant(part)[..., None] for part in (cosine, sine))
-        total = total + torch.cos(frequency * lifted) * cos_part + torch.sin(frequency * lifted) * sin_part
-    return total, batched
-
-
-def _without_repeats(value: Tensor, variables: tuple[int, ...], *, batched: bool) -> Tensor:
-    """Take the diagonal of a table that has one variable twice, as where state and conjugate are joined."""
-    current = list(variables)
-    while len(set(current)) < len(current):
-        first = next(k for k, v in enumerate(current) if current.count(v) > 1)
-        second = current.index(current[first], first + 1)
-        value = torch.diagonal(value, dim1=batched + first, dim2=batched + second)
-        variable = current[first]
-        current = [v for k, v in enumerate(current) if k not in (first, second)] + [variable]
-        order = tuple(dict.fromkeys(variables))
-        if len(set(current)) == len(current):
-            axes = [current.index(v) for v in order]
-            value = value.permute(*range(batched), *(batched + axis for axis in axes))
-    return value
+def narrowed(plan: Contraction) -> Contraction | None:
+    """Fix variables until the largest table is one that a memory can hold; None where that takes too long."""
+    current: Contraction | None = plan
+    while current is not None and current.order.width > LARGEST_WIDTH and current.order.cost <= LARGEST_COST:
+        current = sliced(current)
+    return None if current is None or current.order.width > LARGEST_WIDTH else current

@@ -84,7 +84,7 @@ class PiecesRoute:
         values = [self._values(piece, data, weights, method) for piece in cones.pieces if piece.strings]
         known = torch.cat([data.new_zeros(data.shape[0], 0), *values], 1)
         answer = data.new_zeros(data.shape[0], cones.n_observables) + 0.0 * (data.sum(1, keepdim=True) + weights.sum())
-        for products in self._products.get((data.dtype, data.device), lambda: _products(cones, data)):
+        for products in self._products.get((data.dtype, data.device), lambda: products_of(cones, data)):
             terms = _multiplied(known, products.columns) * products.coefficients
             answer = answer.index_add(1, products.observables, terms)
         return answer
@@ -154,7 +154,7 @@ def _multiplied(known: Tensor, columns: Tensor) -> Tensor:
     return known[:, columns].double().prod(-1).to(known.dtype)
 
 
-def _products(cones: Cones, like: Tensor) -> list[Products]:
+def products_of(cones: Cones, like: Tensor) -> list[Products]:
     """Sort all strings by their numbers of factors."""
     starts, n_values = {}, 0
     for number, piece in enumerate(cones.pieces):
