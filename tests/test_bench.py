@@ -289,7 +289,7 @@ PEERS = {
     "greedy": Peer(greedy, (), "greedy", results=("value",)),
     "refusing": Peer(lambda case: 1 / 0, (), "refusing"),
 }
-BENCH = Bench("limits", both, PEERS, {"1": Case(tuple(PEERS))}, limits=Limits(seconds=60, memory=6 * 2**30))
+BENCH = Bench("limits", both, PEERS, {"1": Case(tuple(PEERS))}, limits=Limits(seconds=600, memory=6 * 2**30))
 """
 
 
@@ -305,9 +305,9 @@ def test_a_peer_beyond_its_memory_stops_alone_and_the_table_says_so(
     rows = run("limited", console=Console(file=output, width=200), threads=1)
     assert [(row.peer, row.max_error) for row in rows] == [("values", 0.0)]
     *_, title, header_line, cells = output.getvalue().splitlines()
-    assert title.startswith("Where each one stops, at 6 GiB or 60 s")
+    assert title.startswith("Where each one stops, at 6 GiB or 600 s")
     assert header_line.split() == ["case", "ours", "values", "greedy", "refusing"]
-    assert cells.endswith("out of memory             refused")
+    assert cells.split()[-4:] == ["out", "of", "memory", "refused"]
 
 
 def test_the_table_of_stops_tells_times_limits_and_what_is_missing() -> None:
@@ -329,6 +329,7 @@ def test_a_process_that_dies_leaves_its_last_words(tmp_path: Path, monkeypatch: 
         worker.ask("first", limit=60.0)
 
 
+@pytest.mark.filterwarnings("ignore")  # of the peers
 @pytest.mark.parametrize(("peer", "modules"), [(name, peer.modules) for name, peer in wide.PEERS.items()])
 def test_wide_peers_compute_what_ours_does(
     peer: str, modules: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

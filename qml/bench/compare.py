@@ -51,7 +51,7 @@ class BenchPlan:
 
 
 def compare_case(plan: BenchPlan, case: str) -> Iterator[BenchRow]:
-    """Yield a row for each peer that is installed and bounded; a row of ours alone where the case has no peers.
+    """Yield a row for each peer that runs; a row of ours alone where none does.
 
     Raises:
         ResultMismatchError: If a peer's loss or gradient differs from ours.
@@ -61,13 +61,13 @@ def compare_case(plan: BenchPlan, case: str) -> Iterator[BenchRow]:
         first_seconds, reference = ours.ask("first", limit=FIRST_CALL_LIMIT)
         traffic = ours.ask("traffic", limit=FIRST_CALL_LIMIT)
         own = _Own(case, ours, 1e3 * first_seconds, reference, traffic, ours.ask("memory", limit=STEP_LIMIT))
-        if not plan.bench.cases[case].peers:
-            yield _row(own, plan.machine, _turns(ours))
+        n_rows = 0
         for peer in plan.peers:
             reason = _reason_to_skip(plan.bench, case, peer)
             if reason is None:
                 try:
                     yield _against(own, plan, peer)
+                    n_rows += 1
                 except WorkerError as error:
                     if error.side == OURS:
                         raise
@@ -75,6 +75,8 @@ def compare_case(plan: BenchPlan, case: str) -> Iterator[BenchRow]:
             if reason:
                 plan.left_out[case, peer] = reason
                 plan.note(f"{case}: {peer} is left out: {reason}.")
+        if not n_rows:
+            yield _row(own, plan.machine, _turns(ours))
 
 
 @dataclass(frozen=True)
