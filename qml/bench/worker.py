@@ -5,10 +5,12 @@ The parent drives a worker step by step; while one works, the others wait for a 
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -52,6 +54,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=environment,
+            start_new_session=True,  # so that it ends with the processes that a library starts
         )
 
     def __enter__(self) -> "Worker":
@@ -60,7 +63,7 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
+        self._kill()
         self._process.communicate()
         self._errors.close()
 
@@ -70,7 +73,7 @@ class Worker:
 
         def stop() -> None:
             late.set()
-            self._process.kill()
+            self._kill()
 
         watchdog = threading.Timer(limit, stop)
         watchdog.start()
@@ -89,6 +92,13 @@ class Worker:
         if error is not None:
             raise WorkerError(self._side, error)
         return answer
+
+    def _kill(self) -> None:
+        """End the process and those that it started."""
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):  # all have ended
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
 
     def _last_words(self) -> str:
         """Return the last line that the process wrote to its standard error."""
