@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import pytest
 import torch
 from rich.console import Console
 
-from qml.bench import BENCHES, Bench, BenchRow, Case, Peer, backends, compare, qkan, qnn, run, simulator
+from circuits import Circuit
+from qml.bench import BENCHES, Bench, BenchRow, Case, Peer, backends, compare, qkan, qnn, run, simulator, wide
+from qml.bench.bench import Limits
 from qml.bench.catalogue import load
 from qml.bench.machine import Machine, measure_traffic
-from qml.bench.peers import circuit_peers
+from qml.bench.peers import circuit_peers, pauli_strings
 from qml.bench.servant import Servant
+from qml.bench.stops import stops
 from qml.bench.table import header, line, summary, write_json
 from qml.bench.work import CircuitWork
 from qml.bench.worker import OURS, Worker, WorkerError
@@ -268,3 +272,80 @@ def test_a_peer_of_other_work_is_timed_but_not_compared(tiny: str, monkeypatch: 
     assert row.peer_ms is not None
     assert summary(bench, [row]) == [f"Against wrong: its time is {row.ratio:.3g} times ours (geometric mean of 1 "
         f"cases), at least {row.ratio:.3g} times (case 3, wrong)."]  # fmt: skip
+
+
+LIMITED_BENCH = """
+import numpy as np
+from qml.bench.bench import Bench, Case, Limits, Peer
+
+def both(case):
+    return lambda: {"value": np.float64(2.0), "gradient": np.arange(3.0)}
+
+def greedy(case):
+    return lambda: {"value": np.zeros(2**31).sum()}
+
+PEERS = {
+    "values": Peer(lambda case: lambda: {"value": np.float64(2.0)}, (), "values", results=("value",)),
+    "greedy": Peer(greedy, (), "greedy", results=("value",)),
+    "refusing": Peer(lambda case: 1 / 0, (), "refusing"),
+}
+BENCH = Bench("limits", both, PEERS, {"1": Case(tuple(PEERS))}, limits=Limits(seconds=600, memory=6 * 2**30))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
+def test_a_peer_beyond_its_memory_stops_alone_and_the_table_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "limited_bench.py").write_text(LIMITED_BENCH)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(BENCHES, "limited", "limited_bench")
+    monkeypatch.setattr(compare, "TURN_SECONDS", 1e-3)
+    output = io.StringIO()
+    rows = run("limited", console=Console(file=output, width=200), threads=1)
+    assert [(row.peer, row.max_error) for row in rows] == [("values", 0.0)]
+    *_, title, header_line, cells = output.getvalue().splitlines()
+    assert title.startswith("Where each one stops, at 6 GiB or 600 s")
+    assert header_line.split() == ["case", "ours", "values", "greedy", "refusing"]
+    assert cells.split()[-4:] == ["out", "of", "memory", "refused"]
+
+
+def test_the_table_of_stops_tells_times_limits_and_what_is_missing() -> None:
+    bench = Bench("x", lambda case: dict, {}, {}, limits=Limits(seconds=120, memory=2**33))
+    rows = [replace(a_row("a", "quick", 2.0, 4.0), first_call_ms=1500.0, peer_first_call_ms=30.0)]
+    left_out = {("a", "late"): "it takes longer than 120 s", ("a", "absent"): "cirq is not installed, see pip"}
+    lines = stops(bench, ["a", "b"], ["quick", "late", "absent"], rows, left_out)
+    assert lines[0].startswith("Where each one stops, at 8 GiB or 120 s")
+    assert " ".join(lines[2].split()) == "a 1.5 s / 2 ms 30 ms / 4 ms over 120 s not installed"
+    assert lines[3].split() == ["b", "-", "-", "-", "-"]
+
+
+def test_a_process_that_dies_leaves_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TINY_BENCH.replace("os._exit(3)", "os.write(2, b'first\\nno room left\\n'); os._exit(4)")
+    (tmp_path / "dying_bench.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    worker = Worker("dying_bench", "dying", "3", threads=1)
+    with worker, pytest.raises(WorkerError, match=r"ended with code 4 \(no room left\)"):
+        worker.ask("first", limit=60.0)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the peers
+@pytest.mark.parametrize(("peer", "modules"), [(name, peer.modules) for name, peer in wide.PEERS.items()])
+def test_wide_peers_compute_what_ours_does(
+    peer: str, modules: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in modules:
+        pytest.importorskip(module)
+    small = wide.WideWork(wide.chain(6, 2), (((2, "Z"),), ((1, "X"), (3, "Y"))))
+    monkeypatch.setitem(wide.CASES, "chain-6", lambda: small)
+    expected = {name: value.numpy() for name, value in wide.ours("chain-6")().items()}
+    found = {name: np.array(value) for name, value in wide.PEERS[peer].prepare("chain-6")().items()}
+    reference = {name: expected[name] for name in wide.PEERS[peer].results or expected}
+    assert compare.compare_values(reference, found, peer) < 1e-6
+
+
+def test_constant_angles_are_written_for_peers_as_clifford_gates_or_refused() -> None:
+    names = [gate.name for gate in pauli_strings.clifford_form(wide.utility(1))]
+    assert names.count("sdg") == 2 * names.count("cz") == 288
+    with pytest.raises(ValueError, match="constant angle must be RZZ"):
+        list(pauli_strings.clifford_form(Circuit(2).rx(0.3, 0)))

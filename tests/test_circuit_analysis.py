@@ -18,10 +18,12 @@ from qml.analysis import (
     fourier_series,
     gradient_scaling,
     gradient_variance,
+    light_cones,
     meyer_wallach,
     resources,
 )
 from qml.analysis.expressibility import haar_log_shares
+from qml.backends import Native
 from tests.helpers import assert_close
 
 EXACT = 1e-12  # float64 algebra
@@ -30,6 +32,56 @@ SIGMAS = 5.0  # of a mean; a normal one is off by more in 6 of 10 million runs
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+# --- light cones ------------------------------------------------------------------------------------------------------
+
+
+def test_light_cones_of_a_chain_grow_by_a_neighbour_on_each_side() -> None:
+    circuit = Circuit(101)
+    for layer in range(3):
+        for qubit in range(101):
+            circuit.ry(weight(101 * layer + qubit), qubit)
+        for qubit in range(100):
+            circuit.cz(qubit, qubit + 1)
+    found = light_cones(circuit, [Z(50), Z(0), Z(1) + 0.5 * Z(50)])
+    assert found.n_qubits == 101
+    assert [cone.qubits for cone in found.cones] == [
+        tuple(range(48, 53)),
+        (0, 1, 2),
+        (0, 1, 2, 3),
+        (48, 49, 50, 51, 52),
+    ]
+    assert [cone.observable for cone in found.cones] == [0, 1, 2, 2]
+    assert found.widths == (5, 3, 4, 5)
+    assert found.cones[1].n_operations == 9  # 1 + 2 + 3 rotations, and 1 + 2 CZ between them
+
+
+def test_a_light_cone_is_what_the_gradient_sees() -> None:
+    circuit = Circuit(6).ry(weight(0), 0).ry(weight(1), 3).cx(0, 1).ry(weight(2), 1).cz(1, 2).ry(weight(3), 4)
+    circuit.cx(3, 4).ry(weight(4), 4).ry(weight(5), 5)
+    cone = light_cones(circuit, [Z(1) @ X(4)]).cones[0]
+    angles = torch.linspace(0.3, 1.3, 6, dtype=torch.float64, requires_grad=True)
+    value = Native().expectation(circuit, torch.zeros(1, 0, dtype=torch.float64), angles, [Z(1) @ X(4)])
+    (slope,) = torch.autograd.grad(value.sum(), angles)
+    assert cone.components == ((0, 1), (3, 4))
+    assert cone.width == 2
+    assert (slope.abs() > 1e-3).tolist() == [True, True, True, True, True, False]
+
+
+def test_light_cones_of_constants_are_empty_and_clifford_gates_widen_none() -> None:
+    ghz = Circuit(1000).h(0)
+    for qubit in range(999):
+        ghz.cx(qubit, qubit + 1)
+    assert light_cones(ghz, [Z(0) @ Z(999)]).widths == (0,)
+    assert light_cones(Circuit(3), []).widths == ()
+
+
+def test_light_cones_are_refused_by_the_argument_that_is_wrong() -> None:
+    with pytest.raises(ValueError, match=r"`observables` must act on qubits 0\.\.1"):
+        light_cones(Circuit(2), [Z(2)])
+    with pytest.raises(TypeError, match="`observables` must be a sequence"):
+        light_cones(Circuit(2), Z(0))
 
 
 # --- resources --------------------------------------------------------------------------------------------------------

@@ -17,6 +17,9 @@ from qml.analysis.gradients import GradientScaling as GradientScaling
 from qml.analysis.gradients import GradientVariance as GradientVariance
 from qml.analysis.gradients import gradient_scaling as gradient_scaling
 from qml.analysis.gradients import gradient_variance as gradient_variance
+from qml.analysis.light_cones import LightCone as LightCone
+from qml.analysis.light_cones import LightCones as LightCones
+from qml.analysis.light_cones import light_cones as light_cones
 from qml.analysis.memory import Capacities as Capacities
 from qml.analysis.memory import EchoCheck as EchoCheck
 from qml.analysis.memory import echo_check as echo_check

@@ -17,6 +17,19 @@ Prepare = Callable[[str], Step]
 
 
 @dataclass(frozen=True)
+class Limits:
+    """The limits that a peer's process is held to.
+
+    Args:
+        seconds: of its first call, planning and compilation included.
+        memory: bytes that it may ask the system for (Linux); None for no limit. Ours is held to the same.
+    """
+
+    seconds: float | int = 300.0  # a just-in-time compiler may need minutes
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
 class Peer:
     """A peer: another library that does the same work.
 
@@ -27,6 +40,7 @@ class Peer:
         torch_facing: Whether a torch user can train through it; the summary compares with the fastest such.
         same_work: Whether it computes the same numbers, which are then compared. Where not (a classical layer of the
             same size) it is timed all the same, and summed up by itself.
+        results: Names of the results that it computes, where it cannot compute all of ours; ours does all the work.
     """
 
     prepare: Prepare
@@ -34,6 +48,7 @@ class Peer:
     install: str
     torch_facing: bool = True
     same_work: bool = True
+    results: tuple[str, ...] | None = None
 
     def missing(self) -> tuple[str, ...]:
         """Return the modules that are not installed."""
@@ -63,6 +78,7 @@ class Bench:
         peers: Peers by name.
         cases: Cases by name, such as `"8,64"`.
         notes: Returns further lines about a case, such as counts; called after its times.
+        limits: What a peer may take. With a limit on memory a table says where each one stops.
     """
 
     title: str
@@ -70,3 +86,4 @@ class Bench:
     peers: Mapping[str, Peer]
     cases: Mapping[str, Case]
     notes: Callable[[str], list[str]] = lambda case: []
+    limits: Limits = Limits()

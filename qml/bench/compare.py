@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 import numpy as np
@@ -15,7 +15,7 @@ from qml.bench.worker import OURS, Worker, WorkerError
 TURNS = 7
 TURN_SECONDS = 0.3
 PAIR_SECONDS = 60.0  # no further turn once ours and a peer have taken so long
-FIRST_CALL_LIMIT = 300.0  # a just-in-time compiler may need minutes
+FIRST_CALL_LIMIT = 300.0  # of ours
 STEP_LIMIT = 120.0
 TOLERANCE = 1e-4
 FLOAT32_NOISE = 1e-6  # absolute; decides where the reference itself is zero
@@ -38,6 +38,7 @@ class BenchPlan:
         threads: Threads of each library.
         machine: The measured peaks.
         note: Told the reason for each peer that is left out.
+        left_out: The same reasons by case and peer, filled in as they come.
     """
 
     bench: Bench
@@ -46,32 +47,36 @@ class BenchPlan:
     threads: int
     machine: Machine
     note: Callable[[str], None]
+    left_out: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 def compare_case(plan: BenchPlan, case: str) -> Iterator[BenchRow]:
-    """Yield a row for each peer that is installed and bounded; a row of ours alone where the case has no peers.
+    """Yield a row for each peer that runs; a row of ours alone where none does.
 
     Raises:
         ResultMismatchError: If a peer's loss or gradient differs from ours.
         WorkerError: If our own step failed.
     """
-    with Worker(plan.module, OURS, case, threads=plan.threads) as ours:
+    with Worker(plan.module, OURS, case, threads=plan.threads, memory=plan.bench.limits.memory) as ours:
         first_seconds, reference = ours.ask("first", limit=FIRST_CALL_LIMIT)
         traffic = ours.ask("traffic", limit=FIRST_CALL_LIMIT)
         own = _Own(case, ours, 1e3 * first_seconds, reference, traffic, ours.ask("memory", limit=STEP_LIMIT))
-        if not plan.bench.cases[case].peers:
-            yield _row(own, plan.machine, _turns(ours))
+        n_rows = 0
         for peer in plan.peers:
             reason = _reason_to_skip(plan.bench, case, peer)
             if reason is None:
                 try:
                     yield _against(own, plan, peer)
+                    n_rows += 1
                 except WorkerError as error:
                     if error.side == OURS:
                         raise
                     reason = str(error)
             if reason:
+                plan.left_out[case, peer] = reason
                 plan.note(f"{case}: {peer} is left out: {reason}.")
+        if not n_rows:
+            yield _row(own, plan.machine, _turns(ours))
 
 
 @dataclass(frozen=True)
@@ -97,11 +102,13 @@ def _reason_to_skip(bench: Bench, case: str, peer: str) -> str | None:
 
 
 def _against(own: _Own, plan: BenchPlan, peer: str) -> BenchRow:
-    with Worker(plan.module, peer, own.case, threads=plan.threads) as theirs:
-        first_seconds, values = theirs.ask("first", limit=FIRST_CALL_LIMIT)
+    limits, results = plan.bench.limits, plan.bench.peers[peer].results
+    with Worker(plan.module, peer, own.case, threads=plan.threads, memory=limits.memory) as theirs:
+        first_seconds, values = theirs.ask("first", limit=limits.seconds)
         error = None
         if plan.bench.peers[peer].same_work:
-            error = compare_values(own.reference, values, f"Peer {peer} in case {own.case}")
+            reference = {name: own.reference[name] for name in results or own.reference}
+            error = compare_values(reference, values, f"Peer {peer} in case {own.case}")
         peak_mb = theirs.ask("memory", limit=STEP_LIMIT)
         times = _turns(own.worker, theirs)
     row = _row(own, plan.machine, times, peer=peer, peer_first_ms=1e3 * first_seconds)

@@ -10,6 +10,7 @@ from rich.console import Console
 from qml.bench.catalogue import BENCHES, choose, load
 from qml.bench.compare import BenchPlan, compare_case
 from qml.bench.machine import Machine
+from qml.bench.stops import stops
 from qml.bench.table import BenchRow, header, line, summary, write_json
 from qml.bench.worker import OURS, Worker
 
@@ -62,7 +63,10 @@ def run(
             say(line(row))
             if json_path is not None:
                 write_json(rows, Path(json_path))
-    for text in [note for case in chosen_cases for note in bench.notes(case)] + summary(bench, rows):
+    lines = [note for case in chosen_cases for note in bench.notes(case)] + summary(bench, rows)
+    if bench.limits.memory is not None:
+        lines += stops(bench, chosen_cases, chosen_peers, rows, plan.left_out)
+    for text in lines:
         say(text)
     return rows
 

@@ -27,8 +27,9 @@ MEMORY_SECONDS = 5.0  # no further step once so many have passed
 
 def serve() -> None:
     """Answer the requests on standard input, on the former standard output, until the input ends."""
-    module, side, case, threads = sys.argv[1:]
+    module, side, case, threads, memory = sys.argv[1:]
     _limit_threads(int(threads))
+    _limit_memory(int(memory))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when a worker ends
     warnings.simplefilter("ignore")  # a peer's deprecations are not this package's
     with os.fdopen(os.dup(1), "wb") as answers:
@@ -135,6 +136,14 @@ def _resident(field: str) -> int | None:
         if line.startswith(field):
             return 1024 * int(line.split()[1])
     return None
+
+
+def _limit_memory(n_bytes: int) -> None:
+    """Limit the memory that this process may ask for, on Linux; 0 is no limit."""
+    if n_bytes and sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, n_bytes))
 
 
 def _limit_threads(threads: int) -> None:

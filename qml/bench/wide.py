@@ -9,8 +9,8 @@ import torch
 
 from circuits import Circuit, Observable, weight
 from qml.backends import Native
-from qml.bench.bench import Bench, Case, Peer, Step
-from qml.bench.peers import tensorcircuit
+from qml.bench.bench import Bench, Case, Limits, Peer, Step
+from qml.bench.peers import pauli_strings, pennylane, tensorcircuit
 
 ANGLE = 0.3
 ROW_LENGTHS = (14, 15, 15, 15, 15, 15, 14)  # of the 127 qubits of IBM's Eagle processors
@@ -121,19 +121,34 @@ def ours(case: str) -> Step:
     return step
 
 
-PEERS = ("tensorcircuit",)
-TRIED_WITH_PEERS = ("chain-100", "chain-1000", "grid-25")
-TOO_LARGE = {"tensorcircuit": "its network of dense gates needs more than 90 GB on the smaller case grid-25"}
+def _peer(step: Callable[..., Step], modules: tuple[str, ...], install: str, *results: str) -> Peer:
+    def prepare(case: str) -> Step:
+        work = make_work(case)
+        return step(work.circuit, work.strings, ANGLE)
+
+    return Peer(prepare, modules, install, torch_facing=False, results=results or None)
+
+
+def _tensor_of(case: str) -> Step:
+    """Build a step of default.tensor, by the method that is quicker there: matrix products for chains."""
+    work = make_work(case)
+    method = "mps" if case.startswith("chain") else "tn"
+    return pennylane.tensor(work.circuit, work.strings, ANGLE, method=method)
+
+
+PEERS = {
+    "tensorcircuit": _peer(tensorcircuit.jitted, ("tensorcircuit", "jax", "cotengra"), "tensorcircuit-ng jax cotengra"),
+    "tencirpauli": _peer(pauli_strings.tencirpauli, ("tencirpauli",), "tencirpauli"),
+    "pauli-prop": _peer(pauli_strings.pauli_prop, ("qiskit", "pauli_prop"), "pauli-prop", "value"),
+    "default.tensor": Peer(
+        _tensor_of, ("pennylane", "quimb"), "pennylane quimb", torch_facing=False, results=("value",)
+    ),
+}
 BENCH = Bench(
-    title="expectation values of circuits on 25 to 1000 qubits and the gradients of all weights, float64",
+    title="expectation values of circuits on 25 to 1000 qubits and the gradients of all weights, float64; pauli-prop "
+    "and default.tensor compute the value alone",
     ours=ours,
-    peers={
-        "tensorcircuit": Peer(
-            lambda case: tensorcircuit.jitted(make_work(case).circuit, make_work(case).strings, ANGLE),
-            ("tensorcircuit", "jax", "cotengra"),
-            "tensorcircuit-ng cotengra",
-            torch_facing=False,
-        )
-    },
-    cases={name: Case(PEERS) if name in TRIED_WITH_PEERS else Case((), TOO_LARGE) for name in CASES},
+    peers=PEERS,
+    cases=dict.fromkeys(CASES, Case(tuple(PEERS))),
+    limits=Limits(seconds=120, memory=8 * 2**30),
 )

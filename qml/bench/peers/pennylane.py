@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from circuits import Circuit, Slot
 from qml.bench.bench import Step
 from qml.bench.work import BenchGate, CircuitWork, Model, training_step
 
@@ -77,6 +78,31 @@ def jax_jit(work: CircuitWork) -> Step:
         return {"loss": total, "gradient": gradient}
 
     return step
+
+
+def tensor(circuit: Circuit, strings: Sequence[Sequence[tuple[int, str]]], angle: float, *, method: str) -> Step:
+    """Build a step of default.tensor: the value alone, since its gradients take two runs for each weight.
+
+    Args:
+        circuit: RX, RY, CZ and RZZ.
+        strings: Pauli strings, whose sum is read.
+        angle: of all weights.
+        method: `"mps"`, a matrix-product state, or `"tn"`, a network of gates; both of quimb, without truncation.
+    """
+    import pennylane as pl
+
+    gates = {"rx": pl.RX, "ry": pl.RY, "cz": pl.CZ, "rzz": pl.IsingZZ}
+    words = [[getattr(pl, letter)(qubit) for qubit, letter in string] for string in strings]
+    terms: list[Any] = [pl.prod(*word) if len(word) > 1 else word[0] for word in words]
+
+    def written() -> object:
+        for operation in circuit.operations:
+            angles = [angle if isinstance(given, Slot) else given for given in operation.angles]
+            gates[operation.name](*angles, wires=operation.all_qubits)
+        return pl.expval(pl.sum(*terms) if len(terms) > 1 else terms[0])
+
+    node: Any = pl.QNode(written, pl.device("default.tensor", wires=circuit.n_qubits, method=method), diff_method=None)
+    return lambda: {"value": np.float64(node())}
 
 
 class Expectations(torch.nn.Module):
