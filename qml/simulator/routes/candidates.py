@@ -4,8 +4,8 @@ from qml.simulator.routes.choice import RouteChoice
 from qml.simulator.routes.contraction import find_contraction
 from qml.simulator.routes.factorised import find_factorised
 from qml.simulator.routes.halves import find_halves
-from qml.simulator.routes.kernel import MAX_QUBITS, find_kernel
 from qml.simulator.routes.jet_pieces import find_jet_pieces
+from qml.simulator.routes.kernel import MAX_QUBITS, find_kernel
 from qml.simulator.routes.outcomes import find_outcomes
 from qml.simulator.routes.pieces import find_pieces
 from qml.simulator.routes.propagation import PropagationRoute, find_propagation
