@@ -63,7 +63,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that only kernels call, and so needs no way in from Python."""
-    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(inspect.unwrap(function))
+    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(inspect.unwrap(function))  # pyright: ignore[reportCallIssue]
 
 
 # --- matrices of instructions -----------------------------------------------------------------------------------------
