@@ -77,6 +77,7 @@ def test_light_cones_of_constants_are_empty_and_clifford_gates_widen_none() -> N
     assert light_cones(Circuit(3), []).widths == ()
 
 
+@pytest.mark.plain
 def test_light_cones_are_refused_by_the_argument_that_is_wrong() -> None:
     with pytest.raises(ValueError, match=r"`observables` must act on qubits 0\.\.1"):
         light_cones(Circuit(2), [Z(2)])

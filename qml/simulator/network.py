@@ -96,8 +96,8 @@ class Order:
 
     variables: tuple[int, ...]
     width: int
-    cost: float
-    written: float
+    cost: float | int
+    written: float | int
 
 
 def network_of(circuit: Circuit, string: PauliFactors, read: Sequence[int] = ()) -> TensorNetwork:
