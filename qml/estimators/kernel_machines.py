@@ -11,25 +11,16 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.svm import SVC
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor, nn
+from torch import nn
 
 from circuits import feature_maps
 from circuits.plain_checks import as_int
 from qml.backends import Backend
 from qml.estimators.scaling import make_scaler, scaled
 from qml.kernels import FidelityKernel, ProjectedKernel, nearest_positive
-from qml.nn.classifiers.iqp import iqp_embedding
+from qml.nn import Angles
 
 KERNELS = ("iqp", "angle", "projected")
-
-
-class ProductAngles(nn.Module):
-    """Features, followed by the products of all pairs."""
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return (batch, n) as (batch, n + n (n - 1) / 2)."""
-        first, second = torch.triu_indices(inputs.shape[1], inputs.shape[1], 1)
-        return torch.cat([inputs, inputs[:, first] * inputs[:, second]], dim=1)
 
 
 def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backend | str) -> nn.Module:
@@ -48,9 +39,10 @@ def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backe
         n_repetitions = as_int(n_repetitions, "n_repetitions", 1)
         if kernel == "angle":
             return FidelityKernel(feature_maps.angle(n_features, axis="y"), dtype=torch.float64, backend=backend)
-        options: dict[str, Any] = {"angles": ProductAngles(), "dtype": torch.float64, "backend": backend}
-        circuit = iqp_embedding(n_features, n_repetitions)
-        return FidelityKernel(circuit, **options) if kernel == "iqp" else ProjectedKernel(circuit, **options)
+        embedding = feature_maps.iqp(n_features, n_repetitions)
+        make = FidelityKernel if kernel == "iqp" else ProjectedKernel
+        angles = Angles(embedding.angles, dtype=torch.float64)
+        return make(embedding.circuit, angles=angles, dtype=torch.float64, backend=backend)
     made = kernel(n_features)
     if not isinstance(made, nn.Module):
         raise TypeError(f"Argument `kernel` must make a torch module, but made {type(made).__name__}.")

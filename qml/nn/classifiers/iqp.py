@@ -1,13 +1,12 @@
 """The variational classifier on the IQP embedding."""
 
-from itertools import combinations
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits import Circuit, Z, ansatzes, data
+from circuits import Z, ansatzes, feature_maps
 from qml import checks
 from qml.backends import Backend
 from qml.nn.classifiers.base import CircuitClassifier, hit_loss
@@ -60,7 +59,7 @@ class IQPClassifier(CircuitClassifier):
     ) -> None:
         n_inputs, n_layers = checks.as_int(n_inputs, "n_inputs", 2), checks.as_int(n_layers, "n_layers", 1)
         self.n_layers, self.n_repetitions = n_layers, checks.as_int(n_repetitions, "n_repetitions", 1)
-        circuit = iqp_embedding(n_inputs, self.n_repetitions)
+        circuit = feature_maps.iqp(n_inputs, self.n_repetitions).circuit.copy()
         circuit.compose(ansatzes.strongly_entangling(n_inputs, n_layers, entangler="cz"))
         super().__init__(n_inputs, circuit, [Z(0) @ Z(1)], backend=backend, device=device, dtype=dtype)
         self.reset_parameters(generator)
@@ -77,14 +76,3 @@ class IQPClassifier(CircuitClassifier):
     def config(self) -> dict[str, Any]:
         """Return the constructor arguments but for backend, device, dtype and generator."""
         return {"n_inputs": self.n_inputs, "n_layers": self.n_layers, "n_repetitions": self.n_repetitions}
-
-
-def iqp_embedding(n_qubits: int, n_repetitions: int) -> Circuit:
-    """Build H and RZ on every qubit and RZZ on every pair; the pairs' data slots follow those of the qubits."""
-    circuit = Circuit(n_qubits)
-    for _ in range(n_repetitions):
-        for qubit in range(n_qubits):
-            circuit.h(qubit).rz(data(qubit), qubit)
-        for number, (first, second) in enumerate(combinations(range(n_qubits), 2)):
-            circuit.rzz(data(n_qubits + number), first, second)
-    return circuit
