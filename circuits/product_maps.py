@@ -94,7 +94,7 @@ def iqp(n_inputs: int, n_layers: int = 1, *, pattern: Pattern = "all") -> Comput
     """Encode inputs by Hadamard gates and RZ(x_i), and their products by RZZ(x_i x_j).
 
     Args:
-        n_inputs: number of inputs and of qubits, at least 2.
+        n_inputs: number of inputs and of qubits, at least 1; one input has no pairs.
         n_layers: number of repetitions.
         pattern: the pairs, as for `ansatzes.hardware_efficient`.
 
@@ -109,7 +109,8 @@ def iqp(n_inputs: int, n_layers: int = 1, *, pattern: Pattern = "all") -> Comput
         >>> feature_maps.iqp(3, pattern="line").angles
         (x0, x1, x2, x0*x1, x1*x2)
     """
-    pairs = pairs_of(pattern, n_inputs)
+    n_inputs = _checks.as_int(n_inputs, "n_inputs", minimum=1)
+    pairs = pairs_of(pattern, n_inputs) if n_inputs > 1 else ()
     n_layers = _checks.as_int(n_layers, "n_layers", minimum=1)
     products = {frozenset(pair): n_inputs + number for number, pair in enumerate(dict.fromkeys(map(frozenset, pairs)))}
     circuit = Circuit(n_inputs)
