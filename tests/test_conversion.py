@@ -21,7 +21,7 @@ from qiskit.circuit import (
 
 from circuits import Circuit, Observable, X, Y, Z, channels, data, gates, weight
 from qml.backends.convert.pennylane import from_pennylane, to_pennylane
-from qml.backends.convert.qiskit import from_qiskit, reverse_qubits, to_qiskit
+from qml.backends.convert.qiskit import computed_from_qiskit, from_qiskit, reverse_qubits, to_qiskit
 from tests import oracle, strategies
 from tests.helpers import assert_close
 
@@ -815,3 +815,12 @@ def test_data_may_be_given_as_lists_of_parameters() -> None:
         TypeError, match="`data` must hold parameters, parameter vectors or their names, but holds a int"
     ):
         from_qiskit(source, data=[0])
+
+
+@pytest.mark.parametrize("read", [from_qiskit, computed_from_qiskit])
+def test_a_function_without_derivative_is_refused_with_the_fix(read: Callable[..., object]) -> None:
+    angle = Parameter("x")
+    circuit = QuantumCircuit(1)
+    circuit.rx(angle.sign() + angle, 0)
+    with pytest.raises(ValueError, match=r"has .*sign.*Compute the angle outside"):
+        read(circuit, data=[angle])

@@ -395,7 +395,7 @@ class _QiskitReader:
             return LinearAngle(float(value))
         terms = []
         for parameter in value.parameters:
-            slope = value.gradient(parameter)
+            slope = _slope(value, parameter)
             if isinstance(slope, ParameterExpression) and self.computed is not None:
                 return self.computed.angle(polynomial(value, self.slots))
             if isinstance(slope, ParameterExpression):
@@ -407,6 +407,17 @@ class _QiskitReader:
             terms.append((self.slots[parameter], float(slope)))
         constant = float(value.bind(dict.fromkeys(value.parameters, 0.0)))
         return LinearAngle(constant, tuple(sorted(terms, key=lambda term: (term[0].kind, term[0].index))))
+
+
+def _slope(value: ParameterExpression, parameter: Any) -> Any:
+    """Return the derivative of an angle, or refuse a function that has none in Qiskit, such as sign(x)."""
+    try:
+        return value.gradient(parameter)
+    except RuntimeError as error:
+        raise ValueError(
+            f"Argument `circuit` must have angles linear in its parameters, or polynomials of them, but has {value}. "
+            "Compute the angle outside, and give the circuit one parameter for it."
+        ) from error
 
 
 def _kraus(operators: np.ndarray) -> Instruction:

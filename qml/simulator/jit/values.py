@@ -6,6 +6,7 @@ taken through plain tensor operations of another route.
 
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
@@ -27,12 +28,22 @@ Plain = Callable[[Tensor, Tensor], Tensor]
 
 @cache
 def load_kernels() -> ModuleType | None:
-    """Import the kernels, and numba with them; None where it is not installed, or not for this NumPy."""
+    """Import the kernels, and numba with them; None where it is not installed.
+
+    Warns:
+        RuntimeWarning: numba is installed but cannot be imported, for example with a newer NumPy than it knows.
+    """
     if importlib.util.find_spec("numba") is None:
         return None
     try:
         return importlib.import_module("qml.simulator.jit.kernels")
-    except ImportError:
+    except ImportError as error:
+        warnings.warn(
+            f"numba is installed but cannot be imported, so that small circuits run as tensors: {error}. Install the "
+            'versions that fit together with: pip install "qml-circuits[fast]".',
+            RuntimeWarning,
+            stacklevel=2,
+        )
         return None
 
 
