@@ -799,6 +799,7 @@ def test_weights_of_any_shape_become_slots_row_by_row() -> None:
         from_pennylane(function, n_weights=(2, -1))
 
 
+@pytest.mark.plain
 def test_data_may_be_given_as_lists_of_parameters() -> None:
     from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
 

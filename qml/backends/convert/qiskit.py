@@ -21,7 +21,15 @@ import numpy as np
 from circuits import Circuit, ComputedCircuit, Operation, Slot, channels, gates, steps
 from circuits.computed import AngleTable
 from circuits.steps import LinearAngle, LinearStep
-from qml.backends.convert.qiskit_angles import control_values, evolution, polynomial, prepared, refusal
+from qml.backends.convert.qiskit_angles import (
+    control_values,
+    evolution,
+    flattened,
+    linear_angle,
+    polynomial,
+    prepared,
+    refusal,
+)
 
 try:
     from qiskit import ClassicalRegister, QuantumCircuit
@@ -207,7 +215,7 @@ def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit
         ValueError: an instruction that our circuits do not know (control flow, for example), an angle that is
             not linear in the parameters, a name in `data` that the circuit does not have.
     """
-    return steps.circuit_of(circuit.num_qubits, _read(circuit, _slots_of(circuit, _flat(data)), None))
+    return steps.circuit_of(circuit.num_qubits, _read(circuit, _slots_of(circuit, flattened(data)), None))
 
 
 def computed_from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> ComputedCircuit:
@@ -230,7 +238,7 @@ def computed_from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -
         >>> computed_from_qiskit(zz_feature_map(2, reps=1), data=["x"]).n_inputs
         2
     """
-    slots = _slots_of(circuit, _flat(data))
+    slots = _slots_of(circuit, flattened(data))
     n_inputs = max((slot.index + 1 for slot in slots.values() if slot.kind == "data"), default=0)
     table = AngleTable(n_inputs)
     return table.circuit(circuit.num_qubits, _read(circuit, slots, table))
@@ -241,22 +249,6 @@ def _read(circuit: QuantumCircuit, slots: dict[Any, Slot], computed: AngleTable 
         raise ValueError("Argument `circuit` must have at least one qubit, but has none. Add a qubit.")
     reader = _QiskitReader(slots, _bits_of(circuit), computed)
     return reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
-
-
-def _flat(data: Any) -> list[Any]:
-    """Return parameters, vectors and names, those of lists one after another.
-
-    Raises:
-        TypeError: something else.
-    """
-    if isinstance(data, str) or hasattr(data, "name"):  # a vector is iterable too
-        return [data]
-    if not isinstance(data, Iterable):
-        raise TypeError(
-            f"Argument `data` must hold parameters, parameter vectors or their names, but holds a "
-            f"{type(data).__name__}. Pass for example data=[parameter]."
-        )
-    return [item for part in data for item in _flat(part)]
 
 
 def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Any, Slot]:
@@ -393,31 +385,15 @@ class _QiskitReader:
     def angle(self, value: Any) -> LinearAngle:
         if not isinstance(value, ParameterExpression):
             return LinearAngle(float(value))
-        terms = []
-        for parameter in value.parameters:
-            slope = _slope(value, parameter)
-            if isinstance(slope, ParameterExpression) and self.computed is not None:
-                return self.computed.angle(polynomial(value, self.slots))
-            if isinstance(slope, ParameterExpression):
-                raise ValueError(
-                    f"Argument `circuit` must have angles linear in its parameters, but has {value}. Compute "
-                    "the angle outside, and give the circuit one parameter for it. Polynomials are read by "
-                    "computed_from_qiskit."
-                )
-            terms.append((self.slots[parameter], float(slope)))
-        constant = float(value.bind(dict.fromkeys(value.parameters, 0.0)))
-        return LinearAngle(constant, tuple(sorted(terms, key=lambda term: (term[0].kind, term[0].index))))
-
-
-def _slope(value: ParameterExpression, parameter: Any) -> Any:
-    """Return the derivative of an angle, or refuse a function that has none in Qiskit, such as sign(x)."""
-    try:
-        return value.gradient(parameter)
-    except RuntimeError as error:
+        linear = linear_angle(value, self.slots)
+        if linear is not None:
+            return linear
+        if self.computed is not None:
+            return self.computed.angle(polynomial(value, self.slots))
         raise ValueError(
-            f"Argument `circuit` must have angles linear in its parameters, or polynomials of them, but has {value}. "
-            "Compute the angle outside, and give the circuit one parameter for it."
-        ) from error
+            f"Argument `circuit` must have angles linear in its parameters, but has {value}. Compute the angle "
+            "outside, and give the circuit one parameter for it. Polynomials are read by computed_from_qiskit."
+        )
 
 
 def _kraus(operators: np.ndarray) -> Instruction:

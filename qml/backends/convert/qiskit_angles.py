@@ -1,5 +1,6 @@
 """Readings of Qiskit's parameter expressions and Pauli evolutions, for which Qiskit need not be imported."""
 
+from collections.abc import Iterable
 from itertools import combinations
 from typing import Any
 
@@ -7,6 +8,28 @@ import numpy as np
 
 from circuits import Polynomial, Slot, gates, steps
 from circuits.steps import LinearAngle, LinearStep
+
+
+def linear_angle(value: Any, slots: dict[Any, Slot]) -> LinearAngle | None:
+    """Return an expression as a constant and multiples of parameters; None where it is not linear.
+
+    Raises:
+        ValueError: a function that has no derivative in Qiskit, such as sign(x).
+    """
+    terms = []
+    for parameter in value.parameters:
+        try:
+            slope = value.gradient(parameter)
+        except RuntimeError as error:
+            raise ValueError(
+                f"Argument `circuit` must have angles linear in its parameters, or polynomials of them, but has "
+                f"{value}. Compute the angle outside, and give the circuit one parameter for it."
+            ) from error
+        if hasattr(slope, "parameters"):
+            return None
+        terms.append((slots[parameter], float(slope)))
+    constant = float(value.bind(dict.fromkeys(value.parameters, 0.0)))
+    return LinearAngle(constant, tuple(sorted(terms, key=lambda term: (term[0].kind, term[0].index))))
 
 
 def polynomial(value: Any, slots: dict[Any, Slot]) -> Polynomial:
@@ -72,3 +95,19 @@ def refusal(name: str) -> ValueError:
         "Argument `circuit` must hold gates, resets, measurements, Kraus instructions and amplitudes only, "
         f"but holds {name}. Decompose it with Qiskit first, or leave it out."
     )
+
+
+def flattened(data: Any) -> list[Any]:
+    """Return parameters, vectors and names, those of lists one after another.
+
+    Raises:
+        TypeError: something else.
+    """
+    if isinstance(data, str) or hasattr(data, "name"):  # a vector is iterable too
+        return [data]
+    if not isinstance(data, Iterable):
+        raise TypeError(
+            f"Argument `data` must hold parameters, parameter vectors or their names, but holds a "
+            f"{type(data).__name__}. Pass for example data=[parameter]."
+        )
+    return [item for part in data for item in flattened(part)]
