@@ -150,7 +150,13 @@ def test_reports_of_a_folder_of_folders_have_an_overview(tmp_path: Path) -> None
         assert run("compare", task, *arguments).exit_code == 0
     result = run("report", tmp_path)
     assert result.exit_code == 0, result.output
-    assert {path.name for path in tmp_path.iterdir()} == {"majority", "parity", "overview.html", "summary.md"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "majority",
+        "parity",
+        "overview.html",
+        "summary.json",
+        "summary.md",
+    }
 
 
 def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_every_task_has_both_presets_and_compares_subjects_that_it_has() -> None
             make_plan(task, preset="demo", options=subject)
 
 
-@pytest.mark.parametrize("more", [("one",), ("--models", "q"), ("--scaler", "leaking")])
+@pytest.mark.parametrize("more", [("one",), ("--models", "q"), ("--option", "scaler=leaking")])
 def test_all_stands_alone(more: tuple[str, ...]) -> None:
     found = CliRunner().invoke(app, ["compare", "all", *more])
     assert found.exit_code == 2
