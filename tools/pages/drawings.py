@@ -15,7 +15,7 @@ LINES = r"(?:(?!```).*\n)*"
 BLOCK = re.compile(rf"^```python\n({LINES})```\n+```text\n{LINES}?q0: {LINES}```$", re.MULTILINE)
 ROW, BOX, CHARACTER, PADDING, GAP, LEAST = 38.0, 26.0, 6.9, 14.0, 12.0, 28.0  # pixels
 TOP, BETWEEN = 20.0, 20.0
-WIDTH = 760.0
+WIDTH, READABLE = 800.0, 620.0  # a line is wrapped at the first and never squeezed below the second
 PLACEHOLDER = "CIRCUITS-{}"
 MEANINGS = {"data": "data slot", "weight": "weight slot", "constant": "constant angle", "other": "not unitary"}
 
@@ -84,7 +84,8 @@ def svg(circuit: Any, width: float = WIDTH) -> str:
     label = html.escape(f"Circuit of {circuit.n_qubits} qubits and {len(circuit.operations)} operations")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" '
-        f'viewBox="0 0 {size[0]:g} {size[1]:g}" width="{size[0]:g}" height="{size[1]:g}">{"".join(parts)}{legend}</svg>'
+        f'viewBox="0 0 {size[0]:g} {size[1]:g}" width="{size[0]:g}" height="{size[1]:g}" '
+        f'style="min-width:{min(size[0], READABLE):g}px">{"".join(parts)}{legend}</svg>'
     )
 
 

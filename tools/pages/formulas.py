@@ -16,6 +16,9 @@ FUNCTIONS = (
 NAME = re.compile(rf"<m[io]>({'|'.join(FUNCTIONS)})</m[io]>(?=(<mo stretchy=\"false\">(?:\(|&#x00028;)|</m))?")
 TEXT_SIGNS = {"&#x027E8;": "prefix", "&#x027E9;": "postfix"}
 BAR = re.compile(r"<m[io][^>]*>(?:\||&#x0007C;|&#x2223;)</m[io]>")
+SIGN = re.compile(
+    r"((?:<mo[^>]*>(?:[(\[|,=]|&#x000(?:28|3D|5B|2C);|&#x0005B;|&#x02208;|&#x0007B;|\{)</mo>|<mrow>)\s*)<mo>(?:-|&#x02212;)</mo>"
+)
 UNKNOWN = re.compile(r"\\[A-Za-z]*|(?<=>)&(?=<)")
 
 
@@ -54,6 +57,7 @@ def _spaced(result: str) -> str:
     for sign, form in TEXT_SIGNS.items():
         result = result.replace(f"<mi>{sign}</mi>", f'<mo form="{form}" stretchy="false">{sign}</mo>')
     result = BAR.sub('<mo stretchy="false" lspace="0" rspace="0">|</mo>', result)
+    result = SIGN.sub(r'\1<mo form="prefix" lspace="0" rspace="0">&#x02212;</mo>', result)
     return NAME.sub(function, result)
 
 
