@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-sys.path[:] = [str(ROOT), *[path for path in sys.path if path != str(ROOT)]]  # mkdocs puts its own back after reading this
+sys.path[:] = [
+    str(ROOT),
+    *[path for path in sys.path if path != str(ROOT)],
+]  # mkdocs puts its own back after reading this
 DOCS = ROOT / "docs"
 
 from tools.pages import drawings, formulas, gallery, notebooks  # noqa: E402

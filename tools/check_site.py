@@ -210,7 +210,9 @@ def browsing(address: str) -> Iterator[None]:
     """Open a headless browser, and close it at the end."""
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:
-        raise FileNotFoundError(f"The check needs one of {', '.join(BROWSERS)}. Install Chromium, or pass --links-only.")
+        raise FileNotFoundError(
+            f"The check needs one of {', '.join(BROWSERS)}. Install Chromium, or pass --links-only."
+        )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         options = ["--headless", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0", "--hide-scrollbars"]
         options += ["--no-sandbox"] if os.geteuid() == 0 else []

@@ -20,7 +20,13 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 MAX_PICTURE = 100_000  # bytes
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 LOCAL_PATH = re.compile(r"(?<![\w/.:])/(?:home|tmp|root|usr|work|var|mnt|opt|Users|private)/")
-KEPT = ("image/svg+xml", "image/png", "text/html", "text/markdown", "text/plain")  # of each output, the first that is there
+KEPT = (
+    "image/svg+xml",
+    "image/png",
+    "text/html",
+    "text/markdown",
+    "text/plain",
+)  # of each output, the first that is there
 METADATA = {
     "jupytext": {"formats": "ipynb,py:percent"},
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

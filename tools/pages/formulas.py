@@ -36,9 +36,11 @@ def mathml(source: str, *, block: bool = False) -> str:
     from latex2mathml.converter import convert
 
     source = " ".join(source.split())
+    if len(re.findall(r"(?<!\\)\{", source)) != len(re.findall(r"(?<!\\)\}", source)):
+        raise FormulaError(f"A formula must close each brace that it opens, but {source!r} does not.")
     try:
         result = convert(source, display="block" if block else "inline")
-    except Exception as error:  # noqa: BLE001 - the converter raises many kinds, IndexError among them
+    except Exception as error:  # the converter raises many kinds, IndexError among them
         raise FormulaError(f"A formula must be LaTeX that latex2mathml reads, but {source!r} is not.") from error
     unknown = UNKNOWN.findall(re.sub(r"<mtext>.*?</mtext>", "", result))
     if unknown:

@@ -66,7 +66,8 @@ def as_html(figures: list[Figure], root: str) -> str:
     entries = [
         f'<a href="{root}{figure.page}"><span class="frame">'
         f'<img src="{root}{figure.picture}" alt="{html.escape(figure.caption)}" loading="lazy"></span>'
-        f'<span class="caption"><strong>{html.escape(figure.title)}</strong><br>{html.escape(figure.caption)}</span></a>'
+        f'<span class="caption"><strong>{html.escape(figure.title)}</strong><br>'
+        f"{html.escape(figure.caption)}</span></a>"
         for figure in figures
     ]
     return f'<div class="gallery">{"".join(entries)}</div>'
