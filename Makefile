@@ -10,17 +10,19 @@ VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: help demo table conformance test test-all lint docs bench clean
+.PHONY: help demo table conformance notebooks test test-all lint docs site bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    train the quantum classifier and its classical twins on real digits; report in runs/demo"
 	@echo "make table   compare everything, and put the table into the README; an hour or two"
 	@echo "make conformance  write what every layer is held to into docs/conformance.md"
+	@echo "make notebooks  run the notebooks and keep their outputs; name some by ARGS=\"04 06\""
 	@echo "make test    run the tests, without the long trainings"
 	@echo "make test-all  run all tests, with every argument checked against its annotation"
 	@echo "make lint    check style, types, imports, dependencies, spelling and documentation"
 	@echo "make docs    build the documentation in build/docs"
+	@echo "make site    build the documentation and look at every page in a browser (needs Chromium)"
 	@echo "make bench   time the simulator beside the other libraries"
 	@echo "make clean   remove the environment, caches and builds (not runs/)"
 
@@ -35,6 +37,10 @@ table: $(VENV)/.installed-data,dev,ibm
 # The table of layers and torch habits, from the list that the tests go through.
 conformance: $(VENV)/.installed-data,dev,ibm
 	$(BIN)/python -m tools.conformance_table
+
+# Every notebook from its text, with outputs as small as they can be.
+notebooks: $(VENV)/.installed-data,dev,ibm
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.notebooks $(ARGS)
 
 # One thread in each of the two processes: more would wait for each other.
 test: $(VENV)/.installed-data,dev,ibm
@@ -57,6 +63,9 @@ lint: $(VENV)/.installed-data,dev,ibm $(VENV)/.installed-docs
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open build/docs/index.html."
+
+site: docs
+	$(BIN)/python -m tools.check_site
 
 bench: $(VENV)/.installed-peers
 	$(BIN)/qml bench simulator $(ARGS)
