@@ -14,6 +14,7 @@ BENCHES = {
     "qkan": "qml.bench.qkan",
     "pinn": "qml.bench.pinn",
     "wide": "qml.bench.wide",
+    "kernels": "qml.bench.kernels",
 }
 
 

@@ -1,5 +1,6 @@
 """Data sets and their preparation: nothing is downloaded at run time."""
 
+from qml.data.benchmark_sets import BenchmarkSet, benchmark_set, parameters_of
 from qml.data.boolean import all_strings, random_subset, subset_majority, subset_parity
 from qml.data.calls import call_volumes, milan_activity
 from qml.data.chaos import henon, henon_step, lorenz, lorenz_step, mackey_glass, narma10, sunspots
@@ -15,6 +16,7 @@ from qml.data.waves import Waves, damped_waves
 
 __all__ = [
     "STATIONS",
+    "BenchmarkSet",
     "Corrosion",
     "Dataset",
     "Draw",
@@ -27,6 +29,7 @@ __all__ = [
     "WordBatch",
     "all_strings",
     "aluminium_rate",
+    "benchmark_set",
     "bessel_series",
     "binarise",
     "bit_planes",
@@ -50,6 +53,7 @@ __all__ = [
     "mackey_glass",
     "milan_activity",
     "narma10",
+    "parameters_of",
     "pixel_words",
     "python_text",
     "random_states",
