@@ -267,9 +267,13 @@ class Circuit(GateMethods):
                 result._operations.append(part.inverse())
         return result
 
-    def draw(self, output: Literal["text", "mpl"] = "text", **options: Any) -> "str | Figure":
-        """Draw the circuit as text or as a matplotlib figure; see `circuits.drawing`."""
+    def draw(self, output: Literal["text", "svg", "mpl"] = "text", **options: Any) -> "str | Figure":
+        """Draw the circuit as text, as an SVG picture or as a matplotlib figure; see `circuits.drawing`."""
         return drawing.draw(self._n_qubits, self.operations, output, **options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """Return the circuit's picture, and its text for terminals, to IPython, which picks what it can show."""
+        return drawing.draw_for_notebook(self._n_qubits, self.operations)
 
 
 def _require_data_slots(angles: Sequence[Angle]) -> None:

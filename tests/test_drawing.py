@@ -153,7 +153,7 @@ def test_an_empty_circuit_can_be_drawn() -> None:
 
 
 def test_bad_options_are_refused() -> None:
-    with pytest.raises(ValueError, match='must be "text" or "mpl", but is \'png\''):
+    with pytest.raises(ValueError, match='must be "text", "svg" or "mpl", but is \'png\''):
         drawing.draw(1, (), "png")
     with pytest.raises(ValueError, match="`max_operations` must be at least 1, but is 0"):
         draw(Circuit(1), max_operations=0)

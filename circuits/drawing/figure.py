@@ -2,6 +2,10 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from circuits.drawing.layout import wrapped
+from circuits.drawing.palette import COLOURS, INK, MEANINGS, WIRE, WORDS
+from circuits.pictures import new_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -15,15 +19,6 @@ GAP = 0.14
 MIN_BOX = 0.34
 FONT_SIZE = 9.0
 TOP, BOTTOM, RIGHT, BETWEEN = 0.2, 0.42, 0.2, 0.4
-INK, WIRE = "#24292f", "#9aa4af"
-COLOURS = {  # face and edge; readable in grey too
-    "fixed": ("#ffffff", "#57606a"),
-    "constant": ("#eef1f4", "#57606a"),
-    "data": ("#d5eaf8", "#1f6feb"),
-    "weight": ("#fde5cc", "#c4570a"),
-    "other": ("#ece2f7", "#7a3fb8"),
-}
-MEANINGS = {"data": "data slot", "weight": "weight slot", "constant": "constant", "other": "not unitary"}
 
 
 class _Page(NamedTuple):
@@ -37,19 +32,14 @@ class _Page(NamedTuple):
 
 def draw_figure(layout: "DrawingLayout", width: float) -> "Figure":
     """Draw a figure at most `width` inches wide (or as wide as its widest gate), without pyplot."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("Drawing a figure needs matplotlib. Install it with: pip install matplotlib") from error
-
     names = ["⋮" if qubit is None else f"q{qubit}" for qubit in layout.rows]
     left = 0.2 + CHARACTER_WIDTH * max(map(len, names)) + 0.12
     sizes = [max(_size(mark) for item in column for mark in item.marks) + GAP for column in layout.columns]
-    blocks = _wrapped(sizes, width - left - RIGHT)
+    blocks = wrapped(sizes, width - left - RIGHT)
     across = max([sum(sizes[k] for k in block) for block in blocks] + [2.2])
     pitch = len(names) * ROW_HEIGHT + BETWEEN
     size = (left + across + RIGHT, TOP + len(blocks) * pitch - BETWEEN + BOTTOM)
-    figure = Figure(figsize=size, facecolor="white")
+    figure = new_figure(figsize=size, facecolor="none")
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     top = TOP + ROW_HEIGHT / 2
     axes.set(xlim=(0.0, size[0]), ylim=(top - size[1], top))
@@ -70,24 +60,12 @@ def _size(mark: "Mark") -> float:
     return max(MIN_BOX, CHARACTER_WIDTH * len(mark.label) + PADDING) if mark.kind == "box" else MIN_BOX
 
 
-def _wrapped(sizes: list[float], length: float) -> list[list[int]]:
-    blocks: list[list[int]] = [[]]
-    used = 0.0
-    for k, size in enumerate(sizes):
-        if blocks[-1] and used + size > length:
-            blocks.append([])
-            used = 0.0
-        blocks[-1].append(k)
-        used += size
-    return blocks
-
-
 def _wires(page: _Page, block: int, names: list[str], length: float) -> None:
     for row, name in enumerate(names):
         y = page.height(block, row)
         if name != "⋮":
             page.axes.plot([page.left, page.left + length], [y, y], color=WIRE, linewidth=0.9, zorder=1)
-        page.axes.text(page.left - 0.1, y, name, ha="right", va="center", fontsize=FONT_SIZE, color=INK)
+        page.axes.text(page.left - 0.1, y, name, ha="right", va="center", fontsize=FONT_SIZE, color=WORDS)
 
 
 def _item(page: _Page, block: int, item: "Item", x: float) -> None:
@@ -154,6 +132,6 @@ def _legend(page: _Page, layout: "DrawingLayout", y: float) -> None:
             page.axes.add_patch(
                 FancyBboxPatch((x, y - 0.06), 0.16, 0.12, style, facecolor=face, edgecolor=edge, lw=0.9)
             )
-            page.axes.text(x + 0.22, y, meaning, va="center", fontsize=FONT_SIZE - 1.0, color=INK)
+            page.axes.text(x + 0.22, y, meaning, va="center", fontsize=FONT_SIZE - 1.0, color=WORDS)
             x += 0.42 + 0.07 * len(meaning)
-    page.axes.text(x, y, layout.notes, va="center", fontsize=FONT_SIZE - 1.0, color=INK, style="italic")
+    page.axes.text(x, y, layout.notes, va="center", fontsize=FONT_SIZE - 1.0, color=WORDS, style="italic")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from circuits import _checks, gates
@@ -45,14 +46,18 @@ class DrawingLayout:
 
 
 def layout(
-    n_qubits: int, operations: Sequence[Operation], *, max_operations: int | None, max_qubits: int | None
+    n_qubits: int,
+    operations: Sequence[Operation],
+    *,
+    max_operations: int | None,
+    max_qubits: int | None,
+    max_columns: int | None = None,
 ) -> DrawingLayout:
     """Arrange operations in columns, cut to the limits."""
     rows = _rows(n_qubits, max_qubits)
     row_of = {qubit: row for row, qubit in enumerate(rows) if qubit is not None}
-    visible = [op for op in operations if set(op.all_qubits) <= row_of.keys()]
-    if max_operations is not None:
-        visible = visible[: _checks.as_int(max_operations, "max_operations", minimum=1)]
+    limit = None if max_operations is None else _checks.as_int(max_operations, "max_operations", minimum=1)
+    visible = islice((op for op in operations if set(op.all_qubits) <= row_of.keys()), limit)
     columns: list[list[Item]] = []
     free = [0] * len(rows)  # the first column where nothing lies on the row
     for op in visible:
@@ -63,8 +68,23 @@ def layout(
         columns[place].append(item)
         for row in span:
             free[row] = place + 1
-    notes = _notes((len(operations) - len(visible), len(operations)), (n_qubits - len(row_of), n_qubits))
+    columns = columns[:max_columns]
+    hidden = len(operations) - sum(map(len, columns))
+    notes = _notes((hidden, len(operations)), (n_qubits - len(row_of), n_qubits))
     return DrawingLayout(rows, tuple(map(tuple, columns)), notes)
+
+
+def wrapped(sizes: Sequence[float], length: float) -> list[list[int]]:
+    """Return the columns of each block of a drawing; a column wider than `length` has a block of its own."""
+    blocks: list[list[int]] = [[]]
+    used = 0.0
+    for k, size in enumerate(sizes):
+        if blocks[-1] and used + size > length:
+            blocks.append([])
+            used = 0.0
+        blocks[-1].append(k)
+        used += size
+    return blocks
 
 
 def _rows(n_qubits: int, max_qubits: int | None) -> tuple[int | None, ...]:

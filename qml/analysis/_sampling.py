@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from circuits import Circuit, Slot
+from circuits.pictures import new_figure
 from qml import checks
 
 if TYPE_CHECKING:
@@ -48,6 +49,4 @@ def axes_of(ax: "Axes | None") -> "Axes":
     """Return the given axes, or those of a new figure that belongs to no window system."""
     if ax is not None:
         return ax
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(6.0, 3.6), layout="constrained").subplots()
+    return new_figure(figsize=(6.0, 3.6), layout="constrained").subplots()

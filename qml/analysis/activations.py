@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from circuits.pictures import ShowsPlot, new_figure
 from qml import checks
 from qml.analysis._sampling import axes_of
 from qml.edges import edge_layers
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 FAINTEST = 0.15  # opacity of an edge of no importance
 PANEL_SIZE = (0.11, 0.13)  # width of an edge's curve in a network's picture, and its height in layers
 
+MOST_PANELS = 60  # a notebook shows pictures of more edges only where they are asked for: each panel takes 10 ms
+
 
 @dataclass(frozen=True, eq=False)
-class LayerActivations:
+class LayerActivations(ShowsPlot):
     """The edges of one layer over the range of its inputs.
 
     Attributes:
@@ -54,11 +57,9 @@ class LayerActivations:
         Raises:
             ValueError: If there are not as many names as features.
         """
-        from matplotlib.figure import Figure
-
         rows, columns = self.importance.shape
         inputs, outputs = _names(inputs, columns, "x", "inputs"), _names(outputs, rows, "y", "outputs")
-        figure = Figure(figsize=(1.9 * columns + 0.4, 1.5 * rows + 0.4), layout="constrained")
+        figure = new_figure(figsize=(1.9 * columns + 0.4, 1.5 * rows + 0.4), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False)
         for j, i in product(range(rows), range(columns)):
             axes = panels[j, i]
@@ -68,9 +69,12 @@ class LayerActivations:
             axes.tick_params(labelsize=7)
         return figure
 
+    def _is_shown(self) -> bool:
+        return self.importance.size <= MOST_PANELS
+
 
 @dataclass(frozen=True, eq=False)
-class NetworkActivations:
+class NetworkActivations(ShowsPlot):
     """The edges of all layers of a network.
 
     Attributes:
@@ -110,6 +114,9 @@ class NetworkActivations:
         axes.set(xlim=(0, 1), ylim=(-0.25, len(self.layers) + 0.25))
         axes.axis("off")
         return axes.figure  # pyright: ignore[reportReturnType]
+
+    def _is_shown(self) -> bool:
+        return sum(layer.importance.size for layer in self.layers) <= MOST_PANELS
 
     def _draw_layer(self, axes: "Axes", layer: LayerActivations, level: int, n_in: int, n_out: int) -> None:
         """Draw panels in one row, those of an input side by side, each tied to its two nodes."""

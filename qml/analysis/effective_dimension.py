@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from circuits.pictures import ShowsPlot
 from qml import checks
 from qml.analysis._sampling import axes_of, require_samples
 
@@ -19,7 +20,7 @@ Readout = Literal["logits", "expectation"]
 
 
 @dataclass(frozen=True, eq=False)
-class EffectiveDimension:
+class EffectiveDimension(ShowsPlot):
     """The effective dimension of a model for a number of samples.
 
     Args:

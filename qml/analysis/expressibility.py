@@ -10,6 +10,7 @@ from jaxtyping import Complex
 from torch import Tensor
 
 from circuits import Circuit
+from circuits.pictures import ShowsPlot
 from qml import checks
 from qml.analysis._sampling import axes_of, random_angles, require_samples, with_data_slots_only
 from qml.backends import Native
@@ -22,7 +23,7 @@ CHUNK_AMPLITUDES = 2**22  # amplitudes of the states that are held at once
 
 
 @dataclass(frozen=True, eq=False)
-class Expressibility:
+class Expressibility(ShowsPlot):
     """The distribution of fidelities between random states of an ansatz, beside that of Haar-random states.
 
     Args:
@@ -50,7 +51,7 @@ class Expressibility:
 
 
 @dataclass(frozen=True, eq=False)
-class EntanglingCapability:
+class EntanglingCapability(ShowsPlot):
     """The Meyer-Wallach measure over random states of an ansatz.
 
     Args:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
+from circuits.pictures import ShowsPlot
 from qml import checks
 from qml.analysis._sampling import axes_of
 from qml.backends import Backend, resolve
@@ -27,7 +28,7 @@ MAX_DENOMINATOR = 64  # largest denominator of the ratio of two frequencies
 
 
 @dataclass(frozen=True, eq=False)
-class FourierSeries:
+class FourierSeries(ShowsPlot):
     """A series f(x) = sum_k c_k exp(i w_k . x), with w_k = k * base.
 
     Args:
@@ -57,6 +58,9 @@ class FourierSeries:
         axes.stem(self.frequencies[:, 0], np.abs(self.coefficients), basefmt=" ")
         axes.set(xlabel="frequency", ylabel="size of the coefficient")
         return axes.figure  # pyright: ignore[reportReturnType]
+
+    def _is_shown(self) -> bool:
+        return self.orders.shape[1] == 1
 
 
 def fourier_series(

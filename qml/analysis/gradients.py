@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from circuits import Circuit, Observable
+from circuits.pictures import ShowsPlot
 from qml import checks
 from qml.analysis._sampling import axes_of, random_angles, require_samples, with_data_slots_only
 from qml.backends import Native
@@ -40,7 +41,7 @@ class GradientVariance:
 
 
 @dataclass(frozen=True, eq=False)
-class GradientScaling:
+class GradientScaling(ShowsPlot):
     """The mean gradient variance as a function of the number of qubits.
 
     Args:

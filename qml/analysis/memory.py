@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from circuits.pictures import ShowsPlot
 from qml import checks
 from qml.analysis._sampling import axes_of
 from qml.reservoir import Reservoir
@@ -22,7 +23,7 @@ SIGNIFICANCE = 4.0  # standard deviations by which a capacity must exceed that o
 
 
 @dataclass(frozen=True, eq=False)
-class Capacities:
+class Capacities(ShowsPlot):
     """The capacities of a reservoir to compute functions of its past inputs, each in [0, 1].
 
     Args:
@@ -144,7 +145,7 @@ def information_capacity(
 
 
 @dataclass(frozen=True, eq=False)
-class EchoCheck:
+class EchoCheck(ShowsPlot):
     """The speed at which a reservoir forgets its start, as distances between several starts.
 
     Args:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from circuits.pictures import ShowsPlot
 from qml import checks
 from qml.analysis._sampling import axes_of
 
@@ -21,7 +22,7 @@ LEAST_DISTANCE = 1e-300  # a map may merge two states within rounding
 
 
 @dataclass(frozen=True, eq=False)
-class LyapunovEstimate:
+class LyapunovEstimate(ShowsPlot):
     """An estimate of the largest Lyapunov exponent of a map, with its course over the steps.
 
     Args:
@@ -111,7 +112,7 @@ def largest_lyapunov(
 
 
 @dataclass(frozen=True, eq=False)
-class PredictionTime:
+class PredictionTime(ShowsPlot):
     """The time for which a forecast is good.
 
     Args:

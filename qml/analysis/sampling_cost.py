@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from circuits.pictures import ShowsPlot
 from qml import checks
 from qml.analysis._sampling import axes_of
 from qml.reservoir import Forecaster, Reservoir
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class SamplingCost:
+class SamplingCost(ShowsPlot):
     """The errors by the number of shots; rows are numbers of shots, columns repetitions with seeds of their own.
 
     Args:

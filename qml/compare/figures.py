@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from circuits import Circuit
+from circuits import Circuit, pictures
 from qml.compare.statistics import ModelSummary, critical_difference, mean_ranks, summarise
 from qml.compare.task import Metric, Model, Record
 
@@ -48,9 +48,7 @@ def figure_style() -> Iterator[None]:
 
 def new_figure(width: float, height: float | int) -> "Figure":
     """Return an empty figure, measured in inches, that belongs to no window system."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
+    return pictures.new_figure(figsize=(width, height), layout="constrained")
 
 
 def model_colours(models: Mapping[str, Model]) -> dict[str, str]:
