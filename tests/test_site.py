@@ -79,6 +79,7 @@ def test_a_drawing_in_text_becomes_a_picture() -> None:
     assert len(pictures) == 1
     assert pictures[0].startswith('<div class="circuit"><svg ')
     assert ">H</text>" in pictures[0]
+    assert "min-width" in pictures[0]
     assert "<svg " in converted(page)
     assert "q0: " not in converted(page)
 
@@ -88,15 +89,21 @@ def test_code_that_draws_nothing_is_refused() -> None:
         drawings.drawings("x = 1\n")
 
 
-def test_a_picture_shows_every_operation_and_wraps() -> None:
-    circuit = Circuit(3).ry(data(0), 0).cx(0, 2).swap(1, 2).rx(0.5, 1).ry(weight(0), 2).reset(0)
-    found = drawings.svg(circuit)
-    for name in ("data", "weight", "constant", "other", "fixed"):
-        assert f'<g class="{name}">' in found
-    assert found.count('class="wire"') == 3
-    assert found.count('class="dot"') == 1
-    assert found.count("<rect") == 4 + 4  # and those of the legend
-    assert drawings.svg(circuit, width=200).count('class="wire"') > 3
+def test_a_picture_keeps_a_width_at_which_it_can_be_read() -> None:
+    circuit = Circuit(3)
+    for k in range(6):
+        circuit.ry(data(0), 0).cx(0, 2).ry(weight(k), 2)
+    assert "max-width:100%;min-width:620px;" in drawings.svg(circuit)
+    narrow = re.search(r"min-width:([0-9.]+)px", drawings.svg(Circuit(1).h(0)))
+    assert narrow is not None
+    assert float(narrow[1]) < 300
+
+
+def test_the_style_sheet_knows_the_colours_of_circuits() -> None:
+    from circuits.drawing.palette import COLOURS, INK
+
+    sheet = (ROOT / "docs" / "assets" / "site.css").read_text(encoding="utf-8")
+    assert [face for face in [INK, *(face for face, _ in COLOURS.values())] if f'[fill="{face}"]' not in sheet] == []
 
 
 def test_a_notebook_becomes_a_page_with_its_pictures(tmp_path: Path) -> None:

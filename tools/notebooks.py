@@ -55,16 +55,11 @@ def executed(text: Path) -> Any:
     """Run the cells of a paired text in a new kernel, in an empty folder."""
     import jupytext
     from nbclient import NotebookClient
-    from nbformat.v4 import new_code_cell
 
     notebook = jupytext.read(text)
-    # Without this a figure that no pyplot made, as of a circuit, shows as words before the first that pyplot makes.
-    notebook.cells.insert(0, new_code_cell("%matplotlib inline"))
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": folder}})
-        client.execute()
-    del notebook.cells[0]
-    return notebook
+        return client.execute()
 
 
 def stripped(notebook: Any) -> Any:
