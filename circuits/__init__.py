@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from circuits.lazy import load_at_first_use
 
 if TYPE_CHECKING:
+    from circuits import ansatzes as ansatzes
     from circuits import channels as channels
     from circuits import classifier as classifier
     from circuits import daruan as daruan
@@ -28,7 +29,7 @@ else:
     __getattr__, __dir__ = load_at_first_use(
         __name__,
         {
-            "circuits": ("channels", "classifier", "daruan", "feature_maps", "neuron", "reservoir"),
+            "circuits": ("ansatzes", "channels", "classifier", "daruan", "feature_maps", "neuron", "reservoir"),
             "circuits.circuit": ("Circuit",),
             "circuits.observables": ("Observable", "X", "Y", "Z", "observable", "pauli_string"),
             "circuits.openqasm": ("from_openqasm", "to_openqasm"),

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from circuits.plain_checks import as_int  # noqa: F401 - modules of circuits get all checks here
+from circuits.plain_checks import (  # noqa: F401 - modules of circuits get all checks here
+    as_flag,
+    as_int,
+    as_ints,
+    as_number,
+    as_text,
+    as_texts,
+    require_choice,
+    require_kind,
+)
 from circuits.slots import Angle, Slot
 
 UNITARITY_TOLERANCE = 1e-6  # admits matrices that were computed in float32

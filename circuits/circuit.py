@@ -4,6 +4,7 @@ Conventions, for the whole package: qubit 0 is the most significant bit of a bas
 angles are in radians, Pauli strings read qubit 0 first. Every circuit starts in |0...0>.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -209,8 +210,18 @@ class Circuit(GateMethods):
         result._operations = list(self._operations)
         return result
 
-    def compose(self, other: "Circuit", qubits: Iterable[int] | None = None) -> "Circuit":
-        """Append `other` here, its qubit k on `qubits[k]` (default: the same numbers); slots keep their numbers."""
+    def compose(
+        self, other: "Circuit", qubits: Iterable[int] | None = None, *, fresh_weights: bool = False
+    ) -> "Circuit":
+        """Append `other` here, its qubit k on `qubits[k]` (default: the same numbers); slots keep their numbers.
+
+        Args:
+            other: what is appended.
+            qubits: where it acts.
+            fresh_weights: number its weights after those that are here, so that none is shared.
+        """
+        if _checks.as_flag(fresh_weights, "fresh_weights"):
+            other = other.shift_slots(weights=self.n_weights)
         places = _checks.as_qubits(range(other.n_qubits) if qubits is None else qubits, self._n_qubits)
         _checks.require_length(places, other.n_qubits, "qubits", "qubits, one for each of the other circuit")
         extended = self.copy()  # so that a refusal half-way leaves this circuit as it was
@@ -219,6 +230,109 @@ class Circuit(GateMethods):
             extended.append(op.gate, targets, controls=controls, angles=op.angles)
         self._operations = extended._operations
         return self
+
+    def control(self, n_controls: int = 1, *, values: Sequence[int] | None = None) -> "Circuit":
+        """Return the circuit under controls, which are the qubits 0..n_controls-1; the circuit's own follow.
+
+        The global phase counts: it becomes a phase of the controls. Slots keep their numbers.
+
+        Args:
+            n_controls: number of controls, at least 1.
+            values: 0 or 1 for each control, what it must read (default: 1 everywhere).
+
+        Raises:
+            ValueError: an operation that is not unitary, or a preparation of amplitudes; values other than 0 and 1.
+        """
+        n_controls = _checks.as_int(n_controls, "n_controls", minimum=1)
+        values = [1] * n_controls if values is None else list(values)
+        _checks.require_length(values, n_controls, "values", "values, one for each control")
+        for value in values:
+            _checks.require_choice(value, "values", (0, 1))
+        self._require_unitary("control")
+        result = Circuit(n_controls + self._n_qubits)
+        zeros = [control for control, value in enumerate(values) if not value]
+        for control in zeros:
+            result.x(control)
+        for op in self._operations:
+            targets, controls = ([n_controls + q for q in group] for group in (op.qubits, op.controls))
+            result.append(op.gate, targets, controls=[*range(n_controls), *controls], angles=op.angles)
+        for control in zeros:
+            result.x(control)
+        return result
+
+    def power(self, exponent: int) -> "Circuit":
+        """Return the circuit `exponent` times in a row with the same slots; a negative power inverts, 0 is empty.
+
+        Raises:
+            ValueError: an operation that is not unitary; a negative power of a circuit without `inverse`.
+        """
+        exponent = _checks.as_int(exponent, "exponent", minimum=-math.inf)
+        self._require_unitary("power")
+        base = self.inverse() if exponent < 0 else self
+        result = Circuit(self._n_qubits)
+        result._operations = base._operations * abs(exponent)
+        return result
+
+    def repeat(self, n_times: int, *, fresh_data: bool = False) -> "Circuit":
+        """Return the circuit `n_times` in a row, each time with weights of its own.
+
+        Repetition r has `weight(r * n_weights + k)` for `weight(k)`, and bits of its own for mid-circuit measurements.
+
+        Args:
+            n_times: number of repetitions, at least 1.
+            fresh_data: give each repetition data slots of its own too; else all upload the same data.
+        """
+        n_times = _checks.as_int(n_times, "n_times", minimum=1)
+        n_data = self.n_data if _checks.as_flag(fresh_data, "fresh_data") else 0
+        result = Circuit(self._n_qubits)
+        for repetition in range(n_times):
+            copy = self.shift_slots(data=repetition * n_data, weights=repetition * self.n_weights)
+            for op in copy._operations:
+                gate = Measure(op.gate.bit + repetition * self.n_bits) if isinstance(op.gate, Measure) else op.gate
+                result.append(gate, op.qubits, controls=op.controls, angles=op.angles)
+        return result
+
+    def shift_slots(self, *, data: int = 0, weights: int = 0) -> "Circuit":
+        """Return the circuit with `data(k + data)` for `data(k)`, and with `weight(k + weights)` for `weight(k)`."""
+        shifts = {
+            "data": _checks.as_int(data, "data", minimum=0),
+            "weight": _checks.as_int(weights, "weights", minimum=0),
+        }
+        return self._with_slots(lambda slot: Slot(slot.kind, slot.index + shifts[slot.kind]))
+
+    def renumber(self, *, data: Sequence[int] | None = None, weights: Sequence[int] | None = None) -> "Circuit":
+        """Return the circuit with other numbers of slots; equal numbers let slots share a value.
+
+        Args:
+            data: the new number of each data slot (default: as they are).
+            weights: the new number of each weight slot (default: as they are).
+
+        Raises:
+            ValueError: another count of numbers than the circuit has slots.
+
+        Example:
+            >>> from circuits import Circuit, weight
+            >>> Circuit(2).rx(weight(0), 0).rx(weight(1), 1).renumber(weights=[0, 0]).n_weights
+            1
+        """
+        numbers: dict[str, Sequence[int]] = {}
+        for kind, given, count in (("data", data, self.n_data), ("weight", weights, self.n_weights)):
+            name = "data" if kind == "data" else "weights"
+            numbers[kind] = range(count) if given is None else _checks.as_ints(given, name, 0, at_least=0)
+            _checks.require_length(numbers[kind], count, name, f"numbers, one for each {kind} slot")
+        return self._with_slots(lambda slot: Slot(slot.kind, numbers[slot.kind][slot.index]))
+
+    def _with_slots(self, renamed: Callable[[Slot], Slot]) -> "Circuit":
+        result = Circuit(self._n_qubits)
+        for op in self._operations:
+            angles = tuple(renamed(angle) if isinstance(angle, Slot) else angle for angle in op.angles)
+            result._operations.append(replace(op, angles=angles))
+        return result
+
+    def _require_unitary(self, method: str) -> None:
+        for op in self._operations:
+            if not op.is_unitary:
+                raise ValueError(f"Circuit.{method} must find only unitary gates, but found `{op.name}`. Leave it out.")
 
     def bind(self, data: Any = (), weights: Any = ()) -> "Circuit":
         """Return a new circuit with every slot filled: data shape (n_data,), weights shape (n_weights,).
@@ -244,14 +358,8 @@ class Circuit(GateMethods):
         """Return the same circuit with a weight vector a sample: `weight(k)` becomes `data(n_data + k)`."""
 
         def make() -> Circuit:
-            result, n_data = Circuit(self._n_qubits), self.n_data
-            for op in self._operations:
-                angles = tuple(
-                    Slot("data", n_data + angle.index) if isinstance(angle, Slot) and angle.kind == "weight" else angle
-                    for angle in op.angles
-                )
-                result._operations.append(replace(op, angles=angles))
-            return result
+            n_data = self.n_data
+            return self._with_slots(lambda slot: Slot("data", n_data + slot.index) if slot.kind == "weight" else slot)
 
         return self.derived("weights as data", make)
 

@@ -31,11 +31,19 @@ from qml.nn import (
     QKANLSTM,
     QLSTM,
     QRNN,
+    CircuitCentricClassifier,
+    DataReuploadingClassifier,
+    DressedQuantumCircuit,
+    IQPClassifier,
+    QCNNClassifier,
     QKANLayer,
     QNNClassifier,
     QRNNClassifier,
     QRNNRegressor,
+    QuantumBoltzmannClassifier,
     QuantumLayer,
+    SeparableClassifier,
+    TreeTensorClassifier,
 )
 
 SAME = 1e-12  # the same operations in float64, perhaps in another order
@@ -96,6 +104,14 @@ def quantum_layer(dtype: torch.dtype, generator: torch.Generator) -> QuantumLaye
 LAYERS: dict[str, Example] = {
     "QNNClassifier": Example(lambda dtype, g: QNNClassifier(3, "zxy", dtype=dtype, generator=g), features(3)),
     "QuantumLayer": Example(quantum_layer, features(2)),
+    "CircuitCentricClassifier": made(CircuitCentricClassifier, 3, 2, n_features=3),
+    "DataReuploadingClassifier": made(DataReuploadingClassifier, 4, 2, n_readouts=2, n_features=4),
+    "DressedQuantumCircuit": made(DressedQuantumCircuit, 3, 3, n_qubits=2, n_features=3),
+    "IQPClassifier": made(IQPClassifier, 3, 2, n_features=3),
+    "QCNNClassifier": made(QCNNClassifier, 4, n_features=4),
+    "QuantumBoltzmannClassifier": made(QuantumBoltzmannClassifier, 3, n_visible=2, n_features=3),
+    "SeparableClassifier": made(SeparableClassifier, 3, n_features=3),
+    "TreeTensorClassifier": made(TreeTensorClassifier, 5, n_features=5),
     "DARUAN": made(DARUAN, 2),
     "QKANLayer": made(QKANLayer, 2, 3),
     "QKAN": made(QKAN, [2, 3, 1]),
@@ -111,10 +127,13 @@ LAYERS: dict[str, Example] = {
 
 RECURRENT = ("QKANLSTM", "HQKANLSTM", "QKANGRU", "QLSTM", "QRNN", "QRNNRegressor", "QRNNClassifier")
 AS_LSTM = "one batch dimension or none, as nn.LSTM"
+AMPLITUDES = "inputs as amplitudes have no OpenQASM text, which exported programs hold"
 FIXED_BATCH = "the batch size is fixed by the export"
 EXCEPTIONS: dict[tuple[str, str], str] = {
     **{(layer, "N-d batch"): AS_LSTM for layer in RECURRENT},
     ("QRNN", "export"): FIXED_BATCH,
+    ("CircuitCentricClassifier", "export"): AMPLITUDES,
+    ("TreeTensorClassifier", "export"): AMPLITUDES,
 }
 
 

@@ -7,6 +7,14 @@ from circuits.lazy import load_at_first_use
 if TYPE_CHECKING:
     from qml.nn.checkpoint import load_layer as load_layer
     from qml.nn.checkpoint import save_layer as save_layer
+    from qml.nn.classifiers.boltzmann import QuantumBoltzmannClassifier as QuantumBoltzmannClassifier
+    from qml.nn.classifiers.circuit_centric import CircuitCentricClassifier as CircuitCentricClassifier
+    from qml.nn.classifiers.convolutional import QCNNClassifier as QCNNClassifier
+    from qml.nn.classifiers.dressed import DressedQuantumCircuit as DressedQuantumCircuit
+    from qml.nn.classifiers.iqp import IQPClassifier as IQPClassifier
+    from qml.nn.classifiers.reuploading import DataReuploadingClassifier as DataReuploadingClassifier
+    from qml.nn.classifiers.separable import SeparableClassifier as SeparableClassifier
+    from qml.nn.classifiers.tree import TreeTensorClassifier as TreeTensorClassifier
     from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
     from qml.nn.losses import floored_likelihood_loss as floored_likelihood_loss
     from qml.nn.losses import hinge_loss as hinge_loss
@@ -45,6 +53,14 @@ else:
         __name__,
         {
             "qml.nn.checkpoint": ("load_layer", "save_layer"),
+            "qml.nn.classifiers.boltzmann": ("QuantumBoltzmannClassifier",),
+            "qml.nn.classifiers.circuit_centric": ("CircuitCentricClassifier",),
+            "qml.nn.classifiers.convolutional": ("QCNNClassifier",),
+            "qml.nn.classifiers.dressed": ("DressedQuantumCircuit",),
+            "qml.nn.classifiers.iqp": ("IQPClassifier",),
+            "qml.nn.classifiers.reuploading": ("DataReuploadingClassifier",),
+            "qml.nn.classifiers.separable": ("SeparableClassifier",),
+            "qml.nn.classifiers.tree": ("TreeTensorClassifier",),
             "qml.nn.losses": (
                 "farhi_neven_loss",
                 "floored_likelihood_loss",

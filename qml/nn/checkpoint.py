@@ -15,6 +15,14 @@ from circuits import Circuit, Observable, from_openqasm, to_openqasm
 from qml.backends import Backend
 from qml.files import as_path, parse_json, parse_safetensors, write_atomically
 from qml.nn import _checkpoint_sizes as sizes
+from qml.nn.classifiers.boltzmann import QuantumBoltzmannClassifier
+from qml.nn.classifiers.circuit_centric import CircuitCentricClassifier
+from qml.nn.classifiers.convolutional import QCNNClassifier
+from qml.nn.classifiers.dressed import DressedQuantumCircuit
+from qml.nn.classifiers.iqp import IQPClassifier
+from qml.nn.classifiers.reuploading import DataReuploadingClassifier
+from qml.nn.classifiers.separable import SeparableClassifier
+from qml.nn.classifiers.tree import TreeTensorClassifier
 from qml.nn.qkan.cells import HQKANLSTMCell, QKANGRUCell, QKANLSTMCell
 from qml.nn.qkan.daruan import DARUAN
 from qml.nn.qkan.layer import QKANLayer
@@ -40,11 +48,16 @@ WEIGHT_NUMBER = re.compile(r"\bweight_?\[?([0-9]{3,})")  # the number of a weigh
 
 
 LAYERS: tuple[type[nn.Module], ...] = (
+    CircuitCentricClassifier,
     DARUAN,
+    DataReuploadingClassifier,
+    DressedQuantumCircuit,
     HQKAN,
     HQKANLSTM,
     HQKANLSTMCell,
+    IQPClassifier,
     JHCGNet,
+    QCNNClassifier,
     QKAN,
     QKANGRU,
     QKANGRUCell,
@@ -57,8 +70,11 @@ LAYERS: tuple[type[nn.Module], ...] = (
     QRNNCell,
     QRNNClassifier,
     QRNNRegressor,
+    QuantumBoltzmannClassifier,
     QuantumLayer,
     QuantumNeuron,
+    SeparableClassifier,
+    TreeTensorClassifier,
 )
 """Layers that can be saved. Each has `config()`: the constructor arguments that make it again, device and dtype left
 out. Where building one is work that grows with its weights, `_checkpoint_sizes.LEAST_WEIGHTS` bounds them."""

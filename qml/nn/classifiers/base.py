@@ -1,0 +1,123 @@
+"""The frame of classifiers that are one circuit: angles of the inputs, expectation values, a score."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from circuits import Circuit, Observable
+from qml import checks
+from qml.backends import Backend, resolve
+
+
+class CircuitClassifier(nn.Module):
+    """The base of classifiers that compute a score of each sample by one circuit.
+
+    A class says how inputs become angles (`angles`), how expectation values become a score (`scores`), and by which
+    loss its paper trains it (`loss`).
+
+    Args:
+        n_inputs: Number of features.
+        circuit: The circuit.
+        observables: Observables whose expectation values are read.
+        backend: A backend or its name.
+        device: Of the weights.
+        dtype: Of the weights, float32 or float64.
+
+    Shape:
+        (..., n_inputs) to (...): above 0 for label +1, else label -1.
+
+    Attributes:
+        weights: Angles in radians, uniform in [0, 2 pi) at first.
+        circuit: The circuit.
+    """
+
+    weights: nn.Parameter
+
+    def __init__(
+        self,
+        n_inputs: int,
+        circuit: Circuit,
+        observables: Sequence[Observable],
+        *,
+        backend: Backend | str = "native",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        checks.require_precision(dtype)
+        self.n_inputs = n_inputs
+        self.circuit = circuit
+        self.observables = tuple(observables)
+        self.backend = resolve(backend)
+        self.weights = nn.Parameter(torch.empty(circuit.n_weights, device=device, dtype=dtype))
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw all parameters anew."""
+        checks.require_generator(generator)
+        with torch.no_grad():
+            self.weights.uniform_(0.0, 2.0 * math.pi, generator=generator)
+
+    def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "..."]:
+        """Compute the scores of samples; see the class.
+
+        Raises:
+            TypeError: If inputs are no dense tensor of the layer's dtype.
+            ValueError: If they have another shape or device, or hold NaN or infinity.
+        """
+        inputs = checks.as_inputs(inputs, self.weights)
+        checks.require_last_dimension(inputs, self.n_inputs, "inputs")
+        with checks.full_precision(inputs):
+            scores = self.scores(self.values(inputs.reshape(-1, self.n_inputs)))
+        return scores.reshape((*inputs.shape[:-1], *scores.shape[1:]))
+
+    def values(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch observables"]:
+        """Compute the expectation values of the circuit."""
+        return self.backend.expectation(self.circuit, self.angles(inputs), self.weights, self.observables)
+
+    def angles(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch angles"]:
+        """Compute the angles of the circuit's data slots: the inputs themselves, unless a class says otherwise."""
+        return inputs
+
+    def scores(self, values: Float[Tensor, "batch observables"]) -> Float[Tensor, "batch ..."]:
+        """Compute the score from the expectation values: the only one, unless a class says otherwise."""
+        return values[:, 0]
+
+    def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+        """Compute the mean loss of labels -1 and +1 that the classifier's paper trains it by."""
+        raise NotImplementedError
+
+    __prepare_scriptable__ = checks.refuse_scripting
+
+    def to_backend(self, backend: Backend | str) -> "CircuitClassifier":
+        """Run on another backend from now on, with the same weights; return the layer."""
+        self.backend = resolve(backend)
+        return self
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        """Return what `repr` shows between the brackets."""
+        options = ", ".join(f"{name}={value!r}" for name, value in self.config().items())
+        return f"{options}, backend={self.backend.name!r}"
+
+
+def as_labels(labels: Any, scores: Tensor) -> Tensor:
+    """Return one label a score, or refuse labels that torch would spread over others."""
+    labels = checks.as_inputs(labels, scores, "labels")
+    if labels.shape != scores.shape:
+        raise ValueError(
+            f"Argument `labels` must hold one label a sample, shape {tuple(scores.shape)}, but has shape "
+            f"{tuple(labels.shape)}."
+        )
+    return labels
+
+
+def hit_loss(scores: Float[Tensor, " batch"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+    """Return the mean of (1 - y f) / 2, the probability of the wrong outcome for a score in [-1, 1]."""
+    return (1.0 - as_labels(labels, scores) * scores).mean() / 2.0

@@ -1,0 +1,90 @@
+"""The variational classifier on the IQP embedding."""
+
+from itertools import combinations
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from circuits import Circuit, Z, ansatzes, data
+from qml import checks
+from qml.backends import Backend
+from qml.nn.classifiers.base import CircuitClassifier, hit_loss
+
+
+class IQPClassifier(CircuitClassifier):
+    r"""The variational classifier whose feature map is thought hard to simulate: f(x) = <Z_0 Z_1>.
+
+    The feature map is H and RZ(x_i) on every qubit and exp(-i x_i x_j Z_i Z_j / 2) on every pair, some times in a row;
+    strongly entangling layers with CZ follow.
+
+    Args:
+        n_inputs: Number of features and qubits, at least 2.
+        n_layers: Number of strongly entangling layers.
+        n_repetitions: Number of times the feature map is applied.
+        backend: A backend or its name.
+        device: Of the weights.
+        dtype: Of the weights, float32 or float64.
+        generator: For the initial weights.
+
+    Shape:
+        (..., n_inputs) to (...) in [-1, 1]: above 0 for label +1, else label -1.
+
+    Attributes:
+        weights: Angles in radians, 3 a qubit and layer, uniform in [0, 2 pi) at first.
+
+    Raises:
+        ValueError: If a number is too small.
+
+    Reference:
+        Havlicek et al., arXiv:1804.11326; as in arXiv:2403.07059.
+
+    Example:
+        >>> import torch
+        >>> from qml.nn import IQPClassifier
+        >>> IQPClassifier(3)(torch.rand(7, 3)).shape
+        torch.Size([7])
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        n_layers: int = 10,
+        *,
+        n_repetitions: int = 1,
+        backend: Backend | str = "native",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        n_inputs, n_layers = checks.as_int(n_inputs, "n_inputs", 2), checks.as_int(n_layers, "n_layers", 1)
+        self.n_layers, self.n_repetitions = n_layers, checks.as_int(n_repetitions, "n_repetitions", 1)
+        circuit = iqp_embedding(n_inputs, self.n_repetitions)
+        circuit.compose(ansatzes.strongly_entangling(n_inputs, n_layers, entangler="cz"))
+        super().__init__(n_inputs, circuit, [Z(0) @ Z(1)], backend=backend, device=device, dtype=dtype)
+        self.reset_parameters(generator)
+
+    def angles(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch angles"]:
+        """Return the features and the products of all pairs."""
+        first, second = torch.triu_indices(self.n_inputs, self.n_inputs, 1, device=inputs.device)
+        return torch.cat([inputs, inputs[:, first] * inputs[:, second]], dim=1)
+
+    def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+        """Return the mean probability of the wrong outcome, (1 - y f) / 2."""
+        return hit_loss(self(inputs), labels)
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor arguments but for backend, device, dtype and generator."""
+        return {"n_inputs": self.n_inputs, "n_layers": self.n_layers, "n_repetitions": self.n_repetitions}
+
+
+def iqp_embedding(n_qubits: int, n_repetitions: int) -> Circuit:
+    """Build H and RZ on every qubit and RZZ on every pair; the pairs' data slots follow those of the qubits."""
+    circuit = Circuit(n_qubits)
+    for _ in range(n_repetitions):
+        for qubit in range(n_qubits):
+            circuit.h(qubit).rz(data(qubit), qubit)
+        for number, (first, second) in enumerate(combinations(range(n_qubits), 2)):
+            circuit.rzz(data(n_qubits + number), first, second)
+    return circuit
