@@ -168,7 +168,8 @@ def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
 
 def test_what_a_browser_saw_is_judged() -> None:
     seen = {"page": "/", "width": 390, "scroll": 390, "inner": 390, "wide": [], "faults": [], "outside": []}
-    assert check_site.faults_of(seen) == []
+    assert check_site.faults_of(seen) == check_site.faults_of({"search": 7}) == []
+    assert check_site.faults_of({"search": 0}) == ["The search finds nothing for `circuit`"]
     wrong = {**seen, "scroll": 600, "wide": ["PRE x"], "faults": ["boom"], "outside": ["http://x.org"]}
     assert check_site.faults_of(wrong) == [
         "/ at 390: console: boom",

@@ -1,8 +1,8 @@
 """Looks at every page of the built documentation in a browser: `python -m tools.check_site [FOLDER]`.
 
 Each page is opened in headless Chromium at a narrow and a wide size, in a frame of that width. A page must not scroll
-sideways, write an error to the console, or ask anything of another host; and each link inside the site must lead to a
-page and an anchor that exist.
+sideways, write an error to the console, or ask anything of another host; the search must find something; and each link
+inside the site must lead to a page and an anchor that exist.
 """
 
 import argparse
@@ -60,6 +60,14 @@ function look(frame, page, width) {
     await loaded; await wait(PAUSE);
     results.push(look(frame, page, width)); frame.remove();
   }
+  const frame = document.createElement("iframe");
+  frame.style.width = "1280px"; frame.src = "/?q=circuit"; document.body.append(frame);
+  let found = 0;
+  for (let times = 0; times < 240 && !found; times++) {
+    await wait(250);
+    found = frame.contentDocument?.querySelectorAll(".md-search-result__item").length || 0;
+  }
+  results.push({search: found});
   await fetch("/results", {method: "POST", body: JSON.stringify(results)});
 })();
 </script></body>"""
@@ -78,7 +86,7 @@ def main() -> None:
     if not options.links_only:
         results = looked_at(options.folder, pages)
         found += [fault for result in results for fault in faults_of(result)]
-        words += f", {len(results)} looks in a browser at {' and '.join(map(str, WIDTHS))} pixels"
+        words += f", {len(results) - 1} looks in a browser at {' and '.join(map(str, WIDTHS))} pixels, a search"
     sys.stdout.write("".join(f"{fault}\n" for fault in found) + f"{words}: {len(found)} faults\n")
     sys.exit(bool(found))
 
@@ -143,7 +151,9 @@ def dead_links(folder: Path, pages: list[str]) -> tuple[int, list[str]]:
 
 
 def faults_of(result: dict[str, Any]) -> list[str]:
-    """Say what was wrong with a page at one width."""
+    """Say what was wrong with a page at one width, or with the search."""
+    if "search" in result:
+        return [] if result["search"] else ["The search finds nothing for `circuit`"]
     name = f"{result['page']} at {result['width']}"
     faults = [f"{name}: console: {fault}" for fault in result["faults"]]
     faults += [f"{name}: loads {address} from another host" for address in result["outside"]]
