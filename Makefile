@@ -10,16 +10,18 @@ VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: help demo table conformance notebooks test test-all lint docs site bench clean
+.PHONY: help demo table results conformance notebooks test test-all lint package docs site bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    train the quantum classifier and its classical twins on real digits; report in runs/demo"
-	@echo "make table   compare everything, and put the table into the README; an hour or two"
+	@echo "make table   compare everything, and write the result pages and the README's count; an hour or two"
+	@echo "make results  write the result pages again, from docs/results/records"
 	@echo "make conformance  write what every layer is held to into docs/conformance.md"
 	@echo "make notebooks  run the notebooks and keep their outputs; name some by ARGS=\"04 06\""
 	@echo "make test    run the tests, without the long trainings"
 	@echo "make test-all  run all tests, with every argument checked against its annotation"
+	@echo "make package  build wheel and sdist, check and install the wheel in a clean folder"
 	@echo "make lint    check style, types, imports, dependencies, spelling and documentation"
 	@echo "make docs    build the documentation in build/docs"
 	@echo "make site    build the documentation and look at every page in a browser (needs Chromium)"
@@ -29,10 +31,14 @@ help:
 demo: $(VENV)/.installed-data
 	$(BIN)/qml compare digits 4 --preset demo --out runs/demo $(ARGS)
 
-# Every task beside its classical twins, a demo of each, and the README's table of it: an hour or two the first time.
+# Every task beside its classical twins, a demo of each, and the page of it: an hour or two the first time.
 table: $(VENV)/.installed-data,dev,ibm
 	OMP_NUM_THREADS=1 $(BIN)/qml compare all --preset demo --out runs/all $(ARGS)
-	$(BIN)/python -m tools.readme_table runs/all
+	$(BIN)/python -m tools.results runs/all
+
+# Tables and figures of docs/results from the records there; name folders of `qml compare` in ARGS to make new records.
+results: $(VENV)/.installed-data,dev,ibm
+	$(BIN)/python -m tools.results $(ARGS)
 
 # The table of layers and torch habits, from the list that the tests go through.
 conformance: $(VENV)/.installed-data,dev,ibm
@@ -59,6 +65,13 @@ lint: $(VENV)/.installed-data,dev,ibm $(VENV)/.installed-docs
 	$(BIN)/deptry circuits qml
 	$(BIN)/codespell
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Wheel and source distribution, built as for a release, and the wheel tried where nothing of this folder is seen.
+package: $(VENV)/.installed-data,dev,ibm
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist $(ARGS)
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m tools.try_wheel dist
 
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -148,14 +148,15 @@ for name, (known, learned) in parts.items():
 #
 # Every curve is a finite sum, so the network is a formula. This is what reaches the hidden node, without the terms
 # that are smaller than 0.2: the training found the sine with its frequency near $\pi$ and its phase near $-\pi/2$ on
-# its own, beside waves in $y$ that add up to a parabola. Without a tolerance the formula of the whole network is the
-# network to rounding.
+# its own, beside waves in $y$ that add up to a parabola. `formula` writes the whole network so, a line
+# for each node; `to_sympy` without a tolerance is the network to rounding.
 
 # %%
 x, y = sympy.symbols("x y", real=True)
 hidden = network.layers[0].to_sympy([x, y], tolerance=0.2)[node]
 print(hidden.evalf(3))
-(exact,) = network.formula([x, y])
+print(network.formula(["x", "y"], tolerance=0.1))
+(exact,) = network.to_sympy([x, y])
 values = sympy.lambdify((x, y), exact, "numpy")(*test.numpy().T)
 difference = np.abs(values - network(test).detach().numpy()[:, 0]).max()
 print(f"the whole formula differs from the network by {difference:.1g}")

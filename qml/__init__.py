@@ -2,9 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from circuits.lazy import load_at_first_use
+try:
+    from circuits import load_at_first_use
+except ImportError as error:
+    from qml.installation import foreign_circuits
 
-__version__ = "0.1.0"
+    raise foreign_circuits() from error
 
 if TYPE_CHECKING:
     from qml import analysis as analysis
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from qml import pinn as pinn
     from qml import remote as remote
     from qml import reservoir as reservoir
+    from qml.installation import __version__ as __version__
 else:
     __getattr__, __dir__ = load_at_first_use(
         __name__,
@@ -35,5 +39,6 @@ else:
                 "remote",
                 "reservoir",
             ),
+            "qml.installation": ("__version__",),
         },
     )

@@ -125,6 +125,16 @@ def test_layers_come_back_on_the_backend_they_are_asked_for(name: str) -> None:
         torch.testing.assert_close(again.eval()(inputs), layer.eval()(inputs), rtol=0, atol=rounding)  # no dropout
 
 
+def test_a_whole_model_is_refused_with_the_way_to_save_it(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Linear(2, 4), nn.Sequential(QNNClassifier(4, "zx")), QKAN([1, 1]))
+    with pytest.raises(TypeError, match=r"but is Sequential\. .*torch\.save\(model\.state_dict\(\), path\)") as error:
+        save_layer(model, tmp_path / "model.safetensors")
+    assert str(error.value).endswith('its QNNClassifier with save_layer(model.get_submodule("1.0"), path).')
+    save_layer(model.get_submodule("1.0"), tmp_path / "model.safetensors")
+    with pytest.raises(TypeError, match=r"load_state_dict\(torch\.load\(path\)\)\.$"):
+        save_layer(nn.Linear(1, 1), tmp_path / "model.safetensors")
+
+
 def test_a_core_that_cannot_be_saved_is_refused_and_so_is_a_backend_without_circuits() -> None:
     network = JHCGNet(4, 2, nn.Linear(2, 2), latent=(2, 2))
     with pytest.raises(TypeError, match=r"`layer` must be one of .*, but is Linear"):

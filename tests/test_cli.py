@@ -69,7 +69,10 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path: Path, monkeypatch:
             "`scaler` must be left out for task 'digits', which has `resolution`",
         ),
         (["digits", "--option", "resolution=4"], "`option` must not be 'resolution'"),
-        (["series", "--scaler", "none"], "`scaler` must be one of training, leaking for task 'series', but is 'none'"),
+        (
+            ["series", "--option", "scaler=none"],
+            "`scaler` must be one of training, leaking for task 'series', but is 'none'",
+        ),
         (["all", "--option", "scaler=leaking"], "`task` must be 'all' alone"),
         (["digits", "--preset", "quick"], "`preset` must be one of full, demo for task 'digits', but is 'quick'"),
     ],
@@ -85,10 +88,8 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("flag", [("--scaler", "leaking"), ("--option", "scaler=leaking")])
-def test_an_option_of_a_task_has_a_folder_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: tuple[str, str]
-) -> None:
+def test_an_option_of_a_task_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flag = ("--option", "scaler=leaking")
     monkeypatch.chdir(tmp_path)
     result = run("compare", "series", "bessel", *flag, "--models", "persistence", "--preset", "demo", "--seeds", "1")
     assert result.exit_code == 0, result.output

@@ -780,3 +780,38 @@ def test_channels_keep_their_kraus_operators() -> None:
             oracle.density_of(Circuit(2).h(1).compose(circuit)),
             ALGEBRA,
         )
+
+
+def test_weights_of_any_shape_become_slots_row_by_row() -> None:
+    def function(inputs: Any, weights: Any) -> None:
+        for layer in range(2):
+            for qubit in range(3):
+                pennylane.RY(inputs[qubit, 0] + weights[layer, qubit], wires=qubit)
+            pennylane.CNOT([0, 2])
+
+    circuit = from_pennylane(function, n_data=(3, 1), n_weights=(2, 3))
+    assert (circuit.n_data, circuit.n_weights) == (3, 6)
+    flat = from_pennylane(lambda x, w: function(x.reshape(3, 1), w.reshape(2, 3)), n_data=3, n_weights=6)
+    assert circuit == flat
+    with pytest.raises(ValueError, match=r"shapes \(3, 1\) and \(6,\), but takes others: .*n_weights=\(2, 3\)"):
+        from_pennylane(function, n_data=(3, 1), n_weights=6)
+    with pytest.raises(ValueError, match="`n_weights` must be a length or a tuple of lengths"):
+        from_pennylane(function, n_weights=(2, -1))
+
+
+def test_data_may_be_given_as_lists_of_parameters() -> None:
+    from qiskit.circuit import Parameter, ParameterVector, QuantumCircuit
+
+    a, b, c = Parameter("a"), Parameter("b"), ParameterVector("c", 2)
+    source = QuantumCircuit(1)
+    for angle in (b, c[1], a, c[0]):
+        source.ry(angle, 0)
+    expected = from_qiskit(source, data=["b", "a", "c"])
+    for form in ([b, a, c], [[b, a], c], [[b, a, *c]], (item for item in (b, a, c))):
+        assert from_qiskit(source, data=form) == expected
+    assert from_qiskit(source, data=a) == from_qiskit(source, data=["a"])
+    assert from_qiskit(source, data=[source.parameters]).n_weights == 0
+    with pytest.raises(
+        TypeError, match="`data` must hold parameters, parameter vectors or their names, but holds a int"
+    ):
+        from_qiskit(source, data=[0])

@@ -59,11 +59,47 @@ def test_formulas_are_the_layer(options: dict[str, Any]) -> None:
 def test_the_formula_of_a_network_is_the_network_and_the_tolerance_bounds_what_is_left_out() -> None:
     network = randomised(QKAN([2, 2, 1], reps=1, dtype=torch.float64, generator=seeded()))
     inputs = torch.randn(6, 2, dtype=torch.float64, generator=seeded(2))
-    assert_close(network(inputs), values_of(network.formula(), inputs.numpy()), SAME)
+    assert_close(network(inputs), values_of(network.to_sympy(), inputs.numpy()), SAME)
     layer = network.layers[0]
     short = layer.to_sympy(tolerance=0.05)
     # 2 edges of at most 2 cosines and a residual: each left out is at most 0.05, and |silu| here below 3
     assert_close(layer(inputs), values_of(short, inputs.numpy()), 2 * (2 + 3) * 0.05)
+
+
+def test_a_readable_formula_says_nearly_what_the_network_says() -> None:
+    network = randomised(QKAN([2, 3, 1], reps=1, dtype=torch.float64, generator=seeded()))
+    inputs = torch.randn(20, 2, dtype=torch.float64, generator=seeded(2))
+    everything = network.formula(["x", "y"], digits=15, tolerance=0.0)
+    assert_close(network(inputs), everything.evaluate(inputs.numpy()), SAME)
+    formula = network.formula(["x", "y"], outputs=["f"])
+    text = str(formula)
+    assert [line.split(" = ")[0] for line in text.splitlines()] == ["h1_1", "h1_2", "h1_3", "f"]
+    assert "silu(x)" in text
+    assert "exp(" not in text
+    assert len(text) < 0.5 * len(str(network.to_sympy(["x", "y"])))
+    error = np.abs(network(inputs).detach().numpy() - formula.evaluate(inputs.numpy())).max()
+    assert 0 < error < 0.2  # some 40 terms of at most 1 % of a layer's largest
+    assert formula._repr_latex_().startswith("$\\displaystyle")
+
+
+def test_a_readable_formula_leaves_out_nodes_that_nothing_reads() -> None:
+    network = randomised(QKAN([2, 3, 2], reps=1, dtype=torch.float64, generator=seeded()))
+    network.layers[1].mask[:, 1] = 0.0
+    formula = network.formula()
+    assert [name for name, _ in formula.lines] == ["h1_1", "h1_3", "y_1", "y_2"]
+    network.layers[1].mask[1] = 0.0
+    inputs = torch.randn(4, 2, dtype=torch.float64, generator=seeded(2))
+    assert (network.formula().evaluate(inputs.numpy())[:, 1] == 0).all()
+
+
+def test_pruning_that_leaves_a_constant_is_refused_and_changes_nothing() -> None:
+    network = randomised(QKAN([2, 3, 1], dtype=torch.float64, generator=seeded()))
+    inputs = torch.randn(20, 2, dtype=torch.float64, generator=seeded(2))
+    before = network(inputs)
+    for options in ({"edge": 99.0}, {"node": 99.0}):
+        with pytest.raises(ValueError, match="layer 0 would have none: the network would be a constant"):
+            network.prune(inputs, **options)
+    assert torch.equal(network(inputs), before)
 
 
 def test_what_has_no_formula_is_refused() -> None:

@@ -495,6 +495,37 @@ def test_ctrl_c_before_anything_was_sent_is_quiet(folder: Path, monkeypatch: pyt
     assert (result.exit_code, result.stderr) == (130, "Stopped.\n")
 
 
+def test_a_run_is_written_down_before_its_circuits_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(remote, "estimate", interrupted)
+    result = submit()
+    run_id = state()["run"]
+    assert result.exit_code == 130
+    assert f"qml jobs resume {run_id}" in result.stderr
+    assert jobs("resume", run_id).exit_code == 0
+
+
+def test_a_run_that_has_no_circuits_leaves_no_record(folder: Path) -> None:
+    np.save("data.npy", np.zeros((2, 4), np.float32))
+    assert "must have shape (..., 3)" in submit().stderr
+    assert json.loads(jobs("list", "--json").stdout) == []
+
+
+def test_a_resumed_run_remembers_its_output(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    SERVICES["sending"] = Sky({0: "interrupt before"})
+    assert submit("--out", "first.npy").exit_code == 130
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    store = ("--store", folder / "jobs.sqlite")
+    assert run("jobs", "resume", "20", *store).exit_code == 0
+    np.testing.assert_allclose(np.load(folder / "first.npy"), right(), atol=1e-6)
+    assert not list((folder / "elsewhere").iterdir())
+    assert run("jobs", "fetch", "20", "--out", "second.npy", *store).exit_code == 0
+    np.testing.assert_allclose(np.load("second.npy"), right(), atol=1e-6)
+
+
 def test_records_outlive_the_files_that_they_came_from(folder: Path) -> None:
     SERVICES["sending"] = Sky({0: "interrupt before"})
     assert submit().exit_code == 130
@@ -576,7 +607,9 @@ def test_bad_input_is_refused_in_one_line(folder: Path, arguments: tuple[str, ..
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
-    assert not (folder / "jobs.sqlite").exists()
+    if (folder / "jobs.sqlite").exists():
+        with Store("jobs.sqlite") as records:
+            assert not records.runs()
 
 
 def test_runs_are_named_without_doubt(folder: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from qml.data import Scaler, Sensor, fill_gaps, milan_activity, read_sensor_csv
+from qml.data import Scaler, Sensor, fill_gaps, milan_activity, read_series_csv
 from tests.helpers import assert_close
 
 REFUSED = (TypeError, ValueError, TypeCheckError)
@@ -29,7 +29,7 @@ def machine_zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 def read(folder: Path, stamps: list[str], **options: Any) -> Sensor:
     path = folder / "sensor.csv"
     path.write_text("t,a\n" + "".join(f"{stamp},{k}\n" for k, stamp in enumerate(stamps)), encoding="utf-8")
-    return read_sensor_csv(path, ["a"], time_column="t", **options)
+    return read_series_csv(path, ["a"], time_column="t", **options)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_stamps_that_are_no_moments_are_refused(
 def test_a_zone_without_times_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sensor.csv").write_text("a\n1\n")
     with pytest.raises(ValueError, match="`time_zone` must be None without a `time_column`"):
-        read_sensor_csv(tmp_path / "sensor.csv", ["a"], time_zone="UTC")
+        read_series_csv(tmp_path / "sensor.csv", ["a"], time_zone="UTC")
 
 
 def test_gaps_are_refused_before_memory_is_taken(tmp_path: Path) -> None:
@@ -159,21 +159,21 @@ def test_broken_files_are_refused_with_the_line(tmp_path: Path, content: bytes, 
     path = tmp_path / "sensor.csv"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        read_sensor_csv(path, ["a"])
+        read_series_csv(path, ["a"])
 
 
 def test_harmless_forms_are_read(tmp_path: Path) -> None:
     path = tmp_path / "sensor.csv"
     path.write_bytes(b'\xef\xbb\xbf"a",b,\r\n1,x,\r\n\r\n"2","several\nlines",\r\n 3 ,,\r\n')
-    assert read_sensor_csv(str(path), ("a",)).values.flatten().tolist() == [1.0, 2.0, 3.0]
+    assert read_series_csv(str(path), ("a",)).values.flatten().tolist() == [1.0, 2.0, 3.0]
 
 
 def test_interpolation_between_the_largest_numbers_is_finite(tmp_path: Path) -> None:
     path = tmp_path / "sensor.csv"
     path.write_text("a\n-1.6e308\nNA\n1.6e308\n")
-    assert read_sensor_csv(path, ["a"]).values.flatten().tolist() == [-1.6e308, 0.0, 1.6e308]
+    assert read_series_csv(path, ["a"]).values.flatten().tolist() == [-1.6e308, 0.0, 1.6e308]
     with pytest.raises(ValueError, match="must be finite in its unit, but line 2"):
-        read_sensor_csv(path, ["a"], units={"a": "mm"})
+        read_series_csv(path, ["a"], units={"a": "mm"})
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_arguments_of_the_wrong_kind_are_refused_by_name(tmp_path: Path, options
     path = tmp_path / "sensor.csv"
     path.write_text("a\n1\n2\n")
     with pytest.raises(REFUSED, match=name):
-        read_sensor_csv(**({"path": path, "columns": ["a"]} | options))
+        read_series_csv(**({"path": path, "columns": ["a"]} | options))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from qml.data import (
     lorenz,
     mackey_glass,
     narma10,
-    read_sensor_csv,
+    read_series_csv,
     sunspots,
 )
 from tests.helpers import assert_close
@@ -101,11 +101,11 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_sensor_file_is_read_with_units_and_gaps(tmp_path: Path) -> None:
     path = write(tmp_path, CSV)
-    sensor = read_sensor_csv(path, ["loss", "temp"], time_column="when", units={"temp": "F", "loss": "nm"})
+    sensor = read_series_csv(path, ["loss", "temp"], time_column="when", units={"temp": "F", "loss": "nm"})
     assert_close(sensor.values[:, 0], [0.001, 0.002, 0.003, 0.004], FLOAT64)
     assert_close(sensor.values[:, 1], [10.0, 10 + 10 / 3, 10 + 20 / 3, 20.0], FLOAT64)
     assert (sensor.step_seconds, sensor.n_filled) == (3600.0, 3)
-    plain = read_sensor_csv(path, ["loss"])
+    plain = read_series_csv(path, ["loss"])
     assert plain.step_seconds is None
     assert_close(plain.values, [[1.0], [2.0], [4.0]], FLOAT64)
 
@@ -135,14 +135,14 @@ def test_a_sensor_file_is_read_with_units_and_gaps(tmp_path: Path) -> None:
 )
 def test_bad_sensor_files_are_refused(tmp_path: Path, text: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        read_sensor_csv(write(tmp_path, text), **options)
+        read_series_csv(write(tmp_path, text), **options)
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sensor.csv"
     path.write_bytes("loss,größe\n1,2\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"must be UTF-8, but is not: .* Save it as UTF-8"):
-        read_sensor_csv(path, ["loss"])
+        read_series_csv(path, ["loss"])
 
 
 def test_gaps_are_filled_or_refused() -> None:

@@ -47,11 +47,11 @@ class LayerActivations(ShowsPlot):
         largest = max(self.importance.max(), np.finfo(float).tiny)
         return np.where(self.kept, 1 - (1 - FAINTEST) * (1 - self.importance / largest), 0.0)
 
-    def plot(self, *, inputs: list[str] | None = None, outputs: list[str] | None = None) -> "Figure":
+    def plot(self, *, inputs: list | None = None, outputs: list | None = None) -> "Figure":
         """Draw a panel for each edge, a row an output, a column an input; pruned edges stay empty.
 
         Args:
-            inputs: Names of the inputs; None for x_1, x_2, ...
+            inputs: Names or sympy symbols of the inputs; None for x_1, x_2, ...
             outputs: Names of the outputs; None for y_1, y_2, ...
 
         Raises:
@@ -88,14 +88,12 @@ class NetworkActivations(ShowsPlot):
         pairs = zip(self.layers, self.layers[1:], strict=False)
         return [np.minimum(before.importance.max(1), after.importance.max(0)) for before, after in pairs]
 
-    def plot(
-        self, ax: "Axes | None" = None, *, inputs: list[str] | None = None, outputs: list[str] | None = None
-    ) -> "Figure":
+    def plot(self, ax: "Axes | None" = None, *, inputs: list | None = None, outputs: list | None = None) -> "Figure":
         """Draw the network: inputs below, outputs above, on every edge its curve, the fainter the less it matters.
 
         Args:
             ax: The axes to draw on; None for a new figure.
-            inputs: Names of the inputs; None for x_1, x_2, ...
+            inputs: Names or sympy symbols of the inputs; None for x_1, x_2, ...
             outputs: Names of the outputs; None for y_1, y_2, ...
 
         Raises:
@@ -177,9 +175,9 @@ def _place(index: int, size: int) -> float:
     return (index + 0.5) / size
 
 
-def _names(names: list[str] | None, size: int, letter: str, argument: str) -> list[str]:
+def _names(names: list | None, size: int, letter: str, argument: str) -> list[str]:
     if names is None:
         return [f"${letter}_{{{k + 1}}}$" for k in range(size)]
     if len(names) != size:
         raise ValueError(f"Argument `{argument}` must hold {size} names, but holds {len(names)}.")
-    return names
+    return [str(name) for name in names]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +28,7 @@ MaxSeconds = Annotated[float | None, typer.Option(help="Let the run take no more
 MaxJobs = Annotated[int | None, typer.Option(help="Let the run send no more jobs, ever.")]
 StorePath = Annotated[Path | None, typer.Option("--store", help="The file of records, instead of the user's own.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Out = Annotated[Path | None, typer.Option(help="Write the predictions to this .npy or .csv file.")]
+Out = Annotated[Path | None, typer.Option(help="Write the predictions to this .npy or .csv file; kept for resume.")]
 RunName = Annotated[str, typer.Argument(help="The run's id, or enough of its beginning.")]
 
 jobs = typer.Typer(help="Runs that were submitted: list, status, fetch, cancel, resume.", no_args_is_help=True)
@@ -72,22 +73,28 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of a command
 ) -> None:
     """Run a saved layer on a backend, every job written down before it is sent.
 
-    Ctrl-C, a crash or a power cut loses nothing: `qml jobs resume` goes on. Exit codes: 0 done (or sent, with
-    --detach), 1 jobs failed or no answer, 2 refused, 130 interrupted.
+    Ctrl-C, a crash or a power cut loses nothing: `qml jobs resume` goes on, and remembers --out. Exit codes: 0 done (or
+    sent, with --detach), 1 jobs failed or no answer, 2 refused, 130 interrupted.
     """
     with one_line_errors():
-        from qml import remote
+        with Console(stderr=True).status("Reading the model and its data"):
+            from qml import remote  # takes a second
 
-        checkpoint = model.read_bytes()
-        budget = remote.Budget(max_seconds, max_jobs)
-        _require_output(out)
-        # All that can be refused is refused by the estimate, before anything is stored.
-        size = _size(checkpoint, str(model), data, backend, shots=shots, seed=seed)
-        budget.require(size)
-        options = {name: value for name, value in (("shots", shots), ("seed", seed)) if value is not None}
+            checkpoint, inputs = model.read_bytes(), remote.read_inputs(data)
+            budget = remote.Budget(max_seconds, max_jobs)
+            _require_output(out)
+            options = {name: value for name, value in (("shots", shots), ("seed", seed)) if value is not None}
+            remote.require_submittable(checkpoint, str(model), inputs, backend, options)
+        count = partial(_size, checkpoint, str(model), data, backend, **options)
+        if budget.is_set:  # a run above its budget is never written down
+            with Console(stderr=True).status("Counting jobs and circuits"):
+                budget.require(count())
         with _opened(store) as records:
-            inputs, tags = remote.read_inputs(data), tuple(tag or ())
-            run_id = remote.start(records, checkpoint, inputs, backend, options=options, tags=tags, budget=budget)
+            run_id = remote.start(
+                records, checkpoint, inputs, backend, options=options, tags=tuple(tag or ()), budget=budget, out=out
+            )
+            if not budget.is_set:
+                _try_circuits(records, run_id, count)
             _go_on(records, run_id, wait=not detach, out=out, as_json=as_json)
 
 
@@ -126,10 +133,12 @@ def fetch(run: RunName, out: Out = None, store: StorePath = None, as_json: AsJso
     Ends with exit code 3 if results are missing.
     """
     with one_line_errors(), _opened(store, make=False) as records:
-        from qml.remote import find_run
+        from qml.remote import find_run, output_of
 
+        run_id = find_run(_known(records), run).run_id
+        out = out or output_of(_known(records), run_id)
         _require_output(out)
-        _go_on(records, find_run(_known(records), run).run_id, send=False, wait=False, out=out, as_json=as_json)
+        _go_on(_known(records), run_id, send=False, wait=False, out=out, as_json=as_json)
 
 
 @jobs.command()
@@ -148,11 +157,12 @@ def resume(
     A limit of `qml submit` holds for the whole run until it is changed here. Exit codes as for `qml submit`.
     """
     with one_line_errors(), _opened(store, make=False) as records:
-        from qml.remote import Budget, find_run
+        from qml.remote import Budget, find_run, output_of
 
-        _require_output(out)
         budget, run_id = Budget(max_seconds, max_jobs), find_run(_known(records), run).run_id
-        _go_on(records, run_id, wait=not detach, again=again, budget=budget, out=out, as_json=as_json)
+        out = out or output_of(_known(records), run_id)
+        _require_output(out)
+        _go_on(_known(records), run_id, wait=not detach, again=again, budget=budget, out=out, as_json=as_json)
 
 
 @jobs.command()
@@ -197,6 +207,17 @@ def _size(checkpoint: bytes, name: str, data: Path, backend: str, **options: Any
     layer = remote.parse_model(checkpoint, name)
     inputs = remote.as_tensor(remote.read_inputs(data), layer)
     return remote.estimate(layer, inputs, remote.make_backend(backend, **options), backward=backward)
+
+
+def _try_circuits(records: "Store", run_id: str, count: Callable[[], Any]) -> None:
+    """Make a run's circuits once; forget one that has none on its backend. An interrupted one can be resumed."""
+    words = f"Run {visible(run_id)} is written down; its circuits are made"
+    with _job_errors(run_id), Console(stderr=True).status(verbatim(words)):
+        try:
+            count()
+        except (ImportError, OSError, TypeError, ValueError):
+            records.forget_run(run_id)
+            raise
 
 
 def _go_on(records: "Store", run_id: str, *, out: Path | None, as_json: bool, wait: bool, **options: Any) -> None:

@@ -47,6 +47,37 @@ def open_folder(folder: Path, settings: Mapping[str, Any]) -> tuple[list[Record]
     return [_to_record(line) for line in reversed(first.values())], warnings
 
 
+def stored_cells(folder: Path, settings: Mapping[str, Any]) -> set[tuple[str, int]]:
+    """Return the model and seed of every finished cell in a folder, which is only read.
+
+    Raises:
+        ValueError: If the folder is a file, or holds results of other settings.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"Argument `out` must be a folder, but {folder} is a file. Name another one.")
+    path = folder / RESULTS
+    lines = [_parse(line) for line in path.read_bytes().split(b"\n")] if path.exists() else []
+    cells = [line for line in lines if line is not None]
+    if any(line["settings"] != settings_hash(settings) for line in cells):
+        raise ValueError(_refusal(folder, "other settings"))
+    return {(line["model"], line["seed"]) for line in cells}
+
+
+def stored_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings that a folder's results were made with.
+
+    Raises:
+        ValueError: If the folder holds none that can be read.
+    """
+    settings = _read_settings(folder / SETTINGS, []) if (folder / SETTINGS).is_file() else None
+    if settings is None or not isinstance(settings.get("task"), str):
+        raise ValueError(
+            f"Argument `out` must be a folder that `qml compare` wrote, but {folder} holds no settings that can be "
+            f"read. Name the folder that holds {SETTINGS} and {RESULTS}."
+        )
+    return settings
+
+
 def append_record(folder: Path, record: Record, settings: Mapping[str, Any]) -> None:
     """Add one finished cell, and return when it is on the disk."""
     outcome = asdict(record.outcome)

@@ -7,7 +7,7 @@ from qml.data.chaos import henon, henon_step, lorenz, lorenz_step, mackey_glass,
 from qml.data.corrosion import STATIONS, Corrosion, aluminium_rate, corrosion
 from qml.data.dataset import Dataset, Split, split_dataset
 from qml.data.digits import binarise, bit_planes, downsample, load_digits, load_images, pixel_words, unambiguous
-from qml.data.sensors import Scaler, Sensor, fill_gaps, read_sensor_csv
+from qml.data.sensors import Scaler, Sensor, fill_gaps, read_series_csv
 from qml.data.sequences import Draw, WordBatch, dna, elman_letters, elman_xor, label_last, sentences
 from qml.data.series import SeriesSplit, bessel_series, damped_pendulum, split_series
 from qml.data.states import hidden_axes, random_states, single_spins, spin_projection
@@ -58,7 +58,7 @@ __all__ = [
     "python_text",
     "random_states",
     "random_subset",
-    "read_sensor_csv",
+    "read_series_csv",
     "sentences",
     "single_spins",
     "spin_projection",

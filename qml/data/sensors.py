@@ -50,7 +50,7 @@ class Sensor:
     n_filled: int
 
 
-def read_sensor_csv(
+def read_series_csv(
     path: str | PathLike[str],
     columns: Sequence[str],
     *,
@@ -59,7 +59,7 @@ def read_sensor_csv(
     units: Mapping[str, str] | None = None,
     max_gap: int = 6,
 ) -> Sensor:
-    """Read a user's sensor from a CSV file with a header.
+    """Read a series of your own, such as a sensor's readings or daily sales, from a CSV file with a header.
 
     Args:
         path: the file, UTF-8, with commas.

@@ -98,6 +98,13 @@ class Store:
                 columns,
             )
 
+    def forget_run(self, run_id: str) -> None:
+        """Take out a run that has no submission yet; any other one stays."""
+        self._change(
+            "DELETE FROM runs WHERE run_id = ? AND NOT EXISTS (SELECT 1 FROM submissions WHERE run_id = runs.run_id)",
+            run_id,
+        )
+
     def runs(self) -> list[RunRecord]:
         """Return all runs, the oldest first."""
         return [run_of(row) for row in self._database.rows(f"SELECT {RUN_COLUMNS} FROM runs ORDER BY created, run_id")]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qml.nn.classifiers.reuploading import DataReuploadingClassifier as DataReuploadingClassifier
     from qml.nn.classifiers.separable import SeparableClassifier as SeparableClassifier
     from qml.nn.classifiers.tree import TreeTensorClassifier as TreeTensorClassifier
+    from qml.nn.forecast import forecast_with_interval as forecast_with_interval
     from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
     from qml.nn.losses import floored_likelihood_loss as floored_likelihood_loss
     from qml.nn.losses import hinge_loss as hinge_loss
@@ -53,6 +54,7 @@ else:
         __name__,
         {
             "qml.nn.checkpoint": ("load_layer", "save_layer"),
+            "qml.nn.forecast": ("forecast_with_interval",),
             "qml.nn.classifiers.boltzmann": ("QuantumBoltzmannClassifier",),
             "qml.nn.classifiers.circuit_centric": ("CircuitCentricClassifier",),
             "qml.nn.classifiers.convolutional": ("QCNNClassifier",),

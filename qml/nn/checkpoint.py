@@ -92,7 +92,7 @@ def save_layer(layer: nn.Module, path: Path | str) -> None:
         path: a `.safetensors` file, replaced if it exists.
 
     Raises:
-        TypeError: another layer.
+        TypeError: another layer, or a whole model; the message says how that is saved.
         ValueError: another suffix, weights that are not finite, a circuit that OpenQASM cannot say.
 
     Example:
@@ -209,9 +209,27 @@ def _describe(layer: nn.Module) -> dict[str, JSON]:
     """Return a layer's class and constructor arguments as JSON."""
     name = type(layer).__name__
     if type(layer) not in LAYERS:
-        raise TypeError(f"Argument `layer` must be one of {', '.join(_BY_NAME)}, but is {name}.")
+        raise TypeError(f"Argument `layer` must be one of {', '.join(_BY_NAME)}, but is {name}.{_how_to_save(layer)}")
     config: dict[str, Any] = layer.config()  # pyright: ignore[reportCallIssue]
     return {"layer": name, "arguments": {key: _encode(value) for key, value in config.items()}}
+
+
+def _how_to_save(model: nn.Module) -> str:
+    """Say how a module that is none of the layers is saved, by the layers that it holds."""
+    if not isinstance(model, nn.Module):
+        return ""
+    advice = (
+        " Keep the weights of a whole model with torch.save(model.state_dict(), path), and load them into a model that "
+        "the same code builds, with model.load_state_dict(torch.load(path))"
+    )
+    inside = [(name, type(part).__name__) for name, part in model.named_modules() if name and type(part) in LAYERS]
+    outer = [(name, kind) for name, kind in inside if not any(name.startswith(f"{other}.") for other, _ in inside)]
+    if not outer:
+        return f"{advice}."
+    name, kind = outer[0]
+    return (
+        f'{advice}; or save each layer by itself, as its {kind} with save_layer(model.get_submodule("{name}"), path).'
+    )
 
 
 def _build(described: Mapping[str, Any], state: Mapping[str, Tensor], **place: Any) -> nn.Module:

@@ -11,9 +11,11 @@ from qml.remote.runs import as_tensor as as_tensor
 from qml.remote.runs import cancel as cancel
 from qml.remote.runs import find_run as find_run
 from qml.remote.runs import make_backend as make_backend
+from qml.remote.runs import output_of as output_of
 from qml.remote.runs import outputs_of as outputs_of
 from qml.remote.runs import parse_model as parse_model
 from qml.remote.runs import replies_of as replies_of
+from qml.remote.runs import require_submittable as require_submittable
 from qml.remote.runs import service_of as service_of
 from qml.remote.runs import start as start
 from qml.remote.runs import take_up as take_up

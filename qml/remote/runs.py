@@ -5,6 +5,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,7 @@ def start(
     options: Mapping[str, JSONValue],
     tags: Sequence[str] = (),
     budget: Budget | None = None,
+    out: Path | None = None,
 ) -> str:
     """Enter a new run into the records, with its layer and inputs, and return its id; nothing is sent yet.
 
@@ -80,6 +82,7 @@ def start(
         options: arguments of `make_backend` in addition to the name.
         tags: marks of the run's jobs at the service.
         budget: the run's budget, which is stored with it.
+        out: the file that its predictions are to be written to, by whoever resumes it; see `output_of`.
 
     Raises:
         ValueError: tags that services do not take.
@@ -100,10 +103,32 @@ def start(
         model_hash=checkpoint_hash(checkpoint),
         options=options,
         tags=tags,
-        inputs=codec.pack({"model": model, "inputs": inputs}, {}),
+        inputs=codec.pack(
+            {"model": model, "inputs": inputs}, {} if out is None else {"out": str(Path(out).absolute())}
+        ),
         budget=budget,
     )
     return run_id
+
+
+def require_submittable(
+    checkpoint: bytes, name: str, inputs: np.ndarray, backend: str, options: Mapping[str, JSONValue]
+) -> None:
+    """Refuse at once what can be refused without transpiling: the model, its data, the backend and its options.
+
+    Raises:
+        ValueError, TypeError: see `parse_model`, `as_tensor` and `make_backend`.
+    """
+    as_tensor(inputs, parse_model(checkpoint, name))
+    make_backend(backend, **dict(options))  # pyright: ignore[reportArgumentType] - checked there
+
+
+def output_of(store: Store, run_id: str) -> Path | None:
+    """Return the file that a run's predictions are to be written to, as it was given at the start; None without one."""
+    blob = store.inputs(run_id)
+    header = None if blob is None else codec.unpack(blob)[1]
+    out = header.get("out") if isinstance(header, dict) else None
+    return Path(out) if isinstance(out, str) else None
 
 
 def take_up(

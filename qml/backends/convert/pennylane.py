@@ -4,6 +4,7 @@ Qubit order: our qubit k is wire k, and both read the first as the most signific
 reversed. Post-selection is `measure(..., postselect=value)`, a reset is `measure(..., reset=True)`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any
@@ -160,7 +161,13 @@ def _scaled(angle: Any, factor: float) -> Any:
     return angle if factor == 1.0 else factor * angle
 
 
-def from_pennylane(source: Any, *, n_data: int = 0, n_weights: int = 0, wires: Sequence[Any] | None = None) -> Circuit:
+def from_pennylane(
+    source: Any,
+    *,
+    n_data: int | tuple[int, ...] = 0,
+    n_weights: int | tuple[int, ...] = 0,
+    wires: Sequence[Any] | None = None,
+) -> Circuit:
     """Convert a PennyLane tape, quantum function or QNode into a circuit.
 
     A tape has numbers as its angles, and they stay constants. A function is called as `function(data,
@@ -170,32 +177,50 @@ def from_pennylane(source: Any, *, n_data: int = 0, n_weights: int = 0, wires: S
 
     Args:
         source: a `QuantumScript`, a quantum function or a `QNode`.
-        n_data: length of the function's first argument.
-        n_weights: length of its second.
+        n_data: length of the function's first argument, or its shape, whose elements become slots row by row.
+        n_weights: length or shape of its second, as (2, 3) for weights that are used as weights[layer, qubit].
         wires: the labels that become qubits 0, 1, ... (default: 0..max for integers, else in the order of
             their use).
 
     Raises:
         ValueError: an operation that our circuits do not know (a conditional, for example), an angle that is
             not linear in the arguments, a circuit whose gates depend on the arguments' values, broadcast
-            angles.
+            angles; an element that is not there.
     """
-    tapes, slots = _tapes(source, n_data, n_weights)
+    tapes, slots = _tapes(source, _as_shape(n_data, "n_data"), _as_shape(n_weights, "n_weights"))
     labels = list(_wires(tapes[0]) if wires is None else wires)
     lowered = [_PennyLaneReader(tape, labels).steps for tape in tapes]
     merged = [_merged(list(column), slots) for column in _aligned(lowered)]
     return steps.circuit_of(max(len(labels), 1), merged)
 
 
-def _tapes(source: Any, n_data: int, n_weights: int) -> tuple[list[Any], list[Slot]]:
+def _as_shape(size: Any, name: str) -> tuple[int, ...]:
+    sizes = size if isinstance(size, tuple) else (size,)
+    if not all(isinstance(length, (int, np.integer)) and length >= 0 for length in sizes):
+        raise ValueError(f"Argument `{name}` must be a length or a tuple of lengths of at least 0, but is {size!r}.")
+    return tuple(map(int, sizes))
+
+
+def _tapes(source: Any, data: tuple[int, ...], weights: tuple[int, ...]) -> tuple[list[Any], list[Slot]]:
     """Return the tape at 0, at each unit vector, and at random points."""
     if isinstance(source, QuantumScript):
         return [source], []
     function = source.func if isinstance(source, pennylane.QNode) else source
-    slots = [Slot("data", k) for k in range(n_data)] + [Slot("weight", k) for k in range(n_weights)]
+    n_data = math.prod(data)
+    slots = [Slot("data", k) for k in range(n_data)] + [Slot("weight", k) for k in range(math.prod(weights))]
     if not slots:
         return [make_qscript(function)()], slots
-    return [make_qscript(function)(point[:n_data], point[n_data:]) for point in _points(len(slots))], slots
+    try:
+        tapes = [
+            make_qscript(function)(point[:n_data].reshape(data), point[n_data:].reshape(weights))
+            for point in _points(len(slots))
+        ]
+    except IndexError as error:
+        raise ValueError(
+            f"Argument `source` must use elements of arguments of shapes {data} and {weights}, but takes others: "
+            f"{error}. Pass the shapes that it expects, for example n_weights=(2, 3) for weights[layer, qubit]."
+        ) from error
+    return tapes, slots
 
 
 def _points(n_slots: int) -> np.ndarray:

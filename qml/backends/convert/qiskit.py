@@ -199,7 +199,8 @@ def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit
 
     Args:
         circuit: the circuit; its global phase is kept.
-        data: parameters or vectors, or their names, that become data slots, in this order.
+        data: parameters or vectors, or their names, that become data slots, in this order; lists of them, such as
+            `circuit.parameters`, count item by item.
 
     Raises:
         ValueError: an instruction that our circuits do not know (control flow, for example), an angle that is
@@ -207,9 +208,25 @@ def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit
     """
     if circuit.num_qubits == 0:
         raise ValueError("Argument `circuit` must have at least one qubit, but has none. Add a qubit.")
-    reader = _QiskitReader(_slots_of(circuit, list(data)), _bits_of(circuit))
+    reader = _QiskitReader(_slots_of(circuit, _flat(data)), _bits_of(circuit))
     read = reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
     return steps.circuit_of(circuit.num_qubits, read)
+
+
+def _flat(data: Any) -> list[Any]:
+    """Return parameters, vectors and names, those of lists one after another.
+
+    Raises:
+        TypeError: something else.
+    """
+    if isinstance(data, str) or hasattr(data, "name"):  # a vector is iterable too
+        return [data]
+    if not isinstance(data, Iterable):
+        raise TypeError(
+            f"Argument `data` must hold parameters, parameter vectors or their names, but holds a "
+            f"{type(data).__name__}. Pass for example data=[parameter]."
+        )
+    return [item for part in data for item in _flat(part)]
 
 
 def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Any, Slot]:

@@ -85,12 +85,13 @@ def layer_expressions(numbers: LayerNumbers, variables: list, tolerance: float, 
         numbers: of the layer.
         variables: one an input.
         tolerance: of the amplitude of a term, in units of the output.
-        base: "silu", "identity" or None.
+        base: "silu", "silu by name" for an undefined function of that name, "identity" or None.
         arccos: True if the activations are functions of arccos x.
     """
     import sympy
 
-    bases = {"silu": lambda x: x / (1 + sympy.exp(-x)), "identity": lambda x: x}
+    silu = sympy.Function("silu")
+    bases = {"silu": lambda x: x / (1 + sympy.exp(-x)), "silu by name": silu, "identity": lambda x: x}
     function = bases.get(base)
     v, c, u = numbers.output_weight, numbers.output_bias, numbers.base_weight
     shared = numbers.spectrum.frequencies.ndim == 2  # a shared circuit is written down for each of its inputs
@@ -109,12 +110,12 @@ def layer_expressions(numbers: LayerNumbers, variables: list, tolerance: float, 
     return outputs
 
 
-def as_variables(variables: list | None, size: int) -> list:
-    """Return the given symbols or expressions, or x_1 ... x_n.
+def as_variables(variables: list | None, size: int, argument: str = "variables") -> list:
+    """Return the given symbols or expressions, names as symbols, or x_1 ... x_n.
 
     Raises:
-        TypeError: no sequence of sympy expressions or numbers.
-        ValueError: another number of them than `size`.
+        TypeError: no sequence of names, sympy expressions or numbers.
+        ValueError: another number of them than `size`, or a name twice.
     """
     import sympy
 
@@ -122,16 +123,19 @@ def as_variables(variables: list | None, size: int) -> list:
         return list(sympy.symbols(f"x_1:{size + 1}", real=True))
     if isinstance(variables, str) or not isinstance(variables, Iterable):
         raise TypeError(
-            f"Argument `variables` must be a list of {size} sympy expressions, but is {type(variables).__name__}. Pass "
-            f'list(sympy.symbols("x_1:{size + 1}")), or None for these.'
+            f"Argument `{argument}` must be a list of {size} names or sympy expressions, but is "
+            f"{type(variables).__name__}. Pass for example {[f'x_{k + 1}' for k in range(size)]}."
         )
     given = list(variables)
     if len(given) != size:
-        raise ValueError(f"Argument `variables` must hold {size} expressions, one an input, but holds {len(given)}.")
+        raise ValueError(f"Argument `{argument}` must hold {size} expressions, one an input, but holds {len(given)}.")
     for place, variable in enumerate(given):
-        if not isinstance(variable, (sympy.Basic, Number)):
+        if not isinstance(variable, (sympy.Basic, Number, str)):
             raise TypeError(
-                f"Argument `variables[{place}]` must be a sympy expression, but is {type(variable).__name__}. Pass "
-                "sympy.Symbol(name)."
+                f"Argument `{argument}[{place}]` must be a name or a sympy expression, but is "
+                f"{type(variable).__name__}."
             )
-    return given
+    names = [variable for variable in given if isinstance(variable, str)]
+    if len(set(names)) < len(names) or not all(names):
+        raise ValueError(f"Argument `{argument}` must hold different names, but is {given}.")
+    return [sympy.Symbol(variable, real=True) if isinstance(variable, str) else variable for variable in given]

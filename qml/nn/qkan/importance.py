@@ -1,5 +1,7 @@
 """How much the edges of a layer contribute to its outputs."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,20 @@ def penalty(values: Tensor, entropy: float) -> Tensor:
     sizes = _over_samples(values).abs().mean(0)
     shares = sizes / sizes.sum().clamp_min(torch.finfo(sizes.dtype).tiny)
     return sizes.sum() + entropy * torch.special.entr(shares).sum()
+
+
+def require_edges_left(masks: Sequence[Tensor], scores: Sequence[Tensor], argument: str) -> None:
+    """Refuse masks of which one leaves no edge.
+
+    Raises:
+        ValueError: a layer without edges, behind which everything is constant.
+    """
+    for place, (mask, score) in enumerate(zip(masks, scores, strict=True)):
+        if not mask.any():
+            raise ValueError(
+                f"Argument `{argument}` must leave an edge in every layer, but layer {place} would have none: the "
+                f"network would be a constant. Its most important edge has {float(score.max()):.3g}; pass less."
+            )
 
 
 def _over_samples(values: Tensor) -> Tensor:

@@ -224,7 +224,7 @@ class QKANLayer(Activations):
         """Write each output as a sympy expression, exact but for terms of amplitude up to `tolerance`, left out.
 
         Args:
-            variables: sympy symbols or expressions, one an input; None for x_1, x_2, ...
+            variables: names, sympy symbols or expressions, one an input; None for x_1, x_2, ...
             tolerance: of the amplitude of a term, in units of the output.
 
         Raises:
@@ -286,9 +286,11 @@ class QKANLayer(Activations):
     @torch.no_grad()
     def prune(self, inputs: Float[Tensor, "*batch inputs"], threshold: float) -> int:
         """Take out edges whose importance is below `threshold`, in place, and return how many are left."""
-        threshold = checks.as_number(threshold, "threshold")
-        self.mask.mul_((self.importance(inputs) >= threshold).to(self.mask.dtype))
-        return int(self.mask.sum())
+        scores = self.importance(inputs)
+        mask = self.mask * (scores >= checks.as_number(threshold, "threshold"))
+        importance.require_edges_left([mask], [scores], "threshold")
+        self.mask.copy_(mask)
+        return int(mask.sum())
 
     def regularisation(self, inputs: Float[Tensor, "*batch inputs"], *, entropy: float = 1.0) -> Float[Tensor, ""]:
         """Compute a penalty for large and many activations.

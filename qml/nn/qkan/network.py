@@ -14,7 +14,10 @@ from qml.backends import Backend
 from qml.edges import Transfer, edge_layers, sample_edges, transferred
 from qml.nn.qkan._linear import linear
 from qml.nn.qkan._options import LayerOptions, shared_options
+from qml.nn.qkan.formula import as_variables
+from qml.nn.qkan.importance import require_edges_left
 from qml.nn.qkan.layer import QKANLayer
+from qml.nn.qkan.readable import NetworkFormula, readable_formula
 
 
 class QKAN(nn.Module):
@@ -91,8 +94,35 @@ class QKAN(nn.Module):
         new.layers = nn.ModuleList(layer.extended(reps) for layer in self.qkan_layers())
         return new
 
-    def formula(self, variables: list | None = None, *, tolerance: float = 0.0) -> list:
-        """Write each output as a sympy expression of the inputs; see `QKANLayer.to_sympy`."""
+    def formula(
+        self,
+        inputs: list | None = None,
+        *,
+        outputs: list[str] | None = None,
+        digits: int = 3,
+        tolerance: float | int = 0.01,
+    ) -> NetworkFormula:
+        """Write the network in a form that is read, a line for each node; `to_sympy` is exact.
+
+        Args:
+            inputs: names or sympy symbols; None for x_1, x_2, ...
+            outputs: names; None for y_1, y_2, ...
+            digits: of every number.
+            tolerance: terms below this share of the largest one of their layer are left out, in [0, 1).
+
+        Raises:
+            ValueError: see `QKANLayer.to_sympy`; another number of names than features.
+        """
+        symbols = as_variables(inputs, self.widths[0], "inputs")
+        names = [str(name) for name in as_variables(outputs or _outputs(self.widths[-1]), self.widths[-1], "outputs")]
+        share = checks.as_number(tolerance, "tolerance", at_least=0.0)
+        if share >= 1:
+            raise ValueError(f"Argument `tolerance` must be a share below 1, but is {share}. Use for example 0.01.")
+        digits = checks.as_int(digits, "digits", 1)
+        return readable_formula(self.qkan_layers(), symbols, names, digits=digits, share=share)
+
+    def to_sympy(self, variables: list | None = None, *, tolerance: float = 0.0) -> list:
+        """Write each output as one sympy expression of the inputs, which may be long; see `QKANLayer.to_sympy`."""
         for layer in self.qkan_layers():
             variables = layer.to_sympy(variables, tolerance=tolerance)
         return variables or []
@@ -114,16 +144,21 @@ class QKAN(nn.Module):
             inputs: where importance is judged.
             edge: least importance of an edge.
             node: least of the largest importance among a hidden node's incoming, and among its outgoing edges.
+
+        Raises:
+            ValueError: a layer would keep no edge, so that the network would be a constant; nothing is taken out.
         """
         edge, node = checks.as_number(edge, "edge"), checks.as_number(node, "node")
         scores = self.importance(inputs)
         layers = self.qkan_layers()
-        for layer, score in zip(layers, scores, strict=True):
-            layer.mask.mul_((score >= edge).to(layer.mask.dtype))
-        for before, after, incoming, outgoing in zip(layers, layers[1:], scores, scores[1:], strict=False):
-            alive = (incoming * before.mask).amax(1).minimum((outgoing * after.mask).amax(0)) >= node
-            before.mask.mul_(alive[:, None])
-            after.mask.mul_(alive)
+        masks = [layer.mask * (score >= edge) for layer, score in zip(layers, scores, strict=True)]
+        for place, (incoming, outgoing) in enumerate(pairwise(scores)):
+            alive = (incoming * masks[place]).amax(1).minimum((outgoing * masks[place + 1]).amax(0)) >= node
+            masks[place] = masks[place] * alive[:, None]
+            masks[place + 1] = masks[place + 1] * alive
+        require_edges_left(masks, scores, "edge")
+        for layer, mask in zip(layers, masks, strict=True):
+            layer.mask.copy_(mask)
         return sum(int(layer.mask.sum()) for layer in layers)
 
     def regularisation(self, inputs: Float[Tensor, "*batch inputs"], *, entropy: float = 1.0) -> Tensor:
@@ -316,3 +351,7 @@ def _as_latent(latent: Any) -> tuple[int, int]:
     if len(sizes) != 2:
         raise ValueError(f"Argument `latent` must hold two sizes, but is {sizes}. Pass latent=(inputs, outputs).")
     return sizes[0], sizes[1]
+
+
+def _outputs(size: int) -> list[str]:
+    return [f"y_{k + 1}" for k in range(size)]

@@ -1,0 +1,232 @@
+"""The commands `qml compare` and `qml report`. Heavy imports are inside them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from qml.commands.shell import INTERRUPTED, one_line_errors
+from qml.terminal import verbatim, visible
+
+if TYPE_CHECKING:
+    from qml.compare.engine import ComparisonPlan, RunCells
+    from qml.compare.overview import Finished
+    from qml.compare.task import Option, Task
+
+    Plans = list[tuple[ComparisonPlan, Path]]
+
+ALL_TASKS = "all"  # the name for all tasks, one after another
+
+
+def task_names(incomplete: str) -> list[str]:
+    """Return the names of tasks that begin so, for a shell that completes them."""
+    from qml.compare.registry import TASKS
+
+    return [name for name in (*TASKS, ALL_TASKS) if name.startswith(incomplete)]
+
+
+def preset_names(incomplete: str) -> list[str]:
+    """Return the usual amounts of work that begin so, for a shell that completes them."""
+    return [name for name in ("full", "demo") if name.startswith(incomplete)]
+
+
+def compare(  # noqa: PLR0913, PLR0917 - one a flag
+    context: typer.Context,
+    task: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Such as parity; with subjects: digits 28, sequences xor letters (else all); or all.",
+            autocompletion=task_names,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
+    models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="An option of the task, as NAME=VALUE (its --help lists them); may be repeated."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="full, or demo for a short run.", autocompletion=preset_names)
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Settings tried a model and seed; else the preset's.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Train on so many processes of this machine.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Train on the Dask cluster of this address.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained and roughly how long, and train nothing.")
+    ] = False,
+    show_help: Annotated[
+        bool, typer.Option("--help", "-h", help="Show this, or after a task its models, subjects and options.")
+    ] = False,
+) -> None:
+    """Train a quantum model and its classical twins; show a table, and write a report into a folder.
+
+    Without a task, list the tasks. Ctrl-C stops a comparison, and the same command goes on where it stopped.
+    """
+    console = Console()
+    if show_help or not task:
+        _explain(console, context, task or [], asked=show_help)
+        return
+    with one_line_errors():
+        if task[0] == ALL_TASKS and (len(task) > 1 or option or models is not None or trials is not None):
+            raise ValueError(
+                f"Argument `task` must be {ALL_TASKS!r} alone, without models or options, but more is given."
+            )
+        named, subjects = _named_and_subjects(task, option or [])
+        wanted = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
+        work = {"n_seeds": seeds, "models": wanted, "preset": preset, "n_trials": trials}
+        plans = _plans(out, subjects, named, work, everything=task[0] == ALL_TASKS)
+    if dry_run:
+        with one_line_errors():
+            from qml.compare.listing import dry_run as dry_run_table
+
+            console.print(dry_run_table(plans), highlight=False)
+        return
+    with one_line_errors():
+        from qml.compare import require_folder
+
+        for plan, _ in plans:  # all are checked before the first one runs
+            require_folder(plan)
+    finished = []
+    for plan, folder in plans:
+        with one_line_errors(), _clean_stop(folder):
+            finished.append(_finish(console, plan, folder, _runner(workers, scheduler)))
+    if task[0] == ALL_TASKS:
+        _print_overview(console, finished, _folder(out, (ALL_TASKS, preset), part=None))
+
+
+def report(
+    out: Annotated[Path, typer.Argument(help="The folder of a comparison, or of several, as `qml compare` wrote it.")],
+) -> None:
+    """Write the report of a comparison again, from the records in its folder; nothing is trained."""
+    console = Console()
+    with one_line_errors():
+        from qml.compare import write_report
+        from qml.compare.again import comparisons_in, read_comparison
+        from qml.compare.overview import Finished
+
+        finished = []
+        for folder in comparisons_in(out):
+            plan, records = read_comparison(folder)
+            with console.status("Writing the report"):
+                finished.append(Finished(plan, records, write_report(plan, records, folder)))
+            _print_result(console, finished[-1])
+        if out not in [item.report.parent for item in finished]:
+            _print_overview(console, finished, out)
+
+
+def _explain(console: Console, context: typer.Context, task: list[str], *, asked: bool) -> None:
+    """Say which tasks there are, or what one of them is."""
+    with one_line_errors():
+        from qml.compare.listing import task_help, tasks_listing
+        from qml.compare.registry import TASKS, find_task
+
+        if task and task[0] != ALL_TASKS:
+            console.print(task_help(find_task(task[0])), highlight=False)
+            return
+        if asked:
+            typer.echo(context.get_help())
+            return
+        console.print(tasks_listing(TASKS), highlight=False)
+
+
+def _named_and_subjects(
+    task: list[str], written: list[str]
+) -> tuple["dict[str, Option]", list[tuple["Task[Any, Any]", "dict[str, Option]"]]]:
+    """Return the options that were written for a task, and every task with each of its subjects."""
+    from qml.compare import TASKS, choose_subjects, find_task
+    from qml.compare.engine import read_options
+
+    everything = task[0] == ALL_TASKS
+    tasks = list(TASKS.values()) if everything else [find_task(task[0])]
+    named = {} if everything else read_options(tasks[0], written)
+    return named, [(chosen, subject) for chosen in tasks for subject in choose_subjects(chosen, task[1:])]
+
+
+def _plans(
+    out: Path | None,
+    subjects: list[tuple["Task[Any, Any]", "dict[str, Option]"]],
+    named: "dict[str, Option]",
+    work: dict[str, Any],
+    *,
+    everything: bool,
+) -> "Plans":
+    """Return a plan and a folder for every subject."""
+    from qml.compare import make_plan
+
+    plans = []
+    preset, n_trials = work["preset"], work["n_trials"]
+    for chosen, subject in subjects:
+        part = next(iter(subject.values()), None)
+        names = (chosen.name, part, *named.values(), preset, None if n_trials is None else f"{n_trials}-trials")
+        folder = _folder(out, names, part=part if len(subjects) > 1 else None)
+        if everything:
+            folder = _folder(out, (ALL_TASKS, preset), part=None) / _folder(None, (chosen.name, part), part=None).name
+        plans.append((make_plan(chosen, **work, options=named | subject, folder=folder), folder))
+    return plans
+
+
+def _finish(
+    console: Console, plan: "ComparisonPlan", folder: Path, runner: AbstractContextManager["RunCells | None"]
+) -> "Finished":
+    """Run the missing cells, write the report, and show the table."""
+    from qml.compare import LiveProgress, run_plan, write_report
+    from qml.compare.overview import Finished
+
+    with runner as run_cells, LiveProgress(console) as progress:
+        records = run_plan(plan, progress, run_cells)
+    with console.status("Writing the report"):
+        finished = Finished(plan, records, write_report(plan, records, folder))
+    _print_result(console, finished)
+    return finished
+
+
+def _print_result(console: Console, finished: "Finished") -> None:
+    from qml.compare import result_table, verdict
+
+    plan, records = finished.plan, finished.records
+    console.print()
+    console.print(result_table(records, plan.models, plan.task.metric))
+    console.print()
+    for sentence in verdict(records, plan.models, plan.task.metric):
+        console.print(verbatim(sentence), highlight=False)
+    console.print("\nReport:", verbatim(finished.report, style="bold"), highlight=False, soft_wrap=True)
+
+
+def _print_overview(console: Console, finished: "list[Finished]", folder: Path) -> None:
+    from qml.compare.overview import write_overview
+
+    path = write_overview(finished, folder)
+    console.print("\nAll of them:", verbatim(path, style="bold"), highlight=False, soft_wrap=True)
+
+
+def _folder(out: Path | None, parts: Sequence[str | int | None], *, part: str | int | None) -> Path:
+    """Return the folder of results: the user's, one in it for each of several problems, or one named after the task."""
+    if out is None:
+        return Path("runs", "-".join(str(part) for part in parts if part is not None))
+    return out if part is None else out / str(part)
+
+
+def _runner(workers: int | None, scheduler: str | None) -> AbstractContextManager["RunCells | None"]:
+    """Return a context whose value trains the cells on processes or a cluster, or None to train them here."""
+    from qml.compare import distribute
+
+    if workers is not None and scheduler is not None:
+        raise ValueError("Options --workers and --scheduler must not both be given: a cluster has its own workers.")
+    if scheduler is not None:
+        return distribute.cluster(scheduler)
+    return nullcontext() if workers is None else distribute.workers(workers)
+
+
+@contextmanager
+def _clean_stop(folder: Path) -> Iterator[None]:
+    """Turn Ctrl-C into a line that says which results are kept, and the exit code that shells expect."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = f"Stopped. Finished runs are kept in {visible(folder)}: the same command goes on from there."
+        typer.echo(kept, err=True)
+        raise typer.Exit(INTERRUPTED) from None
