@@ -10,7 +10,7 @@ VENV ?= .venv
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: help demo table results conformance test test-all lint package docs bench clean
+.PHONY: help demo table results conformance notebooks test test-all lint package docs site bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,11 +18,13 @@ help:
 	@echo "make table   compare everything, and write the result pages and the README's count; an hour or two"
 	@echo "make results  write the result pages again, from docs/results/records"
 	@echo "make conformance  write what every layer is held to into docs/conformance.md"
+	@echo "make notebooks  run the notebooks and keep their outputs; name some by ARGS=\"04 06\""
 	@echo "make test    run the tests, without the long trainings"
 	@echo "make test-all  run all tests, with every argument checked against its annotation"
 	@echo "make package  build wheel and sdist, check and install the wheel in a clean folder"
 	@echo "make lint    check style, types, imports, dependencies, spelling and documentation"
 	@echo "make docs    build the documentation in build/docs"
+	@echo "make site    build the documentation and look at every page in a browser (needs Chromium)"
 	@echo "make bench   time the simulator beside the other libraries"
 	@echo "make clean   remove the environment, caches and builds (not runs/)"
 
@@ -41,6 +43,10 @@ results: $(VENV)/.installed-data,dev,ibm
 # The table of layers and torch habits, from the list that the tests go through.
 conformance: $(VENV)/.installed-data,dev,ibm
 	$(BIN)/python -m tools.conformance_table
+
+# Every notebook from its text, with outputs as small as they can be.
+notebooks: $(VENV)/.installed-data,dev,ibm
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.notebooks $(ARGS)
 
 # One thread in each of the two processes: more would wait for each other.
 test: $(VENV)/.installed-data,dev,ibm
@@ -70,6 +76,9 @@ package: $(VENV)/.installed-data,dev,ibm
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open build/docs/index.html."
+
+site: docs
+	$(BIN)/python -m tools.check_site
 
 bench: $(VENV)/.installed-peers
 	$(BIN)/qml bench simulator $(ARGS)
