@@ -320,6 +320,7 @@ def test_sizes_without_registers() -> None:
     assert TreeTensorClassifier(200).circuit.n_qubits == 8
 
 
+@pytest.mark.plain
 def test_bad_input_is_refused_by_name() -> None:
     layer = DataReuploadingClassifier(5)
     inputs = torch.rand(4, 5)

@@ -245,6 +245,7 @@ def test_repair_removes_negative_eigenvalues_and_nothing_else() -> None:
     torch.testing.assert_close(nearest_positive(good), made, atol=1e-12, rtol=0.0)
 
 
+@pytest.mark.plain
 def test_bad_input_is_refused_by_name() -> None:
     made, rows = kernel(entangled()), samples(3)
     noisy = Circuit(1).ry(data(0), 0).noise(channels.depolarizing(0.1), [0])

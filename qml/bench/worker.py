@@ -67,7 +67,7 @@ class Worker:
         self._process.communicate()
         self._errors.close()
 
-    def ask(self, request: str, *arguments: object, limit: float) -> Any:
+    def ask(self, request: str, *arguments: object, limit: float | int) -> Any:
         """Ask the worker for its answer to a request (a method of `Servant`), within `limit` seconds."""
         late = threading.Event()
 

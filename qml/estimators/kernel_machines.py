@@ -102,14 +102,14 @@ class QuantumSVC(ClassifierMixin, KernelMachine):
         (40,)
     """
 
-    def __init__(
+    def __init__(  # of any kind, as scikit-learn asks; `fit` checks them
         self,
-        kernel: str | Callable[[int], nn.Module] = "iqp",
+        kernel: Any = "iqp",
         *,
-        C: float = 1.0,
-        n_repetitions: int = 1,
-        scaling: str | None = "minmax",
-        backend: Backend | str = "native",
+        C: Any = 1.0,
+        n_repetitions: Any = 1,
+        scaling: Any = "minmax",
+        backend: Any = "native",
     ) -> None:
         self.kernel = kernel
         self.C = C
@@ -161,14 +161,14 @@ class QuantumKernelRidge(MultiOutputMixin, RegressorMixin, KernelMachine):
         (30,)
     """
 
-    def __init__(
+    def __init__(  # of any kind, as scikit-learn asks; `fit` checks them
         self,
-        kernel: str | Callable[[int], nn.Module] = "iqp",
+        kernel: Any = "iqp",
         *,
-        alpha: float = 1.0,
-        n_repetitions: int = 1,
-        scaling: str | None = "minmax",
-        backend: Backend | str = "native",
+        alpha: Any = 1.0,
+        n_repetitions: Any = 1,
+        scaling: Any = "minmax",
+        backend: Any = "native",
     ) -> None:
         self.kernel = kernel
         self.alpha = alpha

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 import qml.nn
 from circuits.plain_checks import as_int, as_number
-from qml.backends import Backend
 from qml.estimators.scaling import make_scaler, scaled
 from qml.estimators.training import LoopOptions, train
 from qml.nn.classifiers.base import hit_loss
@@ -40,18 +39,18 @@ class LayerEstimator(BaseEstimator):
 
     scaler_: Any
 
-    def __init__(  # noqa: PLR0913 - scikit-learn takes options nowhere else
+    def __init__(  # noqa: PLR0913 - scikit-learn takes options nowhere else, of any kind; `fit` checks them
         self,
-        layer: str | MakeLayer = "re-uploading",
+        layer: Any = "re-uploading",
         *,
-        options: Mapping[str, Any] | None = None,
-        scaling: str | None = "minmax",
-        learning_rate: float = 0.01,
-        max_steps: int = 1000,
-        batch_size: int = 32,
-        convergence_interval: int | None = None,
-        backend: Backend | str = "native",
-        random_state: int | np.random.RandomState | None = None,
+        options: Any = None,
+        scaling: Any = "minmax",
+        learning_rate: Any = 0.01,
+        max_steps: Any = 1000,
+        batch_size: Any = 32,
+        convergence_interval: Any = None,
+        backend: Any = "native",
+        random_state: Any = None,
     ) -> None:
         self.layer = layer
         self.options = options
