@@ -166,10 +166,11 @@ def lifted_to_jax(function: Function, size: int) -> Callable[..., Any]:
         _, value = _call(function, arrays)
         return value.detach().numpy().astype(arrays[-1].dtype)
 
-    @jax.custom_vjp
-    def call(*arrays: Any) -> Any:
+    def forwards(*arrays: Any) -> Any:
         shape = jax.ShapeDtypeStruct((size,), arrays[-1].dtype)
         return jax.pure_callback(outside, shape, *arrays, vmap_method="sequential")
+
+    call: Any = jax.custom_vjp(forwards)
 
     def forward(*arrays: Any) -> tuple[Any, tuple[Any, ...]]:
         return call(*arrays), arrays
