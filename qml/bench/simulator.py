@@ -16,9 +16,12 @@ SEED = 0
 def make_work(case: str) -> CircuitWork:
     """Draw RY of the data on each qubit, then layers of RY RZ on each qubit and a ring of CX; <Z_0>.
 
-    After a colon a case has its number of layers, in which the range of the rings grows from one to the next.
+    After a colon a case has its number of layers, in which the range of the rings grows from one to the next; after
+    another one it may have `float64`.
     """
-    size, _, depth = case.partition(":")
+    size, _, rest = case.partition(":")
+    depth, _, precision = rest.partition(":")
+    dtype = np.dtype(precision or "float32")
     n_qubits, batch = parse_case(size)
     n_layers = int(depth) if depth else N_LAYERS
     gates = [BenchGate("ry", (qubit,), data(qubit)) for qubit in range(n_qubits)]
@@ -34,10 +37,10 @@ def make_work(case: str) -> CircuitWork:
         gates=tuple(gates),
         pauli="Z",
         readout=0,
-        inputs=generator.uniform(-np.pi, np.pi, (batch, n_qubits)).astype(np.float32),
+        inputs=generator.uniform(-np.pi, np.pi, (batch, n_qubits)).astype(dtype),
         # Angles this small keep the gradient of deep and wide circuits large enough to be compared.
-        weights=generator.uniform(-0.5, 0.5, 2 * n_layers * n_qubits).astype(np.float32),
-        targets=generator.uniform(-1, 1, batch).astype(np.float32),
+        weights=generator.uniform(-0.5, 0.5, 2 * n_layers * n_qubits).astype(dtype),
+        targets=generator.uniform(-1, 1, batch).astype(dtype),
     )
 
 
@@ -57,7 +60,7 @@ EVERY_PEER = ("default.qubit", "lightning.qubit", "jax.jit", "pyqtorch", "qulacs
 COMPILED_PEERS = ("lightning.qubit", "qulacs")
 BENCH = Bench(
     title="RY(x), 4 layers of (RY RZ, CX ring), <Z_0>, squared error, forward and backward, float32; case is "
-    "qubits,batch, or qubits,batch:layers with rings of growing range",
+    "qubits,batch, or qubits,batch:layers with rings of growing range, or that with :float64 at its end",
     ours=ours,
     peers=circuit_peers(make_work),
     cases={
@@ -79,5 +82,11 @@ BENCH = Bench(
         "12,1:20": Case(COMPILED_PEERS),
         "16,1:20": Case(COMPILED_PEERS),
         "20,1:20": Case(COMPILED_PEERS),
+        "4,1:20:float64": Case(("qulacs",)),
+        "4,32:20:float64": Case(("qulacs",)),
+        "8,1:20:float64": Case(("qulacs",)),
+        "8,32:20:float64": Case(("qulacs",)),
+        "10,1:20:float64": Case(("qulacs",)),
+        "10,32:20:float64": Case(("qulacs",)),
     },
 )

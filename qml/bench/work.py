@@ -40,9 +40,9 @@ class CircuitWork:
         gates: gates in order.
         pauli: the Pauli that is read out, `X`, `Y` or `Z`.
         readout: the qubit that is read out.
-        inputs: angles of the data slots, float32, (batch, n_inputs).
-        weights: angles of the weight slots, float32, (n_weights,).
-        targets: values that the read-out should take, float32, (batch,).
+        inputs: angles of the data slots, float32 or float64, (batch, n_inputs).
+        weights: angles of the weight slots, of that dtype, (n_weights,).
+        targets: values that the read-out should take, of that dtype, (batch,).
     """
 
     n_qubits: int
@@ -83,7 +83,7 @@ def training_step(
 
     def step() -> dict[str, torch.Tensor]:
         leaf.grad = None
-        total = torch.zeros(())
+        total = torch.zeros((), dtype=inputs.dtype)
         for part_inputs, part_targets in parts:
             predictions = model(part_inputs, leaf)
             loss = mse_loss(predictions, part_targets, reduction="sum") / len(inputs)
