@@ -7,6 +7,8 @@ pyplot, so it says by itself how it looks; nothing is registered anywhere.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from circuits.shown_figure import ShownFigure
 
 
@@ -24,6 +26,13 @@ def new_figure(**options: Any) -> "ShownFigure":
     except ImportError as error:
         raise ImportError("Drawing a figure needs matplotlib. Install it with: pip install matplotlib") from error
     return ShownFigure(**options)
+
+
+def axes_of(ax: "Axes | None") -> "Axes":
+    """Return the given axes, or those of a new figure that belongs to no window system."""
+    if ax is not None:
+        return ax
+    return new_figure(figsize=(6.0, 3.6), layout="constrained").subplots()
 
 
 class ShowsPlot:

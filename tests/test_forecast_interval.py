@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from qml.nn import QKANLSTM, forecast_with_interval
+from qml.reservoir import Forecast
 from tests.helpers import assert_close
 
 
@@ -92,3 +93,21 @@ def test_what_has_no_interval_is_refused(changes: dict[str, Any], message: str) 
     positional = [arguments.pop(name) for name in ("one_step", "context", "horizon")]
     with pytest.raises(ValueError, match=message):
         forecast_with_interval(*positional, **arguments)
+
+
+def test_a_forecast_is_drawn_beside_what_came_before_and_after() -> None:
+    series = torch.stack([walk(50, seed) for seed in range(3)])
+    mean = series[:, 40:]
+    forecast = Forecast(mean, mean - 1.0, mean + 2.0, mean[None], torch.arange(10).expand(3, 10) < 6)
+    (axes,) = forecast.plot(context=series[:, :40], truth=mean + 0.5, series=2, n_before=7).axes
+    lines = {str(line.get_label()): line for line in axes.lines}
+    assert_close(torch.tensor(lines["forecast"].get_ydata()), mean[2, :, 0], 1e-12)
+    assert_close(torch.tensor(lines["so far"].get_ydata()), series[2, 33:40, 0], 1e-12)
+    assert_close(torch.tensor(lines["so far"].get_xdata()), torch.arange(-6, 1), 0.0)
+    assert_close(torch.tensor(lines["what came true"].get_ydata()), mean[2, :, 0] + 0.5, 1e-12)
+    assert lines["leaves the range of its training"].get_xdata() == [6.5, 6.5]
+    assert (forecast._repr_png_() or b"").startswith(b"\x89PNG")  # which a notebook shows
+    wrongs: list[dict[str, Any]] = [{"series": 3}, {"output": 1}, {"context": series[:2], "series": 2}]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match="must count from 0 to"):
+            forecast.plot(**wrong)

@@ -1,17 +1,11 @@
-"""Helpers that the analyses share: circuits whose every angle is drawn, and axes to draw on."""
-
-from typing import TYPE_CHECKING
+"""Helpers that the analyses share: circuits whose every angle is drawn."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from circuits import Circuit, Slot
-from circuits.pictures import new_figure
 from qml import checks
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TURN = 2 * torch.pi
 
@@ -43,10 +37,3 @@ def random_angles(n_samples: int, n_angles: int, generator: torch.Generator | No
 def require_samples(n_samples: int, minimum: int = 2) -> None:
     """Refuse too few samples."""
     checks.as_int(n_samples, "n_samples", minimum)
-
-
-def axes_of(ax: "Axes | None") -> "Axes":
-    """Return the given axes, or those of a new figure that belongs to no window system."""
-    if ax is not None:
-        return ax
-    return new_figure(figsize=(6.0, 3.6), layout="constrained").subplots()

@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from circuits.pictures import ShowsPlot, new_figure
+from circuits.pictures import ShowsPlot, axes_of, new_figure
 from qml import checks
-from qml.analysis._sampling import axes_of
 from qml.edges import edge_layers
 from qml.nn import JHCGNet
 

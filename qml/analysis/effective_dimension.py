@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from circuits.pictures import ShowsPlot
+from circuits.pictures import ShowsPlot, axes_of
 from qml import checks
-from qml.analysis._sampling import axes_of, require_samples
+from qml.analysis._sampling import require_samples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

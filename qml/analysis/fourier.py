@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
-from circuits.pictures import ShowsPlot
+from circuits.pictures import ShowsPlot, axes_of
 from qml import checks
-from qml.analysis._sampling import axes_of
 from qml.backends import Backend, resolve
 
 if TYPE_CHECKING:

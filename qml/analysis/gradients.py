@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from circuits import Circuit, Observable
-from circuits.pictures import ShowsPlot
+from circuits.pictures import ShowsPlot, axes_of
 from qml import checks
-from qml.analysis._sampling import axes_of, random_angles, require_samples, with_data_slots_only
+from qml.analysis._sampling import random_angles, require_samples, with_data_slots_only
 from qml.backends import Native
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from circuits import Circuit, Observable
+from circuits.pictures import axes_of
 from qml import checks
-from qml.analysis._sampling import axes_of
 from qml.backends import inputs
 from qml.simulator.cones import components_of
 from qml.simulator.light_cone import light_cone

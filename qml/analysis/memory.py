@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from circuits.pictures import ShowsPlot
+from circuits.pictures import ShowsPlot, axes_of
 from qml import checks
-from qml.analysis._sampling import axes_of
 from qml.reservoir import Reservoir
 
 if TYPE_CHECKING:

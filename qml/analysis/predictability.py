@@ -10,9 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits.pictures import ShowsPlot
+from circuits.pictures import ShowsPlot, axes_of
 from qml import checks
-from qml.analysis._sampling import axes_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits.pictures import ShowsPlot
+from circuits.pictures import ShowsPlot, axes_of
 from qml import checks
-from qml.analysis._sampling import axes_of
 from qml.reservoir import Forecaster, Reservoir
 from qml.reservoir.ridge import DEFAULT_ALPHAS
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from circuits.pictures import axes_of
 from qml import checks
-from qml.analysis._sampling import axes_of
 from qml.nn.reservoirs.onion import OnionReservoir
 from qml.reservoir import HybridReservoir, Reservoir
 

@@ -3,19 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from circuits.pictures import ShowsPlot, axes_of
 from qml import checks
 from qml.reservoir.forecaster import Forecaster, Series
 from qml.reservoir.ranges import warn_of_range
 from qml.reservoir.ridge import RidgeReadout
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 @dataclass(frozen=True, repr=False)
-class Forecast:
+class Forecast(ShowsPlot):
     """A forecast, with the spread of the ensemble that made it.
 
     Args:
@@ -42,6 +49,48 @@ class Forecast:
             return horizon
         return int(self.in_range.reshape(-1, horizon).all(0).long().cumprod(0).sum())
 
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        context: Series | None = None,
+        truth: Series | None = None,
+        series: int = 0,
+        output: int = 0,
+        n_before: int = 60,
+    ) -> "Figure":
+        """Draw the forecast of one output with its interval, beside what came before and what came true.
+
+        Args:
+            ax: axes to draw on; a new figure without.
+            context: the series so far, as given to `forecast`; its last `n_before` steps are drawn.
+            truth: what came true, of the shape of `mean` but for the number of steps.
+            series: which of a batch of series.
+            output: which output.
+            n_before: steps of the context, at least 1.
+
+        Raises:
+            ValueError: no such series or output in the forecast, the context or the truth.
+        """
+        series, output = checks.as_int(series, "series", 0), checks.as_int(output, "output", 0)
+        n_before = checks.as_int(n_before, "n_before", 1)
+        mean, low, high = (_column(part, series, output, "forecast") for part in (self.mean, self.low, self.high))
+        horizon, axes = len(mean), axes_of(ax)
+        if context is not None:
+            before = _column(context, series, output, "context")[-n_before:]
+            axes.plot(range(1 - len(before), 1), before, color="black", lw=1.2, label="so far")
+        if truth is not None:
+            after = _column(truth, series, output, "truth")[:horizon]
+            axes.plot(range(1, len(after) + 1), after, color="black", lw=1.2, ls="--", label="what came true")
+        steps = range(1, horizon + 1)
+        axes.fill_between(steps, low, high, alpha=0.25, lw=0, label="interval")
+        axes.plot(steps, mean, label="forecast")
+        if self.reliable_steps < horizon:
+            axes.axvline(self.reliable_steps + 0.5, color="grey", ls=":", label="leaves the range of its training")
+        axes.set(xlabel="steps ahead", ylabel="value", title="A forecast with its interval")
+        axes.legend()
+        return axes.figure  # pyright: ignore[reportReturnType]
+
     def __repr__(self) -> str:
         horizon, n_outputs = self.mean.shape[-2:]
         n_series = self.mean[..., 0, 0].numel()
@@ -50,6 +99,16 @@ class Forecast:
         )
         ends = f"low>={float(self.low.min()):.4g}, high<={float(self.high.max()):.4g}, " if self.low.numel() else ""
         return f"Forecast(series={n_series}, horizon={horizon}, outputs={n_outputs}, {ends}{known})"
+
+
+def _column(values: Series, series: int, output: int, name: str) -> np.ndarray:
+    """Return one output of one series of a batch, (time,)."""
+    whole = values if isinstance(values, Tensor) else torch.stack([*values])
+    batch = whole.detach().reshape(-1, *whole.shape[-2:])
+    for index, size, what in ((series, len(batch), "series"), (output, batch.shape[-1], "output")):
+        if not 0 <= index < size:
+            raise ValueError(f"Argument `{what}` must count from 0 to {size - 1} in `{name}`, but is {index}.")
+    return batch[series, :, output].cpu().numpy()
 
 
 class Ensemble:
