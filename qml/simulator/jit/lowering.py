@@ -58,9 +58,10 @@ def lower(maps: list[Linear], terms: Terms) -> Instructions | None:
         terms: the observables' weighted Pauli strings.
 
     Returns:
-        The instructions; None where a matrix is too large, or where the observables have too many strings.
+        The instructions; None where a matrix is too large or turns with several frequencies, or where the observables
+        have too many strings.
     """
-    if any(len(linear.constant) > MAX_SIDE for linear in maps):
+    if any(len(linear.constant) > MAX_SIDE or len(linear.terms) > 1 for linear in maps):
         return None
     layout = tuple(sorted({site for linear in maps for site in linear.all_sites}))
     strings, n_sites = _by_mask(terms, layout), len(layout)
