@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from qml.nn.classifiers.separable import SeparableClassifier as SeparableClassifier
     from qml.nn.classifiers.tree import TreeTensorClassifier as TreeTensorClassifier
     from qml.nn.forecast import forecast_with_interval as forecast_with_interval
+    from qml.nn.layerwise import LayerwiseStage as LayerwiseStage
+    from qml.nn.layerwise import layerwise_stages as layerwise_stages
     from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
     from qml.nn.losses import floored_likelihood_loss as floored_likelihood_loss
     from qml.nn.losses import hinge_loss as hinge_loss
@@ -74,6 +76,7 @@ else:
                 "superposition_loss",
                 "word_loss",
             ),
+            "qml.nn.layerwise": ("LayerwiseStage", "layerwise_stages"),
             "qml.nn.natural_gradient": ("NaturalGradient",),
             "qml.nn.qkan.cells": ("HQKANLSTMCell", "QKANGRUCell", "QKANLSTMCell"),
             "qml.nn.qkan.daruan": ("DARUAN",),
