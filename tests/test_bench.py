@@ -274,6 +274,19 @@ def test_a_peer_of_other_work_is_timed_but_not_compared(tiny: str, monkeypatch: 
         f"cases), at least {row.ratio:.3g} times (case 3, wrong)."]  # fmt: skip
 
 
+def test_a_peer_that_truncates_is_left_out_where_its_result_is_wrong(
+    tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = load(BENCHES[tiny])
+    monkeypatch.setitem(bench.peers, "wrong", replace(bench.peers["wrong"], truncates=True))
+    plan = compare.BenchPlan(bench, BENCHES[tiny], ["wrong"], 1, Machine(1.0, 1.0, 1.0, 0.0), note=str)
+    (row,) = compare.compare_case(plan, "3")
+    assert row.peer is None
+    assert "must compute the same `gradient`" in plan.left_out["3", "wrong"]
+    limited = replace(bench, limits=Limits(seconds=120, memory=2**33))
+    assert stops(limited, ["3"], ["wrong"], [row], plan.left_out)[2].endswith("wrong by truncation")
+
+
 LIMITED_BENCH = """
 import numpy as np
 from qml.bench.bench import Bench, Case, Limits, Peer

@@ -41,6 +41,7 @@ class Peer:
         same_work: Whether it computes the same numbers, which are then compared. Where not (a classical layer of the
             same size) it is timed all the same, and summed up by itself.
         results: Names of the results that it computes, where it cannot compute all of ours; ours does all the work.
+        truncates: Whether it may drop a part of the result, so that a wrong one stops it and not the whole bench.
     """
 
     prepare: Prepare
@@ -49,6 +50,7 @@ class Peer:
     torch_facing: bool = True
     same_work: bool = True
     results: tuple[str, ...] | None = None
+    truncates: bool = False
 
     def missing(self) -> tuple[str, ...]:
         """Return the modules that are not installed."""

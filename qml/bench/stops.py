@@ -7,7 +7,11 @@ from qml.bench.table import BenchRow
 
 CASE_WIDTH, CELL_WIDTH = 16, 26
 OUT_OF_MEMORY = ("memory", "alloc", "resource_exhausted")  # in the words of NumPy, C++, Rust and XLA
-REASONS = {"takes longer than": "over {seconds:.0f} s", "is not installed": "not installed"}
+REASONS = {
+    "takes longer than": "over {seconds:.0f} s",
+    "is not installed": "not installed",
+    "truncates": "wrong by truncation",
+}
 
 
 def stops(

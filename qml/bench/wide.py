@@ -121,12 +121,14 @@ def ours(case: str) -> Step:
     return step
 
 
-def _peer(step: Callable[..., Step], modules: tuple[str, ...], install: str, *results: str) -> Peer:
+def _peer(
+    step: Callable[..., Step], modules: tuple[str, ...], install: str, *results: str, truncates: bool = False
+) -> Peer:
     def prepare(case: str) -> Step:
         work = make_work(case)
         return step(work.circuit, work.strings, ANGLE)
 
-    return Peer(prepare, modules, install, torch_facing=False, results=results or None)
+    return Peer(prepare, modules, install, torch_facing=False, results=results or None, truncates=truncates)
 
 
 def _tensor_of(case: str) -> Step:
@@ -139,7 +141,7 @@ def _tensor_of(case: str) -> Step:
 PEERS = {
     "tensorcircuit": _peer(tensorcircuit.jitted, ("tensorcircuit", "jax", "cotengra"), "tensorcircuit-ng jax cotengra"),
     "tencirpauli": _peer(pauli_strings.tencirpauli, ("tencirpauli",), "tencirpauli"),
-    "pauli-prop": _peer(pauli_strings.pauli_prop, ("qiskit", "pauli_prop"), "pauli-prop", "value"),
+    "pauli-prop": _peer(pauli_strings.pauli_prop, ("qiskit", "pauli_prop"), "pauli-prop", "value", truncates=True),
     "default.tensor": Peer(
         _tensor_of, ("pennylane", "quimb"), "pennylane quimb", torch_facing=False, results=("value",)
     ),
