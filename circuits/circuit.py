@@ -226,6 +226,13 @@ class Circuit(GateMethods):
             qubits: where it acts.
             fresh_weights: number its weights after those that are here, so that none is shared.
         """
+        if not isinstance(other, Circuit):
+            raise TypeError(
+                f"Argument `other` must be a Circuit, but is {type(other).__name__}. Put computed angles first: "
+                "ComputedCircuit(circuit, (), 0).compose(other) where this circuit has no data slots."
+                if hasattr(other, "circuit")
+                else f"Argument `other` must be a Circuit, but is {type(other).__name__}."
+            )
         if _checks.as_flag(fresh_weights, "fresh_weights"):
             other = other.shift_slots(weights=self.n_weights)
         places = _checks.as_qubits(range(other.n_qubits) if qubits is None else qubits, self._n_qubits)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -53,6 +53,11 @@ class ComputedCircuit:
         _checks.require_length(self.angle_weights, n_own, "angle_weights", "numbers, one for each weight")
         if len({*self.circuit_weights, *self.angle_weights}) != n_circuit + n_own:
             raise ValueError("Arguments `circuit_weights` and `angle_weights` must hold every number once, but do not.")
+
+    @property
+    def n_qubits(self) -> int:
+        """Return the number of qubits."""
+        return self.circuit.n_qubits
 
     @property
     def n_weights(self) -> int:
@@ -114,6 +119,24 @@ class ComputedCircuit:
             (*self.circuit_weights, *(n_all + number for number in other.circuit_weights)),
             (*self.angle_weights, *(n_all + number for number in other.angle_weights)),
         )
+
+    def repeat(self, n_times: int) -> "ComputedCircuit":
+        """Return the circuit `n_times` in a row, of the same inputs, each time with weights of its own.
+
+        Args:
+            n_times: number of repetitions, at least 1.
+        """
+        result = self
+        for _ in range(_checks.as_int(n_times, "n_times", minimum=1) - 1):
+            result = result.compose(self)
+        return result
+
+    def draw(self, output: Literal["text", "svg", "mpl"] = "text", **options: Any) -> Any:
+        """Draw the circuit, whose data slots hold the angles, as `Circuit.draw`."""
+        return self.circuit.draw(output, **options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self.circuit._repr_mimebundle_(include, exclude)
 
 
 def _shifted(angle: Polynomial, n_weights: int) -> Polynomial:

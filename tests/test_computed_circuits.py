@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pennylane
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
@@ -17,6 +18,7 @@ from circuits import (
     Circuit,
     ComputedCircuit,
     Polynomial,
+    Z,
     ansatzes,
     computed_from_openqasm,
     data,
@@ -25,6 +27,7 @@ from circuits import (
     weight,
 )
 from circuits.polynomials import affine, inputs, weight_of
+from qml.backends import Native
 from qml.backends.convert.qiskit import computed_from_qiskit, from_qiskit, reverse_qubits
 from tests import oracle
 from tests.helpers import assert_close
@@ -300,3 +303,24 @@ def test_a_constant_that_is_made_of_inputs_is_a_constant() -> None:
     assert [op.angles[0] for op in computed.circuit] == [pytest.approx(1.0 + math.cos(1.0))]
     with pytest.raises(ValueError, match=r"linear in the inputs, .* Polynomials are read by computed_from_openqasm"):
         from_openqasm(one_angle("x * y"))
+
+
+def test_a_repeated_map_uploads_the_same_inputs_with_weights_of_its_own() -> None:
+    block = feature_maps.zz(2, 1).compose(ansatzes.real_amplitudes(2, 1))
+    twice = block.repeat(2)
+    assert (twice.n_qubits, twice.n_inputs, twice.n_weights) == (2, 2, 2 * block.n_weights)
+    values = np.random.default_rng(0).uniform(-3, 3, 2 + twice.n_weights)
+    whole = twice.bind(values[:2], values[2:])
+    parts = [block.bind(values[:2], values[2:6]), block.bind(values[:2], values[6:])]
+    together = parts[0].copy().compose(parts[1])
+    assert_close(oracle.unitary_of(whole), oracle.unitary_of(together), ALGEBRA)
+    assert twice.draw() == twice.circuit.draw()
+    assert set(twice._repr_mimebundle_()) == {"image/svg+xml", "text/plain"}
+
+
+@pytest.mark.plain
+def test_a_computed_circuit_where_a_circuit_is_asked_for_is_refused_with_the_way() -> None:
+    with pytest.raises(TypeError, match=r"ComputedCircuit\(circuit, \(\), 0\).compose\(other\)"):
+        ansatzes.real_amplitudes(2, 1).compose(feature_maps.zz(2))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"`data\(inputs\)` as data"):
+        Native().expectation(feature_maps.zz(2), torch.zeros(1, 2), torch.zeros(0), [Z(0)])  # type: ignore[arg-type]

@@ -17,12 +17,12 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from circuits import feature_maps
+from circuits import Z, ansatzes, feature_maps
 from qml.backends import Native
 from qml.estimators import LayerClassifier, LayerRegressor, QuantumKernelRidge, QuantumSVC
 from qml.estimators.layers import LAYERS
 from qml.kernels import FidelityKernel
-from qml.nn import QNNClassifier, SeparableClassifier
+from qml.nn import QNNClassifier, QuantumLayer, SeparableClassifier
 
 MOONS = make_moons(60, noise=0.1, random_state=0)
 CHECKED = [
@@ -122,6 +122,35 @@ def test_a_support_vector_machine_on_the_matrix_of_the_kernel() -> None:
     np.testing.assert_allclose(model.decision_function(X[40:]), expected, atol=5e-3)  # libsvm stops at 1e-3
 
 
+def test_own_kernels_come_as_maps_as_modules_or_from_functions_in_any_precision() -> None:
+    X, y = MOONS
+    scores = [
+        QuantumSVC(kernel).fit(X, y).decision_function(X)
+        for kernel in (
+            lambda n: FidelityKernel(feature_maps.zz(n)),  # in float32, as a user writes it
+            feature_maps.zz(2),
+            FidelityKernel(feature_maps.zz(2)),
+        )
+    ]
+    for others in scores[1:]:
+        np.testing.assert_allclose(others, scores[0], atol=1e-6)
+    kernel = FidelityKernel(feature_maps.angle(2))
+    assert QuantumSVC(kernel).fit(X, y).kernel_ is not kernel
+    assert kernel.weights.dtype == torch.float32
+    search = GridSearchCV(QuantumSVC(feature_maps.zz(2)), {"C": [1.0, 10.0]}, cv=2).fit(X, y)
+    assert search.best_score_ > 0.6
+
+
+def test_a_function_of_the_number_of_features_alone_makes_a_layer() -> None:
+    model = LayerClassifier(lambda n: QuantumLayer(feature_maps.angle(n).compose(ansatzes.real_amplitudes(n)), [Z(0)]))
+    model.set_params(max_steps=2, random_state=0).fit(*MOONS)
+    assert next(model.layers_[0].parameters()).dtype == torch.float64
+    assert model.predict(MOONS[0]).shape == (60,)
+    model.set_params(layer=lambda n: QuantumLayer(feature_maps.angle(n), [Z(0), Z(1)]))
+    with pytest.raises(ValueError, match=r"one score per sample, .* Give it one observable"):
+        model.fit(*MOONS)
+
+
 def test_ridge_regression_fits_a_wave_that_the_kernel_spans() -> None:
     X = np.linspace(-1.0, 1.0, 40)[:, None]
     y = 5.0 + np.sin(np.pi / 2 * X[:, 0])  # the scaled feature is an angle, whose sine RY brings into the state
@@ -148,6 +177,8 @@ def test_bad_options_are_refused_by_name() -> None:
         (LayerClassifier(convergence_interval=1), ValueError, "convergence_interval"),
         (QuantumSVC("rbf"), ValueError, "`kernel` must be one of iqp"),
         (QuantumSVC(lambda n: n), TypeError, "must make a torch module"),
+        (QuantumSVC(3), TypeError, "`kernel` must be a name, a feature map, a kernel, or a function"),
+        (LayerClassifier(3), TypeError, "`layer` must be a name, or a function"),
         (QuantumSVC(n_repetitions=0), ValueError, "n_repetitions"),
     ):
         with pytest.raises(kind, match=message):

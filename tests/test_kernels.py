@@ -1,5 +1,6 @@
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from circuits import Circuit, X, Z, channels, data, feature_maps, weight
 from qml.backends import Aer, Native, PennyLane
 from qml.kernels import FidelityKernel, NystroemFeatures, ProjectedKernel, nearest_positive, target_alignment
 from qml.kernels.components import components
-from qml.nn import QuantumLayer
+from qml.nn import Angles, QuantumLayer
 from tests.oracle import state_of
 
 DOUBLE = torch.float64
@@ -172,6 +173,16 @@ def test_angles_are_computed_by_the_module_in_front() -> None:
     )
     with pytest.raises(ValueError, match="angles"):
         kernel(entangled(), angles=nn.Linear(2, 2, dtype=DOUBLE))(rows)
+
+
+def test_a_computed_circuit_brings_its_angles() -> None:
+    made, rows = feature_maps.zz(3), samples(4)
+    apart: dict[str, Any] = {"angles": Angles(made.angles, dtype=DOUBLE), "dtype": DOUBLE}
+    torch.testing.assert_close(FidelityKernel(made, dtype=DOUBLE)(rows), FidelityKernel(made.circuit, **apart)(rows))
+    torch.testing.assert_close(ProjectedKernel(made, dtype=DOUBLE)(rows), ProjectedKernel(made.circuit, **apart)(rows))
+    for kind in (FidelityKernel, ProjectedKernel):
+        with pytest.raises(ValueError, match="`angles` must be None for a ComputedCircuit"):
+            kind(made, angles=nn.Linear(3, 6))
 
 
 @pytest.mark.parametrize("backend", ["native", "pennylane"])

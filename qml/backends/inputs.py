@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from circuits import Circuit, Observable
+from circuits import Circuit, ComputedCircuit, Observable
 from qml import checks
 
 AMPLITUDE_NORM_TOLERANCE = 1e-4  # features normalised in float32
@@ -15,6 +15,11 @@ AMPLITUDE_NORM_TOLERANCE = 1e-4  # features normalised in float32
 
 def require_circuit(circuit: Any) -> None:
     """Refuse what is not a Circuit."""
+    if isinstance(circuit, ComputedCircuit):
+        raise TypeError(
+            "Argument `circuit` must be a Circuit, but is a ComputedCircuit. QuantumLayer and the kernels compute its "
+            "angles; to a backend pass its `circuit`, and `data(inputs)` as data."
+        )
     if not isinstance(circuit, Circuit):
         raise TypeError(f"Argument `circuit` must be a Circuit, but is {type(circuit).__name__}.")
 

@@ -1,5 +1,6 @@
 """Support vector machines and ridge regression on quantum kernels, in scikit-learn's form."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -13,22 +14,21 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from circuits import feature_maps
+from circuits import Circuit, ComputedCircuit, feature_maps
 from circuits.plain_checks import as_int
 from qml.backends import Backend
 from qml.estimators.scaling import make_scaler, scaled
 from qml.kernels import FidelityKernel, ProjectedKernel, nearest_positive
-from qml.nn import Angles
 
 KERNELS = ("iqp", "angle", "projected")
 
 
 def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backend | str) -> nn.Module:
-    """Return the kernel of a name, or of a function from a number of features.
+    """Return the kernel of a name or of a feature map, a copy of a kernel, or what a function makes, in float64.
 
     Raises:
         ValueError: If there is no kernel of the name.
-        TypeError: If the function returns no module.
+        TypeError: If `kernel` is of another kind, or the function returns no module.
     """
     if isinstance(kernel, str):
         if kernel not in KERNELS:
@@ -39,20 +39,27 @@ def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backe
         n_repetitions = as_int(n_repetitions, "n_repetitions", 1)
         if kernel == "angle":
             return FidelityKernel(feature_maps.angle(n_features, axis="y"), dtype=torch.float64, backend=backend)
-        embedding = feature_maps.iqp(n_features, n_repetitions)
         make = FidelityKernel if kernel == "iqp" else ProjectedKernel
-        angles = Angles(embedding.angles, dtype=torch.float64)
-        return make(embedding.circuit, angles=angles, dtype=torch.float64, backend=backend)
+        return make(feature_maps.iqp(n_features, n_repetitions), dtype=torch.float64, backend=backend)
+    if isinstance(kernel, Circuit | ComputedCircuit):
+        return FidelityKernel(kernel, dtype=torch.float64, backend=backend)
+    if isinstance(kernel, nn.Module):
+        return copy.deepcopy(kernel).to(torch.float64)
+    if not callable(kernel):
+        raise TypeError(
+            "Argument `kernel` must be a name, a feature map, a kernel, or a function from a number of features to a "
+            f"kernel, but is {type(kernel).__name__}."
+        )
     made = kernel(n_features)
     if not isinstance(made, nn.Module):
         raise TypeError(f"Argument `kernel` must make a torch module, but made {type(made).__name__}.")
-    return made
+    return made.to(torch.float64)
 
 
 class KernelMachine(BaseEstimator):
     """The base of both machines: scaling, and the kernel matrix between samples and training samples."""
 
-    kernel: str | Callable[[int], nn.Module]
+    kernel: str | Circuit | ComputedCircuit | nn.Module | Callable[[int], nn.Module]
     n_repetitions: int
     scaling: str | None
     backend: Backend | str
@@ -79,11 +86,13 @@ class QuantumSVC(ClassifierMixin, KernelMachine):
 
     Args:
         kernel: `"iqp"`, the fidelity of the IQP embedding; `"angle"`, of RY on a qubit a feature; `"projected"`, the
-            projected kernel of the IQP embedding; or a function from a number of features to a kernel module.
+            projected kernel of the IQP embedding; a feature map, whose fidelity is taken; a kernel module, of which a
+            copy is fitted; or a function from a number of features to a kernel module. All run in float64.
         C: Penalty of misclassified samples, above 0.
         n_repetitions: Number of times the IQP embedding is applied.
         scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
-        backend: A backend or its name, for kernels by name. Measured matrices lose their negative eigenvalues.
+        backend: A backend or its name, for kernels by name or by feature map. Measured matrices lose their
+            negative eigenvalues.
 
     Attributes:
         kernel_: The kernel.
@@ -141,12 +150,12 @@ class QuantumKernelRidge(MultiOutputMixin, RegressorMixin, KernelMachine):
     """Ridge regression on a quantum kernel; the mean of the targets is added.
 
     Args:
-        kernel: `"iqp"`, `"angle"`, `"projected"`, or a function from a number of features to a kernel module; see
-            `QuantumSVC`.
+        kernel: `"iqp"`, `"angle"`, `"projected"`, a feature map, a kernel module, or a function from a number of
+            features to one; see `QuantumSVC`.
         alpha: Penalty of the weights, at least 0.
         n_repetitions: Number of times the IQP embedding is applied.
         scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
-        backend: A backend or its name, for kernels by name.
+        backend: A backend or its name, for kernels by name or by feature map.
 
     Attributes:
         kernel_: The kernel.

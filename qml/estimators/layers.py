@@ -1,5 +1,6 @@
 """Layers as scikit-learn estimators."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -90,10 +91,16 @@ class LayerEstimator(BaseEstimator):
                     f"{make!r}."
                 )
             make = getattr(qml.nn, LAYERS[make])
-        made = make(n_inputs, *sizes, **{**(self.options or {}), **more}, dtype=torch.float64, generator=generator)
+        if not callable(make):
+            raise TypeError(
+                "Argument `layer` must be a name, or a function from the number of features to a layer, but is "
+                f"{type(make).__name__}."
+            )
+        places = _taken(make, {"dtype": torch.float64, "generator": generator})
+        made = make(n_inputs, *sizes, **{**(self.options or {}), **more}, **places)
         if not isinstance(made, nn.Module):
             raise TypeError(f"Argument `layer` must make a torch module, but made {type(made).__name__}.")
-        return made
+        return made.to(torch.float64)
 
     def _on_backend(self, module: nn.Module) -> nn.Module:
         """Move a layer to the estimator's backend; a layer without one runs in torch alone."""
@@ -124,6 +131,26 @@ class LayerEstimator(BaseEstimator):
         return torch.from_numpy(scaled(self.scaler_, checked))
 
 
+def _taken(make: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that a function or class has parameters for."""
+    parameters = inspect.signature(make).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return options
+    return {name: value for name, value in options.items() if name in parameters}
+
+
+def _one_score(layer: nn.Module, rows: Tensor) -> Tensor:
+    """Return a score for each sample, (batch,), also of a layer with one output, (batch, 1)."""
+    scores = layer(rows)
+    scores = scores[:, 0] if scores.ndim == 2 and scores.shape[1] == 1 else scores
+    if scores.shape != rows.shape[:1]:
+        raise ValueError(
+            f"Argument `layer` must make a layer with one score per sample, but {type(layer).__name__} returns shape "
+            f"{tuple(scores.shape)} for {len(rows)} samples. Give it one observable."
+        )
+    return scores
+
+
 class LayerClassifier(ClassifierMixin, LayerEstimator):
     """A classifier that trains a quantum layer, or any other layer with one score a sample.
 
@@ -131,9 +158,9 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
     layer with as many logits where it has them (`"dressed"`).
 
     Args:
-        layer: A name of `LAYERS`, or a class or function from `n_inputs`, `dtype=` and `generator=` to a module from
-            (batch, n_inputs) to scores (batch,). A module's own `loss(inputs, labels)` is minimised where it has one,
-            else (1 - y f) / 2.
+        layer: A name of `LAYERS`, or a class or function from the number of features to a module from (batch, features)
+            to scores, (batch,) or (batch, 1). It is given `dtype=` and `generator=` where it takes them. A module's own
+            `loss(inputs, labels)` is minimised where it has one, else (1 - y f) / 2.
         options: More arguments of the layer, such as `{"n_layers": 5}`; searches reach them as `options__n_layers`.
         scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
         learning_rate: Of Adam.
@@ -187,8 +214,8 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
         """Compute scores: (batch,), above 0 for the second class, or (batch, classes)."""
         inputs = self._inputs(X)
         with torch.no_grad():
-            scores = [layer(inputs) for layer in self.layers_]
-        if scores[0].ndim == 2:
+            scores = [layer(inputs) if self._has_logits() else _one_score(layer, inputs) for layer in self.layers_]
+        if self._has_logits():
             logits = scores[0]
             return (logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits).numpy()
         return (scores[0] if len(scores) == 1 else torch.stack(scores, 1)).numpy()
@@ -235,7 +262,7 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
         def loss(chosen: Tensor) -> Tensor:
             if own is not None:
                 return own(rows[chosen], labels[chosen])
-            return hit_loss(layer(rows[chosen]), labels[chosen])
+            return hit_loss(_one_score(layer, rows[chosen]), labels[chosen])
 
         return layer, loss
 
@@ -244,7 +271,7 @@ class LayerRegressor(RegressorMixin, LayerEstimator):
     """A regressor that trains a quantum layer and a line through its score: y = a f(x) + b, by the squared error.
 
     Args:
-        layer: A name of `LAYERS`, or a class or function from `n_inputs`, `dtype=` and `generator=` to a module from
+        layer: A name of `LAYERS`, or a class or function from the number of features to a module from
             (batch, n_inputs) to (batch,) or (batch, outputs).
         options: More arguments of the layer; searches reach them as `options__NAME`.
         scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.

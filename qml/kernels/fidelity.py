@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from circuits import Circuit
+from circuits import Circuit, ComputedCircuit
 from qml import checks
 from qml.backends import Backend, Native, resolve
 from qml.backends.inputs import require_circuit
 from qml.kernels.components import Component, components
 from qml.kernels.pairs import overlap_circuit, pairs_of
+from qml.nn.angles import computed_angles
 
 STATES_AT_ONCE = 2**26  # amplitudes, 1 GiB in complex128; of more samples states are computed again for each block
 
@@ -27,7 +28,8 @@ class FidelityKernel(nn.Module):
 
     Args:
         feature_map: A circuit without measurement, noise and reset; its data slots are filled by the inputs and its
-            weight slots, if it has any, by a trained parameter.
+            weight slots, if it has any, by a trained parameter. A `ComputedCircuit`, such as `feature_maps.zz(4)`,
+            stands for a circuit and the `Angles` of its polynomials.
         angles: A module from inputs to the angles of the data slots; None where inputs are angles in radians.
         backend: A backend or its name.
         device: Of the weights.
@@ -41,7 +43,7 @@ class FidelityKernel(nn.Module):
         weights: Angles in radians, shape (feature_map.n_weights,).
 
     Raises:
-        ValueError: If the feature map is not unitary.
+        ValueError: If the feature map is not unitary, or `angles` are given beside a `ComputedCircuit`.
 
     Reference:
         Havlicek et al., arXiv:1804.11326; Schuld and Killoran, arXiv:1803.07128.
@@ -58,7 +60,7 @@ class FidelityKernel(nn.Module):
 
     def __init__(
         self,
-        feature_map: Circuit,
+        feature_map: Circuit | ComputedCircuit,
         *,
         angles: nn.Module | None = None,
         backend: Backend | str = "native",
@@ -67,9 +69,12 @@ class FidelityKernel(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        require_circuit(feature_map)
         checks.require_precision(dtype)
         checks.require_generator(generator)
+        if isinstance(feature_map, ComputedCircuit):
+            angles = computed_angles(feature_map, angles, device=device, dtype=dtype, generator=generator)
+            feature_map = feature_map.circuit
+        require_circuit(feature_map)
         if not feature_map.is_unitary:
             raise ValueError(
                 "Argument `feature_map` must be unitary, but has noise, a reset, a measurement or a post-selection. "

@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from circuits import Circuit, Observable, X, Y, Z
+from circuits import Circuit, ComputedCircuit, Observable, X, Y, Z
 from qml import checks
 from qml.backends import Backend
 from qml.nn import QuantumLayer
+from qml.nn.angles import computed_angles
 
 
 class ProjectedKernel(nn.Module):
@@ -20,7 +21,8 @@ class ProjectedKernel(nn.Module):
     the default, the sum is twice the sum of the squared Hilbert-Schmidt distances of the one-qubit density matrices.
 
     Args:
-        feature_map: A circuit; its data slots are filled by the inputs and its weight slots, if any, by a parameter.
+        feature_map: A circuit; its data slots are filled by the inputs and its weight slots, if any, by a parameter. A
+            `ComputedCircuit` stands for a circuit and the `Angles` of its polynomials.
         observables: Observables O_k; None for X, Y and Z of every qubit.
         gamma: The first value of gamma, above 0. It is trained with the weights, by its logarithm; freeze it by
             `kernel.log_gamma.requires_grad_(False)`.
@@ -55,7 +57,7 @@ class ProjectedKernel(nn.Module):
 
     def __init__(
         self,
-        feature_map: Circuit,
+        feature_map: Circuit | ComputedCircuit,
         observables: Sequence[Observable] | None = None,
         *,
         gamma: float | int = 1.0,
@@ -71,6 +73,9 @@ class ProjectedKernel(nn.Module):
             raise ValueError(f"Argument `gamma` must be above 0, but is {gamma}. Pass for example 1.0.")
         if angles is not None and not isinstance(angles, nn.Module):
             raise TypeError(f"Argument `angles` must be a module or None, but is {type(angles).__name__}.")
+        if isinstance(feature_map, ComputedCircuit):
+            angles = computed_angles(feature_map, angles, device=device, dtype=dtype, generator=generator)
+            feature_map = feature_map.circuit
         if observables is None and isinstance(feature_map, Circuit):
             observables = [pauli(qubit) for qubit in range(feature_map.n_qubits) for pauli in (X, Y, Z)]
         self.angles = angles

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from circuits import Polynomial, Slot
+from circuits import ComputedCircuit, Polynomial, Slot
 from qml import checks
 from qml.jets import Jet, JetModule
 from qml.nn._fixed_tables import WithTables
@@ -204,3 +204,16 @@ def n_angles_of(module: nn.Module) -> int | None:
     last = list(module)[-1] if isinstance(module, nn.Sequential) and len(module) else module
     n_angles = getattr(last, "n_angles", getattr(last, "out_features", None))
     return n_angles if isinstance(n_angles, int) else None
+
+
+def computed_angles(circuit: ComputedCircuit, angles: nn.Module | None, **options: Any) -> Angles:
+    """Return the angles of a computed circuit, for modules that take such a circuit in place of a plain one.
+
+    Raises:
+        ValueError: other angles beside it.
+    """
+    if angles is not None:
+        raise ValueError(
+            "Argument `angles` must be None for a ComputedCircuit, which has its own. Pass circuit.circuit for others."
+        )
+    return Angles(circuit.angles, n_inputs=circuit.n_inputs, **options)

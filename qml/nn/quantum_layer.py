@@ -14,7 +14,7 @@ from qml.backends import Backend, resolve
 from qml.backends.inputs import as_observables, as_qubits, require_circuit
 from qml.backends.protocol import JetBackend
 from qml.jets import Jet, JetModule, Orders, RowWeightsModule
-from qml.nn.angles import Angles, n_angles_of
+from qml.nn.angles import computed_angles, n_angles_of
 
 Initial = Literal["uniform", "small"]
 SMALL_ANGLE_DEVIATION = 0.1  # radians
@@ -89,10 +89,8 @@ class QuantumLayer(JetModule, RowWeightsModule):
         checks.require_precision(dtype)
         checks.require_generator(generator)
         if isinstance(circuit, ComputedCircuit):
-            angles, circuit = (
-                _angles_of(circuit, angles, device=device, dtype=dtype, generator=generator),
-                circuit.circuit,
-            )
+            angles = computed_angles(circuit, angles, device=device, dtype=dtype, generator=generator)
+            circuit = circuit.circuit
         require_circuit(circuit)
         _require_angles(angles, circuit)
         self.circuit, self.angles = circuit, angles
@@ -221,14 +219,6 @@ class QuantumLayer(JetModule, RowWeightsModule):
             else f"observables={list(self.observables)}"
         )
         return f"{self.circuit!r}, {read}, backend={self.backend.name!r}"
-
-
-def _angles_of(circuit: ComputedCircuit, angles: nn.Module | None, **options: Any) -> Angles:
-    if angles is not None:
-        raise ValueError(
-            "Argument `angles` must be None for a ComputedCircuit, which has its own. Pass circuit.circuit for others."
-        )
-    return Angles(circuit.angles, n_inputs=circuit.n_inputs, **options)
 
 
 def _require_angles(angles: Any, circuit: Circuit) -> None:
