@@ -1,6 +1,7 @@
 """Pauli propagation: exact without cuts, a fixed structure with them, and errors that are said."""
 
 import math
+import warnings
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from circuits import Circuit, Observable, X, Y, Z, data, pauli_string, weight
+from circuits import Circuit, Observable, X, Y, Z, ansatzes, data, pauli_string, weight
 from qml.backends import Native, PauliPropagation
 from qml.simulator.routes import propagation
 from tests import oracle
@@ -191,7 +192,8 @@ def test_strings_that_are_all_dropped_leave_zero_and_a_bound() -> None:
     answer = backend.expectation_with_error(circuit, inputs, weights, [Z(0) @ Z(1), Z(0)])
     assert_close(answer.bounds[:, 0], torch.ones(2), 0.0)
     assert not answer.values[:, 0].any()
-    value = backend.expectation(circuit, inputs, weights, [Z(0) @ Z(1)])
+    with pytest.warns(RuntimeWarning, match="has dropped every string"):
+        value = backend.expectation(circuit, inputs, weights, [Z(0) @ Z(1)])
     assert not torch.autograd.grad(value.sum(), weights)[0].any()
 
 
@@ -366,3 +368,15 @@ def test_a_cut_by_coefficient_refuses_second_derivatives() -> None:
     torch.autograd.grad(value.sum(), weights, retain_graph=True)
     with pytest.raises(RuntimeError, match="min_coefficient"):
         torch.autograd.grad(value.sum(), weights, create_graph=True)
+
+
+def test_a_value_of_which_every_string_was_dropped_comes_with_a_warning() -> None:
+    circuit = ansatzes.strongly_entangling(6, 4)
+    weights = torch.rand(circuit.n_weights, generator=torch.Generator().manual_seed(0))
+    with pytest.warns(RuntimeWarning, match="has dropped every string"):
+        value = Native(method=PauliPropagation(max_weight=1)).expectation(circuit, torch.zeros(1, 0), weights, [Z(0)])
+    assert value.item() == 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # an exact zero needs none
+        plain = Circuit(2).h(0)
+        assert Native(method="pauli").expectation(plain, torch.zeros(1, 0), torch.zeros(0), [Z(0)]).abs().item() < 1e-7

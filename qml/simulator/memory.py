@@ -65,9 +65,20 @@ class MemoryNeed(NamedTuple):
             ways += ["float32"] * (self.dtype.to_real() == torch.float64)
             raise ValueError(
                 f"The simulator must fit into memory, but {states} of {self.register or f'{self.n_sites} qubits'} for "
-                f"a batch of {self.batch} need {self.n_bytes} bytes in {self.dtype} and {free} are free. Use "
-                f"{', '.join(ways)} or a device with more memory."
+                f"a batch of {self.batch} need {in_words(self.n_bytes)} in {self.dtype} and {in_words(free)} are free, "
+                f"and no other exact way is cheaper. Use {', '.join(ways)} or a device with more memory; or fewer "
+                "layers or more local observables, which depend on fewer qubits (see qml.analysis.light_cones); "
+                "or, for expectation values, Native(method=PauliPropagation(...)), which drops Pauli strings and "
+                "estimates the error."
             )
+
+
+def in_words(n_bytes: int) -> str:
+    """Return a number of bytes in the unit that suits it."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:,.3g} {unit}" if n_bytes < 1e15 else f"{n_bytes / size:.1e} {unit}"
+    return f"{n_bytes} bytes"
 
 
 def state_bytes(n_sites: int, levels: int, batch: int, dtype: torch.dtype) -> int:

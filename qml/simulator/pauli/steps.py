@@ -106,6 +106,11 @@ class Rotation:
         cosine, sine = self.constant
         return replace(self, constant=(cosine**2, sine**2), signs=self.signs.abs())
 
+    @property
+    def n_dropped(self) -> int:
+        """Return the number of partners that are dropped."""
+        return len(self.sources) - len(self.targets)
+
     def _factors(self, trig: Trigonometry) -> tuple[Tensor, Tensor]:
         if self.angle is None:
             like = trig.cosines[0]
@@ -135,6 +140,11 @@ class Keep:
     dropped: Tensor
     likest: Tensor
     spread: float | None
+
+    @property
+    def n_dropped(self) -> int:
+        """Return the number of strings that are dropped."""
+        return len(self.dropped)
 
     def pull(self, values: Tensor, trig: Trigonometry) -> Tensor:
         """Return the expectation values of the earlier table, 0 for what is dropped."""

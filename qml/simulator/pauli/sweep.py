@@ -343,13 +343,14 @@ class _Sweep:
             raise ValueError(
                 f"Pauli propagation must fit into memory, but its steps need more than the {self._max_bytes} bytes "
                 "that are free. Use PauliPropagation(max_weight=...), max_sines or min_coefficient, which drop strings "
-                "and report the error, or Native()."
+                "and report the error, or Native() where the light cone of the observable fits."
             )
         if len(self._table) > self._options.max_strings:
             raise ValueError(
                 f"Pauli propagation must have at most {self._options.max_strings} strings (`max_strings`), but the "
                 f"circuit makes {len(self._table)}. Use PauliPropagation(max_weight=...), max_sines or "
-                "min_coefficient, which drop strings and report the error, a larger `max_strings`, or Native()."
+                "min_coefficient, which drop strings and report the error, a larger `max_strings`, or Native() where "
+                "the light cone of the observable fits."
             )
 
 

@@ -1,5 +1,6 @@
 """The route by Pauli propagation: strings move backwards through their light cone (see `qml.simulator.pauli`)."""
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from qml.simulator.memory import MemoryNeed, available_bytes
 from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.pauli.rules import require_known
 from qml.simulator.pauli.run import pulled, pushed
-from qml.simulator.pauli.steps import PauliStep, moved
+from qml.simulator.pauli.steps import PauliStep, Transfer, moved
 from qml.simulator.pauli.sweep import Numbers, Propagation, propagate
 from qml.simulator.plan import Request
 from qml.simulator.tables import TableCache
@@ -49,6 +50,7 @@ class Structure:
 
     def __init__(self, propagation: Propagation, matrix: np.ndarray, *, first_order_only: bool) -> None:
         self.propagation, self._matrix, self._first_order_only = propagation, matrix, first_order_only
+        self._drops = any(step.n_dropped for step in propagation.steps if not isinstance(step, Transfer))
         self._steps: TableCache[Where, tuple[PauliStep, ...]] = TableCache()
         self._matrices: TableCache[Where, Tensor] = TableCache()
 
@@ -56,6 +58,13 @@ class Structure:
         """Compute expectation values, (batch or 1, observables)."""
         cosines, sines = self._trigonometry(data, weights)
         final = self.propagation.start.values(cosines, sines)
+        if not len(final) and self._drops and not self._first_order_only:  # a cut by coefficient drops what is small
+            warnings.warn(
+                "PauliPropagation has dropped every string of the observables, so that their values are 0 and tell "
+                "nothing. Allow more strings; Native.expectation_with_error returns an estimate of the error.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         values = pulled(self._moved(data), final, cosines, sines, first_order_only=self._first_order_only)
         return values.mT @ self._observables(data)
 
