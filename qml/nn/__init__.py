@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from qml.nn.losses import logistic_loss as logistic_loss
     from qml.nn.losses import superposition_loss as superposition_loss
     from qml.nn.losses import word_loss as word_loss
+    from qml.nn.model_files import load_model as load_model
+    from qml.nn.model_files import register_module as register_module
+    from qml.nn.model_files import save_model as save_model
+    from qml.nn.move import backends_of as backends_of
+    from qml.nn.move import to_backend as to_backend
     from qml.nn.natural_gradient import NaturalGradient as NaturalGradient
     from qml.nn.qkan.cells import HQKANLSTMCell as HQKANLSTMCell
     from qml.nn.qkan.cells import QKANGRUCell as QKANGRUCell
@@ -74,6 +79,8 @@ else:
                 "superposition_loss",
                 "word_loss",
             ),
+            "qml.nn.model_files": ("load_model", "register_module", "save_model"),
+            "qml.nn.move": ("backends_of", "to_backend"),
             "qml.nn.natural_gradient": ("NaturalGradient",),
             "qml.nn.qkan.cells": ("HQKANLSTMCell", "QKANGRUCell", "QKANLSTMCell"),
             "qml.nn.qkan.daruan": ("DARUAN",),
