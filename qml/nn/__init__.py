@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qml.nn.classifiers.reuploading import DataReuploadingClassifier as DataReuploadingClassifier
     from qml.nn.classifiers.separable import SeparableClassifier as SeparableClassifier
     from qml.nn.classifiers.tree import TreeTensorClassifier as TreeTensorClassifier
+    from qml.nn.curves import curves_to as curves_to
     from qml.nn.forecast import forecast_with_interval as forecast_with_interval
     from qml.nn.losses import farhi_neven_loss as farhi_neven_loss
     from qml.nn.losses import floored_likelihood_loss as floored_likelihood_loss
@@ -62,6 +63,7 @@ else:
         {
             "qml.nn.angles": ("Angles",),
             "qml.nn.checkpoint": ("load_layer", "save_layer"),
+            "qml.nn.curves": ("curves_to",),
             "qml.nn.forecast": ("forecast_with_interval",),
             "qml.nn.classifiers.boltzmann": ("QuantumBoltzmannClassifier",),
             "qml.nn.classifiers.circuit_centric": ("CircuitCentricClassifier",),
