@@ -384,7 +384,7 @@ def no_global_seeding(example: Example) -> None:
 
 
 def compiled(example: Example) -> None:
-    """torch.compile, forward and backward; the simulator runs between the compiled graphs."""
+    """torch.compile(fullgraph=True), forward and backward: circuits are operators of one graph."""
     torch._dynamo.reset()
     layer, inputs = example.layer(), example.batch()
     expected = run(layer, inputs), gradients(layer, inputs)
@@ -392,7 +392,7 @@ def compiled(example: Example) -> None:
     def loss(values: Tensor) -> Tensor:
         return run(layer, 1 * values)
 
-    output = torch.compile(loss, backend="aot_eager")(inputs)
+    output = torch.compile(loss, backend="aot_eager", fullgraph=True)(inputs)
     equal(output, expected[0])
     found = torch.autograd.grad(output.square().sum(), list(layer.parameters()))
     for grad, wanted in zip(found, expected[1], strict=True):
