@@ -300,6 +300,20 @@ def gradients_at_once(example: Example) -> None:
             equal(many[index], one)
 
 
+def jacobians(example: Example) -> None:
+    """`torch.func.jacrev` and `jacfwd` by the first parameter are rows of gradients."""
+    layer, inputs = example.layer(), example.batch((2,))
+    weights = {name: p.detach() for name, p in layer.named_parameters()}
+    name = next(iter(weights))
+
+    def outputs(values: Tensor) -> Tensor:
+        return called(layer, weights | {name: values}, inputs)
+
+    expected = torch.autograd.functional.jacobian(outputs, weights[name])
+    for transform in (torch.func.jacrev, torch.func.jacfwd):
+        equal(transform(outputs)(weights[name]), expected)
+
+
 def vectorised_hessian(example: Example) -> None:
     """`autograd.functional.hessian(vectorize=True)` by the first parameter is a difference of gradients."""
     layer, inputs = example.layer(), example.batch((2,))
@@ -453,6 +467,7 @@ IN_PROCESS: dict[str, Callable[[Example], None]] = {
     "pickle": pickled,
     "vmap": vmap,
     "hessian": hessian,
+    "jacobians": jacobians,
     "batched gradients": gradients_at_once,
     "vectorised hessian": vectorised_hessian,
     "forward mode": forward_mode,
