@@ -233,6 +233,18 @@ def second_order() -> None:
     refused(RuntimeError, "double backward", lambda: torch.autograd.grad(gradient.sum(), module.weights))
 
 
+def many_gradients() -> None:
+    """torch has no rule for many gradients at once through a registered operator, and says so."""
+    module = layer()
+    output = whole(module)(inputs()).flatten()
+    rows = torch.eye(len(output), dtype=output.dtype)
+    refused(
+        RuntimeError,
+        "Batching rule not implemented",
+        lambda: torch.autograd.grad(output, module.weights, rows, is_grads_batched=True),
+    )
+
+
 def transforms() -> None:
     """torch.func and forward mode, within the compiled function and around it: right, between graphs."""
     module, x = layer(), inputs()
@@ -292,7 +304,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     for check in (
         *(training, inductor, probabilities, any_batch, moved_after_compiling, changed_after_compiling, twins),
         *(made_within, orders_of_passes, outputs_are_free, no_gradients, autocast, bad_inputs, second_order),
-        *(transforms, weights_of_samples, nothing_is_kept),
+        *(many_gradients, transforms, weights_of_samples, nothing_is_kept),
     )
 }
 SLOW = ("inductor",)
