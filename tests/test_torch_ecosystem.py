@@ -176,7 +176,7 @@ def test_estimators_move_the_layers_of_models_of_a_user() -> None:
 def test_curves_go_to_whatever_logs_metrics() -> None:
     calls: list[Any] = []
     writer = types.SimpleNamespace(log_metrics=lambda values, step: calls.append((values, step)))
-    curves_to(writer)(2, {"loss": torch.tensor(0.5), "accuracy": np.float32(1.0)})  # pyright: ignore
+    curves_to(writer)(2, {"loss": torch.tensor(0.5), "accuracy": np.float32(1.0)})
     assert calls == [({"loss": 0.5, "accuracy": 1.0}, 2)]
     with pytest.raises(TypeError, match=r"must have a method add_scalar, .*, or log_metrics, .*, but is int"):
         curves_to(5)

@@ -1,9 +1,9 @@
 """Curves of a training in TensorBoard, MLflow, or whatever takes numbers by name and step."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, SupportsFloat
 
-Log = Callable[[int, Mapping[str, float]], None]
+Log = Callable[[int, Mapping[str, SupportsFloat]], None]
 
 
 def curves_to(writer: Any, *, prefix: str = "") -> Log:
@@ -30,13 +30,13 @@ def curves_to(writer: Any, *, prefix: str = "") -> Log:
     """
     if callable(getattr(writer, "add_scalar", None)):
 
-        def log(step: int, values: Mapping[str, float]) -> None:
+        def log(step: int, values: Mapping[str, SupportsFloat]) -> None:
             for name, value in values.items():
                 writer.add_scalar(prefix + name, float(value), step)
 
     elif callable(getattr(writer, "log_metrics", None)):
 
-        def log(step: int, values: Mapping[str, float]) -> None:
+        def log(step: int, values: Mapping[str, SupportsFloat]) -> None:
             writer.log_metrics({prefix + name: float(value) for name, value in values.items()}, step=step)
 
     else:
