@@ -90,11 +90,14 @@ class Circuit(GateMethods):
         )
 
     def derived(self, key: str, make: Callable[[], T]) -> T:
-        """Return `make()`, computed once and kept until the circuit grows or 64 other keys were used since."""
-        entry = self._derived.pop(key, None)
+        """Return `make()`, computed once and kept until the circuit grows or 32 other keys were used since."""
+        entry = self._derived.get(key)
         if entry is None or entry[0] != len(self._operations):
-            entry = (len(self._operations), make())
-        self._derived[key] = entry  # the most recently used come last
+            self._derived.pop(key, None)
+            self._derived[key] = entry = (len(self._operations), make())
+        elif len(self._derived) > MAX_DERIVED // 2:  # the most recently used come last; few stay where they are, since
+            self._derived.pop(key, None)  # torch.compile takes a change of order for a change of the circuit
+            self._derived[key] = entry
         while len(self._derived) > MAX_DERIVED:
             self._derived.pop(next(iter(self._derived)), None)
         return entry[1]

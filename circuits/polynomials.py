@@ -58,7 +58,7 @@ class Polynomial:
     @property
     def degree(self) -> int:
         """Return the degree, 0 for a constant."""
-        return max((_degree(monomial) for _, monomial in self.terms), default=0)
+        return max([0, *[_degree(monomial) for _, monomial in self.terms]])  # torch.compile knows no `default`
 
     def substituted(self, values: "Mapping[Slot, Polynomial]") -> "Polynomial":
         """Return the polynomial with other polynomials in place of variables."""

@@ -300,6 +300,20 @@ def gradients_at_once(example: Example) -> None:
             equal(many[index], one)
 
 
+def jacobians(example: Example) -> None:
+    """`torch.func.jacrev` and `jacfwd` by the first parameter are rows of gradients."""
+    layer, inputs = example.layer(), example.batch((2,))
+    weights = {name: p.detach() for name, p in layer.named_parameters()}
+    name = next(iter(weights))
+
+    def outputs(values: Tensor) -> Tensor:
+        return called(layer, weights | {name: values}, inputs)
+
+    expected = torch.autograd.functional.jacobian(outputs, weights[name])
+    for transform in (torch.func.jacrev, torch.func.jacfwd):
+        equal(transform(outputs)(weights[name]), expected)
+
+
 def vectorised_hessian(example: Example) -> None:
     """`autograd.functional.hessian(vectorize=True)` by the first parameter is a difference of gradients."""
     layer, inputs = example.layer(), example.batch((2,))
@@ -384,7 +398,7 @@ def no_global_seeding(example: Example) -> None:
 
 
 def compiled(example: Example) -> None:
-    """torch.compile, forward and backward; the simulator runs between the compiled graphs."""
+    """torch.compile(fullgraph=True), forward and backward: circuits are operators of one graph."""
     torch._dynamo.reset()
     layer, inputs = example.layer(), example.batch()
     expected = run(layer, inputs), gradients(layer, inputs)
@@ -392,7 +406,7 @@ def compiled(example: Example) -> None:
     def loss(values: Tensor) -> Tensor:
         return run(layer, 1 * values)
 
-    output = torch.compile(loss, backend="aot_eager")(inputs)
+    output = torch.compile(loss, backend="aot_eager", fullgraph=True)(inputs)
     equal(output, expected[0])
     found = torch.autograd.grad(output.square().sum(), list(layer.parameters()))
     for grad, wanted in zip(found, expected[1], strict=True):
@@ -453,6 +467,7 @@ IN_PROCESS: dict[str, Callable[[Example], None]] = {
     "pickle": pickled,
     "vmap": vmap,
     "hessian": hessian,
+    "jacobians": jacobians,
     "batched gradients": gradients_at_once,
     "vectorised hessian": vectorised_hessian,
     "forward mode": forward_mode,

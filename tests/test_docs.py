@@ -16,6 +16,8 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 LAYER_PAGES = sorted((DOCS / "layers").glob("*.md"))
 PARTS = ("Circuit", "Equations", "Shapes", "Cost", "Reference")
+NEIGHBOURS = ("accelerate", "huggingface_hub", "lightning", "skorch", "torch.utils.tensorboard")
+"""Packages of the extra `neighbours`; blocks that import one run where it is installed."""
 BLOCK = re.compile(r"```python\n(.*?)```(?:\n+```text\n(.*?)```)?", re.DOTALL)  # and the output shown behind it
 
 
@@ -35,6 +37,9 @@ def _blocks(pages: list[Path]) -> list[Any]:
 def test_code_of_the_documentation_runs_and_prints_what_it_says(
     block: str, shown: str | None, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in NEIGHBOURS:
+        if re.search(rf"^(import|from) {re.escape(module)}\b", block, re.MULTILINE):
+            pytest.importorskip(module)
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "block of the documentation", "exec"), {})
     printed = capsys.readouterr().out

@@ -25,7 +25,17 @@ from qml.backends import IBM, Aer
 from qml.backends.resolve import resolve
 from qml.commands.main import app
 from qml.jobs import DurableRunner, JobFailed, PubResult, Retry, Store, Submission, codec
-from qml.nn import HQKAN, QKAN, QKANLSTM, QNNClassifier, QRNNClassifier, QRNNRegressor, QuantumNeuron, save_layer
+from qml.nn import (
+    HQKAN,
+    QKAN,
+    QKANLSTM,
+    QNNClassifier,
+    QRNNClassifier,
+    QRNNRegressor,
+    QuantumNeuron,
+    save_layer,
+    save_model,
+)
 from tests import sending_backend
 from tests.sending_backend import SERVICES, Sending
 from tests.stand_in import Cloud
@@ -103,6 +113,40 @@ def test_an_estimate_counts_what_is_sent(folder: Path) -> None:
     result = submit("--shots", "100")
     assert result.exit_code == 0, result.output
     assert len(state()["jobs"]) == size["jobs"]
+
+
+def hybrid() -> nn.Sequential:
+    generator = torch.Generator().manual_seed(2)
+    model = nn.Sequential(
+        nn.Linear(3, 3), nn.Sigmoid(), nn.Dropout(0.9), layer(), nn.Flatten(0), nn.Unflatten(0, (-1, 1))
+    )
+    with torch.no_grad():
+        for value in model.parameters():
+            value.uniform_(-1, 1, generator=generator)
+    return model
+
+
+def test_whole_models_are_estimated_and_submitted_in_eval_mode(folder: Path) -> None:
+    model = hybrid()
+    save_model(model, "model.safetensors")
+    assert estimated("--shots", "100")["shots"] == 600
+    assert remote.estimate(model, torch.from_numpy(INPUTS), IBM("fake_manila", shots=10), backward=True).jobs == 2
+    result = submit("--json")
+    assert result.exit_code == 0, result.output
+    with torch.no_grad():
+        expected = model.eval()(torch.from_numpy(INPUTS))
+    np.testing.assert_allclose(json.loads(result.stdout)["outputs"], expected, rtol=0, atol=1e-6)  # float32
+    save_model(nn.Linear(3, 1), "model.safetensors")
+    result = submit()
+    assert result.exit_code == 2
+    assert "model.safetensors must hold a layer that runs on any backend, but is a Linear without one" in result.stderr
+
+
+def test_a_model_that_begins_with_an_embedding_gets_whole_numbers() -> None:
+    model = nn.Sequential(nn.Embedding(5, 3), layer())
+    assert remote.as_tensor(np.array([[0.0, 4.0]]), model).dtype == torch.int64
+    with pytest.raises(ValueError, match="must be whole numbers for a model that begins with an embedding"):
+        remote.as_tensor(np.array([[0.5]]), model)
 
 
 def test_an_estimate_without_shots_says_so(folder: Path) -> None:

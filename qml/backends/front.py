@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from torch._compile import _disable_dynamo  # unlike torch.compiler.disable it d
 
 from circuits import Circuit, Observable
 from qml import checks
-from qml.backends import exported, inputs
+from qml.backends import exported, inputs, operators
 from qml.backends.protocol import Capabilities, Samples
 
 
@@ -19,9 +19,14 @@ class CheckedBackend(ABC):
     """A backend whose public methods check their arguments and leave the computation to three methods of a subclass.
 
     `_expectation`, `_probabilities` and `_sample` get data and weights of the right shape, dtype and device, at least
-    one sample, observables and qubits that exist, and no autocast. Inside torch.compile they run between the compiled
-    graphs; torch.export writes the call into the program, with the options of the backend.
+    one sample, observables and qubits that exist, and no autocast. Inside torch.compile they are an operator of the
+    graph where the backend `is_repeatable`, and run between the compiled graphs where not; torch.export writes the call
+    into the program, with the options of the backend.
     """
+
+    is_repeatable: ClassVar[bool] = False
+    """Whether values cost nothing but time and are the same each time, so that a compiled backward pass may run the
+    circuit again."""
 
     @property
     @abstractmethod
@@ -44,6 +49,10 @@ class CheckedBackend(ABC):
         if torch.compiler.is_compiling():
             if torch.compiler.is_exporting():
                 return exported.expectation(self, circuit, data, weights, observables)
+            if self.is_repeatable and operators.KNOWS_OBJECTS:
+                key = operators.key_of(self, circuit, len(circuit), "expectation", *observables)
+                if key != operators.NO_KEY:
+                    return operators.run(data, weights, key, len(observables))
             return uncompiled(self, "expectation", circuit, data, weights, observables)
         chosen = inputs.as_observables(observables, circuit.n_qubits)
         inputs.require_inputs(circuit, data, weights)
@@ -63,6 +72,11 @@ class CheckedBackend(ABC):
         if torch.compiler.is_compiling():
             if torch.compiler.is_exporting():
                 return exported.probabilities(self, circuit, data, weights, qubits)
+            if self.is_repeatable and operators.KNOWS_OBJECTS:
+                read = tuple(range(circuit.n_qubits)) if qubits is None else tuple(qubits)
+                key = operators.key_of(self, circuit, len(circuit), "probabilities", *read)
+                if key != operators.NO_KEY:
+                    return operators.run(data, weights, key, 2 ** len(read))
             return uncompiled(self, "probabilities", circuit, data, weights, qubits)
         chosen = inputs.as_qubits(qubits, circuit.n_qubits)
         inputs.require_inputs(circuit, data, weights)
@@ -116,9 +130,10 @@ class CheckedBackend(ABC):
         """Draw `shots` outcomes of `qubits` and of the circuit's bits for each sample."""
 
 
-def _call(backend: Any, method: str, *arguments: Any, **options: Any) -> Any:
+def circuit_between_compiled_graphs(backend: Any, method: str, *arguments: Any, **options: Any) -> Any:
+    """Call a method; dynamo names this function where it refuses a whole graph."""
     return getattr(backend, method)(*arguments, **options)
 
 
-uncompiled = _disable_dynamo(_call)
+uncompiled = _disable_dynamo(circuit_between_compiled_graphs)
 """Run a backend's method as plain Python, outside of the graph that torch.compile is tracing."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import ClassVar, Literal, NoReturn
 
 import torch
 from jaxtyping import Complex, Float
@@ -67,6 +67,8 @@ class Native(CheckedBackend):
         >>> Native().expectation(circuit, torch.zeros(3, 1), torch.zeros(1), [Z(0), Z(1)]).shape
         torch.Size([3, 2])
     """
+
+    is_repeatable: ClassVar[bool] = True
 
     method: Literal["auto", "autograd", "adjoint", "pauli"] | PauliPropagation = "auto"
     representation: Literal["auto", "state", "density"] = "auto"

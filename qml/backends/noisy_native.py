@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,6 +52,8 @@ class NoisyNative(CheckedBackend):
         >>> from qml.nn import QNNClassifier
         >>> layer = QNNClassifier(2, "zx").to_backend(NoisyNative("fake_manila"))
     """
+
+    is_repeatable: ClassVar[bool] = True
 
     noise: Any
     _: KW_ONLY

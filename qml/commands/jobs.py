@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PREDICTIONS_SHOWN = 5
 
-Model = Annotated[Path, typer.Argument(help="A layer saved by qml.nn.save_layer.")]
+Model = Annotated[Path, typer.Argument(help="A model or layer, saved by qml.nn.save_model or save_layer.")]
 Data = Annotated[Path, typer.Argument(help="Samples: .npy, .npz, .csv or .safetensors, one a row.")]
 BackendName = Annotated[str, typer.Option("--backend", help="For example aer:fake_torino, or ibm:ibm_torino.")]
 Shots = Annotated[int | None, typer.Option(min=1, help="Runs of each circuit; the backend's default if not given.")]
@@ -71,7 +71,7 @@ def submit(  # noqa: PLR0913, PLR0917 - the options of a command
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a saved layer on a backend, every job written down before it is sent.
+    """Run a saved model or layer on a backend, every job written down before it is sent.
 
     Ctrl-C, a crash or a power cut loses nothing: `qml jobs resume` goes on, and remembers --out. Exit codes: 0 done (or
     sent, with --detach), 1 jobs failed or no answer, 2 refused, 130 interrupted.

@@ -18,6 +18,8 @@ from circuits.plain_checks import as_int, as_number
 from qml.estimators.scaling import make_scaler, scaled
 from qml.estimators.training import LoopOptions, train
 from qml.nn.classifiers.base import hit_loss
+from qml.nn.curves import Log
+from qml.nn.move import layers_with_backends, to_backend
 
 LAYERS = {
     "circuit-centric": "CircuitCentricClassifier",
@@ -106,12 +108,12 @@ class LayerEstimator(BaseEstimator):
         """Move a layer to the estimator's backend; a layer without one runs in torch alone."""
         if isinstance(self.backend, str) and self.backend == "native":
             return module
-        if not hasattr(module, "to_backend"):
+        if not layers_with_backends(module):
             raise ValueError(
                 f"Argument `backend` must be 'native' for {type(module).__name__}, which runs in torch alone, but is "
                 f"{self.backend!r}."
             )
-        return module.to_backend(self.backend)  # pyright: ignore[reportCallIssue]
+        return to_backend(module, self.backend)
 
     def _loop(self) -> LoopOptions:
         interval = self.convergence_interval
@@ -189,8 +191,12 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
         (40,)
     """
 
-    def fit(self, X: Any, y: Any) -> "LayerClassifier":
-        """Train on samples X, (batch, inputs), with classes y, (batch,)."""
+    def fit(self, X: Any, y: Any, *, callback: Log | None = None) -> "LayerClassifier":
+        """Train on samples X, (batch, inputs), with classes y, (batch,).
+
+        `callback(step, {"loss": value})` is told of each step, see `qml.nn.curves_to`; of many layers by
+        `"loss/CLASS"`.
+        """
         checked: Any = validate_data(self, X, y, dtype=np.float64)
         inputs, targets = checked
         check_classification_targets(targets)
@@ -203,8 +209,10 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
         rows, classes = torch.from_numpy(scaled(self.scaler_, inputs)), torch.from_numpy(members)
         generator, loop = self._generator(), self._loop()
         self.layers_, self.losses_ = [], []
-        for layer, loss in self._problems(rows, classes, generator):
-            course = train(layer.parameters(), loss, len(rows), loop, generator)
+        problems = self._problems(rows, classes, generator)
+        for number, (layer, loss) in enumerate(problems):
+            name = "loss" if len(problems) == 1 else f"loss/{self.classes_[number]}"
+            course = train(layer.parameters(), loss, len(rows), loop, generator, _log_as(name, callback))
             self.layers_.append(layer)
             self.losses_.append(course.losses)
         self.n_iter_ = max(map(len, self.losses_))
@@ -298,8 +306,8 @@ class LayerRegressor(RegressorMixin, LayerEstimator):
         (30,)
     """
 
-    def fit(self, X: Any, y: Any) -> "LayerRegressor":
-        """Train on samples X, (batch, inputs), with targets y, (batch,)."""
+    def fit(self, X: Any, y: Any, *, callback: Log | None = None) -> "LayerRegressor":
+        """Train on samples X, (batch, inputs), with targets y, (batch,); `callback(step, {"loss": value})` is told."""
         checked: Any = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         inputs, targets = checked
         self.scaler_ = make_scaler(self.scaling)
@@ -322,7 +330,7 @@ class LayerRegressor(RegressorMixin, LayerEstimator):
             return nn.functional.mse_loss(self._predicted(rows[chosen]), wanted[chosen])
 
         both = [*layer.parameters(), *line.parameters()]
-        self.losses_ = train(both, loss, len(rows), self._loop(), generator).losses
+        self.losses_ = train(both, loss, len(rows), self._loop(), generator, _log_as("loss", callback)).losses
         self.n_iter_ = len(self.losses_)
         return self
 
@@ -335,3 +343,9 @@ class LayerRegressor(RegressorMixin, LayerEstimator):
     def _predicted(self, rows: Tensor) -> Tensor:
         layer, line = self.layers_
         return line(layer(rows).reshape(len(rows), -1))[:, 0]
+
+
+def _log_as(name: str, callback: Log | None) -> Callable[[int, float], None] | None:
+    if callback is None:
+        return None
+    return lambda step, loss: callback(step, {name: loss})

@@ -39,6 +39,7 @@ def train(
     n_samples: int,
     options: LoopOptions,
     generator: torch.Generator,
+    log: Callable[[int, float], None] | None = None,
 ) -> Fitted:
     """Minimise the loss of random batches, until it has settled or the steps are used up.
 
@@ -51,6 +52,7 @@ def train(
         n_samples: Number of samples.
         options: The loop's options.
         generator: For the batches.
+        log: Told of each step's number and loss.
 
     Raises:
         FloatingPointError: If a loss is NaN or infinite.
@@ -69,6 +71,8 @@ def train(
                 f"The loss must be finite, but was {course.losses[-1]} at step {len(course.losses)}. "
                 "Use a smaller learning rate."
             )
+        if log is not None:
+            log(len(course.losses) - 1, course.losses[-1])
         if interval is not None and _has_settled(course.losses, interval):
             course.has_converged = True
             return course

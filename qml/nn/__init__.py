@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qml.nn.classifiers.reuploading import DataReuploadingClassifier as DataReuploadingClassifier
     from qml.nn.classifiers.separable import SeparableClassifier as SeparableClassifier
     from qml.nn.classifiers.tree import TreeTensorClassifier as TreeTensorClassifier
+    from qml.nn.curves import curves_to as curves_to
     from qml.nn.forecast import forecast_with_interval as forecast_with_interval
     from qml.nn.layerwise import LayerwiseStage as LayerwiseStage
     from qml.nn.layerwise import layerwise_stages as layerwise_stages
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from qml.nn.losses import logistic_loss as logistic_loss
     from qml.nn.losses import superposition_loss as superposition_loss
     from qml.nn.losses import word_loss as word_loss
+    from qml.nn.model_files import load_model as load_model
+    from qml.nn.model_files import register_module as register_module
+    from qml.nn.model_files import save_model as save_model
+    from qml.nn.move import backends_of as backends_of
+    from qml.nn.move import to_backend as to_backend
     from qml.nn.natural_gradient import NaturalGradient as NaturalGradient
     from qml.nn.qkan.cells import HQKANLSTMCell as HQKANLSTMCell
     from qml.nn.qkan.cells import QKANGRUCell as QKANGRUCell
@@ -59,6 +65,7 @@ else:
         {
             "qml.nn.angles": ("Angles",),
             "qml.nn.checkpoint": ("load_layer", "save_layer"),
+            "qml.nn.curves": ("curves_to",),
             "qml.nn.forecast": ("forecast_with_interval",),
             "qml.nn.classifiers.boltzmann": ("QuantumBoltzmannClassifier",),
             "qml.nn.classifiers.circuit_centric": ("CircuitCentricClassifier",),
@@ -77,6 +84,8 @@ else:
                 "word_loss",
             ),
             "qml.nn.layerwise": ("LayerwiseStage", "layerwise_stages"),
+            "qml.nn.model_files": ("load_model", "register_module", "save_model"),
+            "qml.nn.move": ("backends_of", "to_backend"),
             "qml.nn.natural_gradient": ("NaturalGradient",),
             "qml.nn.qkan.cells": ("HQKANLSTMCell", "QKANGRUCell", "QKANLSTMCell"),
             "qml.nn.qkan.daruan": ("DARUAN",),

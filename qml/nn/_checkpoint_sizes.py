@@ -43,7 +43,7 @@ def require_plausible(arguments: Any, state: Mapping[str, Tensor]) -> None:
             _require_at_most(value, name, limit)
     if "circuit" in arguments and not isinstance(arguments["circuit"], dict):
         raise ValueError("`circuit` must be an object with its OpenQASM.")
-    _require_layers(arguments, len(state))
+    require_layers(arguments, len(state))
     n_classes = arguments.get("n_classes", 2)
     if isinstance(n_classes, int) and n_classes > MAX_CLASSES:
         raise ValueError(f"`n_classes` must be at most {MAX_CLASSES}, but is {n_classes}.")
@@ -153,7 +153,7 @@ def least_weights(name: str, arguments: Mapping[str, Any]) -> int:
     return LEAST_WEIGHTS[name](arguments) if name in LEAST_WEIGHTS else 0
 
 
-def _require_layers(arguments: Mapping[str, Any], n_tensors: int) -> None:
+def require_layers(arguments: Mapping[str, Any], n_tensors: int) -> None:
     """Refuse more layers than tensors: every layer of a network has one or more of its own."""
     widths, num_layers = arguments.get("widths", ()), arguments.get("num_layers", 1)
     if isinstance(widths, list) and len(widths) > n_tensors + 1:

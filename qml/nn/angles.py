@@ -167,9 +167,9 @@ class Angles(JetModule, WithTables):
         return {"coefficients": coefficients.to(like), "factors": factors.to(like.device)}
 
     def _table_shape(self) -> tuple[int, int]:
-        n_terms = max((len(polynomial.terms) for polynomial in self.polynomials), default=0)
-        degree = max((polynomial.degree for polynomial in self.polynomials), default=0)
-        return n_terms, max(degree, 1)
+        # torch.compile knows no max(..., default=0)
+        n_terms = max([0, *[len(polynomial.terms) for polynomial in self.polynomials]])
+        return n_terms, max([1, *[polynomial.degree for polynomial in self.polynomials]])
 
     __prepare_scriptable__ = checks.refuse_scripting
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,10 @@ SUFFIX = ".safetensors"
 MAX_REASON = 500  # characters of an error within an error
 
 JSON = Any
+Describe = Callable[[nn.Module], dict[str, JSON]]
+Build = Callable[..., nn.Module]
+MODULE_KEYS = ("layer", "torch", "container", "registered")
+"""The keys by which the description of a module is known; files of single layers have the first only."""
 
 WEIGHT_NUMBER = re.compile(r"\bweight_?\[?([0-9]{3,})")  # the number of a weight in OpenQASM
 
@@ -108,10 +112,7 @@ def save_layer(layer: nn.Module, path: Path | str) -> None:
         >>> torch.equal(again(inputs), layer(inputs))
         True
     """
-    target = as_path(path)
-    if target.suffix != SUFFIX:
-        raise ValueError(f"Argument `path` must end in {SUFFIX}, but is {target}.")
-    write_atomically(target, dump_layer(layer))
+    write_atomically(as_target(path), dump_layer(layer))
 
 
 def load_layer(path: Path | str, *, backend: Backend | str = "native") -> nn.Module:
@@ -125,17 +126,30 @@ def load_layer(path: Path | str, *, backend: Backend | str = "native") -> nn.Mod
     return parse_layer(as_path(path).read_bytes(), backend=backend, name=str(path))
 
 
+def as_target(path: Path | str) -> Path:
+    """Return the path of a file that is to be written; refuse another suffix."""
+    target = as_path(path)
+    if target.suffix != SUFFIX:
+        raise ValueError(f"Argument `path` must end in {SUFFIX}, but is {target}.")
+    return target
+
+
 def dump_layer(layer: nn.Module) -> bytes:
     """Return the bytes that `save_layer` writes."""
+    described = describe_layer(layer)
+    return file_content(described, layer.state_dict())
+
+
+def file_content(described: Mapping[str, JSON], state: Mapping[str, Tensor]) -> bytes:
+    """Return the bytes of a file with this description and these tensors, all of which must be finite."""
     from safetensors.torch import save
 
-    described = _describe(layer)
-    state = {key: value.detach().cpu().contiguous() for key, value in layer.state_dict().items()}
-    for key, value in state.items():
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    for key, value in tensors.items():
         if not torch.isfinite(value).all():
             raise ValueError(f"Weights must be finite to be saved, but `{key}` holds NaN or infinity.")
     header = json.dumps({"format": FORMAT, **described}, sort_keys=True, allow_nan=False)
-    return save(state, {HEADER: header})
+    return save(tensors, {HEADER: header})
 
 
 def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = "the checkpoint") -> nn.Module:
@@ -145,25 +159,21 @@ def parse_layer(content: Any, *, backend: Backend | str = "native", name: str = 
     """
     if not isinstance(content, bytes):
         raise TypeError(f"Argument `content` must be bytes, but is {type(content).__name__}. See load_layer for files.")
-    header, state = _parsed(content, name)
-    version, kind_name = header.get("format"), header.get("layer")
-    if type(version) is not int or version != FORMAT:
-        raise ValueError(
-            f"{name} has format {_brief(version)}, but this program reads {FORMAT}. Update qml-circuits: a file must "
-            "be read by the version that wrote it, or a newer one."
-        )
+    header, state = parsed_file(content, name)
+    kind_name = header.get("layer")
+    if "model" in header:
+        raise ValueError(f"{name} must hold one layer, but holds a whole model. Read it with qml.nn.load_model.")
     if not isinstance(kind_name, str) or kind_name not in _BY_NAME:
-        raise ValueError(f"{name} must hold one of {', '.join(_BY_NAME)}, but holds {_brief(kind_name)}. Update?")
-    _require_finite(state, name)
-    kind, dtype = _BY_NAME[kind_name], _dtype(state)
+        raise ValueError(f"{name} must hold one of {', '.join(_BY_NAME)}, but holds {brief(kind_name)}. Update?")
+    require_finite_state(state, name)
+    kind, dtype = _BY_NAME[kind_name], dtype_of(state)
     try:
-        sizes.require_state(lambda: _build(header, state, device="meta", dtype=dtype), state)
-        layer: Any = _build(header, state, dtype=dtype)
+        sizes.require_state(lambda: build_layer(header, state, device="meta", dtype=dtype), state)
+        layer: Any = build_layer(header, state, dtype=dtype)
         layer.load_state_dict(state)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())  # torch writes several lines
         raise ValueError(
-            f"{name} cannot be made into a {kind.__name__} again: {reason[:MAX_REASON]} Its arguments and tensors "
+            f"{name} cannot be made into a {kind.__name__} again: {reason_of(error)} Its arguments and tensors "
             "must be those that save_layer wrote."
         ) from error
     if hasattr(layer, "to_backend"):
@@ -178,7 +188,7 @@ def checkpoint_hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _parsed(content: bytes, name: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
+def parsed_file(content: bytes, name: str) -> tuple[Mapping[str, Any], dict[str, Tensor]]:
     """Return our part of the header of a safetensors file, and its tensors."""
     metadata, state = parse_safetensors(content, name)
     try:
@@ -194,63 +204,74 @@ def _parsed(content: bytes, name: str) -> tuple[Mapping[str, Any], dict[str, Ten
             f"{name} is no checkpoint of a layer of this package: it must be a file of qml.nn.save_layer. Save the "
             "layer with it."
         )
+    version = header.get("format")
+    if type(version) is not int or version != FORMAT:
+        raise ValueError(
+            f"{name} has format {brief(version)}, but this program reads {FORMAT}. Update qml-circuits: a file must "
+            "be read by the version that wrote it, or a newer one."
+        )
     return header, state
 
 
-def _require_finite(state: Mapping[str, Tensor], name: str) -> None:
+def require_finite_state(state: Mapping[str, Tensor], name: str) -> None:
+    """Refuse NaN and infinity in the tensors of the file `name`."""
     for key, value in state.items():
         if not torch.isfinite(value).all():
             raise ValueError(f"{name} must hold finite weights, but `{key}` holds NaN or infinity.")
 
 
-def _dtype(state: Mapping[str, Tensor]) -> torch.dtype | None:
+def dtype_of(state: Mapping[str, Tensor]) -> torch.dtype | None:
+    """Return the dtype of the first floating tensor; None without one."""
     return next((value.dtype for value in state.values() if value.is_floating_point()), None)
 
 
-def _describe(layer: nn.Module) -> dict[str, JSON]:
-    """Return a layer's class and constructor arguments as JSON."""
+def describe_layer(layer: nn.Module, describe: Describe | None = None) -> dict[str, JSON]:
+    """Return a layer's class and constructor arguments as JSON; `describe` does so for modules among those."""
     name = type(layer).__name__
     if type(layer) not in LAYERS:
         raise TypeError(f"Argument `layer` must be one of {', '.join(_BY_NAME)}, but is {name}.{_how_to_save(layer)}")
     config: dict[str, Any] = layer.config()  # pyright: ignore[reportCallIssue]
-    return {"layer": name, "arguments": {key: _encode(value) for key, value in config.items()}}
+    return {
+        "layer": name,
+        "arguments": {key: encode(value, describe or describe_layer) for key, value in config.items()},
+    }
 
 
 def _how_to_save(model: nn.Module) -> str:
-    """Say how a module that is none of the layers is saved, by the layers that it holds."""
+    """Say how a module that is none of the layers is saved."""
     if not isinstance(model, nn.Module):
         return ""
-    advice = (
-        " Keep the weights of a whole model with torch.save(model.state_dict(), path), and load them into a model that "
-        "the same code builds, with model.load_state_dict(torch.load(path))"
-    )
-    inside = [(name, type(part).__name__) for name, part in model.named_modules() if name and type(part) in LAYERS]
-    outer = [(name, kind) for name, kind in inside if not any(name.startswith(f"{other}.") for other, _ in inside)]
-    if not outer:
-        return f"{advice}."
-    name, kind = outer[0]
-    return (
-        f'{advice}; or save each layer by itself, as its {kind} with save_layer(model.get_submodule("{name}"), path).'
-    )
+    if any(type(part) in LAYERS for part in model.modules()) or isinstance(model, nn.Sequential | nn.ModuleList):
+        return " Save a whole model with qml.nn.save_model(model, path)."
+    return " qml.nn.save_model(model, path) takes models of torch's layers and of these."
 
 
-def _build(described: Mapping[str, Any], state: Mapping[str, Tensor], **place: Any) -> nn.Module:
-    """Build the layer of `_describe` with initial weights; `place` is its dtype and device."""
+def build_layer(
+    described: Mapping[str, Any], state: Mapping[str, Tensor], build: Build | None = None, **place: Any
+) -> nn.Module:
+    """Build the layer of `describe_layer` with initial weights.
+
+    Args:
+        described: its class and arguments.
+        state: the tensors of the file, which bound all sizes.
+        build: makes the modules among its arguments; None for this function.
+        place: dtype and device.
+    """
     name, arguments = described["layer"], described["arguments"]
     sizes.require_plausible(arguments, state)
     sizes.require_weights(sizes.least_weights(name, arguments), state)
-    config = {key: _decode(value, state, place) for key, value in arguments.items()}
+    config = {key: decode(value, state, place, build or build_layer) for key, value in arguments.items()}
     return _BY_NAME[name](**config, **place)
 
 
-def _encode(value: Any) -> JSON:
-    """Write a constructor argument as JSON."""
+def encode(value: Any, describe: Describe) -> JSON:
+    """Write a constructor argument as JSON, modules by `describe`."""
     if isinstance(value, nn.Module):
-        return _describe(value)
+        return describe(value)
     if isinstance(value, Circuit | Observable | Polynomial):
         return _encode_description(value)
     if isinstance(value, list | tuple):
-        return [_encode(item) for item in value]
+        return [encode(item, describe) for item in value]
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, str | bool | int | float):
@@ -272,14 +293,14 @@ def _encode_description(value: Circuit | Observable | Polynomial) -> JSON:
     return {"observable": [[weight, [[letter, qubit] for qubit, letter in factors]] for weight, factors in value.terms]}
 
 
-def _decode(value: JSON, state: Mapping[str, Tensor], place: Mapping[str, Any]) -> Any:
-    """Read the constructor argument of `_encode`; sequences become tuples."""
+def decode(value: JSON, state: Mapping[str, Tensor], place: Mapping[str, Any], build: Build) -> Any:
+    """Read the constructor argument of `encode`; sequences become tuples, and `build` makes modules."""
     if isinstance(value, list):
-        return tuple(_decode(item, state, place) for item in value)
+        return tuple(decode(item, state, place, build) for item in value)
     if not isinstance(value, dict):
         return value
-    if "layer" in value:
-        return _build(value, state, **place)
+    if any(key in value for key in MODULE_KEYS):
+        return build(value, state, **place)
     if "openqasm" in value:
         return _circuit(value["openqasm"], sum(tensor.numel() for tensor in state.values()))
     if "polynomial" in value:
@@ -305,7 +326,12 @@ def _circuit(text: Any, n_weights: int) -> Circuit:
     return from_openqasm(text)
 
 
-def _brief(value: Any) -> str:
+def reason_of(error: Exception) -> str:
+    """Return an error's message on one line; torch writes several."""
+    return " ".join(str(error).split())[:MAX_REASON]
+
+
+def brief(value: Any) -> str:
     """Write a value of a file for an error, on one line at most."""
     text = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -77,6 +77,7 @@ class QLSTMCell(nn.Module):
         self.state_sizes = (hidden_size, hidden_size)
         self.backend = resolve(backend)
         self.circuit = qlstm_circuit(hidden_size + input_size, n_layers)
+        self.observables = tuple(Z(qubit) for qubit in range(hidden_size))
         self.weights = nn.Parameter(torch.empty(4, self.circuit.n_weights, device=device, dtype=dtype))
         self.reset_parameters(generator)
 
@@ -86,7 +87,7 @@ class QLSTMCell(nn.Module):
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """Return the function of a step; nothing is computed ahead for all steps."""
-        observables = [Z(qubit) for qubit in range(self.hidden_size)]
+        observables = self.observables
 
         def step(time: int, state: State) -> State:
             joined = torch.cat([state[0], inputs[time]], -1)

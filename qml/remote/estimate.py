@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +19,7 @@ from qml.jobs import (
     split,
 )
 from qml.jobs.budget import SECONDS_A_JOB
-
-TORCH_ATTRIBUTES = frozenset(vars(nn.Module()))
+from qml.nn.move import places_of, restore_places, to_backend
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class DryRunner:
 
 
 def estimate(
-    layer: Any,
+    layer: nn.Module,
     inputs: Tensor,
     backend: SubmittingBackend,
     *,
@@ -101,26 +99,25 @@ def estimate(
     errors are mitigated, and the longer time of gates that are folded to amplify their noise.
 
     Args:
-        layer: any layer with `to_backend`; it keeps the backend that it has.
+        layer: a layer or a whole model; its quantum layers keep the backends that they have.
         inputs: the inputs that the layer will get.
         backend: the backend on which it will run.
         backward: whether gradients are taken as well.
         limits: limits of one job; None for those of a device, and for none on a simulator.
     """
     runner = DryRunner(backend.service)
-    before = {module: _place(module) for module in layer.modules()}
+    before = places_of(layer)
     generator: torch.Generator | None = getattr(backend, "generator", None)
     drawn = None if generator is None else generator.get_state()
-    layer.to_backend(backend.with_runner(runner))
     try:
+        to_backend(layer, backend.with_runner(runner))
         with torch.set_grad_enabled(backward):
             values = predictions(layer, inputs)
             if backward:
                 trained = [parameter for parameter in layer.parameters() if parameter.requires_grad]
                 torch.autograd.grad(values.sum(), trained, allow_unused=True)
     finally:
-        for module, place in before.items():
-            vars(module).update(place)
+        restore_places(before)
         if generator is not None and drawn is not None:  # the real run draws the seeds that it would have drawn
             generator.set_state(drawn)
     return size_of(runner.submissions, backend.service, limits)
@@ -130,11 +127,6 @@ def predictions(layer: nn.Module, inputs: Tensor) -> Tensor:
     """Return the predictions of a layer: its output, or the first one of a recurrent layer that returns states too."""
     outputs = layer(inputs)
     return outputs[0] if isinstance(outputs, tuple) else outputs
-
-
-def _place(module: nn.Module) -> dict[str, Any]:
-    """Return the attributes of a module beside torch's own, of which `to_backend` may set any."""
-    return {name: value for name, value in vars(module).items() if name not in TORCH_ATTRIBUTES}
 
 
 def size_of(submissions: Sequence[Submission], service: Service, limits: SubmissionLimits | None) -> Estimate:

@@ -29,7 +29,9 @@ from qml.jobs import (
     sends_jobs,
 )
 from qml.jobs.submission import JSONValue
-from qml.nn.checkpoint import checkpoint_hash, parse_layer
+from qml.nn import model_files
+from qml.nn.checkpoint import checkpoint_hash
+from qml.nn.move import layers_with_backends, to_backend
 from qml.remote.estimate import predictions
 
 MOST_TAGS, LONGEST_TAG = 6, 86  # IBM takes eight tags of this length; two are ours
@@ -182,7 +184,7 @@ def take_up(
             durable.run(codec.unpack_submission(payload))
         return None
     layer, inputs = _parts(blob, f"The model of run {run_id}")
-    layer.to_backend(backend.with_runner(durable))
+    to_backend(layer, backend.with_runner(durable))
     with torch.no_grad():
         outputs = predictions(layer, inputs).numpy()
     if not np.isfinite(outputs).all():
@@ -194,19 +196,19 @@ def take_up(
     return outputs
 
 
-def parse_model(content: bytes, name: str) -> Any:
-    """Rebuild a layer that can run on any backend.
+def parse_model(content: bytes, name: str) -> nn.Module:
+    """Rebuild a layer or a whole model, with circuits that can run on any backend, for predictions (in eval mode).
 
     Raises:
-        ValueError: see `qml.nn.load_layer`; also for a layer without a choice of backend.
+        ValueError: see `qml.nn.load_model`; also for a model without a choice of backend.
     """
-    layer = parse_layer(content, name=name)
-    if not hasattr(layer, "to_backend"):
+    model = model_files.parse_model(content, name=name)
+    if not layers_with_backends(model):
         raise ValueError(
-            f"{name} must be a layer that runs on any backend, but is a {type(layer).__name__}, which has a simulator "
-            "of its own. Call the layer itself."
+            f"{name} must hold a layer that runs on any backend, but is a {type(model).__name__} without one. Call the "
+            "model itself."
         )
-    return layer
+    return model.eval()
 
 
 def outputs_of(store: Store, run: RunRecord) -> np.ndarray | None:
@@ -259,25 +261,29 @@ def find_run(store: Store, name: str) -> RunRecord:
 
 
 def as_tensor(inputs: np.ndarray, layer: nn.Module) -> Tensor:
-    """Convert samples to a tensor in the layer's dtype.
+    """Convert samples to a tensor in the layer's dtype; to integers for a model that begins with an embedding.
 
     Raises:
-        ValueError: samples of another shape than (series, steps, features) for a recurrent layer, or a layer whose
-            first dimension is time, so that rows would not be samples.
+        ValueError: samples of another shape than (series, steps, features) for a recurrent layer, or a model with a
+            layer whose first dimension is time, so that rows would not be samples; numbers to embed that are not whole.
     """
     recurrent = getattr(layer, "qrnn", layer)
-    if getattr(recurrent, "batch_first", True) is False:
+    if any(getattr(module, "batch_first", True) is False for module in layer.modules()):
         raise ValueError("The model must have been made with batch_first=True, so that rows of data are samples.")
     if hasattr(recurrent, "batch_first") and inputs.ndim != 3:
         raise ValueError(
             f"The data must have shape (series, steps, features) for a {type(layer).__name__}, but has {inputs.shape}. "
             "Save it as .npy."
         )
+    if isinstance(next((module for module in layer.modules() if not list(module.children())), None), nn.Embedding):
+        if not np.array_equal(inputs, np.round(inputs)):
+            raise ValueError("The data must be whole numbers for a model that begins with an embedding.")
+        return torch.from_numpy(inputs).long()
     dtype = next((parameter.dtype for parameter in layer.parameters()), torch.get_default_dtype())
     return torch.from_numpy(inputs).to(dtype)
 
 
-def _parts(blob: bytes, name: str) -> tuple[Any, Tensor]:
+def _parts(blob: bytes, name: str) -> tuple[nn.Module, Tensor]:
     """Return the layer and the inputs of a run."""
     layer = parse_model(_array(blob, "model").tobytes(), name)
     return layer, as_tensor(_array(blob, "inputs"), layer)
