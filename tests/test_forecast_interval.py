@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from qml.data import Scaler
 from qml.nn import QKANLSTM, forecast_with_interval
 from qml.reservoir import Forecast
 from tests.helpers import assert_close
@@ -111,3 +112,12 @@ def test_a_forecast_is_drawn_beside_what_came_before_and_after() -> None:
     for wrong in wrongs:
         with pytest.raises(ValueError, match="must count from 0 to"):
             forecast.plot(**wrong)
+
+
+def test_a_forecast_of_a_scaled_series_goes_back_to_its_units() -> None:
+    scaler = Scaler(mean=torch.tensor([10.0]), spread=torch.tensor([2.0]))
+    mean = torch.zeros(3, 1)
+    forecast = scaler.undo(Forecast(mean, mean - 1, mean + 1, mean[None] + 0.5, torch.ones(3, dtype=torch.bool)))
+    ends = [part.flatten().tolist()[0] for part in (forecast.mean, forecast.low, forecast.high, forecast.paths)]
+    assert ends == [10.0, 8.0, 12.0, 11.0]
+    assert forecast.reliable_steps == 3

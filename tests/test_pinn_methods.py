@@ -419,3 +419,9 @@ def test_deviations_of_predictions_are_those_of_measurements_far_from_them() -> 
 def test_bad_options_are_refused(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()  # pyright: ignore[reportCallIssue]
+
+
+def test_a_model_is_evaluated_at_arrays_as_at_tensors() -> None:
+    model = Pinn(line(), MLP(1, (4,), dtype=DOUBLE, generator=seeded()))
+    grid = model.problem.domain.grid(7)
+    assert_close(model.evaluate(grid, ["u_x"])["u_x"], model.evaluate(model.as_points(grid), ["u_x"])["u_x"], 0.0)

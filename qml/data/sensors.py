@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
 
@@ -15,6 +15,7 @@ from qml import checks
 from qml.data._csv import rows_of, shown
 from qml.data._times import ticks
 from qml.files import as_path
+from qml.reservoir import Forecast
 
 MISSING = {"", "na", "nan", "null", "none", "-"}
 # unit to (factor, offset) into the unit it is kept in
@@ -169,8 +170,11 @@ class Scaler:
         self._require_columns(series, "series")
         return (series - self.mean) / self.spread
 
-    def undo(self, scaled: Any) -> Float[Tensor, "*batch columns"]:  # a tensor, checked below
-        """Invert the scaling."""
+    def undo(self, scaled: Any) -> Any:  # a tensor or a forecast, checked below
+        """Invert the scaling of a tensor (..., columns), or of a `Forecast` with its interval and paths."""
+        if isinstance(scaled, Forecast):
+            parts = {name: self.undo(getattr(scaled, name)) for name in ("mean", "low", "high", "paths")}
+            return replace(scaled, **parts)
         self._require_columns(scaled, "scaled")
         return scaled * self.spread + self.mean
 

@@ -72,13 +72,15 @@ class Pinn(nn.Module):
         """Return the fields at points."""
         return torch.stack([_as_tensor(column) for column in self._fields(points).values()], -1)
 
-    def evaluate(self, points: Float[Tensor, "batch inputs"], names: Sequence[str]) -> dict[str, Tensor]:
+    def evaluate(self, points: Float[Tensor | np.ndarray, "batch inputs"], names: Sequence[str]) -> dict[str, Tensor]:
         """Return fields, derivatives, operators, coordinates and scalars by name, as (batch,) tensors.
 
         Args:
-            points: coordinates in the problem's order; quadrature weights may stand in one more column.
+            points: coordinates in the problem's order, a tensor or an array such as `problem.domain.grid(50)`;
+                quadrature weights may stand in one more column.
             names: as in ("u", "u_xx", "x").
         """
+        points = self.as_points(points) if isinstance(points, np.ndarray) else points
         wanted = self._derivatives(names)
         return self._named(points, names, self._differentiate(points[:, : len(self.problem.coordinates)], wanted))
 
