@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from qml.backends import Native
 from qml.plugins.qiskit.expressions import Expressions
 from qml.plugins.qiskit.noise import DeviceNoise, PlacedNoise
 from qml.plugins.qiskit.reading import DynamicReader
-from qml.plugins.qiskit.structure import circuit_key
+from qml.plugins.qiskit.structure import circuit_key, template_of
 from qml.simulator.linear import is_mixed
 
 MAX_PROGRAMS = 256  # kept, the one used last at the end
@@ -108,10 +108,23 @@ def program_of(circuit: QuantumCircuit, noise: DeviceNoise | None = None) -> Pro
     Raises:
         ValueError: an instruction, a condition or an angle that cannot be read.
     """
-    key = circuit_key(circuit), noise
+    return _kept((circuit_key(circuit), noise), lambda: _converted(circuit, noise))
+
+
+def lifted_program_of(circuit: QuantumCircuit, noise: DeviceNoise | None) -> tuple[Program, list[float]]:
+    """Return the program of a circuit at any numbers in its standard gates, and the numbers that it has.
+
+    Circuits that come from one circuit with bound parameters share a program.
+    """
+    numbers: list[float] = []
+    key = ("lifted", circuit_key(circuit, lifted=numbers), noise)
+    return _kept(key, lambda: _converted(template_of(circuit, len(numbers)), noise)), numbers
+
+
+def _kept(key: Hashable, make: Callable[[], Program]) -> Program:
     program = _programs.get(key)
     if program is None:
-        program = _programs[key] = _converted(circuit, noise)
+        program = _programs[key] = make()
         while len(_programs) > MAX_PROGRAMS:
             _programs.popitem(last=False)
     _programs.move_to_end(key)

@@ -14,6 +14,8 @@ from qiskit.circuit import (
     ControlledGate,
     ForLoopOp,
     IfElseOp,
+    ParameterExpression,
+    ParameterVector,
     QuantumCircuit,
     SwitchCaseOp,
     library,
@@ -21,10 +23,16 @@ from qiskit.circuit import (
 from qiskit.circuit.classical import expr
 
 STANDARD = "qiskit.circuit.library.standard_gates"
+LIFTED = "number"  # stands in a key for one that has been lifted
 
 
-def circuit_key(circuit: QuantumCircuit) -> Hashable:
-    """Return the key of a circuit."""
+def circuit_key(circuit: QuantumCircuit, *, lifted: list[float] | None = None) -> Hashable:
+    """Return the key of a circuit.
+
+    Args:
+        circuit: what runs.
+        lifted: takes the numbers in its standard gates, which then are no part of the key; see `template_of`.
+    """
     qubits = {qubit: number for number, qubit in enumerate(circuit.qubits)}
     bits: dict[Any, int] = {bit: number for number, bit in enumerate(circuit.clbits)}
     registers = tuple([(register.name, tuple([bits[bit] for bit in register])) for register in circuit.cregs])
@@ -32,12 +40,37 @@ def circuit_key(circuit: QuantumCircuit) -> Hashable:
     for item in circuit.data:
         places = tuple([qubits[qubit] for qubit in item.qubits])
         if item.is_standard_gate():
-            items.append((item.name, places, tuple(item.params)))
+            params = item.params if lifted is None else [_lift(value, lifted) for value in item.params]
+            items.append((item.name, places, tuple(params)))
         else:
             clbits = tuple([bits[bit] for bit in item.clbits])
             items.append((_operation_key(item.operation, bits), places, clbits))
     phase = circuit.global_phase
     return len(qubits), len(bits), registers, phase, tuple(circuit.parameters), tuple(items)
+
+
+def _lift(value: Any, lifted: list[float]) -> Any:
+    if isinstance(value, ParameterExpression) and value.parameters:
+        return value
+    lifted.append(float(value))
+    return LIFTED
+
+
+def template_of(circuit: QuantumCircuit, count: int) -> QuantumCircuit:
+    """Return a circuit with parameters in the place of the numbers in its standard gates, in their order.
+
+    Args:
+        circuit: without parameters.
+        count: how many numbers there are.
+    """
+    numbers = iter(ParameterVector("number", count))
+    result = circuit.copy_empty_like()
+    for item in circuit.data:
+        if item.is_standard_gate() and item.params:
+            result.append(type(item.operation)(*(next(numbers) for _ in item.params)), item.qubits)
+        else:
+            result.append(item)
+    return result
 
 
 def _operation_key(op: Any, bits: dict[Any, int]) -> Hashable:
