@@ -1,4 +1,4 @@
-"""The estimator: expectation values of all circuits, observables and parameters of a run, in as few runs as possible."""
+"""The estimator: expectation values of all circuits, observables and parameters, in as few runs as possible."""
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -96,7 +96,7 @@ class Estimator(BaseEstimatorV2):
         for pub, places in zip(pubs, asked, strict=True):
             values = table.answer(places)
             if pub.precision > 0.0:
-                values = random.normal(values, pub.precision)
+                values = np.asarray(random.normal(values, pub.precision))
             data = DataBin(evs=values, stds=np.full_like(values, pub.precision), shape=values.shape)
             metadata = {"target_precision": pub.precision, "circuit_metadata": pub.circuit.metadata}
             results.append(PubResult(data, metadata=metadata))
@@ -211,8 +211,8 @@ def expectations(program: Program, parameters: Tensor, observables: Sequence[Obs
     with torch.no_grad():
         for part in parameters.split(program.max_rows):
             circuit, data, weights = program.split(program.expressions.values(part))
-            results.append(NATIVE.expectation(circuit, data, weights, observables))
-    return torch.cat([result.expand(len(part), -1) for result, part in zip(results, parameters.split(program.max_rows))])
+            results.append(NATIVE.expectation(circuit, data, weights, observables).expand(len(part), -1))
+    return torch.cat(results)
 
 
 def _as_precision(value: float | int, name: str) -> float:

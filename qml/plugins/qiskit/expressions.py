@@ -78,7 +78,9 @@ def _linear(expression: Any, places: dict[Any, int]) -> LinearAngle | None:
     return linear_angle(expression, {parameter: Slot("data", number) for parameter, number in places.items()})
 
 
-def _function(node: Any, names: dict[str, int], source: Any) -> Function:
+def _function(  # noqa: PLR0911 - one return a kind of node
+    node: Any, names: dict[str, int], source: Any
+) -> Function:
     """Return an expression of sympy as a function."""
     kind = type(node).__name__
     if node.is_Symbol:
@@ -114,6 +116,8 @@ def _power(base: Function, exponent: Any, source: Any) -> Function:
     """Return a power by a number; a whole one may have a negative base."""
     number = complex(exponent)
     if number.imag != 0.0:
-        raise ValueError(f"Argument `circuit` must have real angles, but has {source}. Leave out the factor {exponent}.")
+        raise ValueError(
+            f"Argument `circuit` must have real angles, but has {source}. Leave out the factor {exponent}."
+        )
     power = int(number.real) if number.real.is_integer() else number.real
     return lambda parameters: base(parameters) ** power

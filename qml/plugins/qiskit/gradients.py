@@ -97,7 +97,7 @@ class EstimatorGradient(BaseEstimatorGradient):
 class SamplerGradient(BaseSamplerGradient):
     """The gradient of probabilities for qiskit-machine-learning, exact and by backward passes over the batch.
 
-    Probabilities are those of the register `meas` where there is one, else of all classical registers, the first lowest.
+    Probabilities are those of the register `meas` where there is one, else of all registers, the first lowest.
 
     Args:
         sampler: ours, whose noise is taken.
@@ -116,9 +116,7 @@ class SamplerGradient(BaseSamplerGradient):
         self._noise = sampler.noise
         self._compiled = _Compiled(pass_manager)
 
-    def _run(
-        self, circuits: Items, parameter_values: Any, parameters: Items, **options: Any
-    ) -> SamplerGradientResult:
+    def _run(self, circuits: Items, parameter_values: Any, parameters: Items, **options: Any) -> SamplerGradientResult:
         _refuse(options)
         programs = _Programs(self._compiled, self._noise)
         groups: dict[int, list[int]] = {}

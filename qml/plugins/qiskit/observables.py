@@ -52,7 +52,7 @@ def _expanded(label: str, program: Program) -> Terms:
         terms = longer
         if len(terms) > MAX_TERMS:
             raise ValueError(
-                f"An observable must have at most {MAX_TERMS} Pauli strings, but {label!r} has more once its projectors "
+                f"An observable must have at most {MAX_TERMS} Pauli strings, but {label!r} has more once projectors "
                 "and read-out errors are written out. Ask the Sampler for probabilities."
             )
     return {tuple(sorted(factors)): value for factors, value in terms.items()}

@@ -24,6 +24,7 @@ from qml.simulator.linear import is_mixed
 
 MAX_PROGRAMS = 256  # kept, the one used last at the end
 MAX_VARIANTS = 16  # of a program, by which slots the whole batch shares
+MAX_DENSITY_GATE = 5  # qubits of a gate on a density matrix
 MAX_AMPLITUDES = 2**24  # of all rows that run at once
 NATIVE = Native()
 
@@ -164,7 +165,10 @@ def _read(circuit: QuantumCircuit, noise: PlacedNoise | None) -> tuple[DynamicRe
         return recycling, steps
     fresh = DynamicReader(recycles=False)
     fresh_steps = fresh.read(circuit)
-    return (fresh, fresh_steps) if fresh.n_wires <= 2 * recycling.n_wires else (recycling, steps)
+    widest = max((len(step.qubits) + len(step.controls) for step in steps), default=0)
+    if fresh.n_wires <= 2 * recycling.n_wires or widest > MAX_DENSITY_GATE:
+        return fresh, fresh_steps
+    return recycling, steps
 
 
 def _used_qubits(circuit: QuantumCircuit) -> list[int]:

@@ -1,8 +1,8 @@
 """A dynamic circuit of Qiskit as one circuit without measurements: branches become controlled gates.
 
 Measurements are deferred (Nielsen and Chuang, Quantum Computation and Quantum Information (2010), section 4.4). A
-measurement copies its qubit to the wire of the classical bit, a condition is a control on that wire, and a reset takes a
-new wire in the place of the old one, so that every branch is computed, with its exact weight, in one run.
+measurement copies its qubit to the wire of the classical bit, a condition is a control on that wire, and a reset takes
+a new wire in the place of the old one, so that every branch is computed, with its exact weight, in one run.
 
 A reader either takes fresh wires (`recycles=False`: a state vector, one wire more for each reset and measurement on the
 way), or uses wires again after a reset (`recycles=True`: a density matrix, one wire for each qubit and bit).
@@ -70,6 +70,7 @@ class DynamicReader(QiskitReader):
         self.dephased: set[int] = set()
         self.last: dict[int, int] = {}
         self._depth = 0  # of branches
+        self._known: dict[int, int] = {}  # values of bits in the branch that is read
         self._clean: list[int] = []  # wires in |0> that can be used again
         self._dirty: list[int] = []  # wires that can be used again after a reset
         self._final: set[int] = set()  # instructions that are last measurements
@@ -107,7 +108,9 @@ class DynamicReader(QiskitReader):
         phase = self.angle(source.global_phase) if self._depth else LinearAngle()
         return [LinearStep(steps.GLOBAL_PHASE, angles=(phase,))] if phase != LinearAngle() else []
 
-    def instruction(self, op: Any, qubits: list[int], bits: list[Any], *, pure: bool) -> list[LinearStep]:
+    def instruction(  # noqa: PLR0911 - one return a kind of instruction
+        self, op: Any, qubits: list[int], bits: list[Any], *, pure: bool
+    ) -> list[LinearStep]:
         """Return the steps of an instruction; `qubits` are wires where it is part of a gate (`pure`)."""
         if pure:
             return super().instruction(op, qubits, bits, pure=True)
@@ -224,8 +227,7 @@ class DynamicReader(QiskitReader):
             return None
         for qubit in qubits:
             self.wires[qubit] = self._new()
-        state = prepared(op.params, [self.wires[qubit] for qubit in qubits][::-1])
-        return state
+        return prepared(op.params, [self.wires[qubit] for qubit in qubits][::-1])
 
     # --- control flow -----------------------------------------------------------------------------------------------
 
@@ -255,8 +257,9 @@ class DynamicReader(QiskitReader):
         bits: list[int],
     ) -> list[LinearStep]:
         """Return blocks that run where the tested bits have one of some values; no two blocks share values."""
-        places = [place for place, bit in enumerate(tested) if bit in self.bit_wires]
-        blocks = [(_restricted(choices, places), block) for choices, block in blocks]
+        known = {place: self._value_of(bit) for place, bit in enumerate(tested)}
+        places = [place for place, value in known.items() if value is None]
+        blocks = [(_restricted(choices, known), block) for choices, block in blocks]
         blocks = [(choices, block) for choices, block in blocks if choices]
         if len(blocks) == 1 and len(blocks[0][0]) == 2 ** len(places):
             return self.circuit(blocks[0][1], qubits, bits, pure=False)
@@ -276,14 +279,22 @@ class DynamicReader(QiskitReader):
             controls.append(([flag], [1]))
         result = before
         for (where, values), (_, block) in zip(controls, blocks, strict=True):
+            before_block = dict(self._known)
+            if where is wires:
+                self._known |= {tested[place]: value for place, value in zip(places, values, strict=True)}
             self._depth += 1
             inner = self.circuit(block, qubits, bits, pure=False)
             self._depth -= 1
+            self._known = before_block
             result += conditional(inner, where, values)
         for where, _ in controls:
             if where is not wires:
                 self._give_back(where[0], is_clean=not overwritten)
         return result + after
+
+    def _value_of(self, bit: int) -> int | None:
+        """Return the value of a bit where it is the same in the whole branch; None where it is not."""
+        return 0 if bit not in self.bit_wires else self._known.get(bit)
 
     def _give_back(self, flag: int, *, is_clean: bool) -> None:
         if is_clean:
@@ -342,12 +353,12 @@ def _all_choices(n_bits: int) -> Iterator[tuple[int, ...]]:
     return (tuple(number >> place & 1 for place in range(n_bits)) for number in range(2**n_bits))
 
 
-def _restricted(choices: Choices, places: Sequence[int]) -> Choices:
-    """Return the values at some places of the choices that are 0 everywhere else."""
+def _restricted(choices: Choices, known: Mapping[int, int | None]) -> Choices:
+    """Return the values at the places that are not known, of the choices that agree with what is known."""
     return frozenset(
-        tuple(choice[place] for place in places)
+        tuple(value for place, value in enumerate(choice) if known[place] is None)
         for choice in choices
-        if not any(value for place, value in enumerate(choice) if place not in places)
+        if all(known[place] in (None, value) for place, value in enumerate(choice))
     )
 
 

@@ -12,11 +12,13 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from torch import Tensor
 
 from qml.plugins.qiskit.estimator import Seed
+from qml.plugins.qiskit.exact import ExactResult
 from qml.plugins.qiskit.noise import DeviceNoise
 from qml.plugins.qiskit.program import NATIVE, Program, program_of, rows_of
 from qml.simulator.readout_error import flip_bits
 
 MAX_DRAWN = 2**24  # bits that are drawn at once
+MAX_EXACT_BITS = 16  # whose values all get a probability
 SEED_LIMIT = 2**63 - 1
 
 
@@ -28,7 +30,8 @@ class Sampler(BaseSamplerV2):
     transpiled for the device; samples then have its gate and read-out errors.
 
     Args:
-        default_shots: of PUBs and runs that say nothing.
+        default_shots: of PUBs and runs that say nothing; None for exact probabilities, which stand where a `BitArray`
+            has counts (`data.meas.get_counts()`), as far as registers have at most 16 bits together.
         seed: of the samples, at the beginning of every run; a generator goes on from run to run.
         noise: the name of a fake device, a Qiskit backend whose properties are taken, or an Aer `NoiseModel`.
 
@@ -44,14 +47,14 @@ class Sampler(BaseSamplerV2):
         {'10': 5}
     """
 
-    def __init__(self, *, default_shots: int = 1024, seed: Seed = None, noise: Any = None) -> None:
-        self._default_shots = as_shots(default_shots, "default_shots")
+    def __init__(self, *, default_shots: int | None = 1024, seed: Seed = None, noise: Any = None) -> None:
+        self._default_shots = None if default_shots is None else as_shots(default_shots, "default_shots")
         self._seed = seed
         self._noise = noise if noise is None or isinstance(noise, DeviceNoise) else DeviceNoise(noise)
 
     @property
-    def default_shots(self) -> int:
-        """Return the shots of PUBs and runs that say nothing."""
+    def default_shots(self) -> int | None:
+        """Return the shots of PUBs and runs that say nothing; None for exact probabilities."""
         return self._default_shots
 
     @property
@@ -74,8 +77,8 @@ class Sampler(BaseSamplerV2):
             shots: of PUBs that have none.
 
         Returns:
-            A job whose result holds for each PUB a `BitArray` for each classical register, by its name. Bits that
-            nothing writes are 0.
+            A job whose result holds for each PUB a `BitArray` for each classical register, by its name, or without
+            shots an `ExactBits`. Bits that nothing writes are 0.
         """
         chosen = self._default_shots if shots is None else as_shots(shots, "shots")
         coerced = [SamplerPub.coerce(pub, chosen) for pub in pubs]
@@ -90,7 +93,7 @@ class Sampler(BaseSamplerV2):
 
     def _run(self, pubs: list[SamplerPub]) -> PrimitiveResult[SamplerPubResult]:
         generator = seeded(np.random.default_rng(self._seed))
-        groups: dict[tuple[int, int], list[int]] = {}
+        groups: dict[tuple[int, int | None], list[int]] = {}
         programs: dict[int, Program] = {}
         for number, pub in enumerate(pubs):
             if id(pub.circuit) not in programs:
@@ -100,21 +103,55 @@ class Sampler(BaseSamplerV2):
         for (_, shots), group in groups.items():
             program = programs[id(pubs[group[0]].circuit)]
             rows = [rows_of(pubs[k].parameter_values.as_array(pubs[k].circuit.parameters)) for k in group]
-            arrays = sampled_registers(program, torch.cat(rows), shots, generator)
-            start = 0
-            for number, own in zip(group, rows, strict=True):
-                results[number] = _result(pubs[number], arrays, slice(start, start + len(own)))
-                start += len(own)
+            own = [pubs[number] for number in group]
+            made = (
+                _exact_results(own, program, rows)
+                if shots is None
+                else _sampled_results(own, program, rows, shots, generator)
+            )
+            results |= zip(group, made, strict=True)
         return PrimitiveResult([results[number] for number in range(len(pubs))], metadata={"version": 2})
 
 
-def _result(pub: SamplerPub, arrays: dict[str, BitArray], rows: slice) -> SamplerPubResult:
-    data = {
-        name: BitArray(bits.array[rows].reshape(*pub.shape, *bits.array.shape[1:]), bits.num_bits)
-        for name, bits in arrays.items()
-    }
-    metadata = {"shots": pub.shots, "circuit_metadata": pub.circuit.metadata}
-    return SamplerPubResult(DataBin(**data, shape=pub.shape), metadata=metadata)
+def _sampled_results(
+    pubs: Sequence[SamplerPub], program: Program, rows: Sequence[Tensor], shots: int, generator: torch.Generator
+) -> list[SamplerPubResult]:
+    """Return the results of PUBs of one program; `rows` are the parameters of each."""
+    arrays = sampled_registers(program, torch.cat(list(rows)), shots, generator)
+    results, start = [], 0
+    for pub, own in zip(pubs, rows, strict=True):
+        end = start + len(own)
+        data = {
+            name: BitArray(bits.array[start:end].reshape(*pub.shape, *bits.array.shape[1:]), bits.num_bits)
+            for name, bits in arrays.items()
+        }
+        results.append(SamplerPubResult(DataBin(**data, shape=pub.shape), metadata=_metadata(pub)))
+        start = end
+    return results
+
+
+def _exact_results(pubs: Sequence[SamplerPub], program: Program, rows: Sequence[Tensor]) -> list[SamplerPubResult]:
+    """Return the results of PUBs of one program without shots."""
+    bits = list(dict.fromkeys(bit for own in program.registers.values() for bit in own))
+    if len(bits) > MAX_EXACT_BITS:
+        raise ValueError(
+            f"Exact probabilities must be of at most {MAX_EXACT_BITS} bits, but a circuit has {len(bits)}. Ask for "
+            "shots, or measure fewer qubits."
+        )
+    with torch.no_grad():
+        parts = [probabilities_of(program, part, bits) for part in torch.cat(list(rows)).split(program.max_rows)]
+    joint = torch.cat(parts).numpy()
+    results, start = [], 0
+    for pub, own in zip(pubs, rows, strict=True):
+        end = start + len(own)
+        table = joint[start:end].reshape(*pub.shape, joint.shape[1])
+        results.append(ExactResult(table, bits, program.registers, _metadata(pub)))
+        start = end
+    return results
+
+
+def _metadata(pub: SamplerPub) -> dict[str, Any]:
+    return {"shots": pub.shots, "circuit_metadata": pub.circuit.metadata}
 
 
 def seeded(random: np.random.Generator) -> torch.Generator:
@@ -132,16 +169,12 @@ def sampled_registers(
             packed = BitArray.from_bool_array(bits[:, :, list(places)].astype(bool), order="little")
             parts[name].append(packed.array)
     return {
-        name: BitArray(np.concatenate(arrays), len(program.registers[name]))
-        for name, arrays in parts.items()
-        if arrays
+        name: BitArray(np.concatenate(arrays), len(program.registers[name])) for name, arrays in parts.items() if arrays
     }
 
 
-def sampled_bits(
-    program: Program, parameters: Tensor, shots: int, generator: torch.Generator
-) -> Iterable[np.ndarray]:
-    """Draw the values of all classical bits, (rows, shots, bits) of int8, so many rows at once as memory is meant for."""
+def sampled_bits(program: Program, parameters: Tensor, shots: int, generator: torch.Generator) -> Iterable[np.ndarray]:
+    """Draw the values of all classical bits, (rows, shots, bits) of int8, some rows at once."""
     written = sorted(program.bit_wires)
     wires = sorted({program.bit_wires[bit] for bit in written})
     columns = [wires.index(program.bit_wires[bit]) for bit in written]
@@ -180,12 +213,12 @@ def as_shots(value: Any, name: str) -> int:
 
 
 def probabilities_of(program: Program, parameters: Tensor, bits: Sequence[int]) -> Tensor:
-    """Return the probabilities of the values of some bits, (rows, 2**bits), differentiable; the first bit is the lowest.
+    """Return the probabilities of the values of some bits, (rows, 2**bits), differentiable.
 
     Args:
         program: what runs.
         parameters: (rows, parameters).
-        bits: numbers of classical bits.
+        bits: numbers of classical bits, the first the lowest of a value.
     """
     written = [bit for bit in bits if bit in program.bit_wires]
     wires = [program.bit_wires[bit] for bit in written]

@@ -73,7 +73,9 @@ def template_of(circuit: QuantumCircuit, count: int) -> QuantumCircuit:
     return result
 
 
-def _operation_key(op: Any, bits: dict[Any, int]) -> Hashable:
+def _operation_key(  # noqa: PLR0911 - one return a kind of operation
+    op: Any, bits: dict[Any, int]
+) -> Hashable:
     kind = type(op)
     if isinstance(op, ControlFlowOp):
         blocks = tuple([circuit_key(block) for block in op.blocks])
