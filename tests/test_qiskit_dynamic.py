@@ -41,14 +41,14 @@ def check(steps: branches.Steps) -> None:
     np.testing.assert_allclose(ours, [branches.bit_probabilities(exact)] * 2, atol=1e-10)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_random_dynamic_circuits_equal_the_sum_over_their_branches(seed: int) -> None:
     check(branches.random_steps(np.random.default_rng(seed), 5, depth=1))
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_random_branches_in_branches_equal_the_sum_over_all(seed: int) -> None:
     check(branches.random_steps(np.random.default_rng(seed), 6))
@@ -120,7 +120,7 @@ def test_samples_of_a_dynamic_circuit_equal_aers() -> None:
         ("measure", 1, 1),
     ]
     check(steps)
-    circuit, shots = branches.as_qiskit(steps), 20_000
+    circuit, shots = branches.as_qiskit(steps), 8_000
     counts = [
         Sampler(seed=5).run([circuit], shots=shots).result()[0].data.c.get_int_counts(),
         AerSimulator(seed_simulator=6).run(circuit, shots=shots).result().get_counts().int_outcomes(),

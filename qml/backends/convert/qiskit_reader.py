@@ -31,6 +31,7 @@ try:
         PowerModifier,
         library,
     )
+    from qiskit.circuit.exceptions import CircuitError
 except ImportError as error:
     raise ImportError('Circuits in Qiskit\'s form need qiskit. Install it with: pip install "qiskit>=2.1"') from error
 
@@ -158,7 +159,11 @@ class QiskitReader:
         if definition is not None:
             return self.circuit(definition, qubits, bits, pure=pure)
         if hasattr(op, "to_matrix") and not isinstance(op, Delay):
-            return [steps.unitary_step(op.to_matrix(), qubits[::-1], label=op.label or op.name)]
+            try:
+                matrix = op.to_matrix()
+            except CircuitError as error:  # a gate of which nothing is known but its name
+                raise refusal(op.name) from error
+            return [steps.unitary_step(matrix, qubits[::-1], label=op.label or op.name)]
         raise refusal(op.name)
 
     def angles(self, op: Any) -> tuple[LinearAngle, ...]:

@@ -45,7 +45,8 @@ class ExactBits:
 
     def get_int_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[int, float]:
         """Return the probability of each value; see `get_counts`."""
-        table = self.probabilities.reshape(-1, 2**self.num_bits).sum(0) if loc is None else self.probabilities[loc]
+        rows = self.probabilities if self.shape else self.probabilities[None]  # a single place is place 0
+        table = rows.reshape(-1, 2**self.num_bits).sum(0) if loc is None else rows[loc]
         return {int(value): float(table[value]) for value in np.flatnonzero(table > NEGLIGIBLE)}
 
 

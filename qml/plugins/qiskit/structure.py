@@ -94,7 +94,7 @@ def _operation_key(  # noqa: PLR0911 - one return a kind of operation
     definition = getattr(op, "definition", None)
     if definition is not None:
         return (*shell, circuit_key(definition))
-    return (*shell, _value_key(op.to_matrix())) if hasattr(op, "to_matrix") and not params else shell
+    return (*shell, _value_key(op.to_matrix())) if hasattr(op, "__array__") else shell
 
 
 def _value_key(value: Any) -> Hashable:
