@@ -1,5 +1,7 @@
 """qiskit-machine-learning on our primitives: networks, kernels, its connector, and gradients by our backward pass."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -161,6 +163,14 @@ def test_torch_connector_trains() -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_program_on_the_page_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "plugins" / "qiskit.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
+    exec(compile(block, "block of the documentation", "exec"), {})
+    (promised,) = re.findall(r"print\(.*\)  # (.*)", block)
+    assert promised in capsys.readouterr().out
 
 
 def test_fidelity_kernel_equals_that_of_states() -> None:

@@ -29,7 +29,7 @@ def ours(case: str) -> Step:
 
 
 BENCH = Bench(
-    title="the same QNode on three devices, squared error, forward and backward, inputs in float32; layers is the "
+    title="one program on several devices, squared error, forward and backward, inputs in float32; layers is the "
     "circuit of the bench simulator, classifier that of qnn; estimator-qnn is layers as an EstimatorQNN of "
     "qiskit-machine-learning behind its TorchConnector; case is circuit,qubits,batch",
     ours=ours,

@@ -10,7 +10,7 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.primitives import BitArray
 from qiskit.providers import BackendV2, JobStatus, JobV1, Options
 from qiskit.result import Result
-from qiskit.result.models import ExperimentResult, ExperimentResultData
+from qiskit.result.models import ExperimentResult, ExperimentResultData, MeasLevel
 from qiskit.transpiler import Target
 
 from qml import checks
@@ -53,7 +53,7 @@ class NativeBackend(BackendV2):
         self._target = ideal_target() if self._noise is None else self._noise.target
 
     @property
-    def target(self) -> Target:
+    def target(self) -> Target:  # pyright: ignore[reportIncompatibleMethodOverride] - Qiskit leaves its type out
         """Return the gates that circuits may hold."""
         return self._target
 
@@ -63,10 +63,10 @@ class NativeBackend(BackendV2):
         return
 
     @classmethod
-    def _default_options(cls) -> Options:
+    def _default_options(cls) -> Options:  # pyright: ignore[reportIncompatibleMethodOverride]
         return Options(shots=1024, memory=False, seed_simulator=None)
 
-    def run(self, run_input: Any, **options: Any) -> "NativeJob":
+    def run(self, run_input: Any, **options: Any) -> "NativeJob":  # pyright: ignore[reportIncompatibleMethodOverride]
         """Run circuits, those of one structure as one batch.
 
         Args:
@@ -160,7 +160,13 @@ def _experiment(circuit: QuantumCircuit, bits: np.ndarray, seed: Any, *, keeps_m
         "metadata": circuit.metadata,
     }
     return ExperimentResult(
-        shots=len(bits), success=True, data=data, status="DONE", seed=seed, header=header, meas_level=2
+        shots=len(bits),
+        success=True,
+        data=data,
+        status="DONE",
+        seed=seed,
+        header=header,
+        meas_level=MeasLevel.CLASSIFIED,
     )
 
 

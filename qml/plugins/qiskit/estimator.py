@@ -95,10 +95,11 @@ class Estimator(BaseEstimatorV2):
         results = []
         for pub, places in zip(pubs, asked, strict=True):
             values = table.answer(places)
-            if pub.precision > 0.0:
-                values = np.asarray(random.normal(values, pub.precision))
-            data = DataBin(evs=values, stds=np.full_like(values, pub.precision), shape=values.shape)
-            metadata = {"target_precision": pub.precision, "circuit_metadata": pub.circuit.metadata}
+            precision = pub.precision or 0.0
+            if precision > 0.0:
+                values = np.asarray(random.normal(values, precision))
+            data = DataBin(evs=values, stds=np.full_like(values, precision), shape=values.shape)
+            metadata = {"target_precision": precision, "circuit_metadata": pub.circuit.metadata}
             results.append(PubResult(data, metadata=metadata))
         return PrimitiveResult(results, metadata={"version": 2})
 

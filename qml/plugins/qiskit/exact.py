@@ -88,6 +88,6 @@ class ExactResult(SamplerPubResult):
         targets = np.zeros_like(values)
         for place, bit in enumerate(bits):
             targets |= (values >> self._bits.index(bit) & 1) << place
-        result = np.zeros((*self._joint.shape[:-1], 2 ** len(bits)))
-        np.add.at(result, (..., targets), self._joint)
-        return ExactBits(result, len(bits))
+        result = np.zeros((2 ** len(bits), *self._joint.shape[:-1]))
+        np.add.at(result, targets, np.moveaxis(self._joint, -1, 0))
+        return ExactBits(np.moveaxis(result, 0, -1), len(bits))

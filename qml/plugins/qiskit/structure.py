@@ -83,7 +83,7 @@ def _operation_key(  # noqa: PLR0911 - one return a kind of operation
     if isinstance(op, AnnotatedOperation):
         return kind, _operation_key(op.base_op, bits), tuple(map(repr, op.modifiers))
     if isinstance(op, library.PauliEvolutionGate):
-        operators = op.operator if isinstance(op.operator, list) else [op.operator]
+        operators: list[Any] = op.operator if isinstance(op.operator, list) else [op.operator]
         return kind, tuple([tuple(map(repr, item.to_sparse_list())) for item in operators]), op.time
     params = tuple([_value_key(value) for value in op.params])
     shell = (kind, op.name, op.num_qubits, op.num_clbits, params)
