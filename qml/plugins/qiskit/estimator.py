@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from qiskit.primitives import BaseEstimatorV2, DataBin, PrimitiveJob, PrimitiveResult, PubResult
-from qiskit.primitives.containers import EstimatorPubLike
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from torch import Tensor
 
@@ -69,7 +68,7 @@ class Estimator(BaseEstimatorV2):
         return self._noise
 
     def run(
-        self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
+        self, pubs: Iterable[Any], *, precision: float | int | None = None
     ) -> PrimitiveJob[PrimitiveResult[PubResult]]:
         """Start a run.
 

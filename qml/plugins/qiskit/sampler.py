@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from qiskit.primitives import BaseSamplerV2, BitArray, DataBin, PrimitiveJob, PrimitiveResult, SamplerPubResult
-from qiskit.primitives.containers import SamplerPubLike
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from torch import Tensor
 
@@ -67,9 +66,7 @@ class Sampler(BaseSamplerV2):
         """Return the device's noise."""
         return self._noise
 
-    def run(
-        self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None
-    ) -> PrimitiveJob[PrimitiveResult[SamplerPubResult]]:
+    def run(self, pubs: Iterable[Any], *, shots: int | None = None) -> PrimitiveJob[PrimitiveResult[SamplerPubResult]]:
         """Start a run.
 
         Args:
