@@ -13,17 +13,25 @@ from qml.plugins.qiskit.observables import observable_of
 from qml.plugins.qiskit.program import NATIVE, Program, program_of, rows_of
 from qml.plugins.qiskit.sampler import Sampler, probabilities_of
 
-checks.require_installed("qiskit_machine_learning", "A gradient for qiskit-machine-learning needs it", "peers")
+try:
+    from qiskit_machine_learning import gradients as library
+except ImportError:  # it is an extra: the classes exist, and their constructors say how to install it
+    library = None
 
-from qiskit_machine_learning.gradients import (  # noqa: E402 - once it is known to be there
-    BaseEstimatorGradient,
-    BaseSamplerGradient,
-    DerivativeType,
-    EstimatorGradientResult,
-    SamplerGradientResult,
-)
-
+BaseEstimatorGradient: Any = object if library is None else library.BaseEstimatorGradient
+BaseSamplerGradient: Any = object if library is None else library.BaseSamplerGradient
 Items = Sequence[Any]
+
+
+def _library() -> Any:
+    """Return the gradients of qiskit-machine-learning.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    if library is None:
+        checks.require_installed("qiskit_machine_learning", "A gradient needs qiskit-machine-learning", "peers")
+    return library
 
 
 class EstimatorGradient(BaseEstimatorGradient):
@@ -34,6 +42,7 @@ class EstimatorGradient(BaseEstimatorGradient):
 
     Args:
         estimator: ours, whose noise is taken.
+        derivative_type: None, or `DerivativeType.REAL`, which is the same.
         pass_manager: transpiles circuits and observables first, as noise of a device needs it.
 
     Raises:
@@ -52,17 +61,18 @@ class EstimatorGradient(BaseEstimatorGradient):
         self,
         estimator: Estimator | None = None,
         *,
-        derivative_type: Any = DerivativeType.REAL,
+        derivative_type: Any = None,
         pass_manager: Any = None,
     ) -> None:
+        real = _library().DerivativeType.REAL
         estimator = Estimator() if estimator is None else estimator
         checks.require_kind(estimator, "estimator", Estimator, " Use qml.plugins.qiskit.Estimator.")
-        if derivative_type != DerivativeType.REAL:
+        if derivative_type not in (None, real):
             raise ValueError(
                 f"Argument `derivative_type` must be DerivativeType.REAL, but is {derivative_type}. Use "
                 "LinCombEstimatorGradient for the others."
             )
-        super().__init__(estimator, derivative_type=derivative_type, pass_manager=pass_manager)
+        super().__init__(estimator, derivative_type=real, pass_manager=pass_manager)
         self._noise = estimator.noise
         self._compiled = _Compiled(pass_manager)
 
@@ -73,7 +83,7 @@ class EstimatorGradient(BaseEstimatorGradient):
         parameter_values: Any,
         parameters: Items,
         **options: Any,
-    ) -> EstimatorGradientResult:
+    ) -> Any:
         _refuse(options)
         programs = _Programs(self._compiled, self._noise)
         groups: dict[Any, list[int]] = {}
@@ -91,7 +101,7 @@ class EstimatorGradient(BaseEstimatorGradient):
             for row, number in zip(table, group, strict=True):
                 gradients[number] = row[[places[parameter] for parameter in parameters[number]]]
         metadata = [{"parameters": each} for each in parameters]
-        return EstimatorGradientResult(gradients=gradients, metadata=metadata, options=self._default_options)
+        return _library().EstimatorGradientResult(gradients=gradients, metadata=metadata, options=self._default_options)
 
 
 class SamplerGradient(BaseSamplerGradient):
@@ -110,13 +120,14 @@ class SamplerGradient(BaseSamplerGradient):
     """
 
     def __init__(self, sampler: Sampler | None = None, *, pass_manager: Any = None) -> None:
+        _library()
         sampler = Sampler() if sampler is None else sampler
         checks.require_kind(sampler, "sampler", Sampler, " Use qml.plugins.qiskit.Sampler.")
         super().__init__(sampler, pass_manager=pass_manager)
         self._noise = sampler.noise
         self._compiled = _Compiled(pass_manager)
 
-    def _run(self, circuits: Items, parameter_values: Any, parameters: Items, **options: Any) -> SamplerGradientResult:
+    def _run(self, circuits: Items, parameter_values: Any, parameters: Items, **options: Any) -> Any:
         _refuse(options)
         programs = _Programs(self._compiled, self._noise)
         groups: dict[int, list[int]] = {}
@@ -133,7 +144,7 @@ class SamplerGradient(BaseSamplerGradient):
                     dict(enumerate(row[:, places[parameter]].tolist())) for parameter in parameters[number]
                 ]
         metadata = [{"parameters": each} for each in parameters]
-        return SamplerGradientResult(gradients=gradients, metadata=metadata, options=self._default_options)
+        return _library().SamplerGradientResult(gradients=gradients, metadata=metadata, options=self._default_options)
 
 
 MAX_BITS = 16  # whose values all have a gradient
