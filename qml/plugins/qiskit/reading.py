@@ -8,16 +8,13 @@ A reader either takes fresh wires (`recycles=False`: a state vector, one wire mo
 way), or uses wires again after a reset (`recycles=True`: a density matrix, one wire for each qubit and bit).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import reduce
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from qiskit.circuit import (
     AnnotatedOperation,
     BoxOp,
-    Clbit,
     ControlFlowOp,
     ForLoopOp,
     Gate,
@@ -26,22 +23,28 @@ from qiskit.circuit import (
     QuantumCircuit,
     SwitchCaseOp,
 )
-from qiskit.circuit.controlflow import CASE_DEFAULT
 
 from circuits import Slot, channels, steps
-from circuits.gates import Channel, Fixed, Reset
+from circuits.gates import Fixed, Reset
 from circuits.steps import LinearAngle, LinearStep
 from qml.backends.convert.qiskit_angles import prepared, refusal
 from qml.backends.convert.qiskit_reader import QiskitReader
+from qml.plugins.qiskit.branches import (
+    PASSED_OVER,
+    Choices,
+    cases,
+    conditional,
+    flag_steps,
+    iterations,
+    last_measurements,
+    misread,
+    restricted,
+    written_bits,
+)
 from qml.plugins.qiskit.conditions import condition_table, value_table
 from qml.plugins.qiskit.noise import PlacedNoise
 
-PASSED_OVER = ("barrier", "delay")
 CONTROL_FLOW = (IfElseOp, SwitchCaseOp, ForLoopOp, BoxOp)
-MAX_ITERATIONS = 10_000  # of one loop, which is written out
-
-Choices = frozenset[tuple[int, ...]]
-"""Values of some bits."""
 
 
 class DynamicReader(QiskitReader):
@@ -77,7 +80,7 @@ class DynamicReader(QiskitReader):
 
     def read(self, circuit: QuantumCircuit) -> list[LinearStep]:
         """Return the steps of a circuit on wires."""
-        self._final = _last_measurements(circuit)
+        self._final = last_measurements(circuit)
         return self.circuit(circuit, range(circuit.num_qubits), range(circuit.num_clbits), pure=False)
 
     # --- the walk ---------------------------------------------------------------------------------------------------
@@ -242,9 +245,9 @@ class DynamicReader(QiskitReader):
             return self._branches([outcomes[bit] for bit in table.bits], blocks, qubits, bits)
         if isinstance(op, SwitchCaseOp):
             table = value_table(op.target)
-            return self._branches([outcomes[bit] for bit in table.bits], _cases(op, table), qubits, bits)
+            return self._branches([outcomes[bit] for bit in table.bits], cases(op, table), qubits, bits)
         if isinstance(op, ForLoopOp):
-            return [step for body in _iterations(op) for step in self.circuit(body, qubits, bits, pure=False)]
+            return [step for body in iterations(op) for step in self.circuit(body, qubits, bits, pure=False)]
         if isinstance(op, BoxOp):
             return self.circuit(op.blocks[0], qubits, bits, pure=False)
         raise refusal(f"{op.name}, whose number of runs depends on what is measured,")
@@ -259,12 +262,12 @@ class DynamicReader(QiskitReader):
         """Return blocks that run where the tested bits have one of some values; no two blocks share values."""
         known = {place: self._value_of(bit) for place, bit in enumerate(tested)}
         places = [place for place, value in known.items() if value is None]
-        blocks = [(_restricted(choices, known), block) for choices, block in blocks]
+        blocks = [(restricted(choices, known), block) for choices, block in blocks]
         blocks = [(choices, block) for choices, block in blocks if choices]
         if len(blocks) == 1 and len(blocks[0][0]) == 2 ** len(places):
             return self.circuit(blocks[0][1], qubits, bits, pure=False)
         wires = [self.bit_wires[tested[place]] for place in places]
-        overwritten = any(not set(_written(block, bits)).isdisjoint(tested) for _, block in blocks)
+        overwritten = any(not set(written_bits(block, bits)).isdisjoint(tested) for _, block in blocks)
         before: list[LinearStep] = []
         after: list[LinearStep] = []
         controls: list[tuple[list[int], list[int]]] = []
@@ -273,7 +276,7 @@ class DynamicReader(QiskitReader):
                 controls.append((wires, list(next(iter(choices)))))
                 continue
             flag, cleared = self._spare()
-            computed = _flag(flag, wires, choices)
+            computed = flag_steps(flag, wires, choices)
             before += [*cleared, *computed]
             after += [] if overwritten else computed[::-1]
             controls.append(([flag], [1]))
@@ -301,110 +304,3 @@ class DynamicReader(QiskitReader):
             self._clean.append(flag)
         else:
             self._released(flag)
-
-
-def conditional(inner: Sequence[LinearStep], controls: Sequence[int], values: Sequence[int]) -> list[LinearStep]:
-    """Return steps where every control reads its value; resets are of spare wires, and happen in any case."""
-    gates = [step for step in inner if not isinstance(step.gate, Reset)]
-    if len(gates) == len(inner) and not any(isinstance(step.gate, Channel) for step in inner):
-        return steps.controlled(inner, controls, values=values)
-    result: list[LinearStep] = []
-    for step in inner:
-        if isinstance(step.gate, Reset):
-            result.append(step)
-        elif isinstance(step.gate, Channel):
-            result.append(_conditional_channel(step, step.gate, controls, values))
-        else:
-            result += steps.controlled([step], controls, values=values)
-    return result
-
-
-def _conditional_channel(
-    step: LinearStep, channel: Channel, controls: Sequence[int], values: Sequence[int]
-) -> LinearStep:
-    """Return a channel that acts where classical controls have their values."""
-    chosen = reduce(np.kron, [np.diag([1.0 - value, float(value)]) for value in values])
-    operators = channel.kraus.values
-    idle = np.kron(np.eye(len(chosen)) - chosen, np.eye(operators.shape[-1]))
-    kraus = [np.kron(chosen, operator) for operator in operators]
-    return replace(step, gate=channels.kraus(np.array([idle, *kraus])), qubits=(*controls, *step.qubits))
-
-
-def misread(wrong_zero: float, wrong_one: float) -> Channel:
-    """Return the read-out errors of a classical bit: the probabilities that 0 reads 1 and that 1 reads 0."""
-    rates = {(0, 0): 1.0 - wrong_zero, (1, 0): wrong_zero, (1, 1): 1.0 - wrong_one, (0, 1): wrong_one}
-    operators = np.zeros((len(rates), 2, 2))
-    for number, (place, rate) in enumerate(rates.items()):
-        operators[number][place] = np.sqrt(rate)
-    return channels.kraus(operators)
-
-
-def _flag(flag: int, wires: Sequence[int], choices: Choices) -> list[LinearStep]:
-    """Return the steps that flip a wire where others have one of some values; they are their own inverse."""
-    flip = LinearStep(Fixed("x"), (flag,))
-    others = 2 ** len(wires) - len(choices)
-    if others < len(choices):
-        missing = frozenset(_all_choices(len(wires))) - choices
-        return [flip, *_flag(flag, wires, missing)] if missing else [flip]
-    return [step for values in sorted(choices) for step in steps.controlled([flip], wires, values=values)]
-
-
-def _all_choices(n_bits: int) -> Iterator[tuple[int, ...]]:
-    return (tuple(number >> place & 1 for place in range(n_bits)) for number in range(2**n_bits))
-
-
-def _restricted(choices: Choices, known: Mapping[int, int | None]) -> Choices:
-    """Return the values at the places that are not known, of the choices that agree with what is known."""
-    return frozenset(
-        tuple(value for place, value in enumerate(choice) if known[place] is None)
-        for choice in choices
-        if all(known[place] in (None, value) for place, value in enumerate(choice))
-    )
-
-
-def _cases(op: SwitchCaseOp, table: Any) -> list[tuple[Choices, QuantumCircuit]]:
-    result, seen = [], frozenset()
-    for labels, block in op.cases_specifier():
-        numbers = {int(label) for label in labels if label is not CASE_DEFAULT}
-        always = any(label is CASE_DEFAULT for label in labels)
-        choices = table.where(lambda value, always=always, numbers=numbers: always or value in numbers) - seen
-        seen |= choices
-        result.append((choices, block))
-    return result
-
-
-def _iterations(op: ForLoopOp) -> Iterator[QuantumCircuit]:
-    values, parameter, body = op.params
-    if len(values) > MAX_ITERATIONS:
-        raise refusal(f"{op.name} of {len(values)} iterations, more than {MAX_ITERATIONS},")
-    if parameter is not None and parameter not in body.parameters:
-        parameter = None
-    for value in values:
-        yield body if parameter is None else body.assign_parameters({parameter: value})
-
-
-def _written(circuit: QuantumCircuit, bits: Sequence[int]) -> Iterator[int]:
-    """Return the bits that a circuit measures into, those of its branches included."""
-    places: dict[Clbit, int] = dict(zip(circuit.clbits, bits, strict=True))
-    for item in circuit.data:
-        inner = [places[bit] for bit in item.clbits]
-        if isinstance(item.operation, ControlFlowOp):
-            for block in item.operation.blocks:
-                yield from _written(block, inner)
-        else:
-            yield from inner
-
-
-def _last_measurements(circuit: QuantumCircuit) -> set[int]:
-    """Return the numbers of the measurements whose qubit and bit no later instruction uses."""
-    result: set[int] = set()
-    used: set[Any] = set()
-    for number in range(len(circuit.data) - 1, -1, -1):
-        item = circuit.data[number]
-        if item.name in PASSED_OVER:
-            continue
-        touched = {*item.qubits, *item.clbits}
-        if item.name == "measure" and used.isdisjoint(touched):
-            result.add(number)
-        used |= touched
-    return result
