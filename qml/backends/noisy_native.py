@@ -220,7 +220,7 @@ def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> 
         for op in from_qiskit(single).operations:
             qubits, controls = (tuple(where[qubit] for qubit in group) for group in (op.qubits, op.controls))
             result.append(op.gate, qubits, controls=controls, angles=op.angles)
-        for channel, targets in _channels(noise, item.operation.name, where):
+        for channel, targets in channels_after(noise, item.operation.name, where):
             result.noise(channel, targets)
     # A slot without effect, which the transpiler removed, stays as a global phase, so that the slots are the same.
     used = {slot for op in result.operations for slot in op.slots}
@@ -230,7 +230,7 @@ def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> 
     return NoisyCircuit(result, tuple(places), noise.errors, report_in(isa))
 
 
-def _channels(noise: Noise, gate: str, qubits: tuple[int, ...]) -> list[tuple[Channel, tuple[int, ...]]]:
+def channels_after(noise: Noise, gate: str, qubits: tuple[int, ...]) -> list[tuple[Channel, tuple[int, ...]]]:
     """Return the channels after a gate on these qubits, and their qubits in our order: the first most significant."""
     errors = [
         error

@@ -13,69 +13,26 @@ do that by itself.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from circuits import Circuit, ComputedCircuit, Operation, Slot, channels, gates, steps
+from circuits import Circuit, ComputedCircuit, Operation, Slot, gates, steps
 from circuits.computed import AngleTable
-from circuits.steps import LinearAngle, LinearStep
-from qml.backends.convert.qiskit_angles import (
-    control_values,
-    evolution,
-    flattened,
-    linear_angle,
-    polynomial,
-    prepared,
-    refusal,
-)
+from circuits.steps import LinearStep
+from qml.backends.convert.qiskit_angles import flattened
 
 try:
     from qiskit import ClassicalRegister, QuantumCircuit
-    from qiskit.circuit import (
-        AnnotatedOperation,
-        Clbit,
-        ControlledGate,
-        ControlModifier,
-        Delay,
-        Instruction,
-        InverseModifier,
-        ParameterExpression,
-        ParameterVector,
-        ParameterVectorElement,
-        PowerModifier,
-        library,
-    )
+    from qiskit.circuit import Clbit, Instruction, ParameterVector, ParameterVectorElement, library
     from qiskit.quantum_info import Kraus, Pauli
 except ImportError as error:
     raise ImportError('Circuits in Qiskit\'s form need qiskit. Install it with: pip install "qiskit>=2.1"') from error
+from qml.backends.convert.qiskit_reader import CLASSES, QiskitReader
 
 POST_SELECT = "post_select"
 MEASURED = "measured"
-
-CLASSES: dict[gates.UnitaryGate, Any] = {
-    gates.Fixed("x"): library.XGate,
-    gates.Fixed("y"): library.YGate,
-    gates.Fixed("z"): library.ZGate,
-    gates.Fixed("h"): library.HGate,
-    gates.Fixed("s"): library.SGate,
-    gates.Fixed("sdg"): library.SdgGate,
-    gates.Fixed("t"): library.TGate,
-    gates.Fixed("tdg"): library.TdgGate,
-    gates.Fixed("swap"): library.SwapGate,
-    gates.PauliRotation("X"): library.RXGate,
-    gates.PauliRotation("Y"): library.RYGate,
-    gates.PauliRotation("Z"): library.RZGate,
-    gates.PauliRotation("XX"): library.RXXGate,
-    gates.PauliRotation("YY"): library.RYYGate,
-    gates.PauliRotation("ZZ"): library.RZZGate,
-    gates.PauliRotation("ZX"): library.RZXGate,
-    gates.XXPlusYY(): library.XXPlusYYGate,
-    gates.Phase(): library.PhaseGate,
-    gates.U3(): library.UGate,
-}
-GATES = {kind: gate for gate, kind in CLASSES.items()} | {library.U1Gate: gates.Phase(), library.U3Gate: gates.U3()}
 
 
 def reverse_qubits(values: Any, *, axis: int = -1) -> np.ndarray:
@@ -247,7 +204,7 @@ def computed_from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -
 def _read(circuit: QuantumCircuit, slots: dict[Any, Slot], computed: AngleTable | None) -> list[LinearStep]:
     if circuit.num_qubits == 0:
         raise ValueError("Argument `circuit` must have at least one qubit, but has none. Add a qubit.")
-    reader = _QiskitReader(slots, _bits_of(circuit), computed)
+    reader = QiskitReader(slots, _bits_of(circuit), computed)
     return reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
 
 
@@ -287,113 +244,6 @@ def _bits_of(circuit: QuantumCircuit) -> dict[Clbit, gates.Measure | gates.PostS
     }
     free = [bit for bit in circuit.clbits if bit not in bits]
     return bits | {bit: gates.Measure(place) for place, bit in enumerate(free)}
-
-
-@dataclass
-class _QiskitReader:
-    slots: dict[Any, Slot]
-    bits: dict[Clbit, gates.Measure | gates.PostSelect]
-    computed: AngleTable | None = None  # takes polynomials; without it angles are linear
-    used: set[int] = field(default_factory=set)
-
-    def circuit(
-        self, source: QuantumCircuit, qubits: Sequence[int], bits: Sequence[Clbit], *, pure: bool
-    ) -> list[LinearStep]:
-        """Return the steps of a circuit or a definition; `pure` where only unitary gates may occur."""
-        places = dict(zip(source.qubits, qubits, strict=True))
-        outcomes = dict(zip(source.clbits, bits, strict=True))
-        result = []
-        phase = self.angle(source.global_phase)
-        if phase != LinearAngle():
-            result.append(LinearStep(steps.GLOBAL_PHASE, angles=(phase,)))
-        for item in source.data:
-            targets = [places[qubit] for qubit in item.qubits]
-            result += self.instruction(item.operation, targets, [outcomes[bit] for bit in item.clbits], pure=pure)
-            if item.operation.name != "barrier":
-                self.used.update(targets)
-        return result
-
-    def instruction(  # noqa: PLR0911 - one return a kind of gate
-        self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool
-    ) -> list[LinearStep]:
-        kind = getattr(op, "base_class", type(op))
-        gate = GATES.get(kind)
-        # A further angle is 0 here, as XXPlusYY's beta; but that of U within a CU is read with the control.
-        if gate is not None and (kind is library.UGate or not any(op.params[gate.n_angles :])):
-            return [LinearStep(gate, tuple(qubits), angles=self.angles(op)[: gate.n_angles])]
-        if kind in (library.Barrier, library.IGate):
-            return []
-        if kind is library.UnitaryGate:
-            return [steps.unitary_step(op.params[0], qubits[::-1], label=op.label or "U")]
-        if isinstance(op, library.PauliEvolutionGate):
-            return evolution(op, qubits, self.angle(op.time))
-        if isinstance(op, (ControlledGate, AnnotatedOperation)):
-            return self.modified(op, qubits)
-        if not pure and (result := self.not_unitary(op, kind, qubits, bits)) is not None:
-            return result
-        return self.inlined(op, qubits, bits, pure=pure)
-
-    def modified(self, op: Any, qubits: list[int]) -> list[LinearStep]:
-        if isinstance(op, AnnotatedOperation):
-            base, modifiers = op.base_op, list(op.modifiers)
-        else:
-            base, modifiers = op.base_gate, [ControlModifier(op.num_ctrl_qubits, op.ctrl_state)]
-            if op.num_qubits != op.num_ctrl_qubits + base.num_qubits:
-                return self.inlined(op, qubits, [], pure=True)  # ancillas behind the target, as in MCXVChain
-        result = self.instruction(base, qubits[len(qubits) - base.num_qubits :], [], pure=True)
-        if isinstance(base, library.UGate) and len(op.params) == 4:  # CUGate: the last angle is a phase
-            result.append(LinearStep(steps.GLOBAL_PHASE, angles=(self.angle(op.params[3]),)))
-        end = len(qubits) - base.num_qubits
-        for modifier in modifiers:
-            if isinstance(modifier, InverseModifier):
-                result = steps.inverted(result, refuse=refusal)
-            elif isinstance(modifier, ControlModifier):
-                start = end - modifier.num_ctrl_qubits
-                values = control_values(modifier.ctrl_state, modifier.num_ctrl_qubits)
-                result = steps.controlled(result, qubits[start:end], values=values)
-                end = start
-            elif isinstance(modifier, PowerModifier):
-                result = steps.powered(result, modifier.power, refuse=refusal)
-            else:
-                raise refusal(f"{op.name}, an unknown modifier")
-        return result
-
-    def not_unitary(self, op: Any, kind: type, qubits: list[int], bits: list[Clbit]) -> list[LinearStep] | None:
-        if kind is library.Measure:
-            return [LinearStep(self.bits[bits[0]], tuple(qubits))]
-        if kind is library.Reset:
-            return [LinearStep(gates.Reset(), tuple(qubits))]
-        if op.name == "kraus":
-            return [LinearStep(channels.kraus(np.array(op.params)), tuple(qubits[::-1]))]
-        if op.name in ("state_preparation", "initialize") and self.used.isdisjoint(qubits):
-            return prepared(op.params, qubits[::-1])
-        return None
-
-    def inlined(self, op: Any, qubits: list[int], bits: list[Clbit], *, pure: bool) -> list[LinearStep]:
-        if isinstance(op, library.GlobalPhaseGate):
-            return [LinearStep(steps.GLOBAL_PHASE, angles=self.angles(op))]
-        definition = None if getattr(op, "blocks", None) else getattr(op, "definition", None)
-        if definition is not None:
-            return self.circuit(definition, qubits, bits, pure=pure)
-        if hasattr(op, "to_matrix") and not isinstance(op, Delay):
-            return [steps.unitary_step(op.to_matrix(), qubits[::-1], label=op.label or op.name)]
-        raise refusal(op.name)
-
-    def angles(self, op: Any) -> tuple[LinearAngle, ...]:
-        return tuple(self.angle(value) for value in op.params)
-
-    def angle(self, value: Any) -> LinearAngle:
-        if not isinstance(value, ParameterExpression):
-            return LinearAngle(float(value))
-        linear = linear_angle(value, self.slots)
-        if linear is not None:
-            return linear
-        if self.computed is not None:
-            return self.computed.angle(polynomial(value, self.slots))
-        raise ValueError(
-            f"Argument `circuit` must have angles linear in its parameters, but has {value}. Compute the angle "
-            "outside, and give the circuit one parameter for it. Polynomials are read by computed_from_qiskit."
-        )
 
 
 def _kraus(operators: np.ndarray) -> Instruction:
