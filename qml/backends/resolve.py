@@ -47,6 +47,11 @@ BACKENDS: dict[str, NamedBackend] = {
     "pennylane": NamedBackend("qml.backends.pennylane:PennyLane", "device", needs=("pennylane",)),
     "aer": NamedBackend("qml.backends.aer:Aer", "noise", "a fake device", needs=("qiskit_aer",)),
     "ibm": NamedBackend("qml.backends.ibm:IBM", "device", required=True, needs=IBM_CLIENT, extra="ibm"),
+    "ionq": NamedBackend("qml.backends.provider:ionq", "device", needs=("qiskit_ionq",), extra="ionq"),
+    "iqm": NamedBackend(
+        "qml.backends.provider:iqm", "device", "a fake device or an address", needs=("iqm.qiskit_iqm",)
+    ),
+    "braket": NamedBackend("qml.backends.provider:braket", "device", needs=("qiskit_braket_provider",), extra="braket"),
     "noisy": NamedBackend(
         "qml.backends.noisy_native:NoisyNative", "noise", "a fake device", required=True, needs=IBM_CLIENT, extra="ibm"
     ),

@@ -1,11 +1,10 @@
 """The command `qml backends`. Heavy imports are inside it."""
 
-from importlib.util import find_spec
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from qml.checks import is_installed
 from qml.terminal import one_line, verbatim
 
 OWN = "qml-circuits"
@@ -40,7 +39,7 @@ def _row(name: str) -> tuple[Text, Text, Text, Text]:
         return verbatim(name, style="bold"), verbatim("-"), verbatim(source), verbatim(f"broken: {one_line(error)}")
     if named is None:  # uninstalled in between
         return verbatim(name, style="bold"), verbatim("-"), verbatim(source), verbatim("gone")
-    missing = [package for package in named.needs if find_spec(package) is None]
+    missing = [module for module in named.needs if not is_installed(module)]
     state = "ready" if not missing else f'needs {", ".join(missing)}: pip install "{OWN}[{named.extra}]"'
     if missing and not named.extra:
         state = f"needs {', '.join(missing)}"
