@@ -148,7 +148,7 @@ def ionq(device: str = "simulator") -> Provider:
 
 
 def iqm(device: str = "fake_apollo") -> Provider:
-    """Return a device of IQM: a fake one such as `"fake_apollo"`, or a server by its address; the token is in IQM_TOKEN.
+    """Return a device of IQM: a fake one such as `"fake_apollo"`, or a server by its address (token: IQM_TOKEN).
 
     Raises:
         ImportError: iqm-client with its Qiskit part is not installed; it needs Qiskit 2.1.
