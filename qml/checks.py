@@ -247,6 +247,14 @@ def in_functorch() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def is_installed(module: str) -> bool:
+    """Tell whether a module can be found; its parents are imported, but not the module itself."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a parent
+        return False
+
+
 def require_installed(module: str, complaint: str, extra: str) -> None:
     """Refuse to go on without an optional package.
 
@@ -258,5 +266,5 @@ def require_installed(module: str, complaint: str, extra: str) -> None:
     Raises:
         ImportError: the package is not installed; the message holds the command that installs it.
     """
-    if importlib.util.find_spec(module) is None:
+    if not is_installed(module):
         raise ImportError(f'{complaint}. Install it with: pip install "qml-circuits[{extra}]"')

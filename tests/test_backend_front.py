@@ -1,6 +1,7 @@
 """The front that backends share, and the names by which they are called."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from qml.backends import SPSA, Aer, Capabilities, Native, NoisyNative, PennyLane
 from qml.backends.exported import run
 from qml.backends.front import CheckedBackend
 from qml.backends.resolve import BACKENDS, NamedBackend
+from qml.entry_points import PlugInError
 from qml.nn import QuantumLayer
 from tests.helpers import assert_close
+from tests.test_cli import run as command
 from tests.test_export import Reader, circuit_of_two, exported
 
 
@@ -215,6 +218,7 @@ def test_another_package_adds_a_backend_by_an_entry_point(tmp_path: Path, monkey
         "native = tests.test_backend_front:Constant\n"
         "wrong = tests.test_backend_front:circuit_of_two\n"
         "broken = tests.test_backend_front:nothing.here\n"
+        "number = tests.test_backend_front:NUMBER\n"
     )
     with pytest.raises(ValueError, match="must be one of"):
         resolve("constant")
@@ -225,12 +229,38 @@ def test_another_package_adds_a_backend_by_an_entry_point(tmp_path: Path, monkey
     for name, error, message in (
         ("constant:x", ValueError, "takes nothing after a colon"),
         ("chosen", ValueError, "must name a place, as in 'chosen':NAME"),
-        ("unknown", ValueError, r"must be one of native, pennylane\[:DEVICE\].*, broken, chosen, constant, wrong"),
-        ("wrong", TypeError, "must be a Backend or a name, but is Circuit"),
-        ("broken", AttributeError, "nothing"),
+        (
+            "unknown",
+            ValueError,
+            r"must be one of native, pennylane\[:DEVICE\].*, broken, chosen, constant, number, wrong",
+        ),
+        ("wrong", PlugInError, "of other-backends 1.0 must make a Backend, but makes a Circuit"),
+        ("broken", PlugInError, "of other-backends 1.0 must be importable, but raises AttributeError: .*nothing"),
+        ("number", PlugInError, "must be a class of backends or a NamedBackend, but is a int"),
     ):
         with pytest.raises(error, match=message):
             resolve(name)
+    monkeypatch.setenv("COLUMNS", "300")
+    lines = {line.split()[0]: line for line in command("backends").output.splitlines() if line.strip()}
+    assert "qml-circuits" in lines["native"]
+    assert "ready" in lines["aer[:DEVICE]"]
+    assert re.search(r"a place +other-backends 1.0 +ready", lines["chosen:DEVICE"])
+    assert "broken: Plug-in 'broken' (tests.test_backend_front:nothing.here) of other-backends 1.0" in lines["broken"]
 
 
+def test_a_name_that_two_packages_offer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package, kind in (("first", "Constant"), ("second", "CHOSEN")):
+        information = tmp_path / f"{package}-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (information / "entry_points.txt").write_text(f"[qml.backends]\ntwice = tests.test_backend_front:{kind}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        PlugInError, match=r"by one package, but is by .*CHOSEN of second 1.0 and .*Constant of first 1.0"
+    ):
+        resolve("twice")
+    assert resolve("native") == Native()
+
+
+NUMBER = 3
 CHOSEN = NamedBackend(Constant, "place", "a place", required=True)

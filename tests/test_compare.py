@@ -51,6 +51,8 @@ from qml.compare.store import settings_hash, write_atomically
 from qml.compare.task import OnStep, Option, Options
 from qml.compare.training import Setting, classifier, confusion, fit_classifier
 from qml.data import Dataset, Split, split_dataset
+from qml.entry_points import PlugInError
+from tests.test_cli import run as command
 
 RESULTS = "results.jsonl"
 
@@ -149,6 +151,7 @@ import os, signal, sys
 from pathlib import Path
 from qml.compare import make_plan, run_plan
 from tests.test_compare import Calls
+from tests.test_cli import run
 
 class Killed(Calls):
     def train(self, name, split, seed, preset, on_step):
@@ -497,23 +500,44 @@ def test_a_task_of_another_package_is_an_entry_point(foreign: Callable[[str], No
 
 
 @pytest.mark.parametrize(
-    ("points", "error", "message"),
+    ("points", "message"),
     [
         (
             "spirals = foreign_spirals:Preset",
-            TypeError,
-            "must name a qml.compare.Task, but .*:Preset is a type",
+            r"\(foreign_spirals:Preset\) of spirals 1.0 must be a qml.compare.Task, but is a type\. .*uninstall",
         ),
-        ("circles = foreign_spirals:SPIRALS", ValueError, "must have the name of its task, but .* is called 'spirals'"),
-        ("a = x:A\na = y:A", ValueError, "must be offered by one package, but is by x:A and y:A"),
+        ("circles = foreign_spirals:SPIRALS", "must have the name of its task, but the task is called 'spirals'"),
+        ("a = x:A\na = y:A", "must be offered by one package, but is by x:A of spirals 1.0 and y:A of spirals 1.0"),
+        ("a = foreign_spirals:NOTHING.more", "of spirals 1.0 must be importable, but raises AttributeError: .*NOTHING"),
+        (
+            "a = no_such_module:A",
+            "must be importable, but raises ModuleNotFoundError: No module named 'no_such_module'",
+        ),
     ],
 )
-def test_an_entry_point_that_is_no_task_is_refused(
-    foreign: Callable[[str], None], points: str, error: type[Exception], message: str
-) -> None:
+def test_an_entry_point_that_is_no_task_is_refused(foreign: Callable[[str], None], points: str, message: str) -> None:
     foreign(points)
-    with pytest.raises(error, match=message):
+    with pytest.raises(PlugInError, match=message):
         TaskRegistry({})[points.partition(" ")[0]]
+
+
+def test_a_broken_plug_in_leaves_the_other_tasks_as_they_are(
+    foreign: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign("spirals = foreign_spirals:SPIRALS\nwrecked = foreign_spirals:NOTHING")
+    monkeypatch.setenv("COLUMNS", "300")
+    tasks = TaskRegistry({"parity": BUILT_IN["parity"]})
+    sound, errors = tasks.sound()
+    assert [task.name for task in sound] == ["parity", "spirals"]
+    assert list(errors) == ["wrecked"]
+    shown = command("compare").output
+    assert all(name in shown for name in ("digits", "spirals", "wrecked"))
+    assert "Broken: Plug-in 'wrecked' (foreign_spirals:NOTHING) of spirals 1.0 must be importable" in shown
+    refused = command("compare", "wrecked")
+    assert refused.exit_code == 2
+    assert "of spirals 1.0 must be importable" in refused.output
+    everything = command("compare", "all", "--dry-run", "--preset", "demo")
+    assert "left out: Plug-in 'wrecked'" in everything.output
 
 
 def test_tasks_are_imported_at_their_first_use() -> None:

@@ -1,4 +1,4 @@
-"""Angles of OpenQASM 3: read once into the code of a stack machine, and computed from the values of their names.
+"""Angles of OpenQASM: read once into the code of a stack machine, and computed from the values of their names.
 
 No function calls itself, so that no text can exhaust Python's stack; sums grow in place, so that the time is
 linear in the number of their terms.
@@ -6,51 +6,19 @@ linear in the number of their terms.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from circuits.computed import AngleTable
-from circuits.openqasm.inputs import InputArray
+from circuits.openqasm.angle_parser import FUNCTIONS, AngleParser, Instruction, Names, computed_number, undeclared
 from circuits.openqasm.limits import ReaderLimits, refused
 from circuits.openqasm.syntax import Cursor, Token
 from circuits.polynomials import MAX_DEGREE, Polynomial
 from circuits.slots import Slot
 from circuits.steps import LinearAngle
 
-CONSTANTS = {
-    "pi": math.pi, "π": math.pi, "tau": math.tau, "τ": math.tau, "euler": math.e, "ℇ": math.e, "true": 1.0,
-    "false": 0.0,
-}  # fmt: skip
-FUNCTIONS = {
-    "sin": math.sin, "cos": math.cos, "tan": math.tan, "arcsin": math.asin, "arccos": math.acos,
-    "arctan": math.atan, "exp": math.exp, "log": math.log, "sqrt": math.sqrt,
-}  # fmt: skip
 TERMS_PER_OPERATION = 4  # that are added or scaled in about the time of one operation
 MIN_COEFFICIENT = 1e-300  # of an input, so that half of it is not zero
-PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "negative": 3, "**": 4}
-CLOSING = {"(": ")", "[": "]"}
 OUTSIDE = "Compute the angle outside, and give the program one input for it."
 BY_POLYNOMIALS = " Polynomials are read by computed_from_openqasm."
-
-
-@dataclass
-class Names:
-    """The meanings of names in angles: inputs, constants, parameters, and arrays of inputs.
-
-    `computed` takes polynomials of inputs; where it is None, angles are linear in them.
-    """
-
-    scalars: dict[str, LinearAngle] = field(default_factory=dict)
-    arrays: dict[str, InputArray] = field(default_factory=dict)
-    computed: AngleTable | None = None
-
-
-class Instruction(NamedTuple):
-    """A step of the stack machine that computes an angle, with the token that it was read from."""
-
-    kind: str  # number, name, element, function, an operator, or "("
-    token: Token
-    number: float = 0.0
 
 
 class _Sum:
@@ -74,7 +42,7 @@ class Expression:
     def __init__(self, cursor: Cursor, names: Names, limits: ReaderLimits) -> None:
         self.line = cursor.here.line
         self.limits = limits
-        self.code = _Parser(cursor, names, limits).read()
+        self.code = AngleParser(cursor, names, limits).read()
         if not any(step.kind in ("name", "element") for step in self.code):
             self.code = [Instruction("number", self.code[0].token, self.value(names).constant)]
 
@@ -111,6 +79,13 @@ class Expression:
             raise refused(self.line, "have a whole number here", "something else")
         return round(value.constant)
 
+    def real(self, names: Names) -> float:
+        """Return the number, by the values of names."""
+        value = self.value(names)
+        if value.terms:
+            raise refused(self.line, "have a number here", "an input")
+        return value.constant
+
     # --- the stack machine ----------------------------------------------------------------------------------
 
     def number(self, stack: list[_Value], step: Instruction, names: Names) -> None:
@@ -126,7 +101,7 @@ class Expression:
             raise refused(step.token.line, "have a whole number here", "something else")
         slot = names.arrays[name].slot(round(index)) if name in names.arrays else None
         if slot is None:
-            raise _undeclared(step.token.line, f"{name}[{round(index)}]")
+            raise undeclared(step.token.line, f"{name}[{round(index)}]")
         self.push(stack, LinearAngle.of(slot))
 
     def push(self, stack: list[_Value], angle: LinearAngle) -> None:
@@ -174,6 +149,9 @@ class Expression:
         number = self.constant(stack.pop(), step.token)
         if number == 0.0:
             raise refused(step.token.line, "not divide by zero", "a division by zero")
+        if step.kind == "whole /" and self.constant(stack[-1], step.token) % number:
+            fix = "Write i/2.0 for a fraction."
+            raise refused(step.token.line, "divide whole numbers without a remainder", "a remainder", fix)
         # Not a product with 1 / number, which would round twice: 2 * pi / 3.
         self.scale(stack, lambda factor: factor / number, step.token)
 
@@ -183,12 +161,12 @@ class Expression:
             stack.append(self.raised(self.polynomial(base, names), exponent, step.token))
             return
         base = self.constant(base, step.token)
-        stack.append(_computed(math.pow, step.token, base, exponent))
+        stack.append(computed_number(math.pow, step.token, base, exponent))
 
     def function(self, stack: list[_Value], step: Instruction, names: Names) -> None:
         del names
         argument = self.constant(stack.pop(), step.token)
-        stack.append(_computed(FUNCTIONS[step.token.text], step.token, argument))
+        stack.append(computed_number(FUNCTIONS[step.token.text], step.token, argument))
 
     def scale(self, stack: list[_Value], factor: Callable[[float], float], where: Token) -> None:
         """Apply a linear function to the value on top."""
@@ -273,107 +251,9 @@ _MACHINE: dict[str, Callable[[Expression, list[_Value], Instruction, Names], Non
     "-": Expression.sum,
     "*": Expression.product,
     "/": Expression.quotient,
+    "whole /": Expression.quotient,
     "**": Expression.power,
 }
-
-
-class _Parser:
-    """Turns an angle into postfix code, operators waiting on a stack for their right operand (shunting yard)."""
-
-    def __init__(self, cursor: Cursor, names: Names, limits: ReaderLimits) -> None:
-        self.cursor, self.names, self.limits = cursor, names, limits
-        self.code: list[Instruction] = []
-        self.waiting: list[Instruction] = []
-        self.depth = 0
-
-    def read(self) -> list[Instruction]:
-        while True:
-            while self.operand():
-                pass
-            while self.closed():
-                pass
-            token = self.cursor.here
-            if token.kind != "symbol" or token.text not in PRECEDENCE:
-                break
-            self.operator(self.cursor.next())
-        self.emit_above(0)
-        if self.waiting:
-            raise refused(token.line, f"have {CLOSING[self.waiting[-1].kind]!r} here", repr(token.text))
-        return self.code
-
-    def operand(self) -> bool:
-        """Read a sign, an opening bracket or an operand; whether an operand is still to come."""
-        token = self.cursor.next()
-        if token.kind == "symbol" and token.text in ("+", "-", "("):
-            self.prefix(token)
-            return True
-        if token.kind == "number":
-            number = _computed(float, token, token.text.replace("_", ""))
-            self.code.append(Instruction("number", token, number))
-            return False
-        if token.kind != "name":
-            raise _undeclared(token.line, token.text)
-        return self.word(token)
-
-    def word(self, token: Token) -> bool:
-        """Read a name, or the start of an element or of a function's value."""
-        name = token.text
-        if self.cursor.accept("["):
-            self.open("[", token)
-            return True
-        if name in self.names.scalars:
-            self.code.append(Instruction("name", token))
-        elif name in CONSTANTS:
-            self.code.append(Instruction("number", token, CONSTANTS[name]))
-        elif name in FUNCTIONS:
-            self.cursor.expect("(")
-            self.open("(", token)
-            return True
-        else:
-            raise _undeclared(token.line, name)
-        return False
-
-    def prefix(self, token: Token) -> None:
-        if token.text == "(":
-            self.open("(", token)
-        elif token.text == "-" and self.waiting and self.waiting[-1].kind == "negative":
-            self.waiting.pop()  # two in a row, of which there may be thousands
-        elif token.text == "-":
-            self.waiting.append(Instruction("negative", token))
-
-    def open(self, bracket: str, token: Token) -> None:
-        self.depth += 1
-        self.limits.require_depth(self.depth, token.line, "brackets")
-        self.waiting.append(Instruction(bracket, token))
-
-    def closed(self) -> bool:
-        """Read a bracket that closes one of this angle, if it stands here."""
-        token = self.cursor.here
-        if self.depth == 0 or token.kind != "symbol" or token.text not in (")", "]"):
-            return False
-        self.emit_above(0)
-        opening = self.waiting.pop()
-        self.cursor.expect(CLOSING[opening.kind])
-        self.depth -= 1
-        if opening.kind == "[":
-            self.code.append(Instruction("element", opening.token))
-        elif opening.token.kind == "name":
-            self.code.append(Instruction("function", opening.token))
-        return True
-
-    def operator(self, token: Token) -> None:
-        # The power alone is read from right to left.
-        self.emit_above(PRECEDENCE[token.text] - (token.text != "**"))
-        self.waiting.append(Instruction(token.text, token))
-
-    def emit_above(self, precedence: int) -> None:
-        """Move operators that bind more tightly than that to the code."""
-        while self.waiting and PRECEDENCE.get(self.waiting[-1].kind, 0) > precedence:
-            self.code.append(self.waiting.pop())
-
-
-def _undeclared(line: int, name: str) -> ValueError:
-    return refused(line, "use declared names and numbers as angles", repr(name))
 
 
 def _too_large(line: int) -> ValueError:
@@ -383,16 +263,4 @@ def _too_large(line: int) -> ValueError:
 def _finite(value: float, token: Token) -> float:
     if not math.isfinite(value):
         raise _too_large(token.line)
-    return value
-
-
-def _computed(function: Callable[..., float], token: Token, *arguments: float | str) -> float:
-    """Return the function's value; refuse one that is not real and finite."""
-    try:
-        value = function(*arguments)
-    except (ValueError, OverflowError):
-        value = math.nan
-    if not math.isfinite(value):
-        value = f"{token.text} of {' and '.join(map(str, arguments))}" if token.kind != "number" else repr(token.text)
-        raise refused(token.line, "have finite real angles", value)
     return value

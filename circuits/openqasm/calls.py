@@ -1,17 +1,19 @@
-"""Gate calls of OpenQASM 3 as they are written: modifiers, a gate, its angles and its operands."""
+"""Gate calls of OpenQASM as they are written: modifiers, a gate, its angles and its operands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from circuits import gates
-from circuits.openqasm.angles import Expression, Names
-from circuits.openqasm.gates import N_QUBITS
+from circuits.openqasm.angle_parser import Names
+from circuits.openqasm.angles import Expression
+from circuits.openqasm.gates import VERSION_3, Dialect
 from circuits.openqasm.limits import SIZE_PER_OPERATION, ReaderLimits, refused
 from circuits.openqasm.syntax import Cursor, Token
 
 MODIFIERS = ("ctrl", "negctrl", "inv", "pow")
 MAX_POWER = 1000  # of one pow(k) @
+MAX_DIGITS = 18  # of the number of a device's qubit
 
 
 @dataclass
@@ -46,8 +48,15 @@ class Scope:
     qubits: dict[str, range] = field(default_factory=dict)
     gates: dict[str, Definition] = field(default_factory=dict)
     n_gates: int | None = None  # in a body: how many were defined before it, which alone may be called there
+    dialect: Dialect = VERSION_3
     has_library: bool = False
     is_phased: bool = False  # the U of version 3.1 has a further phase exp(i theta / 2)
+    opaque: set[str] = field(default_factory=set)  # gates of version 2 without a definition
+    n_hardware_qubits: int = 0  # that were used so far: $0, $1, ...
+
+    def is_known(self, name: str) -> bool:
+        """Tell whether the language has the gate, or its library if that is included."""
+        return name in self.dialect.builtin or (self.has_library and name in self.dialect.library)
 
 
 class Controls(NamedTuple):
@@ -68,13 +77,18 @@ class Controls(NamedTuple):
 
 
 class Modifiers(NamedTuple):
-    """The modifiers of a gate: controls, inversions and powers. They commute, but for the order of controls."""
+    """The modifiers of a gate: controls, inversions and powers.
+
+    They commute, but for the order of controls, and for that of powers if one is not whole.
+    """
 
     controls: list[Controls]
     is_inverse: bool
-    power: int  # the product of all constant ones
+    power: int  # the product of all constant ones that are whole
     powers: list[tuple[int, Expression]]  # that depend on parameters, with their lines
     is_plain: bool = False  # whether there are none
+    is_fractional: bool = False  # whether a constant power is not whole
+    written: Sequence[tuple[int, Expression | None]] = ()  # all powers in their order; None is an inversion
 
     def exponent(self, names: Names) -> int:
         """Return the product of all powers, negative for an inverse."""
@@ -82,6 +96,13 @@ class Modifiers(NamedTuple):
         for line, power in self.powers:
             result *= _power(power.integer(names), line)
         return -result if self.is_inverse else result
+
+    def fractions(self, names: Names) -> list[float]:
+        """Return all powers, the innermost first, if one of them is not whole; else none."""
+        if not self.is_fractional and not self.powers:
+            return []
+        powers = [-1.0 if power is None else _bounded(power.real(names), line) for line, power in self.written[::-1]]
+        return powers if any(power != round(power) for power in powers) else []
 
 
 PLAIN = Modifiers([], is_inverse=False, power=1, powers=[], is_plain=True)
@@ -128,42 +149,63 @@ def _gate(token: Token, scope: Scope) -> Definition | None:
     """Return the definition of a gate, None for one of the language or its library."""
     name = token.text
     definition = scope.gates.get(name)
-    if name != "gphase" and definition is not None and (scope.n_gates is None or definition.place < scope.n_gates):
+    is_reserved = name == "gphase" and scope.dialect.version == 3
+    if not is_reserved and definition is not None and (scope.n_gates is None or definition.place < scope.n_gates):
         return definition
-    if name in ("gphase", "U") or (scope.has_library and name in N_QUBITS):
+    if scope.is_known(name):
         return None
-    fix = "" if name not in N_QUBITS else 'Begin the text with: include "stdgates.inc";'
-    raise refused(token.line, "use defined gates", f"the gate {name!r}", fix or "Define it before its use.")
+    if name in scope.opaque:
+        fix = "Replace `opaque` by a `gate` with a body."
+        raise refused(token.line, "use gates with a definition", f"the opaque gate {name!r}", fix)
+    is_missing = name in scope.dialect.library and not scope.has_library
+    fix = f'Begin the text with: include "{scope.dialect.file}";' if is_missing else "Define it before its use."
+    raise refused(token.line, "use defined gates", f"the gate {name!r}", fix)
 
 
-def _modifiers(cursor: Cursor, scope: Scope) -> Modifiers:
-    if cursor.here.text not in MODIFIERS:
+def _modifiers(cursor: Cursor, scope: Scope) -> Modifiers:  # noqa: C901 - one case a modifier and kind of number
+    if cursor.here.text not in MODIFIERS or scope.dialect.version == 2:
         return PLAIN
     controls: list[Controls] = []
     powers: list[tuple[int, Expression]] = []
-    is_inverse, product = False, 1
+    written: list[tuple[int, Expression | None]] = []
+    is_inverse, is_fractional, product = False, False, 1
     while cursor.here.text in MODIFIERS:
         line, name, number = cursor.here.line, cursor.name(), None
         if name == "pow" or (name != "inv" and cursor.here.text == "("):
             cursor.expect("(")
             number = Expression(cursor, scope.names, scope.limits)
             cursor.expect(")")
+        if name in ("inv", "pow"):
+            written.append((line, number))
         if name == "inv":
             is_inverse = not is_inverse
         elif name != "pow":
             controls.append(Controls(line, int(name == "ctrl"), number))
             if number is None or number.is_constant:
                 controls[-1].count(scope.names)
+        elif number is not None and number.is_constant and (value := number.real(scope.names)) != round(value):
+            is_fractional = _bounded(value, line) == value
         elif number is not None and number.is_constant:
             product *= _power(number.integer(scope.names), line)
             product = min(max(product, -scope.limits.max_operations - 1), scope.limits.max_operations + 1)
         elif number is not None:
             powers.append((line, number))
         cursor.expect("@")
-    return Modifiers(controls, is_inverse, product, powers)
+    return Modifiers(
+        controls,
+        is_inverse,
+        product,
+        powers,
+        is_fractional=is_fractional,
+        written=written if powers or is_fractional else (),
+    )
 
 
 def _power(number: int, line: int) -> int:
+    return round(_bounded(number, line))
+
+
+def _bounded(number: float | int, line: int) -> float | int:
     if abs(number) > MAX_POWER:
         fix = "Put the power into an angle: rx(2000*a) for pow(2000) @ rx(a)."
         raise refused(line, f"have powers of at most {MAX_POWER}", f"pow({number})", fix)
@@ -184,6 +226,8 @@ def read_operand(cursor: Cursor, scope: Scope) -> range:
     """Read the qubits of a register, or one of them."""
     token = cursor.here
     name = cursor.name()
+    if name.startswith("$") and not scope.qubits:
+        return _hardware_qubit(token, scope)
     if name not in scope.qubits:
         raise refused(token.line, "use declared qubits", repr(name))
     register = scope.qubits[name]
@@ -194,6 +238,16 @@ def read_operand(cursor: Cursor, scope: Scope) -> range:
     if not 0 <= index < len(register):
         raise refused(token.line, f"have an index in 0..{len(register) - 1} for {name}", f"{index}")
     return register[index : index + 1]
+
+
+def _hardware_qubit(token: Token, scope: Scope) -> range:
+    """Return the qubit of a program without declared ones that names those of a device: $0, $1, ..."""
+    digits = token.text[1:]
+    if not digits.isdecimal() or len(digits) > MAX_DIGITS:
+        raise refused(token.line, "name qubits of a device by $ and a number", repr(token.text))
+    scope.limits.require_qubits(int(digits) + 1, token.line)
+    scope.n_hardware_qubits = max(scope.n_hardware_qubits, int(digits) + 1)
+    return range(int(digits), int(digits) + 1)
 
 
 def skip_barrier(cursor: Cursor, scope: Scope) -> None:

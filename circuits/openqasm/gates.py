@@ -1,7 +1,8 @@
-"""The gates of OpenQASM 3's standard library as steps."""
+"""The gates of the standard libraries of OpenQASM 3 (stdgates.inc) and 2 (qelib1.inc) as steps."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -18,15 +19,43 @@ CONTROLLED = {
     "cx": "x", "CX": "x", "cy": "y", "cz": "z", "ch": "h", "cswap": "swap", "ccx": "cx", "cp": "p",
     "cphase": "p", "crx": "rx", "cry": "ry", "crz": "rz", "cu": "U",
 }  # fmt: skip
-N_ANGLES = {
-    **dict.fromkeys((*ROTATIONS, *PHASES, "cp", "cphase", "crx", "cry", "crz", "gphase"), 1),
-    "u2": 2, "u3": 3, "U": 3, "cu": 4,
+Counts = dict[str, tuple[int, int]]  # of angles and qubits, by the name of a gate
+COUNTS_3: Counts = {
+    **dict.fromkeys((*FIXED, "id", "sx"), (0, 1)), **dict.fromkeys((*ROTATIONS, *PHASES), (1, 1)),
+    **dict.fromkeys(("cx", "CX", "cy", "cz", "ch", "swap"), (0, 2)), "ccx": (0, 3), "cswap": (0, 3),
+    **dict.fromkeys(("cp", "cphase", "crx", "cry", "crz"), (1, 2)), "u2": (2, 1), "u3": (3, 1), "cu": (4, 2),
 }  # fmt: skip
-N_QUBITS = {
-    **dict.fromkeys((*FIXED, *ROTATIONS, *PHASES, "id", "sx", "u2", "u3", "U"), 1),
-    **dict.fromkeys(CONTROLLED, 2), "swap": 2, "cswap": 3, "ccx": 3,
+COUNTS_2: Counts = {
+    **{name: count for name, count in COUNTS_3.items() if name not in ("CX", "cphase", "phase")},
+    "u": (3, 1), "u0": (1, 1), "sxdg": (0, 1), "csx": (0, 2), "cu1": (1, 2), "cu3": (3, 2), "rxx": (1, 2),
+    "rzz": (1, 2), "rccx": (0, 3), "rc3x": (0, 4), "c3x": (0, 4), "c3sqrtx": (0, 4), "c4x": (0, 5),
 }  # fmt: skip
 QUARTER = LinearAngle(math.pi / 2)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A version of the language.
+
+    Args:
+        version: 2 or 3.
+        builtin: gates that it has without a library.
+        file: the name of its library.
+        library: the gates of the library.
+    """
+
+    version: int
+    builtin: Counts
+    file: str
+    library: Counts
+
+    def counts(self, name: str) -> tuple[int, int]:
+        """Return the numbers of angles and qubits of a gate."""
+        return self.builtin[name] if name in self.builtin else self.library[name]
+
+
+VERSION_3 = Dialect(3, {"U": (3, 1), "gphase": (1, 0)}, "stdgates.inc", COUNTS_3)
+VERSION_2 = Dialect(2, {"U": (3, 1), "CX": (0, 2)}, "qelib1.inc", COUNTS_2)
 
 
 def rotation_definition(pauli: str) -> str:
@@ -72,7 +101,7 @@ def require_counts(token: Token, counts: tuple[int, int], needed: tuple[int, int
 
 
 def standard_gate(
-    token: Token, angles: tuple[LinearAngle, ...], qubits: tuple[int, ...], *, is_phased: bool
+    token: Token, angles: tuple[LinearAngle, ...], qubits: tuple[int, ...], dialect: Dialect, *, is_phased: bool
 ) -> list[LinearStep]:
     """Return the steps of a gate of the language or of its library.
 
@@ -80,25 +109,20 @@ def standard_gate(
         token: its name.
         angles: in radians.
         qubits: where it acts.
+        dialect: the version of the language.
         is_phased: whether U has a further phase exp(i theta / 2), as in version 3.1.
     """
-    require_counts(token, (len(angles), len(qubits)), (N_ANGLES.get(token.text, 0), N_QUBITS.get(token.text, 0)))
+    require_counts(token, (len(angles), len(qubits)), dialect.counts(token.text))
+    if dialect.version == 2 and token.text in ONLY_IN_VERSION_2:
+        return _of_version_2(token.text, angles, qubits)
     return _standard(token.text, angles, qubits, is_phased=is_phased)
 
 
-def _standard(  # noqa: PLR0911 - one return a kind of gate
-    name: str, angles: tuple[LinearAngle, ...], qubits: tuple[int, ...], *, is_phased: bool
+def _standard(
+    name: str, angles: tuple[LinearAngle, ...], qubits: tuple[int, ...], *, is_phased: bool = False
 ) -> list[LinearStep]:
-    if name in FIXED:
-        return [LinearStep(FIXED[name], qubits)]
-    if name in ROTATIONS:
-        return [LinearStep(ROTATIONS[name], qubits, angles=angles)]
-    if name in PHASES:
-        return [LinearStep(gates.Phase(), qubits, angles=angles)]
-    if name == "gphase":
-        return [LinearStep(steps.GLOBAL_PHASE, angles=angles)]
     if name in CONTROLLED:
-        inner = _standard(CONTROLLED[name], angles[:3], qubits[1:], is_phased=False)
+        inner = _standard(CONTROLLED[name], angles[:3], qubits[1:])
         phase = [LinearStep(gates.Phase(), qubits[:1], angles=angles[3:])] if name == "cu" else []
         return steps.controlled(inner, qubits[:1]) + phase
     if name == "U":
@@ -107,7 +131,12 @@ def _standard(  # noqa: PLR0911 - one return a kind of gate
     if name == "sx":  # sqrt(X) = exp(i pi/4) RX(pi/2)
         half = QUARTER.scaled(0.5)
         return [LinearStep(ROTATIONS["rx"], qubits, angles=(QUARTER,)), LinearStep(steps.GLOBAL_PHASE, angles=(half,))]
-    return [] if name == "id" else _euler((QUARTER, *angles)[-3:], qubits)
+    if name in ("u2", "u3"):
+        return _euler((QUARTER, *angles)[-3:], qubits)
+    if name == "gphase":
+        return [LinearStep(steps.GLOBAL_PHASE, angles=angles)]
+    gate = FIXED.get(name) or ROTATIONS.get(name) or gates.Phase()
+    return [] if name == "id" else [LinearStep(gate, qubits, angles=angles)]
 
 
 def _euler(angles: Sequence[LinearAngle], qubits: tuple[int, ...]) -> list[LinearStep]:
@@ -115,3 +144,48 @@ def _euler(angles: Sequence[LinearAngle], qubits: tuple[int, ...]) -> list[Linea
     theta, phi, lam = angles
     parts = (("rz", lam), ("ry", theta), ("rz", phi))
     return [LinearStep(ROTATIONS[name], qubits, angles=(angle,)) for name, angle in parts]
+
+
+# Gates of version 2 whose meaning there is another one, or that version 3 lacks: a number of controls, and a gate.
+ONLY_IN_VERSION_2 = {
+    "u": (0, "U"), "u3": (0, "U"), "cu3": (1, "U"), "cu1": (1, "p"), "csx": (1, "sx"), "c3sqrtx": (3, "sx"),
+    "c3x": (3, "x"), "c4x": (4, "x"), "u2": None, "u0": None, "sxdg": None, "rxx": None, "rzz": None, "rccx": None,
+    "rc3x": None,
+}  # fmt: skip
+
+
+def _of_version_2(name: str, angles: tuple[LinearAngle, ...], qubits: tuple[int, ...]) -> list[LinearStep]:
+    known = ONLY_IN_VERSION_2[name]
+    if known is not None:
+        n_controls, inner = known
+        return steps.controlled(_standard(inner, angles, qubits[n_controls:]), qubits[:n_controls])
+    if name == "u2":  # as Qiskit reads it, U(pi/2, phi, lambda): a global phase apart, which version 2 cannot see
+        return [LinearStep(gates.U3(), qubits, angles=(QUARTER, *angles))]
+    if name in ("rxx", "rzz"):
+        return [LinearStep(gates.PauliRotation(name[1:].upper()), qubits, angles=angles)]
+    if name == "sxdg":
+        return steps.inverted(_standard("sx", (), qubits), refuse=ValueError)
+    return [] if name == "u0" else _relative_toffoli(qubits)
+
+
+def _relative_toffoli(qubits: tuple[int, ...]) -> list[LinearStep]:
+    """Return the rccx on three qubits, the rc3x on four: Toffoli gates up to phases of basis states.
+
+    Reference:
+        Maslov, arXiv:1508.03273, figures 3 and 4.
+    """
+    *controls, target = qubits
+
+    def ladder(*parts: int | str) -> list[LinearStep]:
+        """Return gates on the target: a letter's, or a CX from a control."""
+        return [
+            LinearStep(FIXED["x"], (target,), (controls[part],))
+            if isinstance(part, int)
+            else LinearStep(FIXED[part], (target,))
+            for part in parts
+        ]
+
+    if len(controls) == 2:
+        return ladder("h", "t", 1, "tdg", 0, "t", 1, "tdg", "h")
+    outer = ("h", "t", 2, "tdg", "h")
+    return ladder(*outer, 0, "t", 1, "tdg", 0, "t", 1, "tdg", *outer)

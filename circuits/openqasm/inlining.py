@@ -1,4 +1,4 @@
-"""Gate calls of OpenQASM 3 as steps: definitions, modifiers and broadcasts written out.
+"""Gate calls of OpenQASM as steps: definitions, modifiers and broadcasts written out.
 
 The body of a definition is read once, when its gate is first called. Definitions inside definitions wait on a
 stack of this module, not on Python's; and the size of a call is known before it is written out, so that a
@@ -6,14 +6,15 @@ program whose gates double 26 times is refused at once.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from circuits import steps
-from circuits.openqasm.angles import Names
-from circuits.openqasm.calls import Call, Definition, Scope, read_call, require_distinct, skip_barrier
+from circuits.openqasm.angle_parser import Names
+from circuits.openqasm.calls import PLAIN, Call, Definition, Scope, read_call, require_distinct, skip_barrier
 from circuits.openqasm.gates import FIXED, defined_rotation, require_counts, standard_gate
 from circuits.openqasm.limits import SIZE_PER_OPERATION, refused
+from circuits.openqasm.powers import MAX_NESTING, MAX_QUBITS, powered_step
 from circuits.openqasm.syntax import Cursor
 from circuits.steps import LinearAngle, LinearStep
 
@@ -60,10 +61,10 @@ class _Frame:
 
 
 class Inliner:
-    """Appends the steps of calls to a list."""
+    """Appends the steps of calls to a list; `depth` counts the powers that are not whole around it."""
 
-    def __init__(self, scope: Scope, result: list[LinearStep]) -> None:
-        self.scope, self.limits, self.steps = scope, scope.limits, result
+    def __init__(self, scope: Scope, result: list[LinearStep], depth: int = 0) -> None:
+        self.scope, self.limits, self.steps, self.depth = scope, scope.limits, result, depth
         self.root = _Frame(scope.names, _Under(), _Under(), (), iter(()), line=1)
 
     def add(self, call: Call) -> None:
@@ -97,10 +98,13 @@ class Inliner:
         under = outer.inner if call.modifiers.is_plain else self.modified(call, qubits, outer)
         targets = qubits[len(under.controls) - len(outer.inner.controls) :]
         self.limits.spend(call.size - 1 + len(under.controls) // SIZE_PER_OPERATION, call.token.line)
+        if fractions := call.modifiers.fractions(outer.names):
+            self.append([self.powered(call, targets, fractions, outer.names)], call, under)
+            return None
         angles = tuple([angle.value(outer.names) for angle in call.angles])
         definition = call.definition
         if definition is None:
-            self.append(standard_gate(call.token, angles, targets, is_phased=self.scope.is_phased), call, under)
+            self.append(self.standard(call, angles, targets), call, under)
             return None
         require_counts(call.token, (len(angles), len(targets)), (len(definition.parameters), len(definition.qubits)))
         if definition.rotation is not None:
@@ -109,13 +113,31 @@ class Inliner:
         self.limits.spend(1, call.token.line)
         if under.repeats == 0:
             return None
-        names = Names(dict(zip(definition.parameters, angles, strict=True)), computed=self.scope.names.computed)
+        names = replace(self.scope.names, scalars=dict(zip(definition.parameters, angles, strict=True)), arrays={})
         inner = under._replace(repeats=1, flips=())
         calls = definition.calls or []
         ordered = reversed(calls) if under.is_inverse else iter(calls)
         counted = self.limits.n_operations - 1
         self.steps += under.flips
         return _Frame(names, under, inner, targets, ordered, call.token.line, len(self.steps), counted)
+
+    def standard(self, call: Call, angles: tuple[LinearAngle, ...], targets: tuple[int, ...]) -> list[LinearStep]:
+        """Return the steps of a gate of the language or its library."""
+        return standard_gate(call.token, angles, targets, self.scope.dialect, is_phased=self.scope.is_phased)
+
+    def powered(self, call: Call, qubits: tuple[int, ...], exponents: list[float], names: Names) -> LinearStep:
+        """Return a call under powers that are not whole, as one step."""
+        token, count = call.token, len(qubits)
+        if count > MAX_QUBITS or self.depth == MAX_NESTING:
+            value = f"{count} qubits" if count > MAX_QUBITS else f"more than {MAX_NESTING} such powers in each other"
+            rule = f"have powers that are not whole of gates on at most {MAX_QUBITS} qubits"
+            raise refused(token.line, rule, value)
+        inner = Inliner(self.scope, [], self.depth + 1)
+        inner.root = replace(inner.root, names=names)
+        bare = call._replace(modifiers=PLAIN, operands=[range(k, k + 1) for k in range(count)])
+        inner.write(bare, tuple(range(count)))
+        self.limits.spend((len(inner.steps) + 8) * 4**count // SIZE_PER_OPERATION, token.line)
+        return powered_step(inner.steps, qubits, exponents, token)
 
     def modified(self, call: Call, qubits: tuple[int, ...], outer: _Frame) -> _Under:
         """Return the controls, inversion and power that act on a call."""
@@ -129,7 +151,7 @@ class Inliner:
             LinearStep(FIXED["x"], (qubit,)) for qubit, value in zip(qubits, values, strict=False) if not value
         )
         self.limits.spend(2 * len(flips), call.token.line)
-        exponent = call.modifiers.exponent(outer.names)
+        exponent = 1 if call.modifiers.fractions(outer.names) else call.modifiers.exponent(outer.names)
         is_inverse = outer.inner.is_inverse != (exponent < 0)
         return _Under(outer.inner.controls + qubits[:n_controls], is_inverse, abs(exponent), flips)
 
@@ -178,19 +200,23 @@ def _prepare(definition: Definition, scope: Scope) -> None:
 
 def _read_body(definition: Definition, scope: Scope) -> list[Call]:
     definition.calls = []
-    if scope.has_library:
+    if scope.has_library and scope.gates.keys().isdisjoint(("cx", "h", "rx", "rz")):
         written = definition.body[:-1]
         definition.rotation = defined_rotation(definition.name, definition.parameters, definition.qubits, written)
     if definition.rotation is not None:
         return definition.calls
     inner = Scope(
         scope.limits,
-        Names({name: LinearAngle() for name in definition.parameters}, computed=scope.names.computed),
+        replace(
+            scope.names, scalars={name: LinearAngle() for name in definition.parameters}, arrays={}, integers=set()
+        ),
         {name: range(k, k + 1) for k, name in enumerate(definition.qubits)},
         scope.gates,
         definition.place,
+        dialect=scope.dialect,
         has_library=scope.has_library,
         is_phased=scope.is_phased,
+        opaque=scope.opaque,
     )
     cursor = Cursor(definition.body)
     while cursor.here.kind != "end":

@@ -1,47 +1,36 @@
-"""An OpenQASM 3 program, read statement by statement into steps."""
+"""An OpenQASM program, read statement by statement into steps."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from circuits import gates, steps
 from circuits.circuit import Circuit
-from circuits.computed import AngleTable, ComputedCircuit
-from circuits.openqasm.angles import Expression, Names
-from circuits.openqasm.calls import Definition, Scope, read_call, read_operand, skip_barrier
-from circuits.openqasm.gates import N_QUBITS
-from circuits.openqasm.inlining import Inliner
-from circuits.openqasm.inputs import read_inputs
-from circuits.openqasm.limits import ReaderLimits, refused
-from circuits.openqasm.syntax import Cursor, Token, tokens_of
+from circuits.computed import ComputedCircuit
+from circuits.openqasm.blocks import TYPES, Block, loop_values, read_type, skip_body
+from circuits.openqasm.calls import MODIFIERS, read_call, read_operand, skip_barrier
+from circuits.openqasm.conditions import ALWAYS, NEVER, ConditionParser, Logic, outcome, size_of
+from circuits.openqasm.declarations import DeclarationReader
+from circuits.openqasm.deferral import Measured, Span, without_conditions
+from circuits.openqasm.limits import refused
+from circuits.openqasm.syntax import Token
 from circuits.steps import LinearAngle, LinearStep
 
 POST_SELECT = "@qml.post_select"
 REFUSED_WORDS = {
-    "if", "else", "for", "while", "switch", "def", "extern", "defcal", "defcalgrammar", "cal", "box", "delay",
-    "let", "return", "break", "continue", "end", "int", "uint", "bool", "float", "angle", "complex",
-    "duration", "stretch", "output", "array", "durationof", "nop",
+    "else", "while", "switch", "def", "extern", "defcal", "defcalgrammar", "cal", "let", "return", "break", "continue",
+    "end", "complex", "duration", "stretch", "output", "array", "durationof", "nop",
 }  # fmt: skip
+AT_THE_TOP = {"OPENQASM", "include", "qubit", "qreg", "bit", "creg", "input", "gate", "opaque"}
+WORDS_OF_VERSION_2 = {"OPENQASM", "include", "qreg", "creg", "gate", "opaque", "reset", "barrier", "measure", "if"}
+TOKENS_PER_OPERATION = 8  # of a loop's body, that are read again in about the time of an operation
 UNROLL_ADVICE = "Unroll or remove it first."
 
 
-class ProgramReader:
-    """A program of OpenQASM 3 that is read statement by statement; `circuit()` returns its circuit.
+class ProgramReader(DeclarationReader):
+    """A program of OpenQASM that is read statement by statement; `circuit()` returns its circuit.
 
     With `is_computed`, angles may be polynomials of the inputs, and `computed_circuit()` returns them too.
     """
-
-    def __init__(self, text: str, data: Iterable[str], limits: ReaderLimits, *, is_computed: bool = False) -> None:
-        self.cursor, self.limits = Cursor(tokens_of(text)), limits
-        inputs = read_inputs(self.cursor.tokens, data)
-        scalars = {name: LinearAngle.of(slot) for name, slot in inputs.scalars.items()}
-        self.computed = AngleTable(inputs.n_data) if is_computed else None
-        self.scope = Scope(limits, Names(scalars, inputs.arrays, self.computed))
-        self.n_qubits = self.n_bits = 0
-        self.bits: dict[str, int] = {}  # the size of each register
-        self.steps: list[LinearStep] = []
-        self.inliner = Inliner(self.scope, self.steps)
-        self.measured: list[tuple[int, str, int]] = []  # (place in steps, register, bit)
-        self.post_select: int | None = None
 
     def circuit(self) -> Circuit:
         """Return the circuit of the program. Bits are numbered through the registers that are measured into."""
@@ -58,27 +47,45 @@ class ProgramReader:
     def read(self) -> None:
         """Read all statements."""
         while self.cursor.here.kind != "end":
-            self.statement()
+            if self.blocks and self.blocks[-1].is_braced and self.cursor.accept("}"):
+                has_ended = self.end_block()
+            else:
+                n_blocks = len(self.blocks)
+                self.statement()
+                has_ended = len(self.blocks) == n_blocks
+            while has_ended and self.blocks and not self.blocks[-1].is_braced:
+                has_ended = self.end_block()
+        if self.blocks:
+            raise refused(self.blocks[-1].token.line, "close every block", f"{self.blocks[-1].kind!r} without an end")
+        self.n_qubits = self.n_qubits or self.scope.n_hardware_qubits
         if self.n_qubits == 0:
             raise refused(self.cursor.here.line, "declare qubits", "none so far")
-        starts, total, written = {}, 0, {name for _, name, _ in self.measured}
-        for name, size in self.bits.items():
+        self.finish()
+
+    def finish(self) -> None:
+        """Number the bits, and put controls in place of conditions."""
+        starts, total, written = {}, 0, {name for _, name, *_ in self.measured}
+        for name, bits in self.bits.items():
             if name in written:
-                starts[name], total = total, total + size
-        for place, name, bit in self.measured:
-            self.steps[place] = replace(self.steps[place], gate=gates.Measure(starts[name] + bit))
+                starts[name], total = total, total + len(bits)
+        if not self.spans:
+            for place, name, bit, *_ in self.measured:
+                self.steps[place] = replace(self.steps[place], gate=gates.Measure(starts[name] + bit))
+            return
+        measured = [
+            Measured(place, starts[name] + bit, previous, self.bits[name][bit] == outcome(number), line)
+            for number, (place, name, bit, previous, line) in enumerate(self.measured)
+        ]
+        self.n_qubits, self.steps = without_conditions(self.n_qubits, self.steps, self.spans, measured, self.limits)
 
     def statement(self) -> None:
-        """Read one statement."""
-        token = self.cursor.here
+        """Read one statement, or the start of one that holds others."""
+        token, n_steps = self.cursor.here, len(self.steps)
         if token.kind == "annotation":
             self.annotation()
             return
-        if token.kind == "pragma" or token.text in REFUSED_WORDS:
-            raise refused(
-                token.line, "hold gates, inputs, resets and measurements only", repr(token.text), UNROLL_ADVICE
-            )
-        if token.text in STATEMENTS:
+        self.require_allowed(token)
+        if token.text in STATEMENTS and not (self.is_version_2 and token.text not in WORDS_OF_VERSION_2):
             self.cursor.next()
             STATEMENTS[token.text](self, token)
         elif token.text in self.bits:
@@ -87,6 +94,21 @@ class ProgramReader:
             self.inliner.add(read_call(self.cursor, self.scope))
         if self.post_select is not None:
             raise refused(token.line, f"have a measurement after {POST_SELECT}", "another statement")
+        if self.condition == NEVER:
+            del self.steps[n_steps:]
+        elif self.condition != ALWAYS and len(self.steps) > n_steps:
+            self.limits.spend(size_of(self.condition), token.line)
+            self.spans.append(Span(n_steps, len(self.steps), self.condition, token.line))
+
+    def require_allowed(self, token: Token) -> None:
+        """Refuse statements that are not read, and declarations in blocks."""
+        if self.is_version_2 and token.text in WORDS_OF_VERSION_3 and token.text not in self.scope.gates:
+            raise refused(token.line, "hold statements of OpenQASM 2 only", repr(token.text), "Declare OPENQASM 3.0;")
+        if token.kind == "pragma" or (token.text in REFUSED_WORDS and not self.is_version_2):
+            rule = "hold gates, inputs, resets, measurements, conditions and loops only"
+            raise refused(token.line, rule, repr(token.text), UNROLL_ADVICE)
+        if self.blocks and token.text in AT_THE_TOP:
+            raise refused(token.line, "declare registers, inputs and gates outside of blocks", repr(token.text))
 
     def annotation(self) -> None:
         token = self.cursor.next()
@@ -96,101 +118,6 @@ class ProgramReader:
         if value.strip() not in ("0", "1"):
             raise refused(token.line, f"have 0 or 1 after {POST_SELECT}", repr(value.strip()))
         self.post_select = int(value)
-
-    # --- declarations ---------------------------------------------------------------------------------------
-
-    def version(self, token: Token) -> None:
-        major, _, minor = self.cursor.next().text.partition(".")
-        self.cursor.expect(";")
-        if major != "3":
-            raise refused(token.line, "be OpenQASM 3", f"version {major}.{minor}", "Convert it with Qiskit first.")
-        self.scope.is_phased = minor not in ("", "0")
-
-    def include(self, token: Token) -> None:
-        name = self.cursor.next().text.strip("\"'")
-        self.cursor.expect(";")
-        if name != "stdgates.inc":
-            raise refused(token.line, "include stdgates.inc only", repr(name), "Paste the file's gates into the text.")
-        self.scope.has_library = True
-
-    def qubit(self, token: Token) -> None:
-        name, size = self.register(token)
-        self.limits.require_qubits(self.n_qubits + size, token.line)
-        self.scope.qubits[name] = range(self.n_qubits, self.n_qubits + size)
-        self.n_qubits += size
-        self.cursor.expect(";")
-
-    def bit(self, token: Token) -> None:
-        name, size = self.register(token)
-        self.limits.require_qubits(self.n_bits + size, token.line, noun="bits")
-        self.bits[name] = size
-        self.n_bits += size
-        if self.cursor.accept("="):
-            self.cursor.expect("measure")
-            self.measure(name, range(size), token)
-        self.cursor.expect(";")
-
-    def register(self, token: Token) -> tuple[str, int]:
-        name = self.cursor.name() if token.text in ("qreg", "creg") else ""
-        size = self.size() if self.cursor.here.text == "[" else 1
-        name = name or self.cursor.name()
-        if size < 1:
-            raise refused(token.line, "have registers of at least one", f"size {size}")
-        self.require_new(name, token)
-        return name, size
-
-    def size(self) -> int:
-        self.cursor.expect("[")
-        value = Expression(self.cursor, self.scope.names, self.limits).integer(self.scope.names)
-        self.cursor.expect("]")
-        return value
-
-    def require_new(self, name: str, token: Token) -> None:
-        names = self.scope.names
-        if any(name in known for known in (self.scope.qubits, self.bits, names.scalars, names.arrays)):
-            raise refused(token.line, "declare a name once", f"{name!r} again")
-
-    def input(self, token: Token) -> None:
-        """Skip the declaration, which `read_inputs` has read."""
-        del token
-        self.cursor.skip_to(";")
-
-    def constant(self, token: Token) -> None:
-        while self.cursor.here.text in ("float", "angle", "int", "uint"):
-            self.cursor.next()
-            if self.cursor.accept("["):
-                self.cursor.skip_to("]")
-        name = self.cursor.name()
-        self.cursor.expect("=")
-        value = Expression(self.cursor, self.scope.names, self.limits).value(self.scope.names)
-        if value.terms:
-            raise refused(token.line, "have constants without inputs", repr(name))
-        self.require_new(name, token)
-        self.scope.names.scalars[name] = value
-        self.cursor.expect(";")
-
-    def definition(self, token: Token) -> None:
-        name = self.cursor.name()
-        parameters = self.names(")") if self.cursor.accept("(") else []
-        qubits = self.names("{")
-        seen = set[str]()
-        for word in (*parameters, *qubits):
-            if word in seen:
-                raise refused(token.line, "name each qubit and parameter once", f"{word!r} again")
-            seen.add(word)
-        body = self.cursor.skip_to("}")
-        if name in self.scope.gates or (self.scope.has_library and name in N_QUBITS):
-            raise refused(token.line, "define a gate once", f"{name!r} again")
-        end = Token("end", "}", body[-1].line if body else token.line)
-        self.scope.gates[name] = Definition(name, len(self.scope.gates), parameters, qubits, [*body, end])
-
-    def names(self, closing: str) -> list[str]:
-        result = []
-        while not self.cursor.accept(closing):
-            if result:
-                self.cursor.expect(",")
-            result.append(self.cursor.name())
-        return result
 
     # --- operations -----------------------------------------------------------------------------------------
 
@@ -203,6 +130,78 @@ class ProgramReader:
     def barrier(self, token: Token) -> None:
         del token
         skip_barrier(self.cursor, self.scope)
+
+    def delay(self, token: Token) -> None:
+        """Read a time in which nothing happens."""
+        self.cursor.expect("[")
+        self.cursor.skip_to("]")
+        self.barrier(token)
+
+    # --- statements with a body -----------------------------------------------------------------------------
+
+    def start_block(self, block: Block) -> None:
+        self.limits.require_depth(len(self.blocks) + 1, block.token.line, "blocks in blocks")
+        block.is_braced = self.cursor.accept("{")
+        block.start = self.cursor.place
+        self.blocks.append(block)
+
+    def end_block(self) -> bool:
+        """End a body; tell whether nothing of its statement follows."""
+        block = self.blocks[-1]
+        for name in block.declared:
+            self.forget(name)
+        block.declared.clear()
+        if block.kind == "for" and self.next_value(block):
+            return False
+        self.blocks.pop()
+        self.condition = block.outside
+        if block.kind != "if" or self.is_version_2 or not self.cursor.accept("else"):
+            return True
+        logic = self.logic(block.token)
+        self.condition = logic.both(block.outside, logic.negated(block.own))
+        self.start_block(Block("else", block.token, 0, False, block.outside))
+        return False
+
+    def logic(self, token: Token) -> Logic:
+        return Logic(lambda count: self.limits.spend(count, token.line))
+
+    def if_(self, token: Token) -> None:
+        self.cursor.expect("(")
+        own = ConditionParser(self.cursor, self.scope, self.bits).read()
+        block = Block("if", token, 0, False, self.condition, own)
+        self.condition = self.logic(token).both(self.condition, own)
+        self.start_block(block)
+
+    def for_(self, token: Token) -> None:
+        read_type(self.cursor)
+        name = self.cursor.name()
+        self.cursor.expect("in")
+        values = loop_values(self.cursor, self.scope)
+        if not values:
+            skip_body(self.cursor)
+            return
+        block = Block("for", token, 0, False, self.condition, values=iter(values), variable=name)
+        self.declare(name, LinearAngle(float(values[0])), token, is_whole=True)
+        self.start_block(block)
+        self.next_value(block)
+
+    def next_value(self, block: Block) -> bool:
+        """Go back to the start of a loop with the next value of its variable, if there is one."""
+        value = next(block.values, None)
+        self.limits.spend(1 + (self.cursor.place - block.start) // TOKENS_PER_OPERATION, block.token.line)
+        if value is None:
+            self.forget(block.variable)
+            return False
+        self.scope.names.scalars[block.variable] = LinearAngle(float(value))
+        self.cursor.place = block.start
+        return True
+
+    def box(self, token: Token) -> None:
+        if self.cursor.accept("["):
+            self.cursor.skip_to("]")
+        self.start_block(Block("box", token, 0, False, self.condition))
+
+    # --- measurements ---------------------------------------------------------------------------------------
 
     def arrow(self, token: Token) -> None:
         """Read `measure q -> c;`."""
@@ -230,7 +229,7 @@ class ProgramReader:
         name = self.cursor.name()
         if name not in self.bits:
             raise refused(token.line, "measure into declared bits", repr(name))
-        bits = range(self.bits[name])
+        bits = range(len(self.bits[name]))
         if self.cursor.here.text != "[":
             return name, bits
         index = self.size()
@@ -244,12 +243,21 @@ class ProgramReader:
             raise refused(token.line, "measure into as many bits as qubits", f"{len(bits)} for {len(qubits)}")
         self.limits.spend(len(qubits), token.line)
         if self.post_select is not None:
-            self.steps += [LinearStep(gates.PostSelect(self.post_select), (qubit,)) for qubit in qubits]
-            self.post_select = None
+            self.keep(self.post_select, name, bits, qubits, token)
             return
         for qubit, bit in zip(qubits, bits, strict=True):
-            self.measured.append((len(self.steps), name, bit))
+            if self.condition != NEVER:
+                self.measured.append((len(self.steps), name, bit, self.bits[name][bit], token.line))
+                self.bits[name][bit] = outcome(len(self.measured) - 1)
             self.steps.append(LinearStep(gates.Measure(bit), (qubit,)))
+
+    def keep(self, value: int, name: str, bits: range, qubits: range, token: Token) -> None:
+        """Append a post-selection, after which the bits are known."""
+        if self.condition != ALWAYS:
+            raise refused(token.line, "post-select outside of conditions", f"{POST_SELECT} under one")
+        self.steps += [LinearStep(gates.PostSelect(value), (qubit,)) for qubit in qubits]
+        self.bits[name][bits.start : bits.stop] = [ALWAYS if value else NEVER] * len(bits)
+        self.post_select = None
 
 
 STATEMENTS: dict[str, Callable[[ProgramReader, Token], None]] = {
@@ -261,8 +269,15 @@ STATEMENTS: dict[str, Callable[[ProgramReader, Token], None]] = {
     "creg": ProgramReader.bit,
     "input": ProgramReader.input,
     "const": ProgramReader.constant,
+    **dict.fromkeys(TYPES, ProgramReader.constant),
     "gate": ProgramReader.definition,
+    "opaque": ProgramReader.opaque,
+    "if": ProgramReader.if_,
+    "for": ProgramReader.for_,
+    "box": ProgramReader.box,
+    "delay": ProgramReader.delay,
     "reset": ProgramReader.reset,
     "barrier": ProgramReader.barrier,
     "measure": ProgramReader.arrow,
 }
+WORDS_OF_VERSION_3 = (STATEMENTS.keys() | REFUSED_WORDS | set(MODIFIERS) | {"gphase"}) - WORDS_OF_VERSION_2

@@ -1,4 +1,4 @@
-"""Tokens of OpenQASM 3, as far as circuits need them."""
+"""Tokens of OpenQASM 2 and 3, as far as circuits need them."""
 
 import re
 from typing import NamedTuple
@@ -13,7 +13,7 @@ TOKENS = re.compile(
     r"|(?P<number>(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)"
     r'|(?P<text>"[^"\n]*"|\'[^\'\n]*\')'
     r"|(?P<name>\$?\w+)"
-    r"|(?P<symbol>\*\*|->|==|\+\+|[-+*/%@,;:=()\[\]{}<>!&|^~])",
+    r"|(?P<symbol>\*\*|->|==|!=|<=|>=|&&|\|\||\+\+|[-+*/%@,;:=()\[\]{}<>!&|^~])",
     re.DOTALL,
 )
 ANNOTATION = re.compile(r"@[A-Za-z_][\w.]*[^\n]*")
@@ -34,7 +34,7 @@ def tokens_of(text: str) -> list[Token]:
     while place < len(text):
         match = TOKENS.match(text, place)
         if match is None or match.lastgroup == "open":
-            rule = "be OpenQASM 3" if match is None else "close every comment and string"
+            rule = "be OpenQASM" if match is None else "close every comment and string"
             raise refused(line, rule, repr(text[place : place + 20] if match else text[place]))
         kind = str(match.lastgroup)
         if kind == "symbol" and is_first and (annotation := ANNOTATION.match(text, place)):

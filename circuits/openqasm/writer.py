@@ -1,4 +1,4 @@
-"""Circuits to and from OpenQASM 3 text.
+"""Circuits to and from OpenQASM text.
 
 Qubit k is `q[k]`. Slots are inputs, `data_0` and `weight_0` for data(0) and weight(0). Gates that the
 standard library lacks are defined in the text. A post-selection is a measurement into the register
@@ -6,20 +6,22 @@ standard library lacks are defined in the text. A post-selection is a measuremen
 runs in which that bit has the annotated value.
 
 Reference:
-    OpenQASM 3 live specification, https://openqasm.com; Cross et al., arXiv:2104.14722.
+    OpenQASM 3 live specification, https://openqasm.com; Cross et al., arXiv:2104.14722. Version 2: Cross, Bishop,
+    Smolin and Gambetta, arXiv:1707.03429.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
 from circuits import gates
-from circuits._checks import as_int
+from circuits._checks import as_int, require_choice
 from circuits.circuit import Circuit
 from circuits.computed import ComputedCircuit
 from circuits.multiplexed import prepare_by_rotations
 from circuits.openqasm.gates import FIXED, rotation_definition
 from circuits.openqasm.limits import ReaderLimits
 from circuits.openqasm.reader import ProgramReader
+from circuits.openqasm.writer_2 import Version2Writer
 from circuits.operation import Operation
 from circuits.slots import Angle, Slot
 from circuits.two_level import unitary_by_gates
@@ -33,14 +35,20 @@ STANDARD["x", 2] = "ccx"
 DEFAULT_OPERATIONS = 250_000
 
 
-def to_openqasm(circuit: Circuit) -> str:
-    """Write the circuit as an OpenQASM 3 program.
+def to_openqasm(circuit: Circuit, *, version: int = 3) -> str:
+    """Write the circuit as an OpenQASM program.
 
     Constant amplitudes and matrices are written as plain gates (exactly, the global phase included), so that
     `from_openqasm` gives back the same unitary, and mostly the same operations.
 
+    Args:
+        circuit: any circuit without noise.
+        version: of the language, 3 or 2. Version 2 has no slots and no post-selection; gates under many controls are
+            written as gates under one or two, and a global phase as four gates.
+
     Raises:
-        ValueError: amplitudes from slots, or noise, which the language cannot say.
+        ValueError: amplitudes from slots, or noise, which the language cannot say; in version 2 any slot, or a
+            post-selection.
 
     Example:
         >>> from circuits import Circuit, weight
@@ -53,6 +61,9 @@ def to_openqasm(circuit: Circuit) -> str:
         cx q[0], q[1];
         <BLANKLINE>
     """
+    require_choice(version, "version", (2, 3))
+    if version == 2:
+        return Version2Writer().text(circuit)
     inputs = [f"data_{k}" for k in range(circuit.n_data)] + [f"weight_{k}" for k in range(circuit.n_weights)]
     writer = _OpenQASMWriter()
     names = [f"q[{k}]" for k in range(circuit.n_qubits)]
@@ -75,16 +86,22 @@ def from_openqasm(
     max_qubits: int = 100_000,
     max_depth: int = 256,
 ) -> Circuit:
-    """Read the circuit of an OpenQASM 3 program.
+    """Read the circuit of an OpenQASM 2 or 3 program.
 
-    The reader knows all that `to_openqasm` writes; the gates of stdgates.inc; gate definitions, which are inlined;
-    `ctrl @`, `negctrl @`, `inv @` and `pow(k) @` for whole k from -1000 to 1000; registers, broadcasting over them,
-    reset, measure, barrier (which leaves nothing), gphase; float and angle inputs and constants; angles that are
-    linear in the inputs (`computed_from_openqasm` reads polynomials).
+    Both versions: the gates of the standard library (stdgates.inc, qelib1.inc); gate definitions, which are inlined;
+    registers and broadcasting over them; reset, measure, and barrier, which leaves nothing; `if` on measured bits.
+    Version 3: `ctrl @`, `negctrl @`, `inv @`, and `pow(k) @` for whole k from -1000 to 1000 and, for gates of constants
+    on up to five qubits, for any k in between (the principal power); gphase; float and angle inputs and constants;
+    angles that are linear in the inputs (`computed_from_openqasm` reads polynomials); `for` over constant ranges and
+    sets; `else`; `box` and `delay`, which leave nothing. A text without a version is version 3.
 
     Inputs called `data_k` and `weight_k` are these slots; others become weights in the order of their
     declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets
-    that version's further phase exp(i theta / 2).
+    that version's further phase exp(i theta / 2). In version 2 u2 and u3 are this U too, as Qiskit reads them.
+
+    What stands under `if` is controlled by the qubit that was measured, or, where a gate has changed that since, by a
+    fresh qubit to which the outcome was copied: the circuit is exact, and has these qubits behind those of the program.
+    A reset or a measurement under `if` takes a fresh qubit as well. Bits that nothing has written are 0.
 
     A short text can describe a very large circuit (gates that double, powers, broadcasts). Time and memory
     grow linearly with the text and with the operations that it is written out to, and a program that is too large is
@@ -100,7 +117,7 @@ def from_openqasm(
         max_depth: the most levels of gates that are defined by gates, and of brackets in an angle.
 
     Raises:
-        ValueError: anything else (loops, conditions, subroutines, pulses, ...), with the number of its line;
+        ValueError: anything else (`while`, `switch`, subroutines, pulses, ...), with the number of its line;
             or a program beyond one of the limits, which the error names.
         TypeError: `text` or a name in `data` is not a str, or a limit is not an int.
     """
@@ -116,7 +133,7 @@ def computed_from_openqasm(
     max_qubits: int = 100_000,
     max_depth: int = 256,
 ) -> ComputedCircuit:
-    """Read an OpenQASM 3 program whose angles are polynomials of its inputs, of a degree of at most 32.
+    """Read an OpenQASM program whose angles are polynomials of its inputs, of a degree of at most 32.
 
     The circuit knows only angles; each angle that is not linear in the inputs becomes a data slot with a polynomial. A
     weight that occurs in a polynomial is a weight of the polynomials.

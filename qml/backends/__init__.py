@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qml.backends.protocol import Backend as Backend
     from qml.backends.protocol import Capabilities as Capabilities
     from qml.backends.protocol import Samples as Samples
+    from qml.backends.provider import Provider as Provider
     from qml.backends.qiskit import Qiskit as Qiskit
     from qml.backends.resolve import NamedBackend as NamedBackend
     from qml.backends.shift.spsa import SPSA as SPSA
@@ -31,6 +32,7 @@ else:
             "qml.backends.noisy_native": ("NoisyNative",),
             "qml.backends.pennylane": ("PennyLane",),
             "qml.backends.protocol": ("Backend", "Capabilities", "Samples"),
+            "qml.backends.provider": ("Provider",),
             "qml.backends.qiskit": ("Qiskit",),
             "qml.backends.resolve": ("NamedBackend", "resolve"),
             "qml.backends.shift.spsa": ("SPSA",),

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from qml.commands.shell import INTERRUPTED, one_line_errors
-from qml.terminal import verbatim, visible
+from qml.terminal import one_line, verbatim, visible
 
 if TYPE_CHECKING:
     from qml.compare.engine import ComparisonPlan, RunCells
@@ -141,7 +141,9 @@ def _named_and_subjects(
     from qml.compare.engine import read_options
 
     everything = task[0] == ALL_TASKS
-    tasks = list(TASKS.values()) if everything else [find_task(task[0])]
+    tasks, errors = TASKS.sound() if everything else ([find_task(task[0])], {})
+    for error in errors.values():
+        typer.echo(f"qml: left out: {one_line(error)}", err=True)
     named = {} if everything else read_options(tasks[0], written)
     return named, [(chosen, subject) for chosen in tasks for subject in choose_subjects(chosen, task[1:])]
 

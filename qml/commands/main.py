@@ -9,6 +9,7 @@ from rich.console import Console
 from qml import __version__
 from qml.commands import comparisons
 from qml.commands import jobs as cli_jobs
+from qml.commands.backends import backends
 from qml.commands.shell import OneLineGroup, OwnHelpCommand, one_line_errors
 
 app = typer.Typer(
@@ -89,6 +90,7 @@ OWN_HELP = {"help_option_names": []}  # their --help tells more after a name
 app.command(cls=OwnHelpCommand, context_settings=OWN_HELP)(comparisons.compare)
 app.command()(comparisons.report)
 app.command(cls=OwnHelpCommand, context_settings=OWN_HELP)(bench)
+app.command()(backends)
 app.command()(cli_jobs.estimate)
 app.command()(cli_jobs.submit)
 app.add_typer(cli_jobs.jobs, name="jobs")

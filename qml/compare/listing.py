@@ -1,7 +1,7 @@
 """Tables that say what can be compared, before anything is trained."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from qml.compare.engine import ComparisonPlan, make_plan
+from qml.compare.registry import TaskRegistry
 from qml.compare.rough_times import rough_seconds, show_seconds
 from qml.compare.store import stored_cells
 from qml.compare.task import Task
-from qml.terminal import verbatim
+from qml.terminal import one_line, verbatim
 
 TIMES = (
     "Times are rough: one core, all models, scaled from demonstrations that were measured once. Models that stop early "
@@ -21,14 +22,17 @@ TIMES = (
 )
 
 
-def tasks_listing(tasks: Mapping[str, Task[Any, Any]]) -> RenderableType:
-    """Return a line for each task: its question, its subjects, and rough times."""
+def tasks_listing(tasks: TaskRegistry) -> RenderableType:
+    """Return a line for each task: its question, its subjects, and rough times; broken plug-ins last."""
     table = _table("task", "question", "subjects", "demo", "full")
-    for task in tasks.values():
+    sound, errors = tasks.sound()
+    for task in sound:
         subjects = " ".join(map(str, next(iter(task.options.values()), ())))
         times = [show_times(task, preset) for preset in ("demo", "full")]
         words = Text.assemble(verbatim(task.title, style="bold"), "\n", verbatim(first_sentence(task.question)))
         table.add_row(verbatim(task.name, style="bold"), words, verbatim(subjects), *times)
+    for name, error in errors.items():
+        table.add_row(verbatim(name, style="bold"), verbatim(f"Broken: {one_line(error)}"), *("-",) * 3)
     more = "`qml compare TASK --help` tells a task's models and options; `--dry-run` says what would be trained."
     return Group(table, Text(), verbatim(TIMES), verbatim(more))
 

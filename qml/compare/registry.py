@@ -7,10 +7,11 @@ A package of somebody else adds a task by an entry point, whose name is the name
 """
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from qml.compare.task import Task
+from qml.entry_points import PlugInError, broken, find_plug_in, load_plug_in, names_offered, without_own
 
 GROUP = "qml.tasks"  # group of the entry points
 BUILT_IN = {
@@ -51,19 +52,32 @@ class TaskRegistry(Mapping[str, Task[Any, Any]]):
 
     def __getitem__(self, name: str) -> Task[Any, Any]:
         if name not in self._loaded:
-            path = self._built_in.get(name) or _value_offered(name)
-            self._loaded[name] = _load(EntryPoint(name, path, GROUP))
+            path = self._built_in.get(name)
+            point = find_plug_in(GROUP, name) if path is None else EntryPoint(name, path, GROUP)
+            if point is None:
+                raise KeyError(name)
+            self._loaded[name] = _load(point)
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from self._built_in
-        yield from sorted({point.name for point in entry_points(group=GROUP)} - self._built_in.keys())
+        yield from without_own(names_offered(GROUP), self._built_in)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:  # without the import that Mapping's own would make
-        return name in self._built_in or any(point.name == name for point in entry_points(group=GROUP))
+        return name in self._built_in or name in names_offered(GROUP)
+
+    def sound(self) -> tuple[list[Task[Any, Any]], dict[str, PlugInError]]:
+        """Import all tasks; return those that work, and the errors of broken plug-ins by their names."""
+        tasks, errors = [], {}
+        for name in self:
+            try:
+                tasks.append(self[name])
+            except PlugInError as error:
+                errors[name] = error
+        return tasks, errors
 
 
 TASKS = TaskRegistry(BUILT_IN)
@@ -74,32 +88,17 @@ def find_task(name: str) -> Task[Any, Any]:
 
     Raises:
         ValueError: If there is none; the message lists those there are.
+        PlugInError: It comes from another package, and is broken.
     """
     if name not in TASKS:
         raise ValueError(f"Argument `task` must be one of {', '.join(TASKS)}, but is {name!r}. Choose one of these.")
     return TASKS[name]
 
 
-def _value_offered(name: str) -> str:
-    """Return module and constant of the task that another package offers."""
-    values = sorted({point.value for point in entry_points(group=GROUP, name=name)})
-    if not values:
-        raise KeyError(name)
-    if len(values) > 1:
-        raise ValueError(
-            f"Task {name!r} must be offered by one package, but is by {' and '.join(values)}. Uninstall one of them."
-        )
-    return values[0]
-
-
 def _load(point: EntryPoint) -> Task[Any, Any]:
-    task = point.load()
+    task = load_plug_in(point)
     if not isinstance(task, Task):
-        raise TypeError(
-            f"Entry point {point.name!r} must name a qml.compare.Task, but {point.value} is a {type(task).__name__}."
-        )
+        raise broken(point, f"be a qml.compare.Task, but is a {type(task).__name__}")
     if task.name != point.name:
-        raise ValueError(
-            f"Entry point {point.name!r} must have the name of its task, but {point.value} is called {task.name!r}."
-        )
+        raise broken(point, f"have the name of its task, but the task is called {task.name!r}")
     return task

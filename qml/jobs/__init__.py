@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qml.jobs.errors import JobFailed as JobFailed
     from qml.jobs.errors import JobNotFound as JobNotFound
     from qml.jobs.errors import JobPending as JobPending
+    from qml.jobs.errors import JobsNotSearchable as JobsNotSearchable
     from qml.jobs.errors import ServiceUnavailable as ServiceUnavailable
     from qml.jobs.errors import StoreError as StoreError
     from qml.jobs.errors import SubmissionTooLarge as SubmissionTooLarge
@@ -46,6 +47,7 @@ else:
                 "JobError",
                 "JobFailed",
                 "JobNotFound",
+                "JobsNotSearchable",
                 "JobPending",
                 "ServiceUnavailable",
                 "StoreError",

@@ -17,6 +17,10 @@ class JobNotFound(JobError):
     """The service knows no job of this id."""
 
 
+class JobsNotSearchable(JobError):
+    """The service cannot find jobs by tags: a job whose id was lost may have been sent, which cannot be told here."""
+
+
 class JobFailed(JobError):
     """The job ended without results, or its results are no longer handed out; the message says why."""
 

@@ -13,6 +13,7 @@ from qml.jobs.errors import (
     JobFailed,
     JobNotFound,
     JobPending,
+    JobsNotSearchable,
     StoreError,
     SubmissionTooLarge,
 )
@@ -366,7 +367,11 @@ def cancel_run(service: Service, store: Store, run_id: str, *, retry: Retry | No
     store.cancel_run(run_id, now=retry.clock())
     for chunk in store.chunks(run_id):
         if chunk.state == "sending":
-            for job_id in find_patiently(service, chunk, retry):
+            try:
+                job_ids = find_patiently(service, chunk, retry)
+            except JobsNotSearchable:  # the user has been told so when the run stopped
+                job_ids = []
+            for job_id in job_ids:
                 if not store.set_sent(chunk.tag, job_id, now=retry.clock()):
                     store.note_job(chunk.tag, job_id)
                     retry.call(service.cancel, job_id)
