@@ -12,6 +12,7 @@ from qml.pinn.jacobian import Residuals
 FIRST_DAMPING = 1e-3  # of the largest diagonal entry of J^T J
 LEAST_DAMPING = 1e-15
 N_TRIALS_LIMIT = 25
+FIRST_POLISH_DAMPING = 1e-10  # of the largest diagonal entry of 2 J^T J
 
 
 class Marquardt:
@@ -112,6 +113,24 @@ class Linearised(NamedTuple):
         if _is_tall(self.jacobian):
             return torch.cholesky_solve(self.gradient[:, None], factor)[:, 0]
         return self.jacobian.T @ torch.cholesky_solve(self.values[:, None], factor)[:, 0]
+
+
+def inverse_hessian(residuals: Residuals) -> Tensor:
+    """Return (2 J^T J + mu I)^-1, the inverse Hessian of the loss by Gauss and Newton, (weights, weights).
+
+    mu is the least share of the largest diagonal entry, from 1e-10 on, at which the Cholesky factor exists.
+    """
+    _, jacobian = residuals.values_and_jacobian()
+    matrix = 2 * _gram(jacobian)
+    largest, share = float(matrix.diagonal().max()), FIRST_POLISH_DAMPING
+    while share < 1.0:
+        damped = matrix.clone()
+        damped.diagonal().add_(share * largest)
+        factor, failed = torch.linalg.cholesky_ex(damped)
+        if not int(failed):
+            return torch.cholesky_inverse(factor).contiguous()  # as in a checkpoint, whose sums round alike
+        share *= 10
+    return torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)  # of a loss that is not finite
 
 
 def _is_tall(jacobian: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Training of a model by Adam, then L-BFGS, then Levenberg-Marquardt, and its solution."""
+"""Training of a model by Adam, L-BFGS, Levenberg-Marquardt and SSBroyden in turn, and its solution."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ class Solution:
         epsilon: of the causal weights at the end; None without.
         states: of each trained eigenvalue: which state it is, and whether it is the one asked for.
         n_restarts: times that training began anew, since an eigenvalue had ended on another state.
+        held_out: "step", and "loss" on held-out points at these steps; empty lists without `holdout`.
     """
 
     model: Pinn
@@ -36,6 +37,7 @@ class Solution:
     epsilon: float | None
     states: dict[str, State] = field(default_factory=dict)
     n_restarts: int = 0
+    held_out: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def loss_parts(self) -> dict[str, float]:
@@ -123,6 +125,7 @@ def solve(
         epsilon=epsilons[run.loss.epsilon_index] if epsilons else None,
         states=run.states,
         n_restarts=run.n_restarts,
+        held_out=run.judge.history,
     )
 
 
