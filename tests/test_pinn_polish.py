@@ -261,6 +261,27 @@ def test_the_odd_half_is_the_whole_solution() -> None:
     assert whole[0] == pytest.approx(-whole[1], abs=1e-12)
 
 
+@pytest.mark.parametrize(("name", "panels"), [("heat", 4), ("infinite-well", 3), ("lorenz", 3)])
+def test_the_picture_shows_the_field_the_reference_and_the_error(name: str, panels: int) -> None:
+    problem = find_problem(name)
+    size = problem.n_features
+    model = Pinn(problem, MLP(size, (4,), len(problem.fields), dtype=DOUBLE, generator=seeded()))
+    points = {"n_points": 9, "n_condition_points": 4}
+    solution = train(model, Training(n_adam=0, n_marquardt=3, n_held=0, holdout=Holdout(16, every=1), **points), seed=0)  # pyright: ignore[reportArgumentType]
+    figure = solution.plot(problem.fields[-1])
+    panel = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert len(panel) == panels
+    if panels == 4:
+        grid = problem.domain.grid(101)
+        error = model.predict(grid) - problem.reference(grid)  # pyright: ignore[reportOptionalCall]
+        np.testing.assert_allclose(panel[2].images[0].get_array(), error.reshape(101, 101))
+    lines = {line.get_label(): line.get_ydata() for line in panel[-1].get_lines()}
+    assert list(lines["held-out points"]) == solution.held_out["loss"]
+    assert set(lines) == {"held-out points", *solution.loss_parts}
+    with pytest.raises(ValueError, match="`field` must be one of"):
+        solution.plot("nothing")
+
+
 @pytest.mark.slow
 def test_burgers_is_solved_to_five_digits_on_its_odd_half() -> None:
     problem = find_problem("burgers")

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from qml.pinn.options import OnStep, Training
 from qml.pinn.phases import run_all_phases
 from qml.pinn.run import PinnRun
 from qml.pinn.states import State, StateWarning
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass
@@ -48,6 +52,27 @@ class Solution:
     def scalars(self) -> dict[str, float]:
         """Return the trained scalars by name."""
         return self.model.found_scalars()
+
+    @property
+    def loss_parts_history(self) -> dict[str, list[float]]:
+        """Return the loss parts by name, at the steps of the history."""
+        return {name: values for name, values in self.history.items() if name != "step"}
+
+    def plot(self, field: str | None = None) -> "Figure":
+        """Draw a field, beside its reference and its error where there is a reference, and the loss over the steps.
+
+        Args:
+            field: of the problem; None takes the first.
+
+        Returns:
+            A figure of matplotlib; a notebook shows it, `figure.savefig(path)` writes it.
+
+        Raises:
+            ValueError: no field of the problem, or more than two coordinates.
+        """
+        from qml.pinn.pictures import solution_figure
+
+        return solution_figure(self, field)
 
     def __repr__(self) -> str:
         """Describe the problem, the steps, and what they ended with; `history` and `training` tell more."""
