@@ -16,6 +16,7 @@ from qml.nn import QKANLayer, QuantumLayer
 from qml.pinn import (
     MLP,
     EdgeJets,
+    Geodesic,
     Holdout,
     Pinn,
     Polish,
@@ -32,7 +33,7 @@ from qml.pinn.broyden import SSBroyden, broyden_factors, updated_inverse
 from qml.pinn.jacobian import Residuals
 from qml.pinn.judge import Judge
 from qml.pinn.loss import LossParts
-from qml.pinn.marquardt import inverse_hessian
+from qml.pinn.marquardt import Marquardt, inverse_hessian
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_a_stop_changes_nothing
 
@@ -259,6 +260,42 @@ def test_the_odd_half_is_the_whole_solution() -> None:
     whole, half = (item.reference(points[:2]) for item in (problem, model.problem))  # pyright: ignore[reportOptionalCall]
     assert_close(whole, half, 0.0)
     assert whole[0] == pytest.approx(-whole[1], abs=1e-12)
+
+
+def test_the_geodesic_term_is_half_of_the_second_derivatives_step() -> None:
+    """The second derivative along the step by central differences of the residuals, far finer than the option's."""
+    problem = find_problem("burgers")  # whose residuals are quadratic in the field
+    for n_points in (6, 60):
+        model = Pinn(problem, TRUNKS["mlp"]())
+        loss = LossParts(model, problem.domain.sample(n_points, 1), n_condition_points=2, seed=0)
+        stepper = Marquardt(Residuals(loss, {}), Geodesic(limit=1e9, probe=1e-4))
+        values, jacobian = stepper.residuals.values_and_jacobian()
+        before = torch.nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+        stepper.damping = 30.0  # large enough for the first trial to be taken
+        damped = jacobian.T @ jacobian + 30.0 * torch.eye(len(before), dtype=DOUBLE)
+        v = -torch.linalg.solve(damped, jacobian.T @ values)
+
+        def residual_at(weights: Tensor, model: Pinn = model, stepper: Marquardt = stepper) -> Tensor:
+            torch.nn.utils.vector_to_parameters(weights, model.parameters())
+            return stepper.residuals.values()
+
+        step = 1e-3
+        second = (residual_at(before + step * v) - 2 * values + residual_at(before - step * v)) / step**2
+        bend = -torch.linalg.solve(damped, jacobian.T @ second) / 2
+        torch.nn.utils.vector_to_parameters(before.clone(), model.parameters())
+        assert stepper.step()
+        found = torch.nn.utils.parameters_to_vector(model.parameters()).detach() - before - v
+        assert float(bend.norm()) > 1e-6
+        assert_close(found, bend, 1e-2 * float(bend.norm()))  # one-sided, at a step of 1e-4
+
+
+def test_the_geodesic_term_is_left_out_where_it_is_large() -> None:
+    found = []
+    for geodesic in (None, Geodesic(limit=1e-12)):
+        model = Pinn(find_problem("burgers"), TRUNKS["mlp"]())
+        train(model, Training(n_adam=0, n_marquardt=3, n_points=20, n_condition_points=4, geodesic=geodesic), seed=0)
+        found.append(torch.nn.utils.parameters_to_vector(model.parameters()).detach())
+    assert_close(*found, 0.0)
 
 
 @pytest.mark.parametrize(("name", "panels"), [("heat", 4), ("infinite-well", 3), ("lorenz", 3)])

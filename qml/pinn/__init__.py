@@ -6,7 +6,7 @@ from qml.pinn.domain import Box
 from qml.pinn.edges import EdgeJets
 from qml.pinn.feynman_kac import FeynmanKac
 from qml.pinn.lagrangian import in_frame_at_rest, lagrangian_convection
-from qml.pinn.methods import Annealing, Causal, Curriculum, Holdout, Polish, Resampling
+from qml.pinn.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
 from qml.pinn.model import Pinn
 from qml.pinn.more_trunks import GaussianFeatures, LSTMTrunk, Pieces
 from qml.pinn.options import DivergenceError, Training
@@ -35,6 +35,7 @@ __all__ = [
     "FeynmanKac",
     "FourierFeatures",
     "GaussianFeatures",
+    "Geodesic",
     "Holdout",
     "Integral",
     "Interface",

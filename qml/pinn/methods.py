@@ -150,6 +150,32 @@ class Holdout:
 
 
 @dataclass(frozen=True)
+class Geodesic:
+    """A second-order term in the steps of Levenberg and Marquardt, which then follow a bent valley.
+
+    With the step v the residuals' second derivative along it, r_vv, gives a = -(J^T J + mu I)^-1 J^T r_vv by the same
+    Cholesky factor, and w <- w + v + a / 2. It costs an evaluation of the residuals and one more solve.
+
+    Args:
+        limit: of 2 |a| / |v|, above which the correction is left out, since the series cannot be trusted.
+        probe: share of the step v at which the residuals are taken for r_vv.
+
+    Reference:
+        Transtrum, Sethna, arXiv:1201.5885, equations 15 and 17, with 0.75 and 0.1. They refuse a step above the limit.
+    """
+
+    limit: float = 0.75
+    probe: float = 0.1
+
+    def __post_init__(self) -> None:
+        checks.settle_numbers(self, floats=("limit", "probe"))
+        if not self.limit > 0 or not 0 < self.probe <= 1:
+            raise ValueError(
+                f"Arguments `limit` and `probe` must be above 0 and in (0, 1], but are {self.limit} and {self.probe}."
+            )
+
+
+@dataclass(frozen=True)
 class Polish:
     """Steps of the self-scaled Broyden method after Levenberg-Marquardt, from the inverse of its last J^T J.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qml import checks
-from qml.pinn.methods import Annealing, Causal, Curriculum, Holdout, Polish, Resampling
+from qml.pinn.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
 
 OnStep = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and a few words: the phase, the step and the loss parts."""
@@ -60,6 +60,7 @@ class Training:
         curriculum: weights of points, easy ones first.
         holdout: points on which the weights are judged; the best ones are kept. None keeps the last.
         polish: quasi-Newton steps at the end.
+        geodesic: a second-order term in the steps of Levenberg-Marquardt.
         checkpoint_every: steps of Adam between checkpoints; the other phases write them more often.
 
     Raises:
@@ -81,6 +82,7 @@ class Training:
     curriculum: Curriculum | None = None
     holdout: Holdout | None = None
     polish: Polish | None = None
+    geodesic: Geodesic | None = None
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:

@@ -177,7 +177,8 @@ def _marquardt_stage(run: PinnRun, end: int, *, hold_scalars: bool) -> None:
     training = run.training
     if run.is_over(end, hold_scalars=hold_scalars):
         return
-    optimizer = Marquardt(Residuals(run.loss, run.weights, only=run.trained(hold_scalars=hold_scalars)))
+    residuals = Residuals(run.loss, run.weights, only=run.trained(hold_scalars=hold_scalars))
+    optimizer = Marquardt(residuals, training.geodesic)
     run.use(optimizer)
     every = max(1, training.n_marquardt // HISTORY_LENGTH)
     stuck = False
