@@ -241,7 +241,7 @@ def _leave_out_defaults(training: dict[str, Any]) -> None:
             del training[name]
     resampling = training["resampling"] or {}
     for name, plain in (("overfit", None), ("weighted", False)):
-        if resampling.get(name, 0) == plain:
+        if name in resampling and resampling[name] == plain:
             del resampling[name]
 
 
