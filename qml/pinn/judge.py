@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,9 +10,6 @@ from torch import Tensor
 from qml.pinn.loss import LossParts, weighed_total
 from qml.pinn.model import Pinn
 from qml.pinn.options import Training
-
-if TYPE_CHECKING:
-    from qml.pinn.run import PinnRun
 
 SEED = 2**20  # added to the seed of the training's points, whose draws never come so far
 
@@ -50,7 +47,7 @@ class Judge:
         with torch.no_grad():
             return float(weighed_total(self._parts.parts(), weights))
 
-    def see(self, run: "PinnRun", step: int, *, stride: int = 1) -> None:
+    def see(self, run: Any, step: int, *, stride: int = 1) -> None:
         """Judge the weights after a step of a phase, if it is time, and keep them if they are the best so far."""
         if self.holdout is None or step % (stride * self.holdout.every):
             return
@@ -61,13 +58,13 @@ class Judge:
         if loss < best:
             self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
-    def is_overfit(self, run: "PinnRun", ratio: float) -> bool:
+    def is_overfit(self, run: Any, ratio: float) -> bool:
         """Return True if the loss on held-out points exceeds that on the training's points by this ratio."""
         with torch.no_grad():
             trained = float(weighed_total(run.loss.parts(), run.weights))
         return self.loss(run.weights) > ratio * trained
 
-    def keep_best(self, run: "PinnRun") -> None:
+    def keep_best(self, run: Any) -> None:
         """Give the model the best weights, the last ones included."""
         if self.holdout is None:
             return

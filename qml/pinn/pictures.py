@@ -7,13 +7,11 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from qml.pinn.training import Solution
-
 N_LINE, N_PLANE = 401, 101  # points for each coordinate
 INK, FIELD = "#52514e", "#2a78d6"
 
 
-def solution_figure(solution: "Solution", field: str | None = None) -> "Figure":
+def solution_figure(solution: Any, field: str | None = None) -> "Figure":
     """Draw a field beside its reference and its error, and the loss over the steps. See `Solution.plot`."""
     from matplotlib.figure import Figure
 
@@ -41,7 +39,7 @@ def solution_figure(solution: "Solution", field: str | None = None) -> "Figure":
     return figure
 
 
-def _expected(solution: "Solution", name: str, points: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+def _expected(solution: Any, name: str, points: np.ndarray, values: np.ndarray) -> np.ndarray | None:
     """Return the reference's values with the sign of the field, or None if it has none for it."""
     problem = solution.model.problem
     judged = problem.judged or problem.fields
@@ -52,7 +50,7 @@ def _expected(solution: "Solution", name: str, points: np.ndarray, values: np.nd
 
 
 def _draw_lines(
-    solution: "Solution", name: str, axes: Any, points: np.ndarray, values: np.ndarray, expected: np.ndarray | None
+    solution: Any, name: str, axes: Any, points: np.ndarray, values: np.ndarray, expected: np.ndarray | None
 ) -> None:
     x, coordinate = points[:, 0], solution.model.problem.coordinates[0]
     if expected is not None:
@@ -65,7 +63,7 @@ def _draw_lines(
 
 
 def _draw_maps(
-    solution: "Solution", name: str, axes: Any, points: np.ndarray, values: np.ndarray, expected: np.ndarray | None
+    solution: Any, name: str, axes: Any, points: np.ndarray, values: np.ndarray, expected: np.ndarray | None
 ) -> None:
     first, second = solution.model.problem.coordinates
     ends = [end for axis in (second, first) for end in solution.model.problem.domain.intervals[axis]]
@@ -89,7 +87,7 @@ def _draw_maps(
         panel.figure.colorbar(image, ax=panel)
 
 
-def _draw_loss(solution: "Solution", axes: Any) -> None:
+def _draw_loss(solution: Any, axes: Any) -> None:
     for name, values in solution.loss_parts_history.items():
         axes.plot(solution.history.get("step", []), values, lw=1.2, label=name)
     if solution.held_out.get("step"):
