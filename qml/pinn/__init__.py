@@ -6,14 +6,14 @@ from qml.pinn.domain import Box
 from qml.pinn.edges import EdgeJets
 from qml.pinn.feynman_kac import FeynmanKac
 from qml.pinn.lagrangian import in_frame_at_rest, lagrangian_convection
-from qml.pinn.methods import Annealing, Causal, Curriculum, Resampling
+from qml.pinn.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
 from qml.pinn.model import Pinn
 from qml.pinn.more_trunks import GaussianFeatures, LSTMTrunk, Pieces
 from qml.pinn.options import DivergenceError, Training
 from qml.pinn.problem import Problem
 from qml.pinn.problems import PROBLEMS, find_problem
 from qml.pinn.progress import LiveTraining
-from qml.pinn.recipes import RECIPES, Recipe, recipe_of, with_exact_faces, with_weight
+from qml.pinn.recipes import RECIPES, Recipe, odd_half, predict_odd, recipe_of, with_exact_faces, with_weight
 from qml.pinn.states import State, StateWarning
 from qml.pinn.training import Solution, relative_l2, train
 from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
@@ -35,6 +35,8 @@ __all__ = [
     "FeynmanKac",
     "FourierFeatures",
     "GaussianFeatures",
+    "Geodesic",
+    "Holdout",
     "Integral",
     "Interface",
     "Jet",
@@ -47,6 +49,7 @@ __all__ = [
     "Pieces",
     "Pinn",
     "PinnEnsemble",
+    "Polish",
     "Problem",
     "Recipe",
     "Resampling",
@@ -58,6 +61,8 @@ __all__ = [
     "find_problem",
     "in_frame_at_rest",
     "lagrangian_convection",
+    "odd_half",
+    "predict_odd",
     "recipe_of",
     "relative_l2",
     "resampled",

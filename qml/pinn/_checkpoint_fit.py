@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qml.pinn.broyden import SSBroyden
 from qml.pinn.checkpoint import Checkpoint
 from qml.pinn.marquardt import Marquardt
 
@@ -40,7 +41,7 @@ def require_fit(checkpoint: Checkpoint, model: Mapping[str, Tensor], points: Ten
 
 
 def restore(
-    optimizer: torch.optim.Optimizer | Marquardt, state: Mapping[str, Any], parameters: Sequence[Tensor]
+    optimizer: torch.optim.Optimizer | Marquardt | SSBroyden, state: Mapping[str, Any], parameters: Sequence[Tensor]
 ) -> None:
     """Give an optimiser the state of a checkpoint.
 
@@ -48,7 +49,8 @@ def restore(
         ValueError: a state of another form, of other parameters, or with NaN.
     """
     sizes = {parameter.numel() for parameter in parameters}
-    allowed = sizes | {1, sum(parameter.numel() for parameter in parameters)}
+    n_weights = sum(parameter.numel() for parameter in parameters)
+    allowed = sizes | {0, 1, n_weights, n_weights**2}
     for value in _tensors(state):
         if value.numel() not in allowed or not bool(torch.isfinite(value).all()):
             raise ValueError(

@@ -29,6 +29,7 @@ class Checkpoint:
         points: collocation points.
         point_weights: of these in the loss; None where all are 1.
         first: the state of the model that a restart begins from; empty where there is none.
+        best: the state of the model that did best on held-out points; empty where there is none.
     """
 
     settings: Mapping[str, Any]
@@ -38,6 +39,7 @@ class Checkpoint:
     points: Tensor
     point_weights: Tensor | None = None
     first: Mapping[str, Tensor] = field(default_factory=dict)
+    best: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -51,6 +53,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     require_suffix(path)
     tensors = {f"model.{name}": value.detach().cpu().contiguous() for name, value in checkpoint.model.items()}
     tensors |= {f"first.{name}": value.detach().cpu().contiguous() for name, value in checkpoint.first.items()}
+    tensors |= {f"best.{name}": value.detach().cpu().contiguous() for name, value in checkpoint.best.items()}
     tensors["points"] = checkpoint.points.detach().cpu().contiguous()
     if checkpoint.point_weights is not None:
         tensors["point_weights"] = checkpoint.point_weights.detach().cpu().contiguous()
@@ -96,6 +99,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         points=tensors["points"],
         point_weights=tensors.get("point_weights"),
         first=_named("first.", tensors),
+        best=_named("best.", tensors),
     )
 
 

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from qml.pinn.jacobian import Residuals
+from qml.pinn.methods import Geodesic
 
 FIRST_DAMPING = 1e-3  # of the largest diagonal entry of J^T J
 LEAST_DAMPING = 1e-15
 N_TRIALS_LIMIT = 25
+FIRST_POLISH_DAMPING = 1e-10  # of the largest diagonal entry of 2 J^T J
 
 
 class Marquardt:
@@ -24,6 +26,7 @@ class Marquardt:
 
     Args:
         residuals: the vector and its Jacobian.
+        geodesic: options of a second-order term; None leaves it out.
 
     Attributes:
         loss: at the weights as they are.
@@ -34,8 +37,8 @@ class Marquardt:
         networks: Jnini, Vella, Zeinhofer, arXiv:2402.10680.
     """
 
-    def __init__(self, residuals: Residuals) -> None:
-        self.residuals = residuals
+    def __init__(self, residuals: Residuals, geodesic: Geodesic | None = None) -> None:
+        self.residuals, self.geodesic = residuals, geodesic
         self.damping, self.growth = 0.0, 2.0
         self.loss = math.nan
 
@@ -51,8 +54,10 @@ class Marquardt:
         before = [part.detach().clone() for part in self.residuals.parameters]
         for _ in range(N_TRIALS_LIMIT):
             change = here.step(self.damping)
-            if change is not None and self._accept(before, change, here.gradient):
-                return True
+            if change is not None:
+                foretold = float(change @ (self.damping * change + here.gradient))
+                if self._accept(before, self._bent(before, here, change), foretold):
+                    return True
             self.damping, self.growth = self.damping * self.growth, 2 * self.growth
         self._move(before, None)
         return False
@@ -65,11 +70,24 @@ class Marquardt:
         """Take up where a run stopped."""
         self.damping, self.growth = float(state["damping"]), float(state["growth"])
 
-    def _accept(self, before: list[Tensor], change: Tensor, gradient: Tensor) -> bool:
+    def _bent(self, before: list[Tensor], here: "Linearised", change: Tensor) -> Tensor:
+        """Return the change with its second-order term, w - change = w + v + a / 2, unless that is too large."""
+        if self.geodesic is None:
+            return change
+        h = self.geodesic.probe
+        self._move(before, h * change)
+        second = (
+            2 / h * ((self.residuals.values() - here.values) / h + here.jacobian @ change)
+        )  # r_vv, with v = -change
+        bend = here.solve(self.damping, second)
+        if bend is None or not 2 * float(bend.norm()) <= self.geodesic.limit * float(change.norm()):
+            return change
+        return change + bend / 2
+
+    def _accept(self, before: list[Tensor], change: Tensor, foretold: float) -> bool:
         self._move(before, change)
         values = self.residuals.values()
         loss = float(values @ values)
-        foretold = float(change @ (self.damping * change + gradient))
         if not (loss < self.loss and foretold > 0.0):
             return False
         gain = (self.loss - loss) / foretold
@@ -103,15 +121,37 @@ class Linearised(NamedTuple):
     matrix: Tensor
 
     def step(self, damping: float) -> Tensor | None:
-        """Return (J^T J + mu I)^-1 J^T r = J^T (J J^T + mu I)^-1 r; None if rounding leaves the matrix indefinite."""
+        """Return the change by a damping, (J^T J + mu I)^-1 J^T r."""
+        return self.solve(damping, self.values)
+
+    def solve(self, damping: float, values: Tensor) -> Tensor | None:
+        """Return (J^T J + mu I)^-1 J^T v = J^T (J J^T + mu I)^-1 v; None if rounding leaves the matrix indefinite."""
         damped = self.matrix.clone()
         damped.diagonal().add_(damping)
         factor, failed = torch.linalg.cholesky_ex(damped)
         if int(failed):
             return None
         if _is_tall(self.jacobian):
-            return torch.cholesky_solve(self.gradient[:, None], factor)[:, 0]
-        return self.jacobian.T @ torch.cholesky_solve(self.values[:, None], factor)[:, 0]
+            return torch.cholesky_solve((self.jacobian.T @ values)[:, None], factor)[:, 0]
+        return self.jacobian.T @ torch.cholesky_solve(values[:, None], factor)[:, 0]
+
+
+def inverse_hessian(residuals: Residuals) -> Tensor:
+    """Return (2 J^T J + mu I)^-1, the inverse Hessian of the loss by Gauss and Newton, (weights, weights).
+
+    mu is the least share of the largest diagonal entry, from 1e-10 on, at which the Cholesky factor exists.
+    """
+    _, jacobian = residuals.values_and_jacobian()
+    matrix = 2 * _gram(jacobian)
+    largest, share = float(matrix.diagonal().max()), FIRST_POLISH_DAMPING
+    while share < 1.0:
+        damped = matrix.clone()
+        damped.diagonal().add_(share * largest)
+        factor, failed = torch.linalg.cholesky_ex(damped)
+        if not int(failed):
+            return torch.cholesky_inverse(factor).contiguous()  # as in a checkpoint, whose sums round alike
+        share *= 10
+    return torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)  # of a loss that is not finite
 
 
 def _is_tall(jacobian: Tensor) -> bool:

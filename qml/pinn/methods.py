@@ -85,22 +85,29 @@ class Resampling:
     Each candidate is drawn with a chance proportional to r^power / mean(r^power) + floor, r the norm of the residuals.
 
     Args:
-        every: steps of Adam between draws.
+        every: steps of Adam or Levenberg-Marquardt between draws.
         n_candidates: points at which the residual is taken for a draw.
         power: larger is greedier.
         floor: chance that does not depend on the residual.
+        overfit: the points stay as they are until the loss on the held-out points exceeds this times the loss on them;
+            None draws every time. Above 1, and `Training` then needs `holdout`.
+        weighted: whether a point counts 1 / its chance, so that the loss remains an estimate of that of uniform points.
 
     Reference:
-        Wu, Zhu, Tan, Kartha, Lu, arXiv:2207.10289, the RAD method.
+        Wu, Zhu, Tan, Kartha, Lu, arXiv:2207.10289, the RAD method; for `overfit` TINN, arXiv:2601.20361, with 5.
     """
 
     every: int = 500
     n_candidates: int = 10_000
     power: float = 1.0
     floor: float = 1.0
+    overfit: float | None = None
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         checks.settle_numbers(self, ints=("every", "n_candidates"), floats=("power", "floor"))
+        if self.overfit is not None and not self.overfit > 1:
+            raise ValueError(f"Argument `overfit` must be above 1 or None, but is {self.overfit}.")
         if self.every < 1 or self.n_candidates < 1 or not self.power > 0 or not self.floor >= 0:
             raise ValueError(
                 "Arguments `every`, `n_candidates`, `power` and `floor` must be at least 1, 1, above 0 and at least 0, "
@@ -109,10 +116,91 @@ class Resampling:
 
     def draw(self, residual: Float[Tensor, " batch"], n_points: int, seed: int) -> Tensor:
         """Draw indices of candidates, none of them twice."""
-        powered = residual.detach().double() ** self.power
-        chances = powered / powered.mean().clamp_min(torch.finfo(torch.float64).tiny) + self.floor
         generator = torch.Generator().manual_seed(seed)
-        return torch.multinomial(chances.cpu(), n_points, replacement=False, generator=generator)
+        return torch.multinomial(self.chances(residual).cpu(), n_points, replacement=False, generator=generator)
+
+    def chances(self, residual: Float[Tensor, " batch"]) -> Tensor:
+        """Return the chance of each candidate, up to a factor, in float64."""
+        powered = residual.detach().double() ** self.power
+        return powered / powered.mean().clamp_min(torch.finfo(torch.float64).tiny) + self.floor
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """A fixed set of uniform points that training never sees; the weights that do best on it are kept.
+
+    The loss on points that are trained on falls below that of the equation once a network fits the points and not what
+    lies between; on points drawn by residual it is no mean over the domain at all.
+
+    Args:
+        n_points: Sobol points in the domain; conditions are taken at points of their own too.
+        every: steps of Levenberg-Marquardt between judgements; SSBroyden is judged every 5 times as many, and Adam
+            every 50 times.
+    """
+
+    n_points: int = 4096
+    every: int = 10
+
+    def __post_init__(self) -> None:
+        checks.settle_numbers(self, ints=("n_points", "every"))
+        if self.n_points < 1 or self.every < 1:
+            raise ValueError(
+                f"Arguments `n_points` and `every` must be at least 1, but are {self.n_points} and {self.every}."
+            )
+
+
+@dataclass(frozen=True)
+class Geodesic:
+    """A second-order term in the steps of Levenberg and Marquardt, which then follow a bent valley.
+
+    With the step v the residuals' second derivative along it, r_vv, gives a = -(J^T J + mu I)^-1 J^T r_vv by the same
+    Cholesky factor, and w <- w + v + a / 2. It costs an evaluation of the residuals and one more solve.
+
+    Args:
+        limit: of 2 |a| / |v|, above which the correction is left out, since the series cannot be trusted.
+        probe: share of the step v at which the residuals are taken for r_vv.
+
+    Reference:
+        Transtrum, Sethna, arXiv:1201.5885, equations 15 and 17, with 0.75 and 0.1. They refuse a step above the limit.
+    """
+
+    limit: float = 0.75
+    probe: float = 0.1
+
+    def __post_init__(self) -> None:
+        checks.settle_numbers(self, floats=("limit", "probe"))
+        if not self.limit > 0 or not 0 < self.probe <= 1:
+            raise ValueError(
+                f"Arguments `limit` and `probe` must be above 0 and in (0, 1], but are {self.limit} and {self.probe}."
+            )
+
+
+@dataclass(frozen=True)
+class Polish:
+    """Steps of the self-scaled Broyden method after Levenberg-Marquardt, from the inverse of its last J^T J.
+
+    A step takes one or two gradients and p^2 operations for p weights, a tenth of one of Levenberg-Marquardt or less.
+    Use float64: in float32 the differences of gradients are rounding.
+
+    Args:
+        n_steps: at most.
+        n_points: collocation points from here on; None keeps those there are.
+        redraw_every: steps between draws, which are `resampling`'s; None keeps the points.
+
+    Reference:
+        Urban, Stefanou, Pons, arXiv:2405.04230; Kiyani, Shukla, Urban, Darbon, Karniadakis, arXiv:2501.16371.
+    """
+
+    n_steps: int = 1000
+    n_points: int | None = None
+    redraw_every: int | None = None
+
+    def __post_init__(self) -> None:
+        checks.settle_numbers(self, ints=("n_steps",), optional=("n_points", "redraw_every"))
+        for name in ("n_steps", "n_points", "redraw_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"Argument `{name}` must be at least 1, but is {value}.")
 
 
 @dataclass(frozen=True)

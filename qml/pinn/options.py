@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qml import checks
-from qml.pinn.methods import Annealing, Causal, Curriculum, Resampling
+from qml.pinn.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
 
 OnStep = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and a few words: the phase, the step and the loss parts."""
@@ -58,6 +58,9 @@ class Training:
         causal: weights over time.
         resampling: points where the residual is large.
         curriculum: weights of points, easy ones first.
+        holdout: points on which the weights are judged; the best ones are kept. None keeps the last.
+        polish: quasi-Newton steps at the end.
+        geodesic: a second-order term in the steps of Levenberg-Marquardt.
         checkpoint_every: steps of Adam between checkpoints; the other phases write them more often.
 
     Raises:
@@ -77,6 +80,9 @@ class Training:
     causal: Causal | None = None
     resampling: Resampling | None = None
     curriculum: Curriculum | None = None
+    holdout: Holdout | None = None
+    polish: Polish | None = None
+    geodesic: Geodesic | None = None
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
@@ -103,6 +109,24 @@ class Training:
                 f"Argument `n_candidates` of `resampling` must be at least n_points ({self.n_points}), but is "
                 f"{self.resampling.n_candidates}."
             )
+
+        if self.resampling and self.resampling.overfit is not None and self.holdout is None:
+            raise ValueError("Argument `holdout` must be given for `overfit` of `resampling`, but is None.")
+        if self.resampling and self.resampling.weighted and self.curriculum:
+            raise ValueError(
+                "Argument `curriculum` must be None with `weighted` of `resampling`, which weighs points too."
+            )
+        if self.polish and self.polish.redraw_every is not None and self.resampling is None:
+            raise ValueError("Argument `resampling` must be given for `redraw_every` of `polish`, but is None.")
+        if self.polish and self.causal:
+            raise ValueError(
+                "Argument `causal` must be None with `polish`, which needs a loss that stays, but both are given."
+            )
+
+    @property
+    def n_polish(self) -> int:
+        """Return the number of quasi-Newton steps."""
+        return self.polish.n_steps if self.polish else 0
 
     def held(self, *, eigenvalues: bool) -> dict[str, int]:
         """Return the number of steps with held scalars at the beginning of each phase, by the name of its option.

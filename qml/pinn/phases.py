@@ -1,4 +1,4 @@
-"""The three phases of a training run: Adam, L-BFGS and Levenberg-Marquardt, each first with held scalars.
+"""The phases of a training run: Adam, L-BFGS and Levenberg-Marquardt, each first with held scalars, then SSBroyden.
 
 A scalar that is an eigenvalue is held at first; `Training.held` says for how many steps of which phase.
 """
@@ -9,16 +9,18 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from qml.pinn.broyden import SSBroyden
 from qml.pinn.jacobian import Residuals
 from qml.pinn.loss import weighed_total
-from qml.pinn.marquardt import Marquardt
+from qml.pinn.marquardt import Marquardt, inverse_hessian
 from qml.pinn.options import N_RESTARTS
 from qml.pinn.run import PinnRun
-from qml.pinn.weighting import anneal_conditions, grade_points, redraw_points
+from qml.pinn.weighting import anneal_conditions, draw_points, grade_points, redraw_points
 
 LBFGS_CHUNK = 50  # iterations between checkpoints and renewals of causal weights
 LBFGS_HISTORY = 50
 MARQUARDT_CHUNK = 20  # steps between checkpoints, at most: each costs as much as many of Adam's
+ADAM_STRIDE, BROYDEN_STRIDE = 50, 5  # their steps that one of Levenberg-Marquardt stands for in a judgement
 HISTORY_LENGTH = 200  # entries of the history a phase, about
 
 
@@ -29,6 +31,8 @@ def run_all_phases(run: PinnRun) -> None:
         train_by_adam(run)
         train_by_lbfgs(run)
         train_by_marquardt(run)
+        train_by_broyden(run)
+        run.judge.keep_best(run)
         run.states = run.eigenstates.identify()
         wrong = [name for name, state in run.states.items() if state.asked is not None and not state.is_asked]
         levels = run.eigenstates.asked_levels() if wrong else {}
@@ -66,6 +70,7 @@ def train_by_adam(run: PinnRun) -> None:
         if run.step % every == 0 or run.step == n_steps - 1:
             run.record("Adam", _as_numbers(parts))
         run.step += 1
+        run.judge.see(run, run.step, stride=ADAM_STRIDE)
         if run.step % training.checkpoint_every == 0 and run.path is not None:
             _require_finite_loss(run)
             run.save()
@@ -74,7 +79,8 @@ def train_by_adam(run: PinnRun) -> None:
 def train_by_lbfgs(run: PinnRun) -> None:
     """Take the iterations of the second phase, in chunks."""
     start = run.training.n_adam
-    run.loss.point_weights = None
+    if run.training.curriculum:  # whose weights are Adam's
+        run.loss.point_weights = None
     _lbfgs_stage(run, start + run.n_held("n_lbfgs"), hold_scalars=True)
     _lbfgs_stage(run, start + run.training.n_lbfgs, hold_scalars=False)
 
@@ -85,8 +91,45 @@ def train_by_marquardt(run: PinnRun) -> None:
     start = training.n_adam + training.n_lbfgs
     if training.n_marquardt:
         run.step = max(run.step, start)  # L-BFGS may have ended early
-        _marquardt_stage(run, min(start + run.n_held("n_marquardt"), run.n_steps), hold_scalars=True)
-        _marquardt_stage(run, run.n_steps, hold_scalars=False)
+        end = start + training.n_marquardt
+        _marquardt_stage(run, min(start + run.n_held("n_marquardt"), end), hold_scalars=True)
+        _marquardt_stage(run, end, hold_scalars=False)
+
+
+def train_by_broyden(run: PinnRun) -> None:
+    """Take the quasi-Newton steps of the last phase, from the inverse Hessian of Gauss and Newton."""
+    polish, start = run.training.polish, run.n_steps - run.training.n_polish
+    if polish is None or run.step >= run.n_steps:
+        return
+    fresh = run.step <= start
+    run.step = max(run.step, start)
+    if fresh and polish.n_points is not None:
+        draw_points(run, polish.n_points)
+
+    def loss_and_gradient() -> tuple[float, Tensor]:
+        total = weighed_total(run.loss.parts(), run.weights)
+        gradient = torch.autograd.grad(total, run.parameters, allow_unused=True, materialize_grads=True)
+        return float(total.detach()), torch.cat([part.flatten() for part in gradient])
+
+    optimizer = SSBroyden(run.parameters, loss_and_gradient)
+    run.use(optimizer)
+    every, n_stuck = max(1, polish.n_steps // HISTORY_LENGTH), 0
+    while run.step < run.n_steps and n_stuck < 2:
+        done = run.step - start
+        if polish.redraw_every and done and done % polish.redraw_every == 0:
+            draw_points(run, len(run.loss.points))
+            optimizer.forget_loss()
+        if optimizer.inverse is None or n_stuck:
+            optimizer.inverse = inverse_hessian(Residuals(run.loss, run.weights, only=run.parameters))
+        n_stuck = 0 if optimizer.step() else n_stuck + 1
+        if not math.isfinite(optimizer.loss):
+            raise run.divergence(_as_numbers(run.loss.parts()))
+        run.step += 1
+        run.judge.see(run, run.step, stride=BROYDEN_STRIDE)
+        if n_stuck == 2 or done % every == 0 or run.step == run.n_steps:
+            run.record("SSBroyden", _as_numbers(run.loss.parts()))
+        if run.step % run.training.checkpoint_every == 0:
+            run.save()
 
 
 def _lbfgs_stage(run: PinnRun, end: int, *, hold_scalars: bool) -> None:
@@ -120,6 +163,7 @@ def _lbfgs_stage(run: PinnRun, end: int, *, hold_scalars: bool) -> None:
             raise run.divergence(numbers)
         run.step += optimizer.param_groups[0]["max_iter"]
         run.record("L-BFGS", numbers)
+        run.judge.see(run, run.step, stride=LBFGS_CHUNK)
         run.save()
         if not total < last and run.training.causal is None:
             break
@@ -133,7 +177,8 @@ def _marquardt_stage(run: PinnRun, end: int, *, hold_scalars: bool) -> None:
     training = run.training
     if run.is_over(end, hold_scalars=hold_scalars):
         return
-    optimizer = Marquardt(Residuals(run.loss, run.weights, only=run.trained(hold_scalars=hold_scalars)))
+    residuals = Residuals(run.loss, run.weights, only=run.trained(hold_scalars=hold_scalars))
+    optimizer = Marquardt(residuals, training.geodesic)
     run.use(optimizer)
     every = max(1, training.n_marquardt // HISTORY_LENGTH)
     stuck = False
@@ -144,6 +189,7 @@ def _marquardt_stage(run: PinnRun, end: int, *, hold_scalars: bool) -> None:
             if not math.isfinite(optimizer.loss):
                 raise run.divergence(_as_numbers(run.loss.parts()))
             run.step += 1
+            run.judge.see(run, run.step)
             stuck = not moved and training.causal is None and training.resampling is None
             if stuck or run.step % every == 0 or run.step == end:
                 run.record("Levenberg-Marquardt", _as_numbers(run.loss.parts()))

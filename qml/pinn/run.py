@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from qml.pinn._checkpoint_fit import require_fit, restore
+from qml.pinn.broyden import SSBroyden
 from qml.pinn.checkpoint import Checkpoint, load_checkpoint, require_suffix, save_checkpoint, to_device
 from qml.pinn.conditions import Integral
+from qml.pinn.judge import Judge
 from qml.pinn.loss import LossParts
 from qml.pinn.marquardt import Marquardt
 from qml.pinn.model import Pinn
@@ -58,9 +60,10 @@ class PinnRun:
         self.states = dict[str, State]()
         self.n_restarts, self._steps_before = 0, 0
         self._first: Mapping[str, Tensor] = {}
+        self.judge = Judge(model, training, seed)
         self._seconds_before, self._started = 0.0, time.perf_counter()
         self._last_good: Path | None = None
-        self._optimizer: torch.optim.Optimizer | Marquardt | None = None
+        self._optimizer: torch.optim.Optimizer | Marquardt | SSBroyden | None = None
         self._restored: Mapping[str, Any] = {}
 
     @property
@@ -71,7 +74,8 @@ class PinnRun:
     @property
     def n_steps(self) -> int:
         """Return the number of steps of all phases."""
-        return self.training.n_adam + self.training.n_lbfgs + self.training.n_marquardt
+        training = self.training
+        return training.n_adam + training.n_lbfgs + training.n_marquardt + training.n_polish
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -86,6 +90,7 @@ class PinnRun:
         held = self.training.held(eigenvalues=bool(self.eigenstates.equations))
         settings["training"]["n_held"] = held.pop("n_marquardt")
         settings |= {"held": held} if any(held.values()) else {}
+        _leave_out_defaults(settings["training"])
         return json.loads(json.dumps(settings))  # tuples become lists, as in the file
 
     def resume(self) -> None:
@@ -114,6 +119,7 @@ class PinnRun:
         self.n_restarts, self._steps_before = progress.get("restarts", 0), progress.get("steps_before", 0)
         self._first = to_device(dict(checkpoint.first), device)
         self._restored = to_device(dict(checkpoint.optimizer), device)
+        self.judge.restore(progress.get("held_out", {}), to_device(dict(checkpoint.best), device))
 
     def save(self) -> None:
         """Write a checkpoint, if one is asked for."""
@@ -127,6 +133,7 @@ class PinnRun:
             "epsilon_index": self.loss.epsilon_index,
             "restarts": self.n_restarts,
             "steps_before": self._steps_before,
+            "held_out": self.judge.history,
             "states": {name: state.as_json() for name, state in self.states.items()},
         }
         state = self._optimizer.state_dict() if self._optimizer else {}
@@ -138,6 +145,7 @@ class PinnRun:
             points=self.loss.points,
             point_weights=self.loss.point_weights,
             first=self._first,
+            best=self.judge.best,
         )
         save_checkpoint(written, self.path)
         self._last_good = self.path
@@ -162,6 +170,7 @@ class PinnRun:
                 size = part.square().mean().sqrt()
                 noise = torch.randn(part.shape, generator=generator, dtype=part.dtype).to(part.device)
                 part.add_(RESTART_NOISE * size * noise)
+        self.judge.forget()
         self.loss = self._new_loss()
         factor = RESTART_INTEGRAL_WEIGHT**self.n_restarts
         self.weights = {
@@ -190,7 +199,7 @@ class PinnRun:
             self._restored = {}
         return self.step >= end
 
-    def use(self, optimizer: torch.optim.Optimizer | Marquardt) -> None:
+    def use(self, optimizer: torch.optim.Optimizer | Marquardt | SSBroyden) -> None:
         """Make an optimiser the run's, with the state of a checkpoint of the same phase."""
         self._optimizer = optimizer
         if self._restored and _kind(self._restored) == _kind(optimizer.state_dict()):
@@ -223,6 +232,17 @@ class PinnRun:
         with torch.no_grad():
             for name, value in values.items():
                 self.model.scalars[name].fill_(value)
+
+
+def _leave_out_defaults(training: dict[str, Any]) -> None:
+    """Leave out later options where they are as before, so that earlier checkpoints still fit."""
+    for name in ("holdout", "polish", "geodesic"):
+        if training[name] is None:
+            del training[name]
+    resampling = training["resampling"] or {}
+    for name, plain in (("overfit", None), ("weighted", False)):
+        if name in resampling and resampling[name] == plain:
+            del resampling[name]
 
 
 def _kind(state: Mapping[str, Any]) -> set[str]:

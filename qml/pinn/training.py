@@ -1,8 +1,9 @@
-"""Training of a model by Adam, then L-BFGS, then Levenberg-Marquardt, and its solution."""
+"""Training of a model by Adam, L-BFGS, Levenberg-Marquardt and SSBroyden in turn, and its solution."""
 
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from qml.pinn.options import OnStep, Training
 from qml.pinn.phases import run_all_phases
 from qml.pinn.run import PinnRun
 from qml.pinn.states import State, StateWarning
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass
@@ -26,6 +30,7 @@ class Solution:
         epsilon: of the causal weights at the end; None without.
         states: of each trained eigenvalue: which state it is, and whether it is the one asked for.
         n_restarts: times that training began anew, since an eigenvalue had ended on another state.
+        held_out: "step", and "loss" on held-out points at these steps; empty lists without `holdout`.
     """
 
     model: Pinn
@@ -36,6 +41,7 @@ class Solution:
     epsilon: float | None
     states: dict[str, State] = field(default_factory=dict)
     n_restarts: int = 0
+    held_out: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def loss_parts(self) -> dict[str, float]:
@@ -46,6 +52,27 @@ class Solution:
     def scalars(self) -> dict[str, float]:
         """Return the trained scalars by name."""
         return self.model.found_scalars()
+
+    @property
+    def loss_parts_history(self) -> dict[str, list[float]]:
+        """Return the loss parts by name, at the steps of the history."""
+        return {name: values for name, values in self.history.items() if name != "step"}
+
+    def plot(self, field: str | None = None) -> "Figure":
+        """Draw a field, beside its reference and its error where there is a reference, and the loss over the steps.
+
+        Args:
+            field: of the problem; None takes the first.
+
+        Returns:
+            A figure of matplotlib; a notebook shows it, `figure.savefig(path)` writes it.
+
+        Raises:
+            ValueError: no field of the problem, or more than two coordinates.
+        """
+        from qml.pinn.pictures import solution_figure
+
+        return solution_figure(self, field)
 
     def __repr__(self) -> str:
         """Describe the problem, the steps, and what they ended with; `history` and `training` tell more."""
@@ -123,6 +150,7 @@ def solve(
         epsilon=epsilons[run.loss.epsilon_index] if epsilons else None,
         states=run.states,
         n_restarts=run.n_restarts,
+        held_out=run.judge.history,
     )
 
 

@@ -13,10 +13,24 @@ def redraw_points(run: PinnRun) -> None:
     resampling = run.training.resampling
     if resampling is None or run.step == 0 or run.step % resampling.every:
         return
-    domain, seed = run.model.problem.domain, run.seed + run.step
-    candidates = run.model.as_points(domain.sample(resampling.n_candidates, seed))
-    chosen = resampling.draw(_residual_norms(run, candidates), len(run.loss.points), seed)
-    run.loss.set_points(candidates[chosen.to(candidates.device)])
+    if resampling.overfit is not None and not run.judge.is_overfit(run, resampling.overfit):
+        return
+    draw_points(run, len(run.loss.points))
+
+
+def draw_points(run: PinnRun, n_points: int) -> None:
+    """Take other collocation points: where the residual is large, or uniform ones without `resampling`."""
+    resampling, domain, seed = run.training.resampling, run.model.problem.domain, run.seed + run.step
+    if resampling is None:
+        run.loss.set_points(run.model.as_points(domain.sample(n_points, seed)))
+        return
+    candidates = run.model.as_points(domain.sample(max(resampling.n_candidates, n_points), seed))
+    norms = _residual_norms(run, candidates)
+    chosen = resampling.draw(norms, n_points, seed).to(candidates.device)
+    run.loss.set_points(candidates[chosen])
+    if resampling.weighted:
+        rarity = 1 / resampling.chances(norms)[chosen]
+        run.loss.point_weights = (rarity / rarity.mean()).to(candidates)
 
 
 def grade_points(run: PinnRun) -> None:

@@ -25,6 +25,7 @@ from qml.pinn import (
     bayesian_posterior,
     in_frame_at_rest,
     lagrangian_convection,
+    predict_odd,
     recipe_of,
     relative_l2,
     resampled,
@@ -37,6 +38,7 @@ N_SHOWN = 41  # points for each coordinate that are kept for the figures of plan
 # Of Levenberg-Marquardt for trunks of one size: the steps of Adam that one stands for in a preset's amount of work, the
 # most there are, and points in a plane, of which a longer training gets more.
 EPOCHS_A_STEP, MOST_STEPS, POINTS_A_STEP = 2, 300, 4
+BROYDEN_A_STEP = 10  # steps of SSBroyden that are at most taken for one of the preset
 N_LABELS, N_MEMBERS = 16, 5
 N_LAGRANGIAN = 60
 PI = math.pi
@@ -54,7 +56,7 @@ def of_equal_size(build: trunks.Build, problem: Problem, seed: int, preset: Pres
         n_condition_points=64,
         collocation="quadrature" if on_a_line else "sobol",
     )
-    return _trained(Pinn(posed, build(posed, _drawn(seed))), training, seed, on_step)
+    return _trained(Pinn(posed, build(posed, _drawn(seed))), training, seed, on_step, problem)
 
 
 def by_adam(
@@ -69,7 +71,7 @@ def by_recipe(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> O
     """Train by the problem's own recipe, in a small preset with fewer steps."""
     recipe = _recipe(problem, preset)
     posed = recipe.posed(problem)
-    return _trained(Pinn(posed, recipe.trunk(posed, _drawn(seed))), recipe.training, seed, on_step)
+    return _trained(Pinn(posed, recipe.trunk(posed, _drawn(seed))), recipe.training, seed, on_step, problem)
 
 
 def in_pieces(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
@@ -150,10 +152,11 @@ def shown_points(problem: Problem) -> np.ndarray:
     return problem.domain.grid(N_LINE if len(problem.coordinates) == 1 else N_SHOWN)
 
 
-def _trained(model: Pinn, training: Training, seed: int, on_step: OnStep) -> Outcome:
+def _trained(model: Pinn, training: Training, seed: int, on_step: OnStep, problem: Problem | None = None) -> Outcome:
+    """Train and judge; figures show the whole problem, where the model was posed on a half."""
     with one_thread():
         solution = solve(model, training, seed=seed, on_step=on_step)
-    return _outcome(solution, _error(model), _shown(model))
+    return _outcome(solution, _error(model), _shown(model, problem))
 
 
 def _outcome(solution: Solution, error: float, shown: np.ndarray) -> Outcome:
@@ -190,7 +193,11 @@ def _recipe(problem: Problem, preset: Preset) -> Recipe:
     recipe = recipe_of(problem)
     training, n_epochs = recipe.training, preset.n_epochs
     n_held = training.n_held and min(training.n_held, n_epochs)
-    return replace(recipe, training=replace(training, n_marquardt=min(training.n_marquardt, n_epochs), n_held=n_held))
+    polish = training.polish and replace(
+        training.polish, n_steps=min(training.polish.n_steps, BROYDEN_A_STEP * n_epochs)
+    )
+    shorter = replace(training, n_marquardt=min(training.n_marquardt, n_epochs), n_held=n_held, polish=polish)
+    return replace(recipe, training=shorter)
 
 
 def _adam(problem: Problem, preset: Preset) -> Training:
@@ -223,11 +230,11 @@ def _error(model: Pinn) -> float:
     return relative_l2(model, model.problem.domain.grid(N_LINE if len(model.problem.coordinates) == 1 else N_PLANE))
 
 
-def _shown(model: Pinn) -> np.ndarray:
+def _shown(model: Pinn, problem: Problem | None = None) -> np.ndarray:
     """Return the first field on the grid of the figures, with the sign of the reference."""
-    problem = model.problem
+    problem = model.problem if problem is None else problem
     points = shown_points(problem)
-    field = model.predict(points)[:, 0]
+    field = predict_odd(model, points)[:, 0]
     if problem.sign_free and problem.reference is not None and float(field @ problem.reference(points)[:, 0]) < 0:
         return -field
     return field
