@@ -8,12 +8,15 @@ from qml.pinn.feynman_kac import FeynmanKac
 from qml.pinn.lagrangian import in_frame_at_rest, lagrangian_convection
 from qml.pinn.methods import Annealing, Causal, Curriculum, Resampling
 from qml.pinn.model import Pinn
+from qml.pinn.more_recipes import SeparableRecipe
 from qml.pinn.more_trunks import GaussianFeatures, LSTMTrunk, Pieces
 from qml.pinn.options import DivergenceError, Training
 from qml.pinn.problem import Problem
 from qml.pinn.problems import PROBLEMS, find_problem
+from qml.pinn.process import ProcessSolution, SpectralKernel, solve_by_process
 from qml.pinn.progress import LiveTraining
 from qml.pinn.recipes import RECIPES, Recipe, recipe_of, with_exact_faces, with_weight
+from qml.pinn.separable import Separable
 from qml.pinn.states import State, StateWarning
 from qml.pinn.training import Solution, relative_l2, train
 from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
@@ -48,9 +51,13 @@ __all__ = [
     "Pinn",
     "PinnEnsemble",
     "Problem",
+    "ProcessSolution",
     "Recipe",
     "Resampling",
+    "Separable",
+    "SeparableRecipe",
     "Solution",
+    "SpectralKernel",
     "State",
     "StateWarning",
     "Training",
@@ -61,6 +68,7 @@ __all__ = [
     "recipe_of",
     "relative_l2",
     "resampled",
+    "solve_by_process",
     "train",
     "train_ensemble",
     "with_exact_faces",

@@ -18,6 +18,7 @@ from qml.pinn.problems.evolution import (
     klein_gordon,
     lorenz,
 )
+from qml.pinn.problems.many_dimensions import poisson_cosines, poisson_harmonic
 from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
 from qml.pinn.problems.wells import barrier, finite_well, finite_well_states, infinite_well, oscillator
@@ -31,6 +32,8 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "oscillator": oscillator,
     "poisson": poisson,
     "poisson-2d": poisson_2d,
+    "poisson-5d": poisson_cosines,
+    "harmonic-10d": poisson_harmonic,
     "helmholtz": helmholtz,
     "klein-gordon": klein_gordon,
     "heat": heat,

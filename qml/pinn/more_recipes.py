@@ -1,0 +1,43 @@
+"""Recipes of the problems in many dimensions and of fluids, beside those of `recipes.py`; importing it enters them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from qml.pinn.options import Training
+from qml.pinn.problem import Problem
+from qml.pinn.recipes import RECIPES, Recipe
+from qml.pinn.separable import Separable
+
+
+@dataclass(frozen=True)
+class SeparableRecipe(Recipe):
+    """A recipe with a separable trunk, whose factors are MLPs of `hidden_sizes`.
+
+    Args:
+        rank: number of products.
+    """
+
+    rank: int = 8
+
+    def trunk(self, problem: Problem, generator: torch.Generator) -> nn.Module:
+        """Return the network in float64."""
+        return Separable.of_mlps(
+            problem.n_features,
+            self.hidden_sizes,
+            self.rank,
+            len(problem.fields),
+            dtype=torch.float64,
+            generator=generator,
+        )
+
+
+def _steps(n_steps: int, n_points: int, n_on_faces: int = 128) -> Training:
+    return Training(n_adam=0, n_marquardt=n_steps, n_points=n_points, n_condition_points=n_on_faces)
+
+
+RECIPES |= {
+    "poisson-5d": SeparableRecipe(_steps(150, 2000), (10, 10), rank=6),
+    "harmonic-10d": SeparableRecipe(_steps(150, 2000), (10,), rank=12),
+}
