@@ -21,6 +21,7 @@ from qml.pinn.states import State, StateWarning
 from qml.pinn.training import Solution, relative_l2, train
 from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
 from qml.pinn.uncertainty import BayesianPosterior, PinnEnsemble, bayesian_posterior, resampled, train_ensemble
+from qml.pinn.windows import Windows, train_in_windows
 
 __all__ = [
     "MLP",
@@ -61,6 +62,7 @@ __all__ = [
     "State",
     "StateWarning",
     "Training",
+    "Windows",
     "bayesian_posterior",
     "find_problem",
     "in_frame_at_rest",
@@ -71,6 +73,7 @@ __all__ = [
     "solve_by_process",
     "train",
     "train_ensemble",
+    "train_in_windows",
     "with_exact_faces",
     "with_weight",
 ]

@@ -38,6 +38,10 @@ def _steps(n_steps: int, n_points: int, n_on_faces: int = 128) -> Training:
 
 
 RECIPES |= {
+    "kovasznay": Recipe(_steps(150, 1200, 64), (24, 24)),
+    "taylor-green": Recipe(_steps(100, 1200, 96), (20, 20)),
+    "poiseuille": Recipe(_steps(60, 400, 48), (10, 10)),
+    "poisson-multiscale": Recipe(_steps(100, 1600), (20, 20)),
     "poisson-5d": SeparableRecipe(_steps(150, 2000), (10, 10), rank=6),
     "harmonic-10d": SeparableRecipe(_steps(150, 2000), (10,), rank=12),
 }

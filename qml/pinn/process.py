@@ -169,7 +169,10 @@ def solve_by_process(
 
 
 def covariance(kernel: SpectralKernel, left: Functional, right: Functional) -> Tensor:
-    """Return the covariance (rows of left, rows of right) of two functionals: sum_ab c_a c_b (-1)^|b| prod_j k_j^(a_j + b_j)(x_j - x'_j)."""
+    """Return the covariance of two functionals, (rows of the left, rows of the right).
+
+    It is sum_ab c_a c_b (-1)^|b| prod_j k_j^(a_j + b_j)(x_j - x'_j).
+    """
     factors = []
     for axis in range(left.points.shape[1]):
         most = [max(orders[axis] for orders in side.terms) for side in (left, right)]

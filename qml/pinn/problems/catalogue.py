@@ -6,6 +6,7 @@ from functools import partial
 from qml.pinn.lagrangian import lagrangian_convection
 from qml.pinn.problem import Problem
 from qml.pinn.problems.cavity import cavity, cavity_stream
+from qml.pinn.problems.dispersive import korteweg_de_vries, kuramoto_sivashinsky, kuramoto_sivashinsky_chaotic
 from qml.pinn.problems.evolution import (
     advection_diffusion,
     allen_cahn,
@@ -18,6 +19,7 @@ from qml.pinn.problems.evolution import (
     klein_gordon,
     lorenz,
 )
+from qml.pinn.problems.flows import kovasznay, poiseuille, poisson_multiscale, poisson_waves, taylor_green
 from qml.pinn.problems.many_dimensions import poisson_cosines, poisson_harmonic
 from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
@@ -32,6 +34,8 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "oscillator": oscillator,
     "poisson": poisson,
     "poisson-2d": poisson_2d,
+    "poisson-waves": poisson_waves,
+    "poisson-multiscale": poisson_multiscale,
     "poisson-5d": poisson_cosines,
     "harmonic-10d": poisson_harmonic,
     "helmholtz": helmholtz,
@@ -40,6 +44,9 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "damped-wave": damped_wave,
     "burgers": burgers,
     "allen-cahn": allen_cahn,
+    "kdv": korteweg_de_vries,
+    "ks": kuramoto_sivashinsky,
+    "ks-chaotic": kuramoto_sivashinsky_chaotic,
     "convection": convection,
     "convection-lagrangian": lagrangian_convection,
     "advection-diffusion": advection_diffusion,
@@ -47,6 +54,9 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "diffusivity": diffusivity,
     "radial-diffusivity": radial_diffusivity,
     "lorenz": lorenz,
+    "kovasznay": kovasznay,
+    "taylor-green": taylor_green,
+    "poiseuille": poiseuille,
     "cavity": cavity,
     "cavity-stream": cavity_stream,
 }
