@@ -94,7 +94,7 @@ def test_windows_of_the_lorenz_system_follow_each_other() -> None:
 def test_a_window_of_kuramoto_sivashinsky_is_solved() -> None:
     whole = kuramoto_sivashinsky(mixed=True)
     windows = train_in_windows(
-        periodic_window(whole, n_start=20),
+        periodic_window(whole, n_start=10),
         lambda problem, generator: periodic_trunk(problem, n_waves=10, n_times=6, generator=generator),
         Training(n_adam=0, n_marquardt=20, n_points=300),
         edges=(0.0, 0.01, 0.02),

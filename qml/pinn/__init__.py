@@ -2,6 +2,7 @@
 
 from qml.jets.jet import Jet, JetError
 from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
+from qml.pinn.deeponet import DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
 from qml.pinn.domain import Box
 from qml.pinn.edges import EdgeJets
 from qml.pinn.feynman_kac import FeynmanKac
@@ -33,6 +34,7 @@ __all__ = [
     "Causal",
     "Condition",
     "Curriculum",
+    "DeepONet",
     "DivergenceError",
     "EdgeJets",
     "Face",
@@ -47,6 +49,7 @@ __all__ = [
     "LiveTraining",
     "ModifiedMLP",
     "Observations",
+    "OperatorData",
     "Periodic",
     "Pieces",
     "Pinn",
@@ -67,6 +70,8 @@ __all__ = [
     "find_problem",
     "in_frame_at_rest",
     "lagrangian_convection",
+    "operator_error",
+    "reaction_diffusion",
     "recipe_of",
     "relative_l2",
     "resampled",
@@ -74,6 +79,7 @@ __all__ = [
     "train",
     "train_ensemble",
     "train_in_windows",
+    "train_operator",
     "with_exact_faces",
     "with_weight",
 ]

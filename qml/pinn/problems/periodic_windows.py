@@ -31,7 +31,7 @@ def periodic_window(
 
     Args:
         whole: with the field u, or with u and w = u_xx, whose reference is u.
-        n_start: waves of the series.
+        n_start: waves of the series, no more than the trunk has: what it cannot damp would stay.
 
     Raises:
         ValueError: a problem with other fields, or without a reference.
