@@ -12,11 +12,12 @@ from qml.compare.tasks import pinn_trunks as trunks
 from qml.compare.tasks.pinn_figures import error_figure, solution_figure
 from qml.pinn import PROBLEMS, Annealing, Causal, Curriculum, Problem, Resampling, find_problem
 from qml.pinn.problems.evolution import diffusivity
+from qml.pinn.problems.power import swing
 from qml.pinn.problems.radial import radial_diffusivity
 
 EQUAL = "Levenberg-Marquardt"
 LINEAR = ("poisson", "poisson-2d", "helmholtz", "heat")  # of one field, whose conditions are faces
-INVERSE = {"diffusivity": diffusivity, "radial-diffusivity": radial_diffusivity}
+INVERSE = {"diffusivity": diffusivity, "radial-diffusivity": radial_diffusivity, "swing": swing}
 
 
 def prepare(options: Options) -> Problem:

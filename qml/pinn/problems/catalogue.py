@@ -21,6 +21,7 @@ from qml.pinn.problems.evolution import (
 )
 from qml.pinn.problems.flows import kovasznay, poiseuille, poisson_multiscale, poisson_waves, taylor_green
 from qml.pinn.problems.many_dimensions import poisson_cosines, poisson_harmonic
+from qml.pinn.problems.power import swing
 from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
 from qml.pinn.problems.wells import barrier, finite_well, finite_well_states, infinite_well, oscillator
@@ -53,6 +54,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "fisher-kpp": fisher_kpp,
     "diffusivity": diffusivity,
     "radial-diffusivity": radial_diffusivity,
+    "swing": swing,
     "lorenz": lorenz,
     "kovasznay": kovasznay,
     "taylor-green": taylor_green,
