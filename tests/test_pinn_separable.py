@@ -103,7 +103,7 @@ def test_the_harmonic_function_in_ten_dimensions_is_found_by_its_recipe() -> Non
 
 
 def waves(k: float, n: int) -> tuple[float, float, float]:
-    """The wave sin(k x) on [0, 1], solved from n points; its error, and the posterior's deviation at an end and inside."""
+    """Solve for sin(k x) from n points; return its error, and the deviation at an end and inside."""
     problem = Problem(
         name="waves",
         domain=Box({"x": (0.0, 1.0)}),

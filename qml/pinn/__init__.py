@@ -3,9 +3,11 @@
 from qml.jets.jet import Jet, JetError
 from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
 from qml.pinn.deeponet import DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
+from qml.pinn.discovery import Polynomial, WithTerm, differences_formula, sparse_regression, term_formula
 from qml.pinn.domain import Box
 from qml.pinn.edges import EdgeJets
 from qml.pinn.feynman_kac import FeynmanKac
+from qml.pinn.kalman import pinn_residuals, train_by_kalman
 from qml.pinn.lagrangian import in_frame_at_rest, lagrangian_convection
 from qml.pinn.methods import Annealing, Causal, Curriculum, Resampling
 from qml.pinn.model import Pinn
@@ -54,6 +56,7 @@ __all__ = [
     "Pieces",
     "Pinn",
     "PinnEnsemble",
+    "Polynomial",
     "Problem",
     "ProcessSolution",
     "Recipe",
@@ -66,17 +69,23 @@ __all__ = [
     "StateWarning",
     "Training",
     "Windows",
+    "WithTerm",
     "bayesian_posterior",
+    "differences_formula",
     "find_problem",
     "in_frame_at_rest",
     "lagrangian_convection",
     "operator_error",
+    "pinn_residuals",
     "reaction_diffusion",
     "recipe_of",
     "relative_l2",
     "resampled",
     "solve_by_process",
+    "sparse_regression",
+    "term_formula",
     "train",
+    "train_by_kalman",
     "train_ensemble",
     "train_in_windows",
     "train_operator",

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
-from qml.pinn.conditions import Face, Observations
+from qml.pinn.conditions import QUADRATURE, Face, Observations
 from qml.pinn.names import Residual
 from qml.pinn.problem import Problem
 
@@ -237,8 +237,11 @@ def _of_values(condition: Face | Observations) -> Residual:
 
 def _linear(problem: Problem, name: str, asked: Sequence[str], residual: Residual, where: np.ndarray) -> Functional:
     """Read the coefficients of a linear residual from its values where one derivative is 1 and the others are 0."""
-    points = torch.as_tensor(where, dtype=torch.float64)
+    rows = torch.as_tensor(where, dtype=torch.float64)
+    points = rows[:, : len(problem.coordinates)]
     known = {axis: points[:, column] for column, axis in enumerate(problem.coordinates) if axis in asked}
+    if QUADRATURE in asked:  # measured values
+        known[QUADRATURE] = rows[:, -1]
     items = {text: item for text in asked if (item := problem.derivative(text)) is not None}
 
     def at(**values: float) -> Tensor:

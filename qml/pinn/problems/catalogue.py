@@ -24,6 +24,7 @@ from qml.pinn.problems.many_dimensions import poisson_cosines, poisson_harmonic
 from qml.pinn.problems.power import swing
 from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
+from qml.pinn.problems.traffic import traffic
 from qml.pinn.problems.wells import barrier, finite_well, finite_well_states, infinite_well, oscillator
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
@@ -55,6 +56,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "diffusivity": diffusivity,
     "radial-diffusivity": radial_diffusivity,
     "swing": swing,
+    "traffic": traffic,
     "lorenz": lorenz,
     "kovasznay": kovasznay,
     "taylor-green": taylor_green,

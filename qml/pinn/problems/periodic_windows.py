@@ -21,17 +21,19 @@ N_WINDOW_WAVES = 32  # of the Fourier series of a window's initial data
 
 
 def periodic_window(
-    whole: Problem, *, n_start: int = N_WINDOW_WAVES
+    whole: Problem, *, n_start: int = N_WINDOW_WAVES, weight: float | None = None
 ) -> Callable[[float, float, State | None], Problem]:
     """Return a function that poses an equation of `dispersive.py` on a window of time.
 
-    The window starts exactly from a Fourier series of u at the end of the window before; the first one starts from the
-    problem's own initial data. The trunk gets x and the time on [-1, 1], and has to be periodic in x itself, as
-    `periodic_trunk` is.
+    The window starts from a Fourier series of u at the end of the window before, the first one from the problem's own
+    initial data. Exact data keep the errors of their highest waves, whose fourth derivatives the equation then cannot
+    balance; soft ones (`weight`) let the window correct them. The trunk gets x and the time on [-1, 1], and has to be
+    periodic in x itself, as `periodic_trunk` is.
 
     Args:
         whole: with the field u, or with u and w = u_xx, whose reference is u.
         n_start: waves of the series, no more than the trunk has: what it cannot damp would stay.
+        weight: of the initial data in the loss; None makes them exact.
 
     Raises:
         ValueError: a problem with other fields, or without a reference.
@@ -53,10 +55,14 @@ def periodic_window(
 
         def both(x: Any, t: Any, u: Any, w: Any) -> tuple[Any, Any]:
             value, second = start(x)
-            return value + (t - low) * u, second + (t - low) * sharpness * w
+            return value + later(t) * u, second + later(t) * sharpness * w
 
-        faces = [Face("initial", {"t": low}, lambda u, x: u - start(x)[0], exact=True)]
-        if mixed:
+        def later(t: Any) -> Any:
+            return t - low if weight is None else 1.0
+
+        is_exact = weight is None
+        faces = [Face("initial", {"t": low}, lambda u, x: u - start(x)[0], weight or 1.0, is_exact)]
+        if mixed and is_exact:
             faces.append(Face("initial curvature", {"t": low}, lambda w, x: w - start(x)[1], exact=True))
         return replace(
             whole,
@@ -64,7 +70,7 @@ def periodic_window(
             domain=Box({"x": interval, "t": (low, high)}),
             # Of values alone: rounding of the derivatives of a steep series is above what an exact condition may leave.
             conditions=(Periodic("periodic", "x", whole.fields, exact=True), *faces),
-            trial=both if mixed else lambda x, t, u: start(x)[0] + (t - low) * u,
+            trial=both if mixed else lambda x, t, u: start(x)[0] + later(t) * u,
             features=lambda x, t: (x, (2 * t - low - high) / (high - low)),
         )
 
