@@ -91,9 +91,7 @@ def density(road: str, x: np.ndarray, t: np.ndarray) -> np.ndarray:
     from scipy.interpolate import RegularGridInterpolator
 
     centres, times, values = godunov(road, N_CELLS)
-    return RegularGridInterpolator((times, centres), values, bounds_error=False, fill_value=None)(
-        np.column_stack([t, x])
-    )
+    return RegularGridInterpolator((times, centres), values)(np.column_stack([t, x]))
 
 
 @cache
