@@ -60,6 +60,8 @@ def test_a_cell_has_the_error_the_scalars_and_the_curves() -> None:
         ("burgers", "lstm", "epoch"),
         ("burgers", "gaussians", "epoch"),
         ("burgers", "mlp-curriculum", "epoch"),
+        ("poisson", "process", "mean_deviation"),
+        ("poisson-5d", "separable", "epoch"),
     ],
 )
 def test_every_method_trains_where_it_is_offered(name: str, model: str, extra: str) -> None:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from qml import buffers
 from qml.jets import JetModule
 from qml.jets.layer_buffers import HiddenRows, RowLayout, hidden_rows_loan, pass_buffers_loan
-from qml.pinn import MLP, Box, Face, Observations, Pinn, Problem, find_problem
+from qml.pinn import MLP, Box, Face, Pinn, Problem, find_problem
+from qml.pinn.constant import Constant
 from qml.pinn.loss import LossParts
 from tests.helpers import assert_close
 from tests.pinn_checks import ROUNDING, pure
@@ -260,9 +261,9 @@ def test_autocast_stays_outside() -> None:
 
 
 def test_constants_outlive_torch_func() -> None:
-    seen = Observations("seen", "u", np.full((3, 2), 0.1), np.ones(3))
-    torch.func.grad(lambda u: seen.residual({"u": u}).square().sum())(torch.rand(3))
-    assert_close(copy.deepcopy(seen).residual({"u": torch.ones(3)}), torch.zeros(3), 0)
+    ones = Constant(np.ones(3))
+    torch.func.grad(lambda u: (u - ones.like(u)).square().sum())(torch.rand(3))
+    assert_close(copy.deepcopy(ones).like(torch.zeros(3)), torch.ones(3), 0)
 
 
 def test_fake_tensors_leave_nothing_behind() -> None:

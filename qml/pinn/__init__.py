@@ -2,22 +2,29 @@
 
 from qml.jets.jet import Jet, JetError
 from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
+from qml.pinn.deeponet import DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
+from qml.pinn.discovery import Polynomial, WithTerm, differences_formula, sparse_regression, term_formula
 from qml.pinn.domain import Box
 from qml.pinn.edges import EdgeJets
 from qml.pinn.feynman_kac import FeynmanKac
+from qml.pinn.kalman import pinn_residuals, train_by_kalman
 from qml.pinn.lagrangian import in_frame_at_rest, lagrangian_convection
 from qml.pinn.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
 from qml.pinn.model import Pinn
+from qml.pinn.more_recipes import SeparableRecipe
 from qml.pinn.more_trunks import GaussianFeatures, LSTMTrunk, Pieces
 from qml.pinn.options import DivergenceError, Training
 from qml.pinn.problem import Problem
 from qml.pinn.problems import PROBLEMS, find_problem
+from qml.pinn.process import ProcessSolution, SpectralKernel, solve_by_process
 from qml.pinn.progress import LiveTraining
 from qml.pinn.recipes import RECIPES, Recipe, odd_half, predict_odd, recipe_of, with_exact_faces, with_weight
+from qml.pinn.separable import Separable
 from qml.pinn.states import State, StateWarning
 from qml.pinn.training import Solution, relative_l2, train
 from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
 from qml.pinn.uncertainty import BayesianPosterior, PinnEnsemble, bayesian_posterior, resampled, train_ensemble
+from qml.pinn.windows import Windows, train_in_windows
 
 __all__ = [
     "MLP",
@@ -29,6 +36,7 @@ __all__ = [
     "Causal",
     "Condition",
     "Curriculum",
+    "DeepONet",
     "DivergenceError",
     "EdgeJets",
     "Face",
@@ -45,29 +53,47 @@ __all__ = [
     "LiveTraining",
     "ModifiedMLP",
     "Observations",
+    "OperatorData",
     "Periodic",
     "Pieces",
     "Pinn",
     "PinnEnsemble",
     "Polish",
+    "Polynomial",
     "Problem",
+    "ProcessSolution",
     "Recipe",
     "Resampling",
+    "Separable",
+    "SeparableRecipe",
     "Solution",
+    "SpectralKernel",
     "State",
     "StateWarning",
     "Training",
+    "Windows",
+    "WithTerm",
     "bayesian_posterior",
+    "differences_formula",
     "find_problem",
     "in_frame_at_rest",
     "lagrangian_convection",
     "odd_half",
+    "operator_error",
+    "pinn_residuals",
     "predict_odd",
+    "reaction_diffusion",
     "recipe_of",
     "relative_l2",
     "resampled",
+    "solve_by_process",
+    "sparse_regression",
+    "term_formula",
     "train",
+    "train_by_kalman",
     "train_ensemble",
+    "train_in_windows",
+    "train_operator",
     "with_exact_faces",
     "with_weight",
 ]

@@ -2,16 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from qml.pinn.domain import Box
 from qml.pinn.names import Residual, arguments_of
-
-if TYPE_CHECKING:
-    from qml.pinn.constant import Constant
 
 Arrays = Mapping[str, Any]
 INTERFACE_GAP = 2.0**-21  # of the domain's width: apart in float32 too, and far below any error asked for
@@ -264,7 +260,7 @@ class Integral:
         return (values[QUADRATURE] * self.integrand(**asked)).sum()[None] - self.value
 
 
-QUADRATURE = "quadrature_weight"
+QUADRATURE = "quadrature_weight"  # the column beside the coordinates: of weights, or of measured values
 
 
 @dataclass(frozen=True)
@@ -322,8 +318,8 @@ class Observations:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the name of what was measured."""
-        return (self.of,)
+        """Return the name of what was measured, and that of the measured values, which stand beside the points."""
+        return (self.of, QUADRATURE)
 
     @property
     def fixed(self) -> tuple[str, ...]:
@@ -340,19 +336,15 @@ class Observations:
             )
 
     def points(self, domain: Box, n_points: int, seed: int) -> np.ndarray:
-        """Return all points of the measurements."""
-        return self.where
+        """Return all points of the measurements, with the measured values as a last column.
+
+        A row thus holds all that its residual needs, and rows may be taken a few at a time.
+        """
+        return np.column_stack([self.where, self.measured])
 
     def residual(self, values: Arrays) -> Any:
         """Return the field minus what was measured."""
-        column = values[self.of]
-        return column - self._measured.like(column)
-
-    @cached_property
-    def _measured(self) -> "Constant":
-        from qml.pinn.constant import Constant
-
-        return Constant(self.measured)
+        return values[self.of] - values[QUADRATURE]
 
 
 def _jumps(values: Arrays, names: Sequence[str]) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from qml.pinn.conditions import QUADRATURE, Condition, Periodic
+from qml.pinn.conditions import QUADRATURE, Condition, Observations, Periodic
 from qml.pinn.domain import Box
 from qml.pinn.names import Residual, Wanted, arguments_of, operator, parse, require_bound
 
@@ -182,10 +182,14 @@ def _require_enough(problem: Problem) -> None:
     """Refuse fewer conditions across a coordinate than the order by it; where all orders are 1, one in all suffices.
 
     A field that no condition names may share those of the fields that its equations hold: of a stream function and its
-    vorticity, one is given twice at a wall, and the other never. This counts: it finds what is forgotten, and proves
+    vorticity, one is given twice at a wall, and the other never. A field that is measured may do with its measurements,
+    as in data assimilation. This counts: it finds what is forgotten, and proves
     nothing about existence or uniqueness.
     """
+    measured = {item.of for item in problem.conditions if isinstance(item, Observations)}
     for name, orders in problem.orders.items():
+        if name in measured:
+            continue
         fields = {name}
         if max(orders.values(), default=0) > 1 and not any(
             _mentions(problem, item, name) for item in problem.conditions

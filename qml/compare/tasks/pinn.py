@@ -12,10 +12,12 @@ from qml.compare.tasks import pinn_trunks as trunks
 from qml.compare.tasks.pinn_figures import error_figure, solution_figure
 from qml.pinn import PROBLEMS, Annealing, Causal, Curriculum, Problem, Resampling, find_problem
 from qml.pinn.problems.evolution import diffusivity
+from qml.pinn.problems.power import swing
 from qml.pinn.problems.radial import radial_diffusivity
 
 EQUAL = "Levenberg-Marquardt"
-INVERSE = {"diffusivity": diffusivity, "radial-diffusivity": radial_diffusivity}
+LINEAR = ("poisson", "poisson-2d", "helmholtz", "heat")  # of one field, whose conditions are faces
+INVERSE = {"diffusivity": diffusivity, "radial-diffusivity": radial_diffusivity, "swing": swing}
 
 
 def prepare(options: Options) -> Problem:
@@ -47,6 +49,9 @@ def models(options: Options) -> dict[str, Model[Problem]]:
         ),
         "kan-small": _trunk("Small KAN", "classical", "Two layers of splines." + equal, trunks.small_kan),
         "mlp-small": _trunk("Small MLP", "classical", "Two hidden layers of tanh." + equal, trunks.small_mlp),
+        "separable": _trunk(
+            "Separable", "classical", "Products of one MLP a coordinate (2306.15969)." + equal, trunks.separable
+        ),
         "mlp": _method("MLP", "Three hidden layers of 32 tanh units."),
         "modified-mlp": _method("Modified MLP", "The same with two encoders (2001.04536).", trunks.modified),
         "fourier": _method("Fourier MLP", "16 random frequencies before the MLP (2006.10739).", trunks.fourier),
@@ -86,6 +91,12 @@ def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
             "Subdomains",
             "One MLP of 12-12 a piece, joined by values and slopes (2309.17345, 2210.12669), by Levenberg-Marquardt.",
             fits.in_pieces,
+        ),
+        "process": (
+            problem.name in LINEAR,
+            "Spectral Gaussian process",
+            "A kernel whose spectrum is trained, conditioned on the equation (2311.04465).",
+            fits.by_process,
         ),
         "mlp-labels": (
             problem.name == "poisson-2d",

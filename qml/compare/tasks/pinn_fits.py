@@ -1,6 +1,7 @@
 """Ways to train a network on a problem: each a function of `(problem, seed, preset, on_step)` to an outcome."""
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,7 @@ from qml.pinn import (
     recipe_of,
     relative_l2,
     resampled,
+    solve_by_process,
     train_ensemble,
 )
 from qml.pinn.training import solve
@@ -40,7 +42,9 @@ N_SHOWN = 41  # points for each coordinate that are kept for the figures of plan
 EPOCHS_A_STEP, MOST_STEPS, POINTS_A_STEP = 2, 300, 4
 BROYDEN_A_STEP = 10  # steps of SSBroyden that are at most taken for one of the preset
 N_LABELS, N_MEMBERS = 16, 5
+N_PROCESS_LINE, N_PROCESS_PLANE, N_PROCESS_STEPS = 400, 20, 40  # points a coordinate, and steps
 N_LAGRANGIAN = 60
+SEED_OF_POINTS = 77  # of points in more than two dimensions
 PI = math.pi
 
 
@@ -147,8 +151,29 @@ def bayes(weights: str, problem: Problem, seed: int, preset: Preset, on_step: On
     return replace(outcome, extras=outcome.extras | _with_deviations(problem, posterior.scalars) | shown)
 
 
+def by_process(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """Condition a Gaussian process on the equation, and train its spectrum; the seed changes nothing."""
+    n_points = N_PROCESS_LINE if len(problem.coordinates) == 1 else N_PROCESS_PLANE
+    started = time.perf_counter()
+    with one_thread():
+        solution = solve_by_process(problem, n_points=n_points, n_steps=min(N_PROCESS_STEPS, preset.n_epochs))
+    seconds = time.perf_counter() - started
+    points = judged_points(problem)
+    mean, deviation = solution.predict(points)
+    expected = _reference(problem, points)
+    return Outcome(
+        value=float(np.linalg.norm(mean - expected) / np.linalg.norm(expected)),
+        n_parameters=count_parameters(solution.kernel),
+        seconds=seconds,
+        extras={"mean_deviation": float(deviation.mean()), "log_likelihood": solution.log_likelihood[1]},
+        details={"values": solution.predict(shown_points(problem))[0][:, 0].round(6).tolist()},
+    )
+
+
 def shown_points(problem: Problem) -> np.ndarray:
-    """Return the grid of the figures."""
+    """Return the grid of the figures; points that are not drawn in more than two dimensions."""
+    if len(problem.coordinates) > 2:
+        return problem.domain.sample(N_SHOWN**2, SEED_OF_POINTS)
     return problem.domain.grid(N_LINE if len(problem.coordinates) == 1 else N_SHOWN)
 
 
@@ -227,7 +252,15 @@ def _curves(solution: Solution) -> dict[str, list[float]]:
 
 
 def _error(model: Pinn) -> float:
-    return relative_l2(model, model.problem.domain.grid(N_LINE if len(model.problem.coordinates) == 1 else N_PLANE))
+    return relative_l2(model, judged_points(model.problem))
+
+
+def judged_points(problem: Problem) -> np.ndarray:
+    """Return the points that errors are taken on: a grid, and Sobol points in more than two dimensions."""
+    n_dimensions = len(problem.coordinates)
+    if n_dimensions > 2:
+        return problem.domain.sample(N_PLANE**2, SEED_OF_POINTS)
+    return problem.domain.grid(N_LINE if n_dimensions == 1 else N_PLANE)
 
 
 def _shown(model: Pinn, problem: Problem | None = None) -> np.ndarray:

@@ -8,7 +8,17 @@ from torch import nn
 from circuits import Circuit, Z, data, weight
 from qml.baselines import KAN, KANLayer, count_parameters
 from qml.nn import DARUAN, QKAN, QuantumLayer
-from qml.pinn import MLP, EdgeJets, FourierFeatures, GaussianFeatures, LSTMTrunk, ModifiedMLP, Pieces, Problem
+from qml.pinn import (
+    MLP,
+    EdgeJets,
+    FourierFeatures,
+    GaussianFeatures,
+    LSTMTrunk,
+    ModifiedMLP,
+    Pieces,
+    Problem,
+    Separable,
+)
 
 N_QUBITS, N_REPEATS = 4, 8
 HIDDEN = (32, 32, 32)
@@ -72,6 +82,16 @@ def small_mlp(problem: Problem, generator: torch.Generator) -> nn.Module:
         return MLP(problem.n_features, (first, second), len(problem.fields), dtype=DTYPE, generator=generator)
 
     return _nearest(problem, build, ((size, size - less) for size in range(2, 12) for less in (0, 1)))
+
+
+def separable(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """Build an MLP of one hidden layer for each coordinate, and sums of products of their outputs."""
+
+    def build(hidden: int, rank: int) -> nn.Module:
+        n_inputs, n_fields = problem.n_features, len(problem.fields)
+        return Separable.of_mlps(n_inputs, hidden, rank, n_fields, dtype=DTYPE, generator=generator)
+
+    return _nearest(problem, build, ((hidden, rank) for hidden in range(1, 12) for rank in range(1, 9)))
 
 
 def mlp(problem: Problem, generator: torch.Generator) -> nn.Module:

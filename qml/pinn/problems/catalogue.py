@@ -6,6 +6,7 @@ from functools import partial
 from qml.pinn.lagrangian import lagrangian_convection
 from qml.pinn.problem import Problem
 from qml.pinn.problems.cavity import cavity, cavity_stream
+from qml.pinn.problems.dispersive import korteweg_de_vries, kuramoto_sivashinsky, kuramoto_sivashinsky_chaotic
 from qml.pinn.problems.evolution import (
     advection_diffusion,
     allen_cahn,
@@ -18,8 +19,12 @@ from qml.pinn.problems.evolution import (
     klein_gordon,
     lorenz,
 )
+from qml.pinn.problems.flows import kovasznay, poiseuille, poisson_multiscale, poisson_waves, taylor_green
+from qml.pinn.problems.many_dimensions import poisson_cosines, poisson_harmonic
+from qml.pinn.problems.power import swing
 from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
+from qml.pinn.problems.traffic import traffic
 from qml.pinn.problems.wells import barrier, finite_well, finite_well_states, infinite_well, oscillator
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
@@ -31,19 +36,31 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "oscillator": oscillator,
     "poisson": poisson,
     "poisson-2d": poisson_2d,
+    "poisson-waves": poisson_waves,
+    "poisson-multiscale": poisson_multiscale,
+    "poisson-5d": poisson_cosines,
+    "harmonic-10d": poisson_harmonic,
     "helmholtz": helmholtz,
     "klein-gordon": klein_gordon,
     "heat": heat,
     "damped-wave": damped_wave,
     "burgers": burgers,
     "allen-cahn": allen_cahn,
+    "kdv": korteweg_de_vries,
+    "ks": kuramoto_sivashinsky,
+    "ks-chaotic": kuramoto_sivashinsky_chaotic,
     "convection": convection,
     "convection-lagrangian": lagrangian_convection,
     "advection-diffusion": advection_diffusion,
     "fisher-kpp": fisher_kpp,
     "diffusivity": diffusivity,
     "radial-diffusivity": radial_diffusivity,
+    "swing": swing,
+    "traffic": traffic,
     "lorenz": lorenz,
+    "kovasznay": kovasznay,
+    "taylor-green": taylor_green,
+    "poiseuille": poiseuille,
     "cavity": cavity,
     "cavity-stream": cavity_stream,
 }
