@@ -20,7 +20,7 @@ from qml.estimators.scaling import make_scaler, scaled
 from qml.kernels import FidelityKernel, ProjectedKernel, nearest_positive
 from qml.nn import Angles
 
-KERNELS = ("iqp", "angle", "projected")
+KERNELS = ("iqp", "angle", "separable", "projected")
 
 
 def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backend | str) -> nn.Module:
@@ -39,6 +39,9 @@ def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backe
         n_repetitions = as_int(n_repetitions, "n_repetitions", 1)
         if kernel == "angle":
             return FidelityKernel(feature_maps.angle(n_features, axis="y"), dtype=torch.float64, backend=backend)
+        if kernel == "separable":
+            circuit = feature_maps.separable(n_features, n_repetitions)
+            return FidelityKernel(circuit, dtype=torch.float64, backend=backend)
         embedding = feature_maps.iqp(n_features, n_repetitions)
         make = FidelityKernel if kernel == "iqp" else ProjectedKernel
         angles = Angles(embedding.angles, dtype=torch.float64)
@@ -78,10 +81,11 @@ class QuantumSVC(ClassifierMixin, KernelMachine):
     """A support vector machine on a quantum kernel.
 
     Args:
-        kernel: `"iqp"`, the fidelity of the IQP embedding; `"angle"`, of RY on a qubit a feature; `"projected"`, the
-            projected kernel of the IQP embedding; or a function from a number of features to a kernel module.
+        kernel: `"iqp"`, the fidelity of the IQP embedding; `"angle"`, of RY on a qubit a feature;
+            `"separable"`, of RX(pi/4) and RY in turns; `"projected"`, the projected kernel of the IQP embedding; or a
+            function from a number of features to a kernel module.
         C: Penalty of misclassified samples, above 0.
-        n_repetitions: Number of times the IQP embedding is applied.
+        n_repetitions: Number of times the IQP or the separable embedding is applied.
         scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
         backend: A backend or its name, for kernels by name. Measured matrices lose their negative eigenvalues.
 
@@ -141,8 +145,8 @@ class QuantumKernelRidge(MultiOutputMixin, RegressorMixin, KernelMachine):
     """Ridge regression on a quantum kernel; the mean of the targets is added.
 
     Args:
-        kernel: `"iqp"`, `"angle"`, `"projected"`, or a function from a number of features to a kernel module; see
-            `QuantumSVC`.
+        kernel: `"iqp"`, `"angle"`, `"separable"`, `"projected"`, or a function from a number of features to a
+            kernel module; see `QuantumSVC`.
         alpha: Penalty of the weights, at least 0.
         n_repetitions: Number of times the IQP embedding is applied.
         scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.

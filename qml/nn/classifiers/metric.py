@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits import Circuit, data, weight
+from circuits import ansatzes
 from circuits.overlap import overlap_circuit
 from qml import checks
 from qml.backends import Backend, Native
@@ -74,9 +74,8 @@ class QuantumMetricLearner(CircuitClassifier):
         n_inputs, self.n_layers = checks.as_int(n_inputs, "n_inputs", 1), checks.as_int(n_layers, "n_layers", 1)
         self.n_examples = checks.as_int(n_examples, "n_examples", 1)
         self.has_matched_pairs = checks.as_flag(has_matched_pairs, "has_matched_pairs")
-        super().__init__(
-            n_inputs, metric_circuit(n_inputs, self.n_layers), (), backend=backend, device=device, dtype=dtype
-        )
+        circuit = ansatzes.qaoa_embedding(n_inputs + 1, self.n_layers, n_inputs=n_inputs)
+        super().__init__(n_inputs, circuit, (), backend=backend, device=device, dtype=dtype)
         self.register_buffer("examples", self.weights.new_empty(2, self.n_examples, n_inputs))
         self.reset_parameters(generator)
 
@@ -161,26 +160,6 @@ class QuantumMetricLearner(CircuitClassifier):
             return torch.view_as_real(left @ right.mH).square().sum(-1)
         pairs = self.overlaps(rows.repeat_interleave(len(columns), 0), columns.repeat(len(rows), 1))
         return pairs.unflatten(0, (len(rows), len(columns)))
-
-
-def metric_circuit(n_inputs: int, n_layers: int) -> Circuit:
-    """Build the embedding: data, a ring of ZZ rotations and RY in turns, and the data at the end."""
-    n_qubits = n_inputs + 1
-    ring = [(qubit, (qubit + 1) % n_qubits) for qubit in range(n_qubits if n_qubits > 2 else 1)]
-    circuit, slot = Circuit(n_qubits), 0
-    for layer in range(n_layers + 1):
-        for qubit in range(n_inputs):
-            circuit.rx(data(qubit), qubit)
-        circuit.h(n_inputs)
-        if layer == n_layers:
-            return circuit
-        for pair in ring:
-            circuit.rzz(weight(slot), *pair)
-            slot += 1
-        for qubit in range(n_qubits):
-            circuit.ry(weight(slot), qubit)
-            slot += 1
-    return circuit
 
 
 def _mean(values: Tensor) -> Tensor:
