@@ -35,6 +35,9 @@ BUILT_IN = {
 }
 """Module and constant of each task of this package, in the order of the tables."""
 
+UNLISTED = {"benchmarks": "qml.compare.tasks.benchmarks:BENCHMARKS"}
+"""Tasks that are found by name, and have a command, presets and a report of their own."""
+
 
 class TaskRegistry(Mapping[str, Task[Any, Any]]):
     """A mapping from names to tasks that imports a task at its first use.
@@ -43,15 +46,17 @@ class TaskRegistry(Mapping[str, Task[Any, Any]]):
 
     Args:
         built_in: Module and constant of each task, as in `"package.module:CONSTANT"`.
+        unlisted: Likewise of tasks that are found by name, and not among the names.
     """
 
-    def __init__(self, built_in: Mapping[str, str]) -> None:
+    def __init__(self, built_in: Mapping[str, str], unlisted: Mapping[str, str] | None = None) -> None:
         self._built_in = built_in
+        self._unlisted = unlisted or {}
         self._loaded: dict[str, Task[Any, Any]] = {}
 
     def __getitem__(self, name: str) -> Task[Any, Any]:
         if name not in self._loaded:
-            path = self._built_in.get(name) or _value_offered(name)
+            path = self._built_in.get(name) or self._unlisted.get(name) or _value_offered(name)
             self._loaded[name] = _load(EntryPoint(name, path, GROUP))
         return self._loaded[name]
 
@@ -63,10 +68,10 @@ class TaskRegistry(Mapping[str, Task[Any, Any]]):
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:  # without the import that Mapping's own would make
-        return name in self._built_in or any(point.name == name for point in entry_points(group=GROUP))
+        return name in self._built_in or name in self._unlisted or any(point.name == name for point in entry_points(group=GROUP))
 
 
-TASKS = TaskRegistry(BUILT_IN)
+TASKS = TaskRegistry(BUILT_IN, UNLISTED)
 
 
 def find_task(name: str) -> Task[Any, Any]:
