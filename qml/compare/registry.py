@@ -68,7 +68,11 @@ class TaskRegistry(Mapping[str, Task[Any, Any]]):
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:  # without the import that Mapping's own would make
-        return name in self._built_in or name in self._unlisted or any(point.name == name for point in entry_points(group=GROUP))
+        return (
+            name in self._built_in
+            or name in self._unlisted
+            or any(point.name == name for point in entry_points(group=GROUP))
+        )
 
 
 TASKS = TaskRegistry(BUILT_IN, UNLISTED)

@@ -98,6 +98,24 @@ def _n_parameters(made: Any) -> int:
 
 # --- trained layers
 
+SCALINGS = {
+    "circuit-centric": None,
+    "re-uploading": "minmax",
+    "dressed": "standard",
+    "iqp": "minmax",
+    "tree": None,
+    "separable": "minmax",
+    "boltzmann": "standard",
+    "boltzmann-separable": "standard",
+}
+OPTIONS = {
+    "n_layers": "n_layers",
+    "encoding_layers": "n_layers",
+    "n_input_copies": "n_copies",
+    "repeats": "n_repetitions",
+}
+"""Arguments of our layers by the study's names."""
+
 
 def layer_classifier(
     make: Callable[..., nn.Module], setting: Setting, seed: int, *, scaling: str | None, max_steps: int
@@ -117,30 +135,32 @@ def layer_classifier(
 
 def make_layer(model: str, setting: Setting, n_features: int, is_published: bool) -> tuple[Callable[..., Any], Any]:
     """Return a function that makes the layer of a setting, and the scaling of its inputs."""
+    kind, options = _layer_kind(model, setting, n_features, is_published)
+    return partial(kind, **options), SCALINGS[model]
+
+
+def _layer_kind(
+    model: str, setting: Setting, n_features: int, is_published: bool
+) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
     import qml.nn
 
-    match model:
-        case "circuit-centric":
-            options = {"n_layers": setting["n_layers"], "n_copies": setting["n_input_copies"]}
-            return partial(qml.nn.CircuitCentricClassifier, **options), None
-        case "re-uploading":
-            n_qubits = layers.n_reuploading_qubits(n_features)
-            n_readouts = layers.read_out_count(setting["observable_type"], n_qubits)
-            return partial(layers.WeightedReuploading, n_layers=setting["n_layers"], n_readouts=n_readouts), "minmax"
-        case "dressed":
-            return partial(qml.nn.DressedQuantumCircuit, n_layers=setting["n_layers"]), "standard"
-        case "iqp":
-            options = {"n_layers": setting["n_layers"], "n_repetitions": setting["repeats"]}
-            return partial(layers.PublishedIQP if is_published else qml.nn.IQPClassifier, **options), "minmax"
-        case "tree":
-            return qml.nn.TreeTensorClassifier, None
-        case "separable":
-            return partial(qml.nn.SeparableClassifier, n_layers=setting["encoding_layers"]), "minmax"
-    n_visible = layers.read_out_count(setting["visible_qubits"], n_features)
-    options = {"n_visible": n_visible, "temperature": setting["temperature"]}
-    if model == "boltzmann":
-        return partial(qml.nn.QuantumBoltzmannClassifier, has_one_coupling=is_published, **options), "standard"
-    return partial(layers.SeparableBoltzmann, **options), "standard"
+    if model in BOLTZMANN:
+        n_visible = layers.read_out_count(setting["visible_qubits"], n_features)
+        options = {"n_visible": n_visible, "temperature": setting["temperature"]}
+        if model == "boltzmann-separable":
+            return layers.SeparableBoltzmann, options
+        return qml.nn.QuantumBoltzmannClassifier, options | {"has_one_coupling": is_published}
+    if model == "re-uploading":
+        n_readouts = layers.read_out_count(setting["observable_type"], layers.n_reuploading_qubits(n_features))
+        return layers.WeightedReuploading, {"n_layers": setting["n_layers"], "n_readouts": n_readouts}
+    kinds: dict[str, Any] = {
+        "circuit-centric": qml.nn.CircuitCentricClassifier,
+        "dressed": qml.nn.DressedQuantumCircuit,
+        "iqp": layers.PublishedIQP if is_published else qml.nn.IQPClassifier,
+        "tree": qml.nn.TreeTensorClassifier,
+        "separable": qml.nn.SeparableClassifier,
+    }
+    return kinds[model], {OPTIONS[name]: value for name, value in setting.items() if name in OPTIONS}
 
 
 def _layer(model: str, setting: Setting, n_features: int, seed: int, is_published: bool) -> Any:
@@ -165,7 +185,8 @@ def _metric(model: str, setting: Setting, n_features: int, seed: int, is_publish
 def _mlp(model: str, setting: Setting, n_features: int, seed: int, is_published: bool) -> Any:
     from sklearn.neural_network import MLPClassifier
 
-    return MLPClassifier(max_iter=3000, batch_size=32, random_state=seed, **setting)
+    options: dict[str, Any] = {"batch_size": 32, **setting}
+    return MLPClassifier(max_iter=3000, random_state=seed, **options)
 
 
 def _sinks(model: str, setting: Setting, n_features: int, seed: int, is_published: bool) -> Any:

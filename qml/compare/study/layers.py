@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
 from circuits import Circuit, ansatzes, data, feature_maps
@@ -145,6 +144,8 @@ class MetricClassifier:
 
 def fit_until_settled(model: Any, inputs: np.ndarray, labels: np.ndarray) -> str:
     """Fit a model; return why it failed, or "" where its loss settled."""
+    from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:

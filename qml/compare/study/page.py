@@ -1,4 +1,4 @@
-"""The page of a study: accuracies beside the published ones, ranks, critical differences, time, parameters, failures."""
+"""The page of a study: accuracies beside the published ones, ranks and their tests, time, parameters, failures."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -109,15 +109,15 @@ def _rank_sections(
     said = (
         "No data set has results of all of them."
         if test is None
-        else f"On the {test.n_sets} data sets with results of all, Friedman's test gives p = {test.p:.2g}, and Nemenyi's "
-        f"critical difference of mean ranks is {test.critical_difference:.2f}."
+        else f"On the {test.n_sets} data sets with results of all, Friedman's test gives p = {test.p:.2g}, and "
+        f"Nemenyi's critical difference of mean ranks is {test.critical_difference:.2f}."
     )
     header = ("model", "mean normalised rank", "data sets", "published, same data sets and models")
     own = [record for record in records if record.model in models]
     figure = ranks_figure(own, plan.models, plan.task.metric, ranked_on="data sets") if test else None
     intro = (
-        f"Ranks of the {words}: 1 is the best on a data set, equal ones share the smaller rank, divided by the number of "
-        "models that ran there. Controls without entanglement are left out, as in the study. "
+        f"Ranks of the {words}: 1 is the best on a data set, equal ones share the smaller rank, divided by the number "
+        "of models that ran there. Controls without entanglement are left out, as in the study. "
     )
     return [Section(f"Ranks: {words}", intro + said, figure, header, rows)]
 
@@ -215,8 +215,8 @@ def _costs(summary: Summary) -> Section:
         "searches with the study's choice",
     )  # fmt: skip
     text = (
-        "A fit fails where its loss has not settled after the largest number of steps, or is no number. Parameters of a "
-        "kernel machine are its support vectors and an offset."
+        "A fit fails where its loss has not settled after the largest number of steps, or is no number. Parameters of "
+        "a kernel machine are its support vectors and an offset."
     )
     return Section("Time, parameters, failures", text, None, header, tuple(rows))
 
@@ -228,9 +228,10 @@ def _plan(study: Study, summary: Summary, folder: Path) -> ComparisonPlan:
     }
     protocol = (
         f"{study.amount.words}; as {study.variant}. Settings are chosen by five-fold cross-validation on the training "
-        "samples, stratified and not shuffled; a winner is fitted to all of them with several seeds. Training stops when "
-        "the mean losses of two intervals of 200 steps differ by less than half a standard error. A point in the tables "
-        "is a data set, and its number stands in the column of seeds. Records are in the folders beside this file."
+        "samples, stratified and not shuffled; a winner is fitted to all of them with several seeds. Training stops "
+        "when the mean losses of two intervals of 200 steps differ by less than half a standard error. A point in the "
+        "tables is a data set, and its number stands in the column of seeds. Records are in the folders beside this "
+        "file."
     )
     task = replace(BENCHMARKS, protocol=protocol, models=lambda options: models)
     seeds = tuple(range(len(summary.accuracies)))

@@ -6,7 +6,7 @@ interrupted study goes on where it stopped, and presets of one folder share what
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +36,20 @@ class Amount:
     Attributes:
         words: Its description.
         parameters: Places of the sweeps; None for all.
-        n_candidates: Candidates of each grid, spread evenly; None for all, 0 for the study's own choice without a search.
+        n_candidates: Candidates of each grid, spread evenly; None for all, 0 for the study's own choice, not searched.
         n_seeds: Number of fits of a winner.
+        families: Families of data sets where none is named.
     """
 
     words: str
     parameters: tuple[int, ...] | None
     n_candidates: int | None
     n_seeds: int = N_SEEDS
+    families: tuple[str, ...] = SYNTHETIC
 
 
 PRESETS = {
-    "demo": Amount("the smallest data set of a family, 2 candidates of each grid, 2 fits", (2,), 2, 2),
+    "demo": Amount("one small data set, 2 candidates of each grid, 2 fits", (2,), 2, 2, ("two_curves",)),
     "chosen": Amount("all sizes at the settings that the study's searches chose, 5 fits", None, 0),
     "full": Amount("all sizes, whole grids, 5 fits", None, None),
 }
@@ -115,7 +117,7 @@ class Study:
         return None if self.folder is None else self.folder / self.variant / family / f"{parameter:02d}" / stage
 
 
-def make_study(  # noqa: PLR0913 - one an option of the command
+def make_study(
     families: Sequence[str] = (),
     *,
     models: Sequence[str] | None = None,
@@ -129,7 +131,7 @@ def make_study(  # noqa: PLR0913 - one an option of the command
     """Check the arguments, and fill in the rest.
 
     Args:
-        families: Families of data sets; none for all synthetic ones.
+        families: Families of data sets; none for those of the preset.
         models: Names in `ENTRIES`; None for all.
         preset: Name in `PRESETS`.
         variant: `"published"` or `"intended"`.
@@ -149,14 +151,14 @@ def make_study(  # noqa: PLR0913 - one an option of the command
     require_choice(variant, "as", VARIANTS)
     if models is not None and not models:
         raise ValueError(f"Argument `models` must name at least one of {', '.join(ENTRIES)}, but is empty.")
-    chosen = tuple(dict.fromkeys(families)) or SYNTHETIC
+    amount = PRESETS[preset]
+    chosen = tuple(dict.fromkeys(families)) or amount.families
     for place in parameters or ():
         require_choice(place, "sizes", parameters_of(chosen[0]))
-    amount = PRESETS[preset]
     if amount.n_candidates == 0 and beyond:
-        raise ValueError("Argument `preset` must not be 'chosen' at sizes beyond the study's, which chose nothing there.")
+        raise ValueError("Argument `preset` must not be 'chosen' at sizes beyond the study's: it chose nothing there.")
     if n_seeds is not None:
-        amount = Amount(amount.words, amount.parameters, amount.n_candidates, as_int(n_seeds, "seeds", 1))
+        amount = replace(amount, n_seeds=as_int(n_seeds, "seeds", 1))
     wanted = None if models is None else tuple(name for name in ENTRIES if name in models)
     places = None if parameters is None else tuple(parameters)
     return Study(chosen, wanted or tuple(ENTRIES), variant, preset, amount, places, beyond, folder)
@@ -212,7 +214,9 @@ def run_study(study: Study, watch: Watch, run_cells: RunCells | None = None) -> 
             searched = _run(study.plan(data_set, SEARCH, cells), watch, run_cells)
             chosen = winners(searched)
         else:
-            chosen = {model: place for model in study.runs(data_set) if (place := chosen_there(data_set, model)) is not None}
+            chosen = {
+                model: place for model in study.runs(data_set) if (place := chosen_there(data_set, model)) is not None
+            }
         names = [cell_name(model, number) for model, number in chosen.items()]
         fits = _run(study.plan(data_set, FITS, names), watch, run_cells) if names else []
         yield Finished(data_set, searched, fits)

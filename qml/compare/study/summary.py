@@ -152,7 +152,9 @@ class Summary:
             if published(*score.data_set, score.model) is not None:
                 groups.setdefault((score.model, score.data_set[0]), []).append(score)
         order = {model: place for place, model in enumerate(ENTRIES)}
-        return [_sweep(family, model, own) for (model, family), own in sorted(groups.items(), key=lambda g: order[g[0][0]])]
+        return [
+            _sweep(family, model, own) for (model, family), own in sorted(groups.items(), key=lambda g: order[g[0][0]])
+        ]
 
 
 def summary_of(finished: Iterable[Finished]) -> Summary:
