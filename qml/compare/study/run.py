@@ -12,6 +12,7 @@ from typing import Any
 
 from qml.checks import as_int, require_choice
 from qml.compare.engine import ComparisonPlan, Listener, RunCells, make_plan, run_plan
+from qml.compare.store import open_folder
 from qml.compare.study.grids import ENTRIES, candidates
 from qml.compare.study.published import DataSet, published
 from qml.compare.task import Record
@@ -102,8 +103,8 @@ class Study:
         wanted = n_all if self.amount.n_candidates is None else min(self.amount.n_candidates, n_all)
         return [round((place + 0.5) * n_all / wanted - 0.5) for place in range(wanted)]
 
-    def plan(self, data_set: DataSet, stage: str, cells: Sequence[str]) -> ComparisonPlan:
-        """Return the engine's plan of a stage on a data set."""
+    def plan(self, data_set: DataSet, stage: str, cells: Sequence[str] | None) -> ComparisonPlan:
+        """Return the engine's plan of a stage on a data set, with all cells for None."""
         family, parameter = data_set
         options: Mapping[str, Any] = {"family": family, "parameter": parameter, "as": self.variant, "stage": stage}
         n_seeds = 1 if stage == SEARCH else self.amount.n_seeds
@@ -231,3 +232,22 @@ def chosen_there(data_set: DataSet, model: str) -> int | None:
 def _run(plan: ComparisonPlan, watch: Watch, run_cells: RunCells | None) -> list[Record]:
     with watch() as listener:
         return run_plan(plan, listener, run_cells)
+
+
+def stored_results(study: Study) -> Iterator[Finished]:
+    """Return what the folder of a study holds, data set by data set, without running anything.
+
+    Raises:
+        ValueError: If results were made with other settings.
+    """
+    for data_set in study.data_sets:
+        stages = [_stored(study, data_set, stage) for stage in (SEARCH, FITS)]
+        if any(stages):
+            yield Finished(data_set, *stages)
+
+
+def _stored(study: Study, data_set: DataSet, stage: str) -> list[Record]:
+    folder = study.stage_folder(data_set, stage)
+    if folder is None or not folder.is_dir():
+        return []
+    return open_folder(folder, study.plan(data_set, stage, None).settings)[0]
