@@ -16,7 +16,10 @@ BATCH = 32
 N_TIMED = 3
 ENOUGH_SECONDS = 1.0  # a step that takes longer is timed once
 TYPICAL_STEPS = 1200  # mean of the fits that ship with the documentation, see docs/results/benchmarks.md
-MOST_FEATURES = 12  # larger sizes are extrapolated: a step of a circuit grows with the number of its amplitudes
+SHARED = {"projected-kernel": 12, "iqp-kernel": 4, "separable-kernel": 4}  # candidates that share kernels or features
+TIMED_ONCE = ("mlp", "svc", "kitchen-sinks", "separable-kernel")  # whose time hardly depends on the features
+GROWTH = {"dressed": 2.0, "iqp": 2.0, "metric": 2.0, "boltzmann": 8.0}  # of a step with each further qubit
+MOST_FEATURES = 11  # larger sizes of these models are extrapolated
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,13 @@ def estimate(study: Study) -> list[Cost]:
             if model not in study.runs(data_set):
                 continue
             data = study_set(*data_set)
-            size = data.whole.n_features
+            size = 0 if model in TIMED_ONCE else data.whole.n_features
             if size not in timed:
                 timed[size] = _timed(model, data, timed)
             own = study.amount.n_seeds + N_FOLDS * (0 if study.amount.n_candidates == 0 else len(study.numbers(model)))
             n_fits += own
-            seconds += own * timed[size]
-            is_extrapolated |= model in TRAINED and size > MOST_FEATURES
+            seconds += own * timed[size] / SHARED.get(model, 1)
+            is_extrapolated |= model in GROWTH and size > MOST_FEATURES
         if n_fits:
             costs.append(Cost(model, n_fits, seconds / 3600.0, is_extrapolated))
     return costs
@@ -67,18 +70,9 @@ def _timed(model: str, data: StudySet, timed: dict[int, float]) -> float:
     ends = (settings[0], settings[-1])
     if model not in TRAINED:
         return sum(fit(model, setting, data.folds[0], seed=0, is_published=True).seconds for setting in ends) / 2
-    if size > MOST_FEATURES and timed:
-        largest = max(timed)
-        return timed[largest] * _growth(model, size, largest)
+    if model in GROWTH and size > MOST_FEATURES and timed:
+        return timed[max(timed)] * GROWTH[model] ** (size - max(timed))
     return TYPICAL_STEPS * sum(step_seconds(model, setting, data.whole) for setting in ends) / 2
-
-
-def _growth(model: str, size: int, before: int) -> float:
-    """Return by how much a step grows between two numbers of features, by the number of amplitudes."""
-    if model in ("tree", "separable", "boltzmann-separable"):
-        return size / before
-    exponent = {"re-uploading": 1 / 3, "boltzmann": 3.0, "circuit-centric": 0.1}.get(model, 1.0)
-    return 2.0 ** (exponent * (size - before))
 
 
 def step_seconds(model: str, setting: Setting, part: Part) -> float:
