@@ -6,7 +6,6 @@ Every fit goes into `records/study-fits.csv`; `study-sweeps.json` and `study-ran
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from qml.compare.report import describe_machine
 from qml.compare.study.grids import ENTRIES, KERNEL, QNN
 from qml.compare.study.published import published_table
 from qml.compare.study.ranks import members, normalised_ranks
-from qml.compare.study.run import make_study, stored_results
+from qml.compare.study.run import N_SEEDS, make_study, stored_results
 from qml.compare.study.summary import Score, Summary, SweepMean, summary_of
 from tools.results import RECORDS, as_json
 
@@ -29,7 +28,8 @@ COMMAND = "qml compare benchmarks --preset chosen"
 def main(folders: list[str]) -> None:
     for folder in folders:
         summary = summary_of(stored_results(make_study(preset="chosen", folder=Path(folder))))
-        FITS.write_text(as_csv(summary.scores), encoding="utf-8")
+        whole = [score for score in summary.scores if len(score.accuracies) + score.n_failed == N_SEEDS]
+        FITS.write_text(as_csv(whole), encoding="utf-8")
     summary = Summary(read_scores(FITS.read_text(encoding="utf-8")))
     write("study-sweeps", sweeps_record(summary))
     write("study-ranks", ranks_record(summary))
@@ -132,7 +132,6 @@ def _record(title: str, measure: str, titles: Sequence[str], rows: list[dict[str
 
 def write(name: str, record: dict[str, Any]) -> None:
     (RECORDS / f"{name}.json").write_text(as_json(record, "rows"), encoding="utf-8")
-    json.loads((RECORDS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
