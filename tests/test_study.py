@@ -18,6 +18,7 @@ from qml.commands.main import app
 from qml.compare import TASKS, Outcome, Record
 from qml.compare.engine import Silence
 from qml.compare.study import competitors, layers
+from qml.compare.study import task as benchmarks
 from qml.compare.study.data import Part, study_set
 from qml.compare.study.estimate import estimate, step_seconds
 from qml.compare.study.grids import ENTRIES, KERNEL, QNN, candidates
@@ -26,8 +27,7 @@ from qml.compare.study.published import published, published_table
 from qml.compare.study.ranks import IMAGE_FAMILY, family_test, members, normalised_ranks
 from qml.compare.study.run import Study, make_study, run_study, winners
 from qml.compare.study.summary import summary_of
-from qml.compare.tasks import benchmarks
-from qml.compare.tasks.benchmarks import BENCHMARKS, cell_name, read_cell_name
+from qml.compare.study.task import BENCHMARKS, cell_name, read_cell_name
 from qml.nn import IQPClassifier, QuantumBoltzmannClassifier
 
 DOUBLE = torch.float64

@@ -90,7 +90,7 @@ def help_text() -> "RenderableType":
 
     from qml.compare.study.grids import ENTRIES, candidates
     from qml.compare.study.run import PRESETS
-    from qml.compare.tasks.benchmarks import BENCHMARKS, SYNTHETIC, VARIANTS
+    from qml.compare.study.task import BENCHMARKS, SYNTHETIC, VARIANTS
 
     models = _table("model", "kind", "candidates", "recipe")
     for name, entry in ENTRIES.items():

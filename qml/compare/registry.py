@@ -35,7 +35,7 @@ BUILT_IN = {
 }
 """Module and constant of each task of this package, in the order of the tables."""
 
-UNLISTED = {"benchmarks": "qml.compare.tasks.benchmarks:BENCHMARKS"}
+UNLISTED = {"benchmarks": "qml.compare.study.task:BENCHMARKS"}
 """Tasks that are found by name, and have a command, presets and a report of their own."""
 
 

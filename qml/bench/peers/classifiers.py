@@ -127,7 +127,8 @@ def iqp(layer: Any) -> tuple[Predict, LossOf]:
                 pl.RZ(row[qubit], wires=qubit)
             for first, second in combinations(range(n_qubits), 2):
                 pl.IsingZZ(row[first] * row[second], wires=[first, second])
-        pl.StronglyEntanglingLayers(weights, wires=range(n_qubits), imprimitive=pl.CZ)
+        entangler: Any = pl.CZ
+        pl.StronglyEntanglingLayers(weights, wires=range(n_qubits), imprimitive=entangler)
         return pl.expval(pl.PauliZ(0) @ pl.PauliZ(1))
 
     node = _node(circuit, n_qubits)

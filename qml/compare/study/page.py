@@ -13,8 +13,8 @@ from qml.compare.study.published import published
 from qml.compare.study.ranks import family_test, members, normalised_ranks
 from qml.compare.study.run import Study
 from qml.compare.study.summary import Summary
+from qml.compare.study.task import BENCHMARKS
 from qml.compare.task import Model, Outcome, Preset, Record, Section
-from qml.compare.tasks.benchmarks import BENCHMARKS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,8 +15,7 @@ from qml.compare.engine import ComparisonPlan, Listener, RunCells, make_plan, ru
 from qml.compare.store import open_folder
 from qml.compare.study.grids import ENTRIES, candidates
 from qml.compare.study.published import DataSet, published
-from qml.compare.task import Record
-from qml.compare.tasks.benchmarks import (
+from qml.compare.study.task import (
     BENCHMARKS,
     FITS,
     SEARCH,
@@ -25,6 +24,7 @@ from qml.compare.tasks.benchmarks import (
     cell_name,
     read_cell_name,
 )
+from qml.compare.task import Record
 from qml.data.benchmark_sets import parameters_of
 
 N_SEEDS = 5

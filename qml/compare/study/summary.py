@@ -8,7 +8,7 @@ from qml.compare.study.grids import ENTRIES
 from qml.compare.study.published import DataSet, published, published_table
 from qml.compare.study.ranks import Accuracies
 from qml.compare.study.run import Finished
-from qml.compare.tasks.benchmarks import read_cell_name
+from qml.compare.study.task import read_cell_name
 
 N_PUBLISHED = 5  # seeds behind every published mean
 DETERMINISTIC = ("svc", "iqp-kernel", "separable-kernel")
