@@ -45,6 +45,7 @@ from qml.nn import (
     QRNNRegressor,
     QuantumBoltzmannClassifier,
     QuantumLayer,
+    QuantumMetricLearner,
     SeparableClassifier,
     TreeTensorClassifier,
 )
@@ -122,6 +123,7 @@ LAYERS: dict[str, Example] = {
     "IQPClassifier": made(IQPClassifier, 3, 2, n_features=3),
     "QCNNClassifier": made(QCNNClassifier, 4, n_features=4),
     "QuantumBoltzmannClassifier": made(QuantumBoltzmannClassifier, 3, n_visible=2, n_features=3),
+    "QuantumMetricLearner": made(QuantumMetricLearner, 2, 2, n_examples=3, n_features=2),
     "SeparableClassifier": made(SeparableClassifier, 3, n_features=3),
     "TreeTensorClassifier": made(TreeTensorClassifier, 5, n_features=5),
     "DARUAN": made(DARUAN, 2),

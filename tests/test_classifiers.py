@@ -18,6 +18,7 @@ from qml.nn import (
     IQPClassifier,
     QCNNClassifier,
     QuantumBoltzmannClassifier,
+    QuantumMetricLearner,
     SeparableClassifier,
     TreeTensorClassifier,
     load_layer,
@@ -31,6 +32,7 @@ MAKERS: dict[str, Callable[..., nn.Module]] = {
     "dressed": lambda n=5, **options: DressedQuantumCircuit(n, n_qubits=3, n_layers=2, **options),
     "iqp": lambda n=4, **options: IQPClassifier(n, 2, n_repetitions=2, **options),
     "qcnn": lambda n=4, **options: QCNNClassifier(n, **options),
+    "metric": lambda n=2, **options: QuantumMetricLearner(n, 2, n_examples=3, **options),
     "boltzmann": lambda n=3, **options: QuantumBoltzmannClassifier(n, n_visible=2, **options),
     "separable": lambda n=3, **options: SeparableClassifier(n, 2, **options),
     "tree": lambda n=5, **options: TreeTensorClassifier(n, **options),
@@ -178,9 +180,27 @@ def boltzmann(layer: QuantumBoltzmannClassifier, row: np.ndarray) -> float:
     return float(np.mean(values))
 
 
+def metric_states(layer: QuantumMetricLearner, rows: np.ndarray) -> np.ndarray:
+    weights = layer.weights.detach().numpy().reshape(2, -1)
+
+    @pl.qnode(pl.device("default.qubit", wires=layer.n_inputs + 1))
+    def node(row: np.ndarray) -> object:
+        pl.QAOAEmbedding(row, weights, wires=range(layer.n_inputs + 1), local_field="Y")
+        return pl.state()
+
+    return np.array([node(row) for row in rows])
+
+
+def metric(layer: QuantumMetricLearner, row: np.ndarray) -> float:
+    (state,) = metric_states(layer, row[None])
+    near = [np.mean(np.abs(metric_states(layer, part).conj() @ state) ** 2) for part in layer.examples.numpy()]
+    return (near[1] - near[0]) / (near[0] + near[1])
+
+
 REFERENCES = {
     "circuit-centric": circuit_centric, "re-uploading": reuploading, "dressed": dressed, "iqp": iqp,
     "separable": separable, "tree": tree, "boltzmann": boltzmann,
+    "metric": metric,
 }  # fmt: skip
 
 
@@ -245,6 +265,12 @@ def test_losses_are_those_of_the_study() -> None:
             expected = -torch.log(torch.sigmoid(6 * y * f)).mean()
         elif name == "boltzmann":
             expected = -torch.log((1 + y * f) / 2).mean()
+        elif name == "metric":
+            states = metric_states(layer, inputs.numpy())
+            gram = torch.from_numpy(np.abs(states.conj() @ states.T) ** 2)
+            low, high = y < 0, y > 0
+            inside = (gram[low][:, low].mean() + gram[high][:, high].mean()) / 2
+            expected = 1 - inside + gram[low][:, high].mean()
         elif name == "dressed":
             expected = -torch.log_softmax(f, 1)[torch.arange(len(y)), (y > 0).long()].mean()
         else:
@@ -259,6 +285,30 @@ def test_losses_are_those_of_the_study() -> None:
             torch.testing.assert_close(weighted, sum(terms).mean() / 2, atol=1e-12, rtol=0.0)
             expected = layer.loss(inputs, labels, torch.ones(2, 2, dtype=DOUBLE)).detach()
         torch.testing.assert_close(layer.loss(inputs, labels).detach(), expected, atol=1e-12, rtol=0.0)
+
+
+@pytest.mark.parametrize("n_inputs", [1, 3])
+def test_the_published_loss_of_the_metric_learner_pairs_samples_by_number(n_inputs: int) -> None:
+    layer = QuantumMetricLearner(n_inputs, 2, has_matched_pairs=True, dtype=DOUBLE, generator=seeded(1))
+    inputs, labels = samples(layer, 7)  # 3 of class +1, 4 of class -1
+    states = metric_states(layer, inputs.numpy())
+    gram = np.abs(states.conj() @ states.T) ** 2
+    low, high = np.flatnonzero(labels < 0), np.flatnonzero(labels > 0)
+    expected = np.mean([gram[a, b] for a, b in zip(low, high, strict=False)])
+    np.testing.assert_allclose(layer.loss(inputs, labels).item(), expected, atol=1e-12)
+    np.testing.assert_allclose(layer.loss(inputs[:1], labels[:1]).item(), 0.0, atol=0.0)  # one class has no pairs
+
+
+def test_the_metric_learner_remembers_samples_of_both_classes() -> None:
+    layer = QuantumMetricLearner(2, n_examples=4, dtype=DOUBLE)
+    inputs, labels = samples(layer, 5)  # 2 of class +1, 3 of class -1
+    layer.remember(inputs, labels, seeded(3))
+    for part, members in zip(layer.examples, (inputs[labels < 0], inputs[labels > 0]), strict=True):
+        assert {tuple(row) for row in part.tolist()} == {tuple(row) for row in members.tolist()}
+    with pytest.raises(ValueError, match="`labels` must hold both -1 and"):
+        layer.remember(inputs, torch.ones(5, dtype=DOUBLE))
+    with pytest.raises(ValueError, match="`labels` must hold one label a sample"):
+        layer.remember(inputs, labels[:3])
 
 
 @pytest.mark.parametrize("name", ON_CIRCUITS)

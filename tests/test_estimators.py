@@ -19,7 +19,7 @@ from torch import nn
 
 from circuits import Z, ansatzes, feature_maps
 from qml.backends import Native
-from qml.estimators import LayerClassifier, LayerRegressor, QuantumKernelRidge, QuantumSVC
+from qml.estimators import LayerClassifier, LayerRegressor, QuantumKernelRidge, QuantumKitchenSinks, QuantumSVC
 from qml.estimators.layers import LAYERS
 from qml.kernels import FidelityKernel
 from qml.nn import QNNClassifier, QuantumLayer, SeparableClassifier
@@ -30,6 +30,7 @@ CHECKED = [
     LayerRegressor("dressed", learning_rate=0.05, max_steps=100),
     QuantumSVC("angle", C=10.0),
     QuantumKernelRidge("angle", alpha=1e-2),
+    QuantumKitchenSinks(20),
 ]
 
 

@@ -150,6 +150,44 @@ def test_a_diagonal_by_rotations_keeps_its_global_phase() -> None:
     assert_close(oracle.unitary_of(circuit), np.diag(np.exp(1j * phases)), ALGEBRA)
 
 
+@pytest.mark.parametrize("n_layers", [1, 3])
+def test_the_separable_kernel_is_that_of_the_study(n_layers: int) -> None:
+    """The states are those of u(x)^dagger with u = (RX(pi/4) RY(x))^n, up to Z on each qubit, which overlaps lose."""
+    rows = np.array([[0.3, -1.2], [1.1, 0.4], [-0.8, 1.5]])
+
+    def overlap(first: np.ndarray, second: np.ndarray) -> float:
+        value = 1.0
+        for x, other in zip(first, second, strict=True):
+            u, v = (np.linalg.matrix_power(rotation("x", np.pi / 4) @ rotation("y", a), n_layers) for a in (x, other))
+            value *= abs((v @ u.conj().T)[0, 0]) ** 2
+        return value
+
+    states = [oracle.state_of(feature_maps.separable(2, n_layers), row) for row in rows]
+    gram = [[abs(np.vdot(one, other)) ** 2 for other in states] for one in states]
+    assert_close(np.array(gram), np.array([[overlap(a, b) for b in rows] for a in rows]), atol=ALGEBRA)
+
+
+def test_the_heisenberg_map_evolves_a_chain() -> None:
+    circuit = feature_maps.heisenberg(2, 3)
+    assert (circuit.n_qubits, circuit.n_data, circuit.n_weights) == (3, 2, 9)
+    weights, angles = np.linspace(0.1, 2.0, 9), np.array([0.7, -0.4])
+    expected = np.ones(1)
+    for a, b, c in weights.reshape(3, 3):
+        expected = np.kron(expected, rotation("z", c) @ rotation("y", b) @ rotation("z", a) @ [1.0, 0.0])
+    for _ in range(3):
+        for number, angle in enumerate(angles):
+            for letter in "XYZ":
+                pair = np.kron(oracle.LETTERS[letter], oracle.LETTERS[letter])
+                turn = np.cos(angle / 2) * np.eye(4) - 1j * np.sin(angle / 2) * pair
+                whole = np.kron(turn, np.eye(2)) if number == 0 else np.kron(np.eye(2), turn)
+                expected = whole @ expected
+    assert_close(oracle.state_of(circuit, angles, weights), expected, atol=ALGEBRA)
+
+
+def rotation(axis: str, angle: float) -> np.ndarray:
+    return np.cos(angle / 2) * np.eye(2) - 1j * np.sin(angle / 2) * LETTERS[axis]
+
+
 # --- refusals -----------------------------------------------------------------------------------------------
 
 
@@ -158,6 +196,10 @@ def test_bad_input_is_refused() -> None:
         feature_maps.angle(2, axis="w")
     with pytest.raises(ValueError, match="three finite numbers, not all 0"):
         feature_maps.angle(2, axis=(0.0, 0.0, 0.0))
+    with pytest.raises(ValueError, match="`n_layers` must be at least 1"):
+        feature_maps.separable(2, 0)
+    with pytest.raises(ValueError, match="`n_inputs` must be at least 1"):
+        feature_maps.heisenberg(0)
     with pytest.raises(ValueError, match="must hold no zero vector"):
         feature_maps.amplitudes_of([[1.0, 0.0], [0.0, 0.0]])
     with pytest.raises(ValueError, match="holds NaN or infinity"):

@@ -16,6 +16,7 @@ BENCHES = {
     "wide": "qml.bench.wide",
     "kernels": "qml.bench.kernels",
     "plugins": "qml.bench.plugins",
+    "classifiers": "qml.bench.classifiers",
 }
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from qml.commands import study
 from qml.commands.shell import INTERRUPTED, one_line_errors
+from qml.commands.study import STUDY
 from qml.terminal import one_line, verbatim, visible
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def task_names(incomplete: str) -> list[str]:
     """Return the names of tasks that begin so, for a shell that completes them."""
     from qml.compare.registry import TASKS
 
-    return [name for name in (*TASKS, ALL_TASKS) if name.startswith(incomplete)]
+    return [name for name in (*TASKS, STUDY, ALL_TASKS) if name.startswith(incomplete)]
 
 
 def preset_names(incomplete: str) -> list[str]:
@@ -52,6 +54,9 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     preset: Annotated[
         str | None, typer.Option(help="full, or demo for a short run.", autocompletion=preset_names)
     ] = None,
+    variant: Annotated[
+        str | None, typer.Option("--as", help="Of `benchmarks`: published, or intended where text and code differ.")
+    ] = None,
     trials: Annotated[int | None, typer.Option(help="Settings tried a model and seed; else the preset's.")] = None,
     workers: Annotated[int | None, typer.Option(help="Train on so many processes of this machine.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="Train on the Dask cluster of this address.")] = None,
@@ -71,12 +76,20 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
         _explain(console, context, task or [], asked=show_help)
         return
     with one_line_errors():
+        wanted = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
+        if task[0] == STUDY:
+            if trials is not None:
+                raise ValueError(f"Argument `trials` must be left out for {STUDY}, whose grids are the study's.")
+            wishes = study.Wishes(task[1:], wanted, preset, variant, seeds, option or [], out)
+            _study(console, study.wished_study(wishes), workers, scheduler, dry_run=dry_run)
+            return
+        if variant is not None:
+            raise ValueError(f"Argument `as` must be left out for task {task[0]!r}; it belongs to {STUDY}.")
         if task[0] == ALL_TASKS and (len(task) > 1 or option or models is not None or trials is not None):
             raise ValueError(
                 f"Argument `task` must be {ALL_TASKS!r} alone, without models or options, but more is given."
             )
         named, subjects = _named_and_subjects(task, option or [])
-        wanted = None if models is None else [name.strip() for name in models.split(",") if name.strip()]
         work = {"n_seeds": seeds, "models": wanted, "preset": preset, "n_trials": trials}
         plans = _plans(out, subjects, named, work, everything=task[0] == ALL_TASKS)
     if dry_run:
@@ -96,6 +109,19 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
             finished.append(_finish(console, plan, folder, _runner(workers, scheduler)))
     if task[0] == ALL_TASKS:
         _print_overview(console, finished, _folder(out, (ALL_TASKS, preset), part=None))
+
+
+def _study(
+    console: Console, wished: "study.Study", workers: int | None, scheduler: str | None, *, dry_run: bool
+) -> None:
+    """Run the study of arXiv:2403.07059, or say what it would cost."""
+    if dry_run:
+        with console.status("Timing a few steps of each model"):
+            told = study.dry_run(wished)
+        console.print(told, highlight=False)
+        return
+    with _clean_stop(wished.folder or Path()):
+        study.run(console, wished, _runner(workers, scheduler))
 
 
 def report(
@@ -124,6 +150,9 @@ def _explain(console: Console, context: typer.Context, task: list[str], *, asked
         from qml.compare.listing import task_help, tasks_listing
         from qml.compare.registry import TASKS, find_task
 
+        if task and task[0] == STUDY:
+            console.print(study.help_text(), highlight=False)
+            return
         if task and task[0] != ALL_TASKS:
             console.print(task_help(find_task(task[0])), highlight=False)
             return

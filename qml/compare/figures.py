@@ -101,7 +101,9 @@ def _draw_summary(axes: "Axes", row: ModelSummary, height: float | int, colour: 
     )
 
 
-def ranks_figure(records: Sequence[Record], models: Mapping[str, Model], metric: Metric) -> "Figure | None":
+def ranks_figure(
+    records: Sequence[Record], models: Mapping[str, Model], metric: Metric, *, ranked_on: str = "seeds"
+) -> "Figure | None":
     """Draw a critical-difference diagram: mean ranks over seeds, with bars over models that are not told apart.
 
     The result is None for fewer than three models or five seeds, where the test has no force.
@@ -129,7 +131,7 @@ def ranks_figure(records: Sequence[Record], models: Mapping[str, Model], metric:
         axes.set_xlim(0.8, len(order) + 1.2)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(f"mean rank over {n_seeds} seeds, 1 is best; critical difference {least:.2f}")
+        axes.set_xlabel(f"mean rank over {n_seeds} {ranked_on}, 1 is best; critical difference {least:.2f}")
         axes.tick_params(length=0)
     return figure
 

@@ -18,10 +18,12 @@ class LiveProgress:
 
     Args:
         console: The console that is drawn on.
+        is_brief: Whether finished cells and those of earlier runs pass without a line.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, is_brief: bool = False) -> None:
         self.console = console
+        self.is_brief = is_brief
         self.n_finished = 0
         self._plan: ComparisonPlan | None = None
         self._progress = Progress(
@@ -48,7 +50,7 @@ class LiveProgress:
         self._plan, self.n_finished = plan, n_finished
         for warning in warnings:
             self.console.print("[yellow]Warning:[/]", verbatim(warning), highlight=False, soft_wrap=True)
-        if n_finished:
+        if n_finished and not self.is_brief:
             already = verbatim(f"{n_finished} of {len(plan.cells)} runs are in {plan.folder} already.")
             self.console.print(already, soft_wrap=True)
         self._all = self._progress.add_task(
@@ -70,7 +72,7 @@ class LiveProgress:
         """Move the upper bar, and write the result above both."""
         self.n_finished += 1
         self._progress.update(self._all, completed=self.n_finished)
-        if self._plan is None:
+        if self._plan is None or self.is_brief:
             return
         metric = self._plan.task.metric
         line = (

@@ -36,6 +36,9 @@ BUILT_IN = {
 }
 """Module and constant of each task of this package, in the order of the tables."""
 
+UNLISTED = {"benchmarks": "qml.compare.study.task:BENCHMARKS"}
+"""Tasks that are found by name, and have a command, presets and a report of their own."""
+
 
 class TaskRegistry(Mapping[str, Task[Any, Any]]):
     """A mapping from names to tasks that imports a task at its first use.
@@ -44,15 +47,17 @@ class TaskRegistry(Mapping[str, Task[Any, Any]]):
 
     Args:
         built_in: Module and constant of each task, as in `"package.module:CONSTANT"`.
+        unlisted: Likewise of tasks that are found by name, and not among the names.
     """
 
-    def __init__(self, built_in: Mapping[str, str]) -> None:
+    def __init__(self, built_in: Mapping[str, str], unlisted: Mapping[str, str] | None = None) -> None:
         self._built_in = built_in
+        self._unlisted = unlisted or {}
         self._loaded: dict[str, Task[Any, Any]] = {}
 
     def __getitem__(self, name: str) -> Task[Any, Any]:
         if name not in self._loaded:
-            path = self._built_in.get(name)
+            path = self._built_in.get(name) or self._unlisted.get(name)
             point = find_plug_in(GROUP, name) if path is None else EntryPoint(name, path, GROUP)
             if point is None:
                 raise KeyError(name)
@@ -61,13 +66,13 @@ class TaskRegistry(Mapping[str, Task[Any, Any]]):
 
     def __iter__(self) -> Iterator[str]:
         yield from self._built_in
-        yield from without_own(names_offered(GROUP), self._built_in)
+        yield from without_own(names_offered(GROUP), {**self._built_in, **self._unlisted})
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:  # without the import that Mapping's own would make
-        return name in self._built_in or name in names_offered(GROUP)
+        return name in self._built_in or name in self._unlisted or name in names_offered(GROUP)
 
     def sound(self) -> tuple[list[Task[Any, Any]], dict[str, PlugInError]]:
         """Import all tasks; return those that work, and the errors of broken plug-ins by their names."""
@@ -80,7 +85,7 @@ class TaskRegistry(Mapping[str, Task[Any, Any]]):
         return tasks, errors
 
 
-TASKS = TaskRegistry(BUILT_IN)
+TASKS = TaskRegistry(BUILT_IN, UNLISTED)
 
 
 def find_task(name: str) -> Task[Any, Any]:

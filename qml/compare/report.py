@@ -28,19 +28,27 @@ def write_report(plan: ComparisonPlan, records: Sequence[Record], folder: Path) 
         records: Its results.
         folder: The folder of the file.
     """
+    own = plan.task.sections(plan.task.prepare(plan.options), list(records), plan.options)
+    sentences = verdict(records, plan.models, plan.task.metric)
+    return write_page(plan, records, folder, sentences, (*_common_sections(plan, records), *own))
+
+
+def write_page(
+    plan: ComparisonPlan, records: Sequence[Record], folder: Path, sentences: Sequence[str], sections: Sequence[Section]
+) -> Path:
+    """Write `report.html` with the given sentences on top and the given sections, and return its path."""
     from jinja2 import Environment
 
     source = files("qml.compare").joinpath("report.html.j2").read_text(encoding="utf-8")
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
     metric = plan.task.metric
     rows = summarise(records, metric)
-    own = plan.task.sections(plan.task.prepare(plan.options), list(records), plan.options)
     html = template.render(
         task=plan.task,
         plan=plan,
-        verdict=verdict(records, plan.models, metric),
+        verdict=sentences,
         rows=[_row(row, plan, best_mean(rows, metric)) for row in rows],
-        sections=[_shown(section) for section in (*_common_sections(plan, records), *own)],
+        sections=[_shown(section) for section in sections],
         runs=[_run(record, plan) for record in records],
         machine=describe_machine(),
     )
@@ -118,9 +126,15 @@ def _run(record: Record, plan: ComparisonPlan) -> dict[str, Any]:
     }
 
 
-def _shown(section: Section) -> dict[str, str]:
+def _shown(section: Section) -> dict[str, Any]:
     image = to_data_uri(section.figure) if section.figure else ""
-    return {"title": section.title, "text": section.text, "image": image}
+    return {
+        "title": section.title,
+        "text": section.text,
+        "image": image,
+        "header": section.header,
+        "rows": section.rows,
+    }
 
 
 def _version(package: str) -> str:

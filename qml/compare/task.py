@@ -112,11 +112,13 @@ class Model(Generic[SplitT_contra]):
 
 @dataclass(frozen=True)
 class Section:
-    """A piece of the report: a heading, words, and perhaps a figure."""
+    """A piece of the report: a heading, words, and perhaps a figure or a table."""
 
     title: str
     text: str
     figure: "Figure | None" = None
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ class Task(Generic[DataT, SplitT]):
         sections: Writes the task's own sections of the report, from `(data, records, options)`.
         metric: The number that models are compared by.
         labels: Meanings of -1 and +1.
+        protocol: How its models are trained and chosen, where that is not as in other tasks.
     """
 
     name: str
@@ -152,3 +155,4 @@ class Task(Generic[DataT, SplitT]):
     together: tuple[Option, ...] = ()
     metric: Metric = field(default_factory=Metric)
     labels: tuple[str, str] = ("-1", "+1")
+    protocol: str = ""

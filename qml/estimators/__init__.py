@@ -7,6 +7,7 @@ from circuits.lazy import load_at_first_use
 if TYPE_CHECKING:
     from qml.estimators.kernel_machines import QuantumKernelRidge as QuantumKernelRidge
     from qml.estimators.kernel_machines import QuantumSVC as QuantumSVC
+    from qml.estimators.kitchen_sinks import QuantumKitchenSinks as QuantumKitchenSinks
     from qml.estimators.layers import LayerClassifier as LayerClassifier
     from qml.estimators.layers import LayerRegressor as LayerRegressor
     from qml.reservoir.estimator import ReservoirRegressor as ReservoirRegressor
@@ -15,6 +16,7 @@ else:
         __name__,
         {
             "qml.estimators.kernel_machines": ("QuantumKernelRidge", "QuantumSVC"),
+            "qml.estimators.kitchen_sinks": ("QuantumKitchenSinks",),
             "qml.estimators.layers": ("LayerClassifier", "LayerRegressor"),
             "qml.reservoir.estimator": ("ReservoirRegressor",),
         },

@@ -20,7 +20,7 @@ from qml.backends import Backend
 from qml.estimators.scaling import make_scaler, scaled
 from qml.kernels import FidelityKernel, ProjectedKernel, nearest_positive
 
-KERNELS = ("iqp", "angle", "projected")
+KERNELS = ("iqp", "angle", "separable", "projected")
 
 
 def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backend | str) -> nn.Module:
@@ -39,6 +39,9 @@ def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backe
         n_repetitions = as_int(n_repetitions, "n_repetitions", 1)
         if kernel == "angle":
             return FidelityKernel(feature_maps.angle(n_features, axis="y"), dtype=torch.float64, backend=backend)
+        if kernel == "separable":
+            circuit = feature_maps.separable(n_features, n_repetitions)
+            return FidelityKernel(circuit, dtype=torch.float64, backend=backend)
         make = FidelityKernel if kernel == "iqp" else ProjectedKernel
         return make(feature_maps.iqp(n_features, n_repetitions), dtype=torch.float64, backend=backend)
     if isinstance(kernel, Circuit | ComputedCircuit):
@@ -85,11 +88,12 @@ class QuantumSVC(ClassifierMixin, KernelMachine):
     """A support vector machine on a quantum kernel.
 
     Args:
-        kernel: `"iqp"`, the fidelity of the IQP embedding; `"angle"`, of RY on a qubit a feature; `"projected"`, the
-            projected kernel of the IQP embedding; a feature map, whose fidelity is taken; a kernel module, of which a
-            copy is fitted; or a function from a number of features to a kernel module. All run in float64.
+        kernel: `"iqp"`, the fidelity of the IQP embedding; `"angle"`, of RY on a qubit a feature; `"separable"`, of
+            RX(pi/4) and RY in turns; `"projected"`, the projected kernel of the IQP embedding; a feature map, whose
+            fidelity is taken; a kernel module, of which a copy is fitted; or a function from a number of features to a
+            kernel module. All run in float64.
         C: Penalty of misclassified samples, above 0.
-        n_repetitions: Number of times the IQP embedding is applied.
+        n_repetitions: Number of times the IQP or the separable embedding is applied.
         scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
         backend: A backend or its name, for kernels by name or by feature map. Measured matrices lose their
             negative eigenvalues.
@@ -150,8 +154,8 @@ class QuantumKernelRidge(MultiOutputMixin, RegressorMixin, KernelMachine):
     """Ridge regression on a quantum kernel; the mean of the targets is added.
 
     Args:
-        kernel: `"iqp"`, `"angle"`, `"projected"`, a feature map, a kernel module, or a function from a number of
-            features to one; see `QuantumSVC`.
+        kernel: `"iqp"`, `"angle"`, `"separable"`, `"projected"`, a feature map, a kernel module, or a function from a
+            number of features to one; see `QuantumSVC`.
         alpha: Penalty of the weights, at least 0.
         n_repetitions: Number of times the IQP embedding is applied.
         scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.

@@ -25,6 +25,7 @@ LAYERS = {
     "circuit-centric": "CircuitCentricClassifier",
     "dressed": "DressedQuantumCircuit",
     "iqp": "IQPClassifier",
+    "metric": "QuantumMetricLearner",
     "qcnn": "QCNNClassifier",
     "boltzmann": "QuantumBoltzmannClassifier",
     "re-uploading": "DataReuploadingClassifier",
@@ -260,7 +261,11 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
         problems = []
         for number in [1] if n_classes == 2 else range(n_classes):
             labels = torch.where(classes == number, 1.0, -1.0).to(rows)
-            problems.append(self._problem(self._make(rows.shape[1], generator), rows, labels))
+            layer = self._make(rows.shape[1], generator)
+            remember: Any = getattr(layer, "remember", None)
+            if remember is not None:  # its scores compare samples with examples of both classes
+                remember(rows, labels, generator)
+            problems.append(self._problem(layer, rows, labels))
         return problems
 
     def _problem(self, layer: nn.Module, rows: Tensor, labels: Tensor) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:

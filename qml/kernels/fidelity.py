@@ -8,11 +8,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from circuits import Circuit, ComputedCircuit
+from circuits.overlap import overlap_circuit
 from qml import checks
 from qml.backends import Backend, Native, resolve
 from qml.backends.inputs import require_circuit
 from qml.kernels.components import Component, components
-from qml.kernels.pairs import overlap_circuit, pairs_of
+from qml.kernels.pairs import pairs_of
 from qml.nn.angles import computed_angles
 
 STATES_AT_ONCE = 2**26  # amplitudes, 1 GiB in complex128; of more samples states are computed again for each block

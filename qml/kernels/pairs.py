@@ -1,11 +1,9 @@
-"""Pairs of samples as circuits: compute one state, uncompute the other."""
+"""Pairs of samples that a kernel matrix needs."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-from circuits import Circuit, Slot, data
 
 
 class Pairs(NamedTuple):
@@ -20,19 +18,6 @@ class Pairs(NamedTuple):
     first: Tensor
     second: Tensor
     places: Tensor
-
-
-def overlap_circuit(feature_map: Circuit) -> Circuit:
-    """Build U(x), then U(x')^dagger, where x' has the data slots behind those of x."""
-    n_data, inverse = feature_map.n_data, feature_map.inverse()
-    result = feature_map.copy()
-    for operation in inverse.operations:
-        angles = [
-            data(n_data + angle.index) if isinstance(angle, Slot) and angle.kind == "data" else angle
-            for angle in operation.angles
-        ]
-        result.append(operation.gate, operation.qubits, controls=operation.controls, angles=angles)
-    return result
 
 
 def pairs_of(rows: Tensor, columns: Tensor | None) -> Pairs:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qml.nn.classifiers.convolutional import QCNNClassifier as QCNNClassifier
     from qml.nn.classifiers.dressed import DressedQuantumCircuit as DressedQuantumCircuit
     from qml.nn.classifiers.iqp import IQPClassifier as IQPClassifier
+    from qml.nn.classifiers.metric import QuantumMetricLearner as QuantumMetricLearner
     from qml.nn.classifiers.reuploading import DataReuploadingClassifier as DataReuploadingClassifier
     from qml.nn.classifiers.separable import SeparableClassifier as SeparableClassifier
     from qml.nn.classifiers.tree import TreeTensorClassifier as TreeTensorClassifier
@@ -72,6 +73,7 @@ else:
             "qml.nn.classifiers.convolutional": ("QCNNClassifier",),
             "qml.nn.classifiers.dressed": ("DressedQuantumCircuit",),
             "qml.nn.classifiers.iqp": ("IQPClassifier",),
+            "qml.nn.classifiers.metric": ("QuantumMetricLearner",),
             "qml.nn.classifiers.reuploading": ("DataReuploadingClassifier",),
             "qml.nn.classifiers.separable": ("SeparableClassifier",),
             "qml.nn.classifiers.tree": ("TreeTensorClassifier",),

@@ -21,6 +21,7 @@ from qml.nn.classifiers.circuit_centric import CircuitCentricClassifier
 from qml.nn.classifiers.convolutional import QCNNClassifier
 from qml.nn.classifiers.dressed import DressedQuantumCircuit
 from qml.nn.classifiers.iqp import IQPClassifier
+from qml.nn.classifiers.metric import QuantumMetricLearner
 from qml.nn.classifiers.reuploading import DataReuploadingClassifier
 from qml.nn.classifiers.separable import SeparableClassifier
 from qml.nn.classifiers.tree import TreeTensorClassifier
@@ -78,6 +79,7 @@ LAYERS: tuple[type[nn.Module], ...] = (
     QRNNRegressor,
     QuantumBoltzmannClassifier,
     QuantumLayer,
+    QuantumMetricLearner,
     QuantumNeuron,
     SeparableClassifier,
     TreeTensorClassifier,

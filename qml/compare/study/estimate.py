@@ -1,0 +1,123 @@
+"""The cost of a study before it runs: fits counted, seconds from a few steps of each model and size."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from qml.compare.study.competitors import TRAINED, fit, make_layer
+from qml.compare.study.data import N_FOLDS, Part, StudySet, study_set
+from qml.compare.study.grids import Setting, candidates
+from qml.compare.study.run import Study
+
+BATCH = 32
+N_TIMED = 3
+ENOUGH_SECONDS = 1.0  # a step that takes longer is timed once
+TYPICAL_STEPS = 1200  # mean of the fits that ship with the documentation, see docs/results/benchmarks.md
+SHARED = {"projected-kernel": 12, "iqp-kernel": 4, "separable-kernel": 4}  # candidates that share kernels or features
+TIMED_ONCE = ("mlp", "svc", "kitchen-sinks", "separable-kernel")  # whose time hardly depends on the features
+GROWTH = {"dressed": 2.0, "iqp": 2.0, "metric": 2.0, "boltzmann": 8.0}  # of a step with each further qubit
+MOST_FEATURES = 11  # larger sizes of these models are extrapolated
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The estimated work of one model.
+
+    Attributes:
+        model: Name in `ENTRIES`.
+        n_fits: Number of fits, those of searches included.
+        hours: Processor hours.
+        is_extrapolated: Whether sizes above those that were timed are part of it.
+    """
+
+    model: str
+    n_fits: int
+    hours: float
+    is_extrapolated: bool
+
+
+def estimate(study: Study) -> list[Cost]:
+    """Time a few steps of each model at each number of features, and count what the study has to do in all.
+
+    Trained models are timed at the first and the last architecture of their grid, whose mean stands for all, and
+    take a typical number of steps; others are fitted once. What an earlier run has stored is not taken off.
+    """
+    costs = []
+    for model in study.models:
+        n_fits, seconds, is_extrapolated, timed = 0, 0.0, False, {}
+        for data_set in study.data_sets:
+            if model not in study.runs(data_set):
+                continue
+            data = study_set(*data_set)
+            size = 0 if model in TIMED_ONCE else data.whole.n_features
+            if size not in timed:
+                timed[size] = _timed(model, data, timed)
+            own = study.amount.n_seeds + N_FOLDS * (0 if study.amount.n_candidates == 0 else len(study.numbers(model)))
+            n_fits += own
+            seconds += own * timed[size] / SHARED.get(model, 1)
+            is_extrapolated |= model in GROWTH and size > MOST_FEATURES
+        if n_fits:
+            costs.append(Cost(model, n_fits, seconds / 3600.0, is_extrapolated))
+    return costs
+
+
+def _timed(model: str, data: StudySet, timed: dict[int, float]) -> float:
+    """Return the processor seconds of one fit."""
+    size, settings = data.whole.n_features, candidates(model)
+    ends = (settings[0], settings[-1])
+    if model not in TRAINED:
+        return sum(fit(model, setting, data.folds[0], seed=0, is_published=True).seconds for setting in ends) / 2
+    if model in GROWTH and size > MOST_FEATURES and timed:
+        return timed[max(timed)] * GROWTH[model] ** (size - max(timed))
+    return TYPICAL_STEPS * sum(step_seconds(model, setting, data.whole) for setting in ends) / 2
+
+
+def step_seconds(model: str, setting: Setting, part: Part) -> float:
+    """Return the processor seconds of one training step on a batch of 32, the first step left out."""
+    if model == "metric":
+        step = _metric_step(setting["n_layers"], part)
+    else:
+        make, _ = make_layer(model, setting, part.n_features, True)
+        layer = make(part.n_features, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        step = _layer_step(layer, part, setting["learning_rate"])
+    step()
+    seconds: list[float] = []
+    while len(seconds) < N_TIMED and sum(seconds) < ENOUGH_SECONDS:
+        started = time.process_time()
+        step()
+        seconds.append(time.process_time() - started)
+    return sorted(seconds)[len(seconds) // 2]
+
+
+def _layer_step(layer: Any, part: Part, rate: float) -> Any:
+    optimiser = torch.optim.Adam(layer.parameters(), rate)
+    rows, labels = torch.from_numpy(part.fit_inputs), torch.from_numpy(part.fit_labels)
+
+    def step() -> None:
+        chosen = torch.randint(len(rows), (BATCH,))
+        optimiser.zero_grad()
+        layer.loss(rows[chosen], labels[chosen]).backward()
+        optimiser.step()
+
+    return step
+
+
+def _metric_step(n_layers: int, part: Part) -> Any:
+    from qml.nn import QuantumMetricLearner
+
+    layer = QuantumMetricLearner(part.n_features, n_layers, dtype=torch.float64)
+    first, second = (torch.from_numpy(rows) for rows in (part.fit_inputs[:16], part.fit_inputs[16:32]))
+
+    def step() -> None:
+        layer.zero_grad()
+        layer.overlaps(first, second).mean().backward()
+
+    return step
+
+
+def total_hours(costs: Sequence[Cost]) -> float:
+    """Return the processor hours of all models."""
+    return sum(cost.hours for cost in costs)

@@ -1,0 +1,139 @@
+"""The models of the study and the grids that their hyperparameters are searched on: one table.
+
+Parameters stand in alphabetical order, and candidates count as scikit-learn counts them: the last parameter fastest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from qml.checks import require_choice
+
+Setting = Mapping[str, Any]
+
+RATES = (0.001, 0.01, 0.1)
+PENALTIES = (0.1, 1.0, 10.0, 100.0)
+QNN, KERNEL = "qnn", "kernel"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the study.
+
+    Attributes:
+        published: Its name in the study's files.
+        family: `"qnn"` or `"kernel"`: the family whose normalised ranks it is part of.
+        kind: "quantum" or "classical".
+        grid: Values of each hyperparameter, by the study's names.
+        recipe: Its description in words.
+        is_control: Whether it is a control without entanglement, which the study keeps out of the ranks.
+    """
+
+    published: str
+    family: str
+    kind: str
+    grid: Mapping[str, tuple[Any, ...]]
+    recipe: str
+    is_control: bool = False
+
+
+ENTRIES: dict[str, Entry] = {
+    "circuit-centric": Entry(
+        "CircuitCentricClassifier", QNN, "quantum",
+        {"learning_rate": RATES, "n_input_copies": (1, 2, 3), "n_layers": (1, 5, 10)},
+        "amplitudes in some copies, strongly entangling layers",
+    ),
+    "re-uploading": Entry(
+        "DataReuploadingClassifier", QNN, "quantum",
+        {"learning_rate": RATES, "n_layers": (1, 5, 10, 15), "observable_type": ("single", "half", "full")},
+        "three features a qubit, uploaded in every layer with trained scales, CZ; weighted fidelity loss",
+    ),
+    "dressed": Entry(
+        "DressedQuantumCircuitClassifier", QNN, "quantum",
+        {"learning_rate": RATES, "n_layers": (1, 5, 10, 15)},
+        "a circuit between two trained linear maps",
+    ),
+    "iqp": Entry(
+        "IQPVariationalClassifier", QNN, "quantum",
+        {"learning_rate": RATES, "n_layers": (1, 5, 10, 15), "repeats": (1, 5, 10)},
+        "IQP embedding, strongly entangling layers with CZ",
+    ),
+    "metric": Entry(
+        "QuantumMetricLearner", QNN, "quantum",
+        {"learning_rate": RATES, "n_layers": (1, 3, 4)},
+        "trained embedding; a sample's state is compared with examples of both classes",
+    ),
+    "boltzmann": Entry(
+        "QuantumBoltzmannMachine", QNN, "quantum",
+        {"learning_rate": RATES, "temperature": (1.0, 10.0, 100.0), "visible_qubits": ("single", "half", "full")},
+        "thermal state of a Hamiltonian that is linear in the features",
+    ),
+    "tree": Entry(
+        "TreeTensorClassifier", QNN, "quantum", {"learning_rate": RATES}, "amplitudes, binary tree of RY and CX"
+    ),
+    "mlp": Entry(
+        "MLPClassifier", QNN, "classical",
+        {
+            "alpha": (0.01, 0.001, 0.0001),
+            "hidden_layer_sizes": ((100,), (10, 10, 10, 10), (50, 10, 5)),
+            "learning_rate_init": RATES,
+        },
+        "scikit-learn's multilayer perceptron, ReLU, Adam, at most 3000 epochs, raw features",
+    ),
+    "separable": Entry(
+        "SeparableVariationalClassifier", QNN, "quantum",
+        {"encoding_layers": (1, 3, 5, 10), "learning_rate": RATES},
+        "a qubit a feature, uploaded several times, no entangling gate",
+        is_control=True,
+    ),
+    "boltzmann-separable": Entry(
+        "QuantumBoltzmannMachineSeparable", QNN, "quantum",
+        {"learning_rate": RATES, "temperature": (1.0, 10.0, 100.0), "visible_qubits": ("single", "half", "full")},
+        "the Boltzmann machine without couplings: a product of thermal states of one qubit",
+        is_control=True,
+    ),
+    "iqp-kernel": Entry(
+        "IQPKernelClassifier", KERNEL, "quantum",
+        {"C": PENALTIES, "repeats": (1, 5, 10)},
+        "support vector machine on the fidelity kernel of the IQP embedding",
+    ),
+    "projected-kernel": Entry(
+        "ProjectedQuantumKernel", KERNEL, "quantum",
+        {"C": PENALTIES, "gamma_factor": (0.1, 1.0, 10.0), "t": (0.01, 0.1, 1.0), "trotter_steps": (1, 3, 5)},
+        "support vector machine on a Gaussian of expectation values after the evolution of a Heisenberg chain",
+    ),
+    "kitchen-sinks": Entry(
+        "QuantumKitchenSinks", KERNEL, "quantum",
+        {"n_episodes": (10, 100, 500, 2000), "n_qfeatures": ("full", "half")},
+        "logistic regression on one shot each of random circuits",
+    ),
+    "svc": Entry(
+        "SVC", KERNEL, "classical",
+        {"C": PENALTIES, "gamma": (0.001, 0.01, 0.1, 1.0)},
+        "scikit-learn's support vector machine with a Gaussian kernel, raw features",
+    ),
+    "separable-kernel": Entry(
+        "SeparableKernelClassifier", KERNEL, "quantum",
+        {"C": PENALTIES, "encoding_layers": (1, 3, 5, 10)},
+        "support vector machine on the fidelity kernel of a product state",
+        is_control=True,
+    ),
+}  # fmt: skip
+"""Models by the names that the command line takes."""
+
+
+def candidates(model: str) -> tuple[Setting, ...]:
+    """Return the settings of a model's grid, in the order in which equal scores are told apart.
+
+    Raises:
+        ValueError: If there is no such model.
+    """
+    require_choice(model, "model", tuple(ENTRIES))
+    grid = ENTRIES[model].grid
+    return tuple(dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
+
+
+def shown(setting: Setting) -> str:
+    """Return a setting as text."""
+    return ", ".join(f"{name} {value}" for name, value in setting.items())

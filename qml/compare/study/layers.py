@@ -1,0 +1,168 @@
+"""Trained models that the study has beside those of `qml.nn`: own losses, batches and controls."""
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from circuits import Circuit, ansatzes, data, feature_maps
+from qml import checks
+from qml.estimators.scaling import make_scaler, scaled
+from qml.estimators.training import LoopOptions, train
+from qml.nn import DataReuploadingClassifier, IQPClassifier, QuantumMetricLearner
+
+METRIC_BATCH = 16
+N_EXAMPLES = 32
+
+
+class WeightedReuploading(DataReuploadingClassifier):
+    """The re-uploading classifier whose class weights are trained with it.
+
+    Attributes:
+        class_weights: Factors of the fidelities, shape (2, n_readouts), 1 at first.
+    """
+
+    def __init__(self, n_inputs: int, n_layers: int = 4, **options: Any) -> None:
+        super().__init__(n_inputs, n_layers, **options)
+        self.class_weights = nn.Parameter(self.weights.new_ones(2, self.n_readouts))
+
+    def loss(self, inputs: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+        """Return the fidelity loss with the trained class weights."""
+        return super().loss(inputs, labels, self.class_weights if class_weights is None else class_weights)
+
+
+def published_iqp_map(n_inputs: int, n_repetitions: int) -> Circuit:
+    """Build the IQP embedding as the study ran it: only the first repetition has gates on pairs.
+
+    PennyLane 0.34 kept the pairs of its IQPEmbedding in an iterator, which the first repetition used up. With it all of
+    the study's IQP kernels come out to the sample; with the formula only those of one repetition do.
+    """
+    circuit = feature_maps.iqp(n_inputs).circuit.copy()
+    for _ in range(n_repetitions - 1):
+        for qubit in range(n_inputs):
+            circuit.h(qubit).rz(data(qubit), qubit)
+    return circuit
+
+
+class PublishedIQP(IQPClassifier):
+    """The variational classifier on the IQP embedding as the study ran it, see `published_iqp_map`."""
+
+    def __init__(self, n_inputs: int, n_layers: int = 10, *, n_repetitions: int = 1, **options: Any) -> None:
+        super().__init__(n_inputs, n_layers, n_repetitions=n_repetitions, **options)
+        layers = ansatzes.strongly_entangling(n_inputs, n_layers, entangler="cz")
+        self.circuit = published_iqp_map(n_inputs, n_repetitions).compose(layers)
+
+
+class SeparableBoltzmann(nn.Module):
+    r"""The Boltzmann machine without couplings: <Z_i> = -z_i / r_i tanh(r_i / T) with z_i = a_i x and x_i = b_i x.
+
+    Here r_i = sqrt(z_i^2 + x_i^2): a product of thermal states of one qubit. The score is the mean over visible qubits.
+
+    Args:
+        n_inputs: Number of features and qubits.
+        n_visible: Number of qubits that are read.
+        temperature: T, above 0.
+        dtype: Of the parameters.
+        generator: For the initial parameters, all from N(0, 1).
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        *,
+        n_visible: int,
+        temperature: float,
+        dtype: torch.dtype,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.n_visible, self.temperature = n_visible, temperature
+        self.fields = nn.Parameter(torch.randn(2, n_inputs, n_inputs, dtype=dtype, generator=generator))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Compute the scores of samples, (batch, inputs) to (batch,)."""
+        z, x = (inputs @ own[: self.n_visible].T for own in self.fields)
+        length = (z.square() + x.square()).clamp_min(torch.finfo(z.dtype).tiny).sqrt()
+        return -(z / length * torch.tanh(length / self.temperature)).mean(1)
+
+    def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross entropy of the probability (1 + f) / 2, clipped one rounding step inside [0, 1]."""
+        right = (1.0 + labels * self(inputs)) / 2.0
+        return -right.clamp_min(torch.finfo(right.dtype).eps).log().mean()
+
+
+class MetricClassifier:
+    """The metric learner as the study trains it: 16 samples of each class a step, fresh examples at each prediction.
+
+    Args:
+        n_layers: Number of layers.
+        learning_rate: Of Adam.
+        max_steps: Number of steps at most.
+        interval: Length of the intervals of the stopping rule.
+        is_published: Whether a sample of class -1 is compared with the one of class +1 in the same place of the
+            training set alone, the last one in place of those that are missing, as the study's code does.
+        seed: Seed of weights, batches and examples.
+    """
+
+    def __init__(
+        self, *, n_layers: int, learning_rate: float, max_steps: int, interval: int, is_published: bool, seed: int
+    ) -> None:
+        self.n_layers, self.is_published = n_layers, is_published
+        self.loop = LoopOptions(learning_rate, max_steps, METRIC_BATCH, interval)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def fit(self, inputs: np.ndarray, labels: np.ndarray) -> "MetricClassifier":
+        """Train on samples with labels -1 and +1."""
+        self.scaler = make_scaler("minmax")
+        self.rows = torch.from_numpy(np.asarray(self.scaler.fit_transform(inputs)))  # pyright: ignore[reportOptionalMemberAccess]
+        self.labels = torch.from_numpy(labels)
+        self.layer = QuantumMetricLearner(
+            inputs.shape[1], self.n_layers, n_examples=N_EXAMPLES, dtype=torch.float64, generator=self.generator
+        )
+        first, second = self.rows[self.labels < 0], self.rows[self.labels > 0]
+
+        def loss(chosen: Tensor) -> Tensor:
+            if self.is_published:
+                return self.layer.overlaps(first[chosen], second[chosen.clamp_max(len(second) - 1)]).mean()
+            others = second[torch.randint(len(second), chosen.shape, generator=self.generator)]
+            signs = torch.cat([-torch.ones(len(chosen)), torch.ones(len(others))]).to(self.rows)
+            return self.layer.loss(torch.cat([first[chosen], others]), signs)
+
+        self.losses_ = train([self.layer.weights], loss, len(first), self.loop, self.generator).losses
+        return self
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """Predict the labels of samples, by examples that are drawn for this call."""
+        self.layer.remember(self.rows, self.labels, self.generator)
+        with torch.no_grad():
+            scores = self.layer(torch.from_numpy(scaled(self.scaler, inputs)))
+        return np.where(scores.numpy() > 0, 1.0, -1.0)
+
+
+def fit_until_settled(model: Any, inputs: np.ndarray, labels: np.ndarray) -> str:
+    """Fit a model; return why it failed, or "" where its loss settled."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            model.fit(inputs, labels)
+        except ConvergenceWarning:
+            return "not settled"
+        except FloatingPointError:
+            return "loss not finite"
+    return ""
+
+
+def read_out_count(kind: str, n_qubits: int) -> int:
+    """Return how many qubits are read: one, half of them (at least one), or all."""
+    checks.require_choice(kind, "kind", ("single", "half", "full"))
+    return {"single": 1, "half": max(1, n_qubits // 2), "full": n_qubits}[kind]
+
+
+def n_reuploading_qubits(n_features: int) -> int:
+    """Return the number of qubits of the re-uploading classifier: three features each."""
+    return math.ceil(n_features / 3)

@@ -1,0 +1,110 @@
+"""The study's fits as cells of a comparison: one data set at a time, a candidate of a grid a model.
+
+It is not in the list of tasks: `qml.compare.study.run` makes its plans, one to search and one to fit what was chosen.
+"""
+
+from functools import partial
+
+from qml.compare.study.competitors import SEED_OF_SEARCH, fit
+from qml.compare.study.data import StudySet, study_set
+from qml.compare.study.grids import ENTRIES, Setting, candidates, shown
+from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
+from qml.data.benchmark_sets import FAMILIES, SIDES, SWEEP
+
+VARIANTS = ("published", "intended")
+SEARCH, FITS = "search", "fits"
+SYNTHETIC = tuple(family for family in FAMILIES if family != "bars_and_stripes")
+
+
+def models(options: Options) -> dict[str, Model[StudySet]]:
+    """Return every candidate of every grid as a model, by names such as `svc.7`."""
+    train = _search if options["stage"] == SEARCH else _fit
+    is_published = options["as"] == "published"
+    return {
+        cell_name(name, number): Model(
+            name, entry.kind, shown(setting), partial(train, name, setting, is_published), (dict(setting),)
+        )
+        for name, entry in ENTRIES.items()
+        for number, setting in enumerate(candidates(name))
+    }
+
+
+def cell_name(model: str, candidate: int) -> str:
+    """Return the name of a candidate in the folder of results."""
+    return f"{model}.{candidate}"
+
+
+def read_cell_name(name: str) -> tuple[str, int]:
+    """Return model and candidate of a name that `cell_name` made."""
+    model, _, number = name.rpartition(".")
+    return model, int(number)
+
+
+def _search(
+    model: str, setting: Setting, is_published: bool, data: StudySet, seed: int, preset: Preset, on_step: OnStep
+) -> Outcome:
+    """Return the mean accuracy over the folds; the study ranks a candidate last where one of them failed."""
+    fits = []
+    for number, part in enumerate(data.folds):
+        on_step(number / len(data.folds), f"fold {number + 1}")
+        fits.append(fit(model, setting, part, seed=SEED_OF_SEARCH + seed, is_published=is_published))
+    failures = [one.failure for one in fits if one.failure]
+    return Outcome(
+        value=0.0 if failures else sum(one.accuracy for one in fits) / len(fits),
+        n_parameters=fits[0].n_parameters,
+        seconds=sum(one.seconds for one in fits),
+        extras={"setting": shown(setting), "failures": len(failures), "steps": sum(one.n_steps for one in fits)},
+        details={"folds": [one.accuracy for one in fits], "reasons": failures},
+    )
+
+
+def _fit(
+    model: str, setting: Setting, is_published: bool, data: StudySet, seed: int, preset: Preset, on_step: OnStep
+) -> Outcome:
+    """Return the test accuracy of one fit on all training samples."""
+    one = fit(model, setting, data.whole, seed=seed, is_published=is_published)
+    return Outcome(
+        value=one.accuracy,
+        n_parameters=one.n_parameters,
+        seconds=one.seconds,
+        extras={
+            "setting": shown(setting),
+            "train_accuracy": one.train_accuracy,
+            "failures": int(bool(one.failure)),
+            "reason": one.failure,
+            "steps": one.n_steps,
+        },
+    )
+
+
+def _prepare(options: Options) -> StudySet:
+    return study_set(str(options["family"]), int(options["parameter"]))
+
+
+def _same(data: StudySet, seed: int) -> StudySet:
+    """Return the data: their split is part of the benchmark, and seeds change the fit alone."""
+    return data
+
+
+def _no_sections(data: StudySet, records: list[Record], options: Options) -> list[Section]:
+    return []
+
+
+BENCHMARKS: Task[StudySet, StudySet] = Task(
+    name="benchmarks",
+    title="Better than classical?",
+    question="Quantum models and classical champions on the synthetic data sets of Bowles, Ahmed and Schuld "
+    "(arXiv:2403.07059), by their protocol.",
+    prepare=_prepare,
+    split=_same,
+    models=models,
+    presets={"study": Preset(5, 1, 1)},
+    sections=_no_sections,
+    options={
+        "family": tuple(FAMILIES),
+        "parameter": (*SWEEP, *(side for side in SIDES if side not in SWEEP)),
+        "as": VARIANTS,
+        "stage": (FITS, SEARCH),
+    },
+)
+"""A task whose presets, subjects and report belong to `qml.compare.study`."""

@@ -1,0 +1,138 @@
+"""Writes the records of the page of the study: `python -m tools.results_study FOLDER`, of `qml compare benchmarks`.
+
+Every fit goes into `records/study-fits.csv`; `study-sweeps.json` and `study-ranks.json` hold what the page shows.
+`python -m tools.results` then writes the page.
+"""
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from qml.compare.report import describe_machine
+from qml.compare.study.grids import ENTRIES, KERNEL, QNN
+from qml.compare.study.published import published_table
+from qml.compare.study.ranks import members, normalised_ranks
+from qml.compare.study.run import N_SEEDS, make_study, stored_results
+from qml.compare.study.summary import Score, Summary, SweepMean, summary_of
+from tools.results import RECORDS, as_json
+
+FITS = RECORDS / "study-fits.csv"
+HEADER = ("family", "parameter", "model", "candidate", "accuracies", "failed", "parameters", "seconds", "steps")
+COMMAND = "qml compare benchmarks --preset chosen"
+
+
+def main(folders: list[str]) -> None:
+    for folder in folders:
+        summary = summary_of(stored_results(make_study(preset="chosen", folder=Path(folder))))
+        whole = [score for score in summary.scores if len(score.accuracies) + score.n_failed == N_SEEDS]
+        FITS.write_text(as_csv(whole), encoding="utf-8")
+    summary = Summary(read_scores(FITS.read_text(encoding="utf-8")))
+    write("study-sweeps", sweeps_record(summary))
+    write("study-ranks", ranks_record(summary))
+
+
+def as_csv(scores: Sequence[Score]) -> str:
+    """Return a line for each data set and model."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for score in sorted(scores, key=lambda score: (score.data_set, list(ENTRIES).index(score.model))):
+        accuracies = " ".join(f"{value:.6f}" for value in score.accuracies)
+        cost = (score.n_failed, score.n_parameters, f"{score.seconds:.3f}", f"{score.n_steps:.0f}")
+        writer.writerow((*score.data_set, score.model, score.candidate, accuracies, *cost))
+    return text.getvalue()
+
+
+def read_scores(text: str) -> list[Score]:
+    """Return the scores of a file that `as_csv` made."""
+    return [
+        Score(
+            (row["family"], int(row["parameter"])),
+            row["model"],
+            int(row["candidate"]),
+            tuple(map(float, row["accuracies"].split())),
+            int(row["failed"]),
+            int(row["parameters"]),
+            float(row["seconds"]),
+            float(row["steps"]),
+        )
+        for row in csv.DictReader(io.StringIO(text))
+    ]
+
+
+def sweeps_record(summary: Summary) -> dict[str, Any]:
+    """Return means over each sweep beside the published ones."""
+    titles = (
+        "model", "family", "data sets", "ours, %", "published, %", "difference", "standard error", "in errors",
+        "largest difference, of 60 samples", "processor seconds a fit", "steps a fit",
+    )  # fmt: skip
+    rows = [{"kind": ENTRIES[sweep.model].kind, "cells": _sweep_cells(sweep, summary)} for sweep in summary.sweeps()]
+    measure = (
+        "Mean test accuracy over the data sets that both have, at the settings that the study's searches chose, 5 fits "
+        "each; the standard error counts the spread over seeds, theirs and ours"
+    )
+    return _record("Means over a sweep beside the published ones", measure, titles, rows)
+
+
+def _sweep_cells(sweep: SweepMean, summary: Summary) -> list[Any]:
+    own = [score for score in summary.scores if (score.model, score.data_set[0]) == (sweep.model, sweep.family)]
+    errors = "-" if abs(sweep.deviations) == float("inf") else f"{sweep.deviations:+.1f}"
+    places = sorted(score.data_set[1] for score in own)
+    return [
+        f"`{sweep.model}`",
+        sweep.family.replace("_", " "),
+        f"{sweep.n_sets} ({places[0]} to {places[-1]})",
+        f"{100 * sweep.ours:.1f}",
+        f"{100 * sweep.published:.1f}",
+        f"{100 * (sweep.ours - sweep.published):+.1f}",
+        f"{100 * sweep.error:.1f}",
+        errors,
+        f"{round(sweep.worst, 1) + 0.0:+.1f}",
+        f"{sum(score.seconds for score in own) / len(own):.2f}",
+        f"{sum(score.n_steps for score in own) / len(own):.0f}",
+    ]
+
+
+def ranks_record(summary: Summary) -> dict[str, Any]:
+    """Return mean normalised ranks: the study's, and on the data sets that we ran both ours and the study's."""
+    everything = {key: {name: one.accuracy for name, one in row.items()} for key, row in published_table().items()}
+    rows = []
+    for family in (QNN, KERNEL):
+        whole = normalised_ranks(everything, [ENTRIES[model].published for model in members(family)])
+        present = [model for model in members(family) if model in summary.models]
+        ours, theirs = (
+            normalised_ranks(table, present) for table in (summary.accuracies, summary.published_accuracies)
+        )
+        for name, rank in whole.items():
+            model = next(model for model in members(family) if ENTRIES[model].published == name)
+            own = [f"{ours[model].rank:.3f} ({ours[model].n_sets})", f"{theirs[model].rank:.3f}"]
+            cells = [family, f"`{model}`", f"{rank.rank:.3f} ({rank.n_sets})", *(own if model in ours else ["-", "-"])]
+            rows.append({"kind": ENTRIES[model].kind, "cells": cells})
+    titles = ("family", "model", "study, all data sets", "ours, data sets that we ran", "study, the same data sets")
+    return _record(
+        "Mean normalised ranks", "Mean normalised rank, lower is better; in brackets data sets", titles, rows
+    )
+
+
+def _record(title: str, measure: str, titles: Sequence[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "title": title,
+        "command": COMMAND,
+        "measure": measure,
+        "machine": describe_machine()["Machine"] + ", shared with other programs",
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "columns": [{"title": name} for name in titles],
+        "rows": rows,
+    }
+
+
+def write(name: str, record: dict[str, Any]) -> None:
+    (RECORDS / f"{name}.json").write_text(as_json(record, "rows"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
