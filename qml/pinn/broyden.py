@@ -58,7 +58,7 @@ class SSBroyden:
         if found is None:
             self._move(before, direction, 0.0)
             return False
-        self._update(found.alpha * direction, found.gradient - gradient, found.alpha)
+        self._update(found.alpha * direction, found.gradient - gradient, found.alpha * gradient)
         self.loss, self._gradient = found.loss, found.gradient
         return True
 
@@ -75,8 +75,8 @@ class SSBroyden:
         inverse = state["inverse"]
         self.inverse = inverse if inverse.numel() else None
 
-    def _update(self, s: Tensor, y: Tensor, alpha: float) -> None:
-        """Set H so that H y = s; leave it where the curvature along s is not positive."""
+    def _update(self, s: Tensor, y: Tensor, pull: Tensor) -> None:
+        """Set H so that H y = s, where s = -H pull; leave it where the curvature along s is not positive."""
         curvature = float(y @ s)
         if not curvature > 0.0:
             return
@@ -85,7 +85,7 @@ class SSBroyden:
             image, along = self.inverse @ y, float(s @ s) * float(y @ y) / curvature
         else:
             image = self.inverse @ y
-            along = -alpha * float(s @ self._gradient)  # s^T B s, since B s = -alpha g
+            along = -float(s @ pull)  # s^T B s, since B s = -pull
         self.inverse = updated_inverse(self.inverse, s, y, image, along)
 
     def _search(self, before: list[Tensor], direction: Tensor, slope: float) -> "Probe | None":
