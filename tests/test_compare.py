@@ -451,6 +451,23 @@ def test_bad_plans_are_refused_with_the_choices(arguments: dict[str, Any], messa
         make_plan(Calls().task, **arguments)
 
 
+@pytest.mark.plain
+def test_models_of_a_task_are_checked(tmp_path: Path) -> None:
+    task = Calls().task
+    with pytest.raises(ValueError, match="`kind` must be one of 'quantum'"):
+        replace(task.models({})["quantum"], kind="quantal")
+
+    def with_quantum(**changes: Any) -> Task:
+        models = task.models({})
+        return replace(task, models=lambda options: {**models, "quantum": replace(models["quantum"], **changes)})
+
+    with pytest.raises(ValueError, match="equally many `settings`, but list quantum 3, classical 2"):
+        make_plan(with_quantum(settings=(1, 2, 3)))
+    make_plan(with_quantum(settings=()))  # which has nothing to choose
+    with pytest.raises(TypeError, match=r"`train` of model quantum must return an Outcome, but returned float"):
+        run_plan(make_plan(with_quantum(train=lambda *arguments: 0.5)))
+
+
 def test_an_unknown_task_lists_those_there_are() -> None:
     with pytest.raises(ValueError, match=f"one of {', '.join(TASKS)}, but is 'digit'"):
         find_task("digit")

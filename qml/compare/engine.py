@@ -143,10 +143,20 @@ def make_plan(
     if folder is not None and not isinstance(folder, str | Path):
         raise TypeError(f"Argument `folder` must be a path or None, but is {type(folder).__name__}.")
     ordered = {name: model for name, model in offered.items() if name in names}
+    if not task.protocol:
+        _require_equal_counts(offered)
     work = _with_trials(task, offered, task.presets[preset], n_trials)
     return ComparisonPlan(
         task, chosen, preset, work, ordered, tuple(range(n_seeds)), None if folder is None else Path(folder)
     )
+
+
+def _require_equal_counts(models: Mapping[str, Model[Any]]) -> None:
+    """Refuse models that list unequally many settings: whoever tries more has the better chance."""
+    counts = {name: len(model.settings) for name, model in models.items() if model.settings}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ValueError(f"All models must list equally many `settings`, but list {listed}. Give each as many.")
 
 
 def _with_trials(task: Task[Any, Any], offered: Mapping[str, Model[Any]], work: Preset, n_trials: int | None) -> Preset:
@@ -253,6 +263,11 @@ def _run(
     listener.started(plan, len(plan.cells) - len(missing), warnings)
     outcomes = _one_after_another(plan, missing, listener) if run_cells is None else run_cells(plan, missing)
     for (name, seed), outcome in outcomes:
+        if not isinstance(outcome, Outcome):
+            raise TypeError(
+                f"The function `train` of model {name} must return an Outcome, but returned {type(outcome).__name__}. "
+                "Return Outcome(value, n_parameters, seconds)."
+            )
         if not math.isfinite(outcome.value):
             raise ValueError(
                 f"Model {name} with seed {seed} must reach a finite {plan.task.metric.title.lower()}, but reached "

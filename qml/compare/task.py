@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from circuits.plain_checks import require_choice
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -88,6 +90,9 @@ class Record:
     outcome: Outcome
 
 
+KINDS = ("quantum", "classical")
+
+
 @dataclass(frozen=True)
 class Model(Generic[SplitT_contra]):
     """A competitor that trains on the splits of its task.
@@ -100,6 +105,9 @@ class Model(Generic[SplitT_contra]):
         settings: Hyperparameters tried on the validation part; every trained model of a task lists equally many.
         family: The question that it answers, in a task that has several; only models of one family are compared in
             words.
+
+    Raises:
+        ValueError: another kind.
     """
 
     title: str
@@ -108,6 +116,9 @@ class Model(Generic[SplitT_contra]):
     train: Callable[[SplitT_contra, int, Preset, OnStep], Outcome]
     settings: tuple[Any, ...] = ()
     family: str = ""
+
+    def __post_init__(self) -> None:
+        require_choice(self.kind, "kind", KINDS)
 
 
 @dataclass(frozen=True)
