@@ -142,12 +142,15 @@ LAYERS: dict[str, Example] = {
 RECURRENT = ("QKANLSTM", "HQKANLSTM", "QKANGRU", "QLSTM", "QRNN", "QRNNRegressor", "QRNNClassifier")
 AS_LSTM = "one batch dimension or none, as nn.LSTM"
 AMPLITUDES = "inputs as amplitudes have no OpenQASM text, which exported programs hold"
+STATES = "overlaps are computed from states, between the compiled graphs"
 FIXED_BATCH = "the batch size is fixed by the export"
 EXCEPTIONS: dict[tuple[str, str], str] = {
     **{(layer, "N-d batch"): AS_LSTM for layer in RECURRENT},
     ("QRNN", "export"): FIXED_BATCH,
     ("CircuitCentricClassifier", "export"): AMPLITUDES,
     ("TreeTensorClassifier", "export"): AMPLITUDES,
+    ("QuantumMetricLearner", "compile"): STATES,
+    ("QuantumMetricLearner", "export"): STATES,
 }
 
 

@@ -146,7 +146,9 @@ def test_a_function_of_the_number_of_features_alone_makes_a_layer() -> None:
     model = LayerClassifier(lambda n: QuantumLayer(feature_maps.angle(n).compose(ansatzes.real_amplitudes(n)), [Z(0)]))
     model.set_params(max_steps=2, random_state=0).fit(*MOONS)
     assert next(model.layers_[0].parameters()).dtype == torch.float64
-    assert model.predict(MOONS[0]).shape == (60,)
+    scores, state = model.decision_function(MOONS[0]), torch.random.get_rng_state()
+    np.testing.assert_array_equal(model.fit(*MOONS).decision_function(MOONS[0]), scores)
+    assert torch.equal(torch.random.get_rng_state(), state)
     model.set_params(layer=lambda n: QuantumLayer(feature_maps.angle(n), [Z(0), Z(1)]))
     with pytest.raises(ValueError, match=r"one score per sample, .* Give it one observable"):
         model.fit(*MOONS)

@@ -100,7 +100,10 @@ class LayerEstimator(BaseEstimator):
                 f"{type(make).__name__}."
             )
         places = _taken(make, {"dtype": torch.float64, "generator": generator})
-        made = make(n_inputs, *sizes, **{**(self.options or {}), **more}, **places)
+        with torch.random.fork_rng(devices=[]):
+            if "generator" not in places:  # so that `random_state` seeds it all the same
+                torch.manual_seed(int(torch.randint(SEED_LIMIT, (), generator=generator)))
+            made = make(n_inputs, *sizes, **{**(self.options or {}), **more}, **places)
         if not isinstance(made, nn.Module):
             raise TypeError(f"Argument `layer` must make a torch module, but made {type(made).__name__}.")
         return made.to(torch.float64)
