@@ -4,6 +4,7 @@ import itertools
 import operator
 import random
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from qiskit import QuantumCircuit, qasm2, qasm3, quantum_info
 from qiskit.circuit import library
 
-from circuits import Circuit, computed_from_openqasm, from_openqasm
+from circuits import Circuit, Z, computed_from_openqasm, from_openqasm
 from circuits.gates import Measure
 from circuits.openqasm.conditions import ALWAYS, NEVER, Condition, Logic, outcome
 from circuits.openqasm.powers import principal_power
@@ -538,3 +539,41 @@ def test_mutated_programs_are_read_or_refused_with_a_line() -> None:
         else:
             n_read += 1
     assert 25 <= n_read <= 275  # both happen
+
+
+@pytest.mark.parametrize(
+    ("condition", "meaning"),
+    [
+        ("(c) == 1", lambda c, d: c == 1),
+        ("((c)) >= 2", lambda c, d: c >= 2),
+        ("(c) != 0", lambda c, d: c != 0),
+        ("!(c == 1)", lambda c, d: c != 1),
+        ("!!(c == 1)", lambda c, d: c == 1),
+        ("!c", lambda c, d: c == 0),
+        ("(!c) == true", lambda c, d: c == 0),
+        ("c && d", lambda c, d: c and d),
+        ("(c) || (d)", lambda c, d: c or d),
+        ("c == 1 & d == 2", lambda c, d: c == 1 and d == 2),
+        ("c[0] ^ d[1]", lambda c, d: (c & 1) ^ (d >> 1)),
+        ("~c[0] & d[0]", lambda c, d: not c & 1 and d & 1),
+    ],
+)
+def test_conditions_on_registers_mean_what_the_language_says(
+    condition: str, meaning: Callable[[int, int], object]
+) -> None:
+    nothing = torch.zeros(1, 0, dtype=torch.float64)
+    for c, d in itertools.product(range(4), repeat=2):
+        flips = "".join(f"x q[{k}];" for k in range(4) if (c + 4 * d) >> k & 1)
+        text = f"OPENQASM 3.0; qubit[5] q; bit[2] c; bit[2] d; {flips}"
+        text = text.replace("x q", "U(pi, 0, pi) q") + "".join(f"c[{k}] = measure q[{k}];" for k in range(2))
+        text += "".join(f"d[{k}] = measure q[{k + 2}];" for k in range(2)) + f"if ({condition}) U(pi, 0, pi) q[4];"
+        value = Native().expectation(from_openqasm(text), nothing, nothing[0], [Z(4)]).item()
+        assert value == pytest.approx(-1.0 if meaning(c, d) else 1.0, abs=1e-9), (c, d)
+
+
+@pytest.mark.parametrize("condition", ["~c", "c & d", "c | d", "(c ^ d) == 1", "(c & d) == 1", "~c == 1", "!c == 1"])
+def test_operators_on_whole_registers_are_refused(condition: str) -> None:
+    text = "OPENQASM 3.0; qubit[4] q; bit[2] c; bit[2] d; c[0] = measure q[0]; d[0] = measure q[1];"
+    text += f"if ({condition}) U(pi, 0, pi) q[3];"
+    with pytest.raises(ValueError, match=r"whole register|into brackets"):
+        from_openqasm(text)

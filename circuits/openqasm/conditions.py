@@ -6,6 +6,7 @@ conditions as they are.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from circuits.openqasm.angles import Expression
 from circuits.openqasm.calls import Scope
@@ -18,7 +19,7 @@ ALWAYS: Condition = ((),)
 NEVER: Condition = ()
 LARGEST = 2**53  # whole number that a float holds exactly
 MAX_DIGITS = 4000  # of a number; Python itself refuses to read more
-PRECEDENCE = {"||": 1, "&&": 2, "|": 3, "^": 4, "&": 5, "!": 6}
+PRECEDENCE = {"||": 1, "&&": 2, "|": 3, "^": 4, "&": 5, "!": 6, "~": 6}
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
 
@@ -101,6 +102,18 @@ def _joined(left: Case, right: Case) -> Case | None:
     return tuple(sorted(pairs.items()))
 
 
+class Operand(NamedTuple):
+    """A part of a condition.
+
+    Attributes:
+        truth: the condition that it is not 0.
+        register: the bits of a register that stands alone, whose value is more than its truth; () for anything else.
+    """
+
+    truth: Condition
+    register: Sequence[Condition] = ()
+
+
 class ConditionParser:
     """Reads the condition of an `if` up to its closing bracket; operators wait for their right operand."""
 
@@ -108,7 +121,7 @@ class ConditionParser:
         self.cursor, self.scope, self.bits = cursor, scope, bits
         self.line = cursor.here.line
         self.logic = Logic(lambda count: scope.limits.spend(count, self.line))
-        self.values: list[Condition] = []
+        self.values: list[Operand] = []
         self.waiting: list[str] = []
         self.depth = 1
 
@@ -122,9 +135,9 @@ class ConditionParser:
                 self.close()
                 self.truth()
             if not self.depth:
-                return self.values.pop()
+                return self.values.pop().truth
             token = self.cursor.next()
-            if token.kind != "symbol" or token.text not in PRECEDENCE or token.text == "!":
+            if token.kind != "symbol" or token.text not in PRECEDENCE or token.text in "!~":
                 raise refused(token.line, "have ')' here", repr(token.text))
             self.apply_above(PRECEDENCE[token.text] - 1)
             self.waiting.append(token.text)
@@ -138,10 +151,8 @@ class ConditionParser:
             self.depth += 1
             self.scope.limits.require_depth(self.depth, token.line, "brackets")
             self.waiting.append("(")
-        elif self.waiting and self.waiting[-1] == "!":
-            self.waiting.pop()
         else:
-            self.waiting.append("!")
+            self.waiting.append(token.text)
         return True
 
     def close(self) -> None:
@@ -151,36 +162,56 @@ class ConditionParser:
         self.depth -= 1
 
     def truth(self) -> None:
-        """Read `== true` and the like behind a bracket."""
+        """Read a comparison behind a bracket: of a register with a number, of anything else with true or false."""
         token = self.cursor.here
-        if not self.depth or not self.cursor.accept("==", "!="):
+        if not self.depth:
+            return
+        register = self.values[-1].register
+        if register and token.kind == "symbol" and token.text in COMPARISONS:
+            self.values.pop()
+            self.compare(register, token)
+            return
+        if not self.cursor.accept("==", "!="):
             return
         constant = self.cursor.next()
         if constant.text not in ("true", "false", "0", "1"):
             raise refused(constant.line, "compare what is in brackets with true or false", repr(constant.text))
-        if (token.text == "==") != (constant.text in ("true", "1")):
-            self.values.append(self.logic.negated(self.values.pop()))
+        truth = self.values.pop().truth
+        same = (token.text == "==") == (constant.text in ("true", "1"))
+        self.values.append(Operand(truth if same else self.logic.negated(truth)))
 
     def apply_above(self, precedence: int) -> None:
         while self.waiting and PRECEDENCE.get(self.waiting[-1], 0) > precedence:
             operator, right = self.waiting.pop(), self.values.pop()
-            if operator == "!":
-                self.values.append(self.logic.negated(right))
+            if operator in ("!", "~"):
+                self.require_single(operator, right)
+                self.values.append(Operand(self.logic.negated(right.truth)))
                 continue
             left = self.values.pop()
-            if operator in ("&&", "&"):
-                self.values.append(self.logic.both(left, right))
-            elif operator in ("||", "|"):
-                self.values.append(self.logic.either(left, right))
-            else:
-                first = self.logic.both(left, self.logic.negated(right))
-                self.values.append(first + self.logic.both(self.logic.negated(left), right))
+            self.require_single(operator, left, right)
+            self.values.append(Operand(self.joined(operator, left.truth, right.truth)))
+
+    def joined(self, operator: str, left: Condition, right: Condition) -> Condition:
+        if operator in ("&&", "&"):
+            return self.logic.both(left, right)
+        if operator in ("||", "|"):
+            return self.logic.either(left, right)
+        return self.logic.both(left, self.logic.negated(right)) + self.logic.both(self.logic.negated(left), right)
+
+    def require_single(self, operator: str, *operands: Operand) -> None:
+        """Refuse whole registers where bits are meant: `c & d` is a number, which is 0 though neither c nor d is."""
+        if operator in ("~", "&", "|", "^") and any(operand.register for operand in operands):
+            raise refused(
+                self.cursor.here.line,
+                "compare registers with numbers, as in `c == 1`, or name their bits, as in `c[0]`",
+                f"{operator!r} on a whole register",
+            )
 
     def comparison(self) -> None:
         """Read a bit, or a register that is compared to a number."""
         token = self.cursor.here
         if token.text in ("true", "false") and self.cursor.accept("true", "false"):
-            self.values.append(ALWAYS if token.text == "true" else NEVER)
+            self.values.append(Operand(ALWAYS if token.text == "true" else NEVER))
             return
         name = self.cursor.name()
         if name not in self.bits:
@@ -188,10 +219,20 @@ class ConditionParser:
         bits = self.element(name, token) if self.cursor.accept("[") else self.bits[name]
         here = self.cursor.here
         if here.kind == "symbol" and here.text in COMPARISONS:
-            self.cursor.next()
-            self.values.append(self.logic.compared(bits, here.text, self.number(bits)))
+            if self.waiting and self.waiting[-1] in ("!", "~"):  # which bind first
+                raise refused(
+                    here.line, f"put what {self.waiting[-1]!r} acts on into brackets", f"{here.text!r} right behind it"
+                )
+            self.compare(bits, here)
+        elif len(bits) == 1:
+            self.values.append(Operand(bits[0]))
         else:
-            self.values.append(bits[0] if len(bits) == 1 else self.logic.compared(bits, "!=", 0))
+            self.values.append(Operand(self.logic.compared(bits, "!=", 0), bits))
+
+    def compare(self, bits: Sequence[Condition], comparison: Token) -> None:
+        """Read the rest of a comparison of these bits."""
+        self.cursor.next()
+        self.values.append(Operand(self.logic.compared(bits, comparison.text, self.number(bits))))
 
     def element(self, name: str, token: Token) -> list[Condition]:
         index = Expression(self.cursor, self.scope.names, self.scope.limits).integer(self.scope.names)

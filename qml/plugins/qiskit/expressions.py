@@ -53,7 +53,7 @@ class Expressions:
             linear = _linear(expression, places)
             if linear is None:
                 names = {parameter.name: number for parameter, number in places.items()}
-                others.append((row, _function(expression.sympify(), names, expression)))
+                others.append((row, _function(_sympified(expression), names, expression)))
                 continue
             constants[row] = linear.constant
             for slot, slope in linear.terms:
@@ -69,6 +69,20 @@ class Expressions:
         for row, function in self.others:
             columns[row] = function(parameters).expand(len(parameters))
         return torch.stack(columns, 1)
+
+
+def _sympified(expression: Any) -> Any:
+    """Return an expression as one of sympy; Qiskit cannot write a number to the power of a parameter so."""
+    try:
+        node = expression.sympify()
+    except TypeError:
+        node = NotImplemented
+    if node is NotImplemented:
+        raise ValueError(
+            f"Argument `circuit` must have angles that sympy can read from Qiskit, but has {expression}. Compute the "
+            "angle outside, and give the circuit one parameter for it."
+        )
+    return node
 
 
 def _linear(expression: Any, places: dict[Any, int]) -> LinearAngle | None:
