@@ -114,6 +114,7 @@ class Quanvolution(nn.Module):
         self._own, self.n_layers, self.rotation = circuit, n_layers, rotation
         self.circuit = self._make_circuit()
         self.observables = self._as_observables(observables)
+        self._read = self._observables_of_channels()  # kept, as compiled graphs know the objects of a layer only
         self.backend = resolve(backend)
         weights = torch.empty(self.out_channels, self.circuit.n_weights, device=device, dtype=dtype)
         if self.trainable:
@@ -189,12 +190,12 @@ class Quanvolution(nn.Module):
         # A call a channel: the windows of a channel share their weights, so that gates are matrices for all of them.
         channels = [
             self.backend.expectation(self.circuit, rows, own, [observable])[:, 0]
-            for own, observable in zip(self.weights.unbind(), self._read(), strict=True)
+            for own, observable in zip(self.weights.unbind(), self._read, strict=True)
         ]
         result = torch.stack(channels).reshape(self.out_channels, images.shape[0], height, width).transpose(0, 1)
         return result if inputs.ndim == 4 else result[0]
 
-    def _read(self) -> list[Observable]:
+    def _observables_of_channels(self) -> list[Observable]:
         """Return the observable of each channel."""
         n_qubits = self.circuit.n_qubits
         if self.observables is None:
@@ -206,7 +207,7 @@ class Quanvolution(nn.Module):
         """Return the zeros at left, right, top and bottom; `"same"` puts an odd one to the right and bottom."""
         if self.padding == "valid":
             return [0, 0, 0, 0]
-        if self.padding != "same":
+        if not isinstance(self.padding, str):
             vertical, horizontal = self.padding
             return [horizontal, horizontal, vertical, vertical]
         vertical, horizontal = (
