@@ -46,6 +46,7 @@ from qml.nn import (
     QuantumBoltzmannClassifier,
     QuantumLayer,
     QuantumMetricLearner,
+    Quanvolution,
     SeparableClassifier,
     TreeTensorClassifier,
 )
@@ -124,6 +125,10 @@ LAYERS: dict[str, Example] = {
     "QCNNClassifier": made(QCNNClassifier, 4, n_features=4),
     "QuantumBoltzmannClassifier": made(QuantumBoltzmannClassifier, 3, n_visible=2, n_features=3),
     "QuantumMetricLearner": made(QuantumMetricLearner, 2, 2, n_examples=3, n_features=2),
+    "Quanvolution": Example(
+        lambda dtype, g: Quanvolution(1, 2, (1, 2), padding=(0, 1), dtype=dtype, generator=g),
+        lambda batch, dtype, g: torch.rand(*batch, 1, 2, 3, dtype=dtype, generator=g),
+    ),
     "SeparableClassifier": made(SeparableClassifier, 3, n_features=3),
     "TreeTensorClassifier": made(TreeTensorClassifier, 5, n_features=5),
     "DARUAN": made(DARUAN, 2),
@@ -146,6 +151,7 @@ STATES = "overlaps are computed from states, between the compiled graphs"
 FIXED_BATCH = "the batch size is fixed by the export"
 EXCEPTIONS: dict[tuple[str, str], str] = {
     **{(layer, "N-d batch"): AS_LSTM for layer in RECURRENT},
+    ("Quanvolution", "N-d batch"): "one batch dimension or none, as nn.Conv2d",
     ("QRNN", "export"): FIXED_BATCH,
     ("CircuitCentricClassifier", "export"): AMPLITUDES,
     ("TreeTensorClassifier", "export"): AMPLITUDES,

@@ -48,6 +48,7 @@ from qml.nn import (
     QuantumLayer,
     QuantumMetricLearner,
     QuantumNeuron,
+    Quanvolution,
     SeparableClassifier,
     TreeTensorClassifier,
     load_layer,
@@ -65,6 +66,13 @@ def own_circuit() -> Circuit:
 def own_angles() -> list[Polynomial]:
     first, second = inputs(2)
     return [(1 / 3 - first) * second**2 + weight_of(1), 0.1 * weight_of(0) * second - 2.0]
+
+
+def many_entries(n: int) -> Circuit:
+    circuit = Circuit(1)
+    for number in range(n):
+        circuit.rx(data(number), 0).ry(weight(number % 2), 0)
+    return circuit
 
 
 EXAMPLES: dict[str, Callable[[], nn.Module]] = {
@@ -104,6 +112,10 @@ ON_CIRCUITS: dict[str, Callable[[], nn.Module]] = {
     "QCNNClassifier": lambda: QCNNClassifier(4, is_shared=True),
     "QuantumBoltzmannClassifier": lambda: QuantumBoltzmannClassifier(3, n_visible=2, temperature=2.0),
     "QuantumMetricLearner": lambda: QuantumMetricLearner(2, 2, n_examples=3, has_matched_pairs=True),
+    "Quanvolution": lambda: Quanvolution(2, 3, (1, 2), padding="same", n_layers=2, observables=[Z(0) @ X(3)]),
+    "fixed quanvolution": lambda: Quanvolution(
+        100, 2, 1, 200, circuit=many_entries(100), scale=100, trainable=False, dtype=torch.float64
+    ),
     "SeparableClassifier": lambda: SeparableClassifier(3, 2),
     "TreeTensorClassifier": lambda: TreeTensorClassifier(5, dtype=torch.float64),
     "QRNNRegressor": lambda: QRNNRegressor(2, 2, 3, encoding="serial", n_bits=2, low=-2.0, order=2, batch_first=True),
@@ -212,7 +224,7 @@ def test_a_layer_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", [*EXAMPLES, *OTHERS, *ON_CIRCUITS])
 def test_config_makes_a_layer_of_the_same_function(name: str) -> None:
     layer = (EXAMPLES | OTHERS | ON_CIRCUITS)[name]()
-    dtype = next(layer.parameters()).dtype
+    dtype = next(iter(layer.state_dict().values())).dtype
     config = layer.config()
     assert not {"backend", "device", "dtype", "generator"} & set(config)
     again = type(layer)(**copy.deepcopy(config), dtype=dtype)
@@ -319,6 +331,7 @@ HUGE: dict[str, Callable[[], bytes]] = {
     "recurrent": lambda: written("QRNN", input_size=12, hidden_size=12, degree=23),
     "words": lambda: written("QRNNRegressor", in_features=10, hidden_size=12, n_bits=2, degree=23),
     "outputs": lambda: written("QRNNRegressor", in_features=1, hidden_size=2, out_features=10**9),
+    "kernel": lambda: written("Quanvolution", in_channels=10**6, out_channels=2, kernel_size=[1, 10**6]),
     "core": lambda: written("JHCGNet", in_features=1, out_features=1, latent=[1, 1], core=nested_core()),
     "number in a name": lambda: written("QuantumLayer", circuit=one_circuit("weight_999999999"), observables=Z_ONLY),
     "number in an ansatz": lambda: written(

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from qml.nn.qrnn.numbers import QRNNClassifier as QRNNClassifier
     from qml.nn.qrnn.numbers import QRNNRegressor as QRNNRegressor
     from qml.nn.quantum_layer import QuantumLayer as QuantumLayer
+    from qml.nn.quanvolution import Quanvolution as Quanvolution
     from qml.nn.reservoirs.on_device import sampled_features as sampled_features
     from qml.nn.reservoirs.onion import OnionReservoir as OnionReservoir
     from qml.nn.reservoirs.onion import QuantumReservoir as QuantumReservoir
@@ -101,6 +102,7 @@ else:
             "qml.nn.qrnn.neuron": ("QuantumNeuron",),
             "qml.nn.qrnn.numbers": ("QRNNClassifier", "QRNNRegressor"),
             "qml.nn.quantum_layer": ("QuantumLayer",),
+            "qml.nn.quanvolution": ("Quanvolution",),
             "qml.nn.reservoirs.on_device": ("sampled_features",),
             "qml.nn.reservoirs.onion": ("OnionReservoir", "QuantumReservoir"),
             "qml.nn.reservoirs.rings": ("FeedbackRing", "PersistentRing"),

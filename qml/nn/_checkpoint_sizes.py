@@ -20,8 +20,10 @@ MAX_CLASSES = 2**16
 MAX_TABLE_NUMBERS = 2**28  # of a neuron's table, which is not in the file
 NOT_SIZES = {
     "n_classes", "probabilities_of", "low", "high", "observables", "observable", "circuit", "polynomials", "initial",
+    "in_channels", "kernel_size", "stride", "padding", "dilation", "scale", "rotation",
 }  # fmt: skip
-"""Names of arguments that are no sizes: bounded on their own, or by a circuit or polynomials, which are in the file."""
+"""Names of arguments that are no sizes: bounded on their own, or by a circuit or polynomials, which are in the file,
+or of a convolution, which builds nothing but its circuit."""
 CHOSEN_AT_LOADING = ("backend", "device", "dtype", "generator")
 """Names of arguments that a file never holds: they are chosen where it is read."""
 
@@ -109,6 +111,17 @@ def neuron_weights(n_sources: int, n_neurons: int, degree: int) -> int:
     return n_neurons * n_terms
 
 
+def quanvolution_weights(arguments: Mapping[str, Any]) -> int:
+    """Return the number of weights of a `Quanvolution`, or 0 where its circuit is its own."""
+    if "circuit" in arguments:
+        return 0
+    size = arguments["kernel_size"]
+    sides = checks.as_ints([size, size] if isinstance(size, int) else size, "kernel_size", 1)
+    n_entries = checks.as_int(arguments["in_channels"], "in_channels", 1) * math.prod(sides)
+    n_layers = checks.as_int(arguments.get("n_layers", 1), "n_layers", 1)
+    return 3 * n_entries * n_layers * checks.as_int(arguments["out_channels"], "out_channels", 1)
+
+
 def single_neuron_weights(arguments: Mapping[str, Any]) -> int:
     """Return the number of weights of a `QuantumNeuron`."""
     n_inputs = checks.as_int(arguments["n_inputs"], "n_inputs", 1)
@@ -143,6 +156,7 @@ LEAST_WEIGHTS: dict[str, Callable[[Mapping[str, Any]], int]] = {
     "QRNNClassifier": continuous_weights,
     "QRNNRegressor": continuous_weights,
     "QuantumNeuron": single_neuron_weights,
+    "Quanvolution": quanvolution_weights,
 }
 """Lower bounds of a layer's weights from its arguments in a file, by the layer's class, where building it is work that
 grows with them."""

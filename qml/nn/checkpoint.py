@@ -37,6 +37,7 @@ from qml.nn.qrnn.network import QRNN
 from qml.nn.qrnn.neuron import QuantumNeuron
 from qml.nn.qrnn.numbers import QRNNClassifier, QRNNRegressor
 from qml.nn.quantum_layer import QuantumLayer
+from qml.nn.quanvolution import Quanvolution
 
 FORMAT = 1
 HEADER = "qml"
@@ -81,6 +82,7 @@ LAYERS: tuple[type[nn.Module], ...] = (
     QuantumLayer,
     QuantumMetricLearner,
     QuantumNeuron,
+    Quanvolution,
     SeparableClassifier,
     TreeTensorClassifier,
 )
