@@ -1,8 +1,10 @@
 """What other packages add by entry points: looked up by name, loaded at first use, and named where it is broken."""
 
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any
+
+AnyEntryPoint = Any  # that of the standard library, or of importlib_metadata, which finds packages too once imported
 
 
 class PlugInError(ImportError):
@@ -14,7 +16,7 @@ def names_offered(group: str) -> list[str]:
     return sorted(entry_points(group=group).names)
 
 
-def find_plug_in(group: str, name: str) -> EntryPoint | None:
+def find_plug_in(group: str, name: str) -> AnyEntryPoint | None:
     """Return the entry point of that name, None where there is none.
 
     Raises:
@@ -30,13 +32,13 @@ def find_plug_in(group: str, name: str) -> EntryPoint | None:
     return next(iter(by_value.values()), None)
 
 
-def source_of(point: EntryPoint) -> str:
+def source_of(point: AnyEntryPoint) -> str:
     """Return the name and the version of the distribution that an entry point belongs to."""
     distribution = point.dist
     return "an unknown distribution" if distribution is None else f"{distribution.name} {distribution.version}"
 
 
-def load_plug_in(point: EntryPoint) -> Any:
+def load_plug_in(point: AnyEntryPoint) -> Any:
     """Return the object that an entry point names.
 
     Raises:
@@ -48,7 +50,7 @@ def load_plug_in(point: EntryPoint) -> Any:
         raise broken(point, f"be importable, but raises {type(error).__name__}: {error}") from error
 
 
-def broken(point: EntryPoint, complaint: str) -> PlugInError:
+def broken(point: AnyEntryPoint, complaint: str) -> PlugInError:
     """Return the error for a plug-in that is not what it must be, as in "be a task, but is a list"."""
     distribution = point.dist
     advice = "" if distribution is None else f" Update it, or remove it with: pip uninstall {distribution.name}"

@@ -299,6 +299,7 @@ def test_the_published_loss_of_the_metric_learner_pairs_samples_by_number(n_inpu
     np.testing.assert_allclose(layer.loss(inputs[:1], labels[:1]).item(), 0.0, atol=0.0)  # one class has no pairs
 
 
+@pytest.mark.plain
 def test_the_metric_learner_remembers_samples_of_both_classes() -> None:
     layer = QuantumMetricLearner(2, n_examples=4, dtype=DOUBLE)
     inputs, labels = samples(layer, 5)  # 2 of class +1, 3 of class -1

@@ -89,7 +89,10 @@ def test_what_qiskit_exports_is_read(recipe: strategies.Recipe) -> None:
 ])  # fmt: skip
 def test_gates_under_many_controls_become_gates_under_few(kind: str, n_controls: int) -> None:
     n_qubits = n_controls + 2
-    circuit, (target, other, *controls) = Circuit(n_qubits), np.random.default_rng(n_controls).permutation(n_qubits)
+    circuit, (target, other, *controls) = (
+        Circuit(n_qubits),
+        np.random.default_rng(n_controls).permutation(n_qubits).tolist(),
+    )
     options = {"controls": controls}
     if kind in ("p", "rx"):
         getattr(circuit, kind)(0.7, target, **options)

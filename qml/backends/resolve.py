@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import EntryPoint
 from typing import Any
 
 from qml.backends.protocol import Backend
@@ -114,7 +113,7 @@ def _named(text: str) -> Backend:
     return _require_backend(made)
 
 
-def _plug_in(name: str) -> EntryPoint | None:
+def _plug_in(name: str) -> Any:
     """Return the entry point of a name that this package does not have."""
     if name in BACKENDS:
         return None
@@ -123,7 +122,7 @@ def _plug_in(name: str) -> EntryPoint | None:
     return find_plug_in(GROUP, name)
 
 
-def _from_plug_in(point: EntryPoint) -> NamedBackend:
+def _from_plug_in(point: Any) -> NamedBackend:
     from qml.entry_points import broken, load_plug_in
 
     loaded = load_plug_in(point)

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from qml.compare.task import Task
-from qml.entry_points import PlugInError, broken, find_plug_in, load_plug_in, names_offered, without_own
+from qml.entry_points import AnyEntryPoint, PlugInError, broken, find_plug_in, load_plug_in, names_offered, without_own
 
 GROUP = "qml.tasks"  # group of the entry points
 BUILT_IN = {
@@ -100,7 +100,7 @@ def find_task(name: str) -> Task[Any, Any]:
     return TASKS[name]
 
 
-def _load(point: EntryPoint) -> Task[Any, Any]:
+def _load(point: AnyEntryPoint) -> Task[Any, Any]:
     task = load_plug_in(point)
     if not isinstance(task, Task):
         raise broken(point, f"be a qml.compare.Task, but is a {type(task).__name__}")

@@ -27,8 +27,8 @@ class Part:
 
     fit_inputs: Inputs
     fit_labels: Labels
-    score_inputs: Inputs
-    score_labels: Labels
+    score_inputs: Float[np.ndarray, "others inputs"]
+    score_labels: Float[np.ndarray, " others"]
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property

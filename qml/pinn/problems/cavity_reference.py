@@ -1,6 +1,7 @@
 """Spectral reference of the flow in a square cavity: its corner singularities in closed form, the rest by Chebyshev."""
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ TURN = 1.0 / (math.pi**2 / 4 - 1)
 BEND, SHIFT = TURN * math.pi / 2, -TURN * math.pi**2 / 4
 CORNER = 1e-9  # nearest distance to an upper corner that is evaluated: there the velocity has no limit
 Points = Float[np.ndarray, "batch 2"]
-Matrix = Float[np.ndarray, "rows columns"]
+Matrix = np.ndarray  # of any sizes
 
 
 class Cavity(NamedTuple):
@@ -106,7 +107,7 @@ def solve_cavity(reynolds: float, n_modes: int = N_MODES) -> Cavity:
     )
 
 
-def _assembled(weights: Matrix, test: tuple[Matrix, Matrix], trial: tuple[Matrix, Matrix]) -> Matrix:
+def _assembled(weights: np.ndarray, test: Sequence[np.ndarray], trial: Sequence[np.ndarray]) -> np.ndarray:
     """Return sum_xy weights t_k(x) t_l(y) u_m(x) u_n(y) as a matrix, (k, l) by (m, n)."""
     n_modes = test[0].shape[1]
     by_y = weights @ np.einsum("yl,yn->yln", test[1], trial[1]).reshape(len(weights), -1)

@@ -92,7 +92,9 @@ def kuramoto_sivashinsky_chaotic(*, duration: float | int = 0.5, mixed: bool = F
     )
 
 
-def periodic_features(interval: tuple[float, float], times: tuple[float, float], n_waves: int = N_WAVES) -> Residual:
+def periodic_features(
+    interval: tuple[float | int, float | int], times: tuple[float, float], n_waves: int = N_WAVES
+) -> Residual:
     """Return t on [-1, 1] with cosines and sines of x, so that every trunk is periodic."""
     low, high = interval
     k, middle, half = 2 * PI / (high - low), (times[0] + times[1]) / 2, (times[1] - times[0]) / 2
@@ -110,7 +112,7 @@ def _curvature(w: Any, u_xx: Any) -> Any:
 
 def _periodic(
     name: str,
-    interval: tuple[float, float],
+    interval: tuple[float | int, float | int],
     duration: float,
     equations: dict[str, Residual],
     start: Callable[[Any], Any],

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,7 +134,7 @@ def swing_step_problem(longest: float, angles: tuple[float, float], speeds: tupl
     middles = [(low + high) / 2 for low, high in box.intervals.values()]
     halves = [(high - low) / 2 for low, high in box.intervals.values()]
 
-    def features(t: torch.Tensor, b: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def features(t: Any, b: Any, s: Any) -> tuple[Any, ...]:  # tensors or jets
         return tuple((axis - middle) / half for axis, middle, half in zip((t, b, s), middles, halves, strict=True))
 
     def reference(points: np.ndarray) -> np.ndarray:

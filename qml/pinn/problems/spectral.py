@@ -24,9 +24,9 @@ class PeriodicSolution:
         coefficients: of the Fourier series at each snapshot, (snapshots, modes), as from `numpy.fft.rfft` / n.
     """
 
-    low: float
-    length: float
-    duration: float
+    low: float | int
+    length: float | int
+    duration: float | int
     coefficients: np.ndarray
 
     def __call__(self, x: Column, t: Column, derivative: int = 0) -> Column:
@@ -60,7 +60,7 @@ def solve_periodic(
     start: Callable[[Column], Column],
     linear: Callable[[np.ndarray], np.ndarray],
     advection: float,
-    interval: tuple[float, float],
+    interval: tuple[float | int, float | int],
     duration: float,
     *,
     n_points: int,
