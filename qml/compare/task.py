@@ -81,7 +81,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Record:
-    """A finished cell of a comparison: a model on a seed."""
+    """A finished cell of a comparison: a model on a seed.
+
+    Attributes:
+        task: The task's name.
+        model: The model's name in the task.
+        seed: The seed of the split and of the training.
+        metric: The name of the metric; its value is `outcome.value`.
+        outcome: What the training reached.
+    """
 
     task: str
     model: str
