@@ -18,13 +18,13 @@ from circuits._checks import as_int, require_choice
 from circuits.circuit import Circuit
 from circuits.computed import ComputedCircuit
 from circuits.multiplexed import prepare_by_rotations
+from circuits.openqasm.definitions import Definitions
 from circuits.openqasm.gates import FIXED, rotation_definition
 from circuits.openqasm.limits import ReaderLimits
 from circuits.openqasm.reader import ProgramReader
 from circuits.openqasm.writer_2 import Version2Writer
 from circuits.operation import Operation
 from circuits.slots import Angle, Slot
-from circuits.two_level import unitary_by_gates
 
 GATE_NAMES: dict[gates.UnitaryGate, str] = {**{gate: name for name, gate in FIXED.items()}, gates.Phase(): "p"}
 # Names in stdgates.inc by (name without controls, number of controls); all others are written with `ctrl @`.
@@ -175,8 +175,7 @@ def _reader(text: Any, data: Any, most: tuple[int | None, int, int], *, is_compu
 
 class _OpenQASMWriter:
     def __init__(self) -> None:
-        self.definitions: dict[object, str] = {}  # by what they define, in the order of their use
-        self.names: dict[gates.Array, str] = {}  # of the matrices among them
+        self.definitions = Definitions()
         self.n_post_selected = 0
 
     def lines(self, op: Operation, names: list[str]) -> list[str]:
@@ -214,7 +213,7 @@ class _OpenQASMWriter:
             angle = f"({_number(op.angles[0])})" if op.angles else ""
             return [_call(GATE_NAMES[gate], angle, op.qubits, op.controls, names)]
         if isinstance(gate, gates.ConstantGate):
-            return [_call(self.unitary(gate), "", op.qubits, op.controls, names)]
+            return [_call(self.definitions.unitary(gate, self.lines), "", op.qubits, op.controls, names)]
         return [line for part in op.parts() for line in self.lines(part, names)]
 
     def rotation(self, gate: gates.PauliRotation, op: Operation, names: list[str]) -> str:
@@ -229,18 +228,6 @@ class _OpenQASMWriter:
             self.definitions[letters] = rotation_definition(letters)
         angle = f"({_number(op.angles[0], -2.0 * gate.factor)})"
         return _call("r" + letters.lower(), angle, qubits, op.controls, names)
-
-    def unitary(self, gate: gates.ConstantGate) -> str:
-        """Return the name of a constant gate, which is defined once for each matrix."""
-        matrix = gates.Array.of(gate.matrix_at())
-        if matrix not in self.names:
-            letters = [f"q{k}" for k in range(gate.n_qubits)]
-            name = f"unitary_{len(self.names)}"
-            parts = [line for part in unitary_by_gates(matrix.values) for line in self.lines(part, letters)]
-            body = "".join(f"  {line}\n" for line in parts)
-            self.names[matrix] = name
-            self.definitions[matrix] = f"gate {name} {', '.join(letters)} {{\n{body}}}"
-        return self.names[matrix]
 
 
 def _call(name: str, angle: str, qubits: tuple[int, ...], controls: tuple[int, ...], names: list[str]) -> str:

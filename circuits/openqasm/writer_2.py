@@ -12,6 +12,7 @@ from circuits import gates
 from circuits.circuit import Circuit
 from circuits.multi_controlled import with_few_controls
 from circuits.multiplexed import prepare_by_rotations
+from circuits.openqasm.definitions import Definitions
 from circuits.openqasm.gates import FIXED, rotation_definition
 from circuits.operation import Operation
 from circuits.two_level import unitary_by_gates
@@ -24,8 +25,7 @@ class Version2Writer:
     """Writes a circuit statement by statement, and keeps the definitions that they need."""
 
     def __init__(self) -> None:
-        self.definitions: dict[object, str] = {}
-        self.names: dict[gates.Array, str] = {}
+        self.definitions = Definitions()
 
     def text(self, circuit: Circuit) -> str:
         """Return the program."""
@@ -69,7 +69,7 @@ class Version2Writer:
             parts = unitary_by_gates(gate.matrix_at())
             moved = [_moved(part, op) for part in parts]
             return [line for part in moved for line in self.lines(part, names)]
-        return [_call(self.defined(gate), (), op.qubits, names)]
+        return [_call(self.definitions.unitary(gate, self.lines), (), op.qubits, names)]
 
     def simple(self, op: Operation, names: list[str]) -> list[str]:
         """Return the statements of a gate under at most two controls."""
@@ -86,18 +86,6 @@ class Version2Writer:
             self.definitions[letters] = rotation_definition(letters)
         name = "c" * len(op.controls) + f"r{letters.lower()}"
         return [_call(name, (-2.0 * gate.factor * angle,), (*op.controls, *qubits), names)]
-
-    def defined(self, gate: gates.ConstantGate) -> str:
-        """Return the name of a constant gate, which is defined once for each matrix."""
-        matrix = gates.Array.of(gate.matrix_at())
-        if matrix not in self.names:
-            letters = [f"q{k}" for k in range(gate.n_qubits)]
-            name = f"unitary_{len(self.names)}"
-            parts = [line for part in unitary_by_gates(matrix.values) for line in self.lines(part, letters)]
-            body = "".join(f"  {line}\n" for line in parts)
-            self.names[matrix] = name
-            self.definitions[matrix] = f"gate {name} {', '.join(letters)} {{\n{body}}}"
-        return self.names[matrix]
 
 
 def _moved(part: Operation, whole: Operation) -> Operation:

@@ -1,7 +1,5 @@
 """IBM's devices through the Runtime client, and fake ones through its local testing mode."""
 
-import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
@@ -14,7 +12,7 @@ from qml import checks
 from qml.backends.primitives.calibration import as_layout
 from qml.backends.primitives.noise import fake_device
 from qml.backends.primitives.pubs import Kind, PubBackend
-from qml.jobs import DurableRunner, LocalService, PubResult, Runner, Service, Store, Submission, answers
+from qml.jobs import LocalService, PubResult, Runner, Service, Submission, answers, runner_of
 
 IBM_LIBRARY = "Backend IBM needs qiskit-ibm-runtime"
 N_DEFAULT_NOISE_FACTORS = 3  # of the client's extrapolation at resilience level 2
@@ -180,16 +178,7 @@ class IBM(PubBackend):
         """Return a runner with records in the user's data folder; for fake devices, the backend itself."""
         if self._is_local:
             return self
-        store, run_id = Store(), self.run_id or f"qml-{uuid.uuid4().hex}"
-        earlier = [run for run in store.runs() if run.run_id == run_id]
-        if not earlier:
-            store.add_run(run_id, now=time.time(), backend=self.name)
-        elif earlier[0].backend != self.name:
-            raise ValueError(
-                f"Argument `run_id` must be a run of {self.name}, but {run_id!r} is one of {earlier[0].backend}. Take "
-                "another name."
-            )
-        return DurableRunner(self.service, store, run_id)
+        return runner_of(self.service, self.run_id, self.name)
 
     def _estimates(self, circuit: Circuit) -> bool:
         return not any(op.is_mid_circuit for op in circuit.operations)

@@ -1,7 +1,5 @@
 """The device of any Qiskit provider, and the names of some: IonQ, IQM and Amazon Braket."""
 
-import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
@@ -16,7 +14,7 @@ from qml import checks
 from qml.backends.primitives.calibration import as_layout
 from qml.backends.primitives.pubs import PubBackend
 from qml.backends.shift.evaluation import Part
-from qml.jobs import DirectRunner, DurableRunner, PubResult, Runner, Service, Store, Submission
+from qml.jobs import DirectRunner, PubResult, Runner, Service, Submission, runner_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,16 +125,7 @@ class Provider(PubBackend):
         """Return a runner with records in the user's data folder; for devices that keep no jobs, the backend itself."""
         if not self.service.keeps_jobs:
             return self
-        store, run_id = Store(), self.run_id or f"qml-{uuid.uuid4().hex}"
-        earlier = [run for run in store.runs() if run.run_id == run_id]
-        if not earlier:
-            store.add_run(run_id, now=time.time(), backend=self.name)
-        elif earlier[0].backend != self.name:
-            raise ValueError(
-                f"Argument `run_id` must be a run of {self.name}, but {run_id!r} is one of {earlier[0].backend}. Take "
-                "another name."
-            )
-        return DurableRunner(self.service, store, run_id)
+        return runner_of(self.service, self.run_id, self.name)
 
 
 def ionq(device: str = "simulator") -> Provider:

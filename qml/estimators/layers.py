@@ -100,8 +100,8 @@ class LayerEstimator(BaseEstimator):
                 f"{type(make).__name__}."
             )
         places = _taken(make, {"dtype": torch.float64, "generator": generator})
-        with torch.random.fork_rng(devices=[]):
-            if "generator" not in places:  # so that `random_state` seeds it all the same
+        with torch.random.fork_rng(devices=[]):  # the global generator is afterwards as it was
+            if "generator" not in places:  # torch's own layers draw from no other, and `random_state` is to seed them
                 torch.manual_seed(int(torch.randint(SEED_LIMIT, (), generator=generator)))
             made = make(n_inputs, *sizes, **{**(self.options or {}), **more}, **places)
         if not isinstance(made, nn.Module):

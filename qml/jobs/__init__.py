@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qml.jobs.rows import RunRecord as RunRecord
     from qml.jobs.runner import DurableRunner as DurableRunner
     from qml.jobs.runner import cancel_run as cancel_run
+    from qml.jobs.runner import runner_of as runner_of
     from qml.jobs.service import CircuitCost as CircuitCost
     from qml.jobs.service import JobStatus as JobStatus
     from qml.jobs.service import Runner as Runner
@@ -57,7 +58,7 @@ else:
             "qml.jobs.local": ("LocalService",),
             "qml.jobs.retry": ("Retry",),
             "qml.jobs.rows": ("Chunk", "RunRecord"),
-            "qml.jobs.runner": ("DurableRunner", "cancel_run"),
+            "qml.jobs.runner": ("DurableRunner", "cancel_run", "runner_of"),
             "qml.jobs.service": ("CircuitCost", "JobStatus", "Runner", "Service", "SubmittingBackend", "sends_jobs"),
             "qml.jobs.split": ("SubmissionLimits",),
             "qml.jobs.store": ("Store",),

@@ -1,6 +1,8 @@
 """A runner whose submissions survive the process that sends them."""
 
 import threading
+import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -355,6 +357,24 @@ class DurableRunner:
     def _renew(self) -> None:
         if (holder := self._claim()) is not None:
             raise JobError(f"Run {self.run_id} was taken over by {describe(holder)}. Results will be in the store.")
+
+
+def runner_of(service: Service, run_id: str | None, backend: str) -> DurableRunner:
+    """Return a runner of a run in the user's records: that of the name, or a new one where the name is new or None.
+
+    Raises:
+        ValueError: the name is one of a run on another backend.
+    """
+    store, run_id = Store(), run_id or f"qml-{uuid.uuid4().hex}"
+    earlier = [run for run in store.runs() if run.run_id == run_id]
+    if not earlier:
+        store.add_run(run_id, now=time.time(), backend=backend)
+    elif earlier[0].backend != backend:
+        raise ValueError(
+            f"Argument `run_id` must be a run of {backend}, but {run_id!r} is one of {earlier[0].backend}. Take "
+            "another name."
+        )
+    return DurableRunner(service, store, run_id)
 
 
 def cancel_run(service: Service, store: Store, run_id: str, *, retry: Retry | None = None) -> None:
