@@ -149,7 +149,12 @@ def test_gradients_of_the_rules_pass_gradcheck() -> None:
     other = torch.randn(6, 3, 2, dtype=DOUBLE, generator=seeded()).requires_grad_()
     weight = torch.randn(4, 2, dtype=DOUBLE, generator=seeded()).requires_grad_()
     bias = torch.randn(4, dtype=DOUBLE, generator=seeded()).requires_grad_()
-    for rule in (torch.tanh, torch.sin, torch.cos, torch.exp, torch.sigmoid, torch.atan, torch.reciprocal):
+
+    def inverse_root(jet: Jet) -> Jet:
+        return torch.rsqrt(jet * jet + 0.5)  # pyright: ignore[reportArgumentType, reportReturnType]
+
+    plain = (torch.tanh, torch.sin, torch.cos, torch.exp, torch.sigmoid, torch.atan, torch.reciprocal, torch.erf)
+    for rule in (*plain, inverse_root):
         for first, second in ((3, 2), (5, 0), (4, 1)):
             assert torch.autograd.gradcheck(lambda part: rule(Jet(part, pure(first, second))).data, data)  # noqa: B023
         assert torch.autograd.gradcheck(lambda part: rule(Jet(part, FORMS)).data, data)  # noqa: B023

@@ -40,6 +40,13 @@ from tests.pinn_checks import assert_a_stop_changes_nothing
 DOUBLE = torch.float64
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forward_mode() -> None:
+    """A first product in forward mode loads torch's compiler, for 2 to 15 seconds, which are no test's."""
+    one = torch.ones(1, dtype=DOUBLE)
+    torch.func.vmap(lambda tangent: torch.func.jvp(lambda x: x * one, (one,), (tangent,))[1])(one[None])
+
+
 def seeded(seed: int = 3) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 

@@ -34,9 +34,9 @@ class Jet:
     """A value that carries derivatives along directions, and sums of second ones.
 
     Functions of torch that have a rule take a jet where they take a tensor: linear, tanh, sin, cos, exp, sigmoid, relu,
-    atan, reciprocal, cat, stack, chunk, sums, products, quotients and powers with integer exponents. Tensors among the
-    operands are constants: they do not depend on the coordinates. Derivatives of a jet in weights are of first order; a
-    second one raises.
+    atan, erf, reciprocal, rsqrt, cat, stack, chunk, sums, products, quotients and powers with integer exponents.
+    Tensors among the operands are constants: they do not depend on the coordinates. Derivatives of a jet in weights are
+    of first order; a second one raises.
 
     Args:
         data: (n_components, ...).

@@ -1,5 +1,6 @@
 """The rules of torch's functions for jets: activations, products, linear layers and joins, with their derivatives."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,11 +15,11 @@ from qml.jets.tanh import tanh_backward, tanh_forward, weighted_products
 
 
 class Activation(NamedTuple):
-    """A function of one variable with three derivatives: f and f' from the argument, f'' and f''' from f and f'."""
+    """A function of one variable with three derivatives: f and f' of x, then f'' and f''' of x, f and f'."""
 
     value_and_slope: Callable[[Tensor], tuple[Tensor, Tensor]]
-    second: Callable[[Tensor, Tensor], Tensor]
-    third: Callable[[Tensor, Tensor], Tensor]
+    second: Callable[[Tensor, Tensor, Tensor], Tensor]
+    third: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _sigmoid(argument: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,23 +41,36 @@ def _exp(argument: Tensor) -> tuple[Tensor, Tensor]:
     return value, value
 
 
+def _rsqrt(argument: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.rsqrt(argument)
+    return value, -0.5 * value**3
+
+
+def _erf(argument: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.erf(argument), 2 / math.sqrt(math.pi) * torch.exp(-argument * argument)
+
+
 ACTIVATIONS = {
-    "sigmoid": Activation(_sigmoid, lambda f, slope: slope * (1 - 2 * f), lambda f, slope: slope * (1 - 6 * slope)),
-    "sin": Activation(lambda x: (torch.sin(x), torch.cos(x)), lambda f, slope: -f, lambda f, slope: -slope),
-    "cos": Activation(lambda x: (torch.cos(x), -torch.sin(x)), lambda f, slope: -f, lambda f, slope: -slope),
-    "exp": Activation(_exp, lambda f, slope: f, lambda f, slope: f),
+    "sigmoid": Activation(
+        _sigmoid, lambda x, f, slope: slope * (1 - 2 * f), lambda x, f, slope: slope * (1 - 6 * slope)
+    ),
+    "sin": Activation(lambda x: (torch.sin(x), torch.cos(x)), lambda x, f, slope: -f, lambda x, f, slope: -slope),
+    "cos": Activation(lambda x: (torch.cos(x), -torch.sin(x)), lambda x, f, slope: -f, lambda x, f, slope: -slope),
+    "exp": Activation(_exp, lambda x, f, slope: f, lambda x, f, slope: f),
     # The argument is the tangent of the value.
     "atan": Activation(
         _atan,
-        lambda f, slope: -torch.sin(2 * f) * slope,
-        lambda f, slope: slope * (torch.sin(2 * f) ** 2 - 2 * torch.cos(2 * f) * slope),
+        lambda x, f, slope: -torch.sin(2 * f) * slope,
+        lambda x, f, slope: slope * (torch.sin(2 * f) ** 2 - 2 * torch.cos(2 * f) * slope),
     ),
-    "reciprocal": Activation(_reciprocal, lambda f, slope: 2 * f**3, lambda f, slope: -6 * f**4),
+    "reciprocal": Activation(_reciprocal, lambda x, f, slope: 2 * f**3, lambda x, f, slope: -6 * f**4),
+    "rsqrt": Activation(_rsqrt, lambda x, f, slope: 0.75 * f**5, lambda x, f, slope: -1.875 * f**7),
+    "erf": Activation(_erf, lambda x, f, slope: -2 * x * slope, lambda x, f, slope: (4 * x * x - 2) * slope),
     # The slope jumps at 0, where the second derivative is taken as 0.
     "relu": Activation(
         lambda x: (torch.relu(x), (x > 0).to(x.dtype)),
-        lambda f, slope: torch.zeros_like(f),
-        lambda f, slope: torch.zeros_like(f),
+        lambda x, f, slope: torch.zeros_like(f),
+        lambda x, f, slope: torch.zeros_like(f),
     ),
 }
 
@@ -76,7 +90,7 @@ class _Apply(torch.autograd.Function):
         torch.mul(data[1:], slope, out=result[1:])
         if orders.forms:
             out, firsts = Components(result, orders), Components(data, orders).each_first
-            second = activation.second(value, slope)
+            second = activation.second(data[0], value, slope)
             for form, component in zip(orders.forms, out.each_second, strict=True):
                 total, scale = weighted_products(form, firsts, firsts)
                 component.addcmul_(total, second, value=scale)
@@ -89,14 +103,14 @@ class _Apply(torch.autograd.Function):
         require_first_order()
         data, value, slope = ctx.saved_tensors
         orders, activation = ctx.kept
-        second = activation.second(value, slope)
+        second = activation.second(data[0], value, slope)
         result = torch.empty_like(data)
         torch.mul(gradient, slope, out=result)
         if orders.n_components > 1:
             result[0].addcmul_(second, sum_of_products(data[1:], gradient[1:]))
         if orders.forms:
             firsts, of_seconds = Components(data, orders).each_first, Components(gradient, orders).each_second
-            third = activation.third(value, slope)
+            third = activation.third(data[0], value, slope)
             for index, first, scale in orders.second_order_terms:
                 product = firsts[first] * of_seconds[index]
                 result[1 + first].addcmul_(product, second, value=2.0 * scale)

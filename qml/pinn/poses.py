@@ -1,0 +1,156 @@
+"""Poses of problems: conditions, symmetries and what else is known of a solution, built into its trial function."""
+
+import math
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from qml.pinn.conditions import Face
+from qml.pinn.domain import Box
+from qml.pinn.model import Pinn
+from qml.pinn.names import Residual
+from qml.pinn.problem import Problem
+
+PI = math.pi
+SHOCK_SLOPE = 20.0  # of Burgers' trial function at x = 0, where the slope of the solution reaches 150
+SMALL = 1e-24  # added to squares of lengths under a root, so that it has derivatives at 0
+CORRECTION = 0.01  # of Allen-Cahn's trial function: how far diffusion moves the solution from the reaction's
+
+
+def with_exact_faces(problem: Problem, trial: Residual, names: Collection[str] | None = None) -> Problem:
+    """Give the problem a trial function that fulfils faces exactly; a `Pinn` checks that it does.
+
+    Args:
+        problem: without a trial function.
+        trial: as in `Problem`.
+        names: of the faces; None is all.
+    """
+    conditions = tuple(
+        replace(item, exact=True) if isinstance(item, Face) and (names is None or item.name in names) else item
+        for item in problem.conditions
+    )
+    return replace(problem, trial=trial, conditions=conditions)
+
+
+def with_weight(problem: Problem, weight: float) -> Problem:
+    """Return the problem with another weight on all faces."""
+    conditions = tuple(
+        replace(item, weight=weight) if isinstance(item, Face) and not item.exact else item
+        for item in problem.conditions
+    )
+    return replace(problem, conditions=conditions)
+
+
+def odd_half(problem: Problem) -> Problem:
+    """Pose Burgers' equation on the half x >= 0, which u(-x, t) = -u(x, t) continues to the other: half of the work.
+
+    The trial function fixes u at x = 0, so that the shock cannot drift from there: on the whole domain to move it costs
+    next to no residual, and error and loss part. The initial values and the end are exact too.
+    """
+    low, high = problem.domain.intervals["x"]
+    if low != -high:
+        raise ValueError(f"Argument `problem` must have x from -1 to 1, but has {low:g} to {high:g}.")
+    conditions = (
+        Face("middle", {"x": 0.0}, lambda u: u, exact=True),
+        *(replace(item, exact=True) for item in problem.conditions if isinstance(item, Face) and item.name != "left"),
+    )
+    return replace(
+        problem,
+        domain=Box({"x": (0.0, high), "t": problem.domain.intervals["t"]}),
+        conditions=conditions,
+        trial=lambda x, t, u: (1 - x) * t * torch.tanh(SHOCK_SLOPE * x) * u - torch.sin(PI * x),
+    )
+
+
+def predict_odd(model: Pinn, points: np.ndarray) -> np.ndarray:
+    """Return the fields at points (batch, coordinates); left of a domain that begins at x = 0 by oddness.
+
+    A model on the whole domain predicts all points itself.
+    """
+    start = next(iter(model.problem.domain.intervals.values()))[0]
+    mirrored = points[:, 0] < start
+    if not mirrored.any():
+        return model.predict(points)
+    if start != 0.0:
+        raise ValueError(f"Argument `points` must have x of at least {start:g}, where the domain begins, but has less.")
+    folded = np.column_stack([np.abs(points[:, 0]), points[:, 1:]])
+    return np.where(mirrored, -1.0, 1.0)[:, None] * model.predict(folded)
+
+
+def with_ends(problem: Problem) -> Problem:
+    """Return a function of x on [-1, 1] that has the reference's values at both ends."""
+    if problem.reference is None:
+        raise ValueError(f"Problem {problem.name!r} must have a reference for its values at the ends.")
+    left, right = (float(problem.reference(np.array([[place]]))[0, 0]) for place in (-1.0, 1.0))
+    return with_exact_faces(problem, lambda x, u: (left * (1 - x) + right * (1 + x)) / 2 + (1 - x**2) * u)
+
+
+def odd_waves(problem: Problem) -> Problem:
+    """Pose a problem on [-1, 1]^2 whose source is odd and 2-periodic in x and in y, and which is zero on all sides.
+
+    So is its solution: u = sin(pi x) sin(pi y) N(cos(pi x), cos(pi y)).
+    """
+    waves = with_exact_faces(problem, lambda x, y, u: torch.sin(PI * x) * torch.sin(PI * y) * u)
+    return replace(waves, features=lambda x, y: (torch.cos(PI * x), torch.cos(PI * y)))
+
+
+def between_ends(problem: Problem) -> Problem:
+    """Pose the Klein-Gordon equation with its data exact: those at x = 0 and 1 are interpolated linearly.
+
+    The data at x = 1 hold all of the fast wave, so that what is left to the network is smooth: u = x (cos(5 pi t) +
+    t^3) + x (1 - x) t^2 N fulfils u(x, 0) = x and u_t(x, 0) = 0 too.
+    """
+    return with_exact_faces(problem, lambda x, t, u: x * (torch.cos(5 * PI * t) + t**3) + x * (1 - x) * t**2 * u)
+
+
+def along_reaction(problem: Problem) -> Problem:
+    """Pose the Allen-Cahn equation u_t = 1e-4 u_xx + 5 u - 5 u^3 on top of the flow of its reaction.
+
+    Without diffusion v(x) moves to R(v, t) = v e^(5 t) / sqrt(1 + v^2 (e^(10 t) - 1)). With u = R(v(x, t), t) the
+    fronts, of width 0.01 at t = 1, come from R, and v differs by some 1e-3 from u(x, 0) + S. S is what diffusion does
+    to the kink of the periodic initial values at x = 1, where their slope jumps by 4: with s for 2 cos(pi x / 2) / pi,
+    the distance from the kink near it, S = 2 (sqrt(4 nu t / pi) exp(-z^2) + s erf(z) - s) for z = s / sqrt(4 nu t).
+    Initial values, period and evenness are exact. The residual counts e^(5 (1 - t)) / 10 times, since where u is
+    nearly 0 an error grows by that factor until t = 1.
+    """
+
+    def trial(x: Any, t: Any, u: Any) -> Any:
+        squared = 4e-4 * t + SMALL
+        inverse, distance = torch.rsqrt(squared), (2 / PI) * torch.cos(PI * x / 2)
+        z = distance * inverse
+        smoothed = squared * inverse * torch.exp(-z * z) / math.sqrt(PI) + distance * torch.erf(z) - distance
+        value, _ = flow(x**2 * torch.cos(PI * x) + 2 * smoothed + CORRECTION * (t * u), t)
+        return value
+
+    def flow(v: Any, t: Any) -> tuple[Any, Any]:
+        """Return R and its damping, 1 / sqrt(1 + v^2 (e^(10 t) - 1))."""
+        growth = torch.exp(5 * t)
+        damping = torch.rsqrt(1 + v * v * (growth * growth - 1))
+        return v * growth * damping, damping
+
+    def features(x: Any, t: Any) -> tuple[Any, ...]:
+        wave = torch.cos(PI * x)
+        return (wave, 2 * t - 1, *flow((2 / PI**2) * (1 - wave) * wave, t))  # which is x^2 cos(pi x) near x = 0
+
+    return replace(
+        problem,
+        equations={"allen-cahn": lambda u, diffusion, t: torch.exp(5 * (1 - t)) / 10 * (diffusion + 5 * u**3 - 5 * u)},
+        conditions=tuple(replace(item, exact=True) for item in problem.conditions),  # pyright: ignore[reportArgumentType, reportCallIssue]
+        trial=trial,
+        features=features,
+    )
+
+
+def from_start(problem: Problem) -> Problem:
+    """Pose the vortices of Taylor and Green with exact initial velocities; the inputs are the waves of their period."""
+
+    def trial(x: Any, y: Any, t: Any, u: Any, v: Any, p: Any) -> tuple[Any, Any, Any]:
+        return t * u - torch.cos(x) * torch.sin(y), t * v + torch.sin(x) * torch.cos(y), p
+
+    return replace(
+        with_exact_faces(problem, trial, ("u at t = 0", "v at t = 0")),
+        features=lambda x, y, t: (torch.cos(x), torch.sin(x), torch.cos(y), torch.sin(y), 2 * t - 1),
+    )
