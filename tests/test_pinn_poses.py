@@ -47,8 +47,7 @@ def decay(s: Any) -> Any:
 
 def vortices(cos_x: Any, sin_x: Any, cos_y: Any, sin_y: Any, s: Any) -> tuple[Any, ...]:
     faded = torch.exp(-0.2 * (s + 1.0))
-    pressure = (cos_x**2 + cos_y**2 - 1.0) * faded * -0.5
-    return -cos_x * sin_y * decay(s), sin_x * cos_y * decay(s), pressure
+    return -cos_x * sin_y * decay(s), sin_x * cos_y * decay(s), faded * 0.5
 
 
 SOLUTIONS = {

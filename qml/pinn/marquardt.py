@@ -136,14 +136,18 @@ class Linearised(NamedTuple):
         return self.jacobian.T @ torch.cholesky_solve(values[:, None], factor)[:, 0]
 
 
-def inverse_hessian(residuals: Residuals) -> Tensor:
-    """Return (2 J^T J + mu I)^-1, the inverse Hessian of the loss by Gauss and Newton, (weights, weights).
+def inverse_hessian(residuals: Residuals, damping: float = 0.0) -> Tensor:
+    """Return (2 J^T J + 2 mu I)^-1, the inverse Hessian of the loss by Gauss and Newton, (weights, weights).
 
-    mu is the least share of the largest diagonal entry, from 1e-10 on, at which the Cholesky factor exists.
+    Args:
+        residuals: of the loss.
+        damping: mu, as of Levenberg and Marquardt's last step, so that the first quasi-Newton step is one of theirs;
+            from 1e-10 of the largest diagonal entry of 2 J^T J it grows tenfold until the Cholesky factor exists.
     """
     _, jacobian = residuals.values_and_jacobian()
     matrix = 2 * _gram(jacobian)
-    largest, share = float(matrix.diagonal().max()), FIRST_POLISH_DAMPING
+    largest = float(matrix.diagonal().max())
+    share = max(FIRST_POLISH_DAMPING, 2 * damping / largest) if largest > 0 else FIRST_POLISH_DAMPING
     while share < 1.0:
         damped = matrix.clone()
         damped.diagonal().add_(share * largest)

@@ -111,6 +111,7 @@ def train_by_broyden(run: PinnRun) -> None:
         gradient = torch.autograd.grad(total, run.parameters, allow_unused=True, materialize_grads=True)
         return float(total.detach()), torch.cat([part.flatten() for part in gradient])
 
+    damping = run.damping
     optimizer = SSBroyden(run.parameters, loss_and_gradient)
     run.use(optimizer)
     every, n_stuck = max(1, polish.n_steps // HISTORY_LENGTH), 0
@@ -120,7 +121,7 @@ def train_by_broyden(run: PinnRun) -> None:
             draw_points(run, len(run.loss.points))
             optimizer.forget_loss()
         if optimizer.inverse is None or n_stuck:
-            optimizer.inverse = inverse_hessian(Residuals(run.loss, run.weights, only=run.parameters))
+            optimizer.inverse = inverse_hessian(Residuals(run.loss, run.weights, only=run.parameters), damping)
         n_stuck = 0 if optimizer.step() else n_stuck + 1
         if not math.isfinite(optimizer.loss):
             raise run.divergence(_as_numbers(run.loss.parts()))

@@ -94,7 +94,7 @@ RECIPES = {
     "oscillator": Recipe(_line(120, 40, n_held=30)),
     "poisson": Recipe(_line(200, 300), frequencies=8.0, pose=with_ends),
     "klein-gordon": Recipe(
-        replace(_plane(60, 400), holdout=Holdout(), polish=Polish(600)), (12, 12), pose=between_ends
+        replace(_plane(250, 400), holdout=Holdout(1000), polish=Polish(300)), (10, 10), pose=between_ends
     ),
     "lorenz": Recipe(
         replace(_line(300, 128), causal=Causal("t", epsilons=(1.0, 10.0, 100.0, 1000.0))),

@@ -78,6 +78,13 @@ class PinnRun:
         return training.n_adam + training.n_lbfgs + training.n_marquardt + training.n_polish
 
     @property
+    def damping(self) -> float:
+        """Return the damping of Levenberg and Marquardt's last step; 0 where it took none."""
+        if isinstance(self._optimizer, Marquardt):
+            return self._optimizer.damping
+        return float(self._restored.get("damping", 0.0))
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Return what a checkpoint is bound to, as JSON values."""
         settings = {

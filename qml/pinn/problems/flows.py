@@ -56,7 +56,7 @@ def kovasznay(reynolds: float | int = 40.0) -> Problem:
 
 
 def taylor_green(viscosity: float | int = 0.1) -> Problem:
-    """Pose decaying vortices on [0, pi]^2 x [0, 1], whose walls they do not cross, with their velocities on all sides.
+    """Pose decaying vortices on [0, pi]^2 x [0, 1], a quarter of their period, with their velocities on all sides.
 
     u = -cos(x) sin(y) e^(-2 nu t), v = sin(x) cos(y) e^(-2 nu t), p = -(cos(2 x) + cos(2 y)) e^(-4 nu t) / 4.
     """
