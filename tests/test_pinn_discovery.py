@@ -132,3 +132,18 @@ class EdgeTerm(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.scale * torch.tanh(inputs)
+
+
+def test_coefficients_are_fitted_again_after_the_last_round() -> None:
+    u = np.linspace(-1, 1, 201)
+    formula = sparse_regression({"u": u, "u^3": u**3}, u + 0.05 * u**3, threshold=0.1, n_rounds=1)
+    assert set(formula) == {"u"}
+    assert formula["u"] == pytest.approx(1 + 0.05 * np.sum(u**4) / np.sum(u**2), rel=1e-12)
+
+
+def test_central_differences_refuse_steps_that_differ() -> None:
+    options = {"diffusivity": 1.0, "threshold": 0.1}
+    with pytest.raises(ValueError, match="`x` must hold at least three numbers with equal steps"):
+        differences_formula(front, np.array([0.0, 1.0, 3.0, 4.0]), np.linspace(0, 1, 5), **options)
+    with pytest.raises(ValueError, match="`t` must hold at least three"):
+        differences_formula(front, np.linspace(0, 1, 5), np.array([0.0, 1.0]), **options)

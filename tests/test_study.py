@@ -25,7 +25,7 @@ from qml.compare.study.grids import ENTRIES, KERNEL, QNN, candidates
 from qml.compare.study.page import write_study
 from qml.compare.study.published import published, published_table
 from qml.compare.study.ranks import IMAGE_FAMILY, family_test, members, normalised_ranks
-from qml.compare.study.run import Study, make_study, run_study, winners
+from qml.compare.study.run import Study, make_study, run_study, stored_results, winners
 from qml.compare.study.summary import summary_of
 from qml.compare.study.task import BENCHMARKS, cell_name, read_cell_name
 from qml.nn import IQPClassifier, QuantumBoltzmannClassifier
@@ -310,6 +310,24 @@ def test_presets_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(item.fits) == 5
     (full,) = run_study(replace(chosen, preset="full", amount=make_study(preset="full").amount), silent)
     assert len(full.searched) == 16
+
+
+def test_stored_results_are_those_of_the_preset_that_is_asked_for(tmp_path: Path) -> None:
+    """Presets of one folder fit different settings; a model must count once a data set."""
+    theirs = published("two_curves", 2, "svc")
+    assert theirs is not None
+    chosen = make_study(["two_curves"], models=["svc"], parameters=[2], preset="chosen", folder=tmp_path)
+    list(run_study(chosen, silent))
+    demo = make_study(["two_curves"], models=["svc"], parameters=[2], preset="demo", folder=tmp_path)
+    (searched,) = run_study(demo, silent)
+    number = winners(searched.searched)["svc"]
+    assert number != theirs.candidate  # so that the folder holds fits of two settings
+    for study, candidate, n_fits in ((chosen, theirs.candidate, 5), (demo, number, 2)):
+        (item,) = stored_results(study)
+        assert [record.model for record in item.fits] == [cell_name("svc", candidate or 0)] * n_fits
+        (score,) = summary_of([item]).scores
+        assert (score.candidate, len(score.accuracies)) == (candidate, n_fits)
+    assert list(stored_results(replace(chosen, folder=tmp_path / "none"))) == []
 
 
 def test_models_run_where_the_study_ran_them_unless_beyond() -> None:

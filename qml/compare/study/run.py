@@ -213,14 +213,18 @@ def run_study(study: Study, watch: Watch, run_cells: RunCells | None = None) -> 
         cells = study.searched(data_set)
         if cells:
             searched = _run(study.plan(data_set, SEARCH, cells), watch, run_cells)
-            chosen = winners(searched)
-        else:
-            chosen = {
-                model: place for model in study.runs(data_set) if (place := chosen_there(data_set, model)) is not None
-            }
-        names = [cell_name(model, number) for model, number in chosen.items()]
+        names = _fitted_cells(study, data_set, searched)
         fits = _run(study.plan(data_set, FITS, names), watch, run_cells) if names else []
         yield Finished(data_set, searched, fits)
+
+
+def _fitted_cells(study: Study, data_set: DataSet, searched: Sequence[Record]) -> list[str]:
+    """Return the cells that are fitted: the winners of the search, or without one the study's own choice."""
+    if study.amount.n_candidates == 0:
+        found = {model: chosen_there(data_set, model) for model in study.runs(data_set)}
+    else:
+        found = winners(searched)
+    return [cell_name(model, number) for model, number in found.items() if number is not None]
 
 
 def chosen_there(data_set: DataSet, model: str) -> int | None:
@@ -237,13 +241,22 @@ def _run(plan: ComparisonPlan, watch: Watch, run_cells: RunCells | None) -> list
 def stored_results(study: Study) -> Iterator[Finished]:
     """Return what the folder of a study holds, data set by data set, without running anything.
 
+    Presets that share a folder may have fitted different settings of a model there; those of this study's preset count.
+
     Raises:
         ValueError: If results were made with other settings.
     """
     for data_set in study.data_sets:
-        stages = [_stored(study, data_set, stage) for stage in (SEARCH, FITS)]
-        if any(stages):
-            yield Finished(data_set, *stages)
+        cells = study.searched(data_set)
+        searched = [record for record in _stored(study, data_set, SEARCH) if record.model in cells]
+        names = _fitted_cells(study, data_set, searched)
+        fits = [
+            record
+            for record in _stored(study, data_set, FITS)
+            if record.model in names and record.seed < study.amount.n_seeds
+        ]
+        if searched or fits:
+            yield Finished(data_set, searched, fits)
 
 
 def _stored(study: Study, data_set: DataSet, stage: str) -> list[Record]:
