@@ -70,6 +70,7 @@ class TketBackend:
         return type("Result", (), {"c_bits": bits, "get_counts": lambda self, cbits: counts})()
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of Aer, to pytket
 @pytest.mark.parametrize("name", DEVICES)
 def test_a_device_gives_the_values_of_the_simulator(name: str) -> None:
     package, make = DEVICES[name]
@@ -81,6 +82,7 @@ def test_a_device_gives_the_values_of_the_simulator(name: str) -> None:
     torch.testing.assert_close(values, Native().expectation(CIRCUIT, *INPUTS, observables), rtol=0, atol=tolerance)
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of Aer, to pytket
 @pytest.mark.parametrize("name", ["aqt", "pytket", "quantinuum"])
 def test_devices_of_packages_keep_the_order_of_bits_and_read_qubits_on_the_way(name: str) -> None:
     package, make = DEVICES[name]
