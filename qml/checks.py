@@ -201,6 +201,16 @@ def full_precision(data: Tensor) -> AbstractContextManager:
     return torch.autocast(data.device.type, enabled=False) if in_autocast(data) else nullcontext()
 
 
+def is_traced() -> bool:
+    """Tell whether torch.compile or torch.export traces this thread.
+
+    torch's own flag, `torch.compiler.is_compiling`, is one for all threads: while one compiles, others run circuits.
+    """
+    return torch.compiler.is_dynamo_compiling() or (
+        torch.compiler.is_exporting() and bool(torch._C._len_torch_dispatch_stack())
+    )
+
+
 def in_transform() -> bool:
     """Tell whether values cannot be read: inside torch.func transforms or torch.compile."""
     return torch.compiler.is_compiling() or in_functorch()
