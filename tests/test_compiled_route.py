@@ -77,7 +77,7 @@ def deep(n_qubits: int, n_layers: int) -> Circuit:
 
 @pytest.mark.usefixtures("needs_numba")
 @settings(max_examples=60)
-@given(recipes(preparations=(), min_batch=1))
+@given(recipes(min_batch=1))
 def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
     case = build(recipe)
     inputs, weights = (part.requires_grad_() for part in tensors(case))
@@ -95,7 +95,7 @@ def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
 
 @pytest.mark.usefixtures("needs_numba")
 @settings(max_examples=20)
-@given(recipes(preparations=(), min_batch=1))
+@given(recipes(min_batch=1))
 def test_single_precision_is_as_exact_as_it_can_be(recipe: Recipe) -> None:
     case = rounded(build(recipe), torch.float32)
     values = COMPILED.expectation(case.circuit, *tensors(case, torch.float32), case.observables)
@@ -300,7 +300,6 @@ def route_of(circuit: Circuit, *, levels: int = 2) -> KernelRoute | None:
 
 def test_circuits_that_the_kernel_does_not_take_have_no_route_there() -> None:
     assert route_of(Circuit(2).h(0).post_select(0, 1)) is None
-    assert route_of(Circuit(1).prepare([0.6, 0.8])) is None
     assert route_of(Circuit(1).h(0), levels=4) is None
     assert route_of(Circuit(15).h(0)) is None
     shift = np.roll(np.eye(32), 1, axis=0)
@@ -360,13 +359,13 @@ def test_numba_is_imported_at_the_first_use() -> None:
 
 def test_a_folder_that_cannot_be_written_to_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
-    from qml.simulator.jit import kernels
+    from qml.simulator.jit import compiling
 
     def refusing(*, cache: bool = False, **options: object) -> Any:
         if cache:
             raise RuntimeError("cannot cache function: no locator available")  # as numba does at decoration
         return numba_njit(**options)
 
-    numba_njit = kernels.njit
-    monkeypatch.setattr(kernels, "njit", refusing)
-    assert kernels.kernel(lambda x: x + 1)(2) == 3
+    numba_njit = compiling.njit
+    monkeypatch.setattr(compiling, "njit", refusing)
+    assert compiling.kernel(lambda x: x + 1)(2) == 3

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from qml.checks import needs_plain_pullback, require_installed
 from qml.plain_pullback import plain_pullback
+from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 
 CACHE_NUMBERS = 2**13  # amplitudes of a block of samples, so that its states stay in the first caches
@@ -77,11 +78,13 @@ class KernelInput:
         self.n_rows = 2**instructions.n_qubits
         self.tape = instructions.arrays
 
-    @property
-    def sizes(self) -> tuple[int, int, int]:
-        """Return the sizes that the kernel needs."""
-        made = self.instructions
-        return self.n_rows, made.n_entries, made.n_by_sample
+        has_phases = bool((instructions.table[:, columns.KIND] == columns.PHASED).any())
+        self.sizes = (
+            self.n_rows,
+            instructions.n_entries,
+            instructions.n_by_sample,
+            self.n_rows if has_phases else 0,
+        )
 
     def block(self, batch: int) -> int:
         """Return the number of samples that run side by side."""
@@ -98,7 +101,10 @@ class KernelValues(torch.autograd.Function):
         inputs, angles = _angles(kernel, data, weights)
         keeps = any(ctx.needs_input_grad)
         size = kernel.n_rows * (batch if keeps else block)
-        states = np.empty(size, dtype=inputs.dtype), np.empty(size, dtype=inputs.dtype)
+        states = (
+            np.empty(size, dtype=inputs.dtype),
+            np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
+        )
         values = np.zeros((batch, kernel.instructions.n_observables), dtype=inputs.dtype)
         loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, block, states, values)
         if keeps:
@@ -134,11 +140,13 @@ def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tenso
         kernel.block(batch),
         ctx.states,
         _array(grad),
+        bool(ctx.needs_input_grad[3]),
         data_grad,
         weight_grad,
     )
     if kernel.one_sample:
-        data_grad, weight_grad = weight_grad[None, len(weights) :], weight_grad[: len(weights)]
+        data_grad, weight_grad = data_grad + weight_grad[:, len(weights) :], weight_grad[:, : len(weights)]
+    weight_grad = weight_grad[0]
     parts = zip((data_grad, weight_grad), (data, weights), ctx.needs_input_grad[3:], strict=True)
     return [torch.from_numpy(part).to(like.dtype) if needed else None for part, like, needed in parts]
 
@@ -146,7 +154,7 @@ def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tenso
 def _angles(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Return the arrays of data and weights; the data of a batch of one sample follow the weights."""
     inputs, angles = _array(data), _array(weights)
-    return inputs, np.concatenate([angles, inputs[0]]) if kernel.one_sample else angles
+    return inputs, (np.concatenate([angles, inputs[0]]) if kernel.one_sample else angles)[None]
 
 
 def _array(values: Tensor) -> np.ndarray:

@@ -7,7 +7,7 @@ from functools import cached_property
 from torch import Tensor
 
 from circuits import Circuit
-from circuits.gates import KrausGate, StatePreparation
+from circuits.gates import KrausGate
 from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.execution import Method
 from qml.simulator.jit import instructions as columns
@@ -86,16 +86,17 @@ def find_kernel(circuit: Circuit, request: Request) -> KernelRoute | None:
         return None
     if circuit.n_qubits > MAX_QUBITS or not _is_unitary(circuit) or load_kernels() is None:
         return None
-    _, maps = linear_maps(circuit, 2)
+    preparations, maps = linear_maps(circuit, 2)
     maps, terms = reduced_maps(maps, request, circuit.n_weights)
-    instructions = lower(maps, terms if terms is not None else ())
+    instructions = lower(maps, terms if terms is not None else (), preparations)
     n_qubits, n_weights = circuit.n_qubits, circuit.n_weights  # a plan that held the circuit would keep it alive
 
     def plain() -> Draft:
-        return replace(draft_maps(maps, n_qubits, request, n_weights=n_weights), terms=terms)
+        draft = draft_maps(maps, n_qubits, request, n_weights=n_weights, preparations=preparations)
+        return replace(draft, terms=terms)
 
     return None if instructions is None else KernelRoute(request, instructions, plain)
 
 
 def _is_unitary(circuit: Circuit) -> bool:
-    return not any(isinstance(operation.gate, KrausGate | StatePreparation) for operation in circuit.operations)
+    return not any(isinstance(operation.gate, KrausGate) for operation in circuit.operations)
