@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from torch import Tensor
 
 from circuits import Circuit, X, Y, Z, data, weight
 from qml.backends import Native
 from qml.nn import QuantumLayer
+from qml.simulator.jit import lowering
 from qml.simulator.jit import values as kernel_values
 from qml.simulator.plan import Request
 from qml.simulator.routes import EXPECTATIONS
@@ -91,6 +92,55 @@ def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
         results.append(torch.autograd.grad(loss, [inputs, weights]))
     for found, plain in zip(*results, strict=True):
         torch.testing.assert_close(found, plain, atol=10 * ALGEBRA, rtol=0)
+
+
+LEVEL_KINDS = ("x", "z", "h", "s", "ry", "rz", "rx", "p", "rzz", "cx", "cz", "swap")  # what levels are made of
+
+
+@pytest.mark.usefixtures("needs_numba")
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(recipe=recipes(LEVEL_KINDS, min_batch=1, max_steps=20))
+def test_levels_of_rotations_and_phases_are_right(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lowering, "_least", lambda writers: writers[-1])  # the levels, where there are any
+    case = build(recipe)
+    inputs, weights = (part.requires_grad_() for part in tensors(case))
+    expected = oracle.expectation(case.circuit, case.data, case.weights, case.observables)
+    results = []
+    for backend in (COMPILED, Native(method="autograd")):
+        values = backend.expectation(case.circuit, inputs, weights, case.observables)
+        assert_close(values, expected, ALGEBRA)
+        scale = torch.linspace(0.3, 1.7, values.numel(), dtype=values.dtype).reshape(values.shape)
+        loss = (values * scale).sum() + 0.0 * (inputs.sum() + weights.sum())
+        results.append(torch.autograd.grad(loss, [inputs, weights]))
+    for found, plain in zip(*results, strict=True):
+        torch.testing.assert_close(found, plain, atol=10 * ALGEBRA, rtol=0)
+
+
+@pytest.mark.usefixtures("needs_numba")
+@pytest.mark.parametrize("batch", [1, 3, 40], ids=["one", "few", "blocks"])
+@pytest.mark.parametrize("is_real", [True, False], ids=["real", "complex"])
+def test_amplitudes_at_the_start_have_exact_derivatives(batch: int, is_real: bool) -> None:
+    circuit = Circuit(8).prepare_slots([data(k) for k in range(4)], (6, 1)).prepare([0.6, 0.8], (3,))
+    for layer in range(2):
+        for qubit in range(8):
+            circuit.ry(weight(8 * layer + qubit), qubit)
+            if not is_real:
+                circuit.rz(weight(16 + qubit), qubit)
+        for qubit in range(8):
+            circuit.cx(qubit, (qubit + 1 + layer) % 8)
+    assert find_kernel(circuit, Request(2, (Z(0).terms,), False, 2, compiled=True)) is not None
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(batch, 4, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights = torch.randn(circuit.n_weights, dtype=torch.float64, generator=generator, requires_grad=True)
+    results = []
+    for backend in (COMPILED, Native(method="autograd")):
+        amplitudes = torch.nn.functional.normalize(inputs)
+        values = backend.expectation(circuit, amplitudes, weights, [Z(0), X(2) @ Z(6), Y(1) @ Y(3)])
+        first = torch.autograd.grad((values**2).sum(), [inputs, weights], create_graph=True)
+        second = torch.autograd.grad(sum(part.square().sum() for part in first), [inputs, weights])
+        results.append((values, *first, *second))
+    for found, plain in zip(*results, strict=True):
+        torch.testing.assert_close(found, plain, atol=1e-10, rtol=1e-11)
 
 
 @pytest.mark.usefixtures("needs_numba")

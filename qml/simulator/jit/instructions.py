@@ -32,6 +32,8 @@ DENSE = 2  # a dense matrix of any side
 DIAGONAL = 3  # a diagonal of any side
 TURN = 4  # a real matrix of side 2
 PHASED = 5  # out[i] = phases[i] * exp(i angles[i]) * in[source[i]]
+PAIR = 6  # real matrices of two sites: its own and that of the next instruction, whose groups are not used
+SECOND = 7  # the second matrix of a pair
 
 # columns of `Instructions.table`
 KIND = 0

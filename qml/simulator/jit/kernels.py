@@ -34,10 +34,12 @@ from qml.simulator.jit.instructions import (
     NO_ANGLE,
     OBSERVABLE,
     OFFSETS,
+    PAIR,
     PERMUTATION,
     PHASED,
     PHASES,
     RUN,
+    SECOND,
     SIDE,
     SINGLE,
     SLOT,
@@ -49,16 +51,18 @@ from qml.simulator.jit.turns import (
     has_weights,
     move,
     phased,
+    pull_pair,
     pull_phases,
     pull_start,
     pull_turn,
     pull_turn_by_sample,
     start_state,
     turn,
+    turn_pair,
     write_phases,
 )
 
-VERSION = 2  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
+VERSION = 3  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
 CHUNK = 64  # numbers of each row of a group that a dense matrix takes at once
 
 
@@ -514,7 +518,14 @@ def forward(
             for number in range(len(table)):
                 step = table[number]
                 matrix = matrix_of(step, shared, by_sample)
-                if step[KIND] == TURN:
+                if step[KIND] == SECOND:
+                    continue
+                if step[KIND] == PAIR:
+                    other = matrix_of(table[number + 1], shared, by_sample)
+                    turn_pair(step, tape[4], state[0], width, matrix[0], other[0])
+                    if is_complex:
+                        turn_pair(step, tape[4], state[1], width, matrix[0], other[0])
+                elif step[KIND] == TURN:
                     turn(step, tape[4], state[0], width, matrix[0], no)
                     if is_complex:
                         turn(step, tape[4], state[1], width, matrix[0], no)
@@ -599,6 +610,15 @@ def backward(
                 step = table[number]
                 matrix = matrix_of(step, shared, by_sample)
                 overlap = overlaps[step[ENTRIES] :]
+                if step[KIND] == SECOND:
+                    continue
+                if step[KIND] == PAIR:
+                    last = table[number + 1]
+                    two, overlap_two = matrix_of(last, shared, by_sample)[0], overlaps[last[ENTRIES] :]
+                    pull_pair(step, tape[4], state[0], mu[0], width, matrix[0], two, overlap, overlap_two)
+                    if is_complex:
+                        pull_pair(step, tape[4], state[1], mu[1], width, matrix[0], two, overlap, overlap_two)
+                    continue
                 if step[KIND] == SINGLE:
                     pull_single(step, tape[4], state, mu, width, matrix, overlap)
                     continue

@@ -90,13 +90,16 @@ def lower(maps: list[Linear], terms: Terms, preparations: Sequence[Preparation] 
     if levels is not None:
         writers.append(_Writer(n_sites))
         for number, blocks in enumerate(levels):
-            for block in sorted(blocks, key=lambda block: -block.sites[0]):
-                writers[1].write_level(block, is_first=number == 0 and not prepared)
-    writer = min(writers, key=lambda one: one.operations)
+            writers[1].write_level(blocks, is_first=number == 0 and not prepared)
+    writer = _least(writers)
     empty = sum(1 << (n_sites - 1 - place) for place, site in enumerate(layout) if site not in prepared)
     for preparation in preparations:
         writer.prepare(preparation, layout, empty)
     return writer.finish(strings, len(terms))
+
+
+def _least(writers: "list[_Writer]") -> "_Writer":
+    return min(writers, key=lambda one: one.operations)
 
 
 def _renumbered(maps: list[Linear], layout: tuple[int, ...]) -> list[Linear]:
@@ -251,15 +254,32 @@ class _Writer:
         else:
             self._write_matrix(block, row, is_first=is_first)
 
-    def write_level(self, block: LevelBlock, *, is_first: bool) -> None:
-        """Append the instruction of a block of a level; `is_first` on the first level."""
-        row = self._new_row()
-        if block.is_turn:
-            stacks = [matrix_stack(linear) for linear in block.maps]
-            maps, stacks = _folded(block.maps, stacks)
-            self._write_stacks(block, row, maps, stacks, columns.TURN, is_first=is_first and not block.controls)
+    def write_level(self, blocks: list[LevelBlock], *, is_first: bool) -> None:
+        """Append the instructions of a level; `is_first` where no site was touched before."""
+        turns = [block for block in blocks if block.is_turn]
+        if is_first:  # the least significant site first, see `_product_first`
+            for block in sorted(turns, key=lambda block: -block.sites[0]):
+                self._write_turn(block, is_first=not block.controls)
         else:
-            self._write_phased(block, row)
+            free = [block for block in turns if not (block.controls or block.by_sample)]
+            for block in turns:
+                if block not in free:
+                    self._write_turn(block)
+            free.sort(key=lambda block: block.sites[0])
+            rows = [self._write_turn(block) for block in free]
+            for place in range(0, len(free) - 1, 2):
+                rows[place][columns.KIND], rows[place + 1][columns.KIND] = columns.PAIR, columns.SECOND
+                sites = free[place].sites + free[place + 1].sites
+                self._write_groups(replace(free[place], sites=sites), rows[place], is_first=False)
+        for block in blocks:
+            if not block.is_turn:
+                self._write_phased(block, self._new_row())
+
+    def _write_turn(self, block: LevelBlock, *, is_first: bool = False) -> list[int]:
+        row = self._new_row()
+        maps, stacks = _folded(block.maps, [matrix_stack(linear) for linear in block.maps])
+        self._write_stacks(block, row, maps, stacks, columns.TURN, is_first=is_first)
+        return row
 
     def prepare(self, preparation: Preparation, layout: tuple[int, ...], empty: int) -> None:
         """Append amplitudes that sites of the layout start with; `empty` are the bits of sites that start in 0."""

@@ -101,6 +101,68 @@ def pull_turn(step: Array, index: Array, plane: Array, mu: Array, block: int, ma
 
 
 @part
+def turn_pair(step: Array, index: Array, plane: Array, block: int, one: Array, two: Array) -> None:
+    """Apply real matrices of two sites to one plane, in one pass."""
+    width = np.uint64(block)
+    low, high = np.uint64(index[step[OFFSETS] + 1]) * width, np.uint64(index[step[OFFSETS] + 2]) * width
+    a, b, c, d = one[0, 0], one[1, 0], one[2, 0], one[3, 0]
+    e, f, g, h = two[0, 0], two[1, 0], two[2, 0], two[3, 0]
+    for number in range(step[N_BASES]):
+        i = np.uint64(index[step[BASES] + number]) * width
+        j, m, n = i + low, i + high, i + high + low
+        for k in range(np.uint64(step[RUN]) * width):
+            x, y, z, w = plane[i + k], plane[j + k], plane[m + k], plane[n + k]
+            p, q, r, s = a * x + b * z, a * y + b * w, c * x + d * z, c * y + d * w
+            plane[i + k] = e * p + f * q
+            plane[j + k] = g * p + h * q
+            plane[m + k] = e * r + f * s
+            plane[n + k] = g * r + h * s
+
+
+@part
+def pull_pair(
+    step: Array,
+    index: Array,
+    plane: Array,
+    mu: Array,
+    block: int,
+    one: Array,
+    two: Array,
+    overlap: Array,
+    overlap_two: Array,
+) -> None:
+    """Do for the matrices of two sites what `pull_turn` does for one."""
+    width = np.uint64(block)
+    low, high = np.uint64(index[step[OFFSETS] + 1]) * width, np.uint64(index[step[OFFSETS] + 2]) * width
+    a, b, c, d = one[0, 0], one[2, 0], one[1, 0], one[3, 0]
+    e, f, g, h = two[0, 0], two[2, 0], two[1, 0], two[3, 0]
+    zero = plane.dtype.type(0)
+    cross, cross_two = zero, zero
+    for number in range(step[N_BASES]):
+        i = np.uint64(index[step[BASES] + number]) * width
+        j, m, n = i + low, i + high, i + high + low
+        for k in range(np.uint64(step[RUN]) * width):
+            x, y, z, w = plane[i + k], plane[j + k], plane[m + k], plane[n + k]
+            p, q, r, s = mu[i + k], mu[j + k], mu[m + k], mu[n + k]
+            cross += p * z - r * x + q * w - s * y
+            cross_two += p * y - q * x + r * w - s * z
+            x, y, z, w = a * x + b * z, a * y + b * w, c * x + d * z, c * y + d * w
+            p, q, r, s = a * p + b * r, a * q + b * s, c * p + d * r, c * q + d * s
+            plane[i + k] = e * x + f * y
+            plane[j + k] = g * x + h * y
+            plane[m + k] = e * z + f * w
+            plane[n + k] = g * z + h * w
+            mu[i + k] = e * p + f * q
+            mu[j + k] = g * p + h * q
+            mu[m + k] = e * r + f * s
+            mu[n + k] = g * r + h * s
+    overlap[1, 0] += 0.5 * cross
+    overlap[2, 0] -= 0.5 * cross
+    overlap_two[1, 0] += 0.5 * cross_two
+    overlap_two[2, 0] -= 0.5 * cross_two
+
+
+@part
 def pull_turn_by_sample(
     step: Array,
     tape: tuple[Array, ...],

@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import warnings
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -92,12 +92,16 @@ class KernelInput:
 
 
 class KernelValues(torch.autograd.Function):
-    """Expectation values, (batch, observables), by one compiled call."""
+    """Expectation values, (batch, observables), by one compiled call; of groups of samples, (groups * batch, ...)."""
 
     @staticmethod
     def forward(ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
-        """Run the circuit forwards; `plain` is the same function in tensor operations."""
-        batch, block = data.shape[0], kernel.block(data.shape[0])
+        """Run the circuit forwards; `plain` is the same function in tensor operations.
+
+        Weights are those of all samples, (weights,), or those of each group of consecutive samples, (groups, weights).
+        """
+        batch = data.shape[0]
+        block = kernel.block(batch if weights.ndim == 1 else batch // len(weights))
         inputs, angles = _angles(kernel, data, weights)
         keeps = any(ctx.needs_input_grad)
         size = kernel.n_rows * (batch if keeps else block)
@@ -108,7 +112,7 @@ class KernelValues(torch.autograd.Function):
         values = np.zeros((batch, kernel.instructions.n_observables), dtype=inputs.dtype)
         loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, block, states, values)
         if keeps:
-            ctx.kernel, ctx.plain, ctx.only_once, ctx.states = kernel, plain, only_once, states
+            ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
             ctx.save_for_backward(data, weights)
         return torch.from_numpy(values)
 
@@ -124,12 +128,46 @@ class KernelValues(torch.autograd.Function):
                     'A second derivative must not be asked of Native(method="adjoint"), which is only once '
                     'differentiable. Use Native() or Native(method="autograd"), which have any order.'
                 )
-            return None, None, None, *plain_pullback(ctx.plain, (data, weights), needed, (grad,))
+            plain = ctx.plain if weights.ndim == 1 else partial(_group_by_group, ctx.plain)
+            return None, None, None, *plain_pullback(plain, (data, weights), needed, (grad,))
         return None, None, None, *_pulled(ctx, grad, data, weights)
 
 
+class MappedValues(torch.autograd.Function):
+    """The same inside one `torch.vmap`: what it maps over becomes groups of samples, which run in one call too."""
+
+    @staticmethod
+    def forward(kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
+        """Run the circuit forwards, where nothing is mapped over after all."""
+        with torch.no_grad():
+            return KernelValues.apply(kernel, plain, only_once, data, weights)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Keep nothing: the values that are mapped over have a derivative of their own."""
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor
+    ) -> tuple[Tensor, int]:
+        """Run all groups together."""
+        groups = info.batch_size
+        data, weights = (
+            part.expand(groups, *part.shape) if place is None else part.movedim(place, 0)
+            for part, place in ((data, in_dims[3]), (weights, in_dims[4]))
+        )
+        flat = data.reshape(-1, data.shape[-1])
+        is_shared = in_dims[4] is None and not kernel.one_sample
+        values = KernelValues.apply(kernel, plain, only_once, flat, weights[0] if is_shared else weights)
+        return values.unflatten(0, (groups, -1)), 0
+
+
+def _group_by_group(plain: Plain, data: Tensor, weights: Tensor) -> Tensor:
+    return torch.cat([plain(*pair) for pair in zip(data.chunk(len(weights)), weights, strict=True)])
+
+
 def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tensor | None]:
-    kernel, batch = ctx.kernel, data.shape[0]
+    kernel = ctx.kernel
     inputs, angles = _angles(kernel, data, weights)
     data_grad, weight_grad = np.zeros(inputs.shape), np.zeros(angles.shape)
     loaded_kernels().backward(
@@ -137,24 +175,25 @@ def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tenso
         kernel.sizes,
         inputs,
         angles,
-        kernel.block(batch),
+        ctx.block,
         ctx.states,
         _array(grad),
         bool(ctx.needs_input_grad[3]),
         data_grad,
         weight_grad,
     )
+    n_weights = weights.shape[-1]
     if kernel.one_sample:
-        data_grad, weight_grad = data_grad + weight_grad[:, len(weights) :], weight_grad[:, : len(weights)]
-    weight_grad = weight_grad[0]
-    parts = zip((data_grad, weight_grad), (data, weights), ctx.needs_input_grad[3:], strict=True)
+        data_grad, weight_grad = data_grad + weight_grad[:, n_weights:], weight_grad[:, :n_weights]
+    parts = zip((data_grad, weight_grad.reshape(weights.shape)), (data, weights), ctx.needs_input_grad[3:], strict=True)
     return [torch.from_numpy(part).to(like.dtype) if needed else None for part, like, needed in parts]
 
 
 def _angles(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return the arrays of data and weights; the data of a batch of one sample follow the weights."""
+    """Return the arrays of data and of weights, (groups, weights); data of groups of one sample follow the weights."""
     inputs, angles = _array(data), _array(weights)
-    return inputs, (np.concatenate([angles, inputs[0]]) if kernel.one_sample else angles)[None]
+    angles = angles if angles.ndim == 2 else angles[None]
+    return inputs, np.concatenate([angles, inputs], 1) if kernel.one_sample else angles
 
 
 def _array(values: Tensor) -> np.ndarray:

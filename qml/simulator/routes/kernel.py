@@ -8,12 +8,13 @@ from torch import Tensor
 
 from circuits import Circuit
 from circuits.gates import KrausGate
+from qml.checks import in_functorch
 from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.execution import Method
 from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.lowering import lower
-from qml.simulator.jit.values import KernelInput, KernelValues, load_kernels
+from qml.simulator.jit.values import KernelInput, KernelValues, MappedValues, load_kernels
 from qml.simulator.linear import linear_maps
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
@@ -66,7 +67,8 @@ class KernelRoute:
         return self._values(data, weights, method)
 
     def _values(self, data: Tensor, weights: Tensor, method: Method) -> Tensor:
-        return KernelValues.apply(self._kernel, self._plain_values, method == "adjoint", data, weights)
+        function = MappedValues if in_functorch() else KernelValues
+        return function.apply(self._kernel, self._plain_values, method == "adjoint", data, weights)
 
     def _plain_values(self, data: Tensor, weights: Tensor) -> Tensor:
         nothing = 0.0 * (
