@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 import qml.nn
 from circuits.plain_checks import as_int, as_number
 from qml.estimators.scaling import make_scaler, scaled
-from qml.estimators.together import Problem, train_together
+from qml.estimators.together import Course, Problem, train_together
 from qml.estimators.training import Fitted, LoopOptions, train
 from qml.nn.classifiers.base import hit_loss
 from qml.nn.curves import Log
@@ -36,6 +37,7 @@ LAYERS = {
 }
 """Layers by the names that estimators take."""
 
+MAX_EMBEDDED = 2**23  # amplitudes of all samples that a training keeps
 SEED_LIMIT = 2**31 - 1
 MakeLayer = Callable[..., nn.Module]
 
@@ -278,8 +280,22 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
             if remember is not None:  # its scores compare samples with examples of both classes
                 remember(rows, labels, generator)
             loss = _score_loss if getattr(layer, "loss", None) is None else _own_loss
-            problems.append(Problem(self._on_backend(layer), rows, labels, loss, generator))
+            problems.append(_embedded(Problem(self._on_backend(layer), rows, labels, loss, generator)))
         return problems
+
+
+def _embedded(problem: Problem) -> Problem:
+    """Compute what no weight changes once, in place of the rows, for a layer that can."""
+    layer: Any = problem.layer
+    if not isinstance(layer, qml.nn.IQPClassifier) or not layer.backend.capabilities.closed_form:
+        return problem
+    if len(problem.rows) * 2**layer.n_inputs > MAX_EMBEDDED:
+        return problem
+    return replace(problem, rows=layer.embedded(problem.rows), loss=_embedded_loss)
+
+
+def _embedded_loss(layer: Any, amplitudes: Tensor, labels: Tensor) -> Tensor:
+    return layer.loss_of_embedded(amplitudes, labels)
 
 
 def _chosen_loss(problem: Problem, chosen: Tensor) -> Tensor:
@@ -368,7 +384,7 @@ class LayerRegressor(RegressorMixin, LayerEstimator):
         return line(layer(rows).reshape(len(rows), -1))[:, 0]
 
 
-def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any, Any]]) -> list[str]:
+def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any, Any]]) -> list[Course]:
     """Fit classifiers of equal layers and options, each to its own samples X and classes y, in one training.
 
     Each model ends as it would by its own `fit`, but for rounding. A model that fails does not stop the others.
@@ -378,7 +394,7 @@ def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any,
         samples: X and y of each, with two classes.
 
     Returns:
-        For each model the message of its failure, or "".
+        The course of each training, with the kind of its failure.
 
     Raises:
         ValueError: If their layers or loops are not equal.
@@ -391,7 +407,7 @@ def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any,
     courses = train_together([parts[0] for parts, _ in begun], begun[0][1])
     for model, (parts, _), course in zip(models, begun, courses, strict=True):
         model._end(parts, [course])
-    return [course.failure for course in courses]
+    return courses
 
 
 def _log_as(name: str, callback: Log | None) -> Callable[[int, float], None] | None:

@@ -133,33 +133,14 @@ class KernelValues(torch.autograd.Function):
         return None, None, None, *_pulled(ctx, grad, data, weights)
 
 
-class MappedValues(torch.autograd.Function):
-    """The same inside one `torch.vmap`: what it maps over becomes groups of samples, which run in one call too."""
-
-    @staticmethod
-    def forward(kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
-        """Run the circuit forwards, where nothing is mapped over after all."""
-        with torch.no_grad():
-            return KernelValues.apply(kernel, plain, only_once, data, weights)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Keep nothing: the values that are mapped over have a derivative of their own."""
-
-    @staticmethod
-    def vmap(
-        info: Any, in_dims: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor
-    ) -> tuple[Tensor, int]:
-        """Run all groups together."""
-        groups = info.batch_size
-        data, weights = (
-            part.expand(groups, *part.shape) if place is None else part.movedim(place, 0)
-            for part, place in ((data, in_dims[3]), (weights, in_dims[4]))
-        )
-        flat = data.reshape(-1, data.shape[-1])
-        is_shared = in_dims[4] is None and not kernel.one_sample
-        values = KernelValues.apply(kernel, plain, only_once, flat, weights[0] if is_shared else weights)
-        return values.unflatten(0, (groups, -1)), 0
+def grouped_values(kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
+    """Compute the values of groups of samples, (groups or 1, batch, inputs) with (groups or 1, weights), in one call."""
+    groups = max(len(data), len(weights))
+    if len(weights) > 1 or kernel.one_sample:
+        flat, angles = data.expand(groups, *data.shape[1:]).flatten(0, 1), weights.expand(groups, -1)
+    else:
+        flat, angles = data.flatten(0, 1), weights[0]
+    return KernelValues.apply(kernel, plain, only_once, flat, angles).unflatten(0, (groups, -1))
 
 
 def _group_by_group(plain: Plain, data: Tensor, weights: Tensor) -> Tensor:

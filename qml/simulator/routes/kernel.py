@@ -2,19 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from torch import Tensor
 
 from circuits import Circuit
 from circuits.gates import KrausGate
 from qml.checks import in_functorch
+from qml.plain_pullback import in_groups
 from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.execution import Method
 from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.lowering import lower
-from qml.simulator.jit.values import KernelInput, KernelValues, MappedValues, load_kernels
+from qml.simulator.jit.values import KernelInput, KernelValues, grouped_values, load_kernels
 from qml.simulator.linear import linear_maps
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
@@ -67,8 +68,10 @@ class KernelRoute:
         return self._values(data, weights, method)
 
     def _values(self, data: Tensor, weights: Tensor, method: Method) -> Tensor:
-        function = MappedValues if in_functorch() else KernelValues
-        return function.apply(self._kernel, self._plain_values, method == "adjoint", data, weights)
+        options = self._kernel, self._plain_values, method == "adjoint"
+        if in_functorch():
+            return in_groups(partial(grouped_values, *options), data, weights)
+        return KernelValues.apply(*options, data, weights)
 
     def _plain_values(self, data: Tensor, weights: Tensor) -> Tensor:
         nothing = 0.0 * (
