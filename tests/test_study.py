@@ -287,6 +287,7 @@ def test_an_interrupted_study_goes_on_and_fits_nothing_twice(tmp_path: Path, mon
         return real(model, setting, part, **options)
 
     monkeypatch.setattr(benchmarks, "fit", counted)
+    monkeypatch.setattr(competitors, "fit", counted)
     with pytest.raises(KeyboardInterrupt):
         list(run_study(small(tmp_path), silent))
     finished = list(run_study(small(tmp_path), silent))

@@ -5,7 +5,7 @@ It is not in the list of tasks: `qml.compare.study.run` makes its plans, one to 
 
 from functools import partial
 
-from qml.compare.study.competitors import SEED_OF_SEARCH, fit
+from qml.compare.study.competitors import SEED_OF_SEARCH, fit, fit_folds
 from qml.compare.study.data import StudySet, study_set
 from qml.compare.study.grids import ENTRIES, Setting, candidates, shown
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
@@ -44,10 +44,13 @@ def _search(
     model: str, setting: Setting, is_published: bool, data: StudySet, seed: int, preset: Preset, on_step: OnStep
 ) -> Outcome:
     """Return the mean accuracy over the folds; the study ranks a candidate last where one of them failed."""
-    fits = []
-    for number, part in enumerate(data.folds):
+
+    def on_part(number: int) -> None:
         on_step(number / len(data.folds), f"fold {number + 1}")
-        fits.append(fit(model, setting, part, seed=SEED_OF_SEARCH + seed, is_published=is_published))
+
+    fits = fit_folds(
+        model, setting, data.folds, seed=SEED_OF_SEARCH + seed, is_published=is_published, on_part=on_part
+    )
     failures = [one.failure for one in fits if one.failure]
     return Outcome(
         value=0.0 if failures else sum(one.accuracy for one in fits) / len(fits),
