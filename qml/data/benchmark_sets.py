@@ -1,11 +1,10 @@
-"""The synthetic data sets of "Better than classical?" (Bowles, Ahmed and Schuld, arXiv:2403.07059), as published.
+"""The data sets of "Better than classical?" (Bowles, Ahmed and Schuld, arXiv:2403.07059), as published.
 
 Each family draws from one stream of NumPy's legacy generator that runs on through its sweep, the shuffling of the split
 included. A data set therefore depends on all smaller ones of its family, which are made with it and kept.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,7 +13,8 @@ import torch
 from jaxtyping import Float
 
 from circuits.plain_checks import as_int, require_choice
-from qml.data.dataset import Dataset
+from qml.data.dataset import BenchmarkSet, Dataset
+from qml.data.digit_sets import KINDS, digit_parameters, digit_set
 
 N_SAMPLES = 300
 TEST_SHARE = 0.2
@@ -26,21 +26,8 @@ Inputs = Float[np.ndarray, "batch inputs"]
 Labels = Float[np.ndarray, " batch"]
 
 
-@dataclass(frozen=True)
-class BenchmarkSet:
-    """Samples of one benchmark, cut into the published training and test sets.
-
-    Attributes:
-        train: Samples that models are trained and chosen on, float64.
-        test: Samples that are looked at once.
-    """
-
-    train: Dataset
-    test: Dataset
-
-
-def benchmark_set(family: str, parameter: int) -> BenchmarkSet:
-    """Return one of the 118 synthetic data sets of the study, with the very numbers that its authors published.
+def benchmark_set(family: str, parameter: int, *, folder: Any = None) -> BenchmarkSet:
+    """Return a data set of the study: 118 synthetic ones with the very numbers that its authors published, or digits.
 
     | family | `parameter` | data |
     |---|---|---|
@@ -51,21 +38,27 @@ def benchmark_set(family: str, parameter: int) -> BenchmarkSet:
     | `two_curves_diff` | degree D, 2 to 20 | ten features, copies shifted by 1/(2 D) |
     | `hyperplanes_diff` | number of planes, 2 to 20 | parity of the planes that a point is above; 3 of 10 dimensions |
     | `bars_and_stripes` | side of the image, 4, 8, 16 or 32 | noisy images of rows (-1) or columns (+1) |
+    | `mnist_pca`, `mnist_pca-` | components, 2 to 20 | MNIST, 3 against 5, see `digit_set` |
+    | `mnist_cg` | side of the image, 4, 8, 16 or 32 | the same, coarse-grained |
+    | `digits_pca`, `digits_pca-`, `digits_cg` | components, or side 4 or 8 | the same, of the images that ship |
 
     Args:
         family: Name of a family, as the study's files have it.
         parameter: Number that the family is swept over.
+        folder: A folder with the four files of MNIST, for its families alone.
 
     Shape:
         240 samples to train on and 60 to test on; 1000 and 200 images of side**2 pixels, row by row.
 
     Raises:
-        ValueError: If there is no such family, or it has no such parameter.
+        ValueError: If there is no such family, it has no such parameter, or a folder is given or missing.
+        FileNotFoundError: If the folder or a file in it is missing.
 
     Reference:
         Bowles, Ahmed and Schuld, "Better than classical?", arXiv:2403.07059, appendix on data sets. Bars and
-        stripes carry the signs of the study's first version.
+        stripes carry the signs of the study's first version, see `bars_and_stripes`.
     """
+    name, _, kind = family.partition("_") if isinstance(family, str) else ("", "", "")
     require_choice(family, "family", tuple(FAMILIES))
     parameter = as_int(parameter, "parameter", 0)
     allowed = parameters_of(family)
@@ -73,8 +66,15 @@ def benchmark_set(family: str, parameter: int) -> BenchmarkSet:
         raise ValueError(
             f"Argument `parameter` must be one of {', '.join(map(str, allowed))} for {family}, but is {parameter}."
         )
+    if (name == "mnist") != (folder is not None):
+        raise ValueError(
+            "Argument `folder` must name the folder with the files of MNIST for its families, and be left out for "
+            f"others, but is {folder!r} for {family}."
+        )
+    if family in DIGIT_FAMILIES:
+        return digit_set(kind, parameter, folder=folder)
     if family == "bars_and_stripes":
-        return _bars_and_stripes(parameter)
+        return bars_and_stripes(parameter)
     return _sweep(FAMILIES[family])[family, parameter]
 
 
@@ -85,7 +85,43 @@ def parameters_of(family: str) -> tuple[int, ...]:
         ValueError: If there is no such family.
     """
     require_choice(family, "family", tuple(FAMILIES))
+    source, _, kind = family.partition("_")
+    if family in DIGIT_FAMILIES:
+        return digit_parameters(kind, source)
     return SIDES if family == "bars_and_stripes" else tuple(SWEEP)
+
+
+def bars_and_stripes(side: int, *, column_label: int = 1) -> BenchmarkSet:
+    """Return 1000 and 200 noisy images of bars or stripes: some rows, or some columns, are +1 and the others -1.
+
+    A row or column is chosen with probability 1/2, and each pixel has noise N(0, 0.5). Images without any, or with
+    all, occur for both labels, a fraction 2**(1 - side) of them.
+
+    Args:
+        side: Side of the image in pixels, 2 or more; the study has 4, 8, 16 and 32.
+        column_label: Label of columns, and rows have the other one: +1 as in the study's first version and paper, -1
+            as in its files since.
+
+    Shape:
+        (1000, side**2) and (200, side**2), row by row.
+
+    Raises:
+        ValueError: If the side is below 2, or the label is neither -1 nor +1.
+
+    Reference:
+        Bowles, Ahmed and Schuld, arXiv:2403.07059, appendix on data sets.
+
+    Example:
+        >>> from qml.data import bars_and_stripes
+        >>> bars_and_stripes(4).test.inputs.shape
+        torch.Size([200, 16])
+    """
+    side = as_int(side, "side", 2)
+    require_choice(column_label, "column_label", (-1, 1))
+    made = _bars_and_stripes(side)
+    if column_label == 1:
+        return made
+    return BenchmarkSet(*(Dataset(part.inputs, -part.labels) for part in (made.train, made.test)))
 
 
 @cache
@@ -188,6 +224,7 @@ def _dataset(inputs: Inputs, labels: Labels) -> Dataset:
     return Dataset(torch.from_numpy(inputs), torch.from_numpy(labels))
 
 
+DIGIT_FAMILIES = tuple(f"{source}_{kind}" for source in ("mnist", "digits") for kind in KINDS)
 FAMILIES: dict[str, Any] = {
     "linearly_separable": _linearly_separable,
     "hidden_manifold": _hidden_manifold,
@@ -196,4 +233,5 @@ FAMILIES: dict[str, Any] = {
     "two_curves_diff": _two_curves,
     "hyperplanes_diff": _hyperplanes,
     "bars_and_stripes": None,
+    **dict.fromkeys(DIGIT_FAMILIES),
 }
