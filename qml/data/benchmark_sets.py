@@ -19,6 +19,8 @@ from qml.data.digit_sets import KINDS, digit_parameters, digit_set
 N_SAMPLES = 300
 TEST_SHARE = 0.2
 SWEEP = range(2, 21)
+WIDE = (50, 100)
+WIDE_FAMILIES = ("linearly_separable", "hidden_manifold", "two_curves")
 SIDES = (4, 8, 16, 32)
 N_FEATURES = 10  # of families that sweep another parameter
 
@@ -42,6 +44,8 @@ def benchmark_set(family: str, parameter: int, *, folder: Any = None) -> Benchma
     | `mnist_cg` | side of the image, 4, 8, 16 or 32 | the same, coarse-grained |
     | `digits_pca`, `digits_pca-`, `digits_cg` | components, or side 4 or 8 | the same, of the images that ship |
 
+    The three families that sweep features have sizes beyond the study too, 50 and 100, from streams of their own.
+
     Args:
         family: Name of a family, as the study's files have it.
         parameter: Number that the family is swept over.
@@ -61,7 +65,7 @@ def benchmark_set(family: str, parameter: int, *, folder: Any = None) -> Benchma
     name, _, kind = family.partition("_") if isinstance(family, str) else ("", "", "")
     require_choice(family, "family", tuple(FAMILIES))
     parameter = as_int(parameter, "parameter", 0)
-    allowed = parameters_of(family)
+    allowed = parameters_of(family, with_wide=True)
     if parameter not in allowed:
         raise ValueError(
             f"Argument `parameter` must be one of {', '.join(map(str, allowed))} for {family}, but is {parameter}."
@@ -75,11 +79,17 @@ def benchmark_set(family: str, parameter: int, *, folder: Any = None) -> Benchma
         return digit_set(kind, parameter, folder=folder)
     if family == "bars_and_stripes":
         return bars_and_stripes(parameter)
+    if parameter in WIDE:
+        return _wide(family, parameter)
     return _sweep(FAMILIES[family])[family, parameter]
 
 
-def parameters_of(family: str) -> tuple[int, ...]:
+def parameters_of(family: str, *, with_wide: bool = False) -> tuple[int, ...]:
     """Return the parameters that a family of data sets is swept over, smallest first.
+
+    Args:
+        family: Name of a family.
+        with_wide: Whether sizes beyond the study's are among them.
 
     Raises:
         ValueError: If there is no such family.
@@ -88,7 +98,9 @@ def parameters_of(family: str) -> tuple[int, ...]:
     source, _, kind = family.partition("_")
     if family in DIGIT_FAMILIES:
         return digit_parameters(kind, source)
-    return SIDES if family == "bars_and_stripes" else tuple(SWEEP)
+    if family == "bars_and_stripes":
+        return SIDES
+    return (*SWEEP, *WIDE) if with_wide and family in WIDE_FAMILIES else tuple(SWEEP)
 
 
 def bars_and_stripes(side: int, *, column_label: int = 1) -> BenchmarkSet:
@@ -129,13 +141,27 @@ def _sweep(stream: Callable[[], Iterator[tuple[str, int, BenchmarkSet]]]) -> dic
     return {(family, parameter): made for family, parameter, made in stream()}
 
 
+@cache
+def _wide(family: str, n_features: int) -> BenchmarkSet:
+    """Return a data set beyond the study's sizes, from a stream that its number of features seeds."""
+    random = np.random.RandomState(n_features)
+    if family == "linearly_separable":
+        return _separable(n_features, random)
+    return _manifold(n_features, 6, random) if family == "hidden_manifold" else _curves(n_features, 5, 0.1, random)
+
+
 def _linearly_separable() -> Iterator[tuple[str, int, BenchmarkSet]]:
     random = np.random.RandomState(42)
     for n_features in SWEEP:
-        inputs = 2.0 * random.rand(2 * N_SAMPLES, n_features) - 1.0
-        sums = inputs.sum(1)
-        kept = np.flatnonzero(np.abs(sums) > 0.02 * n_features)[:N_SAMPLES]  # a margin on both sides of the plane
-        yield "linearly_separable", n_features, _split(inputs[kept], np.where(sums[kept] > 0, -1.0, 1.0), random)
+        yield "linearly_separable", n_features, _separable(n_features, random)
+
+
+def _separable(n_features: int, random: np.random.RandomState) -> BenchmarkSet:
+    """Draw points of the cube on both sides of the plane across its diagonal, with a margin."""
+    inputs = 2.0 * random.rand(2 * N_SAMPLES, n_features) - 1.0
+    sums = inputs.sum(1)
+    kept = np.flatnonzero(np.abs(sums) > 0.02 * n_features)[:N_SAMPLES]
+    return _split(inputs[kept], np.where(sums[kept] > 0, -1.0, 1.0), random)
 
 
 def _hidden_manifold() -> Iterator[tuple[str, int, BenchmarkSet]]:

@@ -126,8 +126,8 @@ def _images(folder: Path | None) -> tuple[Part, Part]:
         labels = np.where(digits[kept] == POSITIVE, 1.0, -1.0)
         if len(np.unique(labels)) < 2:
             raise ValueError(
-                f"Argument `folder` must hold images of both {NEGATIVE} and {POSITIVE}, but the {name} part of {folder} "
-                "does not."
+                f"Argument `folder` must hold images of both {NEGATIVE} and {POSITIVE}, but the {name} part of "
+                f"{folder} does not."
             )
         parts.append((images[kept], labels))
     return parts[0], parts[1]

@@ -223,7 +223,9 @@ def _sinks(model: str, setting: Setting, n_features: int, seed: int, is_publishe
 
 
 TRAINED_IMAGES = ("cnn", "weinet", "quanvolutional")
-TRAINED = ("circuit-centric", "re-uploading", "dressed", "iqp", "metric", "tree", "separable", *BOLTZMANN) + TRAINED_IMAGES
+TRAINED = (
+    "circuit-centric", "re-uploading", "dressed", "iqp", "metric", "tree", "separable", *BOLTZMANN, *TRAINED_IMAGES,
+)  # fmt: skip
 MAKERS: dict[str, Callable[[str, Setting, int, int, bool], Any]] = {
     **dict.fromkeys(TRAINED, _layer),
     "metric": _metric,

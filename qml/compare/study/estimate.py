@@ -9,8 +9,8 @@ import torch
 
 from qml.compare.study.competitors import MAKERS, TRAINED, fit, make_layer
 from qml.compare.study.data import N_FOLDS, Part, StudySet, study_set
-from qml.compare.study.images import study_cnn
 from qml.compare.study.grids import Setting, candidates
+from qml.compare.study.images import study_cnn
 from qml.compare.study.run import Study
 
 BATCH = 32

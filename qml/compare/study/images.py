@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from circuits import Circuit, data
+from circuits import Circuit
 from qml import checks
-from qml.backends import Native
 from qml.estimators import LayerClassifier
 from qml.estimators.scaling import make_scaler, scaled
 
@@ -84,8 +84,7 @@ class StudyCNN(nn.Module):
             )
         sizes = (self.n_channels, *CHANNELS)
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, kernel_size, dtype=dtype)
-            for before, after in zip(sizes[:-1], sizes[1:], strict=True)
+            nn.Conv2d(before, after, kernel_size, dtype=dtype) for before, after in pairwise(sizes)
         )
         self.hidden = nn.Linear(CHANNELS[1] * left**2, HIDDEN, dtype=dtype)
         self.readout = nn.Linear(HIDDEN, 1, dtype=dtype)
@@ -126,16 +125,16 @@ def sigmoid_loss(scores: Float[Tensor, " batch"], labels: Float[Tensor, " batch"
 class WeiNet(nn.Module):
     r"""Pixels as amplitudes, a mixture of shifted images, and a linear model on <Z_i> and <Z_i Z_j>.
 
-    An image of side h, a power of two, is a state of 2 log2 h qubits, half of them for the row. The nine operations that
-    stand for a 3 x 3 filter move it by -1, 0 or 1 in either direction, cyclically, and are mixed with trained
+    An image of side h, a power of two, is a state of 2 log2 h qubits, half of them for the row. The nine operations
+    that stand for a 3 x 3 filter move it by -1, 0 or 1 in either direction, cyclically, and are mixed with trained
     probabilities softmax(s). The least significant qubits of row and column are dropped; what is read is Z and ZZ of
     all others, and 1. The values of the filter cancel, since every operation is divided by its own: three filters are
     one model.
 
     Args:
         n_inputs: Number of pixels; smaller images are padded with zeros to a power of two.
-        is_published: Whether all nine operations are the shift by +1 in both directions, as the study's code has it. Then
-            s has no effect.
+        is_published: Whether all nine operations are the shift by +1 in both directions, as the study's code has it.
+            Then s has no effect.
         dtype: Of the weights.
         generator: For the initial weights.
 
@@ -198,7 +197,7 @@ class WeiNet(nn.Module):
 def shifted_tables(size: int, *, is_published: bool) -> Float[Tensor, "shifts pixels observables"]:
     """Return the value of each observable in each basis state after each shift; one shift alone where published.
 
-    A shift by k moves pixel i + k to place i. A basis state is moved to another one, so that its Z stay plus or minus 1.
+    A shift by k moves pixel i + k to place i: a basis state to another one, where each Z is plus or minus 1.
     """
     n_qubits = 2 * int(math.log2(size))
     kept = [qubit for qubit in range(n_qubits - 1) if qubit != n_qubits // 2 - 1]
@@ -239,7 +238,9 @@ class QuanvolutionalClassifier:
         self.window = checks.as_int(window, "window", 1)
         self.n_filters = checks.as_int(n_filters, "n_filters", 1)
         if self.window > WINDOW_LIMIT:
-            raise ValueError(f"Argument `window` must be at most {WINDOW_LIMIT}, a qubit a pixel, but is {self.window}.")
+            raise ValueError(
+                f"Argument `window` must be at most {WINDOW_LIMIT}, a qubit a pixel, but is {self.window}."
+            )
         self.kernel_size, self.is_published = kernel_size, is_published
         self.training, self.seed = training, seed
 
@@ -256,6 +257,8 @@ class QuanvolutionalClassifier:
     def fit_filters(self, inputs: Float[np.ndarray, "batch pixels"]) -> Float[np.ndarray, "batch features"]:
         """Learn the range of the pixels, make the circuits, and return the filtered images."""
         side = side_of(inputs.shape[1])
+        if not np.isfinite(inputs).all():
+            raise ValueError("Argument `inputs` must hold finite pixels, but holds NaN or infinity. Fill the gaps.")
         if side < self.window:
             raise ValueError(
                 f"Argument `inputs` must be images at least as large as the window, {self.window} x {self.window} "
@@ -302,15 +305,13 @@ def study_cnn(kernel_size: int, n_channels: int) -> Callable[..., StudyCNN]:
 
 
 def random_filter(n_qubits: int, angles: Float[np.ndarray, "layers rotations"], seed: int) -> Circuit:
-    """Build RY by the data of each qubit, then rotations about random axes of random qubits, with CNOTs between them.
+    """Build rotations about random axes of random qubits, with CNOTs between them.
 
     The gates are those of PennyLane's `RandomLayers` with the same seed: before each rotation, a CNOT of two random
     qubits with probability 0.3, as often as it is drawn.
     """
     random = np.random.default_rng(seed)
     circuit = Circuit(n_qubits)
-    for qubit in range(n_qubits):
-        circuit.ry(data(qubit), qubit)
     for angle in angles.ravel():
         while random.random() <= ENTANGLING:
             if n_qubits > 1:
@@ -322,8 +323,18 @@ def random_filter(n_qubits: int, angles: Float[np.ndarray, "layers rotations"], 
 
 
 def counted_ones(circuit: Circuit) -> np.ndarray:
-    """Return the number of ones in the most likely result of a filter, for every window of black and white pixels."""
-    n_qubits = circuit.n_qubits
-    bits = (np.arange(2**n_qubits)[:, None] >> np.arange(n_qubits - 1, -1, -1)) & 1
-    likely = Native().probabilities(circuit, torch.from_numpy(np.pi * bits), torch.empty(0, dtype=torch.float64))
-    return bits.sum(1)[likely.argmax(1).numpy()]
+    """Return the number of ones in the most likely result of a filter, for every window of black and white pixels.
+
+    A window is a basis state, RY(pi bit) on each qubit, so that its results have the probabilities of a column of the
+    circuit's matrix. The gates act on all columns at once.
+    """
+    n_qubits, size = circuit.n_qubits, 2**circuit.n_qubits
+    columns = np.eye(size, dtype=complex)
+    for operation in circuit.operations:
+        rest = [qubit for qubit in range(n_qubits) if qubit not in operation.qubits]
+        order = (*operation.qubits, *rest, n_qubits)
+        moved = columns.reshape(*[2] * n_qubits, size).transpose(order).reshape(2 ** len(operation.qubits), -1)
+        moved = (operation.matrix() @ moved).reshape(*[2] * n_qubits, size)
+        columns = moved.transpose(np.argsort(order)).reshape(size, size)
+    bits = (np.arange(size)[:, None] >> np.arange(n_qubits - 1, -1, -1)) & 1
+    return bits.sum(1)[(np.abs(columns) ** 2).argmax(0)]

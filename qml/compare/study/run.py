@@ -25,9 +25,13 @@ from qml.compare.study.task import (
     read_cell_name,
 )
 from qml.compare.task import Record
-from qml.data.benchmark_sets import FAMILIES, benchmark_set, parameters_of
+from qml.data.benchmark_sets import FAMILIES, WIDE, WIDE_FAMILIES, benchmark_set, parameters_of
 
 N_SEEDS = 5
+WIDE_MODELS = (
+    "circuit-centric", "tree", "mlp", "separable", "boltzmann-separable", "kitchen-sinks", "svc", "separable-kernel",
+)  # fmt: skip
+"""Models with 50 features and more: amplitudes, products of qubits, circuits that permute bits, and the champions."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +90,18 @@ class Study:
     def data_sets(self) -> list[DataSet]:
         """Return the data sets, the smallest of every family first."""
         wanted = self.amount.parameters if self.parameters is None else self.parameters
-        pairs = [(family, place) for family in self.families for place in parameters_of(family)]
+        pairs = [(family, place) for family in self.families for place in parameters_of(family, with_wide=self.beyond)]
         return sorted((pair for pair in pairs if wanted is None or pair[1] in wanted), key=lambda pair: pair[1])
 
     def runs(self, data_set: DataSet) -> list[str]:
         """Return the models that run on a data set: those that the study ran there, or all of the family's.
 
-        On the digits that ship these are the models of MNIST with as many features.
+        On the digits that ship these are the models of MNIST with as many features; with 50 features and more, those
+        that need no state of a qubit a feature.
         """
         offered = [model for model in self.models if model in models_on(data_set[0])]
+        if data_set[1] in WIDE and data_set[0] in WIDE_FAMILIES:
+            offered = [model for model in offered if model in WIDE_MODELS]
         return [model for model in offered if self.beyond or published(*twin(data_set), model) is not None]
 
     def searched(self, data_set: DataSet) -> list[str]:
@@ -130,7 +137,7 @@ class Study:
         return None if self.folder is None else self.folder / self.variant / family / f"{parameter:02d}" / stage
 
 
-def make_study(
+def make_study(  # noqa: PLR0913 - one for each option of the command
     families: Sequence[str] = (),
     *,
     models: Sequence[str] | None = None,
@@ -151,7 +158,8 @@ def make_study(
         variant: `"published"` or `"intended"`.
         parameters: Places of the sweeps, such as numbers of features; None for the preset's.
         n_seeds: Fits of each winner; None for the preset's.
-        beyond: Whether models run at sizes that the study left out, where the study chose no setting.
+        beyond: Whether models run at sizes that the study left out, there with the setting that it chose at the
+            largest size it ran, unless settings are searched.
         folder: Folder of the results; None keeps none.
         mnist: Folder with the four files of MNIST, for its families.
 
@@ -169,12 +177,10 @@ def make_study(
         raise ValueError(f"Argument `models` must name at least one of {', '.join(ENTRIES)}, but is empty.")
     amount = PRESETS[preset]
     chosen = tuple(dict.fromkeys(families)) or amount.families
-    offered = sorted({place for family in chosen for place in parameters_of(family)})
+    offered = sorted({place for family in chosen for place in parameters_of(family, with_wide=beyond)})
     for place in parameters or ():
         require_choice(place, "sizes", tuple(offered))
     mnist = _checked_files(chosen, mnist)
-    if amount.n_candidates == 0 and beyond:
-        raise ValueError("Argument `preset` must not be 'chosen' at sizes beyond the study's: it chose nothing there.")
     if n_seeds is not None:
         amount = replace(amount, n_seeds=as_int(n_seeds, "seeds", 1))
     wanted = None if models is None else tuple(name for name in ENTRIES if name in models)
@@ -188,8 +194,8 @@ def _checked_files(families: Sequence[str], mnist: Path | str | None) -> Path | 
     if bool(named) != (mnist is not None):
         raise ValueError(
             "Argument `mnist` must be the folder with the files of MNIST for mnist_pca, mnist_pca- and mnist_cg, and "
-            f"left out for others, but is {mnist!r} for {', '.join(families)}. The families digits_pca, digits_pca- and "
-            "digits_cg need no files."
+            f"left out for others, but is {mnist!r} for {', '.join(families)}. The families digits_pca, digits_pca- "
+            "and digits_cg need no files."
         )
     if mnist is None:
         return None
@@ -267,9 +273,16 @@ def run_study(study: Study, watch: Watch, run_cells: RunCells | None = None) -> 
 
 
 def chosen_there(data_set: DataSet, model: str) -> int | None:
-    """Return the number of the candidate that the study's own search chose; None where it has no result."""
-    found = published(*twin(data_set), model)
-    return None if found is None else found.candidate
+    """Return the number of the candidate that the study's own search chose; None where it has no result.
+
+    Beyond the study's sizes it is the choice for the largest one that the study ran.
+    """
+    family, parameter = twin(data_set)
+    for place in sorted(parameters_of(family), reverse=True):
+        found = published(family, place, model)
+        if place <= parameter and found is not None and found.candidate is not None:
+            return found.candidate
+    return None
 
 
 def _run(plan: ComparisonPlan, watch: Watch, run_cells: RunCells | None) -> list[Record]:

@@ -9,7 +9,7 @@ from qml.compare.study.competitors import SEED_OF_SEARCH, fit
 from qml.compare.study.data import StudySet, study_set
 from qml.compare.study.grids import ENTRIES, GROUPS, Setting, candidates, models_on, shown
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
-from qml.data.benchmark_sets import FAMILIES, SIDES, SWEEP
+from qml.data.benchmark_sets import FAMILIES, SIDES, SWEEP, WIDE
 
 VARIANTS = ("published", "intended")
 SEARCH, FITS = "search", "fits"
@@ -103,7 +103,7 @@ BENCHMARKS: Task[StudySet, StudySet] = Task(
     sections=_no_sections,
     options={
         "family": tuple(FAMILIES),
-        "parameter": (*SWEEP, *(side for side in SIDES if side not in SWEEP)),
+        "parameter": (*SWEEP, *(side for side in SIDES if side not in SWEEP), *WIDE),
         "as": VARIANTS,
         "stage": (FITS, SEARCH),
     },
