@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from qml.compare.study import layers
+from qml.compare.study import images, layers
 from qml.compare.study.data import Part
 from qml.compare.study.grids import Setting
 
@@ -141,6 +141,8 @@ SCALINGS = {
     "separable": "minmax",
     "boltzmann": "standard",
     "boltzmann-separable": "standard",
+    "cnn": "standard",
+    "weinet": None,
 }
 OPTIONS = {
     "n_layers": "n_layers",
@@ -184,6 +186,10 @@ def _layer_kind(
         if model == "boltzmann-separable":
             return layers.SeparableBoltzmann, options
         return qml.nn.QuantumBoltzmannClassifier, options | {"has_one_coupling": is_published}
+    if model == "cnn":
+        return images.StudyCNN, {"kernel_size": setting["kernel_shape"]}
+    if model == "weinet":
+        return images.WeiNet, {"is_published": is_published}
     if model == "re-uploading":
         n_readouts = layers.read_out_count(setting["observable_type"], layers.n_reuploading_qubits(n_features))
         return layers.WeightedReuploading, {"n_layers": setting["n_layers"], "n_readouts": n_readouts}
@@ -213,6 +219,22 @@ def _metric(model: str, setting: Setting, n_features: int, seed: int, is_publish
     )
 
 
+def _quanvolutional(model: str, setting: Setting, n_features: int, seed: int, is_published: bool) -> Any:
+    training = {
+        "learning_rate": setting["learning_rate"],
+        "max_steps": USUAL_STEPS,
+        "convergence_interval": INTERVAL,
+    }
+    return images.QuanvolutionalClassifier(
+        window=setting["qkernel_shape"],
+        n_filters=setting["n_qchannels"],
+        kernel_size=setting["kernel_shape"],
+        is_published=is_published,
+        training=training,
+        seed=seed,
+    )
+
+
 # --- scikit-learn's models
 
 
@@ -234,10 +256,14 @@ def _sinks(model: str, setting: Setting, n_features: int, seed: int, is_publishe
     return make_pipeline(sinks, LogisticRegression(C=np.inf, solver="lbfgs", tol=1e-3))
 
 
-TRAINED = ("circuit-centric", "re-uploading", "dressed", "iqp", "metric", "tree", "separable", *BOLTZMANN)
+TRAINED_IMAGES = ("cnn", "weinet", "quanvolutional")
+TRAINED = (
+    "circuit-centric", "re-uploading", "dressed", "iqp", "metric", "tree", "separable", *BOLTZMANN, *TRAINED_IMAGES,
+)  # fmt: skip
 MAKERS: dict[str, Callable[[str, Setting, int, int, bool], Any]] = {
     **dict.fromkeys(TRAINED, _layer),
     "metric": _metric,
+    "quanvolutional": _quanvolutional,
     "mlp": _mlp,
     "kitchen-sinks": _sinks,
 }
@@ -303,15 +329,22 @@ def _projected_kernel(setting: Setting, part: Part, seed: int, is_published: boo
 
 
 def projected_features(setting: Setting, part: Part, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compute X, Y and Z of every qubit after the evolution, from initial rotations that the seed draws."""
+    """Compute X, Y and Z of every qubit after the evolution, from initial rotations that the seed draws.
+
+    The draws are those of the study, whose code takes them from NumPy after one number for the support vector machine:
+    with them each of its accuracies comes out to the sample.
+    """
     from circuits import feature_maps
     from qml.kernels import ProjectedKernel
 
-    generator = torch.Generator().manual_seed(seed)
     circuit = feature_maps.heisenberg(part.n_features, setting["trotter_steps"])
-    kernel = ProjectedKernel(circuit, dtype=torch.float64, generator=generator)  # angles uniform over a whole turn
+    kernel = ProjectedKernel(circuit, dtype=torch.float64)
+    random = np.random.default_rng(seed)
+    random.integers(100_000)
+    angles = 2.0 * np.pi * random.uniform(size=circuit.n_weights)
     turn = setting["t"] * part.n_features / setting["trotter_steps"]
     with torch.no_grad():
+        kernel.layer.weights.copy_(torch.from_numpy(angles))
         fitted, scored = (kernel.features(turn * rows).numpy() for rows in scaled_rows(part))
     return fitted, scored
 
