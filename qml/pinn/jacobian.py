@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from qml.jets import Jet, RowWeightsModule, fulfils
-from qml.jets.jet import JET_ORDER
 from qml.pinn.loss import LossParts, Term
 from qml.pinn.model import Pinn
 from qml.pinn.trunks import HOOKS
@@ -232,7 +231,7 @@ def layers_suffice(model: Pinn) -> bool:
     problem = model.problem
     asked = [*problem.equation_names.values(), *(condition.names for condition in problem.conditions)]
     items = [problem.derivative(name) for names in asked for name in names]
-    return all(item is None or item.order <= JET_ORDER for item in items)
+    return model.takes_jets_of([item for item in items if item is not None])
 
 
 def _are_called_by_torch(chosen: Sequence[nn.Module], parts: Sequence[nn.Module]) -> bool:

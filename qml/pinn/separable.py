@@ -9,9 +9,12 @@ from torch import Tensor, nn
 from qml import checks
 from qml.jets import Jet, JetModule, Orders
 from qml.jets.jet import Array
+from qml.jets.orders import Tower
+from qml.jets.towers import add_activation
 from qml.pinn.trunks import MLP, affine_maps, reset
 
 FIRST, BOTH = Orders(1, ()), Orders(1, (((0, 1.0),),))
+TO_FOURTH = Orders(1, BOTH.forms, (Tower(0, 0, 4),))
 
 
 class Separable(JetModule):
@@ -104,25 +107,29 @@ class Separable(JetModule):
 
 
 def _composed(factor: nn.Module, column: Tensor, orders: Orders) -> Jet:
-    """Apply a function of one variable to a jet: f, f' d_k, and f' s + f'' sum_k c_k d_k^2.
+    """Apply a function of one variable to a jet: f, f' d_k, f' s + f'' sum_k c_k d_k^2, and its towers.
 
     Args:
         factor: the function f.
         column: components of the argument, (components, ..., 1).
         orders: of the components.
     """
-    own = BOTH if orders.forms else FIRST
+    own = TO_FOURTH if orders.towers else BOTH if orders.forms else FIRST
     start = torch.zeros(own.n_components, *column.shape[1:], dtype=column.dtype, device=column.device)
     start[1] = 1.0
     start = torch.cat([column[:1], start[1:]])
     value, slope, *bend = factor(Jet(start, own)).data.unbind()
     rows = column[1:].unbind()
-    firsts, seconds = rows[: orders.n_first], rows[orders.n_first :]
+    firsts, seconds = rows[: orders.n_first], rows[orders.n_first : orders.n_first + orders.n_second]
     parts = [value, *(slope * first for first in firsts)]
     for form, second in zip(orders.forms, seconds, strict=True):
         square = torch.stack([scale * firsts[direction].square() for direction, scale in form]).sum(0)
         parts.append(slope * second + bend[0] * square)
-    return Jet(torch.stack(parts), orders)
+    parts += [slope * row for row in rows[orders.n_first + orders.n_second :]]
+    result = torch.stack(parts)
+    if orders.towers:
+        add_activation(result, column, orders, bend)
+    return Jet(result, orders)
 
 
 def _rank(factor: nn.Module, device: torch.device | str | None, dtype: torch.dtype | None) -> int:
