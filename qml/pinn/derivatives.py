@@ -130,9 +130,7 @@ class DerivativePlan:
 
 def carried_by_jets(item: Wanted) -> bool:
     """Return True if jets can carry a derivative or operator: its terms above the second order are pure."""
-    return all(
-        len(axes) <= JET_ORDER or (len(axes) <= TOWER_ORDER and len(set(axes)) == 1) for axes, _ in item.terms
-    )
+    return all(len(axes) <= JET_ORDER or (len(axes) <= TOWER_ORDER and len(set(axes)) == 1) for axes, _ in item.terms)
 
 
 def _split_by_order(item: Wanted) -> tuple[Wanted | None, list[tuple[str, int, float]]]:

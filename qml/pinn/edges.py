@@ -1,8 +1,8 @@
 """Jets through layers of functions on edges, by the series that such a layer has of them."""
 
 import math
-from itertools import pairwise
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch

@@ -81,9 +81,7 @@ class Residuals:
         for name, function in term.functions.items():
             yield name, function(**values)
 
-    def _scale(
-        self, name: str, residual: Tensor, rows: slice = EVERY, *, n_all: int | None = None
-    ) -> Tensor | float:
+    def _scale(self, name: str, residual: Tensor, rows: slice = EVERY, *, n_all: int | None = None) -> Tensor | float:
         """Return sqrt(w / n) for the residuals of a part, or for those of some of its n points.
 
         Causal weights are those of all points together, and have to be fixed where only some are given.

@@ -81,7 +81,7 @@ class LinearisedByQR:
 
     def __init__(self, values: Tensor, jacobian: Tensor) -> None:
         self.values, self.jacobian, self.gradient = values, jacobian, jacobian.T @ values
-        n_rows, self.n_weights = jacobian.shape
+        self.n_weights = jacobian.shape[1]
         self.reflectors, self.scales = torch.geqrf(jacobian)
         self.triangle = self.reflectors[: self.n_weights].triu()  # (n, weights), n = weights where J is tall
         self.largest = float(jacobian.square().sum(0).max())

@@ -44,7 +44,7 @@ class Marquardt:
         networks: Jnini, Vella, Zeinhofer, arXiv:2402.10680.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each choice
+    def __init__(
         self,
         residuals: Residuals,
         geodesic: Geodesic | None = None,

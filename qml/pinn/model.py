@@ -163,6 +163,10 @@ class Pinn(nn.Module):
         by = by_forward if self.derivatives == "forward" else by_nesting
         return by(self._fields, points, self.problem.coordinates, wanted)
 
+    def columns_at(self, points: Array) -> Mapping[str, Array]:
+        """Return the fields by name, (batch,) each, at points (batch, coordinates); their jets at a jet of points."""
+        return self._fields(points)
+
     def takes_jets_of(self, wanted: Sequence[Wanted]) -> bool:
         """Return True if jets carry these derivatives, and the trunk moves them: circuits stop at the second order."""
         if not all(map(carried_by_jets, wanted)):

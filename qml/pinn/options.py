@@ -127,15 +127,19 @@ class Training:
             )
         if self.polish and self.polish.redraw_every is not None and self.resampling is None:
             raise ValueError("Argument `resampling` must be given for `redraw_every` of `polish`, but is None.")
+        self._require_second_order()
+
+    def _require_second_order(self) -> None:
+        for name in ("sketch", "probing"):
+            if self.geodesic and getattr(self, name):
+                raise ValueError(
+                    f"Argument `geodesic` must be None with `{name}`, which has no second-order term, but is "
+                    f"{self.geodesic}."
+                )
         if self.polish and self.causal:
             raise ValueError(
                 "Argument `causal` must be None with `polish`, which needs a loss that stays, but both are given."
             )
-        for name in ("sketch", "probing"):
-            if self.geodesic and getattr(self, name):
-                raise ValueError(
-                    f"Argument `geodesic` must be None with `{name}`, which has no second-order term, but both are given."
-                )
 
     @property
     def n_polish(self) -> int:

@@ -65,18 +65,14 @@ class Probing:
     memory: int = 30
 
     def __post_init__(self) -> None:
-        checks.settle_numbers(
-            self, ints=("n_candidates", "patience", "memory"), floats=("spread", "first", "last")
-        )
+        checks.settle_numbers(self, ints=("n_candidates", "patience", "memory"), floats=("spread", "first", "last"))
         if not 2 <= self.n_candidates <= 24 or not self.spread > 1 or self.patience < 0 or self.memory < 3:
             raise ValueError(
                 "Arguments `n_candidates`, `spread`, `patience` and `memory` must be 2 to 24, above 1, at least 0 and "
                 f"at least 3, but are {self.n_candidates}, {self.spread}, {self.patience} and {self.memory}."
             )
         if not 0 < self.first < 1 or not 0 < self.last < 1:
-            raise ValueError(
-                f"Arguments `first` and `last` must be in (0, 1), but are {self.first} and {self.last}."
-            )
+            raise ValueError(f"Arguments `first` and `last` must be in (0, 1), but are {self.first} and {self.last}.")
 
     @property
     def factors(self) -> tuple[float, ...]:
