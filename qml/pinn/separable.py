@@ -14,6 +14,7 @@ from qml.jets.towers import add_activation
 from qml.pinn.trunks import MLP, affine_maps, reset
 
 FIRST, BOTH = Orders(1, ()), Orders(1, (((0, 1.0),),))
+N_KNOWN = 4  # products of frozen factors that are kept
 TO_FOURTH = Orders(1, BOTH.forms, (Tower(0, 0, 4),))
 
 
@@ -24,7 +25,7 @@ class Separable(JetModule):
     follow by the chain rule and the product rule. A Laplacian in d dimensions thus costs 3 d rows of small networks,
     where an MLP on all coordinates carries d + 2 components of wide ones. Factors may be any modules: MLPs, KANs, or
     circuits, each of which then acts on qubits of its own and is multiplied with the others, as the expectation values
-    of a product state are.
+    of a product state are. Products of frozen factors (`requires_grad_(False)`) are computed once for the same points.
 
     Args:
         factors: one module an input, from (..., 1) to (..., rank).
@@ -60,6 +61,7 @@ class Separable(JetModule):
         super().__init__()
         checks.require_generator(generator)
         self.factors = nn.ModuleList(factors)
+        self._known: list[tuple[tuple[Tensor, Orders | None, Any], Any]] = []
         ranks = [_rank(factor, device, dtype) for factor in self.factors]
         if len(set(ranks)) != 1:
             raise ValueError(
@@ -98,12 +100,35 @@ class Separable(JetModule):
                 f"Argument `inputs` must have one column a factor ({len(self.factors)}), but has shape "
                 f"{tuple(inputs.shape)}."
             )
+        return self.read_out(self._product(inputs))
+
+    def _product(self, inputs: Array) -> Any:
+        """Return the product of the factors; where they are frozen, that of the last few inputs is known already."""
+        if any(part.requires_grad for part in self.factors.parameters()):
+            return self._multiplied(inputs)
+        tensors = (*self.factors.parameters(), *self.factors.buffers())
+        state = tuple((id(part), part._version) for part in tensors)
+        given, orders = (inputs.data, inputs.orders) if isinstance(inputs, Jet) else (inputs, None)
+        if given.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(given):
+            return self._multiplied(inputs)
+        for known, product in self._known:
+            if known[1:] == (orders, state) and known[0].shape == given.shape and torch.equal(known[0], given):
+                return product
+        product = self._multiplied(inputs)
+        self._known = [((given.detach().clone(), orders, state), product), *self._known][:N_KNOWN]
+        return product
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the products that are known, which can be computed again."""
+        return {**super().__getstate__(), "_known": []}
+
+    def _multiplied(self, inputs: Array) -> Any:
         product: Any = None
         for index, factor in enumerate(self.factors):
             column = inputs.data[..., index, None] if isinstance(inputs, Jet) else inputs[..., index, None]
             value = _composed(factor, column, inputs.orders) if isinstance(inputs, Jet) else factor(column)
             product = value if product is None else product * value
-        return self.read_out(product)
+        return product
 
 
 def _composed(factor: nn.Module, column: Tensor, orders: Orders) -> Jet:
