@@ -143,6 +143,10 @@ class Native(CheckedBackend):
         inputs.require_jet(circuit, data, weights, orders.n_components)
         if self._propagation is not None:
             self._refuse("derivatives along directions")
+        if orders.towers:
+            raise NotImplementedError(
+                "Circuits move derivatives of second order at most along a direction. Take nested passes for more."
+            )
         if self.method == "adjoint" or self._levels(circuit) == 4:
             raise NotImplementedError(
                 "Derivatives along directions need state vectors and Native(), not density matrices or the adjoint "

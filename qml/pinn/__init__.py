@@ -19,7 +19,9 @@ from qml.pinn.problems import PROBLEMS, find_problem
 from qml.pinn.process import ProcessSolution, SpectralKernel, solve_by_process
 from qml.pinn.progress import LiveTraining
 from qml.pinn.recipes import RECIPES, Recipe, odd_half, predict_odd, recipe_of, with_exact_faces, with_weight
+from qml.pinn.second_order import Momentum, Orthogonal, Probing, RowSketch
 from qml.pinn.separable import Separable
+from qml.pinn.slabs import Slabs, train_in_slabs
 from qml.pinn.states import State, StateWarning
 from qml.pinn.training import Solution, relative_l2, train
 from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
@@ -52,20 +54,25 @@ __all__ = [
     "LSTMTrunk",
     "LiveTraining",
     "ModifiedMLP",
+    "Momentum",
     "Observations",
     "OperatorData",
+    "Orthogonal",
     "Periodic",
     "Pieces",
     "Pinn",
     "PinnEnsemble",
     "Polish",
     "Polynomial",
+    "Probing",
     "Problem",
     "ProcessSolution",
     "Recipe",
     "Resampling",
+    "RowSketch",
     "Separable",
     "SeparableRecipe",
+    "Slabs",
     "Solution",
     "SpectralKernel",
     "State",
@@ -92,6 +99,7 @@ __all__ = [
     "train",
     "train_by_kalman",
     "train_ensemble",
+    "train_in_slabs",
     "train_in_windows",
     "train_operator",
     "with_exact_faces",
