@@ -1,6 +1,7 @@
 """Physics-informed networks: differential equations solved by any module as a trunk. They know no circuits."""
 
 from qml.jets.jet import Jet, JetError
+from qml.pinn.bandit import GaussianBandit, regret, run_bandit
 from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
 from qml.pinn.deeponet import DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
 from qml.pinn.discovery import Polynomial, WithTerm, differences_formula, sparse_regression, term_formula
@@ -42,6 +43,7 @@ __all__ = [
     "Face",
     "FeynmanKac",
     "FourierFeatures",
+    "GaussianBandit",
     "GaussianFeatures",
     "Geodesic",
     "Holdout",
@@ -84,8 +86,10 @@ __all__ = [
     "predict_odd",
     "reaction_diffusion",
     "recipe_of",
+    "regret",
     "relative_l2",
     "resampled",
+    "run_bandit",
     "solve_by_process",
     "sparse_regression",
     "term_formula",
