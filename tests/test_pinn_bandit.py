@@ -42,8 +42,8 @@ def test_the_posterior_is_that_of_a_process_with_the_same_covariance() -> None:
         for similarity in (0.3, 1.0, 3.0):
             for noise in (0.01, 0.1, 0.4):
                 # exp(-s |a - a'|) of arms 0 and 1 is a Gaussian of their distance with s = 1 / (2 l^2).
-                kernel = RBF([length, (2 * similarity) ** -0.5])
-                process = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None)
+                kernel = RBF(np.array([length, (2 * similarity) ** -0.5]))  # pyright: ignore[reportArgumentType]
+                process = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None)  # pyright: ignore[reportArgumentType]
                 process.fit(np.column_stack([contexts, arms]), target)
                 at = process.predict(np.array([[0.4, 0.0], [0.4, 1.0]]), return_std=True)
                 found.append((process.log_marginal_likelihood_value_, *at))
@@ -77,7 +77,7 @@ def test_bandits_refuse_what_they_cannot_learn_from() -> None:
     bandit.tell([0.0], 1, 0.5)
     for context in ([0.0, 1.0], [float("inf")], ["x"], []):
         with pytest.raises(ValueError, match="`context`"):
-            bandit.choose(context)
+            bandit.choose(context)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="less than 3"):
         bandit.tell([0.0], 3, 0.5)
     with pytest.raises(ValueError, match="`reward` must be finite"):
@@ -103,6 +103,7 @@ def test_the_front_solves_its_equation() -> None:
     laplacian = (around - 4 * value(0, 0)) / step**2
     residual = problem.equations["poisson"](laplacian=laplacian, x=points[:, 0], y=points[:, 1])
     assert_close(residual, torch.zeros(20, dtype=torch.float64), 1e-4)  # step^2 / 12 times fourth derivatives of 1e3
+    assert problem.reference is not None
     for condition in problem.conditions:
         at = torch.as_tensor(condition.points(problem.domain, 7, 0))
         values = {"u": torch.as_tensor(problem.reference(at.numpy())[:, 0]), "x": at[:, 0], "y": at[:, 1]}

@@ -81,7 +81,7 @@ def test_the_reference_of_the_cylinder_converges_and_fulfils_the_equations() -> 
     step = 1e-3
 
     def at(s: float, a: float) -> np.ndarray:
-        return fine.fields(points + [s, a])
+        return fine.fields(points + np.array([s, a]))
 
     here = at(0, 0)
     lap = (at(step, 0) + at(-step, 0) + at(0, step) + at(0, -step) - 4 * here) / step**2
@@ -105,7 +105,7 @@ def test_eddies_behind_the_cylinder_grow_with_the_reynolds_number() -> None:
 def test_walls_and_axis_of_the_cylinder_are_built_in(flow: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Pinn(flow, MLP(2, (6,), 2, dtype=DOUBLE, generator=seeded()))
     assert model.derivatives == "jets"
-    assert [item.name for item in flow.conditions if not item.exact] == ["outflow"]
+    assert [item.name for item in flow.conditions if not item.exact] == ["wall", "outflow"]
     first = train(model, Training(n_adam=0, n_marquardt=1, n_points=100, n_condition_points=8), seed=0).loss_parts
     last = train(model, Training(n_adam=0, n_marquardt=15, n_points=100, n_condition_points=8), seed=0).loss_parts
     assert sum(last.values()) < 0.1 * sum(first.values())
@@ -129,9 +129,7 @@ def test_waves_of_high_frequency_solve_their_equation() -> None:
     shifts = ([step, 0.0], [-step, 0.0], [0.0, step], [0.0, -step])
     laplacian = (sum(problem.reference(points + shift)[:, 0] for shift in shifts) - 4 * value) / step**2
     x, y = torch.as_tensor(points).T
-    residual = problem.equations["helmholtz"](
-        u=torch.as_tensor(value), laplacian=torch.as_tensor(laplacian), x=x, y=y
-    )
+    residual = problem.equations["helmholtz"](u=torch.as_tensor(value), laplacian=torch.as_tensor(laplacian), x=x, y=y)
     assert float(residual.abs().max()) < 1e-4  # of a residual that is scaled to order 1
     for number in (0, 2.5, "a"):
         with pytest.raises((TypeError, ValueError), match="`n_waves`"):
@@ -171,7 +169,11 @@ def test_carried_vortices_solve_their_equations_and_tell_speed_and_viscosity() -
 
     x, y, t, lap = by(0), by(1), by(2), twice(0) + twice(1)
     values = {"u": u, "v": v, "c": 1.0, "n": VISCOSITY, "lap_u": lap[:, 0], "lap_v": lap[:, 1]}
-    values |= {f"{name}_{axis}": part[:, k] for axis, part in zip("xyt", (x, y, t), strict=True) for k, name in enumerate("uvp")}
+    values |= {
+        f"{name}_{axis}": part[:, k]
+        for axis, part in zip("xyt", (x, y, t), strict=True)
+        for k, name in enumerate("uvp")
+    }
     for name, equation in problem.equations.items():
         residual = equation(**{asked: values[asked] for asked in problem.equation_names[name]})
         assert np.abs(residual).max() < 1e-6
@@ -180,3 +182,32 @@ def test_carried_vortices_solve_their_equations_and_tell_speed_and_viscosity() -
     solution = train(model, training, seed=0)
     assert abs(solution.scalars["c"] - 1) < 0.25  # it began at 0.5
     assert abs(solution.scalars["n"] - 0.1) < 0.1  # it began at 0.3
+
+
+@pytest.mark.parametrize("name", ["pinnacle-wave", "pinnacle-heat", "pinnacle-poisson"])
+def test_solutions_of_pinnacle_fulfil_equations_and_conditions(name: str) -> None:
+    """Derivatives of the references by central differences, in the problems' own residuals."""
+    problem = find_problem(name)
+    reference, step = problem.reference, 1e-4
+    assert reference is not None
+    points = problem.domain.sample(9, 3) * 0.9 + 0.05
+    n_axes = len(problem.coordinates)
+
+    def at(points: np.ndarray) -> dict[str, np.ndarray]:
+        values = {"u": reference(points)[:, 0]} | dict(zip(problem.coordinates, points.T, strict=True))
+        for axis, shift in zip(problem.coordinates, step * np.eye(n_axes), strict=True):
+            upper, lower = reference(points + shift)[:, 0], reference(points - shift)[:, 0]
+            values[f"u_{axis}"] = (upper - lower) / (2 * step)
+            values[f"u_{axis}{axis}"] = (upper - 2 * values["u"] + lower) / step**2
+        for operator, terms in problem.operators.items():
+            values[operator] = sum((weight * values[term] for term, weight in terms.items()), start=np.zeros(1))
+        return values
+
+    inside = at(points)
+    for part, equation in problem.equations.items():
+        residual = equation(**{asked: torch.as_tensor(inside[asked]) for asked in problem.equation_names[part]})
+        assert float(residual.abs().max()) < 1e-4  # step^2 / 12 times fourth derivatives, and rounding over step^2
+    for condition in problem.conditions:
+        values = at(condition.points(problem.domain, 5, 0))
+        residual = condition.residual({asked: torch.as_tensor(values[asked]) for asked in condition.names})
+        assert float(residual.abs().max()) < 1e-6  # step^2 / 6 times third derivatives of the slopes

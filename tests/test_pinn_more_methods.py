@@ -41,7 +41,7 @@ def two_tasks(other: float) -> Problem:
         fields=("u", "v"),
         equations={"u grows": lambda u, u_t: u_t - u, "v grows": lambda v, v_t: v_t - v},
         conditions=(Face("u start", {"t": 0.0}, lambda u: u - 1.0), Face("v start", {"t": 0.0}, lambda v: v - other)),
-        reference=lambda points: np.exp(points),
+        reference=np.exp,
         judged=("u",),
     )
 
@@ -128,7 +128,7 @@ def waves() -> Problem:
 
 
 def test_attention_is_a_softmax_over_the_times_of_a_sequence() -> None:
-    trunk = AttentionTrunk(2, 5, 3, n_times=4, time_step=0.1, dtype=DOUBLE, generator=seeded())
+    trunk = AttentionTrunk(2, 5, 3, offsets=(0.1, 0.2, 0.3), dtype=DOUBLE, generator=seeded())
     points = torch.rand(6, 2, dtype=DOUBLE, generator=seeded(1))
     embed, ask, key, value, mix, read_out = trunk.layers
     times = torch.stack([points + torch.tensor([0.0, 0.1 * k], dtype=DOUBLE) for k in range(4)], 1)
@@ -142,7 +142,7 @@ def test_attention_is_a_softmax_over_the_times_of_a_sequence() -> None:
 
 def test_jets_move_through_attention_and_rows_of_the_jacobian_are_exact() -> None:
     problem = waves()
-    trunk = AttentionTrunk(2, 4, 2, n_times=3, dtype=DOUBLE, generator=seeded())
+    trunk = AttentionTrunk(2, 4, 2, dtype=DOUBLE, generator=seeded())
     points = torch.as_tensor(problem.domain.sample(5, 1))
     asked = ("u", "v", "u_t", "u_xx", "v_xt", "v_xx")
     assert_jets_are_nested_passes(lambda derivatives: Pinn(problem, trunk, derivatives=derivatives), points, asked)
@@ -150,7 +150,7 @@ def test_jets_move_through_attention_and_rows_of_the_jacobian_are_exact() -> Non
     residuals = Residuals(LossParts(model, problem.domain.sample(7, 0), n_condition_points=3, seed=0), {})
     assert residuals.by_layers
     values, jacobian = residuals.values_and_jacobian()
-    step, parameter = 1e-6, trunk.layers[1].weight
+    step, parameter = 1e-6, trunk.layers[1].get_parameter("weight")
     with torch.no_grad():
         parameter[1, 2] += step
         moved = residuals.values()
@@ -165,13 +165,14 @@ def test_jets_move_through_attention_and_rows_of_the_jacobian_are_exact() -> Non
 @pytest.mark.plain
 def test_attention_refuses_sequences_that_are_none() -> None:
     for options, words in (
-        ({"n_times": 1}, "`n_times`"),
-        ({"time_step": 0.0}, "`time_step`"),
+        ({"offsets": ()}, "`offsets`"),
+        ({"offsets": (0.0, 0.1)}, "`offsets`"),
+        ({"offsets": (0.2, 0.1)}, "`offsets`"),
         ({"column": 2}, "`column`"),
         ({"column": -3}, "`column`"),
     ):
         with pytest.raises(ValueError, match=words):
-            AttentionTrunk(2, 4, 1, **options)
+            AttentionTrunk(2, 4, 1, **options)  # pyright: ignore[reportArgumentType]
 
 
 def test_solutions_of_the_family_solve_its_equations() -> None:

@@ -16,17 +16,16 @@ from qml.pinn.trunks import affine_maps, reset
 class AttentionTrunk(JetModule):
     """A network that reads the point at its own time and at a few later ones, and attends to them from its own.
 
-    With the times t + k dt, k = 0 .. n - 1, and h_k = tanh(A x_k + a): q = Q h_0 + ..., weights
-    p_k = softmax_k(q . K h_k / sqrt(d)), m = h_0 + sum_k p_k V h_k and u = R tanh(F m + f) + r. The encoder's own
-    attention of the paper is left out. It costs about 2 n products of matrices of d^2 a point.
+    With x_k the point at the time t + o_k, o_0 = 0, and h_k = tanh(A x_k + a): a query q = Q h_0, weights
+    p_k = softmax_k(q . K h_k / sqrt(d)), m = h_0 + sum_k p_k V h_k and u = R tanh(F m + f) + r, Q, K and V affine. The
+    encoder's own attention of the paper is left out. It costs three products of d x d matrices for each of the times.
 
     Args:
         in_features: coordinates or features.
         hidden_size: d.
         out_features: fields.
         column: of time among the inputs; -1 is the last one.
-        n_times: n, at least 2.
-        time_step: dt, above 0.
+        offsets: o_1, o_2, ...: distances of the later times in units of that column, rising and above 0.
         device: where the parameters live.
         dtype: their type.
         generator: source of the initial weights; None takes torch's own.
@@ -38,7 +37,7 @@ class AttentionTrunk(JetModule):
         layers: the affine maps A, Q, K, V, F, R; initialised as in `MLP`.
 
     Raises:
-        ValueError: fewer than two times, no step, or a column that does not exist.
+        ValueError: offsets that do not rise from above 0, or a column that does not exist.
 
     Reference:
         PhysicsFormer, arXiv:2601.03613: pseudo-sequences in time, and cross attention in the decoder; PINNsFormer,
@@ -55,8 +54,7 @@ class AttentionTrunk(JetModule):
         out_features: int = 1,
         *,
         column: int = -1,
-        n_times: int = 3,
-        time_step: float | int = 0.05,
+        offsets: Sequence[float] = (0.05, 0.1),
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
@@ -68,14 +66,16 @@ class AttentionTrunk(JetModule):
         column = checks.as_int(column, "column", -in_features)
         if column >= in_features:
             raise ValueError(f"Argument `column` must be less than {in_features}, but is {column}.")
-        self.column, self.n_times = column, checks.as_int(n_times, "n_times", 2)
-        self.time_step = checks.as_number(time_step, "time_step", above=0)
+        checks.require_kind(offsets, "offsets", Sequence, " Pass for example (0.05, 0.1).")
+        self.column, self.offsets = column, tuple(checks.as_number(offset, "offsets", above=0) for offset in offsets)
+        if not self.offsets or list(self.offsets) != sorted(set(self.offsets)):
+            raise ValueError(f"Argument `offsets` must hold rising numbers above 0, but is {offsets}.")
         square = (size, size)
         sizes: Sequence[tuple[int, int]] = ((in_features, size), square, square, square, square, (size, out_features))
         self.layers = nn.ModuleList(affine_maps(pair, device, dtype)[0] for pair in sizes)
         like = next(self.layers.parameters())
-        shifts = like.new_zeros(self.n_times, in_features)
-        shifts[:, column] = self.time_step * torch.arange(self.n_times).to(like)
+        shifts = like.new_zeros(1 + len(self.offsets), in_features)
+        shifts[1:, column] = like.new_tensor(self.offsets)
         self.register_buffer("shifts", shifts, persistent=False)
         self.register_buffer("ones", like.new_ones(1, size), persistent=False)
         self.reset_parameters(generator)
@@ -108,4 +108,4 @@ class AttentionTrunk(JetModule):
 
     def extra_repr(self) -> str:
         """Return the times, for `repr`."""
-        return f"column={self.column}, n_times={self.n_times}, time_step={self.time_step:g}"
+        return f"column={self.column}, offsets={self.offsets}"

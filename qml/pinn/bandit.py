@@ -89,7 +89,7 @@ class GaussianBandit:
         seen, chosen = np.array(self._contexts), self.arms[self._chosen]
         far, apart = _squares(seen, seen), _differences(chosen, chosen)
         fits = [
-            _fitted(np.exp(-far / (2 * length**2) - similarity * apart), noise, target) + (length, similarity)
+            (*_fitted(np.exp(-far / (2 * length**2) - similarity * apart), noise, target), length, similarity)
             for length in LENGTHS
             for similarity in SIMILARITIES
             for noise in NOISES

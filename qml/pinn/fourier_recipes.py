@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from qml.pinn.methods import Polish
+from qml.pinn.more_recipes import SeparableRecipe
 from qml.pinn.options import Training
 from qml.pinn.problem import Problem
 from qml.pinn.recipes import RECIPES, Recipe
@@ -46,9 +47,7 @@ class FourierRecipe(Recipe):
 
 def _steps(n_steps: int, n_points: int, n_on_faces: int = 128, n_polish: int = 0) -> Training:
     polish = Polish(n_polish) if n_polish else None
-    return Training(
-        n_adam=0, n_marquardt=n_steps, n_points=n_points, n_condition_points=n_on_faces, polish=polish
-    )
+    return Training(n_adam=0, n_marquardt=n_steps, n_points=n_points, n_condition_points=n_on_faces, polish=polish)
 
 
 RECIPES |= {
@@ -56,6 +55,9 @@ RECIPES |= {
         Training(n_adam=0, n_marquardt=12, n_points=1500, collocation="quadrature"), frequencies=100.0
     ),
     "helmholtz-waves": FourierRecipe(_steps(40, 1600), frequencies=8 * math.pi, n_frequencies=40, rank=2),
+    "pinnacle-wave": FourierRecipe(_steps(30, 1200), frequencies=5 * math.pi, n_frequencies=30, rank=3),
+    "pinnacle-heat": FourierRecipe(_steps(30, 1600, 400), frequencies=40.0, n_frequencies=40, rank=1),
+    "pinnacle-poisson": SeparableRecipe(_steps(60, 1000), (8,), rank=6),
     "electrothermal": Recipe(_steps(80, 1000, 64), (20, 20)),
     "cylinder": Recipe(_steps(150, 1200, 64), (20, 20)),
 }

@@ -1,6 +1,5 @@
 """A network that writes the weights of a small solver: from an equation's coefficients and source to its solution."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

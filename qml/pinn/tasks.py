@@ -102,9 +102,7 @@ def weighted_tasks(problem: Problem, tasks: Tasks, weights: Mapping[str, float])
             name: _scaled(equation, of_part.get(name, 1.0) ** 0.5) for name, equation in problem.equations.items()
         },
         conditions=tuple(
-            item
-            if item.exact or item.name not in of_part
-            else replace(item, weight=item.weight * of_part[item.name])  # pyright: ignore[reportArgumentType, reportCallIssue]
+            item if item.exact or item.name not in of_part else replace(item, weight=item.weight * of_part[item.name])  # pyright: ignore[reportArgumentType, reportCallIssue]
             for item in problem.conditions
         ),
     )
@@ -112,7 +110,9 @@ def weighted_tasks(problem: Problem, tasks: Tasks, weights: Mapping[str, float])
 
 def _by_similarity(model: Pinn, loss: LossParts, tasks: Tasks) -> dict[str, float]:
     parts, shared = _parts(model, loss), list(model.trunk.parameters())
-    gradients = {task: _gradient(sum((parts[name] for name in of), start=torch.zeros(())), shared) for task, of in tasks.items()}
+    gradients = {
+        task: _gradient(sum((parts[name] for name in of), start=torch.zeros(())), shared) for task, of in tasks.items()
+    }
     main, *others = tasks
     weights = {main: 1.0}
     for other in others:
@@ -128,9 +128,7 @@ def _by_variance(model: Pinn, loss: LossParts, tasks: Tasks) -> dict[str, float]
     sizes = {task: float(sum(float(parts[name].detach()) for name in of)) / len(of) for task, of in tasks.items()}
     main = sizes[next(iter(tasks))]
     tiny = torch.finfo(torch.float64).tiny
-    return {
-        task: min(LARGEST_WEIGHT, max(LEAST_WEIGHT, (main + tiny) / (size + tiny))) for task, size in sizes.items()
-    }
+    return {task: min(LARGEST_WEIGHT, max(LEAST_WEIGHT, (main + tiny) / (size + tiny))) for task, size in sizes.items()}
 
 
 def _equal(model: Pinn, loss: LossParts, tasks: Tasks) -> dict[str, float]:

@@ -194,7 +194,14 @@ def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
         },
     }
     return {
-        name: Model(title, "quantum" if name == "term-qkan" else "classical", recipe, fit, settings=("as in the recipe",), family="method")
+        name: Model(
+            title,
+            "quantum" if name == "term-qkan" else "classical",
+            recipe,
+            fit,
+            settings=("as in the recipe",),
+            family="method",
+        )
         for name, (fits_here, title, recipe, fit) in offered.items()
         if fits_here
     }

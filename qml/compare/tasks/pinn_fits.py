@@ -279,6 +279,7 @@ def _shown(model: Pinn, problem: Problem | None = None) -> np.ndarray:
 
 
 def reference_values(problem: Problem, points: np.ndarray) -> np.ndarray:
+    """Return the reference at points, and refuse a problem without one."""
     if problem.reference is None:
         raise ValueError(f"Problem {problem.name!r} must have a reference for an error, but has none.")
     return problem.reference(points)

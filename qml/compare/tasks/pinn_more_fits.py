@@ -50,8 +50,8 @@ def in_windows(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> 
     if problem.name in PERIODIC:
         pose, n_points = periodic_window(problem, n_start=N_WAVES, weight=1e4), 600
 
-        def trunk(posed: Problem, generator: torch.Generator) -> nn.Module:
-            return periodic_trunk(posed, n_waves=N_WAVES, n_times=N_TIMES, generator=generator)
+        def trunk(problem: Problem, generator: torch.Generator) -> nn.Module:
+            return periodic_trunk(problem, n_waves=N_WAVES, n_times=N_TIMES, generator=generator)
     else:
         pose, n_points = lorenz_window, 32
         trunk = _line_of_features
@@ -140,5 +140,3 @@ def _line_of_features(problem: Problem, generator: torch.Generator) -> nn.Module
     features = FourierFeatures(1, 40, scale=7.0, dtype=trunks.DTYPE, generator=generator)
     read_out = MLP(80, (len(problem.fields),), dtype=trunks.DTYPE, generator=generator).layers[0]
     return nn.Sequential(features, read_out)
-
-

@@ -25,6 +25,7 @@ from qml.pinn.problems.flows import kovasznay, poiseuille, poisson_multiscale, p
 from qml.pinn.problems.high_frequency import helmholtz_waves
 from qml.pinn.problems.inverse_flow import carried_vortices
 from qml.pinn.problems.many_dimensions import poisson_cosines, poisson_harmonic
+from qml.pinn.problems.pinnacle import pinnacle_heat, pinnacle_poisson, pinnacle_wave
 from qml.pinn.problems.power import swing
 from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
@@ -71,6 +72,9 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "cylinder": cylinder,
     "electrothermal": electrothermal,
     "helmholtz-waves": helmholtz_waves,
+    "pinnacle-wave": pinnacle_wave,
+    "pinnacle-heat": pinnacle_heat,
+    "pinnacle-poisson": pinnacle_poisson,
     "cavity": cavity,
     "cavity-stream": cavity_stream,
 }

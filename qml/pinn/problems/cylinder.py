@@ -21,13 +21,13 @@ NEWTON_TOLERANCE, MAX_NEWTON = 1e-11, 20
 
 
 def cylinder(reynolds: float | int = 20.0) -> Problem:
-    """Pose steady flow past a cylinder, Re by its diameter, in coordinates s = log r and angle a from the downstream axis.
+    """Pose steady flow past a cylinder in coordinates s = log r and a, the angle from the downstream axis.
 
     With stream function q and vorticity w, speeds q_a / r and -q_s / r: q_ss + q_aa = -r^2 w and
-    q_a w_s - q_s w_a = (2 / Re) (w_ss + w_aa), in the upper half of the ring 1 < r < e^2. On the cylinder the fluid
-    rests, on the axis it has no vorticity and does not cross, and at the outer radius it crosses as potential flow does:
-    all of this is built in. That w_s = 0 at the outer radius is a condition in the loss. Residuals are multiplied by
-    1 / r^2 and 1 / r.
+    q_a w_s - q_s w_a = (2 / Re) (w_ss + w_aa), in the upper half of the ring 1 < r < e^2, Re by the diameter. On the
+    cylinder the fluid rests, on the axis it has no vorticity and does not cross, and at the outer radius it crosses as
+    potential flow does: all of this is built in. In the loss are w_s = 0 at the outer radius, and w = -q_ss on the
+    cylinder, which follows from the first equation. Residuals are multiplied by 1 / r^2 and 1 / r.
 
     Args:
         reynolds: from 1 to 40, where the flow is steady and the reference converges.
@@ -61,6 +61,7 @@ def cylinder(reynolds: float | int = 20.0) -> Problem:
             Face("outer radius", {"s": OUTER}, lambda q, a: q - 2 * math.sinh(OUTER) * torch.sin(a), exact=True),
             *(Face(f"q at {name}", {"a": place}, lambda q: q, exact=True) for name, place in axis),
             *(Face(f"w at {name}", {"a": place}, lambda w: w, exact=True) for name, place in axis),
+            Face("wall", {"s": 0.0}, lambda w, q_ss: w + q_ss),
             Face("outflow", {"s": OUTER}, lambda w_s: w_s),
         ),
         trial=stream,
@@ -93,7 +94,7 @@ class CylinderFlow(NamedTuple):
         return np.stack([((radial @ part) * angular).sum(1) for part in (self.stream, self.vorticity)], 1)
 
     def separation_angle(self) -> float:
-        """Return the angle from the downstream axis, in degrees, where the flow leaves the cylinder; 0 if it does not."""
+        """Return the angle from the downstream axis, in degrees, where the flow leaves the wall; 0 if nowhere."""
         angles = np.linspace(0.01, PI / 2, 2000)
         wall = self.fields(np.column_stack([np.zeros_like(angles), angles]))[:, 1]
         turns = np.flatnonzero(np.diff(np.sign(wall)))

@@ -65,7 +65,7 @@ def electrothermal() -> Problem:
         equations={name: named(_residual(name), (*asked, "x", "y")) for name, asked in NAMES.items()},
         operators={f"lap_{name}": {f"{name}_xx": 1.0, f"{name}_yy": 1.0} for name in ("u", "v", "T", "P")},
         conditions=tuple(conditions),
-        trial=lambda x, y, u, v, p, T, P: (  # noqa: N803 - the fields' own names
+        trial=lambda x, y, u, v, p, T, P: (
             16 * x * (1 - x) * y * (1 - y) * u,
             16 * x * (1 - x) * y * (1 - y) * v,
             p,

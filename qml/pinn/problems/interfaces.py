@@ -111,9 +111,7 @@ class InterfaceStudy:
         """Return the regret per problem in decades of the error: of the bandit, the best fixed arm, all, and chance."""
         rewards = -np.log10(self.errors)
         n_problems, n_arms = rewards.shape
-        fixed = {
-            name: float(regret(rewards, [index] * n_problems)[-1] / n_problems) for index, name in enumerate(ARMS)
-        }
+        fixed = {name: float(regret(rewards, [index] * n_problems)[-1] / n_problems) for index, name in enumerate(ARMS)}
         return {
             "bandit": float(regret(rewards, self.chosen)[-1] / n_problems),
             "best fixed arm": min(fixed.values()),

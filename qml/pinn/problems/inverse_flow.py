@@ -17,8 +17,9 @@ TRANSPORT, VISCOSITY = 1.0, 0.1  # what is to be found
 def carried_vortices(*, noise: float | int = 0.01, n_observations: int = 250, seed: int = 0) -> Problem:
     """Pose u_t + c (u . grad) u + grad p = n lap u on [0, pi]^2 x [0, 1] with unknown c and n, and noisy velocities.
 
-    The velocity is (1, 0.5) + (-cos X sin Y, sin X cos Y) e^(-2 n t) with X = x - t and Y = y - t / 2: vortices of Taylor
-    and Green in a stream, which tells c. Without a stream the pressure balances all transport, and no velocity does.
+    The velocity is (1, 0.5) + (-cos X sin Y, sin X cos Y) e^(-2 n t) with X = x - t and Y = y - t / 2: vortices of
+    Taylor and Green in a stream, which tells c. Without a stream the pressure balances all transport, and no velocity
+    does.
 
     Args:
         noise: standard deviation of the measured velocities, which are of order 1.
@@ -53,8 +54,12 @@ def carried_vortices(*, noise: float | int = 0.01, n_observations: int = 250, se
         domain=domain,
         fields=("u", "v", "p"),
         equations={
-            "momentum x": lambda u, v, u_x, u_y, u_t, p_x, lap_u, c, n: u_t + c * along(u, v, u_x, u_y) + p_x - n * lap_u,
-            "momentum y": lambda u, v, v_x, v_y, v_t, p_y, lap_v, c, n: v_t + c * along(u, v, v_x, v_y) + p_y - n * lap_v,
+            "momentum x": lambda u, v, u_x, u_y, u_t, p_x, lap_u, c, n: (
+                u_t + c * along(u, v, u_x, u_y) + p_x - n * lap_u
+            ),
+            "momentum y": lambda u, v, v_x, v_y, v_t, p_y, lap_v, c, n: (
+                v_t + c * along(u, v, v_x, v_y) + p_y - n * lap_v
+            ),
             "continuity": lambda u_x, v_y: u_x + v_y,
         },
         operators={"lap_u": {"u_xx": 1.0, "u_yy": 1.0}, "lap_v": {"v_xx": 1.0, "v_yy": 1.0}},

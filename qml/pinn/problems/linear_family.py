@@ -37,7 +37,9 @@ class LinearFamily:
 
     def __post_init__(self) -> None:
         c, a = self.coefficients, self.amplitudes
-        fits = c.ndim == 2 and c.shape[1] == len(TERMS) and a.ndim == 3 and len(a) == len(c) and a.shape[1] == a.shape[2]
+        fits = (
+            c.ndim == 2 and c.shape[1] == len(TERMS) and a.ndim == 3 and len(a) == len(c) and a.shape[1] == a.shape[2]
+        )
         if not fits or not (np.isfinite(c).all() and np.isfinite(a).all()):
             raise ValueError(
                 f"Arguments `coefficients` and `amplitudes` must be finite and of shapes (samples, {len(TERMS)}) and "

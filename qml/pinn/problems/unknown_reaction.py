@@ -29,9 +29,7 @@ def unknown_reaction(*, noise: float | int = 0.01, n_observations: int = 100, se
     def reference(points: np.ndarray) -> np.ndarray:
         return fisher_front(points[:, 0], points[:, 1])[:, None]
 
-    measured = Observations.simulated(
-        "u", box, reference, noise=noise, n_observations=n_observations, seed=seed
-    )
+    measured = Observations.simulated("u", box, reference, noise=noise, n_observations=n_observations, seed=seed)
     return Problem(
         name="unknown-reaction",
         domain=box,
