@@ -24,7 +24,7 @@ from qml.compare.study.estimate import estimate, step_seconds
 from qml.compare.study.grids import ENTRIES, IMAGE, KERNEL, QNN, candidates, models_on
 from qml.compare.study.page import write_study
 from qml.compare.study.published import published, published_table
-from qml.compare.study.ranks import IMAGE_FAMILY, family_test, members, normalised_ranks
+from qml.compare.study.ranks import family_test, members, normalised_ranks
 from qml.compare.study.run import Study, chosen_there, make_study, run_study, stored_results, winners
 from qml.compare.study.summary import summary_of
 from qml.compare.study.task import BENCHMARKS, cell_name, read_cell_name
