@@ -110,8 +110,8 @@ axis = torch.linspace(-1.6, 2.6, 120)
 grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
 with torch.no_grad():
     height = torch.sigmoid(model(grid)[:, 0]).reshape(120, 120)
-right.contourf(axis, axis, height, levels=20, cmap="PuOr")
-right.scatter(*inputs[test].T, c=targets[test], cmap="PuOr", edgecolors="black", s=18)
+right.contourf(axis, axis, height, levels=20, cmap="PuOr", alpha=0.55)
+right.scatter(*inputs[test].T, c=targets[test], cmap="PuOr", edgecolors="white", linewidths=0.8, s=34)
 right.set(title="Test points and the model's probability", ylim=(-1.2, 1.7))
 plt.show()
 

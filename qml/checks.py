@@ -201,6 +201,16 @@ def full_precision(data: Tensor) -> AbstractContextManager:
     return torch.autocast(data.device.type, enabled=False) if in_autocast(data) else nullcontext()
 
 
+def is_traced() -> bool:
+    """Tell whether torch.compile or torch.export traces this thread.
+
+    torch's own flag, `torch.compiler.is_compiling`, is one for all threads: while one compiles, others run circuits.
+    """
+    return torch.compiler.is_dynamo_compiling() or (
+        torch.compiler.is_exporting() and bool(torch._C._len_torch_dispatch_stack())
+    )
+
+
 def in_transform() -> bool:
     """Tell whether values cannot be read: inside torch.func transforms or torch.compile."""
     return torch.compiler.is_compiling() or in_functorch()
@@ -245,6 +255,14 @@ def in_forward_mode() -> bool:
 def in_functorch() -> bool:
     """Tell whether torch.func transforms are active, which need plain tensor operations."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def in_one_vmap() -> bool:
+    """Tell whether a single `torch.vmap` is active and no other transform, so that an own rule for it can run."""
+    if torch.compiler.is_compiling() or in_trace() or in_forward_mode() or not in_functorch():
+        return False
+    levels = torch._C._functorch.get_interpreter_stack()  # pyright: ignore[reportAttributeAccessIssue]
+    return len(levels) == 1 and levels[0].key() == torch._C._functorch.TransformType.Vmap  # pyright: ignore
 
 
 def is_installed(module: str) -> bool:

@@ -1,9 +1,11 @@
-"""Backward passes made of plain operations, for autograd functions whose own pullback is of first order only."""
+"""Autograd functions that torch's transforms do not know: backward passes of plain operations, and one `torch.vmap`."""
 
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch._C import _functorch as functorch
+from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 
 
 def plain_pullback(
@@ -30,3 +32,18 @@ def plain_pullback(
     asked = [alias for alias, wanted in zip(aliases, needed, strict=True) if wanted and alias is not None]
     computed = iter(torch.autograd.grad(results, asked, gradients, create_graph=create_graph, materialize_grads=True))
     return [next(computed) if wanted else None for wanted in needed]
+
+
+def in_groups(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """Call a function once for all that one `torch.vmap` maps over, see `qml.checks.in_one_vmap`.
+
+    Args:
+        function: of tensors with one more dimension in front, of size 1 where nothing is mapped over; so is its result.
+        tensors: as they are inside of `torch.vmap`.
+    """
+    interpreter = retrieve_current_functorch_interpreter()
+    level = interpreter.level()
+    parts = [functorch._unwrap_batched(part, level) for part in tensors]
+    with interpreter.lower():
+        result = function(*(part[None] if place is None else part.movedim(place, 0) for part, place in parts))
+    return functorch._add_batch_dim(result.expand(interpreter.batch_size(), *result.shape[1:]), 0, level)

@@ -7,6 +7,7 @@ import copy
 import gc
 import json
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -150,6 +151,50 @@ def twins() -> None:
         equal(function(module, inputs()), module(inputs()))
 
 
+def circuits_that_go() -> None:
+    """A circuit that is freed gives its place in memory to another one: never that of the old one runs for the new."""
+    module, x = layer(), inputs()
+    torch._dynamo.reset()
+    function = torch.compile(module, backend="aot_eager", fullgraph=True)
+    function(x)
+    for turn in range(3):
+        place, others, module.circuit = id(module.circuit), list[Circuit](), None  # the old one is freed first
+        gc.collect()
+        while id(made := circuit(0.3 + turn)) != place and len(others) < 10**4:  # of the same length
+            others.append(made)
+        assert id(made) == place, "the place was not used again, so that nothing was tested"
+        module.circuit = made
+        equal(function(x), module(x))
+
+
+def threads() -> None:
+    """Threads that share a compiled model: each gets its own values and gradients, whoever's forward pass was last."""
+    module = layer()
+    function, rows = whole(module), [torch.rand(3, 2, dtype=torch.float64, generator=seeded(k)) for k in range(4)]
+    function(rows[0]).sum().backward()  # compiled once, in this thread
+    right = [torch.autograd.grad(module(x).square().sum(), [module.weights])[0] for x in rows]
+    wrong: list[str] = []
+
+    def work(x: Tensor, expected: Tensor) -> None:
+        try:
+            for _ in range(20):
+                equal(torch.autograd.grad(function(x).square().sum(), [module.weights])[0], expected)
+        except Exception as error:  # noqa: BLE001 - it is raised again below, by the thread that asked
+            wrong.append(f"{type(error).__name__}: {error}")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        workers = [threading.Thread(target=work, args=pair) for pair in zip(rows, right, strict=True)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong, wrong[0]
+
+
 def made_within() -> None:
     """What is made within the function has no key: right between graphs."""
     kept = layer()
@@ -288,12 +333,12 @@ def nothing_is_kept() -> None:
     before = set(operators._CALLS)
     output = function(inputs())
     (key,) = set(operators._CALLS) - before
-    assert operators._CALLS[key].last is not None
+    assert len(operators._CALLS[key].kept) == 1
     output.sum().backward()
-    assert operators._CALLS[key].last is None
+    assert not operators._CALLS[key].kept
     with torch.no_grad():
         function(inputs())
-    assert operators._CALLS[key].last is None
+    assert not operators._CALLS[key].kept
     module.circuit = circuit(0.1)  # the old one goes
     gc.collect()
     assert key not in operators._CALLS
@@ -304,7 +349,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     for check in (
         *(training, inductor, probabilities, any_batch, moved_after_compiling, changed_after_compiling, twins),
         *(made_within, orders_of_passes, outputs_are_free, no_gradients, autocast, bad_inputs, second_order),
-        *(many_gradients, transforms, weights_of_samples, nothing_is_kept),
+        *(circuits_that_go, threads, many_gradients, transforms, weights_of_samples, nothing_is_kept),
     )
 }
 SLOW = ("inductor",)

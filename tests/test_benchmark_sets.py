@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from qml.data import benchmark_set, parameters_of
-from qml.data.benchmark_sets import FAMILIES
+from qml.data import bars_and_stripes, benchmark_set, parameters_of
+from qml.data.benchmark_sets import DIGIT_FAMILIES, FAMILIES
 
 # First row of the training part: two features, label; number of +1. From the files that the study's authors publish.
 PUBLISHED = {
@@ -33,7 +33,7 @@ def test_the_numbers_are_the_published_ones(family: str, parameter: int) -> None
     assert int((train.labels > 0).sum()) == n_positive
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in DIGIT_FAMILIES])
 def test_all_sizes_have_the_published_shape(family: str) -> None:
     for parameter in parameters_of(family):
         made = benchmark_set(family, parameter)
@@ -51,9 +51,33 @@ def test_balanced_families_have_150_samples_of_each_label() -> None:
         assert float(made.train.labels.sum() + made.test.labels.sum()) == 0.0
 
 
+def test_wide_sets_go_on_beyond_the_study() -> None:
+    for family in ("linearly_separable", "hidden_manifold", "two_curves"):
+        made = benchmark_set(family, 50)
+        assert made.train.inputs.shape == (240, 50)
+        assert set(made.test.labels.tolist()) == {-1.0, 1.0}
+        assert parameters_of(family)[-1] == 20
+        assert parameters_of(family, with_wide=True)[-2:] == (50, 100)
+    assert bool((benchmark_set("linearly_separable", 100).test.inputs.sum(1).abs() > 2.0).all())  # the margin
+    with pytest.raises(ValueError, match="but is 50"):
+        benchmark_set("two_curves_diff", 50)
+
+
 def test_the_plane_separates_what_is_called_separable() -> None:
     made = benchmark_set("linearly_separable", 6)
     assert bool((made.train.labels == -made.train.inputs.sum(1).sign()).all())
+
+
+def test_bars_and_stripes_have_the_signs_of_either_version() -> None:
+    paper, files = bars_and_stripes(4), bars_and_stripes(4, column_label=-1)
+    torch.testing.assert_close(files.train.inputs, paper.train.inputs, rtol=0, atol=0)
+    assert bool((files.test.labels == -paper.test.labels).all())
+    assert (files.train.labels[0], int((files.train.labels > 0).sum())) == (-1, 514)  # as published
+    assert bars_and_stripes(3).train.inputs.shape == (1000, 9)
+    with pytest.raises(ValueError, match="`side` must be at least 2"):
+        bars_and_stripes(1)
+    with pytest.raises(ValueError, match="`column_label` must be one of"):
+        bars_and_stripes(4, column_label=0)
 
 
 def test_images_are_rows_or_columns() -> None:
@@ -71,5 +95,9 @@ def test_what_there_is_not_is_refused_by_name() -> None:
         benchmark_set("hyperplanes", 3)
     with pytest.raises(ValueError, match=r"Argument `parameter` must be one of 2, 3, .* for two_curves, but is 21"):
         benchmark_set("two_curves", 21)
+    with pytest.raises(ValueError, match=r"`folder` must name the folder .* is None for mnist_cg"):
+        benchmark_set("mnist_cg", 4)
+    with pytest.raises(ValueError, match=r"`folder` must .* be left out for others"):
+        benchmark_set("two_curves", 4, folder="images")
     with pytest.raises(ValueError, match="must be one of 4, 8, 16, 32 for bars_and_stripes"):
         benchmark_set("bars_and_stripes", 5)

@@ -391,3 +391,21 @@ def test_bad_input_is_refused_by_name() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_the_gibbs_state_has_exact_derivatives_where_eigenvalues_are_equal() -> None:
+    layer = made("boltzmann", has_one_coupling=True)
+    with torch.no_grad():
+        layer.fields.zero_()  # only couplings: every eigenvalue is there twice or more
+    inputs = torch.tensor([[0.3, -0.2, 0.9]], dtype=torch.float64, requires_grad=True)
+
+    def function(inputs: Tensor, fields: Tensor) -> Tensor:
+        return torch.func.functional_call(layer, {"fields": fields}, (inputs,))
+
+    fields = layer.fields.detach().requires_grad_()
+    assert torch.autograd.gradcheck(function, (inputs, fields))
+    assert torch.autograd.gradgradcheck(function, (inputs, fields))
+    for k in range(2):  # one eigenvalue for all states: exp(0)
+        with torch.no_grad():
+            layer.couplings.mul_(k)
+    assert torch.autograd.gradcheck(function, (inputs, fields))

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from torch import Tensor
 
 from circuits import Circuit, X, Y, Z, data, weight
 from qml.backends import Native
 from qml.nn import QuantumLayer
+from qml.simulator.jit import lowering
 from qml.simulator.jit import values as kernel_values
 from qml.simulator.plan import Request
 from qml.simulator.routes import EXPECTATIONS
@@ -77,7 +78,7 @@ def deep(n_qubits: int, n_layers: int) -> Circuit:
 
 @pytest.mark.usefixtures("needs_numba")
 @settings(max_examples=60)
-@given(recipes(preparations=(), min_batch=1))
+@given(recipes(min_batch=1))
 def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
     case = build(recipe)
     inputs, weights = (part.requires_grad_() for part in tensors(case))
@@ -93,9 +94,58 @@ def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
         torch.testing.assert_close(found, plain, atol=10 * ALGEBRA, rtol=0)
 
 
+LEVEL_KINDS = ("x", "z", "h", "s", "ry", "rz", "rx", "p", "rzz", "cx", "cz", "swap")  # what levels are made of
+
+
+@pytest.mark.usefixtures("needs_numba")
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(recipe=recipes(LEVEL_KINDS, min_batch=1, max_steps=20))
+def test_levels_of_rotations_and_phases_are_right(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lowering, "_least", lambda writers: writers[-1])  # the levels, where there are any
+    case = build(recipe)
+    inputs, weights = (part.requires_grad_() for part in tensors(case))
+    expected = oracle.expectation(case.circuit, case.data, case.weights, case.observables)
+    results = []
+    for backend in (COMPILED, Native(method="autograd")):
+        values = backend.expectation(case.circuit, inputs, weights, case.observables)
+        assert_close(values, expected, ALGEBRA)
+        scale = torch.linspace(0.3, 1.7, values.numel(), dtype=values.dtype).reshape(values.shape)
+        loss = (values * scale).sum() + 0.0 * (inputs.sum() + weights.sum())
+        results.append(torch.autograd.grad(loss, [inputs, weights]))
+    for found, plain in zip(*results, strict=True):
+        torch.testing.assert_close(found, plain, atol=10 * ALGEBRA, rtol=0)
+
+
+@pytest.mark.usefixtures("needs_numba")
+@pytest.mark.parametrize("batch", [1, 3, 40], ids=["one", "few", "blocks"])
+@pytest.mark.parametrize("is_real", [True, False], ids=["real", "complex"])
+def test_amplitudes_at_the_start_have_exact_derivatives(batch: int, is_real: bool) -> None:
+    circuit = Circuit(8).prepare_slots([data(k) for k in range(4)], (6, 1)).prepare([0.6, 0.8], (3,))
+    for layer in range(2):
+        for qubit in range(8):
+            circuit.ry(weight(8 * layer + qubit), qubit)
+            if not is_real:
+                circuit.rz(weight(16 + qubit), qubit)
+        for qubit in range(8):
+            circuit.cx(qubit, (qubit + 1 + layer) % 8)
+    assert find_kernel(circuit, Request(2, (Z(0).terms,), False, 2, compiled=True)) is not None
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(batch, 4, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights = torch.randn(circuit.n_weights, dtype=torch.float64, generator=generator, requires_grad=True)
+    results = []
+    for backend in (COMPILED, Native(method="autograd")):
+        amplitudes = torch.nn.functional.normalize(inputs)
+        values = backend.expectation(circuit, amplitudes, weights, [Z(0), X(2) @ Z(6), Y(1) @ Y(3)])
+        first = torch.autograd.grad((values**2).sum(), [inputs, weights], create_graph=True)
+        second = torch.autograd.grad(sum(part.square().sum() for part in first), [inputs, weights])
+        results.append((values, *first, *second))
+    for found, plain in zip(*results, strict=True):
+        torch.testing.assert_close(found, plain, atol=1e-10, rtol=1e-11)
+
+
 @pytest.mark.usefixtures("needs_numba")
 @settings(max_examples=20)
-@given(recipes(preparations=(), min_batch=1))
+@given(recipes(min_batch=1))
 def test_single_precision_is_as_exact_as_it_can_be(recipe: Recipe) -> None:
     case = rounded(build(recipe), torch.float32)
     values = COMPILED.expectation(case.circuit, *tensors(case, torch.float32), case.observables)
@@ -300,7 +350,6 @@ def route_of(circuit: Circuit, *, levels: int = 2) -> KernelRoute | None:
 
 def test_circuits_that_the_kernel_does_not_take_have_no_route_there() -> None:
     assert route_of(Circuit(2).h(0).post_select(0, 1)) is None
-    assert route_of(Circuit(1).prepare([0.6, 0.8])) is None
     assert route_of(Circuit(1).h(0), levels=4) is None
     assert route_of(Circuit(15).h(0)) is None
     shift = np.roll(np.eye(32), 1, axis=0)
@@ -360,13 +409,13 @@ def test_numba_is_imported_at_the_first_use() -> None:
 
 def test_a_folder_that_cannot_be_written_to_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
-    from qml.simulator.jit import kernels
+    from qml.simulator.jit import compiling
 
     def refusing(*, cache: bool = False, **options: object) -> Any:
         if cache:
             raise RuntimeError("cannot cache function: no locator available")  # as numba does at decoration
         return numba_njit(**options)
 
-    numba_njit = kernels.njit
-    monkeypatch.setattr(kernels, "njit", refusing)
-    assert kernels.kernel(lambda x: x + 1)(2) == 3
+    numba_njit = compiling.njit
+    monkeypatch.setattr(compiling, "njit", refusing)
+    assert compiling.kernel(lambda x: x + 1)(2) == 3

@@ -183,6 +183,10 @@ def test_bad_options_are_refused_by_name() -> None:
         (QuantumSVC(3), TypeError, "`kernel` must be a name, a feature map, a kernel, or a function"),
         (LayerClassifier(3), TypeError, "`layer` must be a name, or a function"),
         (QuantumSVC(n_repetitions=0), ValueError, "n_repetitions"),
+        (QuantumSVC("angle", n_repetitions=2), ValueError, "`n_repetitions` must be 1 where `kernel` is 'angle'"),
+        (QuantumSVC(feature_maps.angle(2), n_repetitions=3), ValueError, "must be 1 where `kernel` is a Circuit"),
+        (QuantumSVC(FidelityKernel(feature_maps.angle(2)), backend="aer"), ValueError, "a backend of its own"),
+        (QuantumSVC(lambda n: FidelityKernel(feature_maps.angle(n)), backend="aer"), ValueError, "by its method"),
     ):
         with pytest.raises(kind, match=message):
             model.fit(X, y)

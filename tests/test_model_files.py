@@ -150,6 +150,23 @@ def test_weights_that_are_shared_stay_shared() -> None:
     assert dump_model(again) == dump_model(model)
 
 
+def test_a_module_that_stands_twice_keeps_its_mode_in_both_places() -> None:
+    dropout, norm = nn.Dropout(0.5), nn.BatchNorm1d(3)
+    model = nn.Sequential(dropout, norm, nn.Linear(3, 3), dropout, norm).eval()
+    again = parse_model(dump_model(model))
+    assert not any(module.training for module in again.modules())
+    inputs = torch.rand(4, 3)
+    assert torch.equal(again(inputs), model(inputs))
+    assert all(module.training for module in parse_model(dump_model(model.train())).modules())
+
+
+def test_containers_with_tensors_of_their_own_are_refused() -> None:
+    model = nn.Sequential(nn.Sequential(nn.Linear(1, 1)))
+    model[0].register_buffer("offset", torch.ones(1))
+    with pytest.raises(ValueError, match="Module `0` must be a Sequential of layers alone, but has .* own: offset"):
+        dump_model(model)
+
+
 def test_modules_within_layers_come_back() -> None:
     angles = nn.Linear(3, 2)
     model = nn.Sequential(

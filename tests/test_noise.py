@@ -144,3 +144,13 @@ def test_more_qubits_than_a_table_of_probabilities_are_sampled_with_noise() -> N
         every = every @ Z(qubit)
     with pytest.raises(ValueError, match="at most 16 factors"):
         NoisyCircuit(circuit, tuple(range(24)), {-1: (0.01, 0.02)}).read(every)
+
+
+def test_an_error_of_several_gates_follows_each_of_them() -> None:
+    model = NoiseModel(basis_gates=["rz", "sx", "x"])
+    model.add_all_qubit_quantum_error(depolarizing_error(0.1, 1), ["sx", "x"])
+    circuit = Circuit(2).x(0).rx(np.pi / 2, 1)
+    empty = torch.zeros(1, 0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
+    values = [backend(noise=model).expectation(circuit, *empty, [Z(0), Y(1)]) for backend in (NoisyNative, Aer)]
+    assert_close(*values, atol=AGREEMENT)
+    assert_close(values[0][0, 0], torch.tensor(-0.9, dtype=torch.float64), atol=AGREEMENT)

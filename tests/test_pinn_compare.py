@@ -62,6 +62,12 @@ def test_a_cell_has_the_error_the_scalars_and_the_curves() -> None:
         ("burgers", "mlp-curriculum", "epoch"),
         ("poisson", "process", "mean_deviation"),
         ("poisson-5d", "separable", "epoch"),
+        ("klein-gordon", "attention", "epoch"),
+        ("carried-vortices", "attention", "c_error"),
+        ("poisson-2d", "mlp-small-kalman", "members"),
+        ("lorenz", "windows", "windows"),
+        ("unknown-reaction", "term-qkan", "formula"),
+        ("traffic", "tasks-similarity", "weights_of_s"),
     ],
 )
 def test_every_method_trains_where_it_is_offered(name: str, model: str, extra: str) -> None:

@@ -7,7 +7,6 @@ from torch import nn
 
 from qml.pinn import (
     MLP,
-    Box,
     Observations,
     Pinn,
     Polynomial,
@@ -22,6 +21,8 @@ from qml.pinn import (
 )
 from qml.pinn.jacobian import Residuals
 from qml.pinn.loss import LossParts
+from qml.pinn.problems.unknown_reaction import fisher_front as front
+from qml.pinn.problems.unknown_reaction import unknown_reaction
 from tests.pinn_checks import assert_jets_are_nested_passes
 
 DOUBLE = torch.float64
@@ -31,28 +32,8 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def front(x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """The front of u_t = u_xx + u (1 - u) in closed form."""
-    return (1 + np.exp((x - 5 / 6**0.5 * t) / 6**0.5)) ** -2
-
-
 def unknown(noise: float, n_observations: int) -> Problem:
-    """Fisher's equation, whose reaction u (1 - u) is called f and unknown, with the front measured at few points."""
-    box = Box({"x": (-10.0, 20.0), "t": (0.0, 4.0)})
-
-    def reference(points: np.ndarray) -> np.ndarray:
-        return front(points[:, 0], points[:, 1])[:, None]
-
-    return Problem(
-        name="unknown-reaction",
-        domain=box,
-        fields=("u", "f"),
-        equations={"diffusion": lambda u_t, u_xx, f: u_t - u_xx - f},
-        conditions=(Observations.simulated("u", box, reference, noise=noise, n_observations=n_observations, seed=0),),
-        features=lambda x, t: ((x - 5) / 15, t / 2 - 1),
-        reference=reference,
-        judged=("u",),
-    )
+    return unknown_reaction(noise=noise, n_observations=n_observations)
 
 
 def discovered(term: nn.Module, noise: float, n_observations: int) -> tuple[dict[str, float], Pinn]:
@@ -132,3 +113,18 @@ class EdgeTerm(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.scale * torch.tanh(inputs)
+
+
+def test_coefficients_are_fitted_again_after_the_last_round() -> None:
+    u = np.linspace(-1, 1, 201)
+    formula = sparse_regression({"u": u, "u^3": u**3}, u + 0.05 * u**3, threshold=0.1, n_rounds=1)
+    assert set(formula) == {"u"}
+    assert formula["u"] == pytest.approx(1 + 0.05 * np.sum(u**4) / np.sum(u**2), rel=1e-12)
+
+
+def test_central_differences_refuse_steps_that_differ() -> None:
+    options = {"diffusivity": 1.0, "threshold": 0.1}
+    with pytest.raises(ValueError, match="`x` must hold at least three numbers with equal steps"):
+        differences_formula(front, np.array([0.0, 1.0, 3.0, 4.0]), np.linspace(0, 1, 5), **options)
+    with pytest.raises(ValueError, match="`t` must hold at least three"):
+        differences_formula(front, np.linspace(0, 1, 5), np.array([0.0, 1.0]), **options)

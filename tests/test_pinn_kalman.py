@@ -1,5 +1,7 @@
 """The ensemble Kalman filter as a trainer: against closed forms, on equations, and on circuits with shots."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 
 from circuits import Circuit, Z, data, weight
 from qml.backends import Aer
-from qml.nn import QuantumLayer
+from qml.nn import QuantumLayer, save_model
 from qml.pinn import MLP, Box, Face, Pinn, Problem, Training, pinn_residuals, relative_l2, train_by_kalman
 
 DOUBLE = torch.float64
@@ -89,3 +91,23 @@ def test_what_cannot_be_filtered_is_refused() -> None:
         train_by_kalman(module, lambda: torch.zeros(1), n_members=2, n_steps=1)
     with pytest.raises(ValueError, match="must be finite"):
         train_by_kalman(module, lambda: torch.full((1,), torch.nan), n_members=3, n_steps=1)
+
+
+def test_weights_keep_their_own_memory(tmp_path: Path) -> None:
+    module = nn.Linear(2, 1, dtype=DOUBLE)
+    train_by_kalman(module, lambda: module(torch.eye(2, dtype=DOUBLE))[:, 0], n_members=5, n_steps=1)
+    assert module.weight.untyped_storage().data_ptr() != module.bias.untyped_storage().data_ptr()
+    save_model(module, tmp_path / "filtered.safetensors")  # which refuses tensors that share one
+
+
+def test_a_filter_that_breaks_off_leaves_the_best_mean() -> None:
+    module, calls = nn.Linear(1, 1, bias=False, dtype=DOUBLE), []
+
+    def residuals() -> torch.Tensor:
+        calls.append(float(module.weight.detach()))
+        return (module.weight[0] - 2.0) * (torch.nan if len(calls) == 6 else 1.0)
+
+    with pytest.raises(ValueError, match="must be finite"):
+        train_by_kalman(module, residuals, n_members=3, n_steps=5)
+    # Calls are the mean, three members, the mean, and a member.
+    assert float(module.weight.detach()) == min(calls[0], calls[4], key=lambda weight: abs(weight - 2.0))

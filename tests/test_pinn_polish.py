@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -336,3 +337,31 @@ def test_burgers_is_solved_to_five_digits_on_its_odd_half() -> None:
     model = Pinn(posed, recipe.trunk(posed, seeded(0)))
     train(model, short, seed=0)
     assert relative_l2(model, posed.domain.grid(101)) < 2e-5  # 3e-7 by the whole recipe
+
+
+def test_the_weights_are_those_of_the_loss_where_a_search_ends_early() -> None:
+    """At the kink of |w - 0.3| no step fulfils the conditions on slopes, and the best is not the last one tried."""
+    weight = nn.Parameter(torch.zeros(1, dtype=DOUBLE))
+
+    def loss_and_gradient() -> tuple[float, Tensor]:
+        loss = (weight - 0.3).abs().sum()
+        return float(loss.detach()), torch.autograd.grad(loss, weight)[0]
+
+    optimizer = SSBroyden([weight], loss_and_gradient)
+    assert optimizer.step()
+    assert optimizer.loss == abs(float(weight.detach()) - 0.3)
+
+
+def test_judging_survives_held_out_losses_that_are_not_finite() -> None:
+    model = Pinn(find_problem("heat"), TRUNKS["mlp"]())
+    judge, run = Judge(model, HELD_OUT, 0), SimpleNamespace(loss=SimpleNamespace(conditions=()), step=0)
+    losses = iter([math.nan, 2.0, math.nan])
+    judge.loss = lambda weights: next(losses)
+    judge.see(run, 0)
+    assert judge.best == {}
+    judge.see(run, 0)
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        next(model.parameters()).add_(1.0)
+    judge.keep_best(run)
+    assert all(torch.equal(value, kept[name]) for name, value in model.state_dict().items())

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from qml.pinn import MLP, Observations, Pinn, Problem, Training, bayesian_posterior, find_problem, recipe_of, train
+from qml.pinn.problems import two_machines as two
 from qml.pinn.problems.power import (
     DAMPING,
     INERTIA,
@@ -75,3 +76,37 @@ def test_a_step_holds_exactly_at_no_time_before_it_is_trained() -> None:
     stepper = SwingStep(Pinn(problem, network(problem, (4,))), 0.2)
     states = torch.tensor([[0.3, -0.2], [1.0, 0.5]], dtype=torch.float64)
     assert torch.equal(stepper(states, 0.0), states)
+
+
+def test_buses_balance_the_power_of_machines_lines_and_load() -> None:
+    angles = np.array([0.6, -0.2])
+    buses = two.bus_angles(angles)
+    fed = two.REACTANCE * np.sin(angles - buses[:2])
+    to_load = [susceptance * np.sin(buses[i] - buses[j]) for i, j, susceptance in two.LINES]
+    assert np.abs(fed - to_load).max() < 1e-12
+    assert sum(to_load) == pytest.approx(two.LOAD, abs=1e-12)
+    assert np.abs(two.bus_angles(angles + 0.7) - buses - 0.7).max() < 1e-12  # no bus is the reference
+    with pytest.raises(ValueError, match="balance of power"):
+        two.bus_angles(np.array([0.0, np.pi]))
+
+
+def test_two_machines_by_the_trapezoidal_rule_are_of_second_order() -> None:
+    errors = []
+    for step in (0.04, 0.02):
+        run = two.simulate(two.trapezoidal_machine, step, round(0.8 / step))
+        errors.append(np.abs(run.states - two.reference(run.times)).max())
+    assert 3.6 < errors[0] / errors[1] < 4.4
+
+
+def test_a_network_steps_two_machines_in_the_loop() -> None:
+    """The network assumes that bus angles move evenly within a step: an error of second order too, but smaller."""
+    training = Training(n_adam=0, n_marquardt=25, n_points=400)
+    machine = two.train_machine(lambda problem: network(problem, (16, 12)), training, longest=0.1)
+    run = two.simulate(machine, 0.1, 10)
+    expected = two.reference(run.times)
+    error = np.abs(run.states - expected).max()
+    assert error < 0.5 * np.abs(two.simulate(two.trapezoidal_machine, 0.1, 10).states - expected).max()
+    with pytest.raises(ValueError, match=r"at most 0\.1 s"):
+        two.simulate(machine, 0.2, 1)
+    with pytest.raises(ValueError, match="The states of the machines must lie in the domain"):
+        two.simulate(machine, 0.1, 1, start=(0.0, 0.0, 9.0, 0.0))

@@ -156,3 +156,11 @@ def test_a_process_refuses_what_is_not_linear() -> None:
     )
     with pytest.raises(ValueError, match="must be a Face or Observations"):
         solve_by_process(norm, n_points=5)
+
+
+def test_a_residual_that_is_linear_on_one_side_is_refused() -> None:
+    problem = find_problem("poisson")
+    (name,) = problem.equations
+    bent = replace(problem, equations={name: lambda u, u_xx: u_xx - u.abs()})
+    with pytest.raises(ValueError, match="must be linear"):
+        solve_by_process(bent, n_points=5)

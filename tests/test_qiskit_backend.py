@@ -167,6 +167,59 @@ def test_noise_of_a_device_counts_where_a_circuit_lies_on_it() -> None:
     assert float(ours) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("noise", [DEVICE, NoiseModel.from_backend(DEVICE)], ids=["device", "model"])
+def test_a_delay_relaxes_its_qubit(noise: Any) -> None:
+    circuit = QuantumCircuit(2)
+    circuit.x(1)
+    circuit.sx(0)
+    circuit.delay(135_000, 0, "dt")
+    circuit.delay(100_000, 1, "dt")
+    values = Estimator(noise=noise).run([(compiled(circuit, DEVICE), ["IIZI", "IIIY", "IIIX"])]).result()[0].data.evs
+    # GenericBackendV2 sets T1 and T2; sx and x have errors of their own, which are read off without the delays.
+    plain = QuantumCircuit(2)
+    plain.x(1)
+    plain.sx(0)
+    before = Estimator(noise=noise).run([(compiled(plain, DEVICE), ["IIZI", "IIIY", "IIIX"])]).result()[0].data.evs
+    misread = {qubit: 2 * DEVICE.target["measure"][(qubit,)].error for qubit in (0, 1)}
+    first, second = (DEVICE.target.qubit_properties[qubit] for qubit in (0, 1))
+    decay = np.exp(-100_000 * DEVICE.target.dt / second.t1)
+    ground = 1.0 - misread[1]  # what Z reads in |0>
+    assert float(values[0]) == pytest.approx(ground + (float(before[0]) - ground) * decay, abs=1e-6)
+    np.testing.assert_allclose(values[1:], before[1:] * np.exp(-135_000 * DEVICE.target.dt / min(first.t2, 2 * first.t1)), atol=1e-6)
+
+
+def test_a_delay_after_a_measurement_leaves_its_bit() -> None:
+    circuit = QuantumCircuit(1, 1)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    plain = Sampler(default_shots=None, noise=DEVICE).run([compiled(circuit)]).result()[0].data.c.get_counts()
+    circuit.delay(10**9, 0, "dt")
+    circuit = compiled(circuit)
+    assert Sampler(default_shots=None, noise=DEVICE).run([circuit]).result()[0].data.c.get_counts() == pytest.approx(
+        plain
+    )
+    state = Estimator(noise=DEVICE).run([(circuit, "IIIZ")]).result()[0].data.evs
+    assert float(state) > 0.9  # in the ground state after 0.2 s
+
+
+def test_a_delay_of_unknown_length_is_refused_where_it_relaxes() -> None:
+    circuit = QuantumCircuit(1)
+    circuit.delay(Parameter("length"), 0, "ns")
+    assert float(Estimator().run([(circuit, "Z", [1.0])]).result()[0].data.evs) == 1.0
+    with pytest.raises(ValueError, match="delays of a known length where noise is taken, but has length"):
+        Estimator(noise=NoiseModel.from_backend(DEVICE)).run([(circuit, "Z", [1.0])]).result()
+
+
+def test_an_error_of_several_gates_follows_each_of_them() -> None:
+    model = NoiseModel(basis_gates=["x", "h"])
+    model.add_all_qubit_quantum_error(depolarizing_error(0.1, 1), ["x", "h"])
+    circuit = QuantumCircuit(2)
+    circuit.x(0)
+    circuit.h(1)
+    values = Estimator(noise=model).run([(circuit, ["IZ", "XI", "XZ"])]).result()[0].data.evs
+    np.testing.assert_allclose(values, [-0.9, 0.9, -0.81], atol=1e-7)
+
+
 def test_circuits_that_were_not_made_for_the_device_are_refused() -> None:
     circuit = QuantumCircuit(4)
     circuit.h(0)

@@ -230,12 +230,20 @@ def long_loop() -> QuantumCircuit:
     return circuit
 
 
+def real_number() -> QuantumCircuit:
+    circuit = QuantumCircuit(1, 2)
+    with circuit.if_test(expr.less(expr.cast(circuit.cregs[0], types.Float()), 1.5)):
+        circuit.x(0)
+    return circuit
+
+
 REFUSED = {
     "while_loop": (while_loop, "while_loop, whose number of runs depends"),
     "break_loop": (broken_loop, "break_loop"),
     "store": (variable, "store"),
     "13 bits": (wide_condition, "at most 12 bits"),
     "div": (quotient, "operations bit_and"),
+    "real number": (real_number, "truth values and whole numbers"),
     "long loop": (long_loop, "for_loop of 20000 iterations"),
 }
 

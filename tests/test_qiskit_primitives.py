@@ -11,7 +11,9 @@ from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Gate, Instruction, Parameter, ParameterVector, library
 from qiskit.circuit.library import pauli_feature_map, real_amplitudes, zz_feature_map
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
+from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp, Statevector, random_unitary
+from qiskit.transpiler import generate_preset_pass_manager
 from scipy.stats import chisquare, norm
 
 from qml.plugins.qiskit import Estimator, Sampler, program, structure
@@ -217,7 +219,7 @@ def test_registers_come_by_name_with_qiskits_order_of_bits() -> None:
 def test_samples_have_the_probabilities_of_the_state() -> None:
     circuit, shots = registers(), 20_000
     points = np.array([[0.7, 1.1], [1.9, -0.4], [0.7, 1.1]])
-    data = Sampler(seed=1).run([(circuit, points)], shots=shots).result()[0].data
+    data = Sampler(seed=np.random.default_rng(1)).run([(circuit, points)], shots=shots).result()[0].data
     for place, (a, b) in enumerate(points):
         first, second = np.sin(a / 2) ** 2, np.sin(b / 2) ** 2
         expected = [(1 - first) * (1 - second), first * (1 - second), (1 - first) * second, first * second]
@@ -238,6 +240,45 @@ def test_seeds_of_samples() -> None:
     assert first[0].data.low != other[0].data.low
     going_on = Sampler(seed=np.random.default_rng(5))
     assert going_on.run(pubs).result()[0].data.low != going_on.run(pubs).result()[0].data.low
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_seed_gives_the_noise_and_the_samples_of_qiskits_own_primitives(seed: int) -> None:
+    circuit, observables = model(), [["ZZI"], ["IXY"]]
+    points = RANDOM.normal(size=(3, circuit.num_parameters))
+    pubs = [(circuit, observables, points), (circuit, "ZIZ", points[0]), (circuit, "ZIZ", points[0])]
+    ours = Estimator(seed=seed).run(pubs, precision=0.1).result()
+    theirs = StatevectorEstimator(seed=seed).run(pubs, precision=0.1).result()
+    for mine, yours in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine.data.evs, yours.data.evs, rtol=0, atol=1e-12)
+    assert ours[1].data.evs == ours[2].data.evs
+    measured, rows = registers(), [[0.7, 1.1], [1.9, -0.4], [0.7, 1.1]]
+    asked = [(measured, rows), (measured, rows[1], 50), (model().measure_all(inplace=False), points)]
+    sampled = Sampler(seed=seed).run(asked, shots=300).result()
+    expected = StatevectorSampler(seed=seed).run(asked, shots=300).result()
+    for mine, yours in zip(sampled, expected, strict=True):
+        for name in yours.data:
+            assert mine.data[name] == yours.data[name], name
+
+
+def test_seeds_of_what_qiskits_sampler_cannot_run_start_afresh_for_each_pub() -> None:
+    wide = QuantumCircuit(17, 17)
+    wide.h(range(17))
+    wide.measure(range(17), range(17))
+    dynamic = QuantumCircuit(2, 2)
+    dynamic.h(0)
+    dynamic.measure(0, 1)
+    with dynamic.if_test((1, 1)):
+        dynamic.x(1)
+    dynamic.measure([0, 1], [0, 1])
+    results = Sampler(seed=3).run([wide, wide, dynamic, dynamic], shots=200).result()
+    for first, second in ((results[0], results[1]), (results[2], results[3])):
+        assert first.data.c == second.data.c
+    assert set(results[2].data.c.get_counts()) == {"00", "11"}
+    noisy = Sampler(seed=3, noise=GenericBackendV2(2, seed=1))
+    bell = generate_preset_pass_manager(1, GenericBackendV2(2, seed=1)).run(model(2).measure_all(inplace=False))
+    first, second = noisy.run([(bell, [0.1] * bell.num_parameters)] * 2, shots=100).result()
+    assert first.data.meas == second.data.meas
 
 
 def test_a_sampler_without_shots_gives_probabilities() -> None:

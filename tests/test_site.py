@@ -147,6 +147,14 @@ def test_the_gallery_links_each_picture_to_its_page(tmp_path: Path) -> None:
     assert "A &lt;b&gt;" in found
 
 
+def test_a_tall_picture_shows_its_upper_part_in_the_gallery(tmp_path: Path) -> None:
+    (tmp_path / "wide.svg").write_text('<?xml version="1.0"?>\n<svg height="241.2pt" viewBox="0 0 1 1" width="576pt"/>')
+    (tmp_path / "tall.svg").write_text('<svg width="576pt" height="694pt"/>')
+    assert [gallery.is_tall(tmp_path / name) for name in ("wide.svg", "tall.svg")] == [False, True]
+    figures = [gallery.Figure("a/", "tall.svg", "A", "B", tall=True), gallery.Figure("a/", "wide.svg", "A", "C")]
+    assert gallery.as_html(figures, "").count('class="frame tall"') == 1
+
+
 def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "index.html").write_text(

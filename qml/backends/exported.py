@@ -39,6 +39,11 @@ def probabilities(
     return run(data, weights, _text(backend, circuit, "probabilities", chosen), 2 ** len(chosen))
 
 
+def amplitudes(backend: Backend, circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:
+    """Write `backend.amplitudes` into the program that is being exported."""
+    return run(data, weights, _text(backend, circuit, "amplitudes", []), 2 * 2**circuit.n_qubits)
+
+
 @torch.library.custom_op("qml_circuits::run", mutates_args=())
 def run(data: Tensor, weights: Tensor, call: str, n_columns: int) -> Tensor:
     """Compute the answer, of shape (batch, n_columns), to the call that the text `call` describes."""
@@ -83,6 +88,8 @@ def _parsed(call: str) -> Callable[[Tensor, Tensor], Tensor]:
     if parts["method"] == "probabilities":
         qubits = parts["asked"]
         return lambda data, weights: backend.probabilities(circuit, data, weights, qubits)
+    if parts["method"] == "amplitudes":
+        return lambda data, weights: backend.amplitudes(circuit, data, weights)
     observables = [
         Observable(
             tuple((coefficient, tuple((site, letter) for site, letter in factors)) for coefficient, factors in o)

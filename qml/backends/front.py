@@ -46,7 +46,7 @@ class CheckedBackend(ABC):
         observables: Sequence[Observable],
     ) -> Float[Tensor, "batch observables"]:
         """See `Backend.expectation`."""
-        if torch.compiler.is_compiling():
+        if checks.is_traced():
             if torch.compiler.is_exporting():
                 return exported.expectation(self, circuit, data, weights, observables)
             if self.is_repeatable and operators.KNOWS_OBJECTS:
@@ -69,7 +69,7 @@ class CheckedBackend(ABC):
         qubits: Sequence[int] | None = None,
     ) -> Float[Tensor, "batch outcomes"]:
         """See `Backend.probabilities`."""
-        if torch.compiler.is_compiling():
+        if checks.is_traced():
             if torch.compiler.is_exporting():
                 return exported.probabilities(self, circuit, data, weights, qubits)
             if self.is_repeatable and operators.KNOWS_OBJECTS:
@@ -96,7 +96,7 @@ class CheckedBackend(ABC):
         generator: torch.Generator | None = None,
     ) -> Samples:
         """See `Backend.sample`."""
-        if torch.compiler.is_compiling():
+        if checks.is_traced():
             return uncompiled(self, "sample", circuit, data, weights, shots, qubits=qubits, generator=generator)
         chosen = inputs.as_qubits(qubits, circuit.n_qubits)
         inputs.require_inputs(circuit, data, weights)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from circuits import Circuit, Observable
 from qml import checks
-from qml.backends import inputs
+from qml.backends import exported, inputs, operators
 from qml.backends.front import CheckedBackend, uncompiled
 from qml.backends.protocol import Capabilities, Samples
 from qml.jets.orders import Orders
@@ -137,12 +137,16 @@ class Native(CheckedBackend):
         Raises:
             NotImplementedError: another circuit, density matrices, or the adjoint method.
         """
-        if torch.compiler.is_compiling():
+        if checks.is_traced():
             return uncompiled(self, "expectation_jet", circuit, data, weights, observables, orders)
         chosen = inputs.as_observables(observables, circuit.n_qubits)
         inputs.require_jet(circuit, data, weights, orders.n_components)
         if self._propagation is not None:
             self._refuse("derivatives along directions")
+        if orders.towers:
+            raise NotImplementedError(
+                "Circuits move derivatives of second order at most along a direction. Take nested passes for more."
+            )
         if self.method == "adjoint" or self._levels(circuit) == 4:
             raise NotImplementedError(
                 "Derivatives along directions need state vectors and Native(), not density matrices or the adjoint "
@@ -176,7 +180,7 @@ class Native(CheckedBackend):
             weights: in radians.
             observables: whose expectation values are computed.
         """
-        if torch.compiler.is_compiling():
+        if checks.is_traced():
             return uncompiled(self, "expectation_with_error", circuit, data, weights, observables)
         chosen = inputs.as_observables(observables, circuit.n_qubits)
         inputs.require_inputs(circuit, data, weights)
@@ -208,8 +212,39 @@ class Native(CheckedBackend):
         self, circuit: Circuit, data: Float[Tensor, "batch inputs"], weights: Float[Tensor, " weights"]
     ) -> Complex[Tensor, "batch amplitudes"]:
         """Compute the normalised state vectors, complex, shape (batch, 2**n_qubits); mixed states are refused."""
-        if torch.compiler.is_compiling():
-            return uncompiled(self, "state", circuit, data, weights)
+        if checks.is_traced():
+            return _as_complex(self._compiled_amplitudes(circuit, data, weights))
+        return _as_complex(self.amplitudes(circuit, data, weights))
+
+    def _compiled_amplitudes(self, circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            return exported.amplitudes(self, circuit, data, weights)
+        if self.is_repeatable and operators.KNOWS_OBJECTS:
+            key = operators.key_of(self, circuit, len(circuit), "amplitudes")
+            if key != operators.NO_KEY:
+                return operators.run(data, weights, key, 2 * 2**circuit.n_qubits)
+        return uncompiled(self, "amplitudes", circuit, data, weights)
+
+    def amplitudes(
+        self,
+        circuit: Circuit,
+        data: Float[Tensor, "batch inputs"],
+        weights: Float[Tensor, " weights"],
+        asked: tuple[()] = (),
+    ) -> Float[Tensor, "batch amplitudes"]:
+        """Compute `state` in real numbers, shape (batch, 2 * 2**n_qubits): each real part before its imaginary part.
+
+        Compiled graphs and exported programs call it, whose operators are real.
+
+        Args:
+            circuit: see `state`.
+            data: see `state`.
+            weights: see `state`.
+            asked: nothing.
+        """
+        return torch.view_as_real(self._state(circuit, data, weights)).flatten(1)
+
+    def _state(self, circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:
         if self._propagation is not None:
             self._refuse("state vectors")
         inputs.require_inputs(circuit, data, weights)
@@ -325,3 +360,7 @@ class Native(CheckedBackend):
                 'representation is "state".'
             )
         return 4 if mixed else 2
+
+
+def _as_complex(amplitudes: Tensor) -> Tensor:
+    return torch.view_as_complex(amplitudes.unflatten(1, (-1, 2)))

@@ -244,10 +244,18 @@ def channels_after(noise: Noise, gate: str, qubits: tuple[int, ...]) -> list[tup
 
 @lru_cache(maxsize=1024)
 def _channel(identity: str, noise: Noise) -> Channel:
-    from qiskit.quantum_info import Kraus, SuperOp
+    from qiskit.quantum_info import SuperOp
     from qiskit_aer.noise import QuantumError
 
-    (error,) = [error for error in noise.gate_errors if error["id"] == identity]
-    kraus = Kraus(SuperOp(QuantumError.from_dict(error)))
+    # An error that was added to several gates is listed once a gate, under one identity.
+    error = next(error for error in noise.gate_errors if error["id"] == identity)
+    return channel_of(SuperOp(QuantumError.from_dict(error)))
+
+
+def channel_of(superoperator: Any) -> Channel:
+    """Return a superoperator of Qiskit as a channel."""
+    from qiskit.quantum_info import Kraus
+
+    kraus = Kraus(superoperator)
     operators = np.array(kraus.data[0] if isinstance(kraus.data, tuple) else kraus.data)
     return channels.kraus(operators)

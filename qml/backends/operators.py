@@ -13,9 +13,10 @@ inside the compiled function cannot be guarded. They have no key, and run betwee
 
 import itertools
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Literal, cast
 from weakref import ref
@@ -27,7 +28,7 @@ from circuits import Circuit, Observable
 from qml import checks
 from qml.backends.protocol import Backend
 
-Method = Literal["expectation", "probabilities"]
+Method = Literal["expectation", "probabilities", "amplitudes"]
 Levels = tuple[tuple[int, ...], ...]
 
 KNOWS_OBJECTS = torch.__version__ >= "2.13"
@@ -47,7 +48,7 @@ class Call:
     circuit: Callable[[], Circuit | None]
     method: Method
     asked: tuple[Any, ...]
-    last: "Graph | None" = None
+    kept: "deque[Graph]" = field(default_factory=lambda: deque(maxlen=1))  # of the last forward pass
 
     def __call__(self, data: Tensor, weights: Tensor) -> Tensor:
         """Compute the values, (batch, columns)."""
@@ -152,14 +153,18 @@ def _forward(call: Call, tensors: Sequence[Tensor], kept: str) -> Tensor:
     )
     with torch.enable_grad():
         values = call(*copies)
-    call.last = Graph(copies, values) if values.requires_grad else None
+    if values.requires_grad:
+        call.kept.append(Graph(copies, values))
     return values.detach().clone()
 
 
 def _kept_gradients(call: Call, tensors: Sequence[Tensor], steps: Levels) -> Sequence[Tensor] | None:
     """Compute gradients from what the forward pass has kept, which is used up; None where it was another one."""
-    graph, call.last = call.last, None
-    if graph is None or len(steps) != 1 or not graph.fits(tensors[:2], steps[0]):
+    try:
+        graph = call.kept.pop()  # in one step: of two threads, one gets it
+    except IndexError:
+        return None
+    if len(steps) != 1 or not graph.fits(tensors[:2], steps[0]):
         return None
     wanted = [graph.inputs[number] for number in steps[0]]
     return torch.autograd.grad(graph.values, wanted, tensors[2], allow_unused=True, materialize_grads=True)

@@ -1,4 +1,4 @@
-"""The device of any Qiskit provider, and the names of some: IonQ, IQM and Amazon Braket."""
+"""The device of any Qiskit provider or of pytket, and the names of some: IonQ, IQM, AQT, Amazon Braket, Quantinuum."""
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -140,10 +140,10 @@ def iqm(device: str = "fake_apollo") -> Provider:
     """Return a device of IQM: a fake one such as `"fake_apollo"`, or a server by its address (token: IQM_TOKEN).
 
     Raises:
-        ImportError: iqm-client with its Qiskit part is not installed; it needs Qiskit 2.1.
+        ImportError: iqm-client with its Qiskit part is not installed; it needs Qiskit 2.1 or older.
         ValueError: no fake device has this name.
     """
-    _require_alone("iqm.qiskit_iqm", "Backend iqm", "iqm-client[qiskit]>=36")
+    _require_alone("iqm.qiskit_iqm", "iqm", "iqm-client[qiskit]")
     from iqm import qiskit_iqm
 
     if not device.startswith("fake_"):
@@ -169,10 +169,64 @@ def braket(device: str = "local") -> Provider:
     return Provider(qiskit_braket_provider.BraketProvider().get_backend(device))
 
 
-def _require_alone(module: str, who: str, package: str) -> None:
+def aqt(device: str = "ideal") -> Provider:
+    """Return a simulator of AQT's provider on this machine: `"ideal"`, or `"noisy"` with the errors of its gates.
+
+    A device of the cloud is `Provider(device)`, with a device of a workspace of `AQTProvider().cloud()`, after its
+    `log_in()`. Its jobs are durable, as far as this could be read in the provider's source.
+
+    Raises:
+        ImportError: qiskit-aqt-provider is not installed; it needs Qiskit 2.4 or older.
+        ValueError: another name.
+    """
+    _require_alone("qiskit_aqt_provider", "aqt", "qiskit-aqt-provider")
+    from qiskit_aqt_provider import AQTProvider
+
+    checks.require_choice(device, "device", ("ideal", "noisy"))
+    return Provider(getattr(AQTProvider().offline, device)())
+
+
+def pytket(backend: Any, *, shots: int = 1024) -> Provider:
+    """Return the backend that runs circuits on a backend of pytket, which compiles each of them.
+
+    Args:
+        backend: a `pytket.backends.Backend` that gives counts, such as `AerBackend()`. Jobs are durable
+            where its handles are persistent.
+        shots: runs of each circuit and basis.
+
+    Raises:
+        ImportError: pytket-qiskit is not installed.
+        TypeError: no backend of pytket.
+        ValueError: a backend without counts.
+    """
+    checks.require_installed("pytket.extensions.qiskit", "A backend of pytket needs pytket-qiskit", "pytket")
+    from qml.backends.primitives.pytket_device import pytket_device
+
+    return Provider(pytket_device(backend), shots=shots, transpiled=False)
+
+
+def quantinuum(device: str = "H2-1LE") -> Provider:
+    """Return a local emulator of Quantinuum, `"H1-1LE"`, `"H2-1LE"` or `"H2-2LE"`.
+
+    pytket-quantinuum 0.59 compiles for the devices themselves and no longer sends anything to them.
+
+    Raises:
+        ImportError: pytket-quantinuum with its emulator, or pytket-qiskit, is not installed.
+        ValueError: no local emulator has this name.
+    """
+    checks.require_installed("pytket.extensions.quantinuum", "Backend quantinuum needs pytket-quantinuum", "quantinuum")
+    from pytket.extensions.quantinuum import QuantinuumAPIOffline, QuantinuumBackend
+
+    offline = QuantinuumAPIOffline()
+    known = [str(item.device_name) for item in QuantinuumBackend.available_devices(api_handler=offline)]
+    checks.require_choice(device, "device", tuple(name for name in known if name.endswith("LE")))
+    return pytket(QuantinuumBackend(device, api_handler=offline))
+
+
+def _require_alone(module: str, name: str, package: str) -> None:
     """Refuse a missing package that needs an environment with an older Qiskit."""
     if not checks.is_installed(module):
         raise ImportError(
-            f"{who} needs {package}, which does not go with the newest Qiskit. Install both into an environment of "
-            f'their own with: pip install qml-circuits "{package}"'
+            f"Backend {name} needs {package}, which does not go with the newest Qiskit. Install both into an "
+            f'environment of their own with: pip install "qml-circuits[{name}]"'
         )

@@ -48,7 +48,11 @@ BACKENDS: dict[str, NamedBackend] = {
     "ibm": NamedBackend("qml.backends.ibm:IBM", "device", required=True, needs=IBM_CLIENT, extra="ibm"),
     "ionq": NamedBackend("qml.backends.provider:ionq", "device", needs=("qiskit_ionq",), extra="ionq"),
     "iqm": NamedBackend(
-        "qml.backends.provider:iqm", "device", "a fake device or an address", needs=("iqm.qiskit_iqm",)
+        "qml.backends.provider:iqm", "device", "a fake device or an address", needs=("iqm.qiskit_iqm",), extra="iqm"
+    ),
+    "aqt": NamedBackend("qml.backends.provider:aqt", "device", needs=("qiskit_aqt_provider",), extra="aqt"),
+    "quantinuum": NamedBackend(
+        "qml.backends.provider:quantinuum", "device", needs=("pytket.extensions.quantinuum",), extra="quantinuum"
     ),
     "braket": NamedBackend("qml.backends.provider:braket", "device", needs=("qiskit_braket_provider",), extra="braket"),
     "noisy": NamedBackend(

@@ -48,7 +48,7 @@ def wished_study(wishes: Wishes) -> "Study":
         name, equals, value = text.partition("=")
         if not equals:
             raise ValueError(f"Argument `option` must be written as name=value, but is {text!r}.")
-        require_choice(name, "option", ("sizes", "beyond"))
+        require_choice(name, "option", ("sizes", "beyond", "mnist"))
         options[name] = value
     beyond = options.get("beyond", "no")
     require_choice(beyond, "beyond", YES)
@@ -61,6 +61,7 @@ def wished_study(wishes: Wishes) -> "Study":
         n_seeds=wishes.n_seeds,
         beyond=beyond == "yes",
         folder=wishes.out or Path("runs", STUDY),
+        mnist=options.get("mnist"),
     )
 
 
@@ -91,6 +92,7 @@ def help_text() -> "RenderableType":
     from qml.compare.study.grids import ENTRIES, candidates
     from qml.compare.study.run import PRESETS
     from qml.compare.study.task import BENCHMARKS, SYNTHETIC, VARIANTS
+    from qml.data.benchmark_sets import FAMILIES
 
     models = _table("model", "kind", "candidates", "recipe")
     for name, entry in ENTRIES.items():
@@ -104,12 +106,14 @@ def help_text() -> "RenderableType":
         Text(),
         verbatim("Usage: qml compare benchmarks [FAMILY ...] [--as NAME] [--models NAMES] [--preset NAME] [--dry-run]"),
         Text(),
-        verbatim(f"family: {' '.join(SYNTHETIC)}; all where none is named"),
+        verbatim(f"family: {' '.join(SYNTHETIC)}; all of these where none is named, and"),
+        verbatim(f"        {' '.join(family for family in FAMILIES if family not in SYNTHETIC)}"),
         verbatim(
             f"--as NAME: {' '.join(VARIANTS)}; where the study's code parts from its text, published if not given"
         ),
         verbatim("--option sizes=2,3,10: parameters of the sweeps; the preset's if not given"),
         verbatim("--option beyond=yes: models run at sizes too that the study left out for cost"),
+        verbatim("--option mnist=FOLDER: the four files of MNIST, for the families that begin with mnist"),
         Text(),
         models,
         Text(),

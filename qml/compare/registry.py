@@ -30,6 +30,7 @@ BUILT_IN = {
     "text": "qml.compare.tasks.text:TEXT",
     "backends": "qml.compare.tasks.backends:BACKENDS",
     "pinn": "qml.compare.tasks.pinn:PINN",
+    "operators": "qml.compare.tasks.operators:OPERATORS",
     "corrosion": "qml.compare.tasks.corrosion:CORROSION",
     "narma": "qml.compare.tasks.benchmark_series:NARMA",
     "mackey-glass": "qml.compare.tasks.benchmark_series:MACKEY_GLASS",

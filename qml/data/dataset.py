@@ -43,6 +43,19 @@ class Dataset:
 
 
 @dataclass(frozen=True)
+class BenchmarkSet:
+    """Samples of one benchmark, cut into the published training and test sets.
+
+    Attributes:
+        train: Samples that models are trained and chosen on, float64.
+        test: Samples that are looked at once.
+    """
+
+    train: Dataset
+    test: Dataset
+
+
+@dataclass(frozen=True)
 class Split:
     """A data set that was split into three disjoint parts.
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from circuits import Circuit, ComputedCircuit, feature_maps
 from circuits.plain_checks import as_int
-from qml.backends import Backend
+from qml.backends import Backend, Native, resolve
 from qml.estimators.scaling import make_scaler, scaled
 from qml.kernels import FidelityKernel, ProjectedKernel, nearest_positive
 
@@ -27,7 +27,7 @@ def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backe
     """Return the kernel of a name or of a feature map, a copy of a kernel, or what a function makes, in float64.
 
     Raises:
-        ValueError: If there is no kernel of the name.
+        ValueError: If there is no kernel of the name, or the kernel has no repetitions or a backend of its own.
         TypeError: If `kernel` is of another kind, or the function returns no module.
     """
     if isinstance(kernel, str):
@@ -38,14 +38,18 @@ def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backe
             )
         n_repetitions = as_int(n_repetitions, "n_repetitions", 1)
         if kernel == "angle":
+            _require_no_repetitions(n_repetitions, "'angle'")
             return FidelityKernel(feature_maps.angle(n_features, axis="y"), dtype=torch.float64, backend=backend)
         if kernel == "separable":
             circuit = feature_maps.separable(n_features, n_repetitions)
             return FidelityKernel(circuit, dtype=torch.float64, backend=backend)
         make = FidelityKernel if kernel == "iqp" else ProjectedKernel
         return make(feature_maps.iqp(n_features, n_repetitions), dtype=torch.float64, backend=backend)
+    _require_no_repetitions(n_repetitions, f"a {type(kernel).__name__}")
     if isinstance(kernel, Circuit | ComputedCircuit):
         return FidelityKernel(kernel, dtype=torch.float64, backend=backend)
+    if isinstance(kernel, nn.Module) or callable(kernel):
+        _require_own_backend(backend, kernel)
     if isinstance(kernel, nn.Module):
         return copy.deepcopy(kernel).to(torch.float64)
     if not callable(kernel):
@@ -57,6 +61,22 @@ def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backe
     if not isinstance(made, nn.Module):
         raise TypeError(f"Argument `kernel` must make a torch module, but made {type(made).__name__}.")
     return made.to(torch.float64)
+
+
+def _require_no_repetitions(n_repetitions: Any, kernel: str) -> None:
+    if n_repetitions != 1:
+        raise ValueError(
+            f"Argument `n_repetitions` must be 1 where `kernel` is {kernel}, which has none to set, but is "
+            f"{n_repetitions!r}."
+        )
+
+
+def _require_own_backend(backend: Backend | str, kernel: Any) -> None:
+    if backend != "native" and resolve(backend) != Native():
+        raise ValueError(
+            f"Argument `backend` must be 'native' where `kernel` is a {type(kernel).__name__}, whose kernel has a "
+            f"backend of its own, but is {backend!r}. Move the kernel by its method to_backend."
+        )
 
 
 class KernelMachine(BaseEstimator):
@@ -93,7 +113,7 @@ class QuantumSVC(ClassifierMixin, KernelMachine):
             fidelity is taken; a kernel module, of which a copy is fitted; or a function from a number of features to a
             kernel module. All run in float64.
         C: Penalty of misclassified samples, above 0.
-        n_repetitions: Number of times the IQP or the separable embedding is applied.
+        n_repetitions: Number of times the IQP or the separable embedding is applied; 1 for other kernels.
         scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
         backend: A backend or its name, for kernels by name or by feature map. Measured matrices lose their
             negative eigenvalues.
@@ -157,7 +177,7 @@ class QuantumKernelRidge(MultiOutputMixin, RegressorMixin, KernelMachine):
         kernel: `"iqp"`, `"angle"`, `"separable"`, `"projected"`, a feature map, a kernel module, or a function from a
             number of features to one; see `QuantumSVC`.
         alpha: Penalty of the weights, at least 0.
-        n_repetitions: Number of times the IQP embedding is applied.
+        n_repetitions: Number of times the IQP or the separable embedding is applied; 1 for other kernels.
         scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
         backend: A backend or its name, for kernels by name or by feature map.
 

@@ -1,7 +1,9 @@
 """Layers as scikit-learn estimators."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,8 @@ from torch import Tensor, nn
 import qml.nn
 from circuits.plain_checks import as_int, as_number
 from qml.estimators.scaling import make_scaler, scaled
-from qml.estimators.training import LoopOptions, train
+from qml.estimators.together import Course, Problem, train_together
+from qml.estimators.training import Fitted, LoopOptions, train
 from qml.nn.classifiers.base import hit_loss
 from qml.nn.curves import Log
 from qml.nn.move import layers_with_backends, to_backend
@@ -34,6 +37,7 @@ LAYERS = {
 }
 """Layers by the names that estimators take."""
 
+MAX_EMBEDDED = 2**23  # amplitudes of all samples that a training keeps
 SEED_LIMIT = 2**31 - 1
 MakeLayer = Callable[..., nn.Module]
 
@@ -201,6 +205,18 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
         `callback(step, {"loss": value})` is told of each step, see `qml.nn.curves_to`; of many layers by
         `"loss/CLASS"`.
         """
+        problems, loop = self._begin(X, y)
+        courses: list[Fitted] = []
+        for number, one in enumerate(problems):
+            name = "loss" if len(problems) == 1 else f"loss/{self.classes_[number]}"
+            loss = partial(_chosen_loss, one)
+            parameters, log = one.layer.parameters(), _log_as(name, callback)
+            courses.append(train(parameters, loss, len(one.rows), loop, one.generator, log))
+        self._end(problems, courses)
+        return self
+
+    def _begin(self, X: Any, y: Any) -> tuple[list[Problem], LoopOptions]:
+        """Check the samples, and return the trainings."""
         checked: Any = validate_data(self, X, y, dtype=np.float64)
         inputs, targets = checked
         check_classification_targets(targets)
@@ -212,15 +228,12 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
             self.scaler_.fit(inputs)
         rows, classes = torch.from_numpy(scaled(self.scaler_, inputs)), torch.from_numpy(members)
         generator, loop = self._generator(), self._loop()
-        self.layers_, self.losses_ = [], []
-        problems = self._problems(rows, classes, generator)
-        for number, (layer, loss) in enumerate(problems):
-            name = "loss" if len(problems) == 1 else f"loss/{self.classes_[number]}"
-            course = train(layer.parameters(), loss, len(rows), loop, generator, _log_as(name, callback))
-            self.layers_.append(layer)
-            self.losses_.append(course.losses)
+        return self._problems(rows, classes, generator), loop
+
+    def _end(self, problems: Sequence[Problem], courses: Sequence[Fitted]) -> None:
+        self.layers_ = [problem.layer for problem in problems]
+        self.losses_ = [course.losses for course in courses]
         self.n_iter_ = max(map(len, self.losses_))
-        return self
 
     def decision_function(self, X: Any) -> Float[np.ndarray, "batch ..."]:
         """Compute scores: (batch,), above 0 for the second class, or (batch, classes)."""
@@ -253,14 +266,12 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
     def _has_logits(self) -> bool:
         return isinstance(self.layers_[0], qml.nn.DressedQuantumCircuit)
 
-    def _problems(
-        self, rows: Tensor, classes: Tensor, generator: torch.Generator
-    ) -> list[tuple[nn.Module, Callable[[Tensor], Tensor]]]:
-        """Return each layer to be trained with its loss of the samples with given numbers."""
+    def _problems(self, rows: Tensor, classes: Tensor, generator: torch.Generator) -> list[Problem]:
+        """Return the training of each layer."""
         n_classes = len(self.classes_)
         if self.layer == "dressed" or self.layer is qml.nn.DressedQuantumCircuit:
             layer = self._on_backend(self._make(rows.shape[1], generator, n_classes))
-            return [(layer, lambda chosen: nn.functional.cross_entropy(layer(rows[chosen]), classes[chosen]))]
+            return [Problem(layer, rows, classes, _cross_entropy, generator)]
         problems = []
         for number in [1] if n_classes == 2 else range(n_classes):
             labels = torch.where(classes == number, 1.0, -1.0).to(rows)
@@ -268,19 +279,39 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
             remember: Any = getattr(layer, "remember", None)
             if remember is not None:  # its scores compare samples with examples of both classes
                 remember(rows, labels, generator)
-            problems.append(self._problem(layer, rows, labels))
+            loss = _score_loss if getattr(layer, "loss", None) is None else _own_loss
+            problems.append(_embedded(Problem(self._on_backend(layer), rows, labels, loss, generator)))
         return problems
 
-    def _problem(self, layer: nn.Module, rows: Tensor, labels: Tensor) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
-        layer = self._on_backend(layer)
-        own: Any = getattr(layer, "loss", None)
 
-        def loss(chosen: Tensor) -> Tensor:
-            if own is not None:
-                return own(rows[chosen], labels[chosen])
-            return hit_loss(_one_score(layer, rows[chosen]), labels[chosen])
+def _embedded(problem: Problem) -> Problem:
+    """Compute what no weight changes once, in place of the rows, for a layer that can."""
+    layer: Any = problem.layer
+    if not isinstance(layer, qml.nn.IQPClassifier) or not layer.backend.capabilities.closed_form:
+        return problem
+    if len(problem.rows) * 2**layer.n_inputs > MAX_EMBEDDED:
+        return problem
+    return replace(problem, rows=layer.embedded(problem.rows), loss=_embedded_loss)
 
-        return layer, loss
+
+def _embedded_loss(layer: Any, amplitudes: Tensor, labels: Tensor) -> Tensor:
+    return layer.loss_of_embedded(amplitudes, labels)
+
+
+def _chosen_loss(problem: Problem, chosen: Tensor) -> Tensor:
+    return problem.loss(problem.layer, problem.rows[chosen], problem.targets[chosen])
+
+
+def _cross_entropy(layer: nn.Module, rows: Tensor, classes: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(layer(rows), classes)
+
+
+def _own_loss(layer: Any, rows: Tensor, labels: Tensor) -> Tensor:
+    return layer.loss(rows, labels)
+
+
+def _score_loss(layer: nn.Module, rows: Tensor, labels: Tensor) -> Tensor:
+    return hit_loss(_one_score(layer, rows), labels)
 
 
 class LayerRegressor(RegressorMixin, LayerEstimator):
@@ -351,6 +382,32 @@ class LayerRegressor(RegressorMixin, LayerEstimator):
     def _predicted(self, rows: Tensor) -> Tensor:
         layer, line = self.layers_
         return line(layer(rows).reshape(len(rows), -1))[:, 0]
+
+
+def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any, Any]]) -> list[Course]:
+    """Fit classifiers of equal layers and options, each to its own samples X and classes y, in one training.
+
+    Each model ends as it would by its own `fit`, but for rounding. A model that fails does not stop the others.
+
+    Args:
+        models: Classifiers that differ in `random_state` alone.
+        samples: X and y of each, with two classes.
+
+    Returns:
+        The course of each training, with the kind of its failure.
+
+    Raises:
+        ValueError: If their layers or loops are not equal.
+    """
+    begun = [model._begin(*pair) for model, pair in zip(models, samples, strict=True)]
+    shapes = {tuple((k, v.shape) for k, v in p.layer.named_parameters()) for parts, _ in begun for p in parts}
+    kinds = {(type(p.layer), p.rows.shape[1], min(len(p.rows), o.batch_size), o) for parts, o in begun for p in parts}
+    if len(shapes) != 1 or len(kinds) != 1 or any(len(parts) != 1 for parts, _ in begun):
+        raise ValueError("Classifiers that are fitted together must have equal layers, options and two classes.")
+    courses = train_together([parts[0] for parts, _ in begun], begun[0][1])
+    for model, (parts, _), course in zip(models, begun, courses, strict=True):
+        model._end(parts, [course])
+    return courses
 
 
 def _log_as(name: str, callback: Log | None) -> Callable[[int, float], None] | None:

@@ -60,34 +60,47 @@ def train(
     optimiser = torch.optim.Adam(parameters, options.learning_rate)
     course, interval = Fitted(), options.convergence_interval
     for _ in range(options.max_steps):
-        chosen = torch.randint(n_samples, (min(options.batch_size, n_samples),), generator=generator)
+        chosen = drawn(n_samples, options, generator)
         optimiser.zero_grad()
         value = loss(chosen)
         value.backward()
         optimiser.step()
         course.losses.append(value.item())
         if not np.isfinite(course.losses[-1]):
-            raise FloatingPointError(
-                f"The loss must be finite, but was {course.losses[-1]} at step {len(course.losses)}. "
-                "Use a smaller learning rate."
-            )
+            raise FloatingPointError(not_finite(course.losses))
         if log is not None:
             log(len(course.losses) - 1, course.losses[-1])
-        if interval is not None and _has_settled(course.losses, interval):
+        if interval is not None and has_settled(course.losses, interval):
             course.has_converged = True
             return course
     if interval is not None:
-        warnings.warn(
-            f"The loss had not settled after {options.max_steps} steps. Raise `max_steps`, or set "
-            "`convergence_interval=None` to train a fixed number of steps.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+        warnings.warn(not_settled(options), ConvergenceWarning, stacklevel=3)
     return course
 
 
-def _has_settled(losses: list[float], interval: int) -> bool:
+def drawn(n_samples: int, options: LoopOptions, generator: torch.Generator) -> Tensor:
+    """Draw the samples of a step."""
+    return torch.randint(n_samples, (min(options.batch_size, n_samples),), generator=generator)
+
+
+def has_settled(losses: list[float], interval: int) -> bool:
+    """Tell whether the mean losses of the last two intervals differ by no more than their noise, see `train`."""
     if len(losses) <= 2 * interval:
         return False
     before, last = np.array(losses[-2 * interval : -interval]), np.array(losses[-interval:])
     return bool(abs(before.mean() - last.mean()) <= last.std() / (2.0 * np.sqrt(interval)))
+
+
+def not_settled(options: LoopOptions) -> str:
+    """Return the warning of a training whose steps were used up."""
+    return (
+        f"The loss had not settled after {options.max_steps} steps. Raise `max_steps`, or set "
+        "`convergence_interval=None` to train a fixed number of steps."
+    )
+
+
+def not_finite(losses: list[float]) -> str:
+    """Return the message of a training that failed at its last loss."""
+    return (
+        f"The loss must be finite, but was {losses[-1]} at step {len(losses)}. Use a smaller learning rate."
+    )

@@ -17,7 +17,8 @@ from torch import Tensor
 from qml.jets.orders import Orders
 from qml.jets.protocol import JetLayer
 
-JET_ORDER = 2
+JET_ORDER = 2  # of derivatives along any directions
+TOWER_ORDER = 4  # of pure derivatives along one direction
 RULES: dict[str, Callable[..., Any]] = {}
 """The rule for a jet by the name of torch's function; `qml.jets.rules` enters them, as the package is imported."""
 
@@ -31,7 +32,7 @@ class NoJetMethodError(JetError, AttributeError):
 
 
 class Jet:
-    """A value that carries derivatives along directions, and sums of second ones.
+    """A value that carries derivatives along directions, sums of second ones, and towers of third and fourth ones.
 
     Functions of torch that have a rule take a jet where they take a tensor: linear, tanh, sin, cos, exp, sigmoid, relu,
     atan, erf, reciprocal, rsqrt, cat, stack, chunk, sums, products, quotients and powers with integer exponents.
@@ -154,8 +155,8 @@ class CoordinateJet(Jet):
 
     Args:
         points: (batch, coordinates).
-        directions: (n_first + n_second, coordinates): the direction vectors, then for each component of second order
-            the vector of its terms of first order.
+        directions: (n_components - 1, coordinates): the direction vectors, then for each component of second order
+            the vector of its terms of first order, then zeros for the towers.
         orders: of the components.
     """
 

@@ -2,10 +2,25 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from torch import Tensor
 
 Form = tuple[tuple[int, float], ...]
+
+
+class Tower(NamedTuple):
+    """The pure derivatives above the second along one direction.
+
+    Attributes:
+        first: the direction, counted from 0.
+        second: the component of second order whose form is the square of this direction alone, counted from 0.
+        order: of the highest derivative, 3 or 4.
+    """
+
+    first: int
+    second: int
+    order: int
 
 
 @dataclass(frozen=True)
@@ -18,20 +33,34 @@ class Orders:
     Args:
         n_first: number of directions.
         forms: of each component of second order its directions k, counted from 0, with their c_k; at least one each.
+        towers: directions with pure derivatives of third, or third and fourth order, which are the last components.
+
+    Raises:
+        ValueError: a tower of another order, or one without its second derivative.
 
     Reference:
-        Li et al., forward Laplacian, arXiv:2307.08214.
+        Li et al., forward Laplacian, arXiv:2307.08214. Higher orders along one direction are Taylor-mode
+        differentiation: Griewank, Walther, Evaluating Derivatives, 2008, chapter 13.
     """
 
     n_first: int
     forms: tuple[Form, ...]
+    towers: tuple[Tower, ...] = ()
+
+    def __post_init__(self) -> None:
+        for first, second, order in self.towers:
+            if order not in (3, 4) or second >= len(self.forms) or self.forms[second] != ((first, 1.0),):
+                raise ValueError(
+                    "Argument `towers` must hold (direction, component of its square, 3 or 4), but holds "
+                    f"{(first, second, order)} beside the forms {self.forms}."
+                )
 
     def __hash__(self) -> int:
         return self._hash
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.n_first, self.forms))
+        return hash((self.n_first, self.forms, self.towers))
 
     @cached_property
     def n_second(self) -> int:
@@ -41,7 +70,17 @@ class Orders:
     @cached_property
     def n_components(self) -> int:
         """Return the number of components, the value included."""
-        return 1 + self.n_first + self.n_second
+        return 1 + self.n_first + self.n_second + sum(tower.order - 2 for tower in self.towers)
+
+    @cached_property
+    def tower_places(self) -> tuple[tuple[int, ...], ...]:
+        """Return for each tower the components of its first, second, third (and fourth) derivative."""
+        places, start = [], 1 + self.n_first + self.n_second
+        for first, second, order in self.towers:
+            higher = range(start, start + order - 2)
+            places.append((1 + first, 1 + self.n_first + second, *higher))
+            start = higher.stop
+        return tuple(places)
 
     @cached_property
     def second_order_terms(self) -> tuple[tuple[int, int, float], ...]:
@@ -78,12 +117,12 @@ class Components:
 
     @cached_property
     def derivatives(self) -> Tensor:
-        """Return the components of both orders, without the value."""
+        """Return the components of all orders, without the value."""
         return self.data[1:]
 
     @cached_property
     def each_derivative(self) -> tuple[Tensor, ...]:
-        """Return the components of both orders as a tuple."""
+        """Return the components of all orders, without the value, as a tuple."""
         return self.derivatives.unbind()
 
     @cached_property
@@ -99,12 +138,12 @@ class Components:
     @cached_property
     def seconds(self) -> Tensor:
         """Return the components of second order."""
-        return self.derivatives[self.orders.n_first :]
+        return self.derivatives[self.orders.n_first : self.orders.n_first + self.orders.n_second]
 
     @cached_property
     def each_second(self) -> tuple[Tensor, ...]:
         """Return the components of second order as a tuple."""
-        return self.each_derivative[self.orders.n_first :]
+        return self.each_derivative[self.orders.n_first : self.orders.n_first + self.orders.n_second]
 
 
 class ProductBuffers:

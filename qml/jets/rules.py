@@ -12,14 +12,21 @@ from torch.nn import functional
 from qml.jets.jet import RULES, Array, Jet, JetError, Number
 from qml.jets.orders import Components, Orders, ProductBuffers
 from qml.jets.tanh import tanh_backward, tanh_forward, weighted_products
+from qml.jets.towers import add_activation, add_activation_gradient, add_product, add_product_gradient
 
 
 class Activation(NamedTuple):
-    """A function of one variable with three derivatives: f and f' of x, then f'' and f''' of x, f and f'."""
+    """A function of one variable with five derivatives: f and f' from the argument, the others from f and f'."""
 
     value_and_slope: Callable[[Tensor], tuple[Tensor, Tensor]]
-    second: Callable[[Tensor, Tensor, Tensor], Tensor]
-    third: Callable[[Tensor, Tensor, Tensor], Tensor]
+    second: Callable[[Tensor, Tensor], Tensor]
+    third: Callable[[Tensor, Tensor], Tensor]
+    fourth: Callable[[Tensor, Tensor], Tensor]
+    fifth: Callable[[Tensor, Tensor], Tensor]
+
+    def from_second(self, value: Tensor, slope: Tensor) -> tuple[Tensor, ...]:
+        """Return the derivatives from the second to the fifth."""
+        return tuple(function(value, slope) for function in (self.second, self.third, self.fourth, self.fifth))
 
 
 def _sigmoid(argument: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,32 +54,95 @@ def _rsqrt(argument: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _erf(argument: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.erf(argument), 2 / math.sqrt(math.pi) * torch.exp(-argument * argument)
+    return torch.erf(argument), torch.exp(-argument * argument) * (2 / math.sqrt(math.pi))
+
+
+def _argument_of_erf(value: Tensor, slope: Tensor) -> Tensor:
+    """Return x from erf(x) where that is not near 1, else from exp(-x^2): either is good to rounding there."""
+    share = (slope * (math.sqrt(math.pi) / 2)).clamp(torch.finfo(slope.dtype).tiny, 1.0)
+    far = torch.copysign(torch.sqrt(-torch.log(share)), value)
+    return torch.where(value.abs() < 0.9, torch.erfinv(value), far)
+
+
+def _of_erf(polynomial: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda f, slope: slope * polynomial(_argument_of_erf(f, slope))
+
+
+def _tanh(argument: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.tanh(argument)
+    return value, 1 - value * value
+
+
+def _of_value(value: Tensor, _: Tensor) -> Tensor:
+    return value
+
+
+def _zeros(value: Tensor, _: Tensor) -> Tensor:
+    return torch.zeros_like(value)
 
 
 ACTIVATIONS = {
     "sigmoid": Activation(
-        _sigmoid, lambda x, f, slope: slope * (1 - 2 * f), lambda x, f, slope: slope * (1 - 6 * slope)
+        _sigmoid,
+        lambda f, slope: slope * (1 - 2 * f),
+        lambda f, slope: slope * (1 - 6 * slope),
+        lambda f, slope: slope * (1 - 2 * f) * (1 - 12 * slope),
+        lambda f, slope: slope * (1 - 30 * slope + 120 * slope**2),
     ),
-    "sin": Activation(lambda x: (torch.sin(x), torch.cos(x)), lambda x, f, slope: -f, lambda x, f, slope: -slope),
-    "cos": Activation(lambda x: (torch.cos(x), -torch.sin(x)), lambda x, f, slope: -f, lambda x, f, slope: -slope),
-    "exp": Activation(_exp, lambda x, f, slope: f, lambda x, f, slope: f),
+    "sin": Activation(
+        lambda x: (torch.sin(x), torch.cos(x)),
+        lambda f, slope: -f,
+        lambda f, slope: -slope,
+        lambda f, slope: f,
+        lambda f, slope: slope,
+    ),
+    "cos": Activation(
+        lambda x: (torch.cos(x), -torch.sin(x)),
+        lambda f, slope: -f,
+        lambda f, slope: -slope,
+        lambda f, slope: f,
+        lambda f, slope: slope,
+    ),
+    "exp": Activation(_exp, _of_value, _of_value, _of_value, _of_value),
     # The argument is the tangent of the value.
     "atan": Activation(
         _atan,
-        lambda x, f, slope: -torch.sin(2 * f) * slope,
-        lambda x, f, slope: slope * (torch.sin(2 * f) ** 2 - 2 * torch.cos(2 * f) * slope),
+        lambda f, slope: -torch.sin(2 * f) * slope,
+        lambda f, slope: slope * (torch.sin(2 * f) ** 2 - 2 * torch.cos(2 * f) * slope),
+        lambda f, slope: 6 * slope**2 * torch.sin(4 * f),
+        lambda f, slope: 24 * slope**2 * torch.cos(f) * torch.cos(5 * f),
     ),
-    "reciprocal": Activation(_reciprocal, lambda x, f, slope: 2 * f**3, lambda x, f, slope: -6 * f**4),
-    "rsqrt": Activation(_rsqrt, lambda x, f, slope: 0.75 * f**5, lambda x, f, slope: -1.875 * f**7),
-    "erf": Activation(_erf, lambda x, f, slope: -2 * x * slope, lambda x, f, slope: (4 * x * x - 2) * slope),
-    # The slope jumps at 0, where the second derivative is taken as 0.
-    "relu": Activation(
-        lambda x: (torch.relu(x), (x > 0).to(x.dtype)),
-        lambda x, f, slope: torch.zeros_like(f),
-        lambda x, f, slope: torch.zeros_like(f),
+    "reciprocal": Activation(
+        _reciprocal,
+        lambda f, slope: 2 * f**3,
+        lambda f, slope: -6 * f**4,
+        lambda f, slope: 24 * f**5,
+        lambda f, slope: -120 * f**6,
     ),
+    "rsqrt": Activation(
+        _rsqrt,
+        lambda f, slope: 0.75 * f**5,
+        lambda f, slope: -1.875 * f**7,
+        lambda f, slope: 6.5625 * f**9,
+        lambda f, slope: -29.53125 * f**11,
+    ),
+    "erf": Activation(
+        _erf,
+        _of_erf(lambda x: -2 * x),
+        _of_erf(lambda x: 4 * x**2 - 2),
+        _of_erf(lambda x: 12 * x - 8 * x**3),
+        _of_erf(lambda x: 16 * x**4 - 48 * x**2 + 12),
+    ),
+    # The slope jumps at 0, where all higher derivatives are taken as 0.
+    "relu": Activation(lambda x: (torch.relu(x), (x > 0).to(x.dtype)), _zeros, _zeros, _zeros, _zeros),
 }
+TANH = Activation(  # for jets with towers; `_Tanh` is quicker without
+    _tanh,
+    lambda f, slope: -2 * f * slope,
+    lambda f, slope: slope * (4 - 6 * slope),
+    lambda f, slope: slope * f * (24 * slope - 8),
+    lambda f, slope: slope * (16 - 120 * slope + 120 * slope**2),
+)
 
 
 class _Apply(torch.autograd.Function):
@@ -90,10 +160,12 @@ class _Apply(torch.autograd.Function):
         torch.mul(data[1:], slope, out=result[1:])
         if orders.forms:
             out, firsts = Components(result, orders), Components(data, orders).each_first
-            second = activation.second(data[0], value, slope)
+            second = activation.second(value, slope)
             for form, component in zip(orders.forms, out.each_second, strict=True):
                 total, scale = weighted_products(form, firsts, firsts)
                 component.addcmul_(total, second, value=scale)
+        if orders.towers:
+            add_activation(result, data, orders, activation.from_second(value, slope))
         ctx.save_for_backward(data, value, slope)
         ctx.kept = orders, activation  # pyright: ignore[reportAttributeAccessIssue]
         return result
@@ -103,18 +175,20 @@ class _Apply(torch.autograd.Function):
         require_first_order()
         data, value, slope = ctx.saved_tensors
         orders, activation = ctx.kept
-        second = activation.second(data[0], value, slope)
+        second = activation.second(value, slope)
         result = torch.empty_like(data)
         torch.mul(gradient, slope, out=result)
         if orders.n_components > 1:
             result[0].addcmul_(second, sum_of_products(data[1:], gradient[1:]))
         if orders.forms:
             firsts, of_seconds = Components(data, orders).each_first, Components(gradient, orders).each_second
-            third = activation.third(data[0], value, slope)
+            third = activation.third(value, slope)
             for index, first, scale in orders.second_order_terms:
                 product = firsts[first] * of_seconds[index]
                 result[1 + first].addcmul_(product, second, value=2.0 * scale)
                 result[0].addcmul_(third, product.mul_(firsts[first]), value=scale)
+        if orders.towers:
+            add_activation_gradient(result, data, gradient, orders, activation.from_second(value, slope))
         return result, None, None
 
 
@@ -169,6 +243,7 @@ class _Product(torch.autograd.Function):
         result[1:].addcmul_(right[1:], left[0])
         for index, first, scale in orders.second_order_terms:
             result[1 + orders.n_first + index].addcmul_(left[1 + first], right[1 + first], value=2.0 * scale)
+        add_product(result, left, right, orders)
         ctx.save_for_backward(left, right)
         ctx.orders = orders  # pyright: ignore[reportAttributeAccessIssue]
         return result
@@ -187,6 +262,7 @@ def _transposed(gradient: Tensor, other: Tensor, orders: Orders) -> Tensor:
         result[0].add_(sum_of_products(gradient[1:], other[1:]))
     for index, first, scale in orders.second_order_terms:
         result[1 + first].addcmul_(gradient[1 + orders.n_first + index], other[1 + first], value=2.0 * scale)
+    add_product_gradient(result, gradient, other, orders)
     return result
 
 
@@ -215,6 +291,12 @@ def _rule_of(activation: Activation) -> Callable[..., Jet]:
         return jet.like(_Apply.apply(jet.data, jet.orders, activation))  # pyright: ignore[reportArgumentType]
 
     return apply
+
+
+def _tanh_of(jet: Jet) -> Jet:
+    if jet.orders.towers:
+        return jet.like(_Apply.apply(jet.data, jet.orders, TANH))  # pyright: ignore[reportArgumentType]
+    return jet.like(_Tanh.apply(jet.data, jet.orders))  # pyright: ignore[reportArgumentType]
 
 
 def _add(left: "Array | Number", right: "Array | Number") -> Jet:
@@ -276,6 +358,6 @@ RULES |= {
     "div": _divide,
     "cat": _joined(torch.cat),
     "stack": _joined(torch.stack),
-    "tanh": lambda jet: jet.like(_Tanh.apply(jet.data, jet.orders)),
+    "tanh": _tanh_of,
     **{name: _rule_of(activation) for name, activation in ACTIVATIONS.items()},
 }

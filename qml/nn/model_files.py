@@ -123,7 +123,8 @@ def dump_model(model: nn.Module) -> bytes:
         "model": _describe(model, ""),
         "tied": tied,
         "frozen": [name for name, value in model.named_parameters() if not value.requires_grad],
-        "eval": [name for name, module in model.named_modules() if not module.training],
+        # A module that stands in several places is a module for each place in the model that is loaded.
+        "eval": [name for name, module in model.named_modules(remove_duplicate=False) if not module.training],
     }
     content = checkpoint.file_content(described, state)
     rebuilt = _skeleton(described, state)
@@ -170,6 +171,11 @@ def _describe(module: nn.Module | None, name: str) -> dict[str, Any]:
         raise TypeError(f"Module `{name}` must be a layer that a file can hold, but is None. Leave it out.")
     kind = type(module)
     if CONTAINERS.get(kind.__name__) is kind:
+        if own := [key for group in (module._parameters, module._buffers) for key in group]:
+            raise ValueError(
+                f"Module `{name}` must be a {kind.__name__} of layers alone, but has tensors of its own: "
+                f"{', '.join(own)}. Put them into a layer."
+            )
         children = [[key, _describe(child, f"{name}.{key}".lstrip("."))] for key, child in module._modules.items()]
         return {"container": kind.__name__, "children": children}
 

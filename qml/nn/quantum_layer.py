@@ -157,6 +157,8 @@ class QuantumLayer(JetModule, RowWeightsModule):
         """
         circuit, own = self.circuit, self.weights
         inputs = checks.as_inputs(inputs, own)
+        if orders.towers:
+            raise NotImplementedError("Circuits move derivatives of second order at most. Take nested passes for more.")
         if self.observables is None:
             raise NotImplementedError("Derivatives along directions need observables, but this layer has none.")
         if not self.backend.capabilities.jets:

@@ -1,12 +1,16 @@
 """Physics-informed networks: differential equations solved by any module as a trunk. They know no circuits."""
 
 from qml.jets.jet import Jet, JetError
+from qml.pinn.attention import AttentionTrunk
+from qml.pinn.bandit import GaussianBandit, regret, run_bandit
 from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
 from qml.pinn.deeponet import DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
 from qml.pinn.discovery import Polynomial, WithTerm, differences_formula, sparse_regression, term_formula
 from qml.pinn.domain import Box
 from qml.pinn.edges import EdgeJets
 from qml.pinn.feynman_kac import FeynmanKac
+from qml.pinn.fourier_recipes import FourierRecipe
+from qml.pinn.hypernetwork import HyperNetwork, RefinedSolution, solve_by_hypernetwork, train_hypernetwork
 from qml.pinn.kalman import pinn_residuals, train_by_kalman
 from qml.pinn.lagrangian import in_frame_at_rest, lagrangian_convection
 from qml.pinn.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
@@ -16,11 +20,15 @@ from qml.pinn.more_trunks import GaussianFeatures, LSTMTrunk, Pieces
 from qml.pinn.options import DivergenceError, Training
 from qml.pinn.problem import Problem
 from qml.pinn.problems import PROBLEMS, find_problem
+from qml.pinn.problems.linear_family import LinearFamily
 from qml.pinn.process import ProcessSolution, SpectralKernel, solve_by_process
 from qml.pinn.progress import LiveTraining
 from qml.pinn.recipes import RECIPES, Recipe, odd_half, predict_odd, recipe_of, with_exact_faces, with_weight
+from qml.pinn.second_order import Momentum, Orthogonal, Probing, RowSketch
 from qml.pinn.separable import Separable
+from qml.pinn.slabs import Slabs, train_in_slabs
 from qml.pinn.states import State, StateWarning
+from qml.pinn.tasks import TaskSolution, train_tasks, weighted_tasks
 from qml.pinn.training import Solution, relative_l2, train
 from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
 from qml.pinn.uncertainty import BayesianPosterior, PinnEnsemble, bayesian_posterior, resampled, train_ensemble
@@ -31,6 +39,7 @@ __all__ = [
     "PROBLEMS",
     "RECIPES",
     "Annealing",
+    "AttentionTrunk",
     "BayesianPosterior",
     "Box",
     "Causal",
@@ -42,34 +51,45 @@ __all__ = [
     "Face",
     "FeynmanKac",
     "FourierFeatures",
+    "FourierRecipe",
+    "GaussianBandit",
     "GaussianFeatures",
     "Geodesic",
     "Holdout",
+    "HyperNetwork",
     "Integral",
     "Interface",
     "Jet",
     "JetError",
     "LSTMTrunk",
+    "LinearFamily",
     "LiveTraining",
     "ModifiedMLP",
+    "Momentum",
     "Observations",
     "OperatorData",
+    "Orthogonal",
     "Periodic",
     "Pieces",
     "Pinn",
     "PinnEnsemble",
     "Polish",
     "Polynomial",
+    "Probing",
     "Problem",
     "ProcessSolution",
     "Recipe",
+    "RefinedSolution",
     "Resampling",
+    "RowSketch",
     "Separable",
     "SeparableRecipe",
+    "Slabs",
     "Solution",
     "SpectralKernel",
     "State",
     "StateWarning",
+    "TaskSolution",
     "Training",
     "Windows",
     "WithTerm",
@@ -84,16 +104,23 @@ __all__ = [
     "predict_odd",
     "reaction_diffusion",
     "recipe_of",
+    "regret",
     "relative_l2",
     "resampled",
+    "run_bandit",
+    "solve_by_hypernetwork",
     "solve_by_process",
     "sparse_regression",
     "term_formula",
     "train",
     "train_by_kalman",
     "train_ensemble",
+    "train_hypernetwork",
+    "train_in_slabs",
     "train_in_windows",
     "train_operator",
+    "train_tasks",
+    "weighted_tasks",
     "with_exact_faces",
     "with_weight",
 ]

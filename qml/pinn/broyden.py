@@ -58,6 +58,7 @@ class SSBroyden:
         if found is None:
             self._move(before, direction, 0.0)
             return False
+        self._move(before, direction, found.alpha)  # which need not be the last step that was tried
         self._update(found.alpha * direction, found.gradient - gradient, found.alpha * gradient)
         self.loss, self._gradient = found.loss, found.gradient
         return True

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml.jets import CoordinateJet, Jet, JetModule, Orders, fulfils
-from qml.jets.jet import JET_ORDER, Array
-from qml.jets.orders import Form
+from qml.jets.jet import JET_ORDER, TOWER_ORDER, Array
+from qml.jets.orders import Form, Tower
 from qml.pinn.constant import Constant
-from qml.pinn.names import Derivative, Wanted
+from qml.pinn.names import Derivative, Operator, Wanted
 
 Values = dict[Wanted, Float[Tensor, " batch"]]
 Speeds = tuple[float, ...]
@@ -41,10 +41,11 @@ def without_jets(module: nn.Module) -> nn.Module | None:
 
 
 class DerivativePlan:
-    """The components that jets have to carry for derivatives and operators of order 2 at most: one component each.
+    """The components that jets have to carry for derivatives and operators: one component each up to order 2.
 
     A mixed derivative comes from three pure ones: u_xy = (D_{x+y}^2 - D_x^2 - D_y^2) u / 2. A sum of derivatives of
-    first order is one along a direction, and one with second ones is a quadratic form of the directions.
+    first order is one along a direction, and one with second ones is a quadratic form of the directions. Third and
+    fourth derivatives must be pure (`carried_by_jets`), and lie above the second along the same direction.
 
     Args:
         coordinates: of the problem, in order.
@@ -54,14 +55,30 @@ class DerivativePlan:
     def __init__(self, coordinates: tuple[str, ...], wanted: tuple[Wanted, ...]) -> None:
         self._coordinates = coordinates
         self._speeds: list[Speeds] = []  # of directions
-        firsts = {item: self._direction(self._speeds_of(item)) for item in wanted if item.order == 1}
-        bending = {item: (self._form(item), self._speeds_of(item)) for item in wanted if item.order > 1}
-        n_first, seconds = len(self._speeds), list(dict.fromkeys(bending.values()))
-        self.orders = Orders(n_first, tuple(form for form, _ in seconds))
+        parts = {item: _split_by_order(item) for item in wanted}
+        lower = [low for low, _ in parts.values() if low is not None]
+        axes = {axis: 0 for _, high in parts.values() for axis, _, _ in high}
+        for _, high in parts.values():
+            axes |= {axis: max(axes[axis], order) for axis, order, _ in high}
+        firsts = {item: self._direction(self._speeds_of(item)) for item in lower if item.order == 1}
+        squares = {axis: (((self._along(axis), 1.0),), (0.0,) * len(coordinates)) for axis in axes}
+        bending = {item: (self._form(item), self._speeds_of(item)) for item in lower if item.order > 1}
+        n_first, seconds = len(self._speeds), list(dict.fromkeys([*bending.values(), *squares.values()]))
+        towers = tuple(Tower(self._along(axis), seconds.index(squares[axis]), order) for axis, order in axes.items())
+        self.orders = Orders(n_first, tuple(form for form, _ in seconds), towers)
         rows = [*self._speeds, *(drift for _, drift in seconds)]
-        self._components = {item: 0 for item in wanted if not item.order}
-        self._components |= {item: 1 + direction for item, direction in firsts.items()}
-        self._components |= {item: 1 + n_first + seconds.index(parts) for item, parts in bending.items()}
+        rows += [(0.0,) * len(coordinates)] * (self.orders.n_components - 1 - len(rows))
+        places = {item: 0 for item in lower if not item.order}
+        places |= {item: 1 + direction for item, direction in firsts.items()}
+        places |= {item: 1 + n_first + seconds.index(form) for item, form in bending.items()}
+        heights = dict(zip(axes, self.orders.tower_places, strict=True))
+        self._components = {
+            item: (
+                *(() if low is None else ((places[low], 1.0),)),
+                *((heights[axis][order - 1], scale) for axis, order, scale in high),
+            )
+            for item, (low, high) in parts.items()
+        }
         self._directions = Constant(np.array(rows).reshape(len(rows), len(coordinates)))
 
     def start(self, points: Float[Tensor, "batch inputs"]) -> CoordinateJet:
@@ -70,7 +87,11 @@ class DerivativePlan:
 
     def read(self, jet: Jet, item: Wanted) -> Tensor:
         """Return one of the wanted derivatives, from the jet of its field."""
-        return jet.components[self._components[item]]
+        (place, scale), *others = self._components[item]
+        total = jet.components[place] if scale == 1.0 else scale * jet.components[place]
+        for place, scale in others:
+            total = total + scale * jet.components[place]
+        return total
 
     def _speeds_of(self, item: Wanted) -> Speeds:
         """Return the coefficients of the terms of first order, by coordinate."""
@@ -107,6 +128,20 @@ class DerivativePlan:
         )
 
 
+def carried_by_jets(item: Wanted) -> bool:
+    """Return True if jets can carry a derivative or operator: its terms above the second order are pure."""
+    return all(len(axes) <= JET_ORDER or (len(axes) <= TOWER_ORDER and len(set(axes)) == 1) for axes, _ in item.terms)
+
+
+def _split_by_order(item: Wanted) -> tuple[Wanted | None, list[tuple[str, int, float]]]:
+    """Split terms into those up to the second order and the others: (coordinate, order, coefficient)."""
+    if item.order <= JET_ORDER:
+        return item, []
+    low = tuple(term for term in item.terms if len(term[0]) <= JET_ORDER)
+    high = [(axes[0], len(axes), scale) for axes, scale in item.terms if len(axes) > JET_ORDER]
+    return Operator(item.field, low) if low else None, high
+
+
 def by_jets(
     fields: FieldMap,
     points: Float[Tensor, "batch inputs"],
@@ -121,12 +156,12 @@ def by_jets(
         fields: from points to columns.
         points: the coordinates' values.
         coordinates: their names.
-        wanted: of order 2 at most.
+        wanted: those of `carried_by_jets`.
         fused: whether a trunk may take all its layers in one function.
     """
     plan = _plan(coordinates, tuple(wanted))
     start = plan.start(points)
-    jets = fields(start if fused else start.like(start.data))
+    jets = fields(start if fused and not plan.orders.towers else start.like(start.data))
     return {item: plan.read(_require_jet(jets[item.field]), item) for item in wanted}
 
 

@@ -92,7 +92,7 @@ def sparse_regression(
         library: values of the candidate functions by name.
         target: values to be fitted.
         threshold: of the coefficients' size.
-        n_rounds: at most.
+        n_rounds: in which coefficients are set to zero, at most; those that are left are fitted after each.
 
     Returns:
         The coefficients that are left, by name.
@@ -103,16 +103,21 @@ def sparse_regression(
     names = list(library)
     matrix = np.column_stack([library[name] for name in names])
     kept = np.ones(len(names), dtype=bool)
-    coefficients = np.zeros(len(names))
+    coefficients = _least_squares(matrix, target, kept)
     for _ in range(n_rounds):
-        coefficients = np.zeros(len(names))
-        if kept.any():
-            coefficients[kept] = np.linalg.lstsq(matrix[:, kept], target, rcond=None)[0]
         small = kept & (np.abs(coefficients) < threshold)
         if not small.any():
             break
         kept &= ~small
+        coefficients = _least_squares(matrix, target, kept)
     return {name: float(value) for name, value, left in zip(names, coefficients, kept, strict=True) if left}
+
+
+def _least_squares(matrix: np.ndarray, target: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    coefficients = np.zeros(len(kept))
+    if kept.any():
+        coefficients[kept] = np.linalg.lstsq(matrix[:, kept], target, rcond=None)[0]
+    return coefficients
 
 
 def term_formula(
@@ -155,12 +160,22 @@ def differences_formula(
 
     Args:
         solution: measurements, from arrays x and t of one shape.
-        x: equal steps.
-        t: equal steps.
+        x: equal steps, at least three numbers.
+        t: likewise.
         diffusivity: D.
         threshold: of the coefficients.
         degree: of the polynomial.
+
+    Raises:
+        ValueError: numbers whose steps differ.
     """
+    for name, numbers in {"x": x, "t": t}.items():
+        steps = np.diff(numbers)
+        if len(numbers) < 3 or not np.allclose(steps, steps[0], rtol=1e-6, atol=0.0) or steps[0] == 0.0:
+            raise ValueError(
+                f"Argument `{name}` must hold at least three numbers with equal steps, for central differences. Put "
+                "the measurements onto an even grid first."
+            )
     places, times = np.meshgrid(x, t, indexing="ij")
     u = solution(places, times)
     slope = (u[1:-1, 2:] - u[1:-1, :-2]) / (t[2] - t[0])

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from qml.jets import Jet, RowWeightsModule, fulfils
-from qml.jets.jet import JET_ORDER
 from qml.pinn.loss import LossParts, Term
 from qml.pinn.model import Pinn
 from qml.pinn.trunks import HOOKS
@@ -17,6 +16,7 @@ from qml.pinn.trunks import HOOKS
 ROWS_MEMORY_LIMIT = 2**29  # bytes that operations save on rows with weights of their own; the peak is up to twice that
 N_PROBE_ROWS = 16  # rows whose graph tells how much a row takes
 CONTAINERS = (nn.Sequential,)
+EVERY = slice(None)
 
 
 class Residuals:
@@ -61,17 +61,36 @@ class Residuals:
         for term in self.loss.terms():
             yield from self._of_term(term)
 
+    def pieces(self, n_rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield entries of the vector and their rows of the Jacobian, some points at a time; together they are all.
+
+        Periodic conditions and integrals, whose residuals belong to several points, come in one piece each.
+        """
+        for term in self.loss.terms():
+            starts = range(0, len(term.points), n_rows) if term.n_sides == 1 else [0]
+            size = n_rows if term.n_sides == 1 else len(term.points)
+            for start in starts:
+                part = term._replace(points=term.points[start : start + size])
+                for name, values, rows in self._of_term(part):
+                    share = len(part.points) / len(term.points)
+                    scale = self._scale(name, values, slice(start, start + size), n_all=round(len(values) / share))
+                    yield scale * values, _times(rows, scale)
+
     def _of(self, term: Term) -> Iterator[tuple[str, Tensor]]:
         values = self.model.evaluate(term.points, term.names)
         for name, function in term.functions.items():
             yield name, function(**values)
 
-    def _scale(self, name: str, residual: Tensor) -> Tensor | float:
-        scale = math.sqrt(self.weights.get(name, 1.0) / len(residual))
+    def _scale(self, name: str, residual: Tensor, rows: slice = EVERY, *, n_all: int | None = None) -> Tensor | float:
+        """Return sqrt(w / n) for the residuals of a part, or for those of some of its n points.
+
+        Causal weights are those of all points together, and have to be fixed where only some are given.
+        """
+        scale = math.sqrt(self.weights.get(name, 1.0) / (len(residual) if n_all is None else n_all))
         if name not in self.model.problem.equations:
             return scale
         weights = self.loss.weights_of_points({name: residual.detach().square()})
-        return scale if weights is None else scale * weights.sqrt()
+        return scale if weights is None else scale * weights[rows].sqrt()
 
     def _of_term(self, term: Term) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Yield the parts of a term; where every residual belongs to one row, from some rows at a time."""
@@ -232,7 +251,7 @@ def layers_suffice(model: Pinn) -> bool:
     problem = model.problem
     asked = [*problem.equation_names.values(), *(condition.names for condition in problem.conditions)]
     items = [problem.derivative(name) for names in asked for name in names]
-    return all(item is None or item.order <= JET_ORDER for item in items)
+    return model.takes_jets_of([item for item in items if item is not None])
 
 
 def _are_called_by_torch(chosen: Sequence[nn.Module], parts: Sequence[nn.Module]) -> bool:

@@ -52,7 +52,7 @@ class Judge:
         if self.holdout is None or step % (stride * self.holdout.every):
             return
         loss = self.loss({condition.name: condition.weight for condition in run.loss.conditions})
-        best = min(self.history["loss"], default=math.inf)
+        best = min(filter(math.isfinite, self.history["loss"]), default=math.inf)
         self.history["step"].append(float(step))
         self.history["loss"].append(loss)
         if loss < best:
@@ -69,7 +69,8 @@ class Judge:
         if self.holdout is None:
             return
         self.see(run, run.step - run.step % self.holdout.every)
-        self.model.load_state_dict(self.best)
+        if self.best:  # none where no loss on held-out points was finite
+            self.model.load_state_dict(self.best)
 
     def forget(self) -> None:
         """Begin anew, as the run does."""

@@ -1,7 +1,7 @@
 """Training without derivatives: an ensemble Kalman filter on the weights, for networks, circuits and shots."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,7 @@ def train_by_kalman(
         The mean squared residual of the ensemble's mean before every step and at the end.
 
     Raises:
-        ValueError: fewer than three members, or residuals that are not finite.
+        ValueError: fewer than three members, or residuals that are not finite; the module then has the best mean so far.
 
     Reference:
         Iglesias, Law, Stuart, ensemble Kalman methods for inverse problems, arXiv:1209.2736, equations 6 to 9; for
@@ -61,9 +61,10 @@ def train_by_kalman(
         members = start + spread * noise.to(start)
 
         def at(weights: Tensor) -> Tensor:
-            nn.utils.vector_to_parameters(weights, parameters)
+            _set(parameters, weights)
             values = residuals().detach()
             if not bool(torch.isfinite(values).all()):
+                _set(parameters, best)
                 raise ValueError("The residuals must be finite, but are not. Lower `spread`, or raise `damping`.")
             return values
 
@@ -78,7 +79,7 @@ def train_by_kalman(
                 break
             rows = torch.stack([at(weights) for weights in members])
             members = _moved(members, rows, max(damping * loss, torch.finfo(rows.dtype).tiny), generator)
-        nn.utils.vector_to_parameters(best, parameters)
+        _set(parameters, best)
     return losses
 
 
@@ -107,6 +108,12 @@ def pinn_residuals(model: Pinn, training: Training, *, seed: int) -> Callable[[]
         return torch.cat(parts)
 
     return residuals
+
+
+def _set(parameters: Sequence[nn.Parameter], weights: Tensor) -> None:
+    """Copy a vector of weights into parameters, each of which keeps a memory of its own."""
+    for parameter, part in zip(parameters, weights.split([each.numel() for each in parameters]), strict=True):
+        parameter.copy_(part.view_as(parameter))
 
 
 def _moved(members: Tensor, rows: Tensor, variance: float, generator: torch.Generator) -> Tensor:

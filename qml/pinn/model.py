@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
-from qml.jets.jet import JET_ORDER, Array, Jet, JetError
+from qml.jets.jet import JET_ORDER, TOWER_ORDER, Array, Jet, JetError
 from qml.pinn.conditions import QUADRATURE
-from qml.pinn.derivatives import by_forward, by_jets, by_nesting, without_jets
-from qml.pinn.names import Wanted, arguments_of
+from qml.pinn.derivatives import by_forward, by_jets, by_nesting, carried_by_jets, without_jets
+from qml.pinn.names import Derivative, Wanted, arguments_of
 from qml.pinn.problem import Problem
 
 DERIVATIVES = ("auto", "jets", "nested", "forward")
@@ -28,7 +28,8 @@ class Pinn(nn.Module):
         problem: the problem.
         trunk: any module from (batch, features) to (batch, fields) that treats each row by itself. Its parameters give
             the dtype and the device.
-        derivatives: "jets" moves first and second derivatives through the trunk with the values, "nested" takes reverse
+        derivatives: "jets" moves first and second derivatives through the trunk with the values, and u_xxx and u_xxxx
+            where the trunk has a rule for them, as all but circuits; "nested" takes reverse
             passes of reverse passes and knows no limit of order or module, "forward" nests torch.func's forward mode,
             which other transforms of torch.func may enclose, "auto" takes jets where they can be had, else "nested".
 
@@ -60,6 +61,7 @@ class Pinn(nn.Module):
         )
         self.on_scalar: Callable[[str, Tensor], None] | None = None  # told of each use, by who records all layers too
         self.derivatives, self._may_change = "nested", derivatives == "auto"
+        self._takes_towers: bool | None = None  # found when they are first asked for
         self._require_rows()
         reason = self._why_no_jets()
         if derivatives == "jets" and reason:
@@ -151,7 +153,7 @@ class Pinn(nn.Module):
         if highest == 0:
             columns = self._fields(points) if wanted else {}
             return {item: _as_tensor(columns[item.field]) for item in wanted}
-        if self.derivatives == "jets" and highest <= JET_ORDER:
+        if self.derivatives == "jets" and self.takes_jets_of(wanted):
             try:
                 return by_jets(self._fields, points, self.problem.coordinates, wanted, fused=self.on_scalar is None)
             except JetError:  # a layer that has moved to another backend, or precision
@@ -160,6 +162,20 @@ class Pinn(nn.Module):
                 self.derivatives = "nested"
         by = by_forward if self.derivatives == "forward" else by_nesting
         return by(self._fields, points, self.problem.coordinates, wanted)
+
+    def columns_at(self, points: Array) -> Mapping[str, Array]:
+        """Return the fields by name, (batch,) each, at points (batch, coordinates); their jets at a jet of points."""
+        return self._fields(points)
+
+    def takes_jets_of(self, wanted: Sequence[Wanted]) -> bool:
+        """Return True if jets carry these derivatives, and the trunk moves them: circuits stop at the second order."""
+        if not all(map(carried_by_jets, wanted)):
+            return False
+        if _highest(wanted) <= JET_ORDER:
+            return True
+        if self._takes_towers is None:
+            self._takes_towers = not self._refusal_of(TOWER_ORDER)
+        return self._takes_towers
 
     @property
     def _fuses_layers(self) -> bool:
@@ -196,10 +212,14 @@ class Pinn(nn.Module):
         part = without_jets(self.trunk)
         if part is not None:
             return f"{type(part).__name__} has no rule for jets."
-        name = f"{self.problem.fields[0]}_{self.problem.coordinates[0] * JET_ORDER}"
-        item = self.problem.derivative(name)
+        return self._refusal_of(JET_ORDER)
+
+    def _refusal_of(self, order: int) -> str:
+        """Return the reason why jets give no derivative of this order; empty where they do."""
+        item = Derivative(self.problem.fields[0], (self.problem.coordinates[0],) * order)
         try:
-            by_jets(self._fields, self._probes(), self.problem.coordinates, [item] if item else [])
+            with torch.no_grad():
+                by_jets(self._fields, self._probes(), self.problem.coordinates, [item])
         except JetError as error:
             return str(error)
         return ""

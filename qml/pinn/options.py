@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qml import checks
 from qml.pinn.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
+from qml.pinn.second_order import Momentum, Orthogonal, Probing, RowSketch
 
 OnStep = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and a few words: the phase, the step and the loss parts."""
@@ -61,6 +62,10 @@ class Training:
         holdout: points on which the weights are judged; the best ones are kept. None keeps the last.
         polish: quasi-Newton steps at the end.
         geodesic: a second-order term in the steps of Levenberg-Marquardt.
+        orthogonal: QR in place of their normal equations, from the start or near the floor.
+        momentum: the part of the last step that the next one begins from.
+        probing: their damping by the gain ratios of several, in place of Nielsen's rule.
+        sketch: random sums of the rows of their Jacobian, for many points.
         checkpoint_every: steps of Adam between checkpoints; the other phases write them more often.
 
     Raises:
@@ -83,6 +88,10 @@ class Training:
     holdout: Holdout | None = None
     polish: Polish | None = None
     geodesic: Geodesic | None = None
+    orthogonal: Orthogonal | None = None
+    momentum: Momentum | None = None
+    probing: Probing | None = None
+    sketch: RowSketch | None = None
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
@@ -118,6 +127,15 @@ class Training:
             )
         if self.polish and self.polish.redraw_every is not None and self.resampling is None:
             raise ValueError("Argument `resampling` must be given for `redraw_every` of `polish`, but is None.")
+        self._require_second_order()
+
+    def _require_second_order(self) -> None:
+        for name in ("sketch", "probing"):
+            if self.geodesic and getattr(self, name):
+                raise ValueError(
+                    f"Argument `geodesic` must be None with `{name}`, which has no second-order term, but is "
+                    f"{self.geodesic}."
+                )
         if self.polish and self.causal:
             raise ValueError(
                 "Argument `causal` must be None with `polish`, which needs a loss that stays, but both are given."

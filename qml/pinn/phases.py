@@ -179,7 +179,15 @@ def _marquardt_stage(run: PinnRun, end: int, *, hold_scalars: bool) -> None:
     if run.is_over(end, hold_scalars=hold_scalars):
         return
     residuals = Residuals(run.loss, run.weights, only=run.trained(hold_scalars=hold_scalars))
-    optimizer = Marquardt(residuals, training.geodesic)
+    optimizer = Marquardt(
+        residuals,
+        training.geodesic,
+        orthogonal=training.orthogonal,
+        momentum=training.momentum,
+        probing=training.probing,
+        sketch=training.sketch,
+        seed=run.seed,
+    )
     run.use(optimizer)
     every = max(1, training.n_marquardt // HISTORY_LENGTH)
     stuck = False
@@ -191,7 +199,8 @@ def _marquardt_stage(run: PinnRun, end: int, *, hold_scalars: bool) -> None:
                 raise run.divergence(_as_numbers(run.loss.parts()))
             run.step += 1
             run.judge.see(run, run.step)
-            stuck = not moved and training.causal is None and training.resampling is None
+            stays = training.causal is None and training.resampling is None and training.sketch is None
+            stuck = not moved and stays
             if stuck or run.step % every == 0 or run.step == end:
                 run.record("Levenberg-Marquardt", _as_numbers(run.loss.parts()))
         if run.step % min(training.checkpoint_every, MARQUARDT_CHUNK) == 0:

@@ -251,9 +251,11 @@ def _linear(problem: Problem, name: str, asked: Sequence[str], residual: Residua
     constant = at()
     slopes = {text: at(**{text: 1.0}) - constant for text in items}
     probe = {text: 0.7 + 0.9 * index for index, text in enumerate(items)}
-    expected = constant + sum(factor * slopes[text] for text, factor in probe.items())
-    if not torch.allclose(at(**probe), expected, rtol=1e-9, atol=1e-9 * float(1 + expected.abs().max())):
-        raise ValueError(f"Residual `{name}` must be linear in the field and its derivatives, but is not.")
+    for sign in (1.0, -1.0):  # |u| is linear on one side
+        values = {text: sign * factor for text, factor in probe.items()}
+        expected = constant + sum(factor * slopes[text] for text, factor in values.items())
+        if not torch.allclose(at(**values), expected, rtol=1e-9, atol=1e-9 * float(1 + expected.abs().max())):
+            raise ValueError(f"Residual `{name}` must be linear in the field and its derivatives, but is not.")
     terms: dict[tuple[int, ...], Tensor] = {}
     for text, item in items.items():
         for axes, factor in item.terms:

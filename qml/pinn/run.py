@@ -243,7 +243,7 @@ class PinnRun:
 
 def _leave_out_defaults(training: dict[str, Any]) -> None:
     """Leave out later options where they are as before, so that earlier checkpoints still fit."""
-    for name in ("holdout", "polish", "geodesic"):
+    for name in ("holdout", "polish", "geodesic", "orthogonal", "momentum", "probing", "sketch"):
         if training[name] is None:
             del training[name]
     resampling = training["resampling"] or {}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
-from qml.checks import needs_plain_operations
+from qml.checks import in_one_vmap, needs_plain_operations
 from qml.jets import Orders
 from qml.simulator.execution import Method
 from qml.simulator.idle import without_idle, without_unread
@@ -41,7 +41,8 @@ def expectation(
     """Compute expectation values; data (batch, inputs), weights (weights,) to (batch, observables)."""
     circuit, terms = without_idle(circuit, _terms(observables))
     request = _request(data, levels, terms)
-    allowed = False if method == "autograd" or needs_plain_operations() else settled(compiled, data)
+    is_plain = method == "autograd" or (needs_plain_operations() and not in_one_vmap())
+    allowed = False if is_plain else settled(compiled, data)
     if method == "adjoint" or allowed is not False:
         request = replace(request, only_registers=method == "adjoint", compiled=allowed)
     route = (COMPILED if allowed else EXPECTATIONS).find(circuit, request, data)

@@ -10,16 +10,19 @@ from tools.pages.notebooks import NotebookPage
 
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 SIZE = (480, 320)  # pixels
+OPENING = re.compile(r"<svg[^>]*>")
+TALL = 0.65  # height by width beyond which a thumbnail shows the upper part, since the whole would be too small to read
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the site: addresses of its page and picture from the root, and its caption."""
+    """A figure of the site: addresses of its page and picture from the root, its caption, and whether it is tall."""
 
     page: str
     picture: str
     title: str
     caption: str
+    tall: bool = False
 
 
 def figures_of_notebooks(pages: list[NotebookPage]) -> list[Figure]:
@@ -41,8 +44,18 @@ def figures_of_pages(docs: Path, folder: str) -> list[Figure]:
         for caption, target in IMAGE.findall(text):
             picture = (path.parent / target).resolve()
             if picture.is_file():
-                found.append(Figure(page, picture.relative_to(docs.resolve()).as_posix(), title, caption))
+                address = picture.relative_to(docs.resolve()).as_posix()
+                found.append(Figure(page, address, title, caption, is_tall(picture)))
     return found
+
+
+def is_tall(picture: Path) -> bool:
+    """Tell whether the whole of an SVG picture would be too small to read in a thumbnail."""
+    if picture.suffix != ".svg":
+        return False
+    opening = OPENING.search(picture.read_text(encoding="utf-8"))
+    sides = dict(re.findall(r'\b(width|height)="([\d.]+)', opening[0] if opening else ""))
+    return len(sides) == 2 and float(sides["height"]) > TALL * float(sides["width"])
 
 
 def thumbnail_name(name: str) -> str:
@@ -64,7 +77,7 @@ def thumbnail(content: bytes) -> bytes:
 def as_html(figures: list[Figure], root: str) -> str:
     """Return the gallery, its addresses relative to `root`, the way from the page to the site's root."""
     entries = [
-        f'<a href="{root}{figure.page}"><span class="frame">'
+        f'<a href="{root}{figure.page}"><span class="frame{" tall" if figure.tall else ""}">'
         f'<img src="{root}{figure.picture}" alt="{html.escape(figure.caption)}" loading="lazy"></span>'
         f'<span class="caption"><strong>{html.escape(figure.title)}</strong><br>'
         f"{html.escape(figure.caption)}</span></a>"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from qml.backends.primitives.client_errors import TOO_LARGE_STATUS, TRANSIENT_STATUS
 from qml.backends.primitives.region import region
 from qml.backends.primitives.submissions import circuit_cost, loaded, read_results, run_primitive
 from qml.backends.primitives.transpile import QUBITS
@@ -53,8 +54,6 @@ JOB_STATUS: dict[str, JobStatus] = {
     "CANCELLED": "cancelled",
 }
 HTTP_STATUS = re.compile(r"\b([45]\d\d)\b")
-TOO_LARGE_STATUS = (413,)
-TRANSIENT_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
 
 class RuntimeService:

@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qml.backends.convert.qiskit import MEASURED
+from qml.backends.primitives.client_errors import NotAccepted, client_errors
 from qml.backends.primitives.submissions import circuit_cost, loaded
 from qml.jobs import (
     CircuitCost,
+    JobError,
     JobFailed,
     JobNotFound,
     JobsNotSearchable,
@@ -28,6 +31,8 @@ JOB_STATUS: dict[str, JobStatus] = {
     "ERROR": "failed",
     "CANCELLED": "cancelled",
 }
+RETRIEVING = ("retrieve_job", "restore_job")
+"""The methods by which devices find a job by its id; the first one that a device has is taken."""
 
 
 class ProviderService:
@@ -36,14 +41,19 @@ class ProviderService:
     Each pub must have one row: it becomes one circuit of the job. Providers know no tags, so that a job whose id was
     lost between sending it and writing it down cannot be found again: such a run stops, and says so.
 
+    Errors of the provider's client are read by `client_errors`: no reply, or one that says "later", is waited for; a
+    reply that refuses a job, and a job that failed on the device, are failures of that job alone.
+
     Args:
-        device: a `BackendV2` with `run`; with `retrieve_job`, its jobs outlive this process.
+        device: a `BackendV2` with `run`; with `retrieve_job` its jobs outlive this process, and with `restore_job`
+            too, where each is written down by its own method `persist`.
     """
 
     def __init__(self, device: Any) -> None:
         self._device = device
         self._jobs: dict[str, Any] = {}  # of this process
         self._tagged: dict[str, list[str]] = {}  # the same, by tag
+        self._not_accepted: set[str] = set()  # tags of submissions of which the server said that it made no job
 
     @property
     def name(self) -> str:
@@ -53,10 +63,12 @@ class ProviderService:
     @property
     def keeps_jobs(self) -> bool:
         """Tell whether the provider finds a job by its id."""
-        return hasattr(self._device, "retrieve_job")
+        return any(hasattr(self._device, name) for name in RETRIEVING)
 
     def circuit_cost(self, circuit: bytes) -> CircuitCost:
         """See `Service.circuit_cost`."""
+        if self._device.target is None:  # it compiles circuits itself, in a way that is not known here
+            return replace(circuit_cost(circuit), seconds=None)
         return circuit_cost(circuit, self._device)
 
     def submit(self, submission: Submission, tags: Sequence[str]) -> str:
@@ -68,8 +80,20 @@ class ProviderService:
             raise SubmissionTooLarge(f"{self.name} takes {most} circuits a job, not {len(submission.pubs)}.")
         circuits = [loaded(pub.circuit).assign_parameters(pub.values[0].tolist()) for pub in submission.pubs]
         shots = max(pub.shots or 0 for pub in submission.pubs)
-        job = self._device.run(circuits if len(circuits) > 1 else circuits[0], shots=shots)
-        job_id = str(job.job_id())
+        self._not_accepted.difference_update(tags)
+        try:
+            with client_errors("submit"):
+                job = self._device.run(circuits if len(circuits) > 1 else circuits[0], shots=shots)
+        except NotAccepted:
+            self._not_accepted.update(tags)
+            raise
+        job_id = str(job.job_id() or "")
+        if not job_id:
+            raise JobFailed(
+                f"{self.name} must give each job an id, but gave none. Look at the provider's list of jobs."
+            )
+        if self.keeps_jobs and not hasattr(self._device, "retrieve_job"):
+            job.persist()  # what `restore_job` reads
         self._jobs[job_id] = job
         for tag in tags:
             self._tagged.setdefault(tag, []).append(job_id)
@@ -81,6 +105,8 @@ class ProviderService:
         Raises:
             JobsNotSearchable: there are none, and jobs of other processes may live on.
         """
+        if tag in self._not_accepted:
+            return []
         if tag not in self._tagged and self.keeps_jobs:
             raise JobsNotSearchable(
                 f"A job may have been sent to {self.name} whose id was lost, and the provider finds no jobs by tags. "
@@ -91,7 +117,8 @@ class ProviderService:
 
     def status(self, job_id: str) -> JobStatus:
         """Return the status of a job."""
-        status = self._job(job_id).status()
+        with client_errors("job"):
+            status = self._job(job_id).status()
         name = str(getattr(status, "name", status)).upper()
         if name not in JOB_STATUS:
             raise JobFailed(f"{self.name} must answer with a status that Qiskit knows, but answered {name!r}.")
@@ -99,7 +126,7 @@ class ProviderService:
 
     def result(self, job_id: str) -> list[PubResult]:
         """Return the bits of each circuit, in an order that the job's id fixes."""
-        answer = self._job(job_id).result()
+        answer = self._answer(job_id)
         if not getattr(answer, "success", True):
             raise JobFailed(f"Job {job_id} on {self.name} failed: {getattr(answer, 'status', 'no reason given')}.")
         seed = int.from_bytes(hashlib.sha256(job_id.encode()).digest()[:8], "big")
@@ -109,14 +136,29 @@ class ProviderService:
     def cancel(self, job_id: str) -> None:
         """Stop a job, unless it has ended."""
         if self.status(job_id) in ("queued", "running"):
-            self._job(job_id).cancel()
+            with client_errors("job"):
+                self._job(job_id).cancel()
+
+    def _answer(self, job_id: str) -> Any:
+        """Return Qiskit's result of a job; clients raise errors of many kinds for a job that failed on the device."""
+        try:
+            with client_errors("job"):
+                return self._job(job_id).result()
+        except (JobError, ConnectionError, TimeoutError):
+            raise
+        except Exception as error:  # code of strangers: the cause is chained
+            if self.status(job_id) != "failed":
+                raise
+            raise JobFailed(f"Job {job_id} on {self.name} failed: {type(error).__name__}: {error}") from error
 
     def _job(self, job_id: str) -> Any:
         if job_id in self._jobs:
             return self._jobs[job_id]
         if not self.keeps_jobs:
             raise JobNotFound(f"{self.name} keeps no jobs beyond the process that sent them, so that {job_id} is gone.")
-        self._jobs[job_id] = self._device.retrieve_job(job_id)
+        retrieve = getattr(self._device, next(name for name in RETRIEVING if hasattr(self._device, name)))
+        with client_errors("job"):
+            self._jobs[job_id] = retrieve(job_id)
         return self._jobs[job_id]
 
 

@@ -1,7 +1,7 @@
 """Fits of the study's models: from a setting of the grid to an accuracy."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from qml.compare.study import layers
+from qml.compare.study import images, layers
 from qml.compare.study.data import Part
 from qml.compare.study.grids import Setting
 
@@ -59,14 +59,48 @@ def fit(model: str, setting: Setting, part: Part, *, seed: int, is_published: bo
     failure = layers.fit_until_settled(made, part.fit_inputs, part.fit_labels) if model in TRAINED else ""
     if model not in TRAINED:
         _fit_classical(made, part)
-    n_steps = 0 if failure else _n_steps(made)
+    return _scored(made, part, failure, started)
+
+
+def fit_folds(
+    model: str, setting: Setting, parts: Sequence[Part], *, seed: int, is_published: bool, on_part: Callable[[int], None]
+) -> list[Fitted]:
+    """Fit a model to each of some parts with the same seed; layers are trained together, as they would be alone.
+
+    Args:
+        model: A name in `ENTRIES`.
+        setting: A candidate of its grid.
+        parts: The folds.
+        seed: Seed of weights, batches and shots.
+        is_published: Whether the code of the study is followed where it parts from its text.
+        on_part: Told of the number of each fit that starts.
+    """
+    if MAKERS.get(model) is not _layer:
+        fits = []
+        for number, part in enumerate(parts):
+            on_part(number)
+            fits.append(fit(model, setting, part, seed=seed, is_published=is_published))
+        return fits
+    on_part(0)
+    started = time.process_time()
+    models = [_layer(model, setting, part.n_features, seed, is_published) for part in parts]
+    failures = layers.fit_layers_together(models, [(part.fit_inputs, part.fit_labels) for part in parts])
+    share = (time.process_time() - started) / len(parts)
+    fits = []
+    for made, part, failure in zip(models, parts, failures, strict=True):
+        fits.append(_scored(made, part, failure, time.process_time() - share))
+    return fits
+
+
+def _scored(made: Any, part: Part, failure: str, started: float) -> Fitted:
+    """Measure the accuracy of a fitted model."""
     if failure:
-        return Fitted(0.0, 0.0, 0, n_steps, time.process_time() - started, failure)
+        return Fitted(0.0, 0.0, 0, 0, time.process_time() - started, failure)
     scores = [
         float(np.mean(made.predict(inputs) == labels))
         for inputs, labels in ((part.score_inputs, part.score_labels), (part.fit_inputs, part.fit_labels))
     ]
-    return Fitted(scores[0], scores[1], _n_parameters(made), n_steps, time.process_time() - started)
+    return Fitted(scores[0], scores[1], _n_parameters(made), _n_steps(made), time.process_time() - started)
 
 
 def _fit_classical(made: Any, part: Part) -> None:
@@ -107,6 +141,8 @@ SCALINGS = {
     "separable": "minmax",
     "boltzmann": "standard",
     "boltzmann-separable": "standard",
+    "cnn": "standard",
+    "weinet": None,
 }
 OPTIONS = {
     "n_layers": "n_layers",
@@ -150,6 +186,10 @@ def _layer_kind(
         if model == "boltzmann-separable":
             return layers.SeparableBoltzmann, options
         return qml.nn.QuantumBoltzmannClassifier, options | {"has_one_coupling": is_published}
+    if model == "cnn":
+        return images.StudyCNN, {"kernel_size": setting["kernel_shape"]}
+    if model == "weinet":
+        return images.WeiNet, {"is_published": is_published}
     if model == "re-uploading":
         n_readouts = layers.read_out_count(setting["observable_type"], layers.n_reuploading_qubits(n_features))
         return layers.WeightedReuploading, {"n_layers": setting["n_layers"], "n_readouts": n_readouts}
@@ -179,6 +219,22 @@ def _metric(model: str, setting: Setting, n_features: int, seed: int, is_publish
     )
 
 
+def _quanvolutional(model: str, setting: Setting, n_features: int, seed: int, is_published: bool) -> Any:
+    training = {
+        "learning_rate": setting["learning_rate"],
+        "max_steps": USUAL_STEPS,
+        "convergence_interval": INTERVAL,
+    }
+    return images.QuanvolutionalClassifier(
+        window=setting["qkernel_shape"],
+        n_filters=setting["n_qchannels"],
+        kernel_size=setting["kernel_shape"],
+        is_published=is_published,
+        training=training,
+        seed=seed,
+    )
+
+
 # --- scikit-learn's models
 
 
@@ -200,10 +256,14 @@ def _sinks(model: str, setting: Setting, n_features: int, seed: int, is_publishe
     return make_pipeline(sinks, LogisticRegression(C=np.inf, solver="lbfgs", tol=1e-3))
 
 
-TRAINED = ("circuit-centric", "re-uploading", "dressed", "iqp", "metric", "tree", "separable", *BOLTZMANN)
+TRAINED_IMAGES = ("cnn", "weinet", "quanvolutional")
+TRAINED = (
+    "circuit-centric", "re-uploading", "dressed", "iqp", "metric", "tree", "separable", *BOLTZMANN, *TRAINED_IMAGES,
+)  # fmt: skip
 MAKERS: dict[str, Callable[[str, Setting, int, int, bool], Any]] = {
     **dict.fromkeys(TRAINED, _layer),
     "metric": _metric,
+    "quanvolutional": _quanvolutional,
     "mlp": _mlp,
     "kitchen-sinks": _sinks,
 }
@@ -269,15 +329,22 @@ def _projected_kernel(setting: Setting, part: Part, seed: int, is_published: boo
 
 
 def projected_features(setting: Setting, part: Part, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compute X, Y and Z of every qubit after the evolution, from initial rotations that the seed draws."""
+    """Compute X, Y and Z of every qubit after the evolution, from initial rotations that the seed draws.
+
+    The draws are those of the study, whose code takes them from NumPy after one number for the support vector machine:
+    with them each of its accuracies comes out to the sample.
+    """
     from circuits import feature_maps
     from qml.kernels import ProjectedKernel
 
-    generator = torch.Generator().manual_seed(seed)
     circuit = feature_maps.heisenberg(part.n_features, setting["trotter_steps"])
-    kernel = ProjectedKernel(circuit, dtype=torch.float64, generator=generator)  # angles uniform over a whole turn
+    kernel = ProjectedKernel(circuit, dtype=torch.float64)
+    random = np.random.default_rng(seed)
+    random.integers(100_000)
+    angles = 2.0 * np.pi * random.uniform(size=circuit.n_weights)
     turn = setting["t"] * part.n_features / setting["trotter_steps"]
     with torch.no_grad():
+        kernel.layer.weights.copy_(torch.from_numpy(angles))
         fitted, scored = (kernel.features(turn * rows).numpy() for rows in scaled_rows(part))
     return fitted, scored
 

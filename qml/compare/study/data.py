@@ -1,6 +1,7 @@
 """A data set of the study, cut as its protocol cuts it."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,16 +55,28 @@ class StudySet:
     folds: tuple[Part, ...]
 
 
-def study_set(family: str, parameter: int) -> StudySet:
-    """Return a synthetic data set and its five folds: stratified and not shuffled, as scikit-learn cuts by default.
+def study_set(family: str, parameter: int, mnist: Path | str | None = None) -> StudySet:
+    """Return a data set and its five folds: stratified and not shuffled, as scikit-learn cuts by default.
+
+    Args:
+        family: The family of data sets.
+        parameter: Its place in the family's sweep.
+        mnist: The folder with the files of MNIST, for its families.
 
     Raises:
-        ValueError: If there is no such family, or it has no such parameter.
+        ValueError: If there is no such family, it has no such parameter, or a fold would lack a class.
+        FileNotFoundError: If the folder or a file of MNIST is missing.
     """
     from sklearn.model_selection import StratifiedKFold
 
-    made = benchmark_set(family, parameter)
+    made = benchmark_set(family, parameter, folder=mnist)
     inputs, labels = made.train.inputs.numpy(), made.train.labels.numpy()
+    fewest = min((labels < 0).sum(), (labels > 0).sum())
+    if fewest < N_FOLDS:
+        raise ValueError(
+            f"Argument `mnist` must hold at least {N_FOLDS} training images of each digit, one a fold, but {family} "
+            f"{parameter} has {fewest} of one."
+        )
     whole = Part(inputs, labels, made.test.inputs.numpy(), made.test.labels.numpy())
     folds = tuple(
         Part(inputs[fit], labels[fit], inputs[score], labels[score])

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from qml.compare.study.competitors import TRAINED, fit, make_layer
+from qml.compare.study.competitors import MAKERS, TRAINED, fit, make_layer
 from qml.compare.study.data import N_FOLDS, Part, StudySet, study_set
 from qml.compare.study.grids import Setting, candidates
+from qml.compare.study.images import study_cnn
 from qml.compare.study.run import Study
 
 BATCH = 32
@@ -51,7 +52,7 @@ def estimate(study: Study) -> list[Cost]:
         for data_set in study.data_sets:
             if model not in study.runs(data_set):
                 continue
-            data = study_set(*data_set)
+            data = study_set(*data_set, study.files_of(data_set))
             size = 0 if model in TIMED_ONCE else data.whole.n_features
             if size not in timed:
                 timed[size] = _timed(model, data, timed)
@@ -80,7 +81,12 @@ def step_seconds(model: str, setting: Setting, part: Part) -> float:
     if model == "metric":
         step = _metric_step(setting["n_layers"], part)
     else:
-        make, _ = make_layer(model, setting, part.n_features, True)
+        if model == "quanvolutional":  # its circuits act once, before the training
+            filtered = MAKERS[model](model, setting, part.n_features, 0, True).fit_filters(part.fit_inputs)
+            part = Part(filtered, part.fit_labels, filtered[:0], part.fit_labels[:0])
+            make = study_cnn(setting["kernel_shape"], setting["n_qchannels"])
+        else:
+            make, _ = make_layer(model, setting, part.n_features, True)
         layer = make(part.n_features, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
         step = _layer_step(layer, part, setting["learning_rate"])
     step()

@@ -14,7 +14,8 @@ Setting = Mapping[str, Any]
 
 RATES = (0.001, 0.01, 0.1)
 PENALTIES = (0.1, 1.0, 10.0, 100.0)
-QNN, KERNEL = "qnn", "kernel"
+IMAGE_RATES = (0.0001, 0.001, 0.01)
+QNN, KERNEL, IMAGE = "qnn", "kernel", "image"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Entry:
 
     Attributes:
         published: Its name in the study's files.
-        family: `"qnn"` or `"kernel"`: the family whose normalised ranks it is part of.
+        family: `"qnn"`, `"kernel"` or `"image"`: the family whose normalised ranks it is part of.
         kind: "quantum" or "classical".
         grid: Values of each hyperparameter, by the study's names.
         recipe: Its description in words.
@@ -119,8 +120,42 @@ ENTRIES: dict[str, Entry] = {
         "support vector machine on the fidelity kernel of a product state",
         is_control=True,
     ),
+    "quanvolutional": Entry(
+        "QuanvolutionalNeuralNetwork", IMAGE, "quantum",
+        {
+            "kernel_shape": (2, 3, 5),
+            "learning_rate": IMAGE_RATES,
+            "n_qchannels": (1, 5, 10),
+            "qkernel_shape": (2, 3),
+        },
+        "fixed random circuits over black and white windows, then the CNN",
+    ),
+    "weinet": Entry(
+        "WeiNet", IMAGE, "quantum",
+        {"filter_name": ("edge_detect", "smooth", "sharpen"), "learning_rate": IMAGE_RATES},
+        "pixels as amplitudes, shifted; a linear model on Z and ZZ",
+    ),
+    "cnn": Entry(
+        "ConvolutionalNeuralNetwork", IMAGE, "classical",
+        {"kernel_shape": (2, 3, 5), "learning_rate": IMAGE_RATES},
+        "two convolutions with 32 and 64 filters, 128 ReLU units",
+    ),
 }  # fmt: skip
 """Models by the names that the command line takes."""
+
+GROUPS = {
+    "bars_and_stripes": (IMAGE,),
+    **{f"{source}_pca": (QNN,) for source in ("mnist", "digits")},
+    **{f"{source}_pca-": (KERNEL,) for source in ("mnist", "digits")},
+    **{f"{source}_cg": (IMAGE,) for source in ("mnist", "digits")},
+}
+"""Families of models that the study runs on a family of data sets, where it is not the first two."""
+
+
+def models_on(family: str) -> tuple[str, ...]:
+    """Return the models that may run on a family of data sets."""
+    groups = GROUPS.get(family, (QNN, KERNEL))
+    return tuple(name for name, entry in ENTRIES.items() if entry.family in groups)
 
 
 def candidates(model: str) -> tuple[Setting, ...]:

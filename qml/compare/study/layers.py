@@ -2,13 +2,14 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from circuits import Circuit, ansatzes, data, feature_maps
+from circuits import Circuit, data, feature_maps
 from qml import checks
 from qml.estimators.scaling import make_scaler, scaled
 from qml.estimators.training import LoopOptions, train
@@ -50,10 +51,9 @@ def published_iqp_map(n_inputs: int, n_repetitions: int) -> Circuit:
 class PublishedIQP(IQPClassifier):
     """The variational classifier on the IQP embedding as the study ran it, see `published_iqp_map`."""
 
-    def __init__(self, n_inputs: int, n_layers: int = 10, *, n_repetitions: int = 1, **options: Any) -> None:
-        super().__init__(n_inputs, n_layers, n_repetitions=n_repetitions, **options)
-        layers = ansatzes.strongly_entangling(n_inputs, n_layers, entangler="cz")
-        self.circuit = published_iqp_map(n_inputs, n_repetitions).compose(layers)
+    def embedding_circuit(self) -> Circuit:
+        """Build the circuit of the embedding."""
+        return published_iqp_map(self.n_inputs, self.n_repetitions)
 
 
 class SeparableBoltzmann(nn.Module):
@@ -142,6 +142,19 @@ class MetricClassifier:
         return np.where(scores.numpy() > 0, 1.0, -1.0)
 
 
+NOT_SETTLED, NOT_FINITE = "not settled", "loss not finite"
+
+
+def fit_layers_together(models: Sequence[Any], samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[str]:
+    """Fit classifiers of equal layers in one training; return for each why it failed, or "" where its loss settled."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    from qml.estimators.layers import fit_together
+
+    reasons = {None: "", FloatingPointError: NOT_FINITE, ConvergenceWarning: NOT_SETTLED}
+    return [reasons[course.error] for course in fit_together(models, samples)]
+
+
 def fit_until_settled(model: Any, inputs: np.ndarray, labels: np.ndarray) -> str:
     """Fit a model; return why it failed, or "" where its loss settled."""
     from sklearn.exceptions import ConvergenceWarning
@@ -151,9 +164,9 @@ def fit_until_settled(model: Any, inputs: np.ndarray, labels: np.ndarray) -> str
         try:
             model.fit(inputs, labels)
         except ConvergenceWarning:
-            return "not settled"
+            return NOT_SETTLED
         except FloatingPointError:
-            return "loss not finite"
+            return NOT_FINITE
     return ""
 
 

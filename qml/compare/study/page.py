@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qml.compare.engine import ComparisonPlan
 from qml.compare.figures import FAINT, figure_style, metric_figure, new_figure, ranks_figure
 from qml.compare.report import write_page
-from qml.compare.study.grids import ENTRIES, KERNEL, QNN, candidates, shown
+from qml.compare.study.grids import ENTRIES, GROUPS, IMAGE, KERNEL, QNN, candidates, shown
 from qml.compare.study.published import published
 from qml.compare.study.ranks import family_test, members, normalised_ranks
 from qml.compare.study.run import Study
@@ -19,7 +19,7 @@ from qml.compare.task import Model, Outcome, Preset, Record, Section
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FAMILIES = {QNN: "trained models", KERNEL: "kernels and random features"}
+FAMILIES = {QNN: "trained models", KERNEL: "kernels and random features", IMAGE: "models of images"}
 PALETTE = ("#5b3fd6", "#b04bd0", "#e06aa8", "#3b7cc4", "#0f8f83", "#8a9a1f", "#e08214", "#c8503c", "#6b7686", "#1d1b2e")
 
 
@@ -140,7 +140,7 @@ def _sweep_sections(summary: Summary) -> list[Section]:
     )
     header = (
         "model", "family", "data sets", "ours", "published", "points", "standard error", "in errors",
-        "largest, of 60 samples",
+        "largest, in samples",
     )  # fmt: skip
     text = (
         "Means over the data sets of a sweep that both have. The standard error counts the spread over seeds, ours and "
@@ -156,9 +156,10 @@ def _sweep_sections(summary: Summary) -> list[Section]:
 def _curves(summary: Summary, family: str) -> "Figure":
     """Draw accuracies over a sweep, the published ones as dashes, in a panel for each family of models."""
     with figure_style():
-        figure = new_figure(9.6, 3.6)
-        panels = figure.subplots(1, len(FAMILIES), sharey=True)
-        for axes, (group, words) in zip(panels, FAMILIES.items(), strict=True):
+        groups = GROUPS.get(family, (QNN, KERNEL))
+        figure = new_figure(4.8 * len(groups), 3.6)
+        panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+        for axes, group in zip(panels, groups, strict=True):
             models = [model for model in members(group, with_controls=True) if model in summary.models]
             for model, colour in zip(models, PALETTE, strict=False):
                 own = sorted(
@@ -172,7 +173,7 @@ def _curves(summary: Summary, family: str) -> "Figure":
                     axes.plot(places, values, "o-", ms=3.0, color=colour, label=model)
                     if theirs:
                         axes.plot(*zip(*theirs, strict=True), "--", lw=1.0, color=colour)
-            axes.set_title(words)
+            axes.set_title(FAMILIES[group])
             axes.set_xlabel("parameter of the sweep")
             axes.grid(color=FAINT, lw=0.7)
             if axes.lines:

@@ -12,8 +12,6 @@ SAME = 1e-9  # accuracies that differ by less differ by rounding
 Accuracies = Mapping[DataSet, Mapping[str, float]]
 """Mean test accuracies by data set and model."""
 
-IMAGE_FAMILY = ("ConvolutionalNeuralNetwork", "QuanvolutionalNeuralNetwork", "WeiNet")
-
 
 @dataclass(frozen=True)
 class NormalisedRank:

@@ -13,7 +13,7 @@ from typing import Any
 from qml.checks import as_int, require_choice
 from qml.compare.engine import ComparisonPlan, Listener, RunCells, make_plan, run_plan
 from qml.compare.store import open_folder
-from qml.compare.study.grids import ENTRIES, candidates
+from qml.compare.study.grids import ENTRIES, candidates, models_on
 from qml.compare.study.published import DataSet, published
 from qml.compare.study.task import (
     BENCHMARKS,
@@ -25,9 +25,13 @@ from qml.compare.study.task import (
     read_cell_name,
 )
 from qml.compare.task import Record
-from qml.data.benchmark_sets import parameters_of
+from qml.data.benchmark_sets import FAMILIES, WIDE, WIDE_FAMILIES, benchmark_set, parameters_of
 
 N_SEEDS = 5
+WIDE_MODELS = (
+    "circuit-centric", "tree", "mlp", "separable", "boltzmann-separable", "kitchen-sinks", "svc", "separable-kernel",
+)  # fmt: skip
+"""Models with 50 features and more: amplitudes, products of qubits, circuits that permute bits, and the champions."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Study:
         parameters: Places of the sweeps that are run; None for those of the preset.
         beyond: Whether models run at sizes that the study left out.
         folder: Folder of the results; None keeps none.
+        mnist: Folder with the files of MNIST; None where no family needs them.
     """
 
     families: tuple[str, ...]
@@ -79,17 +84,25 @@ class Study:
     parameters: tuple[int, ...] | None
     beyond: bool
     folder: Path | None
+    mnist: Path | None = None
 
     @property
     def data_sets(self) -> list[DataSet]:
         """Return the data sets, the smallest of every family first."""
         wanted = self.amount.parameters if self.parameters is None else self.parameters
-        pairs = [(family, place) for family in self.families for place in parameters_of(family)]
+        pairs = [(family, place) for family in self.families for place in parameters_of(family, with_wide=self.beyond)]
         return sorted((pair for pair in pairs if wanted is None or pair[1] in wanted), key=lambda pair: pair[1])
 
     def runs(self, data_set: DataSet) -> list[str]:
-        """Return the models that run on a data set: those that the study ran there, or all."""
-        return [model for model in self.models if self.beyond or published(*data_set, model) is not None]
+        """Return the models that run on a data set: those that the study ran there, or all of the family's.
+
+        On the digits that ship these are the models of MNIST with as many features; with 50 features and more, those
+        that need no state of a qubit a feature.
+        """
+        offered = [model for model in self.models if model in models_on(data_set[0])]
+        if data_set[1] in WIDE and data_set[0] in WIDE_FAMILIES:
+            offered = [model for model in offered if model in WIDE_MODELS]
+        return [model for model in offered if self.beyond or published(*twin(data_set), model) is not None]
 
     def searched(self, data_set: DataSet) -> list[str]:
         """Return the cells of the search on a data set."""
@@ -108,9 +121,15 @@ class Study:
         family, parameter = data_set
         options: Mapping[str, Any] = {"family": family, "parameter": parameter, "as": self.variant, "stage": stage}
         n_seeds = 1 if stage == SEARCH else self.amount.n_seeds
-        return make_plan(
+        plan = make_plan(
             BENCHMARKS, n_seeds=n_seeds, models=cells, options=options, folder=self.stage_folder(data_set, stage)
         )
+        files = self.files_of(data_set)
+        return plan if files is None else replace(plan, options={**plan.options, "mnist": str(files)})
+
+    def files_of(self, data_set: DataSet) -> Path | None:
+        """Return the folder with the files of MNIST for a data set that is made of them."""
+        return self.mnist if needs_files(data_set[0]) else None
 
     def stage_folder(self, data_set: DataSet, stage: str) -> Path | None:
         """Return the folder of a stage on a data set."""
@@ -118,7 +137,7 @@ class Study:
         return None if self.folder is None else self.folder / self.variant / family / f"{parameter:02d}" / stage
 
 
-def make_study(
+def make_study(  # noqa: PLR0913 - one for each option of the command
     families: Sequence[str] = (),
     *,
     models: Sequence[str] | None = None,
@@ -128,6 +147,7 @@ def make_study(
     n_seeds: int | None = None,
     beyond: bool = False,
     folder: Path | None = None,
+    mnist: Path | str | None = None,
 ) -> Study:
     """Check the arguments, and fill in the rest.
 
@@ -138,14 +158,17 @@ def make_study(
         variant: `"published"` or `"intended"`.
         parameters: Places of the sweeps, such as numbers of features; None for the preset's.
         n_seeds: Fits of each winner; None for the preset's.
-        beyond: Whether models run at sizes that the study left out, where the study chose no setting.
+        beyond: Whether models run at sizes that the study left out, there with the setting that it chose at the
+            largest size it ran, unless settings are searched.
         folder: Folder of the results; None keeps none.
+        mnist: Folder with the four files of MNIST, for its families.
 
     Raises:
         ValueError: If something is not offered; the message lists what is.
+        FileNotFoundError: If the folder with the files of MNIST, or one of them, is missing.
     """
     for family in families:
-        require_choice(family, "family", SYNTHETIC)
+        require_choice(family, "family", tuple(FAMILIES))
     for model in models or ():
         require_choice(model, "models", tuple(ENTRIES))
     require_choice(preset, "preset", tuple(PRESETS))
@@ -154,15 +177,41 @@ def make_study(
         raise ValueError(f"Argument `models` must name at least one of {', '.join(ENTRIES)}, but is empty.")
     amount = PRESETS[preset]
     chosen = tuple(dict.fromkeys(families)) or amount.families
+    offered = sorted({place for family in chosen for place in parameters_of(family, with_wide=beyond)})
     for place in parameters or ():
-        require_choice(place, "sizes", parameters_of(chosen[0]))
-    if amount.n_candidates == 0 and beyond:
-        raise ValueError("Argument `preset` must not be 'chosen' at sizes beyond the study's: it chose nothing there.")
+        require_choice(place, "sizes", tuple(offered))
+    mnist = _checked_files(chosen, mnist)
     if n_seeds is not None:
         amount = replace(amount, n_seeds=as_int(n_seeds, "seeds", 1))
     wanted = None if models is None else tuple(name for name in ENTRIES if name in models)
     places = None if parameters is None else tuple(parameters)
-    return Study(chosen, wanted or tuple(ENTRIES), variant, preset, amount, places, beyond, folder)
+    return Study(chosen, wanted or tuple(ENTRIES), variant, preset, amount, places, beyond, folder, mnist)
+
+
+def _checked_files(families: Sequence[str], mnist: Path | str | None) -> Path | None:
+    """Return the folder with the files of MNIST, after reading them where a family needs them."""
+    named = [family for family in families if needs_files(family)]
+    if bool(named) != (mnist is not None):
+        raise ValueError(
+            "Argument `mnist` must be the folder with the files of MNIST for mnist_pca, mnist_pca- and mnist_cg, and "
+            f"left out for others, but is {mnist!r} for {', '.join(families)}. The families digits_pca, digits_pca- "
+            "and digits_cg need no files."
+        )
+    if mnist is None:
+        return None
+    for family in named:
+        benchmark_set(family, parameters_of(family)[0], folder=mnist)
+    return Path(mnist).resolve()
+
+
+def needs_files(family: str) -> bool:
+    """Return whether a family is made of files that the user has."""
+    return family.startswith("mnist_")
+
+
+def twin(data_set: DataSet) -> DataSet:
+    """Return the data set of the study that the digits that ship stand for; others are their own."""
+    return data_set[0].replace("digits_", "mnist_"), data_set[1]
 
 
 def winners(records: Sequence[Record]) -> dict[str, int]:
@@ -213,20 +262,31 @@ def run_study(study: Study, watch: Watch, run_cells: RunCells | None = None) -> 
         cells = study.searched(data_set)
         if cells:
             searched = _run(study.plan(data_set, SEARCH, cells), watch, run_cells)
-            chosen = winners(searched)
-        else:
-            chosen = {
-                model: place for model in study.runs(data_set) if (place := chosen_there(data_set, model)) is not None
-            }
-        names = [cell_name(model, number) for model, number in chosen.items()]
+        names = _fitted_cells(study, data_set, searched)
         fits = _run(study.plan(data_set, FITS, names), watch, run_cells) if names else []
         yield Finished(data_set, searched, fits)
 
 
+def _fitted_cells(study: Study, data_set: DataSet, searched: Sequence[Record]) -> list[str]:
+    """Return the cells that are fitted: the winners of the search, or without one the study's own choice."""
+    if study.amount.n_candidates == 0:
+        found = {model: chosen_there(data_set, model) for model in study.runs(data_set)}
+    else:
+        found = winners(searched)
+    return [cell_name(model, number) for model, number in found.items() if number is not None]
+
+
 def chosen_there(data_set: DataSet, model: str) -> int | None:
-    """Return the number of the candidate that the study's own search chose; None where it has no result."""
-    found = published(*data_set, model)
-    return None if found is None else found.candidate
+    """Return the number of the candidate that the study's own search chose; None where it has no result.
+
+    Beyond the study's sizes it is the choice for the largest one that the study ran.
+    """
+    family, parameter = twin(data_set)
+    for place in sorted(parameters_of(family), reverse=True):
+        found = published(family, place, model)
+        if place <= parameter and found is not None and found.candidate is not None:
+            return found.candidate
+    return None
 
 
 def _run(plan: ComparisonPlan, watch: Watch, run_cells: RunCells | None) -> list[Record]:
@@ -237,13 +297,22 @@ def _run(plan: ComparisonPlan, watch: Watch, run_cells: RunCells | None) -> list
 def stored_results(study: Study) -> Iterator[Finished]:
     """Return what the folder of a study holds, data set by data set, without running anything.
 
+    Presets that share a folder may have fitted different settings of a model there; those of this study's preset count.
+
     Raises:
         ValueError: If results were made with other settings.
     """
     for data_set in study.data_sets:
-        stages = [_stored(study, data_set, stage) for stage in (SEARCH, FITS)]
-        if any(stages):
-            yield Finished(data_set, *stages)
+        cells = study.searched(data_set)
+        searched = [record for record in _stored(study, data_set, SEARCH) if record.model in cells]
+        names = _fitted_cells(study, data_set, searched)
+        fits = [
+            record
+            for record in _stored(study, data_set, FITS)
+            if record.model in names and record.seed < study.amount.n_seeds
+        ]
+        if searched or fits:
+            yield Finished(data_set, searched, fits)
 
 
 def _stored(study: Study, data_set: DataSet, stage: str) -> list[Record]:

@@ -8,16 +8,25 @@ import torch
 from qml.baselines import count_parameters
 from qml.compare.task import Metric, Model, Options, Preset, Record, Section, Task
 from qml.compare.tasks import pinn_fits as fits
+from qml.compare.tasks import pinn_more_fits as more
 from qml.compare.tasks import pinn_trunks as trunks
 from qml.compare.tasks.pinn_figures import error_figure, solution_figure
 from qml.pinn import PROBLEMS, Annealing, Causal, Curriculum, Problem, Resampling, find_problem
 from qml.pinn.problems.evolution import diffusivity
+from qml.pinn.problems.inverse_flow import carried_vortices
 from qml.pinn.problems.power import swing
 from qml.pinn.problems.radial import radial_diffusivity
+from qml.pinn.problems.traffic import traffic
+from qml.pinn.problems.unknown_reaction import unknown_reaction
 
 EQUAL = "Levenberg-Marquardt"
 LINEAR = ("poisson", "poisson-2d", "helmholtz", "heat")  # of one field, whose conditions are faces
 INVERSE = {"diffusivity": diffusivity, "radial-diffusivity": radial_diffusivity, "swing": swing}
+MEASURED = INVERSE | {
+    "traffic": traffic,
+    "unknown-reaction": unknown_reaction,
+    "carried-vortices": carried_vortices,
+}
 
 
 def prepare(options: Options) -> Problem:
@@ -27,7 +36,7 @@ def prepare(options: Options) -> Problem:
 
 def split(problem: Problem, seed: int) -> Problem:
     """Return the problem alike for every seed, which draws weights and points, and the noise in measurements."""
-    return INVERSE[problem.name](seed=seed) if problem.name in INVERSE else problem
+    return MEASURED[problem.name](seed=seed) if problem.name in MEASURED else problem
 
 
 def models(options: Options) -> dict[str, Model[Problem]]:
@@ -65,6 +74,8 @@ def models(options: Options) -> dict[str, Model[Problem]]:
         recipe = "Weights of conditions from gradients (2001.04536)."
         offered["mlp-annealed"] = _method("MLP, annealed", recipe, annealing=Annealing())
     if "t" in problem.coordinates:
+        recipe = "16 units with attention to three times (2601.03613)."
+        offered["attention"] = _method("Attention trunk", recipe, trunks.attention)
         offered["mlp-causal"] = _method("MLP, causal", "Weights over slices of time (2203.07404).", causal=Causal())
     offered["mlp-resampled"] = _method(
         "MLP, resampled", "Points where the residual is large (2207.10289).", resampling=Resampling()
@@ -80,7 +91,28 @@ def models(options: Options) -> dict[str, Model[Problem]]:
         settings=("as in the recipe",),
         family="method",
     )
-    return offered | _of_one_problem(problem)
+    return offered | _without_derivatives(problem) | _of_one_problem(problem)
+
+
+def _without_derivatives(problem: Problem) -> dict[str, Model[Problem]]:
+    """Return the Kalman filters, on problems whose residuals are few and hold no trained scalar."""
+    if problem.scalars or len(problem.coordinates) > 2 or len(problem.fields) > 1:
+        return {}
+    recipe = "An ensemble Kalman filter moves the weights, without a derivative in them (1209.2736)."
+    return {
+        f"{name}-kalman": Model(
+            f"{title}, Kalman filter",
+            kind,
+            recipe,
+            partial(more.by_kalman, build),
+            settings=("as in the recipe",),
+            family="no derivatives",
+        )
+        for name, title, kind, build in (
+            ("qnn", "QNN", "quantum", trunks.qnn),
+            ("mlp-small", "Small MLP", "classical", trunks.small_mlp),
+        )
+    }
 
 
 def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
@@ -128,9 +160,48 @@ def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
             "The same with the posterior of the last layer and of k alone.",
             partial(fits.bayes, "readout"),
         ),
+        "windows": (
+            problem.name in more.N_WINDOWS,
+            "Windows of time",
+            "Fixed random features with a trained read-out, window by window (2203.07404, 2012.02895).",
+            more.in_windows,
+        ),
+        **{
+            f"term-{kind}": (
+                problem.name == "unknown-reaction",
+                f"Unknown term, {title}",
+                f"An MLP of 16-16 for u and {words} for f(u), by Levenberg-Marquardt (2212.04630).",
+                partial(more.with_term, kind),
+            )
+            for kind, title, words in (
+                ("polynomial", "polynomial", "a polynomial of degree 3"),
+                ("mlp", "MLP", "8 tanh units"),
+                ("qkan", "QKAN", "a one-qubit circuit"),
+            )
+        },
+        **{
+            f"tasks-{rule}": (
+                problem.name == "traffic",
+                f"Two roads, {rule}",
+                f"A second road shares the network; its weight by {words} (2307.03920), by Levenberg-Marquardt.",
+                partial(more.roads_together, rule),
+            )
+            for rule, words in (
+                ("equal", "no rule"),
+                ("similarity", "the cosine of gradients (1812.02224)"),
+                ("variance", "variances (1705.07115)"),
+            )
+        },
     }
     return {
-        name: Model(title, "classical", recipe, fit, settings=("as in the recipe",), family="method")
+        name: Model(
+            title,
+            "quantum" if name == "term-qkan" else "classical",
+            recipe,
+            fit,
+            settings=("as in the recipe",),
+            family="method",
+        )
         for name, (fits_here, title, recipe, fit) in offered.items()
         if fits_here
     }

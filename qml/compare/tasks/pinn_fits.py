@@ -60,7 +60,7 @@ def of_equal_size(build: trunks.Build, problem: Problem, seed: int, preset: Pres
         n_condition_points=64,
         collocation="quadrature" if on_a_line else "sobol",
     )
-    return _trained(Pinn(posed, build(posed, _drawn(seed))), training, seed, on_step, problem)
+    return trained(Pinn(posed, build(posed, _drawn(seed))), training, seed, on_step, problem)
 
 
 def by_adam(
@@ -68,14 +68,14 @@ def by_adam(
 ) -> Outcome:
     """Train by Adam, then half as many iterations of L-BFGS; the error is taken once, at the end."""
     training = replace(_adam(problem, preset), **methods)
-    return _trained(Pinn(problem, build(problem, _drawn(seed))), training, seed, on_step)
+    return trained(Pinn(problem, build(problem, _drawn(seed))), training, seed, on_step)
 
 
 def by_recipe(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Train by the problem's own recipe, in a small preset with fewer steps."""
     recipe = _recipe(problem, preset)
     posed = recipe.posed(problem)
-    return _trained(Pinn(posed, recipe.trunk(posed, _drawn(seed))), recipe.training, seed, on_step, problem)
+    return trained(Pinn(posed, recipe.trunk(posed, _drawn(seed))), recipe.training, seed, on_step, problem)
 
 
 def in_pieces(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
@@ -86,7 +86,7 @@ def in_pieces(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> O
     joints = tuple(Interface(f"joint {index}", axis, place, equal) for index, place in enumerate(places))
     posed = replace(problem, features=None, conditions=(*problem.conditions, *joints))
     training = _recipe(problem, preset).training
-    return _trained(Pinn(posed, trunks.pieces(posed, _drawn(seed))), training, seed, on_step)
+    return trained(Pinn(posed, trunks.pieces(posed, _drawn(seed))), training, seed, on_step)
 
 
 def with_labels(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
@@ -94,7 +94,7 @@ def with_labels(problem: Problem, seed: int, preset: Preset, on_step: OnStep) ->
     paths = FeynmanKac(source=lambda z: -2 * PI**2 * np.sin(PI * z[:, 0]) * np.sin(PI * z[:, 1]))
     labels = paths.labels("paths", "u", problem.domain, N_LABELS, seed=seed, weight=0.1)
     posed = replace(problem, conditions=(*problem.conditions, labels))
-    return _trained(Pinn(posed, trunks.mlp(posed, _drawn(seed))), _adam(posed, preset), seed, on_step)
+    return trained(Pinn(posed, trunks.mlp(posed, _drawn(seed))), _adam(posed, preset), seed, on_step)
 
 
 def lagrangian(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
@@ -105,7 +105,7 @@ def lagrangian(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> 
     with one_thread():
         solution = solve(model, training, seed=seed, on_step=on_step)
     points = problem.domain.grid(N_PLANE)
-    expected = _reference(problem, points)
+    expected = reference_values(problem, points)
     error = float(np.linalg.norm(in_frame_at_rest(model, points) - expected) / np.linalg.norm(expected))
     return _outcome(solution, error, in_frame_at_rest(model, shown_points(problem))[:, 0])
 
@@ -125,7 +125,7 @@ def ensemble(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Ou
     with one_thread():
         trained = train_ensemble(build, recipe.training, seeds)
     points = problem.domain.grid(N_PLANE)
-    expected = _reference(problem, points)
+    expected = reference_values(problem, points)
     mean, deviation = trained.predict(points)
     outcome = _outcome(
         trained.solutions[0],
@@ -160,7 +160,7 @@ def by_process(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> 
     seconds = time.perf_counter() - started
     points = judged_points(problem)
     mean, deviation = solution.predict(points)
-    expected = _reference(problem, points)
+    expected = reference_values(problem, points)
     return Outcome(
         value=float(np.linalg.norm(mean - expected) / np.linalg.norm(expected)),
         n_parameters=count_parameters(solution.kernel),
@@ -177,11 +177,16 @@ def shown_points(problem: Problem) -> np.ndarray:
     return problem.domain.grid(N_LINE if len(problem.coordinates) == 1 else N_SHOWN)
 
 
-def _trained(model: Pinn, training: Training, seed: int, on_step: OnStep, problem: Problem | None = None) -> Outcome:
+def trained(model: Pinn, training: Training, seed: int, on_step: OnStep, problem: Problem | None = None) -> Outcome:
     """Train and judge; figures show the whole problem, where the model was posed on a half."""
     with one_thread():
         solution = solve(model, training, seed=seed, on_step=on_step)
     return _outcome(solution, _error(model), _shown(model, problem))
+
+
+def outcome_of(solution: Solution, error: float, problem: Problem) -> Outcome:
+    """Return the outcome of a solution whose error was taken already, with values on the problem's own grid."""
+    return _outcome(solution, error, solution.model.predict(shown_points(problem))[:, 0])
 
 
 def _outcome(solution: Solution, error: float, shown: np.ndarray) -> Outcome:
@@ -273,7 +278,8 @@ def _shown(model: Pinn, problem: Problem | None = None) -> np.ndarray:
     return field
 
 
-def _reference(problem: Problem, points: np.ndarray) -> np.ndarray:
+def reference_values(problem: Problem, points: np.ndarray) -> np.ndarray:
+    """Return the reference at points, and refuse a problem without one."""
     if problem.reference is None:
         raise ValueError(f"Problem {problem.name!r} must have a reference for an error, but has none.")
     return problem.reference(points)

@@ -10,6 +10,7 @@ from qml.baselines import KAN, KANLayer, count_parameters
 from qml.nn import DARUAN, QKAN, QuantumLayer
 from qml.pinn import (
     MLP,
+    AttentionTrunk,
     EdgeJets,
     FourierFeatures,
     GaussianFeatures,
@@ -19,6 +20,7 @@ from qml.pinn import (
     Problem,
     Separable,
 )
+from qml.pinn.names import arguments_of
 
 N_QUBITS, N_REPEATS = 4, 8
 HIDDEN = (32, 32, 32)
@@ -115,6 +117,31 @@ def fourier(problem: Problem, generator: torch.Generator) -> nn.Module:
 def lstm(problem: Problem, generator: torch.Generator) -> nn.Module:
     """Build three layers of 16 units with a memory over depth."""
     return LSTMTrunk(problem.n_features, 16, 3, len(problem.fields), dtype=DTYPE, generator=generator)
+
+
+def attention(problem: Problem, generator: torch.Generator) -> nn.Module:
+    """Build 16 units that attend to three times, a twentieth of the scaled interval apart."""
+    return AttentionTrunk(
+        problem.n_features,
+        16,
+        len(problem.fields),
+        column=_column_of_time(problem),
+        dtype=DTYPE,
+        generator=generator,
+    )
+
+
+def _column_of_time(problem: Problem) -> int:
+    """Return the trunk's input that moves with t; the last of several."""
+    low, high = problem.domain.intervals["t"]
+    if problem.features is None:
+        return problem.coordinates.index("t")
+    points = problem.domain.sample(2, 0, fixed={})[:1].repeat(2, 0)
+    points[:, problem.coordinates.index("t")] = (low, high)
+    columns = {name: torch.as_tensor(points[:, index]) for index, name in enumerate(problem.coordinates)}
+    asked = arguments_of(problem.features, "features")
+    moved = [bool(one[0] != one[1]) for one in problem.features(**{name: columns[name] for name in asked})]
+    return len(moved) - 1 - moved[::-1].index(True)
 
 
 def kan(problem: Problem, generator: torch.Generator) -> nn.Module:

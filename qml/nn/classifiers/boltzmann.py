@@ -10,15 +10,16 @@ from torch.nn import functional
 
 from qml import checks
 from qml.nn.classifiers.base import as_labels
+from qml.plain_pullback import in_groups, plain_pullback
 
-MAX_QUBITS = 12  # a dense 4096 x 4096 matrix exponential a sample
+MAX_QUBITS = 12  # a dense eigendecomposition of 4096 x 4096 a sample
 
 
 class QuantumBoltzmannClassifier(nn.Module):
     r"""The quantum Boltzmann machine: f(x) is the mean of <Z_i> over the visible qubits in a Gibbs state.
 
     rho = exp(-H(x) / T) / tr exp(-H(x) / T) with H(x) = sum_i (a_i x) Z_i + (b_i x) X_i + sum_{i<j} (g_ij x) Z_i Z_j,
-    on a qubit a feature. It is a thermal state and no circuit, computed by dense matrix exponentials in torch, so that
+    on a qubit a feature. It is a thermal state and no circuit, computed by dense eigendecompositions in torch, so that
     it has no backend; a sample costs 8**n_inputs operations.
 
     Args:
@@ -144,11 +145,49 @@ class QuantumBoltzmannClassifier(nn.Module):
 
 
 def _gibbs_populations(exponent: Tensor) -> Tensor:
-    """Return the diagonal of exp(A) / tr exp(A), shape (batch, states), for symmetric A.
+    """Return the diagonal of exp(A) / tr exp(A), shape (batch, states), for symmetric A."""
+    if not checks.needs_plain_operations():
+        return _Populations.apply(exponent)
+    return in_groups(_Populations.apply, exponent) if checks.in_one_vmap() else _plain_populations(exponent)
+
+
+def _plain_populations(exponent: Tensor) -> Tensor:
+    """Compute the same by a matrix exponential, which can be differentiated as often as is wanted.
 
     The largest eigenvalue is taken off first, which cancels in the ratio and keeps the exponential in range.
     """
-    largest = torch.linalg.eigvalsh(exponent.detach())[:, -1]
+    largest = torch.linalg.eigvalsh(exponent.detach())[..., -1]
     identity = torch.eye(exponent.shape[-1], dtype=exponent.dtype, device=exponent.device)
-    populations = torch.matrix_exp(exponent - largest[:, None, None] * identity).diagonal(dim1=1, dim2=2)
-    return populations / populations.sum(1, keepdim=True)
+    populations = torch.matrix_exp(exponent - largest[..., None, None] * identity).diagonal(dim1=-2, dim2=-1)
+    return populations / populations.sum(-1, keepdim=True)
+
+
+class _Populations(torch.autograd.Function):
+    """Gibbs populations by an eigendecomposition A = V diag(l) V^T, whose own derivative is not needed.
+
+    In the basis V the derivative of exp(A) along dA is dA_kl (e^l_k - e^l_l) / (l_k - l_l), which stays finite where
+    eigenvalues are equal (Daleckii and Krein). The backward pass is three products of matrices.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, exponent: Tensor) -> Tensor:
+        """Compute the populations, (..., states)."""
+        values, vectors = torch.linalg.eigh(exponent)
+        weights = torch.exp(values - values[..., -1:])
+        total = weights.sum(-1, keepdim=True)
+        populations = (vectors.square() @ weights[..., None])[..., 0] / total
+        ctx.save_for_backward(exponent, values, vectors, weights / total, populations)
+        return populations
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor | None:
+        """Return the gradient of A, or let autograd follow the plain function where its own derivative is wanted."""
+        (gradient,) = gradients
+        exponent, values, vectors, weights, populations = ctx.saved_tensors
+        if checks.needs_plain_pullback(gradient):
+            return plain_pullback(_plain_populations, (exponent,), (True,), (gradient,))[0]
+        pulled = gradient - (gradient * populations).sum(-1, keepdim=True)
+        rotated = vectors.mT @ (pulled[..., None] * vectors)
+        gaps = (values[..., :, None] - values[..., None, :]).abs().clamp_min(torch.finfo(values.dtype).tiny)
+        larger = torch.maximum(weights[..., :, None], weights[..., None, :])
+        return vectors @ (rotated * larger * (-torch.expm1(-gaps) / gaps)) @ vectors.mT

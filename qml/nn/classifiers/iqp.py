@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from circuits import Z, ansatzes, feature_maps
+from circuits import Circuit, Z, ansatzes, data, feature_maps
 from qml import checks
-from qml.backends import Backend
+from qml.backends import Backend, Native
 from qml.nn.classifiers.base import CircuitClassifier, hit_loss
 
 
@@ -58,16 +58,51 @@ class IQPClassifier(CircuitClassifier):
         generator: torch.Generator | None = None,
     ) -> None:
         n_inputs, n_layers = checks.as_int(n_inputs, "n_inputs", 2), checks.as_int(n_layers, "n_layers", 1)
-        self.n_layers, self.n_repetitions = n_layers, checks.as_int(n_repetitions, "n_repetitions", 1)
-        circuit = feature_maps.iqp(n_inputs, self.n_repetitions).circuit.copy()
-        circuit.compose(ansatzes.strongly_entangling(n_inputs, n_layers, entangler="cz"))
+        self.n_inputs, self.n_layers, self.n_repetitions = n_inputs, n_layers, checks.as_int(n_repetitions, "n_repetitions", 1)
+        self.embedding = self.embedding_circuit()
+        self._layers = ansatzes.strongly_entangling(n_inputs, n_layers, entangler="cz")
+        circuit = self.embedding.copy().compose(self._layers)
         super().__init__(n_inputs, circuit, [Z(0) @ Z(1)], backend=backend, device=device, dtype=dtype)
         self.reset_parameters(generator)
+
+    def embedding_circuit(self) -> Circuit:
+        """Build the circuit of the embedding."""
+        return feature_maps.iqp(self.n_inputs, self.n_repetitions).circuit.copy()
 
     def angles(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch angles"]:
         """Return the features and the products of all pairs."""
         first, second = torch.triu_indices(self.n_inputs, self.n_inputs, 1, device=inputs.device)
         return torch.cat([inputs, inputs[:, first] * inputs[:, second]], dim=1)
+
+    def embedded(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch amplitudes"]:
+        """Compute the states of the embedding, real parts and then imaginary parts, (batch, 2 * 2**n_inputs).
+
+        They do not depend on the weights, so that a training needs them once (`loss_of_embedded`).
+
+        Raises:
+            NotImplementedError: On a backend that does not simulate states.
+        """
+        if not self.backend.capabilities.closed_form:
+            raise NotImplementedError(
+                f"Embedded states need a simulation of states, which backend {self.backend.name!r} is not. Use Native()."
+            )
+        inputs = checks.as_inputs(inputs, self.weights)
+        checks.require_last_dimension(inputs, self.n_inputs, "inputs")
+        with torch.no_grad(), checks.full_precision(inputs):
+            states = Native().state(self.embedding, self.angles(inputs), self.weights[:0])
+        return torch.cat([states.real, states.imag], 1)
+
+    def loss_of_embedded(
+        self, amplitudes: Float[Tensor, "batch amplitudes"], labels: Float[Tensor, " batch"]
+    ) -> Float[Tensor, ""]:
+        """Return the loss of samples whose states `embedded` has computed."""
+        circuit = self.circuit.derived("layers on amplitudes", self._layers_on_amplitudes)
+        scores = self.backend.expectation(circuit, amplitudes, self.weights, self.observables)[:, 0]
+        return hit_loss(scores, labels)
+
+    def _layers_on_amplitudes(self) -> Circuit:
+        slots = [data(k) for k in range(2 * 2**self.n_inputs)]
+        return Circuit(self.n_inputs).prepare_slots(slots).compose(self._layers)
 
     def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Return the mean probability of the wrong outcome, (1 - y f) / 2."""

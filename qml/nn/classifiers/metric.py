@@ -14,6 +14,8 @@ from qml.backends import Backend, Native
 from qml.nn.classifiers.base import CircuitClassifier, as_labels
 
 INITIAL_DEVIATION = 0.1
+STATES = Native()
+"""The simulator that computes states; one object, which torch.compile can hold on to."""
 
 
 class QuantumMetricLearner(CircuitClassifier):
@@ -121,7 +123,7 @@ class QuantumMetricLearner(CircuitClassifier):
     ) -> Float[Tensor, " batch"]:
         """Compute |<0| U(x')^dagger U(x) |0>|^2 of each sample with the other one in the same row."""
         if self.backend.capabilities.closed_form:
-            left, right = (Native().state(self.circuit, part, self.weights) for part in (inputs, others))
+            left, right = (STATES.state(self.circuit, part, self.weights) for part in (inputs, others))
             return torch.view_as_real((left.conj() * right).sum(1)).square().sum(1)
         circuit = self.circuit.derived("overlap circuit", lambda: overlap_circuit(self.circuit))
         return self.backend.probabilities(circuit, torch.cat([inputs, others], dim=1), self.weights)[:, 0]
@@ -156,7 +158,7 @@ class QuantumMetricLearner(CircuitClassifier):
     def _all_overlaps(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the overlap of each row with each column, shape (rows, columns)."""
         if self.backend.capabilities.closed_form:
-            left, right = (Native().state(self.circuit, part, self.weights) for part in (rows, columns))
+            left, right = (STATES.state(self.circuit, part, self.weights) for part in (rows, columns))
             return torch.view_as_real(left @ right.mH).square().sum(-1)
         pairs = self.overlaps(rows.repeat_interleave(len(columns), 0), columns.repeat(len(rows), 1))
         return pairs.unflatten(0, (len(rows), len(columns)))

@@ -6,7 +6,9 @@ from functools import partial
 from qml.pinn.lagrangian import lagrangian_convection
 from qml.pinn.problem import Problem
 from qml.pinn.problems.cavity import cavity, cavity_stream
+from qml.pinn.problems.cylinder import cylinder
 from qml.pinn.problems.dispersive import korteweg_de_vries, kuramoto_sivashinsky, kuramoto_sivashinsky_chaotic
+from qml.pinn.problems.electrothermal import electrothermal
 from qml.pinn.problems.evolution import (
     advection_diffusion,
     allen_cahn,
@@ -20,11 +22,15 @@ from qml.pinn.problems.evolution import (
     lorenz,
 )
 from qml.pinn.problems.flows import kovasznay, poiseuille, poisson_multiscale, poisson_waves, taylor_green
+from qml.pinn.problems.high_frequency import helmholtz_waves
+from qml.pinn.problems.inverse_flow import carried_vortices
 from qml.pinn.problems.many_dimensions import poisson_cosines, poisson_harmonic
+from qml.pinn.problems.pinnacle import pinnacle_heat, pinnacle_poisson, pinnacle_wave
 from qml.pinn.problems.power import swing
 from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
 from qml.pinn.problems.traffic import traffic
+from qml.pinn.problems.unknown_reaction import unknown_reaction
 from qml.pinn.problems.wells import barrier, finite_well, finite_well_states, infinite_well, oscillator
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
@@ -56,11 +62,19 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "diffusivity": diffusivity,
     "radial-diffusivity": radial_diffusivity,
     "swing": swing,
+    "unknown-reaction": unknown_reaction,
     "traffic": traffic,
     "lorenz": lorenz,
     "kovasznay": kovasznay,
     "taylor-green": taylor_green,
+    "carried-vortices": carried_vortices,
     "poiseuille": poiseuille,
+    "cylinder": cylinder,
+    "electrothermal": electrothermal,
+    "helmholtz-waves": helmholtz_waves,
+    "pinnacle-wave": pinnacle_wave,
+    "pinnacle-heat": pinnacle_heat,
+    "pinnacle-poisson": pinnacle_poisson,
     "cavity": cavity,
     "cavity-stream": cavity_stream,
 }

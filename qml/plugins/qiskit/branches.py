@@ -115,13 +115,18 @@ def written_bits(circuit: QuantumCircuit, bits: Sequence[int]) -> Iterator[int]:
             yield from inner
 
 
-def last_measurements(circuit: QuantumCircuit) -> set[int]:
-    """Return the numbers of the measurements whose qubit and bit no later instruction uses."""
+def last_measurements(circuit: QuantumCircuit, *, passed_over: Sequence[str]) -> set[int]:
+    """Return the numbers of the measurements whose qubit and bit no later instruction uses.
+
+    Args:
+        circuit: what runs.
+        passed_over: names of instructions that do nothing.
+    """
     result: set[int] = set()
     used: set[Any] = set()
     for number in range(len(circuit.data) - 1, -1, -1):
         item = circuit.data[number]
-        if item.name in PASSED_OVER:
+        if item.name in passed_over:
             continue
         touched = {*item.qubits, *item.clbits}
         if item.name == "measure" and used.isdisjoint(touched):

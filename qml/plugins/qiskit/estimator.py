@@ -32,7 +32,8 @@ class Estimator(BaseEstimatorV2):
     Args:
         default_precision: the standard deviation of Gaussian noise on every value, for PUBs and runs that say nothing;
             0 for exact values.
-        seed: of that noise, at the beginning of every run; a generator goes on from run to run.
+        seed: of that noise, at the beginning of every PUB, as in Qiskit's `StatevectorEstimator`, whose noise it
+            equals; a generator goes on from PUB to PUB.
         noise: the name of a fake device, a Qiskit backend whose properties are taken, or an Aer `NoiseModel`.
 
     Raises:
@@ -87,7 +88,6 @@ class Estimator(BaseEstimatorV2):
         return job
 
     def _run(self, pubs: list[EstimatorPub]) -> PrimitiveResult[PubResult]:
-        random = np.random.default_rng(self._seed)
         table = ValueTable(self._noise)
         asked = [table.ask(pub) for pub in pubs]
         table.compute()
@@ -96,6 +96,7 @@ class Estimator(BaseEstimatorV2):
             values = table.answer(places)
             precision = pub.precision or 0.0
             if precision > 0.0:
+                random = np.random.default_rng(self._seed)  # a generator stays as it is
                 values = np.asarray(random.normal(values, precision))
             data = DataBin(evs=values, stds=np.full_like(values, precision), shape=values.shape)
             metadata = {"target_precision": precision, "circuit_metadata": pub.circuit.metadata}

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 from circuits.gates import Channel
-from qml.backends.noisy_native import channels_after
+from qml.backends.noisy_native import channel_of, channels_after
 from qml.backends.primitives.noise import Noise, device_noise, fake_device, gates_of, readout_errors
 
 
@@ -98,6 +98,31 @@ class PlacedNoise:
         where = tuple(self.numbers[qubit] for qubit in qubits)
         found = channels_after(self.noise, name, where)
         return [(channel, [originals[number] for number in targets]) for channel, targets in found]
+
+    def relaxation(self, delay: Any, qubit: int) -> Channel | None:
+        """Return what a delay does to a qubit; None where the noise says nothing of it.
+
+        Raises:
+            ValueError: the delay's length is a parameter.
+        """
+        from qiskit.circuit import ParameterExpression, QuantumCircuit
+        from qiskit.quantum_info import SuperOp
+
+        passes = getattr(self.noise.model, "_custom_noise_passes", ())  # where Aer keeps T1 and T2
+        if not passes or delay.duration == 0:
+            return None
+        if isinstance(delay.duration, ParameterExpression):
+            raise ValueError(
+                f"Argument `circuit` must have delays of a known length where noise is taken, but has {delay.duration}. "
+                "Bind it with assign_parameters."
+            )
+        place = self.numbers[qubit]
+        circuit = QuantumCircuit(place + 1)
+        circuit.append(delay, [place])
+        for each in passes:
+            circuit = each(circuit)
+        found = [item.operation for item in circuit.data if item.name != "delay"]
+        return channel_of(reduce(SuperOp.compose, map(SuperOp, found))) if found else None
 
     def _has(self, name: str, qubits: tuple[int, ...]) -> bool:
         target = self.owner.target

@@ -70,14 +70,14 @@ class Program:
         Args:
             values: of the slots, (batch, slots).
         """
-        shared = (values == values[:1]).all(0)
+        shared = (values == values[:1]).all(0) & (len(values) > 0)
         key = tuple(shared.nonzero()[:, 0].tolist())
         if key not in self._variants:
             self._variants[key] = _with_weights(self.circuit, key)
             while len(self._variants) > MAX_VARIANTS:
                 self._variants.popitem(last=False)
         self._variants.move_to_end(key)
-        return self._variants[key], values[:, ~shared], values[0, shared]
+        return self._variants[key], values[:, ~shared], values[:1, shared].reshape(-1)
 
     def errors_of(self, bit: int) -> tuple[float, float]:
         """Return the read-out errors of a bit that are not in the circuit."""

@@ -80,7 +80,7 @@ class DynamicReader(QiskitReader):
 
     def read(self, circuit: QuantumCircuit) -> list[LinearStep]:
         """Return the steps of a circuit on wires."""
-        self._final = last_measurements(circuit)
+        self._final = last_measurements(circuit, passed_over=PASSED_OVER if self.noise is None else PASSED_OVER[:1])
         return self.circuit(circuit, range(circuit.num_qubits), range(circuit.num_clbits), pure=False)
 
     # --- the walk ---------------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ class DynamicReader(QiskitReader):
         if pure:
             return super().instruction(op, qubits, bits, pure=True)
         if op.name in PASSED_OVER:
-            return []
+            return self._relaxed(op, qubits) if op.name == "delay" else []
         if op.name == "measure":
             return [*self._errors(op.name, qubits), *self._measured(qubits[0], bits[0])]
         if op.name == "reset":
@@ -220,6 +220,11 @@ class DynamicReader(QiskitReader):
             LinearStep(channel, tuple(self._wires_of(targets)))
             for channel, targets in self.noise.channels(name, tuple(qubits))
         ]
+
+    def _relaxed(self, delay: Any, qubits: list[int]) -> list[LinearStep]:
+        """Return what a delay does on a device."""
+        channel = None if self.noise is None else self.noise.relaxation(delay, qubits[0])
+        return [] if channel is None else [LinearStep(channel, tuple(self._wires_of(qubits)))]
 
     def _prepared(self, op: Any, qubits: list[int]) -> list[LinearStep] | None:
         """Return amplitudes on wires that nothing has acted on; None where they are prepared by gates."""

@@ -31,7 +31,9 @@ class Sampler(BaseSamplerV2):
     Args:
         default_shots: of PUBs and runs that say nothing; None for exact probabilities, which stand where a `BitArray`
             has counts (`data.meas.get_counts()`), as far as registers have at most 16 bits together.
-        seed: of the samples, at the beginning of every run; a generator goes on from run to run.
+        seed: of the samples, at the beginning of every PUB. As in Qiskit's `StatevectorSampler`, all parameter values
+            of a PUB then share their random numbers, up to 16 measured qubits and without noise; samples of last
+            measurements are the same as Qiskit's, up to rounding. A generator goes on from run to run.
         noise: the name of a fake device, a Qiskit backend whose properties are taken, or an Aer `NoiseModel`.
 
     Raises:
@@ -89,7 +91,7 @@ class Sampler(BaseSamplerV2):
         return job
 
     def _run(self, pubs: list[SamplerPub]) -> PrimitiveResult[SamplerPubResult]:
-        generator = seeded(np.random.default_rng(self._seed))
+        draws = Draws(self._seed)
         groups: dict[tuple[int, int | None], list[int]] = {}
         programs: dict[int, Program] = {}
         for number, pub in enumerate(pubs):
@@ -104,17 +106,48 @@ class Sampler(BaseSamplerV2):
             made = (
                 _exact_results(own, program, rows)
                 if shots is None
-                else _sampled_results(own, program, rows, shots, generator)
+                else _sampled_results(own, program, rows, shots, draws)
             )
             results |= zip(group, made, strict=True)
         return PrimitiveResult([results[number] for number in range(len(pubs))], metadata={"version": 2})
 
 
+class Draws:
+    """The random numbers of a run.
+
+    Args:
+        seed: a whole number starts them afresh for every PUB, a generator goes on, None takes any.
+    """
+
+    def __init__(self, seed: Seed) -> None:
+        self.seed = seed
+        self._generator = seeded(np.random.default_rng(seed))
+
+    @property
+    def starts_afresh(self) -> bool:
+        """Tell whether every PUB gets the same numbers."""
+        return self.seed is not None and not isinstance(self.seed, np.random.Generator)
+
+    def generator(self) -> torch.Generator:
+        """Return the generator of the next PUB."""
+        return seeded(np.random.default_rng(self.seed)) if self.starts_afresh else self._generator
+
+    def uniform(self, shots: int) -> Tensor:
+        """Return the numbers in [0, 1) that Qiskit draws for every row of parameter values."""
+        return torch.from_numpy(np.random.default_rng(self.seed).random(shots))
+
+
 def _sampled_results(
-    pubs: Sequence[SamplerPub], program: Program, rows: Sequence[Tensor], shots: int, generator: torch.Generator
+    pubs: Sequence[SamplerPub], program: Program, rows: Sequence[Tensor], shots: int, draws: Draws
 ) -> list[SamplerPubResult]:
     """Return the results of PUBs of one program; `rows` are the parameters of each."""
-    arrays = sampled_registers(program, torch.cat(list(rows)), shots, generator)
+    if draws.starts_afresh and not has_shared_draws(program):
+        parts = [sampled_registers(program, own, shots, draws.generator()) for own in rows]
+        arrays = {name: BitArray.concatenate([part[name] for part in parts]) for name in parts[0]}
+    elif draws.starts_afresh:
+        arrays = packed(program, shared_bits(program, torch.cat(list(rows)), draws.uniform(shots)))
+    else:
+        arrays = sampled_registers(program, torch.cat(list(rows)), shots, draws.generator())
     results, start = [], 0
     for pub, own in zip(pubs, rows, strict=True):
         end = start + len(own)
@@ -160,8 +193,13 @@ def sampled_registers(
     program: Program, parameters: Tensor, shots: int, generator: torch.Generator
 ) -> dict[str, BitArray]:
     """Return samples of each classical register, of shape (rows,)."""
+    return packed(program, sampled_bits(program, parameters, shots, generator))
+
+
+def packed(program: Program, drawn: Iterable[np.ndarray]) -> dict[str, BitArray]:
+    """Return the values of all classical bits, (rows, shots, bits), as samples of each register, of shape (rows,)."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in program.registers}
-    for bits in sampled_bits(program, parameters, shots, generator):
+    for bits in drawn:
         for name, places in program.registers.items():
             packed = BitArray.from_bool_array(bits[:, :, list(places)].astype(bool), order="little")
             parts[name].append(packed.array)
@@ -183,6 +221,39 @@ def sampled_bits(program: Program, parameters: Tensor, shots: int, generator: to
             for bit, column in zip(written, columns, strict=True):
                 column_bits, errors = drawn[:, :, column], program.errors_of(bit)
                 bits[:, :, bit] = flip_bits(column_bits, errors, generator) if any(errors) else column_bits
+        yield bits
+
+
+def has_shared_draws(program: Program) -> bool:
+    """Tell whether `shared_bits` can draw the samples of a program."""
+    return program.noise is None and len(set(program.bit_wires.values())) <= MAX_EXACT_BITS
+
+
+def shared_bits(program: Program, parameters: Tensor, uniform: Tensor) -> Iterable[np.ndarray]:
+    """Draw the values of all classical bits from the same random numbers at all parameters, some rows at once.
+
+    Outcomes are numbered by the measured qubits, the first the lowest bit, and found in cumulated probabilities,
+    as NumPy's `Generator.choice` does for Qiskit's `StatevectorSampler`.
+
+    Args:
+        program: what runs, without noise.
+        parameters: (rows, parameters).
+        uniform: (shots,), in [0, 1).
+    """
+    by_wire: dict[int, list[int]] = {}
+    for bit, wire in program.bit_wires.items():
+        by_wire.setdefault(wire, []).append(bit)
+    first = sorted((own[0] for own in by_wire.values()), key=lambda bit: (program.last.get(bit, -1), bit))
+    size = max(1, min(program.max_rows, MAX_DRAWN // (len(uniform) * max(1, len(first)))))
+    for part in parameters.split(size):
+        with torch.no_grad():
+            sums = probabilities_of(program, part, first).double().cumsum(1)
+        outcomes = torch.searchsorted(sums / sums[:, -1:], uniform.expand(len(part), -1).contiguous(), right=True)
+        outcomes = outcomes.clamp_max(sums.shape[1] - 1).numpy()
+        bits = np.zeros((len(part), len(uniform), program.n_bits), dtype=np.int8)
+        for place, bit in enumerate(first):
+            for same in by_wire[program.bit_wires[bit]]:
+                bits[:, :, same] = outcomes >> place & 1
         yield bits
 
 

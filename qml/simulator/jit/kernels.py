@@ -1,4 +1,4 @@
-"""The kernel: all of a forward pass, and all of a backward pass, in one call each. This file alone imports numba.
+"""The kernel: all of a forward pass, and all of a backward pass, in one call each.
 
 States are real and imaginary parts apart, `block` samples beside each other, so that the innermost loops run over
 contiguous memory and become vector instructions. Blocks of samples are taken through the whole circuit one after
@@ -6,18 +6,16 @@ another, while their states lie in the caches. The backward pass runs the circui
 arXiv:2009.02823): with mu = sum_m g_m H_m psi after an instruction U = F_k ... F_1, the derivative by the angle of F_k
 with generator K is 2 Re sum_ac K_ac Y_ac, where Y_ac = sum conj(mu_a) psi_c; then Y becomes F^T Y conj(F) for the next.
 
+Real states have imaginary parts of length 0.
+
 Matrices are made in double precision whatever the precision of the states. Rounding aside, `FAST` changes nothing: sums
 may be taken in any order and multiplications fused with additions, but NaN and infinity stay what they are. Unsigned
 indices spare the loops a look at negative ones, which would keep them from becoming vector instructions.
 """
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
 
+from qml.simulator.jit.compiling import Array, Pair, kernel, part
 from qml.simulator.jit.instructions import (
     ANGLE,
     BASES,
@@ -36,45 +34,39 @@ from qml.simulator.jit.instructions import (
     NO_ANGLE,
     OBSERVABLE,
     OFFSETS,
+    PAIR,
     PERMUTATION,
+    PHASED,
     PHASES,
     RUN,
+    SECOND,
     SIDE,
     SINGLE,
     SLOT,
-    WEIGHT,
+    TURN,
+)
+from qml.simulator.jit.turns import (
+    add_torques,
+    angle_of,
+    has_weights,
+    move,
+    phased,
+    pull_pair,
+    pull_phases,
+    pull_start,
+    pull_turn,
+    pull_turn_by_sample,
+    start_state,
+    turn,
+    turn_pair,
+    write_phases,
 )
 
-FAST = {"contract", "reassoc", "nsz"}
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": FAST}
+VERSION = 3  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
 CHUNK = 64  # numbers of each row of a group that a dense matrix takes at once
-Array = Any  # numba reads the types from the arguments
-Pair = tuple[Array, Array]  # real and imaginary part
-
-
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function at its first call; keep the result on disk where there is a folder to write to."""
-    function = inspect.unwrap(function)  # numba cannot read the checks that tests wrap around what is annotated
-    try:
-        return njit(cache=True, **OPTIONS)(function)
-    except RuntimeError:  # numba found no such folder
-        return njit(**OPTIONS)(function)
-
-
-def part(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function that only kernels call, and so needs no way in from Python."""
-    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)(inspect.unwrap(function))  # pyright: ignore[reportCallIssue]
 
 
 # --- matrices of instructions -----------------------------------------------------------------------------------------
-
-
-@part
-def angle_of(factor: Array, data: Array, weights: Array, sample: int) -> float:
-    """Return the angle of a factor."""
-    if factor[ANGLE] == WEIGHT:
-        return float(weights[factor[SLOT]])
-    return float(data[sample, factor[SLOT]]) if factor[ANGLE] == DATA else 0.0
 
 
 @part
@@ -97,7 +89,8 @@ def make_matrices(
     work = np.empty((3, MAX_SIDE * MAX_SIDE), dtype=np.complex128)
     for row in range(len(table)):
         side = table[row, SIDE]
-        if table[row, KIND] == PERMUTATION or (table[row, BY_SAMPLE] == 1) != by_sample:
+        kind = table[row, KIND]
+        if kind == PERMUTATION or kind == PHASED or (table[row, BY_SAMPLE] == 1) != by_sample:  # noqa: PLR1714
             continue
         is_diagonal = table[row, KIND] == DIAGONAL
         size = side if is_diagonal else side * side
@@ -247,6 +240,44 @@ def read(tape: tuple[Array, ...], state: Pair, block: int, n_rows: int, first: i
                 total[k] += c * (x * z + y * w) - s * (x * w - y * z)
         for place in range(block):
             values[first + place, observable] += total[place]
+
+
+@part
+def read_real(tape: tuple[Array, ...], real: Array, block: int, n_rows: int, first: int, values: Array) -> None:
+    """Write the expectation values of a block of real states, which only the real parts of coefficients reach."""
+    strings, coefficients = tape[5], tape[6]
+    width = np.uint64(block)
+    total = np.zeros(block, dtype=real.dtype)
+    for number in range(len(strings)):
+        mask, observable, start = strings[number, MASK], strings[number, OBSERVABLE], strings[number, COEFFICIENTS]
+        total[:] = 0.0
+        for row in range(n_rows):
+            c = real.dtype.type(coefficients[start + row].real)
+            i, j = np.uint64(row) * width, np.uint64(row ^ mask) * width
+            for k in range(width):
+                total[k] += c * real[i + k] * real[j + k]
+        for place in range(block):
+            values[first + place, observable] += total[place]
+
+
+@part
+def pull_read_real(
+    tape: tuple[Array, ...], real: Array, block: int, n_rows: int, first: int, grad: Array, mu: Array
+) -> None:
+    """Write mu = sum_m g_m Re(H_m) psi of real states."""
+    strings, coefficients = tape[5], tape[6]
+    width = np.uint64(block)
+    mu[:] = 0.0
+    scale = np.empty(block, dtype=real.dtype)
+    for number in range(len(strings)):
+        mask, observable, start = strings[number, MASK], strings[number, OBSERVABLE], strings[number, COEFFICIENTS]
+        for place in range(block):
+            scale[place] = grad[first + place, observable]
+        for row in range(n_rows):
+            c = real.dtype.type(coefficients[start + row].real)
+            i, j = np.uint64(row) * width, np.uint64(row ^ mask) * width
+            for k in range(width):
+                mu[i + k] += scale[k] * c * real[j + k]
 
 
 @part
@@ -408,10 +439,45 @@ def matrix_of(step: Array, shared: Pair, by_sample: Pair) -> Pair:
     return by_sample[0][step[ENTRIES] :], by_sample[1][step[ENTRIES] :]
 
 
+@part
+def make_shared(tape: tuple[Array, ...], n_rows: int, data: Array, weights: Array, angles: Array, shared: Pair) -> None:
+    """Write all matrices and phases that the samples of a group share."""
+    table = tape[0]
+    origin, no = len(data) - len(data), len(data) < 0  # literals would compile each function once more
+    make_matrices(tape, data, weights, origin, origin + 1, no, shared)
+    flat = shared[0].reshape(-1), shared[1].reshape(-1)
+    for number in range(len(table)):
+        step = table[number]
+        if step[KIND] == PHASED and step[BY_SAMPLE] == 0:
+            start = step[ENTRIES]
+            out = flat[0][start : start + n_rows], flat[1][start : start + n_rows]
+            write_phases(step, tape, data, weights, origin, origin + 1, angles, out)
+
+
+@part
+def phases_of(
+    step: Array,
+    tape: tuple[Array, ...],
+    data: Array,
+    weights: Array,
+    first: int,
+    block: int,
+    angles: Array,
+    shared: Pair,
+    scratch: Pair,
+) -> Pair:
+    """Return the phases of a phased permutation, those that differ between samples in `scratch`."""
+    if step[BY_SAMPLE] == 1:
+        write_phases(step, tape, data, weights, first, block, angles, scratch)
+        return scratch
+    start, end = step[ENTRIES], step[ENTRIES] + step[N_BASES]
+    return shared[0].reshape(-1)[start:end], shared[1].reshape(-1)[start:end]
+
+
 @kernel
 def forward(
     tape: tuple[Array, ...],
-    sizes: tuple[int, int, int],
+    sizes: tuple[int, int, int, int],
     data: Array,
     weights: Array,
     block: int,
@@ -422,52 +488,76 @@ def forward(
 
     Args:
         tape: the arrays of the instructions.
-        sizes: rows of the register, entries of shared matrices, entries of each sample.
-        data: (batch, inputs).
-        weights: (weights,).
+        sizes: rows of the register, entries that a group shares, entries of each sample, rows of phases.
+        data: (groups * batch, inputs).
+        weights: (groups, weights).
         block: samples of a block.
-        states: for rows * batch numbers each, or rows * block where they are not kept.
-        values: zeros, (batch, observables).
+        states: for rows * samples numbers each, or rows * block where they are not kept; imaginary parts of length 0
+            where states are real.
+        values: zeros, (groups * batch, observables).
     """
-    n_rows, n_entries, n_by_sample = sizes
-    batch, table, kind = len(data), tape[0], values.dtype
+    n_rows, n_entries, n_by_sample, n_phases = sizes
+    n_samples, table, kind = len(data), tape[0], values.dtype
+    batch, is_complex = n_samples // len(weights), len(states[1]) > 0
     shared = np.empty((n_entries, 1), dtype=kind), np.empty((n_entries, 1), dtype=kind)
     by_sample = np.empty((n_by_sample, block), dtype=kind), np.empty((n_by_sample, block), dtype=kind)
     spare = np.empty(n_rows * block, dtype=kind), np.empty(n_rows * block, dtype=kind)
-    origin, yes, no = batch - batch, batch >= 0, batch < 0  # literals would compile each function once more
-    make_matrices(tape, data, weights, origin, origin + 1, no, shared)
-    keeps = len(states[0]) >= n_rows * batch
-    for first in range(0, batch, block):
-        width = min(block, batch - first)
-        start = first * n_rows if keeps else 0
-        state = states[0][start : start + n_rows * width], states[1][start : start + n_rows * width]
-        make_matrices(tape, data, weights, first, width, yes, by_sample)
-        state[0][:] = 0.0
-        state[1][:] = 0.0
-        state[0][:width] = 1.0
-        for number in range(len(table)):
-            step = table[number]
-            matrix = matrix_of(step, shared, by_sample)
-            if step[KIND] == PERMUTATION:
-                permute(step, tape, state, spare, width, no)
-            elif step[KIND] == SINGLE:
-                single(step, tape[4], state, width, matrix)
-            elif step[KIND] == DIAGONAL:
-                diagonal(step, tape[4], state, width, matrix, no)
+    scratch = np.empty(n_phases * block, dtype=kind), np.empty(n_phases * block, dtype=kind)
+    angles = np.empty(n_phases * block)
+    origin, yes, no = n_samples - n_samples, n_samples >= 0, n_samples < 0  # literals would compile once more
+    keeps = len(states[0]) >= n_rows * n_samples
+    for group in range(len(weights)):
+        own = weights[group]
+        make_shared(tape, n_rows, data, own, angles, shared)
+        for first in range(group * batch, (group + 1) * batch, block):
+            width = min(block, (group + 1) * batch - first)
+            start = first * n_rows if keeps else 0
+            state = states[0][start : start + n_rows * width], states[1][start : start + n_rows * width]
+            make_matrices(tape, data, own, first, width, yes, by_sample)
+            start_state(tape, data, first, width, n_rows, origin - 1, state)
+            for number in range(len(table)):
+                step = table[number]
+                matrix = matrix_of(step, shared, by_sample)
+                if step[KIND] == SECOND:
+                    continue
+                if step[KIND] == PAIR:
+                    other = matrix_of(table[number + 1], shared, by_sample)
+                    turn_pair(step, tape[4], state[0], width, matrix[0], other[0])
+                    if is_complex:
+                        turn_pair(step, tape[4], state[1], width, matrix[0], other[0])
+                elif step[KIND] == TURN:
+                    turn(step, tape[4], state[0], width, matrix[0], no)
+                    if is_complex:
+                        turn(step, tape[4], state[1], width, matrix[0], no)
+                elif step[KIND] == PERMUTATION and not is_complex:
+                    move(step, tape, state[0], spare[0], width, no)
+                elif step[KIND] == PERMUTATION:
+                    permute(step, tape, state, spare, width, no)
+                elif step[KIND] == PHASED:
+                    phases = phases_of(step, tape, data, own, first, width, angles, shared, scratch)
+                    phased(step, tape[4], state, spare, width, phases, no)
+                elif step[KIND] == SINGLE:
+                    single(step, tape[4], state, width, matrix)
+                elif step[KIND] == DIAGONAL:
+                    diagonal(step, tape[4], state, width, matrix, no)
+                else:
+                    dense(step, tape[4], state, width, matrix, no)
+            if is_complex:
+                read(tape, state, width, n_rows, first, values)
             else:
-                dense(step, tape[4], state, width, matrix, no)
-        read(tape, state, width, n_rows, first, values)
+                read_real(tape, state[0], width, n_rows, first, values)
 
 
 @kernel
 def backward(
     tape: tuple[Array, ...],
-    sizes: tuple[int, int, int],
+    sizes: tuple[int, int, int, int],
     data: Array,
     weights: Array,
     block: int,
     states: Pair,
     grad: Array,
+    wants_data: bool,
     data_grad: Array,
     weight_grad: Array,
 ) -> None:
@@ -475,53 +565,109 @@ def backward(
 
     Args:
         tape: the arrays of the instructions.
-        sizes: rows of the register, entries of shared matrices, entries of each sample.
-        data: (batch, inputs).
-        weights: (weights,).
+        sizes: as in the forward pass.
+        data: (groups * batch, inputs).
+        weights: (groups, weights).
         block: samples of a block, as in the forward pass.
-        states: the final states, which stay as they are, rows * batch numbers each.
-        grad: of the values, (batch, observables).
-        data_grad: zeros, float64, (batch, inputs).
-        weight_grad: zeros, float64, (weights,).
+        states: the final states, which stay as they are, rows * samples numbers each.
+        grad: of the values, (groups * batch, observables).
+        wants_data: whether the gradient of the data is wanted.
+        data_grad: zeros, float64, (groups * batch, inputs).
+        weight_grad: zeros, float64, (groups, weights).
     """
-    n_rows, n_entries, n_by_sample = sizes
-    batch, table, kind = len(data), tape[0], grad.dtype
+    n_rows, n_entries, n_by_sample, n_phases = sizes
+    n_samples, table, kind = len(data), tape[0], grad.dtype
+    batch, is_complex = n_samples // len(weights), len(states[1]) > 0
     shared = np.empty((n_entries, 1), dtype=kind), np.empty((n_entries, 1), dtype=kind)
     by_sample = np.empty((n_by_sample, block), dtype=kind), np.empty((n_by_sample, block), dtype=kind)
-    overlaps = np.zeros((n_entries, 1), dtype=np.complex128)
+    overlaps, torques = np.empty((n_entries, 1), dtype=np.complex128), np.empty(n_entries)
     work = np.empty((3, MAX_SIDE * MAX_SIDE), dtype=np.complex128)
     memory = np.empty((6, n_rows * block), dtype=kind)
     spare = memory[4], memory[5]
-    origin, yes, no = batch - batch, batch >= 0, batch < 0  # literals would compile each function once more
-    make_matrices(tape, data, weights, origin, origin + 1, no, shared)
-    for first in range(0, batch, block):
-        width = min(block, batch - first)
-        size, start = n_rows * width, first * n_rows
-        state, mu = (memory[0][:size], memory[1][:size]), (memory[2][:size], memory[3][:size])
-        for k in range(size):
-            state[0][k], state[1][k] = states[0][start + k], states[1][start + k]
-        make_matrices(tape, data, weights, first, width, yes, by_sample)
-        pull_read(tape, state, width, n_rows, first, grad, mu)
-        for number in range(len(table) - 1, -1, -1):
+    scratch = np.empty(n_phases * block, dtype=kind), np.empty(n_phases * block, dtype=kind)
+    angles = np.empty(n_phases * block)
+    origin, yes, no = n_samples - n_samples, n_samples >= 0, n_samples < 0  # literals would compile once more
+    for group in range(len(weights)):
+        own, own_grad = weights[group], weight_grad[group]
+        overlaps[:] = 0.0
+        torques[:] = 0.0
+        make_shared(tape, n_rows, data, own, angles, shared)
+        for first in range(group * batch, (group + 1) * batch, block):
+            width = min(block, (group + 1) * batch - first)
+            size, start = n_rows * width, first * n_rows
+            other = size if is_complex else 0
+            state, mu = (memory[0][:size], memory[1][:other]), (memory[2][:size], memory[3][:other])
+            for k in range(size):
+                state[0][k] = states[0][start + k]
+            for k in range(other):
+                state[1][k] = states[1][start + k]
+            make_matrices(tape, data, own, first, width, yes, by_sample)
+            if is_complex:
+                pull_read(tape, state, width, n_rows, first, grad, mu)
+            else:
+                pull_read_real(tape, state[0], width, n_rows, first, grad, mu[0])
+            for number in range(len(table) - 1, -1, -1):
+                step = table[number]
+                matrix = matrix_of(step, shared, by_sample)
+                overlap = overlaps[step[ENTRIES] :]
+                if step[KIND] == SECOND:
+                    continue
+                if step[KIND] == PAIR:
+                    last = table[number + 1]
+                    two, overlap_two = matrix_of(last, shared, by_sample)[0], overlaps[last[ENTRIES] :]
+                    pull_pair(step, tape[4], state[0], mu[0], width, matrix[0], two, overlap, overlap_two)
+                    if is_complex:
+                        pull_pair(step, tape[4], state[1], mu[1], width, matrix[0], two, overlap, overlap_two)
+                    continue
+                if step[KIND] == SINGLE:
+                    pull_single(step, tape[4], state, mu, width, matrix, overlap)
+                    continue
+                if step[KIND] == PHASED:
+                    phases = phases_of(step, tape, data, own, first, width, angles, shared, scratch)
+                    if step[BY_SAMPLE] == 1:
+                        if wants_data or has_weights(step, tape[1]):
+                            add_torques(step, state, mu, width, angles)
+                            pull_phases(step, tape, angles, width, first, data_grad, own_grad)
+                    else:
+                        add_torques(step, state, mu, width, torques[step[ENTRIES] :])
+                    phased(step, tape[4], state, spare, width, phases, yes)
+                    phased(step, tape[4], mu, spare, width, phases, yes)
+                    continue
+                if step[KIND] == TURN:
+                    for plane in range(2 if is_complex else 1):
+                        psi, pulled = (state[0], mu[0]) if plane == 0 else (state[1], mu[1])
+                        if step[BY_SAMPLE] == 0:
+                            pull_turn(step, tape[4], psi, pulled, width, matrix[0], overlap)
+                            continue
+                        if wants_data:
+                            pull_turn_by_sample(step, tape, psi, pulled, width, first, data_grad, own_grad)
+                        turn(step, tape[4], psi, width, matrix[0], yes)
+                        turn(step, tape[4], pulled, width, matrix[0], yes)
+                    continue
+                if step[BY_SAMPLE] == 1:
+                    pull_diagonal(step, tape, state, mu, width, first, data_grad, own_grad)
+                elif step[KIND] != PERMUTATION:
+                    add_overlap(step, tape[4], state, mu, width, overlap)
+                if step[KIND] == PERMUTATION and not is_complex:
+                    move(step, tape, state[0], spare[0], width, yes)
+                    move(step, tape, mu[0], spare[0], width, yes)
+                    continue
+                for which in range(2):
+                    moved = state if which == 0 else mu
+                    if step[KIND] == PERMUTATION:
+                        permute(step, tape, moved, spare, width, yes)
+                    elif step[KIND] == DIAGONAL:
+                        diagonal(step, tape[4], moved, width, matrix, yes)
+                    else:
+                        dense(step, tape[4], moved, width, matrix, yes)
+            if wants_data:
+                pull_start(tape, data, first, width, n_rows, mu, state, data_grad)
+        for number in range(len(table)):
             step = table[number]
-            matrix = matrix_of(step, shared, by_sample)
-            overlap = overlaps[step[ENTRIES] :]
-            if step[KIND] == SINGLE:
-                pull_single(step, tape[4], state, mu, width, matrix, overlap)
+            if step[BY_SAMPLE] == 1 or step[KIND] == PERMUTATION:
                 continue
-            if step[BY_SAMPLE] == 1:
-                pull_diagonal(step, tape, state, mu, width, first, data_grad, weight_grad)
-            elif step[KIND] != PERMUTATION:
-                add_overlap(step, tape[4], state, mu, width, overlap)
-            for which in range(2):
-                moved = state if which == 0 else mu
-                if step[KIND] == PERMUTATION:
-                    permute(step, tape, moved, spare, width, yes)
-                elif step[KIND] == DIAGONAL:
-                    diagonal(step, tape[4], moved, width, matrix, yes)
-                else:
-                    dense(step, tape[4], moved, width, matrix, yes)
-    for number in range(len(table)):
-        step = table[number]
-        if step[KIND] != PERMUTATION and step[BY_SAMPLE] == 0:
-            pull_factors(step, tape, data, weights, overlaps[step[ENTRIES] :], work, weight_grad)
+            if step[KIND] == PHASED:
+                own_torques = torques[step[ENTRIES] : step[ENTRIES] + n_rows]
+                pull_phases(step, tape, own_torques, origin + 1, origin, data_grad, own_grad)
+            else:
+                pull_factors(step, tape, data, own, overlaps[step[ENTRIES] :], work, own_grad)

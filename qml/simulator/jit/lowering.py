@@ -1,5 +1,10 @@
-"""From linear maps to the instructions of the kernel: which gates become one matrix, one permutation, one diagonal."""
+"""From linear maps to the instructions of the kernel: which gates become one matrix, one permutation, one diagonal.
 
+There are two ways. Blocks of gates on the same few sites are for every circuit; levels of real rotations between phases
+and permutations (`qml.simulator.jit.levels`) are for those that are made of them, where they are less arithmetic.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -8,13 +13,21 @@ import numpy as np
 from qml.simulator.fuse import reorder_table
 from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import MAX_SIDE, Instructions
-from qml.simulator.linear import NEGLIGIBLE, Linear
+from qml.simulator.jit.levels import LevelBlock, Phase, is_diagonal, level_blocks, monomial, moved_phases, phases_of
+from qml.simulator.linear import NEGLIGIBLE, Linear, Preparation
 from qml.simulator.phases import eigenbasis
 from qml.simulator.readout import Terms, sign_vector, string_bits
 from qml.simulator.tables import matrix_stack
 
 MAX_COEFFICIENTS = 2**20  # of all strings, one for each amplitude; more are left to the other routes
-OPERATIONS = {columns.PERMUTATION: 2.0, columns.SINGLE: 14.0, columns.DIAGONAL: 6.0}  # an amplitude, counted
+OPERATIONS = {  # an amplitude, counted
+    columns.PERMUTATION: 2.0,
+    columns.SINGLE: 14.0,
+    columns.DIAGONAL: 6.0,
+    columns.TURN: 6.0,
+    columns.PHASED: 8.0,
+}
+ANGLE_OPERATIONS = 60.0  # a cosine and a sine
 BlockKind = Literal["single", "wide", "permutation"]
 
 
@@ -48,14 +61,15 @@ def by_sample(linear: Linear) -> bool:
     return linear.slot is not None and linear.slot.kind == "data"
 
 
-def lower(maps: list[Linear], terms: Terms) -> Instructions | None:
+def lower(maps: list[Linear], terms: Terms, preparations: Sequence[Preparation] = ()) -> Instructions | None:
     """Write maps and observables as instructions.
 
-    Sites that no map touches stay in 0, and are left out.
+    Sites that no map touches and no preparation fills stay in 0, and are left out.
 
     Args:
-        maps: unitary, in order of application, on the zero state.
+        maps: unitary, in order of application.
         terms: the observables' weighted Pauli strings.
+        preparations: the amplitudes that sites start with; all others start in 0.
 
     Returns:
         The instructions; None where a matrix is too large or turns with several frequencies, or where the observables
@@ -63,15 +77,29 @@ def lower(maps: list[Linear], terms: Terms) -> Instructions | None:
     """
     if any(len(linear.constant) > MAX_SIDE or len(linear.terms) > 1 for linear in maps):
         return None
-    layout = tuple(sorted({site for linear in maps for site in linear.all_sites}))
+    prepared = [site for preparation in preparations for site in preparation.sites]
+    layout = tuple(sorted({site for linear in maps for site in linear.all_sites} | set(prepared)))
     strings, n_sites = _by_mask(terms, layout), len(layout)
     if len(strings) * 2**n_sites > MAX_COEFFICIENTS:
         return None
-    maps = [part for linear in _renumbered(maps, layout) for part in _with_phases(linear)]
-    writer = _Writer(n_sites)
-    for block, is_first in _product_first(gate_blocks(maps)):
-        writer.write(block, is_first=is_first)
+    maps = [_controls_apart(linear) for linear in _renumbered(maps, layout)]
+    levels = level_blocks(maps, n_sites)
+    writers = [_Writer(n_sites)]
+    for block, is_first in _product_first(gate_blocks([part for linear in maps for part in _with_phases(linear)])):
+        writers[0].write(block, is_first=is_first and not prepared)
+    if levels is not None:
+        writers.append(_Writer(n_sites))
+        for number, blocks in enumerate(levels):
+            writers[1].write_level(blocks, is_first=number == 0 and not prepared)
+    writer = _least(writers)
+    empty = sum(1 << (n_sites - 1 - place) for place, site in enumerate(layout) if site not in prepared)
+    for preparation in preparations:
+        writer.prepare(preparation, layout, empty)
     return writer.finish(strings, len(terms))
+
+
+def _least(writers: "list[_Writer]") -> "_Writer":
+    return min(writers, key=lambda one: one.operations)
 
 
 def _renumbered(maps: list[Linear], layout: tuple[int, ...]) -> list[Linear]:
@@ -87,9 +115,8 @@ def _renumbered(maps: list[Linear], layout: tuple[int, ...]) -> list[Linear]:
 
 
 def _with_phases(linear: Linear) -> list[Linear]:
-    """Return a map with its controls apart, and one of data as a diagonal between constant maps."""
-    linear = _controls_apart(linear)
-    if not by_sample(linear) or _is_diagonal(matrix_stack(linear)):
+    """Return a map of data as a diagonal between constant maps, and any other as it is."""
+    if not by_sample(linear) or is_diagonal(linear):
         return [linear]
     basis, diagonal = eigenbasis(linear)
     before, after = Linear(linear.sites, basis.conj().T), Linear(linear.sites, basis)
@@ -101,7 +128,7 @@ def gate_blocks(maps: list[Linear]) -> list[GateBlock]:
     blocks: list[GateBlock] = []
     for linear in maps:
         kind: BlockKind = "single" if len(linear.all_sites) == 1 else "wide"
-        permutes = linear.slot is None and _monomial(linear.constant) is not None
+        permutes = linear.slot is None and monomial(linear.constant) is not None
         block = _joinable(blocks, linear, kind)
         if block is None and permutes:
             kind = "permutation"
@@ -120,7 +147,7 @@ def gate_blocks(maps: list[Linear]) -> list[GateBlock]:
 def _controls_apart(linear: Linear) -> Linear:
     """Take sites that only decide whether a map acts out of its matrix; permutations stay as they are."""
     stack, sites = matrix_stack(linear), list(linear.sites)
-    if len(sites) == 1 or (linear.slot is None and _monomial(linear.constant) is not None):
+    if len(sites) == 1 or (linear.slot is None and monomial(linear.constant) is not None):
         return linear
     controls = []
     for site in linear.sites[:-1]:
@@ -186,18 +213,6 @@ def _product_first(blocks: list[GateBlock]) -> list[tuple[GateBlock, bool]]:
     return [(block, True) for block in early] + [(block, False) for block in late]
 
 
-def _monomial(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return sources and phases of a matrix with one entry of modulus 1 a row; None for another matrix."""
-    sources = np.argmax(np.abs(matrix), axis=1)
-    rows = np.arange(len(sources))
-    phases = matrix[rows, sources]
-    others = matrix.copy()
-    others[rows, sources] = 0.0
-    if np.abs(others).max() > 0.0 or np.abs(np.abs(phases) - 1.0).max() > NEGLIGIBLE:
-        return None
-    return sources, phases
-
-
 def _by_mask(terms: Terms, layout: tuple[int, ...]) -> dict[tuple[int, int], np.ndarray]:
     """Sum the strings of each observable that flip the same bits: the c_i in sum_i conj(x_i) c_i x_(i ^ mask).
 
@@ -226,18 +241,67 @@ class _Writer:
         self.constants: list[np.ndarray] = []
         self.index: list[np.ndarray] = []
         self.n_constants = self.n_index = self.n_entries = self.n_by_sample = 0
+        self.starts: list[list[int]] = []
+        self.is_real = True
         self.operations = 0.0
         self._known: dict[tuple, int] = {}
 
     def write(self, block: GateBlock, *, is_first: bool) -> None:
         """Append the instruction of a block; `is_first` where all more significant sites are still in 0."""
-        row = [0] * columns.N_COLUMNS
-        self.rows.append(row)
-        row[columns.PHASES] = -1
+        row = self._new_row()
         if block.kind == "permutation":
             self._write_permutation(block, row)
         else:
             self._write_matrix(block, row, is_first=is_first)
+
+    def write_level(self, blocks: list[LevelBlock], *, is_first: bool) -> None:
+        """Append the instructions of a level; `is_first` where no site was touched before."""
+        turns = [block for block in blocks if block.is_turn]
+        if is_first:  # the least significant site first, see `_product_first`
+            for block in sorted(turns, key=lambda block: -block.sites[0]):
+                self._write_turn(block, is_first=not block.controls)
+        else:
+            free = [block for block in turns if not (block.controls or block.by_sample)]
+            for block in turns:
+                if block not in free:
+                    self._write_turn(block)
+            free.sort(key=lambda block: block.sites[0])
+            rows = [self._write_turn(block) for block in free]
+            for place in range(0, len(free) - 1, 2):
+                rows[place][columns.KIND], rows[place + 1][columns.KIND] = columns.PAIR, columns.SECOND
+                sites = free[place].sites + free[place + 1].sites
+                self._write_groups(replace(free[place], sites=sites), rows[place], is_first=False)
+        for block in blocks:
+            if not block.is_turn:
+                self._write_phased(block, self._new_row())
+
+    def _write_turn(self, block: LevelBlock, *, is_first: bool = False) -> list[int]:
+        row = self._new_row()
+        maps, stacks = _folded(block.maps, [matrix_stack(linear) for linear in block.maps])
+        self._write_stacks(block, row, maps, stacks, columns.TURN, is_first=is_first)
+        return row
+
+    def prepare(self, preparation: Preparation, layout: tuple[int, ...], empty: int) -> None:
+        """Append amplitudes that sites of the layout start with; `empty` are the bits of sites that start in 0."""
+        bits = [layout.index(site) for site in preparation.sites]
+        rows, digits = np.arange(2**self.n_sites), np.zeros(2**self.n_sites, dtype=np.int64)
+        for bit in bits:
+            digits = 2 * digits + (rows >> (self.n_sites - 1 - bit) & 1)
+        start = [self._add_index(np.where(rows & empty == 0, digits, -1)), 2 ** len(bits), columns.GIVEN, 0]
+        if preparation.amplitudes is None:
+            start[columns.SOURCE] = columns.COMPLEX_DATA if preparation.is_complex else columns.REAL_DATA
+            start[columns.AMPLITUDES] = self._add_index(np.array([slot.index for slot in preparation.slots]))
+            self.is_real &= not preparation.is_complex
+        else:
+            start[columns.AMPLITUDES] = self._add_constants(preparation.amplitudes)
+            self.is_real &= bool(np.abs(np.imag(preparation.amplitudes)).max() == 0.0)
+        self.starts.append(start)
+
+    def _new_row(self) -> list[int]:
+        row = [0] * columns.N_COLUMNS
+        self.rows.append(row)
+        row[columns.PHASES] = -1
+        return row
 
     def finish(self, strings: dict[tuple[int, int], np.ndarray], n_observables: int) -> Instructions:
         """Return the instructions with the observables `strings`."""
@@ -253,26 +317,62 @@ class _Writer:
             frequencies=np.array(self.frequencies, dtype=float),
             constants=np.concatenate([np.zeros(0, dtype=complex), *self.constants]),
             index=np.concatenate([np.zeros(0, dtype=np.int64), *self.index]),
+            starts=np.array(self.starts, dtype=np.int64).reshape(-1, columns.N_START_COLUMNS),
+            is_real=self.is_real,
             strings=np.array(table, dtype=np.int64).reshape(-1, columns.N_STRING_COLUMNS),
             coefficients=np.concatenate([np.zeros(0, dtype=complex), *strings.values()]),
             operations=self.operations,
         )
 
     def _write_permutation(self, block: GateBlock, row: list[int]) -> None:
-        size = 2**self.n_sites
-        sources, phases = np.arange(size), np.ones(size, dtype=complex)
+        sources, phases = np.arange(2**self.n_sites), np.ones(2**self.n_sites, dtype=complex)
         for linear in block.maps:
             later, factor = self._register_rows(linear)
             sources, phases = sources[later], factor * phases[later]
-        row[columns.KIND], row[columns.SIDE], row[columns.N_BASES] = columns.PERMUTATION, 1, size
-        row[columns.BASES] = self._add_index(sources)
+        self._add_move(row, columns.PERMUTATION, sources, phases)
+
+    def _write_phased(self, block: LevelBlock, row: list[int]) -> None:
+        sources, constants = np.arange(2**self.n_sites), np.ones(2**self.n_sites, dtype=complex)
+        phases: list[Phase] = []
+        for linear in block.maps:
+            if linear.slot is not None:
+                phases += phases_of(linear, self.n_sites) or []
+                continue
+            later, factor = self._register_rows(linear)
+            sources, constants = sources[later], factor * constants[later]
+            if not np.array_equal(later, np.arange(len(later))):
+                phases = moved_phases(phases, later, self.n_sites)
+        together: dict[tuple[int, int, int], float] = {}
+        for phase in phases:
+            key = (*_angle(phase.linear), phase.mask)
+            together[key] = together.get(key, 0.0) + phase.coefficient
+        self._add_move(row, columns.PHASED if together else columns.PERMUTATION, sources, constants)
+        if not together:
+            return
+        self.is_real = False
+        row[columns.FACTORS], row[columns.N_FACTORS] = len(self.factors), len(together)
+        self.factors += together
+        self.frequencies += together.values()
+        if block.by_sample:
+            row[columns.BY_SAMPLE] = 1
+            self.operations += (self.n_sites + ANGLE_OPERATIONS) * 2**self.n_sites
+        else:
+            row[columns.ENTRIES] = self.n_entries
+            self.n_entries += 2**self.n_sites
+
+    def _add_move(self, row: list[int], kind: int, sources: np.ndarray, phases: np.ndarray) -> None:
+        size = 2**self.n_sites
+        row[columns.KIND], row[columns.SIDE], row[columns.N_BASES], row[columns.BASES] = kind, 1, size, -1
+        if not np.array_equal(sources, np.arange(size)) or kind == columns.PERMUTATION:
+            row[columns.BASES] = self._add_index(sources)
         if not np.array_equal(phases, np.ones(size)):
             row[columns.PHASES] = self._add_constants(phases)
-        self.operations += OPERATIONS[columns.PERMUTATION] * size
+            self.is_real &= bool(np.abs(phases.imag).max() == 0.0)
+        self.operations += OPERATIONS[kind] * size
 
     def _register_rows(self, linear: Linear) -> tuple[np.ndarray, np.ndarray]:
         """Return sources and phases in the whole register."""
-        local = _monomial(linear.constant)
+        local = monomial(linear.constant)
         if local is None:
             raise ValueError("A permutation must have one entry a row, but this matrix has more.")
         sources, phases = local
@@ -293,11 +393,24 @@ class _Writer:
         stacks = [self._stack(linear, block.sites) for linear in block.maps]
         maps, stacks = _folded(block.maps, stacks)
         side = 2 ** len(block.sites)
-        is_diagonal = all(_is_diagonal(stack) for stack in stacks)
-        if is_diagonal:
+        has_diagonal = all(np.abs(stack[:, ~np.eye(side, dtype=bool)]).max() < NEGLIGIBLE for stack in stacks)
+        if has_diagonal:
             stacks = [np.diagonal(stack, axis1=1, axis2=2) for stack in stacks]
-        size = side if is_diagonal else side * side
-        kind = columns.DIAGONAL if is_diagonal else columns.SINGLE if side == 2 else columns.DENSE
+        kind = columns.DIAGONAL if has_diagonal else columns.SINGLE if side == 2 else columns.DENSE
+        self._write_stacks(block, row, maps, stacks, kind, is_first=is_first)
+
+    def _write_stacks(
+        self,
+        block: GateBlock | LevelBlock,
+        row: list[int],
+        maps: list[Linear],
+        stacks: list[np.ndarray],
+        kind: int,
+        *,
+        is_first: bool,
+    ) -> None:
+        side = stacks[0].shape[1]
+        size = side if kind == columns.DIAGONAL else side * side
         row[columns.KIND], row[columns.SIDE] = kind, side
         self._write_groups(block, row, is_first=is_first)
         row[columns.FACTORS], row[columns.N_FACTORS] = len(self.factors), len(maps)
@@ -308,11 +421,14 @@ class _Writer:
             row[columns.ENTRIES] = self.n_entries
             self.n_entries += size
         for linear, stack in zip(maps, stacks, strict=True):
-            self._add_factor(linear, stack)
+            angle, slot = _angle(linear)
+            self.factors.append((angle, slot, self._add_constants(stack.reshape(-1))))
+            self.frequencies.append(linear.terms[0][0] if linear.terms else 0.0)
+        self.is_real &= kind == columns.TURN
         n_rows = row[columns.N_BASES] * row[columns.RUN] * side
         self.operations += OPERATIONS.get(kind, 8.0 * side) * n_rows
 
-    def _write_groups(self, block: GateBlock, row: list[int], *, is_first: bool) -> None:
+    def _write_groups(self, block: GateBlock | LevelBlock, row: list[int], *, is_first: bool) -> None:
         places = [self.n_sites - 1 - site for site in block.sites]
         fixed = [self.n_sites - 1 - site for site in block.controls]
         lowest = min([*places, *fixed])
@@ -336,12 +452,6 @@ class _Writer:
         order = reorder_table(linear.sites, sites, 2)
         return stack[:, order][:, :, order]
 
-    def _add_factor(self, linear: Linear, stack: np.ndarray) -> None:
-        slot = linear.slot
-        kind = columns.NO_ANGLE if slot is None else columns.DATA if slot.kind == "data" else columns.WEIGHT
-        self.factors.append((kind, 0 if slot is None else slot.index, self._add_constants(stack.reshape(-1))))
-        self.frequencies.append(linear.terms[0][0] if linear.terms else 0.0)
-
     def _add_constants(self, values: np.ndarray) -> int:
         values = np.ascontiguousarray(values, dtype=complex)
         key = ("constants", values.tobytes())
@@ -361,6 +471,13 @@ class _Writer:
         return self._known[key]
 
 
+def _angle(linear: Linear) -> tuple[int, int]:
+    """Return the kind of a map's angle and its slot."""
+    if linear.slot is None:
+        return columns.NO_ANGLE, 0
+    return columns.DATA if linear.slot.kind == "data" else columns.WEIGHT, linear.slot.index
+
+
 def _folded(maps: list[Linear], stacks: list[np.ndarray]) -> tuple[list[Linear], list[np.ndarray]]:
     """Multiply neighbouring constant maps."""
     kept: list[Linear] = []
@@ -372,8 +489,3 @@ def _folded(maps: list[Linear], stacks: list[np.ndarray]) -> tuple[list[Linear],
             kept.append(linear)
             folded.append(stack)
     return kept, folded
-
-
-def _is_diagonal(stack: np.ndarray) -> bool:
-    side = stack.shape[1]
-    return bool(np.abs(stack[:, ~np.eye(side, dtype=bool)]).max() < NEGLIGIBLE)

@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import warnings
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from qml.checks import needs_plain_pullback, require_installed
 from qml.plain_pullback import plain_pullback
+from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 
 CACHE_NUMBERS = 2**13  # amplitudes of a block of samples, so that its states stay in the first caches
@@ -77,11 +78,13 @@ class KernelInput:
         self.n_rows = 2**instructions.n_qubits
         self.tape = instructions.arrays
 
-    @property
-    def sizes(self) -> tuple[int, int, int]:
-        """Return the sizes that the kernel needs."""
-        made = self.instructions
-        return self.n_rows, made.n_entries, made.n_by_sample
+        has_phases = bool((instructions.table[:, columns.KIND] == columns.PHASED).any())
+        self.sizes = (
+            self.n_rows,
+            instructions.n_entries,
+            instructions.n_by_sample,
+            self.n_rows if has_phases else 0,
+        )
 
     def block(self, batch: int) -> int:
         """Return the number of samples that run side by side."""
@@ -89,20 +92,27 @@ class KernelInput:
 
 
 class KernelValues(torch.autograd.Function):
-    """Expectation values, (batch, observables), by one compiled call."""
+    """Expectation values, (batch, observables), by one compiled call; of groups of samples, (groups * batch, ...)."""
 
     @staticmethod
     def forward(ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
-        """Run the circuit forwards; `plain` is the same function in tensor operations."""
-        batch, block = data.shape[0], kernel.block(data.shape[0])
+        """Run the circuit forwards; `plain` is the same function in tensor operations.
+
+        Weights are those of all samples, (weights,), or those of each group of consecutive samples, (groups, weights).
+        """
+        batch = data.shape[0]
+        block = kernel.block(batch if weights.ndim == 1 else batch // len(weights))
         inputs, angles = _angles(kernel, data, weights)
         keeps = any(ctx.needs_input_grad)
         size = kernel.n_rows * (batch if keeps else block)
-        states = np.empty(size, dtype=inputs.dtype), np.empty(size, dtype=inputs.dtype)
+        states = (
+            np.empty(size, dtype=inputs.dtype),
+            np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
+        )
         values = np.zeros((batch, kernel.instructions.n_observables), dtype=inputs.dtype)
         loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, block, states, values)
         if keeps:
-            ctx.kernel, ctx.plain, ctx.only_once, ctx.states = kernel, plain, only_once, states
+            ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
             ctx.save_for_backward(data, weights)
         return torch.from_numpy(values)
 
@@ -118,12 +128,27 @@ class KernelValues(torch.autograd.Function):
                     'A second derivative must not be asked of Native(method="adjoint"), which is only once '
                     'differentiable. Use Native() or Native(method="autograd"), which have any order.'
                 )
-            return None, None, None, *plain_pullback(ctx.plain, (data, weights), needed, (grad,))
+            plain = ctx.plain if weights.ndim == 1 else partial(_group_by_group, ctx.plain)
+            return None, None, None, *plain_pullback(plain, (data, weights), needed, (grad,))
         return None, None, None, *_pulled(ctx, grad, data, weights)
 
 
+def grouped_values(kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
+    """Compute the values of groups of samples, (groups or 1, batch, inputs) with (groups or 1, weights), in one call."""
+    groups = max(len(data), len(weights))
+    if len(weights) > 1 or kernel.one_sample:
+        flat, angles = data.expand(groups, *data.shape[1:]).flatten(0, 1), weights.expand(groups, -1)
+    else:
+        flat, angles = data.flatten(0, 1), weights[0]
+    return KernelValues.apply(kernel, plain, only_once, flat, angles).unflatten(0, (groups, -1))
+
+
+def _group_by_group(plain: Plain, data: Tensor, weights: Tensor) -> Tensor:
+    return torch.cat([plain(*pair) for pair in zip(data.chunk(len(weights)), weights, strict=True)])
+
+
 def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tensor | None]:
-    kernel, batch = ctx.kernel, data.shape[0]
+    kernel = ctx.kernel
     inputs, angles = _angles(kernel, data, weights)
     data_grad, weight_grad = np.zeros(inputs.shape), np.zeros(angles.shape)
     loaded_kernels().backward(
@@ -131,22 +156,25 @@ def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tenso
         kernel.sizes,
         inputs,
         angles,
-        kernel.block(batch),
+        ctx.block,
         ctx.states,
         _array(grad),
+        bool(ctx.needs_input_grad[3]),
         data_grad,
         weight_grad,
     )
+    n_weights = weights.shape[-1]
     if kernel.one_sample:
-        data_grad, weight_grad = weight_grad[None, len(weights) :], weight_grad[: len(weights)]
-    parts = zip((data_grad, weight_grad), (data, weights), ctx.needs_input_grad[3:], strict=True)
+        data_grad, weight_grad = data_grad + weight_grad[:, n_weights:], weight_grad[:, :n_weights]
+    parts = zip((data_grad, weight_grad.reshape(weights.shape)), (data, weights), ctx.needs_input_grad[3:], strict=True)
     return [torch.from_numpy(part).to(like.dtype) if needed else None for part, like, needed in parts]
 
 
 def _angles(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return the arrays of data and weights; the data of a batch of one sample follow the weights."""
+    """Return the arrays of data and of weights, (groups, weights); data of groups of one sample follow the weights."""
     inputs, angles = _array(data), _array(weights)
-    return inputs, np.concatenate([angles, inputs[0]]) if kernel.one_sample else angles
+    angles = angles if angles.ndim == 2 else angles[None]
+    return inputs, np.concatenate([angles, inputs], 1) if kernel.one_sample else angles
 
 
 def _array(values: Tensor) -> np.ndarray:

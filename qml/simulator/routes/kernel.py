@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from torch import Tensor
 
 from circuits import Circuit
-from circuits.gates import KrausGate, StatePreparation
+from circuits.gates import KrausGate
+from qml.checks import in_functorch
+from qml.plain_pullback import in_groups
 from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.execution import Method
 from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.lowering import lower
-from qml.simulator.jit.values import KernelInput, KernelValues, load_kernels
+from qml.simulator.jit.values import KernelInput, KernelValues, grouped_values, load_kernels
 from qml.simulator.linear import linear_maps
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
@@ -66,7 +68,10 @@ class KernelRoute:
         return self._values(data, weights, method)
 
     def _values(self, data: Tensor, weights: Tensor, method: Method) -> Tensor:
-        return KernelValues.apply(self._kernel, self._plain_values, method == "adjoint", data, weights)
+        options = self._kernel, self._plain_values, method == "adjoint"
+        if in_functorch():
+            return in_groups(partial(grouped_values, *options), data, weights)
+        return KernelValues.apply(*options, data, weights)
 
     def _plain_values(self, data: Tensor, weights: Tensor) -> Tensor:
         nothing = 0.0 * (
@@ -86,16 +91,17 @@ def find_kernel(circuit: Circuit, request: Request) -> KernelRoute | None:
         return None
     if circuit.n_qubits > MAX_QUBITS or not _is_unitary(circuit) or load_kernels() is None:
         return None
-    _, maps = linear_maps(circuit, 2)
+    preparations, maps = linear_maps(circuit, 2)
     maps, terms = reduced_maps(maps, request, circuit.n_weights)
-    instructions = lower(maps, terms if terms is not None else ())
+    instructions = lower(maps, terms if terms is not None else (), preparations)
     n_qubits, n_weights = circuit.n_qubits, circuit.n_weights  # a plan that held the circuit would keep it alive
 
     def plain() -> Draft:
-        return replace(draft_maps(maps, n_qubits, request, n_weights=n_weights), terms=terms)
+        draft = draft_maps(maps, n_qubits, request, n_weights=n_weights, preparations=preparations)
+        return replace(draft, terms=terms)
 
     return None if instructions is None else KernelRoute(request, instructions, plain)
 
 
 def _is_unitary(circuit: Circuit) -> bool:
-    return not any(isinstance(operation.gate, KrausGate | StatePreparation) for operation in circuit.operations)
+    return not any(isinstance(operation.gate, KrausGate) for operation in circuit.operations)

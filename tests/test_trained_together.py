@@ -1,0 +1,156 @@
+"""Trainings with an axis of their own: each ends with the numbers that it would have alone, whatever becomes of others."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor, nn
+
+from circuits import Circuit, Z, data, weight
+from qml.backends import Native
+from qml.compare.study import competitors
+from qml.compare.study.data import Part
+from qml.compare.study.grids import candidates
+from qml.compare.study.layers import PublishedIQP, WeightedReuploading
+from qml.estimators import LayerClassifier
+from qml.estimators.layers import fit_together
+from qml.nn import IQPClassifier
+
+ROUNDING = 1e-10
+Samples = tuple[np.ndarray, np.ndarray]
+LAYERS: dict[str, Any] = {
+    "re-uploading": partial(WeightedReuploading, n_layers=2),
+    "published iqp": partial(PublishedIQP, n_layers=2, n_repetitions=3),
+    "iqp": partial(IQPClassifier, n_layers=2, n_repetitions=2),
+    **{name: name for name in ("circuit-centric", "dressed", "separable", "tree", "boltzmann")},
+}
+
+
+def samples(n_sets: int, *, n_features: int = 3) -> list[Samples]:
+    """Draw sets of unequal sizes."""
+    generator = np.random.default_rng(5)
+    sets = []
+    for number in range(n_sets):
+        rows = generator.normal(size=(40 + number, n_features))
+        sets.append((rows, np.where(rows[:, 0] * rows[:, 1] > 0.1, 1.0, -1.0)))
+    return sets
+
+
+def alone(make: Any, sets: list[Samples]) -> list[LayerClassifier]:
+    with pytest.warns(ConvergenceWarning):
+        return [make().fit(*pair) for pair in sets]
+
+
+def assert_same(first: LayerClassifier, second: LayerClassifier) -> None:
+    np.testing.assert_allclose(first.losses_[0], second.losses_[0], rtol=0, atol=ROUNDING)
+    assert first.n_iter_ == second.n_iter_
+    for one, other in zip(first.layers_[0].parameters(), second.layers_[0].parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_ends_as_it_would_alone(name: str) -> None:
+    def make() -> LayerClassifier:
+        options: dict[str, Any] = {"max_steps": 25, "batch_size": 8, "convergence_interval": 20, "learning_rate": 0.05}
+        return LayerClassifier(LAYERS[name], random_state=1, **options)
+
+    sets = samples(3)
+    expected, models = alone(make, sets), [make() for _ in sets]
+    courses = fit_together(models, sets)
+    assert [course.error for course in courses] == [ConvergenceWarning] * 3
+    for model, one in zip(models, expected, strict=True):
+        assert_same(model, one)
+        np.testing.assert_allclose(model.decision_function(sets[0][0]), one.decision_function(sets[0][0]), atol=1e-9)
+
+
+def test_each_stops_when_its_own_loss_has_settled() -> None:
+    def make() -> LayerClassifier:
+        return LayerClassifier("separable", learning_rate=0.1, max_steps=400, convergence_interval=10, random_state=0)
+
+    sets = samples(4)
+    expected, models = [make().fit(*pair) for pair in sets], [make() for _ in sets]
+    courses = fit_together(models, sets)
+    assert all(course.has_converged and course.error is None for course in courses)
+    assert len({model.n_iter_ for model in models}) > 1
+    for model, one in zip(models, expected, strict=True):
+        assert_same(model, one)
+
+
+class Fragile(nn.Module):
+    """A line whose loss is NaN for large features."""
+
+    def __init__(self, n_inputs: int, *, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.line = nn.Linear(n_inputs, 1, dtype=dtype)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.line(inputs)[:, 0] + torch.where(inputs.abs() > 100.0, torch.nan, 0.0).sum(1)
+
+
+def test_one_that_fails_does_not_touch_the_others() -> None:
+    def make() -> LayerClassifier:
+        return LayerClassifier(Fragile, scaling=None, max_steps=15, random_state=0)
+
+    sets = samples(3)
+    sets[1] = (1000.0 * sets[1][0], sets[1][1])
+    models = [make() for _ in sets]
+    courses = fit_together(models, sets)
+    assert [course.error for course in courses] == [None, FloatingPointError, None]
+    assert "The loss must be finite, but was nan at step 1." in courses[1].message
+    for number in (0, 2):
+        assert_same(models[number], make().fit(*sets[number]))
+
+
+def test_layers_that_differ_are_refused() -> None:
+    models = [LayerClassifier("separable", options={"n_layers": n}, max_steps=2) for n in (1, 2)]
+    with pytest.raises(ValueError, match="must have equal layers"):
+        fit_together(models, samples(2))
+
+
+def test_folds_of_the_study_are_those_of_single_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(competitors, "USUAL_STEPS", 40)
+    monkeypatch.setattr(competitors, "INTERVAL", 6)
+    parts = [Part(*pair, *pair) for pair in samples(3)]
+    setting, started = candidates("re-uploading")[-1], []
+    options: dict[str, Any] = {"seed": 3, "is_published": True}
+    fits = competitors.fit_folds("re-uploading", setting, parts, on_part=started.append, **options)
+    for fitted, part in zip(fits, parts, strict=True):
+        expected = competitors.fit("re-uploading", setting, part, **options)
+        assert (fitted.accuracy, fitted.n_steps, fitted.failure) == (
+            expected.accuracy,
+            expected.n_steps,
+            expected.failure,
+        )
+    assert started == [0]
+
+
+def test_groups_of_weights_run_in_one_call_and_have_exact_derivatives() -> None:
+    pytest.importorskip("numba")
+    circuit = Circuit(3).ry(data(0), 0).rz(weight(0), 0).cx(0, 1).rx(weight(1), 1).cx(1, 2).rx(data(1), 2)
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(4, 5, 2, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights = torch.randn(4, 2, dtype=torch.float64, generator=generator, requires_grad=True)
+
+    def mapped(backend: Native, places: tuple[int | None, int | None], *parts: Tensor) -> Tensor:
+        def function(inputs: Tensor, weights: Tensor) -> Tensor:
+            return backend.expectation(circuit, inputs, weights, [Z(0), Z(2)])
+
+        return torch.vmap(function, places)(*parts)
+
+    for places, parts in (
+        ((0, 0), (inputs, weights)),
+        ((1, None), (inputs.transpose(0, 1), weights[0])),
+        ((None, 1), (inputs[0], weights.T)),
+        ((0, 0), (inputs[:, :1], weights)),
+    ):
+        results = []
+        for backend in (Native(compiled=True), Native(method="autograd")):
+            values = mapped(backend, places, *parts)
+            first = torch.autograd.grad(values.square().sum(), [inputs, weights], create_graph=True)
+            second = torch.autograd.grad(sum(part.square().sum() for part in first), [inputs, weights])
+            results.append((values, *first, *second))
+        for found, plain in zip(*results, strict=True):
+            torch.testing.assert_close(found, plain, atol=1e-11, rtol=0)
