@@ -1,4 +1,4 @@
-"""Trainings with an axis of their own: each ends with the numbers that it would have alone, whatever becomes of others."""
+"""Trainings in one stack: each ends with the numbers that it would have alone, whatever becomes of the others."""
 
 from functools import partial
 from typing import Any
