@@ -159,7 +159,7 @@ def test_amplitudes_at_the_start_have_exact_derivatives(batch: int, is_real: boo
         amplitudes = torch.nn.functional.normalize(inputs)
         values = backend.expectation(circuit, amplitudes, weights, [Z(0), X(2) @ Z(6), Y(1) @ Y(3)])
         first = torch.autograd.grad((values**2).sum(), [inputs, weights], create_graph=True)
-        second = torch.autograd.grad(sum(part.square().sum() for part in first), [inputs, weights])
+        second = torch.autograd.grad(torch.stack([part.square().sum() for part in first]).sum(), [inputs, weights])
         results.append((values, *first, *second))
     for found, plain in zip(*results, strict=True):
         torch.testing.assert_close(found, plain, atol=1e-10, rtol=1e-11)
@@ -433,7 +433,7 @@ def test_a_folder_that_cannot_be_written_to_is_no_obstacle(monkeypatch: pytest.M
     pytest.importorskip("numba")
     from qml.simulator.jit import compiling
 
-    def refusing(*, cache: bool = False, **options: object) -> Any:
+    def refusing(*, cache: bool = False, **options: Any) -> Any:
         if cache:
             raise RuntimeError("cannot cache function: no locator available")  # as numba does at decoration
         return numba_njit(**options)

@@ -82,7 +82,7 @@ def fit_folds(
         on_part: Told of the number of each fit that starts.
     """
     make = MAKERS.get(model)
-    if make is not layer_of and not (make is _metric and is_published):
+    if make is None or (make is not layer_of and not (make is _metric and is_published)):
         fits = []
         for number, part in enumerate(parts):
             on_part(number)

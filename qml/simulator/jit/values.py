@@ -167,7 +167,7 @@ class KernelStates(torch.autograd.Function):
             plain = ctx.plain if weights.ndim == 1 else partial(_group_by_group, ctx.plain)
             return None, None, None, *plain_pullback(plain, (data, weights), ctx.needs_input_grad[3:], (grad,))
         mu = grad.detach().resolve_conj().numpy().reshape(-1, ctx.block, ctx.kernel.n_rows).transpose(0, 2, 1) / 2.0
-        parts = tuple(np.ascontiguousarray(part).reshape(-1) for part in (mu.real, mu.imag))
+        parts = np.ascontiguousarray(mu.real).reshape(-1), np.ascontiguousarray(mu.imag).reshape(-1)
         return None, None, None, *_pulled(ctx, None, data, weights, parts)
 
 
