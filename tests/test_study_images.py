@@ -112,7 +112,7 @@ def test_the_random_filter_is_that_of_pennylane() -> None:
     with pennylane.queuing.AnnotatedQueue() as queue:
         pennylane.RandomLayers(angles, wires=range(3), seed=42)
     gates = pennylane.tape.QuantumScript.from_queue(queue).operations[0].decomposition()
-    assert [tuple(step.qubits) for step in circuit.operations] == [tuple(gate.wires) for gate in gates]
+    assert [tuple(step.all_qubits) for step in circuit.operations] == [tuple(gate.wires) for gate in gates]
     for step, gate in zip(circuit.operations, gates, strict=True):
         np.testing.assert_allclose(step.matrix(), gate.matrix(), atol=1e-12)
 
