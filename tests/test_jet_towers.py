@@ -109,7 +109,7 @@ def test_five_derivatives_of_an_activation_are_each_that_of_the_one_before(name:
 
     def at(place: Tensor) -> list[Tensor]:
         value, slope = activation.value_and_slope(place)
-        return [value, slope, *activation.from_second(value, slope)]
+        return [value, slope, *activation.from_second(place, value, slope)]
 
     for low, high in pairwise(at(x)):
         if not low.requires_grad:  # those of relu above its slope

@@ -16,17 +16,19 @@ from qml.jets.towers import add_activation, add_activation_gradient, add_product
 
 
 class Activation(NamedTuple):
-    """A function of one variable with five derivatives: f and f' from the argument, the others from f and f'."""
+    """A function of one variable with five derivatives: f and f' of x, the others of x, f and f'."""
 
     value_and_slope: Callable[[Tensor], tuple[Tensor, Tensor]]
-    second: Callable[[Tensor, Tensor], Tensor]
-    third: Callable[[Tensor, Tensor], Tensor]
-    fourth: Callable[[Tensor, Tensor], Tensor]
-    fifth: Callable[[Tensor, Tensor], Tensor]
+    second: Callable[[Tensor, Tensor, Tensor], Tensor]
+    third: Callable[[Tensor, Tensor, Tensor], Tensor]
+    fourth: Callable[[Tensor, Tensor, Tensor], Tensor]
+    fifth: Callable[[Tensor, Tensor, Tensor], Tensor]
 
-    def from_second(self, value: Tensor, slope: Tensor) -> tuple[Tensor, ...]:
+    def from_second(self, argument: Tensor, value: Tensor, slope: Tensor) -> tuple[Tensor, ...]:
         """Return the derivatives from the second to the fifth."""
-        return tuple(function(value, slope) for function in (self.second, self.third, self.fourth, self.fifth))
+        return tuple(
+            function(argument, value, slope) for function in (self.second, self.third, self.fourth, self.fifth)
+        )
 
 
 def _sigmoid(argument: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,100 +50,89 @@ def _exp(argument: Tensor) -> tuple[Tensor, Tensor]:
     return value, value
 
 
+def _tanh(argument: Tensor) -> tuple[Tensor, Tensor]:
+    value = torch.tanh(argument)
+    return value, 1 - value * value
+
+
+def _of_value(_argument: Tensor, value: Tensor, _slope: Tensor) -> Tensor:
+    return value
+
+
+def _zeros(_argument: Tensor, value: Tensor, _slope: Tensor) -> Tensor:
+    return torch.zeros_like(value)
+
+
 def _rsqrt(argument: Tensor) -> tuple[Tensor, Tensor]:
     value = torch.rsqrt(argument)
     return value, -0.5 * value**3
 
 
 def _erf(argument: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.erf(argument), torch.exp(-argument * argument) * (2 / math.sqrt(math.pi))
-
-
-def _argument_of_erf(value: Tensor, slope: Tensor) -> Tensor:
-    """Return x from erf(x) where that is not near 1, else from exp(-x^2): either is good to rounding there."""
-    share = (slope * (math.sqrt(math.pi) / 2)).clamp(torch.finfo(slope.dtype).tiny, 1.0)
-    far = torch.copysign(torch.sqrt(-torch.log(share)), value)
-    return torch.where(value.abs() < 0.9, torch.erfinv(value), far)
-
-
-def _of_erf(polynomial: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda f, slope: slope * polynomial(_argument_of_erf(f, slope))
-
-
-def _tanh(argument: Tensor) -> tuple[Tensor, Tensor]:
-    value = torch.tanh(argument)
-    return value, 1 - value * value
-
-
-def _of_value(value: Tensor, _: Tensor) -> Tensor:
-    return value
-
-
-def _zeros(value: Tensor, _: Tensor) -> Tensor:
-    return torch.zeros_like(value)
+    return torch.erf(argument), 2 / math.sqrt(math.pi) * torch.exp(-argument * argument)
 
 
 ACTIVATIONS = {
     "sigmoid": Activation(
         _sigmoid,
-        lambda f, slope: slope * (1 - 2 * f),
-        lambda f, slope: slope * (1 - 6 * slope),
-        lambda f, slope: slope * (1 - 2 * f) * (1 - 12 * slope),
-        lambda f, slope: slope * (1 - 30 * slope + 120 * slope**2),
+        lambda x, f, slope: slope * (1 - 2 * f),
+        lambda x, f, slope: slope * (1 - 6 * slope),
+        lambda x, f, slope: slope * (1 - 2 * f) * (1 - 12 * slope),
+        lambda x, f, slope: slope * (1 - 30 * slope + 120 * slope**2),
     ),
     "sin": Activation(
         lambda x: (torch.sin(x), torch.cos(x)),
-        lambda f, slope: -f,
-        lambda f, slope: -slope,
-        lambda f, slope: f,
-        lambda f, slope: slope,
+        lambda x, f, slope: -f,
+        lambda x, f, slope: -slope,
+        lambda x, f, slope: f,
+        lambda x, f, slope: slope,
     ),
     "cos": Activation(
         lambda x: (torch.cos(x), -torch.sin(x)),
-        lambda f, slope: -f,
-        lambda f, slope: -slope,
-        lambda f, slope: f,
-        lambda f, slope: slope,
+        lambda x, f, slope: -f,
+        lambda x, f, slope: -slope,
+        lambda x, f, slope: f,
+        lambda x, f, slope: slope,
     ),
     "exp": Activation(_exp, _of_value, _of_value, _of_value, _of_value),
     # The argument is the tangent of the value.
     "atan": Activation(
         _atan,
-        lambda f, slope: -torch.sin(2 * f) * slope,
-        lambda f, slope: slope * (torch.sin(2 * f) ** 2 - 2 * torch.cos(2 * f) * slope),
-        lambda f, slope: 6 * slope**2 * torch.sin(4 * f),
-        lambda f, slope: 24 * slope**2 * torch.cos(f) * torch.cos(5 * f),
+        lambda x, f, slope: -torch.sin(2 * f) * slope,
+        lambda x, f, slope: slope * (torch.sin(2 * f) ** 2 - 2 * torch.cos(2 * f) * slope),
+        lambda x, f, slope: 6 * slope**2 * torch.sin(4 * f),
+        lambda x, f, slope: 24 * slope**2 * torch.cos(f) * torch.cos(5 * f),
     ),
     "reciprocal": Activation(
         _reciprocal,
-        lambda f, slope: 2 * f**3,
-        lambda f, slope: -6 * f**4,
-        lambda f, slope: 24 * f**5,
-        lambda f, slope: -120 * f**6,
+        lambda x, f, slope: 2 * f**3,
+        lambda x, f, slope: -6 * f**4,
+        lambda x, f, slope: 24 * f**5,
+        lambda x, f, slope: -120 * f**6,
     ),
     "rsqrt": Activation(
         _rsqrt,
-        lambda f, slope: 0.75 * f**5,
-        lambda f, slope: -1.875 * f**7,
-        lambda f, slope: 6.5625 * f**9,
-        lambda f, slope: -29.53125 * f**11,
+        lambda x, f, slope: 3 / 4 * f**5,
+        lambda x, f, slope: -15 / 8 * f**7,
+        lambda x, f, slope: 105 / 16 * f**9,
+        lambda x, f, slope: -945 / 32 * f**11,
     ),
     "erf": Activation(
         _erf,
-        _of_erf(lambda x: -2 * x),
-        _of_erf(lambda x: 4 * x**2 - 2),
-        _of_erf(lambda x: 12 * x - 8 * x**3),
-        _of_erf(lambda x: 16 * x**4 - 48 * x**2 + 12),
+        lambda x, f, slope: -2 * x * slope,
+        lambda x, f, slope: (4 * x * x - 2) * slope,
+        lambda x, f, slope: (12 - 8 * x * x) * x * slope,
+        lambda x, f, slope: (16 * x**4 - 48 * x * x + 12) * slope,
     ),
     # The slope jumps at 0, where all higher derivatives are taken as 0.
     "relu": Activation(lambda x: (torch.relu(x), (x > 0).to(x.dtype)), _zeros, _zeros, _zeros, _zeros),
 }
 TANH = Activation(  # for jets with towers; `_Tanh` is quicker without
     _tanh,
-    lambda f, slope: -2 * f * slope,
-    lambda f, slope: slope * (4 - 6 * slope),
-    lambda f, slope: slope * f * (24 * slope - 8),
-    lambda f, slope: slope * (16 - 120 * slope + 120 * slope**2),
+    lambda x, f, slope: -2 * f * slope,
+    lambda x, f, slope: slope * (4 - 6 * slope),
+    lambda x, f, slope: slope * f * (24 * slope - 8),
+    lambda x, f, slope: slope * (16 - 120 * slope + 120 * slope**2),
 )
 
 
@@ -160,12 +151,12 @@ class _Apply(torch.autograd.Function):
         torch.mul(data[1:], slope, out=result[1:])
         if orders.forms:
             out, firsts = Components(result, orders), Components(data, orders).each_first
-            second = activation.second(value, slope)
+            second = activation.second(data[0], value, slope)
             for form, component in zip(orders.forms, out.each_second, strict=True):
                 total, scale = weighted_products(form, firsts, firsts)
                 component.addcmul_(total, second, value=scale)
         if orders.towers:
-            add_activation(result, data, orders, activation.from_second(value, slope))
+            add_activation(result, data, orders, activation.from_second(data[0], value, slope))
         ctx.save_for_backward(data, value, slope)
         ctx.kept = orders, activation  # pyright: ignore[reportAttributeAccessIssue]
         return result
@@ -175,20 +166,20 @@ class _Apply(torch.autograd.Function):
         require_first_order()
         data, value, slope = ctx.saved_tensors
         orders, activation = ctx.kept
-        second = activation.second(value, slope)
+        second = activation.second(data[0], value, slope)
         result = torch.empty_like(data)
         torch.mul(gradient, slope, out=result)
         if orders.n_components > 1:
             result[0].addcmul_(second, sum_of_products(data[1:], gradient[1:]))
         if orders.forms:
             firsts, of_seconds = Components(data, orders).each_first, Components(gradient, orders).each_second
-            third = activation.third(value, slope)
+            third = activation.third(data[0], value, slope)
             for index, first, scale in orders.second_order_terms:
                 product = firsts[first] * of_seconds[index]
                 result[1 + first].addcmul_(product, second, value=2.0 * scale)
                 result[0].addcmul_(third, product.mul_(firsts[first]), value=scale)
         if orders.towers:
-            add_activation_gradient(result, data, gradient, orders, activation.from_second(value, slope))
+            add_activation_gradient(result, data, gradient, orders, activation.from_second(data[0], value, slope))
         return result, None, None
 
 

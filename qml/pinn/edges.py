@@ -201,5 +201,5 @@ def _silu_orders(x: Tensor, n_orders: int) -> Tensor:
     """Compute silu(x) = x p with p = sigmoid(x), and its derivatives x p^(n) + n p^(n - 1), along a last dimension."""
     sigmoid = ACTIVATIONS["sigmoid"]
     value, slope = sigmoid.value_and_slope(x)
-    p = (value, slope, *sigmoid.from_second(value, slope))[:n_orders]
+    p = (value, slope, *sigmoid.from_second(x, value, slope))[:n_orders]
     return torch.stack([x * value, *(x * high + n * low for n, (low, high) in enumerate(pairwise(p), 1))], -1)

@@ -44,7 +44,8 @@ def train_by_kalman(
         The mean squared residual of the ensemble's mean before every step and at the end.
 
     Raises:
-        ValueError: fewer than three members, or residuals that are not finite; the module then has the best mean so far.
+        ValueError: fewer than three members, or residuals that are not finite; the module then has the best mean found
+            before.
 
     Reference:
         Iglesias, Law, Stuart, ensemble Kalman methods for inverse problems, arXiv:1209.2736, equations 6 to 9; for
