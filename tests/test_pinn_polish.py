@@ -164,6 +164,16 @@ def test_the_inverse_hessian_is_that_of_a_linear_problem() -> None:
     assert_close(inverse_hessian(Residuals(loss, {})), torch.linalg.inv(hessian), 1e-6)
 
 
+def test_the_first_quasi_newton_step_is_one_of_levenberg_and_marquardt() -> None:
+    model = Pinn(find_problem("heat"), TRUNKS["mlp"]())
+    loss = LossParts(model, model.problem.domain.sample(60, 1), n_condition_points=8, seed=0)
+    residuals = Residuals(loss, {})
+    values, jacobian = residuals.values_and_jacobian()
+    step = inverse_hessian(residuals, 0.3) @ (2 * jacobian.T @ values)
+    damped = jacobian.T @ jacobian + 0.3 * torch.eye(jacobian.shape[1], dtype=DOUBLE)
+    assert_close(step, torch.linalg.solve(damped, jacobian.T @ values), 1e-10)
+
+
 class _Evaluate(nn.Module):
     def __init__(self, model: Pinn, term: Any) -> None:
         super().__init__()

@@ -1,14 +1,15 @@
 """Recipes of the problems in many dimensions and of fluids, beside those of `recipes.py`; importing it enters them."""
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
+from qml.pinn.methods import Holdout, Polish
 from qml.pinn.options import Training
+from qml.pinn.poses import between_sides, from_start
 from qml.pinn.problem import Problem
-from qml.pinn.recipes import RECIPES, Recipe, with_weight
+from qml.pinn.recipes import RECIPES, Recipe
 from qml.pinn.separable import Separable
 
 
@@ -38,16 +39,14 @@ def _steps(n_steps: int, n_points: int, n_on_faces: int = 128) -> Training:
     return Training(n_adam=0, n_marquardt=n_steps, n_points=n_points, n_condition_points=n_on_faces)
 
 
-def _with_waves_in_y(problem: Problem) -> Problem:
-    """Return a flow that is periodic in y: the trunk's inputs are x, cos(2 pi y) and sin(2 pi y)."""
-    k = 2 * math.pi
-    return with_weight(replace(problem, features=lambda x, y: (2 * x, torch.cos(k * y), torch.sin(k * y))), 10.0)
-
-
 RECIPES |= {
     "swing": Recipe(Training(n_adam=0, n_marquardt=60, n_points=40, collocation="quadrature"), (16,)),
-    "kovasznay": Recipe(_steps(150, 1000, 64), (24, 24), pose=_with_waves_in_y),
-    "taylor-green": Recipe(_steps(100, 800, 64), (20, 20)),
+    "kovasznay": Recipe(
+        replace(_steps(100, 800, 64), holdout=Holdout(2000), polish=Polish(1500)), (20, 20), pose=between_sides
+    ),
+    "taylor-green": Recipe(
+        replace(_steps(150, 600, 64), holdout=Holdout(1000), polish=Polish(1500)), (12, 12), pose=from_start
+    ),
     "poiseuille": Recipe(_steps(60, 400, 48), (10, 10)),
     "poisson-multiscale": Recipe(_steps(100, 1600), (20, 20)),
     "poisson-5d": SeparableRecipe(_steps(150, 2000), (10, 10), rank=6),

@@ -164,3 +164,31 @@ def from_start(problem: Problem) -> Problem:
         with_weight(posed, 10.0),
         features=lambda x, y, t: (torch.cos(x), torch.sin(x), torch.cos(y), torch.sin(y), 2 * t - 1),
     )
+
+
+def between_sides(problem: Problem) -> Problem:
+    """Pose Kovasznay's flow with exact velocities at both ends in x; the trunk's inputs have the period 1 in y.
+
+    Velocities at the ends are interpolated linearly. The other faces, which the period makes one, weigh tenfold.
+    """
+    (low, high), turn = problem.domain.intervals["x"], 2 * PI
+    ends = {
+        (field, place): next(face for face in problem.conditions if face.name == f"{field} at x = {place:g}")
+        for field in ("u", "v")
+        for place in (low, high)
+    }
+
+    def at_end(field: str, place: float, y: Any) -> Any:
+        """Return a field's value at an end, whose condition is the field minus that."""
+        return -ends[field, place].residual({field: 0.0, "x": 0.0 * y + place, "y": y})
+
+    def trial(x: Any, y: Any, u: Any, v: Any, p: Any) -> tuple[Any, Any, Any]:
+        share = (x - low) / (high - low)
+        u, v = (
+            (1 - share) * at_end(field, low, y) + share * at_end(field, high, y) + share * (1 - share) * value
+            for field, value in (("u", u), ("v", v))
+        )
+        return u, v, p
+
+    posed = with_exact_faces(problem, trial, [face.name for face in ends.values()])
+    return with_weight(replace(posed, features=lambda x, y: (2 * x, torch.cos(turn * y), torch.sin(turn * y))), 10.0)

@@ -92,7 +92,7 @@ RECIPES = {
     "finite-well-states": Recipe(_line(150, 20, n_held=30), (24, 24)),
     "barrier": Recipe(_line(80, 40, n_polish=1500)),
     "oscillator": Recipe(_line(120, 40, n_held=30)),
-    "poisson": Recipe(_line(200, 300), frequencies=8.0, pose=with_ends),
+    "poisson": Recipe(_line(100, 300, n_polish=2000), frequencies=8.0, pose=with_ends),
     "klein-gordon": Recipe(
         replace(_plane(250, 400), holdout=Holdout(1000), polish=Polish(300)), (10, 10), pose=between_ends
     ),
@@ -101,7 +101,7 @@ RECIPES = {
         frequencies=4.0,
         pose=lambda problem: with_exact_faces(problem, lambda t, x, y, z: (0.1 + t * x, 0.1 + t * y, 0.1 + t * z)),
     ),
-    "helmholtz": Recipe(replace(_plane(200, 800), holdout=Holdout(), polish=Polish(600)), (12, 12), pose=odd_waves),
+    "helmholtz": Recipe(replace(_plane(200, 800), holdout=Holdout(2000), polish=Polish(600)), (12, 12), pose=odd_waves),
     "burgers": Recipe(
         replace(
             _plane(80, 3000, redrawn=10),
