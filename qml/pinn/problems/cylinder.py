@@ -67,6 +67,7 @@ def cylinder(reynolds: float | int = 20.0) -> Problem:
         trial=stream,
         features=lambda s, a: (2 * s / OUTER - 1, torch.cos(a)),
         reference=lambda points: solve_cylinder(reynolds).fields(points),
+        judged=("q", "w"),
         source=f"spectral: {N_RADIAL} Chebyshev polynomials of log r and {N_ANGULAR} sines, by Newton's method",
     )
 
