@@ -116,8 +116,8 @@ def solve_cylinder(
     """Solve the equations of `cylinder` by collocation: Chebyshev points in s and sines in a, and Newton's method.
 
     Dense: (2 n_radial n_angular)^3 operations a step of Newton. The sines decide: at Re = 20 stream function and
-    vorticity of 24 polynomials and 32 sines differ from those of 32 and 32 by 5e-6 and 2e-5 (relative L2 on a grid), those
-    of 32 and 24 by 5e-4 and 1.5e-3.
+    vorticity of 24 polynomials and 32 sines differ from those of 32 and 32 by 5e-6 and 2e-5 (relative L2 on a grid),
+    those of 32 and 24 by 5e-4 and 1.5e-3.
 
     Raises:
         ValueError: Newton's method does not converge.
