@@ -132,6 +132,10 @@ def test_waves_of_high_frequency_solve_their_equation() -> None:
     x, y = torch.as_tensor(points).T
     residual = problem.equations["helmholtz"](u=torch.as_tensor(value), laplacian=torch.as_tensor(laplacian), x=x, y=y)
     assert float(residual.abs().max()) < 1e-4  # of a residual that is scaled to order 1
+
+
+@pytest.mark.plain
+def test_numbers_of_waves_that_are_none_are_refused() -> None:
     for number in (0, 2.5, "a"):
         with pytest.raises((TypeError, ValueError), match="`n_waves`"):
             helmholtz_waves(number)  # pyright: ignore[reportArgumentType]
