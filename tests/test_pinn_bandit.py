@@ -137,7 +137,9 @@ def test_a_study_tells_the_bandit_of_its_own_choice_alone(monkeypatch: pytest.Mo
     assert study.errors.shape == (40, len(ARMS))
     regrets = study.regrets()
     assert regrets["bandit"] < 0.5 * regrets["best fixed arm"] < regrets["random"]
-    assert InterfaceStudy(study.sharpness, study.errors, tuple(study.errors.argmin(1))).regrets()["bandit"] == 0.0
+    assert (
+        InterfaceStudy(study.sharpness, study.errors, tuple(study.errors.argmin(1).tolist())).regrets()["bandit"] == 0.0
+    )
 
 
 def test_pieces_of_the_study_take_jets() -> None:

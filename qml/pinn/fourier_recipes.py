@@ -25,10 +25,13 @@ class FourierRecipe(Recipe):
     Args:
         n_frequencies: features of each coordinate.
         rank: products of functions of one coordinate, each with features of its own; None takes one coordinate.
+        n_waving: coordinates that get the features, the first ones; the others' factors are MLPs of `hidden_sizes`.
+            None is all.
     """
 
     n_frequencies: int = 400
     rank: int | None = None
+    n_waving: int | None = None
 
     def trunk(self, problem: Problem, generator: torch.Generator) -> nn.Module:
         """Return the network in float64."""
@@ -41,7 +44,13 @@ class FourierRecipe(Recipe):
 
         if self.rank is None:
             return waves(n_fields)
-        factors = [waves(self.rank) for _ in range(problem.n_features)]
+        rank, n_waving = self.rank, problem.n_features if self.n_waving is None else self.n_waving
+        factors = [
+            waves(rank)
+            if index < n_waving
+            else MLP(1, self.hidden_sizes, rank, dtype=torch.float64, generator=generator)
+            for index in range(problem.n_features)
+        ]
         return Separable(factors, n_fields, dtype=torch.float64, generator=generator)
 
 
@@ -52,11 +61,11 @@ def _steps(n_steps: int, n_points: int, n_on_faces: int = 128, n_polish: int = 0
 
 RECIPES |= {
     "poisson-waves": FourierRecipe(
-        Training(n_adam=0, n_marquardt=12, n_points=1500, collocation="quadrature"), frequencies=100.0
+        Training(n_adam=0, n_marquardt=40, n_points=1200, collocation="quadrature"), frequencies=100.0
     ),
     "helmholtz-waves": FourierRecipe(_steps(40, 1600), frequencies=8 * math.pi, n_frequencies=40, rank=2),
     "pinnacle-wave": FourierRecipe(_steps(30, 1200), frequencies=5 * math.pi, n_frequencies=30, rank=3),
-    "pinnacle-heat": FourierRecipe(_steps(30, 1600, 400), frequencies=40.0, n_frequencies=40, rank=1),
+    "pinnacle-heat": FourierRecipe(_steps(40, 1200, 400), (8,), 40.0, n_frequencies=40, rank=2, n_waving=1),
     "pinnacle-poisson": SeparableRecipe(_steps(60, 1000), (8,), rank=6),
     "electrothermal": Recipe(_steps(80, 1000, 64), (20, 20)),
     "cylinder": Recipe(_steps(150, 1200, 64), (20, 20)),

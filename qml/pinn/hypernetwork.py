@@ -74,9 +74,7 @@ class HyperNetwork(nn.Module):
                 f"Arguments `coefficients` and `sources` must have {len(TERMS)} and {self.n_grid**2} columns, but have "
                 f"{coefficients.shape[-1]} and {sources.shape[-1]}."
             )
-        weights = self.body(torch.cat([coefficients, sources], -1))
-        assert_is_tensor(weights)
-        return weights
+        return self.body(torch.cat([coefficients, sources], -1))  # pyright: ignore[reportReturnType]
 
     def solver(self, weights: Float[Tensor, " weights"]) -> MLP:
         """Return the MLP of a sample's weights, for coordinates 2 x - 1 and 2 y - 1, to be trained further."""
@@ -130,12 +128,12 @@ class RefinedSolution:
 
     def predict(self, points: Float[np.ndarray, "points 2"], n_rounds: int | None = None) -> np.ndarray:
         """Return u after some rounds of refinement, None for all: (samples, points)."""
+        stop = len(self.weights) if n_rounds is None else 1 + checks.as_int(n_rounds, "n_rounds", 0)
+        if stop > len(self.weights):
+            raise ValueError(f"Argument `n_rounds` must be at most {len(self.weights) - 1}, but is {n_rounds}.")
         with torch.no_grad():
-            total = _applied(self.network, self.weights[:1], self.scales[:1], _tensor(points, self.weights[0]))["u"]
-            stop = len(self.weights) if n_rounds is None else 1 + checks.as_int(n_rounds, "n_rounds", 0)
-            if stop > 1:
-                chosen = self.weights[:stop], self.scales[:stop]
-                total = _applied(self.network, *chosen, _tensor(points, self.weights[0]))["u"]
+            at = _tensor(points, self.weights[0])
+            total = _applied(self.network, self.weights[:stop], self.scales[:stop], at)["u"]
         return total.double().cpu().numpy()
 
     def relative_l2(self, family: LinearFamily, points: np.ndarray, n_rounds: int | None = None) -> np.ndarray:
@@ -211,12 +209,6 @@ def solve_by_hypernetwork(network: HyperNetwork, family: LinearFamily, *, n_roun
             sizes.append(left.square().mean(1).sqrt())
     shares = torch.stack(sizes[1:]) / sizes[0]
     return RefinedSolution(network, tuple(weights), tuple(scales), shares.double().cpu().numpy())
-
-
-def assert_is_tensor(value: object) -> None:
-    """Refuse what is no tensor."""
-    if not isinstance(value, Tensor):
-        raise TypeError("Argument `coefficients` must be a tensor.")
 
 
 def _applied(

@@ -50,7 +50,8 @@ def train_tasks(
     - "equal" leaves all weights at 1.
     - "similarity" weighs an auxiliary task by the cosine of its gradient and that of the main task, over the network's
       weights that both depend on, and by nothing where it is negative: what pulls the other way does not count. The
-      first round, whose weights are random, counts all alike.
+      first round, whose weights are random, counts all alike. At a minimum of the sum gradients are opposite, so that a
+      round that converges turns the task off: use few steps a round.
     - "variance" weighs each task by 1 / its mean squared residual, over that of the main task, as if residuals were
       normal with a variance of each task's own.
 

@@ -3,16 +3,22 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
 from circuits import Circuit, Z, data, weight
 from qml.baselines import count_parameters
+from qml.compare.figures import figure_style, new_figure
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tuning import one_thread
 from qml.nn import QKAN, QuantumLayer
 from qml.pinn import MLP, DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DTYPE = torch.float64
 N_TRAIN, N_TEST, N_SENSORS, N_PLACES, N_CELLS = 100, 50, 16, 10, 32
@@ -67,7 +73,24 @@ def sections(test: OperatorData, records: list[Record], options: Options) -> lis
         f"u_t = 0.01 u_xx + 0.01 u^2 + f(x), by finite differences on {N_CELLS} cells; {N_TRAIN} sources to train on, "
         f"{N_TEST} to judge by (arXiv:1910.03193, section 4.4)."
     )
-    return [Section("Operators", text, header=("model", "seed", "error", "parameters", "seconds"), rows=rows)]
+    header = ("model", "seed", "error", "parameters", "seconds")
+    return [Section("Operators", text, pairs_figure(test), header, rows)]
+
+
+def pairs_figure(pairs: OperatorData) -> "Figure":
+    """Draw three sources, and their solutions at t = 1."""
+    at_end = pairs.places[:, 1] == pairs.places[:, 1].max()
+    sensors = np.linspace(0, 1, pairs.functions.shape[1])
+    with figure_style():
+        figure = new_figure(8.0, 2.6)
+        sources, solutions = figure.subplots(1, 2)
+        for source, solution in zip(pairs.functions[:3], pairs.values[:3, at_end, 0], strict=True):
+            sources.plot(sensors, source, lw=1.2)
+            solutions.plot(pairs.places[at_end, 0], solution, lw=1.2)
+        for axes, title in ((sources, "source f(x)"), (solutions, "solution u(x, 1)")):
+            axes.set_title(title, fontsize=9)
+            axes.set_xlabel("x")
+    return figure
 
 
 class JointNetwork(nn.Module):

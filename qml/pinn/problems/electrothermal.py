@@ -73,7 +73,7 @@ def electrothermal() -> Problem:
             P,
         ),
         features=lambda x, y: (2 * x - 1, 2 * y - 1),
-        reference=lambda points: np.column_stack([known(name, *points.T, np) for name in FIELDS]),
+        reference=lambda points: np.column_stack([known(name, points[:, 0], points[:, 1], np) for name in FIELDS]),
         source="manufactured; the coupled fields of arXiv:2604.14201",
     )
 

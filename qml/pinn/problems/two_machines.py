@@ -24,7 +24,6 @@ POWERS = (0.9, 0.7)
 INERTIAS, DAMPINGS = (0.4, 0.4), (0.15, 0.15)  # of both alike, so that one network serves for both
 REFERENCE_TOLERANCE, BALANCE_TOLERANCE, MAX_NEWTON, MAX_COUPLING = 1e-11, 1e-13, 30, 60
 START = (0.6, -0.2, 0.0, 0.0)  # angles, then speeds
-State = Float[np.ndarray, " states"]
 
 
 class Run(NamedTuple):
