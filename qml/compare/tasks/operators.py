@@ -93,38 +93,39 @@ def pairs_figure(pairs: OperatorData) -> "Figure":
     return figure
 
 
-class JointNetwork(nn.Module):
-    """One MLP on the source's values and the place, with the interface of a `DeepONet`."""
+class JointNetwork(DeepONet):
+    """One MLP on the source's values and the place together, in place of a branch and a trunk."""
 
     def __init__(self, generator: torch.Generator) -> None:
-        super().__init__()
-        self.network = MLP(N_SENSORS + 2, (HIDDEN, HIDDEN), dtype=DTYPE, generator=generator)
-        self.biases = nn.Parameter(torch.zeros(1, dtype=DTYPE))
+        joint = MLP(N_SENSORS + 2, (HIDDEN, HIDDEN), dtype=DTYPE, generator=generator)
+        super().__init__(joint, nn.Identity(), dtype=DTYPE)
 
     def forward(self, functions: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """Return the output functions at the places, (batch, places, 1)."""
         n, m = len(functions), len(places)
         both = torch.cat([functions[:, None].expand(n, m, -1), places[None].expand(n, m, -1)], -1)
-        return self.network(both) + self.biases  # pyright: ignore[reportOperatorIssue, reportReturnType]
+        return self.branch(both) + self.biases
 
 
 def _model(title: str, kind: str, branch: str, trunk: str, build_branch: Build, build_trunk: Build) -> Model[Pairs]:
-    def build(generator: torch.Generator) -> nn.Module:
+    def build(generator: torch.Generator) -> DeepONet:
         return DeepONet(build_branch(generator), build_trunk(generator), dtype=DTYPE)
 
     recipe = f"DeepONet (1910.03193) of rank {RANK}: the branch is {branch}, the trunk {trunk}; by Adam."
     return Model(title, kind, recipe, partial(_train, build), settings=("Adam, 1e-2",))
 
 
-def _train(build: Build, pairs: Pairs, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+def _train(
+    build: Callable[[torch.Generator], DeepONet], pairs: Pairs, seed: int, preset: Preset, on_step: OnStep
+) -> Outcome:
     train, test = pairs
     model = build(torch.Generator().manual_seed(seed))
     on_step(0.0, "Adam")
     started = time.perf_counter()
     with one_thread():
-        losses = train_operator(model, train, n_steps=preset.n_epochs)  # pyright: ignore[reportArgumentType]
+        losses = train_operator(model, train, n_steps=preset.n_epochs)
     return Outcome(
-        value=operator_error(model, test),  # pyright: ignore[reportArgumentType]
+        value=operator_error(model, test),
         n_parameters=count_parameters(model),
         seconds=time.perf_counter() - started,
         extras={"train_loss": losses[-1], "epoch": len(losses)},
@@ -139,7 +140,7 @@ def _trunk(generator: torch.Generator) -> nn.Module:
     return MLP(2, (HIDDEN,), RANK, dtype=DTYPE, generator=generator)
 
 
-def _joint(generator: torch.Generator) -> nn.Module:
+def _joint(generator: torch.Generator) -> DeepONet:
     return JointNetwork(generator)
 
 
