@@ -188,7 +188,7 @@ def is_worth_keeping(like: Tensor) -> bool:
     They do not where tensors only stand for others (while compiling, or in a tensor's subclass), nor on other devices,
     whose memory torch keeps by itself.
     """
-    return type(like) is Tensor and like.is_cpu and not torch.compiler.is_compiling()
+    return type(like) is Tensor and like.is_cpu and not torch.compiler.is_dynamo_compiling()
 
 
 def tensor_loan(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Loan[Tensor]:

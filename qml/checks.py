@@ -213,7 +213,7 @@ def is_traced() -> bool:
 
 def in_transform() -> bool:
     """Tell whether values cannot be read: inside torch.func transforms or torch.compile."""
-    return torch.compiler.is_compiling() or in_functorch()
+    return is_traced() or in_functorch()
 
 
 def in_trace() -> bool:
@@ -221,7 +221,7 @@ def in_trace() -> bool:
 
     Return False inside torch.compile, which cannot trace this question and has one of its own (`in_transform`).
     """
-    if torch.compiler.is_compiling() or not torch._C._len_torch_dispatch_stack():
+    if is_traced() or not torch._C._len_torch_dispatch_stack():
         return False
     return any(torch._C._get_dispatch_mode(kind) is not None for kind in _TRACERS)  # pyright: ignore
 

@@ -1,10 +1,10 @@
 """Autograd functions that torch's transforms do not know: backward passes of plain operations, and one `torch.vmap`."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import _functorch as functorch
 from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
 
 
@@ -41,8 +41,9 @@ def in_groups(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
         function: of tensors with one more dimension in front, of size 1 where nothing is mapped over; so is its result.
         tensors: as they are inside of `torch.vmap`.
     """
-    interpreter = retrieve_current_functorch_interpreter()
+    interpreter: Any = retrieve_current_functorch_interpreter()
     level = interpreter.level()
+    functorch = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
     parts = [functorch._unwrap_batched(part, level) for part in tensors]
     with interpreter.lower():
         result = function(*(part[None] if place is None else part.movedim(place, 0) for part, place in parts))

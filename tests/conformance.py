@@ -149,11 +149,15 @@ RECURRENT = ("QKANLSTM", "HQKANLSTM", "QKANGRU", "QLSTM", "QRNN", "QRNNRegressor
 AS_LSTM = "one batch dimension or none, as nn.LSTM"
 AMPLITUDES = "inputs as amplitudes have no OpenQASM text, which exported programs hold"
 FIXED_BATCH = "the batch size is fixed by the export"
+READS_VALUES = "it looks at values on its way, which make_fx refuses"
 EXCEPTIONS: dict[tuple[str, str], str] = {
     **{(layer, "N-d batch"): AS_LSTM for layer in RECURRENT},
     ("Quanvolution", "N-d batch"): "one batch dimension or none, as nn.Conv2d",
     ("QRNN", "export"): FIXED_BATCH,
     ("CircuitCentricClassifier", "export"): AMPLITUDES,
+    ("QRNN", "make_fx"): READS_VALUES,
+    ("QRNNRegressor", "make_fx"): READS_VALUES,
+    ("QRNNClassifier", "make_fx"): READS_VALUES,
     ("Quanvolution", "make_fx"): "values alone: torch's make_fx does not follow the derivative of its unfold",
     ("TreeTensorClassifier", "export"): AMPLITUDES,
 }

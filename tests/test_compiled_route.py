@@ -21,8 +21,8 @@ from qml.simulator.jit import lowering
 from qml.simulator.jit import values as kernel_values
 from qml.simulator.plan import Request
 from qml.simulator.routes import EXPECTATIONS
-from qml.simulator.routes.kernel import KernelRoute, find_kernel
-from qml.simulator.routes.register import RegisterRoute
+from qml.simulator.routes.kernel import KernelRoute, find_kernel, find_state_kernel
+from qml.simulator.routes.register import RegisterRoute, find_register
 from qml.simulator.routes.route import ExpectationRoute
 from tests import oracle
 from tests.helpers import assert_close, rounded, tensors, tolerance
@@ -94,6 +94,28 @@ def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
         torch.testing.assert_close(found, plain, atol=10 * ALGEBRA, rtol=0)
 
 
+@pytest.mark.usefixtures("needs_numba")
+@settings(max_examples=40)
+@given(recipes(min_batch=1))
+def test_states_and_their_gradients_are_right(recipe: Recipe) -> None:
+    case = build(recipe)
+    inputs, weights = (part.requires_grad_() for part in tensors(case))
+    request = Request(2, None, shared_data=len(inputs) == 1, batch=2, compiled=True)
+    route = find_state_kernel(case.circuit, request)
+    if route is None:
+        return
+    plain = find_register(case.circuit, request)
+    results = []
+    for one in (route, plain):
+        states = one.state(inputs, weights)
+        scale = torch.linspace(0.3, 1.7, states.numel(), dtype=torch.float64).reshape(states.shape)
+        loss = (scale * (0.3 * states.real + states.imag)).sum() + 0.0 * (inputs.sum() + weights.sum())
+        first = torch.autograd.grad(loss, [inputs, weights], create_graph=True)
+        results.append((states, *first, *torch.autograd.grad(loss, [inputs, weights])))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, atol=10 * ALGEBRA, rtol=0)
+
+
 LEVEL_KINDS = ("x", "z", "h", "s", "ry", "rz", "rx", "p", "rzz", "cx", "cz", "swap")  # what levels are made of
 
 
@@ -137,7 +159,7 @@ def test_amplitudes_at_the_start_have_exact_derivatives(batch: int, is_real: boo
         amplitudes = torch.nn.functional.normalize(inputs)
         values = backend.expectation(circuit, amplitudes, weights, [Z(0), X(2) @ Z(6), Y(1) @ Y(3)])
         first = torch.autograd.grad((values**2).sum(), [inputs, weights], create_graph=True)
-        second = torch.autograd.grad(sum(part.square().sum() for part in first), [inputs, weights])
+        second = torch.autograd.grad(torch.stack([part.square().sum() for part in first]).sum(), [inputs, weights])
         results.append((values, *first, *second))
     for found, plain in zip(*results, strict=True):
         torch.testing.assert_close(found, plain, atol=1e-10, rtol=1e-11)
@@ -351,7 +373,7 @@ def route_of(circuit: Circuit, *, levels: int = 2) -> KernelRoute | None:
 def test_circuits_that_the_kernel_does_not_take_have_no_route_there() -> None:
     assert route_of(Circuit(2).h(0).post_select(0, 1)) is None
     assert route_of(Circuit(1).h(0), levels=4) is None
-    assert route_of(Circuit(15).h(0)) is None
+    assert route_of(Circuit(16).h(0)) is None
     shift = np.roll(np.eye(32), 1, axis=0)
     assert route_of(Circuit(5).h(0).unitary(shift, tuple(range(5)))) is None  # a matrix of side 32
 
@@ -359,7 +381,7 @@ def test_circuits_that_the_kernel_does_not_take_have_no_route_there() -> None:
 @pytest.mark.usefixtures("needs_numba")
 def test_what_cannot_be_compiled_is_refused_where_that_is_demanded() -> None:
     inputs, weights = torch.zeros(2, 0), torch.zeros(0)
-    with pytest.raises(NotImplementedError, match=r"compiled=True\) must run unitary circuits of at most 14 qubits"):
+    with pytest.raises(NotImplementedError, match=r"compiled=True\) must run unitary circuits of at most 15 qubits"):
         COMPILED.expectation(Circuit(2).h(0).post_select(0, 1), inputs, weights, [Z(1)])
     with pytest.raises(ValueError, match=r'must have the method "auto" or "adjoint"'):
         Native(method="autograd", compiled=True)
@@ -411,7 +433,7 @@ def test_a_folder_that_cannot_be_written_to_is_no_obstacle(monkeypatch: pytest.M
     pytest.importorskip("numba")
     from qml.simulator.jit import compiling
 
-    def refusing(*, cache: bool = False, **options: object) -> Any:
+    def refusing(*, cache: bool = False, **options: Any) -> Any:
         if cache:
             raise RuntimeError("cannot cache function: no locator available")  # as numba does at decoration
         return numba_njit(**options)

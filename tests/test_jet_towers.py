@@ -182,7 +182,7 @@ def test_the_jacobian_of_the_fourth_order_is_that_of_nested_passes() -> None:
         model = Pinn(made, network, derivatives=derivatives)
         loss = LossParts(model, made.domain.sample(9, 1), n_condition_points=3, seed=0)
         found.append(Residuals(loss, {}).values_and_jacobian()[1])
-    assert_close(*found, 1e-10 * float(found[1].abs().max()))
+    assert_close(found[0], found[1], 1e-10 * float(found[1].abs().max()))
 
 
 def test_what_is_carried_once_and_what_is_refused() -> None:

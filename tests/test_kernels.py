@@ -247,6 +247,17 @@ def test_nystroem_meets_the_kernel_at_its_landmarks() -> None:
     torch.testing.assert_close(features @ features.mT, gram, atol=1e-6, rtol=0.0)
 
 
+def test_nystroem_in_float32_leaves_out_rounding_alone() -> None:
+    """Two equal landmarks make the matrix singular; the other directions all count, small ones too."""
+    rows = samples(30, 2)
+    rows[1] = rows[0]
+    single = FidelityKernel(feature_maps.zz(2), dtype=torch.float32)
+    features = NystroemFeatures(single, rows.float())(rows.float())
+    # A direction that is left out has at most 30 eps of the largest eigenvalue, itself at most 30.
+    bound = 30 * torch.finfo(torch.float32).eps * 30
+    torch.testing.assert_close(features @ features.mT, single(rows.float()), atol=bound, rtol=0.0)
+
+
 def test_repair_removes_negative_eigenvalues_and_nothing_else() -> None:
     vectors = torch.linalg.qr(samples(4, 4))[0]
     values = torch.tensor([-0.3, 0.1, 0.5, 2.0], dtype=DOUBLE)

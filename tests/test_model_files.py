@@ -163,7 +163,7 @@ def test_a_module_that_stands_twice_keeps_its_mode_in_both_places() -> None:
 def test_containers_with_tensors_of_their_own_are_refused() -> None:
     model = nn.Sequential(nn.Sequential(nn.Linear(1, 1)))
     model[0].register_buffer("offset", torch.ones(1))
-    with pytest.raises(ValueError, match="Module `0` must be a Sequential of layers alone, but has .* own: offset"):
+    with pytest.raises(ValueError, match=r"Module `0` must be a Sequential of layers alone, but has .* own: offset"):
         dump_model(model)
 
 

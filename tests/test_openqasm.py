@@ -254,7 +254,7 @@ def test_annotations_of_others_change_nothing() -> None:
 
 
 REFUSED = {
-    "while (c == 1) x q;": r"line 5 has 'while'",
+    "while (c == 1) x q;": r"line 5 has a `while` on measured bits",
     "def f(qubit p) { x p; }": r"line 5 has 'def'",
     "#pragma fast": r"line 5 has '#pragma fast'",
     "duration d = 100ns;": r"line 5 has 'duration'",

@@ -471,3 +471,12 @@ def test_steps_of_an_operation_are_read_once() -> None:
     assert structure.is_linear(pl.StronglyEntanglingLayers(WEIGHTS, wires=range(3)))
     assert not structure.is_linear(pl.IQPEmbedding(ANGLES[0], wires=range(3)))
     assert structure.is_by_value(pl.ctrl(pl.QubitUnitary(np.eye(2), 0), 1))
+
+
+def test_an_empty_batch_has_empty_results() -> None:
+    @pl.qnode(NativeDevice(wires=2))
+    def circuit(angles: np.ndarray) -> Any:
+        pl.RX(angles, 0)
+        return pl.expval(pl.Z(0)), pl.probs(wires=[0, 1])
+
+    assert [np.shape(values) for values in circuit(np.zeros(0))] == [(0,), (0, 4)]

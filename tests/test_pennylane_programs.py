@@ -7,11 +7,9 @@ import pennylane as pl
 import pytest
 from pennylane import numpy as pnp
 
-from qml.plugins.pennylane import NativeDevice
-
 
 def both(n_wires: int) -> tuple[Any, Any]:
-    return NativeDevice(wires=n_wires), pl.device("default.qubit", wires=n_wires)
+    return pl.device("qml.native", wires=n_wires), pl.device("default.qubit", wires=n_wires)
 
 
 def test_a_variational_eigensolver_reaches_the_same_energy() -> None:

@@ -91,7 +91,7 @@ def test_the_qr_step_is_that_of_cholesky_where_the_jacobian_is_well_conditioned(
         marquardt = stepper(orthogonal=orthogonal)
         assert marquardt.step()
         found.append(weights_of(marquardt))
-    assert_close(*found, 1e-10)
+    assert_close(found[0], found[1], 1e-10)
 
 
 def test_qr_takes_over_below_a_loss() -> None:

@@ -1,5 +1,6 @@
 """The separable trunk, Poisson's equation in many dimensions, and the Gaussian process with a trained spectrum."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -164,3 +165,39 @@ def test_a_residual_that_is_linear_on_one_side_is_refused() -> None:
     bent = replace(problem, equations={name: lambda u, u_xx: u_xx - u.abs()})
     with pytest.raises(ValueError, match="must be linear"):
         solve_by_process(bent, n_points=5)
+
+
+def test_products_of_frozen_factors_are_computed_once_and_never_too_often() -> None:
+    """The outputs with known products are those without, for jets and values, and after the factors have changed."""
+    trunk = Separable.of_mlps(2, (4,), 3, dtype=DOUBLE, generator=seeded())
+    for part in trunk.factors.parameters():
+        part.requires_grad_(False)
+    calls: list[int] = []
+    trunk.factors[0].register_forward_hook(lambda *_: calls.append(1))
+    problem = find_problem("heat")
+    model = Pinn(problem, trunk)
+    points = torch.as_tensor(problem.domain.sample(6, 1))
+    names = ("u", "u_t", "u_xx")
+
+    def fresh() -> dict[str, torch.Tensor]:
+        trunk._known.clear()
+        return model.evaluate(points, names)
+
+    expected = fresh()
+    calls.clear()
+    found = model.evaluate(points, names)
+    assert all(torch.equal(found[name], expected[name]) for name in names)
+    assert not calls
+    gradients = torch.autograd.grad(found["u_xx"].sum(), list(trunk.read_out.parameters()), allow_unused=True)
+    assert gradients[0] is not None
+    assert float(gradients[0].abs().max()) > 0
+    assert model(points).shape == (6, 1)  # values alone are another product
+    with torch.no_grad():
+        next(iter(trunk.factors.parameters())).mul_(1.5)
+    changed = model.evaluate(points, names)
+    assert not torch.equal(changed["u"], expected["u"])
+    assert torch.equal(changed["u"], fresh()["u"])
+    assert not torch.equal(model.evaluate(points + 0.1, names)["u"], changed["u"])
+    assert not copy.deepcopy(trunk)._known
+    nested = Pinn(problem, trunk, derivatives="nested").evaluate(points, names)
+    assert_close(nested["u_xx"], changed["u_xx"], 1e-12)

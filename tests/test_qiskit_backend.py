@@ -185,7 +185,9 @@ def test_a_delay_relaxes_its_qubit(noise: Any) -> None:
     decay = np.exp(-100_000 * DEVICE.target.dt / second.t1)
     ground = 1.0 - misread[1]  # what Z reads in |0>
     assert float(values[0]) == pytest.approx(ground + (float(before[0]) - ground) * decay, abs=1e-6)
-    np.testing.assert_allclose(values[1:], before[1:] * np.exp(-135_000 * DEVICE.target.dt / min(first.t2, 2 * first.t1)), atol=1e-6)
+    np.testing.assert_allclose(
+        values[1:], before[1:] * np.exp(-135_000 * DEVICE.target.dt / min(first.t2, 2 * first.t1)), atol=1e-6
+    )
 
 
 def test_a_delay_after_a_measurement_leaves_its_bit() -> None:

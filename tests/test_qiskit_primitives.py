@@ -1,10 +1,13 @@
 """Qiskit's V2 primitives on our simulator; Qiskit's own statevector primitives are the reference for every value."""
 
+import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
@@ -389,3 +392,35 @@ def test_keys_tell_apart_what_differs() -> None:
     keys = [structure.circuit_key(circuit(change)) for change in changes]
     assert len(set(keys)) == len(changes)
     assert keys == [structure.circuit_key(circuit(change)) for change in changes]
+
+
+def test_runs_in_threads_share_small_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run in threads: what one of them drops from a cache another one may be about to use."""
+    monkeypatch.setattr(program, "MAX_PROGRAMS", 1)
+    monkeypatch.setattr(program, "MAX_VARIANTS", 1)
+    monkeypatch.setattr(program, "_programs", type(program._programs)())
+    circuits = [QuantumCircuit(2) for _ in range(3)]
+    for number, circuit in enumerate(circuits):
+        circuit.rx(Parameter("a"), 0)
+        circuit.rx(Parameter("b"), 1)
+        circuit.rz(0.1 * number, 0)
+    programs = [program.program_of(circuit) for circuit in circuits]
+
+    def work(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        for _ in range(100):
+            number = random.integers(3)
+            program.program_of(circuits[number])
+            values = torch.rand(2, 2, dtype=torch.float64)
+            values[:, random.integers(2)] = 0.5  # which is shared, so that there are two variants
+            variant, data, weights = programs[number].split(values)
+            assert (variant.n_data, variant.n_weights) == (data.shape[1], len(weights)) == (1, 1)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(program._programs) == 1

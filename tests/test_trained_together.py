@@ -1,4 +1,4 @@
-"""Trainings with an axis of their own: each ends with the numbers that it would have alone, whatever becomes of others."""
+"""Trainings in one stack: each ends with the numbers that it would have alone, whatever becomes of the others."""
 
 from functools import partial
 from typing import Any
@@ -150,7 +150,7 @@ def test_groups_of_weights_run_in_one_call_and_have_exact_derivatives() -> None:
         for backend in (Native(compiled=True), Native(method="autograd")):
             values = mapped(backend, places, *parts)
             first = torch.autograd.grad(values.square().sum(), [inputs, weights], create_graph=True)
-            second = torch.autograd.grad(sum(part.square().sum() for part in first), [inputs, weights])
+            second = torch.autograd.grad(torch.stack([part.square().sum() for part in first]).sum(), [inputs, weights])
             results.append((values, *first, *second))
         for found, plain in zip(*results, strict=True):
             torch.testing.assert_close(found, plain, atol=1e-11, rtol=0)

@@ -17,7 +17,7 @@ from qml.compare.report import describe_machine
 from qml.compare.study.grids import ENTRIES, IMAGE, KERNEL, QNN, candidates, shown
 from qml.compare.study.published import published, published_table
 from qml.compare.study.ranks import members, normalised_ranks
-from qml.compare.study.run import make_study, needs_files, stored_results
+from qml.compare.study.run import chosen_there, make_study, needs_files, stored_results
 from qml.compare.study.summary import Score, Summary, SweepMean, summary_of
 from qml.data.benchmark_sets import FAMILIES
 from tools.results import RECORDS, as_json
@@ -131,12 +131,13 @@ def unpublished_record(summary: Summary, *, are_digits: bool) -> dict[str, Any]:
         family, parameter = score.data_set
         if published(*score.data_set, score.model) is not None or family.startswith("digits") != are_digits:
             continue
-        setting = shown(candidates(score.model)[score.candidate])
+        is_searched = score.candidate != chosen_there(score.data_set, score.model)
+        setting = shown(candidates(score.model)[score.candidate]) + (" (searched)" if is_searched else "")
         values = (f"{100 * score.mean:.1f}", f"{100 * score.variance**0.5:.1f}", str(len(score.accuracies)))
         cells = [family.replace("_", " "), str(parameter), f"`{score.model}`", *values, setting, f"{score.seconds:.2f}"]
         rows.append({"kind": ENTRIES[score.model].kind, "cells": cells})
     titles = ("family", "size", "model", "accuracy, %", "deviation", "fits", "setting", "processor seconds a fit")
-    measure = "Mean test accuracy over fits with different seeds; settings are the study's"
+    measure = "Mean test accuracy over fits with different seeds; settings that were not searched are the study's"
     if are_digits:
         return _record("Digits that ship, 3 against 5", f"{measure} for MNIST with as many features", titles, rows)
     title, command = "Sizes beyond the study", f"{COMMAND} --option beyond=yes"

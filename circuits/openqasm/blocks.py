@@ -1,4 +1,7 @@
-"""Bodies of `if`, `else`, `for` and `box`: one statement, or several in braces. They wait on a stack of their own."""
+"""Bodies of `if`, `else`, `for`, `while`, `case` and `box`: one statement, or several in braces.
+
+They wait on a stack of their own.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +29,9 @@ class Block:
         values: those of a loop's variable that are still to come.
         variable: of a loop.
         declared: constants that end with it.
+        test: the place of the condition of a `while`.
+        target: the bits that a `switch` looks at; its `own` is the condition that one of its cases so far holds.
+        is_complete: whether a `switch` has had its default.
     """
 
     kind: str
@@ -37,6 +43,9 @@ class Block:
     values: Iterator[int] = field(default_factory=lambda: iter(()))
     variable: str = ""
     declared: list[str] = field(default_factory=list)
+    test: int = 0
+    target: list[Condition] = field(default_factory=list)
+    is_complete: bool = False
 
 
 def read_type(cursor: Cursor) -> str:

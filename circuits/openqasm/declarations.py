@@ -13,8 +13,11 @@ from circuits.openqasm.gates import VERSION_2
 from circuits.openqasm.inlining import Inliner
 from circuits.openqasm.inputs import Inputs, read_inputs
 from circuits.openqasm.limits import ReaderLimits, refused
+from circuits.openqasm.switches import BITS_OF_A_NUMBER, CASTS, read_target
 from circuits.openqasm.syntax import Cursor, Token, tokens_of
 from circuits.steps import LinearAngle, LinearStep
+
+LARGEST_INT = 2 ** (BITS_OF_A_NUMBER - 1) - 1
 
 
 class DeclarationReader:
@@ -31,6 +34,8 @@ class DeclarationReader:
             self.scope.dialect, self.scope.names.version = VERSION_2, 2
         self.n_qubits = self.n_bits = 0
         self.bits: dict[str, list[Condition]] = {}  # when each bit of a register is 1
+        self.copies: dict[str, list[Condition]] = {}  # whole numbers that hold the bits of a register
+        self.changeable: dict[str, str] = {}  # int and uint without a width, by name
         self.steps: list[LinearStep] = []
         self.inliner = Inliner(self.scope, self.steps)
         self.measured: list[tuple[int, str, int, Condition, int]] = []  # (step, register, bit, previous value, line)
@@ -96,7 +101,7 @@ class DeclarationReader:
 
     def require_new(self, name: str, token: Token) -> None:
         names = self.scope.names
-        if any(name in known for known in (self.scope.qubits, self.bits, names.scalars, names.arrays)):
+        if any(name in known for known in (self.scope.qubits, self.bits, self.copies, names.scalars, names.arrays)):
             raise refused(token.line, "declare a name once", f"{name!r} again")
 
     def input(self, token: Token) -> None:
@@ -109,10 +114,14 @@ class DeclarationReader:
         if token.text in TYPES:
             self.cursor.place -= 1
         kind = read_type(self.cursor)
-        name = self.cursor.name()
+        has_width = self.cursor.tokens[self.cursor.place - 1].text == "]"
+        name, is_whole = self.cursor.name(), kind in ("int", "uint", "bool")
+        if kind in CASTS and token.text != "const" and not has_width:
+            self.changeable[name] = kind
+            if self.number_of_bits(name, token):
+                return
         self.cursor.expect("=")
         value = Expression(self.cursor, self.scope.names, self.limits).value(self.scope.names)
-        is_whole = kind in ("int", "uint", "bool")
         if value.terms and (token.text == "const" or is_whole):
             raise refused(token.line, "have constants without inputs", repr(name), "Declare a float or an angle.")
         if is_whole and value.constant != round(value.constant):
@@ -128,8 +137,55 @@ class DeclarationReader:
         if is_whole:
             self.scope.names.integers.add(name)
 
+    def number_of_bits(self, name: str, token: Token) -> bool:
+        """Read `int n;` or `int n = c;`; tell whether one of them stands here."""
+        is_open, following = self.cursor.here.text == ";", self.cursor.tokens[self.cursor.place + 1].text
+        if not is_open and following not in self.bits and following not in self.copies:
+            return False
+        self.require_new(name, token)
+        self.scope.names.integers.add(name)
+        self.copies[name] = []  # until it is given bits or a number
+        if self.blocks:
+            self.blocks[-1].declared.append(name)
+        if not is_open:
+            self.cursor.expect("=")
+            self.copies[name] = read_target(self.cursor, self.scope, self.bits, self.copies)
+        self.cursor.expect(";")
+        return True
+
+    def number_assignment(self) -> None:
+        """Read `n = c;` for the bits of a register, or `i = i + 1;` and `i += 1;` for a number that is known."""
+        token = self.cursor.here
+        name = self.cursor.name()
+        sign = self.cursor.next().text if self.cursor.here.text in ("+", "-") else ""
+        self.cursor.expect("=")
+        if self.condition != ALWAYS:
+            raise refused(token.line, "change numbers outside of conditions on bits", repr(name))
+        if not sign and self.cursor.here.text in (*self.bits, *self.copies, *CASTS):
+            self.copies[name] = read_target(self.cursor, self.scope, self.bits, self.copies)
+            self.scope.names.scalars.pop(name, None)
+        else:
+            self.set_number(name, sign, token)
+        self.cursor.expect(";")
+
+    def set_number(self, name: str, sign: str, token: Token) -> None:
+        """Read the whole number that is given to a name, added to it or taken from it."""
+        value = Expression(self.cursor, self.scope.names, self.limits).integer(self.scope.names)
+        known = self.scope.names.scalars.get(name)
+        if sign and known is None:
+            raise refused(token.line, "add to numbers that are known", repr(name))
+        before = 0 if known is None or not sign else round(known.constant)
+        new = before - value if sign == "-" else before + value
+        if not (0 if self.changeable[name] == "uint" else -LARGEST_INT - 1) <= new <= LARGEST_INT:
+            rule = f"keep an {self.changeable[name]} within its {BITS_OF_A_NUMBER} bits"
+            raise refused(token.line, rule, f"{new} for {name!r}")
+        self.copies.pop(name, None)
+        self.scope.names.scalars[name] = LinearAngle(float(new))
+
     def forget(self, name: str) -> None:
-        del self.scope.names.scalars[name]
+        self.scope.names.scalars.pop(name, None)
+        self.copies.pop(name, None)
+        self.changeable.pop(name, None)
         self.scope.names.integers.discard(name)
 
     def definition(self, token: Token) -> None:

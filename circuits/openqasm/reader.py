@@ -12,12 +12,13 @@ from circuits.openqasm.conditions import ALWAYS, NEVER, ConditionParser, Logic, 
 from circuits.openqasm.declarations import DeclarationReader
 from circuits.openqasm.deferral import Measured, Span, without_conditions
 from circuits.openqasm.limits import refused
+from circuits.openqasm.switches import read_case, read_comparison, read_target
 from circuits.openqasm.syntax import Token
 from circuits.steps import LinearAngle, LinearStep
 
 POST_SELECT = "@qml.post_select"
 REFUSED_WORDS = {
-    "else", "while", "switch", "def", "extern", "defcal", "defcalgrammar", "cal", "let", "return", "break", "continue",
+    "else", "case", "default", "def", "extern", "defcal", "defcalgrammar", "cal", "let", "return", "break", "continue",
     "end", "complex", "duration", "stretch", "output", "array", "durationof", "nop",
 }  # fmt: skip
 AT_THE_TOP = {"OPENQASM", "include", "qubit", "qreg", "bit", "creg", "input", "gate", "opaque"}
@@ -84,12 +85,17 @@ class ProgramReader(DeclarationReader):
         if token.kind == "annotation":
             self.annotation()
             return
+        if self.blocks and self.blocks[-1].kind == "switch":
+            self.case(self.blocks[-1])
+            return
         self.require_allowed(token)
         if token.text in STATEMENTS and not (self.is_version_2 and token.text not in WORDS_OF_VERSION_2):
             self.cursor.next()
             STATEMENTS[token.text](self, token)
         elif token.text in self.bits:
             self.assignment()
+        elif token.text in self.changeable:
+            self.number_assignment()
         elif not self.cursor.accept(";"):
             self.inliner.add(read_call(self.cursor, self.scope))
         if self.post_select is not None:
@@ -153,6 +159,8 @@ class ProgramReader(DeclarationReader):
         block.declared.clear()
         if block.kind == "for" and self.next_value(block):
             return False
+        if block.kind == "while" and self.next_run(block):
+            return False
         self.blocks.pop()
         self.condition = block.outside
         if block.kind != "if" or self.is_version_2 or not self.cursor.accept("else"):
@@ -195,6 +203,55 @@ class ProgramReader(DeclarationReader):
         self.scope.names.scalars[block.variable] = LinearAngle(float(value))
         self.cursor.place = block.start
         return True
+
+    def while_(self, token: Token) -> None:
+        """Read a loop whose condition compares whole numbers that are known, and run it as often as it holds."""
+        self.cursor.expect("(")
+        place = self.cursor.place
+        if not read_comparison(self.cursor, self.scope, self.bits):
+            skip_body(self.cursor)
+            return
+        block = Block("while", token, 0, False, self.condition, test=place)
+        self.start_block(block)
+
+    def next_run(self, block: Block) -> bool:
+        """Go back to the start of a loop if its condition holds once more; the limit ends one without an end."""
+        end = self.cursor.place
+        self.limits.spend(1 + (end - block.start) // TOKENS_PER_OPERATION, block.token.line)
+        self.cursor.place = block.test
+        if read_comparison(self.cursor, self.scope, self.bits):
+            self.cursor.place = block.start
+            return True
+        self.cursor.place = end
+        return False
+
+    def switch(self, token: Token) -> None:
+        self.cursor.expect("(")
+        target = read_target(self.cursor, self.scope, self.bits, self.copies)
+        self.cursor.expect(")")
+        block = Block("switch", token, 0, False, self.condition, NEVER, target=target)
+        self.start_block(block)
+        if not block.is_braced:
+            raise refused(token.line, "have '{' after the target of a `switch`", repr(self.cursor.here.text))
+
+    def case(self, switch: Block) -> None:
+        """Read `case 1, 2` or `default`, and start the body behind it."""
+        token, logic = self.cursor.next(), self.logic(self.cursor.here)
+        if token.text not in ("case", "default") or switch.is_complete:
+            rule = "hold cases, and at most one default behind them, in a `switch`"
+            raise refused(token.line, rule, repr(token.text))
+        if token.text == "case":
+            found = read_case(self.cursor, self.scope, switch.target, logic)
+            if logic.both(switch.own, found) != NEVER:
+                raise refused(token.line, "name a value in one case of a `switch`", "one again")
+            switch.own, own = switch.own + found, found
+        else:
+            switch.is_complete, own = True, logic.negated(switch.own)
+        block = Block("case", token, 0, False, switch.outside, own)
+        self.condition = logic.both(switch.outside, own)
+        self.start_block(block)
+        if not block.is_braced:
+            raise refused(token.line, "have '{' behind a case", repr(self.cursor.here.text))
 
     def box(self, token: Token) -> None:
         if self.cursor.accept("["):
@@ -274,6 +331,8 @@ STATEMENTS: dict[str, Callable[[ProgramReader, Token], None]] = {
     "opaque": ProgramReader.opaque,
     "if": ProgramReader.if_,
     "for": ProgramReader.for_,
+    "while": ProgramReader.while_,
+    "switch": ProgramReader.switch,
     "box": ProgramReader.box,
     "delay": ProgramReader.delay,
     "reset": ProgramReader.reset,

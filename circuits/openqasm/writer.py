@@ -93,7 +93,8 @@ def from_openqasm(
     Version 3: `ctrl @`, `negctrl @`, `inv @`, and `pow(k) @` for whole k from -1000 to 1000 and, for gates of constants
     on up to five qubits, for any k in between (the principal power); gphase; float and angle inputs and constants;
     angles that are linear in the inputs (`computed_from_openqasm` reads polynomials); `for` over constant ranges and
-    sets; `else`; `box` and `delay`, which leave nothing. A text without a version is version 3.
+    sets; `while` that compares known whole numbers; `else`; `switch` on measured bits; `box` and `delay`, which leave
+    nothing. A text without a version is version 3.
 
     Inputs called `data_k` and `weight_k` are these slots; others become weights in the order of their
     declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets

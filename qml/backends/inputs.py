@@ -144,6 +144,10 @@ def _require_values(circuit: Circuit, data: Tensor, weights: Tensor) -> None:
             )
 
 
-def _amplitude_columns(circuit: Circuit) -> list[list[int]]:
+def _amplitude_columns(circuit: Circuit) -> list[list[int] | slice]:
+    """Return the columns of every preparation, as a slice where they are neighbours: long lists are slow indices."""
     preparations = [op for op in circuit.operations if op.is_preparation and op.slots]
-    return [[slot.index for slot in op.slots] for op in preparations]
+    columns = {tuple(slot.index for slot in op.slots): None for op in preparations}  # copies are looked at once
+    return [
+        slice(some[0], some[-1] + 1) if some == tuple(range(some[0], some[-1] + 1)) else list(some) for some in columns
+    ]

@@ -42,7 +42,7 @@ class Native(CheckedBackend):
         representation: `"auto"`, `"state"` or `"density"` (needs 4**n numbers a sample).
         compiled: whether small circuits of unitary gates run as one call of a kernel that numba compiles, with the same
             results up to rounding. None: where numba is installed and the planner takes it to be quicker. True: always,
-            or it is refused, for expectation values of at most 14 qubits on the CPU. False: never. Inside torch.func,
+            or it is refused, for expectation values of at most 15 qubits on the CPU. False: never. Inside torch.func,
             in forward-mode derivatives, and for derivatives of a derivative, plain tensor operations run in any case.
         readout_error: the probabilities, in [0, 1], that a qubit in 0 reads 1 and that a qubit in 1 reads 0, for every
             qubit that is read; None for perfect read-out.
@@ -256,7 +256,8 @@ class Native(CheckedBackend):
         if data.shape[0] == 0:
             return data.new_zeros(0, 2**circuit.n_qubits, dtype=data.dtype.to_complex())
         with checks.full_precision(data):
-            return engine.final_state(circuit, data, weights)
+            compiled = None if self.compiled is None and self.method == "auto" else False
+            return engine.final_state(circuit, data, weights, compiled=compiled)
 
     def _expectation(
         self, circuit: Circuit, data: Tensor, weights: Tensor, observables: tuple[Observable, ...]

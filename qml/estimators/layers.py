@@ -209,7 +209,7 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
         courses: list[Fitted] = []
         for number, one in enumerate(problems):
             name = "loss" if len(problems) == 1 else f"loss/{self.classes_[number]}"
-            loss = partial(_chosen_loss, one)
+            loss = partial(chosen_loss, one)
             parameters, log = one.layer.parameters(), _log_as(name, callback)
             courses.append(train(parameters, loss, len(one.rows), loop, one.generator, log))
         self._end(problems, courses)
@@ -298,7 +298,8 @@ def _embedded_loss(layer: Any, amplitudes: Tensor, labels: Tensor) -> Tensor:
     return layer.loss_of_embedded(amplitudes, labels)
 
 
-def _chosen_loss(problem: Problem, chosen: Tensor) -> Tensor:
+def chosen_loss(problem: Problem, chosen: Tensor) -> Tensor:
+    """Return the loss of the samples with the given numbers."""
     return problem.loss(problem.layer, problem.rows[chosen], problem.targets[chosen])
 
 
@@ -399,15 +400,23 @@ def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any,
     Raises:
         ValueError: If their layers or loops are not equal.
     """
+    problems, options = begin_together(models, samples)
+    courses = train_together(problems, options)
+    for model, problem, course in zip(models, problems, courses, strict=True):
+        model._end([problem], [course])
+    return courses
+
+
+def begin_together(
+    models: Sequence[LayerClassifier], samples: Sequence[tuple[Any, Any]]
+) -> tuple[list[Problem], LoopOptions]:
+    """Return the trainings of classifiers and the options of their loop; see `fit_together`."""
     begun = [model._begin(*pair) for model, pair in zip(models, samples, strict=True)]
     shapes = {tuple((k, v.shape) for k, v in p.layer.named_parameters()) for parts, _ in begun for p in parts}
     kinds = {(type(p.layer), p.rows.shape[1], min(len(p.rows), o.batch_size), o) for parts, o in begun for p in parts}
     if len(shapes) != 1 or len(kinds) != 1 or any(len(parts) != 1 for parts, _ in begun):
         raise ValueError("Classifiers that are fitted together must have equal layers, options and two classes.")
-    courses = train_together([parts[0] for parts, _ in begun], begun[0][1])
-    for model, (parts, _), course in zip(models, begun, courses, strict=True):
-        model._end(parts, [course])
-    return courses
+    return [parts[0] for parts, _ in begun], begun[0][1]
 
 
 def _log_as(name: str, callback: Log | None) -> Callable[[int, float], None] | None:

@@ -1,7 +1,7 @@
 """Several trainings of equal layers at once: folds or seeds of one search, with an extra axis for all parameters.
 
-On small batches a step is mostly overhead, which all trainings then share. Each has batches, optimiser and stopping rule
-of its own, and ends with the numbers that it would have alone.
+On small batches a step is mostly overhead, which all trainings then share. Each has batches and a stopping rule of its
+own, and ends with the numbers that it would have alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ def train_together(problems: Sequence[Problem], options: LoopOptions) -> list[Co
         options: The options of the loop, the same for all.
     """
     courses = [Course() for _ in problems]
-    stack = _Stack(problems, options.learning_rate)
+    stack = Stack(problems, options.learning_rate)
     losses = np.zeros((len(problems), options.max_steps))
     interval = options.convergence_interval
     for step in range(options.max_steps):
@@ -95,7 +95,7 @@ def _settled(losses: np.ndarray, interval: int) -> np.ndarray:
     return np.abs(before.mean(1) - last.mean(1)) <= last.std(1) / (2.0 * np.sqrt(interval))
 
 
-class _Stack:
+class Stack:
     """The trainings that still run, with their parameters and Adam's moments stacked, (trainings, ...).
 
     All parameters lie in one tensor, and all gradients in another, so that Adam is a few operations.

@@ -101,6 +101,4 @@ def not_settled(options: LoopOptions) -> str:
 
 def not_finite(losses: list[float]) -> str:
     """Return the message of a training that failed at its last loss."""
-    return (
-        f"The loss must be finite, but was {losses[-1]} at step {len(losses)}. Use a smaller learning rate."
-    )
+    return f"The loss must be finite, but was {losses[-1]} at step {len(losses)}. Use a smaller learning rate."

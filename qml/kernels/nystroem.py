@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from qml import checks
 
-RELATIVE_CUT = 1e-10  # in float64, of the largest eigenvalue; below it directions are rounding
-
 
 class NystroemFeatures(nn.Module):
     r"""Features whose scalar products approximate a kernel: phi(x) = k(x, landmarks) K^(-1/2).
@@ -64,7 +62,7 @@ class NystroemFeatures(nn.Module):
         """Compute the features of samples; see the class."""
         inner = self.kernel(self.landmarks)
         values, vectors = torch.linalg.eigh((inner + inner.mT) / 2)
-        precision = torch.finfo(values.dtype).eps / torch.finfo(torch.float64).eps
-        kept = values > values[-1] * RELATIVE_CUT * precision
+        rounding = len(values) * torch.finfo(values.dtype).eps  # of eigenvalues, as a share of the largest
+        kept = values > rounding * values[-1]
         scales = torch.where(kept, values, 1.0).rsqrt() * kept
         return self.kernel(inputs, self.landmarks) @ (vectors * scales) @ vectors.mT

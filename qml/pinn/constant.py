@@ -24,7 +24,7 @@ class Constant:
             return self._made[key]
         with torch.inference_mode(False):  # or nobody could train with it later
             made = torch.as_tensor(self._numbers, dtype=other.dtype, device=other.device)
-        if type(made) is Tensor and not torch.compiler.is_compiling() and _has_memory(made):
+        if type(made) is Tensor and not torch.compiler.is_dynamo_compiling() and _has_memory(made):
             self._made[key] = made
         return made
 

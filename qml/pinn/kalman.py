@@ -44,8 +44,7 @@ def train_by_kalman(
         The mean squared residual of the ensemble's mean before every step and at the end.
 
     Raises:
-        ValueError: fewer than three members, or residuals that are not finite; the module then has the best mean found
-            before.
+        ValueError: fewer than three members, or residuals that are not finite; the best mean so far then stays.
 
     Reference:
         Iglesias, Law, Stuart, ensemble Kalman methods for inverse problems, arXiv:1209.2736, equations 6 to 9; for

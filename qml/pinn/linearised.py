@@ -6,7 +6,7 @@ eigenvectors or singular vectors.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from qml.pinn.second_order import RowSketch
 LEAST_DAMPING = 1e-15
 
 
+@runtime_checkable
 class Linearisation(Protocol):
     """The residuals near the weights as they are: r - J change.
 
@@ -77,7 +78,7 @@ class LinearisedByEigenvectors(Linearised):
 
 
 class LinearisedByQR:
-    """Steps by QR: J = Q R once, and for every damping that of R above sqrt(mu) I."""
+    """Steps by QR: J = Q R once, and for every damping above rounding that of R above sqrt(mu) I."""
 
     def __init__(self, values: Tensor, jacobian: Tensor) -> None:
         self.values, self.jacobian, self.gradient = values, jacobian, jacobian.T @ values
@@ -90,6 +91,9 @@ class LinearisedByQR:
     def solve(self, damping: float, values: Tensor) -> Tensor | None:
         """Return the d that minimises |v - J d|^2 + mu |d|^2."""
         rotated = self.rotated(values)
+        if damping <= self.least and len(rotated) == self.n_weights:  # no damping, to rounding
+            change = torch.linalg.solve_triangular(self.triangle, rotated[:, None], upper=True)[:, 0]
+            return change if bool(torch.isfinite(change).all()) else None
         diagonal = damping**0.5 * torch.eye(self.n_weights, dtype=values.dtype, device=values.device)
         below = torch.cat([diagonal, values.new_zeros(self.n_weights, 1)], 1)
         stacked = torch.cat([torch.cat([self.triangle, rotated[:, None]], 1), below])

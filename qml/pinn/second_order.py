@@ -117,7 +117,7 @@ class Orthogonal:
             1e-24 or so are steps of Gauss and Newton, which suit trunks whose read-out alone is trained.
 
     Reference:
-        Golub, Numer. Math. 7 (1965) 206; Bjorck, Numerical Methods for Least Squares Problems, section 2.4.
+        Golub, Numerische Mathematik 7 (1965) 206; Bjorck, Numerical Methods for Least Squares Problems, section 2.4.
     """
 
     below: float | None = None

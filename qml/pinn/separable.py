@@ -109,7 +109,7 @@ class Separable(JetModule):
         tensors = (*self.factors.parameters(), *self.factors.buffers())
         state = tuple((id(part), part._version) for part in tensors)
         given, orders = (inputs.data, inputs.orders) if isinstance(inputs, Jet) else (inputs, None)
-        if given.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(given):
+        if given.requires_grad or checks.in_functorch():
             return self._multiplied(inputs)
         for known, product in self._known:
             if known[1:] == (orders, state) and known[0].shape == given.shape and torch.equal(known[0], given):

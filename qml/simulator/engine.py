@@ -20,7 +20,7 @@ from qml.simulator.memory import MemoryNeed
 from qml.simulator.pauli.options import PauliPropagation
 from qml.simulator.plan import Request, batch_step
 from qml.simulator.readout import Terms
-from qml.simulator.routes import COMPILED, DISTRIBUTIONS, EXPECTATIONS, JETS, PROPAGATIONS
+from qml.simulator.routes import COMPILED, DISTRIBUTIONS, EXPECTATIONS, JETS, PROPAGATIONS, STATES
 from qml.simulator.routes.choice import ANY_BATCH
 from qml.simulator.routes.propagation import Bounded, PropagationRoute
 
@@ -134,9 +134,12 @@ def success_probability(circuit: Circuit, data: Tensor, weights: Tensor, *, leve
     return torch.cat([certain(data, weights), *chances], 1).prod(1)
 
 
-def final_state(circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:
+def final_state(circuit: Circuit, data: Tensor, weights: Tensor, *, compiled: bool | None = False) -> Tensor:
     """Compute the normalised state vector; (batch, 2**n)."""
-    return DISTRIBUTIONS.find(circuit, _request(data, 2, None), data).state(data, weights)
+    request = _request(data, 2, None)
+    if not needs_plain_operations() or in_one_vmap():
+        request = replace(request, compiled=settled(compiled, data))
+    return STATES.find(circuit, request, data).state(data, weights)
 
 
 def _request(data: Tensor, levels: int, terms: Terms | None) -> Request:

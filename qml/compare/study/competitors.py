@@ -63,7 +63,13 @@ def fit(model: str, setting: Setting, part: Part, *, seed: int, is_published: bo
 
 
 def fit_folds(
-    model: str, setting: Setting, parts: Sequence[Part], *, seed: int, is_published: bool, on_part: Callable[[int], None]
+    model: str,
+    setting: Setting,
+    parts: Sequence[Part],
+    *,
+    seed: int,
+    is_published: bool,
+    on_part: Callable[[int], None],
 ) -> list[Fitted]:
     """Fit a model to each of some parts with the same seed; layers are trained together, as they would be alone.
 
@@ -75,7 +81,8 @@ def fit_folds(
         is_published: Whether the code of the study is followed where it parts from its text.
         on_part: Told of the number of each fit that starts.
     """
-    if MAKERS.get(model) is not _layer:
+    make = MAKERS.get(model)
+    if make is None or (make is not layer_of and not (make is _metric and is_published)):
         fits = []
         for number, part in enumerate(parts):
             on_part(number)
@@ -83,7 +90,7 @@ def fit_folds(
         return fits
     on_part(0)
     started = time.process_time()
-    models = [_layer(model, setting, part.n_features, seed, is_published) for part in parts]
+    models = [make(model, setting, part.n_features, seed, is_published) for part in parts]
     failures = layers.fit_layers_together(models, [(part.fit_inputs, part.fit_labels) for part in parts])
     share = (time.process_time() - started) / len(parts)
     fits = []
@@ -194,16 +201,17 @@ def _layer_kind(
         n_readouts = layers.read_out_count(setting["observable_type"], layers.n_reuploading_qubits(n_features))
         return layers.WeightedReuploading, {"n_layers": setting["n_layers"], "n_readouts": n_readouts}
     kinds: dict[str, Any] = {
-        "circuit-centric": qml.nn.CircuitCentricClassifier,
-        "dressed": qml.nn.DressedQuantumCircuit,
-        "iqp": layers.PublishedIQP if is_published else qml.nn.IQPClassifier,
+        "circuit-centric": layers.StudyCircuitCentric,
+        "dressed": layers.StudyDressed,
+        "iqp": layers.PublishedIQP if is_published else layers.StudyIQP,
         "tree": qml.nn.TreeTensorClassifier,
         "separable": qml.nn.SeparableClassifier,
     }
     return kinds[model], {OPTIONS[name]: value for name, value in setting.items() if name in OPTIONS}
 
 
-def _layer(model: str, setting: Setting, n_features: int, seed: int, is_published: bool) -> Any:
+def layer_of(model: str, setting: Setting, n_features: int, seed: int, is_published: bool) -> Any:
+    """Return the estimator of a layer."""
     make, scaling = make_layer(model, setting, n_features, is_published)
     return layer_classifier(make, setting, seed, scaling=scaling, max_steps=MAX_STEPS.get(model, USUAL_STEPS))
 
@@ -261,7 +269,7 @@ TRAINED = (
     "circuit-centric", "re-uploading", "dressed", "iqp", "metric", "tree", "separable", *BOLTZMANN, *TRAINED_IMAGES,
 )  # fmt: skip
 MAKERS: dict[str, Callable[[str, Setting, int, int, bool], Any]] = {
-    **dict.fromkeys(TRAINED, _layer),
+    **dict.fromkeys(TRAINED, layer_of),
     "metric": _metric,
     "quanvolutional": _quanvolutional,
     "mlp": _mlp,

@@ -1,13 +1,13 @@
 """The cost of a study before it runs: fits counted, seconds from a few steps of each model and size."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from qml.compare.study.competitors import MAKERS, TRAINED, fit, make_layer
+from qml.compare.study.competitors import MAKERS, TRAINED, fit
 from qml.compare.study.data import N_FOLDS, Part, StudySet, study_set
 from qml.compare.study.grids import Setting, candidates
 from qml.compare.study.images import study_cnn
@@ -77,49 +77,50 @@ def _timed(model: str, data: StudySet, timed: dict[int, float]) -> float:
 
 
 def step_seconds(model: str, setting: Setting, part: Part) -> float:
-    """Return the processor seconds of one training step on a batch of 32, the first step left out."""
-    if model == "metric":
-        step = _metric_step(setting["n_layers"], part)
-    else:
-        if model == "quanvolutional":  # its circuits act once, before the training
-            filtered = MAKERS[model](model, setting, part.n_features, 0, True).fit_filters(part.fit_inputs)
-            part = Part(filtered, part.fit_labels, filtered[:0], part.fit_labels[:0])
-            make = study_cnn(setting["kernel_shape"], setting["n_qchannels"])
-        else:
-            make, _ = make_layer(model, setting, part.n_features, True)
-        layer = make(part.n_features, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-        step = _layer_step(layer, part, setting["learning_rate"])
+    """Return the processor seconds of one training step on a batch of 32, the first step left out.
+
+    Layers take it together with those of the other folds, and the time is shared.
+    """
+    is_alone = model == "quanvolutional"
+    step = _step_on_filtered(setting, part) if is_alone else _step(model, setting, part)
     step()
     seconds: list[float] = []
     while len(seconds) < N_TIMED and sum(seconds) < ENOUGH_SECONDS:
         started = time.process_time()
         step()
         seconds.append(time.process_time() - started)
-    return sorted(seconds)[len(seconds) // 2]
+    return sorted(seconds)[len(seconds) // 2] / (1 if is_alone else N_FOLDS)
 
 
-def _layer_step(layer: Any, part: Part, rate: float) -> Any:
-    optimiser = torch.optim.Adam(layer.parameters(), rate)
-    rows, labels = torch.from_numpy(part.fit_inputs), torch.from_numpy(part.fit_labels)
+def _step(model: str, setting: Setting, part: Part) -> Callable[[], Any]:
+    from qml.estimators.layers import begin_together
+    from qml.estimators.together import Stack
+    from qml.estimators.training import drawn
+
+    pairs = [(part.fit_inputs, part.fit_labels)] * N_FOLDS
+    models = [MAKERS[model](model, setting, part.n_features, 0, True) for _ in pairs]
+    if model == "metric":
+        problems, options = [one.begin(*pair) for one, pair in zip(models, pairs, strict=True)], models[0].loop
+    else:
+        problems, options = begin_together(models, pairs)
+    stack = Stack(problems, options.learning_rate)
+    return lambda: stack.step([drawn(len(one.rows), options, one.generator) for one in problems])
+
+
+def _step_on_filtered(setting: Setting, part: Part) -> Callable[[], None]:
+    """Return a step of the network behind quantum filters, which act once, before the training."""
+    model = MAKERS["quanvolutional"]("quanvolutional", setting, part.n_features, 0, True)
+    rows, labels = torch.from_numpy(model.fit_filters(part.fit_inputs)), torch.from_numpy(part.fit_labels)
+    generator = torch.Generator().manual_seed(0)
+    make = study_cnn(setting["kernel_shape"], setting["n_qchannels"])
+    layer = make(rows.shape[1], dtype=torch.float64, generator=generator)
+    optimiser = torch.optim.Adam(layer.parameters(), setting["learning_rate"])
 
     def step() -> None:
-        chosen = torch.randint(len(rows), (BATCH,))
+        chosen = torch.randint(len(rows), (BATCH,), generator=generator)
         optimiser.zero_grad()
         layer.loss(rows[chosen], labels[chosen]).backward()
         optimiser.step()
-
-    return step
-
-
-def _metric_step(n_layers: int, part: Part) -> Any:
-    from qml.nn import QuantumMetricLearner
-
-    layer = QuantumMetricLearner(part.n_features, n_layers, dtype=torch.float64)
-    first, second = (torch.from_numpy(rows) for rows in (part.fit_inputs[:16], part.fit_inputs[16:32]))
-
-    def step() -> None:
-        layer.zero_grad()
-        layer.overlaps(first, second).mean().backward()
 
     return step
 

@@ -331,9 +331,9 @@ def counted_ones(circuit: Circuit) -> np.ndarray:
     n_qubits, size = circuit.n_qubits, 2**circuit.n_qubits
     columns = np.eye(size, dtype=complex)
     for operation in circuit.operations:
-        rest = [qubit for qubit in range(n_qubits) if qubit not in operation.qubits]
-        order = (*operation.qubits, *rest, n_qubits)
-        moved = columns.reshape(*[2] * n_qubits, size).transpose(order).reshape(2 ** len(operation.qubits), -1)
+        rest = [qubit for qubit in range(n_qubits) if qubit not in operation.all_qubits]
+        order = (*operation.all_qubits, *rest, n_qubits)
+        moved = columns.reshape(*[2] * n_qubits, size).transpose(order).reshape(2 ** len(operation.all_qubits), -1)
         moved = (operation.matrix() @ moved).reshape(*[2] * n_qubits, size)
         columns = moved.transpose(np.argsort(order)).reshape(size, size)
     bits = (np.arange(size)[:, None] >> np.arange(n_qubits - 1, -1, -1)) & 1

@@ -48,9 +48,7 @@ def _search(
     def on_part(number: int) -> None:
         on_step(number / len(data.folds), f"fold {number + 1}")
 
-    fits = fit_folds(
-        model, setting, data.folds, seed=SEED_OF_SEARCH + seed, is_published=is_published, on_part=on_part
-    )
+    fits = fit_folds(model, setting, data.folds, seed=SEED_OF_SEARCH + seed, is_published=is_published, on_part=on_part)
     failures = [one.failure for one in fits if one.failure]
     return Outcome(
         value=0.0 if failures else sum(one.accuracy for one in fits) / len(fits),

@@ -76,7 +76,11 @@ class CircuitClassifier(nn.Module):
 
     def values(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch observables"]:
         """Compute the expectation values of the circuit."""
-        return self.backend.expectation(self.circuit, self.angles(inputs), self.weights, self.observables)
+        return self.evaluated(self.circuit, self.angles(inputs))
+
+    def evaluated(self, circuit: Circuit, angles: Float[Tensor, "batch angles"]) -> Float[Tensor, "batch observables"]:
+        """Compute the expectation values of a circuit with the layer's weights."""
+        return self.backend.expectation(circuit, angles, self.weights, self.observables)
 
     def angles(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch angles"]:
         """Compute the angles of the circuit's data slots: the inputs themselves, unless a class says otherwise."""

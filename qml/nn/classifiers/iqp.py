@@ -58,7 +58,11 @@ class IQPClassifier(CircuitClassifier):
         generator: torch.Generator | None = None,
     ) -> None:
         n_inputs, n_layers = checks.as_int(n_inputs, "n_inputs", 2), checks.as_int(n_layers, "n_layers", 1)
-        self.n_inputs, self.n_layers, self.n_repetitions = n_inputs, n_layers, checks.as_int(n_repetitions, "n_repetitions", 1)
+        self.n_inputs, self.n_layers, self.n_repetitions = (
+            n_inputs,
+            n_layers,
+            checks.as_int(n_repetitions, "n_repetitions", 1),
+        )
         self.embedding = self.embedding_circuit()
         self._layers = ansatzes.strongly_entangling(n_inputs, n_layers, entangler="cz")
         circuit = self.embedding.copy().compose(self._layers)
@@ -84,7 +88,7 @@ class IQPClassifier(CircuitClassifier):
         """
         if not self.backend.capabilities.closed_form:
             raise NotImplementedError(
-                f"Embedded states need a simulation of states, which backend {self.backend.name!r} is not. Use Native()."
+                f"Embedded states need a simulation of states, but backend {self.backend.name!r} is none. Use Native()."
             )
         inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
@@ -97,8 +101,7 @@ class IQPClassifier(CircuitClassifier):
     ) -> Float[Tensor, ""]:
         """Return the loss of samples whose states `embedded` has computed."""
         circuit = self.circuit.derived("layers on amplitudes", self._layers_on_amplitudes)
-        scores = self.backend.expectation(circuit, amplitudes, self.weights, self.observables)[:, 0]
-        return hit_loss(scores, labels)
+        return hit_loss(self.evaluated(circuit, amplitudes)[:, 0], labels)
 
     def _layers_on_amplitudes(self) -> Circuit:
         slots = [data(k) for k in range(2 * 2**self.n_inputs)]

@@ -198,7 +198,7 @@ class QuantumNeuron(WithTables):
 
 def _interleaved(even: Tensor, odd: Tensor) -> Tensor:
     """Join two tensors, their numbers in turn along the last dimension."""
-    if even.requires_grad or torch.compiler.is_compiling():  # compilers cannot fuse complex numbers
+    if even.requires_grad or checks.is_traced():  # compilers cannot fuse complex numbers
         return torch.stack([even, odd], -1).flatten(-2)
     return torch.view_as_real(torch.complex(even, odd)).flatten(-2)  # a third of the time, but a slower backward pass
 

@@ -1,8 +1,8 @@
 """Equations with third and fourth derivatives on a period: Korteweg-de Vries and Kuramoto-Sivashinsky.
 
-A derivative above the second needs nested reverse passes. `mixed=True` makes w = u_xx a field of its own, so that no
-derivative is above the second, jets suffice, and a step of Levenberg-Marquardt costs a third of the time
-(0.05 s in place of 0.15 s for 600 points and 660 weights).
+Jets carry third and fourth derivatives along one direction, so that a Jacobian of Kuramoto-Sivashinsky takes 38 ms for
+600 points and 1061 weights of an MLP, where nested reverse passes take 208 ms. `mixed=True` makes w = u_xx a field of
+its own, so that no derivative is above the second (44 ms): for circuits, whose jets stop there.
 """
 
 import math

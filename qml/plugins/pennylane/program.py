@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -67,11 +68,11 @@ class Layout:
                 flat = torch.cat([value.real, value.imag], -1) if kind else value
                 rows.append(flat if batched else flat[None])
             elif batched:
-                rows.append(value.reshape(value.shape[0], -1))
+                rows.append(value.reshape(value.shape[0], value.shape[1:].numel()))
             else:
                 shared.append(value)
         place = values[0].device if values else None
-        return _joined_rows(rows, batch or 1, dtype, place), _joined(shared, dtype, place)
+        return _joined_rows(rows, 1 if batch is None else batch, dtype, place), _joined(shared, dtype, place)
 
 
 def _joined_rows(rows: list[Tensor], batch: int, dtype: torch.dtype, place: torch.device | None) -> Tensor:
@@ -223,6 +224,7 @@ def _kron(word: str) -> Tensor:
 
 
 _programs: "OrderedDict[Hashable, Program]" = OrderedDict()
+_LOCK = Lock()
 
 
 def structure_of(tape: Any, labels: tuple[Any, ...] | None) -> Structure:
@@ -256,7 +258,7 @@ def known_program(structure: Structure) -> Program | None:
     """Return the program of a structure, if it has been built before."""
     program = _programs.get(structure.key)
     if program is not None:
-        _programs.move_to_end(structure.key)
+        _keep(structure.key, program)
     return program
 
 
@@ -265,10 +267,17 @@ def program_of(tape: Any, structure: Structure, labels: tuple[Any, ...]) -> Prog
     program = known_program(structure)
     if program is None:
         program = _built(tape, labels)
-        _programs[structure.key] = program
+        _keep(structure.key, program)
+    return program
+
+
+def _keep(key: Hashable, program: Program) -> None:
+    """Put what was used last at the end, and drop the oldest; QNodes may run in threads."""
+    with _LOCK:
+        _programs[key] = program
+        _programs.move_to_end(key)
         while len(_programs) > MAX_PROGRAMS:
             _programs.popitem(last=False)
-    return program
 
 
 def _built(tape: Any, labels: tuple[Any, ...]) -> Program:

@@ -92,7 +92,7 @@ def _value(target: Any, bits: Bits) -> int:  # noqa: PLR0911 - one return a kind
         return sum(bits[bit] << place for place, bit in enumerate(target))
     if not isinstance(target.type, (types.Bool, types.Uint)):
         raise ValueError(
-            f"A condition must be made of truth values and whole numbers, but holds {target!r} of type {target.type!r}. "
+            f"A condition must be made of truth values and whole numbers, but holds {target!r}, {target.type!r}. "
             "Compare whole numbers: c < 1.5 holds where c <= 1 does."
         )
     if isinstance(target, expr.Var):

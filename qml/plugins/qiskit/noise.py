@@ -113,8 +113,8 @@ class PlacedNoise:
             return None
         if isinstance(delay.duration, ParameterExpression):
             raise ValueError(
-                f"Argument `circuit` must have delays of a known length where noise is taken, but has {delay.duration}. "
-                "Bind it with assign_parameters."
+                f"Argument `circuit` must have delays of a known length where noise is taken, but has "
+                f"{delay.duration}. Bind it with assign_parameters."
             )
         place = self.numbers[qubit]
         circuit = QuantumCircuit(place + 1)

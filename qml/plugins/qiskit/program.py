@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ MAX_VARIANTS = 16  # of a program, by which slots the whole batch shares
 MAX_DENSITY_GATE = 5  # qubits of a gate on a density matrix
 MAX_AMPLITUDES = 2**24  # of all rows that run at once
 NATIVE = Native()
+_LOCK = Lock()  # of the caches of this file
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +74,11 @@ class Program:
         """
         shared = (values == values[:1]).all(0) & (len(values) > 0)
         key = tuple(shared.nonzero()[:, 0].tolist())
-        if key not in self._variants:
-            self._variants[key] = _with_weights(self.circuit, key)
-            while len(self._variants) > MAX_VARIANTS:
-                self._variants.popitem(last=False)
-        self._variants.move_to_end(key)
-        return self._variants[key], values[:, ~shared], values[:1, shared].reshape(-1)
+        variant = self._variants.get(key)
+        if variant is None:
+            variant = _with_weights(self.circuit, key)
+        _keep(self._variants, key, variant, MAX_VARIANTS)
+        return variant, values[:, ~shared], values[:1, shared].reshape(-1)
 
     def errors_of(self, bit: int) -> tuple[float, float]:
         """Return the read-out errors of a bit that are not in the circuit."""
@@ -125,11 +126,18 @@ def lifted_program_of(circuit: QuantumCircuit, noise: DeviceNoise | None) -> tup
 def _kept(key: Hashable, make: Callable[[], Program]) -> Program:
     program = _programs.get(key)
     if program is None:
-        program = _programs[key] = make()
-        while len(_programs) > MAX_PROGRAMS:
-            _programs.popitem(last=False)
-    _programs.move_to_end(key)
+        program = make()
+    _keep(_programs, key, program, MAX_PROGRAMS)
     return program
+
+
+def _keep(cache: "OrderedDict[Any, Any]", key: Hashable, value: Any, most: int) -> None:
+    """Put what was used last at the end of a cache, and drop the oldest; jobs of Qiskit run in threads."""
+    with _LOCK:
+        cache[key] = value
+        cache.move_to_end(key)
+        while len(cache) > most:
+            cache.popitem(last=False)
 
 
 def _converted(circuit: QuantumCircuit, noise: DeviceNoise | None) -> Program:

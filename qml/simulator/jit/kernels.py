@@ -62,7 +62,7 @@ from qml.simulator.jit.turns import (
     write_phases,
 )
 
-VERSION = 3  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
+VERSION = 4  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
 CHUNK = 64  # numbers of each row of a group that a dense matrix takes at once
 
 
@@ -90,7 +90,7 @@ def make_matrices(
     for row in range(len(table)):
         side = table[row, SIDE]
         kind = table[row, KIND]
-        if kind == PERMUTATION or kind == PHASED or (table[row, BY_SAMPLE] == 1) != by_sample:  # noqa: PLR1714
+        if kind == PERMUTATION or kind == PHASED or (table[row, BY_SAMPLE] == 1) != by_sample:  # noqa: PLR1714, SIM109
             continue
         is_diagonal = table[row, KIND] == DIAGONAL
         size = side if is_diagonal else side * side
@@ -557,6 +557,7 @@ def backward(
     block: int,
     states: Pair,
     grad: Array,
+    last_mu: Pair,
     wants_data: bool,
     data_grad: Array,
     weight_grad: Array,
@@ -571,6 +572,7 @@ def backward(
         block: samples of a block, as in the forward pass.
         states: the final states, which stay as they are, rows * samples numbers each.
         grad: of the values, (groups * batch, observables).
+        last_mu: mu of the final states in the form of `states`, or arrays of length 0 where `grad` gives it.
         wants_data: whether the gradient of the data is wanted.
         data_grad: zeros, float64, (groups * batch, inputs).
         weight_grad: zeros, float64, (groups, weights).
@@ -586,7 +588,7 @@ def backward(
     spare = memory[4], memory[5]
     scratch = np.empty(n_phases * block, dtype=kind), np.empty(n_phases * block, dtype=kind)
     angles = np.empty(n_phases * block)
-    origin, yes, no = n_samples - n_samples, n_samples >= 0, n_samples < 0  # literals would compile once more
+    origin, yes = n_samples - n_samples, n_samples >= 0  # literals would compile once more
     for group in range(len(weights)):
         own, own_grad = weights[group], weight_grad[group]
         overlaps[:] = 0.0
@@ -602,7 +604,12 @@ def backward(
             for k in range(other):
                 state[1][k] = states[1][start + k]
             make_matrices(tape, data, own, first, width, yes, by_sample)
-            if is_complex:
+            if len(last_mu[0]) > 0:
+                for k in range(size):
+                    mu[0][k] = last_mu[0][start + k]
+                for k in range(other):
+                    mu[1][k] = last_mu[1][start + k]
+            elif is_complex:
                 pull_read(tape, state, width, n_rows, first, grad, mu)
             else:
                 pull_read_real(tape, state[0], width, n_rows, first, grad, mu[0])

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from qml.simulator.linear import NEGLIGIBLE, Linear
-from qml.simulator.phases import eigenbasis
 from qml.simulator.tables import matrix_stack
+
+QUARTER_TURN = np.array([1.0, 1.0j])  # the phases between which a rotation about X is one about Y
 
 
 @dataclass(eq=False)
@@ -117,11 +118,20 @@ def _parts(linear: Linear) -> list[Linear | None]:
         return [None]
     if linear.is_real:
         return [linear]
-    basis, diagonal = eigenbasis(linear)
-    if np.abs(basis.imag).max() > NEGLIGIBLE or phases_of(diagonal, max(linear.all_sites) + 1) is None:
+    turned = replace(
+        linear,
+        constant=_between_phases(linear.constant),
+        terms=tuple((frequency, *map(_between_phases, pair)) for frequency, *pair in linear.terms),
+        kind=None,
+    )
+    if not turned.is_real:
         return [None]
-    before, after = Linear(linear.sites, basis.conj().T), Linear(linear.sites, basis)
-    return [before, replace(diagonal, controls=linear.controls), after]
+    before, after = Linear(linear.sites, np.diag(1.0 / QUARTER_TURN)), Linear(linear.sites, np.diag(QUARTER_TURN))
+    return [before, turned, after]
+
+
+def _between_phases(matrix: np.ndarray) -> np.ndarray:
+    return matrix * (QUARTER_TURN / QUARTER_TURN[:, None])
 
 
 def is_diagonal(linear: Linear) -> bool:

@@ -367,7 +367,7 @@ class _Writer:
             row[columns.BASES] = self._add_index(sources)
         if not np.array_equal(phases, np.ones(size)):
             row[columns.PHASES] = self._add_constants(phases)
-            self.is_real &= bool(np.abs(phases.imag).max() == 0.0)
+            self.is_real &= bool(np.abs(np.imag(phases)).max() == 0.0)
         self.operations += OPERATIONS[kind] * size
 
     def _register_rows(self, linear: Linear) -> tuple[np.ndarray, np.ndarray]:

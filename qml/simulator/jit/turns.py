@@ -219,7 +219,7 @@ def move(step: Array, tape: tuple[Array, ...], plane: Array, spare: Array, block
 @part
 def walsh(values: Array, n_rows: int, block: int) -> None:
     """Replace rows by out[i] = sum_m (-1)^|i & m| in[m], column by column; (n_rows * block,)."""
-    width, half, size = np.uint64(block), np.uint64(block), np.uint64(n_rows) * np.uint64(block)
+    half, size = np.uint64(block), np.uint64(n_rows) * np.uint64(block)
     while half < size:
         start = half - half
         while start < size:
@@ -324,9 +324,7 @@ def pull_phases(
 
 
 @part
-def amplitudes_of(
-    start: Array, tape: tuple[Array, ...], data: Array, first: int, block: int, out: Pair
-) -> None:
+def amplitudes_of(start: Array, tape: tuple[Array, ...], data: Array, first: int, block: int, out: Pair) -> None:
     """Write the amplitudes of one preparation, (amplitudes, block)."""
     constants, index = tape[3], tape[4]
     size = start[N_AMPLITUDES]
@@ -346,7 +344,7 @@ def amplitudes_of(
 def multiply_start(
     which: int, skipped: bool, tape: tuple[Array, ...], n_rows: int, amplitudes: Pair, state: Pair, block: int
 ) -> None:
-    """Multiply rows by the amplitudes of a preparation; rows that start at 0 become 0, or all are left where skipped."""
+    """Multiply rows by the amplitudes of a preparation, unless it is skipped; rows that start at 0 become 0."""
     starts, index = tape[7], tape[4]
     real, imag = state
     is_complex, width = len(imag) > 0, np.uint64(block)

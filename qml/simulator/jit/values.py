@@ -133,24 +133,67 @@ class KernelValues(torch.autograd.Function):
         return None, None, None, *_pulled(ctx, grad, data, weights)
 
 
-def grouped_values(kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
-    """Compute the values of groups of samples, (groups or 1, batch, inputs) with (groups or 1, weights), in one call."""
+class KernelStates(torch.autograd.Function):
+    """State vectors, (batch, 2**n), by one compiled call; of groups of samples as in `KernelValues`."""
+
+    @staticmethod
+    def forward(ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
+        """Run the circuit forwards; `plain` is the same function in tensor operations."""
+        groups = 1 if weights.ndim == 1 else len(weights)
+        block = data.shape[0] // groups
+        inputs, angles = _angles(kernel, data, weights)
+        size = kernel.n_rows * data.shape[0]
+        states = (
+            np.empty(size, dtype=inputs.dtype),
+            np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
+        )
+        values = np.zeros((data.shape[0], 0), dtype=inputs.dtype)
+        loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, block, states, values)
+        ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
+        ctx.save_for_backward(data, weights)
+        kind = np.complex64 if inputs.dtype == np.float32 else np.complex128
+        answer = np.zeros((groups, block, kernel.n_rows), dtype=kind)
+        answer.real = states[0].reshape(groups, kernel.n_rows, block).transpose(0, 2, 1)
+        if len(states[1]):
+            answer.imag = states[1].reshape(groups, kernel.n_rows, block).transpose(0, 2, 1)
+        return torch.from_numpy(answer.reshape(-1, kernel.n_rows))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Run the circuit backwards, or let autograd follow the plain function where its own derivative is wanted."""
+        (grad,) = grads
+        data, weights = ctx.saved_tensors
+        if needs_plain_pullback(grad):
+            plain = ctx.plain if weights.ndim == 1 else partial(_group_by_group, ctx.plain)
+            return None, None, None, *plain_pullback(plain, (data, weights), ctx.needs_input_grad[3:], (grad,))
+        mu = grad.detach().resolve_conj().numpy().reshape(-1, ctx.block, ctx.kernel.n_rows).transpose(0, 2, 1) / 2.0
+        parts = np.ascontiguousarray(mu.real).reshape(-1), np.ascontiguousarray(mu.imag).reshape(-1)
+        return None, None, None, *_pulled(ctx, None, data, weights, parts)
+
+
+def grouped(function: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
+    """Call `KernelValues` or `KernelStates` for groups of samples, (groups or 1, batch, inputs) and (..., weights)."""
     groups = max(len(data), len(weights))
     if len(weights) > 1 or kernel.one_sample:
         flat, angles = data.expand(groups, *data.shape[1:]).flatten(0, 1), weights.expand(groups, -1)
     else:
         flat, angles = data.flatten(0, 1), weights[0]
-    return KernelValues.apply(kernel, plain, only_once, flat, angles).unflatten(0, (groups, -1))
+    return function.apply(kernel, plain, only_once, flat, angles).unflatten(0, (groups, -1))
 
 
 def _group_by_group(plain: Plain, data: Tensor, weights: Tensor) -> Tensor:
     return torch.cat([plain(*pair) for pair in zip(data.chunk(len(weights)), weights, strict=True)])
 
 
-def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tensor | None]:
+def _pulled(
+    ctx: Any, grad: Any, data: Tensor, weights: Tensor, pulled: tuple[np.ndarray, np.ndarray] | None = None
+) -> list[Tensor | None]:
+    """Run the circuit backwards from the gradient of the values, or from mu of the states where that is given."""
     kernel = ctx.kernel
     inputs, angles = _angles(kernel, data, weights)
     data_grad, weight_grad = np.zeros(inputs.shape), np.zeros(angles.shape)
+    nothing = np.empty((len(inputs), 0), inputs.dtype), (np.empty(0, inputs.dtype), np.empty(0, inputs.dtype))
+    grad, pulled = (_array(grad), nothing[1]) if pulled is None else (nothing[0], pulled)
     loaded_kernels().backward(
         kernel.tape,
         kernel.sizes,
@@ -158,7 +201,8 @@ def _pulled(ctx: Any, grad: Tensor, data: Tensor, weights: Tensor) -> list[Tenso
         angles,
         ctx.block,
         ctx.states,
-        _array(grad),
+        grad,
+        pulled,
         bool(ctx.needs_input_grad[3]),
         data_grad,
         weight_grad,

@@ -15,13 +15,13 @@ from qml.simulator.execution import Method
 from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.lowering import lower
-from qml.simulator.jit.values import KernelInput, KernelValues, grouped_values, load_kernels
+from qml.simulator.jit.values import KernelInput, KernelStates, KernelValues, grouped, load_kernels
 from qml.simulator.linear import linear_maps
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
 from qml.simulator.routes.register import RegisterRoute
 
-MAX_QUBITS = 14  # above, the states of some samples leave the second cache, and torch's threads catch up
+MAX_QUBITS = 15  # above, the states of some samples leave the second cache, and torch's threads catch up
 # nanoseconds, and operations a nanosecond, measured with the backward pass in mind, which takes three times as long
 CALL_NS = 6_000.0  # the call from Python, in the measure of `CALL_NS` in `qml.simulator.cost`
 SAVED_NS = (
@@ -43,6 +43,11 @@ class KernelRoute:
     def __init__(self, request: Request, instructions: Instructions, plain: Callable[[], Draft]) -> None:
         self._request, self._kernel = request, KernelInput(instructions, one_sample=request.shared_data)
         self._draft = plain
+
+    @property
+    def n_qubits(self) -> int:
+        """Return the number of qubits that are simulated."""
+        return self._kernel.instructions.n_qubits
 
     @property
     def cost(self) -> float:
@@ -70,14 +75,26 @@ class KernelRoute:
     def _values(self, data: Tensor, weights: Tensor, method: Method) -> Tensor:
         options = self._kernel, self._plain_values, method == "adjoint"
         if in_functorch():
-            return in_groups(partial(grouped_values, *options), data, weights)
+            return in_groups(partial(grouped, KernelValues, *options), data, weights)
         return KernelValues.apply(*options, data, weights)
+
+    def state(self, data: Tensor, weights: Tensor) -> Tensor:
+        """Compute the state vector, (batch, 2**n)."""
+        for need in self.needs(data):
+            need.require()
+        options = self._kernel, self._plain_state, False
+        if in_functorch():
+            return in_groups(partial(grouped, KernelStates, *options), data, weights)
+        return KernelStates.apply(*options, data, weights)
 
     def _plain_values(self, data: Tensor, weights: Tensor) -> Tensor:
         nothing = 0.0 * (
             data.sum() + weights.sum()
         )  # so that values that are constant have derivatives, which are zero
         return self._plain.expectation(data, weights, method="autograd") + nothing
+
+    def _plain_state(self, data: Tensor, weights: Tensor) -> Tensor:
+        return self._plain.state(data, weights) + 0.0 * (data.sum() + weights.sum())  # as above
 
     @cached_property
     def _plain(self) -> RegisterRoute:
@@ -87,7 +104,17 @@ class KernelRoute:
 
 def find_kernel(circuit: Circuit, request: Request) -> KernelRoute | None:
     """Write the instructions of a circuit; None where the request is not for the kernel, or it cannot take them."""
-    if request.terms is None or request.levels != 2 or request.compiled is False:
+    return None if request.terms is None else _find(circuit, request)
+
+
+def find_state_kernel(circuit: Circuit, request: Request) -> KernelRoute | None:
+    """Do the same for the state vector; None where some qubit is not touched, too."""
+    route = _find(circuit, request) if request.terms is None else None
+    return None if route is None or route.n_qubits != circuit.n_qubits else route
+
+
+def _find(circuit: Circuit, request: Request) -> KernelRoute | None:
+    if request.levels != 2 or request.compiled is False:
         return None
     if circuit.n_qubits > MAX_QUBITS or not _is_unitary(circuit) or load_kernels() is None:
         return None
