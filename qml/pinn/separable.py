@@ -104,13 +104,12 @@ class Separable(JetModule):
 
     def _product(self, inputs: Array) -> Any:
         """Return the product of the factors; where they are frozen, that of the last few inputs is known already."""
-        if any(part.requires_grad for part in self.factors.parameters()):
+        given, orders = (inputs.data, inputs.orders) if isinstance(inputs, Jet) else (inputs, None)
+        is_traced = checks.in_transform() or checks.in_forward_mode()
+        if is_traced or given.requires_grad or any(part.requires_grad for part in self.factors.parameters()):
             return self._multiplied(inputs)
         tensors = (*self.factors.parameters(), *self.factors.buffers())
-        state = tuple((id(part), part._version) for part in tensors)
-        given, orders = (inputs.data, inputs.orders) if isinstance(inputs, Jet) else (inputs, None)
-        if given.requires_grad or checks.in_functorch():
-            return self._multiplied(inputs)
+        state = (given.dtype, given.device, *((part.data_ptr(), part._version) for part in tensors))
         for known, product in self._known:
             if known[1:] == (orders, state) and known[0].shape == given.shape and torch.equal(known[0], given):
                 return product
