@@ -6,7 +6,7 @@ import pytest
 from qml.pinn import GaussianBandit, Pinn, Training, regret, run_bandit
 from qml.pinn.problems import interfaces
 from qml.pinn.problems.interfaces import ARMS, InterfaceStudy, front, interface_error, joined, study_interfaces
-from qml.pinn.trunks import MLP
+from qml.pinn.trunks.dense import MLP
 from tests.helpers import assert_close
 
 ONE_HOT = ((1, 0, 0), (0, 1, 0), (0, 0, 1))

@@ -145,8 +145,8 @@ def test_random_frequencies_with_a_linear_read_out_solve_a_wave_in_one_piece() -
     """The recipe's own network and points on a fifth of the wave number, where a tenth of the features suffices."""
     from dataclasses import replace
 
-    from qml.pinn.fourier_recipes import FourierRecipe
     from qml.pinn.problems.flows import poisson_waves
+    from qml.pinn.recipes.fourier import FourierRecipe
 
     problem = poisson_waves(20)
     recipe = recipe_of(find_problem("poisson-waves"))

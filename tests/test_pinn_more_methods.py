@@ -21,8 +21,8 @@ from qml.pinn import (
     train_tasks,
     weighted_tasks,
 )
-from qml.pinn.jacobian import Residuals
-from qml.pinn.loss import LossParts
+from qml.pinn.training.jacobian import Residuals
+from qml.pinn.training.loss import LossParts
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_jets_are_nested_passes
 

@@ -9,8 +9,8 @@ import torch
 
 from qml.pinn.conditions import Condition, Face
 from qml.pinn.domain import Box
+from qml.pinn.names import named
 from qml.pinn.problem import Problem
-from qml.pinn.problems.many_dimensions import named
 
 PI = math.pi
 PRANDTL, RAYLEIGH, JOULE, SLOPE = 0.71, 100.0, 2.0, 0.5  # Pr, Ra, J, and b of the conductivity 1 + b T

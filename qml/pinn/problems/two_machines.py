@@ -13,9 +13,9 @@ from qml import checks
 from qml.pinn.conditions import Face
 from qml.pinn.domain import Box
 from qml.pinn.model import Pinn
-from qml.pinn.options import Training
 from qml.pinn.problem import Problem
-from qml.pinn.training import train
+from qml.pinn.training.options import Training
+from qml.pinn.training.train import train
 
 REACTANCE = 4.0  # of both machines: power is 4 sin(angle - angle of its bus)
 LINES = ((0, 2, 5.0), (1, 2, 3.0))  # from bus, to bus, susceptance

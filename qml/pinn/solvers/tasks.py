@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from qml import checks
-from qml.pinn.loss import LossParts
 from qml.pinn.model import Pinn
-from qml.pinn.names import Residual, arguments_of
-from qml.pinn.options import Training
+from qml.pinn.names import Residual, arguments_of, named
 from qml.pinn.problem import Problem
-from qml.pinn.training import Solution, train
+from qml.pinn.training.loss import LossParts
+from qml.pinn.training.options import Training
+from qml.pinn.training.train import Solution, train
 
 LEAST_WEIGHT, LARGEST_WEIGHT = 1e-3, 1e3
 Tasks = Mapping[str, Sequence[str]]
@@ -170,8 +170,6 @@ def _scaled(equation: Residual, factor: float) -> Residual:
     """Return a residual times a factor, under the same names."""
     if factor == 1.0:
         return equation
-    from qml.pinn.problems.many_dimensions import named
-
     names = arguments_of(equation, "equation")
     return named(lambda *values: factor * equation(**dict(zip(names, values, strict=True))), names)
 

@@ -1,16 +1,16 @@
-"""Recipes of the problems in many dimensions and of fluids, beside those of `recipes.py`; importing it enters them."""
+"""Recipes of the problems in many dimensions and of fluids, beside those of `catalogue.py`; an import enters them."""
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from qml.pinn.methods import Holdout, Polish
-from qml.pinn.options import Training
-from qml.pinn.poses import between_sides, from_start
 from qml.pinn.problem import Problem
-from qml.pinn.recipes import RECIPES, Recipe
-from qml.pinn.separable import Separable
+from qml.pinn.recipes.catalogue import RECIPES, Recipe
+from qml.pinn.recipes.poses import between_sides, from_start
+from qml.pinn.training.methods import Holdout, Polish
+from qml.pinn.training.options import Training
+from qml.pinn.trunks.separable import Separable
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from qml.jets import Jet, RowWeightsModule, fulfils
-from qml.pinn.loss import LossParts, Term
 from qml.pinn.model import Pinn
-from qml.pinn.trunks import HOOKS
+from qml.pinn.training.loss import LossParts, Term
+from qml.pinn.trunks.dense import HOOKS
 
 ROWS_MEMORY_LIMIT = 2**29  # bytes that operations save on rows with weights of their own; the peak is up to twice that
 N_PROBE_ROWS = 16  # rows whose graph tells how much a row takes

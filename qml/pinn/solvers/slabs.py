@@ -17,9 +17,9 @@ from qml.pinn.conditions import Condition, Face, Periodic
 from qml.pinn.domain import Box
 from qml.pinn.model import Pinn
 from qml.pinn.names import Residual, arguments_of
-from qml.pinn.options import OnStep, Training
 from qml.pinn.problem import Problem
-from qml.pinn.windows import Windows, march
+from qml.pinn.solvers.windows import Windows, march
+from qml.pinn.training.options import OnStep, Training
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import nn
 from qml import checks
 from qml.jets import Jet, JetModule
 from qml.jets.jet import Array
-from qml.pinn.trunks import affine_maps, reset
+from qml.pinn.trunks.dense import affine_maps, reset
 
 
 class GaussianFeatures(JetModule):

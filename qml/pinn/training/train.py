@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qml.pinn.eigenvalues.states import State, StateWarning
 from qml.pinn.model import Pinn
-from qml.pinn.options import OnStep, Training
-from qml.pinn.phases import run_all_phases
-from qml.pinn.run import PinnRun
-from qml.pinn.states import State, StateWarning
+from qml.pinn.training.options import OnStep, Training
+from qml.pinn.training.phases import run_all_phases
+from qml.pinn.training.run import PinnRun
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.pinn.broyden import SSBroyden
-from qml.pinn.checkpoint import Checkpoint
-from qml.pinn.marquardt import Marquardt
+from qml.pinn.training.broyden import SSBroyden
+from qml.pinn.training.checkpoint import Checkpoint
+from qml.pinn.training.marquardt import Marquardt
 
 
 def require_fit(checkpoint: Checkpoint, model: Mapping[str, Tensor], points: Tensor, path: Path) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.pinn.jacobian import Residuals
-from qml.pinn.linearised import KINDS, Linearisation, gram, rises, sketched
-from qml.pinn.methods import Geodesic
-from qml.pinn.second_order import Momentum, Orthogonal, Probing, RowSketch
+from qml.pinn.training.jacobian import Residuals
+from qml.pinn.training.linearised import KINDS, Linearisation, gram, rises, sketched
+from qml.pinn.training.methods import Geodesic
+from qml.pinn.training.second_order import Momentum, Orthogonal, Probing, RowSketch
 
 FIRST_DAMPING = 1e-3  # of the largest diagonal entry of J^T J
 N_TRIALS_LIMIT = 25

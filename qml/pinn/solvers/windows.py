@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from qml.pinn.checkpoint import require_suffix
 from qml.pinn.model import Pinn
-from qml.pinn.options import OnStep, Training
 from qml.pinn.problem import Problem
-from qml.pinn.training import Solution, train
+from qml.pinn.training.checkpoint import require_suffix
+from qml.pinn.training.options import OnStep, Training
+from qml.pinn.training.train import Solution, train
 
 State = Callable[[np.ndarray], np.ndarray]
 """Points (batch, coordinates) to fields (batch, fields)."""

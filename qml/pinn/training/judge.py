@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.pinn.loss import LossParts, weighed_total
 from qml.pinn.model import Pinn
-from qml.pinn.options import Training
+from qml.pinn.training.loss import LossParts, weighed_total
+from qml.pinn.training.options import Training
 
 SEED = 2**20  # added to the seed of the training's points, whose draws never come so far
 

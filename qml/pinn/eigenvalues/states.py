@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from qml.pinn.conditions import Condition, Integral, Observations
-from qml.pinn.linear import UnknownSpectrum, eigenvalue_equations
-from qml.pinn.spectrum import OperatorSpectrum, extra_conditions, spectra
+from qml.pinn.eigenvalues.linear import UnknownSpectrum, eigenvalue_equations
+from qml.pinn.eigenvalues.spectrum import OperatorSpectrum, extra_conditions, spectra
 
 if TYPE_CHECKING:
     from qml.pinn.model import Pinn

@@ -11,7 +11,7 @@ from qml.jets import Jet, JetModule, Orders
 from qml.jets.jet import Array
 from qml.jets.orders import Tower
 from qml.jets.towers import add_activation
-from qml.pinn.trunks import MLP, affine_maps, reset
+from qml.pinn.trunks.dense import MLP, affine_maps, reset
 
 FIRST, BOTH = Orders(1, ()), Orders(1, (((0, 1.0),),))
 N_KNOWN = 4  # products of frozen factors that are kept

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from qml.pinn.methods import Polish
-from qml.pinn.more_recipes import SeparableRecipe
-from qml.pinn.options import Training
 from qml.pinn.problem import Problem
-from qml.pinn.recipes import RECIPES, Recipe
-from qml.pinn.separable import Separable
-from qml.pinn.trunks import MLP, FourierFeatures
+from qml.pinn.recipes.catalogue import RECIPES, Recipe
+from qml.pinn.recipes.separable import SeparableRecipe
+from qml.pinn.training.methods import Polish
+from qml.pinn.training.options import Training
+from qml.pinn.trunks.dense import MLP, FourierFeatures
+from qml.pinn.trunks.separable import Separable
 
 
 @dataclass(frozen=True)

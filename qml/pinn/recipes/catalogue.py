@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from qml.pinn.methods import Causal, Holdout, Polish, Resampling
-from qml.pinn.options import Training
-from qml.pinn.poses import (
+from qml.pinn.problem import Problem
+from qml.pinn.recipes.poses import (
     along_reaction,
     between_ends,
     odd_half,
@@ -18,8 +17,9 @@ from qml.pinn.poses import (
     with_exact_faces,
     with_weight,
 )
-from qml.pinn.problem import Problem
-from qml.pinn.trunks import MLP, FourierFeatures
+from qml.pinn.training.methods import Causal, Holdout, Polish, Resampling
+from qml.pinn.training.options import Training
+from qml.pinn.trunks.dense import MLP, FourierFeatures
 
 __all__ = ["RECIPES", "Recipe", "odd_half", "predict_odd", "recipe_of", "with_exact_faces", "with_weight"]
 

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
-from qml.pinn.problems.linear_family import TERMS, LinearFamily
-from qml.pinn.trunks import MLP
+from qml.pinn.solvers.linear_family import TERMS, LinearFamily
+from qml.pinn.trunks.dense import MLP
 
 N_IN = 2
 

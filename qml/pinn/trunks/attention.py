@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from qml import checks
 from qml.jets import Jet, JetModule
 from qml.jets.jet import Array
-from qml.pinn.trunks import affine_maps, reset
+from qml.pinn.trunks.dense import affine_maps, reset
 
 
 class AttentionTrunk(JetModule):

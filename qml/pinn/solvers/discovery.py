@@ -11,7 +11,7 @@ from torch import nn
 from qml import checks
 from qml.jets import JetModule
 from qml.jets.jet import Array
-from qml.pinn.trunks import affine_maps, reset
+from qml.pinn.trunks.dense import affine_maps, reset
 
 
 class WithTerm(JetModule):

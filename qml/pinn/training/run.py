@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.pinn._checkpoint_fit import require_fit, restore
-from qml.pinn.broyden import SSBroyden
-from qml.pinn.checkpoint import Checkpoint, load_checkpoint, require_suffix, save_checkpoint, to_device
 from qml.pinn.conditions import Integral
-from qml.pinn.judge import Judge
-from qml.pinn.loss import LossParts
-from qml.pinn.marquardt import Marquardt
+from qml.pinn.eigenvalues.states import Eigenstates, State
 from qml.pinn.model import Pinn
-from qml.pinn.options import DivergenceError, OnStep, Training
-from qml.pinn.states import Eigenstates, State
+from qml.pinn.training._checkpoint_fit import require_fit, restore
+from qml.pinn.training.broyden import SSBroyden
+from qml.pinn.training.checkpoint import Checkpoint, load_checkpoint, require_suffix, save_checkpoint, to_device
+from qml.pinn.training.judge import Judge
+from qml.pinn.training.loss import LossParts
+from qml.pinn.training.marquardt import Marquardt
+from qml.pinn.training.options import DivergenceError, OnStep, Training
 
 RESTART_INTEGRAL_WEIGHT = 100.0  # factor on integrals after a restart, against fields that shrink to nothing
 RESTART_NOISE = 0.3  # deviation of the noise on the weights of a restart, as a share of their root mean square

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from qml.pinn.second_order import RowSketch
+from qml.pinn.training.second_order import RowSketch
 
 LEAST_DAMPING = 1e-15
 

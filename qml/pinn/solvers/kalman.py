@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from qml import checks
-from qml.pinn.loss import LossParts
 from qml.pinn.model import Pinn
-from qml.pinn.options import Training
+from qml.pinn.training.loss import LossParts
+from qml.pinn.training.options import Training
 
 
 def train_by_kalman(

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from qml.pinn.broyden import SSBroyden
-from qml.pinn.jacobian import Residuals
-from qml.pinn.loss import weighed_total
-from qml.pinn.marquardt import Marquardt, inverse_hessian
-from qml.pinn.options import N_RESTARTS
-from qml.pinn.run import PinnRun
-from qml.pinn.weighting import anneal_conditions, draw_points, grade_points, redraw_points
+from qml.pinn.training.broyden import SSBroyden
+from qml.pinn.training.jacobian import Residuals
+from qml.pinn.training.loss import weighed_total
+from qml.pinn.training.marquardt import Marquardt, inverse_hessian
+from qml.pinn.training.options import N_RESTARTS
+from qml.pinn.training.run import PinnRun
+from qml.pinn.training.weighting import anneal_conditions, draw_points, grade_points, redraw_points
 
 LBFGS_CHUNK = 50  # iterations between checkpoints and renewals of causal weights
 LBFGS_HISTORY = 50

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from qml.pinn.conditions import Condition
-from qml.pinn.methods import Causal
 from qml.pinn.model import Pinn
 from qml.pinn.names import Residual
+from qml.pinn.training.methods import Causal
 
 
 class Term(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from qml.pinn.run import PinnRun
+from qml.pinn.training.run import PinnRun
 
 
 def redraw_points(run: PinnRun) -> None:

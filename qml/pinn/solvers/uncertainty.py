@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml.pinn.conditions import Observations
-from qml.pinn.jacobian import Residuals
-from qml.pinn.loss import LossParts
 from qml.pinn.model import Pinn
-from qml.pinn.options import Training
-from qml.pinn.training import Solution, train
+from qml.pinn.training.jacobian import Residuals
+from qml.pinn.training.loss import LossParts
+from qml.pinn.training.options import Training
+from qml.pinn.training.train import Solution, train
 
 WEIGHTS = ("all", "readout")
 Build = Callable[[int], Pinn]

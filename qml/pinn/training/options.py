@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qml import checks
-from qml.pinn.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
-from qml.pinn.second_order import Momentum, Orthogonal, Probing, RowSketch
+from qml.pinn.training.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
+from qml.pinn.training.second_order import Momentum, Orthogonal, Probing, RowSketch
 
 OnStep = Callable[[float, str], None]
 """Told the share that is done, in [0, 1], and a few words: the phase, the step and the loss parts."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qml.pinn._finite_differences import (
+from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
+from qml.pinn.eigenvalues._finite_differences import (
     PERIODIC,
     VANISHING_SHARE,
     Axis,
@@ -17,8 +18,7 @@ from qml.pinn._finite_differences import (
     product_on_grid,
     symmetric_matrix,
 )
-from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
-from qml.pinn.linear import Coefficients, UnknownSpectrum, by_axes, coefficients
+from qml.pinn.eigenvalues.linear import Coefficients, UnknownSpectrum, by_axes, coefficients
 
 if TYPE_CHECKING:
     from qml.pinn.model import Pinn

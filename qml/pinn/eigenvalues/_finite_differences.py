@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from qml.pinn.linear import UnknownSpectrum
+from qml.pinn.eigenvalues.linear import UnknownSpectrum
 
 VANISHING_SHARE = 1e-6  # of the largest coefficient: below it a coefficient counts as zero
 PERIODIC = "periodic"
