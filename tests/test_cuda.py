@@ -13,7 +13,7 @@ from qml.backends import Native
 from qml.baselines import KAN, EchoStateNetwork, OnionESN, WordRNN
 from qml.nn import QRNN, FeedbackRing, OnionReservoir, PersistentRing, QuantumLayer
 from qml.pinn import MLP, Pinn, Training, find_problem, train
-from qml.pinn.loss import LossParts
+from qml.pinn.training.loss import LossParts
 from tests.conformance import LAYERS, gradients, run, seeded
 from tests.helpers import assert_close
 

@@ -18,8 +18,8 @@ from circuits import channels
 from qml.baselines import EchoStateNetwork, OnionESN
 from qml.files import as_path, parse_json, parse_safetensors
 from qml.nn import FeedbackRing, OnionReservoir, PersistentRing, QuantumReservoir
-from qml.pinn._checkpoint_fit import require_fit, restore
-from qml.pinn.checkpoint import load_checkpoint
+from qml.pinn.training._checkpoint_fit import require_fit, restore
+from qml.pinn.training.checkpoint import load_checkpoint
 from qml.reservoir import Forecaster, HybridReservoir, load, save
 from tests.test_checkpoint import mutated_header
 

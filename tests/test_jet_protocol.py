@@ -12,8 +12,8 @@ from qml.jets import EdgeSeries, JetLayer, JetModule, RowWeightsModule, fulfils
 from qml.nn import QKANLayer, QuantumLayer
 from qml.pinn import MLP, Box, EdgeJets, Face, Pinn, Problem
 from qml.pinn.derivatives import accepts_jets
-from qml.pinn.jacobian import Residuals, takes_weights_by_row
-from qml.pinn.loss import LossParts
+from qml.pinn.training.jacobian import Residuals, takes_weights_by_row
+from qml.pinn.training.loss import LossParts
 from tests.helpers import assert_close
 
 DOUBLE = torch.float64

@@ -18,8 +18,8 @@ from qml.nn import QKANLayer, QuantumLayer
 from qml.pinn import MLP, Box, EdgeJets, Face, FourierFeatures, ModifiedMLP, Pinn, Problem, Separable
 from qml.pinn import edges as edges_module
 from qml.pinn.derivatives import DerivativePlan, carried_by_jets
-from qml.pinn.jacobian import Residuals, layers_suffice
-from qml.pinn.loss import LossParts
+from qml.pinn.training.jacobian import Residuals, layers_suffice
+from qml.pinn.training.loss import LossParts
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_jets_are_nested_passes
 

@@ -32,12 +32,12 @@ from qml.pinn import (
     relative_l2,
     train,
 )
-from qml.pinn.checkpoint import load_checkpoint
 from qml.pinn.conditions import QUADRATURE
-from qml.pinn.loss import LossParts
 from qml.pinn.names import operator
 from qml.pinn.problems import finite_well
 from qml.pinn.problems.wells import barrier_energy, well_energies
+from qml.pinn.training.checkpoint import load_checkpoint
+from qml.pinn.training.loss import LossParts
 from tests.helpers import assert_close
 
 STEP = 1e-3  # of the differences that check references

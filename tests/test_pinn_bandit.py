@@ -6,7 +6,7 @@ import pytest
 from qml.pinn import GaussianBandit, Pinn, Training, regret, run_bandit
 from qml.pinn.problems import interfaces
 from qml.pinn.problems.interfaces import ARMS, InterfaceStudy, front, interface_error, joined, study_interfaces
-from qml.pinn.trunks import MLP
+from qml.pinn.trunks.dense import MLP
 from tests.helpers import assert_close
 
 ONE_HOT = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
@@ -137,7 +137,9 @@ def test_a_study_tells_the_bandit_of_its_own_choice_alone(monkeypatch: pytest.Mo
     assert study.errors.shape == (40, len(ARMS))
     regrets = study.regrets()
     assert regrets["bandit"] < 0.5 * regrets["best fixed arm"] < regrets["random"]
-    assert InterfaceStudy(study.sharpness, study.errors, tuple(study.errors.argmin(1))).regrets()["bandit"] == 0.0
+    assert (
+        InterfaceStudy(study.sharpness, study.errors, tuple(study.errors.argmin(1).tolist())).regrets()["bandit"] == 0.0
+    )
 
 
 def test_pieces_of_the_study_take_jets() -> None:

@@ -19,10 +19,10 @@ from qml.pinn import (
     term_formula,
     train,
 )
-from qml.pinn.jacobian import Residuals
-from qml.pinn.loss import LossParts
 from qml.pinn.problems.unknown_reaction import fisher_front as front
 from qml.pinn.problems.unknown_reaction import unknown_reaction
+from qml.pinn.training.jacobian import Residuals
+from qml.pinn.training.loss import LossParts
 from tests.pinn_checks import assert_jets_are_nested_passes
 
 DOUBLE = torch.float64

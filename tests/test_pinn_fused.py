@@ -16,7 +16,7 @@ from qml.jets import JetModule
 from qml.jets.layer_buffers import HiddenRows, RowLayout, hidden_rows_loan, pass_buffers_loan
 from qml.pinn import MLP, Box, Face, Pinn, Problem, find_problem
 from qml.pinn.constant import Constant
-from qml.pinn.loss import LossParts
+from qml.pinn.training.loss import LossParts
 from tests.helpers import assert_close
 from tests.pinn_checks import ROUNDING, pure
 

@@ -37,10 +37,10 @@ from qml.pinn import (
     train,
 )
 from qml.pinn import jacobian as jacobian_module
-from qml.pinn.checkpoint import load_checkpoint
-from qml.pinn.jacobian import Residuals, layers_suffice
-from qml.pinn.loss import LossParts
-from qml.pinn.marquardt import Marquardt
+from qml.pinn.training.checkpoint import load_checkpoint
+from qml.pinn.training.jacobian import Residuals, layers_suffice
+from qml.pinn.training.loss import LossParts
+from qml.pinn.training.marquardt import Marquardt
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_a_stop_changes_nothing
 

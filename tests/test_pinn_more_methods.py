@@ -21,8 +21,8 @@ from qml.pinn import (
     train_tasks,
     weighted_tasks,
 )
-from qml.pinn.jacobian import Residuals
-from qml.pinn.loss import LossParts
+from qml.pinn.training.jacobian import Residuals
+from qml.pinn.training.loss import LossParts
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_jets_are_nested_passes
 
@@ -240,6 +240,10 @@ def test_hypernetworks_refuse_what_does_not_fit() -> None:
     family = LinearFamily.drawn(2, seed=0)
     with pytest.raises(ValueError, match="`n_rounds`"):
         solve_by_hypernetwork(network, family, n_rounds=-1)
+    with pytest.raises(ValueError, match="at most 1"):
+        solve_by_hypernetwork(HyperNetwork((4,), solver_sizes=3, n_grid=2), family, n_rounds=1).predict(
+            np.zeros((1, 2)), 2
+        )
     with pytest.raises(ValueError, match="less than 2"):
         family.problem(2)
     with pytest.raises(ValueError, match="shapes"):

@@ -30,11 +30,11 @@ from qml.pinn import (
     relative_l2,
     train,
 )
-from qml.pinn.broyden import SSBroyden, broyden_factors, updated_inverse
-from qml.pinn.jacobian import Residuals
-from qml.pinn.judge import Judge
-from qml.pinn.loss import LossParts
-from qml.pinn.marquardt import Marquardt, inverse_hessian
+from qml.pinn.training.broyden import SSBroyden, broyden_factors, updated_inverse
+from qml.pinn.training.jacobian import Residuals
+from qml.pinn.training.judge import Judge
+from qml.pinn.training.loss import LossParts
+from qml.pinn.training.marquardt import Marquardt, inverse_hessian
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_a_stop_changes_nothing
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from qml.jets.jet import Jet
 from qml.jets.protocol import JetModule
 from qml.pinn import MLP, Pinn, Training, find_problem, relative_l2, train
-from qml.pinn.poses import along_reaction, between_ends, between_sides, from_start, odd_waves
+from qml.pinn.recipes.poses import along_reaction, between_ends, between_sides, from_start, odd_waves
 from tests.helpers import assert_close
 
 PI = math.pi

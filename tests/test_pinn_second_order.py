@@ -25,10 +25,10 @@ from qml.pinn import (
     find_problem,
     train,
 )
-from qml.pinn.jacobian import Residuals
-from qml.pinn.linearised import KINDS, Linearised, LinearisedByQR, rises, sketched
-from qml.pinn.loss import LossParts
-from qml.pinn.marquardt import Marquardt
+from qml.pinn.training.jacobian import Residuals
+from qml.pinn.training.linearised import KINDS, Linearised, LinearisedByQR, rises, sketched
+from qml.pinn.training.loss import LossParts
+from qml.pinn.training.marquardt import Marquardt
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_a_stop_changes_nothing
 from tests.test_pinn_marquardt import TRUNKS, everything

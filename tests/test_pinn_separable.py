@@ -29,7 +29,7 @@ from qml.pinn import (
     train,
 )
 from qml.pinn.problems.many_dimensions import poisson_cosines, poisson_harmonic
-from qml.pinn.process import SpectralKernel
+from qml.pinn.solvers.process import SpectralKernel
 from tests.helpers import assert_close
 from tests.pinn_checks import assert_jets_are_nested_passes
 

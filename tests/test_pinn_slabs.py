@@ -25,8 +25,8 @@ from qml.pinn import (
     train_in_slabs,
     train_in_windows,
 )
-from qml.pinn.jacobian import layers_suffice
 from qml.pinn.problems.dispersive import korteweg_de_vries
+from qml.pinn.training.jacobian import layers_suffice
 from tests.helpers import assert_close
 
 DOUBLE = torch.float64

@@ -29,12 +29,12 @@ from qml.pinn import (
     recipe_of,
     train,
 )
-from qml.pinn.checkpoint import load_checkpoint
-from qml.pinn.linear import UnknownSpectrum, eigenvalue_equations
-from qml.pinn.spectrum import OperatorSpectrum, spectra
-from qml.pinn.states import Eigenstates, count_nodes
-from qml.pinn.training import solve
-from qml.pinn.uncertainty import read_out
+from qml.pinn.eigenvalues.linear import UnknownSpectrum, eigenvalue_equations
+from qml.pinn.eigenvalues.spectrum import OperatorSpectrum, spectra
+from qml.pinn.eigenvalues.states import Eigenstates, count_nodes
+from qml.pinn.solvers.uncertainty import read_out
+from qml.pinn.training.checkpoint import load_checkpoint
+from qml.pinn.training.train import solve
 
 DEPTH, HALF, WALL = 5.0, 1.0, 4.0
 PI = math.pi

@@ -13,8 +13,8 @@ from qml.bench.pinn_work import LEARNING_RATE, SEED, Build, make_work
 from qml.bench.work import BenchGate, as_circuit
 from qml.nn import QKAN, QuantumLayer
 from qml.pinn import MLP, EdgeJets, Observations, Pinn, find_problem
-from qml.pinn.jacobian import Residuals
-from qml.pinn.loss import LossParts, weighed_total
+from qml.pinn.training.jacobian import Residuals
+from qml.pinn.training.loss import LossParts, weighed_total
 
 N_RESIDUAL, N_ROWS = 1024, 256  # points of the residual and of the Jacobian
 N_QUBITS, N_REPEATS = 4, 8

@@ -1,38 +1,38 @@
 """Physics-informed networks: differential equations solved by any module as a trunk. They know no circuits."""
 
 from qml.jets.jet import Jet, JetError
-from qml.pinn.attention import AttentionTrunk
-from qml.pinn.bandit import GaussianBandit, regret, run_bandit
 from qml.pinn.conditions import Condition, Face, Integral, Interface, Observations, Periodic
-from qml.pinn.deeponet import DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
-from qml.pinn.discovery import Polynomial, WithTerm, differences_formula, sparse_regression, term_formula
 from qml.pinn.domain import Box
 from qml.pinn.edges import EdgeJets
-from qml.pinn.feynman_kac import FeynmanKac
-from qml.pinn.fourier_recipes import FourierRecipe
-from qml.pinn.hypernetwork import HyperNetwork, RefinedSolution, solve_by_hypernetwork, train_hypernetwork
-from qml.pinn.kalman import pinn_residuals, train_by_kalman
-from qml.pinn.lagrangian import in_frame_at_rest, lagrangian_convection
-from qml.pinn.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
+from qml.pinn.eigenvalues.states import State, StateWarning
 from qml.pinn.model import Pinn
-from qml.pinn.more_recipes import SeparableRecipe
-from qml.pinn.more_trunks import GaussianFeatures, LSTMTrunk, Pieces
-from qml.pinn.options import DivergenceError, Training
 from qml.pinn.problem import Problem
 from qml.pinn.problems import PROBLEMS, find_problem
-from qml.pinn.problems.linear_family import LinearFamily
-from qml.pinn.process import ProcessSolution, SpectralKernel, solve_by_process
-from qml.pinn.progress import LiveTraining
-from qml.pinn.recipes import RECIPES, Recipe, odd_half, predict_odd, recipe_of, with_exact_faces, with_weight
-from qml.pinn.second_order import Momentum, Orthogonal, Probing, RowSketch
-from qml.pinn.separable import Separable
-from qml.pinn.slabs import Slabs, train_in_slabs
-from qml.pinn.states import State, StateWarning
-from qml.pinn.tasks import TaskSolution, train_tasks, weighted_tasks
-from qml.pinn.training import Solution, relative_l2, train
-from qml.pinn.trunks import MLP, FourierFeatures, ModifiedMLP
-from qml.pinn.uncertainty import BayesianPosterior, PinnEnsemble, bayesian_posterior, resampled, train_ensemble
-from qml.pinn.windows import Windows, train_in_windows
+from qml.pinn.recipes.catalogue import RECIPES, Recipe, odd_half, predict_odd, recipe_of, with_exact_faces, with_weight
+from qml.pinn.recipes.fourier import FourierRecipe
+from qml.pinn.recipes.separable import SeparableRecipe
+from qml.pinn.solvers.bandit import GaussianBandit, regret, run_bandit
+from qml.pinn.solvers.deeponet import DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
+from qml.pinn.solvers.discovery import Polynomial, WithTerm, differences_formula, sparse_regression, term_formula
+from qml.pinn.solvers.feynman_kac import FeynmanKac
+from qml.pinn.solvers.hypernetwork import HyperNetwork, RefinedSolution, solve_by_hypernetwork, train_hypernetwork
+from qml.pinn.solvers.kalman import pinn_residuals, train_by_kalman
+from qml.pinn.solvers.lagrangian import in_frame_at_rest, lagrangian_convection
+from qml.pinn.solvers.linear_family import LinearFamily
+from qml.pinn.solvers.process import ProcessSolution, SpectralKernel, solve_by_process
+from qml.pinn.solvers.slabs import Slabs, train_in_slabs
+from qml.pinn.solvers.tasks import TaskSolution, train_tasks, weighted_tasks
+from qml.pinn.solvers.uncertainty import BayesianPosterior, PinnEnsemble, bayesian_posterior, resampled, train_ensemble
+from qml.pinn.solvers.windows import Windows, train_in_windows
+from qml.pinn.training.methods import Annealing, Causal, Curriculum, Geodesic, Holdout, Polish, Resampling
+from qml.pinn.training.options import DivergenceError, Training
+from qml.pinn.training.progress import LiveTraining
+from qml.pinn.training.second_order import Momentum, Orthogonal, Probing, RowSketch
+from qml.pinn.training.train import Solution, relative_l2, train
+from qml.pinn.trunks.attention import AttentionTrunk
+from qml.pinn.trunks.composed import GaussianFeatures, LSTMTrunk, Pieces
+from qml.pinn.trunks.dense import MLP, FourierFeatures, ModifiedMLP
+from qml.pinn.trunks.separable import Separable
 
 __all__ = [
     "MLP",

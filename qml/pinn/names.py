@@ -129,3 +129,15 @@ def renamed(function: Residual, names: Mapping[str, str]) -> Residual:
     parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in back]
     residual.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     return residual
+
+
+def named(function: Callable[..., Any], names: Sequence[str]) -> Residual:
+    """Give a function of positional arguments the names by which a problem asks for them."""
+
+    def residual(**values: Any) -> Any:
+        return function(*(values[name] for name in names))
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter(name, kind) for name in names]
+    residual.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    return residual

@@ -3,16 +3,22 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
 from circuits import Circuit, Z, data, weight
 from qml.baselines import count_parameters
+from qml.compare.figures import figure_style, new_figure
 from qml.compare.task import Metric, Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tuning import one_thread
 from qml.nn import QKAN, QuantumLayer
 from qml.pinn import MLP, DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DTYPE = torch.float64
 N_TRAIN, N_TEST, N_SENSORS, N_PLACES, N_CELLS = 100, 50, 16, 10, 32
@@ -67,41 +73,59 @@ def sections(test: OperatorData, records: list[Record], options: Options) -> lis
         f"u_t = 0.01 u_xx + 0.01 u^2 + f(x), by finite differences on {N_CELLS} cells; {N_TRAIN} sources to train on, "
         f"{N_TEST} to judge by (arXiv:1910.03193, section 4.4)."
     )
-    return [Section("Operators", text, header=("model", "seed", "error", "parameters", "seconds"), rows=rows)]
+    header = ("model", "seed", "error", "parameters", "seconds")
+    return [Section("Operators", text, pairs_figure(test), header, rows)]
 
 
-class JointNetwork(nn.Module):
-    """One MLP on the source's values and the place, with the interface of a `DeepONet`."""
+def pairs_figure(pairs: OperatorData) -> "Figure":
+    """Draw three sources, and their solutions at t = 1."""
+    at_end = pairs.places[:, 1] == pairs.places[:, 1].max()
+    sensors = np.linspace(0, 1, pairs.functions.shape[1])
+    with figure_style():
+        figure = new_figure(8.0, 2.6)
+        sources, solutions = figure.subplots(1, 2)
+        for source, solution in zip(pairs.functions[:3], pairs.values[:3, at_end, 0], strict=True):
+            sources.plot(sensors, source, lw=1.2)
+            solutions.plot(pairs.places[at_end, 0], solution, lw=1.2)
+        for axes, title in ((sources, "source f(x)"), (solutions, "solution u(x, 1)")):
+            axes.set_title(title, fontsize=9)
+            axes.set_xlabel("x")
+    return figure
+
+
+class JointNetwork(DeepONet):
+    """One MLP on the source's values and the place together, in place of a branch and a trunk."""
 
     def __init__(self, generator: torch.Generator) -> None:
-        super().__init__()
-        self.network = MLP(N_SENSORS + 2, (HIDDEN, HIDDEN), dtype=DTYPE, generator=generator)
-        self.biases = nn.Parameter(torch.zeros(1, dtype=DTYPE))
+        joint = MLP(N_SENSORS + 2, (HIDDEN, HIDDEN), dtype=DTYPE, generator=generator)
+        super().__init__(joint, nn.Identity(), dtype=DTYPE)
 
     def forward(self, functions: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """Return the output functions at the places, (batch, places, 1)."""
         n, m = len(functions), len(places)
         both = torch.cat([functions[:, None].expand(n, m, -1), places[None].expand(n, m, -1)], -1)
-        return self.network(both) + self.biases  # pyright: ignore[reportOperatorIssue, reportReturnType]
+        return self.branch(both) + self.biases
 
 
 def _model(title: str, kind: str, branch: str, trunk: str, build_branch: Build, build_trunk: Build) -> Model[Pairs]:
-    def build(generator: torch.Generator) -> nn.Module:
+    def build(generator: torch.Generator) -> DeepONet:
         return DeepONet(build_branch(generator), build_trunk(generator), dtype=DTYPE)
 
     recipe = f"DeepONet (1910.03193) of rank {RANK}: the branch is {branch}, the trunk {trunk}; by Adam."
     return Model(title, kind, recipe, partial(_train, build), settings=("Adam, 1e-2",))
 
 
-def _train(build: Build, pairs: Pairs, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+def _train(
+    build: Callable[[torch.Generator], DeepONet], pairs: Pairs, seed: int, preset: Preset, on_step: OnStep
+) -> Outcome:
     train, test = pairs
     model = build(torch.Generator().manual_seed(seed))
     on_step(0.0, "Adam")
     started = time.perf_counter()
     with one_thread():
-        losses = train_operator(model, train, n_steps=preset.n_epochs)  # pyright: ignore[reportArgumentType]
+        losses = train_operator(model, train, n_steps=preset.n_epochs)
     return Outcome(
-        value=operator_error(model, test),  # pyright: ignore[reportArgumentType]
+        value=operator_error(model, test),
         n_parameters=count_parameters(model),
         seconds=time.perf_counter() - started,
         extras={"train_loss": losses[-1], "epoch": len(losses)},
@@ -116,7 +140,7 @@ def _trunk(generator: torch.Generator) -> nn.Module:
     return MLP(2, (HIDDEN,), RANK, dtype=DTYPE, generator=generator)
 
 
-def _joint(generator: torch.Generator) -> nn.Module:
+def _joint(generator: torch.Generator) -> DeepONet:
     return JointNetwork(generator)
 
 

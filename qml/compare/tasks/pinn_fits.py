@@ -33,7 +33,7 @@ from qml.pinn import (
     solve_by_process,
     train_ensemble,
 )
-from qml.pinn.training import solve
+from qml.pinn.training.train import solve
 
 N_LINE, N_PLANE = 401, 61  # points for each coordinate of the grid that errors are taken on
 N_SHOWN = 41  # points for each coordinate that are kept for the figures of plane problems

@@ -29,11 +29,16 @@ from qml.pinn import (
     train_in_windows,
     train_tasks,
 )
+from qml.pinn.problems.dispersive import (
+    korteweg_de_vries,
+    kuramoto_sivashinsky,
+    kuramoto_sivashinsky_chaotic,
+)
 from qml.pinn.problems.lorenz_windows import lorenz_window
 from qml.pinn.problems.periodic_windows import periodic_trunk, periodic_window
 from qml.pinn.problems.traffic import traffic
 
-PERIODIC = ("kdv", "ks", "ks-chaotic")
+PERIODIC = {"kdv": korteweg_de_vries, "ks": kuramoto_sivashinsky, "ks-chaotic": kuramoto_sivashinsky_chaotic}
 N_WINDOWS = {"lorenz": 5, "kdv": 20, "ks": 20, "ks-chaotic": 20}
 N_WAVES, N_TIMES = 20, 6
 KALMAN_SHARE, KALMAN_MEMBERS, KALMAN_POINTS = 10, 2, 100  # epochs a step; members a weight; collocation points
@@ -48,7 +53,7 @@ def in_windows(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> 
     edges = tuple(np.linspace(low, high, n_windows + 1).tolist())
     n_steps = max(1, min(30, preset.n_epochs))
     if problem.name in PERIODIC:
-        pose, n_points = periodic_window(problem, n_start=N_WAVES, weight=1e4), 600
+        pose, n_points = periodic_window(PERIODIC[problem.name](mixed=True), n_start=N_WAVES, weight=1e4), 600
 
         def trunk(problem: Problem, generator: torch.Generator) -> nn.Module:
             return periodic_trunk(problem, n_waves=N_WAVES, n_times=N_TIMES, generator=generator)

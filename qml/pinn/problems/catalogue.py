@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 
-from qml.pinn.lagrangian import lagrangian_convection
 from qml.pinn.problem import Problem
 from qml.pinn.problems.cavity import cavity, cavity_stream
 from qml.pinn.problems.cylinder import cylinder
@@ -32,6 +31,7 @@ from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
 from qml.pinn.problems.traffic import traffic
 from qml.pinn.problems.unknown_reaction import unknown_reaction
 from qml.pinn.problems.wells import barrier, finite_well, finite_well_states, infinite_well, oscillator
+from qml.pinn.solvers.lagrangian import lagrangian_convection
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     "infinite-well": infinite_well,

@@ -9,8 +9,8 @@ import torch
 
 from qml.pinn.conditions import Condition, Face
 from qml.pinn.domain import Box
+from qml.pinn.names import named
 from qml.pinn.problem import Problem
-from qml.pinn.problems.many_dimensions import named
 
 PI = math.pi
 PRANDTL, RAYLEIGH, JOULE, SLOPE = 0.71, 100.0, 2.0, 0.5  # Pr, Ra, J, and b of the conductivity 1 + b T
@@ -73,7 +73,7 @@ def electrothermal() -> Problem:
             P,
         ),
         features=lambda x, y: (2 * x - 1, 2 * y - 1),
-        reference=lambda points: np.column_stack([known(name, *points.T, np) for name in FIELDS]),
+        reference=lambda points: np.column_stack([known(name, points[:, 0], points[:, 1], np) for name in FIELDS]),
         source="manufactured; the coupled fields of arXiv:2604.14201",
     )
 

@@ -8,9 +8,8 @@ import torch
 
 from qml.pinn.conditions import Face
 from qml.pinn.domain import Box
-from qml.pinn.names import Residual
+from qml.pinn.names import Residual, named
 from qml.pinn.problem import Problem
-from qml.pinn.problems.many_dimensions import named
 
 PI = math.pi
 FLOW = ("u", "v", "p")

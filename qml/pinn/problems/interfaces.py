@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from qml.pinn.bandit import GaussianBandit, regret, run_bandit
 from qml.pinn.conditions import Face, Interface
 from qml.pinn.domain import Box
 from qml.pinn.model import Pinn
-from qml.pinn.more_trunks import Pieces
-from qml.pinn.options import Training
 from qml.pinn.problem import Problem
-from qml.pinn.training import relative_l2, solve
-from qml.pinn.trunks import MLP
+from qml.pinn.solvers.bandit import GaussianBandit, regret, run_bandit
+from qml.pinn.training.options import Training
+from qml.pinn.training.train import relative_l2, solve
+from qml.pinn.trunks.composed import Pieces
+from qml.pinn.trunks.dense import MLP
 
 PI = math.pi
 CUT = 0.5

@@ -8,7 +8,7 @@ import numpy as np
 from qml.pinn.conditions import Face
 from qml.pinn.domain import Box
 from qml.pinn.problem import Problem
-from qml.pinn.windows import State
+from qml.pinn.solvers.windows import State
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8 / 3
 LYAPUNOV = 0.906  # largest exponent of the Lorenz system: errors grow by exp(0.906 t) on the mean

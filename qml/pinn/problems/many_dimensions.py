@@ -10,7 +10,7 @@ import torch
 
 from qml.pinn.conditions import Face
 from qml.pinn.domain import Box
-from qml.pinn.names import Residual
+from qml.pinn.names import named
 from qml.pinn.problem import Problem
 
 LETTERS = "abcdefghijklmnopqrs"
@@ -73,18 +73,6 @@ def _poisson(
         reference=reference,
         source=source,
     )
-
-
-def named(function: Callable[..., Any], names: Sequence[str]) -> Residual:
-    """Give a function of positional arguments the names by which a problem asks for them."""
-
-    def residual(**values: Any) -> Any:
-        return function(*(values[name] for name in names))
-
-    kind = inspect.Parameter.KEYWORD_ONLY
-    parameters = [inspect.Parameter(name, kind) for name in names]
-    residual.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
-    return residual
 
 
 def _axes(n_dimensions: int) -> str:

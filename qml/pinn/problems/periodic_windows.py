@@ -12,9 +12,9 @@ from qml.pinn.conditions import Face, Periodic
 from qml.pinn.domain import Box
 from qml.pinn.names import Residual
 from qml.pinn.problem import Problem
-from qml.pinn.separable import Separable
-from qml.pinn.trunks import MLP, FourierFeatures
-from qml.pinn.windows import State
+from qml.pinn.solvers.windows import State
+from qml.pinn.trunks.dense import MLP, FourierFeatures
+from qml.pinn.trunks.separable import Separable
 
 TIME_SLOPE = 1.0  # largest slope and offset of the functions of time, on [-1, 1]
 N_WINDOW_WAVES = 32  # of the Fourier series of a window's initial data

@@ -8,8 +8,9 @@ import torch
 
 from qml.pinn.conditions import Face
 from qml.pinn.domain import Box
+from qml.pinn.names import named
 from qml.pinn.problem import Problem
-from qml.pinn.problems.many_dimensions import LETTERS, named
+from qml.pinn.problems.many_dimensions import LETTERS
 
 PI = math.pi
 SOURCE = "PINNacle, arXiv:2306.08827"

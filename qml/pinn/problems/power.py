@@ -11,9 +11,9 @@ from torch import nn
 from qml.pinn.conditions import Face, Observations
 from qml.pinn.domain import Box
 from qml.pinn.model import Pinn
-from qml.pinn.options import Training
 from qml.pinn.problem import Problem
-from qml.pinn.training import train
+from qml.pinn.training.options import Training
+from qml.pinn.training.train import train
 
 INERTIA, DAMPING, COUPLING, POWER = 0.4, 0.15, 2.0, 1.0  # m, d, B and P_m, a unit of power and of seconds
 START = (0.1, 0.0)  # angle and speed at t = 0

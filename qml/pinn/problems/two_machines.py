@@ -13,9 +13,9 @@ from qml import checks
 from qml.pinn.conditions import Face
 from qml.pinn.domain import Box
 from qml.pinn.model import Pinn
-from qml.pinn.options import Training
 from qml.pinn.problem import Problem
-from qml.pinn.training import train
+from qml.pinn.training.options import Training
+from qml.pinn.training.train import train
 
 REACTANCE = 4.0  # of both machines: power is 4 sin(angle - angle of its bus)
 LINES = ((0, 2, 5.0), (1, 2, 3.0))  # from bus, to bus, susceptance
@@ -24,7 +24,6 @@ POWERS = (0.9, 0.7)
 INERTIAS, DAMPINGS = (0.4, 0.4), (0.15, 0.15)  # of both alike, so that one network serves for both
 REFERENCE_TOLERANCE, BALANCE_TOLERANCE, MAX_NEWTON, MAX_COUPLING = 1e-11, 1e-13, 30, 60
 START = (0.6, -0.2, 0.0, 0.0)  # angles, then speeds
-State = Float[np.ndarray, " states"]
 
 
 class Run(NamedTuple):

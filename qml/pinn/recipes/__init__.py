@@ -1,0 +1,1 @@
+"""Recipes that solve the problems of the catalogue in seconds or minutes, and the poses that they use."""

@@ -1,0 +1,1 @@
+"""Trunks: networks from coordinates to fields, which take tensors and jets."""

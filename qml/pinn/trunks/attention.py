@@ -1,0 +1,111 @@
+"""A trunk that looks at a few times around a point: a pseudo-sequence and one cross attention."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qml import checks
+from qml.jets import Jet, JetModule
+from qml.jets.jet import Array
+from qml.pinn.trunks.dense import affine_maps, reset
+
+
+class AttentionTrunk(JetModule):
+    """A network that reads the point at its own time and at a few later ones, and attends to them from its own.
+
+    With x_k the point at the time t + o_k, o_0 = 0, and h_k = tanh(A x_k + a): a query q = Q h_0, weights
+    p_k = softmax_k(q . K h_k / sqrt(d)), m = h_0 + sum_k p_k V h_k and u = R tanh(F m + f) + r, Q, K and V affine. The
+    encoder's own attention of the paper is left out. It costs three products of d x d matrices for each of the times.
+
+    Args:
+        in_features: coordinates or features.
+        hidden_size: d.
+        out_features: fields.
+        column: of time among the inputs; -1 is the last one.
+        offsets: o_1, o_2, ...: distances of the later times in units of that column, rising and above 0.
+        device: where the parameters live.
+        dtype: their type.
+        generator: source of the initial weights; None takes torch's own.
+
+    Shape:
+        (..., in_features) to (..., out_features).
+
+    Attributes:
+        layers: the affine maps A, Q, K, V, F, R; initialised as in `MLP`.
+
+    Raises:
+        ValueError: offsets that do not rise from above 0, or a column that does not exist.
+
+    Reference:
+        PhysicsFormer, arXiv:2601.03613: pseudo-sequences in time, and cross attention in the decoder; PINNsFormer,
+        arXiv:2307.11833, section 3.1, from where they are.
+    """
+
+    ones: Tensor
+    shifts: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_size: int,
+        out_features: int = 1,
+        *,
+        column: int = -1,
+        offsets: Sequence[float] = (0.05, 0.1),
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        checks.require_generator(generator)
+        in_features = checks.as_int(in_features, "in_features", 1)
+        size = checks.as_int(hidden_size, "hidden_size", 1)
+        column = checks.as_int(column, "column", -in_features)
+        if column >= in_features:
+            raise ValueError(f"Argument `column` must be less than {in_features}, but is {column}.")
+        checks.require_kind(offsets, "offsets", Sequence, " Pass for example (0.05, 0.1).")
+        self.column, self.offsets = column, tuple(checks.as_number(offset, "offsets", above=0) for offset in offsets)
+        if not self.offsets or list(self.offsets) != sorted(set(self.offsets)):
+            raise ValueError(f"Argument `offsets` must hold rising numbers above 0, but is {offsets}.")
+        square = (size, size)
+        sizes: Sequence[tuple[int, int]] = ((in_features, size), square, square, square, square, (size, out_features))
+        self.layers = nn.ModuleList(affine_maps(pair, device, dtype)[0] for pair in sizes)
+        like = next(self.layers.parameters())
+        shifts = like.new_zeros(1 + len(self.offsets), in_features)
+        shifts[1:, column] = like.new_tensor(self.offsets)
+        self.register_buffer("shifts", shifts, persistent=False)
+        self.register_buffer("ones", like.new_ones(1, size), persistent=False)
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the initial weights anew."""
+        reset(self, generator)
+
+    def forward(self, inputs: Array) -> Array:
+        """Return the fields, before trial functions."""
+        embed, ask, key, value, mix, read_out = self.layers
+        hidden: list[Any] = [torch.tanh(embed(inputs + shift)) for shift in self.shifts]
+        query = ask(hidden[0]) / math.sqrt(self.ones.shape[1])
+        scores = [self._summed(query * key(one)) for one in hidden]
+        largest = torch.stack([(score.value if isinstance(score, Jet) else score).detach() for score in scores]).amax(0)
+        shares = [torch.exp(score - largest) for score in scores]  # which leaves the quotient as it is
+        total: Any = sum(shares[1:], start=shares[0])
+        memory: Any = hidden[0]
+        for share, one in zip(shares, hidden, strict=True):
+            memory = memory + self._spread(share / total) * value(one)
+        return read_out(torch.tanh(mix(memory)))
+
+    def _summed(self, values: Any) -> Any:
+        """Sum over units: a product of matrices, for which jets have a rule."""
+        return nn.functional.linear(values, self.ones)
+
+    def _spread(self, values: Any) -> Any:
+        """Copy one number a row to all units."""
+        return nn.functional.linear(values, self.ones.mT)
+
+    def extra_repr(self) -> str:
+        """Return the times, for `repr`."""
+        return f"column={self.column}, offsets={self.offsets}"
