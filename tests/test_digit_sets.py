@@ -116,9 +116,11 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="`path` must be a file"):
         read_idx(tmp_path / "nothing")
     one, few, odd = (tmp_path / name for name in ("one", "few", "odd"))
-    for folder, options in ((one, {"digits": [3, 4]}), (few, {"n_train": 20}), (odd, {})):
+    for folder in (one, few, odd):
         folder.mkdir()
-        written(folder, **options)
+    written(one, digits=[3, 4])
+    written(few, n_train=20)
+    written(odd)
     with pytest.raises(ValueError, match="must hold images of both 3 and 5, but the train part"):
         digit_set("cg", 4, folder=one)
     with pytest.raises(ValueError, match="at least 20 training images"):

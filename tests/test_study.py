@@ -361,7 +361,6 @@ def test_models_run_where_the_study_ran_them_unless_beyond() -> None:
     ("families", "options", "message"),
     [
         (["two_curve"], {}, "`family` must be one of 'linearly_separable'.*but is 'two_curve'"),
-        (["bars_and_stripes"], {}, "`family` must be one of"),
         ([], {"models": ["rbf"]}, "`models` must be one of 'circuit-centric'.*'rbf'"),
         ([], {"models": []}, "at least one"),
         ([], {"preset": "quick"}, "`preset` must be one of 'demo', 'chosen', 'full'"),

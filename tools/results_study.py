@@ -1,6 +1,6 @@
 """Writes the records of the page of the study: `python -m tools.results_study FOLDER`, of `qml compare benchmarks`.
 
-Every fit goes into `records/study-fits.csv`, in the place of an older one of the same model and data set;
+Every fit goes into `records/study-fits.csv`, in the place of older ones of the same model and data set;
 `study-sweeps.json`, `study-ranks.json`, `study-beyond.json` and `study-digits.json` hold what the page shows.
 `python -m tools.results` then writes the page.
 """
@@ -32,7 +32,10 @@ def main(folders: list[str]) -> None:
     own = [family for family in FAMILIES if not needs_files(family)]
     for folder in folders:
         study = make_study(own, preset="chosen", beyond=True, folder=Path(folder))
-        scores |= {(score.data_set, score.model): score for score in summary_of(stored_results(study)).scores}
+        for score in summary_of(stored_results(study)).scores:
+            older = scores.get((score.data_set, score.model))
+            if older is None or len(score.accuracies) >= len(older.accuracies):
+                scores[score.data_set, score.model] = score
     FITS.write_text(as_csv(list(scores.values())), encoding="utf-8")
     summary = Summary(read_scores(FITS.read_text(encoding="utf-8")))
     write("study-sweeps", sweeps_record(summary))
@@ -105,6 +108,7 @@ def _sweep_cells(sweep: SweepMean, summary: Summary) -> list[Any]:
 
 def ranks_record(summary: Summary) -> dict[str, Any]:
     """Return mean normalised ranks: the study's, and on the data sets that we ran both ours and the study's."""
+    summary = Summary([score for score in summary.scores if published(*score.data_set, score.model) is not None])
     everything = {key: {name: one.accuracy for name, one in row.items()} for key, row in published_table().items()}
     rows = []
     for family in (QNN, KERNEL, IMAGE):

@@ -24,7 +24,7 @@ BRIGHTEST = 255
 
 Images = np.ndarray
 Rows = Float[np.ndarray, "batch inputs"]
-Part = tuple[Images, Float[np.ndarray, " batch"]]
+Part = tuple[Images, Float[np.ndarray, " _"]]
 """Images (samples, height, width), uint8, and their labels."""
 
 
