@@ -36,7 +36,7 @@ from qml.pinn import (
     relative_l2,
     train,
 )
-from qml.pinn import jacobian as jacobian_module
+from qml.pinn.training import jacobian as jacobian_module
 from qml.pinn.training.checkpoint import load_checkpoint
 from qml.pinn.training.jacobian import Residuals, layers_suffice
 from qml.pinn.training.loss import LossParts

@@ -1,7 +1,6 @@
 """The study's models of images, against formulas written out, PennyLane's gates, and their refusals."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from qml.compare.study.data import Part, study_set
 from qml.compare.study.estimate import step_seconds
 from qml.compare.study.grids import candidates, models_on
 from qml.compare.study.page import write_study
-from qml.compare.study.run import chosen_there, make_study
+from qml.compare.study.run import Finished, chosen_there, make_study
 from qml.compare.study.summary import summary_of
 from qml.compare.task import Outcome, Record
 from tests.test_digit_sets import written
@@ -246,7 +245,7 @@ def test_the_page_has_the_models_of_images(tmp_path: Path) -> None:
 
     study = make_study(["bars_and_stripes"], parameters=[4], preset="chosen")
     fits = [record(f"{model}.0", seed, 0.9) for model in ("cnn", "weinet") for seed in range(2)]
-    item: Any = type("Item", (), {"data_set": ("bars_and_stripes", 4), "fits": fits, "searched": []})()
+    item = Finished(("bars_and_stripes", 4), [], fits)
     text = write_study(study, summary_of([item]), tmp_path).read_text()
     assert "Ranks: models of images" in text
     assert "models of images" in text

@@ -181,7 +181,7 @@ class WeiNet(nn.Module):
         images = functional.pad(inputs.unflatten(1, (self.side, self.side)), (0, rest, 0, rest)).flatten(1)
         likely = images.square()
         total = likely.sum(1, keepdim=True)
-        if not bool((total > 0.0).all()):
+        if not checks.hides_values() and not bool((total > 0.0).all()):  # in a stack a black image makes the loss NaN
             raise ValueError("Argument `inputs` must be images with a pixel that is not 0, but one is black.")
         if len(self.tables) == 1:
             mixed = self.tables[0]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from circuits import Circuit
 from circuits.gates import KrausGate
-from qml.checks import in_functorch
+from qml.checks import in_one_vmap
 from qml.plain_pullback import in_groups
 from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.execution import Method
@@ -74,7 +74,7 @@ class KernelRoute:
 
     def _values(self, data: Tensor, weights: Tensor, method: Method) -> Tensor:
         options = self._kernel, self._plain_values, method == "adjoint"
-        if in_functorch():
+        if in_one_vmap():
             return in_groups(partial(grouped, KernelValues, *options), data, weights)
         return KernelValues.apply(*options, data, weights)
 
@@ -83,7 +83,7 @@ class KernelRoute:
         for need in self.needs(data):
             need.require()
         options = self._kernel, self._plain_state, False
-        if in_functorch():
+        if in_one_vmap():
             return in_groups(partial(grouped, KernelStates, *options), data, weights)
         return KernelStates.apply(*options, data, weights)
 
