@@ -14,10 +14,10 @@ from qml.backends import Native
 from qml.compare.study import competitors
 from qml.compare.study.data import Part
 from qml.compare.study.grids import candidates
-from qml.compare.study.layers import PublishedIQP, WeightedReuploading
+from qml.compare.study.layers import SINGLE_FROM, PublishedIQP, StudyCircuitCentric, StudyDressed, WeightedReuploading
 from qml.estimators import LayerClassifier
 from qml.estimators.layers import fit_together
-from qml.nn import IQPClassifier
+from qml.nn import CircuitCentricClassifier, DressedQuantumCircuit, IQPClassifier
 
 ROUNDING = 1e-10
 Samples = tuple[np.ndarray, np.ndarray]
@@ -125,6 +125,32 @@ def test_folds_of_the_study_are_those_of_single_fits(monkeypatch: pytest.MonkeyP
             expected.failure,
         )
     assert started == [0]
+
+
+@pytest.mark.parametrize(
+    ("single", "double", "n_inputs", "options"),
+    [
+        (StudyDressed, DressedQuantumCircuit, SINGLE_FROM, {"n_layers": 2}),
+        (StudyCircuitCentric, CircuitCentricClassifier, 16, {"n_layers": 2, "n_copies": 3}),
+    ],
+)
+def test_large_circuits_of_the_study_lose_less_than_a_millionth_to_single_precision(
+    single: Any, double: Any, n_inputs: int, options: dict[str, int]
+) -> None:
+    """Losses and gradients beside those of double precision; parameters stay in double precision."""
+    generator = np.random.default_rng(2)
+    inputs = torch.from_numpy(generator.normal(size=(8, n_inputs)))
+    labels = torch.from_numpy(np.where(generator.random(8) > 0.5, 1.0, -1.0))
+    found = []
+    for kind in (single, double):
+        layer = kind(n_inputs, **options, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        assert all(part.dtype == torch.float64 for part in layer.parameters())
+        loss = layer.loss(inputs, labels)
+        found.append((loss, *torch.autograd.grad(loss, list(layer.parameters()))))
+    for one, other in zip(*found, strict=True):
+        assert one.dtype == torch.float64
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+    assert not torch.equal(found[0][0], found[1][0])  # it is taken
 
 
 def test_groups_of_weights_run_in_one_call_and_have_exact_derivatives() -> None:
