@@ -158,7 +158,6 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("QRNN", "make_fx"): READS_VALUES,
     ("QRNNRegressor", "make_fx"): READS_VALUES,
     ("QRNNClassifier", "make_fx"): READS_VALUES,
-    ("Quanvolution", "make_fx"): "values alone: torch's make_fx does not follow the derivative of its unfold",
     ("TreeTensorClassifier", "export"): AMPLITUDES,
 }
 

@@ -94,7 +94,7 @@ def pairs_figure(pairs: OperatorData) -> "Figure":
 
 
 class JointNetwork(DeepONet):
-    """One MLP on the source's values and the place together, in place of a branch and a trunk."""
+    """MLP on the source's values and the place together, in place of a branch and a trunk."""
 
     def __init__(self, generator: torch.Generator) -> None:
         joint = MLP(N_SENSORS + 2, (HIDDEN, HIDDEN), dtype=DTYPE, generator=generator)

@@ -17,7 +17,7 @@ N_IN = 2
 
 
 class HyperNetwork(nn.Module):
-    """From the coefficients of a linear equation on [0, 1]^2 and its source on a grid to the weights of an MLP.
+    """Network from a linear equation on [0, 1]^2, its coefficients and its source on a grid, to the weights of an MLP.
 
     The MLP N has tanh units, and u = 16 x (1 - x) y (1 - y) N(2 x - 1, 2 y - 1) is the solution, which is 0 on all
     sides. Sources are read divided by their root mean square s, and u is multiplied by s.

@@ -24,7 +24,7 @@ from qml.pinn.training.options import OnStep, Training
 
 @dataclass(frozen=True)
 class Slabs:
-    """How time is cut, and how a slab begins from the one before.
+    """Slabs of time: where they are cut, and how each begins from the one before.
 
     A slab's network gets time stretched to the whole interval, so that the weights of the slab before suit it. Its
     initial data are either a condition in the loss, or exact by the trial function u_before(x, t0) + (t - t0) N, with

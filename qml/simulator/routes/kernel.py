@@ -73,6 +73,7 @@ class KernelRoute:
         return self._values(data, weights, method)
 
     def _values(self, data: Tensor, weights: Tensor, method: Method) -> Tensor:
+        weights = weights if weights.numel() else weights.detach()  # nothing is derived in no weights
         options = self._kernel, self._plain_values, method == "adjoint"
         if in_one_vmap():
             return in_groups(partial(grouped, KernelValues, *options), data, weights)
@@ -82,6 +83,7 @@ class KernelRoute:
         """Compute the state vector, (batch, 2**n)."""
         for need in self.needs(data):
             need.require()
+        weights = weights if weights.numel() else weights.detach()
         options = self._kernel, self._plain_state, False
         if in_one_vmap():
             return in_groups(partial(grouped, KernelStates, *options), data, weights)
