@@ -61,7 +61,9 @@ def by_sample(linear: Linear) -> bool:
     return linear.slot is not None and linear.slot.kind == "data"
 
 
-def lower(maps: list[Linear], terms: Terms, preparations: Sequence[Preparation] = ()) -> Instructions | None:
+def lower(
+    maps: list[Linear], terms: Terms, preparations: Sequence[Preparation] = (), *, by_levels: bool = True
+) -> Instructions | None:
     """Write maps and observables as instructions.
 
     Sites that no map touches and no preparation fills stay in 0, and are left out.
@@ -70,6 +72,7 @@ def lower(maps: list[Linear], terms: Terms, preparations: Sequence[Preparation] 
         maps: unitary, in order of application.
         terms: the observables' weighted Pauli strings.
         preparations: the amplitudes that sites start with; all others start in 0.
+        by_levels: whether levels are tried, whose loops run over samples and are slow for few.
 
     Returns:
         The instructions; None where a matrix is too large or turns with several frequencies, or where the observables
@@ -83,7 +86,7 @@ def lower(maps: list[Linear], terms: Terms, preparations: Sequence[Preparation] 
     if len(strings) * 2**n_sites > MAX_COEFFICIENTS:
         return None
     maps = [_controls_apart(linear) for linear in _renumbered(maps, layout)]
-    levels = level_blocks(maps, n_sites)
+    levels = level_blocks(maps, n_sites) if by_levels else None
     writers = [_Writer(n_sites)]
     for block, is_first in _product_first(gate_blocks([part for linear in maps for part in _with_phases(linear)])):
         writers[0].write(block, is_first=is_first and not prepared)

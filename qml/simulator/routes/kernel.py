@@ -122,7 +122,8 @@ def _find(circuit: Circuit, request: Request) -> KernelRoute | None:
         return None
     preparations, maps = linear_maps(circuit, 2)
     maps, terms = reduced_maps(maps, request, circuit.n_weights)
-    instructions = lower(maps, terms if terms is not None else (), preparations)
+    by_levels = request.batch >= MIN_WIDE_BATCH
+    instructions = lower(maps, terms if terms is not None else (), preparations, by_levels=by_levels)
     n_qubits, n_weights = circuit.n_qubits, circuit.n_weights  # a plan that held the circuit would keep it alive
 
     def plain() -> Draft:
