@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -121,7 +121,9 @@ def test_errors_are_below_their_bounds(options: PauliPropagation, scale: float) 
     assert (answer.estimates <= answer.bounds + 1e-12).all()
 
 
+@pytest.mark.filterwarnings("ignore:PauliPropagation has dropped every string:RuntimeWarning")  # as some cuts must
 @settings(max_examples=100)
+@example((3, 1, None, (("swap", (0, 1), (2,), (), None),), (((1.0, "XYI"),),), 0), PauliPropagation(max_weight=2))
 @given(recipes(KINDS, preparations=("constant",), max_qubits=4, min_batch=1), st.sampled_from(CUTS))
 def test_errors_of_any_circuit_are_below_their_bounds(recipe: Recipe, options: PauliPropagation) -> None:
     case = build(recipe)
