@@ -6,6 +6,7 @@ taken through plain tensor operations of another route.
 
 import importlib
 import importlib.util
+import sys
 import warnings
 from collections.abc import Callable
 from functools import cache, partial
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo  # unlike torch.compiler.disable it does not import the compiler with it
 
 from qml.checks import needs_plain_pullback, require_installed
 from qml.plain_pullback import plain_pullback
@@ -37,7 +39,7 @@ def load_kernels() -> ModuleType | None:
     if importlib.util.find_spec("numba") is None:
         return None
     try:
-        return importlib.import_module("qml.simulator.jit.kernels")
+        return unseen(importlib.import_module, "qml.simulator.jit.kernels")
     except ImportError as error:
         warnings.warn(
             f"numba is installed but cannot be imported, so that small circuits run as tensors: {error}. Install the "
@@ -68,6 +70,23 @@ def settled(compiled: bool | None, data: Tensor) -> bool | None:
 def loaded_kernels() -> Any:
     """Return the kernels, which the planning of their route has imported."""
     return importlib.import_module("qml.simulator.jit.kernels")
+
+
+def unseen(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function so that torch.compile does not see it.
+
+    Dynamo runs a transform of torch.func that it cannot trace as plain Python, and tries each function that is called
+    from there. Of numba, which compiles at the first call of a kernel, it fails to trace some.
+    """
+    hidden = "torch._dynamo" in sys.modules  # else nothing is being traced, and it need not be imported
+    return (_unseen_call if hidden else _call)(function, *arguments)
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+_unseen_call = _disable_dynamo(_call)
 
 
 class KernelInput:
@@ -110,7 +129,7 @@ class KernelValues(torch.autograd.Function):
             np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
         )
         values = np.zeros((batch, kernel.instructions.n_observables), dtype=inputs.dtype)
-        loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, block, states, values)
+        unseen(loaded_kernels().forward, kernel.tape, kernel.sizes, inputs, angles, block, states, values)
         if keeps:
             ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
             ctx.save_for_backward(data, weights)
@@ -148,7 +167,7 @@ class KernelStates(torch.autograd.Function):
             np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
         )
         values = np.zeros((data.shape[0], 0), dtype=inputs.dtype)
-        loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, block, states, values)
+        unseen(loaded_kernels().forward, kernel.tape, kernel.sizes, inputs, angles, block, states, values)
         ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
         ctx.save_for_backward(data, weights)
         kind = np.complex64 if inputs.dtype == np.float32 else np.complex128
@@ -194,7 +213,8 @@ def _pulled(
     data_grad, weight_grad = np.zeros(inputs.shape), np.zeros(angles.shape)
     nothing = np.empty((len(inputs), 0), inputs.dtype), (np.empty(0, inputs.dtype), np.empty(0, inputs.dtype))
     grad, pulled = (_array(grad), nothing[1]) if pulled is None else (nothing[0], pulled)
-    loaded_kernels().backward(
+    unseen(
+        loaded_kernels().backward,
         kernel.tape,
         kernel.sizes,
         inputs,
