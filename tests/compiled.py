@@ -312,7 +312,7 @@ def transforms() -> None:
 
 
 def first_kernel() -> None:
-    """The first call of the compiled kernel from within a transform that torch.compile gives up: numba compiles there."""
+    """The first call of the kernel, for which numba compiles, from within a transform that torch.compile gives up."""
     module, x, rows = layer(backend=Native(compiled=True)), inputs(), torch.rand(4, 2, generator=seeded(7)).double()
 
     def values(weights: Tensor) -> Tensor:

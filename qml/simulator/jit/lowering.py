@@ -20,14 +20,15 @@ from qml.simulator.readout import Terms, sign_vector, string_bits
 from qml.simulator.tables import matrix_stack
 
 MAX_COEFFICIENTS = 2**20  # of all strings, one for each amplitude; more are left to the other routes
-OPERATIONS = {  # an amplitude, counted
+OPERATIONS = {  # an amplitude: counted, but of the last two, which wait for memory, as many as their time is worth
     columns.PERMUTATION: 2.0,
     columns.SINGLE: 14.0,
     columns.DIAGONAL: 6.0,
-    columns.TURN: 6.0,
-    columns.PHASED: 8.0,
+    columns.TURN: 11.0,
+    columns.PHASED: 90.0,
 }
-ANGLE_OPERATIONS = 60.0  # a cosine and a sine
+ANGLE_OPERATIONS = 180.0  # a cosine and a sine, in the same measure
+REAL_SHARE = 0.5  # of the operations, where states have no imaginary parts
 BlockKind = Literal["single", "wide", "permutation"]
 
 
@@ -102,7 +103,7 @@ def lower(
 
 
 def _least(writers: "list[_Writer]") -> "_Writer":
-    return min(writers, key=lambda one: one.operations)
+    return min(writers, key=lambda one: one.total)
 
 
 def _renumbered(maps: list[Linear], layout: tuple[int, ...]) -> list[Linear]:
@@ -249,6 +250,11 @@ class _Writer:
         self.operations = 0.0
         self._known: dict[tuple, int] = {}
 
+    @property
+    def total(self) -> float:
+        """Return the operations on the states of one sample."""
+        return self.operations * (REAL_SHARE if self.is_real else 1.0)
+
     def write(self, block: GateBlock, *, is_first: bool) -> None:
         """Append the instruction of a block; `is_first` where all more significant sites are still in 0."""
         row = self._new_row()
@@ -309,7 +315,10 @@ class _Writer:
     def finish(self, strings: dict[tuple[int, int], np.ndarray], n_observables: int) -> Instructions:
         """Return the instructions with the observables `strings`."""
         size = 2**self.n_sites
-        table = [(mask, observable, number * size) for number, (mask, observable) in enumerate(strings)]
+        table = [
+            (mask, observable, number * size, _parts(coefficients))
+            for number, ((mask, observable), coefficients) in enumerate(strings.items())
+        ]
         return Instructions(
             n_qubits=self.n_sites,
             n_observables=n_observables,
@@ -324,7 +333,7 @@ class _Writer:
             is_real=self.is_real,
             strings=np.array(table, dtype=np.int64).reshape(-1, columns.N_STRING_COLUMNS),
             coefficients=np.concatenate([np.zeros(0, dtype=complex), *strings.values()]),
-            operations=self.operations,
+            operations=self.total,
         )
 
     def _write_permutation(self, block: GateBlock, row: list[int]) -> None:
@@ -349,8 +358,9 @@ class _Writer:
         for phase in phases:
             key = (*_angle(phase.linear), phase.mask)
             together[key] = together.get(key, 0.0) + phase.coefficient
-        self._add_move(row, columns.PHASED if together else columns.PERMUTATION, sources, constants)
-        if not together:
+        is_real = not together and bool(np.abs(constants.imag).max() == 0.0)
+        self._add_move(row, columns.PERMUTATION if is_real else columns.PHASED, sources, constants)
+        if is_real:
             return
         self.is_real = False
         row[columns.FACTORS], row[columns.N_FACTORS] = len(self.factors), len(together)
@@ -472,6 +482,12 @@ class _Writer:
             self.index.append(values)
             self.n_index += len(values)
         return self._known[key]
+
+
+def _parts(coefficients: np.ndarray) -> int:
+    """Return which parts of coefficients are not all 0."""
+    parts = (columns.REAL_PART, np.real(coefficients)), (columns.IMAGINARY_PART, np.imag(coefficients))
+    return sum(bit for bit, part in parts if part.any())
 
 
 def _angle(linear: Linear) -> tuple[int, int]:

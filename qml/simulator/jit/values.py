@@ -20,11 +20,10 @@ from torch._compile import _disable_dynamo  # unlike torch.compiler.disable it d
 
 from qml.checks import needs_plain_pullback, require_installed
 from qml.plain_pullback import plain_pullback
-from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 
 CACHE_NUMBERS = 2**13  # amplitudes of a block of samples, so that its states stay in the first caches
-MIN_BLOCK = 16  # samples of a block where the batch has them: two or four vector registers
+MIN_BLOCK = 32  # samples of a block where the batch has them, or innermost loops are too short
 
 Plain = Callable[[Tensor, Tensor], Tensor]
 
@@ -95,15 +94,9 @@ class KernelInput:
     def __init__(self, instructions: Instructions, *, one_sample: bool) -> None:
         self.instructions, self.one_sample = instructions, one_sample
         self.n_rows = 2**instructions.n_qubits
-        self.tape = instructions.arrays
-
-        has_phases = bool((instructions.table[:, columns.KIND] == columns.PHASED).any())
-        self.sizes = (
-            self.n_rows,
-            instructions.n_entries,
-            instructions.n_by_sample,
-            self.n_rows if has_phases else 0,
-        )
+        starts = instructions.starts if len(instructions.starts) else None  # without them less is compiled
+        sizes = self.n_rows, instructions.n_entries, instructions.n_by_sample
+        self.program = instructions.arrays, starts, sizes, instructions.n_phases
 
     def block(self, batch: int) -> int:
         """Return the number of samples that run side by side."""
@@ -129,7 +122,7 @@ class KernelValues(torch.autograd.Function):
             np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
         )
         values = np.zeros((batch, kernel.instructions.n_observables), dtype=inputs.dtype)
-        unseen(loaded_kernels().forward, kernel.tape, kernel.sizes, inputs, angles, block, states, values)
+        unseen(loaded_kernels().forward, *kernel.program, inputs, angles, block, states, values)
         if keeps:
             ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
             ctx.save_for_backward(data, weights)
@@ -167,7 +160,7 @@ class KernelStates(torch.autograd.Function):
             np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
         )
         values = np.zeros((data.shape[0], 0), dtype=inputs.dtype)
-        unseen(loaded_kernels().forward, kernel.tape, kernel.sizes, inputs, angles, block, states, values)
+        unseen(loaded_kernels().forward, *kernel.program, inputs, angles, block, states, values)
         ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
         ctx.save_for_backward(data, weights)
         kind = np.complex64 if inputs.dtype == np.float32 else np.complex128
@@ -215,8 +208,7 @@ def _pulled(
     grad, pulled = (_array(grad), nothing[1]) if pulled is None else (nothing[0], pulled)
     unseen(
         loaded_kernels().backward,
-        kernel.tape,
-        kernel.sizes,
+        *kernel.program,
         inputs,
         angles,
         ctx.block,
