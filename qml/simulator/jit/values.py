@@ -66,6 +66,7 @@ def settled(compiled: bool | None, data: Tensor) -> bool | None:
     return compiled if data.device.type == "cpu" else False
 
 
+@cache
 def loaded_kernels() -> Any:
     """Return the kernels, which the planning of their route has imported."""
     return importlib.import_module("qml.simulator.jit.kernels")
@@ -204,8 +205,8 @@ def _pulled(
     kernel = ctx.kernel
     inputs, angles = _angles(kernel, data, weights)
     data_grad, weight_grad = np.zeros(inputs.shape), np.zeros(angles.shape)
-    nothing = np.empty((len(inputs), 0), inputs.dtype), (np.empty(0, inputs.dtype), np.empty(0, inputs.dtype))
-    grad, pulled = (_array(grad), nothing[1]) if pulled is None else (nothing[0], pulled)
+    no_grad, no_mu = _nothing(inputs.dtype)
+    grad, pulled = (_array(grad), no_mu) if pulled is None else (no_grad, pulled)
     unseen(
         loaded_kernels().backward,
         *kernel.program,
@@ -224,6 +225,12 @@ def _pulled(
         data_grad, weight_grad = data_grad + weight_grad[:, n_weights:], weight_grad[:, :n_weights]
     parts = zip((data_grad, weight_grad.reshape(weights.shape)), (data, weights), ctx.needs_input_grad[3:], strict=True)
     return [torch.from_numpy(part).to(like.dtype) if needed else None for part, like, needed in parts]
+
+
+@cache
+def _nothing(dtype: np.dtype) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Return a gradient and a mu that are not given."""
+    return np.empty((0, 0), dtype), (np.empty(0, dtype), np.empty(0, dtype))
 
 
 def _angles(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:
