@@ -259,7 +259,7 @@ def in_functorch() -> bool:
 
 def in_one_vmap() -> bool:
     """Tell whether a single `torch.vmap` is active and no other transform, so that an own rule for it can run."""
-    if is_traced() or in_trace() or in_forward_mode() or not in_functorch():
+    if is_traced() or not in_functorch() or in_trace() or in_forward_mode():
         return False
     levels = torch._C._functorch.get_interpreter_stack()  # pyright: ignore[reportAttributeAccessIssue]
     return len(levels) == 1 and levels[0].key() == torch._C._functorch.TransformType.Vmap  # pyright: ignore

@@ -311,6 +311,19 @@ def transforms() -> None:
     equal(*tangents)
 
 
+def first_kernel() -> None:
+    """The first call of the kernel, for which numba compiles, from within a transform that torch.compile gives up."""
+    module, x, rows = layer(backend=Native(compiled=True)), inputs(), torch.rand(4, 2, generator=seeded(7)).double()
+
+    def values(weights: Tensor) -> Tensor:
+        return torch.func.functional_call(module, {"weights": weights}, (x,))
+
+    torch._dynamo.reset()
+    found = torch.compile(torch.func.vmap(values), backend="aot_eager")(rows)
+    equal(found, torch.func.vmap(values)(rows))
+    equal(found, torch.stack([values(row) for row in rows]))
+
+
 def weights_of_samples() -> None:
     """Weights of every sample, whose circuit is made within the function the first time."""
     module, rows = layer(), torch.rand(3, 2, dtype=torch.float64, generator=seeded(7))
@@ -347,9 +360,11 @@ CHECKS: dict[str, Callable[[], None]] = {
         *(training, inductor, probabilities, any_batch, moved_after_compiling, changed_after_compiling, twins),
         *(made_within, orders_of_passes, outputs_are_free, no_gradients, autocast, bad_inputs, second_order),
         *(circuits_that_go, threads, many_gradients, transforms, weights_of_samples, nothing_is_kept),
+        first_kernel,
     )
 }
 SLOW = ("inductor",)
+ALONE = ("first_kernel",)  # of a process in which no kernel ran before
 
 
 def verdicts(names: list[str]) -> dict[str, str]:

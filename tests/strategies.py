@@ -59,9 +59,10 @@ def recipes(
     max_steps: int = 12,
     slots: tuple[str, ...] = ("const", "data", "weight"),
     min_batch: int = 0,
+    max_batch: int = 3,
 ) -> st.SearchStrategy[Recipe]:
     """Recipes over the given kinds of steps, sources of amplitudes and kinds of angles."""
-    return _recipes(kinds, preparations, max_qubits, max_steps, slots, min_batch)
+    return _recipes(kinds, preparations, max_qubits, max_steps, slots, (min_batch, max_batch))
 
 
 @st.composite
@@ -72,10 +73,10 @@ def _recipes(
     max_qubits: int,
     max_steps: int,
     slots: tuple[str, ...],
-    min_batch: int,
+    batches: tuple[int, int],
 ) -> Recipe:
     n_qubits = draw(st.integers(1, max_qubits))
-    batch = draw(st.integers(min_batch, 3))
+    batch = draw(st.integers(*batches))
     preparation = None
     if preparations and draw(st.integers(0, 3)) == 0:
         preparation = (draw(some_qubits(n_qubits, 1, min(3, n_qubits))), draw(st.sampled_from(preparations)))

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from qml.backends import Aer, Native, operators
 from qml.backends.noisy_native import NoisyNative
-from tests.compiled import CHECKS, SLOW, circuit, layer
+from tests.compiled import ALONE, CHECKS, SLOW, circuit, layer
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not operators.KNOWS_OBJECTS, reason="older versions of torch break the graph")
-QUICK = [name for name in CHECKS if name not in SLOW]
+QUICK = [name for name in CHECKS if name not in (*SLOW, *ALONE)]
 
 
 @lru_cache
@@ -39,6 +39,13 @@ def test_compiled_model_is_the_eager_one(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_the_default_compiler_makes_the_eager_model(name: str) -> None:
+    assert found((name,))[name] == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALONE)
+def test_numba_compiles_unseen_by_the_compiler_of_torch(name: str) -> None:
+    pytest.importorskip("numba")
     assert found((name,))[name] == ""
 
 

@@ -17,11 +17,12 @@ from torch import Tensor
 from circuits import Circuit, X, Y, Z, data, weight
 from qml.backends import Native
 from qml.nn import QuantumLayer
+from qml.simulator.jit import instructions as columns
 from qml.simulator.jit import lowering
 from qml.simulator.jit import values as kernel_values
 from qml.simulator.plan import Request
 from qml.simulator.routes import EXPECTATIONS
-from qml.simulator.routes.kernel import KernelRoute, find_kernel, find_state_kernel
+from qml.simulator.routes.kernel import MIN_WIDE_BATCH, KernelRoute, find_kernel, find_state_kernel
 from qml.simulator.routes.register import RegisterRoute, find_register
 from qml.simulator.routes.route import ExpectationRoute
 from tests import oracle
@@ -121,7 +122,7 @@ LEVEL_KINDS = ("x", "z", "h", "s", "ry", "rz", "rx", "p", "rzz", "cx", "cz", "sw
 
 @pytest.mark.usefixtures("needs_numba")
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(recipe=recipes(LEVEL_KINDS, min_batch=1, max_steps=20))
+@given(recipe=recipes(LEVEL_KINDS, min_batch=MIN_WIDE_BATCH, max_batch=MIN_WIDE_BATCH + 3, max_steps=20))
 def test_levels_of_rotations_and_phases_are_right(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lowering, "_least", lambda writers: writers[-1])  # the levels, where there are any
     case = build(recipe)
@@ -136,6 +137,36 @@ def test_levels_of_rotations_and_phases_are_right(recipe: Recipe, monkeypatch: p
         results.append(torch.autograd.grad(loss, [inputs, weights]))
     for found, plain in zip(*results, strict=True):
         torch.testing.assert_close(found, plain, atol=10 * ALGEBRA, rtol=0)
+
+
+@pytest.mark.usefixtures("needs_numba")
+@pytest.mark.parametrize("n_qubits", [3, 6, 10])
+@pytest.mark.parametrize("batch", [8, 40], ids=["block", "blocks"])
+def test_levels_agree_with_tensor_operations(n_qubits: int, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lowering, "_least", lambda writers: writers[-1])
+    circuit = Circuit(n_qubits)
+    for layer in range(3):  # at 10 qubits 40 samples are two blocks, of two sizes
+        for qubit in range(n_qubits):
+            slot = 2 * (n_qubits * layer + qubit)
+            circuit.rz(data(qubit), qubit).ry(weight(slot), qubit).rz(weight(slot + 1), qubit).ry(data(layer), qubit)
+        for qubit in range(n_qubits):
+            circuit.cx(qubit, (qubit + 1 + layer % (n_qubits - 1)) % n_qubits).s(qubit)
+            circuit.rzz(weight(qubit), qubit, (qubit + 1) % n_qubits)
+    observables = [Z(0) @ X(2) + 0.5 * Y(1), Z(n_qubits - 1), Y(0) @ Y(2)]
+    request = Request(2, tuple(one.terms for one in observables), False, MIN_WIDE_BATCH, compiled=True)
+    route = find_kernel(circuit, request)
+    assert route is not None
+    assert {columns.PHASED, columns.TURN, columns.PAIR} <= set(route.instructions.table[:, columns.KIND])
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(batch, n_qubits, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights = torch.randn(circuit.n_weights, dtype=torch.float64, generator=generator, requires_grad=True)
+    results = []
+    for backend in (COMPILED, PLAIN):
+        values = backend.expectation(circuit, inputs, weights, observables)
+        scale = torch.linspace(0.3, 1.7, values.numel(), dtype=values.dtype).reshape(values.shape)
+        results.append((values, *torch.autograd.grad((values * scale).sum(), [inputs, weights])))
+    for found, plain in zip(*results, strict=True):
+        torch.testing.assert_close(found, plain, atol=1e-10, rtol=0)
 
 
 @pytest.mark.usefixtures("needs_numba")

@@ -15,7 +15,7 @@ all its angles are one Walsh-Hadamard transform of the numbers w_k t_k at the pl
 Samples come in groups of equal size, each of which has weights of its own.
 
 numba keeps what it has compiled as long as the file `kernels.py` stays the same: change `kernels.VERSION` with the
-numbers here and with the parts in `turns.py`.
+numbers here and with the parts in `parts/`.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ import numpy as np
 MAX_SIDE = 16  # of a matrix
 
 # kinds of instructions
-PERMUTATION = 0  # out[i] = phases[i] * in[source[i]]
+PERMUTATION = 0  # out[i] = phases[i] * in[source[i]], of levels with phases 1 and -1 only
 SINGLE = 1  # a dense matrix of side 2
 DENSE = 2  # a dense matrix of any side
 DIAGONAL = 3  # a diagonal of any side
@@ -64,7 +64,12 @@ DATA = 2
 MASK = 0  # row i of the state meets row i ^ mask
 OBSERVABLE = 1
 COEFFICIENTS = 2  # where the 2**n coefficients begin
-N_STRING_COLUMNS = 3
+PARTS = 3  # which parts of them are not all 0
+N_STRING_COLUMNS = 4
+
+# bits of PARTS
+REAL_PART = 1
+IMAGINARY_PART = 2
 
 # columns of `Instructions.starts`
 DIGITS = 0  # where the numbers of its amplitudes begin in `index`, one for each row; -1 where the row starts at 0
@@ -117,7 +122,7 @@ class Instructions:
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """Return the arrays in the order in which the kernel takes them."""
+        """Return the arrays that every circuit has, in the order in which the kernel takes them."""
         return (
             self.table,
             self.factors,
@@ -126,8 +131,18 @@ class Instructions:
             self.index,
             self.strings,
             self.coefficients,
-            self.starts,
         )
+
+    @cached_property
+    def goes_by_levels(self) -> bool:
+        """Tell whether the kernel for levels runs it: it has instructions of levels, or real states."""
+        return self.is_real or bool(np.isin(self.table[:, KIND], (TURN, PHASED, PAIR)).any())
+
+    @cached_property
+    def n_phases(self) -> int | None:
+        """Return the rows of phases that a level needs room for; None where the circuit goes by blocks."""
+        has_phases = (self.table[:, KIND] == PHASED).any()
+        return (2**self.n_qubits if has_phases else 0) if self.goes_by_levels else None
 
     @cached_property
     def takes_data(self) -> bool:

@@ -6,6 +6,7 @@ taken through plain tensor operations of another route.
 
 import importlib
 import importlib.util
+import sys
 import warnings
 from collections.abc import Callable
 from functools import cache, partial
@@ -15,14 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo  # unlike torch.compiler.disable it does not import the compiler with it
 
 from qml.checks import needs_plain_pullback, require_installed
 from qml.plain_pullback import plain_pullback
-from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 
 CACHE_NUMBERS = 2**13  # amplitudes of a block of samples, so that its states stay in the first caches
-MIN_BLOCK = 16  # samples of a block where the batch has them: two or four vector registers
+MIN_BLOCK = 32  # samples of a block where the batch has them, or innermost loops are too short
 
 Plain = Callable[[Tensor, Tensor], Tensor]
 
@@ -37,7 +38,7 @@ def load_kernels() -> ModuleType | None:
     if importlib.util.find_spec("numba") is None:
         return None
     try:
-        return importlib.import_module("qml.simulator.jit.kernels")
+        return unseen(importlib.import_module, "qml.simulator.jit.kernels")
     except ImportError as error:
         warnings.warn(
             f"numba is installed but cannot be imported, so that small circuits run as tensors: {error}. Install the "
@@ -65,9 +66,27 @@ def settled(compiled: bool | None, data: Tensor) -> bool | None:
     return compiled if data.device.type == "cpu" else False
 
 
+@cache
 def loaded_kernels() -> Any:
     """Return the kernels, which the planning of their route has imported."""
     return importlib.import_module("qml.simulator.jit.kernels")
+
+
+def unseen(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function so that torch.compile does not see it.
+
+    Dynamo runs a transform of torch.func that it cannot trace as plain Python, and tries each function that is called
+    from there. Of numba, which compiles at the first call of a kernel, it fails to trace some.
+    """
+    hidden = "torch._dynamo" in sys.modules  # else nothing is being traced, and it need not be imported
+    return (_unseen_call if hidden else _call)(function, *arguments)
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+_unseen_call = _disable_dynamo(_call)
 
 
 class KernelInput:
@@ -76,15 +95,9 @@ class KernelInput:
     def __init__(self, instructions: Instructions, *, one_sample: bool) -> None:
         self.instructions, self.one_sample = instructions, one_sample
         self.n_rows = 2**instructions.n_qubits
-        self.tape = instructions.arrays
-
-        has_phases = bool((instructions.table[:, columns.KIND] == columns.PHASED).any())
-        self.sizes = (
-            self.n_rows,
-            instructions.n_entries,
-            instructions.n_by_sample,
-            self.n_rows if has_phases else 0,
-        )
+        starts = instructions.starts if len(instructions.starts) else None  # without them less is compiled
+        sizes = self.n_rows, instructions.n_entries, instructions.n_by_sample
+        self.program = instructions.arrays, starts, sizes, instructions.n_phases
 
     def block(self, batch: int) -> int:
         """Return the number of samples that run side by side."""
@@ -110,7 +123,7 @@ class KernelValues(torch.autograd.Function):
             np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
         )
         values = np.zeros((batch, kernel.instructions.n_observables), dtype=inputs.dtype)
-        loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, block, states, values)
+        unseen(loaded_kernels().forward, *kernel.program, inputs, angles, block, states, values)
         if keeps:
             ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
             ctx.save_for_backward(data, weights)
@@ -148,7 +161,7 @@ class KernelStates(torch.autograd.Function):
             np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
         )
         values = np.zeros((data.shape[0], 0), dtype=inputs.dtype)
-        loaded_kernels().forward(kernel.tape, kernel.sizes, inputs, angles, block, states, values)
+        unseen(loaded_kernels().forward, *kernel.program, inputs, angles, block, states, values)
         ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
         ctx.save_for_backward(data, weights)
         kind = np.complex64 if inputs.dtype == np.float32 else np.complex128
@@ -192,11 +205,11 @@ def _pulled(
     kernel = ctx.kernel
     inputs, angles = _angles(kernel, data, weights)
     data_grad, weight_grad = np.zeros(inputs.shape), np.zeros(angles.shape)
-    nothing = np.empty((len(inputs), 0), inputs.dtype), (np.empty(0, inputs.dtype), np.empty(0, inputs.dtype))
-    grad, pulled = (_array(grad), nothing[1]) if pulled is None else (nothing[0], pulled)
-    loaded_kernels().backward(
-        kernel.tape,
-        kernel.sizes,
+    no_grad, no_mu = _nothing(inputs.dtype)
+    grad, pulled = (_array(grad), no_mu) if pulled is None else (no_grad, pulled)
+    unseen(
+        loaded_kernels().backward,
+        *kernel.program,
         inputs,
         angles,
         ctx.block,
@@ -212,6 +225,12 @@ def _pulled(
         data_grad, weight_grad = data_grad + weight_grad[:, n_weights:], weight_grad[:, :n_weights]
     parts = zip((data_grad, weight_grad.reshape(weights.shape)), (data, weights), ctx.needs_input_grad[3:], strict=True)
     return [torch.from_numpy(part).to(like.dtype) if needed else None for part, like, needed in parts]
+
+
+@cache
+def _nothing(dtype: np.dtype) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Return a gradient and a mu that are not given."""
+    return np.empty((0, 0), dtype), (np.empty(0, dtype), np.empty(0, dtype))
 
 
 def _angles(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:

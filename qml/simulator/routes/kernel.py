@@ -45,14 +45,19 @@ class KernelRoute:
         self._draft = plain
 
     @property
+    def instructions(self) -> Instructions:
+        """Return what the kernel runs."""
+        return self._kernel.instructions
+
+    @property
     def n_qubits(self) -> int:
         """Return the number of qubits that are simulated."""
-        return self._kernel.instructions.n_qubits
+        return self.instructions.n_qubits
 
     @property
     def cost(self) -> float:
         """Estimate the call, the matrices and the arithmetic, less what other routes take beside their cost."""
-        made = self._kernel.instructions
+        made = self.instructions
         batch = self._request.batch if made.takes_data else 1
         n_by_sample = int((made.factors[:, columns.ANGLE] == columns.DATA).sum())
         matrices = FACTOR_NS * (len(made.factors) - n_by_sample) + PHASE_NS * n_by_sample * batch
@@ -61,14 +66,14 @@ class KernelRoute:
 
     def needs(self, data: Tensor) -> tuple[MemoryNeed, ...]:
         """Return the memory of the states that are kept for the backward pass."""
-        return (MemoryNeed(self._kernel.instructions.n_qubits, 2, data.shape[0], data.dtype.to_complex(), data.device),)
+        return (MemoryNeed(self.instructions.n_qubits, 2, data.shape[0], data.dtype.to_complex(), data.device),)
 
     def expectation(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
         """Compute expectation values; samples that cannot differ are computed once."""
         for need in self.needs(data):
             need.require()
         batch = data.shape[0]
-        if batch > 1 and not self._kernel.instructions.takes_data:
+        if batch > 1 and not self.instructions.takes_data:
             return self._values(data[:1], weights, method).expand(batch, -1).clone()
         return self._values(data, weights, method)
 

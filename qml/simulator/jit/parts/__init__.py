@@ -1,0 +1,1 @@
+"""Functions that the kernel calls: each is compiled into it."""
