@@ -44,9 +44,7 @@ def stages_of(polynomials: Sequence[Polynomial]) -> tuple[tuple[Group, ...], ...
     stages: dict[int, dict[str, list[Function]]] = {}
     for function in ordered:
         stages.setdefault(function.depth, {}).setdefault(function.name, []).append(function)
-    return tuple(
-        tuple((name, tuple(group)) for name, group in stages[depth].items()) for depth in sorted(stages)
-    )
+    return tuple(tuple((name, tuple(group)) for name, group in stages[depth].items()) for depth in sorted(stages))
 
 
 def applied(name: str, arguments: Tensor, functions: Sequence[Function]) -> Tensor:

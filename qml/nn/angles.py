@@ -88,12 +88,12 @@ class Angles(JetModule, WithTables):
         place: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weights = nn.Parameter(torch.empty(n_weights, **place))
         self.scale = nn.Parameter(torch.empty(len(self.polynomials), **place)) if self.is_scaled else None
-        for polynomials in self._tables().values():
-            n_terms, degree = _table_shape(polynomials)
-            if len(polynomials) * n_terms * degree > MAX_TABLE:
+        for table in self._tables().values():
+            n_terms, degree = _table_shape(table)
+            if len(table) * n_terms * degree > MAX_TABLE:
                 raise ValueError(
                     f"Argument `polynomials` must fit into a table of {MAX_TABLE} numbers, but needs "
-                    f"{len(polynomials)} x {n_terms} x {degree} (angles x terms x degree). Make them shorter."
+                    f"{len(table)} x {n_terms} x {degree} (angles x terms x degree). Make them shorter."
                 )
         self.reset_parameters(generator)
 
