@@ -248,11 +248,13 @@ def power_of(base: Polynomial, exponent: Polynomial) -> Polynomial:
     if exponent.degree:
         return function_of("exp", exponent * function_of("log", base))
     number = exponent.terms[0][0] if exponent.terms else 0.0
+    if base.degree and number == round(number) and abs(number) > MAX_DEGREE:
+        raise ValueError(f"A power in an angle must be one from -{MAX_DEGREE} to {MAX_DEGREE}, but is {number:g}.")
     if not base.degree and number == round(number) and number < 0:
         return function_of("reciprocal", power_of(base, -exponent))
-    if number == round(number) and abs(number) <= MAX_DEGREE:
+    if number == round(number) and (base.degree or abs(number) <= MAX_DEGREE):
         return (base if number >= 0 else function_of("reciprocal", base)) ** round(abs(number))
-    if 2 * number == round(2 * number) and abs(number) <= MAX_DEGREE / 2:
+    if 2 * number == round(2 * number) and abs(2 * number) <= MAX_DEGREE:
         root = function_of("sqrt", base)
         return (root if number >= 0 else function_of("reciprocal", root)) ** round(abs(2 * number))
     return function_of("exp", number * function_of("log", base))

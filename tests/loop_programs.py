@@ -28,7 +28,9 @@ N_QUBITS, N_BITS = 2, 2
 HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q; bit[2] c;\n'
 
 
-def random_steps(random: np.random.Generator, count: int, *, depth: int = 2, loop: str = "", ends: bool = True) -> Steps:
+def random_steps(
+    random: np.random.Generator, count: int, *, depth: int = 2, loop: str = "", ends: bool = True
+) -> Steps:
     """Return steps; `loop` is the kind of the loop around them, `ends` whether they may hold `end`."""
     kinds = ["gate"] * 4 + ["measure", "measure", "reset"] + (["if", "if", "for", "while"] if depth else [])
     kinds += ["leave"] * 2 if loop else []
@@ -73,7 +75,9 @@ def as_text(steps: Steps) -> str:
     return HEADER + "\n".join(_lines(steps, "", count()))
 
 
-def _lines(steps: Steps, loop: str, numbers: Iterator[int]) -> Iterator[str]:
+def _lines(  # noqa: C901 - one case a kind of step
+    steps: Steps, loop: str, numbers: Iterator[int]
+) -> Iterator[str]:
     """The lines of steps; `loop` is the variable of the loop around them."""
     for step in steps:
         kind = step[0]
@@ -116,7 +120,9 @@ def as_qiskit(steps: Steps) -> QuantumCircuit:
     return circuit
 
 
-def _write(circuit: QuantumCircuit, steps: Steps, loop: Any, numbers: Iterator[int]) -> None:
+def _write(  # noqa: C901 - one case a kind of step
+    circuit: QuantumCircuit, steps: Steps, loop: Any, numbers: Iterator[int]
+) -> None:
     (register,) = circuit.cregs
     for step in steps:
         kind = step[0]
@@ -159,7 +165,7 @@ def _qiskit_test(condition: tuple[Any, ...], register: ClassicalRegister) -> Any
 # --- by following every branch --------------------------------------------------------------------------------------
 
 Branch = tuple[np.ndarray, tuple[int, ...], str]
-"""A state whose squared norm is the branch's probability; the bits; the statement that leaves a loop, if one was met."""
+"""A state whose squared norm is the branch's probability; the bits; the statement that leaves a loop, if any."""
 
 
 def branches_of(steps: Steps, *, counts_by: str = "rx") -> list[Branch]:

@@ -95,7 +95,7 @@ REFUSED = {
     "rx(sin(1, 2)) q[0];": r"have '\)' here, but line 3 has ','",
     "rx(n / 4) q[0];": "divide whole numbers without a remainder",
     "rx(late) q[0]; const int late = 1;": "declared names and numbers",
-    "gate g p { rx(late) p; } const int late = 1; g q[0];": "declared names and numbers as angles, but line 3 has 'late'",
+    "gate g p { rx(late) p; } const int late = 1; g q[0];": "numbers as angles, but line 3 has 'late'",
     "float v = 1; gate g p { rx(v) p; } g q[0];": "declared names and numbers as angles, but line 3 has 'v'",
     "x q[2:1];": r"have slices of places in 0\.\.3, at least one, but line 3 has \[2:1:1\]",
     "x q[0:4];": r"have slices of places in 0\.\.3",

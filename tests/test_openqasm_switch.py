@@ -90,7 +90,7 @@ REFUSED = {
     "int i = 0; while (i < 2) { if (c[0]) i += 1; }": "numbers that are the same in all branches on bits, but line 4",
     "int i = 0; if (c[0]) { i = 1; } rx(i) q[0];": "the same in all branches on bits, but line 4 has 'i'",
     "int i = 0; if (c[0]) { i = 1; } else { i += 1; }": "add to numbers that are known, but line 4 has 'i'",
-    "for int k in [0:1] { int i = k; if (c[0]) continue; i = 2; } int i = 0; if (c[0]) i = c;": "copy registers outside",
+    "for int k in [0:1] { int i = k; if (c[0]) continue; i = 2; } int i; if (c[0]) i = c;": "copy registers outside",
     "uint i = 0; i -= 1;": "keep an uint within its 32 bits, but line 4 has -1",
     "int i = 2147483647; i += 1;": "keep an int within its 32 bits",
     "int i; i += 1;": "add to numbers that are known, but line 4 has 'i'",

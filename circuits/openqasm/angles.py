@@ -155,7 +155,7 @@ class Expression:
         if isinstance(left, Polynomial) or isinstance(right, Polynomial):
             pair = self.polynomial(left, names), self.polynomial(right, names)
             self.limits.spend(sum(map(_size, pair)), step.token.line)
-            stack.append(_guarded(lambda: pair[0] + sign * pair[1], step.token))
+            stack.append(_guarded(lambda: pair[0] + sign * pair[1], step.token.line))
             return
         if not isinstance(left, _Sum) and not isinstance(right, _Sum):
             stack.append(_finite(left + sign * right, step.token))
@@ -253,7 +253,7 @@ class Expression:
         value = stack.pop()
         if isinstance(value, Polynomial):
             terms = tuple((factor(coefficient), monomial) for coefficient, monomial in value.terms)
-            stack.append(_guarded(lambda: Polynomial(terms), where))
+            stack.append(_guarded(lambda: Polynomial(terms), where.line))
             return
         if not isinstance(value, _Sum):
             stack.append(_finite(factor(value), where))
@@ -282,14 +282,15 @@ class Expression:
     def polynomial(self, value: _Value, names: Names) -> Polynomial:
         if isinstance(value, Polynomial):
             return value
-        return _table(names).polynomial(value.linear() if isinstance(value, _Sum) else LinearAngle(value))
+        linear = value.linear() if isinstance(value, _Sum) else LinearAngle(value)
+        return _guarded(lambda: _table(names).polynomial(linear), self.line)
 
     def multiplied(self, left: Polynomial, right: Polynomial, where: Token) -> Polynomial:
         if left.degree + right.degree > MAX_DEGREE:
             raise refused(where.line, f"have angles of a degree of at most {MAX_DEGREE}", "a higher one", OUTSIDE)
         sizes = _size_of_functions(left) * len(right.terms) + _size_of_functions(right) * len(left.terms)
         self.limits.spend(len(left.terms) * len(right.terms) + sizes, where.line)
-        return _guarded(lambda: left * right, where)
+        return _guarded(lambda: left * right, where.line)
 
     def raised(self, base: Polynomial, exponent: Polynomial, where: Token) -> Polynomial:
         """Return a power: whole ones of polynomials are multiplied out, others are functions."""
@@ -343,12 +344,12 @@ def _table(names: Names) -> AngleTable:
     return names.computed
 
 
-def _guarded(make: Callable[[], Polynomial], where: Token) -> Polynomial:
+def _guarded(make: Callable[[], Polynomial], line: int) -> Polynomial:
     """Return a polynomial; refuse one whose coefficients are not finite by the line of the program."""
     try:
         return make()
     except ValueError as error:
-        raise _too_large(where.line) from error
+        raise _too_large(line) from error
 
 
 _MACHINE: dict[str, Callable[[Expression, list[_Value], Instruction, Names], None]] = {

@@ -83,7 +83,7 @@ class Block:
 
 
 def read_type(cursor: Cursor) -> tuple[str, int]:
-    """Read the name of a type and its width; an empty name where none stands here, and the width 0 where it has none."""
+    """Read the name of a type and its width; an empty name where none stands here, the width 0 where none is said."""
     kind, width = "", 0
     while cursor.here.text in TYPES and cursor.here.kind == "name":
         kind, width = cursor.name(), 0

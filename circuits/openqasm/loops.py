@@ -1,7 +1,8 @@
 """Loops, and statements that leave them: `for`, `while`, `break`, `continue` and `end`.
 
-A loop is written out once for each run that may happen. What follows a `break` under a condition runs in the branches in
-which the condition does not hold, so that loops on measured bits are exact as long as a known number bounds their runs.
+A loop is written out once for each run that may happen. What follows a `break` under a condition runs in the branches
+in which the condition does not hold, so that loops on measured bits are exact as long as a known number bounds their
+runs.
 """
 
 from collections import ChainMap
