@@ -87,6 +87,11 @@ class Logic:
     def all_of(self, bits: Sequence[Condition], wanted: Sequence[int]) -> Condition:
         """Return the condition that each bit has its value."""
         self.spend(len(bits) // SIZE_PER_OPERATION)
+        if not all(map(_is_plain, bits)):  # flags of loops, which depend on more than one outcome
+            result = ALWAYS
+            for bit, value in zip(bits, wanted, strict=True):
+                result = self.both(result, bit if value else self.negated(bit))
+            return result
         pairs = dict[int, int]()
         for bit, value in zip(bits, wanted, strict=True):
             if bit in (ALWAYS, NEVER):
@@ -96,6 +101,11 @@ class Logic:
             (((number, _),),) = bit
             pairs[number] = value
         return (tuple(sorted(pairs.items())),)
+
+
+def _is_plain(bit: Condition) -> bool:
+    """Tell whether a bit is known, or 1 where one outcome is."""
+    return bit in (ALWAYS, NEVER) or (len(bit) == 1 and len(bit[0]) == 1 and bit[0][0][1] == 1)
 
 
 def _joined(left: Case, right: Case) -> Case | None:

@@ -206,7 +206,9 @@ class _FlowReader:
         items = [Branches(tested, ((frozenset({(0,) * len(tested)}), tuple(inner.items)),))] if inner.items else []
         return _Block(list(items), inner.flags, inner.is_left)  # where they are not 0, the end has been left before
 
-    def instruction(self, op: Any, qubits: tuple[int, ...], bits: tuple[int, ...], places: Mapping[Any, int]) -> _Block:
+    def instruction(  # noqa: PLR0911 - one return a kind of instruction
+        self, op: Any, qubits: tuple[int, ...], bits: tuple[int, ...], places: Mapping[Any, int]
+    ) -> _Block:
         """Read one instruction."""
         match op:
             case IfElseOp():
