@@ -141,16 +141,7 @@ class ComputedCircuit:
 
 def _shifted(angle: Polynomial, n_weights: int) -> Polynomial:
     own = {item: Slot("weight", item.index + n_weights) for item in angle.variables if item.kind == "weight"}
-    return _renamed(angle, own)
-
-
-def _renamed(angle: Polynomial, names: dict[Slot, Slot]) -> Polynomial:
-    return Polynomial(
-        tuple(
-            (coefficient, tuple((names.get(variable, variable), exponent) for variable, exponent in monomial))
-            for coefficient, monomial in angle.terms
-        )
-    )
+    return angle.renamed(own)
 
 
 @dataclass
@@ -167,12 +158,13 @@ class AngleTable:
 
     def angle(self, polynomial: Polynomial) -> LinearAngle:
         """Return a polynomial as an angle: linear ones as they are, others as a slot of their own."""
-        if polynomial.degree > 1:
+        if not polynomial.is_linear:
             slot = self.slots.setdefault(polynomial, Slot("data", self.n_inputs + len(self.slots)))
             self.polynomials[slot] = polynomial
             return LinearAngle.of(slot)
         constant = sum(coefficient for coefficient, monomial in polynomial.terms if not monomial)
-        return LinearAngle(constant, tuple((monomial[0][0], value) for value, monomial in polynomial.terms if monomial))
+        terms = ((monomial[0][0], value) for value, monomial in polynomial.terms if monomial)
+        return LinearAngle(constant, tuple((slot, value) for slot, value in terms if isinstance(slot, Slot)))
 
     def polynomial(self, angle: LinearAngle) -> Polynomial:
         """Return an angle as a polynomial of inputs and weights, those of its slots put in."""
@@ -202,7 +194,7 @@ class AngleTable:
             result.append(op.gate, op.qubits, controls=op.controls, angles=angles)
         return ComputedCircuit(
             result,
-            tuple(_renamed(by_slot.get(slot, Polynomial.of(slot)), own) for slot in computed),
+            tuple(by_slot.get(slot, Polynomial.of(slot)).renamed(own) for slot in computed),
             self.n_inputs,
             tuple(slot.index for slot in kept),
             tuple(slot.index for slot in own),

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from circuits import Circuit, ComputedCircuit, Polynomial, X, Z, ansatzes, data, feature_maps, weight
-from circuits.polynomials import affine, inputs, weight_of
+from circuits.functions import FUNCTIONS
+from circuits.polynomials import affine, function_of, inputs, weight_of
 from qml.jets import Jet, JetError
 from qml.jets.orders import Orders
 from qml.nn import Angles, QuantumLayer, load_layer, save_layer
@@ -64,6 +65,110 @@ def test_angles_are_those_of_the_polynomials() -> None:
     assert_close(single.double(), expected, 1e-4)
     with pytest.raises(AssertionError, match="Mismatched elements"):
         assert_close(angles(samples), expected, ALGEBRA)
+
+
+def functions() -> list[Polynomial]:
+    first, second = inputs(2)
+    inner = 0.3 * first * weight_of(0) + 0.4 + 0.1 * second
+    result = [function_of(name, inner) for name in FUNCTIONS]
+    result.append(function_of("sin", function_of("exp", first) * result[0]) / (2.0 + second) ** 2 + first * second)
+    return result
+
+
+def test_functions_in_angles_have_values_and_all_derivatives() -> None:
+    angles = Angles(functions(), dtype=DOUBLE, initial=[0.5])
+    samples = torch.rand(2, 2, dtype=DOUBLE, generator=seeded()).requires_grad_()
+    expected = np.stack([item.values(samples.detach().numpy(), [0.5]) for item in functions()], -1)
+    assert_close(angles(samples).detach(), expected, ALGEBRA)
+    assert_close(torch.vmap(angles)(samples).detach(), expected, ALGEBRA)
+    assert_close(Angles(functions(), initial=[0.5])(samples.float().detach()).detach(), expected, 1e-5)
+
+    def outputs(values: Tensor, weights: Tensor) -> Tensor:
+        return torch.func.functional_call(angles, {"weights": weights}, (values,))
+
+    arguments = samples, angles.weights.detach().requires_grad_()
+    assert torch.autograd.gradcheck(outputs, arguments)
+    assert torch.autograd.gradgradcheck(outputs, arguments)
+    direction = torch.tensor([[1.0, 0.3], [-0.4, 1.0]], dtype=DOUBLE)
+    components = torch.zeros(ORDERS.n_components, 2, 2, dtype=DOUBLE)
+    components[0], components[1], components[2] = samples.detach(), direction[0], direction[1]
+    jet = angles(Jet(components, ORDERS)).data
+    assert_close(jet[0], angles(samples), ALGEBRA)
+    line = direction[1].expand(2, 2)
+    first = torch.func.jvp(angles, (samples.detach(),), (line,))[1]
+    second = torch.func.jvp(lambda x: torch.func.jvp(angles, (x,), (line,))[1], (samples.detach(),), (line,))[1]
+    assert_close(jet[2], first, ALGEBRA)
+    assert_close(jet[4], 2.0 * second, 1e-11)  # the form of the second direction alone
+
+
+def test_functions_are_shared_and_stay_in_files(tmp_path: Path) -> None:
+    angles = Angles([*functions(), *functions()], dtype=DOUBLE, initial=[0.5])
+    assert angles.make_tables(angles.weights)["coefficients 0"].shape[0] == len(FUNCTIONS) + 2  # exp and reciprocal
+    samples = torch.rand(3, 2, dtype=DOUBLE, generator=seeded())
+    save_layer(angles, tmp_path / "angles.safetensors")
+    again = load_layer(tmp_path / "angles.safetensors")
+    assert again.config()["polynomials"] == angles.polynomials  # pyright: ignore
+    for other in (again, copy.deepcopy(angles), pickle.loads(pickle.dumps(angles))):
+        assert torch.equal(other(samples), angles(samples))
+        assert hash(other.polynomials) == hash(angles.polynomials)  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "message"),
+    [
+        ("log", 0.0, r"must give log\(x0\) a real and finite value, but it is log of 0"),
+        ("sqrt", -1.0, r"sqrt\(x0\) a real and finite value, but it is sqrt of -1"),
+        ("reciprocal", 0.0, r"1/\(x0\) a real and finite value, but it is 1 divided by 0"),
+        ("arcsin", 1.5, r"arcsin\(x0\)"),
+        ("exp", 1e4, r"exp\(x0\) .* exp of 10000"),
+        ("sin", math.nan, r"sin\(x0\) .* sin of a number that is not finite"),
+    ],
+)
+def test_inputs_without_a_value_are_refused_with_the_function(function: str, value: float, message: str) -> None:
+    (first,) = inputs(1)
+    polynomial = function_of(function, first)
+    angles, samples = Angles([polynomial + 1.0], dtype=DOUBLE), torch.tensor([[0.5], [value]], dtype=DOUBLE)
+    with pytest.raises(ValueError, match=message):
+        angles(samples)
+    with pytest.raises(ValueError, match=message):
+        polynomial.values(samples.numpy())
+    with pytest.raises(ValueError, match=r"must give \S+ a real"):
+        angles(Jet(torch.stack([samples, samples * 0 + 1, samples, samples, samples]), ORDERS))
+    assert not torch.vmap(angles)(samples).isfinite().all()  # where values cannot be read, the angle is none
+
+
+def test_an_end_without_a_derivative_is_refused_where_one_is_asked_for() -> None:
+    (first,) = inputs(1)
+    for name, value in (("sqrt", 0.0), ("arcsin", 1.0), ("arccos", -1.0)):
+        angles, samples = Angles([function_of(name, first)], dtype=DOUBLE), torch.tensor([[value]], dtype=DOUBLE)
+        assert_close(angles(samples), function_of(name, first).values(samples.numpy())[:, None], ALGEBRA)
+        with pytest.raises(ValueError, match=rf"must give the derivative of {name}\(x0\) a real and finite value"):
+            angles(samples.requires_grad_())
+    samples = torch.zeros(1, 1, dtype=DOUBLE, requires_grad=True)
+    Angles([function_of("abs", first)], dtype=DOUBLE)(samples).sum().backward()
+    assert samples.grad is not None
+    assert not samples.grad.any()  # as torch has it
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: function_of("sinh", inputs(1)[0]), "`name` must be one of 'sin', 'cos'"),
+        (lambda: function_of("log", 0), "log of 0"),
+        (lambda: nested(33, 1), "at most 32 functions inside each other and 10000 parts, but has 33 levels"),
+        (lambda: nested(20, 2), "10000 parts, but has 1.* parts"),
+    ],
+)
+def test_functions_that_are_too_large_are_refused(build: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def nested(depth: int, width: int) -> Polynomial:
+    (value,) = inputs(1)
+    for _ in range(depth):
+        value = sum((function_of(name, value) for name in ("sin", "cos")[:width]), Polynomial(()))
+    return value
 
 
 def test_the_first_weights_are_uniform_or_given() -> None:

@@ -230,15 +230,44 @@ def test_qiskits_own_feature_maps_are_read() -> None:
     assert_close(oracle.unitary_of(computed.bind(samples, weights)), expected, ALGEBRA)
 
 
-@pytest.mark.parametrize("angle", ["sin", "abs", "exp"])
-def test_angles_that_are_no_polynomials_are_refused(angle: str) -> None:
-    parameter = Parameter("x")
+X, W = Parameter("x"), Parameter("w")
+EXPRESSIONS = [
+    X.sin(), X.cos() * W.tan(), X.arcsin() + W.arccos(), (X * W).arctan(), X.exp(), X.log(), abs(X - 1), X.conjugate(),
+    1 / X, X / W, X**0.5, X**-2, (X * W + 1).sin() ** 2, X**W, 2 * X.conjugate() + 1, abs(X) + 1, X * 1j * 1j,
+    (X.sin() + W).exp() / (1 + X * X), X.log() - X.log(), (1 / X.cos()).log(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(EXPRESSIONS)))
+def test_functions_in_qiskits_expressions_are_read(number: int) -> None:
+    circuit = QuantumCircuit(2)
+    circuit.rx(EXPRESSIONS[number], 0)
+    circuit.crz(2 * EXPRESSIONS[number], 0, 1)
+    circuit.ry(W + X, 1)
+    computed = computed_from_qiskit(circuit, data=[X])
+    bound = circuit.assign_parameters({X: 0.3, W: 0.7})
+    assert_close(oracle.unitary_of(computed.bind([0.3], [0.7])), qiskit_unitary(bound), ALGEBRA)
+
+
+@pytest.mark.parametrize(
+    ("angle", "message"),
+    [
+        (X.sign(), "made of sums, products, powers and sin, cos, .* of its parameters, but has sign"),
+        (X**33, "made of sums, .*Compute the angle outside"),
+        ((X * 1j).exp(), "made of sums"),
+        (2**X, "that sympy can read from Qiskit"),
+    ],
+)
+def test_expressions_without_a_meaning_are_refused(angle: Any, message: str) -> None:
     circuit = QuantumCircuit(1)
-    circuit.rx(getattr(parameter, angle)(), 0)
-    with pytest.raises(ValueError, match="must have angles that are polynomials of its parameters, but has"):
+    circuit.rx(angle, 0)
+    with pytest.raises(ValueError, match=message):
         computed_from_qiskit(circuit)
+
+
+def test_products_are_refused_where_angles_are_linear() -> None:
     circuit = QuantumCircuit(1)
-    circuit.rx(parameter * parameter, 0)
+    circuit.rx(X * X, 0)
     with pytest.raises(ValueError, match=r"linear in its parameters, .* read by computed_from_qiskit"):
         from_qiskit(circuit)
 
@@ -282,12 +311,15 @@ def one_angle(angle: str) -> str:
 @pytest.mark.parametrize(
     ("angle", "message"),
     [
-        ("sin(x * y)", "must have angles that are polynomials of the inputs, but line 1 has an input under 'sin'"),
-        ("sin(x)", "must have angles linear in the inputs"),
-        ("1 / (x * x)", "polynomials of the inputs, but line 1 has an input under '/'"),
-        ("2 ** (x * y)", r"polynomials of the inputs, but line 1 has an input under '\*\*'"),
-        ("x ** 0.5", "whole powers from 0 to 32 only, but line 1 has the power 0.5"),
-        ("x ** 33", "whole powers from 0 to 32 only"),
+        ("floor(x * y)", "polynomials of the inputs and of functions of them, but line 1 has an input under 'floor'"),
+        ("(x * y) % 2", "polynomials of the inputs and of functions of them, but line 1 has an input under '%'"),
+        ("x ** 33", "whole powers from -32 to 32 only"),
+        ("x ** 1e300", "whole powers from -32 to 32 only"),
+        ("x / (y - y)", "not divide by zero"),
+        ("x / (x * y - x * y)", "not divide by zero"),
+        ("sin(" * 33 + "x" + ")" * 33, "of at most 32 of them in each other"),
+        ("log(x * 1e300 * 1e300)", "finite real angles"),
+        ("arcsin(2 + x - x)", "finite real angles, but line 1 has arcsin of 2.0"),
         ("x ** 20 * y ** 20", "a degree of at most 32"),
         ("(1 + x + y) ** 2 * x * 1e300 * 1e300", "finite real angles"),
         ("((1 + x + y) ** 16 - 1) * ((2 + x + y) ** 16 - 1) * 1", "max_operations"),
@@ -301,8 +333,36 @@ def test_programs_beyond_polynomials_are_refused(angle: str, message: str) -> No
 def test_a_constant_that_is_made_of_inputs_is_a_constant() -> None:
     computed = computed_from_openqasm(one_angle("cos((x + 1) * (y + 1) - x * y - x - y) + x ** 0"))
     assert [op.angles[0] for op in computed.circuit] == [pytest.approx(1.0 + math.cos(1.0))]
-    with pytest.raises(ValueError, match=r"linear in the inputs, .* Polynomials are read by computed_from_openqasm"):
+    with pytest.raises(ValueError, match=r"linear in the inputs, .* Polynomials and functions of inputs are read"):
         from_openqasm(one_angle("x * y"))
+    with pytest.raises(ValueError, match=r"linear in the inputs, .* under 'sin'.* are read by computed_from_openqasm"):
+        from_openqasm(one_angle("sin(x)"))
+
+
+FUNCTIONS: dict[str, Callable[[float, float], float]] = {
+    "sin(x) * cos(y)": lambda x, y: math.sin(x) * math.cos(y),
+    "tan(x * y) - arctan(y)": lambda x, y: math.tan(x * y) - math.atan(y),
+    "arcsin(x) + arccos(x * y)": lambda x, y: math.asin(x) + math.acos(x * y),
+    "exp(x) / (1 + y)": lambda x, y: math.exp(x) / (1 + y),
+    "log(x + y) ** 2": lambda x, y: math.log(x + y) ** 2,
+    "sqrt(x) ** 3 / sqrt(y)": lambda x, y: x**1.5 / y**0.5,
+    "x ** -2 + y ** 0.5 + x ** 2.5": lambda x, y: x**-2 + y**0.5 + x**2.5,
+    "2 ** x * y ** x + x ** 0.3": lambda x, y: 2**x * y**x + x**0.3,
+    "1 / (1 / x)": lambda x, y: x,
+    "pow(x, 2) - pow(2, y)": lambda x, y: x**2 - 2**y,
+    "sin(exp(sin(x * y)) / (2 - x))": lambda x, y: math.sin(math.exp(math.sin(x * y)) / (2 - x)),
+    "float[64](x) * 0 + sin(x) - sin(x)": lambda x, y: 0.0,
+}
+
+
+@pytest.mark.parametrize("angle", FUNCTIONS)
+def test_functions_of_inputs_are_read(angle: str) -> None:
+    gate = f"gate g(a, b) p {{ ry({angle.replace('x', 'a').replace('y', 'b').replace('eap', 'exp')}) p; }}"
+    text = one_angle(angle).replace("qubit q;", f'include "stdgates.inc"; {gate} qubit q;') + "g(x, y) q; rx(x + y) q;"
+    computed = computed_from_openqasm(text, data=["x"])
+    value = FUNCTIONS[angle](0.3, 0.7)
+    expected = Circuit(1).ry(value, 0).ry(value, 0).rx(1.0, 0)
+    assert_close(oracle.unitary_of(computed.bind([0.3], [0.7])), oracle.unitary_of(expected), ALGEBRA)
 
 
 def test_a_repeated_map_uploads_the_same_inputs_with_weights_of_its_own() -> None:

@@ -503,11 +503,11 @@ def test_circuits_of_nothing_are_read_if_they_have_qubits() -> None:
 
 def refused_by_qiskit() -> dict[str, tuple[QuantumCircuit, str]]:
     conditional = QuantumCircuit(1, 1)
+    conditional.h(0)
+    conditional.measure(0, 0)
+    damping = quantum_info.Kraus([np.diag([1.0, np.sqrt(0.7)]), np.array([[0.0, np.sqrt(0.3)], [0.0, 0.0]])])
     with conditional.if_test((0, 1)):
-        conditional.x(0)
-    loop = QuantumCircuit(1)
-    with loop.for_loop(range(2)):
-        loop.x(0)
+        conditional.append(damping.to_instruction(), [0])
     square, waiting, approximate, power, large = (QuantumCircuit(2) for _ in range(5))
     square.rx(Parameter("a") ** 2, 0)
     waiting.delay(100, 0)
@@ -516,8 +516,7 @@ def refused_by_qiskit() -> dict[str, tuple[QuantumCircuit, str]]:
     power.append(AnnotatedOperation(library.RXGate(0.3), PowerModifier(0.5)), [0])
     large.append(AnnotatedOperation(library.RXGate(0.3), PowerModifier(10**9)), [0])
     return {
-        "if": (conditional, "holds if_else"),
-        "for": (loop, "holds for_loop"),
+        "kraus under a condition": (conditional, "holds kraus under a condition"),
         "square": (square, r"linear in its parameters, but has a\*\*2"),
         "delay": (waiting, "holds delay"),
         "evolution": (approximate, "terms that do not commute"),

@@ -105,7 +105,8 @@ def test_the_derivatives_of_a_known_function_are_its_closed_forms() -> None:
 @pytest.mark.parametrize("name", [*ACTIVATIONS, "tanh"])
 def test_five_derivatives_of_an_activation_are_each_that_of_the_one_before(name: str) -> None:
     activation: Activation = TANH if name == "tanh" else ACTIVATIONS[name]
-    x = torch.linspace(0.3, 1.7, 9, dtype=DOUBLE, requires_grad=True)
+    last = 0.9 if name == "asin" else 1.7
+    x = torch.linspace(0.3, last, 9, dtype=DOUBLE, requires_grad=True)
 
     def at(place: Tensor) -> list[Tensor]:
         value, slope = activation.value_and_slope(place)

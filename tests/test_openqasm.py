@@ -254,7 +254,7 @@ def test_annotations_of_others_change_nothing() -> None:
 
 
 REFUSED = {
-    "while (c == 1) x q;": r"line 5 has a `while` on measured bits",
+    "c = measure q; while (c == 1) x q;": r"line 5 has a `while` on measured bits",
     "def f(qubit p) { x p; }": r"line 5 has 'def'",
     "#pragma fast": r"line 5 has '#pragma fast'",
     "duration d = 100ns;": r"line 5 has 'duration'",
@@ -272,7 +272,7 @@ REFUSED = {
     "qubit q;": r"declare a name once, but line 5 has 'q' again",
     "gate x u { }": r"define a gate once, but line 5 has 'x' again",
     "measure q;": r"measure into a bit",
-    "c[1] = measure q;": r"index in 0\.\.0, but line 5 has 1",
+    "c[1] = measure q;": r"index in 0\.\.0 for c, but line 5 has 1",
     "@qml.post_select 2\nc = measure q;": r"0 or 1 after @qml.post_select, but line 5 has '2'",
     "@qml.post_select 1\nx q;": r"a measurement after @qml.post_select, but line 6",
     "pow(0.5) @ rx(a) q;": r"gates of constants under powers that are not whole, but line 5 has an input there",

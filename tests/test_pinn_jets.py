@@ -154,7 +154,14 @@ def test_gradients_of_the_rules_pass_gradcheck() -> None:
         return torch.rsqrt(jet * jet + 0.5)  # pyright: ignore[reportArgumentType, reportReturnType]
 
     plain = (torch.tanh, torch.sin, torch.cos, torch.exp, torch.sigmoid, torch.atan, torch.reciprocal, torch.erf)
-    for rule in (*plain, inverse_root):
+
+    def inverse_sine(jet: Jet) -> Jet:
+        return torch.asin(torch.sin(jet) * 0.7)  # pyright: ignore[reportArgumentType, reportReturnType]
+
+    def logarithm(jet: Jet) -> Jet:
+        return torch.log(jet * jet + 0.5)  # pyright: ignore[reportArgumentType, reportReturnType]
+
+    for rule in (*plain, torch.abs, inverse_root, inverse_sine, logarithm):
         for first, second in ((3, 2), (5, 0), (4, 1)):
             assert torch.autograd.gradcheck(lambda part: rule(Jet(part, pure(first, second))).data, data)  # noqa: B023
         assert torch.autograd.gradcheck(lambda part: rule(Jet(part, FORMS)).data, data)  # noqa: B023

@@ -190,24 +190,6 @@ def while_loop() -> QuantumCircuit:
     return circuit
 
 
-def broken_loop() -> QuantumCircuit:
-    circuit = QuantumCircuit(1, 1)
-    with circuit.for_loop(range(3)):
-        circuit.h(0)
-        circuit.measure(0, 0)
-        with circuit.if_test((0, 1)):
-            circuit.break_loop()
-    return circuit
-
-
-def variable() -> QuantumCircuit:
-    circuit = QuantumCircuit(1, 1)
-    flag = circuit.add_var("flag", expr.lift(False))
-    with circuit.if_test(flag):
-        circuit.x(0)
-    return circuit
-
-
 def wide_condition() -> QuantumCircuit:
     circuit = QuantumCircuit(1, 13)
     with circuit.if_test((circuit.cregs[0], 1)):
@@ -239,8 +221,6 @@ def real_number() -> QuantumCircuit:
 
 REFUSED = {
     "while_loop": (while_loop, "while_loop, whose number of runs depends"),
-    "break_loop": (broken_loop, "break_loop"),
-    "store": (variable, "store"),
     "13 bits": (wide_condition, "at most 12 bits"),
     "div": (quotient, "operations bit_and"),
     "real number": (real_number, "truth values and whole numbers"),

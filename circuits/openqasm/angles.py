@@ -5,20 +5,41 @@ linear in the number of their terms.
 """
 
 import math
+import operator
 from collections.abc import Callable
 
 from circuits.computed import AngleTable
-from circuits.openqasm.angle_parser import FUNCTIONS, AngleParser, Instruction, Names, computed_number, undeclared
+from circuits.openqasm.angle_parser import (
+    CASTS,
+    FUNCTIONS,
+    LARGEST,
+    OF_WHOLE_NUMBERS,
+    PAIRS,
+    AngleParser,
+    Instruction,
+    Names,
+    as_whole,
+    computed_number,
+    undeclared,
+)
 from circuits.openqasm.limits import ReaderLimits, refused
 from circuits.openqasm.syntax import Cursor, Token
-from circuits.polynomials import MAX_DEGREE, Polynomial
+from circuits.polynomials import MAX_DEGREE, MAX_NESTING, MAX_SIZE, Polynomial, function_of, power_of
 from circuits.slots import Slot
 from circuits.steps import LinearAngle
 
 TERMS_PER_OPERATION = 4  # that are added or scaled in about the time of one operation
 MIN_COEFFICIENT = 1e-300  # of an input, so that half of it is not zero
 OUTSIDE = "Compute the angle outside, and give the program one input for it."
-BY_POLYNOMIALS = " Polynomials are read by computed_from_openqasm."
+BY_POLYNOMIALS = " Polynomials and functions of inputs are read by computed_from_openqasm."
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+    "&&": lambda left, right: bool(left) and bool(right), "||": lambda left, right: bool(left) or bool(right),
+}  # fmt: skip
+WHOLE: dict[str, Callable[[int, int], int]] = {
+    "%": operator.mod, "&": operator.and_, "|": operator.or_, "^": operator.xor,
+    "<<": lambda left, right: left << min(right, 60), ">>": lambda left, right: left >> min(right, 60),
+}  # fmt: skip
 
 
 class _Sum:
@@ -39,10 +60,10 @@ _Value = float | _Sum | Polynomial
 class Expression:
     """An angle: numbers, constants, functions of constants, and sums of inputs times constants."""
 
-    def __init__(self, cursor: Cursor, names: Names, limits: ReaderLimits) -> None:
+    def __init__(self, cursor: Cursor, names: Names, limits: ReaderLimits, *, is_side: bool = False) -> None:
         self.line = cursor.here.line
         self.limits = limits
-        self.code = AngleParser(cursor, names, limits).read()
+        self.code = AngleParser(cursor, names, limits, is_side=is_side).read()
         if not any(step.kind in ("name", "element") for step in self.code):
             self.code = [Instruction("number", self.code[0].token, self.value(names).constant)]
 
@@ -60,6 +81,18 @@ class Expression:
         for step in self.code:
             _MACHINE[step.kind](self, stack, step, names)
         (result,) = stack
+        return self.angle(result, names)
+
+    def combined(self, sign: str, left: LinearAngle, names: Names) -> LinearAngle:
+        """Return the angle behind a left side and an operator."""
+        stack: list[_Value] = []
+        self.push(stack, left)
+        self.push(stack, self.value(names))
+        _MACHINE[sign](self, stack, Instruction(sign, Token("symbol", sign, self.line)), names)
+        return self.angle(stack.pop(), names)
+
+    def angle(self, result: _Value, names: Names) -> LinearAngle:
+        """Return a value as an angle; refuse one that is not finite."""
         if isinstance(result, Polynomial):
             angle = _table(names).angle(result)
         else:
@@ -108,6 +141,10 @@ class Expression:
         self.spend(len(angle.terms))
         stack.append(_Sum(angle) if angle.terms else angle.constant)
 
+    def opposite(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        del names
+        stack.append(float(not self.constant(stack.pop(), step.token)))
+
     def negative(self, stack: list[_Value], step: Instruction, names: Names) -> None:
         del names
         self.scale(stack, lambda number: -number, step.token)
@@ -117,8 +154,8 @@ class Expression:
         right, left = stack.pop(), stack.pop()
         if isinstance(left, Polynomial) or isinstance(right, Polynomial):
             pair = self.polynomial(left, names), self.polynomial(right, names)
-            self.limits.spend(sum(len(part.terms) for part in pair), step.token.line)
-            stack.append(_guarded(lambda: pair[0] + sign * pair[1], step.token))
+            self.limits.spend(sum(map(_size, pair)), step.token.line)
+            stack.append(_guarded(lambda: pair[0] + sign * pair[1], step.token.line))
             return
         if not isinstance(left, _Sum) and not isinstance(right, _Sum):
             stack.append(_finite(left + sign * right, step.token))
@@ -144,8 +181,32 @@ class Expression:
         stack.append(left)
         self.scale(stack, lambda factor: factor * number, step.token)
 
-    def quotient(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+    def compared(self, stack: list[_Value], step: Instruction, names: Names) -> None:
         del names
+        right, left = self.constant(stack.pop(), step.token), self.constant(stack.pop(), step.token)
+        stack.append(float(COMPARISONS[step.kind](left, right)))
+
+    def whole(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        """Compute with two whole numbers, bit by bit or with a remainder."""
+        kind = PAIRS.get(step.token.text, step.kind)
+        if kind == "**":
+            self.power(stack, step, names)
+            return
+        numbers = [self.constant(stack.pop(), step.token) for _ in range(2)][::-1]
+        shown = f"{numbers[0]:g} {kind} {numbers[1]:g}"
+        try:
+            left, right = as_whole(numbers[0]), as_whole(numbers[1])
+            value = as_whole(WHOLE[kind](left, right))
+        except (ValueError, ZeroDivisionError) as error:
+            rule = f"have whole numbers from 0 to 2**53 around and as the value of {kind!r}"
+            raise refused(step.token.line, rule, shown) from error
+        stack.append(float(value))
+
+    def quotient(self, stack: list[_Value], step: Instruction, names: Names) -> None:
+        if names.computed is not None and _varies(stack[-1]) and self.polynomial(stack[-1], names).degree:
+            inverse = self.applied("reciprocal", self.polynomial(stack.pop(), names), step.token)
+            stack.append(self.multiplied(self.polynomial(stack.pop(), names), inverse, step.token))
+            return
         number = self.constant(stack.pop(), step.token)
         if number == 0.0:
             raise refused(step.token.line, "not divide by zero", "a division by zero")
@@ -156,24 +217,43 @@ class Expression:
         self.scale(stack, lambda factor: factor / number, step.token)
 
     def power(self, stack: list[_Value], step: Instruction, names: Names) -> None:
-        exponent, base = self.constant(stack.pop(), step.token), stack.pop()
-        if names.computed is not None and _varies(base):
-            stack.append(self.raised(self.polynomial(base, names), exponent, step.token))
+        exponent, base = stack.pop(), stack.pop()
+        if names.computed is not None and (_varies(base) or _varies(exponent)):
+            pair = self.polynomial(base, names), self.polynomial(exponent, names)
+            stack.append(self.raised(*pair, step.token))
             return
-        base = self.constant(base, step.token)
+        base, exponent = self.constant(base, step.token), self.constant(exponent, step.token)
         stack.append(computed_number(math.pow, step.token, base, exponent))
 
     def function(self, stack: list[_Value], step: Instruction, names: Names) -> None:
-        del names
-        argument = self.constant(stack.pop(), step.token)
-        stack.append(computed_number(FUNCTIONS[step.token.text], step.token, argument))
+        argument, name = stack.pop(), step.token.text
+        if name in OF_WHOLE_NUMBERS:
+            self.whole_number(stack, step, argument)
+        elif names.computed is not None and _varies(argument) and self.polynomial(argument, names).degree:
+            own = {"ln": "log"}.get(name, name)
+            stack.append(self.applied(own, self.polynomial(argument, names), step.token))
+        else:
+            stack.append(computed_number(FUNCTIONS[name], step.token, self.constant(argument, step.token)))
+
+    def whole_number(self, stack: list[_Value], step: Instruction, argument: _Value) -> None:
+        """Compute a cast or a function whose values are whole numbers."""
+        name, width = step.token.text, int(step.number)
+        if name == "float":
+            stack.append(argument)
+            return
+        value = computed_number(OF_WHOLE_NUMBERS[name], step.token, self.constant(argument, step.token))
+        if name in CASTS and name != "bool":
+            lowest, highest = (0, 2**width - 1) if name == "uint" else (-(2 ** (width - 1)), 2 ** (width - 1) - 1)
+            if not max(lowest, -LARGEST) <= value <= min(highest, LARGEST):
+                raise refused(step.token.line, f"cast to {name}[{width}] what fits into it", f"{value:g}")
+        stack.append(float(value))
 
     def scale(self, stack: list[_Value], factor: Callable[[float], float], where: Token) -> None:
         """Apply a linear function to the value on top."""
         value = stack.pop()
         if isinstance(value, Polynomial):
             terms = tuple((factor(coefficient), monomial) for coefficient, monomial in value.terms)
-            stack.append(_guarded(lambda: Polynomial(terms), where))
+            stack.append(_guarded(lambda: Polynomial(terms), where.line))
             return
         if not isinstance(value, _Sum):
             stack.append(_finite(factor(value), where))
@@ -188,7 +268,7 @@ class Expression:
         if isinstance(value, float | int):
             return value
         if isinstance(value, Polynomial) and value.degree:
-            rule = "have angles that are polynomials of the inputs"
+            rule = "have angles that are polynomials of the inputs and of functions of them"
             raise refused(where.line, rule, f"an input under {where.text!r}", OUTSIDE)
         if isinstance(value, Polynomial):
             return value.terms[0][0] if value.terms else 0.0
@@ -202,22 +282,34 @@ class Expression:
     def polynomial(self, value: _Value, names: Names) -> Polynomial:
         if isinstance(value, Polynomial):
             return value
-        return _table(names).polynomial(value.linear() if isinstance(value, _Sum) else LinearAngle(value))
+        linear = value.linear() if isinstance(value, _Sum) else LinearAngle(value)
+        return _guarded(lambda: _table(names).polynomial(linear), self.line)
 
     def multiplied(self, left: Polynomial, right: Polynomial, where: Token) -> Polynomial:
         if left.degree + right.degree > MAX_DEGREE:
             raise refused(where.line, f"have angles of a degree of at most {MAX_DEGREE}", "a higher one", OUTSIDE)
-        self.limits.spend(len(left.terms) * len(right.terms), where.line)
-        return _guarded(lambda: left * right, where)
+        sizes = _size_of_functions(left) * len(right.terms) + _size_of_functions(right) * len(left.terms)
+        self.limits.spend(len(left.terms) * len(right.terms) + sizes, where.line)
+        return _guarded(lambda: left * right, where.line)
 
-    def raised(self, base: Polynomial, exponent: float, where: Token) -> Polynomial:
-        if exponent != round(exponent) or not 0 <= exponent <= MAX_DEGREE:
-            rule = f"have inputs to whole powers from 0 to {MAX_DEGREE} only"
-            raise refused(where.line, rule, f"the power {exponent:g}", OUTSIDE)
-        result = Polynomial.of(1.0)
-        for _ in range(round(exponent)):
-            result = self.multiplied(result, base, where)
+    def raised(self, base: Polynomial, exponent: Polynomial, where: Token) -> Polynomial:
+        """Return a power: whole ones of polynomials are multiplied out, others are functions."""
+        number = 0.0 if not exponent.terms else exponent.terms[0][0]
+        if exponent.degree or number != round(number) or not base.degree:
+            self.limits.spend(_size(base) + _size(exponent), where.line)
+            return _named(lambda: power_of(base, exponent), where, "**")
+        if abs(number) > MAX_DEGREE:
+            rule = f"have inputs to whole powers from -{MAX_DEGREE} to {MAX_DEGREE} only"
+            raise refused(where.line, rule, f"the power {number:g}", OUTSIDE)
+        factor, result = base if number >= 0 else self.applied("reciprocal", base, where), Polynomial.of(1.0)
+        for _ in range(round(abs(number))):
+            result = self.multiplied(result, factor, where)
         return result
+
+    def applied(self, name: str, argument: Polynomial, where: Token) -> Polynomial:
+        """Return a function of inputs."""
+        self.limits.spend(_size(argument), where.line)
+        return _named(lambda: function_of(name, argument), where, name)
 
     def spend(self, n_terms: int) -> None:
         self.limits.spend(n_terms // TERMS_PER_OPERATION, self.line)
@@ -227,18 +319,37 @@ def _varies(value: _Value) -> bool:
     return isinstance(value, Polynomial | _Sum)
 
 
+def _size_of_functions(polynomial: Polynomial) -> int:
+    """Return the operations in whose time the functions of a polynomial are compared once."""
+    return sum([function.size for function in polynomial.functions]) // TERMS_PER_OPERATION
+
+
+def _size(polynomial: Polynomial) -> int:
+    return len(polynomial.terms) + _size_of_functions(polynomial)
+
+
+def _named(make: Callable[[], Polynomial], where: Token, name: str) -> Polynomial:
+    """Return a function of inputs; refuse one without a value, or one that is too large, by the line of the program."""
+    try:
+        return make()
+    except ValueError as error:
+        limit = f"{MAX_NESTING} of them in each other and {MAX_SIZE} parts"
+        rule = f"have functions of inputs with real and finite values, of at most {limit}"
+        raise refused(where.line, rule, f"another one under {name!r}", OUTSIDE) from error
+
+
 def _table(names: Names) -> AngleTable:
     if names.computed is None:
         raise TypeError("Argument `names` must have a table for polynomials, but has none.")
     return names.computed
 
 
-def _guarded(make: Callable[[], Polynomial], where: Token) -> Polynomial:
+def _guarded(make: Callable[[], Polynomial], line: int) -> Polynomial:
     """Return a polynomial; refuse one whose coefficients are not finite by the line of the program."""
     try:
         return make()
     except ValueError as error:
-        raise _too_large(where.line) from error
+        raise _too_large(line) from error
 
 
 _MACHINE: dict[str, Callable[[Expression, list[_Value], Instruction, Names], None]] = {
@@ -246,7 +357,11 @@ _MACHINE: dict[str, Callable[[Expression, list[_Value], Instruction, Names], Non
     "name": Expression.name,
     "element": Expression.element,
     "function": Expression.function,
+    "pair": Expression.whole,
     "negative": Expression.negative,
+    "not": Expression.opposite,
+    **dict.fromkeys(COMPARISONS, Expression.compared),
+    **dict.fromkeys(WHOLE, Expression.whole),
     "+": Expression.sum,
     "-": Expression.sum,
     "*": Expression.product,

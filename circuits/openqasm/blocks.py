@@ -5,14 +5,42 @@ They wait on a stack of their own.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from circuits.openqasm.angles import Expression
 from circuits.openqasm.calls import Scope
 from circuits.openqasm.conditions import ALWAYS, Condition
 from circuits.openqasm.limits import refused
 from circuits.openqasm.syntax import Cursor, Token
+from circuits.steps import LinearAngle
 
 TYPES = ("float", "angle", "int", "uint", "bool")
+WHOLE = ("int", "uint", "bool")
+MAX_WIDTH = 128  # of a number
+
+
+class NumberType(NamedTuple):
+    """The type of a number that statements may change."""
+
+    kind: str  # float, angle, int, uint or bool
+    width: int
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Return the smallest and the largest whole number."""
+        if self.kind == "int":
+            return -(2 ** (self.width - 1)), 2 ** (self.width - 1) - 1
+        return 0, 1 if self.kind == "bool" else 2**self.width - 1
+
+
+class Hidden(NamedTuple):
+    """The meaning of a name outside of the block that declares it again."""
+
+    scalar: LinearAngle | None
+    copy: list[Condition] | None
+    kind: NumberType | None
+    valid: Condition | None  # under which a number has its value
+    is_whole: bool
 
 
 @dataclass
@@ -28,8 +56,11 @@ class Block:
         own: the condition of an `if`.
         values: those of a loop's variable that are still to come.
         variable: of a loop.
-        declared: constants that end with it.
+        hidden: what its name means outside of the loop.
+        declared: names that end with it, with their meanings outside.
+        running: the condition under which a loop goes on.
         test: the place of the condition of a `while`.
+        state: the numbers that were known when that was read last.
         target: the bits that a `switch` looks at; its `own` is the condition that one of its cases so far holds.
         is_complete: whether a `switch` has had its default.
     """
@@ -40,31 +71,46 @@ class Block:
     is_braced: bool
     outside: Condition
     own: Condition = ALWAYS
-    values: Iterator[int] = field(default_factory=lambda: iter(()))
+    values: Iterator[float | int] = field(default_factory=lambda: iter(()))
     variable: str = ""
-    declared: list[str] = field(default_factory=list)
+    hidden: Hidden | None = None
+    declared: dict[str, Hidden] = field(default_factory=dict)
+    running: Condition = ALWAYS
     test: int = 0
+    state: object = None
     target: list[Condition] = field(default_factory=list)
     is_complete: bool = False
 
 
-def read_type(cursor: Cursor) -> str:
-    """Read the name of a type and its width; return the name, empty where none stands here."""
-    result = ""
+def read_type(cursor: Cursor) -> tuple[str, int]:
+    """Read the name of a type and its width; an empty name where none stands here, the width 0 where none is said."""
+    kind, width = "", 0
     while cursor.here.text in TYPES and cursor.here.kind == "name":
-        result = cursor.name()
+        kind, width = cursor.name(), 0
+        line = cursor.here.line
         if cursor.accept("["):
-            cursor.skip_to("]")
-    return result
+            text = "".join([token.text for token in cursor.skip_to("]")])
+            is_number = text.isdecimal() and len(text) <= len(str(MAX_WIDTH))
+            width = int(text) if is_number else 0
+            if kind in ("int", "uint") and not 0 < width <= MAX_WIDTH:
+                raise refused(line, f"have a whole number up to {MAX_WIDTH} as the width of {kind}", repr(text))
+    return kind, width
 
 
-def loop_values(cursor: Cursor, scope: Scope) -> range | list[int]:
-    """Read the values of a loop's variable: a set in braces, or a range whose end belongs to it."""
+def loop_values(cursor: Cursor, scope: Scope, *, is_real: bool = False) -> range | list[float | int]:
+    """Read the values of a loop's variable: a set in braces, or a range whose end belongs to it.
+
+    Args:
+        cursor: where they stand.
+        scope: the meanings of names.
+        is_real: whether values of a set need not be whole.
+    """
     token = cursor.here
     if cursor.accept("{"):
-        values = [_whole(cursor, scope)]
+        read = _real if is_real else _whole
+        values: list[float | int] = [read(cursor, scope)]
         while cursor.accept(","):
-            values.append(_whole(cursor, scope))
+            values.append(read(cursor, scope))
         cursor.expect("}")
         return values
     cursor.expect("[")
@@ -81,13 +127,17 @@ def loop_values(cursor: Cursor, scope: Scope) -> range | list[int]:
     return range(first, last + (1 if step > 0 else -1), step)
 
 
+def _real(cursor: Cursor, scope: Scope) -> float:
+    return Expression(cursor, scope.names, scope.limits).real(scope.names)
+
+
 def _whole(cursor: Cursor, scope: Scope) -> int:
     return Expression(cursor, scope.names, scope.limits).integer(scope.names)
 
 
 def skip_body(cursor: Cursor) -> None:
     """Skip the body of a loop that is never run."""
-    depth, start = 0, cursor.here
+    depth, brackets, start = 0, 0, cursor.here
     while True:
         token = cursor.next()
         if token.kind == "end":
@@ -96,6 +146,9 @@ def skip_body(cursor: Cursor) -> None:
             is_set = token.text == "in" and cursor.here.text == "{"  # values of an inner loop
             if is_set:
                 cursor.skip_to("}")
+            continue
+        brackets += (token.text == "[") - (token.text == "]")
+        if brackets:  # a set of places, as in q[{0, 2}]
             continue
         depth += (token.text == "{") - (token.text == "}")
         if depth == 0 and token.text in (";", "}") and cursor.here.text != "else":

@@ -9,6 +9,7 @@ from circuits.openqasm.angle_parser import Names
 from circuits.openqasm.angles import Expression
 from circuits.openqasm.gates import VERSION_3, Dialect
 from circuits.openqasm.limits import SIZE_PER_OPERATION, ReaderLimits, refused
+from circuits.openqasm.registers import picked, read_places
 from circuits.openqasm.syntax import Cursor, Token
 
 MODIFIERS = ("ctrl", "negctrl", "inv", "pow")
@@ -45,7 +46,7 @@ class Scope:
 
     limits: ReaderLimits
     names: Names = field(default_factory=Names)
-    qubits: dict[str, range] = field(default_factory=dict)
+    qubits: dict[str, Sequence[int]] = field(default_factory=dict)
     gates: dict[str, Definition] = field(default_factory=dict)
     n_gates: int | None = None  # in a body: how many were defined before it, which alone may be called there
     dialect: Dialect = VERSION_3
@@ -115,7 +116,7 @@ class Call(NamedTuple):
     definition: Definition | None
     modifiers: Modifiers
     angles: list[Expression]
-    operands: list[range]
+    operands: list[Sequence[int]]
     size: int  # operations that it counts as, without those of the definition
 
 
@@ -222,8 +223,8 @@ def _angles(cursor: Cursor, scope: Scope) -> list[Expression]:
     return result
 
 
-def read_operand(cursor: Cursor, scope: Scope) -> range:
-    """Read the qubits of a register, or one of them."""
+def read_operand(cursor: Cursor, scope: Scope) -> Sequence[int]:
+    """Read the qubits of a register, one of them, or some."""
     token = cursor.here
     name = cursor.name()
     if name.startswith("$") and not scope.qubits:
@@ -231,13 +232,9 @@ def read_operand(cursor: Cursor, scope: Scope) -> range:
     if name not in scope.qubits:
         raise refused(token.line, "use declared qubits", repr(name))
     register = scope.qubits[name]
-    if not cursor.accept("["):
-        return register
-    index = Expression(cursor, scope.names, scope.limits).integer(scope.names)
-    cursor.expect("]")
-    if not 0 <= index < len(register):
-        raise refused(token.line, f"have an index in 0..{len(register) - 1} for {name}", f"{index}")
-    return register[index : index + 1]
+    while cursor.accept("["):
+        register = picked(register, read_places(cursor, scope.names, scope.limits, len(register), name))
+    return register
 
 
 def _hardware_qubit(token: Token, scope: Scope) -> range:

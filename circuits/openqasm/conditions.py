@@ -5,12 +5,15 @@ they must have. Outcomes are numbered through the program, so that a bit that is
 conditions as they are.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from circuits.openqasm.angle_parser import AngleParser
+from circuits.openqasm.angles import COMPARISONS as OPERATORS
 from circuits.openqasm.angles import Expression
 from circuits.openqasm.calls import Scope
 from circuits.openqasm.limits import SIZE_PER_OPERATION, refused
+from circuits.openqasm.registers import picked, read_places
 from circuits.openqasm.syntax import Cursor, Token
 
 Case = tuple[tuple[int, int], ...]  # pairs (outcome, value), ascending
@@ -21,6 +24,7 @@ LARGEST = 2**53  # whole number that a float holds exactly
 MAX_DIGITS = 4000  # of a number; Python itself refuses to read more
 PRECEDENCE = {"||": 1, "&&": 2, "|": 3, "^": 4, "&": 5, "!": 6, "~": 6}
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def outcome(number: int) -> Condition:
@@ -83,6 +87,11 @@ class Logic:
     def all_of(self, bits: Sequence[Condition], wanted: Sequence[int]) -> Condition:
         """Return the condition that each bit has its value."""
         self.spend(len(bits) // SIZE_PER_OPERATION)
+        if not all(map(_is_plain, bits)):  # flags of loops, which depend on more than one outcome
+            result = ALWAYS
+            for bit, value in zip(bits, wanted, strict=True):
+                result = self.both(result, bit if value else self.negated(bit))
+            return result
         pairs = dict[int, int]()
         for bit, value in zip(bits, wanted, strict=True):
             if bit in (ALWAYS, NEVER):
@@ -92,6 +101,11 @@ class Logic:
             (((number, _),),) = bit
             pairs[number] = value
         return (tuple(sorted(pairs.items())),)
+
+
+def _is_plain(bit: Condition) -> bool:
+    """Tell whether a bit is known, or 1 where one outcome is."""
+    return bit in (ALWAYS, NEVER) or (len(bit) == 1 and len(bit[0]) == 1 and bit[0][0][1] == 1)
 
 
 def _joined(left: Case, right: Case) -> Case | None:
@@ -117,7 +131,7 @@ class Operand(NamedTuple):
 class ConditionParser:
     """Reads the condition of an `if` up to its closing bracket; operators wait for their right operand."""
 
-    def __init__(self, cursor: Cursor, scope: Scope, bits: dict[str, list[Condition]]) -> None:
+    def __init__(self, cursor: Cursor, scope: Scope, bits: Mapping[str, list[Condition]]) -> None:
         self.cursor, self.scope, self.bits = cursor, scope, bits
         self.line = cursor.here.line
         self.logic = Logic(lambda count: scope.limits.spend(count, self.line))
@@ -208,38 +222,60 @@ class ConditionParser:
             )
 
     def comparison(self) -> None:
-        """Read a bit, or a register that is compared to a number."""
+        """Read a bit, a register that is compared to a number, or known numbers that are compared."""
         token = self.cursor.here
-        if token.text in ("true", "false") and self.cursor.accept("true", "false"):
-            self.values.append(Operand(ALWAYS if token.text == "true" else NEVER))
+        name = token.text
+        if token.kind != "name" or not self.bits.get(name):
+            self.known(token)
             return
-        name = self.cursor.name()
-        if name not in self.bits:
-            raise refused(token.line, "have conditions on declared bits", repr(name))
-        bits = self.element(name, token) if self.cursor.accept("[") else self.bits[name]
+        self.cursor.next()
+        bits = self.element(name) if self.cursor.accept("[") else self.bits[name]
         here = self.cursor.here
         if here.kind == "symbol" and here.text in COMPARISONS:
-            if self.waiting and self.waiting[-1] in ("!", "~"):  # which bind first
-                raise refused(
-                    here.line, f"put what {self.waiting[-1]!r} acts on into brackets", f"{here.text!r} right behind it"
-                )
+            self.require_brackets(here)
             self.compare(bits, here)
         elif len(bits) == 1:
             self.values.append(Operand(bits[0]))
         else:
             self.values.append(Operand(self.logic.compared(bits, "!=", 0), bits))
 
+    def require_brackets(self, comparison: Token) -> None:
+        if self.waiting and self.waiting[-1] in ("!", "~"):  # which bind first
+            rule = f"put what {self.waiting[-1]!r} acts on into brackets"
+            raise refused(comparison.line, rule, f"{comparison.text!r} right behind it")
+
+    def known(self, token: Token) -> None:
+        """Read a number that is known, or a comparison that begins with one."""
+        names = self.scope.names
+        parser = AngleParser(self.cursor, names, self.scope.limits)
+        if token.kind == "name" and not parser.is_known(token.text):
+            raise refused(token.line, "have conditions on declared bits", repr(token.text))
+        left = Expression(self.cursor, names, self.scope.limits, is_side=True).real(names)
+        here = self.cursor.here
+        if here.kind != "symbol" or here.text not in COMPARISONS:
+            self.values.append(Operand(ALWAYS if left else NEVER))
+            return
+        self.require_brackets(here)
+        self.cursor.next()
+        following = self.cursor.here.text
+        if self.bits.get(following):
+            if left != round(left):
+                raise refused(here.line, "have a whole number here", f"{left:g}")
+            self.cursor.next()
+            bits = self.element(following) if self.cursor.accept("[") else self.bits[following]
+            self.values.append(Operand(self.logic.compared(bits, MIRRORED.get(here.text, here.text), round(left))))
+            return
+        right = Expression(self.cursor, names, self.scope.limits, is_side=True).real(names)
+        self.values.append(Operand(ALWAYS if OPERATORS[here.text](left, right) else NEVER))
+
     def compare(self, bits: Sequence[Condition], comparison: Token) -> None:
         """Read the rest of a comparison of these bits."""
         self.cursor.next()
         self.values.append(Operand(self.logic.compared(bits, comparison.text, self.number(bits))))
 
-    def element(self, name: str, token: Token) -> list[Condition]:
-        index = Expression(self.cursor, self.scope.names, self.scope.limits).integer(self.scope.names)
-        self.cursor.expect("]")
-        if not 0 <= index < len(self.bits[name]):
-            raise refused(token.line, f"have an index in 0..{len(self.bits[name]) - 1} for {name}", f"{index}")
-        return self.bits[name][index : index + 1]
+    def element(self, name: str) -> Sequence[Condition]:
+        bits = self.bits[name]
+        return picked(bits, read_places(self.cursor, self.scope.names, self.scope.limits, len(bits), name))
 
     def number(self, bits: Sequence[Condition]) -> int:
         token = self.cursor.here
@@ -252,7 +288,7 @@ class ConditionParser:
         following = self.cursor.tokens[self.cursor.place + 1]  # there is one: the end of the text
         if token.text.isdecimal() and following.text in (")", "&&", "||") and len(token.text) <= MAX_DIGITS:
             return int(self.cursor.next().text)  # exactly, however large
-        result = Expression(self.cursor, self.scope.names, self.scope.limits).integer(self.scope.names)
+        result = Expression(self.cursor, self.scope.names, self.scope.limits, is_side=True).integer(self.scope.names)
         if abs(result) > LARGEST:
             raise refused(token.line, "compute whole numbers up to 2**53", "a larger one")
         return result

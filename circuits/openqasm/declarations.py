@@ -1,23 +1,20 @@
 """The state of a program of OpenQASM that is being read, and its declarations."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from circuits.computed import AngleTable
 from circuits.openqasm.angle_parser import Names
 from circuits.openqasm.angles import Expression
-from circuits.openqasm.blocks import TYPES, Block, read_type
-from circuits.openqasm.calls import Definition, Scope
+from circuits.openqasm.blocks import Block, NumberType
+from circuits.openqasm.calls import Definition, Scope, read_operand
 from circuits.openqasm.conditions import ALWAYS, NEVER, Condition
 from circuits.openqasm.deferral import Span
 from circuits.openqasm.gates import VERSION_2
 from circuits.openqasm.inlining import Inliner
 from circuits.openqasm.inputs import Inputs, read_inputs
 from circuits.openqasm.limits import ReaderLimits, refused
-from circuits.openqasm.switches import BITS_OF_A_NUMBER, CASTS, read_target
 from circuits.openqasm.syntax import Cursor, Token, tokens_of
 from circuits.steps import LinearAngle, LinearStep
-
-LARGEST_INT = 2 ** (BITS_OF_A_NUMBER - 1) - 1
 
 
 class DeclarationReader:
@@ -35,7 +32,8 @@ class DeclarationReader:
         self.n_qubits = self.n_bits = 0
         self.bits: dict[str, list[Condition]] = {}  # when each bit of a register is 1
         self.copies: dict[str, list[Condition]] = {}  # whole numbers that hold the bits of a register
-        self.changeable: dict[str, str] = {}  # int and uint without a width, by name
+        self.changeable: dict[str, NumberType] = {}  # numbers without `const`, by name
+        self.valid: dict[str, Condition] = {}  # where numbers have their value, for those changed under a condition
         self.steps: list[LinearStep] = []
         self.inliner = Inliner(self.scope, self.steps)
         self.measured: list[tuple[int, str, int, Condition, int]] = []  # (step, register, bit, previous value, line)
@@ -44,7 +42,7 @@ class DeclarationReader:
         self.condition = ALWAYS
         self.spans: list[Span] = []
 
-    def measure(self, name: str, bits: range, token: Token) -> None:
+    def measure(self, name: str, bits: Sequence[int], token: Token) -> None:
         """Read the qubits of a measurement into these bits."""
         raise NotImplementedError("ProgramReader reads measurements.")
 
@@ -99,9 +97,11 @@ class DeclarationReader:
         self.cursor.expect("]")
         return value
 
-    def require_new(self, name: str, token: Token) -> None:
+    def require_new(self, name: str, token: Token, *, shadows: bool = False) -> None:
+        """Refuse a name that is taken; `shadows` where a number in a block may hide another one."""
         names = self.scope.names
-        if any(name in known for known in (self.scope.qubits, self.bits, self.copies, names.scalars, names.arrays)):
+        registers, numbers = (self.scope.qubits, self.bits, names.arrays), (self.copies, names.scalars, self.changeable)
+        if any(name in known for known in registers) or (not shadows and any(name in known for known in numbers)):
             raise refused(token.line, "declare a name once", f"{name!r} again")
 
     def input(self, token: Token) -> None:
@@ -109,84 +109,28 @@ class DeclarationReader:
         del token
         self.cursor.skip_to(";")
 
-    def constant(self, token: Token) -> None:
-        """Read `const float a = 2*pi;`, or without `const` a number or an angle that no statement changes later."""
-        if token.text in TYPES:
-            self.cursor.place -= 1
-        kind = read_type(self.cursor)
-        has_width = self.cursor.tokens[self.cursor.place - 1].text == "]"
-        name, is_whole = self.cursor.name(), kind in ("int", "uint", "bool")
-        if kind in CASTS and token.text != "const" and not has_width:
-            self.changeable[name] = kind
-            if self.number_of_bits(name, token):
-                return
-        self.cursor.expect("=")
-        value = Expression(self.cursor, self.scope.names, self.limits).value(self.scope.names)
-        if value.terms and (token.text == "const" or is_whole):
-            raise refused(token.line, "have constants without inputs", repr(name), "Declare a float or an angle.")
-        if is_whole and value.constant != round(value.constant):
-            raise refused(token.line, "give whole numbers to integers", f"{value.constant} for {name!r}")
-        self.declare(name, value, token, is_whole=is_whole)
-        if self.blocks:
-            self.blocks[-1].declared.append(name)
-        self.cursor.expect(";")
+    def output(self, token: Token) -> None:
+        """Read `output bit[2] c;`: all bits are kept."""
+        if not self.cursor.accept("bit"):
+            raise refused(token.line, "have outputs of type bit", repr(self.cursor.here.text))
+        self.bit(token)
 
-    def declare(self, name: str, value: LinearAngle, token: Token, *, is_whole: bool) -> None:
-        self.require_new(name, token)
-        self.scope.names.scalars[name] = value
-        if is_whole:
-            self.scope.names.integers.add(name)
-
-    def number_of_bits(self, name: str, token: Token) -> bool:
-        """Read `int n;` or `int n = c;`; tell whether one of them stands here."""
-        is_open, following = self.cursor.here.text == ";", self.cursor.tokens[self.cursor.place + 1].text
-        if not is_open and following not in self.bits and following not in self.copies:
-            return False
-        self.require_new(name, token)
-        self.scope.names.integers.add(name)
-        self.copies[name] = []  # until it is given bits or a number
-        if self.blocks:
-            self.blocks[-1].declared.append(name)
-        if not is_open:
-            self.cursor.expect("=")
-            self.copies[name] = read_target(self.cursor, self.scope, self.bits, self.copies)
-        self.cursor.expect(";")
-        return True
-
-    def number_assignment(self) -> None:
-        """Read `n = c;` for the bits of a register, or `i = i + 1;` and `i += 1;` for a number that is known."""
-        token = self.cursor.here
+    def alias(self, token: Token) -> None:
+        """Read `let a = q[0:2] ++ r;`, another name for qubits."""
         name = self.cursor.name()
-        sign = self.cursor.next().text if self.cursor.here.text in ("+", "-") else ""
+        self.require_new(name, token)
         self.cursor.expect("=")
-        if self.condition != ALWAYS:
-            raise refused(token.line, "change numbers outside of conditions on bits", repr(name))
-        if not sign and self.cursor.here.text in (*self.bits, *self.copies, *CASTS):
-            self.copies[name] = read_target(self.cursor, self.scope, self.bits, self.copies)
-            self.scope.names.scalars.pop(name, None)
-        else:
-            self.set_number(name, sign, token)
+        qubits = read_operand(self.cursor, self.scope)
+        if self.cursor.here.text == "++":
+            joined = [*qubits]
+            while self.cursor.accept("++"):
+                joined += read_operand(self.cursor, self.scope)
+                self.limits.spend(len(joined), token.line)
+            if len(set(joined)) < len(joined):
+                raise refused(token.line, "name a qubit once in an alias", f"{name!r}")
+            qubits = joined
         self.cursor.expect(";")
-
-    def set_number(self, name: str, sign: str, token: Token) -> None:
-        """Read the whole number that is given to a name, added to it or taken from it."""
-        value = Expression(self.cursor, self.scope.names, self.limits).integer(self.scope.names)
-        known = self.scope.names.scalars.get(name)
-        if sign and known is None:
-            raise refused(token.line, "add to numbers that are known", repr(name))
-        before = 0 if known is None or not sign else round(known.constant)
-        new = before - value if sign == "-" else before + value
-        if not (0 if self.changeable[name] == "uint" else -LARGEST_INT - 1) <= new <= LARGEST_INT:
-            rule = f"keep an {self.changeable[name]} within its {BITS_OF_A_NUMBER} bits"
-            raise refused(token.line, rule, f"{new} for {name!r}")
-        self.copies.pop(name, None)
-        self.scope.names.scalars[name] = LinearAngle(float(new))
-
-    def forget(self, name: str) -> None:
-        self.scope.names.scalars.pop(name, None)
-        self.copies.pop(name, None)
-        self.changeable.pop(name, None)
-        self.scope.names.integers.discard(name)
+        self.scope.qubits[name] = qubits
 
     def definition(self, token: Token) -> None:
         name = self.cursor.name()

@@ -113,7 +113,9 @@ class Inliner:
         self.limits.spend(1, call.token.line)
         if under.repeats == 0:
             return None
-        names = replace(self.scope.names, scalars=dict(zip(definition.parameters, angles, strict=True)), arrays={})
+        names = replace(
+            self.scope.names, scalars=dict(zip(definition.parameters, angles, strict=True)), arrays={}, unknown=set()
+        )
         inner = under._replace(repeats=1, flips=())
         calls = definition.calls or []
         ordered = reversed(calls) if under.is_inverse else iter(calls)
@@ -208,7 +210,12 @@ def _read_body(definition: Definition, scope: Scope) -> list[Call]:
     inner = Scope(
         scope.limits,
         replace(
-            scope.names, scalars={name: LinearAngle() for name in definition.parameters}, arrays={}, integers=set()
+            scope.names,
+            scalars={name: LinearAngle() for name in definition.parameters},
+            arrays={},
+            integers=set(),
+            unknown=set(),
+            n_gates=definition.place,
         ),
         {name: range(k, k + 1) for k, name in enumerate(definition.qubits)},
         scope.gates,

@@ -1,33 +1,33 @@
 """An OpenQASM program, read statement by statement into steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from circuits import gates, steps
 from circuits.circuit import Circuit
 from circuits.computed import ComputedCircuit
-from circuits.openqasm.blocks import TYPES, Block, loop_values, read_type, skip_body
+from circuits.openqasm.blocks import TYPES, Block
 from circuits.openqasm.calls import MODIFIERS, read_call, read_operand, skip_barrier
-from circuits.openqasm.conditions import ALWAYS, NEVER, ConditionParser, Logic, outcome, size_of
-from circuits.openqasm.declarations import DeclarationReader
+from circuits.openqasm.conditions import ALWAYS, NEVER, outcome, size_of
 from circuits.openqasm.deferral import Measured, Span, without_conditions
 from circuits.openqasm.limits import refused
-from circuits.openqasm.switches import read_case, read_comparison, read_target
+from circuits.openqasm.loops import LoopReader
+from circuits.openqasm.registers import read_places
+from circuits.openqasm.switches import read_case, read_target
 from circuits.openqasm.syntax import Token
-from circuits.steps import LinearAngle, LinearStep
+from circuits.steps import LinearStep
 
 POST_SELECT = "@qml.post_select"
 REFUSED_WORDS = {
-    "else", "case", "default", "def", "extern", "defcal", "defcalgrammar", "cal", "let", "return", "break", "continue",
-    "end", "complex", "duration", "stretch", "output", "array", "durationof", "nop",
+    "else", "case", "default", "def", "extern", "defcal", "defcalgrammar", "cal", "return", "complex", "duration",
+    "stretch", "array", "durationof", "nop",
 }  # fmt: skip
-AT_THE_TOP = {"OPENQASM", "include", "qubit", "qreg", "bit", "creg", "input", "gate", "opaque"}
+AT_THE_TOP = {"OPENQASM", "include", "qubit", "qreg", "bit", "creg", "input", "output", "let", "gate", "opaque"}
 WORDS_OF_VERSION_2 = {"OPENQASM", "include", "qreg", "creg", "gate", "opaque", "reset", "barrier", "measure", "if"}
-TOKENS_PER_OPERATION = 8  # of a loop's body, that are read again in about the time of an operation
 UNROLL_ADVICE = "Unroll or remove it first."
 
 
-class ProgramReader(DeclarationReader):
+class ProgramReader(LoopReader):
     """A program of OpenQASM that is read statement by statement; `circuit()` returns its circuit.
 
     With `is_computed`, angles may be polynomials of the inputs, and `computed_circuit()` returns them too.
@@ -145,85 +145,29 @@ class ProgramReader(DeclarationReader):
 
     # --- statements with a body -----------------------------------------------------------------------------
 
-    def start_block(self, block: Block) -> None:
-        self.limits.require_depth(len(self.blocks) + 1, block.token.line, "blocks in blocks")
-        block.is_braced = self.cursor.accept("{")
-        block.start = self.cursor.place
-        self.blocks.append(block)
-
     def end_block(self) -> bool:
         """End a body; tell whether nothing of its statement follows."""
         block = self.blocks[-1]
-        for name in block.declared:
-            self.forget(name)
-        block.declared.clear()
+        self.end_names(block)
         if block.kind == "for" and self.next_value(block):
             return False
         if block.kind == "while" and self.next_run(block):
             return False
         self.blocks.pop()
-        self.condition = block.outside
+        self.move_to(block.outside, block.token)
         if block.kind != "if" or self.is_version_2 or not self.cursor.accept("else"):
             return True
         logic = self.logic(block.token)
-        self.condition = logic.both(block.outside, logic.negated(block.own))
+        self.move_to(logic.both(block.outside, logic.negated(block.own)), block.token)
         self.start_block(Block("else", block.token, 0, False, block.outside))
         return False
 
-    def logic(self, token: Token) -> Logic:
-        return Logic(lambda count: self.limits.spend(count, token.line))
-
     def if_(self, token: Token) -> None:
         self.cursor.expect("(")
-        own = ConditionParser(self.cursor, self.scope, self.bits).read()
+        own = self.read_condition()
         block = Block("if", token, 0, False, self.condition, own)
         self.condition = self.logic(token).both(self.condition, own)
         self.start_block(block)
-
-    def for_(self, token: Token) -> None:
-        read_type(self.cursor)
-        name = self.cursor.name()
-        self.cursor.expect("in")
-        values = loop_values(self.cursor, self.scope)
-        if not values:
-            skip_body(self.cursor)
-            return
-        block = Block("for", token, 0, False, self.condition, values=iter(values), variable=name)
-        self.declare(name, LinearAngle(float(values[0])), token, is_whole=True)
-        self.start_block(block)
-        self.next_value(block)
-
-    def next_value(self, block: Block) -> bool:
-        """Go back to the start of a loop with the next value of its variable, if there is one."""
-        value = next(block.values, None)
-        self.limits.spend(1 + (self.cursor.place - block.start) // TOKENS_PER_OPERATION, block.token.line)
-        if value is None:
-            self.forget(block.variable)
-            return False
-        self.scope.names.scalars[block.variable] = LinearAngle(float(value))
-        self.cursor.place = block.start
-        return True
-
-    def while_(self, token: Token) -> None:
-        """Read a loop whose condition compares whole numbers that are known, and run it as often as it holds."""
-        self.cursor.expect("(")
-        place = self.cursor.place
-        if not read_comparison(self.cursor, self.scope, self.bits):
-            skip_body(self.cursor)
-            return
-        block = Block("while", token, 0, False, self.condition, test=place)
-        self.start_block(block)
-
-    def next_run(self, block: Block) -> bool:
-        """Go back to the start of a loop if its condition holds once more; the limit ends one without an end."""
-        end = self.cursor.place
-        self.limits.spend(1 + (end - block.start) // TOKENS_PER_OPERATION, block.token.line)
-        self.cursor.place = block.test
-        if read_comparison(self.cursor, self.scope, self.bits):
-            self.cursor.place = block.start
-            return True
-        self.cursor.place = end
-        return False
 
     def switch(self, token: Token) -> None:
         self.cursor.expect("(")
@@ -281,20 +225,17 @@ class ProgramReader(DeclarationReader):
         self.measure(name, bits, token)
         self.cursor.expect(";")
 
-    def bits_here(self) -> tuple[str, range]:
+    def bits_here(self) -> tuple[str, Sequence[int]]:
         token = self.cursor.here
         name = self.cursor.name()
         if name not in self.bits:
             raise refused(token.line, "measure into declared bits", repr(name))
-        bits = range(len(self.bits[name]))
-        if self.cursor.here.text != "[":
-            return name, bits
-        index = self.size()
-        if index not in bits:
-            raise refused(token.line, f"have an index in 0..{len(bits) - 1}", f"{index}")
-        return name, bits[index : index + 1]
+        size = len(self.bits[name])
+        if not self.cursor.accept("["):
+            return name, range(size)
+        return name, read_places(self.cursor, self.scope.names, self.limits, size, name)
 
-    def measure(self, name: str, bits: range, token: Token) -> None:
+    def measure(self, name: str, bits: Sequence[int], token: Token) -> None:
         qubits = read_operand(self.cursor, self.scope)
         if len(qubits) != len(bits):
             raise refused(token.line, "measure into as many bits as qubits", f"{len(bits)} for {len(qubits)}")
@@ -308,12 +249,13 @@ class ProgramReader(DeclarationReader):
                 self.bits[name][bit] = outcome(len(self.measured) - 1)
             self.steps.append(LinearStep(gates.Measure(bit), (qubit,)))
 
-    def keep(self, value: int, name: str, bits: range, qubits: range, token: Token) -> None:
+    def keep(self, value: int, name: str, bits: Sequence[int], qubits: Sequence[int], token: Token) -> None:
         """Append a post-selection, after which the bits are known."""
         if self.condition != ALWAYS:
             raise refused(token.line, "post-select outside of conditions", f"{POST_SELECT} under one")
         self.steps += [LinearStep(gates.PostSelect(value), (qubit,)) for qubit in qubits]
-        self.bits[name][bits.start : bits.stop] = [ALWAYS if value else NEVER] * len(bits)
+        for bit in bits:
+            self.bits[name][bit] = ALWAYS if value else NEVER
         self.post_select = None
 
 
@@ -325,6 +267,8 @@ STATEMENTS: dict[str, Callable[[ProgramReader, Token], None]] = {
     "bit": ProgramReader.bit,
     "creg": ProgramReader.bit,
     "input": ProgramReader.input,
+    "output": ProgramReader.output,
+    "let": ProgramReader.alias,
     "const": ProgramReader.constant,
     **dict.fromkeys(TYPES, ProgramReader.constant),
     "gate": ProgramReader.definition,
@@ -332,6 +276,9 @@ STATEMENTS: dict[str, Callable[[ProgramReader, Token], None]] = {
     "if": ProgramReader.if_,
     "for": ProgramReader.for_,
     "while": ProgramReader.while_,
+    "break": ProgramReader.break_,
+    "continue": ProgramReader.break_,
+    "end": ProgramReader.end,
     "switch": ProgramReader.switch,
     "box": ProgramReader.box,
     "delay": ProgramReader.delay,

@@ -1,9 +1,10 @@
-"""`switch` on measured bits: its target, and the values of a case; and whole numbers that statements change."""
+"""`switch` on measured bits and known numbers: its target, and the values of a case."""
 
 from circuits.openqasm.angles import Expression
 from circuits.openqasm.calls import Scope
-from circuits.openqasm.conditions import LARGEST, MAX_DIGITS, NEVER, Condition, Logic
+from circuits.openqasm.conditions import ALWAYS, LARGEST, MAX_DIGITS, NEVER, Condition, Logic
 from circuits.openqasm.limits import refused
+from circuits.openqasm.registers import picked, read_places
 from circuits.openqasm.syntax import Cursor
 
 CASTS = ("int", "uint")
@@ -30,15 +31,13 @@ def read_target(cursor: Cursor, scope: Scope, bits: dict[str, Bits], copies: dic
     name = cursor.name()
     if copies.get(name):
         return copies[name]
+    if name in scope.names.scalars:
+        return _bits_of_number(cursor, scope)
     if name not in bits:
         raise refused(token.line, "switch on a register of bits, a bit or a number made of them", repr(name))
     if not cursor.accept("["):
         return list(bits[name])
-    index = Expression(cursor, scope.names, scope.limits).integer(scope.names)
-    cursor.expect("]")
-    if not 0 <= index < len(bits[name]):
-        raise refused(token.line, f"have an index in 0..{len(bits[name]) - 1} for {name}", f"{index}")
-    return bits[name][index : index + 1]
+    return list(picked(bits[name], read_places(cursor, scope.names, scope.limits, len(bits[name]), name)))
 
 
 def read_case(cursor: Cursor, scope: Scope, target: Bits, logic: Logic) -> Condition:
@@ -61,29 +60,11 @@ def _value(cursor: Cursor, scope: Scope) -> int:
     return value
 
 
-def read_comparison(cursor: Cursor, scope: Scope, bits: dict[str, Bits]) -> bool:
-    """Read the condition of a `while`, of two whole numbers that are known, and tell whether it holds."""
-    token = cursor.here
-    left = _known(cursor, scope, bits)
-    operator = cursor.next()
-    if operator.text not in COMPARED:
-        raise refused(operator.line, f"compare by {', '.join(COMPARED)} in `while`", repr(operator.text))
-    right = _known(cursor, scope, bits)
-    if cursor.here.text != ")":
-        raise refused(token.line, "compare two whole numbers in `while`", repr(cursor.here.text), UNROLL)
-    cursor.expect(")")
-    return COMPARED[operator.text](left, right)
-
-
-def _known(cursor: Cursor, scope: Scope, bits: dict[str, Bits]) -> int:
-    token = cursor.here
-    if token.text in bits or token.text in ("!", "~", "("):
-        rule = "have loops whose number of runs is known"
-        raise refused(token.line, rule, "a `while` on measured bits, which has no bound", UNROLL)
-    return Expression(cursor, scope.names, scope.limits).integer(scope.names)
-
-
-UNROLL = "Write the runs that you want one behind the other, each under `if`."
-COMPARED = {
-    "<": int.__lt__, "<=": int.__le__, ">": int.__gt__, ">=": int.__ge__, "==": int.__eq__, "!=": int.__ne__,
-}  # fmt: skip
+def _bits_of_number(cursor: Cursor, scope: Scope) -> Bits:
+    """Read a whole number that is known, whose name has been read, as bits."""
+    cursor.place -= 1
+    line = cursor.here.line
+    value = Expression(cursor, scope.names, scope.limits).integer(scope.names)
+    if not 0 <= value < 2**BITS_OF_A_NUMBER:
+        raise refused(line, f"switch on whole numbers of up to {BITS_OF_A_NUMBER} bits", f"{value}")
+    return [ALWAYS if value >> place & 1 else NEVER for place in range(BITS_OF_A_NUMBER)]

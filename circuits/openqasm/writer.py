@@ -92,9 +92,11 @@ def from_openqasm(
     registers and broadcasting over them; reset, measure, and barrier, which leaves nothing; `if` on measured bits.
     Version 3: `ctrl @`, `negctrl @`, `inv @`, and `pow(k) @` for whole k from -1000 to 1000 and, for gates of constants
     on up to five qubits, for any k in between (the principal power); gphase; float and angle inputs and constants;
-    angles that are linear in the inputs (`computed_from_openqasm` reads polynomials); `for` over constant ranges and
-    sets; `while` that compares known whole numbers; `else`; `switch` on measured bits; `box` and `delay`, which leave
-    nothing. A text without a version is version 3.
+    angles that are linear in the inputs (`computed_from_openqasm` reads polynomials and functions); numbers that
+    statements change; operators and casts of constants; `let` aliases, slices and sets of registers; `for` over
+    constant ranges and sets; `while`, `break`, `continue` and `end`, on measured bits too where a known number bounds
+    the runs; `else`; `switch` on measured bits and known numbers; `box` and `delay`, which leave nothing. A text without
+    a version is version 3.
 
     Inputs called `data_k` and `weight_k` are these slots; others become weights in the order of their
     declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets
@@ -118,8 +120,8 @@ def from_openqasm(
         max_depth: the most levels of gates that are defined by gates, and of brackets in an angle.
 
     Raises:
-        ValueError: anything else (`while`, `switch`, subroutines, pulses, ...), with the number of its line;
-            or a program beyond one of the limits, which the error names.
+        ValueError: anything else (loops without a bound, subroutines, pulses, ...), with the number of its line; or
+            a program beyond one of the limits, which the error names.
         TypeError: `text` or a name in `data` is not a str, or a limit is not an int.
     """
     reader = _reader(text, data, (max_operations, max_qubits, max_depth), is_computed=False)
@@ -134,10 +136,11 @@ def computed_from_openqasm(
     max_qubits: int = 100_000,
     max_depth: int = 256,
 ) -> ComputedCircuit:
-    """Read an OpenQASM program whose angles are polynomials of its inputs, of a degree of at most 32.
+    """Read an OpenQASM program whose angles are polynomials of its inputs and of functions of them.
 
-    The circuit knows only angles; each angle that is not linear in the inputs becomes a data slot with a polynomial. A
-    weight that occurs in a polynomial is a weight of the polynomials.
+    The circuit knows only angles; each angle that is not linear in the inputs becomes a data slot with a polynomial, of
+    a degree of at most 32. A weight that occurs in a polynomial is a weight of the polynomials. Functions are sin, cos,
+    tan, arcsin, arccos, arctan, exp, log, sqrt, quotients, and powers that are not whole, of a positive base.
 
     Args:
         text: the program; see `from_openqasm`.
@@ -147,7 +150,7 @@ def computed_from_openqasm(
         max_depth: as for `from_openqasm`.
 
     Raises:
-        ValueError: as `from_openqasm`; an input in a function, a divisor or an exponent.
+        ValueError: as `from_openqasm`; more than 32 functions in each other, or an expression of more than 10000 parts.
         TypeError: as `from_openqasm`.
 
     Example:

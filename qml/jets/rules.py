@@ -72,6 +72,14 @@ def _erf(argument: Tensor) -> tuple[Tensor, Tensor]:
     return torch.erf(argument), 2 / math.sqrt(math.pi) * torch.exp(-argument * argument)
 
 
+def _log(argument: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.log(argument), torch.reciprocal(argument)
+
+
+def _asin(argument: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.asin(argument), torch.rsqrt(1 - argument * argument)
+
+
 ACTIVATIONS = {
     "sigmoid": Activation(
         _sigmoid,
@@ -124,7 +132,22 @@ ACTIVATIONS = {
         lambda x, f, slope: (12 - 8 * x * x) * x * slope,
         lambda x, f, slope: (16 * x**4 - 48 * x * x + 12) * slope,
     ),
+    "log": Activation(
+        _log,
+        lambda x, f, slope: -(slope**2),
+        lambda x, f, slope: 2 * slope**3,
+        lambda x, f, slope: -6 * slope**4,
+        lambda x, f, slope: 24 * slope**5,
+    ),
+    "asin": Activation(
+        _asin,
+        lambda x, f, slope: x * slope**3,
+        lambda x, f, slope: (1 + 2 * x * x) * slope**5,
+        lambda x, f, slope: (9 + 6 * x * x) * x * slope**7,
+        lambda x, f, slope: (9 + 72 * x * x + 24 * x**4) * slope**9,
+    ),
     # The slope jumps at 0, where all higher derivatives are taken as 0.
+    "abs": Activation(lambda x: (torch.abs(x), torch.sign(x)), _zeros, _zeros, _zeros, _zeros),
     "relu": Activation(lambda x: (torch.relu(x), (x > 0).to(x.dtype)), _zeros, _zeros, _zeros, _zeros),
 }
 TANH = Activation(  # for jets with towers; `_Tanh` is quicker without

@@ -1,4 +1,4 @@
-"""The angles of a circuit, computed from inputs: polynomials in torch."""
+"""The angles of a circuit, computed from inputs: polynomials and functions of them in torch."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from circuits import ComputedCircuit, Polynomial, Slot
+from circuits.polynomials import Function, Variable
 from qml import checks
 from qml.jets import Jet, JetModule
+from qml.nn._angle_functions import applied, applied_to_jet, stages_of
 from qml.nn._fixed_tables import WithTables
 
 MAX_TABLE = 2**26  # of factors, padded to the longest polynomial
@@ -20,7 +22,9 @@ class Angles(JetModule, WithTables):
     r"""A module that computes polynomials of its inputs, as a circuit's data slots need them.
 
     A circuit knows only angles. This module stands before it, and computes (pi - x_i)(pi - x_j), products, powers, or
-    w x + b with trained w and b. `QuantumLayer` takes it as `angles=`.
+    w x + b with trained w and b, and functions of them such as sin(w x) or 1 / x. `QuantumLayer` takes it as `angles=`.
+    A function must have a real and finite value (and derivative, where autograd asks for one) at all inputs; abs has
+    the derivative 0 at 0, as in torch.
 
     Args:
         polynomials: one for each angle, in inputs and in weights numbered from 0; `circuits.polynomials` makes them.
@@ -76,6 +80,7 @@ class Angles(JetModule, WithTables):
         reason = " The polynomials use so many inputs."
         self.n_inputs = used if n_inputs is None else checks.as_int(n_inputs, "n_inputs", used, reason)
         n_weights = _n_weights(variables)
+        self._stages = stages_of(self.polynomials)
         self.initial = None if initial is None else tuple(checks.as_number(value, "initial") for value in initial)
         if self.initial is not None and len(self.initial) != n_weights:
             raise ValueError(f"Argument `initial` must hold {n_weights} weights, but holds {len(self.initial)}.")
@@ -83,12 +88,13 @@ class Angles(JetModule, WithTables):
         place: dict[str, Any] = {"device": device, "dtype": dtype}
         self.weights = nn.Parameter(torch.empty(n_weights, **place))
         self.scale = nn.Parameter(torch.empty(len(self.polynomials), **place)) if self.is_scaled else None
-        n_terms, degree = self._table_shape()
-        if len(self.polynomials) * n_terms * degree > MAX_TABLE:
-            raise ValueError(
-                f"Argument `polynomials` must fit into a table of {MAX_TABLE} numbers, but needs "
-                f"{len(self.polynomials)} x {n_terms} x {degree} (angles x terms x degree). Make them shorter."
-            )
+        for table in self._tables().values():
+            n_terms, degree = _table_shape(table)
+            if len(table) * n_terms * degree > MAX_TABLE:
+                raise ValueError(
+                    f"Argument `polynomials` must fit into a table of {MAX_TABLE} numbers, but needs "
+                    f"{len(table)} x {n_terms} x {degree} (angles x terms x degree). Make them shorter."
+                )
         self.reset_parameters(generator)
 
     @property
@@ -114,7 +120,8 @@ class Angles(JetModule, WithTables):
 
         Raises:
             TypeError: inputs that are not a dense tensor of the layer's dtype.
-            ValueError: inputs of another shape or device.
+            ValueError: inputs of another shape or device; inputs or weights at which a function has no real and finite
+                value, or no derivative where one is asked for. The error names the function.
         """
         if isinstance(inputs, Jet):
             return self._jet(inputs)
@@ -125,10 +132,11 @@ class Angles(JetModule, WithTables):
         if len(self.weights):  # else the angles of constant inputs need no gradient
             parts.append(self.weights.expand(*inputs.shape[:-1], -1))
         values = torch.cat(parts, -1)
-        terms = tables["coefficients"]
-        for places in tables["factors"].unbind(0):
-            terms = terms * values[..., places]
-        angles = terms.sum(-1)
+        for number, stage in enumerate(self._stages):
+            arguments = _sums(values, tables, f" {number}").split([len(group) for _, group in stage], -1)
+            columns = [applied(name, part, group) for (name, group), part in zip(stage, arguments, strict=True)]
+            values = torch.cat([values, *columns], -1)
+        angles = _sums(values, tables, "")
         return angles if self.scale is None else angles * self.scale
 
     def _jet(self, inputs: Jet) -> Jet:
@@ -138,38 +146,61 @@ class Angles(JetModule, WithTables):
                 f"shape {tuple(inputs.shape)}."
             )
         columns = inputs.columns()
-        angles = [self._jet_of(polynomial, columns) for polynomial in self.polynomials]
+        functions: dict[Function, Any] = {}
+        for stage in self._stages:
+            for function in (function for _, group in stage for function in group):
+                functions[function] = applied_to_jet(function, self._jet_of(function.argument, columns, functions))
+        angles = [self._jet_of(polynomial, columns, functions) for polynomial in self.polynomials]
         if self.scale is not None:
             angles = [angle * factor for angle, factor in zip(angles, self.scale.unbind(0), strict=True)]
         return cast(Jet, torch.stack(angles, -1))  # pyright: ignore[reportArgumentType]
 
-    def _jet_of(self, polynomial: Polynomial, columns: tuple[Jet, ...]) -> Jet:
+    def _jet_of(self, polynomial: Polynomial, columns: tuple[Jet, ...], functions: dict[Function, Any]) -> Jet:
         total = columns[0] * 0.0
         for coefficient, monomial in polynomial.terms:
             term: Any = coefficient
             for variable, exponent in monomial:
-                value = columns[variable.index] if variable.kind == "data" else self.weights[variable.index]
+                if isinstance(variable, Function):
+                    value = functions[variable]
+                else:
+                    value = columns[variable.index] if variable.kind == "data" else self.weights[variable.index]
                 term = term * value**exponent
             total = total + term
         return total
 
     def make_tables(self, like: Tensor) -> dict[str, Tensor]:
-        """Return the coefficient of each term of each angle, and for each of its factors where that stands."""
-        n_terms, degree = self._table_shape()
-        coefficients = torch.zeros(self.n_angles, n_terms, dtype=torch.float64)
-        factors = torch.full((degree, self.n_angles, n_terms), self.n_inputs, dtype=torch.int64)
-        for number, polynomial in enumerate(self.polynomials):
-            for term, (coefficient, monomial) in enumerate(polynomial.terms):
-                coefficients[number, term] = coefficient
-                places = [_place(variable, self.n_inputs) for variable, exponent in monomial for _ in range(exponent)]
-                for row, place in enumerate(places):
-                    factors[row, number, term] = place
-        return {"coefficients": coefficients.to(like), "factors": factors.to(like.device)}
+        """Return the coefficient of each term of each angle, and for each of its factors where that stands.
 
-    def _table_shape(self) -> tuple[int, int]:
-        # torch.compile knows no max(..., default=0)
-        n_terms = max([0, *[len(polynomial.terms) for polynomial in self.polynomials]])
-        return n_terms, max([1, *[polynomial.degree for polynomial in self.polynomials]])
+        The arguments of functions have tables of their own, with the number of their stage behind the name.
+        """
+        first = self.n_inputs + 1 + len(self.weights)
+        places: dict[Variable, int] = {
+            function: first + number
+            for number, function in enumerate(item for stage in self._stages for _, group in stage for item in group)
+        }
+        result: dict[str, Tensor] = {}
+        for suffix, polynomials in self._tables().items():
+            n_terms, degree = _table_shape(polynomials)
+            coefficients = torch.zeros(len(polynomials), n_terms, dtype=torch.float64)
+            factors = torch.full((degree, len(polynomials), n_terms), self.n_inputs, dtype=torch.int64)
+            for number, polynomial in enumerate(polynomials):
+                for term, (coefficient, monomial) in enumerate(polynomial.terms):
+                    coefficients[number, term] = coefficient
+                    row = 0
+                    for variable, exponent in monomial:
+                        place = _place(variable, self.n_inputs) if isinstance(variable, Slot) else places[variable]
+                        factors[row : row + exponent, number, term] = place
+                        row += exponent
+            result |= {f"coefficients{suffix}": coefficients.to(like), f"factors{suffix}": factors.to(like.device)}
+        return result
+
+    def _tables(self) -> dict[str, tuple[Polynomial, ...]]:
+        """Return the polynomials that are computed together, by the names of their tables."""
+        stages = {
+            f" {number}": tuple(function.argument for _, group in stage for function in group)
+            for number, stage in enumerate(self._stages)
+        }
+        return stages | {"": self.polynomials}
 
     __prepare_scriptable__ = checks.refuse_scripting
 
@@ -181,6 +212,19 @@ class Angles(JetModule, WithTables):
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""
         return f"n_inputs={self.n_inputs}, n_angles={self.n_angles}, is_scaled={self.is_scaled}"
+
+
+def _sums(values: Tensor, tables: dict[str, Tensor], suffix: str) -> Tensor:
+    terms = tables[f"coefficients{suffix}"]
+    for places in tables[f"factors{suffix}"].unbind(0):
+        terms = terms * values[..., places]
+    return terms.sum(-1)
+
+
+def _table_shape(polynomials: Sequence[Polynomial]) -> tuple[int, int]:
+    # torch.compile knows no max(..., default=0)
+    n_terms = max([0, *[len(polynomial.terms) for polynomial in polynomials]])
+    return n_terms, max([1, *[polynomial.degree for polynomial in polynomials]])
 
 
 def _n_weights(variables: Sequence[Slot]) -> int:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from circuits import Circuit, Observable, Polynomial, Slot, from_openqasm, to_openqasm
+from circuits import Circuit, Observable, Polynomial, from_openqasm, to_openqasm
 from qml.backends import Backend
 from qml.files import as_path, parse_json, parse_safetensors, write_atomically
 from qml.nn import _checkpoint_sizes as sizes
+from qml.nn._polynomial_files import polynomial_as_json, polynomial_from_json
 from qml.nn.angles import Angles
 from qml.nn.classifiers.boltzmann import QuantumBoltzmannClassifier
 from qml.nn.classifiers.circuit_centric import CircuitCentricClassifier
@@ -288,12 +289,7 @@ def _encode_description(value: Circuit | Observable | Polynomial) -> JSON:
     if isinstance(value, Circuit):
         return {"openqasm": to_openqasm(value)}
     if isinstance(value, Polynomial):
-        return {
-            "polynomial": [
-                [factor, [[variable.kind, variable.index, power] for variable, power in monomial]]
-                for factor, monomial in value.terms
-            ]
-        }
+        return {"polynomial": polynomial_as_json(value)}
     return {"observable": [[weight, [[letter, qubit] for qubit, letter in factors]] for weight, factors in value.terms]}
 
 
@@ -308,12 +304,7 @@ def decode(value: JSON, state: Mapping[str, Tensor], place: Mapping[str, Any], b
     if "openqasm" in value:
         return _circuit(value["openqasm"], sum(tensor.numel() for tensor in state.values()))
     if "polynomial" in value:
-        return Polynomial(
-            tuple(
-                (factor, tuple((Slot(kind, index), power) for kind, index, power in term))
-                for factor, term in value["polynomial"]
-            )
-        )
+        return polynomial_from_json(value["polynomial"])
     terms = [(weight, tuple((qubit, letter) for letter, qubit in factors)) for weight, factors in value["observable"]]
     return Observable(tuple(terms))
 

@@ -29,6 +29,8 @@ try:
     from qiskit.quantum_info import Kraus, Pauli
 except ImportError as error:
     raise ImportError('Circuits in Qiskit\'s form need qiskit. Install it with: pip install "qiskit>=2.1"') from error
+from qml.backends.convert.qiskit_control import ControlFlowReader
+from qml.backends.convert.qiskit_flow import flattened_flow, has_control_flow
 from qml.backends.convert.qiskit_reader import CLASSES, QiskitReader
 
 POST_SELECT = "post_select"
@@ -163,23 +165,28 @@ def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit
     may have angles linear in the parameters. Barriers and identities leave nothing; final measurements stay
     measurements (use `circuit.remove_final_measurements(inplace=False)` for a circuit without).
 
+    What stands under a condition on measured bits (`if_else`, `switch`) is controlled by the measured qubit, or by a
+    fresh qubit behind the others to which the outcome is copied, as in `from_openqasm`. Loops are written out, with
+    `break` and `continue` by branches; a `while` on measured bits needs a variable that bounds its runs.
+
     Args:
         circuit: the circuit; its global phase is kept.
         data: parameters or vectors, or their names, that become data slots, in this order; lists of them, such as
             `circuit.parameters`, count item by item.
 
     Raises:
-        ValueError: an instruction that our circuits do not know (control flow, for example), an angle that is
-            not linear in the parameters, a name in `data` that the circuit does not have.
+        ValueError: an instruction that our circuits do not know, a loop without a known bound, an angle that is not
+            linear in the parameters, a name in `data` that the circuit does not have.
     """
-    return steps.circuit_of(circuit.num_qubits, _read(circuit, _slots_of(circuit, flattened(data)), None))
+    return steps.circuit_of(*_read(circuit, _slots_of(circuit, flattened(data)), None))
 
 
 def computed_from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> ComputedCircuit:
-    """Convert a Qiskit circuit whose angles are polynomials of its parameters, of a degree of at most 32.
+    """Convert a Qiskit circuit whose angles are polynomials of its parameters and of functions of them.
 
-    The circuit knows only angles; each angle that is not linear in the parameters, such as (pi - x[0]) * (pi - x[1])
-    or w * x, becomes a data slot with a polynomial. A weight that occurs in a polynomial is a weight of the
+    The circuit knows only angles; each angle that is not linear in the parameters, such as (pi - x[0]) * (pi - x[1]),
+    w * x or sin(x[0]) / x[1], becomes a data slot with a polynomial, of a degree of at most 32. Functions are sin, cos,
+    tan, their inverses, exp, log, abs, powers and quotients. A weight that occurs in a polynomial is a weight of the
     polynomials.
 
     Args:
@@ -188,7 +195,7 @@ def computed_from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -
             the elements of a vector called `data`.
 
     Raises:
-        ValueError: as `from_qiskit`; an angle that is no polynomial, such as sin(x).
+        ValueError: as `from_qiskit`; an angle with another function, such as sign(x).
 
     Example:
         >>> from qiskit.circuit.library import zz_feature_map
@@ -198,14 +205,17 @@ def computed_from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -
     slots = _slots_of(circuit, flattened(data))
     n_inputs = max((slot.index + 1 for slot in slots.values() if slot.kind == "data"), default=0)
     table = AngleTable(n_inputs)
-    return table.circuit(circuit.num_qubits, _read(circuit, slots, table))
+    return table.circuit(*_read(circuit, slots, table))
 
 
-def _read(circuit: QuantumCircuit, slots: dict[Any, Slot], computed: AngleTable | None) -> list[LinearStep]:
+def _read(circuit: QuantumCircuit, slots: dict[Any, Slot], computed: AngleTable | None) -> tuple[int, list[LinearStep]]:
+    """Return the number of qubits and the steps of a circuit."""
     if circuit.num_qubits == 0:
         raise ValueError("Argument `circuit` must have at least one qubit, but has none. Add a qubit.")
     reader = QiskitReader(slots, _bits_of(circuit), computed)
-    return reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
+    if has_control_flow(circuit):
+        return ControlFlowReader(reader, circuit.num_qubits).circuit(flattened_flow(circuit), circuit.clbits)
+    return circuit.num_qubits, reader.circuit(circuit, range(circuit.num_qubits), circuit.clbits, pure=False)
 
 
 def _slots_of(circuit: QuantumCircuit, data: list[Any]) -> dict[Any, Slot]:

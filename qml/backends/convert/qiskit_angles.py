@@ -1,52 +1,87 @@
 """Readings of Qiskit's parameter expressions and Pauli evolutions, for which Qiskit need not be imported."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from circuits import Polynomial, Slot, gates, steps
+from circuits.functions import FUNCTIONS
+from circuits.polynomials import function_of, power_of
 from circuits.steps import LinearAngle, LinearStep
+
+NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "Abs": "abs"}  # of sympy's functions
+JOINS: dict[str, Callable[[list[Polynomial]], Polynomial]] = {
+    "Add": lambda parts: sum(parts, Polynomial(())),
+    "Mul": lambda parts: math.prod(parts, start=Polynomial.of(1.0)),
+    "Pow": lambda parts: power_of(*parts),
+    **dict.fromkeys(("conjugate", "re"), lambda parts: parts[0]),  # of real numbers
+}
 
 
 def linear_angle(value: Any, slots: dict[Any, Slot]) -> LinearAngle | None:
-    """Return an expression as a constant and multiples of parameters; None where it is not linear.
-
-    Raises:
-        ValueError: a function that has no derivative in Qiskit, such as sign(x).
-    """
+    """Return an expression as a constant and multiples of parameters; None where it is not linear, or may not be."""
     terms = []
     for parameter in value.parameters:
         try:
             slope = value.gradient(parameter)
-        except RuntimeError as error:
-            raise ValueError(
-                f"Argument `circuit` must have angles linear in its parameters, or polynomials of them, but has "
-                f"{value}. Compute the angle outside, and give the circuit one parameter for it."
-            ) from error
+        except RuntimeError:  # of a function that has no derivative in Qiskit, such as sign(x)
+            return None
         if hasattr(slope, "parameters"):
             return None
-        terms.append((slots[parameter], float(slope)))
+        if float(slope) != 0.0:
+            terms.append((slots[parameter], float(slope)))
     constant = float(value.bind(dict.fromkeys(value.parameters, 0.0)))
     return LinearAngle(constant, tuple(sorted(terms, key=lambda term: (term[0].kind, term[0].index))))
 
 
 def polynomial(value: Any, slots: dict[Any, Slot]) -> Polynomial:
-    """Return an expression as a polynomial; sympy, which torch needs, expands it."""
-    parameters = sorted(value.parameters, key=lambda parameter: parameter.name)
-    expanded = value.sympify().as_poly(*(parameter.sympify() for parameter in parameters))
-    if expanded is None or any(coefficient.is_real is not True for _, coefficient in expanded.terms()):
+    """Return an expression as a polynomial of parameters and of functions of them.
+
+    Raises:
+        ValueError: a function that polynomials do not hold, a number that is not real and finite, a degree above 32.
+    """
+    names = {parameter.name: slot for parameter, slot in slots.items()}
+    node = sympified(value)
+    try:
+        return _expanded(node, names)
+    except ValueError as error:
         raise ValueError(
-            f"Argument `circuit` must have angles that are polynomials of its parameters, but has {value}. Compute the "
+            f"Argument `circuit` must have angles made of sums, products, powers and {', '.join(FUNCTIONS)} of its "
+            f"parameters, but has {value}. Compute the angle outside, and give the circuit one parameter for it."
+        ) from error
+
+
+def sympified(expression: Any) -> Any:
+    """Return an expression as one of sympy; Qiskit cannot write a number to the power of a parameter so."""
+    try:
+        node = expression.sympify()
+    except TypeError:
+        node = NotImplemented
+    if node is NotImplemented:
+        raise ValueError(
+            f"Argument `circuit` must have angles that sympy can read from Qiskit, but has {expression}. Compute the "
             "angle outside, and give the circuit one parameter for it."
         )
-    terms = []
-    for exponents, coefficient in expanded.terms():
-        powers = zip(parameters, exponents, strict=True)
-        monomial = tuple((slots[parameter], int(exponent)) for parameter, exponent in powers if exponent)
-        terms.append((float(coefficient), monomial))
-    return Polynomial(tuple(terms))
+    return node
+
+
+def _expanded(node: Any, names: dict[str, Slot]) -> Polynomial:
+    """Return an expression of sympy as a polynomial."""
+    kind = type(node).__name__
+    if node.is_Symbol:
+        return Polynomial.of(names[node.name])
+    if node.is_number:
+        number = complex(node)
+        if number.imag != 0.0:
+            raise ValueError(f"{node} is not real.")
+        return Polynomial.of(number.real)
+    parts = [_expanded(part, names) for part in node.args]
+    if kind in JOINS:
+        return JOINS[kind](parts)
+    return function_of(NAMES.get(kind, kind), parts[0])
 
 
 def control_values(state: Any, n_bits: int) -> list[int]:

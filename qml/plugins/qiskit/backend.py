@@ -5,7 +5,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from qiskit.circuit import Delay, ForLoopOp, IfElseOp, Measure, Parameter, QuantumCircuit, Reset, SwitchCaseOp
+from qiskit.circuit import (
+    BreakLoopOp,
+    ContinueLoopOp,
+    Delay,
+    ForLoopOp,
+    IfElseOp,
+    Measure,
+    Parameter,
+    QuantumCircuit,
+    Reset,
+    Store,
+    SwitchCaseOp,
+    WhileLoopOp,
+)
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.primitives import BitArray
 from qiskit.providers import BackendV2, JobStatus, JobV1, Options
@@ -19,6 +32,10 @@ from qml.plugins.qiskit.program import Program, lifted_program_of
 from qml.plugins.qiskit.sampler import as_shots, sampled_bits, seeded
 
 NAME = "qml.native"
+CONTROL_FLOW: dict[str, type] = {
+    "if_else": IfElseOp, "switch_case": SwitchCaseOp, "for_loop": ForLoopOp, "while_loop": WhileLoopOp,
+    "break_loop": BreakLoopOp, "continue_loop": ContinueLoopOp, "store": Store,
+}  # fmt: skip
 MAX_QUBITS = 30  # that the ideal backend says it has; memory may allow fewer, and says so
 
 
@@ -178,6 +195,6 @@ def ideal_target() -> Target:
             target.add_instruction(gate, name=name)
     for item in (Measure(), Reset(), Delay(Parameter("t"))):
         target.add_instruction(item, name=item.name)
-    for name, kind in {"if_else": IfElseOp, "switch_case": SwitchCaseOp, "for_loop": ForLoopOp}.items():
+    for name, kind in CONTROL_FLOW.items():
         target.add_instruction(kind, name=name)
     return target

@@ -6,19 +6,14 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from qiskit.circuit import Clbit, ControlFlowOp, ForLoopOp, QuantumCircuit, SwitchCaseOp
-from qiskit.circuit.controlflow import CASE_DEFAULT
+from qiskit.circuit import Clbit, ControlFlowOp, QuantumCircuit
 
 from circuits import channels, steps
 from circuits.gates import Channel, Fixed, Reset
 from circuits.steps import LinearStep
-from qml.backends.convert.qiskit_angles import refusal
+from qml.backends.convert.qiskit_flow import Choices
 
 PASSED_OVER = ("barrier", "delay")
-MAX_ITERATIONS = 10_000  # of one loop, which is written out
-
-Choices = frozenset[tuple[int, ...]]
-"""Values of some bits."""
 
 
 def conditional(inner: Sequence[LinearStep], controls: Sequence[int], values: Sequence[int]) -> list[LinearStep]:
@@ -78,29 +73,6 @@ def restricted(choices: Choices, known: Mapping[int, int | None]) -> Choices:
         for choice in choices
         if all(known[place] in (None, value) for place, value in enumerate(choice))
     )
-
-
-def cases(op: SwitchCaseOp, table: Any) -> list[tuple[Choices, QuantumCircuit]]:
-    """Return the blocks of a switch, each with the values of the bits that select it and none before it."""
-    result, seen = [], frozenset()
-    for labels, block in op.cases_specifier():
-        numbers = {int(label) for label in labels if label is not CASE_DEFAULT}
-        always = any(label is CASE_DEFAULT for label in labels)
-        choices = table.where(lambda value, always=always, numbers=numbers: always or value in numbers) - seen
-        seen |= choices
-        result.append((choices, block))
-    return result
-
-
-def iterations(op: ForLoopOp) -> Iterator[QuantumCircuit]:
-    """Return the body of a loop for each of its values."""
-    values, parameter, body = op.params
-    if len(values) > MAX_ITERATIONS:
-        raise refusal(f"{op.name} of {len(values)} iterations, more than {MAX_ITERATIONS},")
-    if parameter is not None and parameter not in body.parameters:
-        parameter = None
-    for value in values:
-        yield body if parameter is None else body.assign_parameters({parameter: value})
 
 
 def written_bits(circuit: QuantumCircuit, bits: Sequence[int]) -> Iterator[int]:

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from circuits import Slot
-from circuits.steps import LinearAngle
-from qml.backends.convert.qiskit_angles import linear_angle
+from qml.backends.convert.qiskit_angles import linear_angle, sympified
 
 Function = Callable[[Tensor], Tensor]
 """A function of parameter values, (batch, parameters), whose values are (batch,)."""
@@ -31,12 +30,12 @@ class Expressions:
     Attributes:
         slopes: (slots, parameters) of linear expressions, zeros for others.
         constants: (slots,).
-        others: expressions that are not linear, by slot.
+        others: slots of expressions that are not linear, with the expressions.
     """
 
     slopes: Tensor
     constants: Tensor
-    others: tuple[tuple[int, Function], ...]
+    others: tuple[tuple[int, Any, Function], ...]
 
     @staticmethod
     def of(expressions: Sequence[Any], parameters: Sequence[Any]) -> "Expressions":
@@ -46,14 +45,15 @@ class Expressions:
             ValueError: a function that has no real value, or that this reader does not know.
         """
         places = {parameter: number for number, parameter in enumerate(parameters)}
+        slots = {parameter: Slot("data", number) for parameter, number in places.items()}
         slopes = torch.zeros(len(expressions), len(parameters), dtype=torch.float64)
         constants = torch.zeros(len(expressions), dtype=torch.float64)
-        others: list[tuple[int, Function]] = []
+        others: list[tuple[int, Any, Function]] = []
         for row, expression in enumerate(expressions):
-            linear = _linear(expression, places)
+            linear = linear_angle(expression, slots)
             if linear is None:
                 names = {parameter.name: number for parameter, number in places.items()}
-                others.append((row, _function(_sympified(expression), names, expression)))
+                others.append((row, expression, _function(sympified(expression), names, expression)))
                 continue
             constants[row] = linear.constant
             for slot, slope in linear.terms:
@@ -61,35 +61,25 @@ class Expressions:
         return Expressions(slopes, constants, tuple(others))
 
     def values(self, parameters: Tensor) -> Tensor:
-        """Return the values of the slots, (batch, slots), at values of the parameters, (batch, parameters)."""
+        """Return the values of the slots, (batch, slots), at values of the parameters, (batch, parameters).
+
+        Raises:
+            ValueError: an expression without a real and finite value there, such as log(x) at 0.
+        """
         values = torch.addmm(self.constants, parameters, self.slopes.T)
         if not self.others:
             return values
         columns = list(values.unbind(1))
-        for row, function in self.others:
+        for row, expression, function in self.others:
             columns[row] = function(parameters).expand(len(parameters))
+            bad = ~columns[row].isfinite()
+            if bool(bad.any()):
+                number = int(bad.nonzero()[0])
+                raise ValueError(
+                    f"Parameter values must give {expression} a real and finite value, but row {number} does not. Keep "
+                    "parameters where the expression has a value."
+                )
         return torch.stack(columns, 1)
-
-
-def _sympified(expression: Any) -> Any:
-    """Return an expression as one of sympy; Qiskit cannot write a number to the power of a parameter so."""
-    try:
-        node = expression.sympify()
-    except TypeError:
-        node = NotImplemented
-    if node is NotImplemented:
-        raise ValueError(
-            f"Argument `circuit` must have angles that sympy can read from Qiskit, but has {expression}. Compute the "
-            "angle outside, and give the circuit one parameter for it."
-        )
-    return node
-
-
-def _linear(expression: Any, places: dict[Any, int]) -> LinearAngle | None:
-    """Return a linear expression; None for others, and for functions without a derivative in Qiskit."""
-    if "sign" in str(expression):
-        return None
-    return linear_angle(expression, {parameter: Slot("data", number) for parameter, number in places.items()})
 
 
 def _function(  # noqa: PLR0911 - one return a kind of node

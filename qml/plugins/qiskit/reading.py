@@ -8,8 +8,9 @@ A reader either takes fresh wires (`recycles=False`: a state vector, one wire mo
 way), or uses wires again after a reset (`recycles=True`: a density matrix, one wire for each qubit and bit).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from qiskit.circuit import (
@@ -23,28 +24,46 @@ from qiskit.circuit import (
     QuantumCircuit,
     SwitchCaseOp,
 )
+from qiskit.circuit.library import GlobalPhaseGate
 
 from circuits import Slot, channels, steps
 from circuits.gates import Fixed, Reset
 from circuits.steps import LinearAngle, LinearStep
 from qml.backends.convert.qiskit_angles import prepared, refusal
+from qml.backends.convert.qiskit_conditions import condition_table, value_table
+from qml.backends.convert.qiskit_flow import (
+    Branches,
+    Choices,
+    EndFlag,
+    Item,
+    SetFlag,
+    Step,
+    cases,
+    flattened_flow,
+    has_loops,
+    iterations,
+    last_measurements_of,
+    written_by,
+)
 from qml.backends.convert.qiskit_reader import QiskitReader
 from qml.plugins.qiskit.branches import (
     PASSED_OVER,
-    Choices,
-    cases,
     conditional,
     flag_steps,
-    iterations,
     last_measurements,
     misread,
     restricted,
     written_bits,
 )
-from qml.plugins.qiskit.conditions import condition_table, value_table
 from qml.plugins.qiskit.noise import PlacedNoise
 
-CONTROL_FLOW = (IfElseOp, SwitchCaseOp, ForLoopOp, BoxOp)
+
+class _Block(NamedTuple):
+    """A block of a condition: the values of the tested bits that select it, the bits that it writes, and its reader."""
+
+    choices: Choices
+    written: set[int]
+    read: Callable[[], list[LinearStep]]
 
 
 class DynamicReader(QiskitReader):
@@ -80,6 +99,9 @@ class DynamicReader(QiskitReader):
 
     def read(self, circuit: QuantumCircuit) -> list[LinearStep]:
         """Return the steps of a circuit on wires."""
+        if has_loops(circuit):
+            items = flattened_flow(circuit)
+            return self._flow(items, last_measurements_of(items))
         self._final = last_measurements(circuit, passed_over=PASSED_OVER if self.noise is None else PASSED_OVER[:1])
         return self.circuit(circuit, range(circuit.num_qubits), range(circuit.num_clbits), pure=False)
 
@@ -247,36 +269,61 @@ class DynamicReader(QiskitReader):
             blocks = [(table.where(bool), op.blocks[0])]
             if len(op.blocks) > 1:
                 blocks.append((table.where(lambda value: not value), op.blocks[1]))
-            return self._branches([outcomes[bit] for bit in table.bits], blocks, qubits, bits)
+            return self._branches([outcomes[bit] for bit in table.bits], self._read_later(blocks, qubits, bits))
         if isinstance(op, SwitchCaseOp):
             table = value_table(op.target)
-            return self._branches([outcomes[bit] for bit in table.bits], cases(op, table), qubits, bits)
+            tested = [outcomes[bit] for bit in table.bits]
+            return self._branches(tested, self._read_later(cases(op, table), qubits, bits))
         if isinstance(op, ForLoopOp):
             return [step for body in iterations(op) for step in self.circuit(body, qubits, bits, pure=False)]
         if isinstance(op, BoxOp):
             return self.circuit(op.blocks[0], qubits, bits, pure=False)
-        raise refusal(f"{op.name}, whose number of runs depends on what is measured,")
+        raise refusal(f"{op.name}, which has no branches that are known,")
 
-    def _branches(
-        self,
-        tested: list[int],
-        blocks: Sequence[tuple[Choices, QuantumCircuit]],
-        qubits: list[int],
-        bits: list[int],
-    ) -> list[LinearStep]:
+    def _read_later(
+        self, blocks: Sequence[tuple[Choices, QuantumCircuit]], qubits: list[int], bits: list[int]
+    ) -> "list[_Block]":
+        return [
+            _Block(choices, set(written_bits(block, bits)), partial(self.circuit, block, qubits, bits, pure=False))
+            for choices, block in blocks
+        ]
+
+    def _flow(self, items: Sequence[Item], final: Collection[int] = ()) -> list[LinearStep]:
+        """Return the steps of items of control flow that has been written out; `final` are last measurements."""
+        result: list[LinearStep] = []
+        for number, item in enumerate(items):
+            match item:
+                case Step() if number in final:
+                    result += self._last_measurement(item.qubits[0], item.bits[0])
+                case Step() if self._depth or not isinstance(item.operation, GlobalPhaseGate):
+                    result += self.instruction(item.operation, list(item.qubits), list(item.bits), pure=False)
+                case SetFlag():
+                    if item.flag not in self.bit_wires:
+                        self.bit_wires[item.flag] = self._fresh()
+                    result.append(LinearStep(Fixed("x"), (self.bit_wires[item.flag],)))
+                case EndFlag() if item.flag in self.bit_wires:
+                    self._released(self.bit_wires.pop(item.flag))
+                case Branches():
+                    blocks = [
+                        _Block(choices, set(written_by(own)), partial(self._flow, own)) for choices, own in item.blocks
+                    ]
+                    result += self._branches(item.tested, blocks)
+        return result
+
+    def _branches(self, tested: Sequence[int], blocks: "Sequence[_Block]") -> list[LinearStep]:
         """Return blocks that run where the tested bits have one of some values; no two blocks share values."""
         known = {place: self._value_of(bit) for place, bit in enumerate(tested)}
         places = [place for place, value in known.items() if value is None]
-        blocks = [(restricted(choices, known), block) for choices, block in blocks]
-        blocks = [(choices, block) for choices, block in blocks if choices]
-        if len(blocks) == 1 and len(blocks[0][0]) == 2 ** len(places):
-            return self.circuit(blocks[0][1], qubits, bits, pure=False)
+        blocks = [block._replace(choices=restricted(block.choices, known)) for block in blocks]
+        blocks = [block for block in blocks if block.choices]
+        if len(blocks) == 1 and len(blocks[0].choices) == 2 ** len(places):
+            return blocks[0].read()
         wires = [self.bit_wires[tested[place]] for place in places]
-        overwritten = any(not set(written_bits(block, bits)).isdisjoint(tested) for _, block in blocks)
+        overwritten = any(not block.written.isdisjoint(tested) for block in blocks)
         before: list[LinearStep] = []
         after: list[LinearStep] = []
         controls: list[tuple[list[int], list[int]]] = []
-        for choices, _ in blocks:
+        for choices, *_ in blocks:
             if len(choices) == 1 and not overwritten:
                 controls.append((wires, list(next(iter(choices)))))
                 continue
@@ -286,12 +333,12 @@ class DynamicReader(QiskitReader):
             after += [] if overwritten else computed[::-1]
             controls.append(([flag], [1]))
         result = before
-        for (where, values), (_, block) in zip(controls, blocks, strict=True):
+        for (where, values), block in zip(controls, blocks, strict=True):
             before_block = dict(self._known)
             if where is wires:
                 self._known |= {tested[place]: value for place, value in zip(places, values, strict=True)}
             self._depth += 1
-            inner = self.circuit(block, qubits, bits, pure=False)
+            inner = block.read()
             self._depth -= 1
             self._known = before_block
             result += conditional(inner, where, values)

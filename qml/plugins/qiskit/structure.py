@@ -17,7 +17,9 @@ from qiskit.circuit import (
     ParameterExpression,
     ParameterVector,
     QuantumCircuit,
+    Store,
     SwitchCaseOp,
+    WhileLoopOp,
     library,
 )
 from qiskit.circuit.classical import expr
@@ -80,6 +82,8 @@ def _operation_key(  # noqa: PLR0911 - one return a kind of operation
     if isinstance(op, ControlFlowOp):
         blocks = tuple([circuit_key(block) for block in op.blocks])
         return kind, op.name, _control_key(op, bits), blocks
+    if isinstance(op, Store):
+        return kind, _condition_key(op.lvalue, bits), _condition_key(op.rvalue, bits)
     if isinstance(op, AnnotatedOperation):
         return kind, _operation_key(op.base_op, bits), tuple(map(repr, op.modifiers))
     if isinstance(op, library.PauliEvolutionGate):
@@ -106,7 +110,7 @@ def _value_key(value: Any) -> Hashable:
 
 
 def _control_key(op: ControlFlowOp, bits: dict[Any, int]) -> Hashable:
-    if isinstance(op, IfElseOp):
+    if isinstance(op, (IfElseOp, WhileLoopOp)):
         return _condition_key(op.condition, bits)
     if isinstance(op, SwitchCaseOp):
         cases = tuple([tuple(map(str, values)) for values, _ in op.cases_specifier()])
@@ -124,7 +128,7 @@ def _condition_key(condition: Any, bits: dict[Any, int]) -> Hashable:
     if isinstance(condition, Clbit):
         return bits[condition]
     if isinstance(condition, expr.Var):
-        return _condition_key(condition.var, bits) if not condition.standalone else condition.name
+        return condition.var if condition.standalone else _condition_key(condition.var, bits)
     if isinstance(condition, expr.Expr):
         parts = [getattr(condition, name, None) for name in ("operand", "left", "right", "target", "index")]
         keys = tuple([_condition_key(part, bits) for part in parts if part is not None])

@@ -1,9 +1,10 @@
-"""Classical conditions on measured bits, as the values of those bits for which they hold."""
+"""Qiskit's classical conditions on measured bits, as the values of those bits for which they hold."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 from qiskit.circuit import Clbit
@@ -20,8 +21,8 @@ BINARY: Mapping[str, Callable[[int, int], int]] = {
     "ADD": operator.add, "SUB": operator.sub, "MUL": operator.mul,
 }  # fmt: skip
 
-Bits = Mapping[Clbit, int]
-"""Values of bits."""
+Bits = Mapping[Any, int]
+"""Values of bits, and of variables that are known."""
 
 
 @dataclass(frozen=True)
@@ -41,47 +42,51 @@ class Table:
         return frozenset(choice for choice, value in self.values.items() if holds(value))
 
 
-def condition_table(condition: Any) -> Table:
+def condition_table(condition: Any, known: Bits = MappingProxyType({})) -> Table:
     """Return the table of a condition of Qiskit, whose values are true or false.
 
     Args:
         condition: a pair of a bit or register and a number, or an expression of `qiskit.circuit.classical.expr`.
+        known: values of variables.
 
     Raises:
         ValueError: variables that are no bits, operations other than those of numbers and truth, more than 12 bits.
     """
     if isinstance(condition, tuple):
         target, wanted = condition
-        table = value_table(target)
+        table = value_table(target, known)
         return Table(table.bits, {choice: int(value == int(wanted)) for choice, value in table.values.items()})
-    return value_table(condition)
+    return value_table(condition, known)
 
 
-def value_table(target: Any) -> Table:
+def value_table(target: Any, known: Bits = MappingProxyType({})) -> Table:
     """Return the table of a bit, a register or an expression; see `condition_table`."""
-    bits = tuple(dict.fromkeys(_bits_of(target)))
+    bits = tuple(dict.fromkeys(_bits_of(target, known)))
     if len(bits) > MAX_BITS:
         raise ValueError(
             f"A condition must read at most {MAX_BITS} bits, whose values are all tried, but one reads {len(bits)}. "
             "Test fewer bits, one after the other."
         )
     choices = product((0, 1), repeat=len(bits))
-    return Table(bits, {choice: _value(target, dict(zip(bits, choice, strict=True))) for choice in choices})
+    return Table(
+        bits, {choice: _value(target, {**known, **dict(zip(bits, choice, strict=True))}) for choice in choices}
+    )
 
 
-def _bits_of(target: Any) -> Sequence[Clbit]:
+def _bits_of(target: Any, known: Bits) -> Sequence[Clbit]:
     if isinstance(target, Clbit):
         return [target]
     if not isinstance(target, expr.Expr):
         return list(target)
     bits = []
     for variable in expr.iter_vars(target):
-        if variable.standalone:
+        if not variable.standalone:
+            bits += _bits_of(variable.var, known)
+        elif variable not in known:
             raise ValueError(
-                f"A condition must read measured bits and registers, but one reads the variable {variable.name!r}. "
-                "Test the bits that it was computed from."
+                "A condition must read bits, registers and variables that have one value in all branches, but one "
+                f"reads the variable {variable.name!r}. Test the bits that it was computed from."
             )
-        bits += _bits_of(variable.var)
     return bits
 
 
@@ -96,7 +101,7 @@ def _value(target: Any, bits: Bits) -> int:  # noqa: PLR0911 - one return a kind
             "Compare whole numbers: c < 1.5 holds where c <= 1 does."
         )
     if isinstance(target, expr.Var):
-        return _value(target.var, bits)
+        return bits[target] if target.standalone else _value(target.var, bits)
     if isinstance(target, expr.Value):
         return int(target.value)
     if isinstance(target, expr.Cast):
