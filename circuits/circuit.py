@@ -280,7 +280,7 @@ class Circuit(GateMethods):
         """Return the circuit `exponent` times in a row with the same slots; a negative power inverts, 0 is empty.
 
         Raises:
-            ValueError: an operation that is not unitary; a negative power of a circuit without `inverse`.
+            ValueError: an operation that is not unitary; a negative power of a circuit that is not unitary.
         """
         exponent = _checks.as_int(exponent, "exponent", minimum=-math.inf)
         self._require_unitary("power")
@@ -380,15 +380,17 @@ class Circuit(GateMethods):
         return self.derived("weights as data", make)
 
     def inverse(self) -> "Circuit":
-        """Return the inverse circuit; only circuits of constant gates and rotations have one.
+        """Return the inverse circuit, with the same slots.
 
         A slot's angle cannot change sign inside a circuit, so a rotation about P by a slot turns into a rotation with
-        the opposite factor.
+        the opposite factor; see `Operation.inverse`.
+
+        Raises:
+            ValueError: an operation that is not unitary.
         """
         result = Circuit(self._n_qubits)
         for op in reversed(self._operations):
-            for part in reversed(op.elementary()):
-                result._operations.append(part.inverse())
+            result._operations.extend(op.inverse())
         return result
 
     def draw(self, output: Literal["text", "svg", "mpl"] = "text", **options: Any) -> "str | Figure":

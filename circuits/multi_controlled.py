@@ -59,7 +59,7 @@ def _fixed(name: str, controls: tuple[int, ...], qubits: tuple[int, ...]) -> Ite
     yield before
     inner = Operation(X if name == "y" else Z, target, controls)
     yield from with_few_controls(inner)
-    yield before.inverse()
+    yield from before.inverse()
 
 
 def _rotation(op: Operation, gate: gates.PauliRotation) -> Iterator[Operation]:
@@ -82,7 +82,7 @@ def _rotation(op: Operation, gate: gates.PauliRotation) -> Iterator[Operation]:
     else:
         yield from _phase(angle, op.controls, qubits[-1])
         yield from _phase(-angle / 2, op.controls[:-1], op.controls[-1])
-    yield from (part.inverse() for part in reversed(change))
+    yield from (inverse for part in reversed(change) for inverse in part.inverse())
 
 
 def _phase(angle: float, controls: Sequence[int], target: int) -> Iterator[Operation]:

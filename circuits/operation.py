@@ -135,23 +135,29 @@ class Operation:
         values = _checks.as_amplitudes(values, gate.n_qubits)
         return replace(self, gate=StatePreparation(gate.n_qubits, Array.of(values)), angles=())
 
-    def inverse(self) -> "Operation":
-        """Return the inverse of a unitary gate of at most one angle; at a slot, the gate of opposite scale.
+    def inverse(self) -> "tuple[Operation, ...]":
+        """Return the inverse of a unitary gate as operations, the first to act first.
+
+        The angle of a slot cannot change its sign, so that the gate changes its scale. One without a scale is written
+        as its parts, and a gate of several angles or frequencies likewise: at a slot, P(t) becomes RZ(-t) and a phase
+        exp(-i t / 2).
 
         Raises:
-            ValueError: it is not unitary, or a P or U3 with a slot.
+            ValueError: it is not unitary.
         """
         gate = self.gate
         if isinstance(gate, ConstantGate):
-            return replace(self, gate=gate.inverse())
-        if isinstance(gate, ExponentialGate):
+            return (replace(self, gate=gate.inverse()),)
+        if isinstance(gate, ExponentialGate) and gate.is_elementary():
             (angle,) = self.angles
             if not isinstance(angle, Slot):
-                return replace(self, angles=(-angle,))
+                return (replace(self, angles=(-angle,)),)
             opposite = gate.scaled(-1.0)
             if opposite is not None:
-                return replace(self, gate=opposite)
+                return (replace(self, gate=opposite),)
+        if isinstance(gate, UnitaryGate):
+            return tuple(inverse for part in reversed(self.parts()) for inverse in part.inverse())
         raise ValueError(
-            f"Circuit.inverse must find only unitary gates, and no slot on P or U3, but found {self.name} with "
-            f"angles {self.angles}. Bind the circuit first, or use rotations."
+            f"Circuit.inverse must find only unitary gates, but found {self.name}. Leave out noise, resets, "
+            "measurements and prepared states."
         )

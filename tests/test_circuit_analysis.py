@@ -313,3 +313,36 @@ def test_amplitudes_from_slots_are_refused() -> None:
 def test_too_few_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 2"):
         entangling_capability(Circuit(1), n_samples=1)
+
+
+def test_states_and_values_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="must have norm 1, but a squared norm differs from 1 by 3"):
+        meyer_wallach(torch.ones(1, 4, dtype=torch.complex64))
+    assert meyer_wallach(torch.ones(0, 4, dtype=torch.complex64)).shape == (0,)
+    with pytest.raises(ValueError, match=r"`function\(inputs\)` must be finite"):
+        fourier_series(lambda x: x[:, 0] * math.nan, [1])
+    with pytest.raises(TypeError, match="must give real values"):
+        fourier_series(lambda x: torch.exp(1j * x[:, 0]), [1])
+    with pytest.raises(ValueError, match=r"must have shape \(batch, 1\), but has shape \(2,\)"):
+        fourier_series(lambda x: torch.cos(x[:, 0]), [1])(np.zeros(2))
+    with pytest.raises(ValueError, match=r"circuits of \[1, 2\] qubits, as asked, but makes some of \[2, 2\]"):
+        gradient_scaling(lambda n: Circuit(2).ry(weight(0), 0), lambda n: Z(0), [1, 2], n_samples=2)
+    with pytest.raises(ValueError, match="ascending"):
+        haar_log_shares(np.array([0.5, 0.2]), 2)
+
+
+@pytest.mark.plain
+def test_a_name_is_no_circuit() -> None:
+    with pytest.raises(TypeError, match="`circuit` must be a Circuit, but is str"):
+        entangling_capability("ansatz")  # pyright: ignore[reportArgumentType]
+
+
+def test_values_beyond_1_are_no_expectation_values() -> None:
+    class Beyond(nn.Linear):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return super().forward(input)[:, 0]
+
+    with pytest.raises(ValueError, match=r"or expectation values in \[-1, 1\], but probabilities from -"):
+        effective_dimension(Beyond(2, 1), torch.ones(3, 2), n_data=50, n_samples=3, readout="expectation")
+    with pytest.raises(ValueError, match=r"at least one sample, but has shape \(0, 2\)"):
+        effective_dimension(nn.Linear(2, 2), torch.ones(0, 2), n_data=50, n_samples=3)

@@ -89,7 +89,6 @@ BAD_VALUES: dict[str, tuple[Callable[[], Any], str]] = {
     "inverse of a reset": (lambda: Circuit(1).reset(0).inverse(), "inverse must find only unitary gates"),
     "inverse of a channel": (lambda: Circuit(1).noise(channels.bit_flip(0.1), 0).inverse(), "only unitary gates"),
     "inverse of a preparation": (lambda: Circuit(1).prepare([1.0, 0.0]).inverse(), "only unitary gates"),
-    "inverse of P by a slot": (lambda: Circuit(1).p(data(0), 0).inverse(), "no slot on P or U3.*Bind the circuit"),
 }
 
 

@@ -300,13 +300,21 @@ def test_inverses_undo_gates_at_constant_angles(gate: gates.UnitaryGate) -> None
     assert_close(product, np.eye(8), FLOAT64)
 
 
-def test_an_inverse_by_a_slot_needs_a_scale() -> None:
-    circuit = by_slots(Heisenberg(0.3)).append(gates.XXPlusYY(), (0, 2), angles=(weight(0),))
-    values = values_of(circuit)
-    inverse = oracle.unitary_of(plain(circuit.inverse(), *values))
-    assert_close(inverse @ oracle.unitary_of(plain(circuit, *values)), np.eye(8), FLOAT64)
-    with pytest.raises(ValueError, match=r"no slot on P or U3.*Bind the circuit"):
-        by_slots(HalfTurn()).inverse()
+@pytest.mark.parametrize("controls", [(), (1,)], ids=["plain", "controlled"])
+@pytest.mark.parametrize("gate", FOREIGN + OWN, ids=named)
+def test_inverses_undo_gates_at_slots(gate: gates.UnitaryGate, controls: tuple[int, ...]) -> None:
+    circuit = by_slots(gate, controls=controls)
+    values, inverse = values_of(circuit), circuit.inverse()
+    assert (inverse.n_data, inverse.n_weights) == (circuit.n_data, circuit.n_weights)
+    undone = oracle.unitary_of(plain(inverse, *values)) @ oracle.unitary_of(plain(circuit, *values))
+    assert_close(undone, np.eye(2**circuit.n_qubits), FLOAT64)
+
+
+def test_the_list_of_own_gates_is_the_catalogue() -> None:
+    bases = {gates.UnitaryGate, gates.ConstantGate, gates.ExponentialGate, gates.ScaledGate, gates.CompositeGate}
+    named_by_circuits = {value for value in vars(gates).values() if isinstance(value, type)} - bases
+    catalogue = {value for value in named_by_circuits if issubclass(value, gates.UnitaryGate)}
+    assert {type(gate) for gate in OWN} == catalogue - {gates.Unitary}  # that is the inverse of ISwap
 
 
 @pytest.mark.parametrize("gate", FOREIGN + OWN, ids=named)

@@ -25,12 +25,13 @@ from qml.jobs import (
     Store,
     Submission,
     SubmissionLimits,
+    adopt_job,
     cancel_run,
     codec,
     split,
 )
 from qml.jobs.store import Stored
-from tests.stand_in import Cloud, Process, answers
+from tests.stand_in import Cloud, Killed, Process, answers
 
 ROWS = np.arange(12.0).reshape(6, 2)
 SUBMISSION = Submission("estimator", (Pub(b"circuit", ROWS, ((("Z", 1.0),),), shots=100),))
@@ -504,3 +505,22 @@ def test_different_metadata_of_chunks_is_kept() -> None:
     (whole,) = split.assemble(submission, pieces[::-1])
     assert whole.metadata == {"chunks": [{"k": 0}, {"k": 1}], "options": {"resilience_level": 1}}
     np.testing.assert_array_equal(whole.arrays["evs"], [[0], [1]])
+
+
+def test_a_named_job_must_carry_the_lost_tag_where_the_service_finds_tags(store: Store) -> None:
+    cloud = Cloud(faults={0: "die after"})
+    with pytest.raises(Killed):
+        runner(cloud, store).run(SUBMISSION)
+    cloud.killed = False
+    (lost,) = cloud.jobs
+    cloud.submit(SUBMISSION, ("another",))
+    with pytest.raises(ValueError, match=f"must be a job of stand-in with the tag .* but is job-1; .*: {lost}"):
+        adopt_job(cloud, store, "run", "job-1")
+    holder = runner(cloud, store)
+    assert store.claim("run", holder._owner, now=0.0, lease=1e9) is None
+    with pytest.raises(JobPending, match="is being worked on by process"):
+        adopt_job(cloud, store, "run", lost)
+    store.release("run", holder._owner)
+    adopt_job(cloud, store, "run", lost)
+    assert store.chunks("run")[0].job_id == lost
+    assert_right(runner(cloud, store).run(SUBMISSION))

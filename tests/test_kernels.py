@@ -23,6 +23,7 @@ def entangled() -> Circuit:
     """Three qubits with shared data slots, weights, and an upward CX; one qubit stays apart."""
     circuit = Circuit(4).ry(data(0), 0).ry(data(1), 3).rx(data(2), 2).cx(3, 0)
     circuit.ry(weight(0), 0).rx(weight(1), 3, controls=[0]).rz(weight(0), 2)
+    circuit.p(weight(1), 0).p(data(1), 3, controls=[0]).u3(data(2), weight(0), 0.4, 2)
     return circuit.rzz(data(0), 0, 3).rx(data(1), 0)  # after the weights, which would cancel in a fidelity otherwise
 
 

@@ -73,3 +73,14 @@ def test_a_circuit_that_does_not_grow_is_refused() -> None:
     next(stages)
     with pytest.raises(ValueError, match="must add weights with each layer"):
         next(stages)
+    shrinking = layerwise_stages(lambda depth: turns(4 - depth), 3, [X(0)])
+    with pytest.raises(ValueError, match="must add weights with each layer"):
+        list(shrinking)
+
+
+def test_weights_that_a_stage_made_nan_are_refused() -> None:
+    stages = layerwise_stages(turns, 3, [X(0)])
+    with torch.no_grad():
+        next(stages).layer.weights.fill_(float("nan"))
+    with pytest.raises(ValueError, match="`weights` must be finite"):
+        next(stages)

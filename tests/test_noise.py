@@ -5,10 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit.library import RXGate
 from qiskit_aer.noise import (
     NoiseModel,
+    QuantumError,
     ReadoutError,
     amplitude_damping_error,
+    coherent_unitary_error,
     depolarizing_error,
     pauli_error,
     phase_damping_error,
@@ -19,6 +23,7 @@ from circuits import Circuit, X, Y, Z, weight
 from qml.backends import Aer, Native, NoisyNative, resolve
 from qml.backends.noisy_native import NoisyCircuit
 from qml.nn import QNNClassifier
+from qml.plugins.qiskit import Estimator
 from tests.helpers import assert_close, tensors
 from tests.named import CASES
 
@@ -154,3 +159,37 @@ def test_an_error_of_several_gates_follows_each_of_them() -> None:
     values = [backend(noise=model).expectation(circuit, *empty, [Z(0), Y(1)]) for backend in (NoisyNative, Aer)]
     assert_close(*values, atol=AGREEMENT)
     assert_close(values[0][0, 0], torch.tensor(-0.9, dtype=torch.float64), atol=AGREEMENT)
+
+
+def with_errors_of_measuring(error: QuantumError) -> NoiseModel:
+    model = NoiseModel(basis_gates=["rz", "sx", "x", "cx"])
+    model.add_all_qubit_quantum_error(depolarizing_error(0.1, 1), ["measure"])
+    model.add_quantum_error(error, ["measure"], [0])
+    model.add_readout_error(ReadoutError([[0.95, 0.05], [0.12, 0.88]]), [0])
+    return model
+
+
+def test_errors_on_measure_are_errors_of_reading() -> None:
+    model = with_errors_of_measuring(amplitude_damping_error(0.3))
+    circuit, empty = Circuit(2).x(0).x(1), (torch.zeros(1, 0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64))
+    observables = [Z(0), Z(1), Z(0) @ Z(1)]
+    read_one = 0.7 * 0.88 + 0.3 * 0.05  # that 1 decays to 0 and is misread, or is read right
+    expected = torch.tensor([[1 - 2 * read_one, -0.9, -0.9 * (1 - 2 * read_one)]], dtype=torch.float64)
+    for backend in (NoisyNative(model), Aer(noise=model)):
+        assert_close(backend.expectation(circuit, *empty, observables), expected, AGREEMENT)
+    noisy, sampled = NoisyNative(model), Aer(noise=model, shots=20_000, generator=torch.Generator().manual_seed(1))
+    table = noisy.probabilities(circuit, *empty)
+    assert_close(table[0, 3], torch.tensor(read_one * 0.95, dtype=torch.float64), AGREEMENT)
+    assert (table - sampled.probabilities(circuit, *empty)).abs().max() < 5 * 0.5 / 20_000**0.5
+    plain = QuantumCircuit(2)
+    plain.x([0, 1])
+    values = Estimator(noise=model).run([(plain, ["IZ", "ZI", "ZZ"])]).result()[0].data.evs
+    assert_close(torch.tensor(values)[None], expected, AGREEMENT)
+
+
+def test_an_error_on_measure_that_turns_the_qubit_is_refused() -> None:
+    model = with_errors_of_measuring(coherent_unitary_error(RXGate(0.3).to_matrix()))
+    empty = torch.zeros(1, 0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
+    for backend in (NoisyNative(model), Aer(noise=model)):
+        with pytest.raises(ValueError, match="errors on `measure` must be of one qubit and flip bits alone"):
+            backend.expectation(Circuit(2).x(0), *empty, [Z(0)])

@@ -9,7 +9,7 @@ from torch import nn
 
 from circuits import Circuit, Z, data, weight
 from qml.nn import QKAN, QuantumLayer
-from qml.pinn import MLP, DeepONet, operator_error, reaction_diffusion, train_operator
+from qml.pinn import MLP, DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
 
 DOUBLE = torch.float64
 
@@ -86,3 +86,24 @@ def test_the_reaction_adds_what_its_square_says() -> None:
     expected = 0.5 * size**2 * t[chosen] ** 3 / 3
     found = (reacting.values - plain.values)[:, chosen, 0]
     assert np.allclose(found, expected, rtol=0.15, atol=1e-6)  # the next term is 2 k f t / 5 of it
+
+
+def test_pairs_that_do_not_fit_are_refused_before_they_are_broadcast() -> None:
+    functions, places, values = np.ones((5, 8)), np.ones((5, 2)), np.ones((5, 5, 1))
+    for wrong in (values[:, :, 0], values[:1], values[:, :4]):  # the first two were broadcast
+        with pytest.raises(ValueError, match=r"must have shapes \(samples, sensors\)"):
+            OperatorData(functions, places, wrong)
+    with pytest.raises(ValueError, match="`values` must be finite"):
+        OperatorData(functions, places, np.nan * values)
+    model = PARTS["mlps"]()
+    for use in (operator_error, lambda *pair: train_operator(*pair, n_steps=1)):
+        with pytest.raises(ValueError, match="must have 1 fields, as the model, but has 2"):
+            use(model, OperatorData(functions, places, np.ones((5, 5, 2))))
+        with pytest.raises(ValueError, match="all are 0 everywhere"):
+            use(model, OperatorData(functions, places, 0 * values))
+    with pytest.raises(ValueError, match=r"keep u finite, but at t = 0\.0\d+ it is beyond 1e\+06"):
+        reaction_diffusion(2, seed=0, n_cells=16, rate=1e6)
+    with pytest.raises(ValueError, match=r"`modes\[0\]` must be at least 1"):
+        reaction_diffusion(2, seed=0, modes=(0,))
+    with pytest.raises(ValueError, match=r"one dtype, but give torch\.float64 and torch\.float32"):
+        DeepONet(mlp(8, 3), nn.Linear(2, 3))(torch.ones(1, 8, dtype=DOUBLE), torch.ones(1, 2))

@@ -87,6 +87,12 @@ def test_windows_of_the_lorenz_system_follow_each_other() -> None:
     ends = [windows.solutions[index].model.predict(np.array([[0.2]])) for index in (0, 1)]
     assert np.array_equal(ends[1], ends[0])
     assert windows.seconds > 0
+    for time in (-0.01, 0.41, np.nan):
+        with pytest.raises(ValueError, match=r"must have t from 0\.0 to 0\.4, where the windows are, but has"):
+            windows.predict(np.array([[0.1], [time]]))
+    with pytest.raises(ValueError, match=r"must have shape \(batch, 1\), for t, but has shape \(2,\)"):
+        windows.predict(np.array([0.1, 0.2]))
+    assert windows.predict(np.array([[0.4]], dtype=np.float32)).shape == (1, 3)  # 0.4 and rounding
     with pytest.raises(ValueError, match="rising times"):
         train_in_windows(lorenz_window, lorenz_trunk, training, edges=(0.0, 0.0), seed=0)
 

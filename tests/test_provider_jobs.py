@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from qiskit.circuit import QuantumCircuit
 from qiskit.providers.basic_provider import BasicSimulator
 from typer.testing import CliRunner, Result
 
@@ -117,6 +118,43 @@ def test_a_lost_reply_stops_the_run_and_nothing_is_sent_twice(device: FolderDevi
     assert result.exit_code == 0, result.output
     assert len(device.sent) == 1 + N_JOBS
     assert_right()
+
+
+def test_a_lost_job_is_taken_up_by_the_id_that_the_providers_list_shows(device: FolderDevice) -> None:
+    device.faults["after"] = [Timeout("gone")]
+    assert submit("--out", "out.npy").exit_code == 1
+    run_id, (lost,) = state()["run"], device.sent
+    refused = run("jobs", "resume", run_id, "--job", "never")
+    assert refused.exit_code == 1
+    assert "Job never is unknown to folder" in refused.output
+    assert states() == ["sending", "planned"]
+    result = run("jobs", "resume", run_id, "--job", lost, "--detach")
+    assert result.exit_code == 0, result.output
+    assert len(device.sent) == N_JOBS
+    assert lost in {job["job"] for job in state()["jobs"]}
+    refused = run("jobs", "resume", run_id, "--job", lost)
+    assert refused.exit_code == 2
+    assert "has 0 jobs whose ids were lost" in refused.output
+    assert run("jobs", "resume", run_id, "--out", "out.npy").exit_code == 0
+    assert_right()
+
+
+def test_a_job_of_another_run_or_another_size_is_not_taken_for_the_lost_one(device: FolderDevice) -> None:
+    device.faults["after"] = [Timeout("gone")]
+    assert submit().exit_code == 1
+    run_id = state()["run"]
+    assert submit("--detach").exit_code == 0
+    known = [job["job"] for item in json.loads(run("jobs", "list", "--json").stdout) for job in item["jobs"]]
+    for other in filter(None, known):
+        refused = run("jobs", "resume", run_id, "--job", other)
+        assert refused.exit_code == 2
+        assert f"{other} is one of run" in refused.output
+    measured = QuantumCircuit(1, 1)
+    measured.measure(0, 0)
+    stranger = device.run(measured, shots=2000).job_id()
+    result = run("jobs", "resume", run_id, "--job", stranger)
+    assert result.exit_code == 1
+    assert "The reply is kept" in result.output
 
 
 def test_a_server_that_asks_for_patience_is_asked_again(device: FolderDevice) -> None:

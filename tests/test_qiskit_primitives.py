@@ -424,3 +424,19 @@ def test_runs_in_threads_share_small_caches(monkeypatch: pytest.MonkeyPatch) -> 
     finally:
         sys.setswitchinterval(interval)
     assert len(program._programs) == 1
+
+
+@pytest.mark.parametrize("options", [{"seed": 1}, {}, {"default_shots": None}], ids=["seeded", "unseeded", "exact"])
+@pytest.mark.parametrize("shape", [(0,), (2, 0)], ids=str)
+def test_a_pub_without_parameter_values_has_an_empty_result(shape: tuple[int, ...], options: dict[str, Any]) -> None:
+    circuit = QuantumCircuit(2)
+    circuit.ry(Parameter("x"), 0)
+    values = Estimator().run([(circuit, "ZI", np.zeros((*shape, 1)))]).result()[0].data
+    assert values.evs.shape == values.stds.shape == shape
+    circuit.measure_all()
+    sampler = Sampler(**options)
+    empty, filled = sampler.run([(circuit, np.zeros((*shape, 1))), (circuit, [[np.pi]])]).result()
+    assert empty.data.shape == empty.data.meas.shape == shape
+    assert empty.data.meas.num_bits == 2
+    assert list(filled.data.meas.get_counts()) == ["01"]
+    assert len(sampler.run([]).result()) == 0

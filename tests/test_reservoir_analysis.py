@@ -109,6 +109,8 @@ def test_lyapunov_exponents_of_known_maps() -> None:
     assert running.get_ydata()[-1] == pytest.approx(found.exponent)
     assert mean.get_ydata()[0] == found.exponent
     with pytest.raises(ValueError, match="leaves them after"):
+        largest_lyapunov(lambda s: s / 0.0, torch.full((1,), 9.0))
+    with pytest.raises(ValueError, match=r"of 1e-08 is 0 left at 3.87e\+08. .* stay bounded"):
         largest_lyapunov(lambda s: s**9, torch.full((1,), 9.0))
 
 
@@ -169,14 +171,27 @@ def test_everything_can_be_drawn() -> None:
         (lambda: information_capacity(linear(), {}), "at least one degree"),
         (lambda: memory_capacity(linear(), 5, n_steps=20), "must exceed the 20 features"),
         (lambda: largest_lyapunov(henon_step, torch.zeros(2), distance=0.0), "`distance` must be above 0"),
+        (lambda: largest_lyapunov(henon_step, torch.zeros(2), distance=1e-20), "of 1e-20 is 0 left"),
+        (lambda: largest_lyapunov(lambda s: s.float(), torch.zeros(2)), r"shape \(2,\) and torch.float32"),
+        (lambda: largest_lyapunov(lambda s: s[:1], torch.zeros(2)), r"gives shape \(1,\)"),
         (lambda: valid_prediction_time(WAVE[0], WAVE[0], threshold=-1.0), "`threshold` must be above 0"),
         (lambda: valid_prediction_time(WAVE[0], WAVE[0] * math.nan), "`forecast` must be finite"),
         (lambda: echo_check(linear(), n_starts=1), "`n_starts` must be at least 2"),
         (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(10,)), "`shots` must hold at least 2"),
         (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(0, 1)), r"`shots\[0\]` must be at least 1"),
         (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, n_repeats=0), "`n_repeats` must be at least 1"),
+        (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE, shots=(9, 9)), "at least two different numbers"),
+        (lambda: sampling_cost(lambda n, s: linear(), WAVE, WAVE[:, :9], washout=8), "vary behind the washout of 8"),
+        (lambda: sampling_cost(lambda n, s: linear(), WAVE, 0 * WAVE), "such values, or equal ones"),
     ],
 )
 def test_bad_options_are_refused(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [(torch.float32, 1e25), (torch.float64, 1e-200), (torch.float16, 6e4)])
+def test_a_wrong_forecast_of_large_or_small_numbers_is_no_good_one(dtype: torch.dtype, scale: float) -> None:
+    truth = (scale * torch.sin(1.0 + torch.arange(50.0, dtype=torch.float64))[:, None]).to(dtype)
+    assert valid_prediction_time(truth, truth).n_steps == 50
+    assert valid_prediction_time(truth, -truth).n_steps == 0

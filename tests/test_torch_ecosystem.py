@@ -180,6 +180,8 @@ def test_curves_go_to_whatever_logs_metrics() -> None:
     assert calls == [({"loss": 0.5, "accuracy": 1.0}, 2)]
     with pytest.raises(TypeError, match=r"must have a method add_scalar, .*, or log_metrics, .*, but is int"):
         curves_to(5)
+    with pytest.raises(TypeError, match="Value `loss` must be one real number, but is Tensor"):
+        curves_to(writer)(3, {"loss": torch.ones(2)})
 
 
 @QUIET

@@ -12,14 +12,14 @@ def identity_blocks(block: Circuit, n_blocks: int = 1) -> Circuit:
     At the weights of `identity_weights` every block is the identity.
 
     Args:
-        block: a circuit of weights that has an inverse: of rotations and constant gates.
+        block: a circuit of weights that is unitary.
         n_blocks: number of blocks M, at least 1.
 
     Returns:
         A circuit with 2 M block.n_weights weights: of each block those of the first half, then those of the second.
 
     Raises:
-        ValueError: data slots, or a block without an inverse.
+        ValueError: data slots, or a block that is not unitary.
 
     Reference:
         Grant et al., arXiv:1903.05076, figure 1.

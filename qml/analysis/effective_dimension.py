@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+ROUNDING = 1e-4  # by which an expectation value in single precision may be beyond 1
 Readout = Literal["logits", "expectation"]
 
 
@@ -84,6 +85,8 @@ def effective_dimension(
     checks.require_kind(model, "model", nn.Module)
     checks.require_tensor(inputs, "inputs")
     checks.require_finite(inputs, "inputs")
+    if inputs.ndim == 0 or len(inputs) == 0:
+        raise ValueError(f"Argument `inputs` must hold at least one sample, but has shape {tuple(inputs.shape)}.")
     checks.require_generator(generator)
     n_data = checks.as_int(n_data, "n_data", 20)  # from here on kappa is above 1
     spread = checks.as_number(spread, "spread", above=0.0)
@@ -120,6 +123,12 @@ def _fisher(model: nn.Module, weights: dict[str, Tensor], inputs: Tensor, readou
         return shares, shares
 
     jacobian, shares = torch.func.jacrev(probabilities, has_aux=True)(weights)
+    if not bool(((shares >= -ROUNDING) & (shares <= 1.0 + ROUNDING)).all()):  # NaN too
+        raise ValueError(
+            "Argument `model` must give finite logits, or expectation values in [-1, 1], but probabilities from "
+            f"{float(shares.min()):.3g} to {float(shares.max()):.3g} come of it. Choose another readout, or a smaller "
+            "`spread`."
+        )
     rows = torch.cat([part.reshape(shares.numel(), -1) for part in jacobian.values()], 1)
     floor = torch.finfo(shares.dtype).tiny ** 0.5  # where p is 0 its gradient is 0 too
     scaled = rows / shares.reshape(-1, 1).clamp_min(floor).sqrt()

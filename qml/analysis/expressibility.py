@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CHUNK_AMPLITUDES = 2**22  # amplitudes of the states that are held at once
 CHUNK_SAMPLES = 128  # of circuits that are too wide for states
+NORM_TOLERANCE = 10.0  # roots of the rounding: 1e-7 in double precision, 3e-3 in single
 MAX_PAIR_QUBITS = 30  # of a circuit whose states are compared
 MAX_STATE_QUBITS = 16  # of a circuit whose entanglement is read from its state
 
@@ -139,13 +140,19 @@ def entangling_capability(
         form with purities is that of Brennen, arXiv:quant-ph/0305094.
     """
     require_samples(n_samples)
+    checks.require_kind(circuit, "circuit", Circuit)
     measure = _measures if circuit.n_qubits <= MAX_STATE_QUBITS else _measures_by_expectation
     values = np.concatenate([part.numpy() for part in measure(circuit, n_samples, generator)])
     return EntanglingCapability(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), values)
 
 
 def meyer_wallach(states: Complex[Tensor, "batch amplitudes"]) -> Tensor:
-    """Compute Q of normalised state vectors; shape (batch,)."""
+    """Compute Q of normalised state vectors; shape (batch,).
+
+    Raises:
+        TypeError: no dense tensor of amplitudes.
+        ValueError: another shape, NaN, or a state whose norm is not 1.
+    """
     checks.require_tensor(states, "states")
     if not (states.is_complex() or states.is_floating_point()):
         raise TypeError(f"Argument `states` must be complex or floating, but is {states.dtype}.")
@@ -153,10 +160,11 @@ def meyer_wallach(states: Complex[Tensor, "batch amplitudes"]) -> Tensor:
         raise ValueError(
             f"Argument `states` must have shape (batch, 2**n_qubits), but has shape {tuple(states.shape)}."
         )
+    _require_norm(states)
     n_qubits = states.shape[1].bit_length() - 1
     purities = []
     for qubit in range(n_qubits):
-        digits = states.reshape(len(states), 2**qubit, 2, -1)
+        digits = states.reshape(len(states), 2**qubit, 2, states.shape[1] >> (qubit + 1))
         zero, one = (digits[:, :, value].flatten(1) for value in (0, 1))
         weights = [part.abs().square().sum(1) for part in (zero, one)]
         overlap = (zero * one.conj()).sum(1).abs().square()
@@ -164,10 +172,23 @@ def meyer_wallach(states: Complex[Tensor, "batch amplitudes"]) -> Tensor:
     return 2.0 * (1.0 - torch.stack(purities).mean(0))
 
 
+def _require_norm(states: Tensor) -> None:
+    error = (states.detach().abs().square().sum(1) - 1.0).abs()
+    if not bool((error <= NORM_TOLERANCE * torch.finfo(states.dtype).eps ** 0.5).all()):  # NaN too
+        raise ValueError(
+            f"Argument `states` must have norm 1, but a squared norm differs from 1 by {float(error.max()):.2g}. "
+            "Divide by torch.linalg.vector_norm(states, dim=1, keepdim=True)."
+        )
+
+
 def haar_log_shares(edges: np.ndarray, n_qubits: int) -> np.ndarray:
     """Compute ln of the share of Haar-random pairs in each bin, (1 - a)^(N-1) - (1 - b)^(N-1), without underflow."""
     checks.require_kind(edges, "edges", np.ndarray)
-    if edges.ndim != 1 or edges.dtype.kind != "f" or not ((edges >= 0) & (edges <= 1)).all():
+    if (
+        edges.ndim != 1
+        or edges.dtype.kind != "f"
+        or not (((edges >= 0) & (edges <= 1)).all() and (np.diff(edges) > 0).all())
+    ):
         raise ValueError("Argument `edges` must be one row of ascending numbers in [0, 1], but is not.")
     n_qubits = checks.as_int(n_qubits, "n_qubits", 1)
     power = 2.0**n_qubits - 1.0

@@ -46,8 +46,15 @@ class FourierSeries(ShowsPlot):
         return self.orders * self.base
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """Evaluate the series at inputs of shape (batch, inputs); real, shape (batch,)."""
-        return np.real(np.exp(1j * np.asarray(inputs) @ self.frequencies.T) @ self.coefficients)
+        """Evaluate the series at inputs of shape (batch, inputs); real, shape (batch,).
+
+        Raises:
+            ValueError: inputs of another shape.
+        """
+        points, n_inputs = np.asarray(inputs), self.orders.shape[1]
+        if points.ndim != 2 or points.shape[1] != n_inputs:
+            raise ValueError(f"Argument `inputs` must have shape (batch, {n_inputs}), but has shape {points.shape}.")
+        return np.real(np.exp(1j * points @ self.frequencies.T) @ self.coefficients)
 
     def plot(self, ax: "Axes | None" = None) -> "Figure":
         """Draw |c_k| against the frequency of one input."""
@@ -93,7 +100,7 @@ def fourier_series(
     series = FourierSeries(orders, coefficients, base)
     probes = np.random.default_rng(0).uniform(0.0, 1.0, (N_PROBES, len(sizes))) * 2 * math.pi / base
     error = np.abs(series(probes) - _values(function, probes)).max()
-    if error > SERIES_TOLERANCE * max(1.0, np.abs(values).max()):
+    if not error <= SERIES_TOLERANCE * max(1.0, np.abs(values).max()):
         raise ValueError(
             f"The function must be a trigonometric polynomial of degrees {list(degrees)} with base frequencies {base}, "
             f"but differs from it by {error:.2g} off the grid. Give higher degrees or the right periods."
@@ -165,6 +172,9 @@ def _values(function: Callable[[Tensor], Tensor], points: np.ndarray) -> np.ndar
             f"Argument `function` must give shape ({len(points)},) for {len(points)} points, but gives "
             f"{tuple(values.shape)}. Choose one output."
         )
+    if values.is_complex():
+        raise TypeError("Argument `function` must give real values, but gives complex ones. Take the real part.")
+    checks.require_finite(values, "function(inputs)")
     return values.double().numpy()
 
 

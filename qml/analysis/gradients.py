@@ -119,7 +119,8 @@ def gradient_scaling(
         generator: Source of the angles.
 
     Raises:
-        ValueError: If there are fewer than two sizes, or a variance is 0, which has no logarithm.
+        ValueError: If there are fewer than two sizes, a circuit has another size, or a variance is 0, which has no
+            logarithm.
 
     Reference:
         McClean et al., arXiv:1803.11173, figure 3.
@@ -132,6 +133,12 @@ def gradient_scaling(
     results = tuple(
         gradient_variance(make_circuit(n), make_observable(n), n_samples=n_samples, generator=generator) for n in sizes
     )
+    found = tuple(result.n_qubits for result in results)
+    if found != sizes:
+        raise ValueError(
+            f"Argument `make_circuit` must make circuits of {list(sizes)} qubits, as asked, but makes some of "
+            f"{list(found)}."
+        )
     means = np.array([result.mean for result in results])
     if not (means > 0).all():
         raise ValueError(

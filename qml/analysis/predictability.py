@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+ROUNDING_SHARE = 0.05  # of a distance, that rounding may change
 LEAST_DISTANCE = 1e-300  # a map may merge two states within rounding
 
 
@@ -68,7 +69,8 @@ def largest_lyapunov(
         time_step: Time between steps; the exponent is in its inverse.
 
     Raises:
-        ValueError: If the map leaves finite numbers.
+        ValueError: If the map leaves finite numbers or changes the state's shape or dtype, or the distance is lost in
+            the rounding of the states.
 
     Reference:
         Benettin, Galgani, Giorgilli and Strelcyn, doi:10.1007/BF02128236.
@@ -91,12 +93,13 @@ def largest_lyapunov(
     n_steps, washout = checks.as_int(n_steps, "n_steps", 1), checks.as_int(washout, "washout", 0)
     distance = checks.as_number(distance, "distance", above=0.0)
     time_step = checks.as_number(time_step, "time_step", above=0.0)
-    state = start.double()
+    state = start.detach().double()
     away = distance / math.sqrt(len(state))
     neighbour = state + away
     growth = np.empty(n_steps)
     for number in range(-washout, n_steps):
-        state, neighbour = step(state), step(neighbour)
+        _require_distance(state, neighbour, distance)
+        state, neighbour = _next(step, state), _next(step, neighbour)
         gap = neighbour - state
         size = float(torch.linalg.vector_norm(gap))
         if not math.isfinite(size):
@@ -108,6 +111,27 @@ def largest_lyapunov(
             growth[number] = math.log(size / distance)
         neighbour = state + (gap * (distance / size) if size > LEAST_DISTANCE else away)
     return LyapunovEstimate(growth, time_step)
+
+
+def _next(step: Callable[[Tensor], Tensor], state: Tensor) -> Tensor:
+    result = step(state)
+    checks.require_tensor(result, "step(state)")
+    if result.shape != state.shape or result.dtype != state.dtype:
+        raise ValueError(
+            f"Argument `step` must give states of shape {tuple(state.shape)} and {state.dtype}, as it gets, but gives "
+            f"shape {tuple(result.shape)} and {result.dtype}."
+        )
+    return result.detach()
+
+
+def _require_distance(state: Tensor, neighbour: Tensor, distance: float) -> None:
+    """Refuse a distance that rounding has changed."""
+    found = float(torch.linalg.vector_norm(neighbour - state))
+    if not abs(found - distance) <= ROUNDING_SHARE * distance:
+        raise ValueError(
+            f"Argument `distance` must be far above the rounding of the states, but of {distance:g} is {found:g} left "
+            f"at {float(state.abs().max()):.3g}. Choose a larger one, or a map whose states stay bounded."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,8 +212,11 @@ def valid_prediction_time(
     threshold = checks.as_number(threshold, "threshold", above=0.0)
     time_step = checks.as_number(time_step, "time_step", above=0.0)
     lyapunov = None if lyapunov is None else checks.as_number(lyapunov, "lyapunov", above=0.0)
-    spread = (truth - truth.mean(0)).square().sum(1).mean().sqrt()
-    if not float(spread) > 0.0:
+    truth, forecast = truth.detach().cpu().double(), forecast.detach().cpu().double()
+    deviations = truth - truth.mean(0)
+    largest = deviations.abs().max() if truth.numel() else torch.zeros(())  # so that no square is beyond all numbers
+    if not float(largest) > 0.0:
         raise ValueError("Argument `truth` must vary, but is constant: its error has no scale.")
-    errors = (torch.linalg.vector_norm(truth - forecast, dim=1) / spread).detach().cpu().double().numpy()
+    spread = (deviations / largest).square().sum(1).mean().sqrt()
+    errors = (torch.linalg.vector_norm((truth - forecast) / largest, dim=1) / spread).numpy()
     return PredictionTime(errors, threshold, time_step * (1.0 if lyapunov is None else lyapunov), lyapunov is not None)

@@ -84,7 +84,8 @@ def sampling_cost(
         washout: Number of steps at the beginning of every series that do not count.
 
     Raises:
-        ValueError: If there are fewer than two numbers of shots, one is below 1, or there is no repetition.
+        ValueError: If there are fewer than two different numbers of shots, one is below 1, there is no repetition, or
+            the test series is constant or ends within the washout.
 
     Example:
         >>> import torch
@@ -99,6 +100,10 @@ def sampling_cost(
     checks.require_function(build, "build", "from shots and a seed to a Reservoir")
     n_repeats = checks.as_int(n_repeats, "n_repeats", 1)
     shots = checks.as_ints(shots, "shots", 1, at_least=2)
+    if len(set(shots)) < 2:
+        raise ValueError(f"Argument `shots` must hold at least two different numbers, but is {list(shots)}.")
+    washout = checks.as_int(washout, "washout", 0)
+    _require_test(test, washout)
     exact = build(None, 0)
     ideal = exact if ideal is None else ideal
     options = {"alphas": alphas, "washout": washout}
@@ -119,6 +124,18 @@ def sampling_cost(
     features_off, fitted, transferred = errors
     error = _error(reference, test, washout)
     return SamplingCost(np.array(shots), features_off, fitted, transferred, limit, error)
+
+
+def _require_test(test: Tensor, washout: int) -> None:
+    """Refuse series without a scale behind the washout."""
+    checks.require_tensor(test, "test")
+    checks.require_finite(test, "test")
+    counted = test[:, washout + 1 :] if test.ndim == 3 else test[:0]
+    if counted.numel() < 2 or not float(counted.std(correction=0)) > 0.0:
+        raise ValueError(
+            f"Argument `test` must have shape (series, time, 1) and vary behind the washout of {washout} steps and one "
+            f"to predict, but has shape {tuple(test.shape)} and {counted.numel()} such values, or equal ones."
+        )
 
 
 def _with_readout(reservoir: Reservoir, fitted: Forecaster) -> Forecaster:

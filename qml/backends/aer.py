@@ -155,7 +155,7 @@ def _exact(pub: Pub, noise: Noise, precision: str) -> PubResult:
 
     from qml.backends.primitives.submissions import loaded
 
-    sums = [read_with_errors(item, noise.errors) for item in pub.observables]
+    sums = [read_with_errors(item, noise.reading_errors) for item in pub.observables]
     circuit: Any = loaded(pub.circuit).copy()  # Aer adds methods
     mixed = noise.model is not None or any(item.operation.name in MIXING_INSTRUCTIONS for item in circuit.data)
     labels = sorted({label for item in sums for label, _ in item})

@@ -33,8 +33,9 @@ class NoisyNative(CheckedBackend):
 
     A circuit is transpiled for the device (once), and every gate is followed by the device's channel for it, as Aer
     would apply it: depolarisation and thermal relaxation by gate and qubit, Pauli errors, and whatever else an Aer
-    noise model holds. Results include the device's read-out errors. The circuit runs as a density matrix, 4**n numbers
-    a sample, on any torch device, and its values are differentiable to any order.
+    noise model holds. Results include the device's read-out errors, and those that a noise model puts on `measure`. The
+    circuit runs as a density matrix, 4**n numbers a sample, on any torch device, and its values are differentiable to
+    any order.
 
     Args:
         noise: as for `Aer`: the name of a fake device, a Qiskit backend, or an Aer `NoiseModel`.
@@ -227,7 +228,7 @@ def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> 
     for slot in dict.fromkeys(slot for op in operations for slot in op.slots):
         if slot not in used:
             result.append(PauliRotation("I"), 0, angles=(slot,))
-    return NoisyCircuit(result, tuple(places), noise.errors, report_in(isa))
+    return NoisyCircuit(result, tuple(places), noise.reading_errors, report_in(isa))
 
 
 def channels_after(noise: Noise, gate: str, qubits: tuple[int, ...]) -> list[tuple[Channel, tuple[int, ...]]]:

@@ -142,9 +142,10 @@ def fetch(run: RunName, out: Out = None, store: StorePath = None, as_json: AsJso
 
 
 @jobs.command()
-def resume(
+def resume(  # noqa: PLR0913, PLR0917 - the options of a command
     run: RunName,
     again: Annotated[bool, typer.Option("--again", help="Send failed and cancelled jobs once more, and pay.")] = False,
+    job: Annotated[str | None, typer.Option("--job", help="Take this job as the one whose id was lost.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Send what is missing, and do not wait.")] = False,
     max_seconds: Annotated[float | None, typer.Option(help="Change the run's limit of seconds, all included.")] = None,
     max_jobs: Annotated[int | None, typer.Option(help="Change the run's limit of jobs, all included.")] = None,
@@ -154,14 +155,19 @@ def resume(
 ) -> None:
     """Resume a run: find its jobs, wait for them, and send only those that were never sent.
 
+    Where a provider's reply was lost and it finds no jobs by tags, --job names the job that its own list shows.
     A limit of `qml submit` holds for the whole run until it is changed here. Exit codes as for `qml submit`.
     """
     with one_line_errors(), _opened(store, make=False) as records:
-        from qml.remote import Budget, find_run, output_of
+        from qml.remote import Budget, adopt, find_run, output_of
 
-        budget, run_id = Budget(max_seconds, max_jobs), find_run(_known(records), run).run_id
+        budget, record = Budget(max_seconds, max_jobs), find_run(_known(records), run)
+        run_id = record.run_id
         out = out or output_of(_known(records), run_id)
         _require_output(out)
+        if job is not None:
+            with _job_errors(run_id):
+                adopt(_known(records), record, job)
         _go_on(_known(records), run_id, wait=not detach, again=again, budget=budget, out=out, as_json=as_json)
 
 

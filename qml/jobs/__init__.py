@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from circuits.lazy import load_at_first_use
 
 if TYPE_CHECKING:
+    from qml.jobs.adopt import adopt_job as adopt_job
     from qml.jobs.budget import Budget as Budget
     from qml.jobs.direct import DirectRunner as DirectRunner
     from qml.jobs.errors import BudgetReached as BudgetReached
@@ -41,6 +42,7 @@ else:
     __getattr__, __dir__ = load_at_first_use(
         __name__,
         {
+            "qml.jobs.adopt": ("adopt_job",),
             "qml.jobs.budget": ("Budget",),
             "qml.jobs.direct": ("DirectRunner",),
             "qml.jobs.errors": (

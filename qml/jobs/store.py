@@ -257,6 +257,12 @@ class Store:
             job_id, now, tag,
         )  # fmt: skip
 
+    def run_with_job(self, job_id: str, backend: str) -> str | None:
+        """Return the run on a backend that has a job, or None."""
+        query = "SELECT run_id FROM chunks JOIN runs USING (run_id) WHERE job_id = ? AND backend = ?"
+        rows = self._database.rows(query, job_id, backend)
+        return rows[0]["run_id"] if rows else None
+
     def note_job(self, tag: str, job_id: str) -> None:
         """Store the job of a chunk that was cancelled while it was being sent: it counts as sent."""
         self._change("UPDATE chunks SET job_id = ? WHERE tag = ? AND job_id IS NULL", job_id, tag)

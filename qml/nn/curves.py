@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, SupportsFloat
 
+from circuits.plain_checks import as_text, require_kind
+
 Log = Callable[[int, Mapping[str, SupportsFloat]], None]
 
 
@@ -18,7 +20,8 @@ def curves_to(writer: Any, *, prefix: str = "") -> Log:
         prefix: written before every name, as in `"train/"`.
 
     Raises:
-        TypeError: a writer with neither method.
+        TypeError: a writer with neither method, a prefix or a curve's name that is no str; by `log`, a value that is no
+            single number.
 
     Example:
         >>> import types
@@ -28,16 +31,17 @@ def curves_to(writer: Any, *, prefix: str = "") -> Log:
         >>> log(3, {"loss": 0.5})
         train/loss 0.5 3
     """
+    require_kind(prefix, "prefix", str)
     if callable(getattr(writer, "add_scalar", None)):
 
         def log(step: int, values: Mapping[str, SupportsFloat]) -> None:
-            for name, value in values.items():
-                writer.add_scalar(prefix + name, float(value), step)
+            for name, value in _points(values, prefix).items():
+                writer.add_scalar(name, value, step)
 
     elif callable(getattr(writer, "log_metrics", None)):
 
         def log(step: int, values: Mapping[str, SupportsFloat]) -> None:
-            writer.log_metrics({prefix + name: float(value) for name, value in values.items()}, step=step)
+            writer.log_metrics(_points(values, prefix), step=step)
 
     else:
         raise TypeError(
@@ -45,3 +49,19 @@ def curves_to(writer: Any, *, prefix: str = "") -> Log:
             f"mlflow, but is {type(writer).__name__}."
         )
     return log
+
+
+def _points(values: Mapping[str, SupportsFloat], prefix: str) -> dict[str, float]:
+    """Return one number for every curve, by its whole name."""
+    require_kind(values, "values", Mapping, ' Use {"loss": loss} for example.')
+    return {prefix + as_text(name, "name"): _number(name, value) for name, value in values.items()}
+
+
+def _number(name: str, value: Any) -> float:
+    value = value.detach() if hasattr(value, "detach") else value
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError("it is text")
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"Value `{name}` must be one real number, but is {type(value).__name__} ({error}).") from error

@@ -59,7 +59,8 @@ def layerwise_stages(
         options: further ones of `QuantumLayer`.
 
     Raises:
-        ValueError: a depth below `first`, parts without a layer, a circuit that gets no more weights with its depth.
+        ValueError: a depth below `first`, parts without a layer, a circuit that gets no more weights with its depth,
+            weights that a stage has trained to NaN or infinity.
         RuntimeError: weights that should rest were moved, for example by an optimiser with weight decay.
 
     Reference:
@@ -83,9 +84,9 @@ def layerwise_stages(
     """
     checks.require_function(make_circuit, "make_circuit", "from a number of layers to a circuit")
     first, step = checks.as_int(first, "first", 1), checks.as_int(step, "step", 1)
-    window = checks.as_int(window, "window", step, "so that every new layer learns")
+    window = checks.as_int(window, "window", step, " So every new layer learns.")
     sweeps = checks.as_int(sweeps, "sweeps", 0)
-    n_layers = checks.as_int(n_layers, "n_layers", first, "the depth of the first stage")
+    n_layers = checks.as_int(n_layers, "n_layers", first, " That is the depth of the first stage.")
     parts = checks.as_int(parts, "parts", 1)
     if parts > n_layers:
         raise ValueError(f"Argument `parts` must be at most the {n_layers} layers, but is {parts}.")
@@ -108,16 +109,17 @@ def _stages(
     for depth, low, high in plan:
         layer = QuantumLayer(make_circuit(depth), observables, **options)
         start = torch.zeros_like(layer.weights)
+        trained = slice(_n_weights(make_circuit, low), _n_weights(make_circuit, high))
+        if not trained.start < trained.stop <= len(start) or (known is not None and len(known) > len(start)):
+            raise ValueError(f"Argument `make_circuit` must add weights with each layer, but adds none below {depth}.")
         if known is not None:
             start[: len(known)] = known
         with torch.no_grad():
             layer.weights.copy_(start)
-        trained = slice(_n_weights(make_circuit, low), _n_weights(make_circuit, high))
-        if not trained.start < trained.stop <= len(start):
-            raise ValueError(f"Argument `make_circuit` must add weights with each layer, but adds none below {depth}.")
         layer.weights.register_hook(_only(trained))
         yield LayerwiseStage(layer, depth, trained)
         known = layer.weights.detach()
+        checks.require_finite(known, "weights")
         _require_rest(known, start, trained)
 
 

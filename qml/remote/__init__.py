@@ -7,6 +7,7 @@ from qml.remote.estimate import predictions as predictions
 from qml.remote.inputs import read_inputs as read_inputs
 from qml.remote.inputs import write_arrays as write_arrays
 from qml.remote.inputs import write_outputs as write_outputs
+from qml.remote.runs import adopt as adopt
 from qml.remote.runs import as_tensor as as_tensor
 from qml.remote.runs import cancel as cancel
 from qml.remote.runs import find_run as find_run

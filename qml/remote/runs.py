@@ -24,6 +24,7 @@ from qml.jobs import (
     Service,
     Store,
     SubmittingBackend,
+    adopt_job,
     cancel_run,
     codec,
     sends_jobs,
@@ -238,6 +239,11 @@ def cancel(store: Store, run: RunRecord, *, retry: Retry | None = None) -> None:
     if run.has_outputs:
         return
     cancel_run(service_of(run), store, run.run_id, retry=retry)
+
+
+def adopt(store: Store, run: RunRecord, job_id: str, *, retry: Retry | None = None) -> None:
+    """Take up a job of the run whose id was lost, see `qml.jobs.adopt_job`."""
+    adopt_job(service_of(run), store, run.run_id, job_id, retry=retry)
 
 
 def service_of(run: RunRecord) -> Service:

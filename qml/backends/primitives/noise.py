@@ -12,6 +12,7 @@ ReadoutErrors = Mapping[int, tuple[float, float]]
 
 AER_LIBRARY = 'Backend Aer needs qiskit-aer. Install it with: pip install "qiskit-aer>=0.17.1"'
 SEED_LIMIT = 2**31 - 1
+NEGLIGIBLE = 1e-12  # a difference of probabilities that is rounding
 MIXING_INSTRUCTIONS = ("kraus", "reset")  # those that make a state mixed
 
 
@@ -26,6 +27,27 @@ class Noise:
     def gate_errors(self) -> list[dict[str, Any]]:
         """Return the model's quantum errors, as Aer writes them."""
         return [error for error in self.model.to_dict()["errors"] if error["type"] == "qerror"]
+
+    @cached_property
+    def reading_errors(self) -> ReadoutErrors:
+        """Return the read-out errors, those that the model's quantum errors on `measure` make included.
+
+        Raises:
+            ValueError: a quantum error on `measure` that does more than flip bits.
+        """
+        errors = [] if self.model is None else [item for item in self.gate_errors if "measure" in item["operations"]]
+        if not errors:
+            return self.errors
+        flips: dict[int, tuple[float, float]] = {}
+        for error in errors:
+            places = [place[0] for place in error.get("gate_qubits", [[-1]])]
+            flips |= dict.fromkeys(places, _flips_before_reading(error))
+        none = (0.0, 0.0)
+        pairs = {
+            place: (flips.get(place, flips.get(-1, none)), self.errors.get(place, self.errors.get(-1, none)))
+            for place in {*flips, *self.errors}
+        }
+        return {place: _one_after_another(*pair) for place, pair in pairs.items()}
 
 
 IDEAL = Noise(None, {})
@@ -73,6 +95,32 @@ def readout_errors(model: Any) -> ReadoutErrors:
         (_, wrong_0), (wrong_1, _) = error["probabilities"]
         result |= dict.fromkeys((place[0] for place in places), (wrong_0, wrong_1))
     return result
+
+
+def _flips_before_reading(error: dict[str, Any]) -> tuple[float, float]:
+    """Return the probabilities that 0 reads 1 and that 1 reads 0 behind a quantum error of one qubit."""
+    from qiskit.quantum_info import DensityMatrix, SuperOp
+    from qiskit_aer.noise import QuantumError
+
+    channel = SuperOp(QuantumError.from_dict(error))
+    if channel.num_qubits == 1:
+        zero, one, plus, right = (DensityMatrix.from_label(label).evolve(channel).data for label in "01+r")
+        mean = (zero[0, 0] + one[0, 0]) / 2  # of 0 in a state without coherence
+        if abs(plus[0, 0] - mean) < NEGLIGIBLE and abs(right[0, 0] - mean) < NEGLIGIBLE:
+            return float(zero[1, 1].real), float(one[0, 0].real)
+    raise ValueError(
+        "A noise model's quantum errors on `measure` must be of one qubit and flip bits alone, but one turns it. Put "
+        "it on a gate before, or take samples: Aer(noise=..., shots=4096)."
+    )
+
+
+def _one_after_another(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    """Return the probabilities that 0 reads 1 and that 1 reads 0 where both errors happen."""
+    (zero, one), (wrong_zero, wrong_one) = first, second
+    return (
+        (1.0 - zero) * wrong_zero + zero * (1.0 - wrong_one),
+        (1.0 - one) * wrong_one + one * (1.0 - wrong_zero),
+    )
 
 
 def read_with_errors(item: PauliSum, errors: ReadoutErrors) -> PauliSum:

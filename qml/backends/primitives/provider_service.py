@@ -110,8 +110,8 @@ class ProviderService:
         if tag not in self._tagged and self.keeps_jobs:
             raise JobsNotSearchable(
                 f"A job may have been sent to {self.name} whose id was lost, and the provider finds no jobs by tags. "
-                "Look at the provider's list of jobs; `qml jobs cancel` and `qml jobs resume --again` send it once "
-                "more, at its price."
+                "Look at the provider's list of jobs. If it is there, `qml jobs resume --job ID` takes it up; if not, "
+                "`qml jobs cancel` and `qml jobs resume --again` send it (once more, at its price, if it was there)."
             )
         return self._tagged.get(tag, [])
 

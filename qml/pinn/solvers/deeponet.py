@@ -1,5 +1,6 @@
 """Operators learnt from pairs of functions: a branch reads the input function, a trunk the place."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
+
+LARGEST = 1e6  # of a solution: the reaction k u^2 blows up in finite time
 
 
 class DeepONet(nn.Module):
@@ -30,7 +33,9 @@ class DeepONet(nn.Module):
         biases: b, at first 0.
 
     Raises:
-        ValueError: outputs of branch and trunk that do not fit together.
+        TypeError: parts that are no modules, functions that are no tensors.
+        ValueError: outputs of branch and trunk that do not fit together, or have different dtypes; samples or places of
+            another shape, or with NaN or infinity.
 
     Reference:
         Lu et al., Nature Machine Intelligence 3 (2021) 218, arXiv:1910.03193, equation 2 ("unstacked"); a single branch
@@ -41,13 +46,25 @@ class DeepONet(nn.Module):
         self, branch: nn.Module, trunk: nn.Module, n_fields: int = 1, *, dtype: torch.dtype | None = None
     ) -> None:
         super().__init__()
+        checks.require_kind(branch, "branch", nn.Module)
+        checks.require_kind(trunk, "trunk", nn.Module)
+        checks.require_precision(dtype)
         self.branch, self.trunk = branch, trunk
         self.n_fields = checks.as_int(n_fields, "n_fields", 1)
         self.biases = nn.Parameter(torch.zeros(self.n_fields, dtype=dtype))
 
     def forward(self, functions: Float[Tensor, "batch inputs"], places: Float[Tensor, "places coordinates"]) -> Tensor:
         """Return the output functions at the places."""
+        for values, name in ((functions, "functions"), (places, "places")):
+            checks.require_tensor(values, name)
+            if values.ndim != 2:
+                raise ValueError(
+                    f"Argument `{name}` must have two dimensions, see the class, but has shape {tuple(values.shape)}."
+                )
+            checks.require_finite(values, name)
         basis, coefficients = self.trunk(places), self.branch(functions)
+        if basis.dtype != coefficients.dtype:
+            raise ValueError(f"Branch and trunk must have one dtype, but give {coefficients.dtype} and {basis.dtype}.")
         if coefficients.shape[-1] != self.n_fields * basis.shape[-1]:
             raise ValueError(
                 f"Argument `branch` must have {self.n_fields} fields times {basis.shape[-1]} outputs, those of the "
@@ -65,11 +82,33 @@ class OperatorData:
         functions: the inputs at the sensors, (samples, sensors).
         places: coordinates of the outputs, (places, coordinates).
         values: the outputs there, (samples, places, fields).
+
+    Raises:
+        TypeError: a part that is no array of real numbers.
+        ValueError: shapes that do not fit together, no samples, NaN or infinity.
     """
 
     functions: np.ndarray
     places: np.ndarray
     values: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("functions", "places", "values"):
+            part = getattr(self, name)
+            if not isinstance(part, np.ndarray) or part.dtype.kind not in "fiu":
+                raise TypeError(f"Argument `{name}` must be an array of real numbers, but is {checks.shown(part)}.")
+            if not np.isfinite(part).all():
+                raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity.")
+        shapes = self.functions.shape, self.places.shape, self.values.shape
+        if (
+            [len(shape) for shape in shapes] != [2, 2, 3]
+            or shapes[2][:2] != (shapes[0][0], shapes[1][0])
+            or not all(map(math.prod, shapes))
+        ):
+            raise ValueError(
+                "Arguments `functions`, `places` and `values` must have shapes (samples, sensors), (places, "
+                f"coordinates) and (samples, places, fields), none of them empty, but have {shapes}."
+            )
 
 
 def train_operator(
@@ -82,7 +121,14 @@ def train_operator(
     """Train by Adam on all pairs, with a learning rate that falls to a hundredth; return the losses.
 
     The loss is the squared error, as a share of the mean square of the values.
+
+    Raises:
+        ValueError: another number of fields than the model's, values that are all 0, no steps, a learning rate that is
+            not positive, or a loss that is not finite any more.
     """
+    n_steps = checks.as_int(n_steps, "n_steps", 1)
+    learning_rate = checks.as_number(learning_rate, "learning_rate", above=0.0)
+    _require_fields(model, data)
     like = model.biases
     functions, places, values = (
         torch.as_tensor(part, dtype=like.dtype, device=like.device)
@@ -99,11 +145,20 @@ def train_operator(
         optimizer.step()
         schedule.step()
         losses.append(float(loss.detach()))
+        if not math.isfinite(losses[-1]):
+            raise ValueError(
+                f"The loss must stay finite, but is {losses[-1]} at step {len(losses)}. Use a smaller `learning_rate`."
+            )
     return losses
 
 
 def operator_error(model: DeepONet, data: OperatorData) -> float:
-    """Return the mean over samples of the relative L2 error of the output functions."""
+    """Return the mean over samples of the relative L2 error of the output functions.
+
+    Raises:
+        ValueError: another number of fields than the model's, or an output function that is 0.
+    """
+    _require_fields(model, data)
     like = model.biases
     with torch.no_grad():
         found = model(
@@ -112,7 +167,17 @@ def operator_error(model: DeepONet, data: OperatorData) -> float:
         )
     difference = found.double().cpu().numpy() - data.values
     sizes = np.linalg.norm(data.values, axis=(1, 2))
+    if not sizes.all():
+        raise ValueError("Argument `data` must have output functions with a scale, but one is 0 everywhere.")
     return float((np.linalg.norm(difference, axis=(1, 2)) / sizes).mean())
+
+
+def _require_fields(model: DeepONet, data: OperatorData) -> None:
+    n_fields = data.values.shape[2]
+    if n_fields != model.n_fields:
+        raise ValueError(f"Argument `data` must have {model.n_fields} fields, as the model, but has {n_fields}.")
+    if not data.values.any():
+        raise ValueError("Argument `data` must have output functions with a scale, but all are 0 everywhere.")
 
 
 def reaction_diffusion(
@@ -139,11 +204,18 @@ def reaction_diffusion(
         n_cells: of the grid; there are four times as many steps of time.
         diffusivity: D.
         rate: k.
-        modes: n.
+        modes: n, whole numbers from 1 on.
+
+    Raises:
+        ValueError: a number that is too small, or a solution that grows beyond all numbers.
 
     Reference:
         The task of arXiv:1910.03193, section 4.4, and arXiv:2507.03660.
     """
+    n_samples, n_sensors = checks.as_int(n_samples, "n_samples", 1), checks.as_int(n_sensors, "n_sensors", 1)
+    n_cells, n_places = checks.as_int(n_cells, "n_cells", 2), checks.as_int(n_places, "n_places", 2)
+    diffusivity, rate = checks.as_number(diffusivity, "diffusivity", at_least=0.0), checks.as_number(rate, "rate")
+    modes = checks.as_ints(modes, "modes", 1)
     rng = np.random.default_rng(seed)
     sizes = rng.standard_normal((n_samples, len(modes))) / np.array(modes)
     grid = np.linspace(0, 1, n_cells + 1)
@@ -156,6 +228,11 @@ def reaction_diffusion(
     u, before = np.zeros((n_samples, inner)), np.zeros((n_samples, inner))
     history = [u]
     for index in range(n_steps):
+        if not np.abs(u).max() < LARGEST:
+            raise ValueError(
+                f"Arguments `rate` and `diffusivity` must keep u finite, but at t = {index * step:.3g} it is beyond "
+                f"{LARGEST:g}. Choose a smaller `rate`."
+            )
         reaction = rate * u**2
         mixed = reaction if index == 0 else 1.5 * reaction - 0.5 * before
         u, before = (u @ forward.T + step * (mixed + source)) @ backward.T, reaction

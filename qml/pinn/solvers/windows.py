@@ -15,6 +15,8 @@ from qml.pinn.training.checkpoint import require_suffix
 from qml.pinn.training.options import OnStep, Training
 from qml.pinn.training.train import Solution, train
 
+EDGE_ROUNDING = 1e-6  # of the whole time, by which single precision may miss an edge
+
 State = Callable[[np.ndarray], np.ndarray]
 """Points (batch, coordinates) to fields (batch, fields)."""
 
@@ -39,15 +41,35 @@ class Windows:
         return sum(solution.seconds for solution in self.solutions)
 
     def predict(self, points: np.ndarray) -> np.ndarray:
-        """Return the fields at points (batch, coordinates), each from its own window; an edge belongs to the later."""
+        """Return the fields at points (batch, coordinates), each from its own window; an edge belongs to the later.
+
+        Raises:
+            ValueError: points of another shape, or times outside the windows.
+        """
         problem = self.solutions[0].model.problem
-        column = problem.coordinates.index(self.coordinate)
-        windows = np.clip(np.searchsorted(self.edges, points[:, column], side="right") - 1, 0, len(self.solutions) - 1)
+        windows = self._windows_of(points, problem.coordinates)
         result = np.empty((len(points), len(problem.fields)))
         for index in np.unique(windows):
             rows = windows == index
             result[rows] = self.solutions[index].model.predict(points[rows])
         return result
+
+    def _windows_of(self, points: np.ndarray, coordinates: Sequence[str]) -> np.ndarray:
+        """Return the number of each point's window."""
+        if np.ndim(points) != 2 or points.shape[1] != len(coordinates):
+            raise ValueError(
+                f"Argument `points` must have shape (batch, {len(coordinates)}), for {', '.join(coordinates)}, but has "
+                f"shape {np.shape(points)}. Stack the coordinates as columns."
+            )
+        times, first, last = points[:, coordinates.index(self.coordinate)], self.edges[0], self.edges[-1]
+        slack = EDGE_ROUNDING * (last - first)
+        outside = ~((times >= first - slack) & (times <= last + slack))  # NaN too
+        if outside.any():
+            raise ValueError(
+                f"Argument `points` must have {self.coordinate} from {first} to {last}, where the windows are, but has "
+                f"{times[outside][0]}. Train further windows: no network knows the solution there."
+            )
+        return np.clip(np.searchsorted(self.edges, times, side="right") - 1, 0, len(self.solutions) - 1)
 
     def relative_l2(self, points: np.ndarray, reference: State, columns: Sequence[int] | None = None) -> float:
         """Return ||u - reference|| / ||reference|| over points and the chosen columns of fields; None is all."""

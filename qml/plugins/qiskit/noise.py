@@ -7,7 +7,7 @@ from typing import Any
 
 from circuits.gates import Channel
 from qml.backends.noisy_native import channel_of, channels_after
-from qml.backends.primitives.noise import Noise, device_noise, fake_device, gates_of, readout_errors
+from qml.backends.primitives.noise import Noise, ReadoutErrors, device_noise, fake_device, gates_of, readout_errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,5 +132,11 @@ class PlacedNoise:
 
     def readout_errors(self, qubit: int) -> tuple[float, float]:
         """Return the probabilities that 0 reads 1 and that 1 reads 0."""
-        errors = self.noise.errors
+        return self._of_qubit(self.noise.errors, qubit)
+
+    def reading_errors(self, qubit: int) -> tuple[float, float]:
+        """Return the same for a qubit that is read without an instruction, the errors on `measure` included."""
+        return self._of_qubit(self.noise.reading_errors, qubit)
+
+    def _of_qubit(self, errors: ReadoutErrors, qubit: int) -> tuple[float, float]:
         return errors.get(self.numbers[qubit], errors.get(-1, (0.0, 0.0)))

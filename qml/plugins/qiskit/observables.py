@@ -62,7 +62,7 @@ def _factor(letter: str, qubit: int, program: Program) -> tuple[float, float, st
     """Return a letter at a qubit as a constant and a multiple of a Pauli letter on a wire."""
     constant, slope, pauli = LETTERS[letter]
     if program.noise is not None:
-        wrong_zero, wrong_one = program.noise.readout_errors(qubit)
+        wrong_zero, wrong_one = program.noise.reading_errors(qubit)
         constant, slope = constant + slope * (wrong_one - wrong_zero), slope * (1.0 - wrong_zero - wrong_one)
     wire = program.wires.get(qubit)
     if wire is None:  # in |0>
