@@ -96,7 +96,7 @@ class KernelRoute:
         return in_groups(function, data, weights) if in_one_vmap() else function(data[None], weights[None])[0]
 
     def _grouped_copies(self, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
-        """Compute the values of groups of copies, (groups or 1, copies, ...) to (groups, copies, batch, observables)."""
+        """Compute values: (groups or 1, copies, ...) to (groups, copies, batch, observables)."""
         groups = max(len(data), len(weights))
         flat = (part.expand(groups, *part.shape[1:]).flatten(0, 1) for part in (data, weights))
         return grouped(KernelValues, self._kernel, self._plain_values, only_once, *flat).unflatten(0, (groups, -1))
