@@ -56,5 +56,6 @@ BENCH = Bench(
     "float64; case is classifier,features",
     ours=ours,
     peers=PEERS,
+    on_one_core=True,
     cases={f"{name},{size}": Case(tuple(PEERS)) for size in (4, 10) for name in MAKERS},
 )
