@@ -57,6 +57,11 @@ class StudyDressed(SinglePrecision, DressedQuantumCircuit):
 class StudyIQP(SinglePrecision, IQPClassifier):
     """The IQP classifier as the study's text has it."""
 
+    def embedded(self, inputs: Tensor) -> Tensor:
+        """Compute the states of the embedding, kept in the precision in which the layers run."""
+        amplitudes = super().embedded(inputs)
+        return amplitudes if self.n_inputs < SINGLE_FROM else amplitudes.float()
+
 
 class StudyMetricLearner(QuantumMetricLearner):
     """The metric learner as the study runs it, with the states of ten qubits and more in single precision."""
