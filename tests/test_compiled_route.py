@@ -341,6 +341,42 @@ def test_the_adjoint_method_refuses_a_second_derivative() -> None:
         torch.autograd.grad(values.sum(), weights, create_graph=True)
 
 
+@pytest.mark.usefixtures("needs_numba")
+def test_single_qubits_run_as_groups_with_weights_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """<Z> behind RY(w) RY(x) is cos(w + x): values, gradients, a second derivative, and under `torch.vmap`."""
+    calls: list[tuple[int, ...]] = []
+    real = KernelRoute.copies
+
+    def watched(route: KernelRoute, data: Tensor, weights: Tensor, *, method: Any) -> Tensor:
+        calls.append(tuple(weights.shape))
+        return real(route, data, weights, method=method)
+
+    monkeypatch.setattr(KernelRoute, "copies", watched)
+    circuit = Circuit(7)
+    for qubit in range(7):
+        circuit.ry(weight(6 - qubit), qubit).ry(data(qubit), qubit)
+    generator = torch.Generator().manual_seed(7)
+    inputs = torch.randn(9, 7, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights = torch.randn(3, 7, dtype=torch.float64, generator=generator, requires_grad=True)
+    scale = torch.randn(3, 9, 7, dtype=torch.float64, generator=generator)
+
+    def run(angles: Tensor) -> Tensor:
+        return Native().expectation(circuit, inputs, angles, [Z(qubit) for qubit in range(7)])
+
+    expected = torch.cos(inputs + weights.flip(1)[:, None])
+    for values in (torch.vmap(run)(weights), torch.stack([run(row) for row in weights])):
+        torch.testing.assert_close(values, expected, rtol=0, atol=ALGEBRA)
+        pairs = [
+            torch.autograd.grad((part * scale).sum(), [inputs, weights], create_graph=True)
+            for part in (values, expected)
+        ]
+        for found, wanted in zip(*pairs, strict=True):
+            torch.testing.assert_close(found, wanted, rtol=0, atol=ALGEBRA)
+        seconds = [torch.autograd.grad(first[1].square().sum(), inputs)[0] for first in pairs]
+        torch.testing.assert_close(*seconds, rtol=0, atol=ALGEBRA)
+    assert calls == [(7, 1)] * 4
+
+
 # --- layers and threads -----------------------------------------------------------------------------------------------
 
 

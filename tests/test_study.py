@@ -46,6 +46,8 @@ GRID_SIZES = {
     "circuit-centric": 27, "re-uploading": 36, "dressed": 12, "iqp": 36, "metric": 9, "boltzmann": 27, "tree": 3,
     "mlp": 27, "separable": 12, "boltzmann-separable": 27, "iqp-kernel": 12, "projected-kernel": 108,
     "kitchen-sinks": 8, "svc": 16, "separable-kernel": 16, "quanvolutional": 54, "weinet": 9, "cnn": 9,
+    "re-uploading-no-scaling": 36, "re-uploading-separable": 36, "re-uploading-no-embedding": 36,
+    "re-uploading-no-cost": 12, "dressed-separable": 12,
 }  # fmt: skip
 
 

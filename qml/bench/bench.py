@@ -81,6 +81,8 @@ class Bench:
         cases: Cases by name, such as `"8,64"`.
         notes: Returns further lines about a case, such as counts; called after its times.
         limits: What a peer may take. With a limit on memory a table says where each one stops.
+        on_one_core: Whether each library has one thread, and the processor's time is taken in place of the clock's, so
+            that other programs on the machine disturb a ratio less.
     """
 
     title: str
@@ -89,3 +91,4 @@ class Bench:
     cases: Mapping[str, Case]
     notes: Callable[[str], list[str]] = lambda case: []
     limits: Limits = Limits()
+    on_one_core: bool = False

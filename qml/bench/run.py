@@ -25,12 +25,12 @@ def run(
     cases: Sequence[str] | None = None,
     peers: Sequence[str] | None = None,
     json_path: str | PathLike[str] | None = None,
-    threads: int = THREADS,
+    threads: int | None = None,
     console: Console | None = None,
 ) -> list[BenchRow]:
     """Time ours beside every installed peer, print a row for each case and peer, and write them as JSON.
 
-    Each library runs in a process of its own, held to `threads` threads. Ours and a peer take turns, and
+    Each library runs in a process of its own, held to its threads. Ours and a peer take turns, and
     while one is timed the others wait. A peer's loss and gradient must agree with ours before it is timed.
 
     Args:
@@ -38,7 +38,7 @@ def run(
         cases: Cases to time; `None` is all.
         peers: Peers to time; `None` is all.
         json_path: File to write; it is replaced after every row, so that an interrupted run keeps its rows.
-        threads: Threads of each library.
+        threads: Threads of each library; `None` is one for a bench on one core, and 2 for others.
         console: The console to print to; `None` is the terminal.
 
     Raises:
@@ -50,7 +50,8 @@ def run(
     bench = load(module)
     chosen_cases, chosen_peers = choose("cases", cases, bench.cases), choose("peers", peers, bench.peers)
     say = partial((console or Console()).print, markup=False, highlight=False, soft_wrap=True)
-    say(f"{name}: {bench.title}; {threads} threads.")
+    threads = (1 if bench.on_one_core else THREADS) if threads is None else threads
+    say(f"{name}: {bench.title}; {threads} threads{', processor time' if bench.on_one_core else ''}.")
     with Worker(module, OURS, chosen_cases[0], threads=threads) as worker:
         machine = worker.ask("machine", limit=MACHINE_LIMIT)
     say(_describe(machine))

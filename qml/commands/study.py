@@ -127,7 +127,7 @@ def dry_run(study: "Study") -> "RenderableType":
     from rich.text import Text
 
     from qml.compare.rough_times import show_seconds
-    from qml.compare.study.estimate import MOST_FEATURES, TYPICAL_STEPS, estimate, total_hours
+    from qml.compare.study.estimate import MOST_FEATURES, estimate, total_hours
 
     costs = estimate(study)
     table = _table("model", "fits", "one core")
@@ -140,8 +140,8 @@ def dry_run(study: "Study") -> "RenderableType":
         verbatim(f"{len(study.data_sets)} data sets, {sum(cost.n_fits for cost in costs)} fits."),
         verbatim(f"All together: {show_seconds(3600 * total_hours(costs))} of one core."),
         verbatim(
-            f"Timed on a few steps of each model and size up to {MOST_FEATURES} features, for {TYPICAL_STEPS} steps a "
-            "fit; what is stored already is not taken off. Nothing was written."
+            f"Timed on a few steps of each architecture and size, for a typical number of steps a fit, kernels up to "
+            f"{MOST_FEATURES} features; what is stored already is not taken off. Nothing was written."
         ),
     )
 

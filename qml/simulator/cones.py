@@ -8,6 +8,7 @@ Post-selections enter the norm, so every one is kept; a component without letter
 be possible: those components are listed apart.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from qml.simulator.light_cone import Cone, String, light_cone, projections
 from qml.simulator.readout import Terms
 
 NARROW = 10  # qubits: a register of so few is as quick as looking for pieces of it
+FEW = 5  # qubits: likewise where no gate joins any
 GAIN = 0.5  # of the arithmetic of the whole register that the pieces may take at most
 PIECE_AMPLITUDES = 2.0**23  # that a register moves in the time that one more piece takes to plan and to call
 LARGEST_EXPONENT = 500  # of levels in an estimate of cost, which must stay a finite float
@@ -89,10 +91,11 @@ def find_cones(circuit: Circuit, terms: Terms, levels: int) -> Cones | None:
         terms: weighted Pauli strings of every observable.
         levels: 2 for state vectors, 4 for density matrices.
     """
-    if circuit.n_qubits <= NARROW:
+    entangles = any(len(operation.all_qubits) > 1 for operation in circuit.operations)
+    if circuit.n_qubits <= (NARROW if entangles else FEW):
         return None
     whole = len(circuit) * float(levels) ** min(circuit.n_qubits, LARGEST_EXPONENT)
-    limit = GAIN * whole
+    limit = GAIN * whole if entangles else math.inf  # single qubits are quickest apart
     apart = _apart(circuit, terms, whole)
     best = None if apart is None else _PieceCollector(circuit, levels).build(apart, len(terms), limit)
     for groups in (None if apart is None else _nested(circuit, terms, apart), _together(circuit, terms, best)):

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from qml.compare.study import images, layers
+from qml.compare.study import ablations, images, layers
 from qml.compare.study.data import Part
 from qml.compare.study.grids import Setting
 
 INTERVAL = 200  # steps whose mean losses the stopping rule compares
-MAX_STEPS = {"dressed": 100_000, "metric": 50_000}
+MAX_STEPS = {"dressed": 100_000, "dressed-separable": 100_000, "metric": 50_000}
 USUAL_STEPS = 10_000
 SEED_OF_SEARCH = 42
 BOLTZMANN = ("boltzmann", "boltzmann-separable")
@@ -148,6 +148,7 @@ SCALINGS = {
     "separable": "minmax",
     "boltzmann": "standard",
     "boltzmann-separable": "standard",
+    **{name: "standard" if name == "dressed-separable" else "minmax" for name in ablations.KINDS},
     "cnn": "standard",
     "weinet": None,
 }
@@ -197,12 +198,15 @@ def _layer_kind(
         return images.StudyCNN, {"kernel_size": setting["kernel_shape"]}
     if model == "weinet":
         return images.WeiNet, {"is_published": is_published}
-    if model == "re-uploading":
-        n_readouts = layers.read_out_count(setting["observable_type"], layers.n_reuploading_qubits(n_features))
-        return layers.WeightedReuploading, {"n_layers": setting["n_layers"], "n_readouts": n_readouts}
+    if model.startswith("re-uploading"):
+        kind, options = ablations.KINDS.get(model, (layers.WeightedReuploading, {}))
+        read = setting.get("observable_type", "full")
+        n_readouts = layers.read_out_count(read, layers.n_reuploading_qubits(n_features))
+        return kind, {"n_layers": setting["n_layers"], "n_readouts": n_readouts, **options}
     kinds: dict[str, Any] = {
         "circuit-centric": layers.StudyCircuitCentric,
         "dressed": layers.StudyDressed,
+        "dressed-separable": ablations.SeparableDressed,
         "iqp": layers.PublishedIQP if is_published else layers.StudyIQP,
         "tree": qml.nn.TreeTensorClassifier,
         "separable": qml.nn.SeparableClassifier,
@@ -266,7 +270,8 @@ def _sinks(model: str, setting: Setting, n_features: int, seed: int, is_publishe
 
 TRAINED_IMAGES = ("cnn", "weinet", "quanvolutional")
 TRAINED = (
-    "circuit-centric", "re-uploading", "dressed", "iqp", "metric", "tree", "separable", *BOLTZMANN, *TRAINED_IMAGES,
+    "circuit-centric", "re-uploading", "dressed", "iqp", "metric", "tree", "separable", *BOLTZMANN, *ablations.KINDS,
+    *TRAINED_IMAGES,
 )  # fmt: skip
 MAKERS: dict[str, Callable[[str, Setting, int, int, bool], Any]] = {
     **dict.fromkeys(TRAINED, layer_of),

@@ -15,6 +15,8 @@ Setting = Mapping[str, Any]
 RATES = (0.001, 0.01, 0.1)
 PENALTIES = (0.1, 1.0, 10.0, 100.0)
 IMAGE_RATES = (0.0001, 0.001, 0.01)
+LAYERS = (1, 5, 10, 15)
+REUPLOADING = {"learning_rate": RATES, "n_layers": LAYERS, "observable_type": ("single", "half", "full")}
 QNN, KERNEL, IMAGE = "qnn", "kernel", "image"
 
 
@@ -47,7 +49,7 @@ ENTRIES: dict[str, Entry] = {
     ),
     "re-uploading": Entry(
         "DataReuploadingClassifier", QNN, "quantum",
-        {"learning_rate": RATES, "n_layers": (1, 5, 10, 15), "observable_type": ("single", "half", "full")},
+        REUPLOADING,
         "three features a qubit, uploaded in every layer with trained scales, CZ; weighted fidelity loss",
     ),
     "dressed": Entry(
@@ -92,6 +94,33 @@ ENTRIES: dict[str, Entry] = {
         "QuantumBoltzmannMachineSeparable", QNN, "quantum",
         {"learning_rate": RATES, "temperature": (1.0, 10.0, 100.0), "visible_qubits": ("single", "half", "full")},
         "the Boltzmann machine without couplings: a product of thermal states of one qubit",
+        is_control=True,
+    ),
+    "re-uploading-no-scaling": Entry(
+        "DataReuploadingClassifierNoScaling", QNN, "quantum", REUPLOADING,
+        "re-uploading by rotations R(x + theta), without trained scales",
+        is_control=True,
+    ),
+    "re-uploading-separable": Entry(
+        "DataReuploadingClassifierSeparable", QNN, "quantum", REUPLOADING,
+        "re-uploading by rotations R(w x + theta), no entangling gate",
+        is_control=True,
+    ),
+    "re-uploading-no-embedding": Entry(
+        "DataReuploadingClassifierNoTrainableEmbedding", QNN, "quantum", REUPLOADING,
+        "re-uploading with all rotations of data before all trained ones",
+        is_control=True,
+    ),
+    "re-uploading-no-cost": Entry(
+        "DataReuploadingClassifierNoCost", QNN, "quantum",
+        {"learning_rate": RATES, "n_layers": LAYERS},
+        "re-uploading with a loss that is linear in the sum of <Z>",
+        is_control=True,
+    ),
+    "dressed-separable": Entry(
+        "DressedQuantumCircuitClassifierSeparable", QNN, "quantum",
+        {"learning_rate": RATES, "n_layers": LAYERS},
+        "the dressed circuit, no entangling gate",
         is_control=True,
     ),
     "iqp-kernel": Entry(

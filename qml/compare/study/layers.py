@@ -24,6 +24,7 @@ from qml.nn import (
     QuantumMetricLearner,
 )
 from qml.nn.classifiers.base import CircuitClassifier
+from qml.nn.classifiers.metric import STATES
 
 METRIC_BATCH = 16
 N_EXAMPLES = 32
@@ -55,6 +56,21 @@ class StudyDressed(SinglePrecision, DressedQuantumCircuit):
 
 class StudyIQP(SinglePrecision, IQPClassifier):
     """The IQP classifier as the study's text has it."""
+
+    def embedded(self, inputs: Tensor) -> Tensor:
+        """Compute the states of the embedding, kept in the precision in which the layers run."""
+        amplitudes = super().embedded(inputs)
+        return amplitudes if self.n_inputs < SINGLE_FROM else amplitudes.float()
+
+
+class StudyMetricLearner(QuantumMetricLearner):
+    """The metric learner as the study runs it, with the states of ten qubits and more in single precision."""
+
+    def states(self, inputs: Tensor) -> Tensor:
+        """Compute the states of samples."""
+        if self.circuit.n_qubits < SINGLE_FROM:
+            return super().states(inputs)
+        return STATES.state(self.circuit, inputs.float(), self.weights.float())
 
 
 class WeightedReuploading(DataReuploadingClassifier):
@@ -181,7 +197,7 @@ class MetricClassifier:
         self.scaler = make_scaler("minmax")
         self.rows = torch.from_numpy(np.asarray(self.scaler.fit_transform(inputs)))  # pyright: ignore[reportOptionalMemberAccess]
         self.labels = torch.from_numpy(labels)
-        self.layer = QuantumMetricLearner(
+        self.layer = StudyMetricLearner(
             inputs.shape[1], self.n_layers, n_examples=N_EXAMPLES, dtype=torch.float64, generator=self.generator
         )
         return self.rows[self.labels < 0], self.rows[self.labels > 0]

@@ -188,6 +188,6 @@ class _Populations(torch.autograd.Function):
             return plain_pullback(_plain_populations, (exponent,), (True,), (gradient,))[0]
         pulled = gradient - (gradient * populations).sum(-1, keepdim=True)
         rotated = vectors.mT @ (pulled[..., None] * vectors)
-        gaps = (values[..., :, None] - values[..., None, :]).abs().clamp_min(torch.finfo(values.dtype).tiny)
-        larger = torch.maximum(weights[..., :, None], weights[..., None, :])
-        return vectors @ (rotated * larger * (-torch.expm1(-gaps) / gaps)) @ vectors.mT
+        gaps = (values[..., :, None] - values[..., None, :]).abs_().clamp_min_(torch.finfo(values.dtype).tiny).neg_()
+        quotients = torch.expm1(gaps).div_(gaps).mul_(torch.maximum(weights[..., :, None], weights[..., None, :]))
+        return vectors @ rotated.mul_(quotients) @ vectors.mT

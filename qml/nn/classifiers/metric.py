@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from circuits import ansatzes
@@ -118,13 +118,17 @@ class QuantumMetricLearner(CircuitClassifier):
         first, second = values.unbind(1)
         return (second - first) / (first + second).clamp_min(torch.finfo(values.dtype).tiny)
 
+    def states(self, inputs: Float[Tensor, "batch inputs"]) -> Complex[Tensor, "batch amplitudes"]:
+        """Compute the states of samples on the built-in simulator."""
+        return STATES.state(self.circuit, inputs, self.weights)
+
     def overlaps(
         self, inputs: Float[Tensor, "batch inputs"], others: Float[Tensor, "batch inputs"]
     ) -> Float[Tensor, " batch"]:
         """Compute |<0| U(x')^dagger U(x) |0>|^2 of each sample with the other one in the same row."""
         if self.backend.capabilities.closed_form:
-            left, right = (STATES.state(self.circuit, part, self.weights) for part in (inputs, others))
-            return torch.view_as_real((left.conj() * right).sum(1)).square().sum(1)
+            left, right = self.states(inputs), self.states(others)
+            return torch.view_as_real((left.conj() * right).sum(1)).square().sum(1).to(self.weights.dtype)
         circuit = self.circuit.derived("overlap circuit", lambda: overlap_circuit(self.circuit))
         return self.backend.probabilities(circuit, torch.cat([inputs, others], dim=1), self.weights)[:, 0]
 
@@ -158,8 +162,8 @@ class QuantumMetricLearner(CircuitClassifier):
     def _all_overlaps(self, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the overlap of each row with each column, shape (rows, columns)."""
         if self.backend.capabilities.closed_form:
-            left, right = (STATES.state(self.circuit, part, self.weights) for part in (rows, columns))
-            return torch.view_as_real(left @ right.mH).square().sum(-1)
+            left, right = self.states(rows), self.states(columns)
+            return torch.view_as_real(left @ right.mH).square().sum(-1).to(self.weights.dtype)
         pairs = self.overlaps(rows.repeat_interleave(len(columns), 0), columns.repeat(len(rows), 1))
         return pairs.unflatten(0, (len(rows), len(columns)))
 

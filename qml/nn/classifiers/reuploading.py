@@ -121,10 +121,10 @@ class DataReuploadingClassifier(CircuitClassifier):
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
         values = self.values(inputs)
         labels = as_labels(labels, values[:, 0])
-        fidelities = torch.stack([1.0 - values, 1.0 + values], dim=1) / 2.0
+        if class_weights is None:  # both classes give the same term
+            return (values - labels[:, None]).square().sum(1).mean() / 4.0
+        fidelities = class_weights * torch.stack([1.0 - values, 1.0 + values], dim=1) / 2.0
         targets = torch.stack([1.0 - labels, 1.0 + labels], dim=1) / 2.0
-        if class_weights is not None:
-            fidelities = class_weights * fidelities
         return (fidelities - targets[..., None]).square().sum((1, 2)).mean() / 2.0
 
     def config(self) -> dict[str, Any]:

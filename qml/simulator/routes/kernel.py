@@ -84,6 +84,28 @@ class KernelRoute:
             return in_groups(partial(grouped, KernelValues, *options), data, weights)
         return KernelValues.apply(*options, data, weights)
 
+    def copies(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
+        """Compute expectation values of copies of the circuit that have data and weights of their own, in one call.
+
+        Args:
+            data: (copies, batch, inputs).
+            weights: (copies, weights).
+            method: how derivatives are taken.
+
+        Returns:
+            Values, (copies, batch, observables).
+        """
+        for need in self.needs(data.flatten(0, 1)):
+            need.require()
+        function = partial(self._grouped_copies, method == "adjoint")
+        return in_groups(function, data, weights) if in_one_vmap() else function(data[None], weights[None])[0]
+
+    def _grouped_copies(self, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
+        """Compute values: (groups or 1, copies, ...) to (groups, copies, batch, observables)."""
+        groups = max(len(data), len(weights))
+        flat = (part.expand(groups, *part.shape[1:]).flatten(0, 1) for part in (data, weights))
+        return grouped(KernelValues, self._kernel, self._plain_values, only_once, *flat).unflatten(0, (groups, -1))
+
     def state(self, data: Tensor, weights: Tensor) -> Tensor:
         """Compute the state vector, (batch, 2**n)."""
         for need in self.needs(data):

@@ -1,7 +1,8 @@
 """The route in pieces: every Pauli string on its light cone, every cone in its components (see `qml.simulator.cones`).
 
-Each piece takes a route of its own. Copies of a piece run side by side as samples whose weights are data, where they
-are small; the values of pieces are multiplied and added.
+Each piece takes a route of its own. Copies of a piece run side by side where they are small: in the compiled kernel as
+groups of samples with weights of their own, in other routes as samples whose weights are data. The values of pieces are
+multiplied and added.
 """
 
 import math
@@ -21,7 +22,7 @@ from qml.simulator.routes.choice import RouteChoice
 from qml.simulator.routes.contraction import find_contraction
 from qml.simulator.routes.factorised import find_factorised
 from qml.simulator.routes.halves import find_halves
-from qml.simulator.routes.kernel import find_kernel
+from qml.simulator.routes.kernel import MIN_WIDE_BATCH, KernelRoute, find_kernel
 from qml.simulator.routes.register import find_register, require_possible
 from qml.simulator.routes.route import ExpectationRoute
 from qml.simulator.tables import TableCache
@@ -105,8 +106,10 @@ class PiecesRoute:
         )
 
     def _evaluate(self, circuit: Circuit, data: Tensor, weights: Tensor, piece: Piece, method: Method) -> Tensor:
-        route = ONE_PIECE.find(circuit, self._request_for(circuit, data, piece.terms), data)
-        return route.expectation(data, weights, method=method)
+        return self._route(circuit, data, piece).expectation(data, weights, method=method)
+
+    def _route(self, circuit: Circuit, data: Tensor, piece: Piece) -> ExpectationRoute:
+        return ONE_PIECE.find(circuit, self._request_for(circuit, data, piece.terms), data)
 
     def _chance(self, circuit: Circuit, data: Tensor, weights: Tensor) -> Tensor:
         """Compute the probability that the post-selections of a piece succeed, (batch, 1)."""
@@ -120,11 +123,16 @@ class PiecesRoute:
         if n_copies == 1 or step <= 1:
             inputs = (_inputs(piece, copy, data, weights) for copy in range(n_copies))
             return torch.cat([self._evaluate(piece.circuit, *pair, piece, method) for pair in inputs], 1)
+        route = self._route(piece.circuit, data, piece) if batch >= MIN_WIDE_BATCH and piece.circuit.n_weights else None
         parts = []
         for start in range(0, n_copies, step):
             chosen = slice(start, start + step)
             of_data = data[:, torch.tensor(piece.data_slots[chosen], dtype=torch.int64, device=data.device)]
             of_weights = weights[torch.tensor(piece.weight_slots[chosen], dtype=torch.int64, device=data.device)]
+            if isinstance(route, KernelRoute):
+                values = route.copies(of_data.movedim(1, 0), of_weights, method=method).movedim(0, 1)
+                parts.append(values.flatten(1))
+                continue
             rows = torch.cat([of_data, of_weights.expand(batch, *of_weights.shape)], 2)
             n_samples = batch * rows.shape[1]
             flat = rows.reshape(n_samples, rows.shape[2])
