@@ -1,17 +1,30 @@
 """Third and fourth derivatives, long times by windows, and the references of both."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from qml.pinn import MLP, FourierFeatures, Pinn, Problem, Training, find_problem, train_in_windows
+from qml.pinn import (
+    MLP,
+    Box,
+    FourierFeatures,
+    Pinn,
+    Problem,
+    Training,
+    WindowRecipe,
+    find_problem,
+    train_in_windows,
+)
 from qml.pinn.problems.dispersive import korteweg_de_vries, kuramoto_sivashinsky, kuramoto_sivashinsky_chaotic
 from qml.pinn.problems.lorenz_windows import LYAPUNOV, lorenz_series, lorenz_window
 from qml.pinn.problems.periodic_windows import periodic_trunk, periodic_window
 from qml.pinn.problems.spectral import PeriodicSolution, solve_periodic
+from qml.pinn.training.points import collocation_points
+from tests.helpers import assert_close
 
 PI = np.pi
 
@@ -113,3 +126,30 @@ def test_a_window_of_kuramoto_sivashinsky_is_solved() -> None:
     assert windows.relative_l2(points, whole.reference, [0]) < 1e-3
     with pytest.raises(ValueError, match="must have a field u"):
         periodic_window(find_problem("lorenz"))
+
+
+def test_a_recipe_of_windows_is_right_to_ten_digits_on_a_product_of_nodes() -> None:
+    whole = korteweg_de_vries()
+    early = replace(whole, domain=Box({"x": (-1.0, 1.0), "t": (0.0, 0.04)}))
+    windows = WindowRecipe(n_windows=2, n_waves=16).train(early, seed=0)
+    points = early.domain.grid(31)
+    assert whole.reference is not None
+    assert windows.relative_l2(points, whole.reference) < 1e-10
+    nodes = collocation_points(windows.solutions[0].model.problem, windows.solutions[0].training, 0)
+    places = np.unique(nodes[:, 0].round(12))
+    assert len(nodes) == 52 * 9
+    assert_close(np.diff(places), np.full(51, 2 / 52), 1e-10)
+
+
+def test_nodes_by_coordinate_name_every_coordinate_and_are_not_drawn() -> None:
+    box = Box({"x": (0.0, 2.0), "t": (0.0, 1.0)})
+    nodes, weights = box.quadrature({"x": 6, "t": 3}, periodic=("x",))
+    for n_waves in range(1, 6):  # six nodes in x integrate five waves, three in t a power of five
+        assert weights @ ((1 + np.cos(n_waves * PI * nodes[:, 0])) * nodes[:, 1] ** 5) == pytest.approx(1 / 3)
+    assert weights @ np.cos(6 * PI * nodes[:, 0]) == pytest.approx(2.0)  # aliased: 0 by right
+    with pytest.raises(ValueError, match="must be given for x, t, but are for x"):
+        box.quadrature({"x": 6})
+    with pytest.raises(ValueError, match="must be one number where points are drawn"):
+        Training(n_points={"x": 6, "t": 3})
+    with pytest.raises(ValueError, match="at least 1"):
+        Training(n_points={"x": 0, "t": 3}, collocation="quadrature")

@@ -11,6 +11,7 @@ from qml.pinn.problems import PROBLEMS, find_problem
 from qml.pinn.recipes.catalogue import RECIPES, Recipe, odd_half, predict_odd, recipe_of, with_exact_faces, with_weight
 from qml.pinn.recipes.fourier import FourierRecipe
 from qml.pinn.recipes.separable import SeparableRecipe
+from qml.pinn.recipes.windows import WINDOW_RECIPES, WindowRecipe
 from qml.pinn.solvers.bandit import GaussianBandit, regret, run_bandit
 from qml.pinn.solvers.deeponet import DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
 from qml.pinn.solvers.discovery import Polynomial, WithTerm, differences_formula, sparse_regression, term_formula
@@ -38,6 +39,7 @@ __all__ = [
     "MLP",
     "PROBLEMS",
     "RECIPES",
+    "WINDOW_RECIPES",
     "Annealing",
     "AttentionTrunk",
     "BayesianPosterior",
@@ -91,6 +93,7 @@ __all__ = [
     "StateWarning",
     "TaskSolution",
     "Training",
+    "WindowRecipe",
     "Windows",
     "WithTerm",
     "bayesian_posterior",

@@ -1,6 +1,6 @@
 """Boxes: where a problem is solved, their points and their quadrature."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,11 +84,32 @@ class Box:
         axes = [np.linspace(*ends, n_a_coordinate) for ends in self.intervals.values()]
         return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
 
-    def quadrature(self, n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return Gauss-Legendre nodes (batch, coordinates) and weights (batch,), `n_nodes` a coordinate and piece."""
-        base, base_weights = np.polynomial.legendre.leggauss(n_nodes)
+    def quadrature(
+        self, n_nodes: int | Mapping[str, int], periodic: Collection[str] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return Gauss-Legendre nodes (batch, coordinates) and weights (batch,).
+
+        Args:
+            n_nodes: a coordinate and piece; alike for all coordinates, or by name.
+            periodic: coordinates of periodic functions, whose nodes are equally spaced from the lower end on: sums over
+                n of them integrate n - 1 waves of a period exactly. Those with breaks keep their Gauss-Legendre nodes.
+
+        Raises:
+            ValueError: numbers by name that leave out a coordinate or name another.
+        """
+        numbers = dict(n_nodes) if isinstance(n_nodes, Mapping) else dict.fromkeys(self.intervals, n_nodes)
+        if numbers.keys() != self.intervals.keys():
+            raise ValueError(
+                f"Numbers of nodes must be given for {', '.join(self.coordinates)}, but are for {', '.join(numbers)}."
+            )
         nodes, weights = [], []
         for axis, (low, high) in self.intervals.items():
+            n = numbers[axis]
+            if axis in periodic and axis not in self.breaks:
+                nodes.append(low + (high - low) * np.arange(n) / n)
+                weights.append(np.full(n, (high - low) / n))
+                continue
+            base, base_weights = np.polynomial.legendre.leggauss(n)
             ends = np.array([low, *sorted(self.breaks.get(axis, ())), high])
             halves, middles = np.diff(ends) / 2, (ends[1:] + ends[:-1]) / 2
             nodes.append((middles[:, None] + halves[:, None] * base).ravel())

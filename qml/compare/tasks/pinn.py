@@ -161,7 +161,7 @@ def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
             partial(fits.bayes, "readout"),
         ),
         "windows": (
-            problem.name in more.N_WINDOWS,
+            problem.name in more.IN_WINDOWS,
             "Windows of time",
             "Fixed random features with a trained read-out, window by window (2203.07404, 2012.02895).",
             more.in_windows,

@@ -15,6 +15,7 @@ from qml.compare.tuning import one_thread
 from qml.nn import QKAN
 from qml.pinn import (
     MLP,
+    WINDOW_RECIPES,
     EdgeJets,
     FourierFeatures,
     Pinn,
@@ -29,18 +30,11 @@ from qml.pinn import (
     train_in_windows,
     train_tasks,
 )
-from qml.pinn.problems.dispersive import (
-    korteweg_de_vries,
-    kuramoto_sivashinsky,
-    kuramoto_sivashinsky_chaotic,
-)
 from qml.pinn.problems.lorenz_windows import lorenz_window
-from qml.pinn.problems.periodic_windows import periodic_trunk, periodic_window
 from qml.pinn.problems.traffic import traffic
 
-PERIODIC = {"kdv": korteweg_de_vries, "ks": kuramoto_sivashinsky, "ks-chaotic": kuramoto_sivashinsky_chaotic}
-N_WINDOWS = {"lorenz": 5, "kdv": 20, "ks": 20, "ks-chaotic": 20}
-N_WAVES, N_TIMES = 20, 6
+IN_WINDOWS = ("lorenz", *WINDOW_RECIPES)
+N_LORENZ_WINDOWS = 5
 KALMAN_SHARE, KALMAN_MEMBERS, KALMAN_POINTS = 10, 2, 100  # epochs a step; members a weight; collocation points
 ROADS = {road: (f"road {road}", f"detectors of {road}") for road in ("r", "s")}
 TERM_THRESHOLD = 0.1
@@ -48,28 +42,18 @@ TERM_THRESHOLD = 0.1
 
 def in_windows(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
     """Train fixed random features window by window, each from the end of the one before."""
-    n_windows = N_WINDOWS[problem.name]
-    low, high = problem.domain.intervals["t"]
-    edges = tuple(np.linspace(low, high, n_windows + 1).tolist())
-    n_steps = max(1, min(30, preset.n_epochs))
-    if problem.name in PERIODIC:
-        pose, n_points = periodic_window(PERIODIC[problem.name](mixed=True), n_start=N_WAVES, weight=1e4), 600
-
-        def trunk(problem: Problem, generator: torch.Generator) -> nn.Module:
-            return periodic_trunk(problem, n_waves=N_WAVES, n_times=N_TIMES, generator=generator)
-    else:
-        pose, n_points = lorenz_window, 32
-        trunk = _line_of_features
-    on_a_line = len(problem.coordinates) == 1
-    training = Training(
-        n_adam=0,
-        n_marquardt=n_steps,
-        n_points=n_points,
-        collocation="quadrature" if on_a_line else "sobol",
-        n_condition_points=128,
-    )
     with one_thread():
-        windows = train_in_windows(pose, trunk, training, edges=edges, seed=seed, on_step=on_step)
+        if problem.name in WINDOW_RECIPES:
+            recipe = WINDOW_RECIPES[problem.name]
+            recipe = replace(recipe, n_steps=min(recipe.n_steps, preset.n_epochs))
+            windows = recipe.train(problem, seed=seed, on_step=on_step)
+        else:
+            n_steps = max(1, min(30, preset.n_epochs))
+            training = Training(n_adam=0, n_marquardt=n_steps, n_points=32, collocation="quadrature")
+            edges = tuple(np.linspace(*problem.domain.intervals["t"], N_LORENZ_WINDOWS + 1).tolist())
+            windows = train_in_windows(
+                lorenz_window, _line_of_features, training, edges=edges, seed=seed, on_step=on_step
+            )
     points = fits.judged_points(problem)
     expected = fits.reference_values(problem, points)
     error = float(np.linalg.norm(windows.predict(points)[:, : expected.shape[1]] - expected) / np.linalg.norm(expected))
@@ -82,7 +66,7 @@ def in_windows(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> 
             for solution in windows.solutions
         ),
         seconds=windows.seconds,
-        extras={"windows": n_windows, "epoch": int(last.history["step"][-1])},
+        extras={"windows": len(windows.solutions), "epoch": int(last.history["step"][-1])},
         details={"values": shown.round(6).tolist()},
     )
 

@@ -57,10 +57,6 @@ def cavity_stream(reynolds: float = 100.0) -> Problem:
     r^2 / (r^2 + 0.1^2) for the distance r from either corner, that of the transport by its square.
     """
 
-    def near_corners(x: Any, y: Any) -> Any:
-        left, right = x**2 + (1 - y) ** 2, (1 - x) ** 2 + (1 - y) ** 2
-        return left / (left + CORNER_RADIUS**2) * right / (right + CORNER_RADIUS**2)
-
     def transport(psi_x: Any, psi_y: Any, w_x: Any, w_y: Any, friction: Any, x: Any, y: Any) -> Any:
         return (psi_y * w_x - psi_x * w_y + friction) * near_corners(x, y) ** 2
 
@@ -99,6 +95,12 @@ def cavity_stream(reynolds: float = 100.0) -> Problem:
         judged=("psi",),
         source=SOURCE,
     )
+
+
+def near_corners(x: Any, y: Any) -> Any:
+    """Return the product of r^2 / (r^2 + 0.1^2) over the distances r from the upper corners."""
+    left, right = x**2 + (1 - y) ** 2, (1 - x) ** 2 + (1 - y) ** 2
+    return left / (left + CORNER_RADIUS**2) * right / (right + CORNER_RADIUS**2)
 
 
 def cavity_velocity(points: Float[np.ndarray, "batch 2"], reynolds: float) -> Float[np.ndarray, "batch 2"]:

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from qml.jets.jet import Array
+
 N_MODES = 48  # polynomials for each coordinate
 N_NODES_A_MODE = 2  # of the quadrature
 NEWTON_TOLERANCE = 1e-10  # of psi
@@ -18,6 +20,7 @@ REYNOLDS_STEP = 2.0  # factor between the Reynolds numbers of a continuation
 FIRST_REYNOLDS = 100.0  # from which Newton's method converges from the flow at rest
 TURN = 1.0 / (math.pi**2 / 4 - 1)
 BEND, SHIFT = TURN * math.pi / 2, -TURN * math.pi**2 / 4
+SMALL = 1e-24  # added to squares of distances under a root, so that it has derivatives in a corner
 CORNER = 1e-9  # nearest distance to an upper corner that is evaluated: there the velocity has no limit
 Points = Float[np.ndarray, "batch 2"]
 Matrix = np.ndarray  # of any sizes
@@ -39,7 +42,7 @@ class Cavity(NamedTuple):
         n_modes = len(self.coefficients)
         x, y = points.T
         smooth = _contract(self.coefficients, _basis(x, n_modes, 0), _basis(y, n_modes, 0))
-        return smooth + _singular(*_tensors(points), self.reynolds).numpy()
+        return smooth + singular_stream(*_tensors(points), self.reynolds).numpy()
 
     def velocity(self, points: Points) -> Points:
         """Return (psi_y, -psi_x) at points of [0, 1]^2; (1, 0) in the upper corners, where it has no limit."""
@@ -85,7 +88,7 @@ def solve_cavity(reynolds: float, n_modes: int = N_MODES) -> Cavity:
     friction = sum(_assembled(weights / reynolds, test, trial) for test in laplacian for trial in laplacian)
     coefficients = np.zeros((n_modes, n_modes))
     if easier is not None:
-        rest = easier.stream(points) - _singular(*_tensors(points), reynolds).numpy()
+        rest = easier.stream(points) - singular_stream(*_tensors(points), reynolds).numpy()
         inverse = np.linalg.pinv(flat)
         coefficients = inverse @ rest.reshape(weights.shape) @ inverse.T
     for _ in range(MAX_NEWTON):
@@ -134,18 +137,49 @@ def _contract(coefficients: Matrix, by_x: Matrix, by_y: Matrix) -> Float[np.ndar
     return np.einsum("nl,nl->n", by_x @ coefficients, by_y)
 
 
-def _singular(x: Tensor, y: Tensor, reynolds: float) -> Tensor:
-    """Return the singular parts of both corners, each faded out towards the walls that do not meet in it."""
-    depth, total = 1 - y, torch.zeros_like(x)
+def singular_stream(x: Array, y: Array, reynolds: float) -> Array:
+    """Return the singular parts of both corners, each faded out towards the walls that do not meet in it.
+
+    They have the walls' values and slopes, so that the rest has none.
+
+    Args:
+        x: tensor or jet.
+        y: as x.
+        reynolds: the Reynolds number; 0 leaves out what inertia drives.
+    """
+    depth: Array = 1 - y
+    parts = []
     for across, sign in ((x, 1.0), (1 - x, -1.0)):
-        radius = torch.sqrt(across**2 + depth**2)
-        angle = torch.atan2(depth, across)
-        part = radius * _scraper(angle) + sign * reynolds * radius**2 * _driven(angle)
-        total = total + _fade(across) * _fade(depth) * part
-    return total
+        squared = across**2 + depth**2 + SMALL
+        radius = squared * torch.rsqrt(squared)
+        angle = 2 * torch.atan(depth / (radius + across))  # in [0, pi / 2], also where x = 0
+        part = radius * _scraper(angle)
+        if reynolds:
+            part = part + sign * reynolds * squared * _driven(angle)
+        parts.append(_fade(across) * _fade(depth) * part)
+    return parts[0] + parts[1]
 
 
-def _fade(x: Tensor) -> Tensor:
+def corner_vorticity(x: Tensor, y: Tensor, reynolds: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return Laplace s of `singular_stream`, its slopes by x and by y, and its Laplacian, (batch,) each."""
+    with torch.enable_grad():
+        x, y = (column.detach().clone().requires_grad_() for column in (x, y))
+        laplacian = _laplacian(singular_stream(x, y, reynolds), x, y)
+        by_x, by_y = torch.autograd.grad(laplacian.sum(), (x, y), create_graph=True)
+        bend_x, bend_y = _grad(by_x, x), _grad(by_y, y)
+    return laplacian.detach(), by_x.detach(), by_y.detach(), (bend_x + bend_y).detach()
+
+
+def _laplacian(values: Array, x: Tensor, y: Tensor) -> Tensor:
+    by_x, by_y = torch.autograd.grad(values.sum(), (x, y), create_graph=True)
+    return _grad(by_x, x) + _grad(by_y, y)
+
+
+def _grad(values: Tensor, at: Tensor) -> Tensor:
+    return torch.autograd.grad(values.sum(), at, create_graph=True)[0]
+
+
+def _fade(x: Array) -> Array:
     """Return the polynomial that falls from 1 at 0 to 0 at 1, with three vanishing derivatives at either end.
 
     fade(x) + fade(1 - x) = 1, so that both corners together move the lid at speed 1.
@@ -153,18 +187,24 @@ def _fade(x: Tensor) -> Tensor:
     return 1 - x**4 * (35 - 84 * x + 70 * x**2 - 20 * x**3)
 
 
-def _scraper(angle: Tensor) -> Tensor:
+def _scraper(angle: Array) -> Array:
     """Return f of Taylor's flow r f(theta): at rest on the wall theta = pi / 2, at speed 1 on the lid theta = 0."""
     sine, cosine = torch.sin(angle), torch.cos(angle)
     return SHIFT * sine + BEND * angle * sine + TURN * angle * cosine
 
 
-def _driven(angle: Tensor) -> Tensor:
+def _driven(angle: Array) -> Array:
     """Return g, whose derivatives fulfil g4 + 4 g2 = (f (f + f2))', with no value or slope at either wall."""
     cosine, sine = torch.cos(2 * angle), torch.sin(2 * angle)
-    waves = (cosine, sine, angle * cosine, angle * sine, angle**2 * cosine, angle**2 * sine)
-    columns = (torch.ones_like(angle), angle, *waves)
-    return torch.stack([share * column for share, column in zip(_driven_shares(), columns, strict=True)]).sum(0)
+    constant, slope, *shares = _driven_shares()
+    total = constant + slope * angle
+    for share, wave in zip(
+        shares,
+        (cosine, sine, angle * cosine, angle * sine, angle**2 * cosine, angle**2 * sine),
+        strict=True,
+    ):
+        total = total + share * wave
+    return total
 
 
 @cache
@@ -210,7 +250,7 @@ def _singular_parts(points: Points, reynolds: float) -> tuple[np.ndarray, ...]:
     """Return slopes of the singular parts, and their Laplacian."""
     with torch.enable_grad():
         x, y = (column.clone().requires_grad_() for column in _tensors(points))
-        by_x, by_y = torch.autograd.grad(_singular(x, y, reynolds).sum(), (x, y), create_graph=True)
+        by_x, by_y = torch.autograd.grad(singular_stream(x, y, reynolds).sum(), (x, y), create_graph=True)
         (bend_x,) = torch.autograd.grad(by_x.sum(), x, retain_graph=True)
         (bend_y,) = torch.autograd.grad(by_y.sum(), y)
     return by_x.detach().numpy(), by_y.detach().numpy(), (bend_x + bend_y).numpy()

@@ -9,6 +9,7 @@ from torch import nn
 from qml.pinn.problem import Problem
 from qml.pinn.recipes.poses import (
     along_reaction,
+    beside_corners,
     between_ends,
     odd_half,
     odd_waves,
@@ -112,7 +113,9 @@ RECIPES = {
         pose=odd_half,
     ),
     "allen-cahn": Recipe(replace(_plane(150, 3000, redrawn=10), holdout=Holdout()), (20, 20, 20), pose=along_reaction),
-    "cavity-stream": Recipe(_plane(200, 1600, n_on_faces=256), (20, 20)),
+    "cavity-stream": Recipe(
+        replace(_plane(120, 2000), holdout=Holdout(1500), polish=Polish(2500)), (24, 24), pose=beside_corners
+    ),
     "diffusivity": Recipe(_plane(80, 500)),
     "radial-diffusivity": Recipe(_plane(80, 500)),
 }

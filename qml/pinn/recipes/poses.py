@@ -7,16 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from qml.pinn.conditions import Face
 from qml.pinn.domain import Box
 from qml.pinn.model import Pinn
 from qml.pinn.names import Residual
 from qml.pinn.problem import Problem
+from qml.pinn.problems.cavity import near_corners
+from qml.pinn.problems.cavity_reference import corner_vorticity, singular_stream
 
 PI = math.pi
 SHOCK_SLOPE = 20.0  # of Burgers' trial function at x = 0, where the slope of the solution reaches 150
 SMALL = 1e-24  # added to squares of lengths under a root, so that it has derivatives at 0
+MOST_DRIVEN = 400.0  # Reynolds number up to which the cavity's corners hold what inertia drives there
+N_KNOWN = 4  # sets of points at which the corners' parts are kept
 CORRECTION = 0.01  # of Allen-Cahn's trial function: how far diffusion moves the solution from the reaction's
 
 
@@ -147,23 +152,26 @@ def along_reaction(problem: Problem) -> Problem:
     )
 
 
-def from_start(problem: Problem) -> Problem:
-    """Pose the vortices of Taylor and Green with exact initial velocities; the inputs are the waves of their period.
+def within_sides(problem: Problem) -> Problem:
+    """Pose the vortices of Taylor and Green with exact velocities at the start and on all sides.
 
-    A pressure that is given at a corner alone is fixed by next to nothing: a network bends to it there, and is wrong
-    elsewhere. As velocities change sign from x to x + pi and from y to y + pi, the pressure does not change, and
-    p = p(0, 0, t) + (sin(x)^2 + sin(y)^2) N holds it. Velocities on the other faces weigh tenfold.
+    On the sides they fade by e^(-2 nu t): what that takes from their values at t = 0 is interpolated linearly between
+    opposite sides, and the network is left with what vanishes on all faces. A pressure
+    that is given at a corner alone is fixed by next to nothing: a network bends to it there, and is wrong elsewhere. As
+    velocities change sign from x to x + pi and from y to y + pi, the pressure does not change, and
+    p = p(0, 0, t) + (sin(x)^2 + sin(y)^2) N holds it.
     """
+    decay = problem.operators["move_u"]["u_xx"]  # -nu
 
     def trial(x: Any, y: Any, t: Any, u: Any, v: Any, p: Any) -> tuple[Any, Any, Any]:
-        pressure = (torch.sin(x) ** 2 + torch.sin(y) ** 2) * p - 0.5 * torch.exp(-0.4 * t)
-        return t * u - torch.cos(x) * torch.sin(y), t * v + torch.sin(x) * torch.cos(y), pressure
+        change = torch.exp(2 * decay * t) - 1
+        inside = t * (x * (PI - x)) * (y * (PI - y))
+        start_u, start_v = -torch.cos(x) * torch.sin(y), torch.sin(x) * torch.cos(y)
+        side_u, side_v = (2 * x / PI - 1) * torch.sin(y) * change, (1 - 2 * y / PI) * torch.sin(x) * change
+        pressure = (torch.sin(x) ** 2 + torch.sin(y) ** 2) * p - 0.5 * torch.exp(4 * decay * t)
+        return start_u + side_u + inside * u, start_v + side_v + inside * v, pressure
 
-    posed = with_exact_faces(problem, trial, ("u at t = 0", "v at t = 0", "gauge"))
-    return replace(
-        with_weight(posed, 10.0),
-        features=lambda x, y, t: (torch.cos(x), torch.sin(x), torch.cos(y), torch.sin(y), 2 * t - 1),
-    )
+    return with_exact_faces(problem, trial)
 
 
 def between_sides(problem: Problem) -> Problem:
@@ -192,3 +200,43 @@ def between_sides(problem: Problem) -> Problem:
 
     posed = with_exact_faces(problem, trial, [face.name for face in ends.values()])
     return with_weight(replace(posed, features=lambda x, y: (2 * x, torch.cos(turn * y), torch.sin(turn * y))), 10.0)
+
+
+def beside_corners(problem: Problem) -> Problem:
+    """Pose the cavity's stream function as its singular parts in the upper corners and a smooth rest.
+
+    Near a corner psi = r f(theta) +- Re r^2 g(theta) + ..., in closed form: Taylor's flow under a scraper, which takes
+    up the jump of the velocity, and what its inertia drives. With s for both, psi = s + (x (1 - x) y (1 - y))^2 N_psi
+    has the walls' values and slopes exactly, and w stands for the vorticity of the rest, that of the flow plus
+    Laplace s. Above Re = 400 the second part is left out, which grows with Re and would have to be undone away from the
+    corners.
+
+    Reference:
+        Botella and Peyret, Computers and Fluids 27 (1998) 421, who take the same parts out of a spectral method.
+    """
+    reynolds = -1.0 / problem.operators["friction"]["w_xx"]
+    driven = reynolds if reynolds <= MOST_DRIVEN else 0.0
+    known: list[tuple[Tensor, Tensor, tuple[Tensor, ...]]] = []
+
+    def parts(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        """Return Laplace s, its slopes and its Laplacian; those of the last points are known already."""
+        for at_x, at_y, found in known:
+            if at_x.shape == x.shape and torch.equal(at_x, x) and torch.equal(at_y, y):
+                return found
+        found = corner_vorticity(x, y, driven)
+        known[:] = [(x.detach().clone(), y.detach().clone(), found), *known][:N_KNOWN]
+        return found
+
+    def vorticity(laplacian: Any, w: Any, x: Any, y: Any) -> Any:
+        return (laplacian - parts(x, y)[0] + w) * near_corners(x, y)
+
+    def transport(psi_x: Any, psi_y: Any, w_x: Any, w_y: Any, friction: Any, x: Any, y: Any) -> Any:
+        _, by_x, by_y, spread = parts(x, y)
+        return (psi_y * (w_x - by_x) - psi_x * (w_y - by_y) + friction + spread / reynolds) * near_corners(x, y) ** 2
+
+    def trial(x: Any, y: Any, psi: Any, w: Any) -> tuple[Any, Any]:
+        inside = x * (1 - x) * (y * (1 - y))
+        return singular_stream(x, y, driven) + 16 * inside * inside * psi, 10 * w
+
+    posed = with_exact_faces(problem, trial)
+    return replace(posed, equations={"vorticity": vorticity, "transport": transport})

@@ -7,7 +7,7 @@ from torch import nn
 
 from qml.pinn.problem import Problem
 from qml.pinn.recipes.catalogue import RECIPES, Recipe
-from qml.pinn.recipes.poses import between_sides, from_start
+from qml.pinn.recipes.poses import between_sides, within_sides
 from qml.pinn.training.methods import Holdout, Polish
 from qml.pinn.training.options import Training
 from qml.pinn.trunks.separable import Separable
@@ -44,8 +44,8 @@ RECIPES |= {
     "kovasznay": Recipe(
         replace(_steps(100, 800, 64), holdout=Holdout(2000), polish=Polish(1500)), (20, 20), pose=between_sides
     ),
-    "taylor-green": Recipe(
-        replace(_steps(150, 600, 64), holdout=Holdout(1000), polish=Polish(1500)), (12, 12), pose=from_start
+    "taylor-green": SeparableRecipe(
+        replace(_steps(200, 800, 64), holdout=Holdout(1000), polish=Polish(2500)), (12,), pose=within_sides, rank=4
     ),
     "poiseuille": Recipe(_steps(60, 400, 48), (10, 10)),
     "poisson-multiscale": Recipe(_steps(100, 1600), (20, 20)),

@@ -10,6 +10,7 @@ from qml import checks
 from qml.pinn.model import Pinn
 from qml.pinn.training.loss import LossParts
 from qml.pinn.training.options import Training
+from qml.pinn.training.points import collocation_points
 
 
 def train_by_kalman(
@@ -90,9 +91,7 @@ def pinn_residuals(model: Pinn, training: Training, *, seed: int) -> Callable[[]
     """
     loss = LossParts(
         model,
-        model.problem.domain.quadrature(training.n_points)[0]
-        if training.collocation == "quadrature"
-        else model.problem.domain.sample(training.n_points, seed),
+        collocation_points(model.problem, training, seed),
         n_condition_points=training.n_condition_points,
         seed=seed,
     )

@@ -13,6 +13,7 @@ from qml.pinn.names import Residual, arguments_of, named
 from qml.pinn.problem import Problem
 from qml.pinn.training.loss import LossParts
 from qml.pinn.training.options import Training
+from qml.pinn.training.points import collocation_points
 from qml.pinn.training.train import Solution, train
 
 LEAST_WEIGHT, LARGEST_WEIGHT = 1e-3, 1e3
@@ -153,11 +154,7 @@ def _loss(trained: Pinn, problem: Problem, training: Training, seed: int) -> Los
     """Return the loss of the problem as it was given, at the weights as they are."""
     plain = Pinn(problem, trained.trunk)
     plain.scalars.load_state_dict(trained.scalars.state_dict())
-    points = (
-        problem.domain.sample(training.n_points, seed)
-        if training.collocation == "sobol"
-        else problem.domain.quadrature(training.n_points)[0]
-    )
+    points = collocation_points(problem, training, seed)
     return LossParts(plain, points, n_condition_points=training.n_condition_points, seed=seed)
 
 

@@ -176,7 +176,7 @@ def bayesian_posterior(
         raise ValueError(f"Problem {model.problem.name!r} must have Observations for a posterior, but has none.")
     loss = LossParts(
         model,
-        model.problem.domain.sample(training.n_points, seed),
+        model.problem.domain.sample(training.n_sobol, seed),
         n_condition_points=training.n_condition_points,
         seed=seed,
     )

@@ -51,10 +51,11 @@ class Training:
             the one whose eigenvalue is nearest. None holds them where they are eigenvalues, at the beginning of the
             first phase that has steps: see `held`. A run that ends on another state than the one asked for starts
             anew, at most twice. 0 holds nothing and never starts anew.
-        n_points: collocation points.
+        n_points: collocation points; by coordinate, as in {"x": 64, "t": 8}, for "quadrature" alone.
         n_condition_points: points on each face.
         collocation: "sobol" for scrambled Sobol points, "quadrature" for Gauss-Legendre nodes, of which there are
-            `n_points` a coordinate and piece of the domain.
+            `n_points` a coordinate and piece of the domain. Coordinates across which the problem is `Periodic` get
+            equally spaced nodes: sums over more than twice as many of them as there are waves keep the waves apart.
         annealing: weights of the conditions from statistics of gradients.
         causal: weights over time.
         resampling: points where the residual is large.
@@ -78,7 +79,7 @@ class Training:
     n_lbfgs: int = 0
     n_marquardt: int = 0
     n_held: int | None = None
-    n_points: int = 1024
+    n_points: int | Mapping[str, int] = 1024
     n_condition_points: int = 128
     collocation: str = "sobol"
     annealing: Annealing | None = None
@@ -95,10 +96,15 @@ class Training:
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
+        by_coordinate = isinstance(self.n_points, Mapping)
+        ints = [name for name in MINIMA if not (by_coordinate and name == "n_points")]
         checks.settle_numbers(
-            self, ints=(*MINIMA, "checkpoint_every"), floats=("learning_rate", "decay"), optional=("n_held",)
+            self, ints=(*ints, "checkpoint_every"), floats=("learning_rate", "decay"), optional=("n_held",)
         )
-        for name, least in MINIMA.items():
+        if by_coordinate:
+            self._settle_points()
+        for name in ints:
+            least = MINIMA[name]
             value = getattr(self, name)
             if not (name == "n_held" and value is None) and value < least:
                 raise ValueError(f"Argument `{name}` must be at least {least}, but is {value}.")
@@ -113,7 +119,7 @@ class Training:
                 f"{self.n_held}."
             )
         checks.require_choice(self.collocation, "collocation", tuple(COLLOCATION))
-        if self.resampling and self.resampling.n_candidates < self.n_points:
+        if self.resampling and self.resampling.n_candidates < self.n_sobol:
             raise ValueError(
                 f"Argument `n_candidates` of `resampling` must be at least n_points ({self.n_points}), but is "
                 f"{self.resampling.n_candidates}."
@@ -129,6 +135,17 @@ class Training:
             raise ValueError("Argument `resampling` must be given for `redraw_every` of `polish`, but is None.")
         self._require_second_order()
 
+    def _settle_points(self) -> None:
+        """Make numbers of nodes by coordinate a dict of ints, and refuse them where points are drawn."""
+        given = self.n_points if isinstance(self.n_points, Mapping) else {}
+        numbers = {axis: checks.as_int(number, f"n_points[{axis!r}]", 1) for axis, number in given.items()}
+        object.__setattr__(self, "n_points", numbers)
+        if self.collocation != "quadrature" or self.resampling:
+            raise ValueError(
+                f"Argument `n_points` must be one number where points are drawn, but is {numbers}. Pass "
+                'collocation="quadrature", without `resampling`.'
+            )
+
     def _require_second_order(self) -> None:
         for name in ("sketch", "probing"):
             if self.geodesic and getattr(self, name):
@@ -140,6 +157,11 @@ class Training:
             raise ValueError(
                 "Argument `causal` must be None with `polish`, which needs a loss that stays, but both are given."
             )
+
+    @property
+    def n_sobol(self) -> int:
+        """Return the number of points that are drawn: n_points, or the product of those by coordinate."""
+        return math.prod(self.n_points.values()) if isinstance(self.n_points, Mapping) else self.n_points
 
     @property
     def n_polish(self) -> int:

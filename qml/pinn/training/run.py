@@ -20,6 +20,7 @@ from qml.pinn.training.judge import Judge
 from qml.pinn.training.loss import LossParts
 from qml.pinn.training.marquardt import Marquardt
 from qml.pinn.training.options import DivergenceError, OnStep, Training
+from qml.pinn.training.points import collocation_points
 
 RESTART_INTEGRAL_WEIGHT = 100.0  # factor on integrals after a restart, against fields that shrink to nothing
 RESTART_NOISE = 0.3  # deviation of the noise on the weights of a restart, as a share of their root mean square
@@ -225,11 +226,10 @@ class PinnRun:
         return DivergenceError(self.step, numbers, self._last_good)
 
     def _new_loss(self) -> LossParts:
-        training, domain = self.training, self.model.problem.domain
-        by_sobol = training.collocation == "sobol"
+        training = self.training
         return LossParts(
             self.model,
-            domain.sample(training.n_points, self.seed) if by_sobol else domain.quadrature(training.n_points)[0],
+            collocation_points(self.model.problem, training, self.seed),
             n_condition_points=training.n_condition_points,
             seed=self.seed,
             causal=training.causal,
