@@ -95,8 +95,8 @@ def from_openqasm(
     angles that are linear in the inputs (`computed_from_openqasm` reads polynomials and functions); numbers that
     statements change; operators and casts of constants; `let` aliases, slices and sets of registers; `for` over
     constant ranges and sets; `while`, `break`, `continue` and `end`, on measured bits too where a known number bounds
-    the runs; `else`; `switch` on measured bits and known numbers; `box` and `delay`, which leave nothing. A text without
-    a version is version 3.
+    the runs; `else`; `switch` on measured bits and known numbers; `box` and `delay`, which leave nothing. A text
+    without a version is version 3.
 
     Inputs called `data_k` and `weight_k` are these slots; others become weights in the order of their
     declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets
