@@ -82,7 +82,7 @@ HOSTILE = {
     "products of sums of functions": f"float f = {' + '.join(f'sin({k}*x)' for k in range(300))}; rx(f * f * f) q[0];",
     "powers of sums of functions": f"float f = {' + '.join(f'exp({k}*y)' for k in range(9))}; rx(f ** 32) q[0];",
     "deep functions": f"rx({'sin(' * 200}x{')' * 200}) q[0];",
-    "long functions": f"rx({'log(' * 30}{' + '.join(f'{k}*x*y' for k in range(900))}{')' * 30}) q[0];" * 6,
+    "long functions": f"rx({'log(' * 34}{' + '.join(f'{k}*x*y' for k in range(900))}{')' * 34}) q[0];",
     "long roots": f"float f = sqrt({' + '.join(f'x**{k % 32}*y' for k in range(400))});" + "rx(f / f * f) q[0];" * 400,
     "breaks under many conditions": (
         f"{BITS} for int i in [0:39] {{ for int j in [0:39] {{ if (c[i]) break; }} }}"
