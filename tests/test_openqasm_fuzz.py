@@ -91,7 +91,7 @@ HOSTILE = {
     "ends under many conditions": BITS + "for int i in [0:39] { if (c[i]) { end; } h q[i]; c[i] = measure q[i]; }" * 3,
     "a counter without an end": f"{BITS} int i = 0; while (c[0]) {{ i += 1; }}",
     "a loop in loops": (
-        "int i = 0; while (i < 99) { int j = 0; while (j < 99) { j += 1; for int k in [0:9] x q[0]; } i += 1; }"
+        "int i = 0; while (i < 99) { int j = 0; while (j < 99) { j += 1; for int k in [0:99] x q[0]; } i += 1; }"
     ),
     "counters that change": f"{growing(300, 'int n{0} = 0;')} while (n0 < 9999) {{ n0 += 1; n1 += 1; }}",
     "aliases": "let a0 = q;" + growing(3000, "let a{1} = a{0}[{{0, 1}}];") + "rx(x) a3000[0:2];",
