@@ -24,11 +24,13 @@ from circuits import (
     data,
     feature_maps,
     from_openqasm,
+    to_openqasm,
     weight,
 )
-from circuits.polynomials import affine, inputs, weight_of
+from circuits.functions import FUNCTIONS as NAMES
+from circuits.polynomials import affine, function_of, inputs, weight_of
 from qml.backends import Native
-from qml.backends.convert.qiskit import computed_from_qiskit, from_qiskit, reverse_qubits
+from qml.backends.convert.qiskit import computed_from_qiskit, from_qiskit, reverse_qubits, to_qiskit
 from tests import oracle
 from tests.helpers import assert_close
 
@@ -384,3 +386,50 @@ def test_a_computed_circuit_where_a_circuit_is_asked_for_is_refused_with_the_way
         ansatzes.real_amplitudes(2, 1).compose(feature_maps.zz(2))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"`data\(inputs\)` as data"):
         Native().expectation(feature_maps.zz(2), torch.zeros(1, 2), torch.zeros(0), [Z(0)])  # type: ignore[arg-type]
+
+
+def everything() -> ComputedCircuit:
+    """All functions, weights of both kinds, and an input that does not occur."""
+    first, _, third = inputs(3)
+    inner = 0.3 * first * weight_of(1) + 0.4 + 0.1 * third
+    angles = [function_of(name, inner) for name in NAMES if name != "abs"]
+    angles.append(function_of("sin", angles[0] / (2.0 + third) ** 2) - 0.5 * first**3 + weight_of(0))
+    circuit = Circuit(2).ry(weight(0), 0).rx(weight(1), 1)
+    for k in range(len(angles)):
+        circuit.pauli_rotation(data(k), "YY", (k % 2, 1 - k % 2)).p(data(k), k % 2, controls=1 - k % 2)
+    return ComputedCircuit(circuit, tuple(angles), 4, (1, 3), (2, 0))
+
+
+def test_computed_angles_are_written_and_read_again() -> None:
+    computed = everything()
+    point, trained = [0.3, 0.9, -0.4, 1.0], [0.7, -0.2, 0.5, 1.1]
+    expected = oracle.unitary_of(computed.bind(point, trained))
+    text = to_openqasm(computed)
+    again = computed_from_openqasm(text)
+    assert (again.n_inputs, again.n_weights) == (4, 4)
+    assert_close(oracle.unitary_of(again.bind(point, trained)), expected, ALGEBRA)
+    assert to_openqasm(again).count("arcsin") == text.count("arcsin")
+    with_abs = ComputedCircuit(Circuit(1).rx(data(0), 0), (function_of("abs", inputs(1)[0]),), 1)
+    with pytest.raises(ValueError, match=r"functions that OpenQASM has, but has abs\(x0\)"):
+        to_openqasm(with_abs)
+    with pytest.raises(ValueError, match="free of slots to be written as OpenQASM 2"):
+        to_openqasm(computed, version=2)
+
+
+def test_computed_angles_become_expressions_of_qiskit() -> None:
+    computed = everything()
+    point, trained = [0.3, 0.9, -0.4, 1.0], [0.7, -0.2, 0.5, 1.1]
+    vectors = ParameterVector("data", 4), ParameterVector("weight", 4)
+    written = to_qiskit(computed, parameters=vectors)
+    values = dict(zip([*vectors[0], *vectors[1]], [*point, *trained], strict=True))
+    bound = written.assign_parameters({item: values[item] for item in written.parameters})
+    expected = oracle.unitary_of(computed.bind(point, trained))
+    assert_close(qiskit_unitary(bound), expected, ALGEBRA)
+    again = computed_from_qiskit(written)
+    assert_close(oracle.unitary_of(again.bind(point[: again.n_inputs], trained)), expected, ALGEBRA)
+    with_abs = ComputedCircuit(Circuit(1).rx(data(0), 0), (function_of("abs", inputs(1)[0]),), 1)
+    (parameter,) = to_qiskit(with_abs).parameters
+    assert_close(
+        qiskit_unitary(to_qiskit(with_abs).assign_parameters([-0.3])), oracle.unitary_of(with_abs.bind([-0.3])), ALGEBRA
+    )
+    assert parameter.name == "data[0]"

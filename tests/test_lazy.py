@@ -52,8 +52,8 @@ def test_import_qml_loads_nothing_of_it() -> None:
     [
         ("from circuits import Circuit", 18, {"circuits.openqasm", "circuits.feature_maps", "qml"}),
         ("from qml.jobs import Store", 25, {"circuits.circuit", "qml.jobs.runner", "qml.backends"}),
-        ("from qml.backends import Native", 115, {"circuits.openqasm", "qml.nn", "qml.jobs", "qml.reservoir"}),
-        ("from qml.nn import QuantumLayer", 39, {"circuits.openqasm", "qml.nn.qkan", "qml.jobs", "qml.simulator"}),
+        ("from qml.backends import Native", 116, {"circuits.openqasm", "qml.nn", "qml.jobs", "qml.reservoir"}),
+        ("from qml.nn import QuantumLayer", 41, {"circuits.openqasm", "qml.nn.qkan", "qml.jobs", "qml.simulator"}),
     ],
     ids=["circuit", "jobs", "backend", "layer"],
 )

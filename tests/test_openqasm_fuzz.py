@@ -82,7 +82,7 @@ HOSTILE = {
     "products of sums of functions": f"float f = {' + '.join(f'sin({k}*x)' for k in range(300))}; rx(f * f * f) q[0];",
     "powers of sums of functions": f"float f = {' + '.join(f'exp({k}*y)' for k in range(9))}; rx(f ** 32) q[0];",
     "deep functions": f"rx({'sin(' * 200}x{')' * 200}) q[0];",
-    "long functions": f"rx({'log(' * 30}{' + '.join(f'{k}*x*y' for k in range(900))}{')' * 30}) q[0];" * 20,
+    "long functions": f"rx({'log(' * 34}{' + '.join(f'{k}*x*y' for k in range(900))}{')' * 34}) q[0];",
     "long roots": f"float f = sqrt({' + '.join(f'x**{k % 32}*y' for k in range(400))});" + "rx(f / f * f) q[0];" * 400,
     "breaks under many conditions": (
         f"{BITS} for int i in [0:39] {{ for int j in [0:39] {{ if (c[i]) break; }} }}"
@@ -91,7 +91,7 @@ HOSTILE = {
     "ends under many conditions": BITS + "for int i in [0:39] { if (c[i]) { end; } h q[i]; c[i] = measure q[i]; }" * 3,
     "a counter without an end": f"{BITS} int i = 0; while (c[0]) {{ i += 1; }}",
     "a loop in loops": (
-        "int i = 0; while (i < 99) { int j = 0; while (j < 99) { j += 1; for int k in [0:9] x q[0]; } i += 1; }"
+        "int i = 0; while (i < 99) { int j = 0; while (j < 99) { j += 1; for int k in [0:99] x q[0]; } i += 1; }"
     ),
     "counters that change": f"{growing(300, 'int n{0} = 0;')} while (n0 < 9999) {{ n0 += 1; n1 += 1; }}",
     "aliases": "let a0 = q;" + growing(3000, "let a{1} = a{0}[{{0, 1}}];") + "rx(x) a3000[0:2];",

@@ -91,4 +91,7 @@ def test_counted_loops_on_bits_are_bounded() -> None:
         from_openqasm(HEADER + body, max_operations=20_000)
     unbounded = "qubit q; bit c; int i = 0; c = measure q; while (c == 0) { i += 1; c = measure q; }"
     with pytest.raises(ValueError, match=r"`max_operations` must allow"):
-        from_openqasm(HEADER + unbounded, max_operations=20_000)
+        from_openqasm(HEADER + unbounded, max_operations=2_000)
+    constant = "qubit q; bit c; int i = 0; c = measure q; while (c == 0) { i += 1; }"
+    with pytest.raises(ValueError, match=r"at most 1000 on measured bits, but line 3 has a `while` on measured bits"):
+        from_openqasm(HEADER + constant)

@@ -22,7 +22,7 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "arcsin": math.asin, "arccos": math.acos,
     "arctan": math.atan, "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "ln": math.log,
 }  # fmt: skip
-OF_WHOLE_NUMBERS: dict[str, Callable[[float], float]] = {
+OF_WHOLE_NUMBERS: dict[str, Callable[[float], float | int]] = {
     "ceiling": math.ceil, "floor": math.floor, "int": math.trunc, "uint": math.trunc, "bool": bool, "float": float,
     "popcount": lambda value: as_whole(value).bit_count(),
 }  # fmt: skip
@@ -287,7 +287,7 @@ def _width(tokens: list[Token], where: Token) -> float:
     return float(int(text))
 
 
-def as_whole(value: float) -> int:
+def as_whole(value: float | int) -> int:
     """Return a number that is whole and not negative as such; raise ValueError for others."""
     if value != round(value) or not 0 <= value <= LARGEST:
         raise ValueError(value)
@@ -299,10 +299,10 @@ def undeclared(line: int, name: str) -> ValueError:
     return refused(line, "use declared names and numbers as angles", repr(name))
 
 
-def computed_number(function: Callable[..., float], token: Token, *arguments: float | str) -> float:
+def computed_number(function: Callable[..., float | int], token: Token, *arguments: float | str) -> float:
     """Return the function's value; refuse one that is not real and finite."""
     try:
-        value = function(*arguments)
+        value = float(function(*arguments))
     except (ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):

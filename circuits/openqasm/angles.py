@@ -94,6 +94,7 @@ class Expression:
     def angle(self, result: _Value, names: Names) -> LinearAngle:
         """Return a value as an angle; refuse one that is not finite."""
         if isinstance(result, Polynomial):
+            self.limits.spend(_size_of_functions(result), self.line)
             angle = _table(names).angle(result)
         else:
             angle = result.linear() if isinstance(result, _Sum) else LinearAngle(result)

@@ -61,6 +61,7 @@ class Block:
         running: the condition under which a loop goes on.
         test: the place of the condition of a `while`.
         state: the numbers that were known when that was read last.
+        n_runs: how often a `while` on measured bits has run.
         target: the bits that a `switch` looks at; its `own` is the condition that one of its cases so far holds.
         is_complete: whether a `switch` has had its default.
     """
@@ -78,6 +79,7 @@ class Block:
     running: Condition = ALWAYS
     test: int = 0
     state: object = None
+    n_runs: int = 0
     target: list[Condition] = field(default_factory=list)
     is_complete: bool = False
 

@@ -16,6 +16,7 @@ from circuits.openqasm.syntax import Token
 from circuits.steps import LinearAngle
 
 LOOPS = ("for", "while")
+MAX_RUNS_ON_BITS = 1000  # of one loop, each of which has further controls
 TOKENS_PER_OPERATION = 8  # of a loop's body, that are read again in about the time of an operation
 RUNS_ADVICE = "Count the runs in a number that the condition compares too, as in `c == 0 && i < 5`."
 
@@ -96,9 +97,10 @@ class LoopReader(NumberReader):
         scalars = self.scope.names.scalars
         state = [scalars.get(name) for name in self.changeable]
         self.limits.spend(len(state) // TOKENS_PER_OPERATION, block.token.line)
-        if state == block.state:
-            rule = "have loops whose number of runs is known"
-            is_measured = own != ALWAYS or block.running != block.outside
+        is_measured = own != ALWAYS or block.running != block.outside
+        block.n_runs += is_measured
+        if state == block.state or block.n_runs > MAX_RUNS_ON_BITS:
+            rule = f"have loops whose number of runs is known, at most {MAX_RUNS_ON_BITS} on measured bits"
             value = "a `while` on measured bits, which has no bound" if is_measured else "a `while` that never ends"
             raise refused(block.token.line, rule, value, RUNS_ADVICE)
         block.state = state

@@ -19,6 +19,7 @@ from circuits.circuit import Circuit
 from circuits.computed import ComputedCircuit
 from circuits.multiplexed import prepare_by_rotations
 from circuits.openqasm.definitions import Definitions
+from circuits.openqasm.expressions import slot_names
 from circuits.openqasm.gates import FIXED, rotation_definition
 from circuits.openqasm.limits import ReaderLimits
 from circuits.openqasm.reader import ProgramReader
@@ -35,14 +36,15 @@ STANDARD["x", 2] = "ccx"
 DEFAULT_OPERATIONS = 250_000
 
 
-def to_openqasm(circuit: Circuit, *, version: int = 3) -> str:
+def to_openqasm(circuit: Circuit | ComputedCircuit, *, version: int = 3) -> str:
     """Write the circuit as an OpenQASM program.
 
     Constant amplitudes and matrices are written as plain gates (exactly, the global phase included), so that
     `from_openqasm` gives back the same unitary, and mostly the same operations.
 
     Args:
-        circuit: any circuit without noise.
+        circuit: any circuit without noise. The angles of a `ComputedCircuit` are written as expressions of the inputs
+            data_0, data_1, ... and of all weights by their common numbers; `computed_from_openqasm` reads them.
         version: of the language, 3 or 2. Version 2 has no slots and no post-selection; gates under many controls are
             written as gates under one or two, and a global phase as four gates.
 
@@ -62,10 +64,15 @@ def to_openqasm(circuit: Circuit, *, version: int = 3) -> str:
         <BLANKLINE>
     """
     require_choice(version, "version", (2, 3))
+    computed = circuit if isinstance(circuit, ComputedCircuit) else None
+    circuit = circuit.circuit if isinstance(circuit, ComputedCircuit) else circuit
     if version == 2:
         return Version2Writer().text(circuit)
-    inputs = [f"data_{k}" for k in range(circuit.n_data)] + [f"weight_{k}" for k in range(circuit.n_weights)]
-    writer = _OpenQASMWriter()
+    n_inputs, n_weights = (
+        (circuit.n_data, circuit.n_weights) if computed is None else (computed.n_inputs, computed.n_weights)
+    )
+    inputs = [f"data_{k}" for k in range(n_inputs)] + [f"weight_{k}" for k in range(n_weights)]
+    writer = _OpenQASMWriter({} if computed is None else slot_names(computed))
     names = [f"q[{k}]" for k in range(circuit.n_qubits)]
     body = [line for op in circuit for line in writer.lines(op, names)]
     lines = ["OPENQASM 3.0;", 'include "stdgates.inc";', *(f"input float[64] {name};" for name in inputs)]
@@ -95,8 +102,8 @@ def from_openqasm(
     angles that are linear in the inputs (`computed_from_openqasm` reads polynomials and functions); numbers that
     statements change; operators and casts of constants; `let` aliases, slices and sets of registers; `for` over
     constant ranges and sets; `while`, `break`, `continue` and `end`, on measured bits too where a known number bounds
-    the runs; `else`; `switch` on measured bits and known numbers; `box` and `delay`, which leave nothing. A text without
-    a version is version 3.
+    the runs; `else`; `switch` on measured bits and known numbers; `box` and `delay`, which leave nothing. A text
+    without a version is version 3.
 
     Inputs called `data_k` and `weight_k` are these slots; others become weights in the order of their
     declaration. `U` is P(phi) RY(theta) P(lambda) as in version 3.0; a text that declares version 3.1 gets
@@ -178,7 +185,10 @@ def _reader(text: Any, data: Any, most: tuple[int | None, int, int], *, is_compu
 
 
 class _OpenQASMWriter:
-    def __init__(self) -> None:
+    """Writes operations; `slots` holds the texts of slots that are no inputs of their own."""
+
+    def __init__(self, slots: dict[Slot, str]) -> None:
+        self.slots = slots
         self.definitions = Definitions()
         self.n_post_selected = 0
 
@@ -214,23 +224,30 @@ class _OpenQASMWriter:
         if isinstance(gate, gates.PauliRotation):
             return [self.rotation(gate, op, names)]
         if isinstance(gate, gates.UnitaryGate) and gate in GATE_NAMES:
-            angle = f"({_number(op.angles[0])})" if op.angles else ""
+            angle = f"({self.number(op.angles[0])})" if op.angles else ""
             return [_call(GATE_NAMES[gate], angle, op.qubits, op.controls, names)]
         if isinstance(gate, gates.ConstantGate):
             return [_call(self.definitions.unitary(gate, self.lines), "", op.qubits, op.controls, names)]
         return [line for part in op.parts() for line in self.lines(part, names)]
 
+    def number(self, angle: Angle, scale: float = 1.0) -> str:
+        """Return an angle, which is multiplied by a number."""
+        if not isinstance(angle, Slot):
+            return repr(float(scale * angle))
+        name = self.slots.get(angle, f"{angle.kind}_{angle.index}")
+        return name if scale == 1.0 else f"{float(scale)!r}*{name}"
+
     def rotation(self, gate: gates.PauliRotation, op: Operation, names: list[str]) -> str:
         pairs = [(letter, qubit) for letter, qubit in zip(gate.pauli, op.qubits, strict=True) if letter != "I"]
         letters, qubits = "".join(letter for letter, _ in pairs), tuple(qubit for _, qubit in pairs)
         if not letters and not op.controls:
-            return f"gphase({_number(op.angles[0], gate.factor)});"
+            return f"gphase({self.number(op.angles[0], gate.factor)});"
         if not letters:  # a phase under controls is a phase gate on the last of them
-            angle = f"({_number(op.angles[0], gate.factor)})"
+            angle = f"({self.number(op.angles[0], gate.factor)})"
             return _call("p", angle, op.controls[-1:], op.controls[:-1], names)
         if len(letters) > 1:
             self.definitions[letters] = rotation_definition(letters)
-        angle = f"({_number(op.angles[0], -2.0 * gate.factor)})"
+        angle = f"({self.number(op.angles[0], -2.0 * gate.factor)})"
         return _call("r" + letters.lower(), angle, qubits, op.controls, names)
 
 
@@ -241,10 +258,3 @@ def _call(name: str, angle: str, qubits: tuple[int, ...], controls: tuple[int, .
         prefix = "" if not count else "ctrl @ " if count == 1 else f"ctrl({count}) @ "
         written = name
     return f"{prefix}{written}{angle} {', '.join(names[qubit] for qubit in (*controls, *qubits))};"
-
-
-def _number(angle: Angle, scale: float = 1.0) -> str:
-    if not isinstance(angle, Slot):
-        return repr(float(scale * angle))
-    name = f"{angle.kind}_{angle.index}"
-    return name if scale == 1.0 else f"{float(scale)!r}*{name}"

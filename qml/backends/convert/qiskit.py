@@ -21,7 +21,7 @@ import numpy as np
 from circuits import Circuit, ComputedCircuit, Operation, Slot, gates, steps
 from circuits.computed import AngleTable
 from circuits.steps import LinearStep
-from qml.backends.convert.qiskit_angles import flattened
+from qml.backends.convert.qiskit_angles import expression_of, flattened
 
 try:
     from qiskit import ClassicalRegister, QuantumCircuit
@@ -56,14 +56,17 @@ def reverse_qubits(values: Any, *, axis: int = -1) -> np.ndarray:
     return np.take(array, order, axis=axis)
 
 
-def to_qiskit(circuit: Circuit, *, parameters: Sequence[ParameterVector] | None = None) -> QuantumCircuit:
+def to_qiskit(
+    circuit: Circuit | ComputedCircuit, *, parameters: Sequence[ParameterVector] | None = None
+) -> QuantumCircuit:
     """Convert the circuit into Qiskit's form: our qubit k is Qiskit's qubit k, see the head of this module.
 
     Data and weight slots become the parameter vectors `data` and `weight`; mid-circuit measurements write the
     register `measured`; noise becomes Kraus instructions; exp(i t I) becomes the global phase.
 
     Args:
-        circuit: any circuit without amplitudes from slots.
+        circuit: any circuit without amplitudes from slots. The angles of a `ComputedCircuit` become expressions of
+            its inputs, the vector `data`, and of all its weights by their common numbers.
         parameters: the two vectors (data, weight) to use instead of new ones, at least as long as the circuit
             needs.
 
@@ -75,15 +78,20 @@ def to_qiskit(circuit: Circuit, *, parameters: Sequence[ParameterVector] | None 
 
 
 class _QiskitWriter:
-    def __init__(self, circuit: Circuit, parameters: Sequence[ParameterVector] | None) -> None:
-        counts = (circuit.n_data, circuit.n_weights)
+    def __init__(self, source: Circuit | ComputedCircuit, parameters: Sequence[ParameterVector] | None) -> None:
+        computed = source if isinstance(source, ComputedCircuit) else None
+        circuit = source.circuit if isinstance(source, ComputedCircuit) else source
+        counts = (circuit.n_data if computed is None else computed.n_inputs, source.n_weights)
         vectors = parameters or [ParameterVector("data", counts[0]), ParameterVector("weight", counts[1])]
         lengths = tuple(len(vector) for vector in vectors)
         if len(lengths) != 2 or any(has < needs for has, needs in zip(lengths, counts, strict=True)):
             raise ValueError(
                 f"Argument `parameters` must hold two vectors of at least {counts} elements, but holds {lengths}."
             )
-        self.vectors = {"data": vectors[0], "weight": vectors[1]}
+        self.slots: dict[Slot, Any] = {Slot("data", k): vectors[0][k] for k in range(counts[0])}
+        self.slots |= {Slot("weight", k): vectors[1][k] for k in range(counts[1])}
+        if computed is not None:
+            self.slots = _computed_slots(computed, vectors)
         self.target = QuantumCircuit(circuit.n_qubits)
         if circuit.n_bits:
             self.target.add_register(ClassicalRegister(circuit.n_bits, MEASURED))
@@ -97,7 +105,7 @@ class _QiskitWriter:
             self.add(op)
 
     def angle(self, angle: Slot | float, scale: float = 1.0) -> Any:
-        value = self.vectors[angle.kind][angle.index] if isinstance(angle, Slot) else angle
+        value = self.slots[angle] if isinstance(angle, Slot) else angle
         return value if scale == 1.0 else scale * value
 
     def add(self, op: Operation) -> None:
@@ -155,6 +163,15 @@ class _QiskitWriter:
             self.add_gate(library.PhaseGate(phase), [op.controls[-1]], op.controls[:-1])
         else:
             self.target.global_phase += phase
+
+
+def _computed_slots(circuit: ComputedCircuit, vectors: Sequence[ParameterVector]) -> dict[Slot, Any]:
+    """Return what stands for each slot of a circuit."""
+    inputs, weights = vectors
+    own: dict[Slot, Any] = {Slot("data", k): inputs[k] for k in range(circuit.n_inputs)}
+    own |= {Slot("weight", k): weights[number] for k, number in enumerate(circuit.angle_weights)}
+    result: dict[Slot, Any] = {Slot("weight", k): weights[number] for k, number in enumerate(circuit.circuit_weights)}
+    return result | {Slot("data", k): expression_of(angle, own) for k, angle in enumerate(circuit.angles)}
 
 
 def from_qiskit(circuit: QuantumCircuit, *, data: Iterable[Any] = ()) -> Circuit:

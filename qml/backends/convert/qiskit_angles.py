@@ -1,8 +1,9 @@
 """Readings of Qiskit's parameter expressions and Pauli evolutions, for which Qiskit need not be imported."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,27 @@ def _expanded(node: Any, names: dict[str, Slot]) -> Polynomial:
     if kind in JOINS:
         return JOINS[kind](parts)
     return function_of(NAMES.get(kind, kind), parts[0])
+
+
+def expression_of(polynomial: Polynomial, parameters: Mapping[Slot, Any]) -> Any:
+    """Return a polynomial as an expression of Qiskit, or as a number."""
+    total: Any = 0.0
+    for coefficient, monomial in polynomial.terms:
+        term: Any = coefficient
+        for variable, exponent in monomial:
+            if isinstance(variable, Slot):
+                value = parameters[variable]
+            else:
+                value = WRITTEN[variable.name](expression_of(variable.argument, parameters))
+            term = term * value**exponent if exponent > 1 else term * value
+        total = total + term
+    return total
+
+
+WRITTEN: dict[str, Callable[[Any], Any]] = {
+    "abs": abs, "reciprocal": lambda value: 1 / value, "sqrt": lambda value: value**0.5,
+    **{name: methodcaller(name) for name in FUNCTIONS if name not in ("abs", "reciprocal", "sqrt")},
+}  # fmt: skip
 
 
 def control_values(state: Any, n_bits: int) -> list[int]:
