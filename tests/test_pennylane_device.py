@@ -118,6 +118,29 @@ OPERATIONS = [
 ]
 
 
+@pytest.mark.parametrize("wires", [[2, 0, 1], ["c", "a", "b"], None], ids=["numbers", "names", "none"])
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_entropies_do_not_hang_on_the_order_of_the_wires(wires: Any, noise: float) -> None:
+    first, second, third = ("a", "b", "c") if wires and "a" in wires else (2, 0, 1)
+
+    def entropies(angle: Any) -> Any:
+        pl.RY(angle, first)
+        pl.CNOT([first, second])
+        pl.CRY(0.9, [second, third])
+        if noise:
+            pl.BitFlip(noise, second)
+        return (
+            pl.vn_entropy([third]),
+            pl.mutual_info([second], [third]),
+            pl.vn_entropy([second, first]),
+            pl.purity([third, first]),
+            pl.density_matrix([third, first]),
+        )
+
+    for angle in (0.5, np.array([0.2, 1.1])):
+        both(entropies, angle, wires=wires or 3, peer="default.mixed" if noise else "default.qubit", tolerance=1e-10)
+
+
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 def test_operations_keep_their_unitary(op: Any) -> None:
     def function() -> Any:

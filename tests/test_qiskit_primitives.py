@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Gate, Instruction, Parameter, ParameterVector, library
+from qiskit.circuit.exceptions import CircuitError
 from qiskit.circuit.library import pauli_feature_map, real_amplitudes, zz_feature_map
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
@@ -350,6 +351,27 @@ def with_instruction(op: Any) -> QuantumCircuit:
 def test_instructions_without_a_meaning_are_refused_by_name(op: Any) -> None:
     with pytest.raises(ValueError, match=f"but holds {op.name}"):
         values((with_instruction(op), "I" * op.num_qubits))
+
+
+class KnownWhenBound(Instruction):
+    """As RawFeatureVector of qiskit-machine-learning: it can be written as gates at numbers only."""
+
+    def __init__(self, angle: Any) -> None:
+        super().__init__("known_when_bound", 1, 0, [angle])
+
+    def _define(self) -> None:
+        if not isinstance(self.params[0], float):
+            raise CircuitError("unbound parameters")
+        self.definition = QuantumCircuit(1)
+        self.definition.ry(self.params[0], 0)
+
+
+def test_an_instruction_that_is_known_when_bound_is_refused_before() -> None:
+    circuit = QuantumCircuit(1)
+    circuit.append(KnownWhenBound(Parameter("x")), [0])
+    with pytest.raises(ValueError, match=r"holds known_when_bound .*unbound.* Bind it with assign_parameters"):
+        values((circuit, "Z", [0.4]))
+    assert values((circuit.assign_parameters([0.4]), "Z")) == pytest.approx(np.cos(0.4))
 
 
 def test_angles_without_a_real_value_are_refused() -> None:

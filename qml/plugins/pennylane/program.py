@@ -178,13 +178,16 @@ class Run:
                 measurement = DensityMatrixMP(measurement.wires)
             qubits = [self._program.places[wire] for wire in measurement.wires]
             states = density_matrix(self._circuit, self._data, self._weights, qubits)
-            return self._processed(measurement.process_density_matrix, states, measurement.wires)
+            numbers = {wire: number for number, wire in enumerate(measurement.wires)}
+            return self._processed(measurement.map_wires(numbers).process_density_matrix, states, len(qubits))
         if "state" not in self._kept:
             self._kept["state"] = NATIVE.state(self._circuit, self._data, self._weights)
-        return self._processed(measurement.process_state, self._kept["state"], Wires(self._program.labels))
+        numbered = measurement.map_wires(self._program.places)
+        return self._processed(numbered.process_state, self._kept["state"], len(self._program.labels))
 
-    def _processed(self, process: Callable[[Any, Any], Any], states: Tensor, wires: Wires) -> Tensor:
-        """Apply PennyLane's formula to the states."""
+    def _processed(self, process: Callable[[Any, Any], Any], states: Tensor, n_wires: int) -> Tensor:
+        """Apply PennyLane's formula to the states, of wires 0, 1, ...: entropies take wires for places in the state."""
+        wires = Wires(range(n_wires))
         if self._rows == "one":
             return torch.as_tensor(process(states[0], wires))[None]
         result = torch.as_tensor(process(states, wires))

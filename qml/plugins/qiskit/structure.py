@@ -23,6 +23,7 @@ from qiskit.circuit import (
     library,
 )
 from qiskit.circuit.classical import expr
+from qiskit.exceptions import QiskitError
 
 STANDARD = "qiskit.circuit.library.standard_gates"
 LIFTED = "number"  # stands in a key for one that has been lifted
@@ -95,10 +96,25 @@ def _operation_key(  # noqa: PLR0911 - one return a kind of operation
         return (*shell, getattr(op, "ctrl_state", None))
     if isinstance(op, ControlledGate):
         return (*shell, op.ctrl_state, _operation_key(op.base_gate, bits))
-    definition = getattr(op, "definition", None)
+    definition = _definition(op)
     if definition is not None:
         return (*shell, circuit_key(definition))
     return (*shell, _value_key(op.to_matrix())) if hasattr(op, "__array__") else shell
+
+
+def _definition(op: Any) -> QuantumCircuit | None:
+    """Return the circuit that an instruction stands for.
+
+    Raises:
+        ValueError: there is one at bound parameters only, as for RawFeatureVector of qiskit-machine-learning.
+    """
+    try:
+        return getattr(op, "definition", None)
+    except QiskitError as error:
+        raise ValueError(
+            f"Argument `circuit` must hold instructions that are known before their parameters are, but holds "
+            f"{op.name} ({error}). Bind it with assign_parameters, and pass each bound circuit in a PUB of its own."
+        ) from error
 
 
 def _value_key(value: Any) -> Hashable:
