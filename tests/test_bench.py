@@ -94,6 +94,22 @@ def test_rows_are_kept_what_cannot_run_is_named_and_a_wrong_result_ends_the_run(
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_bench_on_one_core_takes_the_time_of_the_processor(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that sleeps has no time of its own; the clock would show 20 ms."""
+    (tmp_path / "calm_bench.py").write_text(
+        TINY_BENCH.replace("square, PEERS, {", "lambda case: rest, PEERS, on_one_core=True, cases={")
+        + "\ndef rest():\n    import time\n    time.sleep(0.02)\n    return {}\n"
+    )
+    monkeypatch.setitem(BENCHES, "calm", "calm_bench")
+    monkeypatch.setattr(compare, "TURN_SECONDS", 1e-9)
+    output = io.StringIO()
+    (row,) = run("calm", cases=["4"], console=Console(file=output, width=200))
+    assert 0 < row.ours_ms < 10 < row.first_call_ms
+    assert "squares; 1 thread, processor time." in output.getvalue()
+
+
 def test_a_worker_that_takes_too_long_is_ended(tiny: str) -> None:
     worker = Worker(BENCHES[tiny], "good", "3", threads=1)
     with worker, pytest.raises(WorkerError, match="takes longer than 0 s"):

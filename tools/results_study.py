@@ -88,7 +88,12 @@ def sweeps_record(summary: Summary) -> dict[str, Any]:
 
 
 def _sweep_cells(sweep: SweepMean, summary: Summary) -> list[Any]:
-    own = [score for score in summary.scores if (score.model, score.data_set[0]) == (sweep.model, sweep.family)]
+    own = [
+        score
+        for score in summary.scores
+        if (score.model, score.data_set[0]) == (sweep.model, sweep.family)
+        and published(*score.data_set, score.model) is not None
+    ]
     errors = "-" if abs(sweep.deviations) == float("inf") else f"{sweep.deviations:+.1f}"
     places = sorted(score.data_set[1] for score in own)
     return [

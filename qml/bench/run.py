@@ -51,7 +51,8 @@ def run(
     chosen_cases, chosen_peers = choose("cases", cases, bench.cases), choose("peers", peers, bench.peers)
     say = partial((console or Console()).print, markup=False, highlight=False, soft_wrap=True)
     threads = (1 if bench.on_one_core else THREADS) if threads is None else threads
-    say(f"{name}: {bench.title}; {threads} threads{', processor time' if bench.on_one_core else ''}.")
+    cores = f"{threads} thread{'' if threads == 1 else 's'}{', processor time' if bench.on_one_core else ''}"
+    say(f"{name}: {bench.title}; {cores}.")
     with Worker(module, OURS, chosen_cases[0], threads=threads) as worker:
         machine = worker.ask("machine", limit=MACHINE_LIMIT)
     say(_describe(machine))
