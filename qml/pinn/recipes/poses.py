@@ -85,12 +85,21 @@ def predict_odd(model: Pinn, points: np.ndarray) -> np.ndarray:
     return np.where(mirrored, -1.0, 1.0)[:, None] * model.predict(folded)
 
 
-def with_ends(problem: Problem) -> Problem:
-    """Return a function of x on [-1, 1] that has the reference's values at both ends."""
-    if problem.reference is None:
-        raise ValueError(f"Problem {problem.name!r} must have a reference for its values at the ends.")
-    left, right = (float(problem.reference(np.array([[place]]))[0, 0]) for place in (-1.0, 1.0))
-    return with_exact_faces(problem, lambda x, u: (left * (1 - x) + right * (1 + x)) / 2 + (1 - x**2) * u)
+def odd_line(problem: Problem) -> Problem:
+    """Pose an equation on [-1, 1] whose solution is odd, as its source and end values are, on [0, 1]: half of the work.
+
+    The trial function is 0 at x = 0 and has the reference's value at x = 1; `predict_odd` continues it.
+    """
+    if problem.reference is None or problem.domain.intervals["x"] != (-1.0, 1.0):
+        raise ValueError(f"Problem {problem.name!r} must be on [-1, 1] and have a reference for its value at x = 1.")
+    end = float(problem.reference(np.array([[1.0]]))[0, 0])
+    right = next(item for item in problem.conditions if item.name == "right")
+    return replace(
+        problem,
+        domain=Box({"x": (0.0, 1.0)}),
+        conditions=(Face("middle", {"x": 0.0}, lambda u: u, exact=True), replace(right, exact=True)),  # pyright: ignore[reportArgumentType, reportCallIssue]
+        trial=lambda x, u: x * (end + (1 - x) * u),
+    )
 
 
 def odd_waves(problem: Problem) -> Problem:
