@@ -113,9 +113,7 @@ RECIPES = {
         pose=odd_half,
     ),
     "allen-cahn": Recipe(replace(_plane(150, 3000, redrawn=10), holdout=Holdout()), (20, 20, 20), pose=along_reaction),
-    "cavity-stream": Recipe(
-        replace(_plane(120, 2000), holdout=Holdout(1500), polish=Polish(2500)), (24, 24), pose=beside_corners
-    ),
+    "cavity-stream": Recipe(replace(_plane(120, 2000), polish=Polish(2500)), (24, 24), pose=beside_corners),
     "diffusivity": Recipe(_plane(80, 500)),
     "radial-diffusivity": Recipe(_plane(80, 500)),
 }
