@@ -18,7 +18,7 @@ REYNOLDS_STEP = 2.0  # factor between the Reynolds numbers of a continuation
 FIRST_REYNOLDS = 100.0  # from which Newton's method converges from the flow at rest
 TURN = 1.0 / (math.pi**2 / 4 - 1)
 BEND, SHIFT = TURN * math.pi / 2, -TURN * math.pi**2 / 4
-SMALL = 1e-24  # added to squares of distances under a root, so that it has derivatives in a corner
+SMALL = 1e-40  # added to squares of distances under a root, so that it has derivatives in a corner
 CORNER = 1e-9  # nearest distance to an upper corner that is evaluated: there the velocity has no limit
 Points = Float[np.ndarray, "batch 2"]
 Matrix = np.ndarray  # of any sizes
@@ -135,7 +135,7 @@ def _contract(coefficients: Matrix, by_x: Matrix, by_y: Matrix) -> Float[np.ndar
     return np.einsum("nl,nl->n", by_x @ coefficients, by_y)
 
 
-def singular_stream(x: Any, y: Any, reynolds: float, reach: float = 1.0) -> Any:
+def singular_stream(x: Any, y: Any, reynolds: float) -> Any:
     """Return the singular parts of both corners, each faded out towards the walls that do not meet in it.
 
     They have the walls' values and slopes, so that the rest has none.
@@ -144,8 +144,6 @@ def singular_stream(x: Any, y: Any, reynolds: float, reach: float = 1.0) -> Any:
         x: tensor or jet.
         y: as x.
         reynolds: the Reynolds number.
-        reach: distance from the walls of a corner at which what inertia drives there has faded out, at most 1. It grows
-            with the Reynolds number and describes the flow next to the corner alone.
     """
     depth = 1 - y
     parts = []
@@ -153,19 +151,16 @@ def singular_stream(x: Any, y: Any, reynolds: float, reach: float = 1.0) -> Any:
         squared = across**2 + depth**2 + SMALL
         radius = squared * torch.rsqrt(squared)
         angle = 2 * torch.atan(depth / (radius + across))  # in [0, pi / 2], also where x = 0
-        near = _fade(across) * _fade(depth)
-        driven = near if reach == 1.0 else _fade(_up_to_one(across / reach)) * _fade(_up_to_one(depth / reach))
-        parts.append(near * radius * _scraper(angle) + driven * (sign * reynolds) * squared * _driven(angle))
+        part = radius * _scraper(angle) + (sign * reynolds) * squared * _driven(angle)
+        parts.append(_fade(across) * _fade(depth) * part)
     return parts[0] + parts[1]
 
 
-def corner_vorticity(
-    x: Tensor, y: Tensor, reynolds: float, reach: float = 1.0
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def corner_vorticity(x: Tensor, y: Tensor, reynolds: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return Laplace s of `singular_stream`, its slopes by x and by y, and its Laplacian, (batch,) each."""
     with torch.enable_grad():
         x, y = (column.detach().clone().requires_grad_() for column in (x, y))
-        laplacian = _laplacian(singular_stream(x, y, reynolds, reach), x, y)
+        laplacian = _laplacian(singular_stream(x, y, reynolds), x, y)
         by_x, by_y = torch.autograd.grad(laplacian.sum(), (x, y), create_graph=True)
         bend_x, bend_y = _grad(by_x, x), _grad(by_y, y)
     return laplacian.detach(), by_x.detach(), by_y.detach(), (bend_x + bend_y).detach()
@@ -178,10 +173,6 @@ def _laplacian(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def _grad(values: Tensor, at: Tensor) -> Tensor:
     return torch.autograd.grad(values.sum(), at, create_graph=True)[0]
-
-
-def _up_to_one(x: Any) -> Any:
-    return 1 - torch.relu(1 - x)
 
 
 def _fade(x: Any) -> Any:

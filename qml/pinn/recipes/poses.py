@@ -20,7 +20,6 @@ from qml.pinn.problems.cavity_reference import corner_vorticity, singular_stream
 PI = math.pi
 SHOCK_SLOPE = 20.0  # of Burgers' trial function at x = 0, where the slope of the solution reaches 150
 SMALL = 1e-24  # added to squares of lengths under a root, so that it has derivatives at 0
-INERTIA_REACH = 200.0  # over Re: how far from the cavity's corners what inertia drives in them is taken out
 N_KNOWN = 4  # sets of points at which the corners' parts are kept
 CORRECTION = 0.01  # of Allen-Cahn's trial function: how far diffusion moves the solution from the reaction's
 
@@ -217,13 +216,12 @@ def beside_corners(problem: Problem) -> Problem:
     Near a corner psi = r f(theta) +- Re r^2 g(theta) + ..., in closed form: Taylor's flow under a scraper, which takes
     up the jump of the velocity, and what its inertia drives. With s for both, psi = s + (x (1 - x) y (1 - y))^2 N_psi
     has the walls' values and slopes exactly, and w stands for the vorticity of the rest, that of the flow plus
-    Laplace s. The second part grows with Re, and fades out at a distance of 200 / Re.
+    Laplace s.
 
     Reference:
         Botella and Peyret, Computers and Fluids 27 (1998) 421, who take the same parts out of a spectral method.
     """
     reynolds = -1.0 / problem.operators["friction"]["w_xx"]
-    reach = min(1.0, INERTIA_REACH / reynolds)
     known: list[tuple[Tensor, Tensor, tuple[Tensor, ...]]] = []
 
     def parts(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
@@ -231,7 +229,7 @@ def beside_corners(problem: Problem) -> Problem:
         for at_x, at_y, found in known:
             if at_x.shape == x.shape and torch.equal(at_x, x) and torch.equal(at_y, y):
                 return found
-        found = corner_vorticity(x, y, reynolds, reach)
+        found = corner_vorticity(x, y, reynolds)
         known[:] = [(x.detach().clone(), y.detach().clone(), found), *known][:N_KNOWN]
         return found
 
@@ -244,7 +242,7 @@ def beside_corners(problem: Problem) -> Problem:
 
     def trial(x: Any, y: Any, psi: Any, w: Any) -> tuple[Any, Any]:
         inside = x * (1 - x) * (y * (1 - y))
-        return singular_stream(x, y, reynolds, reach) + 16 * inside * inside * psi, 10 * w
+        return singular_stream(x, y, reynolds) + 16 * inside * inside * psi, 10 * w
 
     posed = with_exact_faces(problem, trial)
     return replace(posed, equations={"vorticity": vorticity, "transport": transport})
