@@ -78,6 +78,18 @@ def test_every_method_trains_where_it_is_offered(name: str, model: str, extra: s
     assert len(outcome.details["values"]) == len(fits.shown_points(problem))
 
 
+def test_a_filter_on_half_of_a_line_shows_the_whole_of_it() -> None:
+    problem = find_problem("poisson")
+    outcome = (
+        find_task("pinn")
+        .models({"problem": "poisson"})["mlp-small-kalman"]
+        .train(problem, 1, Preset(1, 1, 3), _silence)
+    )
+    values = np.array(outcome.details["values"])
+    assert values[-1] == pytest.approx(1.0, abs=1e-6)  # the end value, which is built in
+    np.testing.assert_allclose(values, -values[::-1])
+
+
 def test_windows_of_a_periodic_equation_are_those_of_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(WINDOW_RECIPES, "kdv", WindowRecipe(n_windows=10, n_waves=12, n_times=4))
     problem = find_problem("kdv")
