@@ -15,7 +15,7 @@ from qml.compare import Preset, find_task
 from qml.compare.tasks import pinn as task
 from qml.compare.tasks import pinn_fits as fits
 from qml.compare.tasks import pinn_trunks as trunks
-from qml.pinn import Pinn, find_problem
+from qml.pinn import WINDOW_RECIPES, Pinn, WindowRecipe, find_problem
 
 
 @pytest.mark.parametrize("build", [trunks.qnn, trunks.qkan, trunks.daruan])
@@ -76,6 +76,27 @@ def test_every_method_trains_where_it_is_offered(name: str, model: str, extra: s
     assert np.isfinite(outcome.value)
     assert extra in outcome.extras
     assert len(outcome.details["values"]) == len(fits.shown_points(problem))
+
+
+def test_a_filter_on_half_of_a_line_shows_the_whole_of_it() -> None:
+    problem = find_problem("poisson")
+    outcome = (
+        find_task("pinn")
+        .models({"problem": "poisson"})["mlp-small-kalman"]
+        .train(problem, 1, Preset(1, 1, 3), _silence)
+    )
+    values = np.array(outcome.details["values"])
+    assert values[-1] == pytest.approx(1.0, abs=1e-6)  # the end value, which is built in
+    np.testing.assert_allclose(values, -values[::-1])
+
+
+def test_windows_of_a_periodic_equation_are_those_of_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WINDOW_RECIPES, "kdv", WindowRecipe(n_windows=10, n_waves=12, n_times=4))
+    problem = find_problem("kdv")
+    outcome = find_task("pinn").models({"problem": "kdv"})["windows"].train(problem, 0, Preset(1, 1, 2), _silence)
+    assert outcome.value < 0.8  # 0.67: twelve waves do not hold the solitons
+    assert outcome.extras == {"windows": 10, "epoch": 2}
+    assert outcome.n_parameters == 10 * (25 * 4 + 1)
 
 
 def _silence(share: float, text: str) -> None:

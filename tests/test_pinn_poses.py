@@ -17,6 +17,7 @@ from qml.pinn.recipes.poses import (
     beside_corners,
     between_ends,
     between_sides,
+    odd_line,
     odd_waves,
     within_sides,
 )
@@ -30,6 +31,7 @@ POSES = {
     "taylor-green": within_sides,
     "kovasznay": between_sides,
     "cavity-stream": beside_corners,
+    "poisson": odd_line,
 }
 
 
@@ -152,3 +154,10 @@ def test_the_cavity_beside_its_corners_is_the_same_flow() -> None:
         found = model.problem.equations[name](**{key: values[key] for key in asked})
         expected = problem.equations[name](**{key: whole[key] for key in asked})
         assert_close(found, expected, 1e-4 * (1 + float(expected.detach().abs().max())))
+
+
+def test_an_odd_solution_needs_the_whole_interval() -> None:
+    posed = odd_line(find_problem("poisson"))
+    assert posed.domain.intervals == {"x": (0.0, 1.0)}
+    with pytest.raises(ValueError, match=r"must be on \[-1, 1\]"):
+        odd_line(posed)

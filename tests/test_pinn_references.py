@@ -107,3 +107,16 @@ def test_allen_cahns_reference_starts_from_its_initial_values() -> None:
     mixed = allen_cahn_solution(x, np.linspace(0, 1, 11)[::-1])  # times in any order
     single = [allen_cahn_solution(x[k : k + 1], np.array([1 - k / 10]))[0] for k in range(11)]
     np.testing.assert_allclose(mixed, single, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["infinite-well-energy", "finite-well", "barrier"])
+def test_waves_have_norm_one(name: str) -> None:
+    from scipy.integrate import quad
+
+    problem = find_problem(name)
+    reference, box = problem.reference, problem.domain
+    assert reference is not None
+    low, high = box.intervals["x"]
+    breaks = box.breaks.get("x", ())
+    norm, _ = quad(lambda x: reference(np.array([[x]]))[0, 0] ** 2, low, high, points=breaks or None, epsabs=1e-13)
+    assert norm == pytest.approx(1.0, abs=1e-11)

@@ -3,14 +3,12 @@
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from qml.jets.jet import Array
 
 N_MODES = 48  # polynomials for each coordinate
 N_NODES_A_MODE = 2  # of the quadrature
@@ -20,7 +18,7 @@ REYNOLDS_STEP = 2.0  # factor between the Reynolds numbers of a continuation
 FIRST_REYNOLDS = 100.0  # from which Newton's method converges from the flow at rest
 TURN = 1.0 / (math.pi**2 / 4 - 1)
 BEND, SHIFT = TURN * math.pi / 2, -TURN * math.pi**2 / 4
-SMALL = 1e-24  # added to squares of distances under a root, so that it has derivatives in a corner
+SMALL = 1e-40  # added to squares of distances under a root, so that it has derivatives in a corner
 CORNER = 1e-9  # nearest distance to an upper corner that is evaluated: there the velocity has no limit
 Points = Float[np.ndarray, "batch 2"]
 Matrix = np.ndarray  # of any sizes
@@ -137,7 +135,7 @@ def _contract(coefficients: Matrix, by_x: Matrix, by_y: Matrix) -> Float[np.ndar
     return np.einsum("nl,nl->n", by_x @ coefficients, by_y)
 
 
-def singular_stream(x: Array, y: Array, reynolds: float) -> Array:
+def singular_stream(x: Any, y: Any, reynolds: float) -> Any:
     """Return the singular parts of both corners, each faded out towards the walls that do not meet in it.
 
     They have the walls' values and slopes, so that the rest has none.
@@ -145,17 +143,15 @@ def singular_stream(x: Array, y: Array, reynolds: float) -> Array:
     Args:
         x: tensor or jet.
         y: as x.
-        reynolds: the Reynolds number; 0 leaves out what inertia drives.
+        reynolds: the Reynolds number.
     """
-    depth: Array = 1 - y
+    depth = 1 - y
     parts = []
     for across, sign in ((x, 1.0), (1 - x, -1.0)):
         squared = across**2 + depth**2 + SMALL
         radius = squared * torch.rsqrt(squared)
         angle = 2 * torch.atan(depth / (radius + across))  # in [0, pi / 2], also where x = 0
-        part = radius * _scraper(angle)
-        if reynolds:
-            part = part + sign * reynolds * squared * _driven(angle)
+        part = radius * _scraper(angle) + (sign * reynolds) * squared * _driven(angle)
         parts.append(_fade(across) * _fade(depth) * part)
     return parts[0] + parts[1]
 
@@ -170,7 +166,7 @@ def corner_vorticity(x: Tensor, y: Tensor, reynolds: float) -> tuple[Tensor, Ten
     return laplacian.detach(), by_x.detach(), by_y.detach(), (bend_x + bend_y).detach()
 
 
-def _laplacian(values: Array, x: Tensor, y: Tensor) -> Tensor:
+def _laplacian(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
     by_x, by_y = torch.autograd.grad(values.sum(), (x, y), create_graph=True)
     return _grad(by_x, x) + _grad(by_y, y)
 
@@ -179,7 +175,7 @@ def _grad(values: Tensor, at: Tensor) -> Tensor:
     return torch.autograd.grad(values.sum(), at, create_graph=True)[0]
 
 
-def _fade(x: Array) -> Array:
+def _fade(x: Any) -> Any:
     """Return the polynomial that falls from 1 at 0 to 0 at 1, with three vanishing derivatives at either end.
 
     fade(x) + fade(1 - x) = 1, so that both corners together move the lid at speed 1.
@@ -187,13 +183,13 @@ def _fade(x: Array) -> Array:
     return 1 - x**4 * (35 - 84 * x + 70 * x**2 - 20 * x**3)
 
 
-def _scraper(angle: Array) -> Array:
+def _scraper(angle: Any) -> Any:
     """Return f of Taylor's flow r f(theta): at rest on the wall theta = pi / 2, at speed 1 on the lid theta = 0."""
     sine, cosine = torch.sin(angle), torch.cos(angle)
     return SHIFT * sine + BEND * angle * sine + TURN * angle * cosine
 
 
-def _driven(angle: Array) -> Array:
+def _driven(angle: Any) -> Any:
     """Return g, whose derivatives fulfil g4 + 4 g2 = (f (f + f2))', with no value or slope at either wall."""
     cosine, sine = torch.cos(2 * angle), torch.sin(2 * angle)
     constant, slope, *shares = _driven_shares()

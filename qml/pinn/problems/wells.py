@@ -73,9 +73,10 @@ def finite_well(state: int = 0, *, lower: Sequence[Pinn] = ()) -> Problem:
     energies = well_energies()
     _require_state(state, len(energies), lower)
     energy, wall = energies[state], WELL_WALL
+    box = Box({"x": (-wall, wall)}, breaks={"x": (-WELL_HALF, WELL_HALF)})
     return Problem(
         name="finite-well" if state == 0 else f"finite-well-{state}",
-        domain=Box({"x": (-wall, wall)}, breaks={"x": (-WELL_HALF, WELL_HALF)}),
+        domain=box,
         fields=("psi",),
         equations={
             "schroedinger": lambda psi, psi_xx, x, E: (
@@ -87,7 +88,7 @@ def finite_well(state: int = 0, *, lower: Sequence[Pinn] = ()) -> Problem:
         states={"E": state},
         trial=lambda x, psi: (1 - (x / wall) ** 2) * psi,
         features=_well_features,
-        reference=_normalised(_well_wave(energy, odd=state % 2 == 1), Box({"x": (-wall, wall)})),
+        reference=_normalised(_well_wave(energy, odd=state % 2 == 1), box),
         reference_scalars={"E": energy},
         sign_free=True,
         source=WELL_SOURCE,
@@ -278,7 +279,7 @@ def _barrier_wave(energy: float) -> Wave:
 
 
 def _normalised(wave: Wave, box: Box) -> Wave:
-    """Return the wave of norm 1."""
+    """Return the wave of norm 1 in a box that has breaks where the wave bends."""
     nodes, weights = box.quadrature(400)
     norm = math.sqrt(float((weights * wave(nodes)[:, 0] ** 2).sum()))
     return lambda points: wave(points) / norm

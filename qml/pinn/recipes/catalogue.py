@@ -12,9 +12,9 @@ from qml.pinn.recipes.poses import (
     beside_corners,
     between_ends,
     odd_half,
+    odd_line,
     odd_waves,
     predict_odd,
-    with_ends,
     with_exact_faces,
     with_weight,
 )
@@ -93,7 +93,7 @@ RECIPES = {
     "finite-well-states": Recipe(_line(150, 20, n_held=30), (24, 24)),
     "barrier": Recipe(_line(80, 40, n_polish=1500)),
     "oscillator": Recipe(_line(120, 40, n_held=30)),
-    "poisson": Recipe(_line(100, 300, n_polish=2000), frequencies=8.0, pose=with_ends),
+    "poisson": Recipe(_line(100, 200, n_polish=1500), frequencies=8.0, pose=odd_line),
     "klein-gordon": Recipe(
         replace(_plane(250, 400), holdout=Holdout(1000), polish=Polish(300)), (10, 10), pose=between_ends
     ),
@@ -113,9 +113,7 @@ RECIPES = {
         pose=odd_half,
     ),
     "allen-cahn": Recipe(replace(_plane(150, 3000, redrawn=10), holdout=Holdout()), (20, 20, 20), pose=along_reaction),
-    "cavity-stream": Recipe(
-        replace(_plane(120, 2000), holdout=Holdout(1500), polish=Polish(2500)), (24, 24), pose=beside_corners
-    ),
+    "cavity-stream": Recipe(replace(_plane(120, 2000), polish=Polish(2500)), (24, 24), pose=beside_corners),
     "diffusivity": Recipe(_plane(80, 500)),
     "radial-diffusivity": Recipe(_plane(80, 500)),
 }

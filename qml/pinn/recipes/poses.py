@@ -20,7 +20,6 @@ from qml.pinn.problems.cavity_reference import corner_vorticity, singular_stream
 PI = math.pi
 SHOCK_SLOPE = 20.0  # of Burgers' trial function at x = 0, where the slope of the solution reaches 150
 SMALL = 1e-24  # added to squares of lengths under a root, so that it has derivatives at 0
-MOST_DRIVEN = 400.0  # Reynolds number up to which the cavity's corners hold what inertia drives there
 N_KNOWN = 4  # sets of points at which the corners' parts are kept
 CORRECTION = 0.01  # of Allen-Cahn's trial function: how far diffusion moves the solution from the reaction's
 
@@ -85,12 +84,21 @@ def predict_odd(model: Pinn, points: np.ndarray) -> np.ndarray:
     return np.where(mirrored, -1.0, 1.0)[:, None] * model.predict(folded)
 
 
-def with_ends(problem: Problem) -> Problem:
-    """Return a function of x on [-1, 1] that has the reference's values at both ends."""
-    if problem.reference is None:
-        raise ValueError(f"Problem {problem.name!r} must have a reference for its values at the ends.")
-    left, right = (float(problem.reference(np.array([[place]]))[0, 0]) for place in (-1.0, 1.0))
-    return with_exact_faces(problem, lambda x, u: (left * (1 - x) + right * (1 + x)) / 2 + (1 - x**2) * u)
+def odd_line(problem: Problem) -> Problem:
+    """Pose an equation on [-1, 1] whose solution is odd, as its source and end values are, on [0, 1]: half of the work.
+
+    The trial function is 0 at x = 0 and has the reference's value at x = 1; `predict_odd` continues it.
+    """
+    if problem.reference is None or problem.domain.intervals["x"] != (-1.0, 1.0):
+        raise ValueError(f"Problem {problem.name!r} must be on [-1, 1] and have a reference for its value at x = 1.")
+    end = float(problem.reference(np.array([[1.0]]))[0, 0])
+    right = next(item for item in problem.conditions if item.name == "right")
+    return replace(
+        problem,
+        domain=Box({"x": (0.0, 1.0)}),
+        conditions=(Face("middle", {"x": 0.0}, lambda u: u, exact=True), replace(right, exact=True)),  # pyright: ignore[reportArgumentType, reportCallIssue]
+        trial=lambda x, u: x * (end + (1 - x) * u),
+    )
 
 
 def odd_waves(problem: Problem) -> Problem:
@@ -208,14 +216,12 @@ def beside_corners(problem: Problem) -> Problem:
     Near a corner psi = r f(theta) +- Re r^2 g(theta) + ..., in closed form: Taylor's flow under a scraper, which takes
     up the jump of the velocity, and what its inertia drives. With s for both, psi = s + (x (1 - x) y (1 - y))^2 N_psi
     has the walls' values and slopes exactly, and w stands for the vorticity of the rest, that of the flow plus
-    Laplace s. Above Re = 400 the second part is left out, which grows with Re and would have to be undone away from the
-    corners.
+    Laplace s.
 
     Reference:
         Botella and Peyret, Computers and Fluids 27 (1998) 421, who take the same parts out of a spectral method.
     """
     reynolds = -1.0 / problem.operators["friction"]["w_xx"]
-    driven = reynolds if reynolds <= MOST_DRIVEN else 0.0
     known: list[tuple[Tensor, Tensor, tuple[Tensor, ...]]] = []
 
     def parts(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
@@ -223,7 +229,7 @@ def beside_corners(problem: Problem) -> Problem:
         for at_x, at_y, found in known:
             if at_x.shape == x.shape and torch.equal(at_x, x) and torch.equal(at_y, y):
                 return found
-        found = corner_vorticity(x, y, driven)
+        found = corner_vorticity(x, y, reynolds)
         known[:] = [(x.detach().clone(), y.detach().clone(), found), *known][:N_KNOWN]
         return found
 
@@ -236,7 +242,7 @@ def beside_corners(problem: Problem) -> Problem:
 
     def trial(x: Any, y: Any, psi: Any, w: Any) -> tuple[Any, Any]:
         inside = x * (1 - x) * (y * (1 - y))
-        return singular_stream(x, y, driven) + 16 * inside * inside * psi, 10 * w
+        return singular_stream(x, y, reynolds) + 16 * inside * inside * psi, 10 * w
 
     posed = with_exact_faces(problem, trial)
     return replace(posed, equations={"vorticity": vorticity, "transport": transport})
