@@ -162,7 +162,7 @@ class AngleTable:
             slot = self.slots.setdefault(polynomial, Slot("data", self.n_inputs + len(self.slots)))
             self.polynomials[slot] = polynomial
             return LinearAngle.of(slot)
-        constant = sum(coefficient for coefficient, monomial in polynomial.terms if not monomial)
+        constant = sum((coefficient for coefficient, monomial in polynomial.terms if not monomial), 0.0)
         terms = ((monomial[0][0], value) for value, monomial in polynomial.terms if monomial)
         return LinearAngle(constant, tuple((slot, value) for slot, value in terms if isinstance(slot, Slot)))
 

@@ -112,6 +112,7 @@ HOSTILE = {
 }  # fmt: skip
 
 
+@pytest.mark.plain  # the checks of arguments take more than half of the time that is limited here
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_programs_are_refused_soon(name: str) -> None:
