@@ -132,7 +132,9 @@ def test_version_2_has_none_of_it(angle: str) -> None:
 CONDITIONS = {
     "n & 1": False, "(n & 1) == 0": True, "n & 4": True, "(n | 1) == 7 && c[0] == 0": True, "n ^ 6": False,
     "2 * (n + 1) == 14": True, "((n - 1)) == 5": True, "c[0] == (n & 1)": True, "n > 5 & true": True,
-    "(n & 3) == 2 && !c[0]": True, "(n & 3) == 3 || c[0]": False, "n & 1 == 1": False, "!(n & 1)": True,
+    "(n & 3) == 2 && !c[0]": True, "(n & 3) == 3 || c[0]": False, "(n + 1) * 2 == 14 && !c[0]": True,
+    "((n - 1) % 2 + 1) == 2 && (c[0] == 0)": True, "n & 1 == 1": False, "!(n & 1)": True,
+    "!(n - 6)": True, "!-n": False,
 }  # fmt: skip
 
 
@@ -143,6 +145,7 @@ def test_conditions_on_numbers_are_computed_bit_by_bit(condition: str) -> None:
 
 
 NOT_HELD = (
+    "if (!(d) == 1) x q;", "if (!n + 1) x q;", "if (!(n) - 1) x q;",
     "if (~n) x q;", "if (n & c[0]) x q;", "if (c[0] | 2) x q;", "if (n & 0.5) x q;", "rx(popcount(7) / n) q;",
     "rx(0x3 / n) q;", "rx(1_1 / n) q;", "uint[2] m = d;", "int[3] m; m = d;", "for uint[2] i in [0:4] rx(i) q;",
     "for int[3] i in {1, -5} rx(i) q;", "uint[2] m = uint[4](d);",

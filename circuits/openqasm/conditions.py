@@ -24,6 +24,7 @@ LARGEST = 2**53  # whole number that a float holds exactly
 MAX_DIGITS = 4000  # of a number; Python itself refuses to read more
 PRECEDENCE = {"||": 1, "&&": 2, "|": 3, "^": 4, "&": 5, "!": 6, "~": 6}
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+ARITHMETIC = ("+", "-", "*", "/", "%", "**", "<<", ">>")
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -145,6 +146,7 @@ class ConditionParser:
         self.values: list[Operand] = []
         self.waiting: list[str] = []
         self.depth = 1
+        self.numeric: set[int] | None = None
 
     def read(self) -> Condition:
         """Return the condition; its opening bracket has been read."""
@@ -165,7 +167,7 @@ class ConditionParser:
 
     def prefix(self) -> bool:
         token = self.cursor.here
-        if token.kind != "symbol" or token.text not in ("(", "!", "~"):
+        if token.kind != "symbol" or token.text not in ("(", "!", "~") or self.is_number():
             return False
         self.cursor.next()
         if token.text == "(":
@@ -175,6 +177,33 @@ class ConditionParser:
         else:
             self.waiting.append(token.text)
         return True
+
+    def is_number(self) -> bool:
+        """Tell whether a bracket opens here that holds known numbers alone, so that it may be a part of a sum."""
+        if self.cursor.here.text != "(":
+            return False
+        self.numeric = self.numeric_brackets() if self.numeric is None else self.numeric
+        return self.cursor.place in self.numeric
+
+    def numeric_brackets(self) -> set[int]:
+        """Return the places of brackets from here to the end of the condition that hold known numbers alone."""
+        parser, place = AngleParser(self.cursor, self.scope.names, self.scope.limits), self.cursor.place
+        result, opened, strange = set[int](), list[int](), -1  # the last place of what is no number
+        while True:
+            token = self.cursor.tokens[place]
+            is_word = token.kind == "name"
+            is_number = is_word and not self.bits.get(token.text) and parser.is_known(token.text)
+            if token.kind in ("end", "text") or (is_word and not is_number):
+                strange = place
+            if token.text == "(":
+                opened.append(place)
+            elif token.text == ")" and opened:
+                start = opened.pop()
+                if strange < start:
+                    result.add(start)
+            if token.kind == "end" or (token.text in (")", "{", ";") and not opened):
+                return result
+            place += 1
 
     def close(self) -> None:
         self.apply_above(0)
@@ -189,6 +218,7 @@ class ConditionParser:
             return
         _, register, number = self.values[-1]
         if token.kind == "symbol" and token.text in COMPARISONS and (register or number is not None):
+            self.require_brackets(token)
             self.values.pop()
             if number is None:
                 self.compare(register, token)
@@ -269,13 +299,23 @@ class ConditionParser:
             rule = f"put what {self.waiting[-1]!r} acts on into brackets"
             raise refused(comparison.line, rule, f"{comparison.text!r} right behind it")
 
+    def require_single_number(self, start: int) -> None:
+        """Refuse `!n + 1`, where the sign `!` binds first."""
+        depth = 0
+        for token in self.cursor.tokens[start : self.cursor.place]:
+            depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+            if depth == 0 and token.text in ARITHMETIC and token is not self.cursor.tokens[start]:
+                self.require_brackets(token)
+
     def known(self, token: Token) -> None:
         """Read a number that is known, or a comparison that begins with one."""
         names = self.scope.names
         parser = AngleParser(self.cursor, names, self.scope.limits)
         if token.kind == "name" and not parser.is_known(token.text):
             raise refused(token.line, "have conditions on declared bits", repr(token.text))
+        start = self.cursor.place
         left = Expression(self.cursor, names, self.scope.limits, is_side=True).real(names)
+        self.require_single_number(start)
         here = self.cursor.here
         if here.kind != "symbol" or here.text not in COMPARISONS:
             self.values.append(Operand.of(left))
