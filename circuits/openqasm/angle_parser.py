@@ -291,7 +291,7 @@ def _width(tokens: list[Token], where: Token) -> float:
     return float(int(text))
 
 
-def as_whole(value: float) -> int:
+def as_whole(value: float | int) -> int:
     """Return a number that is whole and not negative as such; raise ValueError for others."""
     if value != round(value) or not 0 <= value <= LARGEST:
         raise ValueError(value)
@@ -306,7 +306,7 @@ def undeclared(line: int, name: str) -> ValueError:
 def computed_number(function: Callable[..., float], token: Token, *arguments: float | str) -> float:
     """Return the function's value; refuse one that is not real and finite."""
     try:
-        value = function(*arguments)
+        value = float(function(*arguments))
     except (ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):

@@ -128,10 +128,10 @@ class Operand(NamedTuple):
 
     truth: Condition
     register: Sequence[Condition] = ()
-    number: float | None = None
+    number: float | int | None = None
 
     @staticmethod
-    def of(number: float) -> "Operand":
+    def of(number: float | int) -> "Operand":
         """Return a number that is known."""
         return Operand(ALWAYS if number else NEVER, number=number)
 
@@ -268,7 +268,7 @@ class ConditionParser:
             rule = f"have bits, 0 and 1 beside {operator!r}"
             raise refused(self.cursor.here.line, rule, f"the number {numbers[0]:g}", "Compare the number first.")
 
-    def combined(self, operator: str, left: float, right: float) -> int:
+    def combined(self, operator: str, left: float | int, right: float | int) -> int:
         """Return two known numbers combined bit by bit."""
         try:
             return WHOLE[operator](as_whole(left), as_whole(right))
@@ -323,7 +323,7 @@ class ConditionParser:
         self.require_brackets(here)
         self.compare_number(left, here)
 
-    def compare_number(self, left: float, comparison: Token) -> None:
+    def compare_number(self, left: float | int, comparison: Token) -> None:
         """Read the rest of a comparison of a known number."""
         self.cursor.next()
         following = self.cursor.here.text
