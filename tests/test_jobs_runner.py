@@ -524,3 +524,21 @@ def test_a_named_job_must_carry_the_lost_tag_where_the_service_finds_tags(store:
     adopt_job(cloud, store, "run", lost)
     assert store.chunks("run")[0].job_id == lost
     assert_right(runner(cloud, store).run(SUBMISSION))
+
+
+def test_a_named_job_of_a_run_that_is_cancelled_meanwhile_is_cancelled_too(store: Store) -> None:
+    cloud = Cloud(faults={0: "die after"})
+    with pytest.raises(Killed):
+        runner(cloud, store).run(SUBMISSION)
+    cloud.killed = False
+    (lost,), find = cloud.jobs, cloud.find
+
+    def cancelled_meanwhile(tag: str) -> list[str]:
+        store.set_ended(tag, "cancelled", "by the user", now=0.0)
+        return find(tag)
+
+    cloud.find = cancelled_meanwhile
+    with pytest.raises(ValueError, match="must be a run that goes on, but run was cancelled, and so is its job"):
+        adopt_job(cloud, store, "run", lost)
+    assert store.chunks("run")[0].job_id == lost
+    assert cloud.jobs[lost].status == "cancelled"

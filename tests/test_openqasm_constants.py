@@ -127,3 +127,32 @@ def test_what_constants_do_not_settle_is_refused_with_its_line(line: str) -> Non
 def test_version_2_has_none_of_it(angle: str) -> None:
     with pytest.raises(ValueError, match="line 1"):
         from_openqasm(f'OPENQASM 2.0; include "qelib1.inc"; qreg q[1]; rx({angle}) q[0];')
+
+
+CONDITIONS = {
+    "n & 1": False, "(n & 1) == 0": True, "n & 4": True, "(n | 1) == 7 && c[0] == 0": True, "n ^ 6": False,
+    "2 * (n + 1) == 14": True, "((n - 1)) == 5": True, "c[0] == (n & 1)": True, "n > 5 & true": True,
+    "(n & 3) == 2 && !c[0]": True, "(n & 3) == 3 || c[0]": False, "(n + 1) * 2 == 14 && !c[0]": True,
+    "((n - 1) % 2 + 1) == 2 && (c[0] == 0)": True, "n & 1 == 1": False, "!(n & 1)": True,
+    "!(n - 6)": True, "!-n": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_conditions_on_numbers_are_computed_bit_by_bit(condition: str) -> None:
+    circuit = from_openqasm(f"{HEADER}const uint n = 6; qubit q; bit[1] c; if ({condition}) x q;")
+    assert len(circuit.operations) == CONDITIONS[condition]
+
+
+NOT_HELD = (
+    "if (!(d) == 1) x q;", "if (!n + 1) x q;", "if (!(n) - 1) x q;",
+    "if (~n) x q;", "if (n & c[0]) x q;", "if (c[0] | 2) x q;", "if (n & 0.5) x q;", "rx(popcount(7) / n) q;",
+    "rx(0x3 / n) q;", "rx(1_1 / n) q;", "uint[2] m = d;", "int[3] m; m = d;", "for uint[2] i in [0:4] rx(i) q;",
+    "for int[3] i in {1, -5} rx(i) q;", "uint[2] m = uint[4](d);",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", NOT_HELD)
+def test_what_a_type_does_not_hold_is_refused(statement: str) -> None:
+    with pytest.raises(ValueError, match="but line 3 has"):
+        from_openqasm(f"{HEADER}const uint n = 6; qubit q; bit[1] c; bit[3] d; {statement}")

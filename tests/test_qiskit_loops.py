@@ -141,6 +141,16 @@ def test_variables_that_are_known_leave_plain_gates() -> None:
     assert float(Estimator().run([(by_variables(), "ZZ")]).result()[0].data.evs) == pytest.approx(-1.0 * -1.0)
 
 
+def test_the_variable_of_a_loop_is_its_own() -> None:
+    circuit = QuantumCircuit(2, 1)
+    number = counted(circuit, 0)
+    with circuit.for_loop(range(1, 3), number), circuit.if_test(expr.equal(number, 2)):
+        circuit.x(0)
+    with circuit.if_test(expr.equal(number, 0)):  # of the circuit, not of the loop
+        circuit.x(1)
+    assert from_qiskit(circuit) == Circuit(2).x(0).x(1)
+
+
 def endless() -> QuantumCircuit:
     circuit = QuantumCircuit(1, 1)
     circuit.h(0)

@@ -261,14 +261,14 @@ def _with_whole_quotients(code: list[Instruction], names: Names) -> list[Instruc
         kind, name = "real", step.token.text
         if step.kind == "number":
             is_whole = step.token.kind == "name" and name in names.constants and names.constants[name].is_whole
-            kind = "whole" if is_whole else "digits" if name.isdecimal() else "real"
+            kind = "whole" if is_whole else "digits" if _is_whole_literal(name) else "real"
         elif step.kind == "name":
             kind = "whole" if name in names.integers else "real"
         elif step.kind in ("negative", "not"):
             kind = kinds.pop()
         elif step.kind in ("element", "function"):
             kinds.pop()
-            kind = "whole" if name in ("int", "uint") else "real"
+            kind = "whole" if name in ("int", "uint", "popcount") else "real"
         else:
             pair = {kinds.pop(), kinds.pop()}
             kind = "real" if "real" in pair else "whole" if "whole" in pair else "digits"
@@ -277,6 +277,10 @@ def _with_whole_quotients(code: list[Instruction], names: Names) -> list[Instruc
         kinds.append(kind)
         result.append(step)
     return result
+
+
+def _is_whole_literal(text: str) -> bool:
+    return text.replace("_", "").isdecimal() or text[:2].lower() in ("0x", "0o", "0b")
 
 
 def _width(tokens: list[Token], where: Token) -> float:

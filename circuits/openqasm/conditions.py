@@ -8,9 +8,9 @@ conditions as they are.
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from circuits.openqasm.angle_parser import AngleParser
+from circuits.openqasm.angle_parser import AngleParser, as_whole
 from circuits.openqasm.angles import COMPARISONS as OPERATORS
-from circuits.openqasm.angles import Expression
+from circuits.openqasm.angles import WHOLE, Expression
 from circuits.openqasm.calls import Scope
 from circuits.openqasm.limits import SIZE_PER_OPERATION, refused
 from circuits.openqasm.registers import picked, read_places
@@ -24,6 +24,7 @@ LARGEST = 2**53  # whole number that a float holds exactly
 MAX_DIGITS = 4000  # of a number; Python itself refuses to read more
 PRECEDENCE = {"||": 1, "&&": 2, "|": 3, "^": 4, "&": 5, "!": 6, "~": 6}
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+ARITHMETIC = ("+", "-", "*", "/", "%", "**", "<<", ">>")
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -122,10 +123,17 @@ class Operand(NamedTuple):
     Attributes:
         truth: the condition that it is not 0.
         register: the bits of a register that stands alone, whose value is more than its truth; () for anything else.
+        number: the value of a number that is known; None for anything else.
     """
 
     truth: Condition
     register: Sequence[Condition] = ()
+    number: float | int | None = None
+
+    @staticmethod
+    def of(number: float | int) -> "Operand":
+        """Return a number that is known."""
+        return Operand(ALWAYS if number else NEVER, number=number)
 
 
 class ConditionParser:
@@ -138,6 +146,7 @@ class ConditionParser:
         self.values: list[Operand] = []
         self.waiting: list[str] = []
         self.depth = 1
+        self.numeric: set[int] | None = None
 
     def read(self) -> Condition:
         """Return the condition; its opening bracket has been read."""
@@ -158,7 +167,7 @@ class ConditionParser:
 
     def prefix(self) -> bool:
         token = self.cursor.here
-        if token.kind != "symbol" or token.text not in ("(", "!", "~"):
+        if token.kind != "symbol" or token.text not in ("(", "!", "~") or self.is_number():
             return False
         self.cursor.next()
         if token.text == "(":
@@ -168,6 +177,33 @@ class ConditionParser:
         else:
             self.waiting.append(token.text)
         return True
+
+    def is_number(self) -> bool:
+        """Tell whether a bracket opens here that holds known numbers alone, so that it may be a part of a sum."""
+        if self.cursor.here.text != "(":
+            return False
+        self.numeric = self.numeric_brackets() if self.numeric is None else self.numeric
+        return self.cursor.place in self.numeric
+
+    def numeric_brackets(self) -> set[int]:
+        """Return the places of brackets from here to the end of the condition that hold known numbers alone."""
+        parser, place = AngleParser(self.cursor, self.scope.names, self.scope.limits), self.cursor.place
+        result, opened, strange = set[int](), list[int](), -1  # the last place of what is no number
+        while True:
+            token = self.cursor.tokens[place]
+            is_word = token.kind == "name"
+            is_number = is_word and not self.bits.get(token.text) and parser.is_known(token.text)
+            if token.kind in ("end", "text") or (is_word and not is_number):
+                strange = place
+            if token.text == "(":
+                opened.append(place)
+            elif token.text == ")" and opened:
+                start = opened.pop()
+                if strange < start:
+                    result.add(start)
+            if token.kind == "end" or (token.text in (")", "{", ";") and not opened):
+                return result
+            place += 1
 
     def close(self) -> None:
         self.apply_above(0)
@@ -180,10 +216,14 @@ class ConditionParser:
         token = self.cursor.here
         if not self.depth:
             return
-        register = self.values[-1].register
-        if register and token.kind == "symbol" and token.text in COMPARISONS:
+        _, register, number = self.values[-1]
+        if token.kind == "symbol" and token.text in COMPARISONS and (register or number is not None):
+            self.require_brackets(token)
             self.values.pop()
-            self.compare(register, token)
+            if number is None:
+                self.compare(register, token)
+            else:
+                self.compare_number(number, token)
             return
         if not self.cursor.accept("==", "!="):
             return
@@ -202,6 +242,9 @@ class ConditionParser:
                 self.values.append(Operand(self.logic.negated(right.truth)))
                 continue
             left = self.values.pop()
+            if operator in WHOLE and left.number is not None and right.number is not None:
+                self.values.append(Operand.of(self.combined(operator, left.number, right.number)))
+                continue
             self.require_single(operator, left, right)
             self.values.append(Operand(self.joined(operator, left.truth, right.truth)))
 
@@ -220,6 +263,18 @@ class ConditionParser:
                 "compare registers with numbers, as in `c == 1`, or name their bits, as in `c[0]`",
                 f"{operator!r} on a whole register",
             )
+        numbers = [operand.number for operand in operands if operand.number is not None]
+        if (operator == "~" and numbers) or (operator in WHOLE and any(number not in (0, 1) for number in numbers)):
+            rule = f"have bits, 0 and 1 beside {operator!r}"
+            raise refused(self.cursor.here.line, rule, f"the number {numbers[0]:g}", "Compare the number first.")
+
+    def combined(self, operator: str, left: float | int, right: float | int) -> int:
+        """Return two known numbers combined bit by bit."""
+        try:
+            return WHOLE[operator](as_whole(left), as_whole(right))
+        except ValueError as error:
+            rule = f"have whole numbers from 0 to 2**53 around {operator!r}"
+            raise refused(self.cursor.here.line, rule, f"{left:g} {operator} {right:g}") from error
 
     def comparison(self) -> None:
         """Read a bit, a register that is compared to a number, or known numbers that are compared."""
@@ -244,29 +299,44 @@ class ConditionParser:
             rule = f"put what {self.waiting[-1]!r} acts on into brackets"
             raise refused(comparison.line, rule, f"{comparison.text!r} right behind it")
 
+    def require_single_number(self, start: int) -> None:
+        """Refuse `!n + 1`, where the sign `!` binds first."""
+        depth = 0
+        for token in self.cursor.tokens[start : self.cursor.place]:
+            depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+            if depth == 0 and token.text in ARITHMETIC and token is not self.cursor.tokens[start]:
+                self.require_brackets(token)
+
     def known(self, token: Token) -> None:
         """Read a number that is known, or a comparison that begins with one."""
         names = self.scope.names
         parser = AngleParser(self.cursor, names, self.scope.limits)
         if token.kind == "name" and not parser.is_known(token.text):
             raise refused(token.line, "have conditions on declared bits", repr(token.text))
+        start = self.cursor.place
         left = Expression(self.cursor, names, self.scope.limits, is_side=True).real(names)
+        self.require_single_number(start)
         here = self.cursor.here
         if here.kind != "symbol" or here.text not in COMPARISONS:
-            self.values.append(Operand(ALWAYS if left else NEVER))
+            self.values.append(Operand.of(left))
             return
         self.require_brackets(here)
+        self.compare_number(left, here)
+
+    def compare_number(self, left: float | int, comparison: Token) -> None:
+        """Read the rest of a comparison of a known number."""
         self.cursor.next()
         following = self.cursor.here.text
         if self.bits.get(following):
             if left != round(left):
-                raise refused(here.line, "have a whole number here", f"{left:g}")
+                raise refused(comparison.line, "have a whole number here", f"{left:g}")
             self.cursor.next()
             bits = self.element(following) if self.cursor.accept("[") else self.bits[following]
-            self.values.append(Operand(self.logic.compared(bits, MIRRORED.get(here.text, here.text), round(left))))
+            mirrored = MIRRORED.get(comparison.text, comparison.text)
+            self.values.append(Operand(self.logic.compared(bits, mirrored, round(left))))
             return
-        right = Expression(self.cursor, names, self.scope.limits, is_side=True).real(names)
-        self.values.append(Operand(ALWAYS if OPERATORS[here.text](left, right) else NEVER))
+        right = Expression(self.cursor, self.scope.names, self.scope.limits, is_side=True).real(self.scope.names)
+        self.values.append(Operand.of(float(OPERATORS[comparison.text](left, right))))
 
     def compare(self, bits: Sequence[Condition], comparison: Token) -> None:
         """Read the rest of a comparison of these bits."""

@@ -8,7 +8,8 @@ runs.
 from collections import ChainMap
 from collections.abc import Sequence
 
-from circuits.openqasm.blocks import Block, loop_values, read_type, skip_body
+from circuits.openqasm.angle_parser import DEFAULT_WIDTH
+from circuits.openqasm.blocks import Block, NumberType, loop_values, read_type, skip_body
 from circuits.openqasm.conditions import ALWAYS, NEVER, Condition, ConditionParser
 from circuits.openqasm.limits import refused
 from circuits.openqasm.numbers import NumberReader
@@ -37,7 +38,7 @@ class LoopReader(NumberReader):
 
     def for_(self, token: Token) -> None:
         """Read a loop over constant values."""
-        kind, _ = read_type(self.cursor)
+        kind, width = read_type(self.cursor)
         name = self.cursor.name()
         self.cursor.expect("in")
         is_real = kind in ("float", "angle")
@@ -45,6 +46,8 @@ class LoopReader(NumberReader):
         if not values:
             skip_body(self.cursor)
             return
+        for value in {min(values), max(values)}:
+            self.require_type(LinearAngle(float(value)), NumberType(kind, width or round(DEFAULT_WIDTH)), name, token)
         self.require_new(name, token, shadows=True)
         block = Block("for", token, 0, False, self.condition, values=iter(values), variable=name)
         block.hidden, block.running = self.hidden(name), self.condition

@@ -61,7 +61,7 @@ class NumberReader(DeclarationReader):
         following = self.cursor.tokens[self.cursor.place + 1].text
         if self.cursor.accept("="):
             if kind.kind in CASTS and (following in self.bits or following in self.copies):
-                bits = read_target(self.cursor, self.scope, self.bits, self.copies)
+                bits = self.copied(name, kind, token)
                 self.declare(name, None, token, is_whole=True)
                 self.copies[name] = bits
             else:
@@ -70,6 +70,16 @@ class NumberReader(DeclarationReader):
         else:
             self.declare(name, None, token, is_whole=kind.kind in WHOLE)
         self.changeable[name] = kind
+
+    def copied(self, name: str, kind: NumberType, token: Token) -> list[Condition]:
+        """Read a register whose bits a number takes; refuse more than it holds, the sign aside."""
+        bits = read_target(self.cursor, self.scope, self.bits, self.copies)
+        if len(bits) > kind.width - (kind.kind == "int"):
+            fix = f"Declare a uint[{len(bits)}]."
+            raise refused(
+                token.line, f"keep an {kind.kind} within its {kind.width} bits", f"{len(bits)} for {name!r}", fix
+            )
+        return bits
 
     def value(self, name: str, kind: NumberType, token: Token) -> LinearAngle:
         """Read a value of a number of a type."""
@@ -159,7 +169,7 @@ class NumberReader(DeclarationReader):
         if not sign and kind.kind in CASTS and (targets or self.is_cast_of_bits()):
             if self.condition != ALWAYS:
                 raise refused(token.line, "copy registers outside of conditions on bits", repr(name))
-            bits = read_target(self.cursor, self.scope, self.bits, self.copies)
+            bits = self.copied(name, kind, token)
             self.hidden(name)
             self.changeable[name], self.copies[name] = kind, bits
             names.integers.add(name)

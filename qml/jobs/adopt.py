@@ -25,7 +25,8 @@ def adopt_job(service: Service, store: Store, run_id: str, job_id: str, *, retry
         retry: attempts.
 
     Raises:
-        ValueError: a run without a lost job, a job that belongs to another one, or that is not the lost one.
+        ValueError: a run without a lost job, a job that belongs to another one, or that is not the lost one; a run that
+            is cancelled at that moment, whose job is cancelled too.
         JobNotFound: the service does not know the job.
         JobPending: another process works on the run.
         ServiceUnavailable: no answer after all attempts.
@@ -40,7 +41,11 @@ def adopt_job(service: Service, store: Store, run_id: str, job_id: str, *, retry
         if (other := store.run_with_job(job_id, store.run(run_id).backend)) is not None:
             raise ValueError(f"Argument `job_id` must be a job of no run yet, but {job_id} is one of run {other}.")
         _require_job(service, chunk, job_id, retry)
-        store.set_sent(chunk.tag, job_id, now=retry.clock())
+        if not store.set_sent(chunk.tag, job_id, now=retry.clock()):
+            store.note_job(chunk.tag, job_id)
+            retry.call(service.cancel, job_id)
+            problem = f"{run_id} was cancelled, and so is its job"
+            raise ValueError(f"Argument `run_id` must be a run that goes on, but {problem}.")
     finally:
         store.release(run_id, owner)
 

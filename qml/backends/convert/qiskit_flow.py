@@ -220,7 +220,7 @@ class _FlowReader:
                 table = value_table(op.target, self.known())
                 return self.branches(table, cases(op, table), qubits, bits, places)
             case ForLoopOp():
-                return self.repeated(self.values(op), qubits, bits)
+                return self.counted(op, qubits, bits)
             case WhileLoopOp():
                 return self.repeated(self.runs(op), qubits, bits, test=(op, places))
             case BoxOp():
@@ -338,6 +338,15 @@ class _FlowReader:
         choices = frozenset((0,) * len(own) + choice for choice in ends)
         tested = (*own, *(places[bit] for bit in table.bits))
         return [Branches(tested, ((choices, (SetFlag(self.loop.broken),)),))]
+
+    def counted(self, op: ForLoopOp, qubits: tuple[int, ...], bits: tuple[int, ...]) -> _Block:
+        """Write a loop over values out; its variable is its own, and one of that name outside stays as it is."""
+        outside = self.variables.get(op.params[1])
+        result = self.repeated(self.values(op), qubits, bits)
+        self.variables.pop(op.params[1], None)
+        if outside is not None:
+            self.variables[op.params[1]] = outside
+        return result
 
     def values(self, op: ForLoopOp) -> Iterator[QuantumCircuit]:
         """Return the body of a loop for each of its values, which a variable may have."""
