@@ -126,6 +126,13 @@ class Stack:
         self._adam()
         return values.detach().numpy()
 
+    @property
+    def gradients(self) -> Tensor:
+        """Return the gradients of the last step, (trainings, parameters)."""
+        return torch.cat(
+            [values.grad.reshape(len(values), -1) for values in self._parameters if values.grad is not None], 1
+        )
+
     def _mapped_loss(self, rows: Tensor, targets: Tensor, *parameters: Tensor) -> Tensor:
         for (module, name), values in zip(self._places, parameters, strict=True):
             module._parameters[name] = values  # pyright: ignore[reportArgumentType]
