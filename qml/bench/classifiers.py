@@ -3,9 +3,9 @@
 A step is the loss of a batch of 32 and its gradient in all parameters, in float64. The study ran PennyLane under jax,
 jitted and vectorised over the batch; compiling is in the first call, which the table shows apart.
 
-A case such as `"re-uploading,10 x 5 folds"` is a step of each of the five fits of a setting in a grid search. A search
-of ours trains them in one stack (`qml.estimators.together`); the study's, of scikit-learn, one after another, so that the
-peer takes the same jitted step five times, with parameters and samples of each fold.
+A case such as `"re-uploading,10 x 5 folds"` is a step of each of the five fits of a setting in a grid search. Ours
+trains them in one stack (`qml.estimators.together`); the study's, of scikit-learn, one after another, so that the peer
+takes the same jitted step five times, with parameters and samples of each fold.
 """
 
 from collections.abc import Callable
