@@ -95,9 +95,8 @@ class DataReuploadingClassifier(CircuitClassifier):
         """Return w x of each layer, and w x + theta of the last rotation; missing features are 0."""
         width = self.scales.shape[1]
         padded = functional.pad(inputs, (0, width - self.n_inputs))
-        angles = self.scales * padded[:, None, :]
-        last = angles[:, -1] + self.weights[self.circuit.n_weights :]
-        return torch.cat([angles[:, :-1].flatten(1), last], dim=1)
+        last = functional.pad(self.weights[self.circuit.n_weights :], (self.circuit.n_weights, 0))  # 0 for other layers
+        return (self.scales * padded[:, None, :]).flatten(1) + last
 
     def scores(self, values: Float[Tensor, "batch observables"]) -> Float[Tensor, " batch"]:
         """Return the mean of <Z> of the qubits that are read."""
