@@ -66,13 +66,13 @@ def _step(layer: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
 
 
 def _stacked_step(work: list[Work]) -> Step:
-    """Build a step of all folds as a search takes it, with Adam's part, which peers leave out."""
+    """Build a step of all folds as a search takes it, up to the gradients."""
     problems = [Problem(*one, _own_loss, torch.Generator()) for one in work]
-    stack = Stack(problems, learning_rate=0.0)  # the weights stay where they are
+    stack = Stack(problems, learning_rate=0.01)
     chosen = [torch.arange(BATCH) for _ in work]
 
     def step() -> dict[str, Array]:
-        losses = stack.step(chosen)
+        losses = stack.differentiate(chosen)
         return {"loss": losses, "gradient": stack.gradients}
 
     return step

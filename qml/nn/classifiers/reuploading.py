@@ -121,7 +121,7 @@ class DataReuploadingClassifier(CircuitClassifier):
         values = self.values(inputs)
         labels = as_labels(labels, values[:, 0])
         if class_weights is None:  # both classes give the same term
-            return (values - labels[:, None]).square().sum(1).mean() / 4.0
+            return (values - labels[:, None]).square().sum() / (4.0 * len(values))
         fidelities = class_weights * torch.stack([1.0 - values, 1.0 + values], dim=1) / 2.0
         targets = torch.stack([1.0 - labels, 1.0 + labels], dim=1) / 2.0
         return (fidelities - targets[..., None]).square().sum((1, 2)).mean() / 2.0
