@@ -197,6 +197,46 @@ def test_amplitudes_at_the_start_have_exact_derivatives(batch: int, is_real: boo
 
 
 @pytest.mark.usefixtures("needs_numba")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("by_levels", [True, False], ids=["levels", "blocks"])
+@pytest.mark.parametrize("size", [1e-3, 3.0, 1e3, 1e15])
+def test_angles_of_any_size_have_their_sines(
+    size: float, by_levels: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lowering, "_least", lambda writers: writers[-1 if by_levels else 0])
+    angles = torch.cat([torch.linspace(-size, size, 29, dtype=dtype), torch.pi / 4 * torch.arange(-9, 10).to(dtype)])
+    inputs = angles[:, None].requires_grad_()
+    circuit = Circuit(1).h(0).rz(data(0), 0)
+    values = COMPILED.expectation(circuit, inputs, torch.zeros(0, dtype=dtype), [X(0), Y(0)])
+    (slopes,) = torch.autograd.grad(values[:, 0].sum(), inputs)
+    exact = angles.detach().double().numpy()
+    expected = np.stack([np.cos(exact), np.sin(exact), -np.sin(exact)], 1)
+    found = torch.cat([values, slopes], 1).detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-12 if dtype == torch.float64 else 1e-6, rtol=0)
+
+
+@pytest.mark.usefixtures("needs_numba")
+@pytest.mark.parametrize("is_complex", [True, False], ids=["complex", "real"])
+def test_many_amplitudes_of_samples_reach_their_rows(is_complex: bool) -> None:
+    n_amplitudes = 64  # several tiles
+    generator = torch.Generator().manual_seed(0)
+    parts = torch.randn(37, 2 if is_complex else 1, n_amplitudes, dtype=torch.float64, generator=generator)
+    parts = parts / parts.square().sum((1, 2), keepdim=True).sqrt()
+    order = torch.randperm(parts[0].numel(), generator=generator)  # the slot of each amplitude, real parts first
+    inputs = torch.empty(37, len(order), dtype=torch.float64)
+    inputs[:, order] = parts.flatten(1)
+    circuit = Circuit(6).prepare_slots([data(int(k)) for k in order], range(6))
+    values = COMPILED.expectation(
+        circuit, inputs, torch.zeros(0, dtype=torch.float64), [Z(q) for q in range(6)] + [Y(5)]
+    )
+    signs = torch.stack([1.0 - 2.0 * (torch.arange(n_amplitudes) >> (5 - q) & 1) for q in range(6)], 1)
+    pairs = torch.complex(parts[:, 0], parts[:, -1] if is_complex else 0.0 * parts[:, 0]).unflatten(1, (32, 2))
+    along_y = 2.0 * (pairs[..., 0].conj() * pairs[..., 1]).imag.sum(1, keepdim=True)
+    expected = torch.cat([parts.square().sum(1) @ signs.double(), along_y], 1)
+    torch.testing.assert_close(values, expected, atol=1e-13, rtol=0)
+
+
+@pytest.mark.usefixtures("needs_numba")
 @settings(max_examples=20)
 @given(recipes(min_batch=1))
 def test_single_precision_is_as_exact_as_it_can_be(recipe: Recipe) -> None:

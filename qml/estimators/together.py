@@ -114,6 +114,12 @@ class Stack:
 
     def step(self, chosen: list[Tensor]) -> np.ndarray:
         """Take a step of each training on its chosen samples, and return the losses."""
+        losses = self.differentiate(chosen)
+        self._adam()
+        return losses
+
+    def differentiate(self, chosen: list[Tensor]) -> np.ndarray:
+        """Compute the losses of the chosen samples of each training, and their gradients; return the losses."""
         places = torch.stack(chosen) + self._starts
         self._gradient.zero_()
         originals = [module._parameters[name] for module, name in self._places]
@@ -123,8 +129,14 @@ class Stack:
             for (module, name), original in zip(self._places, originals, strict=True):
                 module._parameters[name] = original
         values.sum().backward()
-        self._adam()
         return values.detach().numpy()
+
+    @property
+    def gradients(self) -> Tensor:
+        """Return the gradients that were computed last, (trainings, parameters)."""
+        return torch.cat(
+            [values.grad.reshape(len(values), -1) for values in self._parameters if values.grad is not None], 1
+        )
 
     def _mapped_loss(self, rows: Tensor, targets: Tensor, *parameters: Tensor) -> Tensor:
         for (module, name), values in zip(self._places, parameters, strict=True):

@@ -1,6 +1,6 @@
 """The classifiers of arXiv:2403.07059 in PennyLane under jax: jitted, vectorised over the batch, in float64."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -16,26 +16,41 @@ Array = Any
 Parameters = Mapping[str, Array]
 
 
-def jax_step(layer: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
-    """Build a step of the layer's loss and its gradient in all parameters, by PennyLane and jax."""
+def jax_step(work: Sequence[tuple[nn.Module, torch.Tensor, torch.Tensor]]) -> Step:
+    """Build a step of the layers' losses and their gradients in all parameters, by PennyLane and jax.
+
+    Args:
+        work: equal layers, each with its inputs and labels; several are the folds of a search, one after another.
+    """
     import jax
 
     jax.config.update("jax_enable_x64", True)
     numbers = jax.numpy
-    predict, loss_of = MODELS[type(layer).__name__](layer)
+    predict, loss_of = MODELS[type(work[0][0]).__name__](work[0][0])
     batched = jax.vmap(predict, (None, 0))
-    rows, signs = numbers.asarray(inputs.numpy()), numbers.asarray(labels.numpy())
-    parameters = {name: numbers.asarray(value.detach().numpy()) for name, value in layer.named_parameters()}
+    names = [name for name, _ in work[0][0].named_parameters()]
+    folds = [
+        (
+            {name: numbers.asarray(value.detach().numpy()) for name, value in layer.named_parameters()},
+            numbers.asarray(inputs.numpy()),
+            numbers.asarray(labels.numpy()),
+        )
+        for layer, inputs, labels in work
+    ]
 
-    def loss(parameters: Parameters) -> Array:
+    def loss(parameters: Parameters, rows: Array, signs: Array) -> Array:
         return loss_of(batched(parameters, rows), signs)
 
     value_and_grad = jax.jit(jax.value_and_grad(loss))
 
     def step() -> dict[str, Array]:
-        value, gradient = value_and_grad(parameters)
-        jax.block_until_ready((value, gradient))
-        return {"loss": value, "gradient": np.concatenate([np.ravel(gradient[name]) for name in parameters])}
+        answers = []
+        for fold in folds:
+            answers.append(value_and_grad(*fold))
+            jax.block_until_ready(answers[-1])
+        losses = np.stack([value for value, _ in answers])
+        gradients = [np.concatenate([np.ravel(gradient[name]) for name in names]) for _, gradient in answers]
+        return {"loss": losses, "gradient": np.stack(gradients)}
 
     return step
 

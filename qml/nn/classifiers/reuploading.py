@@ -95,9 +95,8 @@ class DataReuploadingClassifier(CircuitClassifier):
         """Return w x of each layer, and w x + theta of the last rotation; missing features are 0."""
         width = self.scales.shape[1]
         padded = functional.pad(inputs, (0, width - self.n_inputs))
-        angles = self.scales * padded[:, None, :]
-        last = angles[:, -1] + self.weights[self.circuit.n_weights :]
-        return torch.cat([angles[:, :-1].flatten(1), last], dim=1)
+        last = functional.pad(self.weights[self.circuit.n_weights :], (self.circuit.n_weights, 0))  # 0 for other layers
+        return (self.scales * padded[:, None, :]).flatten(1) + last
 
     def scores(self, values: Float[Tensor, "batch observables"]) -> Float[Tensor, " batch"]:
         """Return the mean of <Z> of the qubits that are read."""
@@ -122,7 +121,7 @@ class DataReuploadingClassifier(CircuitClassifier):
         values = self.values(inputs)
         labels = as_labels(labels, values[:, 0])
         if class_weights is None:  # both classes give the same term
-            return (values - labels[:, None]).square().sum(1).mean() / 4.0
+            return (values - labels[:, None]).square().sum() / (4.0 * len(values))
         fidelities = class_weights * torch.stack([1.0 - values, 1.0 + values], dim=1) / 2.0
         targets = torch.stack([1.0 - labels, 1.0 + labels], dim=1) / 2.0
         return (fidelities - targets[..., None]).square().sum((1, 2)).mean() / 2.0

@@ -52,7 +52,7 @@ from qml.simulator.jit.parts.reading import pull_read, read
 from qml.simulator.jit.parts.starts import pull_start, start_state
 from qml.simulator.jit.parts.turns import move, pull_pair, pull_turn, pull_turn_by_sample, turn, turn_pair
 
-VERSION = 5  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
+VERSION = 6  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
 
 
 @kernel

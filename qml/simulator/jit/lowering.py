@@ -13,7 +13,7 @@ import numpy as np
 from qml.simulator.jit.gate_blocks import controls_apart, gate_blocks, product_first, with_phases
 from qml.simulator.jit.instructions import MAX_SIDE, Instructions
 from qml.simulator.jit.levels import level_blocks
-from qml.simulator.jit.writer import Writer
+from qml.simulator.jit.writer import ROW_OPERATIONS, Writer
 from qml.simulator.linear import Linear, Preparation
 from qml.simulator.readout import Terms, sign_vector, string_bits
 
@@ -61,7 +61,7 @@ def lower(
 
 
 def _least(writers: list[Writer]) -> Writer:
-    return min(writers, key=lambda one: one.total)
+    return min(writers, key=lambda one: one.total + ROW_OPERATIONS * len(one.rows))
 
 
 def _renumbered(maps: list[Linear], layout: tuple[int, ...]) -> list[Linear]:

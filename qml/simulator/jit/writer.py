@@ -17,9 +17,10 @@ OPERATIONS = {  # an amplitude: counted, but of the last two, which wait for mem
     columns.SINGLE: 14.0,
     columns.DIAGONAL: 6.0,
     columns.TURN: 11.0,
-    columns.PHASED: 90.0,
+    columns.PHASED: 25.0,
 }
-ANGLE_OPERATIONS = 180.0  # a cosine and a sine, in the same measure
+ANGLE_OPERATIONS = 50.0  # a cosine and a sine, in the same measure
+ROW_OPERATIONS = 400.0  # an instruction, beside its arithmetic, of each of 32 samples that share its loops
 REAL_SHARE = 0.5  # of the operations, where states have no imaginary parts
 
 

@@ -21,6 +21,7 @@ from qml.simulator.jit.instructions import (
     SLOT,
     WEIGHT,
 )
+from qml.simulator.jit.parts.sines import write_turns
 
 
 @part
@@ -29,6 +30,21 @@ def angle_of(factor: Array, data: Array, weights: Array, sample: int) -> float:
     if factor[ANGLE] == WEIGHT:
         return float(weights[factor[SLOT]])
     return float(data[sample, factor[SLOT]]) if factor[ANGLE] == DATA else 0.0
+
+
+@part
+def add_angles(
+    factor: Array, frequency: float, data: Array, weights: Array, first: int, block: int, out: Array
+) -> None:
+    """Add the angle of a factor times a frequency, of the samples from `first` on, to `out`, (block,)."""
+    slot = np.uint64(factor[SLOT])
+    if factor[ANGLE] == WEIGHT:
+        angle = frequency * weights[slot]
+        for place in range(np.uint64(block)):
+            out[place] += angle
+    elif factor[ANGLE] == DATA:
+        for place in range(np.uint64(block)):
+            out[place] += frequency * data[np.uint64(first) + place, slot]
 
 
 @part
@@ -57,7 +73,7 @@ def make_matrices(
 ) -> None:
     """Write the matrices that the batch shares, or the diagonals of the samples from `first` on, (entries, block)."""
     table, factors, frequencies, constants = tape[:4]
-    work = np.empty((3, MAX_SIDE * MAX_SIDE), dtype=np.complex128)
+    work, turns = np.empty((3, MAX_SIDE * MAX_SIDE), dtype=np.complex128), np.empty((3, block))
     for row in range(len(table)):
         side = table[row, SIDE]
         kind = table[row, KIND]
@@ -65,6 +81,9 @@ def make_matrices(
             continue
         is_diagonal = table[row, KIND] == DIAGONAL
         size = side if is_diagonal else side * side
+        if by_sample and table[row, N_FACTORS] == 1:
+            make_one(table[row], size, tape, data, weights, first, block, turns, matrices)
+            continue
         for place in range(block):
             for number in range(table[row, FACTORS], table[row, FACTORS] + table[row, N_FACTORS]):
                 phase = frequencies[number] * angle_of(factors[number], data, weights, first + place)
@@ -86,6 +105,34 @@ def make_matrices(
             for k in range(size):
                 matrices[0][table[row, ENTRIES] + k, place] = work[0, k].real
                 matrices[1][table[row, ENTRIES] + k, place] = work[0, k].imag
+
+
+@part
+def make_one(
+    step: Array,
+    size: int,
+    tape: tuple[Array, ...],
+    data: Array,
+    weights: Array,
+    first: int,
+    block: int,
+    turns: Array,
+    matrices: Pair,
+) -> None:
+    """Write the matrices of samples that have one factor each; `turns` is (3, block)."""
+    _, factors, frequencies, constants = tape[:4]
+    factor, kind = factors[step[FACTORS]], matrices[0].dtype
+    angles, cosines, sines = turns[0], turns[1], turns[2]
+    angles[:] = 0.0
+    add_angles(factor, frequencies[step[FACTORS]], data, weights, first, block, angles)
+    write_turns(angles, block, (cosines, sines))
+    for k in range(size):
+        start, entry = factor[MATRICES] + k, step[ENTRIES] + k
+        one, two, three = constants[start], constants[start + size], constants[start + 2 * size]
+        real, imag = matrices[0][entry], matrices[1][entry]
+        for place in range(np.uint64(block)):
+            real[place] = kind.type(one.real + cosines[place] * two.real + sines[place] * three.real)
+            imag[place] = kind.type(one.imag + cosines[place] * two.imag + sines[place] * three.imag)
 
 
 @part

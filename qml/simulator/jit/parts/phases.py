@@ -19,7 +19,8 @@ from qml.simulator.jit.instructions import (
     PHASES,
     SLOT,
 )
-from qml.simulator.jit.parts.matrices import angle_of
+from qml.simulator.jit.parts.matrices import add_angles
+from qml.simulator.jit.parts.sines import write_turns
 
 
 @part
@@ -47,17 +48,22 @@ def write_phases(
     size = n_rows * block
     angles[:size] = 0.0  # of a permutation with constant phases, all of them
     for number in range(step[FACTORS], step[FACTORS] + step[N_FACTORS]):
-        start = factors[number, MATRICES] * block
-        for place in range(block):
-            angles[start + place] += frequencies[number] * angle_of(factors[number], data, weights, first + place)
+        at = np.uint64(factors[number, MATRICES]) * np.uint64(block)
+        add_angles(
+            factors[number], frequencies[number], data, weights, first, block, angles[at : at + np.uint64(block)]
+        )
     if step[N_FACTORS] > 0:
         walsh(angles, n_rows, block)
+    write_turns(angles, size, out)
+    if step[PHASES] < 0:
+        return
     for row in range(n_rows):
-        phase = constants[step[PHASES] + row] if step[PHASES] >= 0 else 1.0 + 0.0j
-        for k in range(row * block, (row + 1) * block):
-            cosine, sine = np.cos(angles[k]), np.sin(angles[k])
-            out[0][k] = kind.type(cosine * phase.real - sine * phase.imag)
-            out[1][k] = kind.type(cosine * phase.imag + sine * phase.real)
+        phase = constants[step[PHASES] + row]
+        c, s = kind.type(phase.real), kind.type(phase.imag)
+        for k in range(np.uint64(row) * np.uint64(block), np.uint64(row + 1) * np.uint64(block)):
+            x, y = out[0][k], out[1][k]
+            out[0][k] = c * x - s * y
+            out[1][k] = c * y + s * x
 
 
 @part

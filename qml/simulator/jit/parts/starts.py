@@ -12,6 +12,8 @@ from qml.simulator.jit.instructions import (
     SOURCE,
 )
 
+TILE = 16  # amplitudes that are turned from rows of samples to columns at once: one or two lines of the cache
+
 
 @part
 def amplitudes_of(
@@ -19,20 +21,24 @@ def amplitudes_of(
 ) -> None:
     """Write the amplitudes of one preparation, (amplitudes + 1, block), or 1 where it is skipped; the last is 0."""
     constants, index = tape[3], tape[4]
-    size = start[N_AMPLITUDES]
-    for row in range(size + 1):
-        for place in range(block):
-            out[0][row, place] = 0.0 if row == size else 1.0
-            out[1][row, place] = 0.0
-            if skipped or row == size:
-                continue
-            if start[SOURCE] == GIVEN:
-                out[0][row, place] = constants[start[AMPLITUDES] + row].real
-                out[1][row, place] = constants[start[AMPLITUDES] + row].imag
-                continue
-            out[0][row, place] = data[first + place, index[start[AMPLITUDES] + row]]
-            if start[SOURCE] == COMPLEX_DATA:
-                out[1][row, place] = data[first + place, index[start[AMPLITUDES] + size + row]]
+    size, given = start[N_AMPLITUDES], start[SOURCE] == GIVEN
+    if given or skipped:
+        for row in range(size):
+            value = constants[start[AMPLITUDES] + row] if given and not skipped else 1.0 + 0.0j
+            for place in range(block):
+                out[0][row, place] = value.real
+                out[1][row, place] = value.imag
+    else:
+        for part in range(2 if start[SOURCE] == COMPLEX_DATA else 1):
+            columns = index[start[AMPLITUDES] + part * size : start[AMPLITUDES] + (part + 1) * size]
+            for begin in range(0, size, TILE):
+                for place in range(block):  # a few numbers of each sample at a time, as they lie in memory
+                    for row in range(begin, min(begin + TILE, size)):
+                        out[part][row, place] = data[first + place, columns[row]]
+        if start[SOURCE] != COMPLEX_DATA:
+            out[1][:size] = 0.0
+    out[0][size] = 0.0
+    out[1][size] = 0.0
 
 
 @part
