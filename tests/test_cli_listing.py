@@ -47,6 +47,19 @@ def test_help_after_a_task_tells_its_models_and_options() -> None:
     assert run("compare", "digit", "--help").exit_code == 2
 
 
+def test_help_after_a_subject_tells_the_models_of_that_subject() -> None:
+    usual, named = (run("compare", "pinn", *subject, "--help").output for subject in ((), ("kdv",)))
+    assert "The models are those of infinite-well; name a problem before --help for its own." in " ".join(usual.split())
+    assert "The models are those of kdv." in named
+    for name in ("windows", "attention", "mlp-causal"):
+        assert f"\n{name} " in named
+        assert f"\n{name} " not in usual
+    several = run("compare", "pinn", "helmholtz", "kdv", "--help").output
+    assert "\nwindows " in several
+    assert "\nprocess " in several
+    assert run("compare", "pinn", "kd", "--help").exit_code == 2
+
+
 def test_a_dry_run_trains_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = run("compare", "majority", "--seeds", "3", "--models", "exact,logistic", "--dry-run")

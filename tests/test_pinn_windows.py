@@ -24,6 +24,7 @@ from qml.pinn.problems.lorenz_windows import LYAPUNOV, lorenz_series, lorenz_win
 from qml.pinn.problems.periodic_windows import periodic_trunk, periodic_window
 from qml.pinn.problems.spectral import PeriodicSolution, solve_periodic
 from qml.pinn.training.points import collocation_points
+from qml.pinn.trunks.separable import Separable
 from tests.helpers import assert_close
 
 PI = np.pi
@@ -136,6 +137,9 @@ def test_a_recipe_of_windows_is_right_to_ten_digits_on_a_product_of_nodes() -> N
     assert whole.reference is not None
     assert windows.relative_l2(points, whole.reference) < 1e-10
     nodes = collocation_points(windows.solutions[0].model.problem, windows.solutions[0].training, 0)
+    for solution in windows.solutions:  # products of the features at all nodes are not kept
+        (trunk,) = (part for part in solution.model.modules() if isinstance(part, Separable))
+        assert not any(known[0].shape[-2] == len(nodes) for known, _ in trunk._known)
     places = np.unique(nodes[:, 0].round(12))
     assert len(nodes) == 52 * 9
     assert_close(np.diff(places), np.full(51, 2 / 52), 1e-10)

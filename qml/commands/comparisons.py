@@ -154,7 +154,7 @@ def _explain(console: Console, context: typer.Context, task: list[str], *, asked
             console.print(study.help_text(), highlight=False)
             return
         if task and task[0] != ALL_TASKS:
-            console.print(task_help(find_task(task[0])), highlight=False)
+            console.print(task_help(find_task(task[0]), task[1:]), highlight=False)
             return
         if asked:
             typer.echo(context.get_help())

@@ -9,11 +9,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from qml.compare.engine import ComparisonPlan, make_plan
+from qml.compare.engine import ComparisonPlan, choose_subjects, make_plan
 from qml.compare.registry import TaskRegistry
 from qml.compare.rough_times import rough_seconds, show_seconds
 from qml.compare.store import stored_cells
-from qml.compare.task import Task
+from qml.compare.task import Model, Task
 from qml.terminal import one_line, verbatim
 
 TIMES = (
@@ -39,12 +39,22 @@ def tasks_listing(tasks: TaskRegistry) -> RenderableType:
         verbatim("The study of arXiv:2403.07059: 23 models, 160 data sets, its grids and its protocol."),
     )
     table.add_row(verbatim("benchmarks", style="bold"), words, "families of data sets", "about 10 min", "days")
-    more = "`qml compare TASK --help` tells a task's models and options; `--dry-run` says what would be trained."
+    more = (
+        "`qml compare TASK [SUBJECT] --help` tells a task's models and options; `--dry-run` says what would be trained."
+    )
     return Group(table, Text(), verbatim(TIMES), verbatim(more))
 
 
-def task_help(task: Task[Any, Any]) -> RenderableType:
-    """Return a task's question, models, subjects, options and amounts of work."""
+def task_help(task: Task[Any, Any], subjects: Sequence[str] = ()) -> RenderableType:
+    """Return a task's question, models, subjects, options and amounts of work.
+
+    Args:
+        task: the task.
+        subjects: whose models are listed, those that any of them has; none is the first subject.
+
+    Raises:
+        ValueError: If the task has no such subject.
+    """
     parts: list[RenderableType] = [verbatim(task.title, style="bold"), verbatim(task.question), Text()]
     (subject, allowed), *others = list(task.options.items()) or [("", ())]
     usage = f"qml compare {task.name}" + (f" [{subject.upper()} ...]" if subject else "")
@@ -53,10 +63,15 @@ def task_help(task: Task[Any, Any]) -> RenderableType:
         listed = " ".join(map(str, allowed))
         together = " ".join(map(str, task.together or allowed[:1]))
         parts.append(verbatim(f"{subject}: {listed}; compared where none is named: {together}"))
+        whose = " ".join(subjects) or f"{allowed[0]}; name a {subject} before --help for its own"
+        parts.append(verbatim(f"The models are those of {whose}."))
     for name, values in others:
         parts.append(verbatim(f"--option {name}=VALUE: {' '.join(map(str, values))}; {values[0]} if not given"))
     models = _table("model", "kind", "recipe")
-    for name, model in make_plan(task).models.items():
+    offered: dict[str, Model[Any]] = {}
+    for chosen in choose_subjects(task, subjects) if subjects else [{}]:
+        offered = dict(make_plan(task, options=chosen).models) | offered
+    for name, model in offered.items():
         models.add_row(verbatim(name, style="bold"), verbatim(model.kind), verbatim(model.recipe))
     work = _table("preset", "seeds", "settings", "epochs at most", "time")
     for name, preset in task.presets.items():

@@ -14,6 +14,7 @@ from qml.pinn.problem import Problem
 from qml.pinn.training.checkpoint import require_suffix
 from qml.pinn.training.options import OnStep, Training
 from qml.pinn.training.train import Solution, train
+from qml.pinn.trunks.separable import Separable
 
 EDGE_ROUNDING = 1e-6  # of the whole time, by which single precision may miss an edge
 
@@ -165,9 +166,17 @@ def march(  # noqa: PLR0913 - a window needs all that a run needs
             on_step=None if on_step is None else _in_window(on_step, index, n_windows),
             checkpoint=None if checkpoint is None else _of_window(Path(checkpoint), index),
         )
+        _forget(model)
         solutions.append(solution)
         previous = model
     return Windows(tuple(solutions), tuple(map(float, edges)), coordinate)
+
+
+def _forget(model: Pinn) -> None:
+    """Drop what frozen factors computed for the window's points: else all windows together hold gigabytes."""
+    for part in model.modules():
+        if isinstance(part, Separable):
+            part.forget()
 
 
 def _carry_over(previous: Pinn, model: Pinn, fresh: float) -> None:

@@ -117,6 +117,10 @@ class Separable(JetModule):
         self._known = [((given.detach().clone(), orders, state), product), *self._known][:N_KNOWN]
         return product
 
+    def forget(self) -> None:
+        """Drop the products that are known; a model that is kept after its training needs their memory no longer."""
+        self._known = []
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the products that are known, which can be computed again."""
         return {**super().__getstate__(), "_known": []}
