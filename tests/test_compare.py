@@ -602,6 +602,10 @@ def test_the_verdict_says_who_wins_and_whether_chance_explains_it() -> None:
     best, against = verdict(records, models, Metric())
     assert best == "Quantum has the best mean: 91.0 %."
     assert "Quantum (7 parameters) is 5.0 points ahead of Classical (7 parameters): more than chance" in against
+    alone = [record for record in records if models[record.model].kind == "quantum"]
+    assert verdict(alone, models, Metric()) == [
+        "The mean of Quantum is 91.0 %; no other model here answers its question."
+    ]
     level = [replace(record, outcome=replace(record.outcome, value=0.5)) for record in records]
     assert verdict(level, models, Metric())[1] == "Classical (7 parameters) and Quantum (7 parameters) are level."
     error = Metric("test_error", "Error", larger_is_better=False, percent=False)

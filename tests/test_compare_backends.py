@@ -49,7 +49,7 @@ def test_words_compare_models_of_one_family_only() -> None:
     sentences = verdict(records, models, metric)
     assert [sentence for sentence in sentences if "ahead" in sentence] == [sentences[1]]
     assert "Logistic regression" in sentences[1]
-    assert sentences[2] == "RNN has the best mean: 70.0 %."
+    assert sentences[2] == "The mean of RNN is 70.0 %; no other model here answers its question."
 
 
 @pytest.mark.parametrize("name", ["qnn", "qkan"])

@@ -88,6 +88,8 @@ def _judged(records: Sequence[Record], models: Mapping[str, Model], metric: Metr
     best = best_mean(list(rows.values()), metric)
     winners = [models[name].title for name, row in rows.items() if abs(row.estimate.mean - best) < EQUAL]
     verb = "has" if len(winners) == 1 else "share"
+    if len(rows) == 1:
+        return [f"The mean of {winners[0]} is {metric.show(best)}; no other model here answers its question."]
     sentences = [f"{_join(winners)} {verb} the best mean: {metric.show(best)}."]
     quantum = next((name for name in rows if models[name].kind == "quantum" and models[name].settings), None)
     if quantum is None:
