@@ -453,13 +453,14 @@ def test_a_mutated_file_is_a_model_or_a_value_error(name: str) -> None:
 
 
 def test_all_quantum_layers_move_and_none_of_the_weights() -> None:
-    model, inputs, backend = hybrid().eval(), torch.rand(5, 1, 8, generator=seeded()), Native(method="autograd")
+    model, backend = hybrid().double().eval(), Native(method="autograd")
+    inputs = torch.rand(5, 1, 8, dtype=torch.float64, generator=seeded())
     expected, weights = model(inputs), list(model.parameters())
     assert set(backends_of(model)) == {"4", "6"}
     assert to_backend(model, backend) is model
     assert backends_of(model) == {"4": backend, "6": backend}
     assert all(one is other for one, other in zip(model.parameters(), weights, strict=True))
-    torch.testing.assert_close(model(inputs), expected, rtol=0, atol=1e-6)  # float32, in another order
+    torch.testing.assert_close(model(inputs), expected, rtol=0, atol=1e-12)
     layer = QNNClassifier(2, "z")
     assert backends_of(to_backend(layer, backend)) == {"": backend}
 

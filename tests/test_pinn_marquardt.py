@@ -361,7 +361,7 @@ def test_waves_with_a_front_and_a_chaotic_system_are_solved(name: str, n_steps: 
     recipe = recipe_of(problem)
     model = Pinn(recipe.posed(problem), recipe.trunk(problem, seeded(0)))
     train(model, replace(recipe.training, n_marquardt=n_steps, polish=None), seed=0)
-    assert relative_l2(model, problem.domain.grid(501)) < 1e-3
+    assert relative_l2(model, model.problem.domain.grid(501)) < 1e-3  # of Poisson's equation the odd half
     plain = Pinn(problem, MLP(1, (16, 16), len(problem.fields), dtype=DOUBLE, generator=seeded(0)))
     train(plain, Training(n_adam=0, n_marquardt=60, n_points=40, collocation="quadrature"), seed=0)
     assert relative_l2(plain, problem.domain.grid(501)) > 0.5

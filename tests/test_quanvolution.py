@@ -154,6 +154,7 @@ def test_it_learns_in_a_network_in_the_place_of_conv2d() -> None:
     head = nn.Linear(8, 2, dtype=torch.float64)
     with torch.no_grad():
         head.weight.uniform_(-0.3, 0.3, generator=seeded(2))
+        head.bias.zero_()
     model = nn.Sequential(made(1, 2, 2, 2), nn.Flatten(), head)
     before = model[0].weights.detach().clone()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
