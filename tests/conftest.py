@@ -25,6 +25,12 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def fixed_start() -> None:
+    """Layers that a test makes without a generator start alike in every run, in whatever order the tests come."""
+    torch.manual_seed(0)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Notebooks train what they show: they are slow, all of them."""
     for item in items:
