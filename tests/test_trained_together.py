@@ -22,7 +22,7 @@ from qml.compare.study.layers import (
     StudyMetricLearner,
     WeightedReuploading,
 )
-from qml.estimators import LayerClassifier
+from qml.estimators import LayerClassifier, together
 from qml.estimators.layers import fit_together
 from qml.nn import (
     CircuitCentricClassifier,
@@ -85,6 +85,22 @@ def test_every_layer_ends_as_it_would_alone(name: str) -> None:
     for model, one in zip(models, expected, strict=True):
         assert_same(model, one)
         np.testing.assert_allclose(model.decision_function(sets[0][0]), one.decision_function(sets[0][0]), atol=1e-9)
+
+
+def test_the_stopping_rule_is_given_the_last_losses_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all of them, a training that never settles would copy half of its 100,000 steps at each."""
+    lengths: list[int] = []
+    rule = together._settled
+
+    def noted(losses: np.ndarray, interval: int) -> np.ndarray:
+        lengths.append(losses.shape[1])
+        return rule(losses, interval)
+
+    monkeypatch.setattr(together, "_settled", noted)
+    models = [LayerClassifier("separable", max_steps=60, convergence_interval=5, random_state=0) for _ in range(2)]
+    fit_together(models, samples(2))
+    assert max(lengths) == 2 * 5 + 1
+    assert lengths[:12] == [*range(1, 12), 11]
 
 
 def test_each_stops_when_its_own_loss_has_settled() -> None:
