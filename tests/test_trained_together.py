@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from circuits import Circuit, Z, data, weight
 from qml.backends import Native
-from qml.compare.study import competitors
+from qml.compare.study import competitors, stacks
 from qml.compare.study.data import Part
 from qml.compare.study.grids import candidates
 from qml.compare.study.layers import (
@@ -153,7 +153,7 @@ def test_folds_of_the_study_are_those_of_single_fits(monkeypatch: pytest.MonkeyP
     parts = [Part(*pair, *pair) for pair in samples(3)]
     setting, started = candidates("re-uploading")[-1], []
     options: dict[str, Any] = {"seed": 3, "is_published": True}
-    fits = competitors.fit_folds("re-uploading", setting, parts, on_part=started.append, **options)
+    fits = stacks.fit_folds("re-uploading", setting, parts, on_part=started.append, **options)
     for fitted, part in zip(fits, parts, strict=True):
         expected = competitors.fit("re-uploading", setting, part, **options)
         assert (fitted.accuracy, fitted.n_steps, fitted.failure) == (

@@ -84,7 +84,7 @@ def sweeps_record(summary: Summary) -> dict[str, Any]:
         "Mean test accuracy over the data sets that both have, at the settings that the study's searches chose, 5 fits "
         "each; the standard error counts the spread over seeds, theirs and ours"
     )
-    return _record("Means over a sweep beside the published ones", measure, titles, rows)
+    return record_of("Means over a sweep beside the published ones", measure, titles, rows)
 
 
 def _sweep_cells(sweep: SweepMean, summary: Summary) -> list[Any]:
@@ -128,7 +128,7 @@ def ranks_record(summary: Summary) -> dict[str, Any]:
             cells = [family, f"`{model}`", f"{rank.rank:.3f} ({rank.n_sets})", *(own if model in ours else ["-", "-"])]
             rows.append({"kind": ENTRIES[model].kind, "cells": cells})
     titles = ("family", "model", "study, all data sets", "ours, data sets that we ran", "study, the same data sets")
-    return _record(
+    return record_of(
         "Mean normalised ranks", "Mean normalised rank, lower is better; in brackets data sets", titles, rows
     )
 
@@ -148,12 +148,12 @@ def unpublished_record(summary: Summary, *, are_digits: bool) -> dict[str, Any]:
     titles = ("family", "size", "model", "accuracy, %", "deviation", "fits", "setting", "processor seconds a fit")
     measure = "Mean test accuracy over fits with different seeds; settings that were not searched are the study's"
     if are_digits:
-        return _record("Digits that ship, 3 against 5", f"{measure} for MNIST with as many features", titles, rows)
+        return record_of("Digits that ship, 3 against 5", f"{measure} for MNIST with as many features", titles, rows)
     title, command = "Sizes beyond the study", f"{COMMAND} --option beyond=yes"
-    return _record(title, f"{measure} for the largest size that it ran", titles, rows) | {"command": command}
+    return record_of(title, f"{measure} for the largest size that it ran", titles, rows) | {"command": command}
 
 
-def _record(title: str, measure: str, titles: Sequence[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def record_of(title: str, measure: str, titles: Sequence[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "title": title,
         "command": COMMAND,
