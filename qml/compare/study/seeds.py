@@ -5,6 +5,7 @@ the winner that is being fitted.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from qml.compare.engine import Cell, ComparisonPlan, Listener
 from qml.compare.study.grids import candidates
@@ -21,7 +22,7 @@ def run_here(plan: ComparisonPlan, cells: Sequence[Cell], listener: Listener) ->
         cells: Its cells that are not stored yet, seed by seed.
         listener: Told of each cell, or group of cells, that starts.
     """
-    data = plan.task.prepare(plan.options) if cells else None
+    data: Any = plan.task.prepare(plan.options) if cells else None
     is_published = plan.options["as"] == "published"
     seeds_of: dict[str, list[int]] = {}
     for name, seed in cells:
