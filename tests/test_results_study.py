@@ -10,7 +10,7 @@ from qml.compare.study.run import Finished, make_study
 from qml.compare.study.summary import Score, Summary
 from qml.compare.task import Outcome, Record
 from tools import results_searches, results_study
-from tools.results_searches import candidates_as_csv, choices_record, is_whole, read_candidates, searches_record
+from tools.results_searches import candidates_as_csv, choices_record, read_candidates, searches_record, whole_parts
 from tools.results_study import ablations_record, read_scores, sweeps_record
 
 
@@ -59,10 +59,12 @@ def test_a_half_searched_data_set_is_no_record(tmp_path: Path) -> None:
     study = make_study(["two_curves"], models=["tree"], parameters=[2], folder=tmp_path)
     searched = [record(f"tree.{number}", 0) for number in range(3)]
     fits = [record("tree.1", seed) for seed in range(5)]
-    assert is_whole(study, Finished(("two_curves", 2), searched, fits))
-    assert not is_whole(study, Finished(("two_curves", 2), searched[:2], fits))
-    assert not is_whole(study, Finished(("two_curves", 2), searched, fits[:4]))
-    assert not is_whole(study, Finished(("two_curves", 2), searched, []))
+    whole = Finished(("two_curves", 2), searched, fits)
+    assert whole_parts(study, whole) == [whole]
+    for unfinished in (replace(whole, searched=searched[:2]), replace(whole, fits=fits[:4]), replace(whole, fits=[])):
+        assert whole_parts(study, unfinished) == []
+    both = make_study(["two_curves"], models=["tree", "svc"], parameters=[2], folder=tmp_path)
+    assert whole_parts(both, whole) == [whole]  # the kernels are missing
     with pytest.raises(ValueError, match="whole grids"):
         results_searches.main([str(tmp_path)])
     (line,) = read_candidates(candidates_as_csv([Finished(("two_curves", 2), searched[1:2], [])]))
