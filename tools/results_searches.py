@@ -28,7 +28,7 @@ N_FOLDS = 5
 COMMAND = (
     "qml compare benchmarks hidden_manifold --preset full --option sizes=2; qml compare benchmarks hidden_manifold "
     "linearly_separable two_curves --models iqp-kernel,projected-kernel,kitchen-sinks,svc,separable-kernel --option "
-    "sizes=2,3,4,5,6"
+    "sizes=2,3,4,5,6,7,8"
 )
 MEDIAN_SECONDS = {  # of a fit of a fold, by the study's result files, over all its data sets
     "circuit-centric": 60, "re-uploading": 65, "dressed": 249, "iqp": 153, "metric": 437, "boltzmann": 70, "tree": 18,
