@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from circuits import Circuit, Z, data, weight
 from qml.backends import Native
-from qml.compare.study import competitors
+from qml.compare.study import competitors, stacks
 from qml.compare.study.data import Part
 from qml.compare.study.grids import candidates
 from qml.compare.study.layers import (
@@ -22,7 +22,7 @@ from qml.compare.study.layers import (
     StudyMetricLearner,
     WeightedReuploading,
 )
-from qml.estimators import LayerClassifier
+from qml.estimators import LayerClassifier, together
 from qml.estimators.layers import fit_together
 from qml.nn import (
     CircuitCentricClassifier,
@@ -87,6 +87,22 @@ def test_every_layer_ends_as_it_would_alone(name: str) -> None:
         np.testing.assert_allclose(model.decision_function(sets[0][0]), one.decision_function(sets[0][0]), atol=1e-9)
 
 
+def test_the_stopping_rule_is_given_the_last_losses_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all of them, a training that never settles would copy half of its 100,000 steps at each."""
+    lengths: list[int] = []
+    rule = together._settled
+
+    def noted(losses: np.ndarray, interval: int) -> np.ndarray:
+        lengths.append(losses.shape[1])
+        return rule(losses, interval)
+
+    monkeypatch.setattr(together, "_settled", noted)
+    models = [LayerClassifier("separable", max_steps=60, convergence_interval=5, random_state=0) for _ in range(2)]
+    fit_together(models, samples(2))
+    assert max(lengths) == 2 * 5 + 1
+    assert lengths[:12] == [*range(1, 12), 11]
+
+
 def test_each_stops_when_its_own_loss_has_settled() -> None:
     def make() -> LayerClassifier:
         return LayerClassifier("separable", learning_rate=0.1, max_steps=400, convergence_interval=10, random_state=0)
@@ -137,7 +153,7 @@ def test_folds_of_the_study_are_those_of_single_fits(monkeypatch: pytest.MonkeyP
     parts = [Part(*pair, *pair) for pair in samples(3)]
     setting, started = candidates("re-uploading")[-1], []
     options: dict[str, Any] = {"seed": 3, "is_published": True}
-    fits = competitors.fit_folds("re-uploading", setting, parts, on_part=started.append, **options)
+    fits = stacks.fit_folds("re-uploading", setting, parts, on_part=started.append, **options)
     for fitted, part in zip(fits, parts, strict=True):
         expected = competitors.fit("re-uploading", setting, part, **options)
         assert (fitted.accuracy, fitted.n_steps, fitted.failure) == (

@@ -1,12 +1,14 @@
 """Writes the records of the page of the study: `python -m tools.results_study FOLDER`, of `qml compare benchmarks`.
 
 Every fit goes into `records/study-fits.csv`, in the place of older ones of the same model and data set;
-`study-sweeps.json`, `study-ranks.json`, `study-beyond.json` and `study-digits.json` hold what the page shows.
+`study-sweeps.json`, `study-ranks.json`, `study-beyond.json`, `study-digits.json` and `study-ablations.json` hold what
+the page shows.
 `python -m tools.results` then writes the page.
 """
 
 import csv
 import io
+import math
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from qml.compare.report import describe_machine
-from qml.compare.study.grids import ENTRIES, IMAGE, KERNEL, QNN, candidates, shown
+from qml.compare.study.grids import ABLATED, ENTRIES, IMAGE, KERNEL, QNN, candidates, shown
 from qml.compare.study.published import published, published_table
 from qml.compare.study.ranks import members, normalised_ranks
 from qml.compare.study.run import chosen_there, make_study, needs_files, stored_results
@@ -42,6 +44,7 @@ def main(folders: list[str]) -> None:
     write("study-ranks", ranks_record(summary))
     write("study-beyond", unpublished_record(summary, are_digits=False))
     write("study-digits", unpublished_record(summary, are_digits=True))
+    write("study-ablations", ablations_record(summary))
 
 
 def as_csv(scores: Sequence[Score]) -> str:
@@ -84,7 +87,7 @@ def sweeps_record(summary: Summary) -> dict[str, Any]:
         "Mean test accuracy over the data sets that both have, at the settings that the study's searches chose, 5 fits "
         "each; the standard error counts the spread over seeds, theirs and ours"
     )
-    return _record("Means over a sweep beside the published ones", measure, titles, rows)
+    return record_of("Means over a sweep beside the published ones", measure, titles, rows)
 
 
 def _sweep_cells(sweep: SweepMean, summary: Summary) -> list[Any]:
@@ -128,7 +131,7 @@ def ranks_record(summary: Summary) -> dict[str, Any]:
             cells = [family, f"`{model}`", f"{rank.rank:.3f} ({rank.n_sets})", *(own if model in ours else ["-", "-"])]
             rows.append({"kind": ENTRIES[model].kind, "cells": cells})
     titles = ("family", "model", "study, all data sets", "ours, data sets that we ran", "study, the same data sets")
-    return _record(
+    return record_of(
         "Mean normalised ranks", "Mean normalised rank, lower is better; in brackets data sets", titles, rows
     )
 
@@ -140,6 +143,8 @@ def unpublished_record(summary: Summary, *, are_digits: bool) -> dict[str, Any]:
         family, parameter = score.data_set
         if published(*score.data_set, score.model) is not None or family.startswith("digits") != are_digits:
             continue
+        if score.model in ABLATED:  # they have a table of their own
+            continue
         is_searched = score.candidate != chosen_there(score.data_set, score.model)
         setting = shown(candidates(score.model)[score.candidate]) + (" (searched)" if is_searched else "")
         values = (f"{100 * score.mean:.1f}", f"{100 * score.variance**0.5:.1f}", str(len(score.accuracies)))
@@ -148,12 +153,56 @@ def unpublished_record(summary: Summary, *, are_digits: bool) -> dict[str, Any]:
     titles = ("family", "size", "model", "accuracy, %", "deviation", "fits", "setting", "processor seconds a fit")
     measure = "Mean test accuracy over fits with different seeds; settings that were not searched are the study's"
     if are_digits:
-        return _record("Digits that ship, 3 against 5", f"{measure} for MNIST with as many features", titles, rows)
+        return record_of("Digits that ship, 3 against 5", f"{measure} for MNIST with as many features", titles, rows)
     title, command = "Sizes beyond the study", f"{COMMAND} --option beyond=yes"
-    return _record(title, f"{measure} for the largest size that it ran", titles, rows) | {"command": command}
+    return record_of(title, f"{measure} for the largest size that it ran", titles, rows) | {"command": command}
 
 
-def _record(title: str, measure: str, titles: Sequence[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def ablations_record(summary: Summary) -> dict[str, Any]:
+    """Return the accuracy of each ablation beside its model's: the study's on MNIST, and ours by family."""
+    titles = ("ablation", "family", "data sets", "whole, %", "without, %", "difference", "standard error")
+    scores = {(score.data_set, score.model): score for score in summary.scores}
+    theirs = published_table()
+    rows = []
+    for model, whole in ABLATED.items():
+        names = ENTRIES[whole].published, ENTRIES[model].published
+        pairs = {
+            key: [(row[name].accuracy, row[name].deviation ** 2 / 4.0) for name in names]
+            for key, row in theirs.items()
+            if all(name in row for name in names)
+        }
+        rows.append({"kind": "quantum", "cells": [f"`{model}`", "mnist pca, published", *_paired(pairs)]})
+        own = [key for key, name in scores if name == model and (key, whole) in scores]
+        for family in dict.fromkeys(key[0] for key in own):
+            pairs = {
+                key: [_mean_and_error(scores[key, name]) for name in (whole, model)] for key in own if key[0] == family
+            }
+            rows.append({"kind": "quantum", "cells": [f"`{model}`", family.replace("_", " "), *_paired(pairs)]})
+    measure = (
+        "Mean test accuracy over data sets that both ran, 5 fits each; the standard error of the difference counts the "
+        "spread over seeds. Digits take each model's own setting for MNIST with as many features, the synthetic "
+        "families the setting that the study chose for the whole model"
+    )
+    command = f"{COMMAND} --option beyond=yes"
+    return record_of("Ablations beside their models", measure, titles, rows) | {"command": command}
+
+
+def _mean_and_error(score: Score) -> tuple[float, float]:
+    """Return mean and squared standard error of the fits of a model."""
+    return score.mean, score.variance / len(score.accuracies)
+
+
+def _paired(pairs: dict[Any, list[tuple[float, float]]]) -> list[str]:
+    """Return number and range of data sets, both means, their difference, and its standard error."""
+    places, n_sets = sorted(place for _, place in pairs), len(pairs)
+    whole, without = (math.fsum(pair[side][0] for pair in pairs.values()) / n_sets for side in (0, 1))
+    error = math.fsum(square for pair in pairs.values() for _, square in pair) ** 0.5 / n_sets
+    numbers = (f"{100 * whole:.1f}", f"{100 * without:.1f}", f"{100 * (without - whole):+.1f}", f"{100 * error:.1f}")
+    which = ", ".join(map(str, places)) if n_sets < 6 else f"{places[0]} to {places[-1]}"
+    return [f"{n_sets} ({which})", *numbers]
+
+
+def record_of(title: str, measure: str, titles: Sequence[str], rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "title": title,
         "command": COMMAND,

@@ -64,7 +64,8 @@ def train_together(problems: Sequence[Problem], options: LoopOptions) -> list[Co
     interval = options.convergence_interval
     for step in range(options.max_steps):
         losses[stack.running, step] = stack.step([drawn(len(p.rows), options, p.generator) for p in stack.problems])
-        known = losses[stack.running, : step + 1]
+        first = max(0, step - 2 * (interval or 0))  # the rule reads no more, and all of them would be copied each step
+        known = losses[stack.running, first : step + 1]
         finite = np.isfinite(known[:, -1])
         settled = np.zeros(len(known), dtype=bool) if interval is None else _settled(known, interval)
         if finite.all() and not settled.any():

@@ -1,7 +1,7 @@
 """Fits of the study's models: from a setting of the grid to an accuracy."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -59,47 +59,10 @@ def fit(model: str, setting: Setting, part: Part, *, seed: int, is_published: bo
     failure = layers.fit_until_settled(made, part.fit_inputs, part.fit_labels) if model in TRAINED else ""
     if model not in TRAINED:
         _fit_classical(made, part)
-    return _scored(made, part, failure, started)
+    return scored(made, part, failure, started)
 
 
-def fit_folds(
-    model: str,
-    setting: Setting,
-    parts: Sequence[Part],
-    *,
-    seed: int,
-    is_published: bool,
-    on_part: Callable[[int], None],
-) -> list[Fitted]:
-    """Fit a model to each of some parts with the same seed; layers are trained together, as they would be alone.
-
-    Args:
-        model: A name in `ENTRIES`.
-        setting: A candidate of its grid.
-        parts: The folds.
-        seed: Seed of weights, batches and shots.
-        is_published: Whether the code of the study is followed where it parts from its text.
-        on_part: Told of the number of each fit that starts.
-    """
-    make = MAKERS.get(model)
-    if make is None or (make is not layer_of and not (make is _metric and is_published)):
-        fits = []
-        for number, part in enumerate(parts):
-            on_part(number)
-            fits.append(fit(model, setting, part, seed=seed, is_published=is_published))
-        return fits
-    on_part(0)
-    started = time.process_time()
-    models = [make(model, setting, part.n_features, seed, is_published) for part in parts]
-    failures = layers.fit_layers_together(models, [(part.fit_inputs, part.fit_labels) for part in parts])
-    share = (time.process_time() - started) / len(parts)
-    fits = []
-    for made, part, failure in zip(models, parts, failures, strict=True):
-        fits.append(_scored(made, part, failure, time.process_time() - share))
-    return fits
-
-
-def _scored(made: Any, part: Part, failure: str, started: float) -> Fitted:
+def scored(made: Any, part: Part, failure: str, started: float) -> Fitted:
     """Measure the accuracy of a fitted model."""
     if failure:
         return Fitted(0.0, 0.0, 0, 0, time.process_time() - started, failure)

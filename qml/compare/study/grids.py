@@ -172,6 +172,12 @@ ENTRIES: dict[str, Entry] = {
 }  # fmt: skip
 """Models by the names that the command line takes."""
 
+ABLATED = {
+    **{f"re-uploading-{part}": "re-uploading" for part in ("no-scaling", "separable", "no-embedding", "no-cost")},
+    "dressed-separable": "dressed",
+}
+"""The model that an ablation is taken from, whose grid it has, or a part of it."""
+
 GROUPS = {
     "bars_and_stripes": (IMAGE,),
     **{f"{source}_pca": (QNN,) for source in ("mnist", "digits")},

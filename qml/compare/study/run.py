@@ -7,14 +7,16 @@ interrupted study goes on where it stopped, and presets of one folder share what
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qml.checks import as_int, require_choice
 from qml.compare.engine import ComparisonPlan, Listener, RunCells, make_plan, run_plan
 from qml.compare.store import open_folder
-from qml.compare.study.grids import ENTRIES, candidates, models_on
+from qml.compare.study.grids import ABLATED, ENTRIES, candidates, models_on
 from qml.compare.study.published import DataSet, published
+from qml.compare.study.seeds import run_here
 from qml.compare.study.task import (
     BENCHMARKS,
     FITS,
@@ -279,8 +281,20 @@ def _fitted_cells(study: Study, data_set: DataSet, searched: Sequence[Record]) -
 def chosen_there(data_set: DataSet, model: str) -> int | None:
     """Return the number of the candidate that the study's own search chose; None where it has no result.
 
-    Beyond the study's sizes it is the choice for the largest one that the study ran.
+    Beyond the study's sizes it is the choice for the largest one that the study ran. An ablation takes the setting of
+    the model that it is taken from in the families in which the study did not run it.
     """
+    found = _chosen(data_set, model)
+    if found is not None or model not in ABLATED:
+        return found
+    whole = _chosen(data_set, ABLATED[model])
+    if whole is None:
+        return None
+    setting = candidates(ABLATED[model])[whole]
+    return candidates(model).index({name: setting[name] for name in ENTRIES[model].grid})
+
+
+def _chosen(data_set: DataSet, model: str) -> int | None:
     family, parameter = twin(data_set)
     for place in sorted(parameters_of(family), reverse=True):
         found = published(family, place, model)
@@ -291,7 +305,7 @@ def chosen_there(data_set: DataSet, model: str) -> int | None:
 
 def _run(plan: ComparisonPlan, watch: Watch, run_cells: RunCells | None) -> list[Record]:
     with watch() as listener:
-        return run_plan(plan, listener, run_cells)
+        return run_plan(plan, listener, run_cells or partial(run_here, listener=listener))
 
 
 def stored_results(study: Study) -> Iterator[Finished]:

@@ -154,7 +154,8 @@ class Summary:
                 groups.setdefault((score.model, score.data_set[0]), []).append(score)
         order = {model: place for place, model in enumerate(ENTRIES)}
         return [
-            _sweep(family, model, own) for (model, family), own in sorted(groups.items(), key=lambda g: order[g[0][0]])
+            sweep_of(family, model, own)
+            for (model, family), own in sorted(groups.items(), key=lambda g: order[g[0][0]])
         ]
 
 
@@ -205,7 +206,8 @@ def _add_searches(searches: dict[str, SearchCost], item: Finished, chosen: dict[
         )
 
 
-def _sweep(family: str, model: str, scores: Sequence[Score]) -> SweepMean:
+def sweep_of(family: str, model: str, scores: Sequence[Score]) -> SweepMean:
+    """Return the mean of a model over data sets of which the study has a result, beside the published one."""
     theirs = [found for score in scores if (found := published(*score.data_set, score.model)) is not None]
     n_sets = len(scores)
     variances = [

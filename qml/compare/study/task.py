@@ -5,9 +5,10 @@ It is not in the list of tasks: `qml.compare.study.run` makes its plans, one to 
 
 from functools import partial
 
-from qml.compare.study.competitors import SEED_OF_SEARCH, fit, fit_folds
+from qml.compare.study.competitors import SEED_OF_SEARCH, Fitted, fit
 from qml.compare.study.data import StudySet, study_set
 from qml.compare.study.grids import ENTRIES, GROUPS, Setting, candidates, models_on, shown
+from qml.compare.study.stacks import fit_folds
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.data.benchmark_sets import FAMILIES, SIDES, SWEEP, WIDE
 
@@ -63,7 +64,11 @@ def _fit(
     model: str, setting: Setting, is_published: bool, data: StudySet, seed: int, preset: Preset, on_step: OnStep
 ) -> Outcome:
     """Return the test accuracy of one fit on all training samples."""
-    one = fit(model, setting, data.whole, seed=seed, is_published=is_published)
+    return fit_outcome(setting, fit(model, setting, data.whole, seed=seed, is_published=is_published))
+
+
+def fit_outcome(setting: Setting, one: Fitted) -> Outcome:
+    """Return the outcome of a fit on all training samples."""
     return Outcome(
         value=one.accuracy,
         n_parameters=one.n_parameters,

@@ -1,0 +1,81 @@
+"""Seeds of a winner of the study in one training: the fits that they are alone, and a run that goes on."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qml.compare.engine import Silence
+from qml.compare.study import competitors, seeds
+from qml.compare.study.data import study_set
+from qml.compare.study.grids import ABLATED, candidates
+from qml.compare.study.published import published
+from qml.compare.study.run import chosen_there, make_study, run_study
+from qml.compare.study.stacks import fit_seeds, trains_together
+
+PLACES = {"tree": 2, "metric": 6, "re-uploading": 24}  # a candidate of each, of a large learning rate
+
+
+@pytest.mark.parametrize("model", PLACES)
+def test_seeds_in_one_training_are_the_fits_that_they_are_alone(model: str) -> None:
+    part, setting = study_set("two_curves", 2).whole, candidates(model)[PLACES[model]]
+    together = fit_seeds(model, setting, part, seeds=(1, 4), is_published=True)
+    for seed, one in zip((1, 4), together, strict=True):
+        alone = competitors.fit(model, setting, part, seed=seed, is_published=True)
+        assert (one.accuracy, one.train_accuracy, one.n_steps, one.n_parameters, one.failure) == (
+            alone.accuracy,
+            alone.train_accuracy,
+            alone.n_steps,
+            alone.n_parameters,
+            alone.failure,
+        )
+    assert together[0].n_steps != together[1].n_steps  # each has its own course
+
+
+def test_models_that_are_no_layers_are_fitted_one_by_one() -> None:
+    assert trains_together("dressed", is_published=True)
+    assert trains_together("metric", is_published=True)
+    assert not trains_together("metric", is_published=False)
+    assert not any(trains_together(model, is_published=True) for model in ("mlp", "svc", "quanvolutional"))
+
+
+def test_a_run_trains_the_missing_seeds_together_and_stores_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, tuple[int, ...]]] = []
+
+    def counted(model: str, setting: Any, part: Any, *, seeds: Any, is_published: bool) -> list[competitors.Fitted]:
+        asked.append((model, tuple(seeds)))
+        return [competitors.Fitted(0.5 + 0.1 * seed, 0.5, 3, 401, 0.1) for seed in seeds]
+
+    def run(n_seeds: int) -> list[tuple[str, int, float]]:
+        options: dict[str, Any] = {"preset": "chosen", "parameters": [2], "folder": tmp_path, "n_seeds": n_seeds}
+        (item,) = run_study(
+            make_study(["two_curves"], models=["tree", "svc"], **options), lambda: nullcontext(Silence())
+        )
+        return [(record.model.split(".")[0], record.seed, record.outcome.value) for record in item.fits]
+
+    monkeypatch.setattr(seeds, "fit_seeds", counted)
+    first = run(3)
+    assert [(seed, value) for model, seed, value in first if model == "tree"] == [(0, 0.5), (1, 0.6), (2, 0.7)]
+    assert [seed for model, seed, _ in first if model == "svc"] == [0, 1, 2]
+    assert run(3) == first
+    assert len(run(5)) == 10
+    assert asked == [("tree", (0, 1, 2)), ("tree", (3, 4))]
+
+
+def test_an_ablation_takes_the_setting_of_its_model_where_the_study_did_not_run_it() -> None:
+    for model, whole in ABLATED.items():
+        number = chosen_there(("two_curves", 4), model)
+        theirs = published("two_curves", 4, whole)
+        assert number is not None
+        assert theirs is not None
+        setting = candidates(whole)[theirs.candidate or 0]
+        assert candidates(model)[number].items() <= setting.items()
+    own = published("mnist_pca", 4, "re-uploading-no-cost")
+    assert own is not None
+    assert chosen_there(("mnist_pca", 4), "re-uploading-no-cost") == own.candidate
+    assert chosen_there(("digits_pca", 4), "re-uploading-no-cost") == own.candidate
+    study = make_study(["two_curves"], models=["dressed-separable"], parameters=[2], preset="chosen", beyond=True)
+    assert study.runs(("two_curves", 2)) == ["dressed-separable"]
