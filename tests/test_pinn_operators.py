@@ -1,6 +1,7 @@
 """Operator networks with classical and quantum parts, and the finite differences they learn from."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -53,6 +54,24 @@ def test_an_operator_is_learnt_by_any_parts(parts: str) -> None:
     assert first > 0.5
     assert operator_error(model, pairs) < 0.7 * first
     assert losses[-1] < losses[0]
+
+
+def test_a_polish_goes_on_where_adam_has_become_slow() -> None:
+    pairs = reaction_diffusion(20, seed=1, n_sensors=8, n_places=5, n_cells=16)
+    plain, polished = PARTS["circuit as the trunk"](), PARTS["circuit as the trunk"]()
+    told: list[tuple[float, str]] = []
+    by_adam = train_operator(plain, pairs, n_steps=260)
+    losses = train_operator(
+        polished, pairs, n_steps=60, n_polish=200, on_step=lambda share, text: told.append((share, text))
+    )
+    assert losses[:60] == pytest.approx(train_operator(PARTS["circuit as the trunk"](), pairs, n_steps=60))
+    assert losses[-1] < 0.4 * by_adam[-1]
+    assert all(after <= before for before, after in pairwise(losses[60:]))
+    assert operator_error(polished, pairs) < 0.7 * operator_error(plain, pairs)
+    assert len(told) == len(losses)
+    assert told[59][0] == pytest.approx(60 / 260)
+    with pytest.raises(ValueError, match=r"weights in float64 for `n_polish`. Call `model.double\(\)` first"):
+        train_operator(PARTS["mlps"]().float(), pairs, n_steps=1, n_polish=1)
 
 
 def test_coupled_fields_share_a_trunk() -> None:

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from qml.jets.jet import Jet
 from qml.jets.protocol import JetModule
 from qml.pinn import MLP, Pinn, Training, find_problem, relative_l2, train
+from qml.pinn.conditions import QUADRATURE
 from qml.pinn.problems.cavity_reference import corner_vorticity
 from qml.pinn.recipes.poses import (
     along_reaction,
     beside_corners,
     between_ends,
     between_sides,
+    between_walls,
     odd_line,
     odd_waves,
     within_sides,
@@ -31,6 +33,7 @@ POSES = {
     "taylor-green": within_sides,
     "kovasznay": between_sides,
     "cavity-stream": beside_corners,
+    "electrothermal": between_walls,
     "poisson": odd_line,
 }
 
@@ -154,6 +157,17 @@ def test_the_cavity_beside_its_corners_is_the_same_flow() -> None:
         found = model.problem.equations[name](**{key: values[key] for key in asked})
         expected = problem.equations[name](**{key: whole[key] for key in asked})
         assert_close(found, expected, 1e-4 * (1 + float(expected.detach().abs().max())))
+
+
+def test_the_mean_of_the_pressure_between_walls_is_that_of_the_reference() -> None:
+    problem = between_walls(find_problem("electrothermal"))
+    (gauge,) = (item for item in problem.conditions if not item.exact)
+    assert problem.reference is not None
+    nodes, weights = problem.domain.quadrature(12)
+    pressure = problem.reference(nodes)[:, problem.fields.index("p")]
+    residual = gauge.residual({"p": pressure, QUADRATURE: weights})
+    assert abs(float(residual[0])) < 1e-12
+    assert abs(float(gauge.residual({"p": pressure + 0.5, QUADRATURE: weights})[0]) - 0.5) < 1e-12
 
 
 def test_an_odd_solution_needs_the_whole_interval() -> None:

@@ -85,6 +85,14 @@ def test_qr_keeps_the_digits_that_the_normal_equations_lose() -> None:
     assert min(errors[False, False], errors[False, True]) > 1e-3
 
 
+def test_undamped_qr_steps_of_wide_jacobians_are_the_shortest() -> None:
+    jacobian, values = (torch.randn(5, *size, dtype=DOUBLE, generator=seeded()) for size in ((12,), ()))
+    here = LinearisedByQR(values, jacobian)
+    step = here.solve(0.0, values)
+    assert step is not None
+    assert_close(step, torch.linalg.pinv(jacobian) @ values, 1e-12)
+
+
 def test_the_qr_step_is_that_of_cholesky_where_the_jacobian_is_well_conditioned() -> None:
     found = []
     for orthogonal in (None, Orthogonal()):
@@ -160,18 +168,33 @@ def test_pieces_are_the_rows_of_the_whole() -> None:
 
 
 def test_a_sketch_is_a_sparse_matrix_of_signs_times_all_rows() -> None:
-    """Every column of that matrix, read off from the sketch of the identity, has n_hashes signs or sums of them."""
+    """Every column of that matrix, the sketch of a unit vector by the same draws, has signs or sums of them."""
     options = RowSketch(n_buckets=2.0, n_hashes=3)
-    eye = torch.eye(9, dtype=DOUBLE)
-    values = torch.randn(9, dtype=DOUBLE, generator=seeded())
-    pieces = list(zip(values.split(4), eye.split(4), strict=True))
-    loss, small_values, matrix = sketched(pieces, options, seeded())
-    assert matrix.shape == (18, 9)
+    rows = torch.randn(9, 3, dtype=DOUBLE, generator=seeded())
+
+    def sketch_of(values: Tensor) -> tuple[float, Tensor, Tensor]:
+        return sketched(zip(values.split(4), rows.split(4), strict=True), options, seeded())
+
+    matrix = torch.stack([sketch_of(unit)[1] for unit in torch.eye(9, dtype=DOUBLE)], 1)
+    values = torch.randn(9, dtype=DOUBLE, generator=seeded(5))
+    loss, small_values, small_rows = sketch_of(values)
+    assert matrix.shape == (6, 9)
     assert_close(matrix @ values, small_values, 1e-13)
+    assert_close(matrix @ rows, small_rows, 1e-13)
     assert loss == pytest.approx(float(values @ values))
     signs = matrix * math.sqrt(3)
     assert_close(signs, signs.round(), 1e-12)
     assert float(signs.abs().sum(0).max()) == pytest.approx(3.0)
+
+
+def test_rows_that_are_no_more_than_a_sketch_stay_as_they_are() -> None:
+    rows = torch.randn(6, 3, dtype=DOUBLE, generator=seeded())
+    values = torch.randn(6, dtype=DOUBLE, generator=seeded(5))
+    pieces = list(zip(values.split(4), rows.split(4), strict=True))
+    loss, same_values, same_rows = sketched(pieces, RowSketch(n_buckets=2.0), seeded())
+    assert torch.equal(same_values, values)
+    assert torch.equal(same_rows, rows)
+    assert loss == pytest.approx(float(values @ values))
 
 
 def test_a_sketch_keeps_lengths_on_the_mean() -> None:

@@ -197,7 +197,8 @@ def _require_enough(problem: Problem) -> None:
             fields = _together(problem, name)
         asking = [item for item in problem.conditions if any(_mentions(problem, item, field) for field in fields)]
         have = {axis: sum(_order_of(item, axis, order) for item in asking) for axis, order in orders.items()}
-        if max(orders.values(), default=0) == 1 and any(have.values()):
+        has_integral = any(not item.fixed for item in asking)  # of the field, which fixes its constant
+        if max(orders.values(), default=0) == 1 and (has_integral or any(have.values())):
             continue
         for axis, order in orders.items():
             others = sum(problem.orders[field].get(axis, 0) for field in fields - {name})

@@ -1,15 +1,16 @@
 """Recipes of waves of high frequency and of the later flows; importing it enters them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from qml.pinn.problem import Problem
 from qml.pinn.recipes.catalogue import RECIPES, Recipe
+from qml.pinn.recipes.poses import between_walls
 from qml.pinn.recipes.separable import SeparableRecipe
-from qml.pinn.training.methods import Polish
+from qml.pinn.training.methods import Holdout, Polish
 from qml.pinn.training.options import Training
 from qml.pinn.trunks.dense import MLP, FourierFeatures
 from qml.pinn.trunks.separable import Separable
@@ -67,6 +68,6 @@ RECIPES |= {
     "pinnacle-wave": FourierRecipe(_steps(30, 1200), frequencies=5 * math.pi, n_frequencies=30, rank=3),
     "pinnacle-heat": FourierRecipe(_steps(40, 1200, 400), (8,), 40.0, n_frequencies=40, rank=2, n_waving=1),
     "pinnacle-poisson": SeparableRecipe(_steps(60, 1000), (8,), rank=6),
-    "electrothermal": Recipe(_steps(80, 1000, 64), (20, 20)),
-    "cylinder": Recipe(_steps(150, 1200, 64), (20, 20)),
+    "electrothermal": Recipe(replace(_steps(40, 1000, 64, 1500), holdout=Holdout(1000)), (20, 20), pose=between_walls),
+    "cylinder": Recipe(replace(_steps(60, 2000, 64, 2500), holdout=Holdout(1000)), (24, 24)),
 }

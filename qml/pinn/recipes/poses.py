@@ -9,17 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qml.pinn.conditions import Face
+from qml.pinn.conditions import Face, Integral
 from qml.pinn.domain import Box
 from qml.pinn.model import Pinn
 from qml.pinn.names import Residual
 from qml.pinn.problem import Problem
 from qml.pinn.problems.cavity import near_corners
 from qml.pinn.problems.cavity_reference import corner_vorticity, singular_stream
+from qml.pinn.problems.electrothermal import known
 
 PI = math.pi
 SHOCK_SLOPE = 20.0  # of Burgers' trial function at x = 0, where the slope of the solution reaches 150
 SMALL = 1e-24  # added to squares of lengths under a root, so that it has derivatives at 0
+N_NODES = 12  # a coordinate, of the mean of a pressure
 N_KNOWN = 4  # sets of points at which the corners' parts are kept
 CORRECTION = 0.01  # of Allen-Cahn's trial function: how far diffusion moves the solution from the reaction's
 
@@ -180,6 +182,40 @@ def within_sides(problem: Problem) -> Problem:
         return start_u + side_u + inside * u, start_v + side_v + inside * v, pressure
 
     return with_exact_faces(problem, trial)
+
+
+def between_walls(problem: Problem) -> Problem:
+    """Pose electrothermal flow with temperature and potential exact on all four sides, as the velocity is already.
+
+    Values on the sides are interpolated by the sum of the two linear interpolations between opposite sides, less that
+    of the corners. The mean of the pressure is 0, in place of its value in a corner, which would hold there alone.
+
+    Reference:
+        Gordon and Hall, Numerische Mathematik 21 (1973) 109, for the interpolation.
+    """
+
+    def known_inside(field: str, x: Any, y: Any) -> Any:
+        zero = 0 * x
+        by_x = (1 - x) * known(field, zero, y) + x * known(field, zero + 1, y)
+        by_y = (1 - y) * known(field, x, zero) + y * known(field, x, zero + 1)
+        corners = [
+            (x if right else 1 - x) * (y if top else 1 - y) * known(field, zero + right, zero + top)
+            for right in (0, 1)
+            for top in (0, 1)
+        ]
+        return by_x + by_y - sum(corners)
+
+    def trial(x: Any, y: Any, u: Any, v: Any, p: Any, T: Any, P: Any) -> tuple[Any, ...]:
+        inside = 16 * x * (1 - x) * (y * (1 - y))
+        temperature, potential = (known_inside(field, x, y) + inside * free for field, free in (("T", T), ("P", P)))
+        return inside * u, inside * v, p, temperature, potential
+
+    mean = Integral("gauge", lambda p: p, 0.0, n_nodes=N_NODES)
+    conditions = tuple(
+        mean if item.name == "gauge" else replace(item, exact=True)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        for item in problem.conditions
+    )
+    return replace(problem, trial=trial, conditions=conditions)
 
 
 def between_sides(problem: Problem) -> Problem:

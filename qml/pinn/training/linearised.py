@@ -78,46 +78,60 @@ class LinearisedByEigenvectors(Linearised):
 
 
 class LinearisedByQR:
-    """Steps by QR: J = Q R once, and for every damping above rounding that of R above sqrt(mu) I."""
+    """Steps by QR of J, or of J^T where J has fewer rows than columns; once, then of its triangle for every damping.
+
+    J = Q R, or J = R^T Q^T, in which case the step is Q z for the z that solves the problem of the triangle R^T. Each
+    damping above rounding takes a QR of the triangle above sqrt(mu) I, k^3 operations for the smaller size k of J.
+    """
 
     def __init__(self, values: Tensor, jacobian: Tensor) -> None:
         self.values, self.jacobian, self.gradient = values, jacobian, jacobian.T @ values
-        self.n_weights = jacobian.shape[1]
-        self.reflectors, self.scales = torch.geqrf(jacobian)
-        self.triangle = self.reflectors[: self.n_weights].triu()  # (n, weights), n = weights where J is tall
+        self.size, self.is_tall = min(jacobian.shape), _is_tall(jacobian)
+        self.reflectors, self.scales = torch.geqrf(jacobian if self.is_tall else jacobian.T)
+        triangle = self.reflectors[: self.size].triu()
+        self.triangle = triangle if self.is_tall else triangle.T  # (k, k)
         self.largest = float(jacobian.square().sum(0).max())
         self.least = torch.finfo(jacobian.dtype).eps ** 2 * self.largest
 
     def solve(self, damping: float, values: Tensor) -> Tensor | None:
-        """Return the d that minimises |v - J d|^2 + mu |d|^2."""
-        rotated = self.rotated(values)
-        if damping <= self.least and len(rotated) == self.n_weights:  # no damping, to rounding
-            change = torch.linalg.solve_triangular(self.triangle, rotated[:, None], upper=True)[:, 0]
-            return change if bool(torch.isfinite(change).all()) else None
-        diagonal = damping**0.5 * torch.eye(self.n_weights, dtype=values.dtype, device=values.device)
-        below = torch.cat([diagonal, values.new_zeros(self.n_weights, 1)], 1)
-        stacked = torch.cat([torch.cat([self.triangle, rotated[:, None]], 1), below])
-        reduced = torch.geqrf(stacked)[0][: self.n_weights].triu()
-        change = torch.linalg.solve_triangular(reduced[:, :-1], reduced[:, -1:], upper=True)[:, 0]
-        return change if bool(torch.isfinite(change).all()) else None
+        """Return the d that minimises |v - J d|^2 + mu |d|^2; of several without damping the shortest."""
+        right = self.rotated(values)
+        if damping <= self.least:  # no damping, to rounding
+            solved = torch.linalg.solve_triangular(self.triangle, right[:, None], upper=self.is_tall)[:, 0]
+            return self.step_of(solved)
+        diagonal = damping**0.5 * torch.eye(self.size, dtype=values.dtype, device=values.device)
+        below = torch.cat([diagonal, values.new_zeros(self.size, 1)], 1)
+        stacked = torch.cat([torch.cat([self.triangle, right[:, None]], 1), below])
+        reduced = torch.geqrf(stacked)[0][: self.size].triu()
+        return self.step_of(torch.linalg.solve_triangular(reduced[:, :-1], reduced[:, -1:], upper=True)[:, 0])
 
     def rotated(self, values: Tensor) -> Tensor:
-        """Return Q^T v, as many entries as R has rows."""
-        return torch.ormqr(self.reflectors, self.scales, values[:, None], transpose=True)[: len(self.triangle), 0]
+        """Return the right side of the problem of the triangle, (k,): Q^T v where J is tall, else v itself."""
+        if not self.is_tall:
+            return values
+        return torch.ormqr(self.reflectors, self.scales, values[:, None], transpose=True)[: self.size, 0]
+
+    def step_of(self, solved: Tensor) -> Tensor | None:
+        """Return the step that belongs to a solution of the problem of the triangle; None if it is not finite."""
+        if not bool(torch.isfinite(solved).all()):
+            return None
+        if self.is_tall:
+            return solved
+        padded = torch.cat([solved, solved.new_zeros(len(self.reflectors) - self.size)])
+        return torch.ormqr(self.reflectors, self.scales, padded[:, None])[:, 0]
 
 
 class LinearisedBySVD(LinearisedByQR):
-    """Steps for any number of dampings by QR and the singular vectors of R."""
+    """Steps for any number of dampings by QR and the singular vectors of the triangle."""
 
     def __init__(self, values: Tensor, jacobian: Tensor) -> None:
         super().__init__(values, jacobian)
-        self.left, self.singular, self.right = torch.linalg.svd(self.triangle, full_matrices=False)
+        self.left, self.singular, self.right = torch.linalg.svd(self.triangle)
 
     def solve(self, damping: float, values: Tensor) -> Tensor | None:
         """Return the step of `LinearisedByQR.solve`."""
         parts = self.left.T @ self.rotated(values)
-        change = self.right.T @ (self.singular * parts / (self.singular.square() + damping))
-        return change if bool(torch.isfinite(change).all()) else None
+        return self.step_of(self.right.T @ (self.singular * parts / (self.singular.square() + damping)))
 
 
 KINDS: dict[tuple[bool, bool], Callable[[Tensor, Tensor], Linearisation]] = {
@@ -132,7 +146,7 @@ KINDS: dict[tuple[bool, bool], Callable[[Tensor, Tensor], Linearisation]] = {
 def sketched(
     pieces: Iterable[tuple[Tensor, Tensor]], sketch: RowSketch, generator: torch.Generator
 ) -> tuple[float, Tensor, Tensor]:
-    """Accumulate a count sketch of residuals and Jacobian.
+    """Accumulate a count sketch of residuals and Jacobian, or both themselves where they have no more rows than it.
 
     Args:
         pieces: residuals and rows of J, some at a time.
@@ -142,19 +156,28 @@ def sketched(
     Returns:
         |r|^2 of all residuals, the sketch of r, (buckets,), and that of J, (buckets, weights).
     """
-    loss, both = 0.0, torch.empty(0, 0)
-    scale = sketch.n_hashes**-0.5
+    loss, n_rows, waiting = 0.0, 0, list[Tensor]()  # rows that may still be fewer than those of a sketch
+    both: Tensor | None = None
     for values, rows in pieces:
         loss += float(values @ values)
-        table = torch.cat([rows, values[:, None]], 1)
-        if not both.numel():
-            n_buckets = max(1, round(sketch.n_buckets * rows.shape[1]))
-            both = table.new_zeros(n_buckets, table.shape[1])
-        for _ in range(sketch.n_hashes):
-            buckets = torch.randint(len(both), (len(table),), generator=generator).to(table.device)
-            signs = 2.0 * torch.randint(2, (len(table), 1), generator=generator).to(table) - 1.0
-            both.index_add_(0, buckets, signs * table, alpha=scale)
+        waiting.append(torch.cat([rows, values[:, None]], 1))
+        n_rows += len(rows)
+        n_buckets = max(1, round(sketch.n_buckets * rows.shape[1]))
+        if n_rows > n_buckets:
+            both = rows.new_zeros(n_buckets, rows.shape[1] + 1) if both is None else both
+            for table in waiting:
+                _add_rows(both, table, sketch.n_hashes, generator)
+            waiting.clear()
+    both = torch.cat(waiting) if both is None else both
     return loss, both[:, -1].contiguous(), both[:, :-1].contiguous()
+
+
+def _add_rows(both: Tensor, table: Tensor, n_hashes: int, generator: torch.Generator) -> None:
+    """Add every row of a table with random signs to random rows of a sketch."""
+    for _ in range(n_hashes):
+        buckets = torch.randint(len(both), (len(table),), generator=generator).to(table.device)
+        signs = 2.0 * torch.randint(2, (len(table), 1), generator=generator).to(table) - 1.0
+        both.index_add_(0, buckets, signs * table, alpha=n_hashes**-0.5)
 
 
 def gram(jacobian: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ class RowSketch:
 
     Every row of [J, r] is added, with a random sign and divided by sqrt(n_hashes), to n_hashes random rows of a smaller
     matrix, drawn anew at every step. J is built some rows at a time and never stored whole. A step minimises the
-    sketched model, and is taken only if the loss on all points falls.
+    sketched model, and is taken only if the loss on all points falls. A J without more rows than that stays as it is.
 
     Args:
         n_buckets: rows of the sketch for every weight; 3 or 4 suffice.
