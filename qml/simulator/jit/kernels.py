@@ -33,6 +33,7 @@ from qml.simulator.jit.instructions import (
     PERMUTATION,
     PHASED,
     REAL_PART,
+    ROTATION,
     SECOND,
     SINGLE,
     TURN,
@@ -49,10 +50,11 @@ from qml.simulator.jit.parts.blocks import (
 from qml.simulator.jit.parts.matrices import has_weights, make_matrices, pull_factors
 from qml.simulator.jit.parts.phases import add_torques, phased, pull_phases, write_phases
 from qml.simulator.jit.parts.reading import pull_read, read
+from qml.simulator.jit.parts.rotations import make_rotation, pull_angles, pull_rotation, rotate, share_sines
 from qml.simulator.jit.parts.starts import pull_start, start_state
 from qml.simulator.jit.parts.turns import move, pull_pair, pull_turn, pull_turn_by_sample, turn, turn_pair
 
-VERSION = 6  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
+VERSION = 8  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
 
 
 @kernel
@@ -61,6 +63,7 @@ def forward(
     starts: Array | None,
     sizes: tuple[int, int, int],
     n_phases: int | None,
+    n_rotated: int | None,
     data: Array,
     weights: Array,
     block: int,
@@ -91,12 +94,18 @@ def forward(
     scratch, angles = (np.empty(room, dtype=kind), np.empty(room, dtype=kind)), np.empty(room)
     origin, yes, no = n_samples - n_samples, n_samples >= 0, n_samples < 0  # literals would compile once more
     one = 1.0 + origin
+    turns = len(tape[1]) if n_rotated is not None else 0
+    cosines_and_sines = np.empty(turns), np.empty(turns)
+    factors = 0 if n_rotated is None else n_rotated
+    sines, work, rotation = np.empty((2, factors, block)), np.empty((5, block)), np.empty((4, block), dtype=kind)
     keeps = len(states[0]) >= n_rows * n_samples
     for group in range(len(weights)):
         own = weights[group]
         make_matrices(tape, data, own, origin, origin + 1, no, shared)
         if n_phases is not None:
             share_phases(tape, n_rows, data, own, angles, shared)
+        if n_rotated is not None:
+            share_sines(tape, own, cosines_and_sines)
         for first in range(group * batch, (group + 1) * batch, block):
             width = min(block, (group + 1) * batch - first)
             begin = first * n_rows if keeps else 0
@@ -109,6 +118,13 @@ def forward(
             for number in range(len(table)):
                 step = table[number]
                 matrix = matrix_of(step, shared, by_sample)
+                if n_rotated is not None:
+                    if step[KIND] == ROTATION:
+                        make_rotation(
+                            step, tape, data, own, first, width, cosines_and_sines, sines, work, rotation
+                        )
+                        rotate(step, tape[4], state, width, rotation)
+                        continue
                 if n_phases is None:
                     if step[KIND] == SINGLE:
                         single(step, tape[4], state, width, matrix)
@@ -139,6 +155,7 @@ def backward(
     starts: Array | None,
     sizes: tuple[int, int, int],
     n_phases: int | None,
+    n_rotated: int | None,
     data: Array,
     weights: Array,
     block: int,
@@ -179,6 +196,11 @@ def backward(
     scratch, angles = (np.empty(room, dtype=kind), np.empty(room, dtype=kind)), np.empty(room)
     origin, yes, no = n_samples - n_samples, n_samples >= 0, n_samples < 0  # literals would compile once more
     one, n_planes = 1.0 + origin, 2 if is_complex else 1
+    turns = len(tape[1]) if n_rotated is not None else 0
+    cosines_and_sines = np.empty(turns), np.empty(turns)
+    n_factors = 0 if n_rotated is None else n_rotated
+    sines, five, rotation = np.empty((2, n_factors, block)), np.empty((5, block)), np.empty((4, block), dtype=kind)
+    moments = np.empty((3, block), dtype=kind)
     for group in range(len(weights)):
         own, own_grad = weights[group], weight_grad[group]
         overlaps[:] = 0.0
@@ -186,6 +208,8 @@ def backward(
         make_matrices(tape, data, own, origin, origin + 1, no, shared)
         if n_phases is not None:
             share_phases(tape, n_rows, data, own, angles, shared)
+        if n_rotated is not None:
+            share_sines(tape, own, cosines_and_sines)
         for first in range(group * batch, (group + 1) * batch, block):
             width = min(block, (group + 1) * batch - first)
             size, begin = n_rows * width, first * n_rows
@@ -205,6 +229,14 @@ def backward(
                 step = table[number]
                 matrix = matrix_of(step, shared, by_sample)
                 overlap = overlaps[step[ENTRIES] :]
+                if n_rotated is not None:
+                    if step[KIND] == ROTATION:
+                        make_rotation(
+                            step, tape, data, own, first, width, cosines_and_sines, sines, five, rotation
+                        )
+                        pull_rotation(step, tape[4], state, mu, width, rotation, moments)
+                        pull_angles(step, tape, width, first, sines, moments, data_grad, own_grad)
+                        continue
                 if n_phases is None:
                     if step[KIND] == SINGLE:
                         pull_single(step, tape[4], state, mu, width, matrix, overlap)

@@ -27,21 +27,25 @@ CHUNK = 64  # numbers of each row of a group that a dense matrix takes at once
 
 @part
 def permute(step: Array, tape: tuple[Array, ...], state: Pair, spare: Pair, block: int, inverse: bool) -> None:
-    """Apply a permutation with phases, or its inverse."""
+    """Apply a permutation with phases, or its inverse; where nothing moves, only rows whose phase is not 1 change."""
     constants, index = tape[3], tape[4]
     (real, imag), (new_real, new_imag) = state, spare
-    width, n_rows = np.uint64(block), step[N_BASES]
+    width, n_rows, moves = np.uint64(block), step[N_BASES], step[BASES] >= 0
+    if not moves:
+        new_real, new_imag = real, imag
     for row in range(n_rows):
-        source = index[step[BASES] + row]
+        source = index[step[BASES] + row] if moves else row
         old = np.uint64(row if inverse else source) * width
         new = np.uint64(source if inverse else row) * width
         phase = constants[step[PHASES] + row] if step[PHASES] >= 0 else 1.0 + 0.0j
+        if phase == 1.0 and not moves:
+            continue
         c, s = real.dtype.type(phase.real), real.dtype.type(-phase.imag if inverse else phase.imag)
         for k in range(width):
             x, y = real[old + k], imag[old + k]
             new_real[new + k] = c * x - s * y
             new_imag[new + k] = c * y + s * x
-    for k in range(np.uint64(n_rows) * width):
+    for k in range(np.uint64(n_rows) * width if moves else np.uint64(0)):
         real[k] = new_real[k]
         imag[k] = new_imag[k]
 
