@@ -152,7 +152,7 @@ class Instructions:
         return (2**self.n_qubits if has_phases else 0) if self.goes_by_levels else None
 
     @cached_property
-    def n_rotated(self) -> int | None:
+    def n_turned(self) -> int | None:
         """Return the factors of the longest product of rotations that differ between samples; None where none do."""
         rotations = self.table[self.table[:, KIND] == ROTATION]
         return int(rotations[:, N_FACTORS].max()) if len(rotations) else None

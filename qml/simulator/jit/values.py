@@ -97,7 +97,7 @@ class KernelInput:
         self.n_rows = 2**instructions.n_qubits
         starts = instructions.starts if len(instructions.starts) else None  # without them less is compiled
         sizes = self.n_rows, instructions.n_entries, instructions.n_by_sample
-        self.program = instructions.arrays, starts, sizes, instructions.n_phases, instructions.n_rotated
+        self.program = instructions.arrays, starts, sizes, instructions.n_phases, instructions.n_turned
 
     def block(self, batch: int) -> int:
         """Return the number of samples that run side by side."""

@@ -6,9 +6,11 @@ Im <mu| (Z, Y, X) |psi> give the derivatives by the angles of all factors: from 
 about the axis of that factor.
 """
 
+from typing import Any
+
 import numpy as np
 
-from qml.simulator.jit.compiling import Array, Pair, part
+from qml.simulator.jit.compiling import Array, Pair, inlined, part
 from qml.simulator.jit.instructions import (
     ANGLE,
     AXIS,
@@ -47,33 +49,21 @@ def share_sines(tape: tuple[Array, ...], weights: Array, sines: Pair) -> None:
     write_turns(angles, len(angles), sines)
 
 
-@part
-def make_rotation(
-    step: Array,
-    tape: tuple[Array, ...],
-    data: Array,
-    weights: Array,
-    first: int,
-    block: int,
-    shared: Pair,
-    sines: Array,
-    work: Array,
-    rotation: Array,
-) -> None:
-    """Write the product of a rotation's factors, (4, block), for the samples from `first` on.
+@inlined
+def make_products_room(n_turned: int, n_factors: int, block: int, kind: Any) -> tuple[Array, ...]:
+    """Return room: cosines and sines that samples share, those of each, products, and the numbers of the way back."""
+    shared = np.empty(n_factors), np.empty(n_factors)
+    sines, work = np.empty((2, n_turned, block)), np.empty((5, block))
+    return shared, sines, work, np.empty((4, block), dtype=kind), np.empty((3, block), dtype=kind)
 
-    Args:
-        step: the instruction.
-        tape: all arrays.
-        data: of all samples.
-        weights: of the group.
-        first: sample.
-        block: samples.
-        shared: cosines and sines that the samples share.
-        sines: those of each factor and sample are written here, (2, factors, block).
-        work: room, (5, block).
-        rotation: the result in the precision of the states.
-    """
+
+@part
+def make_product(
+    step: Array, tape: tuple[Array, ...], given: Pair, span: tuple[int, int], room: tuple[Array, ...]
+) -> None:
+    """Write the product of an instruction's factors for the samples of a span, and their cosines and sines."""
+    (data, weights), (first, block) = given, span
+    shared, sines, work, rotation = room[0], room[1], room[2], room[3]
     factors, frequencies = tape[1], tape[2]
     angles, width = work[4], np.uint64(block)
     for place in range(width):
@@ -160,16 +150,11 @@ def pull_rotation(
 
 @part
 def pull_angles(
-    step: Array,
-    tape: tuple[Array, ...],
-    block: int,
-    first: int,
-    sines: Array,
-    moments: Array,
-    data_grad: Array,
-    weight_grad: Array,
+    step: Array, tape: tuple[Array, ...], span: tuple[int, int], room: tuple[Array, ...], grads: Pair
 ) -> None:
-    """Add the derivatives by the angles of a rotation's factors, from the last to the first; `moments` turn."""
+    """Add the derivatives by the angles of an instruction's factors, from the last to the first."""
+    first, block = span
+    sines, moments, (data_grad, weight_grad) = room[1], room[4], grads
     factors, frequencies = tape[1], tape[2]
     width = np.uint64(block)
     for number in range(step[N_FACTORS] - 1, -1, -1):
