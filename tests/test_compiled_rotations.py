@@ -1,4 +1,4 @@
-"""Rotations by data and by weights in one product of the compiled kernel: the same numbers as the oracle and as tensors."""
+"""Rotations by data and by weights in one product of the compiled kernel: the same numbers as the oracle."""
 
 import pytest
 import torch
