@@ -222,7 +222,8 @@ def _gradient(total: np.ndarray, like: Tensor) -> Tensor:
     n_shared = total.size // max(1, like.numel())
     if n_shared > 1:
         total = total.reshape(n_shared, -1).sum(0)
-    return torch.from_numpy(total.reshape(like.shape)).to(like.dtype)
+    gradient = torch.from_numpy(total.reshape(like.shape))
+    return gradient if like.dtype == gradient.dtype else gradient.to(like.dtype)
 
 
 @cache
@@ -256,4 +257,5 @@ def _arrays(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndar
 
 def _array(values: Tensor) -> np.ndarray:
     """Return the numbers of a tensor, one after another in memory."""
-    return values.detach().resolve_neg().contiguous().numpy()
+    values = values.detach()
+    return np.ascontiguousarray((values.resolve_neg() if values.is_neg() else values).numpy())
