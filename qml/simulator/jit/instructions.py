@@ -9,6 +9,9 @@ derivative in t is the factor times a constant generator: dF/dt F^-1 = f S, sinc
 Matrices are shared by the batch. What depends on data is diagonal, between constant matrices that make it so, or a real
 rotation. The data of a batch of one sample are further weights.
 
+A rotation is a product of factors exp(-i w_k t_k P_k) of one site, with Pauli matrices P_k and angles by data and
+weights, and differs between samples.
+
 A phased permutation has factors of another form: factor k multiplies row i by exp(i w_k t_k (-1)^|i & m_k|), so that
 all its angles are one Walsh-Hadamard transform of the numbers w_k t_k at the places m_k.
 

@@ -13,8 +13,8 @@ may be taken in any order and multiplications fused with additions, but NaN and 
 indices spare the loops a look at negative ones, which would keep them from becoming vector instructions.
 
 numba compiles a kernel for the types of its arguments, and leaves out what a None says will not run: the instructions
-of levels for a circuit in blocks, and the other way round, and amplitudes at the start. Each of the parts is optimised
-by itself and once more in every kernel, which is where the time goes.
+of levels for a circuit in blocks, and the other way round, rotations, and amplitudes at the start. Each of the parts is
+optimised by itself and once more in every kernel, which is where the time goes.
 """
 
 import numpy as np
@@ -40,7 +40,7 @@ from qml.simulator.jit.parts.passes import (
 from qml.simulator.jit.parts.rotations import make_products_room, share_sines
 from qml.simulator.jit.parts.starts import pull_start, start_state
 
-VERSION = 15  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
+VERSION = 7  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
 
 
 @kernel

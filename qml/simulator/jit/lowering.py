@@ -1,8 +1,8 @@
 """From linear maps to the instructions of the kernel: which gates become one matrix, one permutation, one diagonal.
 
-There are two ways. Blocks of gates on the same few sites (`qml.simulator.jit.gate_blocks`) are for every circuit.
-Levels of real rotations between phases and permutations (`qml.simulator.jit.levels`) are for those that are made of
-them, where they are quicker.
+There are three ways. Blocks of gates on the same few sites (`qml.simulator.jit.gate_blocks`) are for every circuit, and
+so are such blocks in which rotations of a site by data and by weights are one product. Levels of real rotations between
+phases and permutations (`qml.simulator.jit.levels`) are for circuits that are made of them. The quickest is taken.
 """
 
 from collections.abc import Sequence
