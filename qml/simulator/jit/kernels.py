@@ -74,8 +74,8 @@ def forward(
     n_samples, n_rows, kind = len(data), sizes[0], values.dtype
     batch = n_samples // len(weights)
     entries, levels = make_room(sizes, 0 if n_phases is None else n_phases, block, kind)
-    if n_turned is not None:
-        products = make_products_room(n_turned, len(tape[1]), block, kind)
+    n_longest, n_shared = (0, 0) if n_turned is None else (n_turned, len(tape[1]))
+    products = make_products_room(n_longest, n_shared, block, kind)
     spare = np.empty(n_rows * block, dtype=kind), np.empty(n_rows * block, dtype=kind)
     origin, yes, no = n_samples - n_samples, n_samples >= 0, n_samples < 0  # literals would compile once more
     stride = n_rows if len(states[0]) >= n_rows * n_samples else 0
@@ -143,8 +143,8 @@ def backward(
     n_samples, n_rows, kind = len(data), sizes[0], grad.dtype
     batch = n_samples // len(weights)
     entries, levels = make_room(sizes, 0 if n_phases is None else n_phases, block, kind)
-    if n_turned is not None:
-        products = make_products_room(n_turned, len(tape[1]), block, kind)
+    n_longest, n_shared = (0, 0) if n_turned is None else (n_turned, len(tape[1]))
+    products = make_products_room(n_longest, n_shared, block, kind)
     memory = np.empty((6, n_rows * block), dtype=kind)
     spare = memory[4], memory[5]
     overlaps, torques = np.empty((sizes[1], 1), dtype=np.complex128), np.empty(sizes[1])
