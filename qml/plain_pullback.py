@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._functorch.pyfunctorch import retrieve_current_functorch_interpreter
+from torch._functorch.vmap import lazy_load_decompositions
 
 
 def plain_pullback(
@@ -34,6 +35,24 @@ def plain_pullback(
     return [next(computed) if wanted else None for wanted in needed]
 
 
+def mapped(function: Callable[..., Tensor], size: int, *tensors: Tensor) -> Tensor:
+    """Map over the first dimension of tensors and result as `torch.vmap`, whose checks cost more than small functions.
+
+    Args:
+        function: of one entry of each tensor, to one tensor; what is random is refused.
+        size: of the first dimension.
+        tensors: all mapped over.
+    """
+    functorch = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
+    lazy_load_decompositions()
+    level = functorch._vmap_increment_nesting(size, "error")
+    try:
+        result = function(*(functorch._add_batch_dim(part, 0, level) for part in tensors))
+        return functorch._remove_batch_dim(result, level, size, 0)
+    finally:
+        functorch._vmap_decrement_nesting()
+
+
 def in_groups(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """Call a function once for all that one `torch.vmap` maps over, see `qml.checks.in_one_vmap`.
 
@@ -46,5 +65,14 @@ def in_groups(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     functorch = torch._C._functorch  # pyright: ignore[reportAttributeAccessIssue]
     parts = [functorch._unwrap_batched(part, level) for part in tensors]
     with interpreter.lower():
-        result = function(*(part[None] if place is None else part.movedim(place, 0) for part, place in parts))
-    return functorch._add_batch_dim(result.expand(interpreter.batch_size(), *result.shape[1:]), 0, level)
+        result = function(*(_mapped_first(part, place) for part, place in parts))
+    if len(result) < interpreter.batch_size():
+        result = result.expand(interpreter.batch_size(), *result.shape[1:])
+    return functorch._add_batch_dim(result, 0, level)
+
+
+def _mapped_first(values: Tensor, place: int | None) -> Tensor:
+    """Return a tensor with the dimension that is mapped over in front, or one of size 1 where there is none."""
+    if place is None:
+        return values[None]
+    return values if place == 0 else values.movedim(place, 0)

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
 from qml.estimators.training import Fitted, LoopOptions, drawn, not_finite, not_settled
+from qml.plain_pullback import mapped
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of torch.optim.Adam
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -111,7 +112,6 @@ class Stack:
         own = [[part.detach() for part in _parameters(problem.layer)] for problem in problems]
         self._load([torch.stack(parts) for parts in zip(*own, strict=True)])
         self._first, self._second = torch.zeros_like(self._flat), torch.zeros_like(self._flat)
-        self._mapped = torch.vmap(self._mapped_loss)
 
     def step(self, chosen: list[Tensor]) -> np.ndarray:
         """Take a step of each training on its chosen samples, and return the losses."""
@@ -125,11 +125,13 @@ class Stack:
         self._gradient.zero_()
         originals = [module._parameters[name] for module, name in self._places]
         try:
-            values = self._mapped(self._rows[places], self._targets[places], *self._parameters)
+            values = mapped(
+                self._mapped_loss, len(places), self._rows[places], self._targets[places], *self._parameters
+            )
         finally:
             for (module, name), original in zip(self._places, originals, strict=True):
                 module._parameters[name] = original
-        values.sum().backward()
+        torch.autograd.backward(values, torch.ones_like(values))  # of their sum
         return values.detach().numpy()
 
     @property

@@ -4,6 +4,7 @@ Every function asks for the route to its answer, which is planned once, and lets
 """
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,11 +41,9 @@ def expectation(
 ) -> Tensor:
     """Compute expectation values; data (batch, inputs), weights (weights,) to (batch, observables)."""
     circuit, terms = without_idle(circuit, _terms(observables))
-    request = _request(data, levels, terms)
     is_plain = method == "autograd" or (needs_plain_operations() and not in_one_vmap())
     allowed = False if is_plain else settled(compiled, data)
-    if method == "adjoint" or allowed is not False:
-        request = replace(request, only_registers=method == "adjoint", compiled=allowed)
+    request = _request(data, levels, terms, only_registers=method == "adjoint", compiled=allowed)
     route = (COMPILED if allowed else EXPECTATIONS).find(circuit, request, data)
     return route.expectation(data, weights, method=method)
 
@@ -142,8 +141,8 @@ def final_state(circuit: Circuit, data: Tensor, weights: Tensor, *, compiled: bo
     return STATES.find(circuit, request, data).state(data, weights)
 
 
-def _request(data: Tensor, levels: int, terms: Terms | None) -> Request:
-    return Request(levels, terms, shared_data=data.shape[0] == 1, batch=batch_step(data.shape[0]))
+def _request(data: Tensor, levels: int, terms: Terms | None, **options: Any) -> Request:
+    return Request(levels, terms, shared_data=data.shape[0] == 1, batch=batch_step(data.shape[0]), **options)
 
 
 def _terms(observables: tuple[Observable, ...]) -> Terms:

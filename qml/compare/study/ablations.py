@@ -46,14 +46,6 @@ class LaterReuploading(WeightedReuploading):
         super().__init__(n_inputs, n_layers, **options)
         self.circuit = _data_and_then_layers(self.circuit.n_qubits, n_layers)
 
-    def values(self, inputs: Tensor) -> Tensor:
-        """Compute <Z> of the qubits that are read."""
-        return self.backend.expectation(self.circuit, self.angles(inputs), self.weights, self.observables)
-
-    def angles(self, inputs: Tensor) -> Tensor:
-        """Return w x of each layer."""
-        return (self.scales * functional.pad(inputs, (0, self.scales.shape[1] - self.n_inputs))[:, None, :]).flatten(1)
-
 
 class PlainLossReuploading(WeightedReuploading):
     """The re-uploading classifier with the loss (1 - y sum_j <Z_j>) / 2 over all qubits; it is scored by the first."""

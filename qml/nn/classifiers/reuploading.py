@@ -74,9 +74,7 @@ class DataReuploadingClassifier(CircuitClassifier):
         circuit = reuploading_circuit(n_qubits, n_layers)
         readouts = [Z(qubit) for qubit in range(n_readouts)]
         super().__init__(n_inputs, circuit, readouts, backend=backend, device=device, dtype=dtype)
-        width = 3 * n_qubits
-        self.weights = nn.Parameter(self.weights.new_empty(width * (n_layers + 1)))
-        self.scales = nn.Parameter(self.weights.new_empty(n_layers + 1, width))
+        self.scales = nn.Parameter(self.weights.new_empty(n_layers + 1, 3 * n_qubits))
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -86,17 +84,11 @@ class DataReuploadingClassifier(CircuitClassifier):
             for parameter in (self.weights, self.scales):
                 parameter.uniform_(0.0, 1.0, generator=generator)
 
-    def values(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch observables"]:
-        """Compute <Z> of the qubits that are read."""
-        own = self.weights[: self.circuit.n_weights]
-        return self.backend.expectation(self.circuit, self.angles(inputs), own, self.observables)
-
     def angles(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch angles"]:
-        """Return w x of each layer, and w x + theta of the last rotation; missing features are 0."""
-        width = self.scales.shape[1]
-        padded = functional.pad(inputs, (0, width - self.n_inputs))
-        last = functional.pad(self.weights[self.circuit.n_weights :], (self.circuit.n_weights, 0))  # 0 for other layers
-        return (self.scales * padded[:, None, :]).flatten(1) + last
+        """Return w x of each layer; missing features are 0."""
+        missing = self.scales.shape[1] - self.n_inputs
+        rows = functional.pad(inputs, (0, missing)) if missing else inputs
+        return (self.scales * rows.unsqueeze(1)).flatten(1)
 
     def scores(self, values: Float[Tensor, "batch observables"]) -> Float[Tensor, " batch"]:
         """Return the mean of <Z> of the qubits that are read."""
@@ -121,7 +113,7 @@ class DataReuploadingClassifier(CircuitClassifier):
         values = self.values(inputs)
         labels = as_labels(labels, values[:, 0])
         if class_weights is None:  # both classes give the same term
-            return (values - labels[:, None]).square().sum() / (4.0 * len(values))
+            return (values - labels.unsqueeze(1)).square().sum() / (4.0 * len(values))
         fidelities = class_weights * torch.stack([1.0 - values, 1.0 + values], dim=1) / 2.0
         targets = torch.stack([1.0 - labels, 1.0 + labels], dim=1) / 2.0
         return (fidelities - targets[..., None]).square().sum((1, 2)).mean() / 2.0
@@ -132,17 +124,21 @@ class DataReuploadingClassifier(CircuitClassifier):
 
 
 def reuploading_circuit(n_qubits: int, n_layers: int) -> Circuit:
-    """Build layers of R(data), R(weights) and CZ on pairs of neighbours, and R(data) at the end.
+    """Build layers of R(data), R(weights) and CZ on pairs of neighbours, and R(data + weights) at the end.
 
     Layer l has the data and weight slots 3 (l n_qubits + qubit) and the two behind it.
     """
     circuit = Circuit(n_qubits)
-    for layer in range(n_layers + 1):
+    for layer in range(n_layers):
         for qubit in range(n_qubits):
             first = 3 * (layer * n_qubits + qubit)
-            for slot in (data,) if layer == n_layers else (data, weight):
+            for slot in (data, weight):
                 circuit.rz(slot(first), qubit).ry(slot(first + 1), qubit).rz(slot(first + 2), qubit)
-        if layer < n_layers:
-            for qubit in range(layer % 2, n_qubits - 1, 2):
-                circuit.cz(qubit, qubit + 1)
+        for qubit in range(layer % 2, n_qubits - 1, 2):
+            circuit.cz(qubit, qubit + 1)
+    for qubit in range(n_qubits):
+        first = 3 * (n_layers * n_qubits + qubit)
+        circuit.rz(data(first), qubit).rz(weight(first), qubit)
+        circuit.ry(data(first + 1), qubit).ry(weight(first + 1), qubit)
+        circuit.rz(data(first + 2), qubit).rz(weight(first + 2), qubit)
     return circuit

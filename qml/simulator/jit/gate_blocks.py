@@ -5,12 +5,18 @@ from typing import Literal
 
 import numpy as np
 
+from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.levels import is_diagonal, monomial
 from qml.simulator.linear import NEGLIGIBLE, Linear
 from qml.simulator.phases import eigenbasis
 from qml.simulator.tables import matrix_stack
 
-BlockKind = Literal["single", "wide", "permutation"]
+PAULIS = {
+    columns.Z_AXIS: np.array([[1, 0], [0, -1]]),
+    columns.Y_AXIS: np.array([[0, -1j], [1j, 0]]),
+    columns.X_AXIS: np.array([[0, 1], [1, 0]]),
+}
+BlockKind = Literal["single", "wide", "permutation", "rotation"]
 
 
 @dataclass(eq=False)
@@ -18,7 +24,7 @@ class GateBlock:
     """Maps that are one instruction: on one site, on the same few sites, or constant ones that permute basis states.
 
     Attributes:
-        kind: which of the three.
+        kind: which of the three; "rotation" for maps on one site that all are rotations about an axis.
         sites: where the matrix acts, the first the most significant; for a permutation all sites that it touches.
         controls: further sites that must read 1.
         maps: in order of application.
@@ -43,18 +49,25 @@ def by_sample(linear: Linear) -> bool:
     return linear.slot is not None and linear.slot.kind == "data"
 
 
-def gate_blocks(maps: list[Linear]) -> list[GateBlock]:
-    """Group maps: each joins the last block on its sites if it is of the same kind, or a permutation within reach."""
+def gate_blocks(maps: list[Linear], *, with_rotations: bool = False) -> list[GateBlock]:
+    """Group maps: each joins the last block on its sites if it is of the same kind, or a permutation within reach.
+
+    Args:
+        maps: in order of application.
+        with_rotations: whether rotations by data and by weights share blocks.
+    """
     blocks: list[GateBlock] = []
     for linear in maps:
         kind: BlockKind = "single" if len(linear.all_sites) == 1 else "wide"
-        permutes = linear.slot is None and monomial(linear.constant) is not None
+        if with_rotations and rotation_of(linear) is not None:
+            kind = "rotation"
+        permutes = linear.slot is None and kind != "rotation" and monomial(linear.constant) is not None
         block = _joinable(blocks, linear, kind)
         if block is None and permutes:
             kind = "permutation"
             block = _joinable(blocks, linear, kind)
         if block is None:
-            kind = "single" if len(linear.all_sites) == 1 else kind
+            kind = "single" if len(linear.all_sites) == 1 and kind != "rotation" else kind
             block = GateBlock(kind, linear.sites, linear.controls)
             blocks.append(block)
         if kind == "permutation":
@@ -111,7 +124,7 @@ def _joinable(blocks: list[GateBlock], linear: Linear, kind: BlockKind) -> GateB
 def _goes_into(linear: Linear, block: GateBlock) -> bool:
     """Tell whether a map acts on a block's sites, and depends on data if that does."""
     same = set(block.sites) == set(linear.sites) and set(block.controls) == set(linear.controls)
-    return same and (block.by_sample == by_sample(linear))
+    return same and (block.kind == "rotation" or block.by_sample == by_sample(linear))
 
 
 def product_first(blocks: list[GateBlock]) -> list[tuple[GateBlock, bool]]:
@@ -124,13 +137,28 @@ def product_first(blocks: list[GateBlock]) -> list[tuple[GateBlock, bool]]:
     late: list[GateBlock] = []
     entangled: set[int] = set()
     for block in blocks:
-        if block.kind == "single" and entangled.isdisjoint(block.sites):
+        if block.kind in ("single", "rotation") and entangled.isdisjoint(block.sites):
             early.append(block)
         else:
             late.append(block)
             entangled.update(block.touched)
     early.sort(key=lambda block: -block.sites[0])
     return [(block, True) for block in early] + [(block, False) for block in late]
+
+
+def rotation_of(linear: Linear) -> tuple[int, float] | None:
+    """Return axis and rate of a rotation exp(-i rate t P) of one site, with t = 1 if constant; None for other maps."""
+    if len(linear.all_sites) != 1 or len(linear.terms) != (0 if linear.slot is None else 1):
+        return None
+    stack = matrix_stack(linear)
+    if linear.slot is not None and np.abs(stack[:2] - [np.zeros((2, 2)), np.eye(2)]).max() > NEGLIGIBLE:
+        return None
+    cosine = 0.0 if linear.slot is not None else np.real(0.5 * np.trace(linear.constant))
+    for axis, pauli in PAULIS.items():
+        sine = np.real(0.5j * np.trace(pauli @ stack[-1]))
+        if np.abs(cosine * np.eye(2) - 1j * sine * pauli - stack[-1]).max() < NEGLIGIBLE:
+            return axis, float(sine * linear.terms[0][0] if linear.terms else np.arctan2(sine, cosine))
+    return None
 
 
 def with_phases(linear: Linear) -> list[Linear]:

@@ -9,6 +9,9 @@ derivative in t is the factor times a constant generator: dF/dt F^-1 = f S, sinc
 Matrices are shared by the batch. What depends on data is diagonal, between constant matrices that make it so, or a real
 rotation. The data of a batch of one sample are further weights.
 
+A rotation is a product of factors exp(-i w_k t_k P_k) of one site, with Pauli matrices P_k and angles by data and
+weights, and differs between samples.
+
 A phased permutation has factors of another form: factor k multiplies row i by exp(i w_k t_k (-1)^|i & m_k|), so that
 all its angles are one Walsh-Hadamard transform of the numbers w_k t_k at the places m_k.
 
@@ -34,6 +37,7 @@ TURN = 4  # a real matrix of side 2
 PHASED = 5  # out[i] = phases[i] * exp(i angles[i]) * in[source[i]]
 PAIR = 6  # real matrices of two sites: its own and that of the next instruction, whose groups are not used
 SECOND = 7  # the second matrix of a pair
+ROTATION = 8  # a product of rotations of one site, which differs between samples
 
 # columns of `Instructions.table`
 KIND = 0
@@ -53,12 +57,18 @@ N_COLUMNS = 11
 ANGLE = 0  # the kind of its angle
 SLOT = 1
 MATRICES = 2  # where constant, cosine and sine matrix begin in `constants`, one after another; the mask m_k
+AXIS = 2  # of a factor of a rotation
 N_FACTOR_COLUMNS = 3
 
 # kinds of angles
 NO_ANGLE = 0
 WEIGHT = 1
 DATA = 2
+
+# axes of rotations
+Z_AXIS = 1
+Y_AXIS = 2
+X_AXIS = 3
 
 # columns of `Instructions.strings`
 MASK = 0  # row i of the state meets row i ^ mask
@@ -143,6 +153,12 @@ class Instructions:
         """Return the rows of phases that a level needs room for; None where the circuit goes by blocks."""
         has_phases = (self.table[:, KIND] == PHASED).any()
         return (2**self.n_qubits if has_phases else 0) if self.goes_by_levels else None
+
+    @cached_property
+    def n_turned(self) -> int | None:
+        """Return the factors of the longest product of rotations that differ between samples; None where none do."""
+        rotations = self.table[self.table[:, KIND] == ROTATION]
+        return int(rotations[:, N_FACTORS].max()) if len(rotations) else None
 
     @cached_property
     def takes_data(self) -> bool:

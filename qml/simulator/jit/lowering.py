@@ -1,8 +1,8 @@
 """From linear maps to the instructions of the kernel: which gates become one matrix, one permutation, one diagonal.
 
-There are two ways. Blocks of gates on the same few sites (`qml.simulator.jit.gate_blocks`) are for every circuit.
-Levels of real rotations between phases and permutations (`qml.simulator.jit.levels`) are for those that are made of
-them, where they are quicker.
+There are three ways. Blocks of gates on the same few sites (`qml.simulator.jit.gate_blocks`) are for every circuit, and
+so are such blocks in which rotations of a site by data and by weights are one product. Levels of real rotations between
+phases and permutations (`qml.simulator.jit.levels`) are for circuits that are made of them. The quickest is taken.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from qml.simulator.jit.gate_blocks import controls_apart, gate_blocks, product_first, with_phases
+from qml.simulator.jit.gate_blocks import (
+    GateBlock,
+    by_sample,
+    controls_apart,
+    gate_blocks,
+    product_first,
+    rotation_of,
+    with_phases,
+)
 from qml.simulator.jit.instructions import MAX_SIDE, Instructions
 from qml.simulator.jit.levels import level_blocks
 from qml.simulator.jit.writer import ROW_OPERATIONS, Writer
@@ -46,18 +54,35 @@ def lower(
         return None
     maps = [controls_apart(linear) for linear in _renumbered(maps, layout)]
     levels = level_blocks(maps, n_sites) if by_levels else None
-    writers = [Writer(n_sites)]
-    for block, is_first in product_first(gate_blocks([part for linear in maps for part in with_phases(linear)])):
-        writers[0].write(block, is_first=is_first and not prepared)
+    writers = [_write_blocks(n_sites, gate_blocks(_apart(maps)), is_empty=not prepared)]
+    if any(by_sample(linear) and rotation_of(linear) is not None for linear in maps):
+        blocks = gate_blocks(_apart(maps, with_rotations=True), with_rotations=True)
+        writers.append(_write_blocks(n_sites, blocks, is_empty=not prepared))
     if levels is not None:
         writers.append(Writer(n_sites))
-        for number, blocks in enumerate(levels):
-            writers[1].write_level(blocks, is_first=number == 0 and not prepared)
+        for number, level in enumerate(levels):
+            writers[-1].write_level(level, is_first=number == 0 and not prepared)
     writer = _least(writers)
     empty = sum(1 << (n_sites - 1 - place) for place, site in enumerate(layout) if site not in prepared)
     for preparation in preparations:
         writer.prepare(preparation, layout, empty)
     return writer.finish(strings, len(terms))
+
+
+def _apart(maps: list[Linear], *, with_rotations: bool = False) -> list[Linear]:
+    """Return the maps with those of data as diagonals between constant maps, rotations left out on demand."""
+    result: list[Linear] = []
+    for linear in maps:
+        is_kept = with_rotations and rotation_of(linear) is not None
+        result += [linear] if is_kept else with_phases(linear)
+    return result
+
+
+def _write_blocks(n_sites: int, blocks: list[GateBlock], *, is_empty: bool) -> Writer:
+    writer = Writer(n_sites)
+    for block, is_first in product_first(blocks):
+        writer.write(block, is_first=is_first and is_empty)
+    return writer
 
 
 def _least(writers: list[Writer]) -> Writer:

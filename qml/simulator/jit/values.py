@@ -97,53 +97,52 @@ class KernelInput:
         self.n_rows = 2**instructions.n_qubits
         starts = instructions.starts if len(instructions.starts) else None  # without them less is compiled
         sizes = self.n_rows, instructions.n_entries, instructions.n_by_sample
-        self.program = instructions.arrays, starts, sizes, instructions.n_phases
+        self.program = instructions.arrays, starts, sizes, instructions.n_phases, instructions.n_turned
 
     def block(self, batch: int) -> int:
         """Return the number of samples that run side by side."""
         return min(batch, max(MIN_BLOCK, CACHE_NUMBERS // self.n_rows))
 
+    def room(self, n_samples: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+        """Return room for states, real and imaginary parts apart."""
+        size = self.n_rows * n_samples
+        return np.empty(size, dtype=dtype), np.empty(0 if self.instructions.is_real else size, dtype=dtype)
+
 
 class KernelValues(torch.autograd.Function):
-    """Expectation values, (batch, observables), by one compiled call; of groups of samples, (groups * batch, ...)."""
+    """Expectation values by one compiled call, (batch, observables).
+
+    Data are (batch, inputs) and weights (weights,), or both have one more dimension of groups in front, of size 1 where
+    all groups share them; then so has the result.
+    """
 
     @staticmethod
     def forward(ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
-        """Run the circuit forwards; `plain` is the same function in tensor operations.
-
-        Weights are those of all samples, (weights,), or those of each group of consecutive samples, (groups, weights).
-        """
-        batch = data.shape[0]
-        block = kernel.block(batch if weights.ndim == 1 else batch // len(weights))
-        inputs, angles = _angles(kernel, data, weights)
+        """Run the circuit forwards; `plain` is the same function of one group in tensor operations."""
+        inputs, angles = _arrays(kernel, data, weights)
+        block = kernel.block(len(inputs) // len(angles))
         keeps = any(ctx.needs_input_grad)
-        size = kernel.n_rows * (batch if keeps else block)
-        states = (
-            np.empty(size, dtype=inputs.dtype),
-            np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
-        )
-        values = np.zeros((batch, kernel.instructions.n_observables), dtype=inputs.dtype)
+        states = kernel.room(len(inputs) if keeps else block, inputs.dtype)
+        values = np.zeros((len(inputs), kernel.instructions.n_observables), dtype=inputs.dtype)
         unseen(loaded_kernels().forward, *kernel.program, inputs, angles, block, states, values)
         if keeps:
-            ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
+            ctx.kernel, ctx.plain, ctx.only_once = kernel, plain, only_once
+            ctx.arrays, ctx.states, ctx.block = (inputs, angles), states, block
             ctx.save_for_backward(data, weights)
-        return torch.from_numpy(values)
+        return torch.from_numpy(_in_groups(values, data, weights))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Run the circuit backwards, or let autograd follow the plain function where its own derivative is wanted."""
         (grad,) = grads
-        data, weights = ctx.saved_tensors
-        needed = ctx.needs_input_grad[3:]
-        if needs_plain_pullback(grad):
-            if torch.is_grad_enabled() and ctx.only_once:
-                raise RuntimeError(
-                    'A second derivative must not be asked of Native(method="adjoint"), which is only once '
-                    'differentiable. Use Native() or Native(method="autograd"), which have any order.'
-                )
-            plain = ctx.plain if weights.ndim == 1 else partial(_group_by_group, ctx.plain)
-            return None, None, None, *plain_pullback(plain, (data, weights), needed, (grad,))
-        return None, None, None, *_pulled(ctx, grad, data, weights)
+        if not needs_plain_pullback(grad):
+            return None, None, None, *_pulled(ctx, _array(grad))
+        if torch.is_grad_enabled() and ctx.only_once:
+            raise RuntimeError(
+                'A second derivative must not be asked of Native(method="adjoint"), which is only once '
+                'differentiable. Use Native() or Native(method="autograd"), which have any order.'
+            )
+        return None, None, None, *_plainly_pulled(ctx, grad)
 
 
 class KernelStates(torch.autograd.Function):
@@ -151,62 +150,51 @@ class KernelStates(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
-        """Run the circuit forwards; `plain` is the same function in tensor operations."""
-        groups = 1 if weights.ndim == 1 else len(weights)
-        block = data.shape[0] // groups
-        inputs, angles = _angles(kernel, data, weights)
-        size = kernel.n_rows * data.shape[0]
-        states = (
-            np.empty(size, dtype=inputs.dtype),
-            np.empty(0 if kernel.instructions.is_real else size, dtype=inputs.dtype),
-        )
-        values = np.zeros((data.shape[0], 0), dtype=inputs.dtype)
+        """Run the circuit forwards; `plain` is the same function of one group in tensor operations."""
+        inputs, angles = _arrays(kernel, data, weights)
+        block = len(inputs) // len(angles)
+        states, values = kernel.room(len(inputs), inputs.dtype), np.zeros((len(inputs), 0), dtype=inputs.dtype)
         unseen(loaded_kernels().forward, *kernel.program, inputs, angles, block, states, values)
-        ctx.kernel, ctx.plain, ctx.only_once, ctx.states, ctx.block = kernel, plain, only_once, states, block
+        ctx.kernel, ctx.plain, ctx.only_once = kernel, plain, only_once
+        ctx.arrays, ctx.states, ctx.block = (inputs, angles), states, block
         ctx.save_for_backward(data, weights)
         kind = np.complex64 if inputs.dtype == np.float32 else np.complex128
-        answer = np.zeros((groups, block, kernel.n_rows), dtype=kind)
-        answer.real = states[0].reshape(groups, kernel.n_rows, block).transpose(0, 2, 1)
+        answer = np.zeros((len(angles), block, kernel.n_rows), dtype=kind)
+        answer.real = states[0].reshape(-1, kernel.n_rows, block).transpose(0, 2, 1)
         if len(states[1]):
-            answer.imag = states[1].reshape(groups, kernel.n_rows, block).transpose(0, 2, 1)
-        return torch.from_numpy(answer.reshape(-1, kernel.n_rows))
+            answer.imag = states[1].reshape(-1, kernel.n_rows, block).transpose(0, 2, 1)
+        return torch.from_numpy(_in_groups(answer.reshape(-1, kernel.n_rows), data, weights))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Run the circuit backwards, or let autograd follow the plain function where its own derivative is wanted."""
         (grad,) = grads
-        data, weights = ctx.saved_tensors
         if needs_plain_pullback(grad):
-            plain = ctx.plain if weights.ndim == 1 else partial(_group_by_group, ctx.plain)
-            return None, None, None, *plain_pullback(plain, (data, weights), ctx.needs_input_grad[3:], (grad,))
+            return None, None, None, *_plainly_pulled(ctx, grad)
         mu = grad.detach().resolve_conj().numpy().reshape(-1, ctx.block, ctx.kernel.n_rows).transpose(0, 2, 1) / 2.0
         parts = np.ascontiguousarray(mu.real).reshape(-1), np.ascontiguousarray(mu.imag).reshape(-1)
-        return None, None, None, *_pulled(ctx, None, data, weights, parts)
+        return None, None, None, *_pulled(ctx, None, parts)
 
 
-def grouped(function: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
-    """Call `KernelValues` or `KernelStates` for groups of samples, (groups or 1, batch, inputs) and (..., weights)."""
-    groups = max(len(data), len(weights))
-    if len(weights) > 1 or kernel.one_sample:
-        flat, angles = data.expand(groups, *data.shape[1:]).flatten(0, 1), weights.expand(groups, -1)
-    else:
-        flat, angles = data.flatten(0, 1), weights[0]
-    return function.apply(kernel, plain, only_once, flat, angles).unflatten(0, (groups, -1))
+def _plainly_pulled(ctx: Any, grad: Tensor) -> list[Tensor | None]:
+    """Let autograd follow the plain function."""
+    data, weights = ctx.saved_tensors
+    plain = ctx.plain if data.ndim == 2 else partial(_group_by_group, ctx.plain)
+    return plain_pullback(plain, (data, weights), ctx.needs_input_grad[3:], (grad,))
 
 
 def _group_by_group(plain: Plain, data: Tensor, weights: Tensor) -> Tensor:
-    return torch.cat([plain(*pair) for pair in zip(data.chunk(len(weights)), weights, strict=True)])
+    groups = max(len(data), len(weights))
+    pairs = zip(data.expand(groups, *data.shape[1:]), weights.expand(groups, -1), strict=True)
+    return torch.stack([plain(*pair) for pair in pairs])
 
 
-def _pulled(
-    ctx: Any, grad: Any, data: Tensor, weights: Tensor, pulled: tuple[np.ndarray, np.ndarray] | None = None
-) -> list[Tensor | None]:
+def _pulled(ctx: Any, grad: Any, pulled: tuple[np.ndarray, np.ndarray] | None = None) -> list[Tensor | None]:
     """Run the circuit backwards from the gradient of the values, or from mu of the states where that is given."""
-    kernel = ctx.kernel
-    inputs, angles = _angles(kernel, data, weights)
+    data, weights = ctx.saved_tensors  # which refuses those that have changed since
+    kernel, (inputs, angles) = ctx.kernel, ctx.arrays
     data_grad, weight_grad = np.zeros(inputs.shape), np.zeros(angles.shape)
     no_grad, no_mu = _nothing(inputs.dtype)
-    grad, pulled = (_array(grad), no_mu) if pulled is None else (no_grad, pulled)
     unseen(
         loaded_kernels().backward,
         *kernel.program,
@@ -214,8 +202,8 @@ def _pulled(
         angles,
         ctx.block,
         ctx.states,
-        grad,
-        pulled,
+        no_grad if grad is None else grad.reshape(len(inputs), -1),
+        no_mu if pulled is None else pulled,
         bool(ctx.needs_input_grad[3]),
         data_grad,
         weight_grad,
@@ -223,8 +211,19 @@ def _pulled(
     n_weights = weights.shape[-1]
     if kernel.one_sample:
         data_grad, weight_grad = data_grad + weight_grad[:, n_weights:], weight_grad[:, :n_weights]
-    parts = zip((data_grad, weight_grad.reshape(weights.shape)), (data, weights), ctx.needs_input_grad[3:], strict=True)
-    return [torch.from_numpy(part).to(like.dtype) if needed else None for part, like, needed in parts]
+    return [
+        _gradient(part, like) if needed else None
+        for part, like, needed in zip((data_grad, weight_grad), (data, weights), ctx.needs_input_grad[3:], strict=True)
+    ]
+
+
+def _gradient(total: np.ndarray, like: Tensor) -> Tensor:
+    """Return a gradient in the shape of its tensor, summed over the groups that share it."""
+    n_shared = total.size // max(1, like.numel())
+    if n_shared > 1:
+        total = total.reshape(n_shared, -1).sum(0)
+    gradient = torch.from_numpy(total.reshape(like.shape))
+    return gradient if like.dtype == gradient.dtype else gradient.to(like.dtype)
 
 
 @cache
@@ -233,13 +232,30 @@ def _nothing(dtype: np.dtype) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]
     return np.empty((0, 0), dtype), (np.empty(0, dtype), np.empty(0, dtype))
 
 
-def _angles(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return the arrays of data and of weights, (groups, weights); data of groups of one sample follow the weights."""
+def _in_groups(values: np.ndarray, data: Tensor, weights: Tensor) -> np.ndarray:
+    """Return rows of all samples by groups, if data and weights have such."""
+    return values if data.ndim == 2 else values.reshape(-1, data.shape[1], values.shape[1])
+
+
+def _arrays(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return the arrays of data, one sample a row, and of weights, (groups, weights).
+
+    Groups that share their weights are one. Data of groups of one sample follow the weights.
+    """
     inputs, angles = _array(data), _array(weights)
-    angles = angles if angles.ndim == 2 else angles[None]
+    if data.ndim == 2:
+        angles = angles[None]
+    else:
+        groups = max(len(inputs), len(angles))
+        if len(inputs) < groups:
+            inputs = np.repeat(inputs, groups, 0)
+        if kernel.one_sample and len(angles) < groups:
+            angles = np.repeat(angles, groups, 0)
+        inputs = inputs.reshape(groups * data.shape[1], data.shape[2])
     return inputs, np.concatenate([angles, inputs], 1) if kernel.one_sample else angles
 
 
 def _array(values: Tensor) -> np.ndarray:
     """Return the numbers of a tensor, one after another in memory."""
-    return values.detach().resolve_neg().contiguous().numpy()
+    values = values.detach()
+    return np.ascontiguousarray((values.resolve_neg() if values.is_neg() else values).numpy())

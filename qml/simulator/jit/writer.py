@@ -6,7 +6,7 @@ import numpy as np
 
 from qml.simulator.fuse import reorder_table
 from qml.simulator.jit import instructions as columns
-from qml.simulator.jit.gate_blocks import GateBlock
+from qml.simulator.jit.gate_blocks import GateBlock, by_sample, rotation_of
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.levels import LevelBlock, Phase, monomial, moved_phases, phases_of
 from qml.simulator.linear import NEGLIGIBLE, Linear, Preparation
@@ -18,8 +18,10 @@ OPERATIONS = {  # an amplitude: counted, but of the last two, which wait for mem
     columns.DIAGONAL: 6.0,
     columns.TURN: 11.0,
     columns.PHASED: 25.0,
+    columns.ROTATION: 14.0,
 }
 ANGLE_OPERATIONS = 50.0  # a cosine and a sine, in the same measure
+FACTOR_OPERATIONS = 20.0  # of a product of rotations that differs between samples
 ROW_OPERATIONS = 400.0  # an instruction, beside its arithmetic, of each of 32 samples that share its loops
 REAL_SHARE = 0.5  # of the operations, where states have no imaginary parts
 
@@ -50,6 +52,8 @@ class Writer:
         row = self._new_row()
         if block.kind == "permutation":
             self._write_permutation(block, row)
+        elif block.kind == "rotation" and block.by_sample:
+            self._write_rotation(block, row, is_first=is_first)
         else:
             self._write_matrix(block, row, is_first=is_first)
 
@@ -133,6 +137,20 @@ class Writer:
             sources, phases = sources[later], factor * phases[later]
         self._add_move(row, columns.PERMUTATION, sources, phases)
 
+    def _write_rotation(self, block: GateBlock, row: list[int], *, is_first: bool) -> None:
+        row[columns.KIND], row[columns.SIDE], row[columns.BY_SAMPLE] = columns.ROTATION, 2, 1
+        self._write_groups(block, row, is_first=is_first)
+        row[columns.FACTORS], row[columns.N_FACTORS] = len(self.factors), len(block.maps)
+        for linear in block.maps:
+            rotation = rotation_of(linear)
+            if rotation is None:
+                raise ValueError("A block of rotations must hold rotations about an axis, but holds another map.")
+            self.factors.append((*_angle(linear), rotation[0]))
+            self.frequencies.append(rotation[1])
+            self.operations += FACTOR_OPERATIONS + (ANGLE_OPERATIONS if by_sample(linear) else 0.0)
+        self.is_real = False
+        self.operations += OPERATIONS[columns.ROTATION] * 2 * row[columns.N_BASES] * row[columns.RUN]
+
     def _write_phased(self, block: LevelBlock, row: list[int]) -> None:
         sources, constants = np.arange(2**self.n_sites), np.ones(2**self.n_sites, dtype=complex)
         phases: list[Phase] = []
@@ -166,7 +184,7 @@ class Writer:
     def _add_move(self, row: list[int], kind: int, sources: np.ndarray, phases: np.ndarray) -> None:
         size = 2**self.n_sites
         row[columns.KIND], row[columns.SIDE], row[columns.N_BASES], row[columns.BASES] = kind, 1, size, -1
-        if not np.array_equal(sources, np.arange(size)) or kind == columns.PERMUTATION:
+        if not np.array_equal(sources, np.arange(size)):
             row[columns.BASES] = self._add_index(sources)
         if not np.array_equal(phases, np.ones(size)):
             row[columns.PHASES] = self._add_constants(phases)

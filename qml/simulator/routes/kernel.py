@@ -15,7 +15,7 @@ from qml.simulator.execution import Method
 from qml.simulator.jit import instructions as columns
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.lowering import lower
-from qml.simulator.jit.values import KernelInput, KernelStates, KernelValues, grouped, load_kernels
+from qml.simulator.jit.values import KernelInput, KernelStates, KernelValues, load_kernels
 from qml.simulator.linear import linear_maps
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
@@ -81,7 +81,7 @@ class KernelRoute:
         weights = weights if weights.numel() else weights.detach()  # nothing is derived in no weights
         options = self._kernel, self._plain_values, method == "adjoint"
         if in_one_vmap():
-            return in_groups(partial(grouped, KernelValues, *options), data, weights)
+            return in_groups(partial(KernelValues.apply, *options), data, weights)
         return KernelValues.apply(*options, data, weights)
 
     def copies(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
@@ -104,7 +104,7 @@ class KernelRoute:
         """Compute values: (groups or 1, copies, ...) to (groups, copies, batch, observables)."""
         groups = max(len(data), len(weights))
         flat = (part.expand(groups, *part.shape[1:]).flatten(0, 1) for part in (data, weights))
-        return grouped(KernelValues, self._kernel, self._plain_values, only_once, *flat).unflatten(0, (groups, -1))
+        return KernelValues.apply(self._kernel, self._plain_values, only_once, *flat).unflatten(0, (groups, -1))
 
     def state(self, data: Tensor, weights: Tensor) -> Tensor:
         """Compute the state vector, (batch, 2**n)."""
@@ -113,7 +113,7 @@ class KernelRoute:
         weights = weights if weights.numel() else weights.detach()
         options = self._kernel, self._plain_state, False
         if in_one_vmap():
-            return in_groups(partial(grouped, KernelStates, *options), data, weights)
+            return in_groups(partial(KernelStates.apply, *options), data, weights)
         return KernelStates.apply(*options, data, weights)
 
     def _plain_values(self, data: Tensor, weights: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from qml.simulator.jit.instructions import (
     SIDE,
     SLOT,
 )
+from qml.simulator.jit.parts.rows import multiply_rows
 
 CHUNK = 64  # numbers of each row of a group that a dense matrix takes at once
 
@@ -31,19 +32,31 @@ def permute(step: Array, tape: tuple[Array, ...], state: Pair, spare: Pair, bloc
     constants, index = tape[3], tape[4]
     (real, imag), (new_real, new_imag) = state, spare
     width, n_rows = np.uint64(block), step[N_BASES]
+    if step[BASES] < 0:
+        multiply_by_phases(step, constants, state, block, inverse)
+        return
     for row in range(n_rows):
         source = index[step[BASES] + row]
         old = np.uint64(row if inverse else source) * width
         new = np.uint64(source if inverse else row) * width
         phase = constants[step[PHASES] + row] if step[PHASES] >= 0 else 1.0 + 0.0j
         c, s = real.dtype.type(phase.real), real.dtype.type(-phase.imag if inverse else phase.imag)
-        for k in range(width):
-            x, y = real[old + k], imag[old + k]
-            new_real[new + k] = c * x - s * y
-            new_imag[new + k] = c * y + s * x
+        multiply_rows(real, imag, old, width, c, s, new_real, new_imag, new)
     for k in range(np.uint64(n_rows) * width):
         real[k] = new_real[k]
         imag[k] = new_imag[k]
+
+
+@part
+def multiply_by_phases(step: Array, constants: Array, state: Pair, block: int, inverse: bool) -> None:
+    """Multiply rows by the phases of a permutation that moves none, or by their inverse, where they are not 1."""
+    real, imag = state
+    width = np.uint64(block)
+    for row in range(step[N_BASES] if step[PHASES] >= 0 else 0):
+        phase, at = constants[step[PHASES] + row], np.uint64(row) * width
+        if phase != 1.0:
+            c, s = real.dtype.type(phase.real), real.dtype.type(-phase.imag if inverse else phase.imag)
+            multiply_rows(real, imag, at, width, c, s, real, imag, at)
 
 
 @part
@@ -108,11 +121,8 @@ def diagonal(step: Array, index: Array, state: Pair, block: int, matrix: Pair, a
         for a in range(step[SIDE]):
             row = np.uint64(index[step[BASES] + number] + index[step[OFFSETS] + a]) * width
             if step[BY_SAMPLE] == 0:
-                c, s = m[a, 0], sign * n[a, 0]
-                for k in range(np.uint64(step[RUN]) * width):
-                    x, y = real[row + k], imag[row + k]
-                    real[row + k] = c * x - s * y
-                    imag[row + k] = c * y + s * x
+                size = np.uint64(step[RUN]) * width
+                multiply_rows(real, imag, row, size, m[a, 0], sign * n[a, 0], real, imag, row)
                 continue
             cosines, sines = m[a], n[a]
             for _ in range(step[RUN]):

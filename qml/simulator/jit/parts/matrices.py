@@ -17,6 +17,7 @@ from qml.simulator.jit.instructions import (
     NO_ANGLE,
     PERMUTATION,
     PHASED,
+    ROTATION,
     SIDE,
     SLOT,
     WEIGHT,
@@ -77,7 +78,9 @@ def make_matrices(
     for row in range(len(table)):
         side = table[row, SIDE]
         kind = table[row, KIND]
-        if kind == PERMUTATION or kind == PHASED or (table[row, BY_SAMPLE] == 1) != by_sample:  # noqa: PLR1714, SIM109
+        if kind == PERMUTATION or kind == PHASED or kind == ROTATION:  # noqa: PLR1714, SIM109
+            continue
+        if (table[row, BY_SAMPLE] == 1) != by_sample:
             continue
         is_diagonal = table[row, KIND] == DIAGONAL
         size = side if is_diagonal else side * side

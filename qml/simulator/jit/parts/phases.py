@@ -20,6 +20,7 @@ from qml.simulator.jit.instructions import (
     SLOT,
 )
 from qml.simulator.jit.parts.matrices import add_angles
+from qml.simulator.jit.parts.rows import multiply_rows
 from qml.simulator.jit.parts.sines import write_turns
 
 
@@ -59,11 +60,9 @@ def write_phases(
         return
     for row in range(n_rows):
         phase = constants[step[PHASES] + row]
+        at = np.uint64(row) * np.uint64(block)
         c, s = kind.type(phase.real), kind.type(phase.imag)
-        for k in range(np.uint64(row) * np.uint64(block), np.uint64(row + 1) * np.uint64(block)):
-            x, y = out[0][k], out[1][k]
-            out[0][k] = c * x - s * y
-            out[1][k] = c * y + s * x
+        multiply_rows(out[0], out[1], at, np.uint64(block), c, s, out[0], out[1], at)
 
 
 @part
@@ -84,11 +83,7 @@ def phased(step: Array, index: Array, state: Pair, spare: Pair, block: int, phas
                 new_real[new + k] = c * x - s * y
                 new_imag[new + k] = c * y + s * x
             continue
-        c, s = cosines[row], sign * sines[row]
-        for k in range(width):
-            x, y = real[old + k], imag[old + k]
-            new_real[new + k] = c * x - s * y
-            new_imag[new + k] = c * y + s * x
+        multiply_rows(real, imag, old, width, cosines[row], sign * sines[row], new_real, new_imag, new)
     for k in range(np.uint64(n_rows) * width):
         real[k] = new_real[k]
         imag[k] = new_imag[k]

@@ -1,11 +1,15 @@
 """Cosines and sines of many angles."""
 
+import math
+
 import numpy as np
 
 from qml.simulator.jit.compiling import Array, Pair, part
 
 LARGE = 1e8  # sum of squares from which angles go to the sine and cosine of the system, which reduce them exactly
 HALF_PI = np.pi / 2.0
+C2, C4, C6, C8, C10, C12, C14, C16 = ((-1) ** (n // 2) / math.factorial(n) for n in range(2, 17, 2))  # Taylor's
+S3, S5, S7, S9, S11, S13, S15 = ((-1) ** (n // 2) / math.factorial(n) for n in range(3, 16, 2))
 
 
 @part
@@ -28,12 +32,12 @@ def write_turns(angles: Array, size: int, out: Pair) -> None:
         quarters = np.floor(angles[k] * (1.0 / HALF_PI) + 0.5)
         r = angles[k] - quarters * HALF_PI
         z = r * r
-        c = 1.0 - z * (1 / 132) * (1.0 - z * (1 / 182) * (1.0 - z * (1 / 240)))
-        c = 1.0 - z * (1 / 30) * (1.0 - z * (1 / 56) * (1.0 - z * (1 / 90) * c))
-        c = 1.0 - z * (1 / 2) * (1.0 - z * (1 / 12) * c)
-        s = 1.0 - z * (1 / 110) * (1.0 - z * (1 / 156) * (1.0 - z * (1 / 210)))
-        s = 1.0 - z * (1 / 20) * (1.0 - z * (1 / 42) * (1.0 - z * (1 / 72) * s))
-        s = r * (1.0 - z * (1 / 6) * s)
+        c = C12 + z * (C14 + z * C16)
+        c = C6 + z * (C8 + z * (C10 + z * c))
+        c = 1.0 + z * (C2 + z * (C4 + z * c))
+        s = S11 + z * (S13 + z * S15)
+        s = S5 + z * (S7 + z * (S9 + z * s))
+        s = r + r * z * (S3 + z * s)
         halves = np.floor(quarters / 2.0)
         odd = quarters - 2.0 * halves  # 1 after an odd number of quarter turns: cos is -sin of the rest, and sin is cos
         sign = 1.0 - 2.0 * (halves - 2.0 * np.floor(halves / 2.0))
