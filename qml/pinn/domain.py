@@ -65,10 +65,10 @@ class Box:
         allowed = slack * (highs - lows)
         outside = ~((points >= lows - allowed) & (points <= highs + allowed)).all(1)
         if outside.any():
-            said = ", ".join(f"{axis} in [{low:g}, {high:g}]" for axis, (low, high) in self.intervals.items())
+            ranges = ", ".join(f"{axis} in [{low:g}, {high:g}]" for axis, (low, high) in self.intervals.items())
             raise ValueError(
-                f"{who} must lie in the domain, {said}, but {outside.sum()} points do not: {points[outside][0]}."
-                + remedy
+                f"{who} must lie in the domain, but {outside.sum()} points do not: {points[outside][0]}. The domain is "
+                f"{ranges}.{remedy}"
             )
 
     def sample(self, n_points: int, seed: int, *, fixed: Mapping[str, float] | None = None) -> np.ndarray:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml.pinn.conditions import Face
@@ -18,7 +17,7 @@ from qml.pinn.trunks.separable import Separable
 
 TIME_SLOPE = 0.3  # largest slope and offset of the functions of time, on [-1, 1], as in `periodic_windows.py`
 FINER = 2  # points of the grid that a start is taken on, for each half wave
-WaveNumbers = Float[np.ndarray, " modes"]
+WaveNumbers = np.ndarray  # (modes,), of x and of y not alike many
 
 
 def sine_window(
