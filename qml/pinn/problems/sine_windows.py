@@ -88,9 +88,8 @@ def sine_trunk(of_x: WaveNumbers, of_y: WaveNumbers, n_times: int, generator: to
         generator=generator,
     )
     trunk.factors.requires_grad_(requires_grad=False)
-    with torch.no_grad():
-        trunk.read_out.weight.zero_()
-    trunk.read_out.bias.requires_grad_(requires_grad=False)  # 0
+    nn.init.zeros_(trunk.read_out.weight)  # pyright: ignore[reportArgumentType]
+    trunk.read_out.bias.requires_grad = False  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType] - 0
     return trunk
 
 
