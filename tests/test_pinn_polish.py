@@ -24,8 +24,6 @@ from qml.pinn import (
     Resampling,
     Training,
     find_problem,
-    odd_half,
-    predict_odd,
     recipe_of,
     relative_l2,
     train,
@@ -266,18 +264,6 @@ def test_weighted_draws_estimate_the_uniform_mean() -> None:
 def test_bad_options_are_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
-
-
-def test_the_odd_half_is_the_whole_solution() -> None:
-    problem = find_problem("burgers")
-    model = Pinn(odd_half(problem), TRUNKS["mlp"]())  # which checks that faces are exact
-    points = np.array([[0.3, 0.4], [-0.3, 0.4], [-1.0, 0.7], [0.0, 0.2]])
-    found = predict_odd(model, points)[:, 0]
-    assert found[0] == -found[1]
-    assert found[2:] == pytest.approx([0.0, 0.0], abs=1e-12)
-    whole, half = (item.reference(points[:2]) for item in (problem, model.problem))  # pyright: ignore[reportOptionalCall]
-    assert_close(whole, half, 0.0)
-    assert whole[0] == pytest.approx(-whole[1], abs=1e-12)
 
 
 def test_the_geodesic_term_is_half_of_the_second_derivatives_step() -> None:

@@ -167,7 +167,7 @@ def test_circuits_go_through_slabs(weight_of_data: float | None) -> None:
     slabs = Slabs((0.0, 0.5, 1.0), weight=weight_of_data)
     solved = train_in_slabs(problem, circuit, replace(SHORT, n_marquardt=4, n_points=40), slabs, seed=0)
     assert [solution.model.derivatives for solution in solved.solutions] == ["jets", "jets"]
-    assert all(relative_l2(solution.model, problem.domain.grid(5)) > 0 for solution in solved.solutions)
+    assert all(relative_l2(solution.model, solution.model.problem.domain.grid(5)) > 0 for solution in solved.solutions)
 
 
 def test_what_cannot_be_cut_is_refused() -> None:

@@ -177,7 +177,7 @@ def choose_subjects(task: Task[Any, Any], named: Sequence[str]) -> list[dict[str
 
     Args:
         task: The task.
-        named: Values of its first option, as text; `make_plan` refuses those it does not have.
+        named: Values of its first option, as text, or names of its groups; `make_plan` refuses those it does not have.
 
     Raises:
         ValueError: If a task without options is given names.
@@ -188,7 +188,7 @@ def choose_subjects(task: Task[Any, Any], named: Sequence[str]) -> list[dict[str
         return [{}]
     option, allowed = next(iter(task.options.items()))
     by_text: dict[str, Option] = {str(value): value for value in allowed}
-    chosen = [by_text.get(name, name) for name in named] or task.together
+    chosen = [value for name in named for value in task.groups.get(name, (by_text.get(name, name),))] or task.together
     return [{option: value} for value in dict.fromkeys(chosen)] or [{}]
 
 

@@ -63,6 +63,8 @@ def task_help(task: Task[Any, Any], subjects: Sequence[str] = ()) -> RenderableT
         listed = " ".join(map(str, allowed))
         together = " ".join(map(str, task.together or allowed[:1]))
         parts.append(verbatim(f"{subject}: {listed}; compared where none is named: {together}"))
+        for name, members in task.groups.items():
+            parts.append(verbatim(f"{name} stands for {' '.join(map(str, members))}"))
         whose = " ".join(subjects) or f"{allowed[0]}; name a {subject} before --help for its own"
         parts.append(verbatim(f"The models are those of {whose}."))
     for name, values in others:

@@ -156,6 +156,7 @@ class Task(Generic[DataT, SplitT]):
             after the task's name, and compares them one after another.
         together: The values of the first option that are compared where none is named, by
             `qml compare all` too; () for its default alone.
+        groups: Names that stand for several values of the first option on the command line.
         sections: Writes the task's own sections of the report, from `(data, records, options)`.
         metric: The number that models are compared by.
         labels: Meanings of -1 and +1.
@@ -172,6 +173,7 @@ class Task(Generic[DataT, SplitT]):
     sections: Callable[[DataT, list[Record], Options], list[Section]]
     options: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
     together: tuple[Option, ...] = ()
+    groups: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
     metric: Metric = field(default_factory=Metric)
     labels: tuple[str, str] = ("-1", "+1")
     protocol: str = ""

@@ -8,10 +8,10 @@ from qml.pinn.eigenvalues.states import State, StateWarning
 from qml.pinn.model import Pinn
 from qml.pinn.problem import Problem
 from qml.pinn.problems import PROBLEMS, find_problem
-from qml.pinn.recipes.catalogue import RECIPES, Recipe, odd_half, predict_odd, recipe_of, with_exact_faces, with_weight
+from qml.pinn.recipes.catalogue import RECIPES, Recipe, odd_half, recipe_of, with_exact_faces, with_weight
 from qml.pinn.recipes.fourier import FourierRecipe
 from qml.pinn.recipes.separable import SeparableRecipe
-from qml.pinn.recipes.windows import WINDOW_RECIPES, WindowRecipe
+from qml.pinn.recipes.windows import WINDOW_RECIPES, SineWindowRecipe, WindowRecipe
 from qml.pinn.solvers.bandit import GaussianBandit, regret, run_bandit
 from qml.pinn.solvers.deeponet import DeepONet, OperatorData, operator_error, reaction_diffusion, train_operator
 from qml.pinn.solvers.discovery import Polynomial, WithTerm, differences_formula, sparse_regression, term_formula
@@ -86,6 +86,7 @@ __all__ = [
     "RowSketch",
     "Separable",
     "SeparableRecipe",
+    "SineWindowRecipe",
     "Slabs",
     "Solution",
     "SpectralKernel",
@@ -104,7 +105,6 @@ __all__ = [
     "odd_half",
     "operator_error",
     "pinn_residuals",
-    "predict_odd",
     "reaction_diffusion",
     "recipe_of",
     "regret",

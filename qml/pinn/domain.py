@@ -50,14 +50,26 @@ class Box:
             raise ValueError(f"The coordinate of {who} must be one of {', '.join(self.coordinates)}, but is {axis!r}.")
         return self.intervals[axis]
 
-    def require_inside(self, points: np.ndarray, who: str) -> None:
-        """Refuse points of another width, or outside."""
+    def require_inside(self, points: np.ndarray, who: str, *, slack: float = 0.0, remedy: str = "") -> None:
+        """Refuse points of another width, outside, or with NaN.
+
+        Args:
+            points: (batch, coordinates).
+            who: begins the message.
+            slack: share of each interval by which points may miss it, for rounding.
+            remedy: ends the message.
+        """
         if points.ndim != 2 or points.shape[1] != len(self.coordinates):
             raise ValueError(f"{who} must have points of shape (batch, {len(self.coordinates)}), not {points.shape}.")
         lows, highs = np.array(list(self.intervals.values())).T
-        outside = ~((points >= lows) & (points <= highs)).all(1)
+        allowed = slack * (highs - lows)
+        outside = ~((points >= lows - allowed) & (points <= highs + allowed)).all(1)
         if outside.any():
-            raise ValueError(f"{who} must lie in the domain, but {outside.sum()} points do not: {points[outside][0]}.")
+            ranges = ", ".join(f"{axis} in [{low:g}, {high:g}]" for axis, (low, high) in self.intervals.items())
+            raise ValueError(
+                f"{who} must lie in the domain, but {outside.sum()} points do not: {points[outside][0]}. The domain is "
+                f"{ranges}.{remedy}"
+            )
 
     def sample(self, n_points: int, seed: int, *, fixed: Mapping[str, float] | None = None) -> np.ndarray:
         """Draw scrambled Sobol points (n_points, coordinates); with all coordinates fixed there is one point."""

@@ -17,6 +17,7 @@ from qml.pinn.problem import Problem
 DERIVATIVES = ("auto", "jets", "nested", "forward")
 PROBE_SEED = 0
 N_PROBES = 3
+EDGE_ROUNDING = 1e-6  # of an interval, by which single precision may miss its end
 # Allowed differences of rows computed one by one and together, and of exact conditions: rounding of a deep network.
 ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3}
 
@@ -32,6 +33,9 @@ class Pinn(nn.Module):
             where the trunk has a rule for them, as all but circuits; "nested" takes reverse
             passes of reverse passes and knows no limit of order or module, "forward" nests torch.func's forward mode,
             which other transforms of torch.func may enclose, "auto" takes jets where they can be had, else "nested".
+
+    Fields that are odd in a coordinate (`Problem.odd`) are solved for on one half, and a model continues them to the
+    other. Beyond the domain a call and `evaluate` extrapolate, as torch's modules do, and `predict` refuses.
 
     Shape:
         (batch, coordinates) to (batch, fields).
@@ -71,8 +75,8 @@ class Pinn(nn.Module):
         self._require_exact()
 
     def forward(self, points: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch outputs"]:
-        """Return the fields at points."""
-        return torch.stack([_as_tensor(column) for column in self._fields(points).values()], -1)
+        """Return the fields at points; beyond the domain they are extrapolated."""
+        return torch.stack([_as_tensor(column) for column in self.columns_at(points).values()], -1)
 
     def evaluate(self, points: Float[Tensor | np.ndarray, "batch inputs"], names: Sequence[str]) -> dict[str, Tensor]:
         """Return fields, derivatives, operators, coordinates and scalars by name, as (batch,) tensors.
@@ -83,8 +87,9 @@ class Pinn(nn.Module):
             names: as in ("u", "u_xx", "x").
         """
         points = self.as_points(points) if isinstance(points, np.ndarray) else points
-        wanted = self._derivatives(names)
-        return self._named(points, names, self._differentiate(points[:, : len(self.problem.coordinates)], wanted))
+        places, signs = self._folded(points[:, : len(self.problem.coordinates)])
+        derivatives = self._differentiate(_as_tensor(places), self._derivatives(names))
+        return self._named(points, names, self._continued(derivatives, signs))
 
     def evaluate_both(
         self, points: Float[Tensor, "batch inputs"], names: Sequence[str], others: Float[Tensor, "more inputs"]
@@ -93,18 +98,32 @@ class Pinn(nn.Module):
         fields, wanted, plain = self.problem.fields, self._derivatives(names), []
 
         def both(start: Array) -> Mapping[str, Array]:
-            jet, values = self.trunk(start, others)
+            jet, values = self.trunk(start, places)
             plain.append(values)
             return self._constructed(start, jet)
 
         if not (self._fuses_layers and self.derivatives == "jets" and 0 < _highest(wanted) <= JET_ORDER):
             return self.evaluate(points, names), self.evaluate(others, fields)
-        derivatives = by_jets(both, points[:, : len(self.problem.coordinates)], self.problem.coordinates, wanted)
-        columns = self._constructed(others, plain[0])
-        return self._named(points, names, derivatives), {name: _as_tensor(columns[name]) for name in fields}
+        first, first_signs = self._folded(points[:, : len(self.problem.coordinates)])
+        places, signs = self._folded(others)
+        derivatives = by_jets(both, _as_tensor(first), self.problem.coordinates, wanted)
+        columns = _mirrored(self._constructed(places, plain[0]), signs)
+        named = self._named(points, names, self._continued(derivatives, first_signs))
+        return named, {name: _as_tensor(columns[name]) for name in fields}
 
     def predict(self, points: np.ndarray) -> np.ndarray:
-        """Return the fields at points (batch, coordinates), as an array (batch, fields) in float64."""
+        """Return the fields at points (batch, coordinates), as an array (batch, fields) in float64.
+
+        Raises:
+            ValueError: points of another shape, with NaN, or outside the domain, where nothing was solved; a call of
+                the model extrapolates to them. Fields that are odd are known on both halves.
+        """
+        self.problem.whole.require_inside(
+            np.asarray(points),
+            "Argument `points`",
+            slack=EDGE_ROUNDING,
+            remedy=" No equation was solved there: to extrapolate, call the model on `model.as_points(points)`.",
+        )
         with torch.no_grad():
             return self(self.as_points(points)).double().cpu().numpy()
 
@@ -165,7 +184,32 @@ class Pinn(nn.Module):
 
     def columns_at(self, points: Array) -> Mapping[str, Array]:
         """Return the fields by name, (batch,) each, at points (batch, coordinates); their jets at a jet of points."""
-        return self._fields(points)
+        places, signs = self._folded(points)
+        return _mirrored(self._fields(places), signs)
+
+    def _folded(self, points: Array) -> tuple[Array, Tensor | None]:
+        """Return points moved to the half that odd fields are solved on, and the sign of the fields at each.
+
+        The signs are constants, so that derivatives at the middle are those of the solution.
+        """
+        if self.problem.odd is None:
+            return points, None
+        columns = list(_columns(points))
+        index = self.problem.coordinates.index(self.problem.odd)
+        folded = columns[index]
+        values = (folded.value if isinstance(folded, Jet) else folded).detach()
+        signs = torch.where(values < 0, -1.0, 1.0).to(values.dtype)
+        columns[index] = folded * signs
+        return torch.stack(columns, -1), signs  # pyright: ignore[reportArgumentType, reportCallIssue] - jets take it
+
+    def _continued(self, derivatives: dict[Wanted, Tensor], signs: Tensor | None) -> dict[Wanted, Tensor]:
+        """Return derivatives at the points from those at folded ones: odd orders by the odd coordinate are even."""
+        axis = self.problem.odd
+        if signs is None or axis is None:
+            return derivatives
+        return {
+            item: values if item.terms[0][0].count(axis) % 2 else values * signs for item, values in derivatives.items()
+        }
 
     def takes_jets_of(self, wanted: Sequence[Wanted]) -> bool:
         """Return True if jets carry these derivatives, and the trunk moves them: circuits stop at the second order."""
@@ -258,6 +302,11 @@ class Pinn(nn.Module):
 def _highest(wanted: Sequence[Wanted]) -> int:
     """Return the highest order."""
     return max((item.order for item in wanted), default=0)
+
+
+def _mirrored(columns: Mapping[str, Array], signs: Tensor | None) -> Mapping[str, Array]:
+    """Return fields with the signs of an odd continuation."""
+    return columns if signs is None else {name: column * signs for name, column in columns.items()}
 
 
 def _columns(points: Array) -> Sequence[Array]:

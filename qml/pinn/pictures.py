@@ -25,7 +25,7 @@ def solution_figure(solution: Any, field: str | None = None) -> "Figure":
             "Plot `model.predict` on a slice."
         )
     on_a_line = len(problem.coordinates) == 1
-    points = problem.domain.grid(N_LINE if on_a_line else N_PLANE)
+    points = problem.whole.grid(N_LINE if on_a_line else N_PLANE)
     values = solution.model.predict(points)[:, problem.fields.index(name)]
     expected = _expected(solution, name, points, values)
     panels = 1 if expected is None else 2
@@ -66,7 +66,7 @@ def _draw_maps(
     solution: Any, name: str, axes: Any, points: np.ndarray, values: np.ndarray, expected: np.ndarray | None
 ) -> None:
     first, second = solution.model.problem.coordinates
-    ends = [end for axis in (second, first) for end in solution.model.problem.domain.intervals[axis]]
+    ends = [end for axis in (second, first) for end in solution.model.problem.whole.intervals[axis]]
     titles = [(name, values, "viridis")]
     if expected is not None:
         titles += [("reference", expected, "viridis"), ("error", values - expected, "RdBu_r")]

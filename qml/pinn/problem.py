@@ -44,6 +44,8 @@ class Problem:
         reference_scalars: likewise.
         sign_free: whether minus a field is a solution where the field is one, as of eigenfunctions.
         source: what the reference is and where the problem is from.
+        odd: a coordinate whose interval begins at 0 and in which all fields are odd: they are solved for on that half,
+            and a model continues them to negative values, u(-x) = -u(x). None for no such symmetry.
         states: the number of the state asked for, 0 for the ground state, by scalar that is an eigenvalue. One that is
             not named asks for the state whose level is nearest to its start. None leaves the state unchecked. See
             `State`.
@@ -80,6 +82,7 @@ class Problem:
     sign_free: bool = False
     source: str = ""
     states: Mapping[str, Any] = field(default_factory=dict)
+    odd: str | None = None
 
     def __post_init__(self) -> None:
         _require_distinct(self)
@@ -102,11 +105,25 @@ class Problem:
             require_bound(self.features, "features", fields=("",), coordinates=self.coordinates, scalars=())
         _require_enough(self)
         _require_states(self)
+        if self.odd is not None:
+            _require_odd(self, self.odd)
 
     @property
     def coordinates(self) -> tuple[str, ...]:
         """Return the coordinates in the order of the points' columns."""
         return self.domain.coordinates
+
+    @property
+    def whole(self) -> Box:
+        """Return the box on which a model knows the fields: the domain, with its mirror image if they are odd."""
+        if self.odd is None:
+            return self.domain
+        mirrored = tuple(-place for place in reversed(self.domain.breaks.get(self.odd, ())))
+        breaks = {
+            axis: (*mirrored, *places) if axis == self.odd else places for axis, places in self.domain.breaks.items()
+        }
+        high = self.domain.intervals[self.odd][1]
+        return Box({**self.domain.intervals, self.odd: (-high, high)}, breaks)
 
     @property
     def n_features(self) -> int:
@@ -223,6 +240,20 @@ def _require_states(problem: Problem) -> None:
             raise ValueError(
                 f"Argument `states` must map scalars ({', '.join(problem.scalars) or 'none'}) to numbers of states "
                 f"from 0, or to None, but maps {name!r} to {state!r}."
+            )
+
+
+def _require_odd(problem: Problem, axis: str) -> None:
+    """Refuse an axis that is none or does not begin at 0, and operators that are neither odd nor even in it."""
+    low, _ = problem.domain.interval(axis, "`odd`")
+    if low != 0.0:
+        raise ValueError(f"Argument `odd` must name a coordinate that begins at 0, but {axis} begins at {low:g}.")
+    for name in problem.operators:
+        item = problem.derivative(name)
+        if item is not None and len({axes.count(axis) % 2 for axes, _ in item.terms}) > 1:
+            raise ValueError(
+                f"Operator `{name}` must have derivatives of even order by {axis}, or of odd order, alone, since `odd` "
+                f"is {axis!r}, but has both. Name them apart in the equation."
             )
 
 

@@ -1,17 +1,19 @@
 """Differential equations: trunks of physics-informed networks and ways to train them, on one problem."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
 
 from qml.baselines import count_parameters
-from qml.compare.task import Metric, Model, Options, Preset, Record, Section, Task
+from qml.compare.task import Metric, Model, Options, Outcome, Preset, Record, Section, Task
 from qml.compare.tasks import pinn_fits as fits
 from qml.compare.tasks import pinn_more_fits as more
 from qml.compare.tasks import pinn_trunks as trunks
 from qml.compare.tasks.pinn_figures import error_figure, solution_figure
 from qml.pinn import PROBLEMS, Annealing, Causal, Curriculum, Problem, Resampling, find_problem
+from qml.pinn.problems.catalogue import GROUPS
 from qml.pinn.problems.evolution import diffusivity
 from qml.pinn.problems.inverse_flow import carried_vortices
 from qml.pinn.problems.power import swing
@@ -83,14 +85,8 @@ def models(options: Options) -> dict[str, Model[Problem]]:
     offered["mlp-curriculum"] = _method(
         "MLP, curriculum", "Easy points first, by a Gaussian mixture (2605.19263).", curriculum=Curriculum()
     )
-    offered["mlp-marquardt"] = Model(
-        "MLP, Levenberg-Marquardt",
-        "classical",
-        "A small network in float64 by the problem's recipe (2402.10680), see `qml.pinn.RECIPES`.",
-        fits.by_recipe,
-        settings=("as in the recipe",),
-        family="method",
-    )
+    recipe = "A small network in float64 by the problem's recipe (2402.10680), see `qml.pinn.RECIPES`."
+    offered["mlp-marquardt"] = _as_in_the_recipe("MLP, Levenberg-Marquardt", recipe, fits.by_recipe)
     return offered | _without_derivatives(problem) | _of_one_problem(problem)
 
 
@@ -99,111 +95,86 @@ def _without_derivatives(problem: Problem) -> dict[str, Model[Problem]]:
     if problem.scalars or len(problem.coordinates) > 2 or len(problem.fields) > 1:
         return {}
     recipe = "An ensemble Kalman filter moves the weights, without a derivative in them (1209.2736)."
+    builds = (("qnn", "QNN", "quantum", trunks.qnn), ("mlp-small", "Small MLP", "classical", trunks.small_mlp))
     return {
-        f"{name}-kalman": Model(
-            f"{title}, Kalman filter",
-            kind,
-            recipe,
-            partial(more.by_kalman, build),
-            settings=("as in the recipe",),
-            family="no derivatives",
+        f"{name}-kalman": _as_in_the_recipe(
+            f"{title}, Kalman filter", recipe, partial(more.by_kalman, build), kind=kind, family="no derivatives"
         )
-        for name, title, kind, build in (
-            ("qnn", "QNN", "quantum", trunks.qnn),
-            ("mlp-small", "Small MLP", "classical", trunks.small_mlp),
-        )
+        for name, title, kind, build in builds
     }
 
 
 def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
     """Return the methods that only some problems allow."""
-    offered = {
-        "pieces": (
-            bool(problem.domain.breaks),
-            "Subdomains",
-            "One MLP of 12-12 a piece, joined by values and slopes (2309.17345, 2210.12669), by Levenberg-Marquardt.",
-            fits.in_pieces,
-        ),
-        "process": (
-            problem.name in LINEAR,
-            "Spectral Gaussian process",
-            "A kernel whose spectrum is trained, conditioned on the equation (2311.04465).",
-            fits.by_process,
-        ),
-        "mlp-labels": (
-            problem.name == "poisson-2d",
-            "MLP, Feynman-Kac labels",
-            f"{fits.N_LABELS} Monte-Carlo values in the loss (2606.00643).",
-            fits.with_labels,
-        ),
-        "mlp-lagrangian": (
-            problem.name == "convection",
-            "MLP, Lagrangian",
-            "Paths and values along them (2205.02902), by Levenberg-Marquardt.",
-            fits.lagrangian,
-        ),
-        "mlp-ensemble": (
-            problem.name in INVERSE,
-            "Ensemble",
-            f"{fits.N_MEMBERS} networks by the recipe, each on a bootstrap sample of the data (1612.01474).",
-            fits.ensemble,
-        ),
-        "mlp-bayes": (
-            problem.name in INVERSE,
-            "Bayesian weights",
-            "The recipe's network, and the posterior of its weights and of k (2403.13602).",
-            partial(fits.bayes, "all"),
-        ),
-        "mlp-bayes-readout": (
-            problem.name in INVERSE,
-            "Bayesian read-out",
-            "The same with the posterior of the last layer and of k alone.",
-            partial(fits.bayes, "readout"),
-        ),
-        "windows": (
-            problem.name in more.IN_WINDOWS,
-            "Windows of time",
-            "Fixed random features with a trained read-out, window by window (2203.07404, 2012.02895).",
-            more.in_windows,
-        ),
-        **{
-            f"term-{kind}": (
-                problem.name == "unknown-reaction",
-                f"Unknown term, {title}",
-                f"An MLP of 16-16 for u and {words} for f(u), by Levenberg-Marquardt (2212.04630).",
-                partial(more.with_term, kind),
-            )
-            for kind, title, words in (
-                ("polynomial", "polynomial", "a polynomial of degree 3"),
-                ("mlp", "MLP", "8 tanh units"),
-                ("qkan", "QKAN", "a one-qubit circuit"),
-            )
-        },
-        **{
-            f"tasks-{rule}": (
-                problem.name == "traffic",
-                f"Two roads, {rule}",
-                f"A second road shares the network; its weight by {words} (2307.03920), by Levenberg-Marquardt.",
-                partial(more.roads_together, rule),
-            )
-            for rule, words in (
-                ("equal", "no rule"),
-                ("similarity", "the cosine of gradients (1812.02224)"),
-                ("variance", "variances (1705.07115)"),
-            )
-        },
-    }
+    offered: dict[str, Model[Problem]] = {}
+    if problem.domain.breaks:
+        recipe = "One MLP of 12-12 a piece, joined by values and slopes (2309.17345, 2210.12669), by " + EQUAL + "."
+        offered["pieces"] = _as_in_the_recipe("Subdomains", recipe, fits.in_pieces)
+    if problem.name in LINEAR:
+        recipe = "A kernel whose spectrum is trained, conditioned on the equation (2311.04465)."
+        offered["process"] = _as_in_the_recipe("Spectral Gaussian process", recipe, fits.by_process)
+    if problem.name == "poisson-2d":
+        recipe = f"{fits.N_LABELS} Monte-Carlo values in the loss (2606.00643)."
+        offered["mlp-labels"] = _as_in_the_recipe("MLP, Feynman-Kac labels", recipe, fits.with_labels)
+    if problem.name == "convection":
+        recipe = f"Paths and values along them (2205.02902), by {EQUAL}."
+        offered["mlp-lagrangian"] = _as_in_the_recipe("MLP, Lagrangian", recipe, fits.lagrangian)
+    if problem.name in INVERSE:
+        offered |= _with_deviations()
+    if problem.name in more.IN_WINDOWS:
+        recipe = "Fixed random features with a trained read-out, window by window (2203.07404, 2012.02895)."
+        offered["windows"] = _as_in_the_recipe("Windows of time", recipe, more.in_windows)
+    if problem.name == "unknown-reaction":
+        offered |= _unknown_terms()
+    if problem.name == "traffic":
+        offered |= _roads_together()
+    return offered
+
+
+def _with_deviations() -> dict[str, Model[Problem]]:
+    """Return the methods that give a trained scalar with a standard deviation."""
+    members = f"{fits.N_MEMBERS} networks by the recipe, each on a bootstrap sample of the data (1612.01474)."
+    weights = "The recipe's network, and the posterior of its weights and of k (2403.13602)."
+    last_layer = "The same with the posterior of the last layer and of k alone."
     return {
-        name: Model(
-            title,
-            "quantum" if name == "term-qkan" else "classical",
-            recipe,
-            fit,
-            settings=("as in the recipe",),
-            family="method",
+        "mlp-ensemble": _as_in_the_recipe("Ensemble", members, fits.ensemble),
+        "mlp-bayes": _as_in_the_recipe("Bayesian weights", weights, partial(fits.bayes, "all")),
+        "mlp-bayes-readout": _as_in_the_recipe("Bayesian read-out", last_layer, partial(fits.bayes, "readout")),
+    }
+
+
+def _unknown_terms() -> dict[str, Model[Problem]]:
+    """Return the modules that may stand for the unknown term f(u)."""
+    kinds = (
+        ("polynomial", "polynomial", "a polynomial of degree 3", "classical"),
+        ("mlp", "MLP", "8 tanh units", "classical"),
+        ("qkan", "QKAN", "a one-qubit circuit", "quantum"),
+    )
+    return {
+        f"term-{name}": _as_in_the_recipe(
+            f"Unknown term, {title}",
+            f"An MLP of 16-16 for u and {words} for f(u), by {EQUAL} (2212.04630).",
+            partial(more.with_term, name),
+            kind=kind,
         )
-        for name, (fits_here, title, recipe, fit) in offered.items()
-        if fits_here
+        for name, title, words, kind in kinds
+    }
+
+
+def _roads_together() -> dict[str, Model[Problem]]:
+    """Return the rules for the weight of a second road, which shares the network."""
+    rules = (
+        ("equal", "no rule"),
+        ("similarity", "the cosine of gradients (1812.02224)"),
+        ("variance", "variances (1705.07115)"),
+    )
+    return {
+        f"tasks-{rule}": _as_in_the_recipe(
+            f"Two roads, {rule}",
+            f"A second road shares the network; its weight by {words} (2307.03920), by {EQUAL}.",
+            partial(more.roads_together, rule),
+        )
+        for rule, words in rules
     }
 
 
@@ -217,13 +188,18 @@ def sections(problem: Problem, records: list[Record], options: Options) -> list[
 
 
 def _trunk(title: str, kind: str, recipe: str, build: trunks.Build) -> Model[Problem]:
-    fit = partial(fits.of_equal_size, build)
-    return Model(title, kind, recipe, fit, settings=("as in the recipe",), family="equal size")
+    return _as_in_the_recipe(title, recipe, partial(fits.of_equal_size, build), kind=kind, family="equal size")
 
 
 def _method(title: str, recipe: str, build: trunks.Build = trunks.mlp, **methods: Any) -> Model[Problem]:
-    fit = partial(fits.by_adam, build, methods)
-    return Model(title, "classical", recipe, fit, settings=("as in the recipe",), family="method")
+    return _as_in_the_recipe(title, recipe, partial(fits.by_adam, build, methods))
+
+
+def _as_in_the_recipe(
+    title: str, recipe: str, fit: Callable[..., Outcome], *, kind: str = "classical", family: str = "method"
+) -> Model[Problem]:
+    """Return a model with a single setting, which its recipe describes."""
+    return Model(title, kind, recipe, fit, settings=("as in the recipe",), family=family)
 
 
 def _scalars(problem: Problem, records: list[Record]) -> str:
@@ -269,6 +245,7 @@ PINN = Task(
     presets={"full": Preset(3, 1, 3000), "demo": Preset(2, 1, 200)},
     sections=sections,
     options={"problem": tuple(PROBLEMS)},
+    groups=GROUPS,
     together=TOGETHER,
     metric=Metric("relative_l2", "Relative L2 error", larger_is_better=False, percent=False),
 )

@@ -26,7 +26,6 @@ from qml.pinn import (
     bayesian_posterior,
     in_frame_at_rest,
     lagrangian_convection,
-    predict_odd,
     recipe_of,
     relative_l2,
     resampled,
@@ -60,7 +59,7 @@ def of_equal_size(build: trunks.Build, problem: Problem, seed: int, preset: Pres
         n_condition_points=64,
         collocation="quadrature" if on_a_line else "sobol",
     )
-    return trained(Pinn(posed, build(posed, _drawn(seed))), training, seed, on_step, problem)
+    return trained(Pinn(posed, build(posed, _drawn(seed))), training, seed, on_step)
 
 
 def by_adam(
@@ -75,7 +74,7 @@ def by_recipe(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> O
     """Train by the problem's own recipe, in a small preset with fewer steps."""
     recipe = _recipe(problem, preset)
     posed = recipe.posed(problem)
-    return trained(Pinn(posed, recipe.trunk(posed, _drawn(seed))), recipe.training, seed, on_step, problem)
+    return trained(Pinn(posed, recipe.trunk(posed, _drawn(seed))), recipe.training, seed, on_step)
 
 
 def in_pieces(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
@@ -173,15 +172,15 @@ def by_process(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> 
 def shown_points(problem: Problem) -> np.ndarray:
     """Return the grid of the figures; points that are not drawn in more than two dimensions."""
     if len(problem.coordinates) > 2:
-        return problem.domain.sample(N_SHOWN**2, SEED_OF_POINTS)
-    return problem.domain.grid(N_LINE if len(problem.coordinates) == 1 else N_SHOWN)
+        return problem.whole.sample(N_SHOWN**2, SEED_OF_POINTS)
+    return problem.whole.grid(N_LINE if len(problem.coordinates) == 1 else N_SHOWN)
 
 
-def trained(model: Pinn, training: Training, seed: int, on_step: OnStep, problem: Problem | None = None) -> Outcome:
-    """Train and judge; figures show the whole problem, where the model was posed on a half."""
+def trained(model: Pinn, training: Training, seed: int, on_step: OnStep) -> Outcome:
+    """Train and judge on the whole problem, also where the model was posed on a half."""
     with one_thread():
         solution = solve(model, training, seed=seed, on_step=on_step)
-    return _outcome(solution, _error(model), _shown(model, problem))
+    return _outcome(solution, _error(model), _shown(model))
 
 
 def outcome_of(solution: Solution, error: float, problem: Problem) -> Outcome:
@@ -264,15 +263,15 @@ def judged_points(problem: Problem) -> np.ndarray:
     """Return the points that errors are taken on: a grid, and Sobol points in more than two dimensions."""
     n_dimensions = len(problem.coordinates)
     if n_dimensions > 2:
-        return problem.domain.sample(N_PLANE**2, SEED_OF_POINTS)
-    return problem.domain.grid(N_LINE if n_dimensions == 1 else N_PLANE)
+        return problem.whole.sample(N_PLANE**2, SEED_OF_POINTS)
+    return problem.whole.grid(N_LINE if n_dimensions == 1 else N_PLANE)
 
 
-def _shown(model: Pinn, problem: Problem | None = None) -> np.ndarray:
+def _shown(model: Pinn) -> np.ndarray:
     """Return the first field on the grid of the figures, with the sign of the reference."""
-    problem = model.problem if problem is None else problem
+    problem = model.problem
     points = shown_points(problem)
-    field = predict_odd(model, points)[:, 0]
+    field = model.predict(points)[:, 0]
     if problem.sign_free and problem.reference is not None and float(field @ problem.reference(points)[:, 0]) < 0:
         return -field
     return field

@@ -24,7 +24,6 @@ from qml.pinn import (
     Training,
     WithTerm,
     pinn_residuals,
-    predict_odd,
     relative_l2,
     term_formula,
     train_by_kalman,
@@ -93,7 +92,7 @@ def by_kalman(build: trunks.Build, problem: Problem, seed: int, preset: Preset, 
         n_parameters=count_parameters(model),
         seconds=time.perf_counter() - started,
         extras={"members": n_members, "loss": min(losses), "epoch": len(losses) - 1},
-        details={"values": predict_odd(model, fits.shown_points(problem))[:, 0].round(6).tolist()},
+        details={"values": model.predict(fits.shown_points(problem))[:, 0].round(6).tolist()},
     )
 
 

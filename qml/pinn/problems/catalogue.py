@@ -25,6 +25,8 @@ from qml.pinn.problems.high_frequency import helmholtz_waves
 from qml.pinn.problems.inverse_flow import carried_vortices
 from qml.pinn.problems.many_dimensions import poisson_cosines, poisson_harmonic
 from qml.pinn.problems.pinnacle import pinnacle_heat, pinnacle_poisson, pinnacle_wave
+from qml.pinn.problems.pinnacle_cavity import pinnacle_cavity
+from qml.pinn.problems.pinnacle_heat_long import pinnacle_heat_long
 from qml.pinn.problems.power import swing
 from qml.pinn.problems.radial import radial_diffusivity
 from qml.pinn.problems.steady import helmholtz, poisson, poisson_2d
@@ -74,10 +76,26 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "helmholtz-waves": helmholtz_waves,
     "pinnacle-wave": pinnacle_wave,
     "pinnacle-heat": pinnacle_heat,
+    "pinnacle-heat-long": pinnacle_heat_long,
     "pinnacle-poisson": pinnacle_poisson,
+    "pinnacle-cavity": pinnacle_cavity,
     "cavity": cavity,
     "cavity-stream": cavity_stream,
 }
+
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "pinnacle": (
+        "burgers",
+        "pinnacle-poisson",
+        "pinnacle-wave",
+        "pinnacle-heat",
+        "pinnacle-heat-long",
+        "pinnacle-cavity",
+        "ks-chaotic",
+    ),
+}
+"""Problems by a name that stands for all of them on the command line: those of a benchmark."""
 
 
 def find_problem(name: str) -> Problem:

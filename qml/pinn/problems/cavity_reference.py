@@ -1,7 +1,7 @@
 """Spectral reference of the flow in a square cavity: its corner singularities in closed form, the rest by Chebyshev."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -22,48 +22,58 @@ SMALL = 1e-40  # added to squares of distances under a root, so that it has deri
 CORNER = 1e-9  # nearest distance to an upper corner that is evaluated: there the velocity has no limit
 Points = Float[np.ndarray, "batch 2"]
 Matrix = np.ndarray  # of any sizes
+Lift = Callable[[Any, Any, float], Any]
+"""Columns x and y and the Reynolds number to a stream function with the walls' values and slopes."""
 
 
 class Cavity(NamedTuple):
-    """Stream function of the cavity: psi = singular(x, y) + sum_kl coefficients_kl phi_k(x) phi_l(y).
+    """Stream function of the cavity: psi = lift(x, y) + sum_kl coefficients_kl phi_k(x) phi_l(y).
 
     Attributes:
         reynolds: the Reynolds number.
         coefficients: (modes, modes), of phi_k(x) = x^2 (1 - x)^2 T_k(2 x - 1).
+        lift: which moves the lid.
     """
 
     reynolds: float
     coefficients: Matrix
+    lift: Lift
 
     def stream(self, points: Points) -> Float[np.ndarray, " batch"]:
         """Return psi at points of [0, 1]^2."""
         n_modes = len(self.coefficients)
         x, y = points.T
         smooth = _contract(self.coefficients, _basis(x, n_modes, 0), _basis(y, n_modes, 0))
-        return smooth + singular_stream(*_tensors(points), self.reynolds).numpy()
+        return smooth + self.lift(*_tensors(points), self.reynolds).numpy()
 
     def velocity(self, points: Points) -> Points:
-        """Return (psi_y, -psi_x) at points of [0, 1]^2; (1, 0) in the upper corners, where it has no limit."""
+        """Return (psi_y, -psi_x) at points of [0, 1]^2; the lid's in the upper corners, where it may have no limit."""
         n_modes = len(self.coefficients)
         values, slopes = ([_basis(column, n_modes, order) for column in points.T] for order in (0, 1))
         by_x = _contract(self.coefficients, slopes[0], values[1])
         by_y = _contract(self.coefficients, values[0], slopes[1])
-        s_x, s_y, _ = _singular_parts(points, self.reynolds)
+        s_x, s_y, _ = _parts_of(self.lift, points, self.reynolds)
         return np.stack([by_y + s_y, -by_x - s_x], 1)
 
 
-@cache
 def solve_cavity(reynolds: float, n_modes: int = N_MODES) -> Cavity:
+    """Solve the flow under a lid of speed 1 by `solve_under_lid`, with both corners' singular parts for its lift."""
+    return solve_under_lid(reynolds, singular_stream, n_modes)
+
+
+@cache
+def solve_under_lid(reynolds: float, lift: Lift, n_modes: int = N_MODES) -> Cavity:
     """Solve steady Navier-Stokes flow in the cavity for its stream function, by Galerkin's and Newton's methods.
 
     With L = Laplace psi, int L Laplace(phi) / Re + L (psi_y phi_x - psi_x phi_y) = 0 for all phi without value and
-    slope on the walls, which is psi_y L_x - psi_x L_y = Laplace L / Re. Near an upper corner psi = r f(theta)
-    +- Re r^2 g(theta) + ...: the first part is Taylor's flow under a scraper, which takes up the jump of the velocity;
-    the second is what its inertia drives. Both are subtracted. The rest has no value or slope on the walls, and is of
-    order r^3 in the corners.
+    slope on the walls, which is psi_y L_x - psi_x L_y = Laplace L / Re. Near an upper corner under a lid of speed 1,
+    psi = r f(theta) +- Re r^2 g(theta) + ...: the first part is Taylor's flow under a scraper, which takes up the jump
+    of the velocity; the second is what its inertia drives. `singular_stream` has both. The rest has no value or slope
+    on the walls, and is of order r^3 in the corners.
 
     Args:
         reynolds: positive; above 100 Newton's method starts from the flow at a lower one.
+        lift: a stream function that moves the lid, and holds what is singular in the corners.
         n_modes: polynomials for each coordinate. With 48 of them psi differs from that of 40 by 1.1e-7 at Re = 100,
             1.5e-6 at 400 and 1.1e-5 at 1000 (relative L2), and the error of 48 is smaller.
 
@@ -75,18 +85,20 @@ def solve_cavity(reynolds: float, n_modes: int = N_MODES) -> Cavity:
         pressure.
     """
     easier = (
-        None if reynolds <= FIRST_REYNOLDS else solve_cavity(max(reynolds / REYNOLDS_STEP, FIRST_REYNOLDS), n_modes)
+        None
+        if reynolds <= FIRST_REYNOLDS
+        else solve_under_lid(max(reynolds / REYNOLDS_STEP, FIRST_REYNOLDS), lift, n_modes)
     )
     base, weights = np.polynomial.legendre.leggauss(N_NODES_A_MODE * n_modes)
     nodes, weights = (1 + base) / 2, np.outer(weights, weights) / 4
     flat, slope, bend = (_basis(nodes, n_modes, order) for order in range(3))
     points = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), -1).reshape(-1, 2)
-    s_x, s_y, s_l = (part.reshape(weights.shape) for part in _singular_parts(points, reynolds))
+    s_x, s_y, s_l = (part.reshape(weights.shape) for part in _parts_of(lift, points, reynolds))
     laplacian = ((bend, flat), (flat, bend))
     friction = sum(_assembled(weights / reynolds, test, trial) for test in laplacian for trial in laplacian)
     coefficients = np.zeros((n_modes, n_modes))
     if easier is not None:
-        rest = easier.stream(points) - singular_stream(*_tensors(points), reynolds).numpy()
+        rest = easier.stream(points) - lift(*_tensors(points), reynolds).numpy()
         inverse = np.linalg.pinv(flat)
         coefficients = inverse @ rest.reshape(weights.shape) @ inverse.T
     for _ in range(MAX_NEWTON):
@@ -102,7 +114,7 @@ def solve_cavity(reynolds: float, n_modes: int = N_MODES) -> Cavity:
         change = np.linalg.solve(jacobian, residual.ravel()).reshape(n_modes, n_modes)
         coefficients = coefficients - change
         if float(np.abs(flat @ change @ flat.T).max()) < NEWTON_TOLERANCE:
-            return Cavity(reynolds, coefficients)
+            return Cavity(reynolds, coefficients, lift)
     raise ValueError(
         f"Newton's method must end within {MAX_NEWTON} steps, but does not at Re = {reynolds:g} with {n_modes} modes."
     )
@@ -152,15 +164,17 @@ def singular_stream(x: Any, y: Any, reynolds: float) -> Any:
         radius = squared * torch.rsqrt(squared)
         angle = 2 * torch.atan(depth / (radius + across))  # in [0, pi / 2], also where x = 0
         part = radius * _scraper(angle) + (sign * reynolds) * squared * _driven(angle)
-        parts.append(_fade(across) * _fade(depth) * part)
+        parts.append(fade(across) * fade(depth) * part)
     return parts[0] + parts[1]
 
 
-def corner_vorticity(x: Tensor, y: Tensor, reynolds: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return Laplace s of `singular_stream`, its slopes by x and by y, and its Laplacian, (batch,) each."""
+def corner_vorticity(
+    x: Tensor, y: Tensor, reynolds: float, lift: Lift = singular_stream
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return Laplace s of a lift s, its slopes by x and by y, and its Laplacian, (batch,) each."""
     with torch.enable_grad():
         x, y = (column.detach().clone().requires_grad_() for column in (x, y))
-        laplacian = _laplacian(singular_stream(x, y, reynolds), x, y)
+        laplacian = _laplacian(lift(x, y, reynolds), x, y)
         by_x, by_y = torch.autograd.grad(laplacian.sum(), (x, y), create_graph=True)
         bend_x, bend_y = _grad(by_x, x), _grad(by_y, y)
     return laplacian.detach(), by_x.detach(), by_y.detach(), (bend_x + bend_y).detach()
@@ -175,7 +189,7 @@ def _grad(values: Tensor, at: Tensor) -> Tensor:
     return torch.autograd.grad(values.sum(), at, create_graph=True)[0]
 
 
-def _fade(x: Any) -> Any:
+def fade(x: Any) -> Any:
     """Return the polynomial that falls from 1 at 0 to 0 at 1, with three vanishing derivatives at either end.
 
     fade(x) + fade(1 - x) = 1, so that both corners together move the lid at speed 1.
@@ -242,11 +256,11 @@ def _tensors(points: Points) -> tuple[Tensor, Tensor]:
     return torch.where(is_lid, x.clamp(CORNER, 1 - CORNER), x), y
 
 
-def _singular_parts(points: Points, reynolds: float) -> tuple[np.ndarray, ...]:
-    """Return slopes of the singular parts, and their Laplacian."""
+def _parts_of(lift: Lift, points: Points, reynolds: float) -> tuple[np.ndarray, ...]:
+    """Return slopes of the lift, and its Laplacian."""
     with torch.enable_grad():
         x, y = (column.clone().requires_grad_() for column in _tensors(points))
-        by_x, by_y = torch.autograd.grad(singular_stream(x, y, reynolds).sum(), (x, y), create_graph=True)
+        by_x, by_y = torch.autograd.grad(lift(x, y, reynolds).sum(), (x, y), create_graph=True)
         (bend_x,) = torch.autograd.grad(by_x.sum(), x, retain_graph=True)
         (bend_y,) = torch.autograd.grad(by_y.sum(), y)
     return by_x.detach().numpy(), by_y.detach().numpy(), (bend_x + bend_y).numpy()

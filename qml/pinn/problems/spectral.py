@@ -45,15 +45,9 @@ class PeriodicSolution:
 
     def _at(self, time: float) -> np.ndarray:
         """Interpolate the coefficients in time by the polynomial through the nearest snapshots."""
-        last = len(self.coefficients) - 1
-        place = time / self.duration * last
-        first = int(np.clip(np.floor(place) - N_NEAR // 2 + 1, 0, max(0, last + 1 - N_NEAR)))
-        nodes = np.arange(first, min(first + N_NEAR, last + 1))
-        differences = place - nodes
-        weights = np.array(
-            [np.prod(np.delete(differences, k) / np.delete(nodes[k] - nodes, k)) for k in range(len(nodes))]
-        )
-        return weights @ self.coefficients[nodes]
+        n_snapshots = len(self.coefficients)
+        nodes, weights = nearest_snapshots(np.array([time / self.duration * (n_snapshots - 1)]), n_snapshots)
+        return weights[0] @ self.coefficients[nodes[0]]
 
 
 def solve_periodic(
@@ -76,36 +70,89 @@ def solve_periodic(
         duration: of t.
         n_points: of the grid in x.
         n_steps: equal steps of time.
+    """
+    low, high = interval
+    length = high - low
+    waves = 2j * np.pi / length * np.arange(n_points // 2 + 1)
+    slope = -0.5 * advection * waves * (np.arange(len(waves)) <= n_points / 3)
+    snapshots = exponential_steps(
+        np.fft.rfft(start(low + length * np.arange(n_points) / n_points)),
+        linear(waves),
+        lambda v, _: slope * np.fft.rfft(np.fft.irfft(v, n_points) ** 2),
+        duration,
+        n_steps,
+    )
+    return PeriodicSolution(low, length, duration, snapshots / n_points)
+
+
+def exponential_steps(
+    start: np.ndarray,
+    symbol: np.ndarray,
+    change: Callable[[np.ndarray, float], np.ndarray],
+    duration: float | int,
+    n_steps: int,
+    every: int = 1,
+) -> np.ndarray:
+    """Solve v_t = L v + N(v, t) for coefficients of which L is diagonal, by equal steps of fourth order.
+
+    Args:
+        start: v at t = 0.
+        symbol: the diagonal of L, in the shape of v.
+        change: N.
+        duration: of t.
+        n_steps: equal steps of time.
+        every: how many of them lie between two snapshots.
+
+    Returns:
+        The snapshots, (1 + n_steps / every, *shape of v).
 
     Reference:
         Kassam and Trefethen, SIAM J. Sci. Comput. 26 (2005) 1214, equations 26 to 29: ETDRK4 of Cox and Matthews with
         the functions of L as means over a circle.
     """
-    low, high = interval
-    length, step = high - low, duration / n_steps
-    waves = 2j * np.pi / length * np.arange(n_points // 2 + 1)
-    symbol = linear(waves)
+    step = duration / n_steps
     circle = np.exp(2j * np.pi * (np.arange(N_CONTOUR) + 0.5) / N_CONTOUR)
-    z = step * symbol[:, None] + circle
-    half = step * ((np.exp(z / 2) - 1) / z).mean(1)
-    first = step * ((-4 - z + np.exp(z) * (4 - 3 * z + z**2)) / z**3).mean(1)
-    middle = step * ((2 + z + np.exp(z) * (z - 2)) / z**3).mean(1)
-    last = step * ((-4 - 3 * z - z**2 + np.exp(z) * (4 - z)) / z**3).mean(1)
+    z = step * symbol[..., None] + circle
+    means = (
+        (np.exp(z / 2) - 1) / z,
+        (-4 - z + np.exp(z) * (4 - 3 * z + z**2)) / z**3,
+        (2 + z + np.exp(z) * (z - 2)) / z**3,
+        (-4 - 3 * z - z**2 + np.exp(z) * (4 - z)) / z**3,
+    )
+    half, first, middle, last = (step * part.mean(-1).astype(symbol.dtype) for part in map(_like(symbol), means))
     grow, grow_half = np.exp(step * symbol), np.exp(step * symbol / 2)
-    slope = -0.5 * advection * waves * (np.arange(len(waves)) <= n_points / 3)
-
-    def change(v: np.ndarray) -> np.ndarray:
-        return slope * np.fft.rfft(np.fft.irfft(v, n_points) ** 2)
-
-    v = np.fft.rfft(start(low + length * np.arange(n_points) / n_points))
-    snapshots = [v]
-    for _ in range(n_steps):
-        change_v = change(v)
+    v, snapshots = start, [start]
+    for index in range(n_steps):
+        time = index * step
+        change_v = change(v, time)
         a = grow_half * v + half * change_v
-        change_a = change(a)
+        change_a = change(a, time + step / 2)
         b = grow_half * v + half * change_a
-        change_b = change(b)
-        change_c = change(grow_half * a + half * (2 * change_b - change_v))
+        change_b = change(b, time + step / 2)
+        change_c = change(grow_half * a + half * (2 * change_b - change_v), time + step)
         v = grow * v + first * change_v + 2 * middle * (change_a + change_b) + last * change_c
-        snapshots.append(v)
-    return PeriodicSolution(low, length, duration, np.array(snapshots) / n_points)
+        if (index + 1) % every == 0:
+            snapshots.append(v)
+    return np.array(snapshots)
+
+
+def _like(symbol: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the real part for a real L, whose functions are real."""
+    return (lambda part: part) if np.iscomplexobj(symbol) else np.real
+
+
+def nearest_snapshots(places: Column, n_snapshots: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which snapshots interpolate values at places in time, and with what weights, (batch, near) each.
+
+    Args:
+        places: times in units of the distance between snapshots.
+        n_snapshots: how many there are.
+    """
+    n_near = min(N_NEAR, n_snapshots)
+    first = np.clip(np.floor(places).astype(int) - n_near // 2 + 1, 0, n_snapshots - n_near)
+    nodes = first[:, None] + np.arange(n_near)
+    weights = np.ones((len(places), n_near))
+    for k in range(n_near):
+        for other in set(range(n_near)) - {k}:
+            weights[:, k] *= (places - nodes[:, other]) / (k - other)
+    return nodes, weights

@@ -14,7 +14,6 @@ from qml.pinn.recipes.poses import (
     odd_half,
     odd_line,
     odd_waves,
-    predict_odd,
     with_exact_faces,
     with_weight,
 )
@@ -22,7 +21,7 @@ from qml.pinn.training.methods import Causal, Holdout, Polish, Resampling
 from qml.pinn.training.options import Training
 from qml.pinn.trunks.dense import MLP, FourierFeatures
 
-__all__ = ["RECIPES", "Recipe", "odd_half", "predict_odd", "recipe_of", "with_exact_faces", "with_weight"]
+__all__ = ["RECIPES", "Recipe", "odd_half", "recipe_of", "with_exact_faces", "with_weight"]
 
 N_FOURIER = 16
 

@@ -68,6 +68,7 @@ RECIPES |= {
     "pinnacle-wave": FourierRecipe(_steps(30, 1200), frequencies=5 * math.pi, n_frequencies=30, rank=3),
     "pinnacle-heat": FourierRecipe(_steps(40, 1200, 400), (8,), 40.0, n_frequencies=40, rank=2, n_waving=1),
     "pinnacle-poisson": SeparableRecipe(_steps(60, 1000), (8,), rank=6),
+    "pinnacle-cavity": Recipe(_steps(100, 1500, n_polish=1500), (20, 20)),
     "electrothermal": Recipe(replace(_steps(40, 1000, 64, 1500), holdout=Holdout(1000)), (20, 20), pose=between_walls),
     "cylinder": Recipe(replace(_steps(60, 2000, 64, 2500), holdout=Holdout(1000)), (24, 24)),
 }

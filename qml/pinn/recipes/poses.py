@@ -11,7 +11,6 @@ from torch import Tensor
 
 from qml.pinn.conditions import Face, Integral
 from qml.pinn.domain import Box
-from qml.pinn.model import Pinn
 from qml.pinn.names import Residual
 from qml.pinn.problem import Problem
 from qml.pinn.problems.cavity import near_corners
@@ -51,7 +50,7 @@ def with_weight(problem: Problem, weight: float) -> Problem:
 
 
 def odd_half(problem: Problem) -> Problem:
-    """Pose Burgers' equation on the half x >= 0, which u(-x, t) = -u(x, t) continues to the other: half of the work.
+    """Pose Burgers' equation on the half x >= 0: half of the work. A model continues u(-x, t) = -u(x, t) to the other.
 
     The trial function fixes u at x = 0, so that the shock cannot drift from there: on the whole domain to move it costs
     next to no residual, and error and loss part. The initial values and the end are exact too.
@@ -67,29 +66,15 @@ def odd_half(problem: Problem) -> Problem:
         problem,
         domain=Box({"x": (0.0, high), "t": problem.domain.intervals["t"]}),
         conditions=conditions,
+        odd="x",
         trial=lambda x, t, u: (1 - x) * t * torch.tanh(SHOCK_SLOPE * x) * u - torch.sin(PI * x),
     )
-
-
-def predict_odd(model: Pinn, points: np.ndarray) -> np.ndarray:
-    """Return the fields at points (batch, coordinates); left of a domain that begins at x = 0 by oddness.
-
-    A model on the whole domain predicts all points itself.
-    """
-    start = next(iter(model.problem.domain.intervals.values()))[0]
-    mirrored = points[:, 0] < start
-    if not mirrored.any():
-        return model.predict(points)
-    if start != 0.0:
-        raise ValueError(f"Argument `points` must have x of at least {start:g}, where the domain begins, but has less.")
-    folded = np.column_stack([np.abs(points[:, 0]), points[:, 1:]])
-    return np.where(mirrored, -1.0, 1.0)[:, None] * model.predict(folded)
 
 
 def odd_line(problem: Problem) -> Problem:
     """Pose an equation on [-1, 1] whose solution is odd, as its source and end values are, on [0, 1]: half of the work.
 
-    The trial function is 0 at x = 0 and has the reference's value at x = 1; `predict_odd` continues it.
+    The trial function is 0 at x = 0 and has the reference's value at x = 1; a model continues it.
     """
     if problem.reference is None or problem.domain.intervals["x"] != (-1.0, 1.0):
         raise ValueError(f"Problem {problem.name!r} must be on [-1, 1] and have a reference for its value at x = 1.")
@@ -99,6 +84,7 @@ def odd_line(problem: Problem) -> Problem:
         problem,
         domain=Box({"x": (0.0, 1.0)}),
         conditions=(Face("middle", {"x": 0.0}, lambda u: u, exact=True), replace(right, exact=True)),  # pyright: ignore[reportArgumentType, reportCallIssue]
+        odd="x",
         trial=lambda x, u: x * (end + (1 - x) * u),
     )
 

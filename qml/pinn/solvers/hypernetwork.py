@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
-from qml.pinn.solvers.linear_family import TERMS, LinearFamily
+from qml.pinn.model import EDGE_ROUNDING
+from qml.pinn.solvers.linear_family import SQUARE, TERMS, LinearFamily
 from qml.pinn.trunks.dense import MLP
 
 N_IN = 2
@@ -127,7 +128,12 @@ class RefinedSolution:
     residuals: np.ndarray
 
     def predict(self, points: Float[np.ndarray, "points 2"], n_rounds: int | None = None) -> np.ndarray:
-        """Return u after some rounds of refinement, None for all: (samples, points)."""
+        """Return u after some rounds of refinement, None for all: (samples, points).
+
+        Raises:
+            ValueError: more rounds than there were, or points outside [0, 1]^2.
+        """
+        SQUARE.require_inside(np.asarray(points), "Argument `points`", slack=EDGE_ROUNDING)
         stop = len(self.weights) if n_rounds is None else 1 + checks.as_int(n_rounds, "n_rounds", 0)
         if stop > len(self.weights):
             raise ValueError(f"Argument `n_rounds` must be at most {len(self.weights) - 1}, but is {n_rounds}.")

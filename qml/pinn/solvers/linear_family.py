@@ -14,6 +14,7 @@ from qml.pinn.domain import Box
 from qml.pinn.problem import Problem
 
 PI = math.pi
+SQUARE = Box({"x": (0.0, 1.0), "y": (0.0, 1.0)})
 TERMS = ("u", "u_x", "u_y", "u_xx", "u_yy")
 LOW, HIGH = (-2.0, -2.0, -2.0, 0.5, 0.5), (2.0, 2.0, 2.0, 1.5, 1.5)
 
@@ -55,7 +56,7 @@ class LinearFamily:
         waves = np.arange(1, n_modes + 1) ** 2
         amplitudes = rng.standard_normal((n_samples, n_modes, n_modes)) / (waves[:, None] + waves)
         drawn = cls(coefficients, amplitudes)
-        sizes = np.sqrt((drawn.source(Box({"x": (0.0, 1.0), "y": (0.0, 1.0)}).grid(33)) ** 2).mean(1))
+        sizes = np.sqrt((drawn.source(SQUARE.grid(33)) ** 2).mean(1))
         return cls(coefficients, amplitudes / sizes[:, None, None])
 
     def __len__(self) -> int:
@@ -102,7 +103,7 @@ class LinearFamily:
         sides = (("left", "x", 0.0), ("right", "x", 1.0), ("bottom", "y", 0.0), ("top", "y", 1.0))
         return Problem(
             name="linear",
-            domain=Box({"x": (0.0, 1.0), "y": (0.0, 1.0)}),
+            domain=SQUARE,
             fields=("u",),
             equations={"linear": equation},
             operators={"move": dict(zip(TERMS[1:], c[1:], strict=True))},

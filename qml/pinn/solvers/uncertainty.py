@@ -127,7 +127,10 @@ class BayesianPosterior:
     weights: str
 
     def predict(self, points: Float[np.ndarray, "batch inputs"]) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of the fields, both (batch, fields), without noise of measurements."""
+        """Return mean and standard deviation of the fields, both (batch, fields), without noise of measurements.
+
+        Points beyond the domain are extrapolated to, with the deviation that the weights' posterior has there.
+        """
         rows = self.model.as_points(points)
         parameters = _weights_of(self.model, self.weights)
         deviations = []
@@ -135,7 +138,9 @@ class BayesianPosterior:
             slopes = torch.stack([_slopes(self.model, row, index, parameters) for row in rows])
             slopes = torch.cat([slopes, slopes.new_zeros(len(rows), len(self.names))], 1).double().cpu().numpy()
             deviations.append(np.sqrt(np.einsum("nw,wv,nv->n", slopes, self.covariance, slopes)))
-        return self.model.predict(points), np.stack(deviations, 1)
+        with torch.no_grad():
+            mean = self.model(rows).double().cpu().numpy()
+        return mean, np.stack(deviations, 1)
 
     @property
     def scalars(self) -> dict[str, tuple[float, float]]:

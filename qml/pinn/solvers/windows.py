@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from qml.pinn.model import Pinn
+from qml.pinn.model import EDGE_ROUNDING, Pinn
 from qml.pinn.problem import Problem
 from qml.pinn.training.checkpoint import require_suffix
 from qml.pinn.training.options import OnStep, Training
 from qml.pinn.training.train import Solution, train
 from qml.pinn.trunks.separable import Separable
-
-EDGE_ROUNDING = 1e-6  # of the whole time, by which single precision may miss an edge
 
 State = Callable[[np.ndarray], np.ndarray]
 """Points (batch, coordinates) to fields (batch, fields)."""
@@ -45,14 +43,17 @@ class Windows:
         """Return the fields at points (batch, coordinates), each from its own window; an edge belongs to the later.
 
         Raises:
-            ValueError: points of another shape, or times outside the windows.
+            ValueError: points of another shape, times outside the windows, or places outside the domain.
         """
         problem = self.solutions[0].model.problem
         windows = self._windows_of(points, problem.coordinates)
+        column, within = problem.coordinates.index(self.coordinate), np.array(points, dtype=float)
+        edges = np.array(self.edges)
+        within[:, column] = np.clip(within[:, column], edges[windows], edges[windows + 1])  # off by rounding alone
         result = np.empty((len(points), len(problem.fields)))
         for index in np.unique(windows):
             rows = windows == index
-            result[rows] = self.solutions[index].model.predict(points[rows])
+            result[rows] = self.solutions[index].model.predict(within[rows])
         return result
 
     def _windows_of(self, points: np.ndarray, coordinates: Sequence[str]) -> np.ndarray:

@@ -13,6 +13,7 @@ from torch import Tensor
 from qml.pinn.conditions import Integral
 from qml.pinn.eigenvalues.states import Eigenstates, State
 from qml.pinn.model import Pinn
+from qml.pinn.problem import Problem
 from qml.pinn.training._checkpoint_fit import require_fit, restore
 from qml.pinn.training.broyden import SSBroyden
 from qml.pinn.training.checkpoint import Checkpoint, load_checkpoint, require_suffix, save_checkpoint, to_device
@@ -90,6 +91,7 @@ class PinnRun:
         """Return what a checkpoint is bound to, as JSON values."""
         settings = {
             "problem": self.model.problem.name,
+            "pose": _pose(self.model.problem),
             "training": asdict(self.training),
             "seed": self.seed,
             "derivatives": self.model.derivatives,
@@ -110,6 +112,8 @@ class PinnRun:
         if self.path is None or not self.path.exists():
             return
         checkpoint, own = load_checkpoint(self.path), self.settings
+        if "pose" not in checkpoint.settings:  # files of earlier versions
+            del own["pose"]
         if checkpoint.settings != own:
             differing = [name for name in own if checkpoint.settings.get(name) != own[name]]
             raise ValueError(
@@ -239,6 +243,18 @@ class PinnRun:
         with torch.no_grad():
             for name, value in values.items():
                 self.model.scalars[name].fill_(value)
+
+
+def _pose(problem: Problem) -> dict[str, Any]:
+    """Return what tells poses of one problem apart, whose networks are alike and whose solutions are not."""
+    return {
+        "domain": dict(problem.domain.intervals),
+        "odd": problem.odd,
+        "operators": {name: dict(terms) for name, terms in problem.operators.items()},
+        "conditions": [[item.name, item.weight, item.exact] for item in problem.conditions],
+        "trial": problem.trial is not None,
+        "features": problem.features is not None,
+    }
 
 
 def _leave_out_defaults(training: dict[str, Any]) -> None:
