@@ -166,6 +166,13 @@ def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
             "Fixed random features with a trained read-out, window by window (2203.07404, 2012.02895).",
             more.in_windows,
         ),
+        "continuation": (
+            problem.name in more.CONTINUED,
+            "Continuation",
+            "Polynomials with trained weights, from one Reynolds number to the next, by steps of Gauss and Newton: "
+            "close to a spectral method.",
+            more.by_continuation,
+        ),
         **{
             f"term-{kind}": (
                 problem.name == "unknown-reaction",
