@@ -14,8 +14,9 @@ from qml.commands.main import app
 from qml.compare import Preset, find_task
 from qml.compare.tasks import pinn as task
 from qml.compare.tasks import pinn_fits as fits
+from qml.compare.tasks import pinn_more_fits as more
 from qml.compare.tasks import pinn_trunks as trunks
-from qml.pinn import WINDOW_RECIPES, Pinn, WindowRecipe, find_problem
+from qml.pinn import WINDOW_RECIPES, CavityRecipe, Pinn, WindowRecipe, find_problem
 
 
 @pytest.mark.parametrize("build", [trunks.qnn, trunks.qkan, trunks.daruan])
@@ -88,6 +89,17 @@ def test_a_filter_on_half_of_a_line_shows_the_whole_of_it() -> None:
     values = np.array(outcome.details["values"])
     assert values[-1] == pytest.approx(1.0, abs=1e-6)  # the end value, which is built in
     np.testing.assert_allclose(values, -values[::-1])
+
+
+def test_the_continuation_of_the_cavity_is_that_of_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(more, "CAVITY", CavityRecipe(n_modes=18, n_early=12))
+    problem = find_problem("cavity-stream")
+    offered = find_task("pinn").models({"problem": "cavity-stream"})
+    outcome = offered["continuation"].train(problem, 0, Preset(1, 1, 30), _silence)
+    assert outcome.value < 3e-3
+    assert outcome.extras == {"derivatives": "jets", "series": 2, "epoch": 4}
+    assert outcome.n_parameters == 18**2
+    assert "continuation" not in find_task("pinn").models({"problem": "burgers"})
 
 
 def test_windows_of_a_periodic_equation_are_those_of_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:

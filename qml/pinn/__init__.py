@@ -9,6 +9,7 @@ from qml.pinn.model import Pinn
 from qml.pinn.problem import Problem
 from qml.pinn.problems import PROBLEMS, find_problem
 from qml.pinn.recipes.catalogue import RECIPES, Recipe, odd_half, recipe_of, with_exact_faces, with_weight
+from qml.pinn.recipes.cavity import CavityRecipe, ClampedSeries
 from qml.pinn.recipes.fourier import FourierRecipe
 from qml.pinn.recipes.separable import SeparableRecipe
 from qml.pinn.recipes.windows import WINDOW_RECIPES, SineWindowRecipe, WindowRecipe
@@ -45,6 +46,8 @@ __all__ = [
     "BayesianPosterior",
     "Box",
     "Causal",
+    "CavityRecipe",
+    "ClampedSeries",
     "Condition",
     "Curriculum",
     "DeepONet",

@@ -124,6 +124,12 @@ def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
     if problem.name in more.IN_WINDOWS:
         recipe = "Fixed random features with a trained read-out, window by window (2203.07404, 2012.02895)."
         offered["windows"] = _as_in_the_recipe("Windows of time", recipe, more.in_windows)
+    if problem.name in more.CONTINUED:
+        recipe = (
+            "Polynomials with trained weights, from one Reynolds number to the next, by steps of Gauss and Newton: "
+            "close to a spectral method."
+        )
+        offered["continuation"] = _as_in_the_recipe("Continuation", recipe, more.by_continuation)
     if problem.name == "unknown-reaction":
         offered |= _unknown_terms()
     if problem.name == "traffic":

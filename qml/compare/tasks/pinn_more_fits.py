@@ -16,6 +16,7 @@ from qml.nn import QKAN
 from qml.pinn import (
     MLP,
     WINDOW_RECIPES,
+    CavityRecipe,
     EdgeJets,
     FourierFeatures,
     Pinn,
@@ -32,9 +33,11 @@ from qml.pinn import (
 )
 from qml.pinn.problems.lorenz_windows import lorenz_window
 from qml.pinn.problems.traffic import traffic
+from qml.pinn.recipes.poses import reynolds_of
 
 IN_WINDOWS = ("lorenz", *WINDOW_RECIPES)
 N_LORENZ_WINDOWS = 5
+CONTINUED, CAVITY = ("cavity-stream", "cavity-stream-1000"), CavityRecipe()
 KALMAN_SHARE, KALMAN_MEMBERS, KALMAN_POINTS = 10, 2, 100  # epochs a step; members a weight; collocation points
 ROADS = {road: (f"road {road}", f"detectors of {road}") for road in ("r", "s")}
 TERM_THRESHOLD = 0.1
@@ -69,6 +72,16 @@ def in_windows(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> 
         extras={"windows": len(windows.solutions), "epoch": int(last.history["step"][-1])},
         details={"values": shown.round(6).tolist()},
     )
+
+
+def by_continuation(problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:
+    """Train polynomials on the flow in a cavity from one Reynolds number to the next; the seed changes nothing."""
+    recipe = replace(CAVITY, n_steps=min(CAVITY.n_steps, preset.n_epochs))
+    with one_thread():
+        solution = recipe.train(problem, seed=seed, on_step=on_step)
+    error = relative_l2(solution.model, fits.judged_points(problem))
+    outcome = fits.outcome_of(solution, error, problem)
+    return replace(outcome, extras=outcome.extras | {"series": len(recipe.stages(reynolds_of(problem)))})
 
 
 def by_kalman(build: trunks.Build, problem: Problem, seed: int, preset: Preset, on_step: OnStep) -> Outcome:

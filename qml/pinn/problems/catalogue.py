@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from qml.pinn.problem import Problem
-from qml.pinn.problems.cavity import cavity, cavity_stream
+from qml.pinn.problems.cavity import cavity, cavity_stream, cavity_stream_1000
 from qml.pinn.problems.cylinder import cylinder
 from qml.pinn.problems.dispersive import korteweg_de_vries, kuramoto_sivashinsky, kuramoto_sivashinsky_chaotic
 from qml.pinn.problems.electrothermal import electrothermal
@@ -81,6 +81,7 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "pinnacle-cavity": pinnacle_cavity,
     "cavity": cavity,
     "cavity-stream": cavity_stream,
+    "cavity-stream-1000": cavity_stream_1000,
 }
 
 

@@ -43,13 +43,13 @@ class Cavity(NamedTuple):
         """Return psi at points of [0, 1]^2."""
         n_modes = len(self.coefficients)
         x, y = points.T
-        smooth = _contract(self.coefficients, _basis(x, n_modes, 0), _basis(y, n_modes, 0))
+        smooth = _contract(self.coefficients, clamped_basis(x, n_modes, 0), clamped_basis(y, n_modes, 0))
         return smooth + self.lift(*_tensors(points), self.reynolds).numpy()
 
     def velocity(self, points: Points) -> Points:
         """Return (psi_y, -psi_x) at points of [0, 1]^2; the lid's in the upper corners, where it may have no limit."""
         n_modes = len(self.coefficients)
-        values, slopes = ([_basis(column, n_modes, order) for column in points.T] for order in (0, 1))
+        values, slopes = ([clamped_basis(column, n_modes, order) for column in points.T] for order in (0, 1))
         by_x = _contract(self.coefficients, slopes[0], values[1])
         by_y = _contract(self.coefficients, values[0], slopes[1])
         s_x, s_y, _ = _parts_of(self.lift, points, self.reynolds)
@@ -91,7 +91,7 @@ def solve_under_lid(reynolds: float, lift: Lift, n_modes: int = N_MODES) -> Cavi
     )
     base, weights = np.polynomial.legendre.leggauss(N_NODES_A_MODE * n_modes)
     nodes, weights = (1 + base) / 2, np.outer(weights, weights) / 4
-    flat, slope, bend = (_basis(nodes, n_modes, order) for order in range(3))
+    flat, slope, bend = (clamped_basis(nodes, n_modes, order) for order in range(3))
     points = np.stack(np.meshgrid(nodes, nodes, indexing="ij"), -1).reshape(-1, 2)
     s_x, s_y, s_l = (part.reshape(weights.shape) for part in _parts_of(lift, points, reynolds))
     laplacian = ((bend, flat), (flat, bend))
@@ -129,7 +129,7 @@ def _assembled(weights: np.ndarray, test: Sequence[np.ndarray], trial: Sequence[
     return both.transpose(0, 2, 1, 3).reshape(n_modes**2, n_modes**2)
 
 
-def _basis(x: Float[np.ndarray, " batch"], n_modes: int, order: int) -> Matrix:
+def clamped_basis(x: Float[np.ndarray, " batch"], n_modes: int, order: int) -> Matrix:
     """Return a derivative of phi_k(x) = x^2 (1 - x)^2 T_k(2 x - 1), (batch, modes), by Leibniz' rule."""
     from numpy.polynomial import Polynomial
 

@@ -116,3 +116,4 @@ RECIPES = {
     "diffusivity": Recipe(_plane(80, 500)),
     "radial-diffusivity": Recipe(_plane(80, 500)),
 }
+RECIPES["cavity-stream-1000"] = RECIPES["cavity-stream"]  # of networks; `CavityRecipe` is the one that converges
