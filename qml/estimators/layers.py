@@ -20,6 +20,7 @@ from qml.estimators.together import Course, Problem, train_together
 from qml.estimators.training import Fitted, LoopOptions, train
 from qml.nn.classifiers.base import hit_loss
 from qml.nn.curves import Log
+from qml.nn.modes import in_evaluation
 
 MAX_EMBEDDED = 2**23  # amplitudes of all samples that a training keeps
 
@@ -264,12 +265,8 @@ def _through_line(layer: nn.Module, line: nn.Module, rows: Tensor) -> Tensor:
 @torch.no_grad()
 def _width(layer: nn.Module, rows: Tensor) -> int:
     """Return the number of outputs a sample, of one sample in evaluation, which changes no statistics of batches."""
-    modes = [(module, module.training) for module in layer.modules()]
-    layer.eval()
-    width = layer(rows[:1]).reshape(1, -1).shape[1]
-    for module, was_training in modes:
-        module.training = was_training
-    return width
+    with in_evaluation(layer):
+        return layer(rows[:1]).reshape(1, -1).shape[1]
 
 
 def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any, Any]]) -> list[Course]:
