@@ -6,7 +6,9 @@ conventions all of them are named.
 
 import importlib.util
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from typing import Any
 
 import torch
@@ -199,6 +201,21 @@ def in_autocast(values: Tensor) -> bool:
 def full_precision(data: Tensor) -> AbstractContextManager:
     """Switch autocast off within this context, so that amplitudes keep the precision of the inputs."""
     return torch.autocast(data.device.type, enabled=False) if in_autocast(data) else nullcontext()
+
+
+def in_full_precision(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the backward pass of an autograd function compute in the precision of its gradient, under autocast too.
+
+    torch switches autocast off in no backward pass of its own accord: one that is called inside of the context would
+    multiply matrices in 16 bits.
+    """
+
+    @wraps(backward)
+    def run(ctx: Any, *gradients: Tensor) -> Any:
+        with full_precision(gradients[0]):
+            return backward(ctx, *gradients)
+
+    return run
 
 
 def is_traced() -> bool:

@@ -2,6 +2,7 @@
 
 import importlib
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -255,6 +256,11 @@ class Cosine(nn.Module):
         return torch.cos(self.w) * torch.ones(len(inputs), dtype=torch.float64)
 
 
+class Single(nn.Module):
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values.float()
+
+
 def test_effective_dimension_of_one_rotation_has_a_closed_form() -> None:
     n_data = 1000
     kappa = n_data / (2 * math.pi * math.log(n_data))
@@ -263,6 +269,18 @@ def test_effective_dimension_of_one_rotation_has_a_closed_form() -> None:
     )
     assert found.value == pytest.approx(math.log(1 + kappa) / math.log(kappa), abs=1e-9)  # p near 0 loses digits
     assert found.normalised == found.value
+
+
+def test_effective_dimension_in_float32_where_rounding_makes_a_probability_zero() -> None:
+    """1 - cos(w) is 0 in float32 below w = 3e-4, where its slope is not: their quotient must not be the largest."""
+    n_data = 1000
+    kappa = n_data / (2 * math.pi * math.log(n_data))
+    options: dict[str, Any] = {"n_data": n_data, "readout": "expectation", "n_samples": 200, "spread": 1e-2}
+    model = nn.Sequential(Cosine(), Single())
+    found = effective_dimension(model, torch.zeros(3, 1), generator=seeded(), **options)
+    # Of draws below 1e-3, a tenth, float32 tells less than a digit; Fisher information is 1 at all of them.
+    assert found.value == pytest.approx(math.log(1 + kappa) / math.log(kappa), abs=0.05)
+    assert found.eigenvalues.max() < 2.0
 
 
 def test_a_parameter_without_effect_adds_no_dimension() -> None:

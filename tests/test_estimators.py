@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_blobs, make_moons
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,7 +20,7 @@ from torch import nn
 from circuits import Z, ansatzes, feature_maps
 from qml.backends import Native
 from qml.estimators import LayerClassifier, LayerRegressor, QuantumKernelRidge, QuantumKitchenSinks, QuantumSVC
-from qml.estimators.layers import LAYERS
+from qml.estimators.base import LAYERS
 from qml.kernels import FidelityKernel
 from qml.nn import QNNClassifier, QuantumLayer, SeparableClassifier
 
@@ -167,6 +167,34 @@ def test_a_regressor_fits_a_wave() -> None:
     y = 100.0 + 7.0 * np.sin(3.0 * X[:, 0])
     model = LayerRegressor(options={"n_layers": 3}, learning_rate=0.1, max_steps=200, random_state=0).fit(X, y)
     assert model.score(X, y) > 0.9
+
+
+def _with_batches_and_chance(n_inputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(n_inputs, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
+
+
+@pytest.mark.parametrize("kind", [LayerClassifier, LayerRegressor])
+def test_a_layer_predicts_in_evaluation_mode_sample_by_sample(kind: Any) -> None:
+    X, y = MOONS
+    model = kind(_with_batches_and_chance, max_steps=20, learning_rate=0.05, random_state=0).fit(X, y.astype(float))
+    predict = model.decision_function if kind is LayerClassifier else model.predict
+    together = predict(X)
+    np.testing.assert_array_equal(predict(X), together)
+    np.testing.assert_allclose([predict(X[k : k + 1])[0] for k in range(5)], together[:5], atol=1e-12)
+    assert float(model.layers_[0][1].running_mean.abs().sum()) > 0.0  # it was trained in the other mode
+
+
+def test_a_model_whose_second_fit_fails_is_not_fitted() -> None:
+    """The scaler and classes of the second fit would go with the weights of the first."""
+    X, y = MOONS
+    classifier = LayerClassifier(max_steps=2, random_state=0).fit(X, y).set_params(layer=Broken)
+    regressor = LayerRegressor(max_steps=2, random_state=0).fit(X, y).set_params(learning_rate=1e308, max_steps=5)
+    machine = QuantumSVC("angle").fit(X, y).set_params(C=-1.0)
+    for model in (classifier, regressor, machine):
+        with pytest.raises((FloatingPointError, ValueError)):
+            model.fit(10.0 * X, y)
+        with pytest.raises(NotFittedError):
+            model.predict(X)
 
 
 def test_bad_options_are_refused_by_name() -> None:

@@ -66,8 +66,10 @@ def test_a_module_is_evaluated_and_put_back() -> None:
             return windows[:, -1]
 
     model = Noisy()
+    model.frozen = nn.Dropout().eval()
     forecast_with_interval(model, walk(5, 0), 1, calibration=walk(40, 1), window=2)
     assert model.training
+    assert not model.frozen.training  # a part that rests while others learn rests again
 
 
 @pytest.mark.plain

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from circuits import Circuit, X, Z, channels, data, feature_maps, weight
+from circuits import Circuit, X, Z, channels, data, feature_maps, polynomials, weight
 from qml.backends import Aer, Native, PennyLane
 from qml.kernels import FidelityKernel, NystroemFeatures, ProjectedKernel, nearest_positive, target_alignment
 from qml.kernels.components import components
+from qml.kernels.nystroem import _InverseRoot
 from qml.nn import Angles, QuantumLayer
 from tests.oracle import state_of
 
@@ -219,6 +220,17 @@ def test_alignment_of_kernels_that_are_known() -> None:
     assert float(target_alignment(1.5 * torch.eye(3) - 0.5, three)) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 0.97])
+def test_a_constant_kernel_has_no_alignment_however_its_means_round(value: float, dtype: torch.dtype) -> None:
+    for n_samples in (3, 7, 50):
+        gram = torch.full((n_samples, n_samples), value, dtype=dtype)
+        with pytest.raises(ValueError, match="entries that differ"):
+            target_alignment(gram, torch.arange(n_samples) % 2)
+    gram[0, 1] = gram[1, 0] = value + 1e-3  # which is more than rounding
+    assert float(target_alignment(gram, torch.arange(n_samples) % 2)) < 0.0
+
+
 def test_training_raises_the_alignment_of_a_kernel() -> None:
     generator = torch.Generator().manual_seed(3)
     rows = torch.rand(24, 2, generator=generator, dtype=DOUBLE) * math.pi
@@ -246,6 +258,56 @@ def test_nystroem_meets_the_kernel_at_its_landmarks() -> None:
     torch.testing.assert_close(features[:20] @ features.mT, gram[:20], atol=1e-6, rtol=0.0)
     # A product of two qubits has 9 independent functions, so that 20 landmarks span them.
     torch.testing.assert_close(features @ features.mT, gram, atol=1e-6, rtol=0.0)
+
+
+def test_nystroem_has_derivatives_where_landmarks_are_equal_or_orthogonal() -> None:
+    """Eigenvalues are equal there, so that derivatives of eigenvectors do not exist; those of features do."""
+    first, second = polynomials.inputs(2)
+    angles = Angles([polynomials.weight_of(0) * first, polynomials.weight_of(1) * second], initial=[1.0, 1.0])
+    made = FidelityKernel(feature_maps.angle(2), angles=angles.double(), dtype=DOUBLE)
+    rows, pi = samples(5, 2), math.pi
+    for landmarks in ([[0.0, 0.0], [pi, 0.0], [0.0, pi], [pi, pi]], [[0.3, 1.0], [0.3, 1.0], [2.0, 0.1]]):
+        features = NystroemFeatures(made, torch.tensor(landmarks, dtype=DOUBLE))
+
+        def score(weights: Tensor, features: NystroemFeatures = features) -> Tensor:
+            values = torch.func.functional_call(features, {"kernel.angles.weights": weights}, (rows,))
+            return (values @ values.mT)[0, 1:].sum()
+
+        weights = torch.ones(2, dtype=DOUBLE, requires_grad=True)
+        (gradient,) = torch.autograd.grad(score(weights), weights)
+        steps = 1e-4 * torch.eye(2, dtype=DOUBLE)
+        with torch.no_grad():
+            slopes = torch.stack([(score(weights + step) - score(weights - step)) / 2e-4 for step in steps])
+        torch.testing.assert_close(gradient, slopes, atol=1e-6, rtol=0.0)  # third derivatives times the step squared
+
+
+def test_the_inverse_root_has_derivatives_of_both_orders() -> None:
+    matrix = (samples(4, 6) @ samples(4, 6).mT).requires_grad_()
+
+    def symmetric(values: Tensor) -> Tensor:
+        return _InverseRoot.apply((values + values.mT) / 2)  # pyright: ignore[reportReturnType]
+
+    assert torch.autograd.gradcheck(symmetric, matrix)
+    assert torch.autograd.gradgradcheck(symmetric, matrix)
+
+
+def test_nystroem_keeps_its_precision_under_autocast() -> None:
+    rows = samples(12, 2).float()
+    features = NystroemFeatures(FidelityKernel(feature_maps.angle(2)), rows[:6])
+    expected = features(rows)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(features(rows), expected)
+        assert features(rows.bfloat16()).dtype == torch.float32
+
+
+def test_a_map_without_inputs_and_an_empty_batch() -> None:
+    constant = kernel(Circuit(2).h(0).cx(0, 1), backend="pennylane")
+    assert torch.equal(constant(samples(3, 0), samples(2, 0)), torch.ones(3, 2, dtype=DOUBLE))
+    assert constant(samples(0, 0)).shape == (0, 0)
+    for backend in ("native", "pennylane"):
+        rows = samples(0, 3).requires_grad_()
+        kernel(entangled(), backend=backend)(rows, samples(2)).sum().backward()
+        assert rows.grad is not None
 
 
 def test_nystroem_in_float32_leaves_out_rounding_alone() -> None:

@@ -102,6 +102,18 @@ def test_a_step_is_the_gradient_by_the_inverse_metric() -> None:
         assert closure().item() < loss.item()
 
 
+def test_inputs_are_those_that_the_layer_takes() -> None:
+    """Two samples of four numbers are not four samples of two."""
+    layer = QuantumLayer(shared_and_composite(), [Z(0)], dtype=DOUBLE)
+    optimizer = NaturalGradient(layer)
+    layer(torch.rand(2, 2, dtype=DOUBLE)).sum().backward()
+    for wrong in (torch.rand(2, 4, dtype=DOUBLE), torch.rand(4, dtype=DOUBLE)):
+        with pytest.raises(ValueError, match=r"must have shape \(\.\.\., 2\)"):
+            optimizer.step(inputs=wrong)
+    with pytest.raises(TypeError, match="float64"):
+        optimizer.step(inputs=torch.rand(2, 2))
+
+
 def test_blocks_are_of_gates_side_by_side() -> None:
     circuit = ansatzes.real_amplitudes(3, 2)
     assert [list(block) for block in blocks_of(circuit, "block")] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]

@@ -120,6 +120,34 @@ def test_leave_one_out_is_what_leaving_out_gives() -> None:
     assert_close(readout.noise.square(), readout.errors.min().reshape(1), SOLVED)
 
 
+@pytest.mark.parametrize("n_features", [9, 11, 12, 30])
+def test_leave_one_out_of_fits_without_a_residual_is_what_leaving_out_gives(n_features: int) -> None:
+    """With 12 samples of 11 features or more every residual vanishes with alpha, and so does 1 - leverage."""
+    features, targets = 3.0 * noise(12, n_features), noise(12, 1, seed=1)
+    alphas = (1e-13, 1e-12, 1e-10, 1e-6, 1e-2, 10.0)
+    readout = RidgeReadout(n_features, 1, alphas=alphas).fit(chunks_of(features, targets, 5))
+    for alpha, found in zip(alphas, readout.errors, strict=True):
+        squares = []
+        for left in range(12):
+            kept = torch.arange(12) != left
+            rest = RidgeReadout(n_features, 1, alphas=alpha).fit(chunks_of(features[kept], targets[kept], 50))
+            squares.append(float((rest(features[left]) - targets[left]).square()))
+        assert_close(found / np.mean(squares), np.ones(()), 1e-4)  # digits of 1 - leverage, see LEAST_FREEDOM
+    assert float(readout.errors.min()) > 0.1  # noise that nothing predicts
+
+
+def test_a_feature_of_one_sample_alone_does_not_hide_its_error() -> None:
+    features, targets = noise(20, 3), noise(20, 1, seed=1)
+    features[:, 2] = 0.0
+    features[4, 2], targets[4] = 5.0, 9.0
+    readout = RidgeReadout(3, 1, alphas=(1e-13, 1e-8)).fit(chunks_of(features, targets, 20))
+    others = torch.arange(20) != 4
+    rest = RidgeReadout(3, 1, alphas=1e-8).fit(chunks_of(features[others], targets[others], 20))
+    least = float((rest(features[4]) - 9.0).square()) / 20
+    assert least > 3.0
+    assert float(readout.errors.min()) > least
+
+
 def test_dependent_features_and_constant_targets_have_a_solution() -> None:
     one = noise(40, 3)
     twice = torch.cat([one, one[:, :1] + one[:, 1:2]], 1)

@@ -7,8 +7,8 @@ from torch.autograd import forward_ad
 from torch.func import functional_call, grad, vmap
 
 from circuits import Circuit, X, Z, data, weight
-from qml.backends import Native
-from qml.nn import QNNClassifier, logistic_loss
+from qml.backends import Native, PauliPropagation
+from qml.nn import QNNClassifier, QuantumBoltzmannClassifier, QuantumLayer, logistic_loss
 
 
 def small_circuit() -> Circuit:
@@ -30,6 +30,45 @@ def test_layer_keeps_its_precision_under_autocast() -> None:
     assert predictions.dtype == torch.float32
     assert layer.weights.grad is not None
     assert layer.weights.grad.dtype == torch.float32
+
+
+def _layers_of_matrix_products() -> dict[str, nn.Module]:
+    generator = torch.Generator().manual_seed(0)
+    plain = Native(method="autograd", compiled=False)
+    return {
+        "three classes": QNNClassifier(3, "zx", n_classes=3, generator=generator),
+        "Boltzmann": QuantumBoltzmannClassifier(3, n_visible=2, generator=generator),
+        "probabilities": QuantumLayer(small_circuit(), probabilities_of=[2, 0], generator=generator),
+        "adjoint": QuantumLayer(small_circuit(), [Z(2)], backend=Native(method="adjoint"), generator=generator),
+        "plain operations": QuantumLayer(small_circuit(), [Z(2)], backend=plain, generator=generator),
+        "Pauli strings": QuantumLayer(
+            small_circuit(), [Z(2)], backend=Native(method=PauliPropagation(max_weight=3)), generator=generator
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", _layers_of_matrix_products())
+def test_autocast_changes_neither_values_nor_gradients(name: str) -> None:
+    """Circuits keep their precision in a backward pass inside of the context too, as in loops that wrap a whole step.
+
+    There torch multiplies matrices in 16 bits for the products of torch's own that are around a circuit.
+    """
+    layer, is_circuit_alone = _layers_of_matrix_products()[name], name in ("probabilities", "adjoint", "Pauli strings")
+    inputs = torch.rand(5, 1 if isinstance(layer, QuantumLayer) else 3, generator=torch.Generator().manual_seed(1))
+    found = []
+    for enabled in (False, True):
+        layer.zero_grad()
+        rows = inputs.clone().requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            values = layer(rows)
+            loss = (values * torch.arange(1.0, 1.0 + values.numel()).view_as(values)).sum()
+            if is_circuit_alone:
+                loss.backward()
+        if not is_circuit_alone:
+            loss.backward()
+        found.append([values.detach(), rows.grad, *(parameter.grad for parameter in layer.parameters())])
+    for before, under in zip(*found, strict=True):
+        torch.testing.assert_close(under, before, atol=1e-6, rtol=1e-6)  # float32; bfloat16 has two or three digits
 
 
 @pytest.mark.parametrize("derivative", [torch.autograd.functional.jacobian, torch.autograd.functional.hessian])

@@ -130,7 +130,8 @@ def _fisher(model: nn.Module, weights: dict[str, Tensor], inputs: Tensor, readou
             "`spread`."
         )
     rows = torch.cat([part.reshape(shares.numel(), -1) for part in jacobian.values()], 1)
-    floor = torch.finfo(shares.dtype).tiny ** 0.5  # where p is 0 its gradient is 0 too
+    # Where p is 0 its gradient is 0 too; where rounding has made it 0, p is below eps, and grad(p)^2 of that order.
+    floor = torch.finfo(shares.dtype).eps
     scaled = rows / shares.reshape(-1, 1).clamp_min(floor).sqrt()
     return scaled.mT @ scaled / len(inputs)
 

@@ -254,7 +254,7 @@ class Native(CheckedBackend):
                 "Use probabilities or expectation."
             )
         if data.shape[0] == 0:
-            return data.new_zeros(0, 2**circuit.n_qubits, dtype=data.dtype.to_complex())
+            return inputs.empty_answer(data, weights, 2**circuit.n_qubits).to(data.dtype.to_complex())
         with checks.full_precision(data):
             compiled = None if self.compiled is None and self.method == "auto" else False
             return engine.final_state(circuit, data, weights, compiled=compiled)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.checks import in_functorch, needs_plain_pullback
+from qml.checks import in_full_precision, in_functorch, needs_plain_pullback
 
 
 class ConstantMatrix:
@@ -51,6 +51,7 @@ class SparseStep(torch.autograd.Function):
         return (torch.addmv if columns.ndim == 1 else torch.addmm)(step, matrix.rows, columns)
 
     @staticmethod
+    @in_full_precision
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Multiply by the transpose, which is as differentiable; many gradients at once take the dense matrix."""
         (grad,) = grads

@@ -88,6 +88,7 @@ class KernelMachine(BaseEstimator):
     backend: Backend | str
 
     def _fit_kernel(self, inputs: np.ndarray) -> np.ndarray:
+        vars(self).pop("machine_", None)  # of an earlier `fit`; it would not go with this kernel if this one fails
         self.scaler_ = make_scaler(self.scaling)
         if self.scaler_ is not None:
             self.scaler_.fit(inputs)
@@ -97,7 +98,7 @@ class KernelMachine(BaseEstimator):
             return nearest_positive(self.kernel_(torch.from_numpy(self.X_fit_)).double()).numpy()
 
     def _kernel_with_training(self, X: Any) -> np.ndarray:
-        check_is_fitted(self, "kernel_")
+        check_is_fitted(self, "machine_")
         inputs: Any = validate_data(self, X, dtype=np.float64, reset=False)
         rows = torch.from_numpy(scaled(self.scaler_, inputs))
         with torch.no_grad():

@@ -1,7 +1,6 @@
 """Layers as scikit-learn estimators."""
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,144 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 
 import qml.nn
-from circuits.plain_checks import as_int, as_number
+from qml.estimators.base import LayerEstimator
 from qml.estimators.scaling import make_scaler, scaled
 from qml.estimators.together import Course, Problem, train_together
 from qml.estimators.training import Fitted, LoopOptions, train
 from qml.nn.classifiers.base import hit_loss
 from qml.nn.curves import Log
-from qml.nn.move import layers_with_backends, to_backend
-
-LAYERS = {
-    "circuit-centric": "CircuitCentricClassifier",
-    "dressed": "DressedQuantumCircuit",
-    "iqp": "IQPClassifier",
-    "metric": "QuantumMetricLearner",
-    "qcnn": "QCNNClassifier",
-    "boltzmann": "QuantumBoltzmannClassifier",
-    "re-uploading": "DataReuploadingClassifier",
-    "separable": "SeparableClassifier",
-    "tree": "TreeTensorClassifier",
-}
-"""Layers by the names that estimators take."""
+from qml.nn.modes import in_evaluation
 
 MAX_EMBEDDED = 2**23  # amplitudes of all samples that a training keeps
-SEED_LIMIT = 2**31 - 1
-MakeLayer = Callable[..., nn.Module]
-
-
-class LayerEstimator(BaseEstimator):
-    """The base of estimators that train a layer: options, scaling, and the training itself."""
-
-    scaler_: Any
-
-    def __init__(  # noqa: PLR0913 - scikit-learn takes options nowhere else, of any kind; `fit` checks them
-        self,
-        layer: Any = "re-uploading",
-        *,
-        options: Any = None,
-        scaling: Any = "minmax",
-        learning_rate: Any = 0.01,
-        max_steps: Any = 1000,
-        batch_size: Any = 32,
-        convergence_interval: Any = None,
-        backend: Any = "native",
-        random_state: Any = None,
-    ) -> None:
-        self.layer = layer
-        self.options = options
-        self.scaling = scaling
-        self.learning_rate = learning_rate
-        self.max_steps = max_steps
-        self.batch_size = batch_size
-        self.convergence_interval = convergence_interval
-        self.backend = backend
-        self.random_state = random_state
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters; `deep` adds the layer's options as `options__NAME`."""
-        params = super().get_params(deep=deep)
-        if deep and isinstance(self.options, Mapping):
-            params |= {f"options__{name}": value for name, value in self.options.items()}
-        return params
-
-    def set_params(self, **params: Any) -> "LayerEstimator":
-        """Set parameters; `options__NAME=value` sets one option of the layer."""
-        prefix = "options__"
-        own = {name: value for name, value in params.items() if not name.startswith(prefix)}
-        super().set_params(**own)
-        changed = {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
-        if changed:
-            self.options = {**(self.options or {}), **changed}
-        return self
-
-    def _make(self, n_inputs: int, generator: torch.Generator, *sizes: int, **more: Any) -> nn.Module:
-        make: Any = self.layer
-        if self.options is not None and not isinstance(self.options, Mapping):
-            raise TypeError(f"Argument `options` must be a mapping or None, but is {type(self.options).__name__}.")
-        if isinstance(make, str):
-            if make not in LAYERS:
-                raise ValueError(
-                    f"Argument `layer` must be one of {', '.join(LAYERS)}, or a function that makes a layer, but is "
-                    f"{make!r}."
-                )
-            make = getattr(qml.nn, LAYERS[make])
-        if not callable(make):
-            raise TypeError(
-                "Argument `layer` must be a name, or a function from the number of features to a layer, but is "
-                f"{type(make).__name__}."
-            )
-        places = _taken(make, {"dtype": torch.float64, "generator": generator})
-        with torch.random.fork_rng(devices=[]):  # the global generator is afterwards as it was
-            if "generator" not in places:  # torch's own layers draw from no other, and `random_state` is to seed them
-                torch.manual_seed(int(torch.randint(SEED_LIMIT, (), generator=generator)))
-            made = make(n_inputs, *sizes, **{**(self.options or {}), **more}, **places)
-        if not isinstance(made, nn.Module):
-            raise TypeError(f"Argument `layer` must make a torch module, but made {type(made).__name__}.")
-        return made.to(torch.float64)
-
-    def _on_backend(self, module: nn.Module) -> nn.Module:
-        """Move a layer to the estimator's backend; a layer without one runs in torch alone."""
-        if isinstance(self.backend, str) and self.backend == "native":
-            return module
-        if not layers_with_backends(module):
-            raise ValueError(
-                f"Argument `backend` must be 'native' for {type(module).__name__}, which runs in torch alone, but is "
-                f"{self.backend!r}."
-            )
-        return to_backend(module, self.backend)
-
-    def _loop(self) -> LoopOptions:
-        interval = self.convergence_interval
-        return LoopOptions(
-            as_number(self.learning_rate, "learning_rate", at_least=0.0),
-            as_int(self.max_steps, "max_steps", 1),
-            as_int(self.batch_size, "batch_size", 1),
-            None if interval is None else as_int(interval, "convergence_interval", 2),
-        )
-
-    def _generator(self) -> torch.Generator:
-        return torch.Generator().manual_seed(int(check_random_state(self.random_state).randint(SEED_LIMIT)))
-
-    def _inputs(self, X: Any) -> Tensor:
-        check_is_fitted(self, "layers_")
-        checked: Any = validate_data(self, X, dtype=np.float64, reset=False)
-        return torch.from_numpy(scaled(self.scaler_, checked))
-
-
-def _taken(make: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that a function or class has parameters for."""
-    parameters = inspect.signature(make).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return options
-    return {name: value for name, value in options.items() if name in parameters}
 
 
 def _one_score(layer: nn.Module, rows: Tensor) -> Tensor:
@@ -217,6 +93,7 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
 
     def _begin(self, X: Any, y: Any) -> tuple[list[Problem], LoopOptions]:
         """Check the samples, and return the trainings."""
+        self._forget()
         checked: Any = validate_data(self, X, y, dtype=np.float64)
         inputs, targets = checked
         check_classification_targets(targets)
@@ -231,7 +108,7 @@ class LayerClassifier(ClassifierMixin, LayerEstimator):
         return self._problems(rows, classes, generator), loop
 
     def _end(self, problems: Sequence[Problem], courses: Sequence[Fitted]) -> None:
-        self.layers_ = [problem.layer for problem in problems]
+        self.layers_ = [problem.layer.eval() for problem in problems]
         self.losses_ = [course.losses for course in courses]
         self.n_iter_ = max(map(len, self.losses_))
 
@@ -348,6 +225,7 @@ class LayerRegressor(RegressorMixin, LayerEstimator):
 
     def fit(self, X: Any, y: Any, *, callback: Log | None = None) -> "LayerRegressor":
         """Train on samples X, (batch, inputs), with targets y, (batch,); `callback(step, {"loss": value})` is told."""
+        self._forget()
         checked: Any = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         inputs, targets = checked
         self.scaler_ = make_scaler(self.scaling)
@@ -358,31 +236,37 @@ class LayerRegressor(RegressorMixin, LayerEstimator):
         wanted = torch.from_numpy((targets - self._mean) / self._deviation)
         generator = self._generator()
         layer = self._on_backend(self._make(rows.shape[1], generator))
-        with torch.no_grad():
-            width = layer(rows[:1]).reshape(1, -1).shape[1]
+        width = _width(layer, rows)
         line = nn.Linear(width, 1, dtype=torch.float64)
         with torch.no_grad():
             line.weight.fill_(1.0 / width)
             line.bias.zero_()
-        self.layers_ = [layer, line]
 
         def loss(chosen: Tensor) -> Tensor:
-            return nn.functional.mse_loss(self._predicted(rows[chosen]), wanted[chosen])
+            return nn.functional.mse_loss(_through_line(layer, line, rows[chosen]), wanted[chosen])
 
         both = [*layer.parameters(), *line.parameters()]
         self.losses_ = train(both, loss, len(rows), self._loop(), generator, _log_as("loss", callback)).losses
         self.n_iter_ = len(self.losses_)
+        self.layers_ = [layer.eval(), line.eval()]
         return self
 
     def predict(self, X: Any) -> Float[np.ndarray, " batch"]:
         """Predict the target of each sample."""
         inputs = self._inputs(X)
         with torch.no_grad():
-            return self._mean + self._deviation * self._predicted(inputs).numpy()
+            return self._mean + self._deviation * _through_line(*self.layers_, inputs).numpy()
 
-    def _predicted(self, rows: Tensor) -> Tensor:
-        layer, line = self.layers_
-        return line(layer(rows).reshape(len(rows), -1))[:, 0]
+
+def _through_line(layer: nn.Module, line: nn.Module, rows: Tensor) -> Tensor:
+    return line(layer(rows).reshape(len(rows), -1))[:, 0]
+
+
+@torch.no_grad()
+def _width(layer: nn.Module, rows: Tensor) -> int:
+    """Return the number of outputs a sample, of one sample in evaluation, which changes no statistics of batches."""
+    with in_evaluation(layer):
+        return layer(rows[:1]).reshape(1, -1).shape[1]
 
 
 def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any, Any]]) -> list[Course]:

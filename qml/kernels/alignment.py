@@ -9,6 +9,8 @@ from torch import Tensor
 from qml import checks
 from qml.kernels.matrices import require_gram
 
+CENTRING_ERROR = 16.0  # rounding steps, relative to the norm of the matrix, that means of rows may leave of a constant
+
 
 def target_alignment(gram: Any, labels: Any, *, centred: bool = True) -> Float[Tensor, ""]:  # tensors, checked below
     r"""Compute the cosine of the angle between a kernel matrix and the ideal one of the labels, in [-1, 1].
@@ -45,10 +47,11 @@ def target_alignment(gram: Any, labels: Any, *, centred: bool = True) -> Float[T
         raise ValueError("Argument `labels` must hold two classes or more, but holds one. Pass samples of each class.")
     same = members[:, None] == members[None, :]
     ideal = torch.where(same, 1.0, -1.0 / (len(classes) - 1)).to(gram)
+    rounding = CENTRING_ERROR * torch.finfo(gram.dtype).eps * gram.norm() if centred else 0.0
     if centred:
         gram, ideal = _centred(gram), _centred(ideal)
     norm = gram.norm() * ideal.norm()
-    if not bool(norm > 0):
+    if not bool(gram.norm() > rounding):
         raise ValueError(
             "Argument `gram` must have entries that differ, but all are equal: this kernel tells no samples apart. "
             "Start from other weights or scale the inputs."

@@ -40,6 +40,8 @@ def pairs_of(rows: Tensor, columns: Tensor | None) -> Pairs:
 
 def _first_of_equal(inputs: Tensor) -> Tensor:
     """Return for each row the number of the first row that is equal to it."""
+    if not inputs.numel():  # rows without features are all equal, which torch.unique does not take
+        return torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
     _, group = torch.unique(inputs, dim=0, return_inverse=True)
     numbers = torch.arange(len(inputs), device=inputs.device)
     first = numbers.new_full((len(inputs),), len(inputs)).scatter_reduce(0, group, numbers, "amin")

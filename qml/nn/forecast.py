@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
+from qml.nn.modes import in_evaluation
 from qml.reservoir.ensemble import Forecast
 
 OneStep = Callable[[Tensor], Tensor]
@@ -76,15 +78,9 @@ def forecast_with_interval(
         )
     pieces = calibration.unfold(0, window + horizon, stride).transpose(1, 2)
     low, high = _ranks(len(pieces), alpha)
-    was_training = isinstance(one_step, nn.Module) and one_step.training
-    if isinstance(one_step, nn.Module):
-        one_step.eval()
-    try:
+    with in_evaluation(one_step) if isinstance(one_step, nn.Module) else nullcontext():
         errors = pieces[:, window:] - _closed_loop(one_step, pieces[:, :window], horizon)
         mean = _closed_loop(one_step, context[None, -window:], horizon)[0]
-    finally:
-        if isinstance(one_step, nn.Module):
-            one_step.train(was_training)
     ordered = errors.sort(0).values
     return Forecast(mean, mean + ordered[low], mean + ordered[high], mean + errors)
 

@@ -1,5 +1,6 @@
 """Gradient descent in the geometry of quantum states."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -75,6 +76,7 @@ class NaturalGradient(torch.optim.Optimizer):
             inputs: the samples over which the metric is averaged, as the layer takes them.
 
         Raises:
+            TypeError: inputs that are no dense tensor of the layer's dtype.
             ValueError: no samples, or inputs of another shape.
         """
         loss = None
@@ -84,8 +86,8 @@ class NaturalGradient(torch.optim.Optimizer):
         layer, gradient = self.layer, self.layer.weights.grad
         if gradient is None:
             return loss
-        data = inputs if layer.angles is None else layer.angles(inputs)
-        rows = data.reshape(-1, layer.circuit.n_data) if layer.circuit.n_data else data.reshape(len(data), 0)
+        data = layer._with_angles(checks.as_inputs(inputs, layer.weights))
+        rows = data.reshape(math.prod(data.shape[:-1]), layer.circuit.n_data)
         if len(rows) == 0:
             raise ValueError("Argument `inputs` must hold at least one sample for the metric, but is empty.")
         group = self.param_groups[0]

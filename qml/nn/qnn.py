@@ -115,8 +115,9 @@ class QNNClassifier(nn.Module):
         inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
         flat = inputs.reshape(-1, self.n_inputs)
-        values = self.backend.expectation(self.circuit, math.pi * flat, self.weights, self.observables)
-        return self._readout(values).reshape((*inputs.shape[:-1], *self._output_shape))
+        with checks.full_precision(flat):
+            values = self.backend.expectation(self.circuit, math.pi * flat, self.weights, self.observables)
+            return self._readout(values).reshape((*inputs.shape[:-1], *self._output_shape))
 
     def expectation_of_states(self, amplitudes: Float[Tensor, "batch amplitudes"] | Tensor) -> Float[Tensor, "..."]:
         """Compute predictions for quantum states of the data qubits instead of features.
@@ -143,8 +144,9 @@ class QNNClassifier(nn.Module):
                 f"{tuple(amplitudes.shape)}."
             )
         circuit = self._state_circuit(is_complex=is_complex)
-        values = self.backend.expectation(circuit, torch.cat(parts, 1), self.weights, self.observables)
-        return self._readout(values).reshape((len(amplitudes), *self._output_shape))
+        with checks.full_precision(amplitudes):
+            values = self.backend.expectation(circuit, torch.cat(parts, 1), self.weights, self.observables)
+            return self._readout(values).reshape((len(amplitudes), *self._output_shape))
 
     __prepare_scriptable__ = checks.refuse_scripting
 

@@ -44,10 +44,10 @@ class ReservoirRegressor(RegressorMixin, BaseEstimator):
         """Fit to a series X, (time, inputs), and what is to be predicted at each step, (time,) or (time, outputs)."""
         checked: Any = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         inputs, targets = checked
-        self._is_flat = targets.ndim == 1
         columns = torch.from_numpy(targets.reshape(len(targets), -1).astype(np.float64))
         model = Forecaster(self.reservoir, n_outputs=columns.shape[1], alphas=self.alphas, washout=self.washout)
         self.forecaster_ = model.fit(torch.from_numpy(inputs), columns)
+        self._is_flat = targets.ndim == 1
         return self
 
     def predict(self, X: Any) -> Float[np.ndarray, "..."]:

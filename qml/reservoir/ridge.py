@@ -18,6 +18,7 @@ Chunks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 DEFAULT_ALPHAS = tuple(10.0**power for power in range(-12, 3))
 MAX_FACTOR = 1e150  # whose square is finite in float64
 MIN_ROWS = 512  # of a block that is worth a QR decomposition
+LEAST_FREEDOM = 1e-10  # 1 - leverage, of which rounding leaves five digits
 
 
 class RidgeReadout(nn.Module):
@@ -28,6 +29,8 @@ class RidgeReadout(nn.Module):
     intercept, which is not penalised; the rest is R of the centred data. An SVD of that part gives the weights for
     every alpha, and a second pass over the data the exact leave-one-out error of each
     e_i = (y_i - yhat_i) / (1 - h_ii), from which the best alpha is chosen. Cost: 2 n p^2 for n samples of p features.
+    Samples that the features can fit exactly, such as all of them where n <= p + 1, have both parts of that quotient
+    without the factor alpha, by which both vanish.
 
     Features that are linearly dependent are no error: with alpha = 0 the solution of least norm is taken, and with
     constant targets the weights are 0 and the intercept is their mean.
@@ -209,8 +212,20 @@ class _Solver:
             for k, alpha in enumerate(alphas):
                 shrinkage = 1.0 / (self.singular.square() + alpha)
                 predicted = scores @ ((shrinkage * self.singular)[:, None] * self.projected)
-                leverage = 1.0 / self.n_rows + scores.square() @ shrinkage
-                # a sample that alone decides a feature has leverage 1: leaving it out, nothing is known of it
-                left = (1.0 - leverage).clamp_min(1e-12)[:, None]
-                total[k] += ((deviations - predicted) / left).square().sum(0)
+                freedom = 1.0 - 1.0 / self.n_rows - scores.square() @ shrinkage
+                residuals = (deviations - predicted) / freedom[:, None]
+                exact = (freedom < LEAST_FREEDOM) | (len(self.singular) >= self.n_rows - 1)
+                if bool(exact.any()):
+                    residuals = torch.where(exact[:, None], self._residuals_of_exact_fits(scores, shrinkage), residuals)
+                total[k] += residuals.square().sum(0)
         return total / self.n_rows
+
+    def _residuals_of_exact_fits(self, scores: Tensor, shrinkage: Tensor) -> Tensor:
+        """Compute leave-one-out residuals, (rows, outputs), of samples that weights without a penalty would meet.
+
+        With U = scores / singular, y_i - yhat_i = alpha sum_k U_ik (U^T y)_k / (s_k^2 + alpha), and 1 - h_ii the same
+        of U_ik^2. The factor alpha cancels, which 1 - h_ii by subtraction has lost to rounding.
+        """
+        basis = scores / self.singular
+        freedom = (basis.square() @ shrinkage).clamp_min(torch.finfo(basis.dtype).tiny)  # of one sample alone it is 0
+        return (basis @ (shrinkage[:, None] * self.projected)) / freedom[:, None]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from qml.buffers import Loan, tensor_loan
-from qml.checks import needs_plain_pullback
+from qml.checks import in_full_precision, needs_plain_pullback
 from qml.simulator import initial
 from qml.simulator.compiled import Compiled
 from qml.simulator.matrix_groups import Evaluated
@@ -82,6 +82,7 @@ class Evolve(torch.autograd.Function):
         return values
 
     @staticmethod
+    @in_full_precision
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Compute the pullback, or, where its own derivative is wanted, let autograd follow the plain path."""
         (grad,) = grads

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from qml.checks import in_full_precision
 from qml.simulator.compiled import Compiled
 from qml.simulator.fetch import MatrixPlace
 from qml.simulator.steps import Block, Reference, multiply
@@ -114,6 +115,7 @@ class ByRow(torch.autograd.Function):
         return step.forward(x.flatten(1), matrix).view(x.shape)
 
     @staticmethod
+    @in_full_precision
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         require_first_order()
         (gradient,) = gradients

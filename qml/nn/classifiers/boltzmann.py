@@ -102,15 +102,17 @@ class QuantumBoltzmannClassifier(nn.Module):
         """
         inputs = checks.as_inputs(inputs, self.fields)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
-        flat = inputs.reshape(-1, self.n_inputs)
+        with checks.full_precision(inputs):
+            return self._scores(inputs.reshape(-1, self.n_inputs)).reshape(inputs.shape[:-1])
+
+    def _scores(self, flat: Tensor) -> Tensor:
         z_fields, x_fields = functional.linear(flat, self.fields.flatten(0, 1)).chunk(2, dim=1)
         diagonal = z_fields @ self.field_diagonals
         if self.couplings.numel():
             diagonal = diagonal + functional.linear(flat, self.couplings) @ self.coupling_diagonals
         exponent = (torch.diag_embed(diagonal) + torch.einsum("bi,ist->bst", x_fields, self.flips)) / -self.temperature
         populations = _gibbs_populations(exponent)
-        scores = populations @ self.field_diagonals[: self.n_visible].mean(0)
-        return scores.reshape(inputs.shape[:-1])
+        return populations @ self.field_diagonals[: self.n_visible].mean(0)
 
     def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Return the mean cross entropy of the probability (1 + f) / 2, clipped one rounding step inside [0, 1]."""
@@ -180,6 +182,7 @@ class _Populations(torch.autograd.Function):
         return populations
 
     @staticmethod
+    @checks.in_full_precision
     def backward(ctx: Any, *gradients: Tensor) -> Tensor | None:
         """Return the gradient of A, or let autograd follow the plain function where its own derivative is wanted."""
         (gradient,) = gradients

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.checks import needs_plain_pullback
+from qml.checks import in_full_precision, needs_plain_pullback
 from qml.nn.qrnn._tables import groups_pay
 from qml.plain_pullback import plain_pullback
 
@@ -88,6 +88,7 @@ class MapScan(torch.autograd.Function):
         return run.middle, run.last
 
     @staticmethod
+    @in_full_precision
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Pull gradients back, by autograd through the plain steps where a derivative of them is wanted."""
         maps, readout, start, words, outcomes, before, middle, norms = ctx.saved_tensors

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qml.checks import needs_plain_operations, needs_plain_pullback
+from qml.checks import in_full_precision, needs_plain_operations, needs_plain_pullback
 from qml.plain_pullback import plain_pullback
 from qml.simulator.pauli.steps import Keep, PauliStep, Rotation, Transfer, Trigonometry
 
@@ -112,6 +112,7 @@ class _Pull(torch.autograd.Function):
         return values.clone()
 
     @staticmethod
+    @in_full_precision
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         (grad,) = grads
         final, cosines, sines = ctx.saved_tensors
