@@ -128,7 +128,7 @@ class LayerEstimator(BaseEstimator):
 
     def _forget(self) -> None:
         """Drop the layers of an earlier `fit`, which would not go with the scaler and classes of one that fails."""
-        vars(self).pop("layers_", None)
+        self.__dict__.pop("layers_", None)
 
     def _inputs(self, X: Any) -> Tensor:
         check_is_fitted(self, "layers_")

@@ -88,7 +88,7 @@ class KernelMachine(BaseEstimator):
     backend: Backend | str
 
     def _fit_kernel(self, inputs: np.ndarray) -> np.ndarray:
-        vars(self).pop("machine_", None)  # of an earlier `fit`; it would not go with this kernel if this one fails
+        self.__dict__.pop("machine_", None)  # of an earlier `fit`; it would not go with this kernel if this one fails
         self.scaler_ = make_scaler(self.scaling)
         if self.scaler_ is not None:
             self.scaler_.fit(inputs)
