@@ -255,7 +255,8 @@ class LayerRegressor(RegressorMixin, LayerEstimator):
         """Predict the target of each sample."""
         inputs = self._inputs(X)
         with torch.no_grad():
-            return self._mean + self._deviation * _through_line(*self.layers_, inputs).numpy()
+            layer, line = self.layers_
+            return self._mean + self._deviation * _through_line(layer, line, inputs).numpy()
 
 
 def _through_line(layer: nn.Module, line: nn.Module, rows: Tensor) -> Tensor:
