@@ -18,6 +18,17 @@ MORE_TIMES = 2  # Gauss-Legendre nodes beyond the functions of time
 GAUSS_NEWTON = 1e-26  # damping of steps that are not damped, as a share
 
 
+def _gauss_newton(n_points: dict[str, int], n_steps: int) -> Training:
+    """Return the options of a window whose read-out alone is trained, on a product of nodes."""
+    return Training(
+        n_adam=0,
+        n_marquardt=n_steps,
+        n_points=n_points,
+        collocation="quadrature",
+        orthogonal=Orthogonal(damping=GAUSS_NEWTON),
+    )
+
+
 @dataclass(frozen=True)
 class WindowRecipe:
     """Windows of equal length for an equation of `dispersive.py`: waves in x times a few functions of t.
@@ -45,13 +56,7 @@ class WindowRecipe:
     def training(self) -> Training:
         """Return the options of each window."""
         n_points = {"x": NODES_A_WAVE * self.n_waves + MORE_NODES, "t": self.n_times + MORE_TIMES}
-        return Training(
-            n_adam=0,
-            n_marquardt=self.n_steps,
-            n_points=n_points,
-            collocation="quadrature",
-            orthogonal=Orthogonal(damping=GAUSS_NEWTON),
-        )
+        return _gauss_newton(n_points, self.n_steps)
 
     def train(
         self, problem: Problem, *, seed: int, on_step: OnStep | None = None, checkpoint: Path | str | None = None
@@ -105,13 +110,7 @@ class SineWindowRecipe:
     def training(self) -> Training:
         """Return the options of each window."""
         n_points = {"x": NODES_A_SINE * self.n_x + 1, "y": 2 * self.n_y, "t": self.n_times + MORE_TIMES}
-        return Training(
-            n_adam=0,
-            n_marquardt=self.n_steps,
-            n_points=n_points,
-            collocation="quadrature",
-            orthogonal=Orthogonal(damping=GAUSS_NEWTON),
-        )
+        return _gauss_newton(n_points, self.n_steps)
 
     def train(
         self, problem: Problem, *, seed: int, on_step: OnStep | None = None, checkpoint: Path | str | None = None
