@@ -11,11 +11,9 @@ from qml.simulator.jit import lowering
 from qml.simulator.jit.writer import Writer
 from qml.simulator.plan import Request
 from qml.simulator.routes.kernel import MIN_WIDE_BATCH, find_kernel
-from tests import oracle
-from tests.helpers import assert_close, tensors
 from tests.strategies import Recipe, build, recipes
+from tests.test_compiled_route import require_right
 
-ALGEBRA = 1e-12  # float64, a dozen gates
 COMPILED, PLAIN = Native(compiled=True), Native(compiled=False)
 pytest.importorskip("numba")
 
@@ -32,18 +30,7 @@ def with_products(writers: list[Writer]) -> Writer:
 @given(recipe=recipes(ROTATION_KINDS, min_batch=2, max_steps=20))
 def test_products_of_rotations_are_right(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lowering, "_least", with_products)
-    case = build(recipe)
-    inputs, weights = (part.requires_grad_() for part in tensors(case))
-    expected = oracle.expectation(case.circuit, case.data, case.weights, case.observables)
-    results = []
-    for backend in (COMPILED, Native(method="autograd")):
-        values = backend.expectation(case.circuit, inputs, weights, case.observables)
-        assert_close(values, expected, ALGEBRA)
-        scale = torch.linspace(0.3, 1.7, values.numel(), dtype=values.dtype).reshape(values.shape)
-        loss = (values * scale).sum() + 0.0 * (inputs.sum() + weights.sum())
-        results.append(torch.autograd.grad(loss, [inputs, weights]))
-    for found, plain in zip(*results, strict=True):
-        torch.testing.assert_close(found, plain, atol=10 * ALGEBRA, rtol=0)
+    require_right(build(recipe))
 
 
 def uploads(n_qubits: int, n_layers: int) -> Circuit:

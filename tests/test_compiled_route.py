@@ -27,7 +27,7 @@ from qml.simulator.routes.register import RegisterRoute, find_register
 from qml.simulator.routes.route import ExpectationRoute
 from tests import oracle
 from tests.helpers import assert_close, rounded, tensors, tolerance
-from tests.strategies import Recipe, build, recipes
+from tests.strategies import Case, Recipe, build, recipes
 
 ALGEBRA = 1e-12  # float64, a dozen gates
 OBSERVABLES = [Z(0) @ X(2) + 0.5 * Y(1), Z(2), 2.0 * X(0) @ Y(1) @ Z(2) - 1.5 * Y(0)]
@@ -77,11 +77,8 @@ def deep(n_qubits: int, n_layers: int) -> Circuit:
 # --- values and first derivatives -------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("needs_numba")
-@settings(max_examples=60)
-@given(recipes(min_batch=1))
-def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
-    case = build(recipe)
+def require_right(case: Case) -> None:
+    """Compare values with the oracle's, and first derivatives with those of the tensor route."""
     inputs, weights = (part.requires_grad_() for part in tensors(case))
     expected = oracle.expectation(case.circuit, case.data, case.weights, case.observables)
     results = []
@@ -93,6 +90,13 @@ def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
         results.append(torch.autograd.grad(loss, [inputs, weights]))
     for found, plain in zip(*results, strict=True):
         torch.testing.assert_close(found, plain, atol=10 * ALGEBRA, rtol=0)
+
+
+@pytest.mark.usefixtures("needs_numba")
+@settings(max_examples=60)
+@given(recipes(min_batch=1))
+def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
+    require_right(build(recipe))
 
 
 @pytest.mark.usefixtures("needs_numba")
@@ -125,18 +129,7 @@ LEVEL_KINDS = ("x", "z", "h", "s", "ry", "rz", "rx", "p", "rzz", "cx", "cz", "sw
 @given(recipe=recipes(LEVEL_KINDS, min_batch=MIN_WIDE_BATCH, max_batch=MIN_WIDE_BATCH + 3, max_steps=20))
 def test_levels_of_rotations_and_phases_are_right(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lowering, "_least", lambda writers: writers[-1])  # the levels, where there are any
-    case = build(recipe)
-    inputs, weights = (part.requires_grad_() for part in tensors(case))
-    expected = oracle.expectation(case.circuit, case.data, case.weights, case.observables)
-    results = []
-    for backend in (COMPILED, Native(method="autograd")):
-        values = backend.expectation(case.circuit, inputs, weights, case.observables)
-        assert_close(values, expected, ALGEBRA)
-        scale = torch.linspace(0.3, 1.7, values.numel(), dtype=values.dtype).reshape(values.shape)
-        loss = (values * scale).sum() + 0.0 * (inputs.sum() + weights.sum())
-        results.append(torch.autograd.grad(loss, [inputs, weights]))
-    for found, plain in zip(*results, strict=True):
-        torch.testing.assert_close(found, plain, atol=10 * ALGEBRA, rtol=0)
+    require_right(build(recipe))
 
 
 @pytest.mark.usefixtures("needs_numba")
