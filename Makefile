@@ -55,7 +55,8 @@ test: $(VENV)/.installed-data,dev,ibm
 # Every test, the long ones too, while jaxtyping and beartype check each argument of the package against its annotation,
 # which doubles the time. The option is written exactly so: its longer form misreads two packages.
 test-all: $(VENV)/.installed-data,dev,ibm
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --jaxtyping-packages=circuits,qml,beartype.beartype -m "not plain" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --jaxtyping-packages=circuits,qml,beartype.beartype -m "not plain" \
+		--hypothesis-profile=thorough $(ARGS)
 
 lint: $(VENV)/.installed-data,dev,ibm $(VENV)/.installed-docs
 	$(BIN)/ruff check .

@@ -1,4 +1,7 @@
-"""Settings of every test: hypothesis draws the same examples each time, and torch uses one thread a process."""
+"""Settings of every test: hypothesis draws the same examples each time, and torch uses one thread a process.
+
+`make test-all` asks for the profile `thorough`; `make test` has a third of its examples, see `strategies.examples`.
+"""
 
 from collections.abc import Iterator
 
@@ -8,12 +11,14 @@ import torch
 from threadpoolctl import threadpool_limits
 
 hypothesis.settings.register_profile(
-    "repeatable",
+    "thorough",
+    max_examples=100,
     derandomize=True,  # a failure in continuous integration is a failure on every machine
     deadline=None,  # a first call plans the circuit and takes longer than the next
     database=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
 )
+hypothesis.settings.register_profile("repeatable", hypothesis.settings.get_profile("thorough"), max_examples=33)
 hypothesis.settings.load_profile("repeatable")
 
 

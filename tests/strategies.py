@@ -12,9 +12,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from circuits import Circuit, Observable, Slot, channels, observable
+
+FEWEST = 10  # examples of a property under `make test`
 
 Recipe = tuple[int, int, Any, tuple[Any, ...], tuple[Any, ...], int]
 
@@ -49,6 +52,12 @@ class Case(NamedTuple):
 
 
 # --- strategies -----------------------------------------------------------------------------------------------------
+
+
+def examples(number: int, **options: Any) -> settings:
+    """Settings of a property with so many examples under `make test-all`, and fewer, but the first ones, otherwise."""
+    share = settings.default.max_examples / settings.get_profile("thorough").max_examples
+    return settings(max_examples=max(round(share * number), min(number, FEWEST)), **options)
 
 
 def recipes(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from jaxtyping import TypeCheckError
 from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from tests.strategies import (
     Case,
     Recipe,
     build,
+    examples,
     recipes,
 )
 
@@ -91,7 +92,7 @@ def test_backend_agrees_with_oracle_on_batches_of_every_size(backend: str, batch
         assert_agree_with_oracle([backend], named_case(circuit, batch), torch.float64)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(recipes())
 def test_native_agrees_with_oracle_on_random_unitary_circuits(recipe: Recipe) -> None:
     case = build(recipe)
@@ -99,7 +100,7 @@ def test_native_agrees_with_oracle_on_random_unitary_circuits(recipe: Recipe) ->
         assert_agree_with_oracle(NATIVES, case, dtype)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(recipes((*UNITARY_KINDS, *MID_CIRCUIT_KINDS, *NOISE_KINDS), max_qubits=4))
 def test_native_agrees_with_oracle_on_random_circuits_of_every_kind(recipe: Recipe) -> None:
     case = build(recipe)
@@ -108,7 +109,7 @@ def test_native_agrees_with_oracle_on_random_circuits_of_every_kind(recipe: Reci
         assert_agree_with_oracle(NATIVES, case, dtype)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(recipes())
 def test_native_agrees_with_pennylane_and_qiskit_on_random_unitary_circuits(recipe: Recipe) -> None:
     case = build(recipe)
@@ -117,7 +118,7 @@ def test_native_agrees_with_pennylane_and_qiskit_on_random_unitary_circuits(reci
     assert_close(values, peers.pennylane_expectation(*case), tolerance(case, torch.float64))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(recipes((*UNITARY_KINDS, *MID_CIRCUIT_KINDS, *NOISE_KINDS), max_qubits=4))
 def test_native_agrees_with_qiskit_on_random_circuits_of_every_kind(recipe: Recipe) -> None:
     case = build(recipe)

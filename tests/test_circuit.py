@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from circuits import Circuit, Operation, Slot, channels, data, weight
 from circuits.gates import FIXED_MATRICES, Fixed, Measure, PauliRotation, Phase, gate_matrix, trigonometric_form
@@ -20,6 +20,7 @@ from tests.strategies import (
     UNITARY_KINDS,
     Recipe,
     build,
+    examples,
     random_kraus,
     random_unitary,
     recipes,
@@ -28,7 +29,7 @@ from tests.strategies import (
 # --- the gate table against the oracle ------------------------------------------------------------------------------
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(recipes(preparations=(), max_qubits=4, max_steps=4, slots=("const",)))
 def test_matrix_of_every_operation_is_the_oracle_matrix(recipe: Recipe) -> None:
     circuit = build(recipe).circuit
@@ -48,7 +49,7 @@ def test_trigonometric_form_gives_the_matrix_and_its_period(gate: PauliRotation 
         assert_close(form.matrix(angle + 2 * np.pi / form.frequency), form.matrix(angle), FLOAT64)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes(preparations=(), max_qubits=3, slots=("const",)))
 def test_elementary_operations_multiply_to_the_operation(recipe: Recipe) -> None:
     circuit = build(recipe).circuit
@@ -164,7 +165,7 @@ def test_bind_leaves_the_circuit_unbound() -> None:
 # --- inverse --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(recipes(preparations=(), max_qubits=4, slots=("const",)))
 def test_inverse_undoes_a_circuit(recipe: Recipe) -> None:
     circuit = build(recipe).circuit
@@ -175,7 +176,7 @@ def test_inverse_undoes_a_circuit(recipe: Recipe) -> None:
 ROTATING = tuple(kind for kind in UNITARY_KINDS if kind not in ("p", "u3"))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(recipes(ROTATING, preparations=(), max_qubits=4, min_batch=1))
 def test_inverse_keeps_the_slots_of_rotations(recipe: Recipe) -> None:
     case = build(recipe)
@@ -290,7 +291,7 @@ def test_circuit_knows_whether_it_is_unitary(circuit: Circuit, is_unitary: bool)
     assert circuit.is_unitary is is_unitary
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes((*UNITARY_KINDS, *MID_CIRCUIT_KINDS, *NOISE_KINDS)))
 def test_every_random_circuit_round_trips_through_append(recipe: Recipe) -> None:
     circuit = build(recipe).circuit

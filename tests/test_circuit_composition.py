@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from circuits import Circuit, data, weight
 from tests import oracle
 from tests.helpers import assert_close
-from tests.strategies import Recipe, build, fill, recipes
+from tests.strategies import Recipe, build, examples, fill, recipes
 
 ALGEBRA = 1e-11  # a few hundred products in float64
 UNITARIES = recipes(preparations=(), max_qubits=3, max_steps=5)
@@ -17,7 +17,7 @@ def asymmetric() -> Circuit:
     return Circuit(2).ry(data(0), 0).cx(1, 0).exp_pauli(weight(0), "YX", (1, 0)).p(weight(1), 1).exp_pauli(0.4, "I", 0)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(UNITARIES)
 def test_control_is_the_block_matrix(recipe: Recipe) -> None:
     circuit = build(recipe).circuit
@@ -32,7 +32,7 @@ def test_control_is_the_block_matrix(recipe: Recipe) -> None:
         assert_close(oracle.unitary_of(controlled, *inputs), expected, ALGEBRA)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(UNITARIES)
 def test_power_is_the_power_of_the_matrix(recipe: Recipe) -> None:
     circuit = build(recipe).circuit

@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from torch import Tensor, nn
 
 from circuits import Circuit, Observable, X, Y, Z, data, weight
@@ -24,7 +24,7 @@ from tests import oracle
 from tests.helpers import assert_close
 from tests.named import CASES, UNITARY_CASES
 from tests.pinn_checks import pure
-from tests.strategies import Case, build, recipes
+from tests.strategies import Case, build, examples, recipes
 
 DOUBLE = torch.float64
 ORDERS = Orders(2, (((0, 1.5), (1, -0.7)), ((1, 2.0),)))
@@ -82,7 +82,7 @@ def test_components_are_differences_of_the_oracles_values(name: str) -> None:
 
 
 @given(recipes(preparations=("constant",), max_qubits=4, max_steps=10))
-@settings(max_examples=25)
+@examples(25)
 def test_components_of_any_circuit_are_those_of_forward_mode(recipe: tuple) -> None:
     """Of values, of their gradients, and of the gradients of each row."""
     case = build(recipe)

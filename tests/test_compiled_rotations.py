@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 
 from circuits import Circuit, X, Y, Z, data, weight
 from qml.backends import Native
@@ -11,7 +11,7 @@ from qml.simulator.jit import lowering
 from qml.simulator.jit.writer import Writer
 from qml.simulator.plan import Request
 from qml.simulator.routes.kernel import MIN_WIDE_BATCH, find_kernel
-from tests.strategies import Recipe, build, recipes
+from tests.strategies import Recipe, build, examples, recipes
 from tests.test_compiled_route import require_right
 
 COMPILED, PLAIN = Native(compiled=True), Native(compiled=False)
@@ -26,7 +26,7 @@ def with_products(writers: list[Writer]) -> Writer:
     return next((one for one, kind in zip(writers, kinds, strict=True) if columns.ROTATION in kind), writers[0])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(recipe=recipes(ROTATION_KINDS, min_batch=2, max_steps=20))
 def test_products_of_rotations_are_right(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lowering, "_least", with_products)

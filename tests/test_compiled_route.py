@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from torch import Tensor
 
 from circuits import Circuit, X, Y, Z, data, weight
@@ -27,7 +27,7 @@ from qml.simulator.routes.register import RegisterRoute, find_register
 from qml.simulator.routes.route import ExpectationRoute
 from tests import oracle
 from tests.helpers import assert_close, rounded, tensors, tolerance
-from tests.strategies import Case, Recipe, build, recipes
+from tests.strategies import Case, Recipe, build, examples, recipes
 
 ALGEBRA = 1e-12  # float64, a dozen gates
 OBSERVABLES = [Z(0) @ X(2) + 0.5 * Y(1), Z(2), 2.0 * X(0) @ Y(1) @ Z(2) - 1.5 * Y(0)]
@@ -93,14 +93,14 @@ def require_right(case: Case) -> None:
 
 
 @pytest.mark.usefixtures("needs_numba")
-@settings(max_examples=60)
+@examples(60)
 @given(recipes(min_batch=1))
 def test_values_and_gradients_of_any_circuit_are_right(recipe: Recipe) -> None:
     require_right(build(recipe))
 
 
 @pytest.mark.usefixtures("needs_numba")
-@settings(max_examples=40)
+@examples(40)
 @given(recipes(min_batch=1))
 def test_states_and_their_gradients_are_right(recipe: Recipe) -> None:
     case = build(recipe)
@@ -125,7 +125,7 @@ LEVEL_KINDS = ("x", "z", "h", "s", "ry", "rz", "rx", "p", "rzz", "cx", "cz", "sw
 
 
 @pytest.mark.usefixtures("needs_numba")
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(recipe=recipes(LEVEL_KINDS, min_batch=MIN_WIDE_BATCH, max_batch=MIN_WIDE_BATCH + 3, max_steps=20))
 def test_levels_of_rotations_and_phases_are_right(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lowering, "_least", lambda writers: writers[-1])  # the levels, where there are any
@@ -230,7 +230,7 @@ def test_many_amplitudes_of_samples_reach_their_rows(is_complex: bool) -> None:
 
 
 @pytest.mark.usefixtures("needs_numba")
-@settings(max_examples=20)
+@examples(20)
 @given(recipes(min_batch=1))
 def test_single_precision_is_as_exact_as_it_can_be(recipe: Recipe) -> None:
     case = rounded(build(recipe), torch.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import pennylane
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector, library
@@ -33,6 +33,7 @@ from qml.backends import Native
 from qml.backends.convert.qiskit import computed_from_qiskit, from_qiskit, reverse_qubits, to_qiskit
 from tests import oracle
 from tests.helpers import assert_close
+from tests.strategies import examples
 
 ALGEBRA = 1e-12  # a few hundred products in float64
 
@@ -188,7 +189,7 @@ MONOMIALS = st.lists(
 )
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.tuples(st.sampled_from(["rx", "p", "rzz", "crz", "inverse"]), MONOMIALS), min_size=1, max_size=4))
 def test_random_polynomials_keep_the_unitary(gates: list[tuple[str, Any]]) -> None:
     trained, samples = ParameterVector("weight", 2), ParameterVector("data", 3)

@@ -7,7 +7,7 @@ import numpy as np
 import pennylane
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from qiskit import ClassicalRegister, QuantumCircuit, quantum_info
 from qiskit.circuit import (
     AnnotatedOperation,
@@ -24,6 +24,7 @@ from qml.backends.convert.pennylane import from_pennylane, to_pennylane
 from qml.backends.convert.qiskit import computed_from_qiskit, from_qiskit, reverse_qubits, to_qiskit
 from tests import oracle, strategies
 from tests.helpers import assert_close
+from tests.strategies import examples
 
 # Qiskit's own matrix of a PauliEvolutionGate goes through scipy in a form that scipy warns about.
 pytestmark = pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")
@@ -124,13 +125,13 @@ def test_an_empty_circuit_stays_the_identity(check: Callable[[Circuit], None]) -
     check(Circuit(2))
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(UNITARIES)
 def test_random_circuits_keep_their_unitary_in_qiskit(recipe: strategies.Recipe) -> None:
     check_qiskit(strategies.build(recipe).circuit)
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(UNITARIES)
 def test_random_circuits_keep_their_unitary_in_pennylane(recipe: strategies.Recipe) -> None:
     check_pennylane(strategies.build(recipe).circuit)

@@ -7,13 +7,14 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from matplotlib.figure import Figure
 
 from circuits import Circuit, channels, data, drawing, weight
 from circuits.classifier import classifier_circuit
 from circuits.drawing.layout import angle_text, layout
 from tests import strategies
+from tests.strategies import examples
 
 draw = Circuit.draw
 
@@ -86,7 +87,7 @@ def test_angles_are_short(angle: object, text: str) -> None:
     assert angle_text(angle) == text
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(strategies.recipes(KINDS, max_qubits=5, max_steps=12))
 def test_every_line_fits_and_every_operation_is_drawn(recipe: strategies.Recipe) -> None:
     circuit = strategies.build(recipe).circuit

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from circuits import Circuit, X, Y, Z, data, weight
@@ -18,6 +18,7 @@ from qml.simulator.plan import Request
 from qml.simulator.routes.halves import HalvesRoute
 from tests import oracle
 from tests.helpers import assert_close
+from tests.strategies import examples
 from tests.test_simulator_cut import inputs_of, layered
 
 SAME = 1e-12  # float64 algebra
@@ -33,7 +34,7 @@ def three_on(n_qubits: int, places: tuple[int, int, int]) -> Circuit:
     return circuit.rx(0.4, second)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.permutations(range(5)), st.booleans(), st.booleans())
 def test_idle_qubits_change_no_number(order: list[int], mixed: bool, projected: bool) -> None:
     circuit = three_on(5, (order[0], order[1], order[2]))

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import qml.jobs.database
 import qml.jobs.store
 from qml.jobs import PubResult, Store, Submission
 from tests.stand_in import FAULTS, Cloud, Fault, Killed, Process, answers, first_submission, whole_run
+from tests.strategies import examples
 
 TRANSACTION_FAULTS = ("before", "inside", "after")
 MOST_RESTARTS = 4
@@ -97,7 +98,7 @@ def test_a_death_at_every_transaction_loses_and_repeats_nothing(tmp_path: Path, 
         assert_each_sent_once(cloud)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(faults=st.dictionaries(st.integers(0, 40), st.sampled_from(FAULTS), max_size=4))
 def test_several_faults_in_one_run_lose_and_repeat_nothing(
     tmp_path_factory: pytest.TempPathFactory, faults: dict[int, Fault]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from qml.kernels.components import components
 from qml.kernels.nystroem import _InverseRoot
 from qml.nn import Angles, QuantumLayer
 from tests.oracle import state_of
+from tests.strategies import examples
 
 DOUBLE = torch.float64
 
@@ -154,7 +155,7 @@ def test_blocks_of_states_make_the_same_matrix(monkeypatch: pytest.MonkeyPatch) 
 
 
 @given(st.integers(0, 3), st.integers(0, 3), st.sampled_from([torch.float32, DOUBLE]))
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_sizes_and_precisions(n_rows: int, n_columns: int, dtype: torch.dtype) -> None:
     for backend in ("native", "pennylane"):
         made = FidelityKernel(entangled(), dtype=dtype, backend=backend)

@@ -8,7 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
@@ -18,6 +18,7 @@ from circuits.shown_figure import ShownFigure
 from qml.analysis import activations, fourier_series
 from qml.nn import QKAN
 from tests import strategies
+from tests.strategies import examples
 from tests.test_drawing import KINDS, everything
 
 PNG = b"\x89PNG\r\n"
@@ -51,7 +52,7 @@ def test_a_picture_asked_for_shows_itself() -> None:
     assert shown(Circuit(1))["image/svg+xml"].startswith("<svg")
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(strategies.recipes(KINDS, max_qubits=5, max_steps=12))
 def test_every_picture_is_well_formed_and_holds_every_box(recipe: strategies.Recipe) -> None:
     circuit = strategies.build(recipe).circuit

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from qiskit import QuantumCircuit, qasm3, quantum_info
 from qiskit.circuit import ParameterVector, library
 
@@ -11,6 +11,7 @@ from circuits.two_level import unitary_by_gates
 from qml.backends.convert.qiskit import reverse_qubits
 from tests import oracle, strategies
 from tests.helpers import assert_close
+from tests.strategies import examples
 
 ALGEBRA = 1e-12  # products of some dozen matrices in float64
 HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
@@ -52,7 +53,7 @@ def test_the_text_is_what_the_specification_says() -> None:
     assert from_openqasm(to_openqasm(circuit)) == circuit
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(strategies.recipes(UNITARY_KINDS, preparations=(), max_qubits=4, max_steps=6))
 def test_a_round_trip_keeps_unitary_and_slots(recipe: strategies.Recipe) -> None:
     circuit = strategies.build(recipe).circuit
@@ -74,7 +75,7 @@ def test_the_definition_of_a_rotation_is_that_rotation(pauli: str) -> None:
     assert_close(unitary(foreign), oracle.unitary_of(circuit), ALGEBRA)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(strategies.recipes(preparations=("constant",), max_qubits=4, max_steps=4))
 def test_matrices_and_amplitudes_are_written_as_gates(recipe: strategies.Recipe) -> None:
     circuit = strategies.build(recipe).circuit
@@ -83,7 +84,7 @@ def test_matrices_and_amplitudes_are_written_as_gates(recipe: strategies.Recipe)
     assert_close(back, oracle.state_of(circuit, samples, weights), ALGEBRA * 10)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(strategies.recipes((*UNITARY_KINDS, *strategies.MID_CIRCUIT_KINDS), preparations=(), max_qubits=4))
 def test_resets_measurements_and_post_selections_survive(recipe: strategies.Recipe) -> None:
     circuit = strategies.build(recipe).circuit

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from qiskit import QuantumCircuit, qasm2, quantum_info
 from qiskit.circuit import library
 
@@ -12,6 +12,7 @@ from circuits.openqasm.gates import COUNTS_2
 from qml.backends.convert.qiskit import reverse_qubits
 from tests import oracle, strategies
 from tests.helpers import assert_close
+from tests.strategies import examples
 
 ALGEBRA = 1e-12  # products of some dozen matrices in float64
 HEADER = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
@@ -60,7 +61,7 @@ def test_the_text_is_what_the_specification_says() -> None:
     )
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(strategies.recipes(UNITARY_KINDS, preparations=("constant",), max_qubits=4, max_steps=4))
 def test_a_round_trip_keeps_the_state(recipe: strategies.Recipe) -> None:
     circuit = bound(recipe)
@@ -68,14 +69,14 @@ def test_a_round_trip_keeps_the_state(recipe: strategies.Recipe) -> None:
     assert_close(oracle.state_of(from_openqasm(text)), oracle.state_of(circuit), ALGEBRA * 10)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(strategies.recipes(UNITARY_KINDS, preparations=(), max_qubits=4, max_steps=4))
 def test_qiskit_reads_the_same_unitary_global_phase_included(recipe: strategies.Recipe) -> None:
     circuit = bound(recipe)
     assert_close(by_qiskit(to_openqasm(circuit, version=2)), oracle.unitary_of(circuit), ALGEBRA * 10)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(strategies.recipes(UNITARY_KINDS, preparations=(), max_qubits=3, max_steps=5))
 def test_what_qiskit_exports_is_read(recipe: strategies.Recipe) -> None:
     foreign = qasm2.loads(to_openqasm(bound(recipe), version=2))

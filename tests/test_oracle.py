@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from qiskit import quantum_info
 
 from circuits import Circuit, Observable, X, Y, Z, data, pauli_string, weight
@@ -18,6 +18,7 @@ from tests.strategies import (
     Case,
     Recipe,
     build,
+    examples,
     recipes,
 )
 
@@ -38,7 +39,7 @@ def test_oracle_agrees_with_pennylane_on_named_circuits(name: str) -> None:
     assert_close(oracle.expectation(*CASES[name]), peers.pennylane_expectation(*CASES[name]), AGAINST_PEERS)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(recipes())
 def test_oracle_agrees_with_both_on_random_unitary_circuits(recipe: Recipe) -> None:
     case = build(recipe)
@@ -47,7 +48,7 @@ def test_oracle_agrees_with_both_on_random_unitary_circuits(recipe: Recipe) -> N
     assert_close(expected, peers.pennylane_expectation(*case), AGAINST_PEERS)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes((*UNITARY_KINDS, *NOISE_KINDS), max_qubits=4))
 def test_oracle_agrees_with_both_on_random_noisy_circuits(recipe: Recipe) -> None:
     case = build(recipe)
@@ -57,7 +58,7 @@ def test_oracle_agrees_with_both_on_random_noisy_circuits(recipe: Recipe) -> Non
 
 
 # PennyLane puts off each measurement to a qubit of its own, so few of them.
-@settings(max_examples=60)
+@examples(60)
 @given(recipes((*UNITARY_KINDS, *MID_CIRCUIT_KINDS), max_qubits=3, max_steps=7))
 def test_oracle_agrees_with_both_on_random_mid_circuit_operations(recipe: Recipe) -> None:
     case = build(recipe)
@@ -67,7 +68,7 @@ def test_oracle_agrees_with_both_on_random_mid_circuit_operations(recipe: Recipe
     assert_close(expected, peers.pennylane_expectation(*case), AGAINST_PEERS)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes((*UNITARY_KINDS, *MID_CIRCUIT_KINDS, *NOISE_KINDS)))
 def test_oracle_agrees_with_qiskit_on_random_circuits_of_every_kind(recipe: Recipe) -> None:
     case = build(recipe)
@@ -75,7 +76,7 @@ def test_oracle_agrees_with_qiskit_on_random_circuits_of_every_kind(recipe: Reci
     assert_close(oracle.expectation(*case), peers.qiskit_expectation(*case), AGAINST_PEERS)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes(preparations=(), min_batch=1))
 def test_unitary_agrees_with_qiskit_operator(recipe: Recipe) -> None:
     case = build(recipe)
@@ -87,7 +88,7 @@ def test_unitary_agrees_with_qiskit_operator(recipe: Recipe) -> None:
     assert_close(oracle.unitary_of(case.circuit, case.data[0], case.weights), expected.data, AGAINST_PEERS)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes((*UNITARY_KINDS, "post_select"), min_batch=1))
 def test_density_is_the_projector_on_the_state(recipe: Recipe) -> None:
     case = build(recipe)

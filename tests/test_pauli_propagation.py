@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -16,7 +16,7 @@ from qml.backends import Native, PauliPropagation
 from qml.simulator.routes import propagation
 from tests import oracle
 from tests.helpers import assert_close, tensors
-from tests.strategies import NOISE_KINDS, UNITARY_KINDS, Recipe, build, recipes
+from tests.strategies import NOISE_KINDS, UNITARY_KINDS, Recipe, build, examples, recipes
 
 KINDS = (*UNITARY_KINDS, *NOISE_KINDS, "reset", "measure")
 EXACT = 1e-11  # float64 algebra
@@ -50,7 +50,7 @@ def numbers(circuit: Circuit, batch: int = 3, scale: float = 1.0) -> tuple[Tenso
 OBSERVABLES = [Z(2), X(1) @ Y(3) - 0.5 * Z(0), pauli_string("ZYXIZ") + 0.25]
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(recipes(KINDS, preparations=("constant",), max_qubits=4))
 def test_without_cuts_values_are_those_of_the_oracle(recipe: Recipe) -> None:
     case = build(recipe)
@@ -58,7 +58,7 @@ def test_without_cuts_values_are_those_of_the_oracle(recipe: Recipe) -> None:
     assert_close(values, oracle.expectation(case.circuit, case.data, case.weights, case.observables), EXACT)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(recipes(KINDS, preparations=("constant",), max_qubits=4, min_batch=1))
 def test_without_cuts_first_and_second_derivatives_are_those_of_the_register(recipe: Recipe) -> None:
     case = build(recipe)
@@ -122,7 +122,7 @@ def test_errors_are_below_their_bounds(options: PauliPropagation, scale: float) 
 
 
 @pytest.mark.filterwarnings("ignore:PauliPropagation has dropped every string:RuntimeWarning")  # as some cuts must
-@settings(max_examples=100)
+@examples(100)
 @example((3, 1, None, (("swap", (0, 1), (2,), (), None),), (((1.0, "XYI"),),), 0), PauliPropagation(max_weight=2))
 @given(recipes(KINDS, preparations=("constant",), max_qubits=4, min_batch=1), st.sampled_from(CUTS))
 def test_errors_of_any_circuit_are_below_their_bounds(recipe: Recipe, options: PauliPropagation) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Clbit
@@ -22,6 +22,7 @@ from qml.plugins.qiskit.program import program_of
 from qml.plugins.qiskit.reading import DynamicReader
 from qml.plugins.qiskit.sampler import probabilities_of
 from tests import qiskit_branches as branches
+from tests.strategies import examples
 
 FALSE_ALARM = 1e-6  # of one chi-square test
 LABELS = ("ZZI", "IXY", "ZIZ", "+1r", "lX-")
@@ -41,20 +42,20 @@ def check(steps: branches.Steps) -> None:
     np.testing.assert_allclose(ours, [branches.bit_probabilities(exact)] * 2, atol=1e-10)
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(st.integers(0, 2**32 - 1))
 def test_random_dynamic_circuits_equal_the_sum_over_their_branches(seed: int) -> None:
     check(branches.random_steps(np.random.default_rng(seed), 5, depth=1))
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 2**32 - 1))
 def test_random_branches_in_branches_equal_the_sum_over_all(seed: int) -> None:
     check(branches.random_steps(np.random.default_rng(seed), 6))
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(st.integers(0, 2**32 - 1))
 def test_wires_that_are_used_again_give_the_same(seed: int) -> None:
     steps = branches.random_steps(np.random.default_rng(seed), 4, depth=1)

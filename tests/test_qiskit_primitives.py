@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Gate, Instruction, Parameter, ParameterVector, library
@@ -21,6 +21,7 @@ from qiskit.transpiler import generate_preset_pass_manager
 from scipy.stats import chisquare, norm
 
 from qml.plugins.qiskit import Estimator, Sampler, program, structure
+from tests.strategies import examples
 
 FALSE_ALARM = 1e-6  # of one statistical test
 RANDOM = np.random.default_rng(11)
@@ -35,7 +36,7 @@ def values(pub: Any, **options: Any) -> np.ndarray:
     return Estimator(**options).run([pub]).result()[0].data.evs
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     st.sampled_from([((), ()), ((4,), ()), ((), (3,)), ((4,), (4,)), ((4,), (3, 1)), ((2, 1, 4), (3, 1)), ((0,), ())]),
     st.integers(0, 2**32 - 1),

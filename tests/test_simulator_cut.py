@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from torch import Tensor
 
 from circuits import Circuit, X, Y, Z, data, weight
@@ -16,7 +16,18 @@ from qml.simulator.routes.halves import HalvesRoute
 from qml.simulator.routes.register import RegisterRoute
 from tests import oracle
 from tests.helpers import assert_close, tensors, tolerance
-from tests.strategies import CONTROLLED, FIXED, ROTATIONS, STRINGS, TWO_QUBIT_ROTATIONS, Case, Recipe, build, recipes
+from tests.strategies import (
+    CONTROLLED,
+    FIXED,
+    ROTATIONS,
+    STRINGS,
+    TWO_QUBIT_ROTATIONS,
+    Case,
+    Recipe,
+    build,
+    examples,
+    recipes,
+)
 
 KINDS = (*FIXED, *ROTATIONS, *TWO_QUBIT_ROTATIONS, *CONTROLLED, *STRINGS, "u3")
 # Two float64 gradients that differ by the order of summation only.
@@ -56,7 +67,7 @@ def inputs_of(circuit: Circuit, batch: int, dtype: torch.dtype = torch.float64) 
     return values.requires_grad_(), torch.randn(circuit.n_weights, generator=generator, dtype=dtype).requires_grad_()
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(recipes(KINDS, preparations=(), min_batch=1))
 def test_every_cut_circuit_gives_the_values_of_the_oracle(recipe: Recipe) -> None:
     case = build(recipe)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from torch import Tensor
 
 from circuits import Circuit, X, Y, Z, data, weight
@@ -14,7 +14,7 @@ from qml.backends import Native
 from tests.helpers import assert_close, is_likely, tensors
 from tests.minimal_backend import OracleBackend
 from tests.named import BUILDERS, CASES, UNITARY_CASES, named_case
-from tests.strategies import MID_CIRCUIT_KINDS, NOISE_KINDS, UNITARY_KINDS, Case, Recipe, build, recipes
+from tests.strategies import MID_CIRCUIT_KINDS, NOISE_KINDS, UNITARY_KINDS, Case, Recipe, build, examples, recipes
 
 METHODS: dict[str, Native] = {
     "auto": Native(),
@@ -163,7 +163,7 @@ def test_adjoint_is_autograd_on_named_circuits(name: str) -> None:
         assert_close(ours, plain, SAME_GRADIENT)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(recipes(min_batch=1))
 def test_all_methods_agree_on_random_unitary_circuits(recipe: Recipe) -> None:
     case = build(recipe)
@@ -173,7 +173,7 @@ def test_all_methods_agree_on_random_unitary_circuits(recipe: Recipe) -> None:
             assert_close(found, reference, SAME_GRADIENT)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(recipes((*UNITARY_KINDS, *MID_CIRCUIT_KINDS, *NOISE_KINDS), max_qubits=3, min_batch=1))
 def test_own_pullback_is_autograd_on_random_circuits_of_every_kind(recipe: Recipe) -> None:
     case = build(recipe)
@@ -184,7 +184,7 @@ def test_own_pullback_is_autograd_on_random_circuits_of_every_kind(recipe: Recip
         assert_close(found, reference, 1e4 * SAME_GRADIENT if "post_select" in str(recipe) else SAME_GRADIENT)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     recipes((*UNITARY_KINDS, "reset", "measure", *NOISE_KINDS), preparations=("constant",), max_qubits=3, max_steps=7)
 )

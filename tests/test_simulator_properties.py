@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -13,7 +13,7 @@ from qml.simulator import readout
 from tests import oracle
 from tests.helpers import assert_close, is_likely, tensors, tolerance
 from tests.named import READ_OUTS
-from tests.strategies import MID_CIRCUIT_KINDS, NOISE_KINDS, UNITARY_KINDS, Case, Recipe, build, fill, recipes
+from tests.strategies import MID_CIRCUIT_KINDS, NOISE_KINDS, UNITARY_KINDS, Case, Recipe, build, examples, fill, recipes
 
 EVERY_KIND = (*UNITARY_KINDS, *MID_CIRCUIT_KINDS, *NOISE_KINDS)
 SAME = 1e-10  # float64, the same numbers in another order
@@ -26,7 +26,7 @@ def expectation(circuit: Circuit, case: Case, observables: list[Observable] | No
 # --- distributions --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(recipes(EVERY_KIND, max_qubits=4))
 def test_probabilities_are_a_distribution(recipe: Recipe) -> None:
     case = build(recipe)
@@ -36,7 +36,7 @@ def test_probabilities_are_a_distribution(recipe: Recipe) -> None:
     assert_close(found.sum(1), np.ones(len(case.data)), SAME)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(recipes(EVERY_KIND, max_qubits=4))
 def test_marginals_are_sums_of_the_whole(recipe: Recipe) -> None:
     case = build(recipe)
@@ -51,7 +51,7 @@ def test_marginals_are_sums_of_the_whole(recipe: Recipe) -> None:
         assert_close(found[:, 0] - found[:, 1], expectation(case.circuit, case, [Z(qubit)])[:, 0], SAME)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(recipes(EVERY_KIND, max_qubits=4))
 def test_expectation_values_stay_within_the_spectrum(recipe: Recipe) -> None:
     case = build(recipe)
@@ -63,7 +63,7 @@ def test_expectation_values_stay_within_the_spectrum(recipe: Recipe) -> None:
         assert (values[:, column] <= spectrum[-1] + 1e-9).all()
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(recipes(EVERY_KIND, max_qubits=4))
 def test_expectation_is_linear_in_the_observable(recipe: Recipe) -> None:
     case = build(recipe)
@@ -76,7 +76,7 @@ def test_expectation_is_linear_in_the_observable(recipe: Recipe) -> None:
 # --- circuits that are the same -------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes(preparations=(), slots=("const",), min_batch=1))
 def test_a_circuit_and_its_inverse_return_to_the_start(recipe: Recipe) -> None:
     case = build(recipe)
@@ -87,7 +87,7 @@ def test_a_circuit_and_its_inverse_return_to_the_start(recipe: Recipe) -> None:
     assert found.shape[1] == 2**n
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes(EVERY_KIND, max_qubits=4), st.randoms(use_true_random=False))
 def test_names_of_the_qubits_do_not_matter(recipe: Recipe, random: object) -> None:
     case = build(recipe)
@@ -103,7 +103,7 @@ def test_names_of_the_qubits_do_not_matter(recipe: Recipe, random: object) -> No
     assert_close(found, expectation(case.circuit, case), SAME)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes(EVERY_KIND, max_qubits=4))
 def test_idle_qubits_change_nothing(recipe: Recipe) -> None:
     case = build(recipe)
@@ -112,7 +112,7 @@ def test_idle_qubits_change_nothing(recipe: Recipe) -> None:
     assert_close(expectation(wider, case), expectation(case.circuit, case), SAME)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes(EVERY_KIND, max_qubits=4, min_batch=1))
 def test_bound_slots_are_constants(recipe: Recipe) -> None:
     case = build(recipe)
@@ -122,7 +122,7 @@ def test_bound_slots_are_constants(recipe: Recipe) -> None:
     assert_close(expectation(bound, empty), expectation(case.circuit, case)[:1], SAME)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes(EVERY_KIND, preparations=("constant",), max_qubits=4, min_batch=1))
 def test_data_and_weights_may_change_places(recipe: Recipe) -> None:
     """With one sample the two kinds of slots differ only in where the values come from."""
@@ -140,7 +140,7 @@ def test_data_and_weights_may_change_places(recipe: Recipe) -> None:
     assert_close(expectation(swapped, other), expectation(case.circuit, case), SAME)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(recipes(EVERY_KIND, max_qubits=4, min_batch=2), st.integers(0, 2**16))
 def test_samples_of_the_batch_do_not_meet(recipe: Recipe, seed: int) -> None:
     case = build(recipe)
@@ -150,7 +150,7 @@ def test_samples_of_the_batch_do_not_meet(recipe: Recipe, seed: int) -> None:
     assert_close(expectation(case.circuit, shuffled), expectation(case.circuit, case)[order], SAME)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(recipes(tuple(kind for kind in UNITARY_KINDS if kind not in ("p", "u3", "unitary")), preparations=("constant",)))
 def test_angles_have_period_four_pi(recipe: Recipe) -> None:
     case = build(recipe)
@@ -161,7 +161,7 @@ def test_angles_have_period_four_pi(recipe: Recipe) -> None:
 # --- single operations after any circuit ----------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes(EVERY_KIND, max_qubits=4, min_batch=1))
 def test_reset_measure_and_post_select_do_what_they_say(recipe: Recipe) -> None:
     case = build(recipe)
@@ -181,7 +181,7 @@ def test_reset_measure_and_post_select_do_what_they_say(recipe: Recipe) -> None:
             assert_close(found, (1 - 2 * value) * ones, tolerance(selected, torch.float64))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(recipes(EVERY_KIND, max_qubits=4, min_batch=1))
 def test_channels_do_nothing_at_strength_zero_and_all_at_one(recipe: Recipe) -> None:
     case = build(recipe)
@@ -258,7 +258,7 @@ def factorising(steps: list[tuple[str, int, bool]], read_out: int) -> Circuit:
     return circuit.rx(weight(0), read_out)
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(FACTOR_STEPS, st.integers(0, 4), st.integers(0, 3))
 def test_factorising_circuits_are_the_oracle(steps: list[tuple[str, int, bool]], read_out: int, batch: int) -> None:
     circuit = factorising(steps, read_out)
@@ -269,7 +269,7 @@ def test_factorising_circuits_are_the_oracle(steps: list[tuple[str, int, bool]],
         assert_close(found, oracle.expectation(*case[:3], chosen), SAME)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(FACTOR_STEPS, recipes(max_qubits=1, max_steps=0), st.sampled_from(["cx", "h", "swap", "rz", "z"]))
 def test_one_other_gate_ends_the_factorisation_and_nothing_else(
     steps: list[tuple[str, int, bool]], recipe: Recipe, other: str

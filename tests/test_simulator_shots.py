@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from torch import Tensor
 
 from circuits import Circuit, X, Z, data, weight
@@ -16,7 +16,7 @@ from tests import oracle
 from tests.helpers import assert_close, assert_fits, is_likely, tensors
 from tests.minimal_backend import OracleBackend
 from tests.named import CASES
-from tests.strategies import MID_CIRCUIT_KINDS, NOISE_KINDS, UNITARY_KINDS, Case, Recipe, build, recipes
+from tests.strategies import MID_CIRCUIT_KINDS, NOISE_KINDS, UNITARY_KINDS, Case, Recipe, build, examples, recipes
 
 SHOTS = 2000
 
@@ -63,14 +63,14 @@ def test_samples_of_named_circuits_fit_the_exact_distribution(name: str) -> None
     assert_samples_fit(Native(), CASES[name])
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(recipes(max_qubits=4))
 def test_samples_of_random_unitary_circuits_fit_the_exact_distribution(recipe: Recipe) -> None:
     assert_samples_fit(Native(), build(recipe))
 
 
 # Each measurement doubles the joint distribution, so few of them.
-@settings(max_examples=40)
+@examples(40)
 @given(recipes((*UNITARY_KINDS, *MID_CIRCUIT_KINDS, *NOISE_KINDS), max_qubits=3, max_steps=6))
 def test_samples_of_random_circuits_of_every_kind_fit_the_exact_distribution(recipe: Recipe) -> None:
     case = build(recipe)

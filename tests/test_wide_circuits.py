@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -23,7 +23,7 @@ from qml.simulator.routes.contraction import find_contraction
 from qml.simulator.routes.pieces import find_pieces
 from tests import oracle
 from tests.helpers import assert_close, is_likely, tensors
-from tests.strategies import MID_CIRCUIT_KINDS, NOISE_KINDS, UNITARY_KINDS, Recipe, build, recipes
+from tests.strategies import MID_CIRCUIT_KINDS, NOISE_KINDS, UNITARY_KINDS, Recipe, build, examples, recipes
 
 EVERY_KIND = (*UNITARY_KINDS, *MID_CIRCUIT_KINDS, *NOISE_KINDS)
 SAME = 1e-10  # float64 algebra, normalised by a success probability
@@ -52,7 +52,7 @@ def numbers(count: int, *, low: float = -1.0, high: float = 1.0) -> Tensor:
 # --- the same numbers as the whole register ---------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(recipes(EVERY_KIND, max_qubits=5))
 def test_pieces_give_the_numbers_of_the_oracle(recipe: Recipe) -> None:
     with pieces_everywhere():
@@ -62,7 +62,7 @@ def test_pieces_give_the_numbers_of_the_oracle(recipe: Recipe) -> None:
         assert_close(values, oracle.expectation(case.circuit, case.data, case.weights, case.observables), SAME)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(recipes(EVERY_KIND, preparations=("constant",), max_qubits=4, min_batch=1))
 def test_pieces_give_the_gradients_of_the_whole_register(recipe: Recipe) -> None:
     case = build(recipe)
@@ -85,7 +85,7 @@ def test_pieces_give_the_gradients_of_the_whole_register(recipe: Recipe) -> None
         assert_close(piece, expected.detach(), 1e-8)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(recipes(EVERY_KIND, max_qubits=4), st.data())
 def test_components_give_the_probabilities_of_the_oracle(recipe: Recipe, drawn: st.DataObject) -> None:
     case = build(recipe)
@@ -97,7 +97,7 @@ def test_components_give_the_probabilities_of_the_oracle(recipe: Recipe, drawn: 
     assert_close(probabilities, oracle.probabilities(case.circuit, case.data, case.weights, qubits), SAME)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(recipes((*UNITARY_KINDS, "post_select", "reset"), max_qubits=4, min_batch=1))
 def test_components_give_the_success_probability_of_the_oracle(recipe: Recipe) -> None:
     case = build(recipe)
@@ -106,7 +106,7 @@ def test_components_give_the_success_probability_of_the_oracle(recipe: Recipe) -
         assert_close(Native().success_probability(case.circuit, *tensors(case)), expected, SAME)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(recipes(EVERY_KIND, max_qubits=4, min_batch=1))
 def test_contraction_gives_the_numbers_of_the_oracle(recipe: Recipe) -> None:
     case = build(recipe)
@@ -115,7 +115,7 @@ def test_contraction_gives_the_numbers_of_the_oracle(recipe: Recipe) -> None:
     assert_close(contracted(case.circuit, case.observables, *tensors(case)), expected, SAME)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(recipes(UNITARY_KINDS, preparations=("constant",), max_qubits=4, min_batch=1))
 def test_contraction_has_the_derivatives_of_the_register(recipe: Recipe) -> None:
     case = build(recipe)

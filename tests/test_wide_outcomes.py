@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from qml.simulator.routes.too_wide import TooWideRoute
 from qml.simulator.slices import MOST_FIXED, sliced
 from tests import oracle
 from tests.helpers import assert_close, is_likely, tensors
-from tests.strategies import Recipe, build, recipes
+from tests.strategies import Recipe, build, examples, recipes
 from tests.test_wide_circuits import EVERY_KIND, EXACT, SAME, brick, no_inputs, numbers
 
 SHOTS = 20_000
@@ -34,7 +34,7 @@ def contracted(network: TensorNetwork, inputs: Tensor, weights: Tensor, n_fixed:
     return contract(plan, inputs, weights, inputs.dtype.to_complex()).real
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(recipes(EVERY_KIND, max_qubits=4, min_batch=1), st.data())
 def test_contraction_gives_the_probabilities_of_the_oracle(recipe: Recipe, drawn: st.DataObject) -> None:
     case = build(recipe)
@@ -47,7 +47,7 @@ def test_contraction_gives_the_probabilities_of_the_oracle(recipe: Recipe, drawn
     assert_close(values, oracle.probabilities(case.circuit, case.data, case.weights, qubits), SAME)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(recipes(EVERY_KIND, max_qubits=4, min_batch=1), st.integers(1, 3))
 def test_slices_add_up_to_the_whole(recipe: Recipe, n_fixed: int) -> None:
     case = build(recipe)
