@@ -7,6 +7,7 @@ from circuits.lazy import load_at_first_use
 if TYPE_CHECKING:
     from qml.jobs.adopt import adopt_job as adopt_job
     from qml.jobs.budget import Budget as Budget
+    from qml.jobs.cancel import cancel_run as cancel_run
     from qml.jobs.direct import DirectRunner as DirectRunner
     from qml.jobs.errors import BudgetReached as BudgetReached
     from qml.jobs.errors import JobError as JobError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from qml.jobs.rows import Chunk as Chunk
     from qml.jobs.rows import RunRecord as RunRecord
     from qml.jobs.runner import DurableRunner as DurableRunner
-    from qml.jobs.runner import cancel_run as cancel_run
     from qml.jobs.runner import runner_of as runner_of
     from qml.jobs.service import CircuitCost as CircuitCost
     from qml.jobs.service import JobStatus as JobStatus
@@ -44,6 +44,7 @@ else:
         {
             "qml.jobs.adopt": ("adopt_job",),
             "qml.jobs.budget": ("Budget",),
+            "qml.jobs.cancel": ("cancel_run",),
             "qml.jobs.direct": ("DirectRunner",),
             "qml.jobs.errors": (
                 "BudgetReached",
@@ -60,7 +61,7 @@ else:
             "qml.jobs.local": ("LocalService",),
             "qml.jobs.retry": ("Retry",),
             "qml.jobs.rows": ("Chunk", "RunRecord"),
-            "qml.jobs.runner": ("DurableRunner", "cancel_run", "runner_of"),
+            "qml.jobs.runner": ("DurableRunner", "runner_of"),
             "qml.jobs.service": ("CircuitCost", "JobStatus", "Runner", "Service", "SubmittingBackend", "sends_jobs"),
             "qml.jobs.split": ("SubmissionLimits",),
             "qml.jobs.store": ("Store",),
