@@ -335,6 +335,7 @@ BENCH = Bench("limits", both, PEERS, {"1": Case(tuple(PEERS))}, limits=Limits(se
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
 def test_a_peer_beyond_its_memory_stops_alone_and_the_table_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

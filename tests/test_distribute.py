@@ -16,6 +16,7 @@ def without_times(records: list[Record]) -> list[tuple[str, int, float, int]]:
     return [(r.model, r.seed, r.outcome.value, r.outcome.n_parameters) for r in records]
 
 
+@pytest.mark.slow
 def test_a_cluster_of_two_workers_gives_the_records_of_one_process(tmp_path: Path) -> None:
     import distributed
 

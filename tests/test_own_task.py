@@ -33,6 +33,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         sys.modules.pop(name, None)
 
 
+@pytest.mark.slow
 def test_the_task_of_the_page_is_listed_explained_and_compared(installed: Path) -> None:
     assert "Inside of a ring?" in run("compare").output
     assert "One qubit, both features uploaded three times." in run("compare", "ring", "--help").output
