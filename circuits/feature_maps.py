@@ -2,7 +2,8 @@
 
 Slots hold angles or amplitudes; what computes them from features (pi * bit, a normalisation) is done outside,
 by torch in a layer, or by `amplitudes_of` here for NumPy arrays. Maps whose angles are products of inputs (`zz`,
-`pauli`, `iqp`) say so beside the circuit, in a `ComputedCircuit`. `separable` and `heisenberg` are those of kernels.
+`pauli`, `iqp`) or functions of one (`chebyshev`) say so beside the circuit, in a `ComputedCircuit`. `separable` and
+`heisenberg` are those of kernels.
 """
 
 import math
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from circuits import _checks
+from circuits.chebyshev_map import chebyshev  # noqa: F401 - public here
 from circuits.circuit import Circuit
 from circuits.kernel_maps import heisenberg, separable  # noqa: F401 - public here
 from circuits.multiplexed import prepare_by_rotations

@@ -20,8 +20,8 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 LAYER_PAGES = sorted((DOCS / "layers").glob("*.md"))
 PARTS = ("Circuit", "Equations", "Shapes", "Cost", "Reference")
-NEIGHBOURS = ("accelerate", "huggingface_hub", "lightning", "skorch", "torch.utils.tensorboard")
-"""Packages of the extra `neighbours`; blocks that import one run where it is installed."""
+NEIGHBOURS = ("accelerate", "huggingface_hub", "lightning", "skorch", "squlearn", "torch.utils.tensorboard")
+"""Packages of the extras `neighbours` and `peers`; blocks that import one run where it is installed."""
 BLOCK = re.compile(r"```python\n(.*?)```(?:\n+```text\n(.*?)```)?", re.DOTALL)  # and the output shown behind it
 
 

@@ -1,6 +1,7 @@
 """Encodings: counts, wiring, and the states that they make."""
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
-from circuits import Circuit, feature_maps
+from circuits import Circuit, X, Z, ansatzes, feature_maps
 from circuits.multiplexed import diagonal_by_rotations, multiplexed_rotation
 from tests import oracle
 from tests.helpers import assert_close
@@ -230,3 +231,42 @@ def test_bad_strings_are_refused(strings: list[object], message: str) -> None:
     if len(strings) == 1:
         with pytest.raises(ValueError, match=message):
             feature_maps.basis_state(strings[0])
+
+
+# --- Chebyshev polynomials --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("degrees", ["tower", "sparse"])
+@given(x=st.floats(-1.0, 1.0))
+def test_a_qubit_of_the_chebyshev_map_reads_a_chebyshev_polynomial(degrees: Any, x: float) -> None:
+    computed = feature_maps.chebyshev(4, degrees=degrees)
+    values = oracle.expectation(computed.circuit, computed.data([[x]]), np.zeros(0), [Z(qubit) for qubit in range(4)])
+    multiples = [1, 2, 3, 4] if degrees == "tower" else [1] * 4
+    expected = [np.polynomial.chebyshev.Chebyshev.basis(2 * m)(x) for m in multiples]
+    assert_close(values, [expected], ALGEBRA)
+
+
+def test_inputs_of_the_chebyshev_map_take_turns() -> None:
+    computed = feature_maps.chebyshev(5, 2)
+    assert str(computed.angles) == "(2*arccos(x0), 2*arccos(x1), 4*arccos(x0), 4*arccos(x1), 6*arccos(x0))"
+    with pytest.raises(ValueError, match=r"`n_qubits` must be at least 2, .* Each input takes a qubit or more"):
+        feature_maps.chebyshev(1, 2)
+    with pytest.raises(ValueError, match="`degrees` must be one of"):
+        feature_maps.chebyshev(2, degrees="all")  # pyright: ignore[reportArgumentType]
+
+
+def test_behind_the_chebyshev_map_stand_even_degrees_up_to_the_sum() -> None:
+    """An expectation value at 60 points is a sum of T_k and sqrt(1 - x^2) U_{k-1} with even k up to 2 + 4."""
+    x = np.cos(np.linspace(0.1, 3.0, 60))
+    computed = feature_maps.chebyshev(2).compose(ansatzes.strongly_entangling(2, 2))
+    weights = np.random.default_rng(0).uniform(-np.pi, np.pi, computed.n_weights)
+    values = oracle.expectation(computed.circuit, computed.data(x[:, None]), weights, [X(0) @ Z(1)])[:, 0]
+    theta = np.arccos(x)
+    basis = np.stack([wave(k * theta) for k in (0, 2, 4, 6) for wave in (np.cos, np.sin) if k or wave is np.cos], 1)
+    assert_close(basis @ np.linalg.lstsq(basis, values, rcond=None)[0], values, ALGEBRA)
+    assert np.abs(basis[:, :5] @ np.linalg.lstsq(basis[:, :5], values, rcond=None)[0] - values).max() > 1e-3
+
+
+def test_an_input_outside_of_the_chebyshev_map_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"arccos\(x0\) a real and finite value, but it is arccos of 1.5"):
+        feature_maps.chebyshev(2).data([[1.5]])

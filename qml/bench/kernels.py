@@ -1,4 +1,7 @@
-"""`qml bench kernels`: the Gram matrix of the IQP fidelity kernel."""
+"""`qml bench kernels`: Gram matrices of the fidelity kernel and of the projected kernel of the IQP embedding.
+
+A case is qubits,samples; with `projected` in front it is the projected kernel.
+"""
 
 from itertools import combinations
 
@@ -7,12 +10,13 @@ import torch
 
 from circuits import data
 from qml.bench.bench import Bench, Case, Peer, Step
-from qml.bench.peers import gram
+from qml.bench.peers import gram, squlearn
 from qml.bench.work import BenchGate, as_circuit, parse_case
-from qml.kernels import FidelityKernel
+from qml.kernels import FidelityKernel, ProjectedKernel
 
 REPETITIONS = 2
 SEED = 0
+PROJECTED = "projected "
 
 
 def make_work(case: str) -> gram.GramWork:
@@ -20,7 +24,7 @@ def make_work(case: str) -> gram.GramWork:
 
     H is RY(pi/2) and RZ(pi), up to a phase, so that every library has the same gates; angles are computed before.
     """
-    n_qubits, batch = parse_case(case)
+    n_qubits, batch = parse_case(case.removeprefix(PROJECTED))
     pairs = list(combinations(range(n_qubits), 2))
     features = np.random.default_rng(SEED).uniform(-np.pi / 2, np.pi / 2, (batch, n_qubits))
     products = np.stack([features[:, i] * features[:, j] for i, j in pairs], axis=1)
@@ -38,7 +42,8 @@ def make_work(case: str) -> gram.GramWork:
 def ours(case: str) -> Step:
     """Build a step of our kernel."""
     work = make_work(case)
-    kernel = FidelityKernel(as_circuit(work.n_qubits, work.gates), dtype=torch.float64)
+    make = ProjectedKernel if case.startswith(PROJECTED) else FidelityKernel
+    kernel = make(as_circuit(work.n_qubits, work.gates), dtype=torch.float64)
     inputs = torch.from_numpy(work.inputs)
 
     def step() -> dict[str, torch.Tensor]:
@@ -46,6 +51,12 @@ def ours(case: str) -> Step:
             return {"gram": kernel(inputs)}
 
     return step
+
+
+def squlearn_kernel(case: str) -> Step:
+    """Build a step of sQUlearn's kernel of the same kind."""
+    make = squlearn.projected_kernel if case.startswith(PROJECTED) else squlearn.fidelity_kernel
+    return make(make_work(case))
 
 
 PEERS = {
@@ -57,10 +68,15 @@ PEERS = {
         "qiskit-machine-learning",
         torch_facing=False,
     ),
+    "squlearn": Peer(squlearn_kernel, ("squlearn", "qulacs"), "squlearn qulacs", torch_facing=False),
 }
 BENCH = Bench(
-    title="Gram matrix of the IQP fidelity kernel, two repetitions, float64, value only; case is qubits,samples",
+    title="Gram matrix of the fidelity kernel of the IQP embedding, two repetitions, float64, value only; case is "
+    "qubits,samples, or, with `projected` in front, the projected kernel with X, Y and Z of each qubit",
     ours=ours,
     peers=PEERS,
-    cases={case: Case(tuple(PEERS)) for case in ("4,300", "10,300", "14,100")},
+    cases={
+        **{case: Case(tuple(PEERS)) for case in ("4,300", "10,300", "14,100")},
+        **{f"{PROJECTED}{case}": Case(("squlearn",)) for case in ("4,300", "10,100")},
+    },
 )

@@ -64,8 +64,8 @@ BENCH = Bench(
     ours=ours,
     peers=circuit_peers(make_work),
     cases={
-        "4,64": Case(EVERY_PEER),
-        "8,64": Case(EVERY_PEER),
+        "4,64": Case((*EVERY_PEER, "squlearn")),
+        "8,64": Case((*EVERY_PEER, "squlearn")),
         "8,512": Case(EVERY_PEER),
         "10,64": Case(EVERY_PEER),
         "12,32": Case(EVERY_PEER),

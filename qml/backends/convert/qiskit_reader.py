@@ -181,5 +181,6 @@ class QiskitReader:
             return self.computed.angle(polynomial(value, self.slots))
         raise ValueError(
             f"Argument `circuit` must have angles linear in its parameters, but has {value}. Compute the angle "
-            "outside, and give the circuit one parameter for it. Polynomials are read by computed_from_qiskit."
+            "outside, and give the circuit one parameter for it. Polynomials, and functions such as acos, are read by "
+            "computed_from_qiskit."
         )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from qml.bench.bench import Peer, Step
-from qml.bench.peers import pennylane, pyqtorch, qiskit, qulacs
+from qml.bench.peers import pennylane, pyqtorch, qiskit, qulacs, squlearn
 from qml.bench.work import CircuitWork
 
 
@@ -23,5 +23,6 @@ def circuit_peers(make_work: Callable[[str], CircuitWork]) -> dict[str, Peer]:
         "jax.jit": Peer(on(pennylane.jax_jit), ("pennylane", "jax"), "jax", torch_facing=False),
         "pyqtorch": Peer(on(pyqtorch.automatic), ("pyqtorch",), "pyqtorch"),
         "qulacs": Peer(on(qulacs.backprop), ("qulacs",), "qulacs", torch_facing=False),
+        "squlearn": Peer(on(squlearn.network), ("squlearn", "qulacs"), "squlearn qulacs", torch_facing=False),
         "qiskit": Peer(on(qiskit.parameter_shift), ("qiskit", "qiskit_aer"), "qiskit-aer"),
     }
