@@ -7,19 +7,30 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pytest_mock import MockerFixture
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, WhiteKernel
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.svm import SVC, SVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from circuits import Z, ansatzes, feature_maps
+from circuits import Circuit, Z, ansatzes, feature_maps, weight
 from qml.backends import Native
-from qml.estimators import LayerClassifier, LayerRegressor, QuantumKernelRidge, QuantumKitchenSinks, QuantumSVC
+from qml.estimators import (
+    GaussianProcessKernel,
+    LayerClassifier,
+    LayerRegressor,
+    QuantumKernelRidge,
+    QuantumKitchenSinks,
+    QuantumSVC,
+    QuantumSVR,
+)
 from qml.estimators.base import LAYERS
 from qml.kernels import FidelityKernel
 from qml.nn import QNNClassifier, QuantumLayer, SeparableClassifier
@@ -29,6 +40,7 @@ CHECKED = [
     LayerClassifier("separable", learning_rate=0.2, max_steps=40),
     LayerRegressor("dressed", learning_rate=0.05, max_steps=100),
     QuantumSVC("angle", C=10.0),
+    QuantumSVR("angle", C=10.0),
     QuantumKernelRidge("angle", alpha=1e-2),
     QuantumKitchenSinks(20),
 ]
@@ -161,6 +173,73 @@ def test_ridge_regression_fits_a_wave_that_the_kernel_spans() -> None:
     assert QuantumKernelRidge("angle", alpha=1e-8).fit(X, y).score(X, y) > 1.0 - 1e-8
     both = QuantumKernelRidge("projected", alpha=1e-4).fit(X, np.stack([y, -y], 1)).predict(X)
     np.testing.assert_allclose(both[:, 0], -both[:, 1], atol=1e-6)
+
+
+def test_support_vector_regression_is_that_of_the_kernel_in_closed_form() -> None:
+    """RY of one feature has the fidelity cos((x - x') / 2)^2 = (1 + cos(x - x')) / 2."""
+    X, y = np.linspace(-1.5, 1.5, 30)[:, None], np.sin(np.linspace(-1.5, 1.5, 30))
+    gram = (1.0 + np.cos(X - X.T)) / 2.0
+    expected = SVR(kernel="precomputed", C=10.0, epsilon=0.02).fit(gram, y).predict(gram)
+    found = QuantumSVR("angle", C=10.0, epsilon=0.02, scaling=None).fit(X, y)
+    np.testing.assert_allclose(found.predict(X), expected, atol=2e-3)  # the solver stops at violations of 1e-3
+    np.testing.assert_allclose(found.predict(X), y, atol=0.03)
+
+
+def test_a_gaussian_process_is_that_of_the_kernel_in_closed_form() -> None:
+    X, y = np.linspace(-1.5, 1.5, 12)[:, None], np.sin(np.linspace(-1.5, 1.5, 12))
+    new, noise = np.array([[0.3], [0.9]]), 0.01
+    process = GaussianProcessRegressor(GaussianProcessKernel("angle") + WhiteKernel(noise, "fixed")).fit(X, y)
+    gram = (1.0 + np.cos(X - X.T)) / 2.0 + noise * np.eye(12)
+    cross = (1.0 + np.cos(new - X.T)) / 2.0
+    mean, deviation = process.predict(new, return_std=True)
+    np.testing.assert_allclose(mean, cross @ np.linalg.solve(gram, y), atol=1e-8)
+    variance = 1.0 + noise - np.einsum("ij,ji->i", cross, np.linalg.solve(gram, cross.T))
+    np.testing.assert_allclose(deviation, np.sqrt(variance), atol=1e-6)
+
+
+def test_the_circuit_of_a_gaussian_process_runs_once_while_its_noise_is_found(mocker: MockerFixture) -> None:
+    run = mocker.spy(FidelityKernel, "forward")
+    kernel = ConstantKernel() * GaussianProcessKernel("angle") + WhiteKernel(1.0)
+    X = np.linspace(-1.5, 1.5, 25)[:, None]
+    y = np.sin(X[:, 0]) + 0.1 * np.random.default_rng(0).normal(size=25)
+    process = GaussianProcessRegressor(kernel).fit(X, y)
+    assert run.call_count == 1
+    assert 0.05 < np.sqrt(process.kernel_.k2.noise_level) < 0.2
+    process.predict(X + 0.1)
+    assert run.call_count == 2
+
+
+def test_a_gaussian_process_classifies_and_takes_kernels_of_any_diagonal() -> None:
+    model = make_pipeline(MinMaxScaler((-1, 1)), GaussianProcessClassifier(4.0 * GaussianProcessKernel("projected")))
+    assert model.fit(*MOONS).score(*MOONS) > 0.9
+    kernel = GaussianProcessKernel(lambda n: TwiceTheProduct())
+    np.testing.assert_allclose(kernel.diag(MOONS[0]), 2.0 * (MOONS[0] ** 2).sum(1), atol=1e-12)
+    with pytest.raises(ValueError, match="`eval_gradient` must be False where `Y` is given"):
+        kernel(MOONS[0], MOONS[0], eval_gradient=True)
+    with pytest.raises(ValueError, match="`kernel` must be one of iqp, angle"):
+        GaussianProcessKernel("rbf")(MOONS[0])
+
+
+def test_a_gaussian_process_sees_a_kernel_that_was_trained_in_between() -> None:
+    module = FidelityKernel(
+        feature_maps.angle(2, axis="y")
+        .compose(Circuit(2).rz(weight(0), 0).cx(0, 1))
+        .compose(feature_maps.angle(2, axis="y")),
+        dtype=torch.float64,
+    )
+    kernel, rows = GaussianProcessKernel(module), MOONS[0][:5]
+    before = kernel(rows)
+    with torch.no_grad():
+        for part in module.parameters():
+            part.add_(0.7)
+    after = kernel(rows)
+    assert np.abs(after - before).max() > 1e-3
+    np.testing.assert_allclose(after, module(torch.from_numpy(rows)).detach(), atol=1e-12)
+
+
+class TwiceTheProduct(nn.Module):
+    def forward(self, rows: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
+        return 2.0 * rows @ (rows if others is None else others).T
 
 
 def test_a_regressor_fits_a_wave() -> None:

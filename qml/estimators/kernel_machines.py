@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
@@ -80,7 +80,7 @@ def _require_own_backend(backend: Backend | str, kernel: Any) -> None:
 
 
 class KernelMachine(BaseEstimator):
-    """The base of both machines: scaling, and the kernel matrix between samples and training samples."""
+    """The base of the machines: scaling, and the kernel matrix between samples and training samples."""
 
     kernel: str | Circuit | ComputedCircuit | nn.Module | Callable[[int], nn.Module]
     n_repetitions: int
@@ -167,6 +167,65 @@ class QuantumSVC(ClassifierMixin, KernelMachine):
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the class of each sample."""
+        matrix = self._kernel_with_training(X)
+        return self.machine_.predict(matrix)
+
+
+class QuantumSVR(RegressorMixin, KernelMachine):
+    """Support vector regression on a quantum kernel.
+
+    Args:
+        kernel: `"iqp"`, `"angle"`, `"separable"`, `"projected"`, a feature map, a kernel module, or a function from a
+            number of features to one; see `QuantumSVC`.
+        C: Penalty of errors beyond `epsilon`, above 0.
+        epsilon: Half the width of the tube in which errors cost nothing, in units of the target, at least 0.
+        n_repetitions: Number of times the IQP or the separable embedding is applied; 1 for other kernels.
+        scaling: Scaling of the features by the training set: `"minmax"` to [-pi/2, pi/2], `"standard"`, or None.
+        backend: A backend or its name, for kernels by name or by feature map.
+
+    Attributes:
+        kernel_: The kernel.
+        machine_: The fitted `sklearn.svm.SVR` on its matrix.
+        X_fit_: The scaled training samples.
+        n_features_in_: Number of features.
+
+    Reference:
+        Drucker et al., Support Vector Regression Machines, Advances in Neural Information Processing Systems 9 (1996).
+
+    Example:
+        >>> import numpy as np
+        >>> X = np.linspace(-1, 1, 30)[:, None]
+        >>> QuantumSVR("angle", C=10.0, epsilon=0.01).fit(X, np.sin(3 * X[:, 0])).predict(X).shape
+        (30,)
+    """
+
+    def __init__(  # of any kind, as scikit-learn asks; `fit` checks them
+        self,
+        kernel: Any = "iqp",
+        *,
+        C: Any = 1.0,
+        epsilon: Any = 0.1,
+        n_repetitions: Any = 1,
+        scaling: Any = "minmax",
+        backend: Any = "native",
+    ) -> None:
+        self.kernel = kernel
+        self.C = C
+        self.epsilon = epsilon
+        self.n_repetitions = n_repetitions
+        self.scaling = scaling
+        self.backend = backend
+
+    def fit(self, X: Any, y: Any) -> "QuantumSVR":
+        """Fit to samples X, (batch, inputs), with targets y, (batch,)."""
+        checked: Any = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        inputs, targets = checked
+        machine = SVR(kernel="precomputed", C=self.C, epsilon=self.epsilon)
+        self.machine_ = machine.fit(self._fit_kernel(inputs), targets)
+        return self
+
+    def predict(self, X: Any) -> Float[np.ndarray, " batch"]:
+        """Predict the target of each sample."""
         matrix = self._kernel_with_training(X)
         return self.machine_.predict(matrix)
 

@@ -37,10 +37,10 @@ def network(work: CircuitWork) -> Step:
     inputs, weights = work.inputs.astype(float), work.weights.astype(float)
 
     def step() -> dict[str, np.ndarray]:
-        found = model.evaluate(inputs, weights, [], "f", "dfdp")
+        found = model.evaluate(inputs, weights, np.zeros(0), "f", "dfdp")
         errors = found["f"] - work.targets
         gradient = 2.0 / len(errors) * errors @ found["dfdp"]
-        return {"loss": np.float32((errors**2).mean()), "gradient": gradient.astype(np.float32)}
+        return {"loss": np.array((errors**2).mean(), dtype=np.float32), "gradient": gradient.astype(np.float32)}
 
     return step
 
