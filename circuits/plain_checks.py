@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+MAX_SHOTS = 2**31 - 1  # simulators and providers count runs in 32 bits, and jobs are stored with 64
+
 
 def as_int(value: Any, name: str, minimum: float | int, why: str = "") -> int:
     """Return `value` as an int of at least `minimum`. NumPy's integers are taken; booleans and floats are refused.
@@ -26,6 +28,14 @@ def as_int(value: Any, name: str, minimum: float | int, why: str = "") -> int:
     if value < minimum:
         raise ValueError(f"Argument `{name}` must be at least {minimum}, but is {value}.{why}")
     return int(value)
+
+
+def as_shots(value: Any, name: str = "shots") -> int:
+    """Return a number of runs of a circuit, at least 1 and at most 2**31 - 1."""
+    shots = as_int(value, name, 1)
+    if shots > MAX_SHOTS:
+        raise ValueError(f"Argument `{name}` must be at most {MAX_SHOTS}, but is {shots}. Take fewer.")
+    return shots
 
 
 def as_ints(values: Any, name: str, minimum: float | int, *, at_least: int = 1) -> tuple[int, ...]:

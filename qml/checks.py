@@ -22,6 +22,7 @@ from circuits.plain_checks import (  # noqa: F401 - rooms that use torch get all
     as_interval,
     as_ints,
     as_number,
+    as_shots,
     as_text,
     as_texts,
     as_widths,

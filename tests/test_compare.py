@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import math
@@ -47,7 +48,7 @@ from qml.compare import (
 from qml.compare.engine import read_options
 from qml.compare.figures import new_figure
 from qml.compare.registry import BUILT_IN, TaskRegistry
-from qml.compare.store import settings_hash, write_atomically
+from qml.compare.store import append_record, settings_hash, write_atomically
 from qml.compare.task import OnStep, Option, Options
 from qml.compare.training import Setting, classifier, confusion, fit_classifier
 from qml.data import Dataset, Split, split_dataset
@@ -581,6 +582,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         write_atomically(path, "\ud800")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_errors_of_a_full_disk_name_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(number: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match=r"No space left on device: '.*file'"):
+        write_atomically(tmp_path / "file", "text")
+    assert not list(tmp_path.iterdir())
+    record = Record("toy", "quantum", 0, "accuracy", Outcome(0.5, 1, 0.1, {}, {}))
+    with pytest.raises(OSError, match=rf"No space left on device: '.*{RESULTS}'"):
+        append_record(tmp_path, record, {})
 
 
 def test_the_hash_of_settings_ignores_their_order_only() -> None:

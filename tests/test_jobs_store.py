@@ -444,7 +444,7 @@ def test_values_are_checked_at_the_door(values: np.ndarray, message: str) -> Non
 def test_submissions_are_not_empty_and_shots_positive() -> None:
     with pytest.raises(ValueError, match="`pubs` must hold at least one"):
         Submission("estimator", ())
-    with pytest.raises(ValueError, match="`shots` must be at least 1 or None, but is 0"):
+    with pytest.raises(ValueError, match="`shots` must be at least 1, but is 0"):
         Pub(b"", np.zeros((1, 1)), shots=0)
 
 

@@ -19,7 +19,7 @@ from qiskit_aer.noise import (
     thermal_relaxation_error,
 )
 
-from circuits import Circuit, X, Y, Z, weight
+from circuits import Circuit, X, Y, Z, channels, weight
 from qml.backends import Aer, Native, NoisyNative, resolve
 from qml.backends.noisy_native import NoisyCircuit
 from qml.nn import QNNClassifier
@@ -193,3 +193,27 @@ def test_an_error_on_measure_that_turns_the_qubit_is_refused() -> None:
     for backend in (NoisyNative(model), Aer(noise=model)):
         with pytest.raises(ValueError, match="errors on `measure` must be of one qubit and flip bits alone"):
             backend.expectation(Circuit(2).x(0), *empty, [Z(0)])
+
+
+def test_an_error_on_kraus_is_left_out_as_in_aer() -> None:
+    model = NoiseModel(basis_gates=["rz", "sx", "x", "cx", "kraus"])
+    model.add_all_qubit_quantum_error(depolarizing_error(0.4, 1), ["kraus"])
+    circuit = Circuit(1).x(0).noise(channels.amplitude_damping(0.25), 0)
+    empty = torch.zeros(1, 0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
+    for backend in (NoisyNative(model), Aer(noise=model)):
+        value = backend.expectation(circuit, *empty, [Z(0)])
+        assert_close(value, torch.tensor([[-0.5]], dtype=torch.float64), AGREEMENT)
+
+
+def test_a_read_out_error_of_two_qubits_is_refused_as_aer_leaves_it_out() -> None:
+    model, empty = NoiseModel(basis_gates=["x", "cx"]), (torch.zeros(1, 0), torch.zeros(0))
+    model.add_readout_error(ReadoutError(np.eye(4)[::-1].copy()), [0, 1])
+    for backend in (Aer(noise=model), Aer(noise=model, shots=10), NoisyNative(model)):
+        with pytest.raises(ValueError, match=r"must be of single qubits, but one is of several, which Aer adds to no"):
+            backend.expectation(Circuit(2).x(0), *empty, [Z(0)])
+
+
+@pytest.mark.parametrize("backend", [Aer, NoisyNative])
+def test_noise_of_another_kind_is_refused(backend: Any) -> None:
+    with pytest.raises(TypeError, match=r"`noise` must be the name of a fake device, .* but is int \(3\)"):
+        backend(noise=3)

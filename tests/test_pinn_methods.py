@@ -105,6 +105,8 @@ def test_jets_through_edges_agree_with_nested_passes_through_circuits() -> None:
         assert_close(one, other, 1e-9 * (1 + float(other.abs().max())))
     single = nn.Sequential(EdgeJets(QKAN([2, 1], generator=seeded()).layers[0]))
     assert Pinn(problem, single).derivatives == "nested"
+    arcs = QKANLayer(2, 1, ansatz="px", train_preactivation=False, dtype=DOUBLE, generator=seeded())
+    assert Pinn(problem, nn.Sequential(EdgeJets(arcs))).derivatives == "nested"
     with pytest.raises(ValueError, match="has no series in float64"):
         Pinn(problem, single, derivatives="jets")
     with pytest.raises(TypeError, match="must have a series of its edges, but is a Linear"):

@@ -83,6 +83,25 @@ def test_a_cell_has_the_formulas_of_the_paper() -> None:
     assert_close(gru(x, h), (1 - update) * (xn + (xr + hr).sigmoid() * hn).tanh() + update * h, SAME)
 
 
+@pytest.mark.parametrize("batch", [2, 12])
+def test_activations_of_arccosines_are_those_of_the_layers_in_cells_too(batch: int) -> None:
+    options = {"ansatz": "px", "train_preactivation": False, "dtype": torch.float64, "generator": seeded()}
+    h, c, x = (torch.rand(batch, 2, dtype=torch.float64, generator=seeded(k)) - 0.5 for k in range(3))
+    cell, hybrid, gru = QKANLSTMCell(2, 2, **options), HQKANLSTMCell(2, 2, **options), QKANGRUCell(2, 2, **options)
+    for found, gates in (
+        (cell(x, (h, c)), cell.input_layer(x) + cell.hidden_layer(h)),
+        (hybrid(x, (h, c)), torch.cat([gate(torch.cat([h, x], 1)) for gate in hybrid.gates], 1)),
+    ):
+        i, f, g, o = gates.chunk(4, 1)
+        expected = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        assert_close(found[1], expected, SAME)
+        assert_close(found[0], o.sigmoid() * expected.tanh(), SAME)
+    (xr, xz, xn), (hr, hz, hn) = gru.input_layer(x).chunk(3, 1), gru.hidden_layer(h).chunk(3, 1)
+    update = (xz + hz).sigmoid()
+    assert_close(gru(x, h), (1 - update) * (xn + (xr + hr).sigmoid() * hn).tanh() + update * h, SAME)
+    assert cell.hidden_layer.series_on(-1.0, 1.0, most=100) is None
+
+
 def test_without_circuits_the_layer_is_an_nn_lstm() -> None:
     """With activations cos(0) = 1, turned off by v = 0, and the identity as base, each map is affine."""
     layer = QKANLSTM(2, 3, num_layers=2, bidirectional=True, base="identity", dtype=torch.float64, generator=seeded())

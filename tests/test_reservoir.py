@@ -120,6 +120,26 @@ def test_leave_one_out_is_what_leaving_out_gives() -> None:
     assert_close(readout.noise.square(), readout.errors.min().reshape(1), SOLVED)
 
 
+@pytest.mark.parametrize(("n_features", "alpha"), [(6, 0.0), (6, 2.0), (11, 0.5), (12, 1e-2), (30, 1e-2)])
+def test_noise_at_one_alpha_is_that_of_generalised_cross_validation(n_features: int, alpha: float) -> None:
+    """Equation 1.4 of Golub, Heath and Wahba, by the hat matrix, with an intercept that is not penalised."""
+    features, targets = 3.0 * noise(12, n_features) + 1.0, noise(12, 2, seed=1) - 5.0
+    x, y = features.numpy() - features.numpy().mean(0), targets.numpy()
+    hat = np.full((12, 12), 1 / 12) + x @ np.linalg.solve(x.T @ x + alpha * np.eye(n_features), x.T)
+    expected = 12 * np.square(y - hat @ y).sum(0) / (12 - np.trace(hat)) ** 2
+    readout = RidgeReadout(n_features, 2, alphas=alpha).fit(chunks_of(features, targets, 5))
+    assert_close(readout.noise.square().numpy() / expected, np.ones(2), 1e-9)  # digits that 12 - trace(hat) has left
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-12])
+def test_noise_of_a_fit_without_residuals_is_that_of_its_predictions(alpha: float) -> None:
+    features, targets = noise(1020, 40), noise(1020, 1, seed=1)
+    readout = RidgeReadout(40, 1, alphas=alpha).fit(chunks_of(features[:20], targets[:20], 20))
+    unseen = float((readout(features[20:]) - targets[20:]).square().mean().sqrt())
+    assert unseen > 1.0
+    assert 0.7 < float(readout.noise) / unseen < 1.4  # 20 samples know a deviation to one part in six
+
+
 @pytest.mark.parametrize("n_features", [9, 11, 12, 30])
 def test_leave_one_out_of_fits_without_a_residual_is_what_leaving_out_gives(n_features: int) -> None:
     """With 12 samples of 11 features or more every residual vanishes with alpha, and so does 1 - leverage."""
@@ -161,6 +181,7 @@ def test_dependent_features_and_constant_targets_have_a_solution() -> None:
 def test_one_sample_and_none() -> None:
     single = RidgeReadout(2, 1).fit(chunks_of(noise(1, 2), torch.full((1, 1), 3.0, dtype=torch.float64), 1))
     assert_close(single(noise(4, 2)), np.full((4, 1), 3.0), FLOAT64)
+    assert bool(single.noise.isnan().all())
     with pytest.raises(ValueError, match="at least one step to fit to"):
         RidgeReadout(2, 1).fit(lambda: iter(()))
     with pytest.raises(ValueError, match="`alphas` must hold numbers of at least 0"):

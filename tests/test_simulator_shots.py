@@ -11,7 +11,8 @@ from torch import Tensor
 
 from circuits import Circuit, X, Z, data, weight
 from circuits.gates import Measure, PostSelect
-from qml.backends import Backend, Native, Samples
+from qml.backends import Aer, Backend, Native, Samples
+from qml.jobs import Pub
 from tests import oracle
 from tests.helpers import assert_close, assert_fits, is_likely, tensors
 from tests.minimal_backend import OracleBackend
@@ -235,6 +236,17 @@ def test_samples_have_no_gradient(name: str) -> None:
 def test_fewer_than_one_shot_is_refused(shots: int) -> None:
     with pytest.raises(ValueError, match=f"`shots` must be at least 1, but is {shots}"):
         Native().sample(Circuit(1), torch.zeros(1, 0), torch.zeros(0), shots)
+
+
+@pytest.mark.parametrize("shots", [2**31, 99_999_999_999_999_999_999])
+def test_more_shots_than_can_be_counted_are_refused(shots: int) -> None:
+    message = f"`shots` must be at most 2147483647, but is {shots}"
+    with pytest.raises(ValueError, match=message):
+        Native().sample(Circuit(1), torch.zeros(1, 0), torch.zeros(0), shots)
+    with pytest.raises(ValueError, match=message):
+        Aer(shots=shots)
+    with pytest.raises(ValueError, match=message):
+        Pub(b"", np.zeros((1, 1)), shots=shots)
 
 
 @pytest.mark.parametrize("measured", [False, True])

@@ -95,6 +95,9 @@ def information_capacity(
     it is not 0 but about r / n, with r features and n steps, and standard deviation sqrt(2 r) / n. Capacities that do
     not exceed this mean by 4 standard deviations count as 0; it is subtracted from those that do.
 
+    A reservoir in float32 is measured with its rounding, which makes dependent features independent and costs capacity:
+    a linear network of 30 units has 24 independent features and a total of 23.9 in float64, and 30 and 19.2 in float32.
+
     Args:
         reservoir: A reservoir with one input.
         max_delays: From total degree to the longest delay of its terms; {1: 20, 2: 10} has 21 + 66 terms.

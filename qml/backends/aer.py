@@ -74,6 +74,11 @@ class Aer(PubBackend):
                 "qiskit_ibm_runtime", "Backend Aer with a fake device needs qiskit-ibm-runtime", "ibm"
             )
             fake_device(self.noise)  # an unknown name is refused where it is written
+        elif not (self.noise is None or hasattr(self.noise, "target") or hasattr(self.noise, "to_dict")):
+            raise TypeError(
+                "Argument `noise` must be the name of a fake device, a Qiskit backend, an Aer NoiseModel or None, but "
+                f"is {checks.shown(self.noise)}."
+            )
 
     @property
     def name(self) -> str:

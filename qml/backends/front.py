@@ -100,7 +100,7 @@ class CheckedBackend(ABC):
             return uncompiled(self, "sample", circuit, data, weights, shots, qubits=qubits, generator=generator)
         chosen = inputs.as_qubits(qubits, circuit.n_qubits)
         inputs.require_inputs(circuit, data, weights)
-        inputs.require_shots(shots)
+        checks.as_shots(shots)
         if data.shape[0] == 0:
             bits = torch.zeros(0, shots, len(chosen), dtype=torch.int8, device=data.device)
             return Samples(bits, bits.new_zeros(0, shots, circuit.n_bits))

@@ -56,11 +56,6 @@ def as_qubits(qubits: Sequence[int] | None, n_qubits: int) -> tuple[int, ...]:
     return result
 
 
-def require_shots(shots: Any) -> None:
-    """Refuse anything but a positive number of shots."""
-    checks.as_int(shots, "shots", 1)
-
-
 def require_probabilities(values: Any, name: str) -> None:
     """Refuse anything but two numbers in [0, 1]."""
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != 2:

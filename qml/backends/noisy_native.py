@@ -24,6 +24,7 @@ from qml.simulator.readout_error import flip_bits
 from qml.simulator.shots import as_bits, draw
 from qml.simulator.wide_samples import MAX_JOINT_OUTCOMES
 
+WITHOUT_NOISE = ("kraus", "pauli", "superop")  # instructions behind which Aer (0.17) adds no errors
 MAX_UNEQUAL_ERRORS = 16  # of a string that they turn into 2**16 strings
 
 
@@ -233,6 +234,8 @@ def _noisy(n_qubits: int, operations: tuple[Operation, ...], simulator: Aer) -> 
 
 def channels_after(noise: Noise, gate: str, qubits: tuple[int, ...]) -> list[tuple[Channel, tuple[int, ...]]]:
     """Return the channels after a gate on these qubits, and their qubits in our order: the first most significant."""
+    if gate in WITHOUT_NOISE:
+        return []
     errors = [
         error
         for error in noise.gate_errors

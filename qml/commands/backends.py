@@ -4,7 +4,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qml.checks import is_installed
 from qml.terminal import one_line, verbatim
 
 OWN = "qml-circuits"
@@ -28,6 +27,7 @@ def backends() -> None:
 
 def _row(name: str) -> tuple[Text, Text, Text, Text]:
     from qml.backends.resolve import BACKENDS, GROUP, form_of, named_backend
+    from qml.checks import is_installed
     from qml.entry_points import PlugInError, find_plug_in, source_of
 
     source = OWN

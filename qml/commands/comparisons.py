@@ -108,7 +108,8 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
         with one_line_errors(), _clean_stop(folder):
             finished.append(_finish(console, plan, folder, _runner(workers, scheduler)))
     if task[0] == ALL_TASKS:
-        _print_overview(console, finished, _folder(out, (ALL_TASKS, preset), part=None))
+        with one_line_errors():
+            _print_overview(console, finished, _folder(out, (ALL_TASKS, preset), part=None))
 
 
 def _study(

@@ -85,7 +85,8 @@ def append_record(folder: Path, record: Record, settings: Mapping[str, Any]) -> 
     line = dict(zip(KEYS, values, strict=True)) | outcome["extras"]
     line |= {"settings": settings_hash(settings), "details": outcome["details"]}
     line |= {CHECK: _check_of(line)}
-    with (folder / RESULTS).open("a", encoding="utf-8") as file:
+    path = folder / RESULTS
+    with files.naming_file(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
         file.flush()
         os.fsync(file.fileno())

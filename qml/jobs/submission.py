@@ -3,14 +3,13 @@
 No SDK is imported here: a circuit is the bytes in which its SDK serialises it.
 """
 
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from circuits.plain_checks import as_int, require_kind
+from circuits.plain_checks import as_int, as_shots, require_kind
 
 PauliSum = tuple[tuple[str, float], ...]
 """Weighted Pauli labels over all qubits of the serialised circuit, each in the order of its SDK."""
@@ -51,13 +50,8 @@ class Pub:
             raise ValueError("Argument `values` must be finite, but holds NaN or infinity.")
         require_kind(self.circuit, "circuit", bytes)
         require_kind(self.key, "key", str)
-        if self.shots is None:
-            return
-        if not isinstance(self.shots, numbers.Integral) or isinstance(self.shots, bool):
-            raise TypeError(f"Argument `shots` must be an int or None, but is {type(self.shots).__name__}.")
-        if self.shots < 1:
-            raise ValueError(f"Argument `shots` must be at least 1 or None, but is {self.shots}.")
-        object.__setattr__(self, "shots", int(self.shots))
+        if self.shots is not None:
+            object.__setattr__(self, "shots", as_shots(self.shots))
 
 
 @dataclass(frozen=True, eq=False)

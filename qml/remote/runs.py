@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from qml.backends import resolve
-from qml.checks import as_int, as_text, as_texts
+from qml.checks import as_int, as_shots, as_text, as_texts
 from qml.jobs import (
     Budget,
     Chunk,
@@ -53,7 +53,7 @@ def make_backend(name: str, *, shots: int | None = None, seed: int | None = None
             f"Argument `backend` must be one that sends jobs, but {name!r} computes at once. Call the layer itself, or "
             "name a backend of Qiskit's or IBM's."
         )
-    shots = None if shots is None else as_int(shots, "shots", minimum=1)
+    shots = None if shots is None else as_shots(shots)
     seed = None if seed is None else as_int(seed, "seed", minimum=0)
     given = {"shots": shots, "generator": None if seed is None else torch.Generator().manual_seed(seed)}
     changes = {field: value for field, value in given.items() if value is not None}

@@ -202,6 +202,11 @@ class Ensemble:
         """Compute all noisy futures of one member, as one batch."""
         if not isinstance(member.readout, RidgeReadout):
             raise TypeError("An ensemble's members must be fitted by ridge regression, but one learns online.")
+        if bool(member.readout.noise.isnan().any()):
+            raise ValueError(
+                "An ensemble's members must be fitted to at least two steps to know their noise, but one was fitted to "
+                "one. Fit to a longer series."
+            )
         return member.forecast(context, horizon, noise=member.readout.noise, n_paths=n_paths, generator=generator)
 
     def _in_range(self, *values: Tensor) -> Bool[Tensor, "*batch horizon"]:

@@ -47,8 +47,9 @@ class RidgeReadout(nn.Module):
         weight: shape (n_outputs, n_features), float64, zero until `fit`.
         bias: shape (n_outputs,).
         alpha: the chosen penalty, NaN until `fit`.
-        noise: standard deviation of each output's leave-one-out residuals (with one alpha: of the residuals, divided by
-            n - degrees of freedom), what `Ensemble` adds to forecasts.
+        noise: standard deviation of each output's leave-one-out residuals, what `Ensemble` adds to forecasts. With one
+            alpha it is that of generalised cross-validation, sqrt(n) |y - yhat| / (n - degrees of freedom), which needs
+            no second pass: every 1 - h_ii is replaced by their mean. NaN where the read-out was fitted to one sample.
         errors: mean squared leave-one-out error of each alpha; NaN where there was no choice.
 
     Raises:
@@ -56,7 +57,8 @@ class RidgeReadout(nn.Module):
 
     Reference:
         Golub and Van Loan, Matrix Computations (2013), sections 5.3 and 6.1; leave-one-out: Allen,
-        doi:10.1080/00401706.1974.10489157.
+        doi:10.1080/00401706.1974.10489157; generalised cross-validation: Golub, Heath and Wahba,
+        doi:10.1080/00401706.1979.10489751, equation 1.4.
     """
 
     weight: Tensor
@@ -111,19 +113,19 @@ class RidgeReadout(nn.Module):
         means = factor[0, 1:] / factor[0, 0]
         # singular values within rounding of 0 belong to dependent features
         independent = singular > torch.finfo(torch.float64).eps * max(n_rows, p) * singular[:1].sum()
-        solver = _Solver(
-            means[:p], means[p:], singular[independent], right[independent], left[:, independent].mT @ y, n_rows
-        )
+        basis = left[:, independent]
+        solver = _Solver(means[:p], means[p:], singular[independent], right[independent], basis.mT @ y, n_rows)
         if len(self.alphas) == 1:
             best = 0
-            freedom = n_rows - 1.0 - solver.degrees(self.alphas[0])
-            residual = y - x @ solver.weight(self.alphas[0])
-            self.noise = (residual.square().sum(0) / max(freedom, 1.0)).sqrt()
+            outside = (y - basis @ solver.projected).square().sum(0)
+            self.noise = solver.generalised_error(outside, self.alphas[0]).sqrt()
         else:
             squares = solver.leave_one_out(chunks(), self.alphas)
             self.errors = squares.mean(1)
             best = int(self.errors.argmin())
             self.noise = squares[best].sqrt()
+        if n_rows == 1:
+            self.noise = torch.full_like(self.noise, math.nan)
         self.alpha = torch.tensor(self.alphas[best], dtype=torch.float64, device=x.device)
         self.weight = solver.weight(self.alphas[best]).mT.contiguous()
         self.bias = solver.target_mean - self.weight @ solver.feature_mean
@@ -199,9 +201,21 @@ class _Solver:
         shrunk = (self.singular / (self.singular.square() + alpha))[:, None] * self.projected
         return self.right.mT @ shrunk
 
-    def degrees(self, alpha: float) -> float:
-        """Return the effective degrees of freedom without the intercept's."""
-        return float((self.singular.square() / (self.singular.square() + alpha)).sum())
+    def generalised_error(self, outside: Tensor, alpha: float) -> Tensor:
+        """Compute n |y - yhat|^2 / (n - degrees of freedom)^2, shape (outputs,).
+
+        Where the features can fit every sample, the factor alpha of both is left out, as in `leave_one_out`.
+
+        Args:
+            outside: squared norm of the part of each target that no features can fit, (outputs,).
+            alpha: the penalty.
+        """
+        n_outside = self.n_rows - 1 - len(self.singular)
+        shrinkage = 1.0 / (self.singular.square() + alpha)
+        missed, freedom = (shrinkage[:, None] * self.projected).square().sum(0), shrinkage.sum()
+        if n_outside > 0:
+            missed, freedom = outside + alpha**2 * missed, n_outside + alpha * freedom
+        return self.n_rows * missed / freedom.square()
 
     def leave_one_out(self, chunks: Iterable[tuple[Tensor, Tensor]], alphas: Sequence[float]) -> Tensor:
         """Compute mean squared leave-one-out residuals, shape (alphas, outputs)."""

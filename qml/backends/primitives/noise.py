@@ -91,7 +91,10 @@ def readout_errors(model: Any) -> ReadoutErrors:
             continue
         places = error.get("gate_qubits") or [[-1]]
         if any(len(place) != 1 for place in places) or len(error["probabilities"]) != 2:
-            raise ValueError("Read-out errors must be of single qubits, but some are of several. Use shots.")
+            raise ValueError(
+                "A noise model's read-out errors must be of single qubits, but one is of several, which Aer adds to no "
+                "circuit, as qubits are measured one by one. Add an error for each qubit."
+            )
         (_, wrong_0), (wrong_1, _) = error["probabilities"]
         result |= dict.fromkeys((place[0] for place in places), (wrong_0, wrong_1))
     return result

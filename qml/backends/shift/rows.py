@@ -52,7 +52,7 @@ class RowBackend(CheckedBackend):
 
     def __post_init__(self) -> None:
         if self.shots is not None:
-            object.__setattr__(self, "shots", checks.as_int(self.shots, "shots", 1))
+            object.__setattr__(self, "shots", checks.as_shots(self.shots))
         if self.gradient != "shift" and not isinstance(self.gradient, SPSA):
             raise ValueError(f'Argument `gradient` must be "shift" or an SPSA object, but is {self.gradient!r}.')
         checks.require_choice(self.split, "split", ("equal", "variance"))

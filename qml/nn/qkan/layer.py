@@ -191,8 +191,11 @@ class QKANLayer(Activations):
         """Return the layer as a series of at most `most` functions, exact for inputs in [low, high].
 
         It is differentiable in the parameters. The result is None for another read-out than "z", a backend that runs
-        circuits, an arccosine of trained pre-activations, and a range on which a series would take more functions.
+        circuits, activations of arccosines, whose series is one in arccos x, and a range on which a series would take
+        more functions.
         """
+        if self._uploads_arccos:
+            return None
         basis = self._basis_on(low, high, most=most, closed_form=self._is_closed_form)
         if basis is None:
             return None

@@ -11,7 +11,7 @@ from circuits import Circuit
 from circuits import reservoir as ring_circuits
 from circuits.gates import Channel
 from qml.backends import Backend, resolve
-from qml.checks import as_int, require_tensor
+from qml.checks import as_shots, require_tensor
 from qml.nn.reservoirs.persistent import ring_angles
 from qml.nn.reservoirs.rings import PersistentRing, Ring, as_rings
 from qml.reservoir.series_checks import require_series
@@ -51,7 +51,7 @@ def sampled_features(
             f"Backend {target.name} must measure and reset qubits inside a circuit and give shots, but does not. Use "
             'backend="native".'
         )
-    shots = as_int(shots, "shots", 1)
+    shots = as_shots(shots)
     require_tensor(inputs, "inputs")
     if inputs.ndim != 3:
         raise ValueError(

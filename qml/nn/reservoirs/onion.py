@@ -80,7 +80,7 @@ class OnionReservoir(Reservoir):
     ) -> None:
         chosen = as_rings(rings)
         n_inputs = checks.as_int(n_inputs, "n_inputs", 1)
-        shots = None if shots is None else checks.as_int(shots, "shots", 1)
+        shots = None if shots is None else checks.as_shots(shots)
         trajectories = None if trajectories is None else checks.as_int(trajectories, "trajectories", 1)
         seed = None if seed is None else checks.as_int(seed, "seed", 0)
         require_choice(dtype, "dtype", checks.PRECISIONS)

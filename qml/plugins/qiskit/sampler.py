@@ -10,6 +10,7 @@ from qiskit.primitives import BaseSamplerV2, BitArray, DataBin, PrimitiveJob, Pr
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from torch import Tensor
 
+from qml import checks
 from qml.plugins.qiskit.estimator import Seed
 from qml.plugins.qiskit.exact import ExactResult
 from qml.plugins.qiskit.noise import DeviceNoise
@@ -277,7 +278,7 @@ def as_shots(value: Any, name: str) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"Argument `{name}` must be a whole number of at least 1, but is {value!r}.")
-    return int(value)
+    return checks.as_shots(value, name)
 
 
 def probabilities_of(program: Program, parameters: Tensor, bits: Sequence[int]) -> Tensor:
