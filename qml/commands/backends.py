@@ -4,7 +4,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from qml.checks import is_installed
 from qml.terminal import one_line, verbatim
 
 OWN = "qml-circuits"
@@ -24,10 +23,12 @@ def backends() -> None:
         table.add_row(*_row(name))
     console = Console()
     console.print(table, Text(), verbatim("Use them as `layer.to_backend(NAME)`, or as --backend NAME."), sep="\n")
+    console.print(verbatim(f'An extra is installed by: pip install "{OWN}[EXTRA]"'))
 
 
 def _row(name: str) -> tuple[Text, Text, Text, Text]:
     from qml.backends.resolve import BACKENDS, GROUP, form_of, named_backend
+    from qml.checks import is_installed
     from qml.entry_points import PlugInError, find_plug_in, source_of
 
     source = OWN
@@ -40,8 +41,9 @@ def _row(name: str) -> tuple[Text, Text, Text, Text]:
     if named is None:  # uninstalled in between
         return verbatim(name, style="bold"), verbatim("-"), verbatim(source), verbatim("gone")
     missing = [module for module in named.needs if not is_installed(module)]
-    state = "ready" if not missing else f'needs {", ".join(missing)}: pip install "{OWN}[{named.extra}]"'
-    if missing and not named.extra:
-        state = f"needs {', '.join(missing)}"
+    if not missing:
+        state = "ready"
+    else:
+        state = f"needs the extra {named.extra}" if named.extra else f"needs {', '.join(missing)}"
     behind = "nothing" if named.option is None else f"{named.holds}{'' if named.required else ', or nothing'}"
     return verbatim(form_of(name, named), style="bold"), verbatim(behind), verbatim(source), verbatim(state)
