@@ -16,7 +16,7 @@ from circuits import Circuit, X, Z, data, weight
 from circuits.gates import GateMethods
 from circuits.other_names import OTHER_NAMES
 from circuits.polynomials import inputs
-from qml.backends import Native, resolve
+from qml.backends import Native, Samples, resolve
 from qml.backends.convert.pennylane import from_pennylane
 from qml.estimators import LayerClassifier
 from qml.nn import QLSTM, DataReuploadingClassifier, QuantumLayer, logistic_loss, save_model
@@ -190,3 +190,12 @@ def test_a_forecast_is_drawn_beside_arrays() -> None:
     np.testing.assert_array_equal(drawn["what came true"], np.ones(3))
     with pytest.raises(ValueError, match=r"`context` must have shape.*\(5,\).*Add the last dimension"):
         forecast.plot(context=np.zeros(5))
+
+
+def test_samples_are_counted_by_outcome() -> None:
+    nothing = torch.zeros(2, 0), torch.zeros(0)
+    samples = Native().sample(Circuit(2).x(0), *nothing, 7)
+    assert samples.counts() == [{"10": 7}, {"10": 7}]
+    assert repr(samples) == "Samples(batch=2, shots=7, qubits=2, bits=0)"
+    uneven = Samples(torch.tensor([[[0, 1], [1, 1], [1, 1]]], dtype=torch.int8), samples.bits[:1, :3])
+    assert list(uneven.counts()[0].items()) == [("11", 2), ("01", 1)]
