@@ -30,7 +30,8 @@ def as_qubits(qubits: Any, n_qubits: int, name: str = "qubits") -> tuple[int, ..
     if isinstance(qubits, (int, np.integer)):
         qubits = (qubits,)
     if not isinstance(qubits, Iterable):
-        raise TypeError(f"Argument `{name}` must be an int or several ints, but is {type(qubits).__name__}.")
+        fix = " The angle comes before the qubit, as in rx(angle, qubit)." if isinstance(qubits, (Slot, float)) else ""
+        raise TypeError(f"Argument `{name}` must be an int or several ints, but is {type(qubits).__name__}.{fix}")
     items = tuple(qubits)
     for item in items:
         if isinstance(item, (bool, np.bool_)) or not isinstance(item, (int, np.integer)):
@@ -139,7 +140,7 @@ def require_no_gaps(kind: str, indices: Iterable[int]) -> int:
     return len(used)
 
 
-def require_length(values: Sequence[Any], length: int, name: str, meaning: str) -> None:
-    """Refuse a sequence of another length than `length`."""
+def require_length(values: Sequence[Any], length: int, name: str, meaning: str, fix: str = "") -> None:
+    """Refuse a sequence of another length than `length`; `fix` is a sentence with a space in front."""
     if len(values) != length:
-        raise ValueError(f"Argument `{name}` must hold {length} {meaning}, but holds {len(values)}.")
+        raise ValueError(f"Argument `{name}` must hold {length} {meaning}, but holds {len(values)}.{fix}")

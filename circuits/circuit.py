@@ -118,6 +118,9 @@ class Circuit(GateMethods):
     def __repr__(self) -> str:
         return f"Circuit(n_qubits={self._n_qubits}, operations={len(self._operations)})"
 
+    def __str__(self) -> str:
+        return str(self.draw())
+
     # --- building ---------------------------------------------------------------------------------------------------
 
     def append(self, gate: Gate, qubits: Qubits, *, controls: Qubits = (), angles: Sequence[Any] = ()) -> "Circuit":
@@ -141,7 +144,8 @@ class Circuit(GateMethods):
             _checks.as_qubits(control_qubits + targets, self._n_qubits)
         if not targets:
             raise ValueError(f"Argument `qubits` must name at least one qubit for gate {gate.name}, but is empty.")
-        _checks.require_length(targets, gate.n_qubits, "qubits", f"qubits for gate {gate.name}")
+        fix = " Call the method once for each qubit." if gate.n_qubits == 1 else ""
+        _checks.require_length(targets, gate.n_qubits, "qubits", f"qubits for gate {gate.name}", fix)
         _checks.require_length(angles, gate.n_angles, "angles", f"angles for gate {gate.name}")
         operation = Operation(gate, targets, control_qubits, tuple(_checks.as_angle(angle) for angle in angles))
         if control_qubits and not operation.is_unitary:

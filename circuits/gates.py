@@ -10,7 +10,7 @@ packages stand in the converters to them.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -128,6 +128,17 @@ class GateMethods:
     """The methods of a circuit that append a unitary gate; each returns the circuit and takes `controls=`."""
 
     _n_qubits: int
+
+    if not TYPE_CHECKING:  # a type checker should go on finding unknown names
+
+        def __getattr__(self, name: str) -> NoReturn:
+            from circuits.other_names import advice
+
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}.{advice(name, dir(type(self)))}",
+                name=name,
+                obj=self,
+            )
 
     def append(self: C, gate: Gate, qubits: Qubits, *, controls: Qubits = (), angles: Sequence[Any] = ()) -> C:
         """Append any gate."""

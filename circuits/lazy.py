@@ -1,7 +1,7 @@
 """Packages whose public names load the modules that define them at first use (PEP 562)."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -37,7 +37,7 @@ def load_at_first_use(
                 if f"{module}.".startswith(f"{package}.{name}."):
                     import_module(module)
             return sys.modules[f"{package}.{name}"]
-        raise AttributeError(f"Module {package!r} has no attribute {name!r}.{_suggestion(name, homes)}", name=name)
+        raise AttributeError(f"Module {package!r} has no attribute {name!r}.{suggestion(name, homes)}", name=name)
 
     def public_and_loaded() -> list[str]:
         return sorted({*homes, *vars(sys.modules[package])})
@@ -45,8 +45,8 @@ def load_at_first_use(
     return load, public_and_loaded
 
 
-def _suggestion(name: str, names: Mapping[str, str]) -> str:
-    """Return the question whether a similar name was meant, with a space in front."""
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """Return the question whether a similar name was meant, with a space in front; empty where none is similar."""
     # names with an underscore are probes of Python's own tools
-    similar = [] if name.startswith("_") else get_close_matches(name, names, n=1)
+    similar = [] if name.startswith("_") else get_close_matches(name, list(names), n=1)
     return f" Did you mean {similar[0]!r}?" if similar else ""

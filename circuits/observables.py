@@ -43,8 +43,10 @@ class Observable:
         return all(letter == "Z" for _, factors in self.terms for _, letter in factors)
 
     def __add__(self, other: "Observable | float | int") -> "Observable":
-        other = other if isinstance(other, Observable) else Observable(((_real(other), ()),))
-        return Observable(self.terms + other.terms)
+        if isinstance(other, Observable):
+            return Observable(self.terms + other.terms)
+        number = real_coefficient(other)
+        return Observable((*self.terms, (number, ()))) if number else self  # `sum` starts from 0
 
     __radd__ = __add__
 
@@ -60,9 +62,14 @@ class Observable:
     def __mul__(self, scale: float | int) -> "Observable":
         if isinstance(scale, Observable):
             raise TypeError("Observables are multiplied with @, as in Z(0) @ Z(1); * is for numbers.")
-        return Observable(tuple((_real(scale) * value, factors) for value, factors in self.terms))
+        return Observable(tuple((real_coefficient(scale) * value, factors) for value, factors in self.terms))
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float | int) -> "Observable":
+        if isinstance(divisor, Observable):
+            raise TypeError("An observable must be divided by a number, but the divisor is an Observable.")
+        return self * (1.0 / real_coefficient(divisor))
 
     def __matmul__(self, other: "Observable") -> "Observable":
         """Return the operator product; refuse it where it is not Hermitian (X @ Y on one qubit is i Z)."""
@@ -124,7 +131,7 @@ def _merged(terms: Iterable[tuple[Number, PauliFactors]]) -> tuple[tuple[float, 
     for coefficient, factors in terms:
         key = _sorted_factors(factors)
         sums[key] = sums.get(key, 0.0) + coefficient
-    return tuple((_real(value), key) for key, value in sums.items())
+    return tuple((real_coefficient(value), key) for key, value in sums.items())
 
 
 def _sorted_factors(factors: Iterable[tuple[int, str]]) -> PauliFactors:
@@ -150,7 +157,8 @@ def _multiply(left: PauliFactors, right: PauliFactors) -> tuple[complex, PauliFa
     return phase, tuple(letters.items())
 
 
-def _real(value: Number) -> float:
+def real_coefficient(value: Number) -> float:
+    """Return a coefficient as a finite float; refuse one with an imaginary part."""
     if isinstance(value, complex):
         if value.imag != 0.0:
             raise ValueError(f"An observable must have real coefficients, but a coefficient is {value}.")

@@ -1,7 +1,7 @@
 """Angles of a circuit: constants, or numbered slots that are filled when it runs."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,19 @@ class Slot:
 
     def __repr__(self) -> str:
         return f"{self.kind}({self.index})"
+
+    if not TYPE_CHECKING:  # to a type checker arithmetic with slots is an error anyway
+
+        def _refuse_arithmetic(self, other: Any = 0.0) -> Any:
+            if not isinstance(other, (Slot, int, float)):
+                return NotImplemented  # polynomials take slots
+            raise TypeError(
+                f"{self!r} must stand alone as an angle, without arithmetic. Compute the angle in torch before the "
+                "layer, or by qml.nn.Angles within it, and give it a data slot."
+            )
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse_arithmetic
+        __truediv__ = __rtruediv__ = __pow__ = __neg__ = _refuse_arithmetic
 
 
 Angle = float | int | Slot

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from qml import bench as bench
     from qml import compare as compare
     from qml import data as data
+    from qml import estimators as estimators
     from qml import jobs as jobs
+    from qml import kernels as kernels
     from qml import nn as nn
     from qml import pinn as pinn
+    from qml import plugins as plugins
     from qml import remote as remote
     from qml import reservoir as reservoir
     from qml.installation import __version__ as __version__
@@ -33,9 +36,12 @@ else:
                 "bench",
                 "compare",
                 "data",
+                "estimators",
                 "jobs",
+                "kernels",
                 "nn",
                 "pinn",
+                "plugins",
                 "remote",
                 "reservoir",
             ),

@@ -79,7 +79,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write so that a crash leaves the old file or the new one, never half of either."""
+    """Write so that a crash leaves the old file or the new one, never half of either.
+
+    Raises:
+        FileNotFoundError: the file's folder is not there.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} must lie in a folder that exists, but {path.parent} does not. Make it first.")
     with (
         naming_file(path),
         tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}-", delete=False) as file,

@@ -117,11 +117,13 @@ def test_other_backends_predict_the_same() -> None:
     scores = model.decision_function(MOONS[0][:4])
     model.layers_[0].to_backend("pennylane")
     np.testing.assert_allclose(model.decision_function(MOONS[0][:4]), scores, atol=1e-10)
-    machine, other = QuantumSVC("iqp", backend=Native(method="adjoint")).fit(*MOONS), QuantumSVC("iqp").fit(*MOONS)
-    rows = torch.from_numpy(machine.X_fit_)
-    torch.testing.assert_close(machine.kernel_(rows), other.kernel_(rows), atol=1e-12, rtol=0.0)
-    scores = [found.decision_function(MOONS[0]) for found in (machine, other)]
-    np.testing.assert_allclose(*scores, atol=2e-3)  # the solver stops at violations of 1e-3
+    rows = torch.from_numpy(MOONS[0])
+    kernels = [
+        QuantumSVC("iqp", backend=backend).fit(*MOONS).kernel_ for backend in ("native", Native(method="adjoint"))
+    ]
+    assert kernels[1].backend == Native(method="adjoint")
+    # not their decisions: libsvm stops at 1e-3, and where it stops depends on rounding
+    torch.testing.assert_close(kernels[1](rows), kernels[0](rows), rtol=0.0, atol=1e-10)
     with pytest.raises(ValueError, match="`backend` must be 'native' for QuantumBoltzmannClassifier"):
         LayerClassifier("boltzmann", backend="pennylane").fit(*MOONS)
 

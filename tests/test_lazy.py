@@ -47,6 +47,12 @@ def test_import_qml_loads_nothing_of_it() -> None:
     assert our_modules_after("import qml.nn") == {"circuits", "circuits.lazy", "qml", "qml.nn"}
 
 
+def test_help_of_the_command_line_loads_neither_torch_nor_numpy() -> None:
+    loaded = set(printed_by("import qml.commands.main\nimport sys\nprint(*sys.modules)").split())
+    assert "typer" in loaded
+    assert sorted(loaded & {"torch", "numpy", "pennylane", "qiskit"}) == []
+
+
 @pytest.mark.parametrize(
     ("statement", "most", "unneeded"),
     [

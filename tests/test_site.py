@@ -184,3 +184,11 @@ def test_what_a_browser_saw_is_judged() -> None:
         "/ at 390: loads http://x.org from another host",
         "/ at 390: scrolls sideways, 600 pixels; wide are ['PRE x']",
     ]
+
+
+def test_headings_that_the_style_sheet_names_are_on_the_home_page() -> None:
+    sheet = (ROOT / "docs" / "assets" / "site.css").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = set(re.findall(r"h2#([\w-]+)", sheet))
+    assert named
+    assert named <= {heading.lower().replace(" ", "-") for heading in headings}

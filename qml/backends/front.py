@@ -54,6 +54,7 @@ class CheckedBackend(ABC):
                 if key != operators.NO_KEY:
                     return operators.run(data, weights, key, len(observables))
             return uncompiled(self, "expectation", circuit, data, weights, observables)
+        inputs.require_circuit(circuit)
         chosen = inputs.as_observables(observables, circuit.n_qubits)
         inputs.require_inputs(circuit, data, weights)
         if not chosen or data.shape[0] == 0:
@@ -78,6 +79,7 @@ class CheckedBackend(ABC):
                 if key != operators.NO_KEY:
                     return operators.run(data, weights, key, 2 ** len(read))
             return uncompiled(self, "probabilities", circuit, data, weights, qubits)
+        inputs.require_circuit(circuit)
         chosen = inputs.as_qubits(qubits, circuit.n_qubits)
         inputs.require_inputs(circuit, data, weights)
         if data.shape[0] == 0:
@@ -98,6 +100,7 @@ class CheckedBackend(ABC):
         """See `Backend.sample`."""
         if checks.is_traced():
             return uncompiled(self, "sample", circuit, data, weights, shots, qubits=qubits, generator=generator)
+        inputs.require_circuit(circuit)
         chosen = inputs.as_qubits(qubits, circuit.n_qubits)
         inputs.require_inputs(circuit, data, weights)
         checks.as_shots(shots)

@@ -21,7 +21,16 @@ def require_circuit(circuit: Any) -> None:
             "angles; to a backend pass its `circuit`, and `data(inputs)` as data."
         )
     if not isinstance(circuit, Circuit):
-        raise TypeError(f"Argument `circuit` must be a Circuit, but is {type(circuit).__name__}.")
+        fix = _converter(circuit, "")
+        raise TypeError(f"Argument `circuit` must be a Circuit, but is {type(circuit).__name__}.{fix}")
+
+
+def _converter(value: Any, kind: str) -> str:
+    """Return the sentence that names the converter from another package, with a space in front; empty for others."""
+    package = type(value).__module__.partition(".")[0]
+    if package not in ("pennylane", "qiskit"):
+        return ""
+    return f" Convert it with qml.backends.convert.{package}.{kind}from_{package}."
 
 
 def as_observables(observables: Any, n_qubits: int) -> tuple[Observable, ...]:
@@ -30,13 +39,14 @@ def as_observables(observables: Any, n_qubits: int) -> tuple[Observable, ...]:
         raise TypeError("Argument `observables` must be a sequence, but is one Observable. Pass [observable].")
     if isinstance(observables, str) or not isinstance(observables, Iterable):
         raise TypeError(
-            f"Argument `observables` must be a sequence of Observables, but is {type(observables).__name__}. "
-            "Pass for example [Z(0)]."
+            f"Argument `observables` must be a sequence of Observables, but is {type(observables).__name__}."
+            f"{_converter(observables, 'observable_') or ' Pass for example [Z(0)].'}"
         )
     result = tuple(observables)
     for item in result:
         if not isinstance(item, Observable):
-            raise TypeError(f"Argument `observables` must hold Observables, but holds {type(item).__name__}.")
+            fix = " Pass for example Z(0) @ Z(1)." if isinstance(item, str) else _converter(item, "observable_")
+            raise TypeError(f"Argument `observables` must hold Observables, but holds {checks.shown(item)}.{fix}")
         if item.qubits and item.qubits[-1] >= n_qubits:
             raise ValueError(
                 f"Argument `observables` must act on qubits 0..{n_qubits - 1}, but {item} acts on {item.qubits[-1]}."

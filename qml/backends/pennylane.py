@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from circuits import Circuit, Observable
+from circuits.lazy import suggestion
 from qml.backends.shift.deferred import defer
 from qml.backends.shift.evaluation import Means, Part
 from qml.backends.shift.rows import RowBackend
@@ -166,6 +167,8 @@ def _fresh_device(name: str, n_qubits: int, seed: int | None) -> Any:
         ) from error
     names = set(pennylane.plugin_devices)
     if name not in names:
-        raise ValueError(f"Argument `device` must be one of {', '.join(sorted(names))}, but is {name!r}.")
+        raise ValueError(
+            f"Argument `device` must be one of {', '.join(sorted(names))}, but is {name!r}.{suggestion(name, names)}"
+        )
     options = {} if seed is None else {"seed": seed}
     return pennylane.device(name, wires=n_qubits, **options)

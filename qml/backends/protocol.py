@@ -1,5 +1,6 @@
 """The contract between circuits and whatever runs them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -48,6 +49,19 @@ class Samples:
 
     qubits: Int[Tensor, "batch shots qubits"]
     bits: Int[Tensor, "batch shots bits"]
+
+    def counts(self) -> list[dict[str, int]]:
+        """Return how often each outcome of `qubits` came, a dictionary for each sample, the most frequent one first.
+
+        An outcome is a string with the first qubit first; Qiskit's own counts write it last.
+        """
+        return [
+            dict(Counter("".join(map(str, shot)) for shot in shots).most_common()) for shots in self.qubits.tolist()
+        ]
+
+    def __repr__(self) -> str:
+        batch, shots, n_qubits = self.qubits.shape
+        return f"Samples(batch={batch}, shots={shots}, qubits={n_qubits}, bits={self.bits.shape[2]})"
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from circuits.lazy import suggestion
 from qml.backends.protocol import Backend
 from qml.checks import has_members
 
@@ -60,6 +61,8 @@ BACKENDS: dict[str, NamedBackend] = {
     ),
 }
 """The backends that have a name, one a line."""
+DEVICE_NAMES = {"default.": "pennylane", "lightning.": "pennylane", "fake_": "aer", "ibm_": "ibm"}
+"""How names of devices begin, and the backend whose name stands in front of them."""
 GROUP = "qml.backends"
 """The group of entry points whose names are further names of backends, each of a class or of a `NamedBackend`."""
 
@@ -103,7 +106,7 @@ def _named(text: str) -> Backend:
     name, colon, value = text.partition(":")
     named = named_backend(name)
     if named is None or (colon and not value):
-        raise ValueError(f"Argument `backend` must be one of {_known_names()}, but is {text!r}.")
+        raise ValueError(f"Argument `backend` must be one of {_known_names()}, but is {text!r}.{_meant(name)}")
     if named.option is None and value:
         raise ValueError(f"Argument `backend` must be {name!r}, which takes nothing after a colon, but is {text!r}.")
     if named.required and not value:
@@ -115,6 +118,12 @@ def _named(text: str) -> Backend:
 
         raise broken(point, f"make a Backend, but makes a {type(made).__name__}")
     return _require_backend(made)
+
+
+def _meant(name: str) -> str:
+    """Return the question whether a similar name, or a device of a backend, was meant; with a space in front."""
+    owners = [owner for start, owner in DEVICE_NAMES.items() if name.startswith(start)]
+    return f" Did you mean {f'{owners[0]}:{name}'!r}?" if owners else suggestion(name, known_names())
 
 
 def _plug_in(name: str) -> Any:

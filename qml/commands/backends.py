@@ -23,6 +23,7 @@ def backends() -> None:
         table.add_row(*_row(name))
     console = Console()
     console.print(table, Text(), verbatim("Use them as `layer.to_backend(NAME)`, or as --backend NAME."), sep="\n")
+    console.print(verbatim(f'An extra is installed by: pip install "{OWN}[EXTRA]"'))
 
 
 def _row(name: str) -> tuple[Text, Text, Text, Text]:
@@ -40,8 +41,9 @@ def _row(name: str) -> tuple[Text, Text, Text, Text]:
     if named is None:  # uninstalled in between
         return verbatim(name, style="bold"), verbatim("-"), verbatim(source), verbatim("gone")
     missing = [module for module in named.needs if not is_installed(module)]
-    state = "ready" if not missing else f'needs {", ".join(missing)}: pip install "{OWN}[{named.extra}]"'
-    if missing and not named.extra:
-        state = f"needs {', '.join(missing)}"
+    if not missing:
+        state = "ready"
+    else:
+        state = f"needs the extra {named.extra}" if named.extra else f"needs {', '.join(missing)}"
     behind = "nothing" if named.option is None else f"{named.holds}{'' if named.required else ', or nothing'}"
     return verbatim(form_of(name, named), style="bold"), verbatim(behind), verbatim(source), verbatim(state)

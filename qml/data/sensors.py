@@ -50,6 +50,10 @@ class Sensor:
     step_seconds: float | None
     n_filled: int
 
+    def __repr__(self) -> str:
+        steps = f"step_seconds={self.step_seconds}, n_filled={self.n_filled}"
+        return f"Sensor(values of shape {tuple(self.values.shape)}, columns={self.columns}, {steps})"
+
 
 def read_series_csv(
     path: str | PathLike[str],

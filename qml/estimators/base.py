@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 import qml.nn
+from circuits.lazy import suggestion
 from circuits.plain_checks import as_int, as_number
 from qml.estimators.scaling import scaled
 from qml.estimators.training import LoopOptions
@@ -86,9 +87,15 @@ class LayerEstimator(BaseEstimator):
             if make not in LAYERS:
                 raise ValueError(
                     f"Argument `layer` must be one of {', '.join(LAYERS)}, or a function that makes a layer, but is "
-                    f"{make!r}."
+                    f"{make!r}.{suggestion(make, LAYERS)}"
                 )
             make = getattr(qml.nn, LAYERS[make])
+        if isinstance(make, nn.Module):
+            raise TypeError(
+                "Argument `layer` must be a name, or a function from the number of features to a layer, but is a "
+                f"{type(make).__name__} that is made already. Every fit starts from a new one: pass lambda n_features: "
+                f"{type(make).__name__}(n_features, ...)."
+            )
         if not callable(make):
             raise TypeError(
                 "Argument `layer` must be a name, or a function from the number of features to a layer, but is "

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from circuits import Circuit, ComputedCircuit, feature_maps
+from circuits.lazy import suggestion
 from circuits.plain_checks import as_int
 from qml.backends import Backend, Native, resolve
 from qml.estimators.scaling import make_scaler, scaled
@@ -34,7 +35,7 @@ def make_kernel(kernel: Any, n_features: int, n_repetitions: int, backend: Backe
         if kernel not in KERNELS:
             raise ValueError(
                 f"Argument `kernel` must be one of {', '.join(KERNELS)}, or a function that makes a kernel, but is "
-                f"{kernel!r}."
+                f"{kernel!r}.{suggestion(kernel, KERNELS)}"
             )
         n_repetitions = as_int(n_repetitions, "n_repetitions", 1)
         if kernel == "angle":

@@ -111,6 +111,12 @@ class Recurrent(nn.Module):
         names = ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional")
         return {name: getattr(self, name) for name in names}
 
+    def extra_repr(self) -> str:
+        """Return what `repr` shows before the cells: both sizes, and what differs from the default."""
+        defaults = {"num_layers": 1, "batch_first": False, "dropout": 0.0, "bidirectional": False, "proj_size": 0}
+        chosen = {name: getattr(self, name) for name, default in defaults.items() if getattr(self, name) != default}
+        return ", ".join([str(self.input_size), str(self.hidden_size), *(f"{k}={v}" for k, v in chosen.items())])
+
     def run(self, inputs: Any, state: State | None) -> tuple[Sequences, State]:
         """Compute outputs and the last state; see `nn.LSTM`."""
         if isinstance(inputs, PackedSequence):

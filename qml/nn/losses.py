@@ -139,7 +139,10 @@ def _require_binary(prediction: Tensor, labels: Tensor) -> None:
         )
     checks.require_same_device(labels, prediction, "labels", "prediction")
     if labels.dtype not in FLOATING:
-        raise TypeError(f"Argument `labels` must be floating, but is {labels.dtype}. Convert it with labels.to(float).")
+        raise TypeError(
+            f"Argument `labels` must be floating, but is {labels.dtype}. For classes 0 and 1 pass "
+            "2 * labels.float() - 1."
+        )
     if labels.is_meta or checks.hides_values():
         return
     if not bool((labels.detach().abs() == 1).all()):

@@ -195,7 +195,8 @@ def _describe(module: nn.Module | None, name: str) -> dict[str, Any]:
             return checkpoint.describe_layer(module, describe_within)
     except ValueError as error:
         raise ValueError(f"Module `{name}` cannot be saved: {error}") from error
-    raise TypeError(f"Module `{name}` must be a layer that a file can hold, but is {_refused(module)}.")
+    which = f"Module `{name}`" if name else "The model"
+    raise TypeError(f"{which} must be a layer that a file can hold, but is {_refused(module)}.")
 
 
 def _refused(module: nn.Module) -> str:

@@ -85,6 +85,10 @@ class QLSTMCell(nn.Module):
         """Draw the angles, uniform in [0, 2 pi)."""
         nn.init.uniform_(self.weights, 0.0, 2 * torch.pi, generator=generator)
 
+    def extra_repr(self) -> str:
+        """Return what `repr` shows between the brackets."""
+        return f"{self.input_size}, {self.hidden_size}, n_weights={self.weights.numel()}, backend={self.backend.name!r}"
+
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """Return the function of a step; nothing is computed ahead for all steps."""
         observables = self.observables

@@ -84,7 +84,10 @@ class QuantumLayer(JetModule, RowWeightsModule):
     ) -> None:
         super().__init__()
         if (observables is None) == (probabilities_of is None):
-            raise ValueError("Exactly one of `observables` and `probabilities_of` must be given.")
+            raise ValueError(
+                "Exactly one of `observables` and `probabilities_of` must be given. Pass for example [Z(0)], or "
+                "probabilities_of=[0]."
+            )
         checks.require_choice(initial, "initial", ("uniform", "small"))
         checks.require_precision(dtype)
         checks.require_generator(generator)
@@ -100,6 +103,20 @@ class QuantumLayer(JetModule, RowWeightsModule):
         self.backend = resolve(backend)
         self.weights = nn.Parameter(torch.empty(circuit.n_weights, device=device, dtype=dtype))
         self.reset_parameters(generator)
+
+    @property
+    def n_inputs(self) -> int | None:
+        """Return the number of features of a sample; None where `angles` is a module that does not say it."""
+        if self.angles is None:
+            return self.circuit.n_data
+        angles = self.angles
+        first = angles[0] if isinstance(angles, nn.Sequential) and len(angles) else angles
+        return getattr(first, "n_inputs", getattr(first, "in_features", None))
+
+    @property
+    def n_outputs(self) -> int:
+        """Return the number of expectation values or probabilities of a sample."""
+        return 2 ** len(self.probabilities_of or ()) if self.observables is None else len(self.observables)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw all angles anew."""
@@ -220,7 +237,7 @@ class QuantumLayer(JetModule, RowWeightsModule):
             if self.observables is None
             else f"observables={list(self.observables)}"
         )
-        return f"{self.circuit!r}, {read}, backend={self.backend.name!r}"
+        return f"{self.circuit!r}, n_weights={len(self.weights)}, {read}, backend={self.backend.name!r}"
 
 
 def _require_angles(angles: Any, circuit: Circuit) -> None:

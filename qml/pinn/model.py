@@ -86,6 +86,7 @@ class Pinn(nn.Module):
                 quadrature weights may stand in one more column.
             names: as in ("u", "u_xx", "x").
         """
+        names = checks.as_texts(names, "names")
         points = self.as_points(points) if isinstance(points, np.ndarray) else points
         places, signs = self._folded(points[:, : len(self.problem.coordinates)])
         derivatives = self._differentiate(_as_tensor(places), self._derivatives(names))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from circuits.plain_checks import as_texts, require_kind, shown
 from qml.pinn.conditions import QUADRATURE, Condition, Observations, Periodic
 from qml.pinn.domain import Box
 from qml.pinn.names import Residual, Wanted, arguments_of, operator, parse, require_bound
@@ -85,6 +86,7 @@ class Problem:
     odd: str | None = None
 
     def __post_init__(self) -> None:
+        _require_kinds(self)
         _require_distinct(self)
         for name in self.operators:
             self._require_operator(name)
@@ -182,6 +184,17 @@ class Problem:
                 "`laplacian`."
             )
         self.derivative(name)
+
+
+def _require_kinds(problem: Problem) -> None:
+    """Refuse what a first problem is easily written with: one name for the fields, a function for the equations."""
+    require_kind(problem.domain, "domain", Box, ' Pass Box({"x": (0.0, 1.0)}), with an interval for each coordinate.')
+    as_texts(problem.fields, "fields")
+    if not isinstance(problem.equations, Mapping):
+        raise TypeError(
+            'Argument `equations` must be a mapping from names to residuals, such as {"heat": lambda u_t, u_xx: '
+            f"u_t - u_xx}}, but is {shown(problem.equations)}."
+        )
 
 
 def _require_distinct(problem: Problem) -> None:

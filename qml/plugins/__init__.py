@@ -1,1 +1,1 @@
-"""Other packages' programs on the built-in simulator: a PennyLane device."""
+"""Other packages' programs on the built-in simulator: a PennyLane device, and Qiskit's primitives and a backend."""

@@ -53,8 +53,8 @@ class Forecast(ShowsPlot):
         self,
         ax: "Axes | None" = None,
         *,
-        context: Series | None = None,
-        truth: Series | None = None,
+        context: Series | np.ndarray | None = None,
+        truth: Series | np.ndarray | None = None,
         series: int = 0,
         output: int = 0,
         n_before: int = 60,
@@ -70,7 +70,7 @@ class Forecast(ShowsPlot):
             n_before: steps of the context, at least 1.
 
         Raises:
-            ValueError: no such series or output in the forecast, the context or the truth.
+            ValueError: no such series or output in the forecast, the context or the truth; a series of one dimension.
         """
         series, output = checks.as_int(series, "series", 0), checks.as_int(output, "output", 0)
         n_before = checks.as_int(n_before, "n_before", 1)
@@ -101,9 +101,16 @@ class Forecast(ShowsPlot):
         return f"Forecast(series={n_series}, horizon={horizon}, outputs={n_outputs}, {ends}{known})"
 
 
-def _column(values: Series, series: int, output: int, name: str) -> np.ndarray:
+def _column(values: Series | np.ndarray, series: int, output: int, name: str) -> np.ndarray:
     """Return one output of one series of a batch, (time,)."""
+    if isinstance(values, np.ndarray):
+        values = torch.from_numpy(values)
     whole = values if isinstance(values, Tensor) else torch.stack([*values])
+    if whole.ndim < 2:
+        raise ValueError(
+            f"Argument `{name}` must have shape (time, outputs) or (batch, time, outputs), but has shape "
+            f"{tuple(whole.shape)}. Add the last dimension with [:, None]."
+        )
     batch = whole.detach().reshape(-1, *whole.shape[-2:])
     for index, size, what in ((series, len(batch), "series"), (output, batch.shape[-1], "output")):
         if not 0 <= index < size:

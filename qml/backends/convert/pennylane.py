@@ -4,6 +4,7 @@ Qubit order: our qubit k is wire k, and both read the first as the most signific
 reversed. Post-selection is `measure(..., postselect=value)`, a reset is `measure(..., reset=True)`.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
@@ -13,6 +14,8 @@ import numpy as np
 
 from circuits import Circuit, Operation, Slot, channels, gates, steps
 from circuits.steps import LinearAngle, LinearStep
+from qml.backends.convert.pennylane_observables import observable_from_pennylane as observable_from_pennylane  # noqa: PLC0414
+from qml.backends.convert.pennylane_observables import observable_to_pennylane as observable_to_pennylane  # noqa: PLC0414
 
 try:
     import pennylane
@@ -49,6 +52,8 @@ IDENTITIES = (pennylane.Barrier, pennylane.Identity)
 MARKERS = ("Snapshot", "WireCut", "MidMeasureMP", "PauliMeasure")  # have no decomposition, and yet are no identities
 N_PROBES = 2  # points at which the angles of a quantum function are checked to be linear
 LINEARITY_TOLERANCE = 1e-9
+DATA_NAMES, WEIGHT_NAMES = ("data", "inputs", "features", "x"), ("weights", "params", "parameters", "theta")
+"""What arguments of quantum functions are usually called; in the other place they are taken for a mistake."""
 
 QuantumFunction = Callable[..., Any]
 
@@ -183,9 +188,9 @@ def from_pennylane(
             their use).
 
     Raises:
-        ValueError: an operation that our circuits do not know (a conditional, for example), an angle that is
-            not linear in the arguments, a circuit whose gates depend on the arguments' values, broadcast
-            angles; an element that is not there.
+        ValueError: a function of other arguments, or with the weights first; an operation that our circuits do not
+            know (a conditional, for example), an angle that is not linear in the arguments, a circuit whose gates
+            depend on the arguments' values, broadcast angles; an element that is not there.
     """
     tapes, slots = _tapes(source, _as_shape(n_data, "n_data"), _as_shape(n_weights, "n_weights"))
     labels = list(_wires(tapes[0]) if wires is None else wires)
@@ -208,6 +213,7 @@ def _tapes(source: Any, data: tuple[int, ...], weights: tuple[int, ...]) -> tupl
     function = source.func if isinstance(source, pennylane.QNode) else source
     n_data = math.prod(data)
     slots = [Slot("data", k) for k in range(n_data)] + [Slot("weight", k) for k in range(math.prod(weights))]
+    _require_arguments(function, bool(slots))
     if not slots:
         return [make_qscript(function)()], slots
     try:
@@ -221,6 +227,32 @@ def _tapes(source: Any, data: tuple[int, ...], weights: tuple[int, ...]) -> tupl
             f"{error}. Pass the shapes that it expects, for example n_weights=(2, 3) for weights[layer, qubit]."
         ) from error
     return tapes, slots
+
+
+def _require_arguments(function: Callable[..., Any], has_slots: bool) -> None:
+    """Refuse a function of other arguments than `(data, weights)`, or of these in another order."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of a function that is not written in Python
+        return
+    try:
+        signature.bind(*(("data", "weights") if has_slots else ()))
+    except TypeError as error:
+        fix = (
+            "Its first argument must be the data and its second the weights; wrap it, as in lambda data, weights: "
+            "function(weights), where it takes one of them."
+            if has_slots
+            else "Pass the lengths or shapes of its two arguments, data and weights, as n_data= and n_weights=."
+        )
+        raise ValueError(
+            f"Argument `source` must be a function of (data, weights), but is one of {signature}. {fix}"
+        ) from error
+    names = list(signature.parameters)[:2]
+    if has_slots and len(names) == 2 and (names[0] in WEIGHT_NAMES or names[1] in DATA_NAMES):
+        raise ValueError(
+            f"Argument `source` must take the data first and the weights second, but takes ({names[0]}, {names[1]}). "
+            "Pass lambda data, weights: function(weights, data)."
+        )
 
 
 def _points(n_slots: int) -> np.ndarray:
@@ -256,7 +288,8 @@ def _merged(column: list[LinearStep], slots: list[Slot]) -> LinearStep:
     if not np.allclose(values[-N_PROBES:], expected, rtol=0.0, atol=LINEARITY_TOLERANCE):
         raise ValueError(
             "Argument `source` must have angles linear in its arguments, but an angle of "
-            f"{column[0].gate.name} is not. Compute the angle outside, and give the circuit one slot for it."
+            f"{column[0].gate.name} is not. Compute the angle outside, and give the circuit one slot for it; "
+            "qml.nn.Angles computes products and functions of inputs and weights within a QuantumLayer."
         )
     angles = (
         LinearAngle(float(offset), tuple(pair for pair in zip(slots, map(float, row), strict=True) if pair[1] != 0.0))

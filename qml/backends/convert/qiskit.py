@@ -31,6 +31,8 @@ except ImportError as error:
     raise ImportError('Circuits in Qiskit\'s form need qiskit. Install it with: pip install "qiskit>=2.1"') from error
 from qml.backends.convert.qiskit_control import ControlFlowReader
 from qml.backends.convert.qiskit_flow import flattened_flow, has_control_flow
+from qml.backends.convert.qiskit_observables import observable_from_qiskit as observable_from_qiskit  # noqa: PLC0414
+from qml.backends.convert.qiskit_observables import observable_to_qiskit as observable_to_qiskit  # noqa: PLC0414
 from qml.backends.convert.qiskit_reader import CLASSES, QiskitReader
 
 POST_SELECT = "post_select"

@@ -1,10 +1,12 @@
 """The noise of a device, for Qiskit Aer."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from circuits.lazy import suggestion
 from qml.jobs import PauliSum
 
 ReadoutErrors = Mapping[int, tuple[float, float]]
@@ -64,7 +66,8 @@ def fake_device(name: str) -> Any:
 
     devices = {kind.backend_name: kind for kind in vars(fake_provider).values() if hasattr(kind, "backend_name")}
     if name not in devices:
-        raise ValueError(f"Argument `noise` must be one of {', '.join(sorted(devices))}, but is {name!r}.")
+        meant = suggestion(re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower(), devices)  # as in FakeTorino
+        raise ValueError(f"Argument `noise` must be one of {', '.join(sorted(devices))}, but is {name!r}.{meant}")
     return devices[name]()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from circuits.lazy import suggestion
 from qml.pinn.problem import Problem
 from qml.pinn.problems.cavity import cavity, cavity_stream, cavity_stream_1000
 from qml.pinn.problems.cylinder import cylinder
@@ -106,5 +107,6 @@ def find_problem(name: str) -> Problem:
         ValueError: there is none; the message lists those there are.
     """
     if not isinstance(name, str) or name not in PROBLEMS:
-        raise ValueError(f"Argument `problem` must be one of {', '.join(PROBLEMS)}, but is {name!r}.")
+        meant = suggestion(str(name), PROBLEMS)
+        raise ValueError(f"Argument `problem` must be one of {', '.join(PROBLEMS)}, but is {name!r}.{meant}")
     return PROBLEMS[name]()
