@@ -12,6 +12,7 @@ from qml.compare.tasks import pinn_fits as fits
 from qml.compare.tasks import pinn_more_fits as more
 from qml.compare.tasks import pinn_trunks as trunks
 from qml.compare.tasks.pinn_figures import error_figure, solution_figure
+from qml.compare.tasks.pinn_published import published_section
 from qml.pinn import PROBLEMS, Annealing, Causal, Curriculum, Problem, Resampling, find_problem
 from qml.pinn.problems.catalogue import GROUPS
 from qml.pinn.problems.evolution import diffusivity
@@ -185,9 +186,11 @@ def _roads_together() -> dict[str, Model[Problem]]:
 
 
 def sections(problem: Problem, records: list[Record], options: Options) -> list[Section]:
-    """Show solutions and errors of the first seed, and the trained scalars beside their references."""
+    """Show published errors, solutions and errors of the first seed, and trained scalars beside their references."""
     text = f"Reference: {problem.source or 'given by the problem'}. First seed of each model."
+    published = published_section(str(options["problem"]), records, models(options))
     return [
+        *([] if published is None else [published]),
         Section("Solution", text + _scalars(problem, records), solution_figure(problem, records)),
         Section("Error", "Found minus reference, on the same points.", error_figure(problem, records)),
     ]
