@@ -113,7 +113,7 @@ def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
         offered["pieces"] = _as_in_the_recipe("Subdomains", recipe, fits.in_pieces)
     if problem.name in LINEAR:
         recipe = "A kernel whose spectrum is trained, conditioned on the equation (2311.04465)."
-        offered["process"] = _as_in_the_recipe("Spectral Gaussian process", recipe, fits.by_process)
+        offered["process"] = _as_in_the_recipe("Spectral Gaussian process", recipe, fits.by_process, is_seeded=False)
     if problem.name == "poisson-2d":
         recipe = f"{fits.N_LABELS} Monte-Carlo values in the loss (2606.00643)."
         offered["mlp-labels"] = _as_in_the_recipe("MLP, Feynman-Kac labels", recipe, fits.with_labels)
@@ -130,7 +130,7 @@ def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
             "Polynomials with trained weights, from one Reynolds number to the next, by steps of Gauss and Newton: "
             "close to a spectral method."
         )
-        offered["continuation"] = _as_in_the_recipe("Continuation", recipe, more.by_continuation)
+        offered["continuation"] = _as_in_the_recipe("Continuation", recipe, more.by_continuation, is_seeded=False)
     if problem.name == "unknown-reaction":
         offered |= _unknown_terms()
     if problem.name == "traffic":
@@ -205,10 +205,16 @@ def _method(title: str, recipe: str, build: trunks.Build = trunks.mlp, **methods
 
 
 def _as_in_the_recipe(
-    title: str, recipe: str, fit: Callable[..., Outcome], *, kind: str = "classical", family: str = "method"
+    title: str,
+    recipe: str,
+    fit: Callable[..., Outcome],
+    *,
+    kind: str = "classical",
+    family: str = "method",
+    is_seeded: bool = True,
 ) -> Model[Problem]:
     """Return a model with a single setting, which its recipe describes."""
-    return Model(title, kind, recipe, fit, settings=("as in the recipe",), family=family)
+    return Model(title, kind, recipe, fit, settings=("as in the recipe",), family=family, is_seeded=is_seeded)
 
 
 def _scalars(problem: Problem, records: list[Record]) -> str:
