@@ -193,14 +193,14 @@ def _plans(
     plans = []
     preset, n_trials = work["preset"], work["n_trials"]
     models = _models_of_each(subjects, named, work["models"])
-    for (chosen, subject), names_of_models in zip(subjects, models, strict=True):
+    for (chosen, subject), own_models in zip(subjects, models, strict=True):
         part = next(iter(subject.values()), None)
         names = (chosen.name, part, *named.values(), preset, None if n_trials is None else f"{n_trials}-trials")
         folder = _folder(out, names, part=part if len(subjects) > 1 else None)
         if everything:
             folder = _folder(out, (ALL_TASKS, preset), part=None) / _folder(None, (chosen.name, part), part=None).name
-        plan = make_plan(chosen, **(work | {"models": names_of_models}), options=named | subject, folder=folder)
-        plans.append((plan, folder))
+        own_work: dict[str, Any] = work | {"models": own_models}
+        plans.append((make_plan(chosen, **own_work, options=named | subject, folder=folder), folder))
     return plans
 
 
