@@ -19,6 +19,7 @@ from qml.compare.tasks import pinn_trunks as trunks
 from qml.compare.tasks.pinn_published import PUBLISHED
 from qml.pinn import PROBLEMS, WINDOW_RECIPES, CavityRecipe, Pinn, WindowRecipe, find_problem
 from qml.pinn.problems.catalogue import GROUPS
+from tools.results import all_records
 
 
 @pytest.mark.parametrize("build", [trunks.qnn, trunks.qkan, trunks.daruan])
@@ -98,10 +99,15 @@ def test_published_errors_stand_beside_the_best_model_of_the_run() -> None:
     assert titles == ["Solution", "Error"]
 
 
-def test_problems_of_pinnacle_have_its_published_errors_first() -> None:
+def test_problems_of_pinnacle_have_its_published_errors_first_and_so_has_the_page() -> None:
     assert set(PUBLISHED) <= set(PROBLEMS)
+    rows = all_records()["pinnacle"].plain["rows"]
+    shown = [tuple(row["cells"][-3:]) for row in rows]
     for name in GROUPS["pinnacle"]:
-        assert "2306.08827" in PUBLISHED[name][0].source
+        first = PUBLISHED[name][0]
+        assert "2306.08827" in first.source
+        assert (first.error, first.by.split(",")[0], first.differs or "nothing known") in shown
+    assert len(shown) == len(GROUPS["pinnacle"])
 
 
 def test_a_filter_on_half_of_a_line_shows_the_whole_of_it() -> None:

@@ -61,6 +61,7 @@ PUBLISHED: dict[str, tuple[PublishedError, ...]] = {
             f"arXiv:2501.16371, {READ_IN_SUMMARIES}",
         ),
     ),
+    "helmholtz": (PublishedError(2.0e-9, "SPRING, 2971 weights, 540 s", "", f"arXiv:2604.05230, {READ_IN_SUMMARIES}"),),
     "kdv": (PublishedError(1.5e-4, "TINN, Levenberg-Marquardt", "", f"arXiv:2601.20361, {READ_IN_SUMMARIES}"),),
     "allen-cahn": (PublishedError(9.4e-7, "self-scaled Broyden", "", f"arXiv:2501.16371, {READ_IN_SUMMARIES}"),),
 }
