@@ -47,6 +47,21 @@ def test_help_after_a_task_tells_its_models_and_options() -> None:
     assert run("compare", "digit", "--help").exit_code == 2
 
 
+def test_each_subject_takes_the_models_that_it_has() -> None:
+    shown = run("compare", "pinn", "poisson", "kdv", "--models", "process,mlp,windows", "--dry-run").output
+    (first,), (second,) = (
+        [line for line in shown.splitlines() if f"pinn {name} " in line] for name in ("poisson", "kdv")
+    )
+    assert "process" in first
+    assert "windows" not in first
+    assert "windows" in second
+    assert "process" not in second
+    for wanted, said in (("mlp,nosuch", "but is 'nosuch'"), ("windows", "for task 'pinn poisson', but is 'windows'")):
+        result = run("compare", "pinn", "poisson", "kdv", "--models", wanted, "--dry-run")
+        assert result.exit_code == 2
+        assert said in result.stderr
+
+
 def test_help_after_a_subject_tells_the_models_of_that_subject() -> None:
     usual, named = (run("compare", "pinn", *subject, "--help").output for subject in ((), ("kdv",)))
     assert "The models are those of infinite-well; name a problem before --help for its own." in " ".join(usual.split())

@@ -34,6 +34,7 @@ from qml.compare import (
     Record,
     Section,
     Task,
+    again,
     estimate_mean,
     find_task,
     lock,
@@ -102,6 +103,29 @@ class Calls:
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / RESULTS).read_text().splitlines()]
+
+
+def test_a_model_that_draws_nothing_is_trained_once_for_all_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Calls()
+    models = {name: replace(model, is_seeded=name == "quantum") for name, model in calls.task.models({}).items()}
+    task = replace(calls.task, models=lambda options: models)
+    plan = make_plan(task, folder=tmp_path)
+    records = run_plan(plan)
+    assert calls.trained == [("quantum", 0), ("classical", 0), ("quantum", 1), ("quantum", 2)]
+    assert [(record.model, record.seed) for record in records] == [(m, s) for s in range(3) for m in models]
+    assert [record.outcome.value for record in records if record.model == "classical"] == [0.85] * 3
+    assert run_plan(plan) == records  # from the folder, where it is stored once
+    assert len(calls.trained) == len(lines_of(tmp_path)) == 4
+    monkeypatch.setattr(again, "find_task", lambda name: task)
+    assert again.read_comparison(tmp_path)[1] == records
+    page = write_report(plan, records, tmp_path).read_text()
+    assert page.count("Nothing is drawn: it was trained once") == 1
+    assert page.count("<td>Classical</td>") == 1
+    console = Console(file=io.StringIO(), width=120)
+    console.print(result_table(records, plan.models, plan.task.metric))
+    assert "85.0 %  trained once" in " ".join(console.file.getvalue().split("   "))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_every_cell_is_run_once_and_written_with_the_agreed_keys(tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ from qml.baselines import count_parameters
 from qml.bench import pinn as bench
 from qml.bench import pinn_work
 from qml.commands.main import app
-from qml.compare import Preset, find_task
+from qml.compare import Outcome, Preset, Record, find_task
 from qml.compare.tasks import pinn as task
 from qml.compare.tasks import pinn_fits as fits
 from qml.compare.tasks import pinn_more_fits as more
 from qml.compare.tasks import pinn_trunks as trunks
-from qml.pinn import WINDOW_RECIPES, CavityRecipe, Pinn, WindowRecipe, find_problem
+from qml.compare.tasks.pinn_published import PUBLISHED
+from qml.pinn import PROBLEMS, WINDOW_RECIPES, CavityRecipe, Pinn, WindowRecipe, find_problem
+from qml.pinn.problems.catalogue import GROUPS
+from tools.results import all_records
 
 
 @pytest.mark.parametrize("build", [trunks.qnn, trunks.qkan, trunks.daruan])
@@ -77,6 +80,34 @@ def test_every_method_trains_where_it_is_offered(name: str, model: str, extra: s
     assert np.isfinite(outcome.value)
     assert extra in outcome.extras
     assert len(outcome.details["values"]) == len(fits.shown_points(problem))
+
+
+def test_published_errors_stand_beside_the_best_model_of_the_run() -> None:
+    errors = {"mlp": (0.5, 0.25, 0.75), "mlp-marquardt": (3e-7, 2e-7, 9e-7)}
+    records = [
+        Record("pinn", model, seed, "relative_l2", Outcome(value, 7, 1.0))
+        for model, values in errors.items()
+        for seed, value in enumerate(values)
+    ]
+    options = {"problem": "burgers"}
+    section, *_ = task.PINN.sections(find_problem("burgers"), records, options)
+    assert section.title == "Published errors"
+    assert section.rows[0] == ("3e-07", "MLP, Levenberg-Marquardt", "", "this run, median of 3 seeds")
+    assert [row[0] for row in section.rows[1:]] == [f"{one.error:.3g}" for one in PUBLISHED["burgers"]]
+    assert all("third-party summaries" in row[-1] for row in section.rows[1:])
+    titles = [section.title for section in task.PINN.sections(find_problem("heat"), records, {"problem": "heat"})]
+    assert titles == ["Solution", "Error"]
+
+
+def test_problems_of_pinnacle_have_its_published_errors_first_and_so_has_the_page() -> None:
+    assert set(PUBLISHED) <= set(PROBLEMS)
+    rows = all_records()["pinnacle"].plain["rows"]
+    shown = [tuple(row["cells"][-3:]) for row in rows]
+    for name in GROUPS["pinnacle"]:
+        first = PUBLISHED[name][0]
+        assert "2306.08827" in first.source
+        assert (first.error, first.by.split(",")[0], first.differs or "nothing known") in shown
+    assert len(shown) == len(GROUPS["pinnacle"])
 
 
 def test_a_filter_on_half_of_a_line_shows_the_whole_of_it() -> None:

@@ -20,7 +20,9 @@ from qml.pinn import (
     relative_l2,
     train,
 )
+from qml.pinn.problems import cavity_reference
 from qml.pinn.problems.catalogue import GROUPS
+from qml.pinn.problems.cavity_reference import CornerVorticity, Lift, singular_stream
 from qml.pinn.problems.pinnacle_cavity import parabolic_stream, pinnacle_cavity, solve_pinnacle_cavity
 from qml.pinn.problems.pinnacle_heat_long import SineSeries, heat_long_solution, pinnacle_heat_long
 from qml.pinn.problems.sine_windows import sine_window
@@ -57,10 +59,28 @@ def test_the_lift_is_stokes_flow_in_the_corners() -> None:
     for angle in (0.3, 0.8, 1.3):
         x, y = radius * np.cos(angle), 1 - radius * np.sin(angle)
         at = np.array([[x, y], [x + step, y], [x - step, y], [x, y + step], [x, y - step]])
-        psi = parabolic_stream(*columns(at), 100.0).detach().numpy()
+        psi = parabolic_stream(*columns(at), reynolds=100.0).detach().numpy()
         laplacian = (psi[1:].sum() - 4 * psi[0]) / step**2
         # psi is 1e-6, of which differences over 1e-12 leave 1e-10; the lid's own bend adds some 10 r.
         assert laplacian == pytest.approx(2 * np.pi - 8 * angle, abs=0.05)
+
+
+def test_derivatives_of_the_lift_are_kept_for_points_that_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, computed = cavity_reference.corner_vorticity, []
+
+    def counted(x: torch.Tensor, y: torch.Tensor, reynolds: float, lift: Lift) -> tuple[torch.Tensor, ...]:
+        computed.append(1)
+        return plain(x, y, reynolds, lift)
+
+    monkeypatch.setattr(cavity_reference, "corner_vorticity", counted)
+    for lift in (singular_stream, parabolic_stream):
+        parts, n_before = CornerVorticity(50.0, lift), len(computed)
+        sets = [columns(0.2 + 0.5 * np.random.default_rng(seed).random((3, 2))) for seed in range(3)]
+        for index in (0, 1, 0, 2, 1, 0):
+            x, y = sets[index]
+            for found, expected in zip(parts(x, y), plain(x, y, 50.0, lift), strict=True):
+                assert_close(found, expected, 0)
+        assert len(computed) - n_before == 3
 
 
 def test_the_flow_converges_and_is_that_of_the_benchmark() -> None:

@@ -46,7 +46,9 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for results and report; runs/TASK if not given.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many splits and initialisations.")] = None,
-    models: Annotated[str | None, typer.Option(help="Names with commas between, as in qnn,logistic.")] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Names with commas between, as in qnn,logistic; subjects take those they have.")
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(help="An option of the task, as NAME=VALUE (its --help lists them); may be repeated."),
@@ -191,14 +193,32 @@ def _plans(
 
     plans = []
     preset, n_trials = work["preset"], work["n_trials"]
-    for chosen, subject in subjects:
+    models = _models_of_each(subjects, named, work["models"])
+    for (chosen, subject), own_models in zip(subjects, models, strict=True):
         part = next(iter(subject.values()), None)
         names = (chosen.name, part, *named.values(), preset, None if n_trials is None else f"{n_trials}-trials")
         folder = _folder(out, names, part=part if len(subjects) > 1 else None)
         if everything:
             folder = _folder(out, (ALL_TASKS, preset), part=None) / _folder(None, (chosen.name, part), part=None).name
-        plans.append((make_plan(chosen, **work, options=named | subject, folder=folder), folder))
+        own_work: dict[str, Any] = work | {"models": own_models}
+        plans.append((make_plan(chosen, **own_work, options=named | subject, folder=folder), folder))
     return plans
+
+
+def _models_of_each(
+    subjects: list[tuple["Task[Any, Any]", "dict[str, Option]"]], named: "dict[str, Option]", wanted: list[str] | None
+) -> list[list[str] | None]:
+    """Return the models of every subject: of those wanted the ones that it has, if others are had by other subjects.
+
+    Where a subject has none of them, or where no subject has one of them, `make_plan` gets them all, and refuses.
+    """
+    from qml.compare import make_plan
+
+    if wanted is None or len(subjects) == 1:
+        return [wanted] * len(subjects)
+    offered = [set(make_plan(chosen, options=named | subject).models) for chosen, subject in subjects]
+    unknown = set(wanted).difference(*offered)
+    return [[name for name in wanted if name in known | unknown] or wanted for known in offered]
 
 
 def _finish(

@@ -35,15 +35,20 @@ def read_comparison(folder: Path) -> tuple[ComparisonPlan, list[Record]]:
     by_model: dict[str, dict[int, Record]] = defaultdict(dict)
     for record in records:
         by_model[record.model][record.seed] = record
-    models = {name: model for name, model in plan.models.items() if name in by_model}
-    seeds = sorted(set.intersection(*map(set, by_model.values()))) if by_model else []
+    models = {
+        name: model
+        for name, model in plan.models.items()
+        if name in by_model and (model.is_seeded or 0 in by_model[name])
+    }
+    finished = [set(by_model[name]) for name, model in models.items() if model.is_seeded]
+    seeds = sorted(set.intersection(*finished)) if finished else [0] * bool(models)
     if not seeds:
         raise ValueError(
             f"Argument `out` must hold a seed that all models have finished, but {folder} holds none. Go on with the "
             "same `qml compare`."
         )
     plan = replace(plan, models=models, seeds=tuple(seeds))
-    return plan, [by_model[model][seed] for model, seed in plan.cells]
+    return plan, plan.in_order({(record.model, record.seed): record for record in records})
 
 
 def comparisons_in(folder: Path) -> list[Path]:

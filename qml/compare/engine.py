@@ -38,8 +38,15 @@ class ComparisonPlan:
 
     @property
     def cells(self) -> list[tuple[str, int]]:
-        """Return every (model, seed), seed by seed, so that an interrupted run still compares models."""
-        return [(model, seed) for seed in self.seeds for model in self.models]
+        """Return every (model, seed) to train, seed by seed, so that an interrupted run still compares models."""
+        return list(dict.fromkeys(self._cell(name, seed) for seed in self.seeds for name in self.models))
+
+    def in_order(self, finished: Mapping[tuple[str, int], Record]) -> list[Record]:
+        """Return a record for every model and seed; that of a model that draws nothing stands for each of them."""
+        return [replace(finished[self._cell(name, seed)], seed=seed) for seed in self.seeds for name in self.models]
+
+    def _cell(self, name: str, seed: int) -> tuple[str, int]:
+        return name, seed if self.models[name].is_seeded else 0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -278,7 +285,7 @@ def _run(
             append_record(plan.folder, record, plan.settings)
         finished[name, seed] = record
         listener.cell_finished(record)
-    return [finished[cell] for cell in plan.cells]
+    return plan.in_order(finished)
 
 
 def _one_after_another(

@@ -13,10 +13,11 @@ from qml.compare.engine import ComparisonPlan
 from qml.compare.figures import confusion_figure, curves_figure, metric_figure, ranks_figure, to_data_uri
 from qml.compare.statistics import ModelSummary, summarise
 from qml.compare.store import write_atomically
-from qml.compare.table import EQUAL, best_mean, show_interval, verdict
+from qml.compare.table import EQUAL, NOTHING_DRAWN, best_mean, show_interval, verdict
 from qml.compare.task import Record, Section
 
 REPORT = "report.html"
+ONCE = "Nothing is drawn: it was trained once, and the result stands for every seed."
 PACKAGES = ("qml-circuits", "torch", "numpy", "scipy", "matplotlib", "mlxtend")
 
 
@@ -49,7 +50,7 @@ def write_page(
         verdict=sentences,
         rows=[_row(row, plan, best_mean(rows, metric)) for row in rows],
         sections=[_shown(section) for section in sections],
-        runs=[_run(record, plan) for record in records],
+        runs=[_run(record, plan) for record in records if _was_run(record, plan)],
         machine=describe_machine(),
     )
     path = folder / REPORT
@@ -105,20 +106,25 @@ def _row(row: ModelSummary, plan: ComparisonPlan, best: float) -> dict[str, Any]
         "name": row.model,
         "title": model.title,
         "kind": model.kind,
-        "recipe": model.recipe,
+        "recipe": model.recipe if model.is_seeded else f"{model.recipe} {ONCE}",
         "n_parameters": f"{row.n_parameters:,}",
         "mean": metric.show(row.estimate.mean),
-        "interval": show_interval(row.estimate, metric),
+        "interval": show_interval(row.estimate, metric) if model.is_seeded else NOTHING_DRAWN,
         "seconds": f"{row.seconds:.2f} s",
         "best": abs(row.estimate.mean - best) < EQUAL,
     }
+
+
+def _was_run(record: Record, plan: ComparisonPlan) -> bool:
+    """Tell whether a record is not the copy, for another seed, of one that stands for all."""
+    return plan.models[record.model].is_seeded or record.seed == plan.seeds[0]
 
 
 def _run(record: Record, plan: ComparisonPlan) -> dict[str, Any]:
     outcome = record.outcome
     return {
         "title": plan.models[record.model].title,
-        "seed": record.seed,
+        "seed": record.seed if plan.models[record.model].is_seeded else "none",
         "value": plan.task.metric.show(outcome.value),
         "setting": outcome.extras.get("setting", "nothing to choose"),
         "epoch": outcome.extras.get("epoch", "-"),

@@ -19,6 +19,7 @@ from qml.compare.statistics import (
 from qml.compare.task import Metric, Model, Record
 from qml.terminal import verbatim
 
+NOTHING_DRAWN = "trained once"  # in place of an interval
 EQUAL = 1e-12  # means that differ by less differ by rounding only
 
 
@@ -41,7 +42,7 @@ def result_table(records: Sequence[Record], models: Mapping[str, Model], metric:
             verbatim(row.model),
             verbatim(models[row.model].kind),
             f"{row.n_parameters}",
-            *(_mean_and_interval(row.estimate, metric) if metric.percent else _median_and_range(row.values, metric)),
+            *_middle_and_spread(row, models[row.model], metric),
             f"{row.seconds:.2f} s",
             style="bold" if abs(row.estimate.mean - best) < EQUAL else "",
         )
@@ -57,12 +58,14 @@ def show_interval(estimate: IntervalEstimate, metric: Metric) -> str:
     return f"{metric.show(estimate.low)} to {metric.show(estimate.high)}"
 
 
-def _mean_and_interval(estimate: IntervalEstimate, metric: Metric) -> tuple[str, str]:
-    return metric.show(estimate.mean), show_interval(estimate, metric)
-
-
-def _median_and_range(values: Sequence[float], metric: Metric) -> tuple[str, str]:
-    return metric.show(median(values)), f"{metric.show(min(values))} to {metric.show(max(values))}"
+def _middle_and_spread(row: ModelSummary, model: Model, metric: Metric) -> tuple[str, str]:
+    """Return mean and interval of a share, median and range of an error; words where there is nothing to spread."""
+    middle = row.estimate.mean if metric.percent else median(row.values)
+    if not model.is_seeded:
+        return metric.show(middle), NOTHING_DRAWN
+    if metric.percent:
+        return metric.show(middle), show_interval(row.estimate, metric)
+    return metric.show(middle), f"{metric.show(min(row.values))} to {metric.show(max(row.values))}"
 
 
 def best_mean(rows: Sequence[ModelSummary], metric: Metric) -> float:

@@ -113,6 +113,8 @@ class Model(Generic[SplitT_contra]):
         settings: Hyperparameters tried on the validation part; every trained model of a task lists equally many.
         family: The question that it answers, in a task that has several; only models of one family are compared in
             words.
+        is_seeded: False where a seed changes nothing, as neither data nor weights nor points are drawn: the model is
+            trained once, and the result stands for every seed.
 
     Raises:
         ValueError: another kind.
@@ -124,6 +126,7 @@ class Model(Generic[SplitT_contra]):
     train: Callable[[SplitT_contra, int, Preset, OnStep], Outcome]
     settings: tuple[Any, ...] = ()
     family: str = ""
+    is_seeded: bool = True
 
     def __post_init__(self) -> None:
         require_choice(self.kind, "kind", KINDS)

@@ -12,6 +12,7 @@ from qml.compare.tasks import pinn_fits as fits
 from qml.compare.tasks import pinn_more_fits as more
 from qml.compare.tasks import pinn_trunks as trunks
 from qml.compare.tasks.pinn_figures import error_figure, solution_figure
+from qml.compare.tasks.pinn_published import published_section
 from qml.pinn import PROBLEMS, Annealing, Causal, Curriculum, Problem, Resampling, find_problem
 from qml.pinn.problems.catalogue import GROUPS
 from qml.pinn.problems.evolution import diffusivity
@@ -112,7 +113,7 @@ def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
         offered["pieces"] = _as_in_the_recipe("Subdomains", recipe, fits.in_pieces)
     if problem.name in LINEAR:
         recipe = "A kernel whose spectrum is trained, conditioned on the equation (2311.04465)."
-        offered["process"] = _as_in_the_recipe("Spectral Gaussian process", recipe, fits.by_process)
+        offered["process"] = _as_in_the_recipe("Spectral Gaussian process", recipe, fits.by_process, is_seeded=False)
     if problem.name == "poisson-2d":
         recipe = f"{fits.N_LABELS} Monte-Carlo values in the loss (2606.00643)."
         offered["mlp-labels"] = _as_in_the_recipe("MLP, Feynman-Kac labels", recipe, fits.with_labels)
@@ -129,7 +130,7 @@ def _of_one_problem(problem: Problem) -> dict[str, Model[Problem]]:
             "Polynomials with trained weights, from one Reynolds number to the next, by steps of Gauss and Newton: "
             "close to a spectral method."
         )
-        offered["continuation"] = _as_in_the_recipe("Continuation", recipe, more.by_continuation)
+        offered["continuation"] = _as_in_the_recipe("Continuation", recipe, more.by_continuation, is_seeded=False)
     if problem.name == "unknown-reaction":
         offered |= _unknown_terms()
     if problem.name == "traffic":
@@ -185,9 +186,11 @@ def _roads_together() -> dict[str, Model[Problem]]:
 
 
 def sections(problem: Problem, records: list[Record], options: Options) -> list[Section]:
-    """Show solutions and errors of the first seed, and the trained scalars beside their references."""
+    """Show published errors, solutions and errors of the first seed, and trained scalars beside their references."""
     text = f"Reference: {problem.source or 'given by the problem'}. First seed of each model."
+    published = published_section(str(options["problem"]), records, models(options))
     return [
+        *([] if published is None else [published]),
         Section("Solution", text + _scalars(problem, records), solution_figure(problem, records)),
         Section("Error", "Found minus reference, on the same points.", error_figure(problem, records)),
     ]
@@ -202,10 +205,16 @@ def _method(title: str, recipe: str, build: trunks.Build = trunks.mlp, **methods
 
 
 def _as_in_the_recipe(
-    title: str, recipe: str, fit: Callable[..., Outcome], *, kind: str = "classical", family: str = "method"
+    title: str,
+    recipe: str,
+    fit: Callable[..., Outcome],
+    *,
+    kind: str = "classical",
+    family: str = "method",
+    is_seeded: bool = True,
 ) -> Model[Problem]:
     """Return a model with a single setting, which its recipe describes."""
-    return Model(title, kind, recipe, fit, settings=("as in the recipe",), family=family)
+    return Model(title, kind, recipe, fit, settings=("as in the recipe",), family=family, is_seeded=is_seeded)
 
 
 def _scalars(problem: Problem, records: list[Record]) -> str:

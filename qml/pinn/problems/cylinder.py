@@ -26,8 +26,9 @@ def cylinder(reynolds: float | int = 20.0) -> Problem:
     With stream function q and vorticity w, speeds q_a / r and -q_s / r: q_ss + q_aa = -r^2 w and
     q_a w_s - q_s w_a = (2 / Re) (w_ss + w_aa), in the upper half of the ring 1 < r < e^2, Re by the diameter. On the
     cylinder the fluid rests, on the axis it has no vorticity and does not cross, and at the outer radius it crosses as
-    potential flow does: all of this is built in. In the loss are w_s = 0 at the outer radius, and w = -q_ss on the
-    cylinder, which follows from the first equation. Residuals are multiplied by 1 / r^2 and 1 / r.
+    potential flow does: all of this is built in. In the loss are the vorticity at the outer radius, w = 0 where the
+    flow enters (cos a < 0) and w_s = 0 where it leaves, and w = -q_ss on the cylinder, which follows from the first
+    equation. Residuals are multiplied by 1 / r^2 and 1 / r.
 
     Args:
         reynolds: from 1 to 40, where the flow is steady and the reference converges.
@@ -62,7 +63,7 @@ def cylinder(reynolds: float | int = 20.0) -> Problem:
             *(Face(f"q at {name}", {"a": place}, lambda q: q, exact=True) for name, place in axis),
             *(Face(f"w at {name}", {"a": place}, lambda w: w, exact=True) for name, place in axis),
             Face("wall", {"s": 0.0}, lambda w, q_ss: w + q_ss),
-            Face("outflow", {"s": OUTER}, lambda w_s: w_s),
+            Face("vorticity outside", {"s": OUTER}, lambda w, w_s, a: torch.where(torch.cos(a) > 0, w_s, w)),
         ),
         trial=stream,
         features=lambda s, a: (2 * s / OUTER - 1, torch.cos(a)),
@@ -198,8 +199,11 @@ class _System:
         residual[wall], residual[outside] = q[wall], q[outside] - self.free
         jacobian[n_nodes + wall, :n_nodes] = self.by_s[wall]
         residual[n_nodes + wall] = q_s[wall]
-        jacobian[n_nodes + outside, n_nodes:] = self.by_s[outside]
-        residual[n_nodes + outside] = w_s[outside]
+        leaves = np.cos(self.angles) > 0
+        out, into = outside[leaves], outside[~leaves]
+        jacobian[n_nodes + out, n_nodes:] = self.by_s[out]
+        jacobian[n_nodes + into, n_nodes + into] = 1.0
+        residual[n_nodes + out], residual[n_nodes + into] = w_s[out], w[into]
         return residual, jacobian
 
 

@@ -4,17 +4,14 @@ import math
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from qml.pinn.conditions import Face
 from qml.pinn.domain import Box
 from qml.pinn.problem import Problem
-from qml.pinn.problems.cavity_reference import N_MODES, SMALL, Cavity, corner_vorticity, fade, solve_under_lid
+from qml.pinn.problems.cavity_reference import N_MODES, SMALL, Cavity, CornerVorticity, fade, solve_under_lid
 
 PI = math.pi
 SOURCE = f"PINNacle, arXiv:2306.08827; stream function by Galerkin's method with {N_MODES}^2 Chebyshev polynomials"
-N_KNOWN = 4  # sets of points at which the lift's derivatives are kept
 VORTICITY_SCALE = 10.0
 
 
@@ -27,7 +24,7 @@ def pinnacle_cavity(reynolds: float | int = 100.0) -> Problem:
     field w is the vorticity of the rest, that of the flow plus Laplace s.
     """
     reynolds = float(reynolds)
-    parts = _KnownParts(reynolds)
+    parts = CornerVorticity(reynolds, parabolic_stream)
 
     def vorticity(laplacian: Any, w: Any, x: Any, y: Any) -> Any:
         return laplacian - parts(x, y)[0] + w
@@ -95,20 +92,3 @@ def parabolic_stream(x: Any, y: Any, reynolds: float) -> Any:
         total = faded * fade(depth) * (squared * stokes) + total
         speed = speed - 4 * across * faded
     return total - speed * (y**2 * depth)
-
-
-class _KnownParts:
-    """Laplace s of the lift with its slopes and its Laplacian, kept for the last sets of points."""
-
-    def __init__(self, reynolds: float) -> None:
-        self._reynolds = reynolds
-        self._known: list[tuple[Tensor, Tensor, tuple[Tensor, ...]]] = []
-
-    def __call__(self, x: Float[Tensor, " batch"], y: Float[Tensor, " batch"]) -> tuple[Tensor, ...]:
-        """Return them at points, (batch,) each."""
-        for at_x, at_y, parts in self._known:
-            if at_x.shape == x.shape and torch.equal(at_x, x) and torch.equal(at_y, y):
-                return parts
-        parts = corner_vorticity(x, y, self._reynolds, parabolic_stream)
-        self._known = [(x.detach().clone(), y.detach().clone(), parts), *self._known][:N_KNOWN]
-        return parts

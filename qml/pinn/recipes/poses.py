@@ -7,21 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from qml.pinn.conditions import Face, Integral
 from qml.pinn.domain import Box
 from qml.pinn.names import Residual
 from qml.pinn.problem import Problem
 from qml.pinn.problems.cavity import near_corners
-from qml.pinn.problems.cavity_reference import corner_vorticity, singular_stream
+from qml.pinn.problems.cavity_reference import CornerVorticity, singular_stream
 from qml.pinn.problems.electrothermal import known
 
 PI = math.pi
 SHOCK_SLOPE = 20.0  # of Burgers' trial function at x = 0, where the slope of the solution reaches 150
 SMALL = 1e-24  # added to squares of lengths under a root, so that it has derivatives at 0
 N_NODES = 12  # a coordinate, of the mean of a pressure
-N_KNOWN = 4  # sets of points at which the corners' parts are kept
 CORRECTION = 0.01  # of Allen-Cahn's trial function: how far diffusion moves the solution from the reaction's
 
 
@@ -292,16 +290,7 @@ def _equations_of_the_rest(reynolds: float, of_vorticity: Residual, of_transport
         of_vorticity: weight of its definition, from x and y.
         of_transport: weight of its transport.
     """
-    known: list[tuple[Tensor, Tensor, tuple[Tensor, ...]]] = []
-
-    def parts(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-        """Return Laplace s, its slopes and its Laplacian; those of the last points are known already."""
-        for at_x, at_y, found in known:
-            if at_x.shape == x.shape and torch.equal(at_x, x) and torch.equal(at_y, y):
-                return found
-        found = corner_vorticity(x, y, reynolds)
-        known[:] = [(x.detach().clone(), y.detach().clone(), found), *known][:N_KNOWN]
-        return found
+    parts = CornerVorticity(reynolds)
 
     def vorticity(laplacian: Any, w: Any, x: Any, y: Any) -> Any:
         return (laplacian - parts(x, y)[0] + w) * of_vorticity(x, y)
