@@ -21,7 +21,7 @@ TYPICAL_STEPS = {  # means over learning rates and data sets of four features an
     "tree": 650, "separable": 800, "boltzmann-separable": 1800,
 }  # fmt: skip
 USUAL_STEPS = 1200  # of others
-LONGEST = 2.5  # steps of the longest training of a stack, over the mean
+LONGEST = 1.7  # steps of the longest training of a stack, over the mean
 COSTLY = ("n_input_copies", "n_layers", "encoding_layers", "kernel_shape")  # hyperparameters that change a step's time
 SHARED = {"projected-kernel": 12, "iqp-kernel": 4, "separable-kernel": 4}  # candidates that share kernels or features
 TIMED_ONCE = ("mlp", "svc", "kitchen-sinks", "separable-kernel")  # whose time hardly depends on the features
