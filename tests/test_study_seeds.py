@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qml.compare.engine import Silence, run_plan
-from qml.compare.study import competitors, seeds, task
+from qml.compare.study import competitors, estimate, seeds, task
 from qml.compare.study.data import study_set
 from qml.compare.study.grids import ABLATED, candidates
 from qml.compare.study.published import published
@@ -96,6 +96,17 @@ def test_groups_keep_models_that_are_no_layers_apart() -> None:
         [("tree.0", 0), ("tree.0", 1)],
         [("tree.1", 0)],
     ]
+
+
+def test_the_estimate_shares_what_a_step_takes_whatever_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of five trainings takes 2 ms and of ten 3 ms: 1 ms for all of them and 0.2 ms for each."""
+    times = iter([0.002, 0.003] * 2)
+    monkeypatch.setattr(estimate, "step_seconds", lambda step: next(times))
+    monkeypatch.setattr(estimate, "LONGEST", 1.0)
+    part, setting = study_set("two_curves", 2).whole, candidates("tree")[0]
+    one, three = (estimate.fit_seconds("tree", setting, part, n_rates) for n_rates in (1, 3))
+    assert one / estimate.typical_steps("tree", 2) == pytest.approx(0.0002 + 0.001 / 5)
+    assert three / estimate.typical_steps("tree", 2) == pytest.approx(0.0002 + 0.001 / 15)
 
 
 def test_an_ablation_takes_the_setting_of_its_model_where_the_study_did_not_run_it() -> None:

@@ -27,10 +27,11 @@ from tools.results_study import RECORDS, as_csv, read_scores, record_of, write
 SEARCHES, WINNERS = RECORDS / "study-searches.csv", RECORDS / "study-winners.csv"
 HEADER = ("family", "parameter", "model", "candidate", "accuracy", "failed", "seconds", "steps")
 N_FOLDS = 5
+KERNELS = "iqp-kernel,projected-kernel,kitchen-sinks,svc,separable-kernel"
 COMMAND = (
-    "qml compare benchmarks hidden_manifold --preset full --option sizes=2; qml compare benchmarks hidden_manifold "
-    "linearly_separable two_curves --models iqp-kernel,projected-kernel,kitchen-sinks,svc,separable-kernel --option "
-    "sizes=2,3,4,5,6,7,8"
+    "qml compare benchmarks hidden_manifold --preset full --option sizes=2,3; qml compare benchmarks hidden_manifold "
+    f"linearly_separable two_curves --models {KERNELS} --option sizes=2,3,4,5,6,7,8; qml compare benchmarks "
+    f"hidden_manifold_diff two_curves_diff hyperplanes_diff --models {KERNELS} --option sizes=2"
 )
 MEDIAN_SECONDS = {  # of a fit of a fold, by the study's result files, over all its data sets
     "circuit-centric": 60, "re-uploading": 65, "dressed": 249, "iqp": 153, "metric": 437, "boltzmann": 70, "tree": 18,

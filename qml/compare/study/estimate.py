@@ -21,7 +21,12 @@ TYPICAL_STEPS = {  # means over learning rates and data sets of four features an
     "tree": 650, "separable": 800, "boltzmann-separable": 1800,
 }  # fmt: skip
 USUAL_STEPS = 1200  # of others
-LONGEST = 1.7  # steps of the longest training of a stack, over the mean
+FEW = 3  # features, up to which the next table holds: means over the grids of hidden manifold with two and three
+STEPS_OF_FEW = {
+    "circuit-centric": 590, "re-uploading": 800, "dressed": 730, "iqp": 550, "metric": 660, "boltzmann": 1420,
+    "tree": 570, "separable": 680, "boltzmann-separable": 1400,
+}  # fmt: skip
+LONGEST = 1.8  # steps of the longest training of a stack over the mean, 1.7 to 2.1 there
 COSTLY = ("n_input_copies", "n_layers", "encoding_layers", "kernel_shape")  # hyperparameters that change a step's time
 SHARED = {"projected-kernel": 12, "iqp-kernel": 4, "separable-kernel": 4}  # candidates that share kernels or features
 TIMED_ONCE = ("mlp", "svc", "kitchen-sinks", "separable-kernel")  # whose time hardly depends on the features
@@ -104,13 +109,19 @@ def fit_seconds(model: str, setting: Setting, part: Part, n_rates: int) -> float
         part: The samples.
         n_rates: Number of learning rates.
     """
-    n_steps = TYPICAL_STEPS.get(model, USUAL_STEPS)
+    n_steps = typical_steps(model, part.n_features)
     if model == "quanvolutional":
         return n_steps * step_seconds(_step_on_filtered(setting, part))
     five, ten = (step_seconds(_step(model, setting, part, n * N_FOLDS)) for n in (1, 2))
     own = min(max(ten - five, 0.0), five) / N_FOLDS
     shared = five - N_FOLDS * own
     return n_steps * (own + LONGEST * shared / (N_FOLDS * n_rates))
+
+
+def typical_steps(model: str, n_features: int) -> int:
+    """Return the mean number of steps of a training in a search."""
+    table = STEPS_OF_FEW if n_features <= FEW else TYPICAL_STEPS
+    return table.get(model, USUAL_STEPS)
 
 
 def step_seconds(step: Callable[[], Any]) -> float:
