@@ -10,7 +10,15 @@ from qml.compare.study.run import Finished, make_study
 from qml.compare.study.summary import Score, Summary
 from qml.compare.task import Outcome, Record
 from tools import results_searches, results_study
-from tools.results_searches import candidates_as_csv, choices_record, read_candidates, searches_record, whole_parts
+from tools.results_searches import (
+    candidate_of,
+    candidates_as_csv,
+    choices_record,
+    merged,
+    read_candidates,
+    searches_record,
+    whole_parts,
+)
 from tools.results_study import ablations_record, read_scores, sweeps_record
 
 
@@ -67,8 +75,15 @@ def test_a_half_searched_data_set_is_no_record(tmp_path: Path) -> None:
     assert whole_parts(both, whole) == [whole]  # the kernels are missing
     with pytest.raises(ValueError, match="whole grids"):
         results_searches.main([str(tmp_path)])
-    (line,) = read_candidates(candidates_as_csv([Finished(("two_curves", 2), searched[1:2], [])]))
+
+
+def test_lines_of_searches_are_read_as_they_were_written_and_newer_ones_replace_older() -> None:
+    lines = [candidate_of(("two_curves", 2), record(f"{model}.1", 0)) for model in ("tree", "svc")]
+    (line, other) = read_candidates(candidates_as_csv(lines[::-1]))
     assert (line.model, line.number, line.accuracy, line.n_failed, line.n_steps) == ("tree", 1, 0.75, 0, 2005)
+    assert other.model == "svc"
+    newer = replace(line, number=2)
+    assert merged([line, other], [newer]) == [other, newer]
 
 
 def record(cell: str, seed: int) -> Record:

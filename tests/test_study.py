@@ -20,7 +20,7 @@ from qml.compare.engine import Silence
 from qml.compare.study import competitors, layers
 from qml.compare.study import task as benchmarks
 from qml.compare.study.data import Part, study_set
-from qml.compare.study.estimate import estimate, step_seconds
+from qml.compare.study.estimate import estimate, fit_seconds
 from qml.compare.study.grids import ENTRIES, IMAGE, KERNEL, QNN, candidates, models_on
 from qml.compare.study.page import write_study
 from qml.compare.study.published import published, published_table
@@ -229,7 +229,7 @@ def test_every_model_fits_or_says_that_it_has_not_settled(
     if model in competitors.TRAINED:
         assert fitted.failure == "not settled"
         assert (fitted.accuracy, fitted.train_accuracy) == (0.0, 0.0)
-        assert step_seconds(model, candidates(model)[0], part) > 0.0
+        assert fit_seconds(model, candidates(model)[0], part, 3) > 0.0
         monkeypatch.setattr(competitors, "INTERVAL", 2)  # settles after the fifth step at a rate of next to nothing
         setting = {**candidates(model)[0], "learning_rate": 1e-12}
         fitted = competitors.fit(model, setting, part, seed=0, is_published=is_published)

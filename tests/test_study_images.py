@@ -12,7 +12,7 @@ from qml.backends import Native
 from qml.commands.main import app
 from qml.compare.study import competitors, images
 from qml.compare.study.data import Part, study_set
-from qml.compare.study.estimate import step_seconds
+from qml.compare.study.estimate import fit_seconds
 from qml.compare.study.grids import candidates, models_on
 from qml.compare.study.page import write_study
 from qml.compare.study.run import Finished, chosen_there, make_study
@@ -181,7 +181,7 @@ def test_models_of_images_fit_or_say_that_they_have_not_settled(
     fitted = competitors.fit(model, setting, image_part(), seed=0, is_published=is_published)
     assert fitted.failure == ""
     assert fitted.n_parameters > 9
-    assert step_seconds(model, setting, image_part()) > 0.0
+    assert fit_seconds(model, setting, image_part(), 3) > 0.0
 
 
 @pytest.mark.parametrize("model", ["cnn", "weinet", "quanvolutional"])

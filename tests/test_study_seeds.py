@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from qml.compare.engine import Silence
-from qml.compare.study import competitors, seeds
+from qml.compare.engine import Silence, run_plan
+from qml.compare.study import competitors, estimate, seeds, task
 from qml.compare.study.data import study_set
 from qml.compare.study.grids import ABLATED, candidates
 from qml.compare.study.published import published
@@ -63,6 +63,50 @@ def test_a_run_trains_the_missing_seeds_together_and_stores_each(
     assert run(3) == first
     assert len(run(5)) == 10
     assert asked == [("tree", (0, 1, 2)), ("tree", (3, 4))]
+
+
+def test_a_search_trains_the_missing_candidates_of_an_architecture_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[float, ...]] = []
+
+    def counted(model: str, settings: Any, parts: Any, **options: Any) -> list[list[competitors.Fitted]]:
+        asked.append(tuple(setting["learning_rate"] for setting in settings))
+        return [[competitors.Fitted(setting["learning_rate"], 0.5, 3, 401, 0.1)] for setting in settings]
+
+    monkeypatch.setattr(task, "fit_folds", counted)
+    monkeypatch.setattr(
+        seeds, "fit_seeds", lambda *_, seeds, **options: [competitors.Fitted(1.0, 1.0, 3, 401, 0.1)] * 5
+    )
+    study = make_study(["two_curves"], models=["dressed"], parameters=[2], folder=tmp_path)
+    cells = study.searched(("two_curves", 2))
+    run_plan(study.plan(("two_curves", 2), task.SEARCH, cells[4:5]))  # one layer, rate 0.01
+    assert asked == [(0.01,)]
+    (item,) = run_study(study, lambda: nullcontext(Silence()))
+    assert asked == [(0.01,), (0.001, 0.1), *[(0.001, 0.01, 0.1)] * 3]
+    assert [record.outcome.value for record in item.searched] == [0.001] * 4 + [0.01] * 4 + [0.1] * 4
+    assert {record.model for record in item.fits} == {"dressed.8"}
+
+
+def test_groups_keep_models_that_are_no_layers_apart() -> None:
+    cells = [(f"{model}.{number}", 0) for model in ("tree", "mlp", "metric") for number in (0, 1)]
+    grouped = seeds.groups(cells, is_search=True, is_published=False)
+    assert grouped == [cells[:2], *[[cell] for cell in cells[2:]]]
+    assert seeds.groups([("tree.0", 0), ("tree.1", 0), ("tree.0", 1)], is_search=False, is_published=True) == [
+        [("tree.0", 0), ("tree.0", 1)],
+        [("tree.1", 0)],
+    ]
+
+
+def test_the_estimate_shares_what_a_step_takes_whatever_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of five trainings takes 2 ms and of ten 3 ms: 1 ms for all of them and 0.2 ms for each."""
+    times = iter([0.002, 0.003] * 2)
+    monkeypatch.setattr(estimate, "step_seconds", lambda step: next(times))
+    monkeypatch.setattr(estimate, "LONGEST", 1.0)
+    part, setting = study_set("two_curves", 2).whole, candidates("tree")[0]
+    one, three = (estimate.fit_seconds("tree", setting, part, n_rates) for n_rates in (1, 3))
+    assert one / estimate.typical_steps("tree", 2) == pytest.approx(0.0002 + 0.001 / 5)
+    assert three / estimate.typical_steps("tree", 2) == pytest.approx(0.0002 + 0.001 / 15)
 
 
 def test_an_ablation_takes_the_setting_of_its_model_where_the_study_did_not_run_it() -> None:

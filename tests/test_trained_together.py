@@ -1,5 +1,6 @@
 """Trainings in one stack: each ends with the numbers that it would have alone, whatever becomes of the others."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from qml.compare.study.layers import (
 )
 from qml.estimators import LayerClassifier, together
 from qml.estimators.layers import fit_together
+from qml.estimators.training import LoopOptions
 from qml.nn import (
     CircuitCentricClassifier,
     DressedQuantumCircuit,
@@ -116,6 +118,53 @@ def test_each_stops_when_its_own_loss_has_settled() -> None:
         assert_same(model, one)
 
 
+def test_each_has_its_own_learning_rate() -> None:
+    def make(learning_rate: float) -> LayerClassifier:
+        options: dict[str, Any] = {"max_steps": 400, "convergence_interval": 10, "random_state": 0}
+        return LayerClassifier("separable", learning_rate=learning_rate, **options)
+
+    sets, rates = samples(4), (0.1, 0.01, 0.03, 0.1)
+    expected = [make(rate).fit(*pair) for rate, pair in zip(rates, sets, strict=True)]
+    models = [make(rate) for rate in rates]
+    fit_together(models, sets)
+    assert len({model.n_iter_ for model in models}) == 3  # the stack shrinks twice
+    for model, one in zip(models, expected, strict=True):
+        assert_same(model, one)
+
+
+def test_the_steps_are_those_of_adam_to_the_last_digit() -> None:
+    """The gradient of a line is a sum of few products, the same in both, so that the rest is Adam's own rounding."""
+
+    def make() -> nn.Module:
+        return nn.Linear(2, 1, bias=False, dtype=torch.float64)
+
+    generator, rates = torch.Generator().manual_seed(0), (0.001, 0.01, 0.3)
+    rows = torch.randn(5, 2, dtype=torch.float64, generator=generator)
+    layers = [make() for _ in rates]
+    loss: together.Loss = lambda layer, rows, targets: layer(rows)[0, 0] * targets[0]  # noqa: E731
+    problems = [together.Problem(layer, rows, rows[:, 0], loss, generator) for layer in layers]
+    stack, alone = together.Stack(problems, rates), [make() for _ in rates]
+    for layer, one in zip(layers, alone, strict=True):
+        one.load_state_dict(layer.state_dict())
+    optimisers = [torch.optim.Adam(one.parameters(), rate) for one, rate in zip(alone, rates, strict=True)]
+    for step in range(20):
+        chosen = torch.tensor([step % 5])
+        stack.step([chosen] * len(rates))
+        for one, optimiser in zip(alone, optimisers, strict=True):
+            optimiser.zero_grad()
+            loss(one, rows[chosen], rows[chosen, 0]).backward()
+            optimiser.step()
+    stack.keep(np.zeros(0, dtype=int))
+    for layer, one in zip(layers, alone, strict=True):
+        torch.testing.assert_close(layer.state_dict(), one.state_dict(), rtol=0, atol=0)
+
+
+def test_loops_that_differ_in_more_than_the_learning_rate_are_refused() -> None:
+    loops = [LoopOptions(0.1, max_steps, 8, None) for max_steps in (2, 3)]
+    with pytest.raises(ValueError, match="must differ in the learning rate alone"):
+        together.train_together([], loops)
+
+
 class Fragile(nn.Module):
     """A line whose loss is NaN for large features."""
 
@@ -147,13 +196,27 @@ def test_layers_that_differ_are_refused() -> None:
         fit_together(models, samples(2))
 
 
+def test_candidates_of_one_architecture_are_those_of_single_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(competitors, "USUAL_STEPS", 60)
+    monkeypatch.setattr(competitors, "INTERVAL", 6)
+    parts = [Part(*pair, *pair) for pair in samples(2)]
+    settings = [candidates("tree")[number] for number in range(3)]
+    options: dict[str, Any] = {"seed": 3, "is_published": True}
+    together = stacks.fit_folds("tree", settings, parts, on_part=lambda number: None, **options)
+    alone = [[competitors.fit("tree", setting, part, **options) for part in parts] for setting in settings]
+    assert [[replace(one, seconds=0.0) for one in fits] for fits in together] == [
+        [replace(one, seconds=0.0) for one in fits] for fits in alone
+    ]
+    assert len({one.n_steps for fits in together for one in fits}) > 2  # each has its own course
+
+
 def test_folds_of_the_study_are_those_of_single_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(competitors, "USUAL_STEPS", 40)
     monkeypatch.setattr(competitors, "INTERVAL", 6)
     parts = [Part(*pair, *pair) for pair in samples(3)]
     setting, started = candidates("re-uploading")[-1], []
     options: dict[str, Any] = {"seed": 3, "is_published": True}
-    fits = stacks.fit_folds("re-uploading", setting, parts, on_part=started.append, **options)
+    (fits,) = stacks.fit_folds("re-uploading", [setting], parts, on_part=started.append, **options)
     for fitted, part in zip(fits, parts, strict=True):
         expected = competitors.fit("re-uploading", setting, part, **options)
         assert (fitted.accuracy, fitted.n_steps, fitted.failure) == (

@@ -1,8 +1,9 @@
 """Writes the records of grid searches: `python -m tools.results_searches FOLDER`, of `qml compare benchmarks`.
 
 `records/study-searches.csv` has a line for each candidate, `records/study-winners.csv` one for the five fits of each
-winner; `study-searches.json` and `study-choices.json` hold what the page shows. Of a data set those families of models
-are taken, trained ones or kernels, in which the whole grid of every model that the study ran there is searched.
+winner, in the place of older ones of the same model and data set; `study-searches.json` and `study-choices.json` hold
+what the page shows. Of a data set those families of models are taken, trained ones or kernels, in which the whole grid
+of every model that the study ran there is searched.
 """
 
 import csv
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from qml.compare.study.grids import ENTRIES, KERNEL, QNN, candidates, shown
 from qml.compare.study.published import DataSet, published
@@ -20,15 +21,17 @@ from qml.compare.study.ranks import members, normalised_ranks
 from qml.compare.study.run import Finished, Study, make_study, stored_results
 from qml.compare.study.summary import DETERMINISTIC, Score, Summary, summary_of, sweep_of
 from qml.compare.study.task import SYNTHETIC, read_cell_name
+from qml.compare.task import Record
 from tools.results_study import RECORDS, as_csv, read_scores, record_of, write
 
 SEARCHES, WINNERS = RECORDS / "study-searches.csv", RECORDS / "study-winners.csv"
 HEADER = ("family", "parameter", "model", "candidate", "accuracy", "failed", "seconds", "steps")
 N_FOLDS = 5
+KERNELS = "iqp-kernel,projected-kernel,kitchen-sinks,svc,separable-kernel"
 COMMAND = (
-    "qml compare benchmarks hidden_manifold --preset full --option sizes=2; qml compare benchmarks hidden_manifold "
-    "linearly_separable two_curves --models iqp-kernel,projected-kernel,kitchen-sinks,svc,separable-kernel --option "
-    "sizes=2,3,4,5,6,7,8"
+    "qml compare benchmarks hidden_manifold --preset full --option sizes=2,3; qml compare benchmarks hidden_manifold "
+    f"linearly_separable two_curves --models {KERNELS} --option sizes=2,3,4,5,6,7,8; qml compare benchmarks "
+    f"hidden_manifold_diff two_curves_diff hyperplanes_diff --models {KERNELS} --option sizes=2"
 )
 MEDIAN_SECONDS = {  # of a fit of a fold, by the study's result files, over all its data sets
     "circuit-centric": 60, "re-uploading": 65, "dressed": 249, "iqp": 153, "metric": 437, "boltzmann": 70, "tree": 18,
@@ -51,6 +54,8 @@ class Candidate:
 
 
 def main(folders: list[str]) -> None:
+    searched = read_candidates(SEARCHES.read_text(encoding="utf-8"))
+    scores = read_scores(WINNERS.read_text(encoding="utf-8"))
     for folder in folders:
         study = make_study(SYNTHETIC, preset="full", folder=Path(folder))
         whole = [part for item in stored_results(study) for part in whole_parts(study, item)]
@@ -58,8 +63,10 @@ def main(folders: list[str]) -> None:
             raise ValueError(
                 f"No data set of {folder} has whole grids of a family of models. Let the search end first."
             )
-        SEARCHES.write_text(candidates_as_csv(whole), encoding="utf-8")
-        WINNERS.write_text(as_csv(summary_of(whole).scores), encoding="utf-8")
+        searched = merged(searched, [candidate_of(item.data_set, one) for item in whole for one in item.searched])
+        scores = merged(scores, summary_of(whole).scores)
+    SEARCHES.write_text(candidates_as_csv(searched), encoding="utf-8")
+    WINNERS.write_text(as_csv(scores), encoding="utf-8")
     searched = read_candidates(SEARCHES.read_text(encoding="utf-8"))
     scores = read_scores(WINNERS.read_text(encoding="utf-8"))
     write("study-searches", searches_record(searched, scores))
@@ -83,16 +90,31 @@ def whole_parts(study: Study, item: Finished) -> list[Finished]:
     return parts
 
 
-def candidates_as_csv(items: Sequence[Finished]) -> str:
-    """Return a line for each candidate."""
+Line = TypeVar("Line", Candidate, Score)
+
+
+def merged(older: Sequence[Line], newer: Sequence[Line]) -> list[Line]:
+    """Return all lines, the newer ones in the place of older ones of the same model and data set."""
+    replaced = {(line.data_set, line.model) for line in newer}
+    return [*(line for line in older if (line.data_set, line.model) not in replaced), *newer]
+
+
+def candidate_of(data_set: DataSet, record: Record) -> Candidate:
+    """Return the searched setting that a cell of a search holds."""
+    outcome = record.outcome
+    failed, n_steps = int(outcome.extras["failures"]), int(outcome.extras["steps"])
+    return Candidate(data_set, *read_cell_name(record.model), outcome.value, failed, outcome.seconds, n_steps)
+
+
+def candidates_as_csv(searched: Sequence[Candidate]) -> str:
+    """Return a line for each candidate, in the order of families, sizes, models and settings."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
-    for item in items:
-        for record in item.searched:
-            outcome = record.outcome
-            cost = (outcome.extras["failures"], f"{outcome.seconds:.3f}", outcome.extras["steps"])
-            writer.writerow((*item.data_set, *read_cell_name(record.model), f"{outcome.value:.6f}", *cost))
+    models = list(ENTRIES)
+    for one in sorted(searched, key=lambda one: (one.data_set, models.index(one.model), one.number)):
+        cost = (one.n_failed, f"{one.seconds:.3f}", one.n_steps)
+        writer.writerow((*one.data_set, one.model, one.number, f"{one.accuracy:.6f}", *cost))
     return text.getvalue()
 
 

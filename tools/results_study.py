@@ -207,7 +207,7 @@ def record_of(title: str, measure: str, titles: Sequence[str], rows: list[dict[s
         "title": title,
         "command": COMMAND,
         "measure": measure,
-        "machine": describe_machine()["Machine"] + ", shared with other programs",
+        "machine": describe_machine()["Machine"] + ", shared with other programs; older lines on AMD EPYC",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "columns": [{"title": name} for name in titles],
         "rows": rows,

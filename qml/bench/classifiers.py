@@ -68,7 +68,7 @@ def _step(layer: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
 def _stacked_step(work: list[Work]) -> Step:
     """Build a step of all folds as a search takes it, up to the gradients."""
     problems = [Problem(*one, _own_loss, torch.Generator()) for one in work]
-    stack = Stack(problems, learning_rate=0.01)
+    stack = Stack(problems, [0.01] * len(problems))
     chosen = [torch.arange(BATCH) for _ in work]
 
     def step() -> dict[str, Array]:

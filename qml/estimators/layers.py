@@ -276,7 +276,7 @@ def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any,
     Each model ends as it would by its own `fit`, but for rounding. A model that fails does not stop the others.
 
     Args:
-        models: Classifiers that differ in `random_state` alone.
+        models: Classifiers that differ in `random_state` and `learning_rate` alone.
         samples: X and y of each, with two classes.
 
     Returns:
@@ -285,8 +285,8 @@ def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any,
     Raises:
         ValueError: If their layers or loops are not equal.
     """
-    problems, options = begin_together(models, samples)
-    courses = train_together(problems, options)
+    problems, loops = begin_together(models, samples)
+    courses = train_together(problems, loops)
     for model, problem, course in zip(models, problems, courses, strict=True):
         model._end([problem], [course])
     return courses
@@ -294,14 +294,18 @@ def fit_together(models: Sequence[LayerClassifier], samples: Sequence[tuple[Any,
 
 def begin_together(
     models: Sequence[LayerClassifier], samples: Sequence[tuple[Any, Any]]
-) -> tuple[list[Problem], LoopOptions]:
-    """Return the trainings of classifiers and the options of their loop; see `fit_together`."""
+) -> tuple[list[Problem], list[LoopOptions]]:
+    """Return the trainings of classifiers and the options of their loops; see `fit_together`."""
     begun = [model._begin(*pair) for model, pair in zip(models, samples, strict=True)]
     shapes = {tuple((k, v.shape) for k, v in p.layer.named_parameters()) for parts, _ in begun for p in parts}
-    kinds = {(type(p.layer), p.rows.shape[1], min(len(p.rows), o.batch_size), o) for parts, o in begun for p in parts}
+    kinds = {
+        (type(p.layer), p.rows.shape[1], min(len(p.rows), o.batch_size), replace(o, learning_rate=0.0))
+        for parts, o in begun
+        for p in parts
+    }
     if len(shapes) != 1 or len(kinds) != 1 or any(len(parts) != 1 for parts, _ in begun):
         raise ValueError("Classifiers that are fitted together must have equal layers, options and two classes.")
-    return [parts[0] for parts, _ in begun], begun[0][1]
+    return [parts[0] for parts, _ in begun], [loop for _, loop in begun]
 
 
 def _log_as(name: str, callback: Log | None) -> Callable[[int, float], None] | None:

@@ -1,11 +1,11 @@
-"""Several trainings of equal layers at once: folds or seeds of one search, with an extra axis for all parameters.
+"""Several trainings of equal layers at once: folds, seeds or learning rates, with an extra axis for all parameters.
 
 On small batches a step is mostly overhead, which all trainings then share. Each has batches and a stopping rule of its
 own, and ends with the numbers that it would have alone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -52,15 +52,21 @@ class Course(Fitted):
     message: str = ""
 
 
-def train_together(problems: Sequence[Problem], options: LoopOptions) -> list[Course]:
+def train_together(problems: Sequence[Problem], loops: Sequence[LoopOptions]) -> list[Course]:
     """Train equal layers, each until its own loss has settled or failed; see `qml.estimators.training.train`.
 
     Args:
         problems: Trainings of layers that differ in their parameters, samples and batches alone, and have one loss.
-        options: The options of the loop, the same for all.
+        loops: The options of each loop, which differ in the learning rate alone.
+
+    Raises:
+        ValueError: If they differ in more.
     """
+    options = loops[0]
+    if any(replace(one, learning_rate=options.learning_rate) != options for one in loops):
+        raise ValueError("Argument `loops` must differ in the learning rate alone, but differ in more.")
     courses = [Course() for _ in problems]
-    stack = Stack(problems, options.learning_rate)
+    stack = Stack(problems, [one.learning_rate for one in loops])
     losses = np.zeros((len(problems), options.max_steps))
     interval = options.convergence_interval
     for step in range(options.max_steps):
@@ -103,9 +109,9 @@ class Stack:
     All parameters lie in one tensor, and all gradients in another, so that Adam is a few operations.
     """
 
-    def __init__(self, problems: Sequence[Problem], learning_rate: float) -> None:
+    def __init__(self, problems: Sequence[Problem], learning_rates: Sequence[float]) -> None:
         self.problems, self.running = list(problems), list(range(len(problems)))
-        self._rate, self._n_steps = learning_rate, 0
+        self._learning_rates, self._n_steps = list(learning_rates), 0
         self._layer, self._loss = problems[0].layer, problems[0].loss
         self._places = [(module, name) for module in self._layer.modules() for name in module._parameters]
         self._places = [(module, name) for module, name in self._places if module._parameters[name] is not None]
@@ -154,7 +160,7 @@ class Stack:
         second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1.0 - BETAS[1])
         corrections = [1.0 - beta**self._n_steps for beta in BETAS]
         scale = (second.sqrt() / corrections[1] ** 0.5).add_(EPSILON)
-        self._flat.addcdiv_(first, scale, value=-self._rate / corrections[0])
+        self._flat.addcdiv_(first * (self._negative_rates / corrections[0]), scale)
 
     def keep(self, places: np.ndarray) -> None:
         """Go on with the trainings at some places, and write the parameters of the others into their layers."""
@@ -167,6 +173,7 @@ class Stack:
         chosen, shapes = torch.from_numpy(places), [values.shape for values in self._parameters]
         self.problems = [self.problems[place] for place in places]
         self.running = [self.running[place] for place in places]
+        self._learning_rates = [self._learning_rates[place] for place in places]
         if not self.problems:
             return
         sizes = [shape.numel() for shape in shapes]
@@ -189,6 +196,9 @@ class Stack:
             leaf = part.view(values.shape).requires_grad_()
             leaf.grad = gradient.view(values.shape)
             self._parameters.append(leaf)
+        rates = -torch.tensor(self._learning_rates, dtype=torch.float64)[:, None]
+        parts = [rates.expand(len(rates), values[0].numel()).reshape(-1) for values in parameters]
+        self._negative_rates = torch.cat(parts).to(self._flat)
         counts = torch.tensor([0, *(len(problem.rows) for problem in self.problems[:-1])])
         self._starts = counts.cumsum(0)[:, None]
         self._rows = torch.cat([problem.rows for problem in self.problems])

@@ -21,6 +21,12 @@ TYPICAL_STEPS = {  # means over learning rates and data sets of four features an
     "tree": 650, "separable": 800, "boltzmann-separable": 1800,
 }  # fmt: skip
 USUAL_STEPS = 1200  # of others
+FEW = 3  # features, up to which the next table holds: means over the grids of hidden manifold with two and three
+STEPS_OF_FEW = {
+    "circuit-centric": 590, "re-uploading": 800, "dressed": 730, "iqp": 550, "metric": 660, "boltzmann": 1420,
+    "tree": 570, "separable": 680, "boltzmann-separable": 1400,
+}  # fmt: skip
+LONGEST = 1.8  # steps of the longest training of a stack over the mean, 1.7 to 2.1 there
 COSTLY = ("n_input_copies", "n_layers", "encoding_layers", "kernel_shape")  # hyperparameters that change a step's time
 SHARED = {"projected-kernel": 12, "iqp-kernel": 4, "separable-kernel": 4}  # candidates that share kernels or features
 TIMED_ONCE = ("mlp", "svc", "kitchen-sinks", "separable-kernel")  # whose time hardly depends on the features
@@ -54,13 +60,16 @@ def estimate(study: Study) -> list[Cost]:
     costs = []
     for model in study.models:
         n_fits, seconds, is_extrapolated, timed = 0, 0.0, False, {}
+        n_rates = len(
+            {one.get("learning_rate") for one in candidates(model)} if study.amount.n_candidates != 0 else {0}
+        )
         for data_set in study.data_sets:
             if model not in study.runs(data_set):
                 continue
             data = study_set(*data_set, study.files_of(data_set))
             size = 0 if model in TIMED_ONCE else data.whole.n_features
             if size not in timed:
-                timed[size] = _timed(model, data, timed)
+                timed[size] = _timed(model, data, timed, n_rates)
             own = study.amount.n_seeds + N_FOLDS * (0 if study.amount.n_candidates == 0 else len(study.numbers(model)))
             n_fits += own
             seconds += own * timed[size] / SHARED.get(model, 1)
@@ -70,7 +79,7 @@ def estimate(study: Study) -> list[Cost]:
     return costs
 
 
-def _timed(model: str, data: StudySet, timed: dict[int, float]) -> float:
+def _timed(model: str, data: StudySet, timed: dict[int, float], n_rates: int) -> float:
     """Return the processor seconds of one fit."""
     size, settings = data.whole.n_features, candidates(model)
     ends = (settings[0], settings[-1])
@@ -79,8 +88,7 @@ def _timed(model: str, data: StudySet, timed: dict[int, float]) -> float:
     if model not in TRAINED:
         return sum(fit(model, setting, data.folds[0], seed=0, is_published=True).seconds for setting in ends) / 2
     chosen = ends if model == "quanvolutional" else architectures(model)
-    mean = sum(step_seconds(model, setting, data.whole) for setting in chosen) / len(chosen)
-    return TYPICAL_STEPS.get(model, USUAL_STEPS) * mean
+    return sum(fit_seconds(model, setting, data.whole, n_rates) for setting in chosen) / len(chosen)
 
 
 def architectures(model: str) -> list[Setting]:
@@ -89,35 +97,58 @@ def architectures(model: str) -> list[Setting]:
     return list(chosen.values())
 
 
-def step_seconds(model: str, setting: Setting, part: Part) -> float:
-    """Return the processor seconds of one training step on a batch of 32, the first step left out.
+def fit_seconds(model: str, setting: Setting, part: Part, n_rates: int) -> float:
+    """Return the processor seconds of one training of those that are one stack: five folds at each learning rate.
 
-    Layers take it together with those of the other folds, and the time is shared.
+    A step of the stack takes a part of its time whatever it holds, which ends with the longest training, and a part for
+    each training. Stacks of five and of ten tell them apart.
+
+    Args:
+        model: Name of a trained model.
+        setting: A candidate of its grid.
+        part: The samples.
+        n_rates: Number of learning rates.
     """
-    is_alone = model == "quanvolutional"
-    step = _step_on_filtered(setting, part) if is_alone else _step(model, setting, part)
+    n_steps = typical_steps(model, part.n_features)
+    if model == "quanvolutional":
+        return n_steps * step_seconds(_step_on_filtered(setting, part))
+    five, ten = (step_seconds(_step(model, setting, part, n * N_FOLDS)) for n in (1, 2))
+    own = min(max(ten - five, 0.0), five) / N_FOLDS
+    shared = five - N_FOLDS * own
+    return n_steps * (own + LONGEST * shared / (N_FOLDS * n_rates))
+
+
+def typical_steps(model: str, n_features: int) -> int:
+    """Return the mean number of steps of a training in a search."""
+    table = STEPS_OF_FEW if n_features <= FEW else TYPICAL_STEPS
+    return table.get(model, USUAL_STEPS)
+
+
+def step_seconds(step: Callable[[], Any]) -> float:
+    """Return the processor seconds of a training step on batches of 32, the first step left out."""
     step()
     seconds: list[float] = []
     while len(seconds) < N_TIMED and sum(seconds) < ENOUGH_SECONDS:
         started = time.process_time()
         step()
         seconds.append(time.process_time() - started)
-    return sorted(seconds)[len(seconds) // 2] / (1 if is_alone else N_FOLDS)
+    return sorted(seconds)[len(seconds) // 2]
 
 
-def _step(model: str, setting: Setting, part: Part) -> Callable[[], Any]:
+def _step(model: str, setting: Setting, part: Part, n_trainings: int) -> Callable[[], Any]:
     from qml.estimators.layers import begin_together
     from qml.estimators.together import Stack
     from qml.estimators.training import drawn
 
-    pairs = [(part.fit_inputs, part.fit_labels)] * N_FOLDS
+    pairs = [(part.fit_inputs, part.fit_labels)] * n_trainings
     models = [MAKERS[model](model, setting, part.n_features, 0, True) for _ in pairs]
     if model == "metric":
-        problems, options = [one.begin(*pair) for one, pair in zip(models, pairs, strict=True)], models[0].loop
+        problems = [one.begin(*pair) for one, pair in zip(models, pairs, strict=True)]
+        loops = [one.loop for one in models]
     else:
-        problems, options = begin_together(models, pairs)
-    stack = Stack(problems, options.learning_rate)
-    return lambda: stack.step([drawn(len(one.rows), options, one.generator) for one in problems])
+        problems, loops = begin_together(models, pairs)
+    stack = Stack(problems, [loop.learning_rate for loop in loops])
+    return lambda: stack.step([drawn(len(one.rows), loops[0], one.generator) for one in problems])
 
 
 def _step_on_filtered(setting: Setting, part: Part) -> Callable[[], None]:

@@ -224,7 +224,8 @@ def fit_layers_together(models: Sequence[Any], samples: Sequence[tuple[np.ndarra
     reasons = {None: "", FloatingPointError: NOT_FINITE, ConvergenceWarning: NOT_SETTLED}
     if not isinstance(models[0], MetricClassifier):
         return [reasons[course.error] for course in fit_together(models, samples)]
-    courses = train_together([model.begin(*pair) for model, pair in zip(models, samples, strict=True)], models[0].loop)
+    problems = [model.begin(*pair) for model, pair in zip(models, samples, strict=True)]
+    courses = train_together(problems, [model.loop for model in models])
     for model, course in zip(models, courses, strict=True):
         model.losses_ = course.losses
     return [reasons[course.error] for course in courses]

@@ -1,7 +1,8 @@
-"""The cells of a study in this process: the seeds of a trained winner are one training, other cells run one by one.
+"""The cells of a study in this process: equal layers are one training, other cells run one by one.
 
-On small circuits a step is mostly overhead, which the seeds share, as the folds of a search do. An interruption loses
-the winner that is being fitted.
+On small circuits a step is mostly overhead, which the trainings share: the seeds of a winner, and in a search the
+candidates of one architecture, which differ in the learning rate, with the folds of each. An interruption loses those
+that are being trained.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from qml.compare.engine import Cell, ComparisonPlan, Listener
 from qml.compare.study.grids import candidates
 from qml.compare.study.stacks import fit_seeds, trains_together
-from qml.compare.study.task import FITS, fit_outcome, read_cell_name
+from qml.compare.study.task import FITS, fit_outcome, read_cell_name, search_outcomes
 from qml.compare.task import Outcome
 
 
@@ -24,18 +25,41 @@ def run_here(plan: ComparisonPlan, cells: Sequence[Cell], listener: Listener) ->
     """
     data: Any = plan.task.prepare(plan.options) if cells else None
     is_published = plan.options["as"] == "published"
-    seeds_of: dict[str, list[int]] = {}
-    for name, seed in cells:
-        seeds_of.setdefault(name, []).append(seed)
+    for group in groups(cells, is_search=plan.options["stage"] != FITS, is_published=is_published):
+        name, seed = group[0]
+        listener.cell_started(name, seed)
+        if len(group) == 1:
+            yield group[0], plan.models[name].train(data, seed, plan.preset, listener.step)
+            continue
+        model, _ = read_cell_name(name)
+        settings = [candidates(model)[read_cell_name(other)[1]] for other, _ in group]
+        if plan.options["stage"] == FITS:
+            seeds = [other for _, other in group]
+            fits = fit_seeds(model, settings[0], data.whole, seeds=seeds, is_published=is_published)
+            outcomes = [fit_outcome(settings[0], one) for one in fits]
+        else:
+            outcomes = search_outcomes(model, settings, is_published, data, seed, listener.step)
+        yield from zip(group, outcomes, strict=True)
+
+
+def groups(cells: Sequence[Cell], *, is_search: bool, is_published: bool) -> list[list[Cell]]:
+    """Return the cells that are one training each, in the order of the first of each.
+
+    Args:
+        cells: Names and seeds.
+        is_search: Whether candidates of one architecture belong together, and not the seeds of a candidate.
+        is_published: Whether the code of the study is followed where it parts from its text.
+    """
+    found: dict[Any, list[Cell]] = {}
     for name, seed in cells:
         model, number = read_cell_name(name)
-        seeds = seeds_of[name]
-        if plan.options["stage"] != FITS or len(seeds) < 2 or not trains_together(model, is_published):
-            listener.cell_started(name, seed)
-            yield (name, seed), plan.models[name].train(data, seed, plan.preset, listener.step)
-        elif seed == seeds[0]:
-            listener.cell_started(name, seed)
-            setting = candidates(model)[number]
-            fits = fit_seeds(model, setting, data.whole, seeds=seeds, is_published=is_published)
-            for other, one in zip(seeds, fits, strict=True):
-                yield (name, other), fit_outcome(setting, one)
+        key: Any = (name, seed)
+        if trains_together(model, is_published):
+            key = (model, *architecture(model, number), seed) if is_search else name
+        found.setdefault(key, []).append((name, seed))
+    return list(found.values())
+
+
+def architecture(model: str, number: int) -> tuple[tuple[str, Any], ...]:
+    """Return the hyperparameters of a candidate but for the learning rate."""
+    return tuple((name, value) for name, value in candidates(model)[number].items() if name != "learning_rate")

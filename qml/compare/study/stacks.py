@@ -1,7 +1,9 @@
-"""Several fits of one setting as one training: the folds of a search, or the seeds of a winner."""
+"""Several fits as one training: the folds and learning rates of a search, or the seeds of a winner."""
 
 import time
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from qml.compare.study import competitors
 from qml.compare.study.competitors import MAKERS, Fitted, layer_of, scored
@@ -17,18 +19,18 @@ def trains_together(model: str, is_published: bool) -> bool:
 
 def fit_folds(
     model: str,
-    setting: Setting,
+    settings: Sequence[Setting],
     parts: Sequence[Part],
     *,
     seed: int,
     is_published: bool,
     on_part: Callable[[int], None],
-) -> list[Fitted]:
-    """Fit a model to each of some parts with the same seed; layers are trained together, as they would be alone.
+) -> list[list[Fitted]]:
+    """Fit each setting to each of some parts with the same seed; layers are trained together, as they would be alone.
 
     Args:
         model: A name in `ENTRIES`.
-        setting: A candidate of its grid.
+        settings: Candidates of its grid; those of a model that trains together differ in the learning rate alone.
         parts: The folds.
         seed: Seed of weights, batches and shots.
         is_published: Whether the code of the study is followed where it parts from its text.
@@ -36,11 +38,14 @@ def fit_folds(
     """
     if trains_together(model, is_published):
         on_part(0)
-        return _fit_stack(model, setting, [(part, seed) for part in parts], is_published)
+        together = _fit_stack(model, [(setting, part, seed) for setting in settings for part in parts], is_published)
+        return [together[first : first + len(parts)] for first in range(0, len(together), len(parts))]
     fits = []
-    for number, part in enumerate(parts):
-        on_part(number)
-        fits.append(competitors.fit(model, setting, part, seed=seed, is_published=is_published))
+    for setting in settings:
+        fits.append([])
+        for number, part in enumerate(parts):
+            on_part(number)
+            fits[-1].append(competitors.fit(model, setting, part, seed=seed, is_published=is_published))
     return fits
 
 
@@ -54,16 +59,17 @@ def fit_seeds(model: str, setting: Setting, part: Part, *, seeds: Sequence[int],
         seeds: Seeds of weights and batches.
         is_published: Whether the code of the study is followed where it parts from its text.
     """
-    return _fit_stack(model, setting, [(part, seed) for seed in seeds], is_published)
+    return _fit_stack(model, [(setting, part, seed) for seed in seeds], is_published)
 
 
-def _fit_stack(model: str, setting: Setting, places: Sequence[tuple[Part, int]], is_published: bool) -> list[Fitted]:
-    """Fit a layer to each part with its seed; the time of the training is shared equally."""
+def _fit_stack(model: str, places: Sequence[tuple[Setting, Part, int]], is_published: bool) -> list[Fitted]:
+    """Fit a layer of each setting to its part with its seed; each step's share of the time is the same."""
     started = time.process_time()
-    models = [MAKERS[model](model, setting, part.n_features, seed, is_published) for part, seed in places]
-    failures = fit_layers_together(models, [(part.fit_inputs, part.fit_labels) for part, _ in places])
-    share = (time.process_time() - started) / len(places)
+    models = [MAKERS[model](model, setting, part.n_features, seed, is_published) for setting, part, seed in places]
+    failures = fit_layers_together(models, [(part.fit_inputs, part.fit_labels) for _, part, _ in places])
+    n_steps = [np.size(made.losses_) for made in models]
+    seconds = (time.process_time() - started) / sum(n_steps)
     return [
-        scored(made, part, failure, time.process_time() - share)
-        for made, (part, _), failure in zip(models, places, failures, strict=True)
+        scored(made, part, failure, time.process_time() - n_own * seconds)
+        for made, (_, part, _), failure, n_own in zip(models, places, failures, n_steps, strict=True)
     ]

@@ -3,6 +3,7 @@
 It is not in the list of tasks: `qml.compare.study.run` makes its plans, one to search and one to fit what was chosen.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 from qml.compare.study.competitors import SEED_OF_SEARCH, Fitted, fit
@@ -44,12 +45,25 @@ def read_cell_name(name: str) -> tuple[str, int]:
 def _search(
     model: str, setting: Setting, is_published: bool, data: StudySet, seed: int, preset: Preset, on_step: OnStep
 ) -> Outcome:
-    """Return the mean accuracy over the folds; the study ranks a candidate last where one of them failed."""
+    (outcome,) = search_outcomes(model, [setting], is_published, data, seed, on_step)
+    return outcome
+
+
+def search_outcomes(
+    model: str, settings: Sequence[Setting], is_published: bool, data: StudySet, seed: int, on_step: OnStep
+) -> list[Outcome]:
+    """Return the outcome of each of some candidates, which differ in the learning rate alone where they are layers."""
 
     def on_part(number: int) -> None:
         on_step(number / len(data.folds), f"fold {number + 1}")
 
-    fits = fit_folds(model, setting, data.folds, seed=SEED_OF_SEARCH + seed, is_published=is_published, on_part=on_part)
+    options = {"seed": SEED_OF_SEARCH + seed, "is_published": is_published}
+    searched = fit_folds(model, settings, data.folds, on_part=on_part, **options)
+    return [_search_outcome(setting, fits) for setting, fits in zip(settings, searched, strict=True)]
+
+
+def _search_outcome(setting: Setting, fits: Sequence[Fitted]) -> Outcome:
+    """Return the mean accuracy over the folds; the study ranks a candidate last where one of them failed."""
     failures = [one.failure for one in fits if one.failure]
     return Outcome(
         value=0.0 if failures else sum(one.accuracy for one in fits) / len(fits),
