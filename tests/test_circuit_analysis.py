@@ -341,6 +341,8 @@ def test_states_and_values_that_are_none_are_refused() -> None:
         fourier_series(lambda x: x[:, 0] * math.nan, [1])
     with pytest.raises(TypeError, match="must give real values"):
         fourier_series(lambda x: torch.exp(1j * x[:, 0]), [1])
+    with pytest.raises(TypeError, match=r"must compute in float64, .* but gives torch.float32"):
+        fourier_series(lambda x: torch.cos(x[:, 0].float()), [1])
     with pytest.raises(ValueError, match=r"must have shape \(batch, 1\), but has shape \(2,\)"):
         fourier_series(lambda x: torch.cos(x[:, 0]), [1])(np.zeros(2))
     with pytest.raises(ValueError, match=r"circuits of \[1, 2\] qubits, as asked, but makes some of \[2, 2\]"):

@@ -13,7 +13,7 @@ from circuits import Circuit, X, Z, channels, data, feature_maps, polynomials, w
 from qml.backends import Aer, Native, PennyLane
 from qml.kernels import FidelityKernel, NystroemFeatures, ProjectedKernel, nearest_positive, target_alignment
 from qml.kernels.components import components
-from qml.kernels.nystroem import _InverseRoot
+from qml.kernels.nystroem import _inverse_root
 from qml.nn import Angles, QuantumLayer
 from tests.oracle import state_of
 from tests.strategies import examples
@@ -280,16 +280,23 @@ def test_nystroem_has_derivatives_where_landmarks_are_equal_or_orthogonal() -> N
         with torch.no_grad():
             slopes = torch.stack([(score(weights + step) - score(weights - step)) / 2e-4 for step in steps])
         torch.testing.assert_close(gradient, slopes, atol=1e-6, rtol=0.0)  # third derivatives times the step squared
+        shifted = [(torch.func.grad(score)(weights + step), torch.func.grad(score)(weights - step)) for step in steps]
+        bends = torch.stack([(above - below) / 2e-4 for above, below in shifted]).detach()
+        for hessian in (torch.func.hessian(score)(weights), torch.autograd.functional.hessian(score, weights)):
+            torch.testing.assert_close(hessian, bends, atol=1e-6, rtol=0.0)
 
 
 def test_the_inverse_root_has_derivatives_of_both_orders() -> None:
     matrix = (samples(4, 6) @ samples(4, 6).mT).requires_grad_()
 
     def symmetric(values: Tensor) -> Tensor:
-        return _InverseRoot.apply((values + values.mT) / 2)  # pyright: ignore[reportReturnType]
+        return _inverse_root((values + values.mT) / 2)
 
     assert torch.autograd.gradcheck(symmetric, matrix)
     assert torch.autograd.gradgradcheck(symmetric, matrix)
+    equal = torch.eye(3, dtype=DOUBLE, requires_grad=True)
+    assert torch.autograd.gradcheck(symmetric, equal, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(symmetric, equal, check_fwd_over_rev=True)
 
 
 def test_nystroem_keeps_its_precision_under_autocast() -> None:

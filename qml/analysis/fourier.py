@@ -174,8 +174,13 @@ def _values(function: Callable[[Tensor], Tensor], points: np.ndarray) -> np.ndar
         )
     if values.is_complex():
         raise TypeError("Argument `function` must give real values, but gives complex ones. Take the real part.")
+    if values.dtype != torch.float64:
+        raise TypeError(
+            f"Argument `function` must compute in float64, by whose rounding its series is checked, but gives "
+            f"{values.dtype}. Convert a layer with layer.double()."
+        )
     checks.require_finite(values, "function(inputs)")
-    return values.double().numpy()
+    return values.numpy()
 
 
 def _slot_spectrum(circuit: Circuit, index: int) -> tuple[int, float]:

@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from qml import checks
-from qml.plain_pullback import plain_pullback
 
 
 class NystroemFeatures(nn.Module):
@@ -72,51 +71,127 @@ class NystroemFeatures(nn.Module):
 
     def _features(self, inputs: Tensor) -> Tensor:
         inner = self.kernel(self.landmarks)
-        root = _InverseRoot.apply if not checks.needs_plain_operations() else _inverse_root
-        return self.kernel(inputs, self.landmarks) @ root((inner + inner.mT) / 2)
+        return self.kernel(inputs, self.landmarks) @ _inverse_root((inner + inner.mT) / 2)
 
 
 def _inverse_root(matrix: Tensor) -> Tensor:
-    """Compute K^(-1/2) of a symmetric matrix without the directions in which it is zero within rounding."""
-    values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * _scales(values)) @ vectors.mT
+    """Compute K^(-1/2) of a symmetric matrix without the directions in which it is zero within rounding.
 
-
-def _scales(values: Tensor) -> Tensor:
-    """Return eigenvalues to the power -1/2, and 0 for those within rounding of 0."""
-    kept = values > len(values) * torch.finfo(values.dtype).eps * values[-1]
-    return torch.where(kept, values, 1.0).rsqrt() * kept
-
-
-class _InverseRoot(torch.autograd.Function):
-    """The function `_inverse_root` with a first derivative that does not divide by differences of eigenvalues.
-
-    Landmarks that a kernel tells wholly apart have eigenvalues that are equal, within rounding at least. In the basis V
-    of eigenvectors the derivative of f(K) along dK is dK_kl (f_k - f_l) / (l_k - l_l) (Daleckii and Krein), where that
-    quotient of two kept directions is -f_k f_l / (l_k f_k + l_l f_l).
+    Landmarks that a kernel tells wholly apart have equal eigenvalues. Derivatives by eigenvectors divide by differences
+    of eigenvalues; those here, of the root and of the projector onto the directions that are left out, do not.
     """
+    if checks.is_traced() or checks.in_trace():  # which follow plain operations alone
+        values, vectors = torch.linalg.eigh(matrix)
+        kept = _is_kept(values)
+        return (vectors * (torch.where(kept, values, 1.0).rsqrt() * kept)) @ vectors.mT
+    null = _apply(_NullProjector, matrix)
+    return torch.linalg.inv(_apply(_Root, matrix + null)) - null
+
+
+def _is_kept(values: Tensor) -> Tensor:
+    """Tell which eigenvalues, in ascending order, are not 0 within rounding."""
+    return values > len(values) * torch.finfo(values.dtype).eps * values[-1]
+
+
+def _symmetric(matrix: Tensor) -> Tensor:
+    return (matrix + matrix.mT) / 2
+
+
+def _apply(function: Any, *matrices: Tensor) -> Tensor:
+    return function.apply(*matrices)
+
+
+class _NullProjector(torch.autograd.Function):
+    """The projector P onto the null space of K, of which dP = -(K^+ dK P + P dK K^+)."""
+
+    generate_vmap_rule = True
 
     @staticmethod
-    def forward(ctx: Any, matrix: Tensor) -> Tensor:
-        """Compute the root of the inverse."""
+    def forward(matrix: Tensor) -> Tensor:
+        """Compute P."""
         values, vectors = torch.linalg.eigh(matrix)
-        scales = _scales(values)
-        ctx.save_for_backward(matrix, values, vectors, scales)
-        return (vectors * scales) @ vectors.mT
+        return (vectors * ~_is_kept(values)) @ vectors.mT
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        """Save K."""
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def jvp(ctx: Any, *directions: Tensor) -> Tensor:
+        """Compute dP."""
+        (matrix,) = ctx.saved_tensors
+        null = _apply(_NullProjector, matrix)
+        half = (torch.linalg.inv(matrix + null) - null) @ _symmetric(directions[0]) @ null
+        return -(half + half.mT)
 
     @staticmethod
     @checks.in_full_precision
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor | None:
-        """Return the gradient of K, or let autograd follow the plain function where its own derivative is wanted."""
-        (gradient,) = gradients
-        matrix, values, vectors, scales = ctx.saved_tensors
-        if checks.needs_plain_pullback(gradient):
-            return plain_pullback(_inverse_root, (matrix,), (True,), (gradient,))[0]
-        kept = scales > 0
-        both = kept[:, None] & kept[None, :]
-        roots = values * scales
-        gaps = torch.where(kept[:, None] ^ kept[None, :], values[:, None] - values[None, :], 1.0)
-        apart = (scales[:, None] - scales[None, :]) / gaps
-        together = -scales[:, None] * scales[None, :] / torch.where(both, roots[:, None] + roots[None, :], 1.0)
-        quotients = torch.where(both, together, apart)
-        return vectors @ (quotients * (vectors.mT @ gradient @ vectors)) @ vectors.mT
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Compute the gradient of K; the map from dK to dP is its own adjoint."""
+        return _NullProjector.jvp(ctx, *gradients)
+
+
+class _Root(torch.autograd.Function):
+    """The root S of a positive definite matrix K, of which S dS + dS S = dK."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(matrix: Tensor) -> Tensor:
+        """Compute S."""
+        values, vectors = torch.linalg.eigh(matrix)
+        return (vectors * values.sqrt()) @ vectors.mT
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        """Save K."""
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def jvp(ctx: Any, *directions: Tensor) -> Tensor:
+        """Compute dS."""
+        (matrix,) = ctx.saved_tensors
+        return _apply(_Lyapunov, _apply(_Root, matrix), _symmetric(directions[0]))
+
+    @staticmethod
+    @checks.in_full_precision
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Compute the gradient of K; the map from dK to dS is its own adjoint."""
+        return _Root.jvp(ctx, *gradients)
+
+
+class _Lyapunov(torch.autograd.Function):
+    """The solution Y of S Y + Y S = R, of which S dY + dY S = dR - dS Y - Y dS."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(root: Tensor, right: Tensor) -> Tensor:
+        """Compute Y."""
+        values, vectors = torch.linalg.eigh(root)
+        return vectors @ ((vectors.mT @ right @ vectors) / (values[:, None] + values[None, :])) @ vectors.mT
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        """Save S and R."""
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def jvp(ctx: Any, *directions: Tensor) -> Tensor:
+        """Compute dY."""
+        root, right = ctx.saved_tensors
+        solution = _apply(_Lyapunov, root, right)
+        turned = directions[0] @ solution
+        return _apply(_Lyapunov, root, directions[1] - turned - solution @ directions[0])
+
+    @staticmethod
+    @checks.in_full_precision
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the gradients of S and R."""
+        root, right = ctx.saved_tensors
+        solution, of_right = _apply(_Lyapunov, root, right), _apply(_Lyapunov, root, gradients[0])
+        return -(of_right @ solution.mT + solution.mT @ of_right), of_right
