@@ -26,9 +26,9 @@ def cylinder(reynolds: float | int = 20.0) -> Problem:
     With stream function q and vorticity w, speeds q_a / r and -q_s / r: q_ss + q_aa = -r^2 w and
     q_a w_s - q_s w_a = (2 / Re) (w_ss + w_aa), in the upper half of the ring 1 < r < e^2, Re by the diameter. On the
     cylinder the fluid rests, on the axis it has no vorticity and does not cross, and at the outer radius it crosses as
-    potential flow does: all of this is built in. In the loss are the vorticity at the outer radius, w = 0 where the
-    flow enters (cos a < 0) and w_s = 0 where it leaves, and w = -q_ss on the cylinder, which follows from the first
-    equation. Residuals are multiplied by 1 / r^2 and 1 / r.
+    potential flow does: all of this is built in. In the loss is a condition on the vorticity at the outer radius,
+    (1 + cos a)^2 w_s + (1 - cos a)^2 w = 0, which is w = 0 upstream, where the flow enters, and w_s = 0 downstream; and
+    w = -q_ss on the cylinder, which follows from the first equation. Residuals are multiplied by 1 / r^2 and 1 / r.
 
     Args:
         reynolds: from 1 to 40, where the flow is steady and the reference converges.
@@ -43,6 +43,10 @@ def cylinder(reynolds: float | int = 20.0) -> Problem:
     def stream(s: Any, a: Any, q: Any, w: Any) -> tuple[Any, Any]:
         free = torch.exp(s) - torch.exp(-s) - 2 * s * (1 - s / OUTER)
         return torch.sin(a) * (free + s**2 * (OUTER - s) * q), 3 * torch.sin(a) * w
+
+    def vorticity_outside(w: Any, w_s: Any, a: Any) -> Any:
+        leaves, enters = shares(torch.cos(a))
+        return leaves * w_s + enters * w
 
     axis = (("a = 0", 0.0), ("a = pi", PI))
     return Problem(
@@ -63,7 +67,7 @@ def cylinder(reynolds: float | int = 20.0) -> Problem:
             *(Face(f"q at {name}", {"a": place}, lambda q: q, exact=True) for name, place in axis),
             *(Face(f"w at {name}", {"a": place}, lambda w: w, exact=True) for name, place in axis),
             Face("wall", {"s": 0.0}, lambda w, q_ss: w + q_ss),
-            Face("vorticity outside", {"s": OUTER}, lambda w, w_s, a: torch.where(torch.cos(a) > 0, w_s, w)),
+            Face("vorticity outside", {"s": OUTER}, vorticity_outside),
         ),
         trial=stream,
         features=lambda s, a: (2 * s / OUTER - 1, torch.cos(a)),
@@ -71,6 +75,11 @@ def cylinder(reynolds: float | int = 20.0) -> Problem:
         judged=("q", "w"),
         source=f"spectral: {N_RADIAL} Chebyshev polynomials of log r and {N_ANGULAR} sines, by Newton's method",
     )
+
+
+def shares(cosine: Any) -> tuple[Any, Any]:
+    """Return the shares of w_s and of w in the condition at the outer radius, which networks follow as it is smooth."""
+    return (1 + cosine) ** 2 / 4, (1 - cosine) ** 2 / 4
 
 
 class CylinderFlow(NamedTuple):
@@ -199,11 +208,10 @@ class _System:
         residual[wall], residual[outside] = q[wall], q[outside] - self.free
         jacobian[n_nodes + wall, :n_nodes] = self.by_s[wall]
         residual[n_nodes + wall] = q_s[wall]
-        leaves = np.cos(self.angles) > 0
-        out, into = outside[leaves], outside[~leaves]
-        jacobian[n_nodes + out, n_nodes:] = self.by_s[out]
-        jacobian[n_nodes + into, n_nodes + into] = 1.0
-        residual[n_nodes + out], residual[n_nodes + into] = w_s[out], w[into]
+        leaves, enters = shares(np.cos(self.angles))
+        jacobian[n_nodes + outside, n_nodes:] = leaves[:, None] * self.by_s[outside]
+        jacobian[n_nodes + outside, n_nodes + outside] += enters
+        residual[n_nodes + outside] = leaves * w_s[outside] + enters * w[outside]
         return residual, jacobian
 
 
