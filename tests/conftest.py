@@ -10,9 +10,11 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
+from tests.strategies import THOROUGH
+
 hypothesis.settings.register_profile(
     "thorough",
-    max_examples=100,
+    max_examples=THOROUGH,
     derandomize=True,  # a failure in continuous integration is a failure on every machine
     deadline=None,  # a first call plans the circuit and takes longer than the next
     database=None,

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from circuits import Circuit, Observable, Slot, channels, observable
 
+THOROUGH = 100  # examples of a property that names no number, under `make test-all`
 FEWEST = 10  # examples of a property under `make test`
 
 Recipe = tuple[int, int, Any, tuple[Any, ...], tuple[Any, ...], int]
@@ -56,8 +57,8 @@ class Case(NamedTuple):
 
 def examples(number: int, **options: Any) -> settings:
     """Settings of a property with so many examples under `make test-all`, and fewer, but the first ones, otherwise."""
-    share = settings.default.max_examples / settings.get_profile("thorough").max_examples
-    return settings(max_examples=max(round(share * number), min(number, FEWEST)), **options)
+    share = settings.default.max_examples / THOROUGH
+    return settings(max_examples=max(round(min(share, 1.0) * number), min(number, FEWEST)), **options)
 
 
 def recipes(

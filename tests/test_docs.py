@@ -49,10 +49,26 @@ def test_code_of_the_documentation_runs_and_prints_what_it_says(
     printed = capsys.readouterr().out
     promised = re.findall(r"print\(.*\)  # (.*)", block)
     assert promised, "a block shows what it prints"
-    for line in promised:
-        assert line in printed, f"The page promises {line!r}, but the block printed {printed!r}"
+    require_in_order(promised, printed)
     if shown is not None:
         require_shown(shown, printed)
+
+
+def require_in_order(promised: list[str], printed: str) -> None:
+    """Each promise stands behind the one before, so that one True does not stand for two."""
+    end = 0
+    for line in promised:
+        start = printed.find(line, end)
+        assert start >= 0, f"The page promises {promised}, but the block printed {printed!r}"
+        end = start + len(line)
+
+
+def test_promises_are_met_one_by_one() -> None:
+    require_in_order(["True", "2.5", "True"], "True\n2.5 1\nTrue\n")
+    with pytest.raises(AssertionError, match="The page promises"):
+        require_in_order(["True", "True"], "False\nTrue\n")
+    with pytest.raises(AssertionError, match="The page promises"):
+        require_in_order(["1", "2"], "2\n1\n")
 
 
 def require_shown(shown: str, printed: str) -> None:

@@ -279,7 +279,7 @@ FIELDS: list[tuple[type, dict[str, Any], str, str, str]] = [
     (Submission, {"kind": "sampler", "pubs": (ONE,)}, "overhead", "overhead", "an int"),
     (Budget, {}, "jobs", "max_jobs", "an int"),
     (Budget, {}, "seconds", "max_seconds", "a number"),
-    (Pub, {"circuit": b"", "values": np.zeros((1, 1))}, "shots", "shots", "an int or None"),
+    (Pub, {"circuit": b"", "values": np.zeros((1, 1))}, "shots", "shots", "an int"),
 ]
 OPTIONAL = ("max_jobs", "max_seconds", "shots")
 
