@@ -251,6 +251,10 @@ def test_inputs_of_the_chebyshev_map_take_turns() -> None:
     assert str(computed.angles) == "(2*arccos(x0), 2*arccos(x1), 4*arccos(x0), 4*arccos(x1), 6*arccos(x0))"
     with pytest.raises(ValueError, match=r"`n_qubits` must be at least 2, .* Each input takes a qubit or more"):
         feature_maps.chebyshev(1, 2)
+
+
+@pytest.mark.plain
+def test_unknown_degrees_of_the_chebyshev_map_are_refused() -> None:
     with pytest.raises(ValueError, match="`degrees` must be one of"):
         feature_maps.chebyshev(2, degrees="all")  # pyright: ignore[reportArgumentType]
 
