@@ -87,10 +87,8 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
             return
         if variant is not None:
             raise ValueError(f"Argument `as` must be left out for task {task[0]!r}; it belongs to {STUDY}.")
-        if task[0] == ALL_TASKS and (len(task) > 1 or option or models is not None or trials is not None):
-            raise ValueError(
-                f"Argument `task` must be {ALL_TASKS!r} alone, without models or options, but more is given."
-            )
+        if task[0] == ALL_TASKS:
+            _require_alone(task, option, models, trials)
         named, subjects = _named_and_subjects(task, option or [])
         work = {"n_seeds": seeds, "models": wanted, "preset": preset, "n_trials": trials}
         plans = _plans(out, subjects, named, work, everything=task[0] == ALL_TASKS)
@@ -100,18 +98,30 @@ def compare(  # noqa: PLR0913, PLR0917 - one a flag
 
             console.print(dry_run_table(plans), highlight=False)
         return
+    finished = _run_plans(console, plans, workers, scheduler)
+    if task[0] == ALL_TASKS:
+        with one_line_errors():
+            _print_overview(console, finished, _folder(out, (ALL_TASKS, preset), part=None))
+
+
+def _require_alone(task: list[str], option: list[str] | None, models: str | None, trials: int | None) -> None:
+    """Refuse anything beside the name of all tasks."""
+    if len(task) > 1 or option or models is not None or trials is not None:
+        raise ValueError(f"Argument `task` must be {ALL_TASKS!r} alone, without models or options, but more is given.")
+
+
+def _run_plans(console: Console, plans: "Plans", workers: int | None, scheduler: str | None) -> "list[Finished]":
+    """Check the folders of all plans, and run one after another."""
     with one_line_errors():
         from qml.compare import require_folder
 
-        for plan, _ in plans:  # all are checked before the first one runs
+        for plan, _ in plans:
             require_folder(plan)
     finished = []
     for plan, folder in plans:
         with one_line_errors(), _clean_stop(folder):
             finished.append(_finish(console, plan, folder, _runner(workers, scheduler)))
-    if task[0] == ALL_TASKS:
-        with one_line_errors():
-            _print_overview(console, finished, _folder(out, (ALL_TASKS, preset), part=None))
+    return finished
 
 
 def _study(
