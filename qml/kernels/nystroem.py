@@ -101,22 +101,26 @@ def _apply(function: Any, *matrices: Tensor) -> Tensor:
     return function.apply(*matrices)
 
 
-class _NullProjector(torch.autograd.Function):
-    """The projector P onto the null space of K, of which dP = -(K^+ dK P + P dK K^+)."""
+class _SavingInputs(torch.autograd.Function):
+    """A function whose derivatives are written in its inputs, for both modes and for torch.func."""
 
     generate_vmap_rule = True
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Save the inputs."""
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+
+class _NullProjector(_SavingInputs):
+    """The projector P onto the null space of K, of which dP = -(K^+ dK P + P dK K^+)."""
 
     @staticmethod
     def forward(matrix: Tensor) -> Tensor:
         """Compute P."""
         values, vectors = torch.linalg.eigh(matrix)
         return (vectors * ~_is_kept(values)) @ vectors.mT
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        """Save K."""
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def jvp(ctx: Any, *directions: Tensor) -> Tensor:
@@ -133,22 +137,14 @@ class _NullProjector(torch.autograd.Function):
         return _NullProjector.jvp(ctx, *gradients)
 
 
-class _Root(torch.autograd.Function):
+class _Root(_SavingInputs):
     """The root S of a positive definite matrix K, of which S dS + dS S = dK."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(matrix: Tensor) -> Tensor:
         """Compute S."""
         values, vectors = torch.linalg.eigh(matrix)
         return (vectors * values.sqrt()) @ vectors.mT
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        """Save K."""
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def jvp(ctx: Any, *directions: Tensor) -> Tensor:
@@ -163,22 +159,14 @@ class _Root(torch.autograd.Function):
         return _Root.jvp(ctx, *gradients)
 
 
-class _Lyapunov(torch.autograd.Function):
+class _Lyapunov(_SavingInputs):
     """The solution Y of S Y + Y S = R, of which S dY + dY S = dR - dS Y - Y dS."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(root: Tensor, right: Tensor) -> Tensor:
         """Compute Y."""
         values, vectors = torch.linalg.eigh(root)
         return vectors @ ((vectors.mT @ right @ vectors) / (values[:, None] + values[None, :])) @ vectors.mT
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        """Save S and R."""
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def jvp(ctx: Any, *directions: Tensor) -> Tensor:
