@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qml.compare.engine import Silence, run_plan
-from qml.compare.study import competitors, estimate, seeds, task
+from qml.compare.study import competitors, estimate, seeds, stacks, task
 from qml.compare.study.data import study_set
 from qml.compare.study.grids import ABLATED, candidates
 from qml.compare.study.published import published
@@ -88,11 +88,45 @@ def test_a_search_trains_the_missing_candidates_of_an_architecture_together(
     assert {record.model for record in item.fits} == {"dressed.8"}
 
 
+def test_settings_that_are_the_same_model_are_trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to three features re-uploading has one qubit, so that one, half and all of them are the same readout."""
+    trained: list[int] = []
+    fit_stack = stacks.fit_layers_together
+
+    def counted(models: Any, pairs: Any) -> list[str]:
+        trained.append(len(models))
+        return fit_stack(models, pairs)
+
+    monkeypatch.setattr(stacks, "fit_layers_together", counted)
+    data = study_set("two_curves", 2)
+    settings = [one for one in candidates("re-uploading") if (one["learning_rate"], one["n_layers"]) == (0.1, 1)]
+    options: dict[str, Any] = {"seed": 42, "is_published": True}
+    found = stacks.fit_folds("re-uploading", settings, data.folds[:2], on_part=lambda number: None, **options)
+    assert trained == [2]
+    for setting, fits in zip(settings, found, strict=True):
+        for part, one in zip(data.folds, fits, strict=False):
+            alone = competitors.fit("re-uploading", setting, part, **options)
+            assert (one.accuracy, one.n_steps) == (alone.accuracy, alone.n_steps)
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_search_groups_the_candidates_of_one_architecture() -> None:
+    cells = [(f"re-uploading.{number}", 0) for number in range(36)]
+    sizes = {
+        n_features: [len(group) for group in seeds.groups(cells, searched_features=n_features, is_published=True)]
+        for n_features in (3, 9, 10)
+    }
+    assert sizes == {3: [9] * 4, 9: [6, 3] * 4, 10: [3] * 12}  # 1, 3 and 4 qubits; 4 depths, 3 learning rates
+    trained = {n_features: estimate.n_different("re-uploading", range(36), n_features) for n_features in sizes}
+    assert trained == {3: 12, 9: 24, 10: 36}
+    assert estimate.n_different("svc", range(16), 2) == 16
+
+
 def test_groups_keep_models_that_are_no_layers_apart() -> None:
     cells = [(f"{model}.{number}", 0) for model in ("tree", "mlp", "metric") for number in (0, 1)]
-    grouped = seeds.groups(cells, is_search=True, is_published=False)
+    grouped = seeds.groups(cells, searched_features=2, is_published=False)
     assert grouped == [cells[:2], *[[cell] for cell in cells[2:]]]
-    assert seeds.groups([("tree.0", 0), ("tree.1", 0), ("tree.0", 1)], is_search=False, is_published=True) == [
+    assert seeds.groups([("tree.0", 0), ("tree.1", 0), ("tree.0", 1)], searched_features=None, is_published=True) == [
         [("tree.0", 0), ("tree.0", 1)],
         [("tree.1", 0)],
     ]

@@ -1,11 +1,14 @@
 """Writes the records of the page of the study: `python -m tools.results_study FOLDER`, of `qml compare benchmarks`.
 
+`--mnist FILES` names the folder with the files of MNIST that its families ran with, if they did.
+
 Every fit goes into `records/study-fits.csv`, in the place of older ones of the same model and data set;
 `study-sweeps.json`, `study-ranks.json`, `study-beyond.json`, `study-digits.json` and `study-ablations.json` hold what
 the page shows.
 `python -m tools.results` then writes the page.
 """
 
+import argparse
 import csv
 import io
 import math
@@ -29,15 +32,23 @@ HEADER = ("family", "parameter", "model", "candidate", "accuracies", "failed", "
 COMMAND = "qml compare benchmarks --preset chosen"
 
 
-def main(folders: list[str]) -> None:
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.results_study")
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--mnist", type=Path)
+    options = parser.parse_args(arguments)
     scores = {(score.data_set, score.model): score for score in read_scores(FITS.read_text(encoding="utf-8"))}
     own = [family for family in FAMILIES if not needs_files(family)]
-    for folder in folders:
-        study = make_study(own, preset="chosen", beyond=True, folder=Path(folder))
-        for score in summary_of(stored_results(study)).scores:
-            older = scores.get((score.data_set, score.model))
-            if older is None or len(score.accuracies) >= len(older.accuracies):
-                scores[score.data_set, score.model] = score
+    of_files = [family for family in FAMILIES if needs_files(family)] if options.mnist else []
+    for folder in options.folders:
+        for families, files in ((own, None), (of_files, options.mnist)):
+            if not families:
+                continue
+            study = make_study(families, preset="chosen", beyond=True, folder=folder, mnist=files)
+            for score in summary_of(stored_results(study)).scores:
+                older = scores.get((score.data_set, score.model))
+                if older is None or len(score.accuracies) >= len(older.accuracies):
+                    scores[score.data_set, score.model] = score
     FITS.write_text(as_csv(list(scores.values())), encoding="utf-8")
     summary = Summary(read_scores(FITS.read_text(encoding="utf-8")))
     write("study-sweeps", sweeps_record(summary))
@@ -141,7 +152,7 @@ def unpublished_record(summary: Summary, *, are_digits: bool) -> dict[str, Any]:
     rows = []
     for score in summary.scores:
         family, parameter = score.data_set
-        if published(*score.data_set, score.model) is not None or family.startswith("digits") != are_digits:
+        if published(*score.data_set, score.model) is not None or family.startswith("digits_") != are_digits:
             continue
         if score.model in ABLATED:  # they have a table of their own
             continue

@@ -1,7 +1,7 @@
 """Fits of the study's models: from a setting of the grid to an accuracy."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -144,6 +144,17 @@ def make_layer(model: str, setting: Setting, n_features: int, is_published: bool
     """Return a function that makes the layer of a setting, and the scaling of its inputs."""
     kind, options = _layer_kind(model, setting, n_features, is_published)
     return partial(kind, **options), SCALINGS[model]
+
+
+def architecture(model: str, setting: Setting, n_features: int, is_published: bool) -> Hashable:
+    """Return what decides a model but for its learning rate: equal for settings whose layers are the same.
+
+    With few features some are: half of three qubits, rounded down, is a single one.
+    """
+    if MAKERS.get(model) is not layer_of:
+        return tuple((name, value) for name, value in setting.items() if name != "learning_rate")
+    kind, options = _layer_kind(model, setting, n_features, is_published)
+    return kind, tuple(options.items())
 
 
 def _layer_kind(

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from qml.compare.study.competitors import MAKERS, TRAINED, fit
+from qml.compare.study.competitors import MAKERS, TRAINED, architecture, fit
 from qml.compare.study.data import N_FOLDS, Part, StudySet, study_set
 from qml.compare.study.grids import Setting, candidates
 from qml.compare.study.images import study_cnn
@@ -70,13 +70,20 @@ def estimate(study: Study) -> list[Cost]:
             size = 0 if model in TIMED_ONCE else data.whole.n_features
             if size not in timed:
                 timed[size] = _timed(model, data, timed, n_rates)
-            own = study.amount.n_seeds + N_FOLDS * (0 if study.amount.n_candidates == 0 else len(study.numbers(model)))
-            n_fits += own
-            seconds += own * timed[size] / SHARED.get(model, 1)
+            numbers = () if study.amount.n_candidates == 0 else study.numbers(model)
+            n_fits += study.amount.n_seeds + N_FOLDS * len(numbers)
+            n_trained = study.amount.n_seeds + N_FOLDS * n_different(model, numbers, data.whole.n_features)
+            seconds += n_trained * timed[size] / SHARED.get(model, 1)
             is_extrapolated |= model in GROWTH and size > MOST_FEATURES
         if n_fits:
             costs.append(Cost(model, n_fits, seconds / 3600.0, is_extrapolated))
     return costs
+
+
+def n_different(model: str, numbers: Sequence[int], n_features: int) -> int:
+    """Return the number of candidates that are trained, as one stands for those that are the same model."""
+    settings = [candidates(model)[number] for number in numbers]
+    return len({(one.get("learning_rate"), architecture(model, one, n_features, True)) for one in settings})
 
 
 def _timed(model: str, data: StudySet, timed: dict[int, float], n_rates: int) -> float:

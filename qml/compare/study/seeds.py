@@ -1,14 +1,15 @@
 """The cells of a study in this process: equal layers are one training, other cells run one by one.
 
 On small circuits a step is mostly overhead, which the trainings share: the seeds of a winner, and in a search the
-candidates of one architecture, which differ in the learning rate, with the folds of each. An interruption loses those
-that are being trained.
+candidates of one architecture with the folds of each. These differ in the learning rate, or are the same model. An
+interruption loses those that are being trained.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qml.compare.engine import Cell, ComparisonPlan, Listener
+from qml.compare.study.competitors import architecture
 from qml.compare.study.grids import candidates
 from qml.compare.study.stacks import fit_seeds, trains_together
 from qml.compare.study.task import FITS, fit_outcome, read_cell_name, search_outcomes
@@ -25,7 +26,8 @@ def run_here(plan: ComparisonPlan, cells: Sequence[Cell], listener: Listener) ->
     """
     data: Any = plan.task.prepare(plan.options) if cells else None
     is_published = plan.options["as"] == "published"
-    for group in groups(cells, is_search=plan.options["stage"] != FITS, is_published=is_published):
+    n_features = data.whole.n_features if plan.options["stage"] != FITS and cells else None
+    for group in groups(cells, searched_features=n_features, is_published=is_published):
         name, seed = group[0]
         listener.cell_started(name, seed)
         if len(group) == 1:
@@ -42,12 +44,13 @@ def run_here(plan: ComparisonPlan, cells: Sequence[Cell], listener: Listener) ->
         yield from zip(group, outcomes, strict=True)
 
 
-def groups(cells: Sequence[Cell], *, is_search: bool, is_published: bool) -> list[list[Cell]]:
+def groups(cells: Sequence[Cell], *, searched_features: int | None, is_published: bool) -> list[list[Cell]]:
     """Return the cells that are one training each, in the order of the first of each.
 
     Args:
         cells: Names and seeds.
-        is_search: Whether candidates of one architecture belong together, and not the seeds of a candidate.
+        searched_features: The number of features in a search, where candidates of one architecture belong together;
+            None where the seeds of a candidate do.
         is_published: Whether the code of the study is followed where it parts from its text.
     """
     found: dict[Any, list[Cell]] = {}
@@ -55,11 +58,9 @@ def groups(cells: Sequence[Cell], *, is_search: bool, is_published: bool) -> lis
         model, number = read_cell_name(name)
         key: Any = (name, seed)
         if trains_together(model, is_published):
-            key = (model, *architecture(model, number), seed) if is_search else name
+            key = name
+            if searched_features is not None:
+                own = architecture(model, candidates(model)[number], searched_features, is_published)
+                key = (model, own, seed)
         found.setdefault(key, []).append((name, seed))
     return list(found.values())
-
-
-def architecture(model: str, number: int) -> tuple[tuple[str, Any], ...]:
-    """Return the hyperparameters of a candidate but for the learning rate."""
-    return tuple((name, value) for name, value in candidates(model)[number].items() if name != "learning_rate")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,7 +31,9 @@ def fit_folds(
 
     Args:
         model: A name in `ENTRIES`.
-        settings: Candidates of its grid; those of a model that trains together differ in the learning rate alone.
+        settings: Candidates of its grid; those of a model that trains together have one architecture, see
+            `competitors.architecture`. Of equal ones with one learning rate a single one is trained, and they share
+            its time.
         parts: The folds.
         seed: Seed of weights, batches and shots.
         is_published: Whether the code of the study is followed where it parts from its text.
@@ -38,8 +41,12 @@ def fit_folds(
     """
     if trains_together(model, is_published):
         on_part(0)
-        together = _fit_stack(model, [(setting, part, seed) for setting in settings for part in parts], is_published)
-        return [together[first : first + len(parts)] for first in range(0, len(together), len(parts))]
+        rates = [setting["learning_rate"] for setting in settings]
+        apart = dict(zip(rates, settings, strict=True))
+        places = [(setting, part, seed) for setting in apart.values() for part in parts]
+        stack = iter(_fit_stack(model, places, is_published))
+        found = {rate: [_shared(next(stack), rates.count(rate)) for _ in parts] for rate in apart}
+        return [found[rate] for rate in rates]
     fits = []
     for setting in settings:
         fits.append([])
@@ -47,6 +54,11 @@ def fit_folds(
             on_part(number)
             fits[-1].append(competitors.fit(model, setting, part, seed=seed, is_published=is_published))
     return fits
+
+
+def _shared(one: Fitted, n_settings: int) -> Fitted:
+    """Return a fit with its share of the time, of settings that are the same model."""
+    return replace(one, seconds=one.seconds / n_settings)
 
 
 def fit_seeds(model: str, setting: Setting, part: Part, *, seeds: Sequence[int], is_published: bool) -> list[Fitted]:

@@ -52,7 +52,7 @@ def _search(
 def search_outcomes(
     model: str, settings: Sequence[Setting], is_published: bool, data: StudySet, seed: int, on_step: OnStep
 ) -> list[Outcome]:
-    """Return the outcome of each of some candidates, which differ in the learning rate alone where they are layers."""
+    """Return the outcome of each of some candidates, which have one architecture where they are layers."""
 
     def on_part(number: int) -> None:
         on_step(number / len(data.folds), f"fold {number + 1}")
