@@ -25,7 +25,7 @@ from qml.simulator.jit.writer import ROW_OPERATIONS, Writer
 from qml.simulator.linear import Linear, Preparation
 from qml.simulator.readout import Terms, sign_vector, string_bits
 
-MAX_COEFFICIENTS = 2**20  # of all strings, one for each amplitude; more are left to the other routes
+MAX_COEFFICIENTS = 2**22  # of all strings, one for each amplitude; more are left to the other routes
 
 
 def lower(

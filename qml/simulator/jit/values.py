@@ -24,6 +24,8 @@ from qml.simulator.jit.instructions import Instructions
 
 CACHE_NUMBERS = 2**13  # amplitudes of a block of samples, so that its states stay in the first caches
 MIN_BLOCK = 32  # samples of a block where the batch has them, or innermost loops are too short
+MIN_WIDE_BLOCK = 8  # of registers so wide that states of more would leave the last cache
+WIDE_NUMBERS = 2**19  # amplitudes of a block of these
 
 Plain = Callable[[Tensor, Tensor], Tensor]
 
@@ -101,7 +103,8 @@ class KernelInput:
 
     def block(self, batch: int) -> int:
         """Return the number of samples that run side by side."""
-        return min(batch, max(MIN_BLOCK, CACHE_NUMBERS // self.n_rows))
+        widest = min(MIN_BLOCK, max(MIN_WIDE_BLOCK, WIDE_NUMBERS // self.n_rows))
+        return min(batch, max(widest, CACHE_NUMBERS // self.n_rows))
 
     def room(self, n_samples: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
         """Return room for states, real and imaginary parts apart."""

@@ -21,7 +21,7 @@ from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
 from qml.simulator.routes.register import RegisterRoute
 
-MAX_QUBITS = 15  # above, the states of some samples leave the second cache, and torch's threads catch up
+MAX_QUBITS = 18  # above, states of a few samples leave the last cache, and the register is as quick
 # nanoseconds, and operations a nanosecond, measured with the backward pass in mind, which takes three times as long
 CALL_NS = 6_000.0  # the call from Python, in the measure of `CALL_NS` in `qml.simulator.cost`
 SAVED_NS = (
@@ -30,9 +30,10 @@ SAVED_NS = (
 STEP_NS = 120.0  # an instruction, beside its arithmetic
 FACTOR_NS = 80.0  # the matrix of a factor that the batch shares
 PHASE_NS = 50.0  # the phases of a factor for one sample
-ONE_SAMPLE_RATE = 25.0  # of registers so wide that arithmetic counts
+ONE_SAMPLE_RATE = 14.0  # of registers so wide that arithmetic counts
+FEW_SAMPLES_RATE = 40.0  # less than they take, as other routes take more than their cost where data differ
 BATCH_RATE = 60.0  # where 16 samples run side by side
-MIN_WIDE_BATCH = 8  # samples, from which the second rate is closer
+MIN_WIDE_BATCH = 8  # samples, from which the last rate is closer
 
 
 class KernelRoute:
@@ -61,7 +62,8 @@ class KernelRoute:
         batch = self._request.batch if made.takes_data else 1
         n_by_sample = int((made.factors[:, columns.ANGLE] == columns.DATA).sum())
         matrices = FACTOR_NS * (len(made.factors) - n_by_sample) + PHASE_NS * n_by_sample * batch
-        rate = BATCH_RATE if batch >= MIN_WIDE_BATCH else ONE_SAMPLE_RATE
+        few_rate = ONE_SAMPLE_RATE if batch == 1 else FEW_SAMPLES_RATE
+        rate = BATCH_RATE if batch >= MIN_WIDE_BATCH else few_rate
         return CALL_NS - SAVED_NS + STEP_NS * len(made.table) + matrices + made.operations * batch / rate
 
     def needs(self, data: Tensor) -> tuple[MemoryNeed, ...]:
