@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from qml import checks
 from qml.jets import Jet, JetModule
 from qml.jets.jet import Array
+from qml.nn._fixed_tables import WithTables
 from qml.pinn.trunks.dense import affine_maps, reset
 
 
-class AttentionTrunk(JetModule):
+class AttentionTrunk(JetModule, WithTables):
     """A network that reads the point at its own time and at a few later ones, and attends to them from its own.
 
     With x_k the point at the time t + o_k, o_0 = 0, and h_k = tanh(A x_k + a): a query q = Q h_0, weights
@@ -44,9 +45,6 @@ class AttentionTrunk(JetModule):
         arXiv:2307.11833, section 3.1, from where they are.
     """
 
-    ones: Tensor
-    shifts: Tensor
-
     def __init__(
         self,
         in_features: int,
@@ -73,11 +71,6 @@ class AttentionTrunk(JetModule):
         square = (size, size)
         sizes: Sequence[tuple[int, int]] = ((in_features, size), square, square, square, square, (size, out_features))
         self.layers = nn.ModuleList(affine_maps(pair, device, dtype)[0] for pair in sizes)
-        like = next(self.layers.parameters())
-        shifts = like.new_zeros(1 + len(self.offsets), in_features)
-        shifts[1:, column] = like.new_tensor(self.offsets)
-        self.register_buffer("shifts", shifts, persistent=False)
-        self.register_buffer("ones", like.new_ones(1, size), persistent=False)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -87,24 +80,26 @@ class AttentionTrunk(JetModule):
     def forward(self, inputs: Array) -> Array:
         """Return the fields, before trial functions."""
         embed, ask, key, value, mix, read_out = self.layers
-        hidden: list[Any] = [torch.tanh(embed(inputs + shift)) for shift in self.shifts]
-        query = ask(hidden[0]) / math.sqrt(self.ones.shape[1])
-        scores = [self._summed(query * key(one)) for one in hidden]
+        tables = self.tables_like(next(self.layers.parameters()))
+        ones = tables["ones"]
+        hidden: list[Any] = [torch.tanh(embed(inputs + shift)) for shift in tables["shifts"]]
+        query = ask(hidden[0]) / math.sqrt(ones.shape[1])
+        # products of matrices, for which jets have a rule: a sum over units here, and copies to all units below
+        scores = [nn.functional.linear(query * key(one), ones) for one in hidden]
         largest = torch.stack([(score.value if isinstance(score, Jet) else score).detach() for score in scores]).amax(0)
         shares = [torch.exp(score - largest) for score in scores]  # which leaves the quotient as it is
         total: Any = sum(shares[1:], start=shares[0])
         memory: Any = hidden[0]
         for share, one in zip(shares, hidden, strict=True):
-            memory = memory + self._spread(share / total) * value(one)
+            memory = memory + nn.functional.linear(share / total, ones.mT) * value(one)
         return read_out(torch.tanh(mix(memory)))
 
-    def _summed(self, values: Any) -> Any:
-        """Sum over units: a product of matrices, for which jets have a rule."""
-        return nn.functional.linear(values, self.ones)
-
-    def _spread(self, values: Any) -> Any:
-        """Copy one number a row to all units."""
-        return nn.functional.linear(values, self.ones.mT)
+    def make_tables(self, like: Tensor) -> dict[str, Tensor]:
+        """Compute what is added to a point for each of its times, and a row of ones; see `WithTables`."""
+        in_features, size = self.layers[0].in_features, self.layers[0].out_features  # the map A
+        shifts = like.new_zeros(1 + len(self.offsets), in_features)
+        shifts[1:, self.column] = like.new_tensor(self.offsets)
+        return {"shifts": shifts, "ones": like.new_ones(1, size)}
 
     def extra_repr(self) -> str:
         """Return the times, for `repr`."""
