@@ -234,6 +234,18 @@ def in_transform() -> bool:
     return is_traced() or in_functorch()
 
 
+def hides_values_of(values: Tensor) -> bool:
+    """Tell whether the values of a tensor cannot be read: in torch.compile, or where `torch.func.vmap` maps it.
+
+    What no vmap maps can be read inside other transforms, such as the targets of a gradient by parameters.
+    """
+    if is_traced():
+        return True
+    while torch._C._functorch.is_gradtrackingtensor(values):  # pyright: ignore
+        values = torch._C._functorch.get_unwrapped(values)  # pyright: ignore
+    return torch._C._functorch.is_functorch_wrapped_tensor(values)  # pyright: ignore
+
+
 def in_trace() -> bool:
     """Tell whether operations are recorded, as by `torch.func.linearize`, or tensors are fake and have no values.
 
