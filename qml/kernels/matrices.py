@@ -33,7 +33,7 @@ def nearest_positive(gram: Any) -> Float[Tensor, "batch batch"]:  # a tensor, ch
     gram = require_gram(gram)
     if gram.dtype not in checks.PRECISIONS:
         raise ValueError(
-            f"Argument `gram` must be in float32 or float64 for its eigenvalues, but is {gram.dtype}. Pass gram.float()."
+            f"Argument `gram` must be float32 or float64 for its eigenvalues, but is {gram.dtype}. Pass gram.float()."
         )
     with checks.full_precision(gram):
         values, vectors = torch.linalg.eigh(gram)
