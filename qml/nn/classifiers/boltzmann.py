@@ -118,8 +118,6 @@ class QuantumBoltzmannClassifier(WithTables):
         right = (1.0 + as_labels(labels, scores) * scores) / 2.0
         return -right.clamp_min(torch.finfo(right.dtype).eps).log().mean()
 
-    __prepare_scriptable__ = checks.refuse_scripting
-
     def config(self) -> dict[str, Any]:
         """Return the constructor arguments but for device, dtype and generator."""
         names = ("n_inputs", "n_visible", "temperature", "has_one_coupling")

@@ -116,6 +116,8 @@ class QRNN(nn.Module):
             generator=generator,
         )
 
+    __prepare_scriptable__ = checks.refuse_scripting
+
     def to_backend(self, backend: Backend | str) -> "QRNN":
         """Run on another backend from now on; the weights stay."""
         self.cell.to_backend(backend)
