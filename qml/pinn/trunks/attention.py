@@ -96,7 +96,7 @@ class AttentionTrunk(JetModule, WithTables):
 
     def make_tables(self, like: Tensor) -> dict[str, Tensor]:
         """Compute what is added to a point for each of its times, and a row of ones; see `WithTables`."""
-        in_features, size = self.layers[0].in_features, self.layers[0].out_features  # the map A
+        size, in_features = self.layers[0].get_parameter("weight").shape  # of the map A
         shifts = like.new_zeros(1 + len(self.offsets), in_features)
         shifts[1:, self.column] = like.new_tensor(self.offsets)
         return {"shifts": shifts, "ones": like.new_ones(1, size)}
