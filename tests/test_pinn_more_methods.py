@@ -177,6 +177,9 @@ def test_times_around_a_point_are_exact_whatever_the_trunk_went_through() -> Non
                 values.fill_(7)  # `to_empty` leaves whatever the memory held
         moved.load_state_dict(state)
         assert_close(moved(inputs), expected, 1e-14)
+    stacked = {name: torch.stack([part.detach(), part.detach() + 0.1]) for name, part in trunk.named_parameters()}
+    each = torch.func.vmap(lambda values: torch.func.functional_call(trunk, values, (inputs,)))(stacked)
+    assert_close(each[0], expected, 1e-14)
 
 
 @pytest.mark.plain

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from qml import checks
 from qml.jets import Jet, JetModule
 from qml.jets.jet import Array
-from qml.nn._fixed_tables import WithTables
 from qml.pinn.trunks.dense import affine_maps, reset
 
 
-class AttentionTrunk(JetModule, WithTables):
+class AttentionTrunk(JetModule):
     """A network that reads the point at its own time and at a few later ones, and attends to them from its own.
 
     With x_k the point at the time t + o_k, o_0 = 0, and h_k = tanh(A x_k + a): a query q = Q h_0, weights
@@ -80,9 +79,8 @@ class AttentionTrunk(JetModule, WithTables):
     def forward(self, inputs: Array) -> Array:
         """Return the fields, before trial functions."""
         embed, ask, key, value, mix, read_out = self.layers
-        tables = self.tables_like(next(self.layers.parameters()))
-        ones = tables["ones"]
-        hidden: list[Any] = [torch.tanh(embed(inputs + shift)) for shift in tables["shifts"]]
+        shifts, ones = self._tables(next(self.layers.parameters()))
+        hidden: list[Any] = [torch.tanh(embed(inputs + shift)) for shift in shifts]
         query = ask(hidden[0]) / math.sqrt(ones.shape[1])
         # products of matrices, for which jets have a rule: a sum over units here, and copies to all units below
         scores = [nn.functional.linear(query * key(one), ones) for one in hidden]
@@ -94,12 +92,16 @@ class AttentionTrunk(JetModule, WithTables):
             memory = memory + nn.functional.linear(share / total, ones.mT) * value(one)
         return read_out(torch.tanh(mix(memory)))
 
-    def make_tables(self, like: Tensor) -> dict[str, Tensor]:
-        """Compute what is added to a point for each of its times, and a row of ones; see `WithTables`."""
-        size, in_features = self.layers[0].get_parameter("weight").shape  # of the map A
-        shifts = like.new_zeros(1 + len(self.offsets), in_features)
-        shifts[1:, self.column] = like.new_tensor(self.offsets)
-        return {"shifts": shifts, "ones": like.new_ones(1, size)}
+    def _tables(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is added to a point for each of its times, and a row of ones, by the weight of the map A.
+
+        They are no buffers, which would lose their values on the meta device and digits in half precision.
+        """
+        (size, in_features), place = weight.shape, {"dtype": weight.dtype, "device": weight.device}
+        shifts = torch.zeros(1 + len(self.offsets), in_features, **place)
+        for number, offset in enumerate(self.offsets, 1):
+            shifts[number, self.column] = offset
+        return shifts, torch.ones(1, size, **place)
 
     def extra_repr(self) -> str:
         """Return the times, for `repr`."""
