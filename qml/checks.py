@@ -38,8 +38,8 @@ PRECISIONS = (torch.float32, torch.float64)
 FLOATING = (torch.float16, torch.bfloat16, *PRECISIONS)  # dtypes of torch's sums, which it has not for 8-bit numbers
 _TRACERS = (torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.FAKE)
 _EXPORT = (
-    "A layer with circuits must be exported by torch.export.export, but was given to {}, which cannot follow its "
-    "checks of values and would keep those of one example. Use torch.export.export(layer, (inputs,))."
+    "This layer must be exported by torch.export.export, but was given to {}, which cannot follow its checks of values "
+    "and would keep the choices and steps of one example. Use torch.export.export(layer, (inputs,))."
 )
 
 
@@ -79,8 +79,7 @@ def as_inputs(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
 def as_like(inputs: Any, like: Tensor, name: str = "inputs") -> Tensor:
     """Check inputs as `as_inputs` does, for layers that compute in any floating precision, as classical ones do."""
     require_tensor(inputs, name)
-    if torch.jit.is_tracing():
-        raise TypeError(_EXPORT.format("torch.jit.trace"))
+    refuse_tracing()
     require_device(inputs, like, name)
     if inputs.dtype == like.dtype:
         return inputs
@@ -117,6 +116,12 @@ def require_full_precision(parameter: Tensor) -> None:
             f"The layer must be in float32 or float64, but its parameters are {parameter.dtype}, which circuits are "
             "not computed in. Convert it with layer.float(), and run it under torch.autocast for mixed precision."
         )
+
+
+def refuse_tracing() -> None:
+    """Refuse a call by `torch.jit.trace`."""
+    if torch.jit.is_tracing():
+        raise TypeError(_EXPORT.format("torch.jit.trace"))
 
 
 def refuse_scripting(module: nn.Module) -> nn.Module:
@@ -232,6 +237,18 @@ def is_traced() -> bool:
 def in_transform() -> bool:
     """Tell whether values cannot be read: inside torch.func transforms or torch.compile."""
     return is_traced() or in_functorch()
+
+
+def hides_values_of(values: Tensor) -> bool:
+    """Tell whether the values of a tensor cannot be read: in torch.compile, or where `torch.func.vmap` maps it.
+
+    What no vmap maps can be read inside other transforms, such as the targets of a gradient by parameters.
+    """
+    if is_traced():
+        return True
+    while torch._C._functorch.is_gradtrackingtensor(values):  # pyright: ignore
+        values = torch._C._functorch.get_unwrapped(values)  # pyright: ignore
+    return torch._C._functorch.is_functorch_wrapped_tensor(values)  # pyright: ignore
 
 
 def in_trace() -> bool:

@@ -222,10 +222,19 @@ def non_contiguous(example: Example) -> None:
 
 
 def state_dict(example: Example) -> None:
-    """Weights move into a fresh layer."""
+    """Weights move into a fresh layer, and into one without values; no constant suffers from a visit to bfloat16."""
     layer, other = example.layer(), example.make(torch.float64, seeded(9))
+    expected = run(layer, example.batch())
     other.load_state_dict(layer.state_dict())
-    equal(run(other, example.batch()), run(layer, example.batch()))
+    equal(run(other, example.batch()), expected)
+    other.to(torch.bfloat16).double().load_state_dict(layer.state_dict())
+    equal(run(other, example.batch()), expected)
+    bare = other.to("meta").to_empty(device="cpu")
+    with torch.no_grad():
+        for values in (*bare.parameters(), *bare.buffers()):
+            values.fill_(7)  # `to_empty` leaves whatever the memory held
+    bare.load_state_dict(layer.state_dict())
+    equal(run(bare, example.batch()), expected)
 
 
 def deep_copy(example: Example) -> None:

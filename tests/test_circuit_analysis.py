@@ -10,7 +10,7 @@ import torch
 from jaxtyping import TypeCheckError
 from torch import nn
 
-from circuits import Circuit, Observable, X, Y, Z, data, pauli_string, weight
+from circuits import Circuit, Observable, X, Y, Z, ansatzes, data, pauli_string, weight
 from qml.analysis import (
     circuit_fourier_series,
     effective_dimension,
@@ -25,6 +25,7 @@ from qml.analysis import (
 )
 from qml.analysis.expressibility import haar_log_shares
 from qml.backends import Native
+from qml.nn import QuantumLayer
 from tests.helpers import assert_close
 
 EXACT = 1e-12  # float64 algebra
@@ -269,6 +270,15 @@ def test_effective_dimension_of_one_rotation_has_a_closed_form() -> None:
     )
     assert found.value == pytest.approx(math.log(1 + kappa) / math.log(kappa), abs=1e-9)  # p near 0 loses digits
     assert found.normalised == found.value
+
+
+def test_effective_dimension_keeps_its_precision_under_autocast() -> None:
+    layer = QuantumLayer(ansatzes.strongly_entangling(2, 1), [Z(0), Z(1)], generator=seeded())
+    inputs = torch.zeros(1, 0)
+    expected = effective_dimension(layer, inputs, n_data=100, n_samples=4, generator=seeded()).value
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = effective_dimension(layer, inputs, n_data=100, n_samples=4, generator=seeded()).value
+    assert found == pytest.approx(expected, abs=1e-5)  # float32
 
 
 def test_effective_dimension_in_float32_where_rounding_makes_a_probability_zero() -> None:

@@ -5,11 +5,16 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
+from qml.baselines import EchoStateNetwork
+from qml.nn import FeedbackRing, OnionReservoir, PersistentRing, QRNNCell
 from tests.conformance import EXCEPTIONS, HABITS, IN_OWN_PROCESS, IN_PROCESS, LAYERS
 from tools.conformance_table import PAGE, conformance_table, with_table
 
@@ -35,6 +40,29 @@ def test_all_layers_have_the_habit(habit: str) -> None:
     for layer, problem in found.items():
         assert bool(problem) == ((layer, habit) in EXCEPTIONS), f"{layer}: {problem}"
     assert set(found) == set(LAYERS)
+
+
+RESERVOIRS: dict[str, Callable[[], nn.Module]] = {
+    "rings that feed back": lambda: OnionReservoir([FeedbackRing(2)], 1),
+    "rings that persist": lambda: OnionReservoir([PersistentRing(2)], 1),
+    "echo state network": lambda: EchoStateNetwork(1, 50, dtype=torch.float64),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", [*LAYERS, "QRNNCell", *RESERVOIRS])
+def test_torchscript_is_refused_in_words(name: str) -> None:
+    """A trace would keep drawn outcomes, and the number of steps of its example."""
+    if name in RESERVOIRS:
+        layer, inputs = RESERVOIRS[name](), torch.zeros(2, 5, 1, dtype=torch.float64)
+    elif name == "QRNNCell":
+        layer, inputs = QRNNCell(1, 2), torch.tensor([0, 1])
+    else:
+        layer, inputs = LAYERS[name].layer(), LAYERS[name].batch()
+    with pytest.raises(TypeError, match=r"must be exported by torch\.export.*torch\.jit\.trace"):
+        torch.jit.trace(layer, (inputs,), check_trace=False)
+    with pytest.raises(TypeError, match=r"must be exported by torch\.export.*torch\.jit\.script"):
+        torch.jit.script(layer)
 
 
 def test_every_exception_is_of_a_layer_and_a_habit_that_exist() -> None:

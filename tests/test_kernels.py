@@ -338,6 +338,16 @@ def test_repair_removes_negative_eigenvalues_and_nothing_else() -> None:
     torch.testing.assert_close(nearest_positive(good), made, atol=1e-12, rtol=0.0)
 
 
+def test_repair_keeps_its_precision_under_autocast() -> None:
+    vectors = torch.linalg.qr(samples(4, 4))[0].float()
+    gram = (vectors * torch.tensor([-0.3, 0.0, 0.5, 2.0])) @ vectors.mT
+    expected = (vectors * torch.tensor([0.0, 0.0, 0.5, 2.0])) @ vectors.mT
+    for dtype in (torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", dtype=dtype):
+            repaired = nearest_positive(gram)
+        torch.testing.assert_close(repaired, expected, atol=1e-6, rtol=0.0)  # float32
+
+
 @pytest.mark.plain
 def test_bad_input_is_refused_by_name() -> None:
     made, rows = kernel(entangled()), samples(3)
@@ -360,6 +370,7 @@ def test_bad_input_is_refused_by_name() -> None:
         (lambda: target_alignment(gram * math.nan, labels), "NaN"),
         (lambda: nearest_positive(gram[:2]), "square matrix"),
         (lambda: nearest_positive(gram.triu()), "symmetric"),
+        (lambda: nearest_positive(gram.bfloat16()), r"Pass gram\.float"),
         (lambda: NystroemFeatures(made, rows[:0]), "with one or more"),
     ):
         with pytest.raises(ValueError, match=message):

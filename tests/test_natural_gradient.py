@@ -1,6 +1,8 @@
 """Quantum Fisher information against closed forms and differences of the oracle's states; natural gradient steps."""
 
+import copy
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -130,6 +132,35 @@ def test_the_metric_of_computed_angles_is_that_of_the_circuit() -> None:
     NaturalGradient(layer, lr=1.0, damping=1e-12).step(inputs=inputs)
     # <X> = sin(2x) cos(w), and the metric is sin(2x)^2 / 4
     assert_close(layer.weights.detach(), torch.tensor([0.3 + 4 * math.sin(0.3) / math.sin(0.8)], dtype=DOUBLE), 1e-8)
+
+
+def one_step(layer: QuantumLayer, optimizer: NaturalGradient, inputs: Tensor) -> Tensor:
+    optimizer.zero_grad()
+    layer(inputs).square().sum().backward()
+    optimizer.step(inputs=inputs)
+    return layer.weights.detach()
+
+
+def test_copies_go_on_with_their_own_layer() -> None:
+    inputs = torch.rand(4, 2, dtype=DOUBLE, generator=seeded())
+    layer = QuantumLayer(shared_and_composite(), [Z(0), X(2)], dtype=DOUBLE, generator=seeded())
+    both, start = (layer, NaturalGradient(layer, lr=0.1, structure="block")), layer.weights.detach().clone()
+    copies = [copy.deepcopy(both), pickle.loads(pickle.dumps(both))]
+    expected = one_step(*both, inputs)
+    assert (expected - start).abs().max() > 1e-3
+    for other, optimizer in copies:
+        assert_close(other.weights.detach(), start, 0.0)
+        assert_close(one_step(other, optimizer, inputs), expected, 1e-14)
+
+
+def test_parameters_that_would_not_move_are_refused() -> None:
+    layer = QuantumLayer(shared_and_composite(), [Z(0)], dtype=DOUBLE)
+    optimizer, inputs = NaturalGradient(layer), torch.rand(4, 2, dtype=DOUBLE, generator=seeded())
+    with pytest.raises(ValueError, match="must have the weights of its layer alone"):
+        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(2))]})
+    layer.load_state_dict(QuantumLayer(shared_and_composite(), [Z(0)], dtype=DOUBLE).state_dict(), assign=True)
+    with pytest.raises(ValueError, match="Make a new NaturalGradient"):
+        one_step(layer, optimizer, inputs)  # zero_grad would clear the gradients of weights that are gone
 
 
 def test_identity_blocks_are_the_identity_at_their_start() -> None:

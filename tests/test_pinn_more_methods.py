@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from qml.pinn import (
     MLP,
@@ -160,6 +161,25 @@ def test_jets_move_through_attention_and_rows_of_the_jacobian_are_exact() -> Non
     start = sum(part.numel() for part in trunk.layers[0].parameters())
     assert_close(jacobian[:, start + 4 + 2], difference, 1e-8)
     assert len(values) == len(jacobian)
+
+
+def test_times_around_a_point_are_exact_whatever_the_trunk_went_through() -> None:
+    """They follow from the offsets: neither a dtype in between nor memory without values changes them."""
+    trunk = AttentionTrunk(2, 5, offsets=(0.1, 0.3), dtype=DOUBLE, generator=seeded())
+    state, inputs = trunk.state_dict(), torch.rand(4, 2, dtype=DOUBLE, generator=seeded(2))
+    expected = trunk(inputs)
+    for change in (nn.Module.double, nn.Module.bfloat16, lambda part: part.to("meta").to_empty(device="cpu")):
+        other = AttentionTrunk(2, 5, offsets=(0.1, 0.3), dtype=torch.float32, generator=seeded(1))
+        other(inputs.float())
+        moved = change(other).double()
+        with torch.no_grad():
+            for values in (*moved.parameters(), *moved.buffers()):
+                values.fill_(7)  # `to_empty` leaves whatever the memory held
+        moved.load_state_dict(state)
+        assert_close(moved(inputs), expected, 1e-14)
+    stacked = {name: torch.stack([part.detach(), part.detach() + 0.1]) for name, part in trunk.named_parameters()}
+    each = torch.func.vmap(lambda values: torch.func.functional_call(trunk, values, (inputs,)))(stacked)
+    assert_close(each[0], expected, 1e-14)
 
 
 @pytest.mark.plain

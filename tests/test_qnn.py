@@ -195,6 +195,17 @@ def test_training_lowers_a_known_high_loss_and_learns_majority() -> None:
     assert (model(bits).sign() == labels).all()
 
 
+def test_labels_are_looked_at_inside_gradients_of_torch_func() -> None:
+    """Labels 0 and 1 would be a wrong loss without a word."""
+    prediction, labels = torch.rand(4, generator=torch.Generator().manual_seed(0)), torch.tensor([0.0, 1.0, 1.0, 0.0])
+    for loss in (hinge_loss, logistic_loss, farhi_neven_loss):
+        with pytest.raises(ValueError, match=r"`labels` must hold -1 and \+1 only"):
+            torch.func.grad(loss)(prediction, labels)
+        found = torch.func.grad(loss)(prediction, 2 * labels - 1)
+        expected = torch.autograd.functional.jacobian(lambda p, loss=loss: loss(p, 2 * labels - 1), prediction)
+        torch.testing.assert_close(found, expected)
+
+
 def test_losses_have_their_closed_forms() -> None:
     prediction, labels = torch.tensor([0.5, -0.25]), torch.tensor([1.0, 1.0])
     assert farhi_neven_loss(prediction, labels).item() == pytest.approx((0.5 + 1.25) / 2)

@@ -319,6 +319,56 @@ def test_gradients_of_single_sequences_by_vmap_add_up_to_the_batch() -> None:
     torch.testing.assert_close(each.mean(0), net.cell.weights.grad, atol=FLOAT64, rtol=0)
 
 
+def test_targets_that_are_not_known_are_drawn_inside_transforms_or_refused() -> None:
+    """A target of -1 is no word: it must not be read as the last one."""
+    case = (2, 1, 1, 2, 2)
+    net, (inputs, targets) = network(case), words_for(case, 3, 4)
+    targets[1, 2] = -1
+    parameters = {name: value.detach() for name, value in net.named_parameters()}
+
+    def probabilities(p: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        return functional_call(net, p, (x,), {"targets": y, "generator": seeded()})[0]
+
+    def loss(p: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        found = probabilities(p, inputs, targets)
+        return found.square().sum(), found
+
+    gradient, found = grad(loss, has_aux=True)(parameters)
+    expected = net(inputs, targets=targets, generator=seeded())[0]
+    torch.testing.assert_close(found, expected, atol=FLOAT64, rtol=0)
+    expected.square().sum().backward()
+    torch.testing.assert_close(gradient["cell.weights"], net.cell.weights.grad, atol=FLOAT64, rtol=0)
+    with pytest.raises(RuntimeError, match="randomness"):
+        vmap(probabilities, (0, None, None))({k: v[None] for k, v in parameters.items()}, inputs, targets)
+    with pytest.raises(IndexError, match="out of bounds"):
+        vmap(probabilities, (None, 1, 1))(parameters, inputs, targets)
+
+
+def test_words_that_are_none_are_refused_inside_transforms() -> None:
+    case = (2, 1, 1, 2, 2)
+    net, (inputs, targets) = network(case), words_for(case, 3, 4)
+    bad, parameters = inputs.clone(), {name: value.detach() for name, value in net.named_parameters()}
+    bad[1, 2] = -1
+
+    def loss(p: dict[str, Tensor], x: Tensor) -> Tensor:
+        return functional_call(net, p, (x,), {"targets": targets[:, : x.shape[1]]})[0].sum()
+
+    with pytest.raises(ValueError, match=r"`inputs` must hold words in 0\.\."):
+        grad(loss)(parameters, bad)
+    half_bits = torch.full((3, 4, 1), 0.5)
+    for values in (bad, half_bits):
+        with pytest.raises(IndexError, match="out of bounds"):
+            vmap(loss, (None, 1))(parameters, values[:, :, None])
+
+
+def test_a_cell_with_known_outcomes_draws_nothing_inside_vmap() -> None:
+    cell = QRNN(1, 2, dtype=torch.float64, generator=seeded()).cell
+    words, targets = torch.tensor([0, 1, 1]), torch.tensor([1, 1, 0])
+    stacked = {name: torch.stack([p.detach(), p.detach() + 0.1]) for name, p in cell.named_parameters()}
+    each = vmap(lambda p: functional_call(cell, p, (words,), {"targets": targets}).probabilities)(stacked)
+    torch.testing.assert_close(each[0], cell(words, targets=targets).probabilities.detach(), atol=FLOAT64, rtol=0)
+
+
 def test_autocast_keeps_amplitudes_in_full_precision() -> None:
     net, (inputs, targets) = QRNN(1, 3, generator=seeded()), words_for((3, 1), 3, 2)
     expected = net(inputs, targets=targets)[0]

@@ -95,12 +95,13 @@ def effective_dimension(
     n_parameters = sum(p.numel() for p in parameters.values())
     if n_parameters == 0:
         raise ValueError("Argument `model` must have trainable parameters, but has none.")
-    fishers = torch.stack(
-        [
-            _fisher(model, _drawn(parameters, spread, generator), inputs, readout).double().cpu()
-            for _ in range(n_samples)
-        ]
-    )
+    with checks.full_precision(inputs):  # under autocast the gradients would be those of 16 bits
+        fishers = torch.stack(
+            [
+                _fisher(model, _drawn(parameters, spread, generator), inputs, readout).double().cpu()
+                for _ in range(n_samples)
+            ]
+        )
     mean_trace = fishers.diagonal(dim1=1, dim2=2).sum(1).mean()
     if mean_trace <= 0:
         raise ValueError("The Fisher information must not vanish, but the outputs do not depend on the weights.")

@@ -75,7 +75,7 @@ class WordRNN(nn.Module):
         place = self.readout.weight.device
         if words.device != place:
             raise ValueError(f"Argument `words` must be on {place}, where the layer is, but is on {words.device}.")
-        if words.numel() and not words.is_meta and not checks.in_transform():
+        if words.numel() and not words.is_meta and not checks.hides_values_of(words):
             low, high = (int(bound) for bound in words.aminmax())
             if low < 0 or high >= 2**self.n_bits:
                 raise ValueError(

@@ -48,6 +48,7 @@ class OneLineGroup(TyperGroup):
         except USAGE_ERROR as error:
             sys.exit(_show_usage_error(error))
         except typer.Abort:
+            typer.echo("Stopped.", err=True)
             sys.exit(INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
 

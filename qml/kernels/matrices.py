@@ -24,15 +24,20 @@ def nearest_positive(gram: Any) -> Float[Tensor, "batch batch"]:  # a tensor, ch
         (batch, batch) to the same.
 
     Raises:
-        ValueError: If the matrix is not square, not symmetric, or holds NaN or infinity.
+        ValueError: If the matrix is not square, not symmetric, in half precision, or holds NaN or infinity.
 
     Reference:
         Nearest in the Frobenius norm: Higham, Linear Algebra Appl. 103 (1988) 103, Theorem 2.1; for quantum kernels
         Hubregtsen et al., arXiv:2105.02276, section VI.
     """
     gram = require_gram(gram)
-    values, vectors = torch.linalg.eigh(gram)
-    return (vectors * values.clamp_min(0.0)) @ vectors.mT
+    if gram.dtype not in checks.PRECISIONS:
+        raise ValueError(
+            f"Argument `gram` must be float32 or float64 for its eigenvalues, but is {gram.dtype}. Pass gram.float()."
+        )
+    with checks.full_precision(gram):
+        values, vectors = torch.linalg.eigh(gram)
+        return (vectors * values.clamp_min(0.0)) @ vectors.mT
 
 
 def require_gram(gram: Any, name: str = "gram") -> Tensor:

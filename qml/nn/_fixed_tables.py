@@ -16,6 +16,8 @@ class WithTables(nn.Module):
 
     _kept: tuple[torch.device, torch.dtype, dict[str, Tensor]] | None = None  # replaced whole, so threads may share it
 
+    __prepare_scriptable__ = checks.refuse_scripting
+
     def make_tables(self, like: Tensor) -> dict[str, Tensor]:
         """Compute the tables in the dtype and on the device of `like`."""
         raise NotImplementedError

@@ -124,7 +124,7 @@ def _counted(probabilities: Tensor, targets: Tensor) -> Tensor:
         )
     checks.require_same_device(targets, probabilities, "targets", "probabilities")
     targets = targets.long()
-    if not (checks.hides_values() or targets.is_meta) and targets.numel() and int(targets.max()) >= n_words:
+    if not (_hides(targets) or targets.is_meta) and targets.numel() and int(targets.max()) >= n_words:
         raise ValueError(f"Argument `targets` must be words below {n_words}, but holds {int(targets.max())}.")
     return torch.where(targets < 0, -1, targets).reshape(-1)
 
@@ -143,12 +143,16 @@ def _require_binary(prediction: Tensor, labels: Tensor) -> None:
             f"Argument `labels` must be floating, but is {labels.dtype}. For classes 0 and 1 pass "
             "2 * labels.float() - 1."
         )
-    if labels.is_meta or checks.hides_values():
+    if labels.is_meta or _hides(labels):
         return
     if not bool((labels.detach().abs() == 1).all()):
         raise ValueError(
             "Argument `labels` must hold -1 and +1 only, but holds other values. Map classes 0 and 1 by 2 * labels - 1."
         )
+
+
+def _hides(values: Tensor) -> bool:
+    return checks.in_trace() or checks.hides_values_of(values)
 
 
 def _require_floating(values: Tensor, name: str) -> None:

@@ -21,8 +21,8 @@ class NaturalGradient(torch.optim.Optimizer):
     r"""An optimiser of a `QuantumLayer`'s weights that follows the natural gradient.
 
     w <- w - lr (g + damping 1)^-1 dL/dw, with the Fubini-Study metric g (a quarter of the quantum Fisher information)
-    averaged over the samples of the step. Parameters elsewhere, of `layer.angles` for example, need an optimiser of
-    their own.
+    averaged over the samples of the step. The metric is that of the circuit alone, whatever noise the layer's backend
+    adds. Parameters elsewhere, of `layer.angles` for example, need an optimiser of their own.
 
     Args:
         layer: the layer; its circuit must be without measurement, noise and reset.
@@ -32,7 +32,7 @@ class NaturalGradient(torch.optim.Optimizer):
 
     Raises:
         TypeError: something else than a `QuantumLayer`.
-        ValueError: a step size or damping that is not positive, an unknown structure.
+        ValueError: a step size or damping that is not positive, an unknown structure, a second group of parameters.
 
     Reference:
         Stokes et al., arXiv:1909.02108, equation 14; blocks: its section 4.
@@ -65,6 +65,19 @@ class NaturalGradient(torch.optim.Optimizer):
         self.blocks = blocks_of(layer.circuit, structure)
         super().__init__([layer.weights], options)
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Take the layer's weights, once: other parameters have no metric here, and would never move."""
+        if self.param_groups:
+            raise ValueError(
+                "A NaturalGradient must have the weights of its layer alone, but was given more parameters. Give those "
+                "to an optimiser of their own."
+            )
+        super().add_param_group(param_group)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle needs; torch's own method keeps nothing of a subclass."""
+        return super().__getstate__() | {"layer": self.layer, "structure": self.structure, "blocks": self.blocks}
+
     @torch.no_grad()
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, closure: Callable[[], Any] | None = None, *, inputs: Float[Tensor, "*batch inputs"]
@@ -77,8 +90,13 @@ class NaturalGradient(torch.optim.Optimizer):
 
         Raises:
             TypeError: inputs that are no dense tensor of the layer's dtype.
-            ValueError: no samples, or inputs of another shape.
+            ValueError: no samples, or inputs of another shape; a layer whose weights are another parameter by now.
         """
+        if self.param_groups[0]["params"][0] is not self.layer.weights:
+            raise ValueError(
+                "The layer's weights must be the parameter that this optimiser was made for, but were replaced, as "
+                "load_state_dict(assign=True) does. Make a new NaturalGradient."
+            )
         loss = None
         if closure is not None:
             with torch.enable_grad():

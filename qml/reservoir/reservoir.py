@@ -32,6 +32,8 @@ class Reservoir(nn.Module):
         n_inputs = checks.as_int(n_inputs, "n_inputs", 1)
         self.n_inputs, self.n_features, self.state_size = n_inputs, n_features, state_size
 
+    __prepare_scriptable__ = checks.refuse_scripting
+
     def initial_state(self, batch: int, like: Tensor) -> Float[Tensor, "batch state"]:
         """Return the state before the first step, in the dtype and on the device of `like`."""
         raise NotImplementedError
@@ -75,8 +77,9 @@ class Reservoir(nn.Module):
         Raises:
             ValueError: a wrong shape or device, NaN, a length outside of the series.
             TypeError: inputs or a state that is no dense floating tensor, lengths that are no ints; a reservoir in half
-                precision.
+                precision; a call by `torch.jit.trace`, which would keep the number of steps.
         """
+        checks.refuse_tracing()
         series_checks.require_series(inputs, self.n_inputs)
         if inputs.ndim == 2:
             own = None if state is None else series_checks.as_state(state, None, self.state_size, self.place_of(inputs))

@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qml import checks
+from qml.nn._fixed_tables import WithTables
 from qml.nn.classifiers.base import as_labels
 from qml.plain_pullback import in_groups, plain_pullback
 
 MAX_QUBITS = 12  # a dense eigendecomposition of 4096 x 4096 a sample
 
 
-class QuantumBoltzmannClassifier(nn.Module):
+class QuantumBoltzmannClassifier(WithTables):
     r"""The quantum Boltzmann machine: f(x) is the mean of <Z_i> over the visible qubits in a Gibbs state.
 
     rho = exp(-H(x) / T) / tr exp(-H(x) / T) with H(x) = sum_i (a_i x) Z_i + (b_i x) X_i + sum_{i<j} (g_ij x) Z_i Z_j,
@@ -53,9 +54,6 @@ class QuantumBoltzmannClassifier(nn.Module):
 
     fields: nn.Parameter
     couplings: nn.Parameter
-    field_diagonals: Tensor
-    coupling_diagonals: Tensor
-    flips: Tensor
 
     def __init__(
         self,
@@ -79,11 +77,10 @@ class QuantumBoltzmannClassifier(nn.Module):
                 raise ValueError(f"Argument `{name}` must be at most {limit}, but is {value}.")
         if not self.temperature > 0.0:
             raise ValueError(f"Argument `temperature` must be above 0, but is {temperature}. Pass for example 1.0.")
-        pairs = list(combinations(range(n_inputs), 2))
-        n_couplings = min(1, len(pairs)) if self.has_one_coupling else len(pairs)
+        n_pairs = n_inputs * (n_inputs - 1) // 2
+        n_couplings = min(1, n_pairs) if self.has_one_coupling else n_pairs
         self.fields = nn.Parameter(torch.empty(2, n_inputs, n_inputs, device=device, dtype=dtype))
         self.couplings = nn.Parameter(torch.empty(n_couplings, n_inputs, device=device, dtype=dtype))
-        self._register_tables(pairs)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -106,21 +103,20 @@ class QuantumBoltzmannClassifier(nn.Module):
             return self._scores(inputs.reshape(-1, self.n_inputs)).reshape(inputs.shape[:-1])
 
     def _scores(self, flat: Tensor) -> Tensor:
+        tables = self.tables_like(self.fields)
         z_fields, x_fields = functional.linear(flat, self.fields.flatten(0, 1)).chunk(2, dim=1)
-        diagonal = z_fields @ self.field_diagonals
+        diagonal = z_fields @ tables["field_diagonals"]
         if self.couplings.numel():
-            diagonal = diagonal + functional.linear(flat, self.couplings) @ self.coupling_diagonals
-        exponent = (torch.diag_embed(diagonal) + torch.einsum("bi,ist->bst", x_fields, self.flips)) / -self.temperature
-        populations = _gibbs_populations(exponent)
-        return populations @ self.field_diagonals[: self.n_visible].mean(0)
+            diagonal = diagonal + functional.linear(flat, self.couplings) @ tables["coupling_diagonals"]
+        transverse = torch.einsum("bi,ist->bst", x_fields, tables["flips"])
+        populations = _gibbs_populations((torch.diag_embed(diagonal) + transverse) / -self.temperature)
+        return populations @ tables["field_diagonals"][: self.n_visible].mean(0)
 
     def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Return the mean cross entropy of the probability (1 + f) / 2, clipped one rounding step inside [0, 1]."""
         scores = self(inputs)
         right = (1.0 + as_labels(labels, scores) * scores) / 2.0
         return -right.clamp_min(torch.finfo(right.dtype).eps).log().mean()
-
-    __prepare_scriptable__ = checks.refuse_scripting
 
     def config(self) -> dict[str, Any]:
         """Return the constructor arguments but for device, dtype and generator."""
@@ -131,19 +127,18 @@ class QuantumBoltzmannClassifier(nn.Module):
         """Return what `repr` shows between the brackets."""
         return ", ".join(f"{name}={value!r}" for name, value in self.config().items())
 
-    def _register_tables(self, pairs: list[tuple[int, int]]) -> None:
-        """Keep the diagonals of Z_i and of Z_i Z_j, and the matrices of X_i."""
-        n_states = 2**self.n_inputs
-        states = torch.arange(n_states)
-        shifts = torch.arange(self.n_inputs - 1, -1, -1)
-        signs = (1 - 2 * ((states >> shifts[:, None]) & 1)).to(self.fields)
-        products = torch.stack([signs[i] * signs[j] for i, j in pairs]) if pairs else signs[:0]
+    def make_tables(self, like: Tensor) -> dict[str, Tensor]:
+        """Compute the diagonals of Z_i and of Z_i Z_j, and the matrices of X_i; see `WithTables`."""
+        states = torch.arange(2**self.n_inputs, device=like.device)
+        places = range(self.n_inputs - 1, -1, -1)
+        signs = torch.stack([1 - 2 * ((states >> place) & 1) for place in places])
+        pairs = list(combinations(signs, 2))
+        products = torch.stack([one * other for one, other in pairs]) if pairs else signs[:0]
         if self.has_one_coupling and pairs:
             products = products.sum(0, keepdim=True)
-        flips = torch.stack([torch.eye(n_states)[states ^ (1 << place)] for place in reversed(range(self.n_inputs))])
-        self.register_buffer("field_diagonals", signs, persistent=False)
-        self.register_buffer("coupling_diagonals", products, persistent=False)
-        self.register_buffer("flips", flips.to(self.fields), persistent=False)
+        flips = torch.stack([states[:, None] == (states ^ (1 << place)) for place in places])
+        tables = {"field_diagonals": signs, "coupling_diagonals": products, "flips": flips}
+        return {name: table.to(like.dtype) for name, table in tables.items()}
 
 
 def _gibbs_populations(exponent: Tensor) -> Tensor:

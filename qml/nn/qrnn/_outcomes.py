@@ -18,9 +18,7 @@ def outcome_probabilities(middle: Tensor, tables: NeuronTables) -> Tensor:
 
 def draw_outcomes(probabilities: Tensor, known: Tensor, generator: torch.Generator | None) -> Tensor:
     """Return the known words, with draws in place of -1."""
-    if not checks.in_transform() and not bool((known < 0).any()):
-        return known
-    if len(known) == 0:
+    if len(known) == 0 or not (checks.hides_values_of(known) or bool((known < 0).any())):
         return known
     drawn = multinomial(probabilities, 1, generator).squeeze(1)
     return torch.where(known < 0, drawn, known)

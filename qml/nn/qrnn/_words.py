@@ -18,6 +18,9 @@ BITS = (torch.bool, torch.float64, torch.float32, torch.float16, torch.bfloat16)
 def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -> Tensor:
     """Return words as int64: integers as they are, bool or floating bits (..., n_bits), the first most significant.
 
+    Where values cannot be read, because a transform maps them or torch.compile traces them, what is no word becomes
+    2**n_bits, which no table has: torch raises an IndexError when the program runs.
+
     Args:
         values: integers in 0..2**n_bits - 1, or bits 0 and 1 along the last dimension.
         n_bits: bits of a word.
@@ -31,7 +34,9 @@ def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -
     checks.require_tensor(values, name)
     if values.dtype in INTEGERS:
         words, lowest = values.long(), -1 if unknown else 0
-        if not checks.in_transform() and words.numel() and not _within(words, lowest, 2**n_bits - 1):
+        if checks.hides_values_of(words):
+            return torch.where(words < 0, 2**n_bits, words)
+        if words.numel() and not _within(words, lowest, 2**n_bits - 1):
             raise ValueError(
                 f"Argument `{name}` must hold words in {lowest}..{2**n_bits - 1} for {n_bits} bits, but holds "
                 f"{words.min().item()}..{words.max().item()}. Give the layer more bits, or map the words."
@@ -40,13 +45,15 @@ def as_words(values: Tensor, n_bits: int, name: str, *, unknown: bool = False) -
     if values.dtype not in BITS:
         raise TypeError(f"Argument `{name}` must hold integer words or bits, but is {values.dtype}.")
     checks.require_last_dimension(values, n_bits, name)
-    if not checks.in_transform() and not bool(((values == 0) | (values == 1)).all()):
+    are_bits, is_hidden = (values == 0) | (values == 1), checks.hides_values_of(values)
+    if not is_hidden and not bool(are_bits.all()):
         raise ValueError(
             f"Argument `{name}` must hold bits 0 and 1 where it is not of an integer type, but holds other values. "
             "Round them, or use QRNNRegressor for continuous features."
         )
     places = 2 ** torch.arange(n_bits - 1, -1, -1, device=values.device)
-    return (values.long() * places).sum(-1)
+    words = (values.long() * places).sum(-1)
+    return torch.where(are_bits.all(-1), words, 2**n_bits) if is_hidden else words
 
 
 def as_bits(words: Tensor, n_bits: int) -> Tensor:

@@ -283,7 +283,7 @@ class QRNNCell(WithTables):
         """Refuse what is no dense tensor (or packed sequence of one) where the layer is, and a layer without values.
 
         Raises:
-            TypeError: no dense tensor; a layer in half precision.
+            TypeError: no dense tensor; a layer in half precision; a call by `torch.jit.trace`.
             ValueError: another device; a layer on the meta device.
         """
         if self.weights.is_meta:
@@ -291,6 +291,7 @@ class QRNNCell(WithTables):
                 "The layer must have values to be run, but its parameters are on the meta device. Call to_empty(device="
                 "...) and load a state, or load_state_dict(state, assign=True)."
             )
+        checks.refuse_tracing()
         tensor = values.data if isinstance(values, PackedSequence) else values
         checks.require_tensor(tensor, name)
         checks.require_full_precision(self.weights)

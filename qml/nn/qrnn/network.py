@@ -116,6 +116,8 @@ class QRNN(nn.Module):
             generator=generator,
         )
 
+    __prepare_scriptable__ = checks.refuse_scripting
+
     def to_backend(self, backend: Backend | str) -> "QRNN":
         """Run on another backend from now on; the weights stay."""
         self.cell.to_backend(backend)
@@ -158,7 +160,8 @@ class QRNN(nn.Module):
         Args:
             inputs: words or bits that are read.
             state: states to start from; None for |0...0>.
-            targets: outcomes to post-select, -1 where one is to be drawn; None to draw all.
+            targets: outcomes to post-select, -1 where one is to be drawn; None to draw all. Where values cannot be
+                read, in torch.compile and where torch.func.vmap maps them, targets must not hold -1.
             generator: for the draws.
             input: `nn.LSTM`'s name of `inputs`.
             hx: `nn.LSTM`'s name of `state`.
@@ -181,7 +184,7 @@ class QRNN(nn.Module):
                 known, probabilities, last = self._run_circuits(steps, start, known, generator)
             else:
                 tables = self.cell.tables()
-                if targets is None or not (checks.in_transform() or bool((known >= 0).all())):
+                if targets is None or not (checks.hides_values_of(known) or bool((known >= 0).all())):
                     with torch.no_grad():
                         known = draw_sequences(tables, start, steps, known, generator)
                 shares, last = self._run(tables, start, steps, known)

@@ -128,6 +128,8 @@ class QRNNRegressor(nn.Module):
         self.readout = readout.to_empty(device=device or torch.get_default_device())
         self._reset_readout(generator)
 
+    __prepare_scriptable__ = checks.refuse_scripting
+
     def to_backend(self, backend: Backend | str) -> "QRNNRegressor":
         """Run on another backend from now on; the weights stay."""
         self.qrnn.to_backend(backend)

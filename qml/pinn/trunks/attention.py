@@ -44,9 +44,6 @@ class AttentionTrunk(JetModule):
         arXiv:2307.11833, section 3.1, from where they are.
     """
 
-    ones: Tensor
-    shifts: Tensor
-
     def __init__(
         self,
         in_features: int,
@@ -73,11 +70,6 @@ class AttentionTrunk(JetModule):
         square = (size, size)
         sizes: Sequence[tuple[int, int]] = ((in_features, size), square, square, square, square, (size, out_features))
         self.layers = nn.ModuleList(affine_maps(pair, device, dtype)[0] for pair in sizes)
-        like = next(self.layers.parameters())
-        shifts = like.new_zeros(1 + len(self.offsets), in_features)
-        shifts[1:, column] = like.new_tensor(self.offsets)
-        self.register_buffer("shifts", shifts, persistent=False)
-        self.register_buffer("ones", like.new_ones(1, size), persistent=False)
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -87,24 +79,29 @@ class AttentionTrunk(JetModule):
     def forward(self, inputs: Array) -> Array:
         """Return the fields, before trial functions."""
         embed, ask, key, value, mix, read_out = self.layers
-        hidden: list[Any] = [torch.tanh(embed(inputs + shift)) for shift in self.shifts]
-        query = ask(hidden[0]) / math.sqrt(self.ones.shape[1])
-        scores = [self._summed(query * key(one)) for one in hidden]
+        shifts, ones = self._tables(next(self.layers.parameters()))
+        hidden: list[Any] = [torch.tanh(embed(inputs + shift)) for shift in shifts]
+        query = ask(hidden[0]) / math.sqrt(ones.shape[1])
+        # products of matrices, for which jets have a rule: a sum over units here, and copies to all units below
+        scores = [nn.functional.linear(query * key(one), ones) for one in hidden]
         largest = torch.stack([(score.value if isinstance(score, Jet) else score).detach() for score in scores]).amax(0)
         shares = [torch.exp(score - largest) for score in scores]  # which leaves the quotient as it is
         total: Any = sum(shares[1:], start=shares[0])
         memory: Any = hidden[0]
         for share, one in zip(shares, hidden, strict=True):
-            memory = memory + self._spread(share / total) * value(one)
+            memory = memory + nn.functional.linear(share / total, ones.mT) * value(one)
         return read_out(torch.tanh(mix(memory)))
 
-    def _summed(self, values: Any) -> Any:
-        """Sum over units: a product of matrices, for which jets have a rule."""
-        return nn.functional.linear(values, self.ones)
+    def _tables(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is added to a point for each of its times, and a row of ones, by the weight of the map A.
 
-    def _spread(self, values: Any) -> Any:
-        """Copy one number a row to all units."""
-        return nn.functional.linear(values, self.ones.mT)
+        They are no buffers, which would lose their values on the meta device and digits in half precision.
+        """
+        (size, in_features), place = weight.shape, {"dtype": weight.dtype, "device": weight.device}
+        shifts = torch.zeros(1 + len(self.offsets), in_features, **place)
+        for number, offset in enumerate(self.offsets, 1):
+            shifts[number, self.column] = offset
+        return shifts, torch.ones(1, size, **place)
 
     def extra_repr(self) -> str:
         """Return the times, for `repr`."""
