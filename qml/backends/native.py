@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal, NoReturn
 
 import torch
@@ -69,6 +70,7 @@ class Native(CheckedBackend):
     """
 
     is_repeatable: ClassVar[bool] = True
+    refuses_nan: ClassVar[bool] = True
 
     method: Literal["auto", "autograd", "adjoint", "pauli"] | PauliPropagation = "auto"
     representation: Literal["auto", "state", "density"] = "auto"
@@ -89,7 +91,7 @@ class Native(CheckedBackend):
         """Return `"native"`."""
         return "native"
 
-    @property
+    @cached_property
     def capabilities(self) -> Capabilities:
         """Return all of them; options take away derivatives, jets and the closed form.
 

@@ -111,12 +111,18 @@ class CircuitClassifier(nn.Module):
         return f"{options}, backend={self.backend.name!r}"
 
 
-def as_labels(labels: Any, scores: Tensor) -> Tensor:
-    """Return one label a score, or refuse labels that torch would spread over others."""
-    labels = checks.as_inputs(labels, scores, "labels")
-    if labels.shape != scores.shape:
+def as_labels(labels: Any, like: Tensor, shape: Sequence[int] | None = None) -> Tensor:
+    """Return one label a score, or refuse labels that torch would spread over others.
+
+    Args:
+        labels: what is checked.
+        like: of their dtype and on their device.
+        shape: of the scores; None for that of `like`.
+    """
+    labels, expected = checks.as_inputs(labels, like, "labels"), like.shape if shape is None else tuple(shape)
+    if labels.shape != expected:
         raise ValueError(
-            f"Argument `labels` must hold one label a sample, shape {tuple(scores.shape)}, but has shape "
+            f"Argument `labels` must hold one label a sample, shape {tuple(expected)}, but has shape "
             f"{tuple(labels.shape)}."
         )
     return labels

@@ -4,18 +4,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 
+import torch
 from torch import Tensor
 
 from circuits import Circuit
 from circuits.gates import KrausGate
-from qml.checks import in_one_vmap
+from qml.checks import in_one_vmap, require_finite
 from qml.plain_pullback import in_groups
 from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.execution import Method
 from qml.simulator.jit import instructions as columns
+from qml.simulator.jit.chain import After, Before, Chain, ChainValues
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.lowering import lower
-from qml.simulator.jit.values import KernelInput, KernelStates, KernelValues, load_kernels
+from qml.simulator.jit.values import KernelInput, KernelStates, KernelValues, kernel_values, load_kernels
 from qml.simulator.linear import linear_maps
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
@@ -43,6 +45,8 @@ class KernelRoute:
     def __init__(self, request: Request, instructions: Instructions, plain: Callable[[], Draft]) -> None:
         self._request, self._kernel = request, KernelInput(instructions, one_sample=request.shared_data)
         self._draft = plain
+        self._chains: dict[tuple[Before, After], Chain] = {}
+        self._need = MemoryNeed(0, 2, 0, torch.complex64, torch.device("cpu"))
 
     @property
     def instructions(self) -> Instructions:
@@ -66,7 +70,11 @@ class KernelRoute:
 
     def needs(self, data: Tensor) -> tuple[MemoryNeed, ...]:
         """Return the memory of the states that are kept for the backward pass."""
-        return (MemoryNeed(self.instructions.n_qubits, 2, data.shape[0], data.dtype.to_complex(), data.device),)
+        batch, dtype = data.shape[0], data.dtype.to_complex()
+        need = self._need  # of the last call, which was often for as many
+        if need.batch != batch or need.dtype != dtype:
+            need = self._need = MemoryNeed(self.instructions.n_qubits, 2, batch, dtype, data.device)
+        return (need,)
 
     def expectation(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
         """Compute expectation values; samples that cannot differ are computed once."""
@@ -74,6 +82,7 @@ class KernelRoute:
             need.require()
         batch = data.shape[0]
         if batch > 1 and not self.instructions.takes_data:
+            require_finite(data, "data")  # of which the kernel sees one sample
             return self._values(data[:1], weights, method).expand(batch, -1).clone()
         return self._values(data, weights, method)
 
@@ -82,6 +91,8 @@ class KernelRoute:
         options = self._kernel, self._plain_values, method == "adjoint"
         if in_one_vmap():
             return in_groups(partial(KernelValues.apply, *options), data, weights)
+        if not (torch.is_grad_enabled() and (data.requires_grad or weights.requires_grad)):
+            return kernel_values(self._kernel, data, weights)  # without what autograd would keep
         return KernelValues.apply(*options, data, weights)
 
     def copies(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
@@ -105,6 +116,32 @@ class KernelRoute:
         groups = max(len(data), len(weights))
         flat = (part.expand(groups, *part.shape[1:]).flatten(0, 1) for part in (data, weights))
         return KernelValues.apply(self._kernel, self._plain_values, only_once, *flat).unflatten(0, (groups, -1))
+
+    def chained(
+        self,
+        circuit: Circuit,
+        weights: Tensor,
+        before: tuple[Before, tuple[Tensor, ...]],
+        after: tuple[After, tuple[Tensor, ...]],
+    ) -> Tensor:
+        """Compute expectation values of a batch with arithmetic around them, see `qml.simulator.jit.chain`.
+
+        Args:
+            circuit: for which the route was planned.
+            weights: (weights,).
+            before: computes the data of these tensors, of which the first is (batch, inputs).
+            after: takes the values and these tensors.
+        """
+        for need in self.needs(before[1][0]):
+            need.require()
+        key = before[0], after[0]
+        chain = self._chains.get(key)
+        if chain is None:
+            arithmetic = before[0], len(before[1]), after[0]
+            chain = self._chains[key] = Chain(self._kernel, self._plain_values, circuit.n_data, *arithmetic)
+        if in_one_vmap():
+            return in_groups(partial(ChainValues.apply, chain, True), weights, *before[1], *after[1])
+        return ChainValues.apply(chain, False, weights, *before[1], *after[1])
 
     def state(self, data: Tensor, weights: Tensor) -> Tensor:
         """Compute the state vector, (batch, 2**n)."""
