@@ -36,6 +36,22 @@ class Scaled:
         return (scales * rows.unsqueeze(1)).flatten(1)
 
 
+class Values:
+    """The expectation values themselves."""
+
+    def forward(self, values: Array, arrays: Arrays) -> Array:
+        """See `After`."""
+        return values
+
+    def backward(self, grad: Array, wanted: Wanted, values: Array, arrays: Arrays) -> list[Array | None]:
+        """See `After`."""
+        return [grad]
+
+    def plain(self, values: Tensor) -> Tensor:
+        """See `After`."""
+        return values
+
+
 class FidelityLoss:
     """The sum of squares of values less labels, over four times the batch."""
 
@@ -57,4 +73,5 @@ class FidelityLoss:
 
 
 SCALED = Scaled()
+VALUES = Values()
 FIDELITY_LOSS = FidelityLoss()

@@ -71,6 +71,8 @@ class CircuitClassifier(nn.Module):
         inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
         with checks.full_precision(inputs):
+            if inputs.ndim == 2:
+                return self.scores(self.values(inputs))
             scores = self.scores(self.values(inputs.reshape(-1, self.n_inputs)))
         return scores.reshape((*inputs.shape[:-1], *scores.shape[1:]))
 

@@ -11,7 +11,7 @@ from circuits import Circuit, Z, data, weight
 from qml import checks
 from qml.backends import Backend
 from qml.backends.chain import chained
-from qml.nn.classifiers._arithmetic import FIDELITY_LOSS, SCALED
+from qml.nn.classifiers._arithmetic import FIDELITY_LOSS, SCALED, VALUES
 from qml.nn.classifiers.base import CircuitClassifier, as_labels
 
 
@@ -88,6 +88,11 @@ class DataReuploadingClassifier(CircuitClassifier):
     def angles(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch angles"]:
         """Return w x of each layer; missing features are 0."""
         return SCALED.plain(inputs, self.scales)
+
+    def values(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch observables"]:
+        """Compute the expectation values of the circuit."""
+        before = SCALED, (inputs, self.scales)
+        return chained(self.backend, self.circuit, self.weights, self.observables, before, (VALUES, ()))
 
     def scores(self, values: Float[Tensor, "batch observables"]) -> Float[Tensor, " batch"]:
         """Return the mean of <Z> of the qubits that are read."""

@@ -301,4 +301,5 @@ def _arrays(kernel: KernelInput, data: Tensor, weights: Tensor) -> tuple[np.ndar
 
 def as_array(values: Tensor) -> np.ndarray:
     """Return the numbers of a tensor, one after another in memory."""
-    return np.asarray(values.numpy(force=True), order="C")
+    array = values.numpy(force=True)
+    return array if array.flags.c_contiguous else array.copy()
