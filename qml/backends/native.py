@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Literal, NoReturn
 
 import torch
@@ -91,7 +90,7 @@ class Native(CheckedBackend):
         """Return `"native"`."""
         return "native"
 
-    @cached_property
+    @property
     def capabilities(self) -> Capabilities:
         """Return all of them; options take away derivatives, jets and the closed form.
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
-from qml.checks import hides_values, in_one_vmap, needs_plain_operations, require_all_finite
+from qml.checks import hides_values, in_one_vmap, is_traced, needs_plain_operations, require_all_finite
 from qml.jets import Orders
 from qml.simulator.asked import asked
 from qml.simulator.execution import Method
@@ -57,17 +57,19 @@ def expectation(
 
 
 def kernel_route(circuit: Circuit, data: Tensor, observables: tuple[Observable, ...]) -> KernelRoute | None:
-    """Return the route of expectation values if it is the compiled kernel's, and may run here and now.
+    """Return the route of expectation values if it is the compiled kernel's, and may run for a batch here and now.
 
     Args:
         circuit: what runs.
         data: of its batch size, dtype and device.
         observables: what is read.
     """
-    if is_mixed(circuit) or settled(None, data) is False or (needs_plain_operations() and not in_one_vmap()):
+    if is_traced() or not data.is_cpu or data.shape[0] < 2 or is_mixed(circuit):
         return None
-    known, batch = asked(circuit, observables), data.shape[0]
-    request = known.request(2, batch_step(batch), shared=batch == 1, only_registers=False, compiled=None)
+    if needs_plain_operations() and not in_one_vmap():
+        return None
+    known = asked(circuit, observables)
+    request = known.request(2, batch_step(data.shape[0]), shared=False, only_registers=False, compiled=None)
     route = EXPECTATIONS.find(circuit if known.narrow is None else known.narrow, request, data)
     return route if isinstance(route, KernelRoute) else None
 

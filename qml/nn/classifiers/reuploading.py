@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from circuits import Circuit, Z, data, weight
 from qml import checks
 from qml.backends import Backend
-from qml.backends.chain import chained
 from qml.nn.classifiers._arithmetic import FIDELITY_LOSS, SCALED, VALUES
-from qml.nn.classifiers.base import CircuitClassifier, as_labels
+from qml.nn.classifiers.base import CircuitClassifier
 
 
 class DataReuploadingClassifier(CircuitClassifier):
@@ -91,8 +90,9 @@ class DataReuploadingClassifier(CircuitClassifier):
 
     def values(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch observables"]:
         """Compute the expectation values of the circuit."""
-        before = SCALED, (inputs, self.scales)
-        return chained(self.backend, self.circuit, self.weights, self.observables, before, (VALUES, ()))
+        if not self.is_as_published:
+            return super().values(inputs)
+        return self.chained(SCALED, (inputs, self.scales), VALUES)
 
     def scores(self, values: Float[Tensor, "batch observables"]) -> Float[Tensor, " batch"]:
         """Return the mean of <Z> of the qubits that are read."""
@@ -112,14 +112,12 @@ class DataReuploadingClassifier(CircuitClassifier):
             class_weights: Factors of the fidelities, shape (2, n_readouts); pass a parameter to train them with the
                 layer, as the paper does (default: 1 everywhere).
         """
-        inputs = checks.as_inputs(inputs, self.weights)
-        checks.require_last_dimension(inputs, self.n_inputs, "inputs")
-        if class_weights is None:  # both classes give the same term
-            labels = as_labels(labels, inputs, inputs.shape[:-1])
-            before, after = (SCALED, (inputs, self.scales)), (FIDELITY_LOSS, (labels,))
-            return chained(self.backend, self.circuit, self.weights, self.observables, before, after)
+        inputs, labels = self.checked(inputs, labels)
+        if class_weights is None and self.is_as_published:  # both classes give the same term
+            return self.chained(SCALED, (inputs, self.scales), FIDELITY_LOSS, (labels,))
         values = self.values(inputs)
-        labels = as_labels(labels, values, values.shape[:1])
+        if class_weights is None:
+            return FIDELITY_LOSS.plain(values, labels)
         fidelities = class_weights * torch.stack([1.0 - values, 1.0 + values], dim=1) / 2.0
         targets = torch.stack([1.0 - labels, 1.0 + labels], dim=1) / 2.0
         return (fidelities - targets[..., None]).square().sum((1, 2)).mean() / 2.0

@@ -132,8 +132,10 @@ class ChainValues(torch.autograd.Function):
             data_grad = data_grad.reshape(groups, -1, data_grad.shape[1])
             before = chain.before.backward(data_grad, wanted[1 : 1 + n_before], given)
         gradients = (weight_grad if wanted[0] else None, *before, *after)
-        return None, None, *(
-            None if part is None else as_gradient(part, like) for part, like in zip(gradients, tensors, strict=True)
+        return (
+            None,
+            None,
+            *(None if part is None else as_gradient(part, like) for part, like in zip(gradients, tensors, strict=True)),
         )
 
 
