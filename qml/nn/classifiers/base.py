@@ -12,6 +12,7 @@ from torch.nn.modules.module import _has_any_global_hook
 from circuits import Circuit, Observable
 from qml import checks
 from qml.backends import Backend, resolve
+from qml.nn._compiled import runs_compiled
 from qml.simulator.engine import kernel_route
 from qml.simulator.jit.chain import After, Before
 
@@ -62,7 +63,7 @@ class CircuitClassifier(nn.Module):
         self.circuit = circuit
         self.observables = tuple(observables)
         self.backend = resolve(backend)
-        self._closed_form: tuple[Backend | None, bool] = (None, False)
+        self._runs_compiled: tuple[Backend | None, bool] = (None, False)
         self.weights = nn.Parameter(torch.empty(circuit.n_weights, device=device, dtype=dtype))
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -125,10 +126,9 @@ class CircuitClassifier(nn.Module):
             further: these tensors.
         """
         backend, inputs = self.backend, given[0]
-        if self._closed_form[0] is not backend:  # asked once, as it takes microseconds
-            simulates = backend.capabilities.closed_form and getattr(backend, "compiled", None) is None
-            self._closed_form = backend, simulates
-        if self._closed_form[1] and inputs.ndim == 2 and self.weights.shape == (self.circuit.n_weights,):
+        if self._runs_compiled[0] is not backend:  # asked once, as it takes microseconds
+            self._runs_compiled = backend, runs_compiled(backend)
+        if self._runs_compiled[1] and inputs.ndim == 2 and self.weights.shape == (self.circuit.n_weights,):
             route = kernel_route(self.circuit, inputs, self.observables)
             if route is not None:
                 return route.chained(self.circuit, self.weights, (before, given), (after, further))

@@ -9,6 +9,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from types import ModuleType
 from typing import Any
@@ -156,10 +157,33 @@ class KernelInput:
         return np.empty(size, dtype=dtype), np.empty(0 if self.instructions.is_real else size, dtype=dtype)
 
 
-def kernel_values(kernel: KernelInput, data: Tensor, weights: Tensor) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class KernelCall:
+    """What a function of data and weights computes by the kernel.
+
+    Attributes:
+        kernel: the circuit.
+        plain: the same function of one group in tensor operations.
+        only_once: whether a second derivative is refused.
+        hidden: whether values are hidden, so that NaN passes through.
+    """
+
+    kernel: KernelInput
+    plain: Plain
+    only_once: bool = False
+    hidden: bool = False
+
+    def require_finite(self, finite: bool, data: Tensor, weights: Tensor) -> None:
+        """Refuse NaN and infinity, which the kernel has found where `finite` is false."""
+        if not (finite or self.hidden):
+            require_finite(data, "data")
+            require_finite(weights, "weights")
+
+
+def kernel_values(call: KernelCall, data: Tensor, weights: Tensor) -> Tensor:
     """Compute what `KernelValues` does, without a backward pass."""
-    values, _, finite = kernel.forward(*_arrays(kernel, data, weights), keeps=False)
-    _require_finite(finite, data, weights)
+    values, _, finite = call.kernel.forward(*_arrays(call.kernel, data, weights), keeps=False)
+    call.require_finite(finite, data, weights)
     return torch.from_numpy(_in_groups(values, data))
 
 
@@ -171,12 +195,12 @@ class KernelValues(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
-        """Run the circuit forwards; `plain` is the same function of one group in tensor operations."""
-        inputs, angles = _arrays(kernel, data, weights)
-        ctx.kernel, ctx.plain, ctx.only_once = kernel, plain, only_once
-        values, ctx.run, finite = kernel.forward(inputs, angles, keeps=any(ctx.needs_input_grad))
-        _require_finite(finite, data, weights)
+    def forward(ctx: Any, call: KernelCall, data: Tensor, weights: Tensor) -> Tensor:
+        """Run the circuit forwards."""
+        inputs, angles = _arrays(call.kernel, data, weights)
+        ctx.call = call
+        values, ctx.run, finite = call.kernel.forward(inputs, angles, keeps=any(ctx.needs_input_grad))
+        call.require_finite(finite, data, weights)
         ctx.save_for_backward(data, weights)
         return torch.from_numpy(_in_groups(values, data))
 
@@ -185,26 +209,27 @@ class KernelValues(torch.autograd.Function):
         """Run the circuit backwards, or let autograd follow the plain function where its own derivative is wanted."""
         (grad,) = grads
         if not needs_plain_pullback(grad):
-            return None, None, None, *_pulled(ctx, as_array(grad))
-        if torch.is_grad_enabled() and ctx.only_once:
+            return None, *_pulled(ctx, as_array(grad))
+        if torch.is_grad_enabled() and ctx.call.only_once:
             raise RuntimeError(
                 'A second derivative must not be asked of Native(method="adjoint"), which is only once '
                 'differentiable. Use Native() or Native(method="autograd"), which have any order.'
             )
-        return None, None, None, *_plainly_pulled(ctx, grad)
+        return None, *_plainly_pulled(ctx, grad)
 
 
 class KernelStates(torch.autograd.Function):
     """State vectors, (batch, 2**n), by one compiled call; of groups of samples as in `KernelValues`."""
 
     @staticmethod
-    def forward(ctx: Any, kernel: KernelInput, plain: Plain, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
-        """Run the circuit forwards; `plain` is the same function of one group in tensor operations."""
+    def forward(ctx: Any, call: KernelCall, data: Tensor, weights: Tensor) -> Tensor:
+        """Run the circuit forwards."""
+        kernel = call.kernel
         inputs, angles = _arrays(kernel, data, weights)
         block = len(inputs) // len(angles)
         states, values = kernel.room(len(inputs), inputs.dtype), np.zeros((len(inputs), 0), dtype=inputs.dtype)
         unseen(loaded_kernels().forward, *kernel.program, inputs, angles, block, states, values)
-        ctx.kernel, ctx.plain, ctx.only_once, ctx.run = kernel, plain, only_once, (inputs, angles, block, states)
+        ctx.call, ctx.run = call, (inputs, angles, block, states)
         ctx.save_for_backward(data, weights)
         kind = np.complex64 if inputs.dtype == np.float32 else np.complex128
         answer = np.zeros((len(angles), block, kernel.n_rows), dtype=kind)
@@ -218,24 +243,18 @@ class KernelStates(torch.autograd.Function):
         """Run the circuit backwards, or let autograd follow the plain function where its own derivative is wanted."""
         (grad,) = grads
         if needs_plain_pullback(grad):
-            return None, None, None, *_plainly_pulled(ctx, grad)
-        mu = grad.detach().resolve_conj().numpy().reshape(-1, ctx.run[2], ctx.kernel.n_rows).transpose(0, 2, 1) / 2.0
+            return None, *_plainly_pulled(ctx, grad)
+        n_rows = ctx.call.kernel.n_rows
+        mu = grad.detach().resolve_conj().numpy().reshape(-1, ctx.run[2], n_rows).transpose(0, 2, 1) / 2.0
         parts = np.ascontiguousarray(mu.real).reshape(-1), np.ascontiguousarray(mu.imag).reshape(-1)
-        return None, None, None, *_pulled(ctx, None, parts)
-
-
-def _require_finite(finite: bool, data: Tensor, weights: Tensor) -> None:
-    """Refuse NaN and infinity, but for groups, whose values are hidden: there NaN passes through."""
-    if not finite and data.ndim == 2:
-        require_finite(data, "data")
-        require_finite(weights, "weights")
+        return None, *_pulled(ctx, None, parts)
 
 
 def _plainly_pulled(ctx: Any, grad: Tensor) -> list[Tensor | None]:
     """Let autograd follow the plain function."""
     data, weights = ctx.saved_tensors
-    plain = ctx.plain if data.ndim == 2 else partial(_group_by_group, ctx.plain)
-    return plain_pullback(plain, (data, weights), ctx.needs_input_grad[3:], (grad,))
+    plain = ctx.call.plain if data.ndim == 2 else partial(_group_by_group, ctx.call.plain)
+    return plain_pullback(plain, (data, weights), ctx.needs_input_grad[1:], (grad,))
 
 
 def _group_by_group(plain: Plain, data: Tensor, weights: Tensor) -> Tensor:
@@ -247,8 +266,8 @@ def _group_by_group(plain: Plain, data: Tensor, weights: Tensor) -> Tensor:
 def _pulled(ctx: Any, grad: Any, pulled: Pair | None = None) -> list[Tensor | None]:
     """Run the circuit backwards from the gradient of the values, or from mu of the states where that is given."""
     data, weights = ctx.saved_tensors  # which refuses those that have changed since
-    kernel: KernelInput = ctx.kernel
-    wanted = ctx.needs_input_grad[3:]
+    kernel: KernelInput = ctx.call.kernel
+    wanted = ctx.needs_input_grad[1:]
     grad = None if grad is None else grad.reshape(len(ctx.run[0]), -1)
     data_grad, weight_grad = kernel.backward(ctx.run, grad, pulled, wants_data=bool(wanted[0]))
     n_weights = weights.shape[-1]
