@@ -103,7 +103,7 @@ class QLSTMCell(nn.Module):
                 gates = route.for_each(joined, weights).unbind()
             else:
                 gates = [self.backend.expectation(circuit, joined, gate, observables) for gate in rows]
-            return lstm_state(*gates, state[1])
+            return lstm_state(gates, state[1])
 
         return step
 

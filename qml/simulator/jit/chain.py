@@ -5,7 +5,7 @@ they are NumPy's, with derivatives by hand, and autograd sees one operation. Its
 of plain tensor operations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,8 +36,9 @@ class Before(Protocol):
         """Return gradients, of each group, from that of the data; None where none is wanted."""
         ...
 
-    def plain(self, *tensors: Tensor) -> Tensor:
-        """Compute the data of one group by tensor operations, (batch, slots)."""
+    @property
+    def plain(self) -> Callable[..., Tensor]:
+        """Return the function from the tensors of one group to its data, (batch, slots), by tensor operations."""
         ...
 
 
@@ -52,8 +53,9 @@ class After(Protocol):
         """Return the gradient of the values, and then those of the arrays; None where none is wanted."""
         ...
 
-    def plain(self, values: Tensor, *tensors: Tensor) -> Tensor:
-        """Compute the result of one group by tensor operations."""
+    @property
+    def plain(self) -> Callable[..., Tensor]:
+        """Return the function from values and tensors of one group to the result, by tensor operations."""
         ...
 
 
