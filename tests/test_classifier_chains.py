@@ -187,5 +187,16 @@ def test_one_sample_and_other_shapes_have_the_same_loss(name: str) -> None:
     layer, inputs, labels = _problem(name)
     losses = torch.stack([_loss(layer, inputs[k : k + 1], labels[k : k + 1]) for k in range(5)])
     torch.testing.assert_close(losses.mean(), _loss(layer, inputs, labels), rtol=1e-12, atol=1e-12)
+    rows, signs = inputs[:4].reshape(2, 2, -1), labels[:4].reshape(2, 2)
+    torch.testing.assert_close(_loss(layer, rows, signs), losses[:4].mean(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(_loss(layer, inputs[0], labels[0]), losses[0], rtol=1e-12, atol=1e-12)
     with pytest.raises(ValueError, match="one label a sample"):
         _loss(layer, inputs, labels[:3])
+
+
+def test_losses_without_gradients(name: str) -> None:
+    layer, inputs, labels = _problem(name)
+    expected = _loss(layer, inputs, labels).detach()
+    for context in (torch.no_grad, torch.inference_mode):
+        with context():
+            torch.testing.assert_close(_loss(layer, inputs, labels), expected, rtol=0.0, atol=0.0)

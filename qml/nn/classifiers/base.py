@@ -107,8 +107,11 @@ class CircuitClassifier(nn.Module):
     def is_as_published(self) -> bool:
         """Tell whether its loss is a function of inputs, labels and parameters that nobody has changed.
 
-        A subclass may have other angles or scores, and a hook may see or change what `forward` gives.
+        A subclass may have other angles or scores, and a hook may see or change what `forward` gives. Inside
+        torch.compile the answer is no.
         """
+        if checks.is_traced():  # which has no use for the question, and does not follow it
+            return False
         hooks = self._forward_hooks, self._forward_pre_hooks, self._backward_hooks, self._backward_pre_hooks
         return self._own_loss and not any(hooks) and "forward" not in vars(self) and not _has_any_global_hook()
 
@@ -135,10 +138,13 @@ class CircuitClassifier(nn.Module):
         return after.plain(self.evaluated(self.circuit, before.plain(*given)), *further)
 
     def checked(self, inputs: Any, labels: Any) -> tuple[Tensor, Tensor]:
-        """Return inputs and one label for each, or refuse them."""
+        """Return inputs, (batch, inputs), and one label for each, or refuse them."""
         inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
-        return inputs, as_labels(labels, inputs, inputs.shape[:-1])
+        labels = as_labels(labels, inputs, inputs.shape[:-1])
+        if inputs.ndim == 2:
+            return inputs, labels
+        return inputs.reshape(-1, self.n_inputs), labels.reshape(-1)
 
     def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Compute the mean loss of labels -1 and +1 that the classifier's paper trains it by."""

@@ -7,7 +7,7 @@ of plain tensor operations.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ Arrays = Sequence[Array]
 Wanted = Sequence[bool]
 
 
+@runtime_checkable
 class Before(Protocol):
     """Arithmetic from tensors to the data of a circuit.
 
@@ -42,6 +43,7 @@ class Before(Protocol):
         ...
 
 
+@runtime_checkable
 class After(Protocol):
     """Arithmetic from expectation values, and further tensors, to a result; see `Before`."""
 

@@ -285,7 +285,8 @@ def as_gradient(total: np.ndarray, like: Tensor) -> Tensor:
     if n_shared > 1:
         total = total.reshape(n_shared, -1).sum(0)
     if like.dtype == torch.float32:
-        total = total.astype(np.float32)
+        with np.errstate(over="ignore"):  # infinity, without a word, as in torch
+            total = total.astype(np.float32)
     return torch.from_numpy(total.reshape(like.shape))
 
 
