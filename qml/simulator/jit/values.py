@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from types import ModuleType
@@ -22,6 +22,7 @@ from torch._compile import _disable_dynamo  # unlike torch.compiler.disable it d
 from qml.checks import needs_plain_pullback, require_finite, require_installed
 from qml.plain_pullback import plain_pullback
 from qml.simulator.jit.instructions import Instructions
+from qml.simulator.jit.side_by_side import Pair, Run, run_backward, run_forward, shared_block, shares, useful_threads
 
 CACHE_NUMBERS = 2**13  # amplitudes of a block of samples, so that its states stay in the first caches
 MIN_BLOCK = 32  # samples of a block where the batch has them, or innermost loops are too short
@@ -29,9 +30,6 @@ MIN_WIDE_BLOCK = 8  # of registers so wide that states of more would leave the l
 WIDE_NUMBERS = 2**19  # amplitudes of a block of these
 
 Plain = Callable[[Tensor, Tensor], Tensor]
-Pair = tuple[np.ndarray, np.ndarray]
-Run = tuple[np.ndarray, np.ndarray, int, Pair]
-"""A run of the kernel: inputs, angles, samples of a block, and states, which are the final ones if they are kept."""
 
 
 @cache
@@ -112,9 +110,13 @@ class KernelInput:
         self.program = instructions.arrays, starts, sizes, instructions.n_phases, instructions.n_turned
 
     def block(self, batch: int) -> int:
-        """Return the number of samples that run side by side."""
+        """Return the number of samples that run side by side in one thread."""
         widest = min(MIN_BLOCK, max(MIN_WIDE_BLOCK, WIDE_NUMBERS // self.n_rows))
         return min(batch, max(widest, CACHE_NUMBERS // self.n_rows))
+
+    def n_threads(self, n_samples: int) -> int:
+        """Return the number of threads that so many samples are worth."""
+        return useful_threads(self.instructions.operations * n_samples)
 
     def forward(self, inputs: np.ndarray, angles: np.ndarray, *, keeps: bool) -> tuple[np.ndarray, Run, bool]:
         """Run the circuit forwards.
@@ -127,11 +129,20 @@ class KernelInput:
         Returns:
             Values, (groups * batch, observables), the run, and whether inputs and angles are finite.
         """
-        block = self.block(len(inputs) // len(angles))
-        states = self.room(len(inputs) if keeps else block, inputs.dtype)
-        values = np.zeros((len(inputs), self.instructions.n_observables), dtype=inputs.dtype)
-        finite = unseen(loaded_kernels().forward, *self.program, inputs, angles, block, states, values)
-        return values, (inputs, angles, block, states), finite
+        n_samples, groups = len(inputs), len(angles)
+        batch, n_threads = n_samples // groups, self.n_threads(n_samples)
+        block = self.block(batch)
+        if groups == 1:
+            block = shared_block(block, batch, n_threads)
+        states = self.room(n_samples if keeps else block, inputs.dtype)
+        values = np.zeros((n_samples, self.instructions.n_observables), dtype=inputs.dtype)
+        run = inputs, angles, block, states
+        if n_threads == 1:
+            finite = unseen(loaded_kernels().forward, *self.program, *run, values)
+        else:
+            parts = shares(groups, batch, block, n_threads)
+            finite = unseen(run_forward, loaded_kernels().forward, self.program, parts, run, values)
+        return values, run, finite
 
     def backward(
         self, run: Run, grad: np.ndarray | None, mu: Pair | None, *, wants_data: bool
@@ -151,7 +162,13 @@ class KernelInput:
         no_grad, no_mu = _nothing(inputs.dtype)
         gradients = np.zeros(inputs.shape), np.zeros(angles.shape)
         given = no_grad if grad is None else grad, no_mu if mu is None else mu
-        unseen(loaded_kernels().backward, *self.program, *run, *given, wants_data, *gradients)
+        n_threads = self.n_threads(len(inputs))
+        if n_threads == 1:
+            unseen(loaded_kernels().backward, *self.program, *run, *given, wants_data, *gradients)
+        else:
+            parts = shares(len(angles), len(inputs) // len(angles), run[2], n_threads)
+            kernel = loaded_kernels().backward
+            unseen(run_backward, kernel, self.program, parts, run, given, wants_data, gradients)
         return gradients
 
     def room(self, n_samples: int, dtype: np.dtype) -> Pair:
@@ -228,18 +245,16 @@ class KernelStates(torch.autograd.Function):
     def forward(ctx: Any, call: KernelCall, data: Tensor, weights: Tensor) -> Tensor:
         """Run the circuit forwards."""
         kernel = call.kernel
-        inputs, angles = _arrays(kernel, data, weights)
-        block = len(inputs) // len(angles)
-        states, values = kernel.room(len(inputs), inputs.dtype), np.zeros((len(inputs), 0), dtype=inputs.dtype)
-        unseen(loaded_kernels().forward, *kernel.program, inputs, angles, block, states, values)
-        ctx.call, ctx.run = call, (inputs, angles, block, states)
+        _, ctx.run, _ = kernel.forward(*_arrays(kernel, data, weights), keeps=True)
+        ctx.call = call
         ctx.save_for_backward(data, weights)
-        kind = np.complex64 if inputs.dtype == np.float32 else np.complex128
-        answer = np.zeros((len(angles), block, kernel.n_rows), dtype=kind)
-        answer.real = states[0].reshape(-1, kernel.n_rows, block).transpose(0, 2, 1)
-        if len(states[1]):
-            answer.imag = states[1].reshape(-1, kernel.n_rows, block).transpose(0, 2, 1)
-        return torch.from_numpy(_in_groups(answer.reshape(-1, kernel.n_rows), data))
+        inputs, states = ctx.run[0], ctx.run[3]
+        answer = np.zeros((len(inputs), kernel.n_rows), np.complex64 if inputs.dtype == np.float32 else np.complex128)
+        for samples, place in _blocks(ctx.run, kernel.n_rows):
+            answer.real[samples] = states[0][place].reshape(kernel.n_rows, -1).T
+            if len(states[1]):
+                answer.imag[samples] = states[1][place].reshape(kernel.n_rows, -1).T
+        return torch.from_numpy(_in_groups(answer, data))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -248,9 +263,21 @@ class KernelStates(torch.autograd.Function):
         if needs_plain_pullback(grad):
             return None, *_plainly_pulled(ctx, grad)
         n_rows = ctx.call.kernel.n_rows
-        mu = grad.detach().resolve_conj().numpy().reshape(-1, ctx.run[2], n_rows).transpose(0, 2, 1) / 2.0
-        parts = np.ascontiguousarray(mu.real).reshape(-1), np.ascontiguousarray(mu.imag).reshape(-1)
-        return None, *_pulled(ctx, None, parts)
+        rows = grad.detach().resolve_conj().numpy().reshape(-1, n_rows) / 2.0
+        mu = np.empty(rows.size, ctx.run[0].dtype), np.empty(rows.size, ctx.run[0].dtype)
+        for samples, place in _blocks(ctx.run, n_rows):
+            mu[0][place], mu[1][place] = rows.real[samples].T.reshape(-1), rows.imag[samples].T.reshape(-1)
+        return None, *_pulled(ctx, None, mu)
+
+
+def _blocks(run: Run, n_rows: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the samples of each block of a run, and the place of their states."""
+    inputs, angles, block, _ = run
+    batch = len(inputs) // len(angles)
+    for begin in range(0, len(inputs), batch or 1):
+        for first in range(begin, begin + batch, block):
+            last = min(first + block, begin + batch)
+            yield slice(first, last), slice(first * n_rows, last * n_rows)
 
 
 def _plainly_pulled(ctx: Any, grad: Tensor) -> list[Tensor | None]:
