@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from circuits import _checks
 
@@ -32,7 +33,7 @@ class Observable:
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", _merged(self.terms))
 
-    @property
+    @cached_property
     def qubits(self) -> tuple[int, ...]:
         """Return the qubits on which it acts, ascending."""
         return tuple(sorted({qubit for _, factors in self.terms for qubit, _ in factors}))

@@ -37,6 +37,7 @@ from circuits.plain_checks import (  # noqa: F401 - rooms that use torch get all
 PRECISIONS = (torch.float32, torch.float64)
 FLOATING = (torch.float16, torch.bfloat16, *PRECISIONS)  # dtypes of torch's sums, which it has not for 8-bit numbers
 _TRACERS = (torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.FAKE)
+_UNCHANGED = nullcontext()
 _EXPORT = (
     "This layer must be exported by torch.export.export, but was given to {}, which cannot follow its checks of values "
     "and would keep the choices and steps of one example. Use torch.export.export(layer, (inputs,))."
@@ -152,6 +153,19 @@ def require_finite(values: Tensor, name: str) -> None:
         require_finite_bounds(low, high, name)
 
 
+def require_all_finite(**tensors: Tensor) -> None:
+    """Refuse NaN and infinity in real tensors on one device, by the name of the first that holds them.
+
+    Their values must not be hidden (`hides_values`).
+    """
+    total = sum(values.detach().sum() for values in tensors.values())
+    if math.isfinite(float(total)):  # finite only if all terms are
+        return
+    for name, values in tensors.items():
+        if not bool(values.detach().isfinite().all()):
+            raise ValueError(f"Argument `{name}` must be finite, but holds NaN or infinity. Check where it comes from.")
+
+
 def is_finite(values: Tensor) -> bool:
     """Return False if there is NaN or infinity and values can be read: not on "meta" or inside torch.func."""
     if values.is_meta or in_transform():
@@ -200,13 +214,15 @@ def require_generator(value: Any, name: str = "generator") -> None:
 
 def in_autocast(values: Tensor) -> bool:
     """Tell whether autocast is on for the device of `values`."""
+    if not torch._C._is_any_autocast_enabled():
+        return False
     kind = values.device.type
     return kind != "meta" and torch.is_autocast_enabled(kind)  # torch knows no autocast on "meta", and raises
 
 
 def full_precision(data: Tensor) -> AbstractContextManager:
     """Switch autocast off within this context, so that amplitudes keep the precision of the inputs."""
-    return torch.autocast(data.device.type, enabled=False) if in_autocast(data) else nullcontext()
+    return torch.autocast(data.device.type, enabled=False) if in_autocast(data) else _UNCHANGED
 
 
 def in_full_precision(backward: Callable[..., Any]) -> Callable[..., Any]:

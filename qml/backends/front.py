@@ -28,6 +28,9 @@ class CheckedBackend(ABC):
     """Whether values cost nothing but time and are the same each time, so that a compiled backward pass may run the
     circuit again."""
 
+    refuses_nan: ClassVar[bool] = False
+    """Whether `_expectation` itself refuses NaN and infinity in data and weights, where it reads them anyway."""
+
     @property
     @abstractmethod
     def name(self) -> str:
@@ -56,8 +59,9 @@ class CheckedBackend(ABC):
             return uncompiled(self, "expectation", circuit, data, weights, observables)
         inputs.require_circuit(circuit)
         chosen = inputs.as_observables(observables, circuit.n_qubits)
-        inputs.require_inputs(circuit, data, weights)
+        inputs.require_inputs(circuit, data, weights, finite=not self.refuses_nan)
         if not chosen or data.shape[0] == 0:
+            inputs.require_inputs(circuit, data, weights)  # NaN, too, of which nobody else gets to know
             return inputs.empty_answer(data, weights, len(chosen))
         with checks.full_precision(data):
             return self._expectation(circuit, data, weights, chosen)

@@ -69,6 +69,7 @@ class Native(CheckedBackend):
     """
 
     is_repeatable: ClassVar[bool] = True
+    refuses_nan: ClassVar[bool] = True
 
     method: Literal["auto", "autograd", "adjoint", "pauli"] | PauliPropagation = "auto"
     representation: Literal["auto", "state", "density"] = "auto"

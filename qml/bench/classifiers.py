@@ -55,11 +55,14 @@ def ours(case: str) -> Step:
 
 
 def _step(layer: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> Step:
+    parameters = list(layer.parameters())
+
     def step() -> dict[str, torch.Tensor]:
-        layer.zero_grad()
+        for parameter in parameters:
+            parameter.grad = None
         loss = layer.loss(inputs, labels)  # pyright: ignore[reportCallIssue]
         loss.backward()
-        gradients = [p.grad.reshape(-1) for p in layer.parameters() if p.grad is not None]
+        gradients = [p.grad.reshape(-1) for p in parameters if p.grad is not None]
         return {"loss": loss.detach()[None], "gradient": torch.cat(gradients)[None]}
 
     return step

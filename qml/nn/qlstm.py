@@ -10,8 +10,11 @@ from torch import Tensor, nn
 from circuits import Circuit, Z, data, weight
 from qml import checks
 from qml.backends import Backend, resolve
+from qml.nn._compiled import runs_compiled
 from qml.nn._recurrent import RecurrentLSTM, State, require_no_projection
-from qml.nn.qkan.cells import lstm_step
+from qml.nn.qkan.cells import lstm_state
+from qml.simulator.engine import kernel_route
+from qml.simulator.routes.kernel import KernelRoute
 
 
 def qlstm_circuit(n_qubits: int, n_layers: int) -> Circuit:
@@ -91,14 +94,26 @@ class QLSTMCell(nn.Module):
 
     def prepare(self, inputs: Tensor, start: State) -> Callable[[int, State], State]:
         """Return the function of a step; nothing is computed ahead for all steps."""
-        observables = self.observables
+        circuit, observables, weights = self.circuit, self.observables, self.weights
+        rows, route = weights.unbind(), self._route(inputs, start)
 
         def step(time: int, state: State) -> State:
             joined = torch.cat([state[0], inputs[time]], -1)
-            gates = [self.backend.expectation(self.circuit, joined, gate, observables) for gate in self.weights]
-            return lstm_step(torch.cat(gates, -1), state[1], None)
+            if route is not None:
+                gates = route.for_each(joined, weights).unbind()
+            else:
+                gates = [self.backend.expectation(circuit, joined, gate, observables) for gate in rows]
+            return lstm_state(gates, state[1])
 
         return step
+
+    def _route(self, inputs: Tensor, start: State) -> KernelRoute | None:
+        """Return the route that runs the four circuits in one call; None where the backend runs one after another."""
+        circuit, weights, h = self.circuit, self.weights, start[0]
+        fits = (h.shape[1] + inputs.shape[2], weights.shape[1]) == (circuit.n_data, circuit.n_weights)
+        if not fits or checks.in_functorch() or not runs_compiled(self.backend):
+            return None
+        return kernel_route(circuit, h, self.observables)
 
 
 class QLSTM(RecurrentLSTM):

@@ -147,12 +147,13 @@ class QuantumLayer(JetModule, RowWeightsModule):
             weights = checks.as_inputs(weights, own, "weights")
             self._require_row_each(weights, inputs.shape[:-1])
             inputs, circuit, own = torch.cat([inputs, weights], -1), circuit.weights_as_data(), own[:0]
-        flat = inputs.reshape(math.prod(inputs.shape[:-1]), circuit.n_data)
+        is_flat = inputs.ndim == 2  # even a reshape to the same shape is an operation of autograd
+        flat = inputs if is_flat else inputs.reshape(math.prod(inputs.shape[:-1]), circuit.n_data)
         if self.observables is not None:
             values = self.backend.expectation(circuit, flat, own, self.observables)
         else:
             values = self.backend.probabilities(circuit, flat, own, self.probabilities_of)
-        return values.reshape((*inputs.shape[:-1], values.shape[1]))
+        return values if is_flat else values.reshape((*inputs.shape[:-1], values.shape[1]))
 
     def jet(
         self,

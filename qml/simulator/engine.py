@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from circuits import Circuit, Observable
-from qml.checks import in_one_vmap, needs_plain_operations
+from qml.checks import hides_values, in_one_vmap, is_traced, needs_plain_operations, require_all_finite
 from qml.jets import Orders
+from qml.simulator.asked import asked
 from qml.simulator.execution import Method
 from qml.simulator.idle import without_idle, without_unread
 from qml.simulator.jit.values import settled
@@ -23,6 +24,7 @@ from qml.simulator.plan import Request, batch_step
 from qml.simulator.readout import Terms
 from qml.simulator.routes import COMPILED, DISTRIBUTIONS, EXPECTATIONS, JETS, PROPAGATIONS, STATES
 from qml.simulator.routes.choice import ANY_BATCH
+from qml.simulator.routes.kernel import KernelRoute
 from qml.simulator.routes.propagation import Bounded, PropagationRoute
 
 NORM: Terms = (((1.0, ()),),)
@@ -40,18 +42,43 @@ def expectation(
     compiled: bool | None = False,
 ) -> Tensor:
     """Compute expectation values; data (batch, inputs), weights (weights,) to (batch, observables)."""
-    circuit, terms = without_idle(circuit, _terms(observables))
+    known = asked(circuit, observables)
     is_plain = method == "autograd" or (needs_plain_operations() and not in_one_vmap())
     allowed = False if is_plain else settled(compiled, data)
-    request = _request(data, levels, terms, only_registers=method == "adjoint", compiled=allowed)
-    route = (COMPILED if allowed else EXPECTATIONS).find(circuit, request, data)
+    batch, only_registers = data.shape[0], method == "adjoint"
+    request = known.request(
+        levels, batch_step(batch), shared=batch == 1, only_registers=only_registers, compiled=allowed
+    )
+    active = circuit if known.narrow is None else known.narrow
+    route = (COMPILED if allowed else EXPECTATIONS).find(active, request, data)
+    if not isinstance(route, KernelRoute):  # which finds it out by itself
+        _require_finite(data, weights)
     return route.expectation(data, weights, method=method)
+
+
+def kernel_route(circuit: Circuit, data: Tensor, observables: tuple[Observable, ...]) -> KernelRoute | None:
+    """Return the route of expectation values if it is the compiled kernel's, and may run for a batch here and now.
+
+    Args:
+        circuit: what runs.
+        data: of its batch size, dtype and device.
+        observables: what is read.
+    """
+    if is_traced() or not data.is_cpu or data.shape[0] < 2 or is_mixed(circuit):
+        return None
+    if needs_plain_operations() and not in_one_vmap():
+        return None
+    known = asked(circuit, observables)
+    request = known.request(2, batch_step(data.shape[0]), shared=False, only_registers=False, compiled=None)
+    route = EXPECTATIONS.find(circuit if known.narrow is None else known.narrow, request, data)
+    return route if isinstance(route, KernelRoute) else None
 
 
 def propagated(
     circuit: Circuit, data: Tensor, weights: Tensor, observables: tuple[Observable, ...], options: PauliPropagation
 ) -> Tensor:
     """Compute expectation values by Pauli propagation, (batch, observables)."""
+    _require_finite(data, weights)
     return _propagation(circuit, data, observables, options).expectation(data, weights, method="auto")
 
 
@@ -139,6 +166,11 @@ def final_state(circuit: Circuit, data: Tensor, weights: Tensor, *, compiled: bo
     if not needs_plain_operations() or in_one_vmap():
         request = replace(request, compiled=settled(compiled, data))
     return STATES.find(circuit, request, data).state(data, weights)
+
+
+def _require_finite(data: Tensor, weights: Tensor) -> None:
+    if not hides_values():
+        require_all_finite(data=data, weights=weights)
 
 
 def _request(data: Tensor, levels: int, terms: Terms | None, **options: Any) -> Request:

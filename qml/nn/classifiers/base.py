@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
 from circuits import Circuit, Observable
 from qml import checks
 from qml.backends import Backend, resolve
+from qml.nn._compiled import runs_compiled
+from qml.simulator.engine import kernel_route
+from qml.simulator.jit.chain import After, Before
 
 
 class CircuitClassifier(nn.Module):
@@ -36,6 +40,12 @@ class CircuitClassifier(nn.Module):
     """
 
     weights: nn.Parameter
+    _own_loss: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        changed = any(name in vars(cls) for name in ("angles", "values", "evaluated", "scores", "forward"))
+        cls._own_loss = "loss" in vars(cls) or (cls._own_loss and not changed)
 
     def __init__(
         self,
@@ -53,6 +63,7 @@ class CircuitClassifier(nn.Module):
         self.circuit = circuit
         self.observables = tuple(observables)
         self.backend = resolve(backend)
+        self._runs_compiled: tuple[Backend | None, bool] = (None, False)
         self.weights = nn.Parameter(torch.empty(circuit.n_weights, device=device, dtype=dtype))
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
@@ -71,6 +82,8 @@ class CircuitClassifier(nn.Module):
         inputs = checks.as_inputs(inputs, self.weights)
         checks.require_last_dimension(inputs, self.n_inputs, "inputs")
         with checks.full_precision(inputs):
+            if inputs.ndim == 2:
+                return self.scores(self.values(inputs))
             scores = self.scores(self.values(inputs.reshape(-1, self.n_inputs)))
         return scores.reshape((*inputs.shape[:-1], *scores.shape[1:]))
 
@@ -89,6 +102,49 @@ class CircuitClassifier(nn.Module):
     def scores(self, values: Float[Tensor, "batch observables"]) -> Float[Tensor, "batch ..."]:
         """Compute the score from the expectation values: the only one, unless a class says otherwise."""
         return values[:, 0]
+
+    @property
+    def is_as_published(self) -> bool:
+        """Tell whether its loss is a function of inputs, labels and parameters that nobody has changed.
+
+        A subclass may have other angles or scores, and a hook may see or change what `forward` gives. Inside
+        torch.compile the answer is no.
+        """
+        if checks.is_traced():  # which has no use for the question, and does not follow it
+            return False
+        hooks = self._forward_hooks, self._forward_pre_hooks, self._backward_hooks, self._backward_pre_hooks
+        return self._own_loss and not any(hooks) and "forward" not in vars(self) and not _has_any_global_hook()
+
+    def chained(
+        self, before: Before, given: tuple[Tensor, ...], after: After, further: tuple[Tensor, ...] = ()
+    ) -> Float[Tensor, "..."]:
+        """Compute `after` of the circuit's expectation values with the data `before`.
+
+        Where the compiled kernel runs the circuit, all of it is one operation of autograd.
+
+        Args:
+            before: arithmetic from tensors to the circuit's data.
+            given: these tensors, the inputs first.
+            after: arithmetic from values, and further tensors, to the result.
+            further: these tensors.
+        """
+        backend, inputs = self.backend, given[0]
+        if self._runs_compiled[0] is not backend:  # asked once, as it takes microseconds
+            self._runs_compiled = backend, runs_compiled(backend)
+        if self._runs_compiled[1] and inputs.ndim == 2 and self.weights.shape == (self.circuit.n_weights,):
+            route = kernel_route(self.circuit, inputs, self.observables)
+            if route is not None:
+                return route.chained(self.circuit, self.weights, (before, given), (after, further))
+        return after.plain(self.evaluated(self.circuit, before.plain(*given)), *further)
+
+    def checked(self, inputs: Any, labels: Any) -> tuple[Tensor, Tensor]:
+        """Return inputs, (batch, inputs), and one label for each, or refuse them."""
+        inputs = checks.as_inputs(inputs, self.weights)
+        checks.require_last_dimension(inputs, self.n_inputs, "inputs")
+        labels = as_labels(labels, inputs, inputs.shape[:-1])
+        if inputs.ndim == 2:
+            return inputs, labels
+        return inputs.reshape(-1, self.n_inputs), labels.reshape(-1)
 
     def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Compute the mean loss of labels -1 and +1 that the classifier's paper trains it by."""
@@ -111,12 +167,18 @@ class CircuitClassifier(nn.Module):
         return f"{options}, backend={self.backend.name!r}"
 
 
-def as_labels(labels: Any, scores: Tensor) -> Tensor:
-    """Return one label a score, or refuse labels that torch would spread over others."""
-    labels = checks.as_inputs(labels, scores, "labels")
-    if labels.shape != scores.shape:
+def as_labels(labels: Any, like: Tensor, shape: Sequence[int] | None = None) -> Tensor:
+    """Return one label a score, or refuse labels that torch would spread over others.
+
+    Args:
+        labels: what is checked.
+        like: of their dtype and on their device.
+        shape: of the scores; None for that of `like`.
+    """
+    labels, expected = checks.as_inputs(labels, like, "labels"), like.shape if shape is None else tuple(shape)
+    if labels.shape != expected:
         raise ValueError(
-            f"Argument `labels` must hold one label a sample, shape {tuple(scores.shape)}, but has shape "
+            f"Argument `labels` must hold one label a sample, shape {tuple(expected)}, but has shape "
             f"{tuple(labels.shape)}."
         )
     return labels

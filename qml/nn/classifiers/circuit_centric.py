@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from circuits import Circuit, Z, ansatzes, data, weight
 from qml import checks
 from qml.backends import Backend
-from qml.nn.classifiers.amplitudes import padded_amplitudes
+from qml.nn.classifiers._arithmetic import AMPLITUDES, SQUARED_LOSS
 from qml.nn.classifiers.base import CircuitClassifier, as_labels
 
 INITIAL_BIAS = 0.01
@@ -80,7 +80,7 @@ class CircuitCentricClassifier(CircuitClassifier):
 
     def angles(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch amplitudes"]:
         """Return the amplitudes that all registers start from."""
-        return padded_amplitudes(inputs, self.register_size)
+        return AMPLITUDES.plain(inputs)
 
     def scores(self, values: Float[Tensor, "batch observables"]) -> Float[Tensor, " batch"]:
         """Return <Z_0> + b."""
@@ -88,8 +88,11 @@ class CircuitCentricClassifier(CircuitClassifier):
 
     def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Return half the mean squared difference of scores and labels."""
-        scores = self(inputs)
-        return (scores - as_labels(labels, scores)).square().mean() / 2.0
+        if not self.is_as_published:
+            scores = self(inputs)
+            return (scores - as_labels(labels, scores)).square().mean() / 2.0
+        inputs, labels = self.checked(inputs, labels)
+        return self.chained(AMPLITUDES, (inputs,), SQUARED_LOSS, (labels, self.bias))
 
     def config(self) -> dict[str, Any]:
         """Return the constructor arguments but for backend, device, dtype and generator."""

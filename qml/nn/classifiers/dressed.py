@@ -1,6 +1,5 @@
 """The dressed quantum circuit: a circuit between two linear maps, as in transfer learning."""
 
-import math
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch.nn import functional
 from circuits import Circuit, Z, data, weight
 from qml import checks
 from qml.backends import Backend
+from qml.nn.classifiers._arithmetic import CROSS_ENTROPY, SQUASHED
 from qml.nn.classifiers.base import CircuitClassifier, as_labels
 
 
@@ -88,7 +88,7 @@ class DressedQuantumCircuit(CircuitClassifier):
 
     def angles(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch angles"]:
         """Return pi/2 tanh(A x)."""
-        return math.pi / 2 * torch.tanh(functional.linear(inputs, self.entry))
+        return SQUASHED.plain(inputs, self.entry)
 
     def scores(self, values: Float[Tensor, "batch observables"]) -> Float[Tensor, "batch classes"]:
         """Return the logits B <Z>."""
@@ -105,6 +105,9 @@ class DressedQuantumCircuit(CircuitClassifier):
                 f"Labels -1 and +1 must be of 2 classes, but the layer has {self.out_features}. "
                 "Use torch.nn.functional.cross_entropy(layer(inputs), classes)."
             )
+        if self.is_as_published:
+            inputs, labels = self.checked(inputs, labels)
+            return self.chained(SQUASHED, (inputs, self.entry), CROSS_ENTROPY, (labels, self.exit))
         logits = self(inputs)
         return functional.cross_entropy(logits, (as_labels(labels, logits[:, 0]) > 0).long())
 

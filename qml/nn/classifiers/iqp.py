@@ -9,6 +9,7 @@ from torch import Tensor
 from circuits import Circuit, Z, ansatzes, data, feature_maps
 from qml import checks
 from qml.backends import Backend, Native
+from qml.nn.classifiers._arithmetic import HIT_LOSS, PAIRS
 from qml.nn.classifiers.base import CircuitClassifier, hit_loss
 
 
@@ -75,8 +76,7 @@ class IQPClassifier(CircuitClassifier):
 
     def angles(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch angles"]:
         """Return the features and the products of all pairs."""
-        first, second = torch.triu_indices(self.n_inputs, self.n_inputs, 1, device=inputs.device)
-        return torch.cat([inputs, inputs[:, first] * inputs[:, second]], dim=1)
+        return PAIRS.plain(inputs)
 
     def embedded(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch amplitudes"]:
         """Compute the states of the embedding, real parts and then imaginary parts, (batch, 2 * 2**n_inputs).
@@ -109,7 +109,10 @@ class IQPClassifier(CircuitClassifier):
 
     def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Return the mean probability of the wrong outcome, (1 - y f) / 2."""
-        return hit_loss(self(inputs), labels)
+        if not self.is_as_published:
+            return hit_loss(self(inputs), labels)
+        inputs, labels = self.checked(inputs, labels)
+        return self.chained(PAIRS, (inputs,), HIT_LOSS, (labels,))
 
     def config(self) -> dict[str, Any]:
         """Return the constructor arguments but for backend, device, dtype and generator."""

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from circuits import Circuit, Z, data, weight
 from qml import checks
 from qml.backends import Backend
-from qml.nn.classifiers.base import CircuitClassifier, as_labels
+from qml.nn.classifiers._arithmetic import FIDELITY_LOSS, SCALED, VALUES
+from qml.nn.classifiers.base import CircuitClassifier
 
 
 class DataReuploadingClassifier(CircuitClassifier):
@@ -86,9 +86,13 @@ class DataReuploadingClassifier(CircuitClassifier):
 
     def angles(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch angles"]:
         """Return w x of each layer; missing features are 0."""
-        missing = self.scales.shape[1] - self.n_inputs
-        rows = functional.pad(inputs, (0, missing)) if missing else inputs
-        return (self.scales * rows.unsqueeze(1)).flatten(1)
+        return SCALED.plain(inputs, self.scales)
+
+    def values(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch observables"]:
+        """Compute the expectation values of the circuit."""
+        if not self.is_as_published:
+            return super().values(inputs)
+        return self.chained(SCALED, (inputs, self.scales), VALUES)
 
     def scores(self, values: Float[Tensor, "batch observables"]) -> Float[Tensor, " batch"]:
         """Return the mean of <Z> of the qubits that are read."""
@@ -108,12 +112,12 @@ class DataReuploadingClassifier(CircuitClassifier):
             class_weights: Factors of the fidelities, shape (2, n_readouts); pass a parameter to train them with the
                 layer, as the paper does (default: 1 everywhere).
         """
-        inputs = checks.as_inputs(inputs, self.weights)
-        checks.require_last_dimension(inputs, self.n_inputs, "inputs")
+        inputs, labels = self.checked(inputs, labels)
+        if class_weights is None and self.is_as_published:  # both classes give the same term
+            return self.chained(SCALED, (inputs, self.scales), FIDELITY_LOSS, (labels,))
         values = self.values(inputs)
-        labels = as_labels(labels, values[:, 0])
-        if class_weights is None:  # both classes give the same term
-            return (values - labels.unsqueeze(1)).square().sum() / (4.0 * len(values))
+        if class_weights is None:
+            return FIDELITY_LOSS.plain(values, labels)
         fidelities = class_weights * torch.stack([1.0 - values, 1.0 + values], dim=1) / 2.0
         targets = torch.stack([1.0 - labels, 1.0 + labels], dim=1) / 2.0
         return (fidelities - targets[..., None]).square().sum((1, 2)).mean() / 2.0

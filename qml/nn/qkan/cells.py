@@ -1,7 +1,7 @@
 """Recurrent cells whose affine maps are QKAN layers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 import torch
@@ -269,10 +269,15 @@ class HQKANLSTMCell(OfQKANLayers):
 
 def lstm_step(gates: Tensor, c: Tensor, projection: nn.Linear | None) -> State:
     """Compute (h, c) from the gates i, f, g, o before their activations, (batch, 4 hidden)."""
-    i, f, g, o = gates.chunk(4, -1)
-    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-    h = o.sigmoid() * c.tanh()
+    h, c = lstm_state(gates.chunk(4, -1), c)
     return (h if projection is None else projection(h)), c
+
+
+def lstm_state(gates: Sequence[Tensor], c: Tensor) -> State:
+    """Compute (h, c) from the gates i, f, g, o before their activations, (batch, hidden) each."""
+    i, f, g, o = gates
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
 
 
 class HiddenMap:

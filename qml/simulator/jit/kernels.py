@@ -20,6 +20,7 @@ optimised by itself and once more in every kernel, which is where the time goes.
 import numpy as np
 
 from qml.simulator.jit.compiling import Array, Pair, kernel
+from qml.simulator.jit.parts.finite import are_finite
 from qml.simulator.jit.parts.matrices import make_matrices
 from qml.simulator.jit.parts.passes import (
     copy_end,
@@ -40,7 +41,7 @@ from qml.simulator.jit.parts.passes import (
 from qml.simulator.jit.parts.rotations import make_products_room, share_sines
 from qml.simulator.jit.parts.starts import pull_start, start_state
 
-VERSION = 7  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
+VERSION = 8  # numba keeps what it compiled until this file changes: count up with changes of the files it imports
 
 
 @kernel
@@ -55,7 +56,7 @@ def forward(
     block: int,
     states: Pair,
     values: Array,
-) -> None:
+) -> bool:
     """Compute expectation values, and leave the final states where there is room for those of all samples.
 
     Args:
@@ -70,6 +71,9 @@ def forward(
         states: for rows * samples numbers each, or rows * block where they are not kept; imaginary parts of length 0
             where states are real.
         values: zeros, (groups * batch, observables).
+
+    Returns:
+        Whether all data and weights are finite.
     """
     n_samples, n_rows, kind = len(data), sizes[0], values.dtype
     batch = n_samples // len(weights)
@@ -103,6 +107,7 @@ def forward(
             else:
                 run_blocks(tape, span, state, spare, entries)
             read_all(tape, span, n_rows, state, values)
+    return are_finite(data) and are_finite(weights)
 
 
 @kernel

@@ -1,7 +1,6 @@
 """The choice of a route: candidates are planned once for a circuit and a request, and the cheapest that fits runs."""
 
 import threading
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic, TypeVar
@@ -9,6 +8,7 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 from circuits import Circuit
+from qml.simulator.kept import KeptByCircuit
 from qml.simulator.plan import Request
 from qml.simulator.routes.route import Route
 
@@ -32,7 +32,7 @@ class RouteChoice(Generic[R]):
 
     def __init__(self, *planners: Planner[R], refusal: str) -> None:
         self._planners, self._refusal = planners, refusal
-        self._routes: dict[int, tuple[int, dict[Request, tuple[R, ...]]]] = {}
+        self._routes: KeptByCircuit[dict[Request, tuple[R, ...]]] = KeptByCircuit(dict)
         self._lock = threading.Lock()
 
     def find(self, circuit: Circuit, request: Request, data: Tensor) -> R:
@@ -51,17 +51,21 @@ class RouteChoice(Generic[R]):
             return routes[0]
         if not routes:
             raise NotImplementedError(self._refusal.format(n_qubits=circuit.n_qubits))
-        fitting = (route for route in routes if all(need.fits() for need in route.needs(data)))
-        return next(fitting, routes[0])
+        for route in routes:
+            if all(need.fits() for need in route.needs(data)):
+                return route
+        return routes[0]
 
     def planned(self, circuit: Circuit, request: Request) -> tuple[R, ...]:
         """Return the routes that answer the request, the cheapest first."""
-        kept = self._kept(circuit)
-        with self._lock:
-            routes = kept.pop(request, None)
-            if routes is not None:
-                kept[request] = routes  # the most recently used come last
-                return routes
+        kept = self._routes.of(circuit)
+        routes = kept.get(request)
+        if routes is not None:
+            if len(kept) > MAX_REQUESTS // 2:  # the most recently used come last; few stay where they are
+                with self._lock:
+                    kept.pop(request, None)
+                    kept[request] = routes
+            return routes
         for_any_batch = replace(request, batch=ANY_BATCH)
         routes = kept.get(for_any_batch)
         if routes is None:
@@ -76,8 +80,7 @@ class RouteChoice(Generic[R]):
 
     def n_kept(self, circuit: Circuit) -> int:
         """Return the number of requests of a circuit whose routes are kept."""
-        entry = self._routes.get(id(circuit))
-        return 0 if entry is None else len(entry[1])
+        return len(self._routes.get(circuit) or ())
 
     def n_circuits(self) -> int:
         """Return the number of circuits whose routes are kept."""
@@ -92,13 +95,3 @@ class RouteChoice(Generic[R]):
                 if route.is_final:
                     return (route,)
         return tuple(sorted(routes, key=lambda route: route.cost)) if len(routes) > 1 else tuple(routes)
-
-    def _kept(self, circuit: Circuit) -> dict[Request, tuple[R, ...]]:
-        identity = id(circuit)
-        entry = self._routes.get(identity)
-        if entry is None or entry[0] != len(circuit):
-            if entry is None:
-                weakref.finalize(circuit, self._routes.pop, identity, None)
-            entry = (len(circuit), {})
-            self._routes[identity] = entry
-        return entry[1]

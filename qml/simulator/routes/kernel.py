@@ -4,18 +4,27 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 
+import torch
 from torch import Tensor
 
 from circuits import Circuit
 from circuits.gates import KrausGate
-from qml.checks import in_one_vmap
+from qml.checks import in_one_vmap, require_finite
 from qml.plain_pullback import in_groups
 from qml.simulator.draft import Draft, draft_maps, reduced_maps
 from qml.simulator.execution import Method
 from qml.simulator.jit import instructions as columns
+from qml.simulator.jit.chain import After, Before, Chain, ChainValues
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.lowering import lower
-from qml.simulator.jit.values import KernelInput, KernelStates, KernelValues, load_kernels
+from qml.simulator.jit.values import (
+    KernelCall,
+    KernelInput,
+    KernelStates,
+    KernelValues,
+    kernel_values,
+    load_kernels,
+)
 from qml.simulator.linear import linear_maps
 from qml.simulator.memory import MemoryNeed
 from qml.simulator.plan import Request
@@ -44,6 +53,9 @@ class KernelRoute:
     def __init__(self, request: Request, instructions: Instructions, plain: Callable[[], Draft]) -> None:
         self._request, self._kernel = request, KernelInput(instructions, one_sample=request.shared_data)
         self._draft = plain
+        self._calls: dict[tuple[bool, bool], KernelCall] = {}
+        self._chains: dict[tuple[Before, After], Chain] = {}
+        self._need = MemoryNeed(0, 2, 0, torch.complex64, torch.device("cpu"))
 
     @property
     def instructions(self) -> Instructions:
@@ -68,7 +80,11 @@ class KernelRoute:
 
     def needs(self, data: Tensor) -> tuple[MemoryNeed, ...]:
         """Return the memory of the states that are kept for the backward pass."""
-        return (MemoryNeed(self.instructions.n_qubits, 2, data.shape[0], data.dtype.to_complex(), data.device),)
+        batch, dtype = data.shape[0], data.dtype.to_complex()
+        need = self._need  # of the last call, which was often for as many
+        if need.batch != batch or need.dtype != dtype:
+            need = self._need = MemoryNeed(self.instructions.n_qubits, 2, batch, dtype, data.device)
+        return (need,)
 
     def expectation(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
         """Compute expectation values; samples that cannot differ are computed once."""
@@ -76,15 +92,39 @@ class KernelRoute:
             need.require()
         batch = data.shape[0]
         if batch > 1 and not self.instructions.takes_data:
+            require_finite(data, "data")  # of which the kernel sees one sample
             return self._values(data[:1], weights, method).expand(batch, -1).clone()
         return self._values(data, weights, method)
 
     def _values(self, data: Tensor, weights: Tensor, method: Method) -> Tensor:
         weights = weights if weights.numel() else weights.detach()  # nothing is derived in no weights
-        options = self._kernel, self._plain_values, method == "adjoint"
         if in_one_vmap():
-            return in_groups(partial(KernelValues.apply, *options), data, weights)
-        return KernelValues.apply(*options, data, weights)
+            return in_groups(partial(KernelValues.apply, self._call(method, hidden=True)), data, weights)
+        call = self._call(method)
+        if not (torch.is_grad_enabled() and (data.requires_grad or weights.requires_grad)):
+            return kernel_values(call, data, weights)  # without what autograd would keep
+        return KernelValues.apply(call, data, weights)
+
+    def _call(self, method: Method, *, hidden: bool = False) -> KernelCall:
+        key = method == "adjoint", hidden
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = KernelCall(self._kernel, self._plain_values, *key)
+        return call
+
+    def for_each(self, data: Tensor, weights: Tensor) -> Tensor:
+        """Compute expectation values of the same data for several vectors of weights, in one call.
+
+        Args:
+            data: (batch, inputs).
+            weights: (vectors, weights).
+
+        Returns:
+            Values, (vectors, batch, observables).
+        """
+        need = self.needs(data)[0]
+        need._replace(batch=len(weights) * need.batch).require()
+        return KernelValues.apply(self._call("auto"), data[None], weights)
 
     def copies(self, data: Tensor, weights: Tensor, *, method: Method) -> Tensor:
         """Compute expectation values of copies of the circuit that have data and weights of their own, in one call.
@@ -99,24 +139,50 @@ class KernelRoute:
         """
         for need in self.needs(data.flatten(0, 1)):
             need.require()
-        function = partial(self._grouped_copies, method == "adjoint")
+        function = partial(self._grouped_copies, self._call(method, hidden=in_one_vmap()))
         return in_groups(function, data, weights) if in_one_vmap() else function(data[None], weights[None])[0]
 
-    def _grouped_copies(self, only_once: bool, data: Tensor, weights: Tensor) -> Tensor:
+    def _grouped_copies(self, call: KernelCall, data: Tensor, weights: Tensor) -> Tensor:
         """Compute values: (groups or 1, copies, ...) to (groups, copies, batch, observables)."""
         groups = max(len(data), len(weights))
         flat = (part.expand(groups, *part.shape[1:]).flatten(0, 1) for part in (data, weights))
-        return KernelValues.apply(self._kernel, self._plain_values, only_once, *flat).unflatten(0, (groups, -1))
+        return KernelValues.apply(call, *flat).unflatten(0, (groups, -1))
+
+    def chained(
+        self,
+        circuit: Circuit,
+        weights: Tensor,
+        before: tuple[Before, tuple[Tensor, ...]],
+        after: tuple[After, tuple[Tensor, ...]],
+    ) -> Tensor:
+        """Compute expectation values of a batch with arithmetic around them, see `qml.simulator.jit.chain`.
+
+        Args:
+            circuit: for which the route was planned.
+            weights: (weights,).
+            before: computes the data of these tensors, of which the first is (batch, inputs).
+            after: takes the values and these tensors.
+        """
+        for need in self.needs(before[1][0]):
+            need.require()
+        key = before[0], after[0]
+        chain = self._chains.get(key)
+        if chain is None:
+            arithmetic = before[0], len(before[1]), after[0]
+            chain = self._chains[key] = Chain(self._kernel, self._plain_values, circuit.n_data, *arithmetic)
+        if in_one_vmap():
+            return in_groups(partial(ChainValues.apply, chain, True), weights, *before[1], *after[1])
+        return ChainValues.apply(chain, False, weights, *before[1], *after[1])
 
     def state(self, data: Tensor, weights: Tensor) -> Tensor:
         """Compute the state vector, (batch, 2**n)."""
         for need in self.needs(data):
             need.require()
         weights = weights if weights.numel() else weights.detach()
-        options = self._kernel, self._plain_state, False
+        call = KernelCall(self._kernel, self._plain_state)
         if in_one_vmap():
-            return in_groups(partial(KernelStates.apply, *options), data, weights)
-        return KernelStates.apply(*options, data, weights)
+            return in_groups(partial(KernelStates.apply, call), data, weights)
+        return KernelStates.apply(call, data, weights)
 
     def _plain_values(self, data: Tensor, weights: Tensor) -> Tensor:
         nothing = 0.0 * (
