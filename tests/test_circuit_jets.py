@@ -81,6 +81,7 @@ def test_components_are_differences_of_the_oracles_values(name: str) -> None:
     assert_close(found[0], oracle.expectation(*case), 1e-12 * 10)
 
 
+@pytest.mark.slow
 @given(recipes(preparations=("constant",), max_qubits=4, max_steps=10))
 @examples(25)
 def test_components_of_any_circuit_are_those_of_forward_mode(recipe: tuple) -> None:

@@ -33,7 +33,10 @@ def test_layer_has_the_habit(layer: str, habit: str) -> None:
 
 @pytest.mark.parametrize(
     "habit",
-    [pytest.param(name, marks=pytest.mark.slow if name in ("export", "make_fx") else ()) for name in IN_OWN_PROCESS],
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("compile", "export", "make_fx") else ())
+        for name in IN_OWN_PROCESS
+    ],
 )
 def test_all_layers_have_the_habit(habit: str) -> None:
     found = distributed_verdicts() if habit == "DDP" else verdicts_of(habit)

@@ -58,7 +58,7 @@ def test_help_of_the_command_line_loads_neither_torch_nor_numpy() -> None:
     [
         ("from circuits import Circuit", 18, {"circuits.openqasm", "circuits.feature_maps", "qml"}),
         ("from qml.jobs import Store", 25, {"circuits.circuit", "qml.jobs.runner", "qml.backends"}),
-        ("from qml.backends import Native", 116, {"circuits.openqasm", "qml.nn", "qml.jobs", "qml.reservoir"}),
+        ("from qml.backends import Native", 120, {"circuits.openqasm", "qml.nn", "qml.jobs", "qml.reservoir"}),
         ("from qml.nn import QuantumLayer", 41, {"circuits.openqasm", "qml.nn.qkan", "qml.jobs", "qml.simulator"}),
     ],
     ids=["circuit", "jobs", "backend", "layer"],

@@ -240,7 +240,11 @@ def gradients_or_zeros(entry: Tensor, parameters: Sequence[nn.Parameter]) -> Seq
 
 @pytest.mark.parametrize(
     ("trunk", "few", "derivatives"),
-    [*product(OTHERS, [7, 16], ["auto"]), ("circuit", 16, "nested"), ("two circuits", 16, "nested")],
+    [
+        *product(OTHERS, [7, 16], ["auto"]),
+        pytest.param("circuit", 16, "nested", marks=pytest.mark.slow),
+        pytest.param("two circuits", 16, "nested", marks=pytest.mark.slow),
+    ],
 )
 def test_other_trunks_have_weights_of_their_own_at_every_row(
     trunk: str, few: int, derivatives: str, monkeypatch: pytest.MonkeyPatch

@@ -179,7 +179,7 @@ class KernelInput:
 
 @dataclass(frozen=True, eq=False)
 class KernelCall:
-    """What a function of data and weights computes by the kernel.
+    """A circuit in the kernel, with the rules for its derivatives and for NaN.
 
     Attributes:
         kernel: the circuit.
