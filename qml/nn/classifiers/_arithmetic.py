@@ -153,6 +153,8 @@ class SquaredLoss:
         """Compute the loss."""
         labels, bias = arrays
         _require(bias.ndim == 1, "bias", bias)
+        if values.shape[2] != 1:
+            raise ValueError(f"The loss must be of one observable, but the layer reads {values.shape[2]}.")
         return _summed(arithmetic().sum_squares, values, labels - bias[:, None]) / (2.0 * values.shape[1])
 
     def backward(self, grad: Array, wanted: Wanted, values: Array, arrays: Arrays) -> list[Array | None]:

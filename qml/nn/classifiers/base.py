@@ -42,6 +42,7 @@ class CircuitClassifier(nn.Module):
     """
 
     weights: nn.Parameter
+
     def __init__(
         self,
         n_inputs: int,
