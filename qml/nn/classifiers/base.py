@@ -129,10 +129,9 @@ class CircuitClassifier(nn.Module):
         backend, inputs = self.backend, given[0]
         if self._runs_compiled[0] is not backend:  # asked once, as it takes microseconds
             self._runs_compiled = backend, runs_compiled(backend)
-        is_one_kind = all(
-            part.dtype == inputs.dtype and part.device == inputs.device for part in (self.weights, *given, *further)
-        )
-        fits = is_one_kind and inputs.ndim == 2 and self.weights.shape == (self.circuit.n_weights,)
+        fits = inputs.ndim == 2 and self.weights.shape == (self.circuit.n_weights,)
+        for part in (self.weights, *given, *further):  # of a dtype of its own it would be promoted, or refused
+            fits = fits and part.dtype == inputs.dtype and part.device == inputs.device
         if self._runs_compiled[1] and fits:
             route = kernel_route(self.circuit, inputs, self.observables)
             if route is not None:
