@@ -66,6 +66,8 @@ def in_groups(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     parts = [functorch._unwrap_batched(part, level) for part in tensors]
     with interpreter.lower():
         result = function(*(_mapped_first(part, place) for part, place in parts))
+        if interpreter.batch_size() == 0:
+            result = result[:0]
     if len(result) < interpreter.batch_size():
         result = result.expand(interpreter.batch_size(), *result.shape[1:])
     return functorch._add_batch_dim(result, 0, level)
@@ -75,4 +77,7 @@ def _mapped_first(values: Tensor, place: int | None) -> Tensor:
     """Return a tensor with the dimension that is mapped over in front, or one of size 1 where there is none."""
     if place is None:
         return values[None]
-    return values if place == 0 else values.movedim(place, 0)
+    values = values if place == 0 else values.movedim(place, 0)
+    if len(values):
+        return values
+    return torch.cat([values, values.new_zeros(1, *values.shape[1:])])  # functions take no group less than one

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from circuits import X, Z
 from qml.backends import Native
 from qml.nn import (
     CircuitCentricClassifier,
@@ -206,3 +207,143 @@ def test_losses_without_gradients(name: str) -> None:
     for context in (torch.no_grad, torch.inference_mode):
         with context():
             torch.testing.assert_close(_loss(layer, inputs, labels), expected, rtol=0.0, atol=0.0)
+
+
+def test_stacks_of_labels_in_one_vmap(name: str) -> None:
+    layer, inputs, labels = _problem(name)
+    stack, factors = torch.stack([labels, -labels, labels.roll(1)]).requires_grad_(), torch.tensor([1.0, 2.0, -1.0])
+    together = torch.vmap(lambda own: _loss(layer, inputs, own))(stack)
+    alone = torch.stack([_loss(layer, inputs, own) for own in stack])
+    leaves = [stack, *layer.parameters()]
+    found = [
+        torch.autograd.grad((factors.double() * losses).sum(), leaves, materialize_grads=True, allow_unused=True)
+        for losses in (together, alone)
+    ]
+    torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(found[0], found[1], rtol=1e-12, atol=1e-12)
+
+
+def test_one_parameter_of_several_in_one_vmap(name: str) -> None:
+    layer, inputs, labels = _problem(name)
+    function, own = _of_parameters(layer), list(layer.parameters())
+    for place, part in enumerate(own):
+        stack = torch.stack([part.detach(), 2.0 * part.detach() + 1.0]).requires_grad_()
+        shares = [None] * len(own)
+        dims = (None, None, *shares[:place], 0, *shares[place + 1 :])
+        together = torch.vmap(function, dims)(inputs, labels, *own[:place], stack, *own[place + 1 :])
+        alone = torch.stack([function(inputs, labels, *own[:place], one, *own[place + 1 :]) for one in stack])
+        torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-12)
+        leaves = [stack, *own[:place], *own[place + 1 :]]
+        found = [torch.autograd.grad(losses.square().sum(), leaves) for losses in (together, alone)]
+        torch.testing.assert_close(found[0], found[1], rtol=1e-12, atol=1e-12)
+
+
+def test_no_samples_in_a_vmap(name: str) -> None:
+    layer, inputs, labels = _problem(name)
+    stack = inputs.new_zeros(0, *inputs.shape, requires_grad=True)
+    losses = torch.vmap(lambda rows: _loss(layer, rows, labels))(stack)
+    assert losses.shape == (0,)
+    losses.sum().backward()
+    assert stack.grad is not None
+    assert stack.grad.shape == stack.shape
+
+
+def _tripled(layer: nn.Module) -> list[type]:
+    kind = type(layer)
+
+    class Tripling:
+        def scores(self, values: Tensor) -> Tensor:
+            return 3.0 * super().scores(values)  # pyright: ignore
+
+    class Mixed(Tripling, kind):  # pyright: ignore
+        pass
+
+    class WithLoss(Tripling, kind):  # pyright: ignore
+        def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+            return super().loss(inputs, labels)  # pyright: ignore
+
+    return [Mixed, WithLoss]
+
+
+def test_scores_that_are_mixed_in_reach_the_loss(name: str) -> None:
+    layer, inputs, labels = _problem(name)
+    if isinstance(layer, DataReuploadingClassifier):  # its loss is of values
+        return
+    for kind in _tripled(layer):
+        changed, _, _ = _problem(name)
+        changed.__class__ = kind
+        loss = _loss(changed, inputs, labels)
+        plain = _loss(changed.to_backend(Native(compiled=False)), inputs, labels)  # pyright: ignore
+        assert not _is_chained(loss)
+        torch.testing.assert_close(loss, plain, rtol=1e-12, atol=1e-12)
+    own = layer.scores  # pyright: ignore
+    layer.scores = lambda values: 3.0 * own(values)  # pyright: ignore
+    torch.testing.assert_close(_loss(layer, inputs, labels), loss, rtol=1e-12, atol=1e-12)  # pyright: ignore
+
+
+def test_angles_of_a_subclass_with_a_loss_of_its_own_are_taken(name: str) -> None:
+    layer, inputs, labels = _problem(name)
+
+    class Reversed(type(layer)):
+        def angles(self, inputs: Tensor) -> Tensor:
+            return super().angles(inputs.flip(1))
+
+        def loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
+            return super().loss(inputs, labels)
+
+    expected = layer(inputs.flip(1)), _loss(layer, inputs.flip(1), labels)
+    layer.__class__ = Reversed
+    torch.testing.assert_close((layer(inputs), _loss(layer, inputs, labels)), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_derivatives_under_autocast_keep_their_precision(name: str) -> None:
+    layer, inputs, labels = _problem(name, torch.float32)
+    own = list(layer.parameters())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = torch.autograd.grad(_loss(layer, inputs, labels), own, create_graph=True)
+    expected = torch.autograd.grad(_loss(layer, inputs, labels), own)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)  # bfloat16 has 3e-3
+
+
+def test_parameters_of_other_shapes_and_dtypes(name: str) -> None:
+    layer, inputs, labels = _problem(name)
+    function, own = _of_parameters(layer), [part.detach() for part in layer.parameters()]
+    for place in range(1, len(own)):  # the first are the weights, whose shape has always been looked at
+        for one in (own[place][None], *([own[place][:, :-1], own[place][:-1]] if own[place].ndim else [])):
+            with pytest.raises(ValueError, match=r"must have (the )?shape"):
+                function(inputs, labels, *own[:place], one, *own[place + 1 :])
+    narrow = [own[0], *(part.float() for part in own[1:])]
+    if isinstance(layer, DressedQuantumCircuit):
+        with pytest.raises(RuntimeError, match="same dtype"):
+            function(inputs, labels, *narrow)
+        return
+    found = []
+    for backend in (Native(), Native(compiled=False)):
+        layer.to_backend(backend)  # pyright: ignore
+        found.append(function(inputs, labels, *narrow))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-12, atol=1e-12)
+
+
+def test_observables_that_somebody_replaces(name: str) -> None:
+    layer, inputs, labels = _problem(name)
+    listed = list(layer.observables)  # pyright: ignore
+    layer.observables = listed  # pyright: ignore
+    _loss(layer, inputs, labels)
+    listed[0] = X(0)
+    changed = _loss(layer, inputs, labels)
+    layer.observables = tuple(listed)  # pyright: ignore
+    torch.testing.assert_close(changed, _loss(layer, inputs, labels), rtol=1e-12, atol=1e-12)
+    layer.observables = (*listed[:-1], Z(9))  # pyright: ignore
+    with pytest.raises(ValueError, match="must act on qubits"):
+        _loss(layer, inputs, labels)
+
+
+def test_norms_and_logits_out_of_range_are_no_numbers(name: str) -> None:
+    layer, inputs, labels = _problem(name)
+    if isinstance(layer, CircuitCentricClassifier):
+        with pytest.raises(ValueError, match="must be finite"):
+            _loss(layer, 1e160 * inputs, labels)
+    if isinstance(layer, DressedQuantumCircuit):
+        with torch.no_grad():
+            layer.exit[0, 0] = math.inf
+        assert _loss(layer, inputs, labels).isnan()

@@ -185,3 +185,27 @@ if child == 0:
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=200)
+
+
+@pytest.mark.parametrize("start", ["atexit.register(again)", "threading.Thread(target=again).start()"])
+def test_values_at_the_end_of_a_program(start: str) -> None:
+    """Python starts no threads for an executor then."""
+    script = f"""
+import atexit, threading, torch
+from qml.simulator.jit import side_by_side
+side_by_side.OPERATIONS_OF_A_THREAD = 1.0
+torch.set_num_threads(2)
+from tests.test_threads_of_the_kernel import OBSERVABLES, case
+from qml.backends import Native
+circuit, inputs, weights = case()
+values = Native(compiled=True).expectation(circuit, inputs, weights, OBSERVABLES)
+def again():
+    if threading.current_thread() is not threading.main_thread():
+        threading.main_thread().join()
+    same = Native(compiled=True).expectation(circuit, inputs, weights, OBSERVABLES)
+    print("the same" if torch.equal(same, values) else "other values")
+{start}
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, timeout=200, capture_output=True, text=True)
+    assert done.stdout.strip() == "the same"
+    assert "Error" not in done.stderr

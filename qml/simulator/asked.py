@@ -17,12 +17,14 @@ class Asked:
 
     Attributes:
         observables: the same tuple.
+        fit: whether all act on qubits of the circuit.
         terms: their weighted Pauli strings on the circuit without idle qubits.
         narrow: that circuit; None where no qubit is idle, since a reference to the circuit would keep it alive.
     """
 
     def __init__(self, circuit: Circuit, observables: tuple[Observable, ...]) -> None:
         self.observables = observables
+        self.fit = all(not one.qubits or one.qubits[-1] < circuit.n_qubits for one in observables)
         narrow, self.terms = without_idle(circuit, tuple(observable.terms for observable in observables))
         self.narrow = None if narrow is circuit else narrow
         self._requests: dict[tuple, Request] = {}

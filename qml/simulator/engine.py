@@ -3,6 +3,7 @@
 Every function asks for the route to its answer, which is planned once, and lets it run (`qml.simulator.routes`).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,7 +57,7 @@ def expectation(
     return route.expectation(data, weights, method=method)
 
 
-def kernel_route(circuit: Circuit, data: Tensor, observables: tuple[Observable, ...]) -> KernelRoute | None:
+def kernel_route(circuit: Circuit, data: Tensor, observables: Sequence[Observable]) -> KernelRoute | None:
     """Return the route of expectation values if it is the compiled kernel's, and may run for a batch here and now.
 
     Args:
@@ -66,9 +67,13 @@ def kernel_route(circuit: Circuit, data: Tensor, observables: tuple[Observable, 
     """
     if is_traced() or not data.is_cpu or data.shape[0] < 2 or is_mixed(circuit):
         return None
+    if not isinstance(observables, tuple):  # requests are recognised by a tuple's identity, and a list may change
+        return None
     if needs_plain_operations() and not in_one_vmap():
         return None
     known = asked(circuit, observables)
+    if not known.fit:  # whoever asks for values in the usual way is told
+        return None
     request = known.request(2, batch_step(data.shape[0]), shared=False, only_registers=False, compiled=None)
     route = EXPECTATIONS.find(circuit if known.narrow is None else known.narrow, request, data)
     return route if isinstance(route, KernelRoute) else None

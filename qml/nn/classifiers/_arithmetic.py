@@ -21,6 +21,7 @@ class Scaled:
     def forward(self, arrays: Arrays) -> Array:
         """Compute the products."""
         inputs, scales = arrays
+        _require(scales.ndim == 3 and scales.shape[2] >= inputs.shape[2], "scales", scales)
         products = np.zeros((max(len(inputs), len(scales)), inputs.shape[1], *scales.shape[1:]), inputs.dtype)
         unseen(arithmetic().scale, inputs, scales, products)
         return products.reshape(*products.shape[:2], -1)
@@ -92,6 +93,7 @@ class Squashed:
     def forward(self, arrays: Arrays) -> Array:
         """Compute the angles."""
         inputs, matrix = arrays
+        _require(matrix.ndim == 3 and matrix.shape[2] == inputs.shape[2], "entry", matrix)
         angles = np.empty((max(len(inputs), len(matrix)), inputs.shape[1], matrix.shape[1]), inputs.dtype)
         unseen(arithmetic().write_squashed, inputs, matrix, angles)
         return angles
@@ -150,6 +152,9 @@ class SquaredLoss:
     def forward(self, values: Array, arrays: Arrays) -> Array:
         """Compute the loss."""
         labels, bias = arrays
+        _require(bias.ndim == 1, "bias", bias)
+        if values.shape[2] != 1:
+            raise ValueError(f"The loss must be of one observable, but the layer reads {values.shape[2]}.")
         return _summed(arithmetic().sum_squares, values, labels - bias[:, None]) / (2.0 * values.shape[1])
 
     def backward(self, grad: Array, wanted: Wanted, values: Array, arrays: Arrays) -> list[Array | None]:
@@ -188,6 +193,7 @@ class CrossEntropy:
     def forward(self, values: Array, arrays: Arrays) -> Array:
         """Compute the loss."""
         labels, matrix = arrays
+        _require(matrix.shape[1:] == (2, values.shape[2]), "exit", matrix)
         return _summed(arithmetic().sum_entropies, values, matrix, labels) / values.shape[1]
 
     def backward(self, grad: Array, wanted: Wanted, values: Array, arrays: Arrays) -> list[Array | None]:
@@ -201,6 +207,15 @@ class CrossEntropy:
     def plain(self, values: Tensor, labels: Tensor, matrix: Tensor) -> Tensor:
         """Compute the loss by tensor operations."""
         return functional.cross_entropy(functional.linear(values, matrix), (labels > 0).long())
+
+
+def _require(fits: bool, name: str, array: Array) -> None:
+    """Refuse a parameter of a shape of which compiled loops would read what is not there."""
+    if not fits:
+        raise ValueError(
+            f"Parameter `{name}` must have the shape that its layer has given it, but has shape {array.shape[1:]}. "
+            "Make a layer of other sizes."
+        )
 
 
 def _summed(function: Callable[..., None], values: Array, *others: Array) -> Array:

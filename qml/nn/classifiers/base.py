@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,8 @@ from qml.backends import Backend, resolve
 from qml.nn._compiled import runs_compiled
 from qml.simulator.engine import kernel_route
 from qml.simulator.jit.chain import After, Before
+
+COMPUTING = frozenset({"angles", "values", "evaluated", "scores", "forward", "__call__"})
 
 
 class CircuitClassifier(nn.Module):
@@ -40,12 +42,6 @@ class CircuitClassifier(nn.Module):
     """
 
     weights: nn.Parameter
-    _own_loss: ClassVar[bool] = False
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        changed = any(name in vars(cls) for name in ("angles", "values", "evaluated", "scores", "forward"))
-        cls._own_loss = "loss" in vars(cls) or (cls._own_loss and not changed)
 
     def __init__(
         self,
@@ -103,17 +99,19 @@ class CircuitClassifier(nn.Module):
         """Compute the score from the expectation values: the only one, unless a class says otherwise."""
         return values[:, 0]
 
-    @property
-    def is_as_published(self) -> bool:
-        """Tell whether its loss is a function of inputs, labels and parameters that nobody has changed.
+    def computes_as(self, published: type) -> bool:
+        """Tell whether it computes values and scores as the class `published` does, whose method asks.
 
-        A subclass may have other angles or scores, and a hook may see or change what `forward` gives. Inside
-        torch.compile the answer is no.
+        A subclass, a class that is mixed in or the layer itself may have other angles or scores, whether it has a loss
+        of its own or not, and a hook may see or change what `forward` gives. Inside torch.compile the answer is no.
         """
         if checks.is_traced():  # which has no use for the question, and does not follow it
             return False
         hooks = self._forward_hooks, self._forward_pre_hooks, self._backward_hooks, self._backward_pre_hooks
-        return self._own_loss and not any(hooks) and "forward" not in vars(self) and not _has_any_global_hook()
+        if any(hooks) or _has_any_global_hook() or not COMPUTING.isdisjoint(vars(self)):
+            return False
+        kind = type(self)
+        return kind is published or all(getattr(kind, name) is getattr(published, name) for name in COMPUTING)
 
     def chained(
         self, before: Before, given: tuple[Tensor, ...], after: After, further: tuple[Tensor, ...] = ()
@@ -131,11 +129,15 @@ class CircuitClassifier(nn.Module):
         backend, inputs = self.backend, given[0]
         if self._runs_compiled[0] is not backend:  # asked once, as it takes microseconds
             self._runs_compiled = backend, runs_compiled(backend)
-        if self._runs_compiled[1] and inputs.ndim == 2 and self.weights.shape == (self.circuit.n_weights,):
+        fits = inputs.ndim == 2 and self.weights.shape == (self.circuit.n_weights,)
+        for part in (self.weights, *given, *further):  # of a dtype of its own it would be promoted, or refused
+            fits = fits and part.dtype == inputs.dtype and part.device == inputs.device
+        if self._runs_compiled[1] and fits:
             route = kernel_route(self.circuit, inputs, self.observables)
             if route is not None:
                 return route.chained(self.circuit, self.weights, (before, given), (after, further))
-        return after.plain(self.evaluated(self.circuit, before.plain(*given)), *further)
+        with checks.full_precision(inputs):
+            return after.plain(self.evaluated(self.circuit, before.plain(*given)), *further)
 
     def checked(self, inputs: Any, labels: Any) -> tuple[Tensor, Tensor]:
         """Return inputs, (batch, inputs), and one label for each, or refuse them."""

@@ -88,7 +88,7 @@ class CircuitCentricClassifier(CircuitClassifier):
 
     def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Return half the mean squared difference of scores and labels."""
-        if not self.is_as_published:
+        if not self.computes_as(CircuitCentricClassifier):
             scores = self(inputs)
             return (scores - as_labels(labels, scores)).square().mean() / 2.0
         inputs, labels = self.checked(inputs, labels)

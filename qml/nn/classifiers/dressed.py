@@ -105,7 +105,7 @@ class DressedQuantumCircuit(CircuitClassifier):
                 f"Labels -1 and +1 must be of 2 classes, but the layer has {self.out_features}. "
                 "Use torch.nn.functional.cross_entropy(layer(inputs), classes)."
             )
-        if self.is_as_published:
+        if self.computes_as(DressedQuantumCircuit):
             inputs, labels = self.checked(inputs, labels)
             return self.chained(SQUASHED, (inputs, self.entry), CROSS_ENTROPY, (labels, self.exit))
         logits = self(inputs)

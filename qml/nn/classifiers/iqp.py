@@ -109,7 +109,7 @@ class IQPClassifier(CircuitClassifier):
 
     def loss(self, inputs: Float[Tensor, "batch inputs"], labels: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Return the mean probability of the wrong outcome, (1 - y f) / 2."""
-        if not self.is_as_published:
+        if not self.computes_as(IQPClassifier):
             return hit_loss(self(inputs), labels)
         inputs, labels = self.checked(inputs, labels)
         return self.chained(PAIRS, (inputs,), HIT_LOSS, (labels,))

@@ -90,7 +90,7 @@ class DataReuploadingClassifier(CircuitClassifier):
 
     def values(self, inputs: Float[Tensor, "batch inputs"]) -> Float[Tensor, "batch observables"]:
         """Compute the expectation values of the circuit."""
-        if not self.is_as_published:
+        if not self.computes_as(DataReuploadingClassifier):
             return super().values(inputs)
         return self.chained(SCALED, (inputs, self.scales), VALUES)
 
@@ -113,7 +113,7 @@ class DataReuploadingClassifier(CircuitClassifier):
                 layer, as the paper does (default: 1 everywhere).
         """
         inputs, labels = self.checked(inputs, labels)
-        if class_weights is None and self.is_as_published:  # both classes give the same term
+        if class_weights is None and self.computes_as(DataReuploadingClassifier):  # both classes give the same term
             return self.chained(SCALED, (inputs, self.scales), FIDELITY_LOSS, (labels,))
         values = self.values(inputs)
         if class_weights is None:

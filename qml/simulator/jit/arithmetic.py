@@ -8,6 +8,8 @@ import numpy as np
 
 from qml.simulator.jit.compiling import Array, kernel
 
+SMALLEST_SQUARE = 1e-290  # of a norm: below, numbers lose digits, and rows are refused as not finite
+
 
 @kernel
 def scale(inputs: Array, scales: Array, products: Array) -> None:
@@ -108,7 +110,7 @@ def write_amplitudes(inputs: Array, amplitudes: Array) -> None:
             total = (size - n_inputs) / (size * size)
             for column in range(n_inputs):
                 total += inputs[group, sample, column] * inputs[group, sample, column]
-            norm = np.sqrt(total)
+            norm = np.sqrt(total if SMALLEST_SQUARE < total < np.inf else np.nan)
             for column in range(size):
                 amplitudes[group, sample, column] = 1.0 / (size * norm)
             for column in range(n_inputs):
@@ -184,7 +186,8 @@ def sum_entropies(values: Array, matrix: Array, labels: Array, sums: Array) -> N
                 margin += (factors[1, output] - factors[0, output]) * values[group, sample, output]
             if signs[sample] > 0.0:
                 margin = -margin
-            total += max(margin, 0.0) + np.log1p(np.exp(-abs(margin)))
+            nothing = 0.0 * margin  # or NaN of infinite logits, as in torch
+            total += max(margin, 0.0) + np.log1p(np.exp(-abs(margin))) + nothing
         sums[group] += total
 
 
@@ -201,7 +204,7 @@ def pull_entropies(
             for output in range(values.shape[2]):
                 margin += (factors[1, output] - factors[0, output]) * values[group, sample, output]
             sign = -1.0 if signs[sample] > 0.0 else 1.0
-            slope = factor * grad[group] * sign / (1.0 + np.exp(-sign * margin))
+            slope = factor * grad[group] * sign / (1.0 + np.exp(-sign * margin)) + 0.0 * margin
             for output in range(values.shape[2]):
                 of_values[group, sample, output] = slope * (factors[1, output] - factors[0, output])
                 of_matrix[group, 1, output] += slope * values[group, sample, output]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qml.checks import needs_plain_pullback, require_finite
+from qml.checks import in_full_precision, needs_plain_pullback, require_finite
 from qml.plain_pullback import plain_pullback
 from qml.simulator.jit.values import KernelInput, Plain, as_array, as_gradient
 
@@ -109,12 +109,16 @@ class ChainValues(torch.autograd.Function):
             require_finite(torch.from_numpy(data), "data")
             require_finite(weights, "weights")
         values = values.reshape(groups, batch, -1)
+        n_results = max(groups, *(len(array) for array in further), 1)  # labels of several groups may share values
+        if n_results > groups:
+            values = np.repeat(values, n_results, 0)
         result = chain.after.forward(values, further)
         ctx.chain, ctx.in_groups, ctx.run = chain, in_groups, (run, values, given, further)
         ctx.save_for_backward(weights, *tensors)
         return torch.from_numpy(result if in_groups else result.reshape(result.shape[1:]))
 
     @staticmethod
+    @in_full_precision
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Run it backwards, or let autograd follow plain operations where their own derivative is wanted."""
         tensors, wanted, chain = ctx.saved_tensors, ctx.needs_input_grad[2:], ctx.chain
@@ -123,10 +127,12 @@ class ChainValues(torch.autograd.Function):
             return None, None, *plain_pullback(plain, tensors, wanted, grads)
         run, values, given, further = ctx.run
         grad = as_array(grads[0])
-        n_before, groups = chain.n_before, len(values)
+        n_before, groups = chain.n_before, len(run[0]) // values.shape[1]
         values_grad, *after = chain.after.backward(
             grad if ctx.in_groups else grad[None], wanted[1 + n_before :], values, further
         )
+        if len(values_grad) > groups:
+            values_grad = values_grad.sum(0, keepdims=True)
         wants_data = any(wanted[1 : 1 + n_before])
         data_grad, weight_grad = chain.kernel.backward(
             run, values_grad.reshape(len(run[0]), -1), None, wants_data=wants_data

@@ -7,7 +7,7 @@ that threads share are summed in the order of the samples, whichever thread ends
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from itertools import pairwise
 from typing import Any
@@ -129,7 +129,7 @@ def _of(states: Pair, samples: slice, n_samples: int) -> Pair:
 
 def run_all(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """Run the first call here and each other one in a thread, and return what they return once all have ended."""
-    others = [_threads().submit(call) for call in calls[1:]]
+    others = [_started(call) for call in calls[1:]]
     try:
         first = calls[0]()
     finally:
@@ -138,6 +138,21 @@ def run_all(calls: Sequence[Callable[[], Any]]) -> list[Any]:
         if error is not None:
             raise error
     return [first, *(other.result() for other in others)]
+
+
+def _started(call: Callable[[], Any]) -> Future[Any]:
+    """Start a call in a thread; run it here where Python ends its program and starts no more of them.
+
+    That is so in functions of `atexit`, and in threads of a user that work on behind the end of the main one.
+    """
+    try:
+        return _threads().submit(call)
+    except RuntimeError as error:
+        if "cannot schedule new futures" not in str(error):
+            raise
+    done: Future[Any] = Future()
+    done.set_result(call())
+    return done
 
 
 @cache

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch._compile import _disable_dynamo  # unlike torch.compiler.disable it does not import the compiler with it
 
-from qml.checks import needs_plain_pullback, require_finite, require_installed
+from qml.checks import in_full_precision, needs_plain_pullback, require_finite, require_installed
 from qml.plain_pullback import plain_pullback
 from qml.simulator.jit.instructions import Instructions
 from qml.simulator.jit.side_by_side import Pair, Run, run_backward, run_forward, shared_block, shares, useful_threads
@@ -225,6 +225,7 @@ class KernelValues(torch.autograd.Function):
         return torch.from_numpy(_in_groups(values, data))
 
     @staticmethod
+    @in_full_precision
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Run the circuit backwards, or let autograd follow the plain function where its own derivative is wanted."""
         (grad,) = grads
@@ -257,6 +258,7 @@ class KernelStates(torch.autograd.Function):
         return torch.from_numpy(_in_groups(answer, data))
 
     @staticmethod
+    @in_full_precision
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Run the circuit backwards, or let autograd follow the plain function where its own derivative is wanted."""
         (grad,) = grads
