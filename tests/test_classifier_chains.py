@@ -299,10 +299,14 @@ def test_angles_of_a_subclass_with_a_loss_of_its_own_are_taken(name: str) -> Non
 def test_derivatives_under_autocast_keep_their_precision(name: str) -> None:
     layer, inputs, labels = _problem(name, torch.float32)
     own = list(layer.parameters())
-    with torch.autocast("cpu", torch.bfloat16):
-        found = torch.autograd.grad(_loss(layer, inputs, labels), own, create_graph=True)
-    expected = torch.autograd.grad(_loss(layer, inputs, labels), own)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)  # bfloat16 has 3e-3
+    for n_samples in (1, 5):  # one sample runs without a chain
+        given = inputs[:n_samples], labels[:n_samples]
+        with torch.autocast("cpu", torch.bfloat16):
+            found = torch.autograd.grad(_loss(layer, *given), own, create_graph=True)
+        expected = torch.autograd.grad(_loss(layer, *given), own)
+        tolerance = 1e-5 if n_samples > 1 or not isinstance(layer, DressedQuantumCircuit) else 2e-2
+        # The last is that of torch's own products of matrices around the circuit, whose derivatives are in bfloat16.
+        torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
 
 def test_parameters_of_other_shapes_and_dtypes(name: str) -> None:
