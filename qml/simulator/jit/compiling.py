@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import njit
 
-FAST = {"contract", "reassoc", "nsz"}
+FAST = {"contract", "reassoc", "nsz"}  # NaN and infinity stay, but for max and min of floats, which may lose NaN
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": FAST}
 Array = Any  # numba reads the types from the arguments
 Pair = tuple[Array, Array]  # real and imaginary part
