@@ -21,7 +21,7 @@ from qml.compare.study import competitors, layers
 from qml.compare.study import task as benchmarks
 from qml.compare.study.data import Part, study_set
 from qml.compare.study.estimate import estimate, fit_seconds
-from qml.compare.study.grids import ENTRIES, IMAGE, KERNEL, QNN, candidates, models_on
+from qml.compare.study.grids import ENTRIES, IMAGE, KERNEL, QNN, candidates, models_on, settings
 from qml.compare.study.page import write_study
 from qml.compare.study.published import published, published_table
 from qml.compare.study.ranks import family_test, members, normalised_ranks
@@ -102,10 +102,13 @@ def test_every_published_choice_is_a_candidate() -> None:
             theirs = published(family, parameter, model)
             if theirs is not None:
                 n_results += 1
-                n_outside += theirs.candidate is None
-                assert theirs.candidate is None or 0 <= theirs.candidate < len(candidates(model))
+                assert theirs.candidate is not None
+                assert 0 <= theirs.candidate < len(settings(model))
+                n_outside += theirs.candidate >= len(candidates(model))
     assert n_results > 1700
     assert n_outside == 7  # circuit-centric with 4 layers on MNIST, where the study had another grid
+    chosen = [chosen_there(("mnist_pca", size), "circuit-centric") for size in (5, 6, 12, 13)]
+    assert [settings("circuit-centric")[number or 0]["n_layers"] for number in chosen] == [10, 4, 4, 10]
 
 
 def test_folds_are_stratified_and_not_shuffled() -> None:

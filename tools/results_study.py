@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from qml.compare.report import describe_machine
-from qml.compare.study.grids import ABLATED, ENTRIES, IMAGE, KERNEL, QNN, candidates, shown
+from qml.compare.study.grids import ABLATED, ENTRIES, IMAGE, KERNEL, QNN, settings, shown
 from qml.compare.study.published import published, published_table
 from qml.compare.study.ranks import members, normalised_ranks
 from qml.compare.study.run import chosen_there, make_study, needs_files, stored_results
@@ -157,7 +157,7 @@ def unpublished_record(summary: Summary, *, are_digits: bool) -> dict[str, Any]:
         if score.model in ABLATED:  # they have a table of their own
             continue
         is_searched = score.candidate != chosen_there(score.data_set, score.model)
-        setting = shown(candidates(score.model)[score.candidate]) + (" (searched)" if is_searched else "")
+        setting = shown(settings(score.model)[score.candidate]) + (" (searched)" if is_searched else "")
         values = (f"{100 * score.mean:.1f}", f"{100 * score.variance**0.5:.1f}", str(len(score.accuracies)))
         cells = [family.replace("_", " "), str(parameter), f"`{score.model}`", *values, setting, f"{score.seconds:.2f}"]
         rows.append({"kind": ENTRIES[score.model].kind, "cells": cells})
@@ -218,7 +218,7 @@ def record_of(title: str, measure: str, titles: Sequence[str], rows: list[dict[s
         "title": title,
         "command": COMMAND,
         "measure": measure,
-        "machine": describe_machine()["Machine"] + ", shared with other programs; older lines on AMD EPYC",
+        "machine": describe_machine()["Machine"] + ", shared with other programs; older lines on Intel Xeon",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "columns": [{"title": name} for name in titles],
         "rows": rows,

@@ -31,6 +31,7 @@ class Entry:
         grid: Values of each hyperparameter, by the study's names.
         recipe: Its description in words.
         is_control: Whether it is a control without entanglement, which the study keeps out of the ranks.
+        outside: Settings that the study chose on some data sets though they are not in its grid.
     """
 
     published: str
@@ -39,6 +40,7 @@ class Entry:
     grid: Mapping[str, tuple[Any, ...]]
     recipe: str
     is_control: bool = False
+    outside: tuple[Setting, ...] = ()
 
 
 ENTRIES: dict[str, Entry] = {
@@ -46,6 +48,7 @@ ENTRIES: dict[str, Entry] = {
         "CircuitCentricClassifier", QNN, "quantum",
         {"learning_rate": RATES, "n_input_copies": (1, 2, 3), "n_layers": (1, 5, 10)},
         "amplitudes in some copies, strongly entangling layers",
+        outside=tuple({"learning_rate": 0.01, "n_input_copies": n_copies, "n_layers": 4} for n_copies in (2, 1)),
     ),
     "re-uploading": Entry(
         "DataReuploadingClassifier", QNN, "quantum",
@@ -178,9 +181,12 @@ ABLATED = {
 }
 """The model that an ablation is taken from, whose grid it has, or a part of it."""
 
+PCA = ("mnist_pca", "digits_pca")
+"""Families on which settings outside of a grid are offered."""
+
 GROUPS = {
     "bars_and_stripes": (IMAGE,),
-    **{f"{source}_pca": (QNN,) for source in ("mnist", "digits")},
+    **dict.fromkeys(PCA, (QNN,)),
     **{f"{source}_pca-": (KERNEL,) for source in ("mnist", "digits")},
     **{f"{source}_cg": (IMAGE,) for source in ("mnist", "digits")},
 }
@@ -202,6 +208,11 @@ def candidates(model: str) -> tuple[Setting, ...]:
     require_choice(model, "model", tuple(ENTRIES))
     grid = ENTRIES[model].grid
     return tuple(dict(zip(grid, values, strict=True)) for values in product(*grid.values()))
+
+
+def settings(model: str) -> tuple[Setting, ...]:
+    """Return the candidates of a model, and behind them the settings that the study chose outside of its grid."""
+    return (*candidates(model), *ENTRIES[model].outside)
 
 
 def shown(setting: Setting) -> str:

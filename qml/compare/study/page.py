@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qml.compare.engine import ComparisonPlan
 from qml.compare.figures import FAINT, figure_style, metric_figure, new_figure, ranks_figure
 from qml.compare.report import write_page
-from qml.compare.study.grids import ENTRIES, GROUPS, IMAGE, KERNEL, QNN, candidates, shown
+from qml.compare.study.grids import ENTRIES, GROUPS, IMAGE, KERNEL, QNN, settings, shown
 from qml.compare.study.published import published
 from qml.compare.study.ranks import family_test, members, normalised_ranks
 from qml.compare.study.run import Study
@@ -49,7 +49,7 @@ def summary_records(summary: Summary) -> list[Record]:
                 score.mean,
                 score.n_parameters,
                 score.seconds,
-                {"setting": f"{' '.join(map(str, score.data_set))}: {shown(candidates(score.model)[score.candidate])}"},
+                {"setting": f"{' '.join(map(str, score.data_set))}: {shown(settings(score.model)[score.candidate])}"},
             ),
         )
         for model in summary.models

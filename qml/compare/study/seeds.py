@@ -10,7 +10,7 @@ from typing import Any
 
 from qml.compare.engine import Cell, ComparisonPlan, Listener
 from qml.compare.study.competitors import architecture
-from qml.compare.study.grids import candidates
+from qml.compare.study.grids import settings
 from qml.compare.study.stacks import fit_seeds, trains_together
 from qml.compare.study.task import FITS, fit_outcome, read_cell_name, search_outcomes
 from qml.compare.task import Outcome
@@ -34,13 +34,13 @@ def run_here(plan: ComparisonPlan, cells: Sequence[Cell], listener: Listener) ->
             yield group[0], plan.models[name].train(data, seed, plan.preset, listener.step)
             continue
         model, _ = read_cell_name(name)
-        settings = [candidates(model)[read_cell_name(other)[1]] for other, _ in group]
+        chosen = [settings(model)[read_cell_name(other)[1]] for other, _ in group]
         if plan.options["stage"] == FITS:
             seeds = [other for _, other in group]
-            fits = fit_seeds(model, settings[0], data.whole, seeds=seeds, is_published=is_published)
-            outcomes = [fit_outcome(settings[0], one) for one in fits]
+            fits = fit_seeds(model, chosen[0], data.whole, seeds=seeds, is_published=is_published)
+            outcomes = [fit_outcome(chosen[0], one) for one in fits]
         else:
-            outcomes = search_outcomes(model, settings, is_published, data, seed, listener.step)
+            outcomes = search_outcomes(model, chosen, is_published, data, seed, listener.step)
         yield from zip(group, outcomes, strict=True)
 
 
@@ -60,7 +60,7 @@ def groups(cells: Sequence[Cell], *, searched_features: int | None, is_published
         if trains_together(model, is_published):
             key = name
             if searched_features is not None:
-                own = architecture(model, candidates(model)[number], searched_features, is_published)
+                own = architecture(model, settings(model)[number], searched_features, is_published)
                 key = (model, own, seed)
         found.setdefault(key, []).append((name, seed))
     return list(found.values())

@@ -8,7 +8,7 @@ from functools import partial
 
 from qml.compare.study.competitors import SEED_OF_SEARCH, Fitted, fit
 from qml.compare.study.data import StudySet, study_set
-from qml.compare.study.grids import ENTRIES, GROUPS, Setting, candidates, models_on, shown
+from qml.compare.study.grids import ENTRIES, GROUPS, PCA, Setting, candidates, models_on, settings, shown
 from qml.compare.study.stacks import fit_folds
 from qml.compare.task import Model, OnStep, Options, Outcome, Preset, Record, Section, Task
 from qml.data.benchmark_sets import FAMILIES, SIDES, SWEEP, WIDE
@@ -22,12 +22,13 @@ def models(options: Options) -> dict[str, Model[StudySet]]:
     """Return every candidate of every grid as a model, by names such as `svc.7`."""
     train = _search if options["stage"] == SEARCH else _fit
     is_published = options["as"] == "published"
+    offered = settings if options["family"] in PCA else candidates
     return {
         cell_name(name, number): Model(
             name, entry.kind, shown(setting), partial(train, name, setting, is_published), (dict(setting),)
         )
         for name, entry in ((name, ENTRIES[name]) for name in models_on(str(options["family"])))
-        for number, setting in enumerate(candidates(name))
+        for number, setting in enumerate(offered(name))
     }
 
 
