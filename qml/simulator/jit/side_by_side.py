@@ -57,19 +57,15 @@ def run_forward(
     kernel: Callable[..., bool], program: tuple[Any, ...], parts: Sequence[Share], run: Run, values: np.ndarray
 ) -> bool:
     """Call the forward kernel for each part; the states of the run are those of all samples, or room for a block."""
-    inputs, angles, block, states = run
+    inputs, _, _, states = run
     keeps = len(states[0]) >= program[2][0] * len(inputs)
     calls = [
         partial(
-            kernel,
-            *program,
-            inputs[samples],
-            angles[groups],
-            block,
-            _of(states, samples, len(inputs)) if keeps else (np.empty_like(states[0]), np.empty_like(states[1])),
-            values[samples],
+            _begun(kernel, program, run, share),
+            _of(states, share[0], len(inputs)) if keeps else (np.empty_like(states[0]), np.empty_like(states[1])),
+            values[share[0]],
         )
-        for samples, groups in parts
+        for share in parts
     ]
     return all(run_all(calls))
 
@@ -94,29 +90,31 @@ def run_backward(
         wants_data: Whether the gradient of the data is wanted.
         gradients: Zeros, to which those of data and weights are added.
     """
-    inputs, angles, block, states = run
+    inputs, angles, _, states = run
     is_shared = len(angles) == 1
     own = [np.zeros_like(gradients[1]) if is_shared else gradients[1][groups] for _, groups in parts]
     calls = [
         partial(
-            kernel,
-            *program,
-            inputs[samples],
-            angles[groups],
-            block,
-            _of(states, samples, len(inputs)),
-            given[0][samples] if len(given[0]) else given[0],
-            _of(given[1], samples, len(inputs)),
+            _begun(kernel, program, run, share),
+            _of(states, share[0], len(inputs)),
+            given[0][share[0]] if len(given[0]) else given[0],
+            _of(given[1], share[0], len(inputs)),
             wants_data,
-            gradients[0][samples],
+            gradients[0][share[0]],
             weights,
         )
-        for (samples, groups), weights in zip(parts, own, strict=True)
+        for share, weights in zip(parts, own, strict=True)
     ]
     run_all(calls)
     if is_shared:
         for weights in own:
             gradients[1][:] += weights
+
+
+def _begun(kernel: Callable[..., Any], program: tuple[Any, ...], run: Run, share: Share) -> Callable[..., Any]:
+    """Return a kernel with its first arguments, those that both passes have."""
+    inputs, angles, block, _ = run
+    return partial(kernel, *program, inputs[share[0]], angles[share[1]], block)
 
 
 def _of(states: Pair, samples: slice, n_samples: int) -> Pair:
