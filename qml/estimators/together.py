@@ -12,7 +12,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
-from qml.estimators.training import Fitted, LoopOptions, drawn, not_finite, not_settled
+from qml.estimators.training import Batches, Fitted, LoopOptions, drawn, not_finite, not_settled
 from qml.plain_pullback import mapped
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of torch.optim.Adam
@@ -35,7 +35,7 @@ class Problem:
     rows: Tensor
     targets: Tensor
     loss: Loss
-    generator: torch.Generator
+    generator: torch.Generator | Batches
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -33,12 +34,21 @@ class Fitted:
     has_converged: bool = False
 
 
+@runtime_checkable
+class Batches(Protocol):
+    """A source of batches other than a generator of torch."""
+
+    def batch(self, n_samples: int, size: int) -> Tensor:
+        """Draw numbers of samples, with replacement."""
+        ...
+
+
 def train(
     parameters: Iterable[nn.Parameter],
     loss: Callable[[Tensor], Tensor],
     n_samples: int,
     options: LoopOptions,
-    generator: torch.Generator,
+    generator: torch.Generator | Batches,
     log: Callable[[int, float], None] | None = None,
 ) -> Fitted:
     """Minimise the loss of random batches, until it has settled or the steps are used up.
@@ -78,9 +88,12 @@ def train(
     return course
 
 
-def drawn(n_samples: int, options: LoopOptions, generator: torch.Generator) -> Tensor:
+def drawn(n_samples: int, options: LoopOptions, generator: torch.Generator | Batches) -> Tensor:
     """Draw the samples of a step."""
-    return torch.randint(n_samples, (min(options.batch_size, n_samples),), generator=generator)
+    size = min(options.batch_size, n_samples)
+    if isinstance(generator, torch.Generator):
+        return torch.randint(n_samples, (size,), generator=generator)
+    return generator.batch(n_samples, size)
 
 
 def has_settled(losses: list[float], interval: int) -> bool:

@@ -68,9 +68,9 @@ def scored(made: Any, part: Part, failure: str, started: float) -> Fitted:
         return Fitted(0.0, 0.0, 0, 0, time.process_time() - started, failure)
     scores = [
         float(np.mean(made.predict(inputs) == labels))
-        for inputs, labels in ((part.score_inputs, part.score_labels), (part.fit_inputs, part.fit_labels))
-    ]
-    return Fitted(scores[0], scores[1], _n_parameters(made), _n_steps(made), time.process_time() - started)
+        for inputs, labels in ((part.fit_inputs, part.fit_labels), (part.score_inputs, part.score_labels))
+    ]  # in the study's order, for models that draw anew at each prediction
+    return Fitted(scores[1], scores[0], _n_parameters(made), _n_steps(made), time.process_time() - started)
 
 
 def _fit_classical(made: Any, part: Part) -> None:
@@ -125,12 +125,20 @@ OPTIONS = {
 
 
 def layer_classifier(
-    make: Callable[..., nn.Module], setting: Setting, seed: int, *, scaling: str | None, max_steps: int
+    make: Callable[..., nn.Module],
+    setting: Setting,
+    seed: int,
+    *,
+    scaling: str | None,
+    max_steps: int,
+    start: str | None = None,
 ) -> Any:
-    """Return an estimator that trains a layer by the study's loop."""
+    """Return an estimator that trains a layer by the study's loop; `start` names a model in `STARTS`, for its draws."""
+    from qml.compare.study.starts import PublishedStart
     from qml.estimators import LayerClassifier
 
-    return LayerClassifier(
+    kind = LayerClassifier if start is None else PublishedStart
+    made = kind(
         make,
         scaling=scaling,
         learning_rate=setting["learning_rate"],
@@ -138,6 +146,9 @@ def layer_classifier(
         convergence_interval=INTERVAL,
         random_state=seed,
     )
+    if isinstance(made, PublishedStart):
+        made.model = start or ""
+    return made
 
 
 def make_layer(model: str, setting: Setting, n_features: int, is_published: bool) -> tuple[Callable[..., Any], Any]:
@@ -182,7 +193,7 @@ def _layer_kind(
         "dressed": layers.StudyDressed,
         "dressed-separable": ablations.SeparableDressed,
         "iqp": layers.PublishedIQP if is_published else layers.StudyIQP,
-        "tree": qml.nn.TreeTensorClassifier,
+        "tree": layers.PublishedTree if is_published else qml.nn.TreeTensorClassifier,
         "separable": qml.nn.SeparableClassifier,
     }
     return kinds[model], {OPTIONS[name]: value for name, value in setting.items() if name in OPTIONS}
@@ -191,7 +202,9 @@ def _layer_kind(
 def layer_of(model: str, setting: Setting, n_features: int, seed: int, is_published: bool) -> Any:
     """Return the estimator of a layer."""
     make, scaling = make_layer(model, setting, n_features, is_published)
-    return layer_classifier(make, setting, seed, scaling=scaling, max_steps=MAX_STEPS.get(model, USUAL_STEPS))
+    max_steps = MAX_STEPS.get(model, USUAL_STEPS)
+    start = model if is_published and model != "cnn" else None
+    return layer_classifier(make, setting, seed, scaling=scaling, max_steps=max_steps, start=start)
 
 
 def _metric(model: str, setting: Setting, n_features: int, seed: int, is_published: bool) -> Any:
