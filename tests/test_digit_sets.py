@@ -50,16 +50,28 @@ def test_files_are_read_packed_or_not(tmp_path: Path) -> None:
 
 def test_components_are_those_of_scikit_learn(tmp_path: Path) -> None:
     folder = written(tmp_path, n_train=300)
-    made = benchmark_set("mnist_pca", 4, folder=folder)
-    images, digits = read_mnist(folder)["train"]
-    rows = images[np.isin(digits, (3, 5))].reshape(-1, 784).astype(float)
-    wanted = PCA(4, svd_solver="full").fit_transform(StandardScaler().fit_transform(rows))
-    ours = made.train.inputs.numpy()
-    wanted *= np.sign(np.take_along_axis(wanted, np.abs(wanted).argmax(0)[None], 0))  # as it had them until 1.4
-    np.testing.assert_allclose(ours, wanted, atol=1e-9)
+    read = read_mnist(folder)
+    scaler, stream = StandardScaler(), np.random.RandomState(42)
+    rows, others = (images[np.isin(digits, (3, 5))].reshape(-1, 784) for images, digits in read.values())
+    rows, others = scaler.fit_transform(rows.astype(float)), scaler.transform(others.astype(float))
+    for size in range(2, 6):
+        model = PCA(size, svd_solver="randomized", random_state=stream)  # which it took for so many pixels until 1.4
+        wanted = [model.fit_transform(rows), model.transform(others)]
+        signs = np.sign(np.take_along_axis(wanted[0], np.abs(wanted[0]).argmax(0)[None], 0))
+        made = benchmark_set("mnist_pca", size, folder=folder)
+        for ours, theirs in zip((made.train, made.test), wanted, strict=True):
+            np.testing.assert_allclose(ours.inputs, theirs * signs, atol=1e-9)
+    digits = read["train"][1]
     np.testing.assert_array_equal(made.train.labels.numpy(), np.where(digits[np.isin(digits, (3, 5))] == 5, 1.0, -1.0))
-    smaller = digit_set("pca", 2, folder=str(folder))
-    np.testing.assert_array_equal(smaller.test.inputs, made.test.inputs[:, :2])
+
+
+def test_components_of_few_images_are_exact() -> None:
+    made = digit_set("pca", 4)
+    whole = digit_set("pca", 20)
+    np.testing.assert_array_equal(made.test.inputs, whole.test.inputs[:, :4])
+    train = made.train.inputs.numpy()
+    np.testing.assert_allclose(np.corrcoef(train.T), np.eye(4), atol=1e-12)
+    assert (np.take_along_axis(train, np.abs(train).argmax(0)[None], 0) > 0).all()
 
 
 def test_the_sample_is_drawn_with_replacement_and_again_the_same(tmp_path: Path) -> None:

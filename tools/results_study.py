@@ -90,13 +90,14 @@ def read_scores(text: str) -> list[Score]:
 def sweeps_record(summary: Summary) -> dict[str, Any]:
     """Return means over each sweep beside the published ones."""
     titles = (
-        "model", "family", "data sets", "ours, %", "published, %", "difference", "standard error", "in errors",
-        "largest difference, in samples", "processor seconds a fit", "steps a fit",
+        "model", "family", "data sets", "equal means", "ours, %", "published, %", "difference", "standard error",
+        "in errors", "largest difference, in samples", "processor seconds a fit", "steps a fit",
     )  # fmt: skip
     rows = [{"kind": ENTRIES[sweep.model].kind, "cells": _sweep_cells(sweep, summary)} for sweep in summary.sweeps()]
     measure = (
         "Mean test accuracy over the data sets that both have, at the settings that the study's searches chose, 5 fits "
-        "each; the standard error counts the spread over seeds, theirs and ours"
+        "each; equal means are so to the last of six digits; the standard error counts the spread over seeds, theirs "
+        "and ours"
     )
     return record_of("Means over a sweep beside the published ones", measure, titles, rows)
 
@@ -114,6 +115,7 @@ def _sweep_cells(sweep: SweepMean, summary: Summary) -> list[Any]:
         f"`{sweep.model}`",
         sweep.family.replace("_", " "),
         f"{sweep.n_sets} ({places[0]} to {places[-1]})",
+        sweep.n_equal,
         f"{100 * sweep.ours:.1f}",
         f"{100 * sweep.published:.1f}",
         f"{100 * (sweep.ours - sweep.published):+.1f}",

@@ -129,6 +129,7 @@ def _sweep_sections(summary: Summary) -> list[Section]:
             sweep.model,
             sweep.family,
             str(sweep.n_sets),
+            str(sweep.n_equal),
             f"{100 * sweep.ours:.1f} %",
             f"{100 * sweep.published:.1f} %",
             f"{100 * (sweep.ours - sweep.published):+.1f}",
@@ -139,12 +140,12 @@ def _sweep_sections(summary: Summary) -> list[Section]:
         for sweep in sweeps
     )
     header = (
-        "model", "family", "data sets", "ours", "published", "points", "standard error", "in errors",
+        "model", "family", "data sets", "equal", "ours", "published", "points", "standard error", "in errors",
         "largest, in samples",
     )  # fmt: skip
     text = (
-        "Means over the data sets of a sweep that both have. The standard error counts the spread over seeds, ours and "
-        "theirs; deterministic models have none."
+        "Means over the data sets of a sweep that both have, and the number of those on which both are equal. The "
+        "standard error counts the spread over seeds, ours and theirs; deterministic models have none."
     )
     families = list(dict.fromkeys(sweep.family for sweep in sweeps))
     return [

@@ -65,6 +65,7 @@ class SweepMean:
         published: The published mean accuracy.
         error: Standard error of the difference, from the spread over seeds alone.
         worst: The largest difference on a data set, in test samples, 60 of the synthetic families.
+        n_equal: Number of data sets on which the means are equal to the last of their six digits.
     """
 
     family: str
@@ -74,6 +75,7 @@ class SweepMean:
     published: float
     error: float
     worst: float
+    n_equal: int
 
     @property
     def deviations(self) -> float:
@@ -226,4 +228,5 @@ def sweep_of(family: str, model: str, scores: Sequence[Score]) -> SweepMean:
         math.fsum(found.accuracy for found in theirs) / n_sets,
         math.sqrt(math.fsum(variances)) / n_sets,
         max(gaps, key=abs),
+        sum(abs(score.mean - found.accuracy) < ROUNDING for score, found in zip(scores, theirs, strict=True)),
     )
