@@ -226,6 +226,9 @@ def test_models_run_where_the_study_ran_them_unless_beyond() -> None:
     wide = make_study(["two_curves"], models=["dressed", "separable-kernel"], beyond=True, preset="chosen")
     assert (wide.data_sets[-1], wide.runs(("two_curves", 100))) == (("two_curves", 100), ["separable-kernel"])
     assert wide.runs(("two_curves", 20)) == ["dressed", "separable-kernel"]
+    planes = make_study(["linearly_separable"], models=["dressed"], beyond=True, preset="chosen")
+    assert planes.runs(("linearly_separable", 100)) == ["dressed"]  # of one layer
+    assert make_study(["linearly_separable"], models=["dressed"], beyond=True).runs(("linearly_separable", 100)) == []
     theirs = published("linearly_separable", 12, "iqp-kernel")
     assert theirs is not None
     assert chosen_there(("linearly_separable", 50), "iqp-kernel") == theirs.candidate

@@ -29,7 +29,7 @@ Labels = Float[np.ndarray, " batch"]
 
 
 def benchmark_set(family: str, parameter: int, *, folder: Any = None) -> BenchmarkSet:
-    """Return a data set of the study: 118 synthetic ones with the very numbers that its authors published, or digits.
+    """Return a data set of the study: 118 synthetic ones and MNIST with the very numbers of its authors, or digits.
 
     | family | `parameter` | data |
     |---|---|---|

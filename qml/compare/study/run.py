@@ -14,7 +14,7 @@ from typing import Any
 from qml.checks import as_int, require_choice
 from qml.compare.engine import ComparisonPlan, Listener, RunCells, make_plan, run_plan
 from qml.compare.store import open_folder
-from qml.compare.study.grids import ABLATED, ENTRIES, candidates, models_on
+from qml.compare.study.grids import ABLATED, ENTRIES, candidates, models_on, settings
 from qml.compare.study.published import DataSet, published
 from qml.compare.study.seeds import run_here
 from qml.compare.study.task import (
@@ -34,6 +34,7 @@ WIDE_MODELS = (
     "circuit-centric", "tree", "mlp", "separable", "boltzmann-separable", "kitchen-sinks", "svc", "separable-kernel",
 )  # fmt: skip
 """Models with 50 features and more: amplitudes, products of qubits, circuits that permute bits, and the champions."""
+WIDE_WITH_ONE_LAYER = "dressed"  # whose CX then move into the observables, which makes it a product of qubits too
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,16 @@ class Study:
         """Return the models that run on a data set: those that the study ran there, or all of the family's.
 
         On the digits that ship these are the models of MNIST with as many features; with 50 features and more, those
-        that need no state of a qubit a feature.
+        that need no state of a qubit a feature, and the dressed circuit where it has one layer.
         """
         offered = [model for model in self.models if model in models_on(data_set[0])]
         if data_set[1] in WIDE and data_set[0] in WIDE_FAMILIES:
-            offered = [model for model in offered if model in WIDE_MODELS]
+            offered = [model for model in offered if model in WIDE_MODELS or self._has_one_layer(data_set, model)]
         return [model for model in offered if self.beyond or published(*twin(data_set), model) is not None]
+
+    def _has_one_layer(self, data_set: DataSet, model: str) -> bool:
+        number = chosen_there(data_set, model) if self.amount.n_candidates == 0 else None
+        return model == WIDE_WITH_ONE_LAYER and number is not None and settings(model)[number]["n_layers"] == 1
 
     def searched(self, data_set: DataSet) -> list[str]:
         """Return the cells of the search on a data set."""
