@@ -137,8 +137,7 @@ def layer_classifier(
     from qml.compare.study.starts import PublishedStart
     from qml.estimators import LayerClassifier
 
-    kind = LayerClassifier if start is None else PublishedStart
-    made = kind(
+    made: Any = (LayerClassifier if start is None else PublishedStart)(
         make,
         scaling=scaling,
         learning_rate=setting["learning_rate"],
@@ -146,8 +145,8 @@ def layer_classifier(
         convergence_interval=INTERVAL,
         random_state=seed,
     )
-    if isinstance(made, PublishedStart):
-        made.model = start or ""
+    if start is not None:
+        made.model = start
     return made
 
 
